@@ -1,0 +1,20 @@
+//! HTTP/1.1 as a server reads and writes it (RFC 9110, RFC 9112).
+//!
+//! Framing is judged strictly: where two readers could disagree on where a request ends, it is
+//! refused, since that disagreement is what request smuggling lives on. So a bare line feed, a
+//! folded header, two lengths, a length beside chunks are all errors, although older texts allowed
+//! some of them.
+//!
+//! What a path, a header or a body *means* is not known here.
+
+mod body;
+mod error;
+mod query;
+mod request;
+mod response;
+
+pub use body::Body;
+pub use error::Error;
+pub use query::{QueryPairs, percent_decode, query_pairs};
+pub use request::{Framing, HEADERS_MAX, Limits, Request, decode};
+pub use response::{Head, reason, status_line};
