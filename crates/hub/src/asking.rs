@@ -1,0 +1,83 @@
+//! What others may know: channels, changes, sums; and the checks of what must hold.
+
+use crate::limits::SCAN_STEP_MAX;
+use crate::{Changes, ChannelInfo, Hub, NEVER, Start, Totals};
+
+impl Hub {
+    /// One channel, if it is remembered. Messages that outlived their time count until somebody reads
+    /// the channel or `tick` comes to it.
+    pub fn channel(&self, name: &str) -> Option<ChannelInfo> {
+        self.names.find(name).map(|id| self.names[id].info())
+    }
+
+    /// The record of a channel, if it is remembered.
+    pub fn find(&self, name: &str) -> Option<crate::ChannelId> {
+        self.names.find(name).map(crate::ChannelId)
+    }
+
+    /// Looks at up to [`crate::limits::SCAN_STEP_MAX`] records from index `from`; those that pass go to
+    /// `out`. Returns where to go on, `None` at the end.
+    pub fn scan(
+        &self,
+        from: usize,
+        pass: &dyn Fn(&str, bool) -> bool,
+        out: &mut Vec<ChannelInfo>,
+    ) -> Option<usize> {
+        let end = self.names.ids_end();
+        let until = from.saturating_add(SCAN_STEP_MAX).min(end);
+        let records = (from..until).filter_map(|id| self.names.get(u32::try_from(id).ok()?));
+        out.extend(
+            records.filter(|channel| pass(&channel.name, channel.online)).map(|channel| channel.info()),
+        );
+        (until < end).then_some(until)
+    }
+
+    /// Changes of online and offline after the start.
+    pub fn changes(&self, start: Start, limit: usize) -> Changes {
+        self.feed.read(start, limit, self.end)
+    }
+
+    /// Sums over all channels, kept as they change.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Walks all records and checks everything that must hold between two calls. For tests: it panics
+    /// when something does not.
+    pub fn audit(&self) {
+        self.check();
+        let mut sums =
+            Totals { evicted: self.totals.evicted, published: self.totals.published, ..Totals::default() };
+        let (mut due, mut kept) = (0, 0);
+        for (id, channel) in self.names.iter() {
+            channel.audit();
+            assert_eq!(self.names.find(&channel.name), Some(id));
+            assert!(channel.due == NEVER || self.agenda.contains(channel.due, id));
+            due += usize::from(channel.due != NEVER);
+            sums.channels += 1;
+            sums.online += u64::from(channel.online);
+            sums.subscriptions += u64::from(channel.waiting());
+            if let Some(history) = &channel.history {
+                history.audit(&self.limits);
+                assert!(self.oldest.contains(history.oldest, id));
+                kept += 1;
+                sums.history_messages += history.len() as u64;
+                sums.history_bytes += history.bytes();
+            }
+        }
+        assert_eq!(self.totals, sums);
+        assert_eq!((self.agenda.len(), self.oldest.len()), (due, kept), "nobody stands in an agenda in vain");
+        assert!(self.names.len() <= self.limits.records);
+    }
+
+    /// What must hold between any two calls and is cheap to look at.
+    pub(crate) fn check(&self) {
+        debug_assert!(self.end <= self.last);
+        debug_assert!(self.ordered.is_empty() == (self.end == self.last));
+        debug_assert!(self.floor.position <= self.end);
+        debug_assert!(self.floor.trimmed_at <= self.trims);
+        debug_assert!(self.totals.channels == self.names.len() as u64);
+        debug_assert!(self.totals.online <= self.totals.channels);
+        debug_assert!(self.agenda.len() <= self.names.len() && self.oldest.len() <= self.names.len());
+    }
+}

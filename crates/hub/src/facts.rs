@@ -1,0 +1,189 @@
+//! What goes into the hub and what comes out of it: plain data, no behaviour.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{ChannelId, Message, Millis, Payload, Position, ShardId};
+
+/// What is to be published, before it has its place.
+#[derive(Debug, Clone)]
+pub struct Publish {
+    /// Channels by name, already checked by [`crate::check_name`]; repeated names count once.
+    pub channels: SmallVec<[Box<str>; 1]>,
+    /// An outside cursor per channel, as long as `channels`, or empty.
+    pub aliases: SmallVec<[Box<str>; 0]>,
+    /// What is said.
+    pub payload: Payload,
+    /// How long it is kept for those who come back; `Some(0)`: not at all; `None`: by the limits.
+    pub ttl: Option<Millis>,
+}
+
+/// Why the hub refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// All records are in use by channels somebody listens to or that hold history.
+    #[error("the limit of channels remembered at once is reached")]
+    Records,
+    /// The order has no numbers left (2^53 messages).
+    #[error("the order is exhausted")]
+    Exhausted,
+}
+
+/// A message that is now visible to clients, with what its publisher is told.
+#[derive(Debug)]
+pub struct Released {
+    /// The message; its targets name the channels.
+    pub message: Arc<Message>,
+    /// Per target: what the publisher learns.
+    pub seen: SmallVec<[Seen; 1]>,
+    /// Shards with at least one connection registered on one of the targets, each once.
+    pub shards: SmallVec<[ShardId; 4]>,
+}
+
+/// What a publisher learns of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Connections waiting on it now.
+    pub waiting: u32,
+    /// Whether it is online: somebody waits, or did within the grace.
+    pub online: bool,
+}
+
+/// From where a reader wants to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From now on.
+    Now,
+    /// All history kept.
+    Everything,
+    /// What came after this place; told if some of it was trimmed.
+    After(Position),
+    /// A place of a lost order: what history holds, and the mark.
+    Lost,
+    /// What came at or after this time.
+    Time(Millis),
+    /// The last so many of each channel.
+    Tail(u32),
+    /// Goes on where the last page ended.
+    More(Resume),
+}
+
+/// Where the next page begins. Opaque; plain data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The place behind the last message given.
+    pub(crate) after: Position,
+    /// The hub's count of trims when the last page was read: what was trimmed before is told already.
+    pub(crate) trims: u64,
+    /// A tail in progress: how many of each channel, counted back from which place.
+    pub(crate) tail: Option<(u32, Position)>,
+}
+
+impl Resume {
+    /// The place behind the last message given.
+    pub fn after(self) -> Position {
+        self.after
+    }
+}
+
+/// One page of a backlog.
+#[derive(Debug)]
+pub struct Page {
+    /// In order, each once, none newer than what is released.
+    pub messages: Vec<Arc<Message>>,
+    /// Which of the asked names lost something the reader was owed: indices into the names, ascending.
+    pub gaps: Vec<u16>,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// What follows a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// There is more: ask again with [`Start::More`] when this page was written.
+    More(Resume),
+    /// Nothing more: the shard is registered, and will be handed all that is released after `position`.
+    Live {
+        /// Up to here the reader has everything.
+        position: Position,
+        /// The channels' records, one per asked name, in that order.
+        channels: Vec<ChannelId>,
+    },
+}
+
+/// What a one-shot taker gets.
+#[derive(Debug)]
+pub enum Take {
+    /// The next message of the channel's queue.
+    Message(Arc<Message>),
+    /// Nothing yet: registered; all who wait now get the next one released after `position`.
+    Waiting {
+        /// The channel's record.
+        channel: ChannelId,
+        /// Up to here the taker is owed nothing.
+        position: Position,
+    },
+}
+
+/// A channel as others may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Connections waiting on it now.
+    pub waiting: u32,
+    /// Whether it is online.
+    pub online: bool,
+    /// Messages kept.
+    pub messages: u32,
+    /// Bytes of payload kept.
+    pub bytes: u64,
+    /// Place of the oldest and of the newest message kept.
+    pub kept: Option<(Position, Position)>,
+}
+
+/// A channel went online or offline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the one order.
+    pub position: Position,
+    /// The channel.
+    pub name: Arc<str>,
+    /// Online from now on, or no longer.
+    pub online: bool,
+    /// When.
+    pub time: Millis,
+}
+
+/// A page of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// Whether some that the asker was owed are gone.
+    pub gap: bool,
+    /// Ask again after this place.
+    pub position: Position,
+    /// Whether there is more right now.
+    pub more: bool,
+}
+
+/// Sums over all channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Records of channels.
+    pub channels: u64,
+    /// Channels online.
+    pub online: u64,
+    /// Registrations: one per connection and channel.
+    pub subscriptions: u64,
+    /// Messages kept.
+    pub history_messages: u64,
+    /// Bytes of payload kept.
+    pub history_bytes: u64,
+    /// Messages evicted by count, age, byte limits or the budget, since start.
+    pub evicted: u64,
+    /// Messages ordered since start.
+    pub published: u64,
+}

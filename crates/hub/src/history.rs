@@ -1,0 +1,312 @@
+//! The history of one channel: its last messages, oldest first, for a reader who comes back.
+//!
+//! Messages leave it in two ways. What count, age, bytes or the common budget push out is a loss, and
+//! [`Removed::mark`] says up to where, so that a reader from before it can be told. What outlived its
+//! publisher's ttl goes without a word: the publisher gave leave to forget it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::trash::Trash;
+use crate::{Limits, Message, Millis, NEVER, Position};
+
+/// Messages kept for one channel.
+pub(crate) struct History {
+    /// Oldest first; places and times ascend.
+    entries: VecDeque<Entry>,
+    /// Sum of the payloads' lengths.
+    bytes: u64,
+    /// Nothing in here dies before this; may be too early.
+    due: Millis,
+    /// How many entries have an end of their own.
+    mortal: u32,
+    /// The place under which the agenda of the common budget knows this history: at most that of the
+    /// oldest entry.
+    pub(crate) oldest: Position,
+}
+
+/// What left a history.
+#[derive(Default)]
+pub(crate) struct Removed {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// Those among them that a reader has to be told of.
+    pub(crate) evicted: u64,
+    /// The youngest of these.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// Place and time of a message that was trimmed.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) position: Position,
+    pub(crate) time: Millis,
+}
+
+impl History {
+    /// An empty history whose first message will have this place.
+    pub(crate) fn new(oldest: Position) -> Self {
+        Self { entries: VecDeque::new(), bytes: 0, due: NEVER, mortal: 0, oldest }
+    }
+
+    /// Adds a message and removes what the channel's limits no longer allow, which may be itself.
+    pub(crate) fn push(
+        &mut self,
+        message: Arc<Message>,
+        now: Millis,
+        limits: &Limits,
+        trash: &mut Trash,
+    ) -> Removed {
+        debug_assert!(limits.history_messages > 0);
+        debug_assert!(self.newest().is_none_or(|newest| newest < message.position));
+        let mut removed = self.expire(now, limits.history_age, trash);
+        while self.entries.len() >= limits.history_messages as usize {
+            self.pop(now, limits.history_age, &mut removed, trash);
+        }
+        let entry = Entry::new(message);
+        self.bytes += u64::from(entry.len);
+        self.mortal += u32::from(entry.mortal);
+        self.due = self.due.min(entry.death(limits.history_age));
+        self.entries.push_back(entry);
+        while self.bytes > limits.history_bytes {
+            self.pop(now, limits.history_age, &mut removed, trash);
+        }
+        self.check();
+        removed
+    }
+
+    /// Removes everything whose time is over.
+    pub(crate) fn expire(&mut self, now: Millis, age_max: Millis, trash: &mut Trash) -> Removed {
+        let mut removed = Removed::default();
+        if now < self.due {
+            return removed;
+        }
+        if self.mortal == 0 {
+            while self.entries.front().is_some_and(|entry| entry.death(age_max) <= now) {
+                self.pop(now, age_max, &mut removed, trash);
+            }
+        } else {
+            // Once round: those that live on are put back behind, so the order stays.
+            for _ in 0..self.entries.len() {
+                if self.entries[0].death(age_max) <= now {
+                    self.pop(now, age_max, &mut removed, trash);
+                } else {
+                    self.entries.rotate_left(1);
+                }
+            }
+        }
+        self.due = self.first_death(age_max);
+        self.check();
+        removed
+    }
+
+    /// Removes the oldest message.
+    pub(crate) fn pop(&mut self, now: Millis, age_max: Millis, removed: &mut Removed, trash: &mut Trash) {
+        let entry = self.entries.pop_front().expect("the caller saw that there is one");
+        self.bytes -= u64::from(entry.len);
+        self.mortal -= u32::from(entry.mortal);
+        removed.messages += 1;
+        removed.bytes += u64::from(entry.len);
+        if entry.is_loss(now, age_max) {
+            removed.evicted += 1;
+            removed.mark = Some(Mark { position: entry.position, time: entry.time });
+        }
+        trash.messages.push(entry.message);
+    }
+
+    /// Nothing in here dies before this.
+    pub(crate) fn due(&self) -> Millis {
+        self.due
+    }
+
+    /// How many messages are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of payload kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Place of the oldest message.
+    pub(crate) fn first(&self) -> Option<Position> {
+        self.entries.front().map(|entry| entry.position)
+    }
+
+    /// Place of the newest message.
+    pub(crate) fn newest(&self) -> Option<Position> {
+        self.entries.back().map(|entry| entry.position)
+    }
+
+    /// The message at `index`, oldest first, with its place.
+    pub(crate) fn at(&self, index: usize) -> Option<(Position, &Arc<Message>)> {
+        self.entries.get(index).map(|entry| (entry.position, &entry.message))
+    }
+
+    /// Index of the first message behind `place`.
+    pub(crate) fn behind(&self, place: Position) -> usize {
+        self.entries.partition_point(|entry| entry.position <= place)
+    }
+
+    /// Place of the last message from before `time`.
+    pub(crate) fn last_before(&self, time: Millis) -> Option<Position> {
+        let index = self.entries.partition_point(|entry| entry.time < time).checked_sub(1)?;
+        Some(self.entries[index].position)
+    }
+
+    /// All messages that are still alive at `now`, oldest first.
+    pub(crate) fn alive(&self, now: Millis, age_max: Millis) -> impl Iterator<Item = &Arc<Message>> {
+        self.entries.iter().filter(move |entry| entry.death(age_max) > now).map(|entry| &entry.message)
+    }
+
+    /// When the first of all dies. Without ends of their own that is the oldest.
+    fn first_death(&self, age_max: Millis) -> Millis {
+        let looked_at = if self.mortal == 0 { 1 } else { self.entries.len() };
+        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(age_max));
+        deaths.min().unwrap_or(NEVER)
+    }
+
+    fn check(&self) {
+        debug_assert!(self.first().is_none_or(|first| self.oldest <= first));
+        debug_assert!(!self.is_empty() || (self.bytes == 0 && self.mortal == 0));
+    }
+
+    /// Checks all that must hold, message by message.
+    pub(crate) fn audit(&self, limits: &Limits) {
+        self.check();
+        assert!(self.entries.len() <= limits.history_messages as usize);
+        assert!(self.bytes <= limits.history_bytes);
+        assert_eq!(self.bytes, self.entries.iter().map(|entry| u64::from(entry.len)).sum::<u64>());
+        let mortal = self.entries.iter().filter(|entry| entry.message.expires.is_some()).count();
+        assert_eq!(self.mortal as usize, mortal);
+        assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
+        assert!(self.entries.iter().is_sorted_by_key(|entry| entry.time));
+        assert!(self.due <= self.first_death(limits.history_age));
+    }
+}
+
+/// A message, with what is asked of it most often: neither a search nor an ordinary eviction touches
+/// the message itself, which lies somewhere cold.
+struct Entry {
+    message: Arc<Message>,
+    position: Position,
+    time: Millis,
+    /// Bytes of payload.
+    len: u32,
+    /// Has an end of its own.
+    mortal: bool,
+}
+
+impl Entry {
+    fn new(message: Arc<Message>) -> Self {
+        let len = u32::try_from(message.payload.bytes.len()).expect("ranges in a payload are 32 bits");
+        let mortal = message.expires.is_some();
+        Self { position: message.position, time: message.time, len, mortal, message }
+    }
+
+    /// From when on it is gone: its own end or the age limit, whichever comes first.
+    fn death(&self, age_max: Millis) -> Millis {
+        self.aged(age_max).min(self.end())
+    }
+
+    /// Whether a reader must be told that it was removed at `now`. Not if its own end came first,
+    /// however late it is removed: what is told must not depend on when somebody looked.
+    fn is_loss(&self, now: Millis, age_max: Millis) -> bool {
+        let end = self.end();
+        now < end || self.aged(age_max) < end
+    }
+
+    /// When the age limit ends it.
+    fn aged(&self, age_max: Millis) -> Millis {
+        self.time.saturating_add(age_max)
+    }
+
+    /// When its publisher lets it end.
+    fn end(&self) -> Millis {
+        if self.mortal { self.message.expires.unwrap_or(NEVER) } else { NEVER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Origin, Payload, Target};
+
+    fn message(place: u64, time: Millis, ttl: Option<Millis>, len: u32) -> Arc<Message> {
+        let bytes = vec![b'x'; len as usize].into();
+        let payload = Payload {
+            bytes,
+            data: 0..len,
+            origin: Origin::Native,
+            event: None,
+            content_type: None,
+            binary: false,
+        };
+        let target = Target { channel: crate::ChannelId(0), name: "a".into(), alias: None };
+        let expires = ttl.map(|ttl| time + ttl);
+        Arc::new(Message {
+            position: Position::from_bits(place),
+            time,
+            expires,
+            targets: [target].into_iter().collect(),
+            payload,
+        })
+    }
+
+    /// Pushes messages (time, ttl, len), the first at place 1, then lets time pass until `now`; checks
+    /// which places are left, and the mark.
+    fn check(messages: &[(Millis, Option<Millis>, u32)], now: Millis, kept: &[u64], mark: Option<u64>) {
+        let limits = Limits { history_messages: 3, history_bytes: 100, history_age: 50, ..Limits::default() };
+        let mut history = History::new(Position::from_bits(1));
+        let mut trash = Trash::default();
+        let mut last_mark = None;
+        for (place, &(time, ttl, len)) in (1..).zip(messages) {
+            let removed = history.push(message(place, time, ttl, len), time, &limits, &mut trash);
+            last_mark = removed.mark.or(last_mark);
+            history.audit(&limits);
+        }
+        last_mark = history.expire(now, limits.history_age, &mut trash).mark.or(last_mark);
+        history.audit(&limits);
+        let left: Vec<u64> = history.entries.iter().map(|entry| entry.position.to_bits()).collect();
+        assert_eq!((&left[..], last_mark.map(|mark| mark.position.to_bits())), (kept, mark), "{messages:?}");
+    }
+
+    #[test]
+    fn the_oldest_go_by_count_bytes_and_age() {
+        check(&[(0, None, 1), (1, None, 1), (2, None, 1)], 2, &[1, 2, 3], None);
+        check(&[(0, None, 1), (1, None, 1), (2, None, 1), (3, None, 1)], 3, &[2, 3, 4], Some(1));
+        check(&[(0, None, 60), (1, None, 30), (2, None, 20)], 2, &[2, 3], Some(1));
+        check(&[(0, None, 1), (10, None, 1)], 50, &[2], Some(1));
+        check(&[(0, None, 1), (10, None, 1)], 60, &[], Some(2));
+    }
+
+    #[test]
+    fn a_payload_beyond_the_limit_is_evicted_like_any_other() {
+        check(&[(0, None, 1), (1, None, 101)], 1, &[], Some(2));
+    }
+
+    #[test]
+    fn a_ttl_ends_without_a_word() {
+        check(&[(0, Some(5), 1), (1, None, 1)], 5, &[2], None);
+        check(&[(0, None, 1), (1, Some(5), 1), (2, None, 1)], 6, &[1, 3], None);
+        check(&[(0, Some(5), 1), (1, None, 1), (2, None, 1), (5, None, 1)], 5, &[2, 3, 4], None);
+    }
+
+    #[test]
+    fn a_message_evicted_before_its_ttl_ends_is_a_loss() {
+        check(&[(0, Some(5), 1), (1, None, 1), (2, None, 1), (4, None, 1)], 4, &[2, 3, 4], Some(1));
+        check(&[(0, Some(60), 1)], 60, &[], Some(1));
+    }
+
+    #[test]
+    fn a_loss_does_not_depend_on_when_somebody_looked() {
+        check(&[(0, Some(5), 1)], 1_000, &[], None);
+        check(&[(0, Some(50), 1)], 1_000, &[], None);
+    }
+}

@@ -1,0 +1,361 @@
+//! The hub itself: the order of messages and its stages. What else it does stands in the files beside:
+//! reading.rs (pages of history), presence.rs (who waits), upkeep.rs (what time and limits demand),
+//! asking.rs (what others may know).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+use smallvec::SmallVec;
+
+use crate::agenda::Agenda;
+use crate::channel::Floor;
+use crate::feed::Feed;
+use crate::names::Names;
+use crate::trash::Trash;
+use crate::{
+    Change, ChannelId, Cursors, Epoch, Limits, Message, Millis, Position, Publish, Refused, Released, Seen,
+    ShardId, Target, Totals,
+};
+
+/// Channels, their history, who is online. See the crate's documentation for the contract.
+pub struct Hub {
+    pub(crate) limits: Limits,
+    cursors: Cursors,
+    /// The latest time a caller told.
+    pub(crate) clock: Millis,
+    /// The last place given.
+    pub(crate) last: Position,
+    /// Up to here everything is released. Equal to `last` when nothing is ordered and not released.
+    pub(crate) end: Position,
+    /// What has a place and is not released, in order. The caller bounds it, by releasing.
+    pub(crate) ordered: VecDeque<Ordered>,
+    pub(crate) names: Names,
+    /// Records by the time at which they are to be looked at.
+    pub(crate) agenda: Agenda<Millis>,
+    /// Records with history, by the place of their oldest message.
+    pub(crate) oldest: Agenda<Position>,
+    pub(crate) feed: Feed,
+    pub(crate) floor: Floor,
+    /// How often a watermark moved.
+    pub(crate) trims: u64,
+    pub(crate) totals: Totals,
+    pub(crate) trash: Trash,
+}
+
+impl Hub {
+    /// An empty hub. `seed` keys the table of names, which strangers choose.
+    pub fn new(limits: Limits, epoch: Epoch, seed: u64) -> Self {
+        Self {
+            cursors: Cursors::new(epoch),
+            clock: 0,
+            last: Position::START,
+            end: Position::START,
+            ordered: VecDeque::new(),
+            names: Names::new(seed),
+            agenda: Agenda::default(),
+            oldest: Agenda::default(),
+            feed: Feed::new(limits.changes),
+            floor: Floor::default(),
+            trims: 0,
+            totals: Totals::default(),
+            trash: Trash::default(),
+            limits,
+        }
+    }
+
+    /// Writes and reads cursors of this hub's epoch.
+    pub fn cursors(&self) -> Cursors {
+        self.cursors
+    }
+
+    /// The end of what is released: the highest place clients may know.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Shards that would be handed a message to these channels now, each once.
+    pub fn interested(&self, channels: &[Box<str>]) -> SmallVec<[ShardId; 4]> {
+        let mut shards = SmallVec::new();
+        for id in channels.iter().filter_map(|name| self.names.find(name)) {
+            self.names[id].shards(&mut shards);
+        }
+        shards
+    }
+
+    /// Stage one: gives the message its place. Nobody sees it yet.
+    pub fn order(&mut self, publish: Publish, now: Millis) -> Result<Position, Refused> {
+        let now = self.advance(now);
+        if self.last >= Position::LAST_ORDERED {
+            self.trash.refused.push(publish);
+            return Err(Refused::Exhausted);
+        }
+        let Publish { channels, mut aliases, payload, ttl } = publish;
+        let targets = match self.targets(&channels, &mut aliases, ttl != Some(0), now) {
+            Ok(targets) => targets,
+            Err(refused) => {
+                self.trash.refused.push(Publish { channels, aliases, payload, ttl });
+                return Err(refused);
+            }
+        };
+        self.last = self.last.next();
+        self.totals.published += 1;
+        let expires = ttl.map(|ttl| now.saturating_add(ttl));
+        let message = Message { position: self.last, time: now, expires, targets, payload };
+        self.ordered.push_back(Ordered::Message(Arc::new(message)));
+        self.trash.spent.push((channels, aliases));
+        self.check();
+        Ok(self.last)
+    }
+
+    /// Stages two and three: all up to `committed` is safe; releases it in order, many at a time.
+    pub fn release(&mut self, committed: Position, now: Millis, out: &mut Vec<Released>) {
+        let now = self.advance(now);
+        while let Some(front) = self.ordered.front() {
+            // A change needs no commit: it is derived, and waits only for its turn.
+            if matches!(front, Ordered::Message(message) if message.position > committed) {
+                break;
+            }
+            match self.ordered.pop_front().expect("there is a front") {
+                Ordered::Message(message) => {
+                    self.end = message.position;
+                    let released = self.release_message(message, now);
+                    out.push(released);
+                }
+                Ordered::Change(change) => {
+                    self.end = change.position;
+                    self.feed.push(change, &mut self.trash);
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// What is no longer needed. To be dropped outside of any lock.
+    pub fn take_trash(&mut self) -> Trash {
+        std::mem::take(&mut self.trash)
+    }
+
+    /// The hub's time: what the caller says, but never earlier than before.
+    pub(crate) fn advance(&mut self, now: Millis) -> Millis {
+        self.clock = self.clock.max(now);
+        self.clock
+    }
+
+    /// Gives the next place to a change, and releases it at once unless something is before it.
+    pub(crate) fn change(&mut self, name: Arc<str>, online: bool, now: Millis) {
+        self.last = self.last.next();
+        let change = Change { position: self.last, name, online, time: now };
+        if self.ordered.is_empty() {
+            self.end = self.last;
+            self.feed.push(change, &mut self.trash);
+        } else {
+            self.ordered.push_back(Ordered::Change(change));
+        }
+    }
+
+    /// The channels a message goes to, each once. With `kept` every one of them gets a record, pinned
+    /// until the message is released; otherwise only channels that have one are known by id.
+    fn targets(
+        &mut self,
+        names: &[Box<str>],
+        aliases: &mut [Box<str>],
+        kept: bool,
+        now: Millis,
+    ) -> Result<SmallVec<[Target; 1]>, Refused> {
+        let mut targets: SmallVec<[Target; 1]> = SmallVec::with_capacity(names.len());
+        let mut known = Known::new(names.len());
+        for (index, name) in names.iter().enumerate() {
+            if !known.is_new(name, &targets) {
+                continue;
+            }
+            let alias = aliases.get_mut(index).map(std::mem::take);
+            let id = match self.names.find(name) {
+                None if kept => match self.create(name, now) {
+                    Ok(id) => Some(id),
+                    Err(refused) => {
+                        self.unpin_all(&targets);
+                        return Err(refused);
+                    }
+                },
+                found => found,
+            };
+            let target = match id {
+                Some(id) => {
+                    let channel = &mut self.names[id];
+                    channel.pins += 1;
+                    Target { channel: ChannelId(id), name: Arc::clone(&channel.name), alias }
+                }
+                None => Target { channel: ChannelId::NONE, name: (&**name).into(), alias },
+            };
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+
+    /// Gives up on a message that was not ordered after all.
+    fn unpin_all(&mut self, targets: &[Target]) {
+        for target in targets.iter().filter(|target| target.channel != ChannelId::NONE) {
+            self.names[target.channel.0].pins -= 1;
+            self.schedule(target.channel.0);
+        }
+    }
+
+    /// Makes a message visible: to histories, to takers, to the shards.
+    fn release_message(&mut self, mut message: Arc<Message>, now: Millis) -> Released {
+        if message.targets.iter().any(|target| target.channel == ChannelId::NONE) {
+            self.resolve(&mut message);
+        }
+        let kept = message.expires.is_none_or(|expires| expires > now);
+        let mut seen = SmallVec::with_capacity(message.targets.len());
+        let mut shards = SmallVec::new();
+        for target in &message.targets {
+            if target.channel == ChannelId::NONE {
+                seen.push(Seen { waiting: 0, online: false });
+                continue;
+            }
+            let id = target.channel.0;
+            let channel = &mut self.names[id];
+            channel.pins -= 1;
+            channel.last = message.position;
+            seen.push(Seen { waiting: channel.waiting(), online: channel.online });
+            channel.shards(&mut shards);
+            let served = channel.serve_takers(message.position);
+            self.left(id, served, self.limits.grace, now);
+            if kept {
+                self.remember(id, &message, now);
+            }
+            self.schedule(id);
+        }
+        self.keep_budget(now);
+        Released { message, seen, shards }
+    }
+
+    /// Looks again for channels that had no record when the message was ordered: somebody may have come
+    /// in the meantime, and is owed it.
+    fn resolve(&mut self, message: &mut Arc<Message>) {
+        let message = Arc::get_mut(message).expect("nobody sees a message before its release");
+        for target in message.targets.iter_mut().filter(|target| target.channel == ChannelId::NONE) {
+            let Some(id) = self.names.find(&target.name) else { continue };
+            let channel = &mut self.names[id];
+            channel.pins += 1;
+            target.channel = ChannelId(id);
+            let own = std::mem::replace(&mut target.name, Arc::clone(&channel.name));
+            self.trash.names.push(own);
+        }
+    }
+}
+
+/// What has its place and is not released.
+pub(crate) enum Ordered {
+    Message(Arc<Message>),
+    Change(Change),
+}
+
+/// Which names of a list were seen before.
+struct Known<'a> {
+    /// Only for long lists; a short one is faster compared name by name.
+    set: Option<HashSet<&'a str, FixedState>>,
+}
+
+impl<'a> Known<'a> {
+    fn new(names: usize) -> Self {
+        let set =
+            (names > COMPARED_MAX).then(|| HashSet::with_capacity_and_hasher(names, FixedState::default()));
+        Self { set }
+    }
+
+    /// Whether `name` was not seen before; `targets` are those that were.
+    fn is_new(&mut self, name: &'a str, targets: &[Target]) -> bool {
+        match &mut self.set {
+            Some(set) => set.insert(name),
+            None => targets.iter().all(|target| *target.name != *name),
+        }
+    }
+}
+
+const COMPARED_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{hub, join, publish, release, say};
+
+    #[test]
+    fn a_message_has_one_place_and_each_channel_once() {
+        for names in ["a,b,a", "a,b,a,b,a,b,a,b,a,b"] {
+            let mut hub = hub(Limits::default());
+            join(&mut hub, "a", 0);
+            let mut publish = publish(names, 1, None);
+            publish.aliases = names.split(',').enumerate().map(|(n, _)| n.to_string().into()).collect();
+            hub.order(publish, 0).unwrap();
+            let message = &release(&mut hub, 0)[0].message;
+            let targets: Vec<_> = message.targets.iter().map(|t| (&*t.name, t.alias.as_deref())).collect();
+            assert_eq!(targets, [("a", Some("0")), ("b", Some("1"))]);
+        }
+    }
+
+    #[test]
+    fn nobody_sees_what_is_not_committed() {
+        let mut hub = hub(Limits::default());
+        let first = hub.order(publish("a", 1, None), 5).unwrap();
+        hub.order(publish("a", 1, None), 3).unwrap();
+        let mut out = Vec::new();
+        hub.release(Position::START, 5, &mut out);
+        assert!(out.is_empty() && hub.channel("a").unwrap().messages == 0);
+        hub.release(first, 5, &mut out);
+        assert_eq!((out.len(), hub.end()), (1, first));
+        hub.release(Position::END, 5, &mut out);
+        assert_eq!(out[1].message.time, 5, "time never runs back");
+    }
+
+    #[test]
+    fn who_comes_before_the_release_is_owed_the_message() {
+        let mut hub = hub(Limits::default());
+        hub.order(publish("a", 1, Some(0)), 0).unwrap();
+        let id = join(&mut hub, "a", 0);
+        let released = &release(&mut hub, 0)[0];
+        assert_eq!((released.message.targets[0].channel, released.shards[0]), (id, ShardId(0)));
+    }
+
+    #[test]
+    fn what_is_not_kept_needs_no_record() {
+        let mut hub = hub(Limits::default());
+        hub.order(publish("a", 1, Some(0)), 0).unwrap();
+        let released = &release(&mut hub, 0)[0];
+        assert_eq!(released.message.targets[0].channel, ChannelId::NONE);
+        assert_eq!(released.seen[0], Seen { waiting: 0, online: false });
+        assert!(hub.channel("a").is_none());
+    }
+
+    #[test]
+    fn without_history_a_gap_is_told_all_the_same() {
+        let mut hub = hub(Limits { history_messages: 0, ..Limits::default() });
+        say(&mut hub, "a", 1, 0);
+        let page = hub.history("a", crate::trial::after(0), 9, 0).unwrap();
+        assert_eq!((page.messages.len(), &page.gaps[..]), (0, &[0][..]));
+    }
+
+    #[test]
+    fn the_order_ends_before_its_numbers_do() {
+        let mut hub = hub(Limits::default());
+        (hub.last, hub.end) = (Position::LAST_ORDERED, Position::LAST_ORDERED);
+        assert_eq!(hub.order(publish("a", 1, None), 0), Err(Refused::Exhausted));
+        join(&mut hub, "a", 0);
+        assert!(hub.end() > Position::LAST_ORDERED && hub.end() < Position::END);
+    }
+
+    #[test]
+    fn scanning_sees_every_record_once() {
+        let mut hub = hub(Limits::default());
+        for n in 0..3_000 {
+            join(&mut hub, &format!("c{n}"), 0);
+        }
+        let (mut found, mut from) = (Vec::new(), Some(0));
+        while let Some(index) = from {
+            from = hub.scan(index, &|name, online| online && name != "c7", &mut found);
+        }
+        assert_eq!(found.len(), 2_999);
+    }
+}

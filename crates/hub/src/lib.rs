@@ -1,0 +1,59 @@
+//! What is remembered: channels, their history, who is online; and the place of each message in the
+//! one order.
+//!
+//! The hub is pure: no I/O, no lock, no thread, no clock. Time and randomness are arguments. It is
+//! called by one caller at a time (the exchange, under its lock), mutates once and hands back what
+//! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
+//! the caller frees it after the lock.
+
+mod message;
+mod name;
+mod position;
+mod session;
+
+pub mod limits;
+
+mod facts;
+mod hub;
+
+mod asking;
+mod presence;
+mod reading;
+mod upkeep;
+
+mod agenda;
+mod channel;
+mod feed;
+mod history;
+mod names;
+mod trash;
+#[cfg(test)]
+mod trial;
+
+pub use facts::*;
+pub use hub::Hub;
+pub use limits::Limits;
+pub use message::{Message, Origin, Payload, Target};
+pub use name::{NameError, check_name};
+pub use position::{Cursors, Epoch, Position, Read};
+pub use session::{Right, Session};
+pub use trash::Trash;
+
+/// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.
+pub type Millis = u64;
+
+/// A time that does not come.
+const NEVER: Millis = Millis::MAX;
+
+/// A channel's record. Stays the same channel as long as anybody is registered on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ChannelId(pub u32);
+
+impl ChannelId {
+    /// No record: the channel a message went to was not known, since nobody waited and nothing was kept.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
+/// A shard of the WAIT line, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShardId(pub u16);

@@ -1,0 +1,64 @@
+//! Every limit of the hub, by name.
+
+use crate::Millis;
+
+/// What may be set about remembering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages kept a channel; 0 keeps none.
+    pub history_messages: u32,
+    /// How long a message is kept, in milliseconds.
+    pub history_age: Millis,
+    /// Bytes of payload kept a channel.
+    pub history_bytes: u64,
+    /// Bytes of payload kept in all; the oldest of all go first.
+    pub history_budget: u64,
+    /// How long a trimmed channel is remembered after it fell silent; at least `history_age` counts.
+    pub resume_window: Millis,
+    /// How long a channel stays online after its last connection left.
+    pub grace: Millis,
+    /// Records of channels remembered at once.
+    pub records: usize,
+    /// Changes (online, offline) kept for those who watch.
+    pub changes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            history_messages: 100,
+            history_age: 3_600_000,
+            history_bytes: 1 << 20,
+            history_budget: 256 << 20,
+            resume_window: 3_600_000,
+            grace: 30_000,
+            records: RECORDS_MAX,
+            changes: CHANGES_MAX,
+        }
+    }
+}
+
+/// Default for [`Limits::records`].
+pub const RECORDS_MAX: usize = 4_000_000;
+/// Default for [`Limits::changes`].
+pub const CHANGES_MAX: usize = 100_000;
+/// A channel's name, in bytes of UTF-8.
+pub const NAME_LEN_MAX: usize = 255;
+/// Channels one message may go to.
+pub const TARGETS_MAX: usize = 1_000;
+/// Channels one subscription may name.
+pub const CHANNELS_MAX: usize = 1_000;
+/// Messages in one page of a backlog.
+pub const PAGE_MESSAGES_MAX: usize = 64;
+/// Bytes of payload in one page of a backlog; one message may exceed it.
+pub const PAGE_BYTES_MAX: usize = 256 << 10;
+/// Messages evicted by one publish for the common budget; more wait for the next step.
+pub const EVICT_STEP_MAX: usize = 256;
+/// Channels one call of `tick` looks at.
+pub const TICK_STEP_MAX: usize = 256;
+/// Records looked at to find one that may be forgotten when the limit of records is reached.
+pub const FORGET_LOOK_MAX: usize = 64;
+/// How long a record keeps its id after its subscriptions were deleted, in milliseconds.
+pub const DELETED_HOLD: Millis = 60_000;
+/// Channel records one call of `scan` looks at.
+pub const SCAN_STEP_MAX: usize = 1_024;

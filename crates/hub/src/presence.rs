@@ -1,0 +1,265 @@
+//! Who waits on what, and what follows from it: channels come online, go offline, hand out their
+//! messages one by one to takers.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{ChannelId, Hub, Millis, Refused, ShardId, Take};
+
+impl Hub {
+    /// Takes `count` registrations of this shard back. Harmless when they are gone already.
+    pub fn leave(&mut self, shard: ShardId, channel: ChannelId, count: u32, grace: Millis, now: Millis) {
+        let now = self.advance(now);
+        if let Some(record) = self.names.get_mut(channel.0) {
+            let gone = record.interest.take(shard, count);
+            self.left(channel.0, gone, grace, now);
+            self.schedule(channel.0);
+        }
+        self.check();
+    }
+
+    /// One-shot taking (2009): the next message of the channel's queue, or a place among the waiting.
+    pub fn take(&mut self, shard: ShardId, name: &str, now: Millis) -> Result<Take, Refused> {
+        let now = self.advance(now);
+        let id = match self.names.find(name) {
+            Some(id) => id,
+            None => self.create(name, now)?,
+        };
+        self.expire(id, now);
+        if !self.names[id].online {
+            self.go_online(id, now);
+        }
+        let channel = &mut self.names[id];
+        let next = channel.history.as_ref().and_then(|history| history.at(history.behind(channel.taken)));
+        let take = if let Some((position, message)) = next {
+            let message = Arc::clone(message);
+            channel.taken = position;
+            // Whoever comes to take is there, though he need not wait: the grace begins anew.
+            if channel.waiting() == 0 {
+                channel.offline_at = channel.offline_at.max(now.saturating_add(self.limits.grace));
+            }
+            Take::Message(message)
+        } else {
+            channel.takers_mut().add(shard);
+            self.totals.subscriptions += 1;
+            Take::Waiting { channel: ChannelId(id), position: self.end }
+        };
+        self.schedule(id);
+        self.check();
+        Ok(take)
+    }
+
+    /// Takes back a taker that was [`Take::Waiting`] and got nothing.
+    pub fn leave_take(&mut self, shard: ShardId, channel: ChannelId, grace: Millis, now: Millis) {
+        let now = self.advance(now);
+        if let Some(record) = self.names.get_mut(channel.0) {
+            let gone = record.extras.as_mut().map_or(0, |extras| extras.takers.take(shard, 1));
+            self.left(channel.0, gone, grace, now);
+            self.schedule(channel.0);
+        }
+        self.check();
+    }
+
+    /// Registers a shard on all of these names, those without a record among them, or on none.
+    pub(crate) fn register(
+        &mut self,
+        shard: ShardId,
+        names: &[&str],
+        found: &[Option<u32>],
+        now: Millis,
+    ) -> Result<Vec<ChannelId>, Refused> {
+        let mut ids: SmallVec<[u32; 4]> = SmallVec::with_capacity(names.len());
+        // Pinned first, so that making the last record does not forget the first one.
+        for id in found.iter().flatten() {
+            self.names[*id].pins += 1;
+        }
+        let mut refused = None;
+        for (name, found) in names.iter().zip(found) {
+            match found.map_or_else(|| self.create_pinned(name, now), Ok) {
+                Ok(id) => ids.push(id),
+                Err(why) => refused = Some(why),
+            }
+        }
+        for id in &ids {
+            self.names[*id].pins -= 1;
+            if refused.is_none() {
+                self.join(*id, shard, now);
+            }
+            self.schedule(*id);
+        }
+        match refused {
+            Some(why) => Err(why),
+            None => Ok(ids.into_iter().map(ChannelId).collect()),
+        }
+    }
+
+    /// Books that `gone` who waited no longer do. The last one starts the grace.
+    pub(crate) fn left(&mut self, id: u32, gone: u32, grace: Millis, now: Millis) {
+        let channel = &mut self.names[id];
+        self.totals.subscriptions -= u64::from(gone);
+        if gone > 0 && channel.waiting() == 0 {
+            channel.offline_at = now.saturating_add(grace);
+        }
+    }
+
+    /// The channel is no longer online, from now on.
+    pub(crate) fn go_offline(&mut self, id: u32, now: Millis) {
+        let channel = &mut self.names[id];
+        debug_assert!(channel.online && channel.waiting() == 0);
+        channel.online = false;
+        let name = Arc::clone(&channel.name);
+        self.totals.online -= 1;
+        self.change(name, false, now);
+    }
+
+    /// The channel is online from now on. Its queue for takers begins here.
+    fn go_online(&mut self, id: u32, now: Millis) {
+        let channel = &mut self.names[id];
+        channel.online = true;
+        channel.offline_at = now;
+        channel.taken = self.end;
+        let name = Arc::clone(&channel.name);
+        self.totals.online += 1;
+        self.change(name, true, now);
+    }
+
+    /// The record of a name that had none, pinned.
+    fn create_pinned(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
+        // Looked up once more: should the caller repeat a name after all, it still has one record.
+        let id = match self.names.find(name) {
+            Some(id) => id,
+            None => self.create(name, now)?,
+        };
+        self.names[id].pins += 1;
+        Ok(id)
+    }
+
+    /// One more registration.
+    fn join(&mut self, id: u32, shard: ShardId, now: Millis) {
+        if !self.names[id].online {
+            self.go_online(id, now);
+        }
+        let channel = &mut self.names[id];
+        channel.interest.add(shard);
+        self.totals.subscriptions += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{SHARD, changes, hub, join, page, places, publish, release, say};
+    use crate::{Limits, Message, Start};
+
+    fn limits() -> Limits {
+        Limits { grace: 30, ..Limits::default() }
+    }
+
+    fn taken(take: Result<Take, Refused>) -> Option<Arc<Message>> {
+        match take.unwrap() {
+            Take::Message(message) => Some(message),
+            Take::Waiting { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_channel_is_online_while_somebody_waits_and_for_the_grace() {
+        let mut hub = hub(limits());
+        let a = join(&mut hub, "a", 0);
+        join(&mut hub, "a", 1);
+        hub.leave(SHARD, a, 1, 30, 2);
+        hub.tick(50);
+        hub.leave(SHARD, a, 1, 30, 60);
+        hub.tick(89);
+        assert!(hub.channel("a").unwrap().online);
+        hub.tick(90);
+        assert!(hub.channel("a").is_none());
+        assert_eq!(changes(&hub), [("a".into(), true, 0), ("a".into(), false, 90)]);
+    }
+
+    #[test]
+    fn whoever_comes_back_within_the_grace_was_never_gone() {
+        let mut hub = hub(limits());
+        let a = join(&mut hub, "a", 0);
+        hub.leave(SHARD, a, 1, 30, 0);
+        assert_eq!(join(&mut hub, "a", 29), a);
+        hub.tick(30);
+        hub.leave(SHARD, a, 1, 0, 40);
+        hub.tick(40);
+        assert_eq!(changes(&hub), [("a".into(), true, 0), ("a".into(), false, 40)]);
+    }
+
+    #[test]
+    fn nobody_leaves_twice() {
+        let mut hub = hub(limits());
+        let a = join(&mut hub, "a", 0);
+        hub.leave(ShardId(1), a, 1, 0, 0);
+        hub.leave_take(SHARD, a, 0, 0);
+        assert_eq!(hub.channel("a").unwrap().waiting, 1);
+        hub.leave(SHARD, a, 9, 0, 0);
+        hub.leave(SHARD, a, 9, 0, 0);
+        hub.leave(SHARD, ChannelId(99), 1, 0, 0);
+        assert_eq!(hub.channel("a").unwrap().waiting, 0);
+        hub.audit();
+    }
+
+    #[test]
+    fn a_change_waits_for_its_turn() {
+        let mut hub = hub(limits());
+        hub.order(publish("a", 1, None), 0).unwrap();
+        join(&mut hub, "b", 0);
+        assert_eq!((changes(&hub).len(), hub.end().to_bits()), (0, 0));
+        release(&mut hub, 0);
+        assert_eq!((changes(&hub).len(), hub.end().to_bits()), (1, 2));
+    }
+
+    #[test]
+    fn all_who_wait_to_take_get_the_same_and_the_next_one_the_next() {
+        let mut hub = hub(limits());
+        say(&mut hub, "a", 1, 0);
+        assert!(taken(hub.take(SHARD, "a", 0)).is_none(), "the queue begins when the channel comes online");
+        assert!(taken(hub.take(ShardId(1), "a", 0)).is_none());
+        let released = say(&mut hub, "a", 1, 1);
+        assert_eq!((released.seen[0].waiting, released.shards.len()), (2, 2));
+        let next = [say(&mut hub, "a", 1, 1), say(&mut hub, "a", 1, 2)].map(|one| one.message);
+        assert_eq!(hub.channel("a").unwrap().waiting, 0);
+        let took = [taken(hub.take(SHARD, "a", 3)).unwrap(), taken(hub.take(SHARD, "a", 3)).unwrap()];
+        assert_eq!(places(&took), places(&next));
+        assert!(taken(hub.take(SHARD, "a", 3)).is_none());
+    }
+
+    #[test]
+    fn whoever_takes_is_there_for_the_grace() {
+        let mut hub = hub(limits());
+        hub.take(SHARD, "a", 0).unwrap();
+        say(&mut hub, "a", 1, 0);
+        say(&mut hub, "a", 1, 0);
+        taken(hub.take(SHARD, "a", 20)).expect("there is one more");
+        hub.tick(49);
+        assert!(hub.channel("a").unwrap().online);
+        hub.tick(50);
+        assert!(!hub.channel("a").unwrap().online);
+    }
+
+    #[test]
+    fn a_queue_begins_when_a_subscriber_brings_the_channel_online() {
+        let mut hub = hub(limits());
+        say(&mut hub, "a", 1, 0);
+        join(&mut hub, "a", 0);
+        let said = say(&mut hub, "a", 1, 0);
+        assert_eq!(taken(hub.take(SHARD, "a", 0)).unwrap().position, said.message.position);
+    }
+
+    #[test]
+    fn who_is_refused_is_registered_nowhere() {
+        let mut hub = hub(Limits { records: 2, ..limits() });
+        join(&mut hub, "a", 0);
+        assert_eq!(hub.subscribe(SHARD, &["b", "a", "c"], Start::Now, 0).err(), Some(Refused::Records));
+        hub.audit();
+        assert_eq!((hub.totals().subscriptions, hub.totals().online), (1, 1));
+        hub.tick(0);
+        assert!(hub.channel("b").is_none());
+        page(&mut hub, "a,b", Start::Now, 0);
+    }
+}

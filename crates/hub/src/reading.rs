@@ -1,0 +1,379 @@
+//! Pages of history: what a reader who comes back is owed, in order, and what he must be told is gone.
+//!
+//! Whether a gap is told must not depend on when `tick` ran, so every channel that is read is rid of
+//! what has outlived its time first.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::sync::Arc;
+
+use crate::channel::Floor;
+use crate::history::History;
+use crate::limits::{CHANNELS_MAX, PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
+use crate::{Hub, Message, Millis, Next, Page, Position, Refused, Resume, ShardId, Start};
+
+impl Hub {
+    /// Reads the next page for a reader of these channels (checked names, no repeats). When nothing
+    /// more is there, registers the shard on all of them in the same step.
+    pub fn subscribe(
+        &mut self,
+        shard: ShardId,
+        names: &[&str],
+        start: Start,
+        now: Millis,
+    ) -> Result<Page, Refused> {
+        debug_assert!(names.len() <= CHANNELS_MAX);
+        let now = self.advance(now);
+        let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
+        let Reading { messages, gaps, resume } = self.read(&found, start, PAGE_MESSAGES_MAX, now);
+        let next = match resume {
+            Some(resume) => Next::More(resume),
+            None => {
+                let channels = self.register(shard, names, &found, now)?;
+                Next::Live { position: self.end, channels }
+            }
+        };
+        self.check();
+        Ok(Page { messages, gaps, next })
+    }
+
+    /// Reads history without registering: at most `limit` messages after the start. `None` when the
+    /// channel is not remembered and nothing is to be told.
+    pub fn history(&mut self, name: &str, start: Start, limit: usize, now: Millis) -> Option<Page> {
+        let now = self.advance(now);
+        let found = self.names.find(name);
+        let Reading { messages, gaps, resume } = self.read(&[found], start, limit, now);
+        self.check();
+        if found.is_none() && gaps.is_empty() {
+            return None;
+        }
+        let next = match resume {
+            Some(resume) => Next::More(resume),
+            None => Next::Live { position: self.end, channels: Vec::new() },
+        };
+        Some(Page { messages, gaps, next })
+    }
+
+    /// Messages of a channel whose alias is after `after` in the dialect's order, sorted by it.
+    pub fn after_alias(
+        &self,
+        name: &str,
+        after: &str,
+        order: fn(&str, &str) -> Ordering,
+        now: Millis,
+    ) -> Vec<Arc<Message>> {
+        let now = now.max(self.clock);
+        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref());
+        let Some(history) = history else { return Vec::new() };
+        let mut found: Vec<(&str, &Arc<Message>)> = history
+            .alive(now, self.limits.history_age)
+            .filter_map(|message| Some((alias(message, name)?, message)))
+            .filter(|(alias, _)| order(alias, after) == Ordering::Greater)
+            .collect();
+        // Stable: equal aliases stay in the hub's order.
+        found.sort_by(|(a, _), (b, _)| order(a, b));
+        found.into_iter().map(|(_, message)| Arc::clone(message)).collect()
+    }
+
+    /// Reads one page of these channels, merged by place.
+    fn read(&mut self, found: &[Option<u32>], start: Start, limit: usize, now: Millis) -> Reading {
+        if start == Start::Now {
+            return Reading::default();
+        }
+        for id in found.iter().flatten() {
+            self.expire(*id, now);
+            self.schedule(*id);
+        }
+        let from = self.from(found, start);
+        let gaps = (0u16..).zip(found).filter(|(_, id)| self.is_gap(**id, &from)).map(|(n, _)| n).collect();
+        let mut merge = Merge::new(self.histories(found), &from);
+        let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail };
+        let mut messages: Vec<Arc<Message>> = Vec::new();
+        let mut bytes = 0;
+        while let Some((position, message)) = merge.peek() {
+            let len = message.payload.bytes.len();
+            if messages.len() >= limit || (!messages.is_empty() && bytes + len > PAGE_BYTES_MAX) {
+                return Reading { messages, gaps, resume: Some(resume) };
+            }
+            bytes += len;
+            messages.push(Arc::clone(message));
+            resume.after = position;
+            merge.pass(position);
+        }
+        Reading { messages, gaps, resume: None }
+    }
+
+    /// What a start means for these channels, whose expired messages are gone.
+    fn from(&self, found: &[Option<u32>], start: Start) -> From {
+        let all = From { after: Position::START, tail: None, gaps: Gaps::None };
+        match start {
+            Start::Now | Start::Everything => all,
+            Start::Lost => From { gaps: Gaps::All, ..all },
+            Start::After(place) if place > self.end => From { gaps: Gaps::All, ..all },
+            Start::After(place) => From { after: place, gaps: Gaps::Untold { trims: 0 }, ..all },
+            Start::Time(time) => {
+                let before = self.histories(found).filter_map(|history| history.last_before(time));
+                From { after: before.max().unwrap_or_default(), ..all }
+            }
+            Start::Tail(count) => From { tail: Some((count, self.end)), ..all },
+            Start::More(Resume { after, trims, tail }) => From { after, tail, gaps: Gaps::Untold { trims } },
+        }
+    }
+
+    /// Whether a reader of this channel must be told that something is gone.
+    fn is_gap(&self, id: Option<u32>, from: &From) -> bool {
+        let trims_told = match from.gaps {
+            Gaps::None => return false,
+            Gaps::All => return true,
+            Gaps::Untold { trims } => trims,
+        };
+        let channel = id.map(|id| &self.names[id]);
+        let Floor { position, trimmed_at } = channel.map_or(self.floor, |channel| Floor {
+            position: channel.watermark,
+            trimmed_at: channel.trimmed_at,
+        });
+        if position <= from.after || trimmed_at <= trims_told {
+            return false;
+        }
+        // A tail is owed so many of each channel: while they are there, what was trimmed is older.
+        let Some((count, end)) = from.tail else { return true };
+        let history = channel.and_then(|channel| channel.history.as_ref());
+        history.map_or(0, |history| history.behind(end)) < count as usize
+    }
+
+    /// The histories of those channels that have one.
+    fn histories<'a>(&'a self, found: &'a [Option<u32>]) -> impl Iterator<Item = &'a History> {
+        found.iter().flatten().filter_map(|id| self.names[*id].history.as_deref())
+    }
+}
+
+/// What one page holds, and where the next begins if there is more.
+#[derive(Default)]
+struct Reading {
+    messages: Vec<Arc<Message>>,
+    gaps: Vec<u16>,
+    resume: Option<Resume>,
+}
+
+/// A start, worked out.
+struct From {
+    /// Only what is behind this place.
+    after: Position,
+    /// Of each channel only so many, counted back from this place, and all behind it.
+    tail: Option<(u32, Position)>,
+    gaps: Gaps,
+}
+
+/// Of which gaps the reader is to be told.
+enum Gaps {
+    /// Of none: he was promised nothing.
+    None,
+    /// Of all channels: nobody knows what he had.
+    All,
+    /// Where something behind his place was trimmed, unless it was among the first `trims` trims,
+    /// which an earlier page told of.
+    Untold { trims: u64 },
+}
+
+/// Several histories as one, in the order of places, each message once.
+struct Merge<'a> {
+    histories: Vec<&'a History>,
+    /// The next place of each history that has one, which history, and its index in there.
+    heads: BinaryHeap<Reverse<(Position, usize, usize)>>,
+}
+
+impl<'a> Merge<'a> {
+    fn new(histories: impl Iterator<Item = &'a History>, from: &From) -> Self {
+        let histories: Vec<&History> = histories.collect();
+        let heads = histories.iter().enumerate().filter_map(|(which, history)| {
+            let mut first = history.behind(from.after);
+            if let Some((count, end)) = from.tail {
+                first = first.max(history.behind(end).saturating_sub(count as usize));
+            }
+            let (position, _) = history.at(first)?;
+            Some(Reverse((position, which, first)))
+        });
+        Self { heads: heads.collect(), histories }
+    }
+
+    /// The next message.
+    fn peek(&self) -> Option<(Position, &'a Arc<Message>)> {
+        let Reverse((_, which, index)) = self.heads.peek()?;
+        self.histories[*which].at(*index)
+    }
+
+    /// Goes past a message in all histories that hold it.
+    fn pass(&mut self, place: Position) {
+        while let Some(mut head) = self.heads.peek_mut() {
+            let Reverse((position, which, index)) = *head;
+            if position > place {
+                return;
+            }
+            match self.histories[which].at(index + 1) {
+                Some((next, _)) => *head = Reverse((next, which, index + 1)),
+                None => drop(PeekMut::pop(head)),
+            }
+        }
+    }
+}
+
+/// The outside cursor of a message in the channel of this name.
+fn alias<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+    message.targets.iter().find(|target| *target.name == *name)?.alias.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::trial::{after, hub, page, places, publish, release, say};
+
+    fn resume(page: &Page) -> Start {
+        match page.next {
+            Next::More(resume) => Start::More(resume),
+            Next::Live { .. } => panic!("there is more"),
+        }
+    }
+
+    /// Says something at places 1 to 8, times 10 to 80, to the channels of `said`; three messages a
+    /// channel are kept. Checks which places and gaps a page of `asked` has.
+    fn check(said: &[&str], asked: &str, start: Start, expected: &[u64], gaps: &[u16]) {
+        let mut hub = hub(Limits { history_messages: 3, ..Limits::default() });
+        for (n, names) in (1..).zip(said) {
+            say(&mut hub, names, 1, n * 10);
+        }
+        let page = page(&mut hub, asked, start, 100);
+        assert_eq!((places(&page.messages), &page.gaps[..]), (expected.to_vec(), gaps), "{start:?}");
+        assert!(
+            matches!(page.next, Next::Live { position, .. } if position >= Position::from_bits(said.len() as u64))
+        );
+    }
+
+    #[test]
+    fn a_reader_gets_what_followed_its_cursor() {
+        let said = ["a", "b", "a", "a,b", "a"];
+        check(&said, "a", after(3), &[4, 5], &[]);
+        check(&said, "a,b", after(1), &[2, 3, 4, 5], &[]);
+        check(&said, "b,a", after(4), &[5], &[]);
+        check(&said, "b,a", after(5), &[], &[]);
+        check(&said, "nobody", after(3), &[], &[]);
+    }
+
+    #[test]
+    fn a_gap_is_told_where_something_was_trimmed() {
+        let said = ["a", "b", "a", "a,b", "a"];
+        check(&said, "a,b", after(0), &[2, 3, 4, 5], &[0]);
+        check(&said, "b,a", after(0), &[2, 3, 4, 5], &[1]);
+    }
+
+    #[test]
+    fn a_cursor_of_nowhere_gets_all_and_the_mark() {
+        let said = ["a", "b", "a"];
+        check(&said, "a,b", after(4), &[1, 2, 3], &[0, 1]);
+        check(&said, "a,b", Start::Lost, &[1, 2, 3], &[0, 1]);
+    }
+
+    #[test]
+    fn who_has_no_cursor_is_told_of_no_gap() {
+        let said = ["a", "b", "a", "a,b", "a", "b"];
+        check(&said, "a,b", Start::Now, &[], &[]);
+        check(&said, "a,b", Start::Everything, &[2, 3, 4, 5, 6], &[]);
+        check(&said, "a,b", Start::Time(40), &[4, 5, 6], &[]);
+        check(&said, "a,b", Start::Time(41), &[5, 6], &[]);
+        check(&said, "a,b", Start::Tail(1), &[5, 6], &[]);
+        check(&said, "a,b", Start::Tail(2), &[4, 5, 6], &[]);
+        check(&said, "a,b", Start::Tail(0), &[], &[]);
+    }
+
+    #[test]
+    fn a_page_has_its_limits() {
+        let mut hub = hub(Limits::default());
+        for n in 0..70 {
+            say(&mut hub, "many", 1, n);
+        }
+        let first = page(&mut hub, "many", Start::Everything, 100);
+        assert_eq!(places(&first.messages), (1..=64).collect::<Vec<u64>>());
+        let second = page(&mut hub, "many", resume(&first), 100);
+        assert_eq!(places(&second.messages), (65..=70).collect::<Vec<u64>>());
+        for _ in 0..3 {
+            say(&mut hub, "big", 100 << 10, 100);
+        }
+        let first = page(&mut hub, "big", Start::Everything, 100);
+        assert_eq!(first.messages.len(), 2);
+        assert_eq!(page(&mut hub, "big", resume(&first), 100).messages.len(), 1);
+        say(&mut hub, "huge", 300 << 10, 100);
+        assert_eq!(page(&mut hub, "huge", Start::Everything, 100).messages.len(), 1);
+    }
+
+    #[test]
+    fn what_is_trimmed_between_two_pages_is_told_once() {
+        let mut hub = hub(Limits { history_messages: 2, ..Limits::default() });
+        let big = 200 << 10;
+        for _ in 0..3 {
+            say(&mut hub, "a", big, 0);
+        }
+        let first = page(&mut hub, "a", after(0), 0);
+        assert_eq!((places(&first.messages), &first.gaps[..]), (vec![2], &[0][..]));
+        let second = page(&mut hub, "a", resume(&first), 0);
+        assert_eq!((places(&second.messages), &second.gaps[..]), (vec![3], &[][..]));
+        for _ in 0..2 {
+            say(&mut hub, "a", big, 0);
+        }
+        let second = page(&mut hub, "a", resume(&first), 0);
+        assert_eq!((places(&second.messages), &second.gaps[..]), (vec![5], &[0][..]));
+    }
+
+    /// A tail of two is owed two: that older ones are trimmed meanwhile is nobody's loss.
+    #[test]
+    fn a_tail_is_whole_while_enough_is_left() {
+        let mut hub = hub(Limits { history_messages: 3, ..Limits::default() });
+        let big = 200 << 10;
+        for names in ["b", "b", "a", "a", "a"] {
+            say(&mut hub, names, big, 0);
+        }
+        let first = page(&mut hub, "b,a", Start::Tail(2), 0);
+        assert_eq!(places(&first.messages), [1]);
+        say(&mut hub, "a", 1, 0);
+        assert_eq!(page(&mut hub, "b,a", resume(&first), 0).gaps, []);
+        say(&mut hub, "a", 1, 0);
+        assert_eq!(page(&mut hub, "b,a", resume(&first), 0).gaps, [1]);
+    }
+
+    #[test]
+    fn what_outlived_its_time_is_not_shown_before_any_tick() {
+        let mut hub = hub(Limits { history_age: 50, ..Limits::default() });
+        say(&mut hub, "a", 1, 0);
+        hub.order(publish("a", 1, Some(5)), 40).unwrap();
+        release(&mut hub, 40);
+        let read = hub.history("a", after(0), 9, 45).expect("it is remembered");
+        assert_eq!((places(&read.messages), &read.gaps[..]), (vec![1], &[][..]));
+        let read = hub.history("a", after(0), 9, 50).expect("it is remembered");
+        assert_eq!((places(&read.messages), &read.gaps[..]), (vec![], &[0][..]));
+    }
+
+    #[test]
+    fn history_of_an_unknown_channel_is_none_unless_something_is_to_be_told() {
+        let mut hub = hub(Limits::default());
+        assert!(hub.history("a", Start::Everything, 9, 0).is_none());
+        assert!(hub.history("a", after(0), 9, 0).is_none());
+        assert_eq!(hub.history("a", after(1), 9, 0).expect("it is ahead of the end").gaps, [0]);
+        assert_eq!(hub.history("a", Start::Lost, 9, 0).expect("it is of elsewhere").gaps, [0]);
+    }
+
+    #[test]
+    fn aliases_are_sorted_by_the_order_of_the_dialect() {
+        let mut hub = hub(Limits::default());
+        for alias in ["3", "10", "1", "3"] {
+            let mut publish = publish("a,b", 1, None);
+            publish.aliases = [Box::from(alias), Box::from("99")].into_iter().collect();
+            hub.order(publish, 0).unwrap();
+        }
+        hub.order(publish("a", 1, None), 0).unwrap();
+        release(&mut hub, 0);
+        let by_length = |a: &str, b: &str| (a.len(), a).cmp(&(b.len(), b));
+        assert_eq!(places(&hub.after_alias("a", "1", by_length, 0)), [1, 4, 2]);
+        assert_eq!(places(&hub.after_alias("a", "3", by_length, 0)), [2]);
+        assert_eq!(places(&hub.after_alias("b", "3", by_length, 0)), [1, 2, 3, 4]);
+    }
+}

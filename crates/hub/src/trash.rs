@@ -1,0 +1,26 @@
+//! What the hub has let go of: collected here, so that nothing is freed under the caller's lock.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::channel::Channel;
+use crate::history::History;
+use crate::{Message, Publish};
+
+/// Things the hub has let go of; dropping it frees them.
+#[derive(Default)]
+#[allow(clippy::vec_box, reason = "boxes come here as they are: nothing is copied under the lock")]
+pub struct Trash {
+    /// Room for the one message that an ordinary publish evicts, so that it costs no allocation.
+    pub(crate) messages: SmallVec<[Arc<Message>; 2]>,
+    /// The names of what was published; their text was copied where it was needed.
+    pub(crate) spent: SmallVec<[Spent; 1]>,
+    pub(crate) refused: Vec<Publish>,
+    pub(crate) histories: Vec<Box<History>>,
+    pub(crate) channels: Vec<Box<Channel>>,
+    pub(crate) names: Vec<Arc<str>>,
+}
+
+/// What is left of a publish once it was ordered: names and the buffer of the aliases.
+pub(crate) type Spent = (SmallVec<[Box<str>; 1]>, SmallVec<[Box<str>; 0]>);

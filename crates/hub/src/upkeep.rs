@@ -1,0 +1,385 @@
+//! What time and limits demand: keeping, trimming, expiring, going offline, forgetting.
+//!
+//! Every record that anything is due for stands in the agenda, once. A key may be too early, never too
+//! late: whoever makes something due sooner calls `schedule`; what moves later is found out when the
+//! record comes up.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::channel::Channel;
+use crate::history::{History, Mark, Removed};
+use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, FORGET_LOOK_MAX, TICK_STEP_MAX};
+use crate::{ChannelId, Hub, Message, Millis, NEVER, Refused, ShardId};
+
+impl Hub {
+    /// Does what is due: expiry, offline after the grace, forgetting; at most
+    /// [`crate::limits::TICK_STEP_MAX`] channels a call. Returns whether more is due at `now`.
+    pub fn tick(&mut self, now: Millis) -> bool {
+        let now = self.advance(now);
+        self.keep_budget(now);
+        let mut looked_at = 0;
+        while let Some((due, id)) = self.agenda.first()
+            && due <= now
+        {
+            if looked_at == TICK_STEP_MAX {
+                return true;
+            }
+            looked_at += 1;
+            self.come_up(id, now);
+        }
+        self.check();
+        self.totals.history_bytes > self.limits.history_budget
+    }
+
+    /// Forgets a channel's history; its watermark becomes its last place. With `subscriptions`, all
+    /// registrations end too and the shards that held some are returned.
+    pub fn delete(
+        &mut self,
+        name: &str,
+        subscriptions: bool,
+        now: Millis,
+    ) -> Option<(ChannelId, SmallVec<[ShardId; 4]>)> {
+        let now = self.advance(now);
+        let id = self.names.find(name)?;
+        let mut shards = SmallVec::new();
+        let channel = &mut self.names[id];
+        let mut removed = Removed::default();
+        if let Some(history) = channel.history.take() {
+            self.oldest.strike(history.oldest, id);
+            removed.messages = history.len() as u64;
+            removed.bytes = history.bytes();
+            self.trash.histories.push(history);
+        }
+        if channel.last > channel.watermark {
+            removed.mark = Some(Mark { position: channel.last, time: now });
+        }
+        self.settle(id, removed);
+        if subscriptions {
+            self.end_subscriptions(id, &mut shards, now);
+        }
+        self.schedule(id);
+        if !shards.is_empty() {
+            self.renew(id, now);
+        }
+        self.check();
+        Some((ChannelId(id), shards))
+    }
+
+    /// Gives a record whose subscriptions were ended a new id: who subscribes from now on is told apart
+    /// from those whom the shards have not been told about yet. A message that is ordered and not
+    /// released knows the old id; then it stays.
+    fn renew(&mut self, id: u32, now: Millis) {
+        if self.names[id].pins > 0 {
+            return;
+        }
+        let due = self.names[id].due;
+        let new = self.names.renew(id, now.saturating_add(DELETED_HOLD));
+        if due != NEVER {
+            self.agenda.strike(due, id);
+            self.agenda.enter(due, new);
+        }
+    }
+
+    /// Makes a record for a name that has none.
+    pub(crate) fn create(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
+        self.names.release_ids(now);
+        if self.names.len() >= self.limits.records && !self.forget_one(now) {
+            return Err(Refused::Records);
+        }
+        self.totals.channels += 1;
+        Ok(self.names.insert(Box::new(Channel::new(name, self.floor))))
+    }
+
+    /// Enters a record in the agenda for what is due next, unless it comes up before that anyway.
+    pub(crate) fn schedule(&mut self, id: u32) {
+        let channel = &mut self.names[id];
+        let next = channel.next_due();
+        if next < channel.due {
+            if channel.due != NEVER {
+                self.agenda.strike(channel.due, id);
+            }
+            self.agenda.enter(next, id);
+            channel.due = next;
+        }
+    }
+
+    /// Keeps a released message in the history of one of its channels.
+    pub(crate) fn remember(&mut self, id: u32, message: &Arc<Message>, now: Millis) {
+        if self.limits.history_messages == 0 {
+            let mark = Some(Mark { position: message.position, time: message.time });
+            return self.settle(id, Removed { evicted: 1, mark, ..Removed::default() });
+        }
+        let channel = &mut self.names[id];
+        let history = channel.history.get_or_insert_with(|| {
+            self.oldest.enter(message.position, id);
+            Box::new(History::new(message.position))
+        });
+        self.totals.history_messages += 1;
+        self.totals.history_bytes += message.payload.bytes.len() as u64;
+        let removed = history.push(Arc::clone(message), now, &self.limits, &mut self.trash);
+        self.settle(id, removed);
+    }
+
+    /// Removes from a channel's history what has outlived its time. The caller schedules the channel.
+    pub(crate) fn expire(&mut self, id: u32, now: Millis) {
+        let Some(history) = &mut self.names[id].history else { return };
+        let removed = history.expire(now, self.limits.history_age, &mut self.trash);
+        if removed.messages > 0 {
+            self.settle(id, removed);
+        }
+    }
+
+    /// Evicts the oldest messages of all until the budget is kept, or the step is over.
+    pub(crate) fn keep_budget(&mut self, now: Millis) {
+        for _ in 0..EVICT_STEP_MAX {
+            if self.totals.history_bytes <= self.limits.history_budget {
+                return;
+            }
+            let Some((key, id)) = self.oldest.first() else { return };
+            let history = self.names[id].history.as_mut().expect("who stands in `oldest` has a history");
+            let mut removed = Removed::default();
+            // The key may be too early, since the channel's own limits do not touch it.
+            if history.first() == Some(key) {
+                history.pop(now, self.limits.history_age, &mut removed, &mut self.trash);
+            }
+            if let Some(first) = history.first() {
+                self.oldest.strike(key, id);
+                self.oldest.enter(first, id);
+                history.oldest = first;
+            }
+            self.settle(id, removed);
+            self.schedule(id);
+        }
+    }
+
+    /// Books what left a channel's history.
+    fn settle(&mut self, id: u32, removed: Removed) {
+        self.totals.history_messages -= removed.messages;
+        self.totals.history_bytes -= removed.bytes;
+        self.totals.evicted += removed.evicted;
+        let channel = &mut self.names[id];
+        if let Some(mark) = removed.mark {
+            self.trims += 1;
+            channel.trimmed(mark, self.trims, self.limits.resume_window.max(self.limits.history_age));
+        }
+        if channel.history.as_ref().is_some_and(|history| history.is_empty()) {
+            let history = channel.history.take().expect("it was just seen");
+            self.oldest.strike(history.oldest, id);
+            self.trash.histories.push(history);
+        }
+    }
+
+    /// Everybody who waits on it is gone; it goes offline at once. The id stays with it for a while,
+    /// since shards still know it.
+    fn end_subscriptions(&mut self, id: u32, shards: &mut SmallVec<[ShardId; 4]>, now: Millis) {
+        let channel = &mut self.names[id];
+        channel.shards(shards);
+        let ended = channel.interest.clear() + channel.takers_mut().clear();
+        if let Some(extras) = &mut channel.extras {
+            extras.held_until = now.saturating_add(DELETED_HOLD);
+        }
+        self.totals.subscriptions -= u64::from(ended);
+        if channel.online {
+            self.go_offline(id, now);
+        }
+    }
+
+    /// A record's time has come: does what is due and enters it anew, or forgets it.
+    fn come_up(&mut self, id: u32, now: Millis) {
+        let channel = &mut self.names[id];
+        self.agenda.strike(channel.due, id);
+        channel.due = NEVER;
+        self.expire(id, now);
+        let channel = &self.names[id];
+        if channel.online && channel.waiting() == 0 && channel.offline_at <= now {
+            self.go_offline(id, now);
+        }
+        let channel = &self.names[id];
+        if channel.is_idle() && channel.forget_at() <= now {
+            self.forget(id);
+        } else {
+            self.schedule(id);
+            debug_assert!(self.names[id].due > now, "what was due is done");
+        }
+    }
+
+    /// Forgets one record before its time, of those that only remember a watermark. Looks at few.
+    fn forget_one(&mut self, now: Millis) -> bool {
+        let found = self.agenda.iter().take(FORGET_LOOK_MAX).find(|(_, id)| {
+            let channel = &self.names[*id];
+            channel.is_idle() && channel.held_until() <= now
+        });
+        if let Some((_, id)) = found {
+            self.forget(id);
+        }
+        found.is_some()
+    }
+
+    /// Forgets a record. From now on the floor answers for what was trimmed in it.
+    fn forget(&mut self, id: u32) {
+        let channel = self.names.remove(id);
+        debug_assert!(channel.is_idle());
+        if channel.due != NEVER {
+            self.agenda.strike(channel.due, id);
+        }
+        if channel.watermark > self.floor.position {
+            self.floor.position = channel.watermark;
+        }
+        self.floor.trimmed_at = self.floor.trimmed_at.max(channel.trimmed_at);
+        self.totals.channels -= 1;
+        self.trash.channels.push(channel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, say};
+    use crate::{Limits, Start};
+
+    fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
+        hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
+    }
+
+    #[test]
+    fn a_forgotten_channel_is_answered_for_by_the_floor() {
+        let mut hub =
+            hub(Limits { history_messages: 1, history_age: 10, resume_window: 50, ..Limits::default() });
+        say(&mut hub, "a", 1, 0);
+        say(&mut hub, "a", 1, 0);
+        say(&mut hub, "b", 1, 0);
+        hub.tick(49);
+        assert!(hub.channel("a").is_some(), "its watermark is younger than the window");
+        assert!(!gap(&mut hub, "c", 0, 49));
+        hub.tick(50);
+        assert!(hub.channel("a").is_none());
+        assert!(gap(&mut hub, "c", 2, 50), "nobody knows any more whether it was trimmed");
+        assert!(!gap(&mut hub, "c", 3, 50));
+        join(&mut hub, "c", 50);
+        assert!(gap(&mut hub, "c", 2, 50), "a new record knows no more than the floor");
+    }
+
+    #[test]
+    fn a_channel_that_was_never_trimmed_is_forgotten_at_once() {
+        let mut hub = hub(Limits { grace: 0, ..Limits::default() });
+        let a = join(&mut hub, "a", 0);
+        hub.leave(SHARD, a, 1, 0, 0);
+        hub.tick(0);
+        assert!(hub.channel("a").is_none());
+        assert!(!gap(&mut hub, "a", 0, 0));
+    }
+
+    #[test]
+    fn a_full_table_forgets_who_only_remembers() {
+        let mut hub = hub(Limits { history_messages: 1, history_age: 10, records: 2, ..Limits::default() });
+        say(&mut hub, "a", 1, 0);
+        say(&mut hub, "b", 1, 5);
+        assert_eq!(hub.order(publish("c", 1, None), 5), Err(Refused::Records));
+        assert!(hub.order(publish("c", 1, Some(0)), 5).is_ok(), "what is not kept needs no record");
+        release(&mut hub, 5);
+        hub.tick(10);
+        say(&mut hub, "c", 1, 10);
+        assert!(hub.channel("a").is_none() && hub.channel("b").is_some());
+        assert!(gap(&mut hub, "a", 0, 10));
+        hub.audit();
+    }
+
+    #[test]
+    fn the_refused_leaves_nothing_behind() {
+        let mut hub = hub(Limits { records: 1, ..Limits::default() });
+        assert_eq!(hub.order(publish("a,b", 1, None), 0), Err(Refused::Records));
+        hub.audit();
+        hub.tick(0);
+        assert_eq!(hub.totals().channels, 0);
+    }
+
+    #[test]
+    fn a_deleted_channel_loses_its_past_and_its_subscribers() {
+        let mut hub = hub(Limits::default());
+        let a = join(&mut hub, "a", 0);
+        hub.take(ShardId(1), "a", 0).unwrap();
+        say(&mut hub, "a", 1, 0);
+        hub.take(ShardId(2), "a", 0).unwrap();
+        assert_eq!(hub.delete("nobody", true, 0), None);
+        let (id, shards) = hub.delete("a", true, 1).unwrap();
+        assert_eq!((id, &shards[..]), (a, &[SHARD, ShardId(2)][..]));
+        assert_eq!(changes(&hub), [("a".into(), true, 0), ("a".into(), false, 1)]);
+        assert!(gap(&mut hub, "a", 1, 1));
+        assert!(!gap(&mut hub, "a", 2, 1));
+        hub.leave(SHARD, a, 1, 0, 1);
+        hub.audit();
+    }
+
+    #[test]
+    fn a_deleted_channel_keeps_its_id_for_a_while() {
+        let mut hub = hub(Limits { grace: 0, records: 1, ..Limits::default() });
+        join(&mut hub, "a", 0);
+        hub.delete("a", true, 0);
+        hub.tick(DELETED_HOLD - 1);
+        assert!(hub.channel("a").is_some());
+        assert_eq!(hub.take(SHARD, "b", DELETED_HOLD - 1).err(), Some(Refused::Records));
+        hub.tick(DELETED_HOLD);
+        assert!(hub.channel("a").is_none());
+    }
+
+    #[test]
+    fn forgetting_history_only_keeps_the_subscribers() {
+        let mut hub = hub(Limits::default());
+        join(&mut hub, "a", 0);
+        say(&mut hub, "a", 1, 0);
+        let (_, shards) = hub.delete("a", false, 0).unwrap();
+        assert!(shards.is_empty());
+        let info = hub.channel("a").unwrap();
+        assert_eq!((info.waiting, info.messages), (1, 0));
+        assert!(gap(&mut hub, "a", 1, 0));
+    }
+
+    #[test]
+    fn the_budget_takes_the_oldest_of_all() {
+        let mut hub = hub(Limits { history_budget: 10, ..Limits::default() });
+        for (name, len) in [("a", 4), ("b", 3), ("a", 3), ("c", 4)] {
+            say(&mut hub, name, len, 0);
+        }
+        let kept =
+            |hub: &mut Hub, name| places(&hub.history(name, Start::Everything, 9, 0).unwrap().messages);
+        assert_eq!(
+            [kept(&mut hub, "a"), kept(&mut hub, "b"), kept(&mut hub, "c")],
+            [vec![3], vec![2], vec![4]]
+        );
+        say(&mut hub, "c", 5, 0);
+        assert_eq!(
+            [kept(&mut hub, "a"), kept(&mut hub, "b"), kept(&mut hub, "c")],
+            [vec![], vec![], vec![4, 5]]
+        );
+        assert!(gap(&mut hub, "b", 0, 0));
+    }
+
+    #[test]
+    fn a_large_eviction_goes_in_steps() {
+        let limits = Limits { history_messages: 1_000, history_budget: 600, ..Limits::default() };
+        let mut hub = hub(limits);
+        for _ in 0..600 {
+            say(&mut hub, "a", 1, 0);
+        }
+        say(&mut hub, "b", 600, 0);
+        assert_eq!(hub.totals().evicted, EVICT_STEP_MAX as u64);
+        assert!(hub.tick(0));
+        while hub.tick(0) {}
+        assert_eq!((hub.totals().evicted, hub.totals().history_bytes), (600, 600));
+    }
+
+    #[test]
+    fn a_tick_goes_in_steps() {
+        let mut hub = hub(Limits::default());
+        for n in 0..TICK_STEP_MAX + 1 {
+            let id = join(&mut hub, &format!("c{n}"), 0);
+            hub.leave(SHARD, id, 1, 0, 0);
+        }
+        assert!(hub.tick(0));
+        assert_eq!(hub.totals().channels, 1);
+        assert!(!hub.tick(0));
+        assert_eq!(hub.totals().channels, 0);
+    }
+}

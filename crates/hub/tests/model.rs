@@ -1,0 +1,336 @@
+//! The hub against its naive double: random calls, and after each of them everything anybody can see
+//! must be the same.
+
+#![allow(clippy::cast_possible_truncation, reason = "small numbers only")]
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+mod common;
+mod naive;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use common::{Chance, publish, seeds};
+use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
+use multiplexor_hub::{
+    Changes, ChannelId, Epoch, Hub, Limits, Message, Next, Page, Position, Resume, ShardId, Start, Take,
+};
+use naive::{From, Naive, Read};
+
+#[test]
+fn the_hub_does_what_its_naive_double_does() {
+    seeds(|seed| {
+        let mut both = Both::new(seed);
+        for _ in 0..STEPS {
+            both.step();
+            both.compare();
+        }
+    });
+}
+
+/// The hub and its double, driven alike.
+struct Both {
+    chance: Chance,
+    hub: Hub,
+    naive: Naive,
+    lens: &'static [usize],
+    /// Readers between two pages.
+    readers: Vec<Reader>,
+}
+
+struct Reader {
+    channels: Vec<usize>,
+    resume: Resume,
+    from: From,
+    given: u64,
+}
+
+impl Both {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let small = seed % 4 != 3;
+        let limits = Limits {
+            history_messages: if small { chance.of(&[0, 1, 3, 8, 20]) } else { 100 },
+            history_age: chance.of(&[15, 60, 100_000]),
+            history_bytes: if small { chance.of(&[100, 100_000]) } else { 1 << 20 },
+            history_budget: if small { chance.of(&[120, 200, 100_000]) } else { 3 << 20 },
+            resume_window: chance.of(&[0, 30, 100]),
+            grace: chance.of(&[0, 5, 20]),
+            records: 1_000,
+            changes: 1_000_000,
+        };
+        Self {
+            hub: Hub::new(limits.clone(), Epoch::new(seed), seed),
+            naive: Naive::new(limits),
+            lens: if small { &[0, 1, 10, 30, 60] } else { &[1, 100, 5_000, 70_000, 150_000, 300_000] },
+            readers: Vec::new(),
+            chance,
+        }
+    }
+
+    fn step(&mut self) {
+        self.naive.calls += 1;
+        match self.chance.below(30) {
+            0..=8 => self.publish(1),
+            9 => self.publish(40),
+            10..=12 => self.release(),
+            13..=15 => self.naive.now += self.chance.of(&[1, 3, 10, 50, 70_000]) * self.chance.below(2),
+            16 | 17 => self.tick(),
+            18..=20 => self.subscribe(),
+            21 | 22 => self.next_page(),
+            23 | 24 => self.leave(),
+            25 => self.delete(),
+            26 | 27 => self.take(),
+            28 => self.history(),
+            _ => self.changes(),
+        }
+    }
+
+    fn publish(&mut self, count: usize) {
+        let atonce = !self.chance.once_in(4);
+        for _ in 0..count {
+            let mut channels = self.chance.some(CHANNELS.len());
+            if self.chance.once_in(5) {
+                channels.push(channels[0]);
+            }
+            let ttl = self.chance.of(&[None, None, None, Some(0), Some(4), Some(30)]);
+            let len = self.chance.of(self.lens);
+            let place = self.hub.order(publish(&names(&channels), len, ttl), self.naive.now).unwrap();
+            assert_eq!(place.to_bits(), self.naive.order(&channels, len, ttl));
+        }
+        if atonce {
+            self.release_to(self.naive.last);
+        }
+    }
+
+    fn release(&mut self) {
+        let committed = self.naive.end + self.chance.below(self.naive.last - self.naive.end + 2);
+        self.release_to(committed);
+    }
+
+    fn release_to(&mut self, committed: u64) {
+        let mut released = Vec::new();
+        self.hub.release(Position::from_bits(committed), self.naive.now, &mut released);
+        let due = self.naive.releasable(committed);
+        assert_eq!(due, released.iter().map(|one| one.message.position.to_bits()).collect::<Vec<_>>());
+        for one in &released {
+            let said = self.naive.said(one.message.position.to_bits()).clone();
+            assert_eq!((one.message.time, one.message.expires), (said.time, said.expires));
+            assert_eq!(
+                one.message.targets.iter().map(|target| &*target.name).collect::<Vec<_>>(),
+                names(&said.channels)
+            );
+            for (target, channel) in one.message.targets.iter().zip(said.channels) {
+                let record = self.naive.records.get_mut(&channel);
+                assert_eq!(record.is_some(), target.channel != ChannelId::NONE);
+                if let Some(record) = record {
+                    assert_eq!(*record.id.get_or_insert(target.channel.0), target.channel.0);
+                }
+            }
+        }
+        let told = self.naive.release(committed);
+        for (one, (seen, shards)) in released.iter().zip(told) {
+            assert_eq!(one.seen.iter().map(|seen| (seen.waiting, seen.online)).collect::<Vec<_>>(), seen);
+            assert_eq!(set(&one.shards), shards);
+        }
+    }
+
+    fn tick(&mut self) {
+        while self.hub.tick(self.naive.now) {}
+        self.naive.tick();
+    }
+
+    /// A start, as the hub takes it and as its double does.
+    fn start(&mut self) -> (Start, From) {
+        match self.chance.below(8) {
+            0 => (Start::Now, From::Now),
+            1 => (Start::Everything, From::Everything),
+            2 => (Start::Lost, From::Lost),
+            3 => {
+                let time = self.naive.now.saturating_sub(self.chance.below(100));
+                (Start::Time(time), From::Time(time))
+            }
+            4 => {
+                let count = self.chance.of(&[0, 1, 2, 5, 70]);
+                (Start::Tail(count), From::Tail(count))
+            }
+            _ => {
+                let back = self.chance.of(&[5, 20, 300]);
+                let place = (self.naive.end + 2).saturating_sub(self.chance.below(back));
+                (Start::After(Position::from_bits(place)), From::After(place))
+            }
+        }
+    }
+
+    fn subscribe(&mut self) {
+        let channels = self.chance.some(CHANNELS.len());
+        let (start, from) = self.start();
+        self.page(channels, start, from, 0);
+    }
+
+    fn next_page(&mut self) {
+        if !self.readers.is_empty() {
+            let index = self.chance.below(self.readers.len() as u64) as usize;
+            let Reader { channels, resume, from, given } = self.readers.swap_remove(index);
+            self.page(channels, Start::More(resume), from, given);
+        }
+    }
+
+    /// Reads a page. `given`: no message up to there may come again.
+    fn page(&mut self, channels: Vec<usize>, start: Start, from: From, given: u64) {
+        let shard = self.chance.below(3) as u16;
+        let page = self.hub.subscribe(ShardId(shard), &names(&channels), start, self.naive.now).unwrap();
+        let read = self.naive.read(&channels, from, PAGE_MESSAGES_MAX);
+        let more = same_page(&page, &read);
+        assert!(read.places.first().is_none_or(|first| *first > given));
+        if let (Some(resume), Some(from)) = (more, read.more) {
+            let given = read.places.last().copied().unwrap_or(given);
+            self.readers.push(Reader { channels, resume, from, given });
+            return;
+        }
+        self.naive.join(shard, &channels);
+        let Next::Live { position, channels: ids } = page.next else { panic!("the last page is live") };
+        assert_eq!(position.to_bits(), self.naive.end);
+        assert_eq!(ids.len(), channels.len());
+        for (channel, id) in channels.iter().zip(ids) {
+            assert_eq!(*self.naive.records.get_mut(channel).unwrap().id.get_or_insert(id.0), id.0);
+        }
+    }
+
+    fn history(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let (start, from) = self.start();
+        let (mut start, mut from) = (start, from);
+        let limit = self.chance.of(&[0, 1, 3, 200]);
+        for _ in 0..5 {
+            let page = self.hub.history(CHANNELS[channel], start, limit, self.naive.now);
+            let known = self.naive.records.contains_key(&channel);
+            let read = self.naive.read(&[channel], from, limit);
+            let Some(page) = page else {
+                assert!(!known && read.gaps.is_empty() && read.places.is_empty());
+                return;
+            };
+            assert!(known || !read.gaps.is_empty());
+            let (Some(resume), Some(more)) = (same_page(&page, &read), read.more) else { return };
+            (start, from) = (Start::More(resume), more);
+        }
+    }
+
+    fn leave(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let shard = self.chance.below(3) as u16;
+        let (count, grace) = (1 + self.chance.below(3) as u32, self.chance.of(&[0, 7, 20]));
+        let Some(id) = self.naive.records.get(&channel).and_then(|record| record.id) else { return };
+        if self.chance.once_in(3) {
+            self.hub.leave_take(ShardId(shard), ChannelId(id), grace, self.naive.now);
+            self.naive.leave_take(shard, channel, grace);
+        } else {
+            self.hub.leave(ShardId(shard), ChannelId(id), count, grace, self.naive.now);
+            self.naive.leave(shard, channel, count, grace);
+        }
+    }
+
+    fn take(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let shard = self.chance.below(3) as u16;
+        let taken = self.hub.take(ShardId(shard), CHANNELS[channel], self.naive.now).unwrap();
+        match (taken, self.naive.take(shard, channel)) {
+            (Take::Message(message), Some(place)) => assert_eq!(message.position.to_bits(), place),
+            (Take::Waiting { channel: id, position }, None) => {
+                assert_eq!(position.to_bits(), self.naive.end);
+                assert_eq!(*self.naive.records.get_mut(&channel).unwrap().id.get_or_insert(id.0), id.0);
+            }
+            (taken, naive) => panic!("{taken:?}, but its double says {naive:?}"),
+        }
+    }
+
+    fn delete(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let subscriptions = self.chance.once_in(2);
+        let deleted = self.hub.delete(CHANNELS[channel], subscriptions, self.naive.now);
+        let shards = self.naive.delete(channel, subscriptions);
+        assert_eq!(deleted.map(|(_, shards)| set(&shards)), shards);
+    }
+
+    /// Any page of the feed is what its place in the whole feed says.
+    fn changes(&mut self) {
+        let whole = self.hub.changes(Start::Everything, usize::MAX).changes;
+        let after = self.chance.below(self.naive.end + 2);
+        let limit = 1 + self.chance.below(5) as usize;
+        let ahead = after > self.naive.end;
+        let mut owed = whole;
+        owed.retain(|change| ahead || change.position.to_bits() > after);
+        let more = owed.len() > limit;
+        owed.truncate(limit);
+        let position = if more { owed[limit - 1].position } else { self.hub.end() };
+        let read = self.hub.changes(Start::After(Position::from_bits(after)), limit);
+        assert_eq!(read, Changes { changes: owed, gap: ahead, position, more });
+    }
+
+    fn compare(&mut self) {
+        self.hub.audit();
+        drop(self.hub.take_trash());
+        assert_eq!(self.hub.end().to_bits(), self.naive.end);
+        assert_eq!(self.hub.totals(), self.naive.totals());
+        for (channel, name) in CHANNELS.iter().enumerate() {
+            let info = self.hub.channel(name);
+            let record = self.naive.records.get(&channel);
+            assert_eq!(info.is_some(), record.is_some(), "{name}");
+            let (Some(info), Some(record)) = (info, record) else { continue };
+            assert_eq!((info.waiting, info.online), (record.count(), record.online), "{name}");
+            assert_eq!(info.bytes, self.naive.bytes(channel));
+            assert_eq!(info.messages as usize, record.held.len());
+            let kept = info.kept.map(|(first, newest)| (first.to_bits(), newest.to_bits()));
+            assert_eq!(kept, record.held.first().copied().zip(record.held.last().copied()));
+            let shards: BTreeSet<u16> = record.waiting.keys().chain(record.takers.keys()).copied().collect();
+            assert_eq!(set(&self.hub.interested(&[Box::from(*name)])), shards);
+        }
+        self.compare_changes();
+    }
+
+    /// The feed is the same, but that changes of one call may come in any order.
+    fn compare_changes(&mut self) {
+        let feed = self.hub.changes(Start::Everything, usize::MAX);
+        let mut naive: Vec<_> =
+            self.naive.changes.iter().filter(|change| change.0 <= self.naive.end).collect();
+        assert_eq!(feed.changes.len(), naive.len());
+        let mut hub = Vec::new();
+        for (change, naive) in feed.changes.iter().zip(&naive) {
+            assert_eq!((change.position.to_bits(), change.time), (naive.0, naive.3));
+            hub.push((naive.4, &*change.name, change.online));
+        }
+        hub.sort();
+        naive.sort_by_key(|change| (change.4, CHANNELS[change.1], change.2));
+        assert!(hub.iter().zip(&naive).all(|(a, b)| *a == (b.4, CHANNELS[b.1], b.2)), "{hub:?} {naive:?}");
+    }
+}
+
+/// Checks a page; returns where the next begins.
+fn same_page(page: &Page, read: &Read) -> Option<Resume> {
+    assert_eq!(places(&page.messages), read.places);
+    assert_eq!(page.gaps, read.gaps);
+    let more = match page.next {
+        Next::More(resume) => Some(resume),
+        Next::Live { .. } => None,
+    };
+    assert_eq!(more.is_some(), read.more.is_some());
+    more
+}
+
+/// The places of messages, as numbers.
+fn places(messages: &[Arc<Message>]) -> Vec<u64> {
+    messages.iter().map(|message| message.position.to_bits()).collect()
+}
+
+fn names(channels: &[usize]) -> Vec<&'static str> {
+    channels.iter().map(|channel| CHANNELS[*channel]).collect()
+}
+
+fn set(shards: &[ShardId]) -> BTreeSet<u16> {
+    let set: BTreeSet<u16> = shards.iter().map(|shard| shard.0).collect();
+    assert_eq!(set.len(), shards.len(), "each shard once");
+    set
+}
+
+const CHANNELS: [&str; 4] = ["a", "b", "c", "d"];
+const STEPS: usize = 400;

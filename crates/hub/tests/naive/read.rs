@@ -1,0 +1,84 @@
+//! Pages, the plain way: all that is owed, sorted, as much of it as one page holds.
+
+use std::collections::BTreeSet;
+
+use multiplexor_hub::limits::PAGE_BYTES_MAX;
+
+use super::Naive;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum From {
+    Now,
+    Everything,
+    After(u64),
+    Lost,
+    Time(u64),
+    Tail(u32),
+    More { after: u64, trims: u64, tail: Option<(u32, u64)> },
+}
+
+pub(crate) struct Read {
+    pub(crate) places: Vec<u64>,
+    pub(crate) gaps: Vec<u16>,
+    pub(crate) more: Option<From>,
+}
+
+impl Naive {
+    pub(crate) fn read(&mut self, channels: &[usize], from: From, limit: usize) -> Read {
+        if from == From::Now {
+            return Read { places: Vec::new(), gaps: Vec::new(), more: None };
+        }
+        let known: Vec<usize> = channels.iter().copied().filter(|c| self.records.contains_key(c)).collect();
+        for &channel in &known {
+            self.expire(channel);
+        }
+        let (after, tail) = match from {
+            From::After(place) if place <= self.end => (place, None),
+            From::Tail(count) => (0, Some((count, self.end))),
+            From::More { after, tail, .. } => (after, tail),
+            From::Time(time) => {
+                let all = known.iter().flat_map(|c| self.held(*c));
+                (all.filter(|place| self.said(**place).time < time).max().copied().unwrap_or(0), None)
+            }
+            _ => (0, None),
+        };
+        let gaps = (0..channels.len()).filter(|n| self.is_gap(channels[*n], from));
+        let gaps = gaps.map(|n| n as u16).collect();
+        let mut owed = BTreeSet::new();
+        for &channel in &known {
+            let old = tail.map_or(0, |(count, end)| {
+                self.held(channel).iter().filter(|p| **p <= end).count().saturating_sub(count as usize)
+            });
+            owed.extend(self.held(channel).iter().skip(old).filter(|place| **place > after));
+        }
+        let mut read = Read { places: Vec::new(), gaps, more: None };
+        let mut bytes = 0;
+        for place in owed {
+            bytes += self.said(place).len;
+            if read.places.len() == limit || (!read.places.is_empty() && bytes > PAGE_BYTES_MAX) {
+                let after = read.places.last().copied().unwrap_or(after);
+                read.more = Some(From::More { after, trims: self.trims, tail });
+                break;
+            }
+            read.places.push(place);
+        }
+        read
+    }
+
+    fn is_gap(&self, channel: usize, from: From) -> bool {
+        let record = self.records.get(&channel);
+        let (watermark, trimmed_at) = record.map_or(self.floor, |r| (r.watermark, r.trimmed_at));
+        match from {
+            From::Lost => true,
+            From::After(place) => place > self.end || watermark > place,
+            From::More { after, trims, tail } => {
+                let enough = tail.is_some_and(|(count, end)| {
+                    let left = record.map_or(0, |r| r.held.iter().filter(|p| **p <= end).count());
+                    left >= count as usize
+                });
+                watermark > after && trimmed_at > trims && !enough
+            }
+            _ => false,
+        }
+    }
+}
