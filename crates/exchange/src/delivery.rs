@@ -1,0 +1,75 @@
+//! A message on its way to clients, with the frames it has been rendered to.
+//!
+//! A frame is rendered at most once per message and shape, lazily, by whichever shard needs it first.
+//! History holds messages, not deliveries: frames live as long as a delivery or a slow reader does.
+
+use std::sync::{Arc, OnceLock};
+
+use hub::Message;
+
+use crate::limits::{SHAPES_MAX, SHARED_MATCHES_MAX};
+
+/// Bytes as they go to clients, shared by all who get the same.
+pub type Frame = Arc<[u8]>;
+
+/// A released message and its frames.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The first frame asked for: most messages are needed in one shape only.
+    first: OnceLock<(usize, Frame)>,
+    /// All others, by match and shape.
+    more: OnceLock<Box<[OnceLock<Frame>]>>,
+}
+
+impl Delivery {
+    /// A delivery of which nothing is rendered yet.
+    pub fn new(message: Arc<Message>) -> Self {
+        Self { message, first: OnceLock::new(), more: OnceLock::new() }
+    }
+
+    /// Hands `use_frame` the frame for a client whose one match is the target of index `matched`, in
+    /// `shape`; renders it if nobody did before.
+    pub fn frame(&self, matched: usize, shape: usize, render: impl FnOnce() -> Vec<u8>) -> FrameRef<'_> {
+        debug_assert!(shape < SHAPES_MAX && matched < self.message.targets.len());
+        if matched >= SHARED_MATCHES_MAX {
+            return FrameRef::Own(render().into());
+        }
+        let slot = matched * SHAPES_MAX + shape;
+        let mut render = Some(render);
+        let (first_slot, first) = self.first.get_or_init(|| (slot, draw(&mut render)));
+        if *first_slot == slot {
+            return FrameRef::Shared(first);
+        }
+        let slots = self.message.targets.len().min(SHARED_MATCHES_MAX) * SHAPES_MAX;
+        let more = self.more.get_or_init(|| (0..slots).map(|_| OnceLock::new()).collect());
+        FrameRef::Shared(more[slot].get_or_init(|| draw(&mut render)))
+    }
+}
+
+/// Renders, once.
+fn draw(render: &mut Option<impl FnOnce() -> Vec<u8>>) -> Frame {
+    let render = render.take().expect("a call fills at most one slot");
+    render().into()
+}
+
+/// A frame, borrowed where it is shared.
+#[derive(Debug)]
+pub enum FrameRef<'a> {
+    /// Kept by the delivery.
+    Shared(&'a Frame),
+    /// Rendered for this reader alone.
+    Own(Frame),
+}
+
+impl std::ops::Deref for FrameRef<'_> {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        match self {
+            Self::Shared(frame) => frame,
+            Self::Own(frame) => frame,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The exchange: the one lock, and all that lines ask of the hub through it.
+
+use std::sync::Arc;
+
+use hub::limits::SCAN_STEP_MAX;
+use hub::{
+    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
+    Released, Seen, ShardId, Start, Take, Totals, Trash,
+};
+use smallvec::SmallVec;
+
+use crate::limits::TICK_STEPS_MAX;
+use crate::mailbox::Mailbox;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::{Clock, Delivery, Mail, MailboxLoad, Order, Wake};
+
+/// Where lines meet. Shared by all threads.
+pub struct Exchange {
+    inner: Mutex<Inner>,
+    mailboxes: Box<[Mailbox]>,
+    /// The released end, stored after all mail up to it was put into the mailboxes.
+    end: AtomicU64,
+    commit: Box<dyn Commit>,
+    clock: Clock,
+    cursors: Cursors,
+    grace: Millis,
+}
+
+struct Inner {
+    hub: Hub,
+    /// Scratch of `release`, kept for its capacity.
+    released: Vec<Released>,
+}
+
+/// Stage two of a message: who says that it is safe.
+pub trait Commit: Send + Sync {
+    /// All up to this place is ordered. Returns up to where all is committed by now; a store that
+    /// needs longer returns an earlier place and calls [`Exchange::commit`] when it is done.
+    fn ordered(&self, position: Position) -> Position;
+}
+
+/// Commits at once: there is no store.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Immediate;
+
+impl Commit for Immediate {
+    fn ordered(&self, position: Position) -> Position {
+        position
+    }
+}
+
+/// How far a publish has come when [`Exchange::publish`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// Clients have it, or will at once.
+    Released(Published),
+    /// It has its place, and becomes visible when the store has committed it.
+    Ordered(Position),
+}
+
+/// What a publisher is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The message's place.
+    pub position: Position,
+    /// Per channel, in the publisher's order: who waits.
+    pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
+}
+
+/// Why a publish was not ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// A shard that would have to deliver it owes too much already. Try again soon.
+    #[error("the mailbox of a shard is full: its readers take messages slower than they are published")]
+    Full,
+    /// The hub refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Exchange {
+    /// An exchange with one mailbox per waker, and nothing remembered.
+    pub fn new(
+        limits: Limits,
+        epoch: Epoch,
+        seed: u64,
+        clock: Clock,
+        commit: Box<dyn Commit>,
+        wakers: Vec<Arc<dyn Wake>>,
+    ) -> Self {
+        let grace = limits.grace;
+        let hub = Hub::new(limits, epoch, seed);
+        Self {
+            end: AtomicU64::new(hub.end().to_bits()),
+            cursors: hub.cursors(),
+            inner: Mutex::new(Inner { hub, released: Vec::new() }),
+            mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
+            commit,
+            clock,
+            grace,
+        }
+    }
+
+    /// Gives a message its place, commits and releases it; without a store all of that at once.
+    /// It is not ordered when a mailbox it must go to is full.
+    pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let full = |shard: &ShardId| self.mailbox(*shard).full();
+        if inner.hub.interested(&publish.channels).iter().any(full) {
+            return Err(PublishError::Full);
+        }
+        let position = inner.hub.order(publish, now)?;
+        let committed = self.commit.ordered(position);
+        let (mut rung, mut own) = (Rung::default(), None);
+        self.release(&mut inner, committed, now, &mut rung, |released| {
+            if released.message.position == position {
+                own = Some(published(released));
+            }
+        });
+        self.unlock(inner, &rung);
+        Ok(own.map_or(Receipt::Ordered(position), Receipt::Released))
+    }
+
+    /// The store has committed all up to `position`: releases it.
+    pub fn commit(&self, position: Position) {
+        let now = self.clock.now();
+        let mut rung = Rung::default();
+        let mut inner = self.lock();
+        self.release(&mut inner, position, now, &mut rung, |_| ());
+        self.unlock(inner, &rung);
+    }
+
+    /// Reads the next page of a backlog; registers the shard on all names when nothing more is there.
+    pub fn subscribe(&self, shard: ShardId, names: &[&str], start: Start) -> Result<Page, Refused> {
+        self.with(|hub, now| hub.subscribe(shard, names, start, now))
+    }
+
+    /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels
+    /// stay online; `None`: as long as is usual.
+    pub fn leave(&self, shard: ShardId, channels: &[(ChannelId, u32)], grace: Option<Millis>) {
+        for step in channels.chunks(LEAVE_STEP_MAX) {
+            self.with(|hub, now| {
+                for (channel, count) in step {
+                    hub.leave(shard, *channel, *count, grace.unwrap_or(self.grace), now);
+                }
+            });
+        }
+    }
+
+    /// Takes the next message of a channel's queue, or a place among those who wait for it (2009).
+    pub fn take_one(&self, shard: ShardId, name: &str) -> Result<Take, Refused> {
+        self.with(|hub, now| hub.take(shard, name, now))
+    }
+
+    /// Reads history without registering; `None` when nothing is known of the channel.
+    pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
+        self.with(|hub, now| hub.history(name, start, limit, now))
+    }
+
+    /// Forgets a channel's history, and ends its subscriptions if asked. False: no such channel.
+    pub fn delete(&self, name: &str, subscriptions: bool) -> bool {
+        let found = self.with(|hub, now| {
+            let found = hub.delete(name, subscriptions, now);
+            // Under the lock, so that the order stands in the mailboxes before any later message.
+            if let Some((channel, shards)) = &found {
+                let (name, at) = (Arc::from(name), hub.end());
+                for shard in shards {
+                    let order = Order::Deleted { channel: *channel, name: Arc::clone(&name), at };
+                    self.mailbox(*shard).order(order);
+                }
+            }
+            found
+        });
+        for shard in found.iter().flat_map(|(_, shards)| shards) {
+            self.mailbox(*shard).ring();
+        }
+        found.is_some()
+    }
+
+    /// The records of channels, where there are any.
+    pub fn find(&self, names: &[Box<str>]) -> Vec<Option<ChannelId>> {
+        self.with(|hub, _| names.iter().map(|name| hub.find(name)).collect())
+    }
+
+    /// One channel, if it is remembered.
+    pub fn channel(&self, name: &str) -> Option<ChannelInfo> {
+        self.with(|hub, _| hub.channel(name))
+    }
+
+    /// All channels that pass; the lock is free between steps, so this is no snapshot.
+    pub fn channels(&self, pass: &dyn Fn(&str, bool) -> bool, mut take: impl FnMut(&mut Vec<ChannelInfo>)) {
+        let (mut from, mut found) = (0, Vec::with_capacity(SCAN_STEP_MAX));
+        loop {
+            let next = self.with(|hub, _| hub.scan(from, pass, &mut found));
+            take(&mut found);
+            found.clear();
+            match next {
+                Some(next) => from = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Changes of online and offline after the start.
+    pub fn changes(&self, start: Start, limit: usize) -> Changes {
+        self.with(|hub, _| hub.changes(start, limit))
+    }
+
+    /// Does what is due in the hub. To be called a few times a second.
+    pub fn tick(&self) {
+        for _ in 0..TICK_STEPS_MAX {
+            if !self.with(|hub, now| hub.tick(now)) {
+                return;
+            }
+        }
+    }
+
+    /// Sums over all channels.
+    pub fn totals(&self) -> Totals {
+        self.with(|hub, _| hub.totals())
+    }
+
+    /// The time by which the hub lives.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Writes and reads cursors of this order.
+    pub fn cursors(&self) -> Cursors {
+        self.cursors
+    }
+
+    /// The released end. Whoever reads it, then takes a mailbox, has all that was released up to it.
+    pub fn end(&self) -> Position {
+        Position::from_bits(self.end.load(Ordering::Acquire))
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// Puts an order into every mailbox. False when one had no room left even in its reserve.
+    pub fn order_all(&self, order: &Order) -> bool {
+        // One that is full keeps the order from no other.
+        let mut all = true;
+        for mailbox in &self.mailboxes {
+            all &= mailbox.order(order.clone());
+            mailbox.ring();
+        }
+        all
+    }
+
+    /// Takes all mail of a shard into `mail`, which must be empty.
+    pub fn take_mail(&self, shard: ShardId, mail: &mut Vec<Mail>) {
+        self.mailbox(shard).take(mail);
+    }
+
+    /// The shard has given so many messages, of so many bytes, to all its connections.
+    pub fn settle(&self, shard: ShardId, messages: usize, bytes: usize) {
+        self.mailbox(shard).settle(messages, bytes);
+    }
+
+    /// The shard wants to sleep. True: it may, and will be woken; false: it has mail.
+    pub fn may_sleep(&self, shard: ShardId) -> bool {
+        self.mailbox(shard).may_sleep()
+    }
+
+    /// The shard no longer sleeps.
+    pub fn awake(&self, shard: ShardId) {
+        self.mailbox(shard).awake();
+    }
+
+    /// How much a shard owes.
+    pub fn load(&self, shard: ShardId) -> MailboxLoad {
+        self.mailbox(shard).load()
+    }
+
+    /// Stage three, under the lock: into history and mailboxes, in order.
+    fn release(
+        &self,
+        inner: &mut Inner,
+        committed: Position,
+        now: Millis,
+        rung: &mut Rung,
+        mut each: impl FnMut(&Released),
+    ) {
+        let Inner { hub, released } = inner;
+        hub.release(committed, now, released);
+        for item in released.drain(..) {
+            each(&item);
+            if item.shards.is_empty() {
+                continue;
+            }
+            let delivery = Arc::new(Delivery::new(item.message));
+            for shard in item.shards {
+                self.mailbox(shard).put(Arc::clone(&delivery));
+                if !rung.contains(&shard) {
+                    rung.push(shard);
+                }
+            }
+        }
+    }
+
+    /// Leaves the lock; then wakes and frees.
+    fn unlock(&self, mut inner: MutexGuard<'_, Inner>, rung: &Rung) {
+        self.end.store(inner.hub.end().to_bits(), Ordering::Release);
+        let trash: Trash = inner.hub.take_trash();
+        drop(inner);
+        for shard in rung {
+            self.mailbox(*shard).ring();
+        }
+        drop(trash);
+    }
+
+    fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let result = run(&mut inner.hub, now);
+        self.unlock(inner, &Rung::default());
+        result
+    }
+
+    fn mailbox(&self, shard: ShardId) -> &Mailbox {
+        &self.mailboxes[usize::from(shard.0)]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nothing panics while it holds the exchange")
+    }
+}
+
+/// Shards that got something and must be woken.
+type Rung = SmallVec<[ShardId; 4]>;
+
+fn published(released: &Released) -> Published {
+    let names = released.message.targets.iter().map(|target| Arc::clone(&target.name));
+    Published {
+        position: released.message.position,
+        seen: names.zip(released.seen.iter().copied()).collect(),
+    }
+}
+
+/// Channels left in one hold of the lock.
+const LEAVE_STEP_MAX: usize = 64;

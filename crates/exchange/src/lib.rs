@@ -1,0 +1,21 @@
+//! Where lines meet: the one lock around the hub, the stages of a message, mailboxes and wake-ups.
+//!
+//! A message flows one way: the IN line publishes, the hub gives it a place, and every interested
+//! shard finds it in its mailbox, in order. This is the only crate with a lock. Under it nothing is
+//! parsed, rendered, freed or asked of the operating system.
+
+mod canary;
+mod clock;
+mod delivery;
+mod exchange;
+mod mailbox;
+mod sync;
+
+pub mod limits;
+
+pub use canary::Canary;
+pub use clock::Clock;
+pub use delivery::{Delivery, Frame, FrameRef};
+pub use exchange::{Commit, Exchange, Immediate, PublishError, Published, Receipt};
+pub use hub;
+pub use mailbox::{Mail, MailboxLoad, Order, Wake};

@@ -1,0 +1,14 @@
+//! Every limit of the exchange, by name.
+
+/// Messages a shard may owe its connections, in its mailbox and in its jobs together.
+pub const MAILBOX_MESSAGES_MAX: usize = 65_536;
+/// Bytes of payload a shard may owe its connections; one message may exceed it.
+pub const MAILBOX_BYTES_MAX: usize = 64 << 20;
+/// Orders waiting in a mailbox: a reserve of their own, so that they fit when messages do not.
+pub const ORDERS_MAX: usize = 4_096;
+/// Ways a message can be rendered for a client with one match; see [`crate::Delivery::frame`].
+pub const SHAPES_MAX: usize = 16;
+/// Matches of a message whose frames are shared; the rest of a very wide message is rendered on demand.
+pub const SHARED_MATCHES_MAX: usize = 16;
+/// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.
+pub const TICK_STEPS_MAX: usize = 1_024;

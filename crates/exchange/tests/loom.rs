@@ -1,0 +1,199 @@
+//! The mailbox's protocol of sleeping and waking, in every interleaving of its threads that matters: no
+//! wake-up is lost, nobody is woken who does not sleep, and what `end` promises is in the mail.
+//!
+//! Run it by itself, with its own target directory, since it is another build of everything:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p multiplexor-exchange --release --test loom
+//! ```
+//!
+//! A lost wake-up is a deadlock of the model, which loom reports. `LOOM_MAX_PREEMPTIONS` widens the search;
+//! `LOOM_LOG=trace LOOM_LOCATION=1` tell about a failure.
+
+#![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use multiplexor_exchange::hub::{Epoch, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
+
+/// The event loop's eventfd: remembers that it was rung until somebody looks.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<Rung>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Rung {
+    now: bool,
+    count: usize,
+}
+
+impl Wake for Bell {
+    fn wake(&self) {
+        let mut rung = self.rung.lock().unwrap();
+        (rung.now, rung.count) = (true, rung.count + 1);
+        self.changed.notify_one();
+    }
+}
+
+impl Bell {
+    fn sleep(&self) {
+        let mut rung = self.rung.lock().unwrap();
+        while !rung.now {
+            rung = self.changed.wait(rung).unwrap();
+        }
+        rung.now = false;
+    }
+}
+
+/// An exchange with one shard that listens to `a`.
+fn exchange() -> (Arc<Exchange>, Arc<Bell>) {
+    let bell = Arc::new(Bell::default());
+    let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
+    let wakers: Vec<Arc<dyn Wake>> = vec![bell.clone()];
+    let exchange = Exchange::new(Limits::default(), Epoch::new(0), 0, clock, Box::new(Immediate), wakers);
+    exchange.subscribe(SHARD, &["a"], Start::Now).unwrap();
+    (Arc::new(exchange), bell)
+}
+
+fn publish(exchange: &Exchange) {
+    let payload = Payload {
+        bytes: [].into(),
+        data: 0..0,
+        origin: Origin::Native,
+        event: None,
+        content_type: None,
+        binary: false,
+    };
+    let channels = std::iter::once("a".into()).collect();
+    exchange.publish(Publish { channels, aliases: Default::default(), payload, ttl: Some(0) }).unwrap();
+}
+
+/// The shard, until it has so much mail: takes what there is, then sleeps, as the event loop does.
+fn read(exchange: &Exchange, bell: &Bell, expected: usize) {
+    let (mut mail, mut got) = (Vec::new(), 0);
+    let mut last = 0;
+    loop {
+        let end = exchange.end().to_bits();
+        exchange.take_mail(SHARD, &mut mail);
+        got += mail.len();
+        for item in mail.drain(..) {
+            if let Mail::Delivery(delivery) = item {
+                let position = delivery.message.position.to_bits();
+                assert!(position > last, "in order");
+                last = position;
+            }
+        }
+        // The channel's change to online has the first place.
+        assert!(last >= end || end == 1, "all up to the end is in the mail");
+        if got == expected {
+            return;
+        }
+        if exchange.may_sleep(SHARD) {
+            bell.sleep();
+            exchange.awake(SHARD);
+        }
+    }
+}
+
+#[test]
+fn a_message_wakes_who_is_about_to_sleep() {
+    loom::model(|| {
+        let (exchange, bell) = exchange();
+        let publisher = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || publish(&exchange)
+        });
+        read(&exchange, &bell, 1);
+        publisher.join().unwrap();
+        assert!(bell.rung.lock().unwrap().count <= 1, "at most once for one message");
+    });
+}
+
+#[test]
+fn so_does_every_further_message() {
+    bounded(5, || {
+        let (exchange, bell) = exchange();
+        let publisher = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || {
+                publish(&exchange);
+                publish(&exchange);
+            }
+        });
+        read(&exchange, &bell, 2);
+        publisher.join().unwrap();
+        assert!(bell.rung.lock().unwrap().count <= 2);
+    });
+}
+
+#[test]
+fn two_publishers_wake_it_and_their_messages_are_in_order() {
+    bounded(3, || {
+        let (exchange, bell) = exchange();
+        let publishers = [(); 2].map(|()| {
+            let exchange = Arc::clone(&exchange);
+            thread::spawn(move || publish(&exchange))
+        });
+        read(&exchange, &bell, 2);
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+        assert!(bell.rung.lock().unwrap().count <= 2);
+    });
+}
+
+#[test]
+fn an_order_wakes_it_beside_a_message() {
+    bounded(3, || {
+        let (exchange, bell) = exchange();
+        let publisher = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || publish(&exchange)
+        });
+        let manager = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || assert!(exchange.order_all(&Order::Drain(Duration::ZERO)))
+        });
+        read(&exchange, &bell, 2);
+        publisher.join().unwrap();
+        manager.join().unwrap();
+    });
+}
+
+#[test]
+fn a_deletion_wakes_it() {
+    loom::model(|| {
+        let (exchange, bell) = exchange();
+        let manager = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || assert!(exchange.delete("a", true))
+        });
+        let (mut mail, mut orders) = (Vec::new(), 0);
+        while orders == 0 {
+            exchange.take_mail(SHARD, &mut mail);
+            orders += mail.drain(..).count();
+            if orders == 0 && exchange.may_sleep(SHARD) {
+                bell.sleep();
+                exchange.awake(SHARD);
+            }
+        }
+        manager.join().unwrap();
+    });
+}
+
+/// Interleavings with at most so many switches that nobody had to make: all of them are too many.
+fn bounded(switches: usize, test: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = model.preemption_bound.or(Some(switches));
+    model.check(test);
+}
+
+const SHARD: ShardId = ShardId(0);

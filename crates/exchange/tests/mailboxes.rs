@@ -1,0 +1,247 @@
+//! Mailboxes: their limits, their order, and whom they wake.
+
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Trial, publish};
+use multiplexor_exchange::hub::{Limits, ShardId, Start};
+use multiplexor_exchange::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX};
+use multiplexor_exchange::{Canary, Immediate, MailboxLoad, Order, PublishError};
+
+const FIRST: ShardId = ShardId(0);
+
+/// An exchange without history, so that what is published takes no memory.
+fn forgetful(shards: usize) -> Trial {
+    let limits = Limits { history_messages: 0, ..Limits::default() };
+    Trial::with(shards, limits, Box::new(Immediate))
+}
+
+/// Nothing more can be said to `name`, and trying leaves no trace.
+fn check_full(trial: &Trial, name: &str) {
+    let before = (trial.exchange.end(), trial.exchange.totals());
+    let loads: Vec<MailboxLoad> = loads(trial);
+    assert_eq!(trial.say(name, "one too many"), Err(PublishError::Full));
+    assert_eq!((trial.exchange.end(), trial.exchange.totals()), before, "it is not ordered");
+    assert_eq!(loads, self::loads(trial), "nobody gets it");
+}
+
+fn loads(trial: &Trial) -> Vec<MailboxLoad> {
+    (0..trial.exchange.shards())
+        .map(|shard| trial.exchange.load(ShardId(u16::try_from(shard).unwrap())))
+        .collect()
+}
+
+#[test]
+fn a_mailbox_is_full_of_messages() {
+    let trial = forgetful(2);
+    trial.join(0, "a");
+    trial.join(1, "b");
+    for _ in 0..MAILBOX_MESSAGES_MAX {
+        trial.say("a", "").unwrap();
+    }
+    check_full(&trial, "a");
+    check_full(&trial, "b,a");
+    trial.say("b", "others are not held up").unwrap();
+    trial.say("nobody", "").unwrap();
+
+    let mut mail = Vec::new();
+    trial.exchange.take_mail(FIRST, &mut mail);
+    assert_eq!(mail.len(), MAILBOX_MESSAGES_MAX);
+    check_full(&trial, "a");
+    trial.exchange.settle(FIRST, 1, 0);
+    trial.say("a", "there is room for one").unwrap();
+    check_full(&trial, "a");
+    assert_eq!(trial.mail(0), ["there is room for one"]);
+}
+
+#[test]
+fn a_mailbox_is_full_of_bytes() {
+    let trial = forgetful(1);
+    trial.join(0, "a");
+    let piece: Arc<[u8]> = vec![0; MAILBOX_BYTES_MAX / 8].into();
+    for _ in 0..8 {
+        trial.exchange.publish(publish("a", Arc::clone(&piece))).unwrap();
+    }
+    assert_eq!(trial.exchange.load(FIRST), MailboxLoad { messages: 8, bytes: MAILBOX_BYTES_MAX });
+    check_full(&trial, "a");
+    trial.exchange.settle(FIRST, 1, piece.len());
+    trial.say("a", "x").unwrap();
+    assert_eq!(
+        trial.exchange.load(FIRST),
+        MailboxLoad { messages: 8, bytes: MAILBOX_BYTES_MAX - piece.len() + 1 }
+    );
+}
+
+#[test]
+fn one_message_may_be_longer_than_all_may_be_together() {
+    let trial = forgetful(1);
+    trial.join(0, "a");
+    trial.exchange.publish(publish("a", vec![0; MAILBOX_BYTES_MAX + 1].into())).unwrap();
+    check_full(&trial, "a");
+    trial.exchange.settle(FIRST, 1, MAILBOX_BYTES_MAX + 1);
+    trial.say("a", "x").unwrap();
+}
+
+#[test]
+fn orders_have_a_reserve() {
+    let trial = forgetful(2);
+    trial.join(0, "a");
+    for _ in 0..MAILBOX_MESSAGES_MAX {
+        trial.say("a", "").unwrap();
+    }
+    let drain = Order::Drain(Duration::ZERO);
+    for _ in 0..ORDERS_MAX {
+        assert!(trial.exchange.order_all(&drain));
+    }
+    assert!(!trial.exchange.order_all(&drain), "even that has an end, which is told");
+    assert_eq!(trial.mail(1).len(), ORDERS_MAX);
+    assert!(!trial.exchange.order_all(&drain), "who has room gets it all the same");
+    assert_eq!(trial.mail(1), ["drain"]);
+    assert_eq!(trial.mail(0).len(), MAILBOX_MESSAGES_MAX + ORDERS_MAX);
+    assert!(trial.exchange.order_all(&drain));
+    assert_eq!(
+        trial.exchange.load(FIRST),
+        MailboxLoad { messages: 0, bytes: 0 },
+        "orders do not count as messages"
+    );
+}
+
+#[test]
+fn only_those_get_a_message_who_listen() {
+    let trial = Trial::new(3);
+    trial.join(0, "a");
+    trial.join(1, "a,b");
+    trial.join(1, "a");
+    trial.say("a,b", "1").unwrap();
+    trial.say("b", "2").unwrap();
+    let ids = trial.join(0, "c");
+    trial.say("c", "3").unwrap();
+    trial.exchange.leave(FIRST, &[(ids[0], 1)], None);
+    trial.say("c", "4").unwrap();
+    assert_eq!(trial.mail(0), ["1", "3"]);
+    assert_eq!(trial.mail(1), ["1", "2"], "each once, however many connections and channels");
+    assert!(trial.mail(2).is_empty());
+}
+
+#[test]
+fn who_sleeps_is_woken_once() {
+    let trial = Trial::new(2);
+    trial.join(0, "a");
+    assert!(trial.exchange.may_sleep(FIRST));
+    for _ in 0..5 {
+        trial.say("a", "x").unwrap();
+    }
+    assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (1, 0));
+    assert!(!trial.exchange.may_sleep(FIRST), "there is mail");
+    trial.say("a", "x").unwrap();
+    assert_eq!(trial.bells[0].rung(), 0, "who may not sleep is awake");
+    assert_eq!(trial.mail(0).len(), 6);
+    assert!(trial.exchange.may_sleep(FIRST));
+    trial.say("a", "x").unwrap();
+    assert_eq!(trial.bells[0].rung(), 1);
+}
+
+#[test]
+fn who_is_awake_is_not_woken() {
+    let trial = Trial::new(1);
+    trial.join(0, "a");
+    trial.say("a", "x").unwrap();
+    assert_eq!(trial.bells[0].rung(), 0, "nobody begins asleep");
+    trial.mail(0);
+    assert!(trial.exchange.may_sleep(FIRST));
+    trial.exchange.awake(FIRST);
+    trial.say("a", "x").unwrap();
+    assert!(trial.exchange.delete("a", true));
+    assert!(trial.exchange.order_all(&Order::Drain(Duration::ZERO)));
+    assert_eq!(trial.bells[0].rung(), 0);
+}
+
+#[test]
+fn what_is_none_of_its_business_wakes_nobody() {
+    let trial = Trial::new(2);
+    trial.join(0, "a");
+    assert!(trial.exchange.may_sleep(FIRST) && trial.exchange.may_sleep(ShardId(1)));
+    trial.say("b", "x").unwrap();
+    trial.exchange.tick();
+    assert!(trial.exchange.delete("b", true));
+    assert!(!trial.exchange.delete("no such channel", true));
+    assert!(trial.exchange.delete("a", false), "only its history");
+    assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (0, 0));
+    trial.say("a", "x").unwrap();
+    assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (1, 0));
+}
+
+#[test]
+fn orders_wake() {
+    let trial = Trial::new(2);
+    trial.join(0, "a");
+    assert!(trial.exchange.may_sleep(FIRST) && trial.exchange.may_sleep(ShardId(1)));
+    assert!(trial.exchange.delete("a", true));
+    assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (1, 0));
+    assert!(trial.exchange.order_all(&Order::Settings(Arc::new(1))));
+    assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (0, 1));
+    assert_eq!(
+        (trial.mail(0), trial.mail(1)),
+        (vec!["deleted a".into(), "settings".into()], vec!["settings".into()])
+    );
+}
+
+#[test]
+fn a_deletion_stands_between_what_was_said_before_and_after() {
+    let trial = Trial::new(2);
+    let old = trial.join(0, "a");
+    trial.join(1, "a,b");
+    trial.say("a", "before").unwrap();
+    assert!(trial.exchange.delete("a", true));
+    trial.say("a", "nobody listens").unwrap();
+    let new = trial.join(0, "a");
+    assert_ne!(old, new, "a deleted channel's record is not taken for the new one's");
+    trial.say("a,b", "after").unwrap();
+    assert_eq!(trial.mail(0), ["before", "deleted a", "after"]);
+    assert_eq!(trial.mail(1), ["before", "deleted a", "after"]);
+    assert!(trial.exchange.delete("a", false));
+    trial.say("a", "still here").unwrap();
+    assert_eq!((trial.mail(0), trial.kept("a")), (vec!["still here".to_owned()], 1));
+}
+
+#[test]
+fn a_canary_sings_when_all_have_seen_it() {
+    let trial = Trial::new(3);
+    let songs = Arc::new(AtomicUsize::new(0));
+    let sing = {
+        let songs = Arc::clone(&songs);
+        move || {
+            songs.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    assert!(trial.exchange.order_all(&Order::Canary(Arc::new(Canary::new(3, sing)))));
+    for shard in [2, 0, 1] {
+        assert_eq!(songs.load(Ordering::SeqCst), 0);
+        assert_eq!(trial.mail(shard), ["canary"]);
+    }
+    assert_eq!(songs.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn many_channels_are_left_in_steps() {
+    let trial = Trial::new(1);
+    let names: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    let ids = trial.join(0, &names.join(","));
+    assert_eq!(trial.exchange.totals().subscriptions, 500);
+    let channels: Vec<_> = ids.iter().map(|id| (*id, 1)).collect();
+    trial.exchange.leave(FIRST, &channels, Some(0));
+    assert_eq!(trial.exchange.totals().subscriptions, 0);
+    let mut found = 0;
+    trial.exchange.channels(&|_, online| online, |page| found += page.drain(..).count());
+    assert_eq!(found, 500, "online until their time is over");
+    assert_eq!(trial.exchange.find(&["7".into(), "x".into()]), [Some(ids[7]), None]);
+    trial.exchange.tick();
+    assert_eq!(trial.exchange.totals().online, 0);
+    assert_eq!(trial.exchange.changes(Start::Everything, 2_000).changes.len(), 1_000);
+}
