@@ -1,0 +1,92 @@
+//! What a request of the WAIT line may want, in no protocol's words.
+
+use hub::Start;
+
+use crate::Problem;
+
+/// The facts of a request that a dialect decides by.
+pub struct Request<'a> {
+    /// The method, as sent.
+    pub method: &'a str,
+    /// The path, as sent: still percent-encoded.
+    pub path: &'a str,
+    /// What follows `?`, or nothing.
+    pub query: &'a str,
+    /// The first header of a name.
+    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    /// Whether the request is a WebSocket handshake.
+    pub upgrade: bool,
+    /// The body, complete.
+    pub body: &'a [u8],
+}
+
+/// What a request wants.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To wait for messages.
+    Wait(Box<Wait>),
+    /// An answer that is known at once.
+    Answer(Answer),
+}
+
+/// A wish to wait.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The channels, checked, each once.
+    pub names: Vec<Box<str>>,
+    /// From where.
+    pub start: Start,
+    /// How.
+    pub transport: Transport,
+    /// Whether payloads go bare where the transport has both ways.
+    pub bare: bool,
+    /// Only the head is wanted (`HEAD`).
+    pub head_only: bool,
+}
+
+/// How bytes reach a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// One answer with all that is due, when something is.
+    Poll,
+    /// Server-Sent Events.
+    Sse,
+    /// An endless response, one message a line.
+    Stream,
+    /// WebSocket.
+    WebSocket,
+}
+
+/// An answer without waiting.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type of the body; empty: no body at all.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// 200 with a text.
+    pub fn ok(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, content_type, headers: Vec::new(), body: body.into() }
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        // Whoever must upgrade is told to what (RFC 9110, 15.5.22; RFC 6455, 4.2.2).
+        let upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")];
+        let told = upgrade.into_iter().filter(|_| problem.status == 426);
+        Self {
+            status: problem.status,
+            content_type: "application/problem+json",
+            headers: told.map(|(name, value)| (name, value.to_owned())).collect(),
+            body: problem.document(),
+        }
+    }
+}

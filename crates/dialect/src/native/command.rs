@@ -1,0 +1,229 @@
+//! What is said over a live WebSocket: commands of the client, and our answers.
+
+use std::sync::Arc;
+
+use hub::{Cursors, Message, Millis, Position, Start};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::names::checked_texts;
+use super::object::{write_object, write_string};
+use super::since::since;
+use crate::Problem;
+
+/// A command of the client.
+#[derive(Debug)]
+pub enum Command {
+    /// Listen to these channels too.
+    Subscribe {
+        /// Checked names, each once.
+        names: Vec<Box<str>>,
+        /// From where.
+        start: Start,
+        /// To be repeated in the answer.
+        id: Option<Box<RawValue>>,
+    },
+    /// Listen to these no longer.
+    Unsubscribe {
+        /// Checked names, each once.
+        names: Vec<Box<str>>,
+        /// To be repeated in the answer.
+        id: Option<Box<RawValue>>,
+    },
+    /// To be answered with the same value.
+    Ping(Box<RawValue>),
+}
+
+/// A command as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    subscribe: Option<Vec<String>>,
+    unsubscribe: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    ping: Option<Box<RawValue>>,
+    since: Option<Since>,
+    tail: Option<u32>,
+    id: Option<Box<RawValue>>,
+}
+
+/// `0` may be written as a number, and so may a Unix time.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Since {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl Command {
+    /// Reads a command. The error carries the command's id where one could be read.
+    pub fn read(text: &str, cursors: Cursors, now: Millis) -> Result<Self, (Problem, Option<Box<RawValue>>)> {
+        let words: Words =
+            serde_json::from_str(text).map_err(|error| (no_command(&error.to_string()), None))?;
+        let id = words.id.clone();
+        Self::from_words(words, cursors, now).map_err(|problem| (problem, id))
+    }
+
+    fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
+        let Words { subscribe, unsubscribe, ping, since: from, tail, id } = words;
+        match (subscribe, unsubscribe, ping) {
+            (Some(names), None, None) => {
+                let start = match (from, tail) {
+                    (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
+                    (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
+                    (None, Some(tail)) => Start::Tail(tail),
+                    (None, None) => Start::Now,
+                };
+                Ok(Self::Subscribe { names: checked_texts(&names)?, start, id })
+            }
+            (None, Some(names), None) => Ok(Self::Unsubscribe { names: checked_texts(&names)?, id }),
+            (None, None, Some(value)) => Ok(Self::Ping(value)),
+            _ => Err(no_command("there must be exactly one of subscribe, unsubscribe and ping")),
+        }
+    }
+}
+
+/// Makes `"ping": null` a ping, where serde would see nothing.
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(value).map(Some)
+}
+
+fn no_command(why: &str) -> Problem {
+    Problem::bad(
+        "command",
+        format!(
+            "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"id\"?}}, \
+             {{\"unsubscribe\": [NAME…], \"id\"?}} or {{\"ping\": any}}"
+        ),
+    )
+}
+
+/// Appends `{"subscribed": […], "messages": […], "more"?: true, "gap"?: true, "id"?}`. The messages of
+/// a backlog carry no cursors: they are older than what the connection has seen live.
+pub fn write_subscribed<'a>(
+    names: &[Box<str>],
+    messages: impl Iterator<Item = (&'a Arc<Message>, &'a [usize])>,
+    more: bool,
+    gap: bool,
+    id: Option<&RawValue>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"subscribed\":");
+    write_names(names, out);
+    out.extend_from_slice(b",\"messages\":[");
+    for (n, (message, matches)) in messages.enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_object(message, matches, None, out);
+    }
+    out.push(b']');
+    if more {
+        out.extend_from_slice(b",\"more\":true");
+    }
+    if gap {
+        out.extend_from_slice(b",\"gap\":true");
+    }
+    write_id(id, out);
+}
+
+/// Appends `{"unsubscribed": […], "id"?}`.
+pub fn write_unsubscribed(names: &[Box<str>], id: Option<&RawValue>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"unsubscribed\":");
+    write_names(names, out);
+    write_id(id, out);
+}
+
+/// Appends `{"pong": any}`.
+pub fn write_pong(value: &RawValue, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"pong\":");
+    out.extend_from_slice(value.get().as_bytes());
+    out.push(b'}');
+}
+
+/// Appends `{"cursor": C}`.
+pub fn write_cursor(position: Position, cursors: Cursors, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"cursor\":\"");
+    cursors.write(position, out);
+    out.extend_from_slice(b"\"}");
+}
+
+/// Appends `{"gap": true, "channel": NAME}`.
+pub fn write_gap(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"gap\":true,\"channel\":");
+    write_string(name, out);
+    out.push(b'}');
+}
+
+/// Appends `{"deleted": NAME}`.
+pub fn write_deleted(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"deleted\":");
+    write_string(name, out);
+    out.push(b'}');
+}
+
+/// Appends `{"error": problem, "id"?}`.
+pub fn write_error(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"error\":");
+    problem.write(out);
+    write_id(id, out);
+}
+
+fn write_names(names: &[Box<str>], out: &mut Vec<u8>) {
+    serde_json::to_writer(out, names).expect("a vector takes everything, and strings are JSON");
+}
+
+/// Ends an object, with the id if there is one.
+fn write_id(id: Option<&RawValue>, out: &mut Vec<u8>) {
+    if let Some(id) = id {
+        out.extend_from_slice(b",\"id\":");
+        out.extend_from_slice(id.get().as_bytes());
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub::Epoch;
+
+    fn check(text: &str, expected: &str) {
+        let cursors = Cursors::new(Epoch::new(0));
+        let got = match Command::read(text, cursors, 1_000_000) {
+            Ok(Command::Subscribe { names, start, id }) => {
+                format!("subscribe {names:?} {start:?} {}", shown(id))
+            }
+            Ok(Command::Unsubscribe { names, id }) => format!("unsubscribe {names:?} {}", shown(id)),
+            Ok(Command::Ping(value)) => format!("ping {value}"),
+            Err((problem, id)) => format!("{} {}", problem.code, shown(id)),
+        };
+        assert_eq!(got, expected, "{text}");
+    }
+
+    fn shown(id: Option<Box<RawValue>>) -> String {
+        id.map_or_else(|| "-".into(), |id| id.get().into())
+    }
+
+    #[test]
+    fn commands_are_read() {
+        check(r#"{"subscribe":["a","b"]}"#, r#"subscribe ["a", "b"] Now -"#);
+        check(r#"{"subscribe":["a"],"since":0,"id":7}"#, r#"subscribe ["a"] Everything 7"#);
+        check(r#"{"subscribe":["a"],"since":"a0000001"}"#, r#"subscribe ["a"] After(@1) -"#);
+        check(r#"{"subscribe":["a"],"tail":3,"id":"x"}"#, r#"subscribe ["a"] Tail(3) "x""#);
+        check(r#"{"unsubscribe":["a"]}"#, r#"unsubscribe ["a"] -"#);
+        check(r#"{"ping":null}"#, "ping null");
+        check(r#"{"ping":{"t":1}}"#, r#"ping {"t":1}"#);
+    }
+
+    #[test]
+    fn bad_commands_are_told() {
+        check("", "command -");
+        check("[]", "command -");
+        check("{}", "command -");
+        check(r#"{"subscribe":["a"],"unsubscribe":["b"],"id":1}"#, "command 1");
+        check(r#"{"subscribe":["a,b"],"id":2}"#, "channel-name 2");
+        check(r#"{"subscribe":[],"id":2}"#, "channel-list 2");
+        check(r#"{"subscribe":["a"],"since":"x","id":3}"#, "since 3");
+        check(r#"{"subscrib":["a"]}"#, "command -");
+    }
+}

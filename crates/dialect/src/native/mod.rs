@@ -1,0 +1,18 @@
+//! The native protocol: `/sub/…` to wait, and how its messages are put.
+//!
+//! `docs/protocol.md` describes it for those who write a client.
+
+mod command;
+mod names;
+mod object;
+mod request;
+mod since;
+
+pub use command::{
+    Command, write_cursor, write_deleted, write_error, write_gap, write_pong, write_subscribed,
+    write_unsubscribed,
+};
+pub use names::{names_in_body, names_in_path};
+pub use object::{is_binary_type, write_document, write_object};
+pub use request::{Context, intent};
+pub use since::{last_event_id, since};

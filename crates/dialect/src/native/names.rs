@@ -1,0 +1,116 @@
+//! Lists of channel names: in a path, in a body.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use hub::check_name;
+use hub::limits::CHANNELS_MAX;
+use percent_encoding::percent_decode_str;
+
+use crate::Problem;
+
+/// The names in `news,user.42` of a path, percent-encoded or not; each once, in order.
+pub fn names_in_path(list: &str) -> Result<Vec<Box<str>>, Problem> {
+    if list.is_empty() {
+        return Err(no_channel());
+    }
+    checked(list.split(',').map(|name| Cow::from(percent_decode_str(name))))
+}
+
+/// The names in the body of `POST /sub/`: a JSON array if `json`, else separated by commas or line ends.
+pub fn names_in_body(body: &[u8], json: bool) -> Result<Vec<Box<str>>, Problem> {
+    if json {
+        let names: Vec<String> = serde_json::from_slice(body).map_err(|error| {
+            Problem::bad("channel-list", format!("the body is no JSON array of channel names: {error}"))
+        })?;
+        return checked(names.iter().map(|name| Cow::from(name.as_bytes())));
+    }
+    let body = trim_end(body);
+    if body.is_empty() {
+        return Err(no_channel());
+    }
+    let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    checked(lines.flat_map(|line| line.split(|byte| *byte == b',')).map(Cow::from))
+}
+
+/// Checks names of a list in JSON.
+pub(super) fn checked_texts(names: &[String]) -> Result<Vec<Box<str>>, Problem> {
+    checked(names.iter().map(|name| Cow::from(name.as_bytes())))
+}
+
+fn checked<'a>(names: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Box<str>>, Problem> {
+    let mut list: Vec<Box<str>> = Vec::new();
+    let mut known = HashSet::new();
+    for name in names {
+        let name = check_name(&name).map_err(|error| Problem::bad("channel-name", error.to_string()))?;
+        if known.insert(Box::<str>::from(name)) {
+            list.push(name.into());
+        }
+        if list.len() > CHANNELS_MAX {
+            return Err(Problem::bad(
+                "channel-count",
+                format!("more than {CHANNELS_MAX} channels are named; use several connections"),
+            ));
+        }
+    }
+    if list.is_empty() { Err(no_channel()) } else { Ok(list) }
+}
+
+fn no_channel() -> Problem {
+    Problem::bad(
+        "channel-list",
+        "no channel is named; give at least one, as in /sub/news or /sub/news,user.42",
+    )
+}
+
+/// Without the line ends and blanks with which editors and shells end a file.
+fn trim_end(mut body: &[u8]) -> &[u8] {
+    while let [rest @ .., b'\n' | b'\r' | b' '] = body {
+        body = rest;
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(list: &str, expected: Result<&[&str], &str>) {
+        let got = names_in_path(list);
+        match (&got, expected) {
+            (Ok(names), Ok(expected)) => {
+                assert!(names.iter().map(|name| &**name).eq(expected.iter().copied()), "{names:?}")
+            }
+            (Err(problem), Err(code)) => assert_eq!(problem.code, code),
+            _ => panic!("{list}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_list_of_names() {
+        check("news", Ok(&["news"]));
+        check("news,user.42", Ok(&["news", "user.42"]));
+        check("%D1%87%D0%B0%D1%82,a%20b", Ok(&["чат", "a b"]));
+        check("b,a,b", Ok(&["b", "a"]));
+        check("", Err("channel-list"));
+        check("a,,b", Err("channel-name"));
+        check("a%2Cb", Err("channel-name"));
+        check("%ff", Err("channel-name"));
+        check("$a", Err("channel-name"));
+        let many: Vec<String> = (0..=CHANNELS_MAX).map(|n| n.to_string()).collect();
+        check(&many.join(","), Err("channel-count"));
+    }
+
+    #[test]
+    fn a_body_is_a_list_of_names() {
+        let names =
+            |body: &[u8], json| names_in_body(body, json).map(|names| names.join("|")).map_err(|p| p.code);
+        assert_eq!(names(b"a,b\r\nc\n", false), Ok("a|b|c".into()));
+        assert_eq!(names(br#"["a", "b"]"#, true), Ok("a|b".into()));
+        assert_eq!(names(b"", false), Err("channel-list"));
+        assert_eq!(names(b"[]", true), Err("channel-list"));
+        assert_eq!(names(b"{}", true), Err("channel-list"));
+        assert_eq!(names(b"a,,b", false), Err("channel-name"));
+        assert_eq!(names(br#"["a,b"]"#, true), Err("channel-name"));
+    }
+}

@@ -1,0 +1,273 @@
+//! A request of the WAIT line and what it wants.
+
+use std::borrow::Cow;
+
+use hub::{Cursors, Millis, Start};
+
+use super::names::{names_in_body, names_in_path};
+use super::since::{last_event_id, since};
+use crate::{Answer, Intent, Problem, Request, Transport, Wait};
+
+/// What a request is understood against.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// Reads cursors of this order.
+    pub cursors: Cursors,
+    /// The time now.
+    pub now: Millis,
+}
+
+/// What a complete request wants.
+pub fn intent(request: &Request<'_>, context: Context) -> Result<Intent, Problem> {
+    if request.method == "OPTIONS" {
+        return Ok(Intent::Answer(options(request)));
+    }
+    if let Some(list) = request.path.strip_prefix("/sub/") {
+        return wait(request, list, context);
+    }
+    let answer = match request.path {
+        "/healthz" => Answer::ok("text/plain; charset=utf-8", "ok\n"),
+        "/" => Answer::ok("text/html; charset=utf-8", FRONT_PAGE),
+        "/sub" => {
+            return Err(Problem::bad(
+                "channel-list",
+                "no channel is named; ask for /sub/NAME or /sub/NAME,NAME",
+            ));
+        }
+        _ => return Err(not_found(request.path)),
+    };
+    match request.method {
+        "GET" | "HEAD" => Ok(Intent::Answer(answer)),
+        method => Ok(method_not_allowed(method, "GET, HEAD, OPTIONS")),
+    }
+}
+
+fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, Problem> {
+    let asked = Asked::read(request.query)?;
+    let transport = transport(request, asked.transport.as_deref())?;
+    let names = match request.method {
+        "GET" | "HEAD" if list.is_empty() && transport == Transport::WebSocket => Vec::new(),
+        "GET" | "HEAD" => names_in_path(list)?,
+        "POST" if list.is_empty() => {
+            let kind = (request.header)("content-type").unwrap_or_default().to_ascii_lowercase();
+            names_in_body(request.body, kind.starts_with(b"application/json"))?
+        }
+        "POST" => {
+            return Err(Problem::bad(
+                "channel-list",
+                "a POST names its channels in the body; send it to /sub/, or use GET",
+            ));
+        }
+        method => return Ok(method_not_allowed(method, METHODS)),
+    };
+    let bare = asked.raw || (transport == Transport::Sse && names.len() == 1 && !asked.envelope);
+    let start = asked.start(request, context)?;
+    Ok(Intent::Wait(Box::new(Wait { names, start, transport, bare, head_only: request.method == "HEAD" })))
+}
+
+/// The parameters of a subscription.
+#[derive(Default)]
+struct Asked<'a> {
+    transport: Option<Cow<'a, str>>,
+    since: Option<Cow<'a, str>>,
+    tail: Option<u32>,
+    raw: bool,
+    envelope: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Unknown parameters are left alone: sites add their own against caches.
+    fn read(query: &'a str) -> Result<Self, Problem> {
+        let mut asked = Self::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "transport" => asked.transport = Some(value),
+                // A client's template has nothing to put there before its first answer.
+                "since" | "tail" if value.is_empty() => {}
+                "since" => asked.since = Some(value),
+                "tail" => asked.tail = Some(value.parse().map_err(|_| bad_number("tail", &value))?),
+                "raw" => asked.raw = flag("raw", &value)?,
+                "envelope" => asked.envelope = flag("envelope", &value)?,
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+
+    /// `Last-Event-ID` beats `since`, `since` beats `tail`.
+    fn start(&self, request: &Request<'_>, context: Context) -> Result<Start, Problem> {
+        if let Some(id) = (request.header)("last-event-id").filter(|id| !id.is_empty()) {
+            return Ok(last_event_id(id, context.cursors));
+        }
+        match (&self.since, self.tail) {
+            (Some(text), _) => since(text, context.cursors, context.now),
+            (None, Some(tail)) => Ok(Start::Tail(tail)),
+            (None, None) => Ok(Start::Now),
+        }
+    }
+}
+
+/// `?transport=` overrides the negotiation by `Upgrade` and `Accept`.
+fn transport(request: &Request<'_>, asked: Option<&str>) -> Result<Transport, Problem> {
+    let transport = match asked {
+        Some("poll") => Transport::Poll,
+        Some("sse") => Transport::Sse,
+        Some("stream") => Transport::Stream,
+        Some("ws") if request.upgrade => Transport::WebSocket,
+        Some("ws") => {
+            return Err(Problem::new(
+                426,
+                "upgrade",
+                "transport=ws needs a WebSocket handshake: Upgrade: websocket, Connection: Upgrade, \
+                 Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key; a proxy may have removed them",
+            ));
+        }
+        Some(other) => {
+            return Err(Problem::bad(
+                "transport",
+                format!("transport is {other:?}; give sse, ws, stream or poll"),
+            ));
+        }
+        None if request.upgrade => Transport::WebSocket,
+        None => {
+            let accept = (request.header)("accept").unwrap_or_default().to_ascii_lowercase();
+            let accepts = |kind: &[u8]| accept.windows(kind.len()).any(|window| window == kind);
+            if accepts(b"text/event-stream") {
+                Transport::Sse
+            } else if accepts(b"application/x-ndjson") {
+                Transport::Stream
+            } else {
+                Transport::Poll
+            }
+        }
+    };
+    Ok(transport)
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "1" | "true" | "" => Ok(true),
+        "0" | "false" => Ok(false),
+        other => Err(Problem::bad("flag", format!("{name} is {other:?}; give 1 or 0"))),
+    }
+}
+
+fn bad_number(name: &str, value: &str) -> Problem {
+    Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
+}
+
+/// With the header that RFC 9110, 15.5.6 asks for.
+fn method_not_allowed(method: &str, allowed: &str) -> Intent {
+    let detail = format!("the method {method} is not for this address; use one of {allowed}");
+    let mut answer = Answer::from(Problem::new(405, "method", detail));
+    answer.headers.push(("Allow", allowed.to_owned()));
+    Intent::Answer(answer)
+}
+
+fn not_found(path: &str) -> Problem {
+    let path: String = path.chars().take(100).collect();
+    Problem::new(
+        404,
+        "not-found",
+        format!(
+            "there is nothing at {path}; to wait for messages ask for /sub/CHANNEL or /sub/CHANNEL,CHANNEL; \
+             messages are published on the IN line, not here"
+        ),
+    )
+}
+
+/// The answer to a preflight, or to whoever asks what is possible.
+fn options(request: &Request<'_>) -> Answer {
+    let preflight = (request.header)("access-control-request-method").is_some();
+    let mut headers = vec![("Allow", METHODS.to_owned())];
+    if preflight {
+        headers.push(("Access-Control-Allow-Methods", METHODS.to_owned()));
+        // A browser names the headers a page wants to send; any of them may come, none is trusted.
+        let asked = (request.header)("access-control-request-headers")
+            .and_then(|list| std::str::from_utf8(list).ok());
+        let clean =
+            asked.filter(|list| list.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)));
+        headers.push((
+            "Access-Control-Allow-Headers",
+            clean.unwrap_or("Last-Event-ID, Content-Type").to_owned(),
+        ));
+        headers.push(("Access-Control-Max-Age", "86400".to_owned()));
+    }
+    Answer { status: 204, content_type: "", headers, body: Vec::new() }
+}
+
+const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+const FRONT_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Multiplexor</title>\n\
+<p>This is the WAIT line of Multiplexor, a push server: browsers wait here for messages.\n\
+<p>To listen: <code>new EventSource(\"/sub/CHANNEL\")</code>, or curl -N with Accept: text/event-stream.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub::Epoch;
+
+    /// `line` is method, target, then headers as `name: value` separated by `; `.
+    fn check(line: &str, expected: &str) {
+        let mut parts = line.splitn(3, ' ');
+        let (method, target, headers) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap_or(""));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let headers: Vec<(&str, &str)> =
+            headers.split("; ").filter_map(|header| header.split_once(": ")).collect();
+        let header =
+            |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
+        let upgrade = header("upgrade").is_some();
+        let request = Request { method, path, query, header: &header, upgrade, body: b"x,y" };
+        let context = Context { cursors: Cursors::new(Epoch::new(0)), now: 1_000_000 };
+        let got = match intent(&request, context) {
+            Ok(Intent::Wait(wait)) => {
+                let Wait { names, start, transport, bare, .. } = *wait;
+                format!("{transport:?} {} {start:?}{}", names.join(","), if bare { " bare" } else { "" })
+            }
+            Ok(Intent::Answer(answer)) => format!("{}", answer.status),
+            Err(problem) => format!("{} {}", problem.status, problem.code),
+        };
+        assert_eq!(got, expected, "{line}");
+    }
+
+    #[test]
+    fn transports_are_negotiated() {
+        check("GET /sub/a", "Poll a Now");
+        check("GET /sub/a accept: text/event-stream", "Sse a Now bare");
+        check("GET /sub/a,b accept: text/event-stream", "Sse a,b Now");
+        check("GET /sub/a?envelope=1 accept: text/event-stream", "Sse a Now");
+        check("GET /sub/a accept: application/x-ndjson", "Stream a Now");
+        check("GET /sub/a upgrade: websocket", "WebSocket a Now");
+        check("GET /sub/ upgrade: websocket", "WebSocket  Now");
+        check("GET /sub/a?transport=poll accept: text/event-stream", "Poll a Now");
+        check("GET /sub/a?transport=ws", "426 upgrade");
+        check("GET /sub/a?transport=x", "400 transport");
+        check("GET /sub/a?raw=1", "Poll a Now bare");
+        check("GET /sub/a?raw=x", "400 flag");
+        check("POST /sub/", "Poll x,y Now");
+    }
+
+    #[test]
+    fn starts_have_an_order_of_precedence() {
+        check("GET /sub/a?tail=3", "Poll a Tail(3)");
+        check("GET /sub/a?tail=3&since=0", "Poll a Everything");
+        check("GET /sub/a?tail=3&since=0 last-event-id: a0000005", "Poll a After(@5)");
+        check("GET /sub/a last-event-id: nonsense", "Poll a Lost");
+        check("GET /sub/a?since=", "Poll a Now");
+        check("GET /sub/a?since=nonsense", "400 since");
+        check("GET /sub/a?tail=-1", "400 number");
+    }
+
+    #[test]
+    fn other_requests_are_answered() {
+        check("GET /healthz", "200");
+        check("HEAD /", "200");
+        check("POST /healthz", "405");
+        check("DELETE /sub/a", "405");
+        check("POST /sub/a", "400 channel-list");
+        check("GET /sub/", "400 channel-list");
+        check("GET /pub/a", "404 not-found");
+        check("OPTIONS /sub/a", "204");
+    }
+}

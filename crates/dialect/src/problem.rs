@@ -1,0 +1,95 @@
+//! What is said to somebody whose request cannot be carried out: a problem document (RFC 9457).
+
+use serde::Serialize;
+
+/// What was wrong, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A short name for programs, stable between versions.
+    pub code: &'static str,
+    /// A sentence or two for people.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem with this status, code and explanation.
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    /// A bad request.
+    pub fn bad(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(400, code, detail)
+    }
+
+    /// Appends the document to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let document = Document {
+            kind: "about:blank",
+            title: title(self.status),
+            status: self.status,
+            code: self.code,
+            detail: &self.detail,
+        };
+        serde_json::to_writer(out, &document).expect("a vector takes everything, and strings are JSON");
+    }
+
+    /// The document.
+    pub fn document(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160 + self.detail.len());
+        self.write(&mut out);
+        out
+    }
+}
+
+/// The members of RFC 9457, section 3.1, and `code`.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+}
+
+/// The phrase of a status; with the type `about:blank` the title says no more than that.
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_a_document() {
+        let problem = Problem::bad("since", "`since` is \"x\"; give a cursor");
+        let text = String::from_utf8(problem.document()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"since","detail":"`since` is \"x\"; give a cursor"}"#
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! What holds for any names, payloads, commands and requests.
+
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+use multiplexor_dialect::hub::limits::CHANNELS_MAX;
+use multiplexor_dialect::hub::{
+    ChannelId, Cursors, Epoch, Message, Origin, Payload, Position, Target, check_name,
+};
+use multiplexor_dialect::native::{
+    Command, Context, intent, last_event_id, names_in_body, names_in_path, since, write_object,
+};
+use multiplexor_dialect::{Intent, Request};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A path names what its parts name, each once; and is refused when one of them is no name.
+    #[test]
+    fn names_in_a_path_are_names(list in any_list()) {
+        let parts: Vec<Vec<u8>> = list.split(',').map(decoded).collect();
+        let expected = naive(parts.iter().map(Vec::as_slice));
+        prop_assert_eq!(names_in_path(&list).ok(), expected.filter(|_| !list.is_empty()));
+    }
+
+    /// So does a body, of lines and commas or of JSON.
+    #[test]
+    fn names_in_a_body_are_names(names in vec(any_name(), 0..6), end in "[ \r\n]{0,3}") {
+        let texts: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+        let json = serde_json::to_vec(&names).unwrap();
+        prop_assert_eq!(names_in_body(&json, true).ok(), naive(texts.into_iter()));
+
+        let lines = names.join("\r\n") + &end;
+        let lines = lines.trim_end_matches(['\n', '\r', ' ']);
+        let parts = lines.split(['\n', ',']).map(|part| part.strip_suffix('\r').unwrap_or(part).as_bytes());
+        let expected = naive(parts).filter(|_| !lines.is_empty());
+        prop_assert_eq!(names_in_body((names.join("\r\n") + &end).as_bytes(), false).ok(), expected);
+    }
+
+    #[test]
+    fn any_body_is_a_list_or_a_problem(body: Vec<u8>, json: bool) {
+        if let Ok(names) = names_in_body(&body, json) {
+            prop_assert!(!names.is_empty() && names.iter().all(|name| check_name(name.as_bytes()).is_ok()));
+        }
+    }
+
+    /// The object of a message is JSON on one line, and says what was said.
+    #[test]
+    fn an_object_says_what_was_said(
+        data in any_data(),
+        binary: bool,
+        event in proptest::option::of(".{0,8}"),
+        names in vec(any_name(), 1..4),
+        has_cursor: bool,
+    ) {
+        let matches: Vec<usize> = (0..names.len()).collect();
+        let message = message(&data, binary, event.as_deref(), &names);
+        let cursors = has_cursor.then(|| Cursors::new(Epoch::new(9)));
+        let mut out = b"before".to_vec();
+        write_object(&message, &matches, cursors, &mut out);
+        let text = std::str::from_utf8(&out[6..]).expect("JSON is UTF-8");
+        prop_assert!(!text.contains(['\n', '\r']));
+        serde_json::from_str::<IgnoredAny>(text).expect("an object is JSON");
+        if let Ok(object) = serde_json::from_str::<Value>(text) {
+            check_object(&object, &message, cursors, &names);
+            check_data(&object, &data, binary);
+        } else {
+            // A lone half of a surrogate pair is JSON by its grammar, and nothing a Rust string can hold.
+            prop_assert!(!binary && serde_json::from_slice::<Value>(&data).is_err());
+        }
+    }
+
+    #[test]
+    fn any_command_is_one_or_a_problem(text in any_command()) {
+        let cursors = Cursors::new(Epoch::new(0));
+        match Command::read(&text, cursors, 1_000) {
+            Ok(Command::Subscribe { names, .. } | Command::Unsubscribe { names, .. }) => {
+                prop_assert!(!names.is_empty() && names.iter().all(|name| check_name(name.as_bytes()).is_ok()));
+            }
+            Ok(Command::Ping(value)) => prop_assert!(serde_json::from_str::<IgnoredAny>(value.get()).is_ok()),
+            Err((problem, _)) => prop_assert_eq!(problem.status, 400),
+        }
+    }
+
+    #[test]
+    fn any_start_is_one_or_a_problem(text in "[a0-9smhd.\\-]{0,24}|.{0,24}", bytes: Vec<u8>, now: u64, epoch: u64) {
+        let cursors = Cursors::new(Epoch::new(epoch));
+        let _ = since(&text, cursors, now);
+        let _ = last_event_id(&bytes, cursors);
+    }
+
+    #[test]
+    fn any_request_is_understood_or_refused(
+        method in "GET|HEAD|POST|OPTIONS|PUT|[A-Z]{1,4}",
+        path in "/sub/[a-c,%$0-9]{0,8}|/|/sub|/.{0,8}",
+        query in "([a-z]{2,9}=[a-z0-9%+]{0,6}&){0,3}(since|tail|raw|envelope|transport)=[a-z0-9]{0,7}",
+        header: Vec<u8>,
+        upgrade: bool,
+        body: Vec<u8>,
+    ) {
+        let request =
+            Request { method: &method, path: &path, query: &query, header: &|_| Some(&header), upgrade, body: &body };
+        match intent(&request, Context { cursors: Cursors::new(Epoch::new(0)), now: 0 }) {
+            Ok(Intent::Wait(wait)) => prop_assert!(wait.names.len() <= CHANNELS_MAX),
+            Ok(Intent::Answer(answer)) => prop_assert!([200, 204, 405].contains(&answer.status)),
+            Err(problem) => prop_assert!((400..500).contains(&problem.status)),
+        }
+    }
+}
+
+/// The names, each once; `None` if one is none, or there are none or too many.
+fn naive<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Box<str>>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    for part in parts {
+        let name = check_name(part).ok()?;
+        if names.iter().all(|known| **known != *name) {
+            names.push(name.into());
+        }
+    }
+    (1..=CHANNELS_MAX).contains(&names.len()).then_some(names)
+}
+
+/// Percent-decoded, in the plainest way.
+fn decoded(text: &str) -> Vec<u8> {
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
+    while at < bytes.len() {
+        let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        match (bytes[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).unwrap());
+                at += 3;
+            }
+            (byte, ..) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn check_object(object: &Value, message: &Message, cursors: Option<Cursors>, names: &[String]) {
+    assert_eq!(
+        object["cursor"].as_str().map(str::to_owned),
+        cursors.map(|cursors| cursors.text(message.position))
+    );
+    match names {
+        [one] => assert_eq!(object["channel"], **one),
+        several => assert_eq!(object["channels"], Value::from(several.to_vec())),
+    }
+    assert_eq!(object["event"].as_str(), message.payload.event.as_deref());
+    assert_eq!(object["time"], 1.007);
+}
+
+fn check_data(object: &Value, data: &[u8], binary: bool) {
+    use base64::Engine;
+    assert_eq!(object.get("base64"), binary.then_some(&true.into()));
+    if binary {
+        let text = object["data"].as_str().unwrap();
+        assert_eq!(base64::engine::general_purpose::STANDARD.decode(text).unwrap(), data);
+    } else if let Ok(value) = serde_json::from_slice::<Value>(data) {
+        assert_eq!(object["data"], value);
+    } else {
+        assert_eq!(object["data"], *String::from_utf8_lossy(data));
+    }
+}
+
+fn message(data: &[u8], binary: bool, event: Option<&str>, names: &[String]) -> Message {
+    let target = |name: &String| Target { channel: ChannelId(0), name: name.as_str().into(), alias: None };
+    Message {
+        position: Position::from_bits(77),
+        time: 1_007,
+        expires: None,
+        targets: names.iter().map(target).collect(),
+        payload: Payload {
+            bytes: [b"head", data].concat().into(),
+            data: 4..u32::try_from(data.len()).unwrap() + 4,
+            origin: Origin::Native,
+            event: event.map(Into::into),
+            content_type: None,
+            binary,
+        },
+    }
+}
+
+fn any_list() -> impl Strategy<Value = String> {
+    let part =
+        prop_oneof!["[a-z.]{1,3}", "(%[0-9a-fA-F]{1,2}|[a-c$%]){0,4}", ".{0,4}", Just("x".repeat(255))];
+    vec(part, 0..6).prop_map(|parts| parts.join(","))
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[a-z.]{1,3}", 2 => ".{0,4}", 1 => "[\"\\\\ \u{7f}$]{1,3}"]
+}
+
+/// Bytes, text, JSON with any white space, and JSON that is nearly right.
+fn any_data() -> impl Strategy<Value = Vec<u8>> {
+    let json = || any_json().prop_map(|value| value.to_string());
+    let spaced =
+        any_json().prop_map(|value| serde_json::to_string_pretty(&value).unwrap().replace('\n', "\r\n"));
+    prop_oneof![
+        any::<Vec<u8>>(),
+        any::<String>().prop_map(String::into_bytes),
+        json().prop_map(String::into_bytes),
+        (("[ \t\r\n\u{c}\u{a0}]{0,3}"), spaced)
+            .prop_map(|(space, text)| (space.clone() + &text + &space).into_bytes()),
+        (json(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(text, at, byte)| {
+            let mut bytes = text.into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes
+        }),
+        "\"(\\\\u[0-9a-f]{4}|\\\\.|[a-z]){0,4}\"".prop_map(String::into_bytes),
+        "-?[0-9]{0,30}(\\.[0-9]{0,3})?([eE][+-]?[0-9]{0,2})?".prop_map(String::into_bytes),
+    ]
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((".{0,3}", inner), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn any_command() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec!["subscribe", "unsubscribe", "ping", "since", "tail", "id", "x"]);
+    let value = prop_oneof![
+        any_json().prop_map(|value| value.to_string()),
+        vec(any_name(), 0..3).prop_map(|names| Value::from(names).to_string()),
+        "-?[0-9]{1,12}(\\.[0-9])?",
+        "[\\[{\"]{0,300}",
+    ];
+    let object = vec((key, value), 0..4).prop_map(|fields| {
+        let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        format!("{{{}}}", fields.join(","))
+    });
+    prop_oneof![3 => object, 1 => any::<String>()]
+}
