@@ -1,0 +1,164 @@
+//! What is known of a connection: its phase, its shape, how far it has been told.
+
+use codec::http::Body;
+use codec::ws;
+use dialect::hub::{Position, Start};
+use serde_json::value::RawValue;
+
+use crate::{Outbox, Shape};
+
+/// A connection's state in the protocol. Small: an idle one is these few bytes.
+#[derive(Debug)]
+pub struct Conn {
+    /// What it does now.
+    pub phase: Phase,
+    /// How messages are put for it; means something while it waits.
+    pub shape: Shape,
+    /// The connection ends with the answer under way.
+    pub(crate) close: bool,
+    /// Only the head of the answer is wanted.
+    pub(crate) head_only: bool,
+    /// The highest place up to which it is owed nothing. Never goes back while it waits.
+    pub last: Position,
+    /// What an idle connection does not have.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What a connection does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// A request is awaited, or part of it has come.
+    Request,
+    /// The client waits for messages.
+    Waiting,
+    /// Everything was said; what still comes is thrown away until the client closes too.
+    Closing,
+}
+
+/// What only some connections have, and these not for long.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// An incomplete head or frame, or what came before it was its turn.
+    pub input: Vec<u8>,
+    /// A request whose body is not complete.
+    pub(crate) upload: Option<Upload>,
+    /// What the client is too slow to take.
+    pub outbox: Outbox,
+    /// A WebSocket message of which some fragments came.
+    pub(crate) reader: ws::Reader,
+    /// A backlog under way.
+    pub backlog: Option<Backlog>,
+}
+
+/// A request whose body is not complete.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// The head, to be decoded once more when the body is there.
+    pub(crate) head: Vec<u8>,
+    /// How much of the body is read.
+    pub(crate) body: Body,
+    /// What came of it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A backlog under way: what is to be read next, when the last page was written.
+#[derive(Debug)]
+pub struct Backlog {
+    /// The channels.
+    pub names: Vec<Box<str>>,
+    /// Where the next page begins.
+    pub start: Start,
+    /// What it is read for.
+    pub purpose: Purpose,
+}
+
+/// What a backlog is read for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// The connection's own beginning.
+    Opening,
+    /// Channels added to a live WebSocket; the id goes into every page.
+    Added(Option<Box<RawValue>>),
+}
+
+impl Conn {
+    /// A connection just accepted.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Request,
+            shape: Shape::PollObject,
+            close: false,
+            head_only: false,
+            last: Position::START,
+            extra: None,
+        }
+    }
+
+    /// What is kept for the connection; made when it is first asked for.
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Gives back what is no longer needed. After every step.
+    pub fn tidy(&mut self) {
+        if self.extra.as_ref().is_some_and(|extra| extra.is_idle()) {
+            self.extra = None;
+        }
+    }
+
+    /// Bytes not yet taken by the kernel.
+    pub fn owed_len(&self) -> usize {
+        self.extra.as_ref().map_or(0, |extra| extra.outbox.len())
+    }
+
+    /// Takes what was kept of the input.
+    pub fn take_input(&mut self) -> Vec<u8> {
+        self.extra.as_mut().map(|extra| std::mem::take(&mut extra.input)).unwrap_or_default()
+    }
+
+    /// Whether a backlog is under way.
+    pub fn has_backlog(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.backlog.is_some())
+    }
+
+    /// Whether the connection ends with the answer under way.
+    pub fn closes(&self) -> bool {
+        self.close
+    }
+
+    /// The next answer is the last.
+    pub fn end_after_answer(&mut self) {
+        self.close = true;
+    }
+
+    /// Whether a part of a request has come: its client is slow, not silent.
+    pub fn is_mid_request(&self) -> bool {
+        self.phase == Phase::Request
+            && self.extra.as_ref().is_some_and(|extra| !extra.input.is_empty() || extra.upload.is_some())
+    }
+
+    /// The answer is complete: the next request may come.
+    pub fn answered(&mut self) {
+        self.phase = Phase::Request;
+        self.head_only = false;
+    }
+}
+
+impl Default for Conn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Extra {
+    fn is_idle(&self) -> bool {
+        self.input.is_empty()
+            && self.upload.is_none()
+            && self.outbox.is_empty()
+            && self.reader.held_bytes() == 0
+            && self.backlog.is_none()
+    }
+}
+
+const _: () = assert!(size_of::<Conn>() <= 24, "a connection's state is counted in bytes");

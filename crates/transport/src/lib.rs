@@ -1,0 +1,25 @@
+//! How one waits: long poll, Server-Sent Events, HTTP stream and WebSocket as state machines.
+//!
+//! No socket, no clock, no channel's members in here. Bytes of a client come in by
+//! [`Conn::receive`], which says what is to be done; whoever holds the connection does it, and asks
+//! for the bytes that tell the client: the head and first cursor of a stream, a page of a backlog, a
+//! heartbeat, an end. What an idle connection does not need it does not have.
+
+mod answer;
+mod conn;
+mod frozen;
+mod outbox;
+mod receive;
+mod shape;
+mod talk;
+
+pub mod limits;
+
+pub use codec;
+pub use conn::{Backlog, Conn, Extra, Phase, Purpose};
+pub use dialect;
+pub use frozen::{Frozen, FrozenBacklog, Thawed};
+pub use outbox::Outbox;
+pub use receive::{Action, Env};
+pub use shape::Shape;
+pub use talk::{Opening, Part};

@@ -1,0 +1,16 @@
+//! Every limit of the transports, by name.
+
+/// Bytes of a request's head.
+pub const HEAD_LEN_MAX: usize = 16 << 10;
+/// Bytes of a request's body.
+pub const BODY_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX;
+/// Bytes of a WebSocket message of a client: a command with the longest list of channels.
+pub const MESSAGE_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX + 1_024;
+/// Fragments of a WebSocket message.
+pub const FRAGMENTS_MAX: usize = 1_024;
+/// Bytes a client may send ahead while it is not its turn.
+pub const AHEAD_LEN_MAX: usize = 64 << 10;
+/// Bytes of input kept for a connection: an incomplete head or frame, or what came ahead.
+pub const INPUT_LEN_MAX: usize = MESSAGE_LEN_MAX + 14;
+/// The shortest and the longest time after which a browser is advised to come back, in milliseconds.
+pub const RETRY_MS: std::ops::Range<u32> = 1_000..3_000;

@@ -1,0 +1,243 @@
+//! What a client says, and what is to be done about it.
+
+use codec::http::{self, Body};
+use codec::ws::{self, Fact};
+use dialect::hub::{Cursors, Millis};
+use dialect::native::{self, Command, Context};
+use dialect::{Answer, Intent, Problem, Request, Transport, Wait};
+use serde_json::value::RawValue;
+
+use crate::answer;
+use crate::conn::Upload;
+use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, MESSAGE_LEN_MAX};
+use crate::{Conn, Phase, Shape};
+
+/// What input is understood against.
+#[derive(Debug, Clone, Copy)]
+pub struct Env {
+    /// Reads and writes cursors of this order.
+    pub cursors: Cursors,
+    /// The time now.
+    pub now: Millis,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Wait for more bytes; keep those that were not consumed.
+    More,
+    /// Go on with the bytes that were not consumed.
+    Next,
+    /// Write these bytes, then go on.
+    Send(Vec<u8>),
+    /// Write these bytes, then close the connection gently.
+    Close(Vec<u8>),
+    /// Write this head, then begin to wait.
+    Wait {
+        /// What is wanted.
+        wait: Box<Wait>,
+        /// The response's head; empty for a long poll, whose head comes with its answer.
+        head: Vec<u8>,
+    },
+    /// Do this for a live WebSocket.
+    Command(Command),
+}
+
+impl Conn {
+    /// Takes what is complete at the front of `bytes`: returns how much of it, and what is to be done.
+    /// To be called again with the rest until it says [`Action::More`].
+    pub fn receive(&mut self, bytes: &mut [u8], env: Env) -> (usize, Action) {
+        if bytes.is_empty() {
+            return (0, Action::More);
+        }
+        match self.phase {
+            Phase::Request => self.receive_request(bytes, env),
+            Phase::Waiting if self.shape.is_ws() && self.has_backlog() => (0, Action::More),
+            Phase::Waiting if self.shape.is_ws() => self.receive_frame(bytes, env),
+            // The next request of a pipelining client waits its turn.
+            Phase::Waiting if self.shape.is_poll() => (0, Action::More),
+            // A stream's client has nothing to say.
+            Phase::Waiting | Phase::Closing => (bytes.len(), Action::More),
+        }
+    }
+
+    /// Whether bytes may pile up for this connection, and how many.
+    pub fn input_len_max(&self) -> usize {
+        match self.phase {
+            Phase::Waiting if self.shape.is_poll() => crate::limits::AHEAD_LEN_MAX,
+            Phase::Waiting => crate::limits::INPUT_LEN_MAX,
+            Phase::Request => HEAD_LEN_MAX + crate::limits::AHEAD_LEN_MAX,
+            Phase::Closing => 0,
+        }
+    }
+
+    /// The answer to a request that cannot be carried out; the connection stays if it can.
+    pub fn refuse(&mut self, problem: Problem) -> Action {
+        self.answer(&problem.into())
+    }
+
+    fn receive_request(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+        if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
+            return self.receive_body(bytes, env);
+        }
+        let (request, head_len) = match http::decode(bytes, &HTTP_LIMITS) {
+            Ok(Some(head)) => head,
+            Ok(None) => return (0, Action::More),
+            Err(error) => return (bytes.len(), self.malformed(error)),
+        };
+        self.close |= !request.keep_alive || request.minor == 0;
+        if request.framing == http::Framing::None || request.framing == http::Framing::Length(0) {
+            return (head_len, self.carry_out(&request, &[], env));
+        }
+        let go_on = request.expect_continue();
+        let upload =
+            Upload { head: bytes[..head_len].to_vec(), body: Body::new(request.framing), bytes: Vec::new() };
+        self.extra_mut().upload = Some(upload);
+        let action =
+            if go_on { Action::Send(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()) } else { Action::Next };
+        (head_len, action)
+    }
+
+    fn receive_body(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+        let upload = self.extra_mut().upload.as_mut().expect("the caller looked");
+        match upload.body.decode(bytes, &mut upload.bytes, BODY_LEN_MAX) {
+            Err(error) => (bytes.len(), self.malformed(error)),
+            Ok((taken, false)) => (taken, Action::More),
+            Ok((taken, true)) => {
+                let upload = self.extra_mut().upload.take().expect("it was there above");
+                let (request, _) = http::decode(&upload.head, &HTTP_LIMITS)
+                    .ok()
+                    .flatten()
+                    .expect("the head was decoded before its body was read");
+                (taken, self.carry_out(&request, &upload.bytes, env))
+            }
+        }
+    }
+
+    /// A complete request.
+    fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env) -> Action {
+        self.head_only = request.method == "HEAD";
+        let facts = Request {
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            header: &|name| request.header(name),
+            upgrade: request.upgrade_websocket(),
+            body,
+        };
+        let context = Context { cursors: env.cursors, now: env.now };
+        match native::intent(&facts, context) {
+            Ok(Intent::Wait(wait)) => self.begin(request, wait),
+            Ok(Intent::Answer(answer)) => self.answer(&answer),
+            Err(problem) => self.refuse(problem),
+        }
+    }
+
+    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>) -> Action {
+        if wait.head_only {
+            return self.answer(&answer::only_head(wait.transport));
+        }
+        let head = match wait.transport {
+            Transport::Poll => Vec::new(),
+            Transport::Sse => answer::SSE_HEAD.to_vec(),
+            Transport::Stream => answer::stream_head(wait.bare),
+            Transport::WebSocket => match handshake(request) {
+                Ok(head) => head,
+                Err(problem) => return self.refuse(problem),
+            },
+        };
+        self.shape = Shape::new(wait.transport, wait.bare);
+        self.phase = Phase::Waiting;
+        Action::Wait { wait, head }
+    }
+
+    /// Bytes that are no request: nothing after them can be understood.
+    fn malformed(&mut self, error: http::Error) -> Action {
+        self.close = true;
+        if let Some(extra) = &mut self.extra {
+            extra.upload = None;
+        }
+        self.refuse(Problem::new(error.status(), "http", error.to_string()))
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Action {
+        let bytes = answer::answer(answer, self.close, self.head_only);
+        if self.close {
+            self.phase = Phase::Closing;
+            Action::Close(bytes)
+        } else {
+            self.answered();
+            Action::Send(bytes)
+        }
+    }
+
+    fn receive_frame(&mut self, bytes: &mut [u8], env: Env) -> (usize, Action) {
+        let len = bytes.len();
+        let mut reader =
+            self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
+        let decoded = reader.decode(bytes, &WS_LIMITS);
+        let (taken, action) = match decoded {
+            Ok(None) => (0, Action::More),
+            Ok(Some((fact, taken))) => (taken, act_on(fact, env)),
+            Err(error) => (len, close_frame(error.close_code(), &error.to_string())),
+        };
+        if matches!(action, Action::Close(_)) {
+            self.phase = Phase::Closing;
+        } else if reader.held_bytes() > 0 {
+            self.extra_mut().reader = reader;
+        }
+        (taken, action)
+    }
+}
+
+fn act_on(fact: Fact<'_>, env: Env) -> Action {
+    let mut out = Vec::new();
+    match fact {
+        Fact::Text(text) => match Command::read(&text, env.cursors, env.now) {
+            Ok(command) => return Action::Command(command),
+            Err((problem, id)) => error_frame(&problem, id.as_deref(), &mut out),
+        },
+        Fact::Binary(_) => {
+            let problem = Problem::bad("command", "commands are text frames; this one is binary");
+            error_frame(&problem, None, &mut out);
+        }
+        Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
+        Fact::Pong(_) | Fact::Fragment => return Action::Next,
+        Fact::Close { code: Some(code), .. } => return close_frame(code, ""),
+        Fact::Close { code: None, .. } => {
+            ws::encode_frame(ws::Opcode::Close, &[], &mut out);
+            return Action::Close(out);
+        }
+    }
+    Action::Send(out)
+}
+
+fn error_frame(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    native::write_error(problem, id, &mut text);
+    ws::encode_frame(ws::Opcode::Text, &text, out);
+}
+
+fn close_frame(code: u16, reason: &str) -> Action {
+    let mut out = Vec::new();
+    ws::encode_close(code, reason, &mut out);
+    Action::Close(out)
+}
+
+/// The head of the answer to a WebSocket handshake (RFC 6455, section 4.2).
+fn handshake(request: &http::Request<'_>) -> Result<Vec<u8>, Problem> {
+    if request.header("sec-websocket-version") != Some(b"13") {
+        return Err(Problem::new(426, "websocket-version", "this server speaks WebSocket version 13 only"));
+    }
+    let accept = request.header("sec-websocket-key").and_then(ws::accept_key);
+    let Some(accept) = accept else {
+        return Err(Problem::bad("websocket-key", "Sec-WebSocket-Key must be 16 bytes in base64"));
+    };
+    Ok(answer::ws_head(&accept))
+}
+
+/// How long a request may be.
+pub(crate) const HTTP_LIMITS: http::Limits =
+    http::Limits { head_bytes: HEAD_LEN_MAX, headers: http::HEADERS_MAX, body_bytes: BODY_LEN_MAX };
+
+const WS_LIMITS: ws::Limits = ws::Limits { message_bytes: MESSAGE_LEN_MAX, fragments: FRAGMENTS_MAX };

@@ -1,0 +1,125 @@
+//! Shapes: the ways a message can be put into bytes, and the rendering of each.
+
+use codec::{sse, ws};
+use dialect::hub::{Cursors, Message};
+use dialect::{Transport, native};
+
+use crate::answer;
+
+/// A way a message is put into bytes: dialect, framing and envelope together. All clients of one
+/// shape and the same match get the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Shape {
+    /// A long poll's document.
+    PollObject,
+    /// A long poll's answer that is one payload.
+    PollRaw,
+    /// Server-Sent Events, data is the object.
+    SseObject,
+    /// Server-Sent Events, data is the payload.
+    SseBare,
+    /// A stream, an object a line.
+    StreamObject,
+    /// A stream, a payload a line.
+    StreamRaw,
+    /// WebSocket, an object a text frame.
+    WsObject,
+    /// WebSocket, a payload a frame.
+    WsRaw,
+}
+
+impl Shape {
+    /// All shapes, by number.
+    pub const ALL: [Self; 8] = [
+        Self::PollObject,
+        Self::PollRaw,
+        Self::SseObject,
+        Self::SseBare,
+        Self::StreamObject,
+        Self::StreamRaw,
+        Self::WsObject,
+        Self::WsRaw,
+    ];
+
+    /// The shape of a transport with or without the object around the payload.
+    pub fn new(transport: Transport, bare: bool) -> Self {
+        match (transport, bare) {
+            (Transport::Poll, false) => Self::PollObject,
+            (Transport::Poll, true) => Self::PollRaw,
+            (Transport::Sse, false) => Self::SseObject,
+            (Transport::Sse, true) => Self::SseBare,
+            (Transport::Stream, false) => Self::StreamObject,
+            (Transport::Stream, true) => Self::StreamRaw,
+            (Transport::WebSocket, false) => Self::WsObject,
+            (Transport::WebSocket, true) => Self::WsRaw,
+        }
+    }
+
+    /// Whether one answer ends the wait.
+    pub fn is_poll(self) -> bool {
+        matches!(self, Self::PollObject | Self::PollRaw)
+    }
+
+    /// Whether the client can speak too.
+    pub fn is_ws(self) -> bool {
+        matches!(self, Self::WsObject | Self::WsRaw)
+    }
+
+    /// Appends `message`, for a client whose matches are the targets of these indices.
+    pub fn render(self, message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
+        let payload = &message.payload;
+        match self {
+            Self::PollObject => {
+                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
+                native::write_object(message, matches, Some(cursors), &mut object);
+                answer::poll_document(&[object], message.position, false, cursors, out);
+            }
+            Self::PollRaw => answer::poll_raw(message, false, cursors, out),
+            Self::SseBare if !payload.binary => write_event(message, payload.data(), cursors, out),
+            Self::SseObject | Self::SseBare => {
+                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
+                native::write_object(message, matches, Some(cursors), &mut object);
+                write_event(message, &object, cursors, out);
+            }
+            Self::StreamObject => {
+                native::write_object(message, matches, Some(cursors), out);
+                out.push(b'\n');
+            }
+            Self::StreamRaw => {
+                out.extend_from_slice(payload.data());
+                out.push(b'\n');
+            }
+            Self::WsObject => {
+                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
+                native::write_object(message, matches, Some(cursors), &mut object);
+                ws::encode_frame(ws::Opcode::Text, &object, out);
+            }
+            Self::WsRaw => {
+                let opcode = if payload.binary { ws::Opcode::Binary } else { ws::Opcode::Text };
+                ws::encode_frame(opcode, payload.data(), out);
+            }
+        }
+    }
+
+    /// The frame of a message.
+    pub fn frame(self, message: &Message, matches: &[usize], cursors: Cursors) -> Vec<u8> {
+        let mut out = Vec::with_capacity(message.payload.data().len() + FRAME_LEN);
+        self.render(message, matches, cursors, &mut out);
+        out
+    }
+}
+
+fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u8>) {
+    let mut id = Vec::with_capacity(16);
+    cursors.write(message.position, &mut id);
+    sse::encode(
+        &sse::Event { id: Some(&id), event: message.payload.event.as_deref(), data: Some(data) },
+        out,
+    );
+}
+
+/// About what an object adds to its data.
+const OBJECT_LEN: usize = 96;
+/// About what a frame adds to its data.
+const FRAME_LEN: usize = 128;

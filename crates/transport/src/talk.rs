@@ -1,0 +1,192 @@
+//! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
+
+use std::sync::Arc;
+
+use codec::{sse, ws};
+use dialect::hub::{Cursors, Message, Position};
+use dialect::{Problem, native};
+use serde_json::value::RawValue;
+
+use crate::answer;
+use crate::{Conn, Phase, Shape};
+
+/// The beginning of a wait.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// Up to here the client is owed nothing.
+    pub cursor: Position,
+    /// Channels of which something it was owed is gone.
+    pub gaps: &'a [&'a str],
+    /// After how many milliseconds a browser that lost its connection should come back.
+    pub retry_ms: u32,
+}
+
+/// A message with its matches: indices into its targets.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// The message.
+    pub message: &'a Arc<Message>,
+    /// The targets this client listens to.
+    pub matches: &'a [usize],
+}
+
+impl Conn {
+    /// The first words of a stream, after its head: reconnect advice, cursor, gaps.
+    pub fn open(&self, opening: &Opening<'_>, cursors: Cursors, out: &mut Vec<u8>) {
+        if matches!(self.shape, Shape::SseObject | Shape::SseBare) {
+            sse::encode_retry(opening.retry_ms, out);
+        }
+        if self.shape != Shape::WsRaw && self.shape != Shape::StreamRaw {
+            self.heartbeat(opening.cursor, cursors, out);
+        }
+        self.gaps(opening.gaps, out);
+    }
+
+    /// Tells that messages of these channels are gone. A bare stream has no words for it.
+    pub fn gaps(&self, channels: &[&str], out: &mut Vec<u8>) {
+        if channels.is_empty() {
+            return;
+        }
+        match self.shape {
+            Shape::SseObject | Shape::SseBare => {
+                let data = serde_json::json!({ "channels": channels }).to_string();
+                sse::encode(&sse::Event { id: None, event: Some("gap"), data: Some(data.as_bytes()) }, out);
+            }
+            Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
+                for channel in channels {
+                    self.say(|text| native::write_gap(channel, text), out);
+                }
+            }
+            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw => {}
+        }
+    }
+
+    /// Repeats the cursor, so that the connection is seen to live.
+    pub fn heartbeat(&self, cursor: Position, cursors: Cursors, out: &mut Vec<u8>) {
+        match self.shape {
+            Shape::SseObject | Shape::SseBare => {
+                let mut id = Vec::with_capacity(16);
+                cursors.write(cursor, &mut id);
+                sse::encode(&sse::Event { id: Some(&id), event: None, data: None }, out);
+            }
+            Shape::StreamObject | Shape::WsObject => {
+                self.say(|text| native::write_cursor(cursor, cursors, text), out)
+            }
+            Shape::StreamRaw => out.push(b'\n'),
+            Shape::WsRaw => ws::encode_frame(ws::Opcode::Ping, &[], out),
+            Shape::PollObject | Shape::PollRaw => {}
+        }
+    }
+
+    /// Tells that a channel was deleted and is listened to no longer.
+    pub fn deleted(&self, channel: &str, out: &mut Vec<u8>) {
+        match self.shape {
+            Shape::SseObject | Shape::SseBare => {
+                let data = serde_json::json!({ "channel": channel }).to_string();
+                sse::encode(
+                    &sse::Event { id: None, event: Some("deleted"), data: Some(data.as_bytes()) },
+                    out,
+                );
+            }
+            Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
+                self.say(|text| native::write_deleted(channel, text), out);
+            }
+            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw => {}
+        }
+    }
+
+    /// A page of a backlog, as if it came live.
+    pub fn page<'a>(&self, parts: impl Iterator<Item = Part<'a>>, cursors: Cursors, out: &mut Vec<u8>) {
+        for part in parts {
+            self.shape.render(part.message, part.matches, cursors, out);
+        }
+    }
+
+    /// A long poll's answer. Of several messages a raw poll gives the first, with its cursor.
+    pub fn poll_answer<'a>(
+        &self,
+        mut parts: impl Iterator<Item = Part<'a>>,
+        cursor: Position,
+        gap: bool,
+        cursors: Cursors,
+        out: &mut Vec<u8>,
+    ) {
+        if self.shape == Shape::PollRaw {
+            match parts.next() {
+                // The mark comes with a payload, so that the client gets on: alone it would be told again and
+                // again to whoever listens to several channels, one of them trimmed further.
+                Some(part) => answer::poll_raw(part.message, gap, cursors, out),
+                None => answer::poll_raw_empty(cursor, gap, cursors, out),
+            }
+            return;
+        }
+        let object = |part: Part<'a>| {
+            let mut object = Vec::with_capacity(part.message.payload.data().len() + 96);
+            native::write_object(part.message, part.matches, Some(cursors), &mut object);
+            object
+        };
+        let objects: Vec<Vec<u8>> = parts.map(object).collect();
+        answer::poll_document(&objects, cursor, gap, cursors, out);
+    }
+
+    /// A page of the backlog of channels added to a live WebSocket.
+    pub fn added<'a>(
+        &self,
+        names: &[Box<str>],
+        parts: impl Iterator<Item = Part<'a>>,
+        more: bool,
+        gap: bool,
+        id: Option<&RawValue>,
+        out: &mut Vec<u8>,
+    ) {
+        let messages = parts.map(|part| (part.message, part.matches));
+        self.say(|text| native::write_subscribed(names, messages, more, gap, id, text), out);
+    }
+
+    /// The answer to `unsubscribe`.
+    pub fn removed(&self, names: &[Box<str>], id: Option<&RawValue>, out: &mut Vec<u8>) {
+        self.say(|text| native::write_unsubscribed(names, id, text), out);
+    }
+
+    /// The answer to `ping`.
+    pub fn pong(&self, value: &RawValue, out: &mut Vec<u8>) {
+        self.say(|text| native::write_pong(value, text), out);
+    }
+
+    /// Tells a live WebSocket that something could not be done.
+    pub fn error(&self, problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
+        self.say(|text| native::write_error(problem, id, text), out);
+    }
+
+    /// The last words before the server ends the connection; only a WebSocket has any.
+    pub fn farewell(&mut self, code: u16, reason: &str, out: &mut Vec<u8>) {
+        if self.phase == Phase::Waiting && self.shape.is_ws() {
+            ws::encode_close(code, reason, out);
+        }
+        self.phase = Phase::Closing;
+    }
+
+    /// The answer to whoever took too long for a request; nothing for whoever said nothing.
+    pub fn too_late(&mut self) -> Vec<u8> {
+        let late = self.is_mid_request();
+        self.phase = Phase::Closing;
+        if !late {
+            return Vec::new();
+        }
+        let problem =
+            Problem::new(408, "request-timeout", "the request did not come in time; send it whole at once");
+        answer::answer(&problem.into(), true, false)
+    }
+
+    /// Puts a JSON text where this shape has a place for one: a line, or a text frame.
+    fn say(&self, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+        if self.shape.is_ws() {
+            let mut text = Vec::new();
+            write(&mut text);
+            ws::encode_frame(ws::Opcode::Text, &text, out);
+        } else {
+            write(out);
+            out.push(b'\n');
+        }
+    }
+}

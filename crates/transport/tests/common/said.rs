@@ -1,0 +1,37 @@
+//! Messages to be rendered, in short.
+
+use std::sync::Arc;
+
+use multiplexor_transport::dialect::hub::{ChannelId, Message, Origin, Payload, Position, Target};
+
+/// A message to these channels at this place. Its time is always the same.
+pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Arc<Message> {
+    let target = |name: &&str| Target { channel: ChannelId(0), name: (*name).into(), alias: None };
+    Arc::new(Message {
+        position: Position::from_bits(place),
+        time: 1_700_000_000_250,
+        expires: None,
+        targets: channels.iter().map(target).collect(),
+        payload,
+    })
+}
+
+pub(crate) fn text(data: &str) -> Payload {
+    Payload {
+        bytes: data.as_bytes().into(),
+        data: 0..u32::try_from(data.len()).expect("short"),
+        origin: Origin::Native,
+        event: None,
+        content_type: None,
+        binary: false,
+    }
+}
+
+pub(crate) fn binary(data: &[u8]) -> Payload {
+    let len = u32::try_from(data.len()).expect("short");
+    Payload { bytes: data.into(), data: 0..len, binary: true, ..text("") }
+}
+
+pub(crate) fn named(event: &str, payload: Payload) -> Payload {
+    Payload { event: Some(event.into()), ..payload }
+}

@@ -1,0 +1,274 @@
+//! What a waiting client is told besides live messages, byte for byte in every shape.
+
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+#[path = "common/said.rs"]
+mod said;
+
+use std::sync::Arc;
+
+use multiplexor_transport::codec::{sse, ws};
+use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
+use multiplexor_transport::dialect::{Problem, Transport};
+use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, Shape};
+use said::{binary, message, named, text};
+use serde_json::value::RawValue;
+
+/// A client that waits in this shape.
+fn waiting(shape: Shape) -> Conn {
+    let mut conn = Conn::new();
+    (conn.phase, conn.shape) = (Phase::Waiting, shape);
+    conn
+}
+
+fn cursors() -> Cursors {
+    Cursors::new(Epoch::new(0))
+}
+
+fn place(number: u64) -> Position {
+    Position::from_bits(number)
+}
+
+/// What is written is this; of a WebSocket, a row of `OPCODE:PAYLOAD` in angle brackets.
+fn check(shape: Shape, expected: &str, write: impl FnOnce(&mut Conn, &mut Vec<u8>)) {
+    let (mut conn, mut out) = (waiting(shape), Vec::new());
+    write(&mut conn, &mut out);
+    let got = if shape.is_ws() { frames(&out) } else { String::from_utf8(out).unwrap() };
+    assert_eq!(got, expected, "{shape:?}");
+}
+
+fn frames(mut bytes: &[u8]) -> String {
+    let mut told = String::new();
+    while !bytes.is_empty() {
+        let (header, header_len) = ws::decode_header(bytes).unwrap().unwrap();
+        let (payload, rest) = bytes[header_len..].split_at(usize::try_from(header.len).unwrap());
+        told += &format!("<{:?}:{}>", header.opcode, payload.escape_ascii())
+            .replace("\\\"", "\"")
+            .replace("\\\\", "\\");
+        bytes = rest;
+    }
+    told
+}
+
+#[test]
+fn a_stream_begins_with_its_cursor() {
+    let check = |shape, expected| {
+        let opening = Opening { cursor: place(5), gaps: &[], retry_ms: 1_500 };
+        check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
+    };
+    check(Shape::SseBare, "retry: 1500\n\nid: a0000005\n\n");
+    check(Shape::SseObject, "retry: 1500\n\nid: a0000005\n\n");
+    check(Shape::StreamObject, "{\"cursor\":\"a0000005\"}\n");
+    check(Shape::StreamRaw, "");
+    check(Shape::WsObject, r#"<Text:{"cursor":"a0000005"}>"#);
+    check(Shape::WsRaw, "");
+    check(Shape::PollObject, "");
+    check(Shape::PollRaw, "");
+}
+
+#[test]
+fn a_browser_notes_the_first_cursor_without_being_told_of_an_event() {
+    let mut out = Vec::new();
+    waiting(Shape::SseBare).open(
+        &Opening { cursor: place(5), gaps: &[], retry_ms: 2_000 },
+        cursors(),
+        &mut out,
+    );
+    let (mut reader, mut told) = (sse::Reader::new(1_000), Vec::new());
+    reader.push(&out, &mut told).unwrap();
+    assert_eq!((reader.last_id(), reader.retry_ms(), told), ("a0000005", Some(2_000), Vec::new()));
+}
+
+#[test]
+fn gaps_are_told_at_the_beginning() {
+    let check = |shape, expected| {
+        let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
+        check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
+    };
+    let event = "retry: 1500\n\nid: a0000005\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n";
+    check(Shape::SseBare, event);
+    check(Shape::SseObject, event);
+    let lines =
+        "{\"cursor\":\"a0000005\"}\n{\"gap\":true,\"channel\":\"a\"}\n{\"gap\":true,\"channel\":\"b\\\"\"}\n";
+    check(Shape::StreamObject, lines);
+    check(Shape::StreamRaw, "");
+    let frames = "<Text:{\"gap\":true,\"channel\":\"a\"}><Text:{\"gap\":true,\"channel\":\"b\\\"\"}>";
+    check(Shape::WsRaw, frames);
+    check(Shape::WsObject, &format!("<Text:{{\"cursor\":\"a0000005\"}}>{frames}"));
+}
+
+#[test]
+fn a_heartbeat_repeats_the_cursor() {
+    let check =
+        |shape, expected| check(shape, expected, |conn, out| conn.heartbeat(place(62), cursors(), out));
+    check(Shape::SseBare, "id: a00000010\n\n");
+    check(Shape::SseObject, "id: a00000010\n\n");
+    check(Shape::StreamObject, "{\"cursor\":\"a00000010\"}\n");
+    check(Shape::StreamRaw, "\n");
+    check(Shape::WsObject, r#"<Text:{"cursor":"a00000010"}>"#);
+    check(Shape::WsRaw, "<Ping:>");
+    check(Shape::PollObject, "");
+}
+
+#[test]
+fn a_deletion_is_told() {
+    let check = |shape, expected| check(shape, expected, |conn, out| conn.deleted("a", out));
+    check(Shape::SseBare, "event: deleted\ndata: {\"channel\":\"a\"}\n\n");
+    check(Shape::SseObject, "event: deleted\ndata: {\"channel\":\"a\"}\n\n");
+    check(Shape::StreamObject, "{\"deleted\":\"a\"}\n");
+    check(Shape::StreamRaw, "");
+    check(Shape::WsObject, r#"<Text:{"deleted":"a"}>"#);
+    check(Shape::WsRaw, r#"<Text:{"deleted":"a"}>"#);
+    check(Shape::PollObject, "");
+}
+
+#[test]
+fn only_a_websocket_has_last_words() {
+    let check = |shape, expected| {
+        check(shape, expected, |conn, out| {
+            conn.farewell(1001, "bye", out);
+            assert_eq!(conn.phase, Phase::Closing);
+            conn.farewell(1001, "once is enough", out);
+        });
+    };
+    check(Shape::WsObject, r"<Close:\x03\xe9bye>");
+    check(Shape::WsRaw, r"<Close:\x03\xe9bye>");
+    for shape in Shape::ALL.into_iter().filter(|shape| !shape.is_ws()) {
+        check(shape, "");
+    }
+    let mut out = Vec::new();
+    Conn::new().farewell(1001, "who has not begun is told nothing", &mut out);
+    assert!(out.is_empty());
+}
+
+#[test]
+fn half_a_request_is_answered_when_its_time_is_over() {
+    let mut silent = Conn::new();
+    assert!(!silent.is_mid_request() && silent.too_late().is_empty());
+    assert_eq!(silent.phase, Phase::Closing);
+
+    let mut slow = Conn::new();
+    slow.extra_mut().input = b"GET /sub".to_vec();
+    let answer = String::from_utf8(slow.too_late()).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n")
+            && answer.contains("\r\nConnection: close\r\n")
+    );
+    assert!(answer.contains("\"code\":\"request-timeout\""));
+    assert!(slow.too_late().is_empty(), "it is said once");
+}
+
+/// Parts of a page: each message to a client that listens to its first channel.
+fn parts(messages: &[Arc<Message>]) -> impl Iterator<Item = Part<'_>> {
+    messages.iter().map(|message| Part { message, matches: &[0] })
+}
+
+fn two() -> Vec<Arc<Message>> {
+    vec![message(3, &["a"], text("x")), message(4, &["b"], named("e", text("1")))]
+}
+
+#[test]
+fn a_page_looks_as_if_it_came_live() {
+    let check =
+        |shape, expected| check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), out));
+    check(Shape::SseBare, "id: a0000003\ndata: x\n\nevent: e\nid: a0000004\ndata: 1\n\n");
+    check(Shape::StreamRaw, "x\n1\n");
+    check(Shape::WsRaw, "<Text:x><Text:1>");
+}
+
+#[test]
+fn a_poll_gets_all_messages_due_and_one_cursor() {
+    let body = |parts: &[Arc<Message>], gap| {
+        let mut out = Vec::new();
+        waiting(Shape::PollObject).poll_answer(self::parts(parts), place(9), gap, cursors(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+        body.to_owned()
+    };
+    assert_eq!(body(&[], false), r#"{"cursor":"a0000009","messages":[]}"#);
+    assert_eq!(body(&[], true), r#"{"cursor":"a0000009","messages":[],"gap":true}"#);
+    let objects = concat!(
+        r#"{"cursor":"a0000003","channel":"a","data":"x","time":1700000000.250},"#,
+        r#"{"cursor":"a0000004","channel":"b","event":"e","data":1,"time":1700000000.250}"#
+    );
+    assert_eq!(body(&two(), false), format!(r#"{{"cursor":"a0000009","messages":[{objects}]}}"#));
+    assert_eq!(body(&two(), true), format!(r#"{{"cursor":"a0000009","messages":[{objects}],"gap":true}}"#));
+}
+
+/// The answer's status, cursor, mark and body.
+fn raw_poll(messages: &[Arc<Message>], gap: bool) -> (String, String, bool, String) {
+    let mut out = Vec::new();
+    waiting(Shape::PollRaw).poll_answer(parts(messages), place(9), gap, cursors(), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let value = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map(str::to_owned)
+    };
+    let status = head.split(' ').nth(1).unwrap().to_owned();
+    assert_eq!(value("Content-Length"), (status == "200").then(|| body.len().to_string()));
+    (status, value("Multiplexor-Cursor").unwrap(), value("Multiplexor-Gap").is_some(), body.to_owned())
+}
+
+#[test]
+fn a_raw_poll_gets_one_message_and_its_cursor() {
+    let said = |status: &str, cursor: &str, gap, body: &str| (status.into(), cursor.into(), gap, body.into());
+    assert_eq!(raw_poll(&two(), false), said("200", "a0000003", false, "x"));
+    assert_eq!(raw_poll(&[], false), said("204", "a0000009", false, ""));
+    assert_eq!(raw_poll(&[], true), said("204", "a0000009", true, ""));
+}
+
+/// A mark without a payload would have to leave the cursor where it is, and so would be told for ever.
+#[test]
+fn a_raw_poll_that_is_told_of_a_gap_gets_on() {
+    let (status, cursor, gap, body) = raw_poll(&two(), true);
+    assert_eq!((&*status, &*cursor, gap, &*body), ("200", "a0000003", true, "x"));
+}
+
+#[test]
+fn answers_of_a_websocket_name_their_question() {
+    let id = RawValue::from_string("{\"n\": 7}".into()).unwrap();
+    let names: [Box<str>; 2] = ["a".into(), "b".into()];
+    for shape in [Shape::WsObject, Shape::WsRaw] {
+        check(shape, r#"<Text:{"subscribed":["a","b"],"messages":[],"id":{"n": 7}}>"#, |conn, out| {
+            conn.added(&names, [].into_iter(), false, false, Some(&id), out);
+        });
+        let page = [message(3, &["a"], binary(b"\xff"))];
+        let object = r#"{"channel":"a","data":"/w==","base64":true,"time":1700000000.250}"#;
+        let expected =
+            format!(r#"<Text:{{"subscribed":["a","b"],"messages":[{object}],"more":true,"gap":true}}>"#);
+        check(shape, &expected, |conn, out| conn.added(&names, parts(&page), true, true, None, out));
+        check(shape, r#"<Text:{"unsubscribed":["a","b"],"id":{"n": 7}}>"#, |conn, out| {
+            conn.removed(&names, Some(&id), out);
+        });
+        check(shape, r#"<Text:{"pong":{"n": 7}}>"#, |conn, out| conn.pong(&id, out));
+        let problem = Problem::bad("x", "y");
+        let told = r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"x","detail":"y"}"#;
+        check(shape, &format!(r#"<Text:{{"error":{told},"id":{{"n": 7}}}}>"#), |conn, out| {
+            conn.error(&problem, Some(&id), out);
+        });
+    }
+}
+
+#[test]
+fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
+    let env = Env { cursors: cursors(), now: 0 };
+    let mut conn = Conn::new();
+    let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
+    let (_, action) = conn.receive(&mut request, env);
+    assert!(matches!(action, Action::Wait { wait, .. } if wait.transport == Transport::Sse));
+    let action = conn.refuse(Problem::new(403, "grant", "no"));
+    assert!(matches!(action, Action::Send(bytes) if bytes.starts_with(b"HTTP/1.1 403 ")));
+    assert_eq!(conn.phase, Phase::Request);
+
+    conn.end_after_answer();
+    let (_, action) = conn.receive(&mut request, env);
+    assert!(
+        matches!(action, Action::Wait { .. }) && conn.closes(),
+        "a further request does not keep it open"
+    );
+    let action = conn.refuse(Problem::new(503, "draining", "no"));
+    assert!(matches!(action, Action::Close(_)));
+}
