@@ -1,4 +1,10 @@
 //! What tests share: conversation files, chance that can be replayed, and a kernel of lies.
 
 pub mod conversation;
+#[cfg(feature = "kernel")]
+pub mod kernel;
+#[cfg(feature = "kernel")]
+pub mod scene;
 pub mod seeds;
+#[cfg(feature = "kernel")]
+pub mod wire;

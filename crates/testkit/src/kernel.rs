@@ -1,0 +1,133 @@
+//! A kernel of lies for the WAIT line: sockets that are memory, time that is told, and mischief by seed.
+//!
+//! A [`World`] holds all sockets of a test and one clock. Each shard gets a [`FakeKernel`] of it; the
+//! other end of every connection is a [`Peer`], in the hands of the test. A calm world does what it is
+//! asked at once, so that system calls can be counted; [`Mischief`] makes readiness partial and
+//! disorderly, reads and writes short, and calls interrupted. What a server must never do (write after
+//! it said it is done, watch twice) panics.
+
+mod peer;
+mod state;
+mod world;
+
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use peer::Peer;
+pub use world::{Ask, Calls, Mischief, UNIX_AT_START, World};
+
+use state::State;
+use wait::exchange::Wake;
+use wait::{Errno, Event, Kernel};
+
+/// The operating system of one shard, in a world it may share with others.
+#[derive(Debug)]
+pub struct FakeKernel {
+    state: Rc<RefCell<State>>,
+    number: usize,
+    bell: Arc<Bell>,
+}
+
+/// The server's end of a connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Socket {
+    state: Rc<RefCell<State>>,
+    number: usize,
+}
+
+/// A listener. Dropping it closes it.
+#[derive(Debug)]
+pub struct Listener {
+    state: Rc<RefCell<State>>,
+    /// Its number, by which a [`Peer`] finds it.
+    pub number: usize,
+}
+
+/// What wakes a shard.
+#[derive(Debug, Default)]
+pub struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.state.borrow_mut().closed(self.number);
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.state.borrow_mut().listener_closed(self.number);
+    }
+}
+
+impl World {
+    /// The kernel of a further shard, which this bell wakes.
+    pub fn kernel(&self, bell: Arc<Bell>) -> FakeKernel {
+        let number = self.0.borrow_mut().add_kernel();
+        FakeKernel { state: Rc::clone(&self.0), number, bell }
+    }
+
+    /// A further listener.
+    pub fn listener(&self) -> Listener {
+        let number = self.0.borrow_mut().add_listener();
+        Listener { state: Rc::clone(&self.0), number }
+    }
+}
+
+impl FakeKernel {
+    /// What its shard asked for when it last polled, and got nothing.
+    pub fn ask(&self) -> Ask {
+        self.state.borrow().ask(self.number)
+    }
+}
+
+impl Kernel for FakeKernel {
+    type Socket = Socket;
+    type Listener = Listener;
+
+    fn now(&mut self) -> u64 {
+        self.state.borrow().now()
+    }
+
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {
+        let rung = self.bell.0.swap(false, Ordering::Relaxed);
+        self.state.borrow_mut().poll(self.number, timeout_ms, rung, events);
+    }
+
+    fn watch_listener(&mut self, listener: &Listener, number: usize, on: bool) -> Result<(), Errno> {
+        self.state.borrow_mut().watch_listener(self.number, listener.number, number, on)
+    }
+
+    fn accept(&mut self, listener: &Listener) -> Result<Socket, Errno> {
+        let number = self.state.borrow_mut().accept(listener.number)?;
+        Ok(Socket { state: Rc::clone(&self.state), number })
+    }
+
+    fn watch(&mut self, socket: &Socket, token: u64) -> Result<(), Errno> {
+        self.state.borrow_mut().watch(self.number, socket.number, token)
+    }
+
+    fn watch_writable(&mut self, socket: &Socket, token: u64, on: bool) -> Result<(), Errno> {
+        self.state.borrow_mut().watch_writable(socket.number, token, on)
+    }
+
+    fn read(&mut self, socket: &Socket, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.state.borrow_mut().read(socket.number, bytes)
+    }
+
+    fn writev(&mut self, socket: &Socket, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        self.state.borrow_mut().writev(socket.number, slices)
+    }
+
+    fn shutdown(&mut self, socket: &Socket) {
+        self.state.borrow_mut().shut_down(socket.number);
+    }
+}

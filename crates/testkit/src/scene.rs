@@ -1,0 +1,156 @@
+//! A WAIT line without sockets: shards over one fake world and one exchange, turned by the test.
+
+use std::sync::Arc;
+
+use wait::exchange::hub::{Epoch, Limits, Origin, Payload, Position, Publish, ShardId};
+use wait::exchange::{Clock, Exchange, Immediate, Receipt, Wake};
+use wait::{Settings, Shard};
+
+use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
+
+/// Shards, their exchange and their world.
+pub struct Scene {
+    /// The world.
+    pub world: World,
+    /// The exchange.
+    pub exchange: Arc<Exchange>,
+    /// The shards; the listener of each has its number.
+    pub shards: Vec<Shard<FakeKernel>>,
+    /// Shards whose `turn` said that they have ended.
+    pub ended: Vec<bool>,
+}
+
+impl Scene {
+    /// One shard, all limits and settings as they are by default.
+    pub fn one() -> Self {
+        Self::new(0, 1, Limits::default(), Settings::default())
+    }
+
+    /// So many shards.
+    pub fn new(seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
+        let world = World::new(seed);
+        let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
+        let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
+        let clock = Clock::manual(world.clock());
+        let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
+        let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
+        let shard = |(number, bell): (u16, Arc<Bell>)| {
+            let (kernel, listener) = (world.kernel(bell), world.listener());
+            let seed = seed.wrapping_add(u64::from(number));
+            Shard::new(
+                ShardId(number),
+                kernel,
+                vec![listener],
+                Arc::clone(&settings),
+                Arc::clone(&exchange),
+                seed,
+            )
+        };
+        let shards: Vec<_> = (0..).zip(bells).map(shard).collect();
+        Self { ended: vec![false; shards.len()], world, exchange, shards }
+    }
+
+    /// A client of the first shard.
+    pub fn peer(&self) -> Peer {
+        Peer::connect(&self.world, 0)
+    }
+
+    /// A client of the first shard that has said this, and was heard.
+    pub fn says(&mut self, bytes: impl AsRef<[u8]>) -> Peer {
+        let peer = self.peer();
+        peer.send(bytes);
+        self.settle();
+        peer
+    }
+
+    /// Publishes text to channels separated by commas.
+    pub fn publish(&self, channels: &str, text: &str) -> Position {
+        let len = u32::try_from(text.len()).expect("a test says little");
+        let payload = Payload {
+            bytes: text.as_bytes().into(),
+            data: 0..len,
+            origin: Origin::Native,
+            event: None,
+            content_type: None,
+            binary: false,
+        };
+        let channels = channels.split(',').map(Box::from).collect();
+        let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
+        match self.exchange.publish(publish) {
+            Ok(Receipt::Released(published)) => published.position,
+            other => panic!("it is not released: {other:?}"),
+        }
+    }
+
+    /// The cursor of a place.
+    pub fn cursor(&self, position: Position) -> String {
+        self.exchange.cursors().text(position)
+    }
+
+    /// Turns a shard once. A turn that began with sleep, and was woken by nothing before its time, must
+    /// find nothing to do: otherwise a real shard would sleep over its work.
+    pub fn turn(&mut self, number: usize) {
+        if self.ended[number] {
+            return;
+        }
+        let (calls, now) = (self.world.calls(), self.world.now());
+        self.ended[number] = !self.shards[number].turn();
+        let slept_in_vain = match self.shards[number].kernel().ask() {
+            Ask::Busy => false,
+            Ask::Until(time) => time > now + 1 && self.world.now() < time,
+            Ask::Forever => true,
+        };
+        if slept_in_vain {
+            let after = self.world.calls();
+            let work =
+                |calls: crate::kernel::Calls| (calls.reads, calls.writes, calls.shutdowns, calls.closes);
+            assert_eq!(work(calls), work(after), "a shard wanted to sleep though it had work");
+        }
+    }
+
+    /// Turns all shards until none has anything to do before its time. No time passes.
+    pub fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let mut rests = true;
+            for number in 0..self.shards.len() {
+                self.turn(number);
+                rests &= self.ended[number] || self.rests(number);
+            }
+            if rests {
+                return;
+            }
+        }
+        panic!("the shards do not come to rest");
+    }
+
+    /// Lets time pass as it would: every shard wakes when it asked to.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.world.now() + ms;
+        self.settle();
+        while self.world.now() < end {
+            let asks = self.shards.iter_mut().map(|shard| shard.kernel().ask());
+            let wake = |ask| if let Ask::Until(time) = ask { time } else { u64::MAX };
+            let next = asks.map(wake).min().unwrap_or(end);
+            let now = self.world.now();
+            self.world.pass(next.clamp(now + 1, end.max(now + 1)) - now);
+            self.settle();
+        }
+    }
+
+    fn rests(&mut self, number: usize) -> bool {
+        match self.shards[number].kernel().ask() {
+            Ask::Busy => false,
+            Ask::Until(time) => time > self.world.now(),
+            Ask::Forever => true,
+        }
+    }
+}
+
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scene({} shards at {} ms)", self.shards.len(), self.world.now())
+    }
+}
+
+/// Rounds after which shards that do not come to rest never will.
+const ROUNDS_MAX: usize = 20_000;

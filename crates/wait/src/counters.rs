@@ -1,0 +1,95 @@
+//! What a shard counts. One writer, the shard; anybody may read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only its shard changes.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        // One writer: a plain load and store are enough, and cost no more than that.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Declares the counters of a shard, and their names in one order.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one shard.
+        #[derive(Debug, Default)]
+        #[repr(align(128))] // a shard's counters share no cache line with another's
+        pub(crate) struct Counters {
+            $($(#[$doc])* pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            fn values(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.value()),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections now.
+    connections,
+    /// Channels with members in this shard now.
+    channels,
+    /// Connections accepted since start.
+    accepted,
+    /// Connections ended since start, for whatever reason.
+    closed,
+    /// Requests that began a wait.
+    waits,
+    /// Requests and commands answered with a problem.
+    problems,
+    /// Messages given to clients.
+    delivered,
+    /// Calls of the kernel that carried messages, heartbeats or answers.
+    writes,
+    /// Bytes written.
+    bytes_written,
+    /// Visits: looks at a connection for what it is owed.
+    visits,
+    /// Messages of backlogs given to clients.
+    replayed,
+    /// Channels of which a client was told that something is gone.
+    gaps,
+    /// Long polls answered because their time was over.
+    poll_timeouts,
+    /// Heartbeats sent.
+    heartbeats,
+    /// Connections ended because they took too little too slowly.
+    slow_readers,
+    /// Connections ended because a request did not come in time.
+    request_timeouts,
+    /// Connections ended by their own errors or resets.
+    resets,
+    /// Times accepting was paused because the system had no more to give.
+    accept_pauses,
+}
+
+/// Reads the counters of all shards.
+#[derive(Debug, Clone)]
+pub struct Stats(pub(crate) Arc<[Arc<Counters>]>);
+
+impl Stats {
+    /// Name and value of each counter, summed over all shards.
+    pub fn sum(&self) -> Vec<(&'static str, u64)> {
+        let mut sum: Vec<(&'static str, u64)> = Counters::default().values().collect();
+        for shard in self.0.iter() {
+            sum.iter_mut().zip(shard.values()).for_each(|(total, (_, value))| total.1 += value);
+        }
+        sum
+    }
+}

@@ -1,0 +1,62 @@
+//! What a shard asks of the operating system. All of it, and nothing else.
+//!
+//! The real one is `linux.rs`. A fake one scripts readiness, short reads, errors and time, so that the
+//! whole loop runs in a test, with a seed.
+
+use std::io::IoSlice;
+
+pub use rustix::io::Errno;
+
+/// The operating system as a shard sees it.
+pub trait Kernel {
+    /// A client's socket; dropping it closes it.
+    type Socket;
+    /// A listening socket; dropping it closes it.
+    type Listener;
+
+    /// Milliseconds of a clock that never runs backwards.
+    fn now(&mut self) -> u64;
+
+    /// Waits until something is ready, or for so many milliseconds (`None`: for ever), and appends it
+    /// to `events`: at most [`crate::limits::EVENTS_PER_TURN`].
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>);
+
+    /// Begins or stops to report connections that wait to be accepted.
+    fn watch_listener(&mut self, listener: &Self::Listener, number: usize, on: bool) -> Result<(), Errno>;
+
+    /// Takes the next waiting connection.
+    fn accept(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Errno>;
+
+    /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
+    fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;
+
+    /// Begins or stops to report that bytes can be written, too.
+    fn watch_writable(&mut self, socket: &Self::Socket, token: u64, on: bool) -> Result<(), Errno>;
+
+    /// Reads what has come; 0: the client has closed its side.
+    fn read(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;
+
+    /// Writes what the kernel takes at once.
+    fn writev(&mut self, socket: &Self::Socket, slices: &[IoSlice<'_>]) -> Result<usize, Errno>;
+
+    /// Closes our side: what was written is still delivered.
+    fn shutdown(&mut self, socket: &Self::Socket);
+}
+
+/// Something is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// There is mail, or somebody wants a look at it.
+    Wake,
+    /// Connections wait at this listener.
+    Accept(usize),
+    /// A connection is ready.
+    Ready {
+        /// As it was given to `watch`.
+        token: u64,
+        /// Bytes, the end, or an error can be read.
+        readable: bool,
+        /// Bytes can be written.
+        writable: bool,
+    },
+}

@@ -1,0 +1,27 @@
+//! Where clients wait: shards, each with an event loop, connections, timers and an fd table of its own.
+//!
+//! Nothing is async here and nothing is locked on a connection's path. A shard asks the operating
+//! system through a small trait, so that the whole loop also runs over a fake one.
+
+mod counters;
+mod kernel;
+mod line;
+mod link;
+mod linux;
+mod members;
+mod settings;
+mod shard;
+mod slab;
+mod slot;
+mod tables;
+mod wheel;
+
+pub mod limits;
+
+pub use counters::Stats;
+pub use exchange;
+pub use kernel::{Errno, Event, Kernel};
+pub use line::{Line, StartError, wakers};
+pub use linux::Waker;
+pub use settings::Settings;
+pub use shard::Shard;

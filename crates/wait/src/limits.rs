@@ -1,0 +1,38 @@
+//! Every limit of the WAIT line, by name.
+
+/// Connections one shard can address: the index of a connection takes 22 bits of a node's address.
+pub const CONNECTIONS_MAX: usize = 1 << 22;
+/// Subscriptions one connection can address: the rest of a node's 32 bits.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 10;
+/// Connections visited between two looks at the mailbox.
+pub const VISITS_PER_TURN: usize = 128;
+/// Connections one job visits before it is the next one's turn.
+pub const VISITS_PER_SLICE: usize = 32;
+/// Pages of backlogs read between two looks at the mailbox.
+pub const PAGES_PER_TURN: usize = 16;
+/// Connections accepted of one listener in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Turns' worth of connections accepted of one listener before it closes for good: its whole backlog.
+pub const ACCEPT_TURNS_AT_END: usize = 64;
+/// Events taken of the kernel in one turn.
+pub const EVENTS_PER_TURN: usize = 256;
+/// Timers run in one turn.
+pub const TIMERS_PER_TURN: usize = 256;
+/// Subscriptions of deleted channels ended in one turn, and connections looked at while draining.
+pub const ENDINGS_PER_TURN: usize = 256;
+/// Requests one connection may have answered in one turn; the rest waits for the next.
+pub const REQUESTS_PER_TURN: usize = 32;
+/// Frames handed to the kernel in one call.
+pub const FRAMES_PER_WRITE: usize = 64;
+/// Bytes read of a connection at once.
+pub const READ_LEN: usize = 64 << 10;
+/// Bytes read at once behind what is kept of a connection's input.
+pub const READ_MORE_LEN: usize = 16 << 10;
+/// Connections that may wait to be accepted, a listener; the kernel may allow fewer.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// How long the rest of a closed client's bytes is read and thrown away, in milliseconds.
+pub const LINGER_MS: u64 = 2_000;
+/// How long accepting pauses when the system has no more descriptors or memory, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 500;
+/// How long after the end of draining the rest is cut off, in milliseconds.
+pub const DRAIN_EXTRA_MS: u64 = 1_000;

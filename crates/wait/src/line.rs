@@ -1,0 +1,198 @@
+//! The WAIT line as a whole: its shards' threads, started in the one order in which private fd tables
+//! work.
+//!
+//! A copied table keeps open whatever was open when it was copied, and a forgotten copy of an
+//! SO_REUSEPORT listener swallows connections. So: first the wakers, which all must share; then the
+//! threads, each of which takes its own table at once; then a barrier; and only then does a shard open
+//! its listeners, and the caller whatever it wants.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+
+use exchange::Exchange;
+use exchange::hub::ShardId;
+use tracing::warn;
+
+use crate::counters::{Counters, Stats};
+use crate::kernel::Errno;
+use crate::linux::{Linux, Waker};
+use crate::settings::Settings;
+use crate::shard::Shard;
+use crate::tables;
+
+/// The running WAIT line.
+#[derive(Debug)]
+pub struct Line {
+    addresses: Vec<SocketAddr>,
+    stats: Stats,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Why the WAIT line could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address could not be listened on.
+    Listen(SocketAddr, std::io::Error),
+    /// Something else the system refused.
+    System(std::io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::System(error) => write!(f, "cannot start the WAIT line: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Makes the wakers of so many shards. Before any shard starts: all fd tables must have them.
+pub fn wakers(shards: usize) -> std::io::Result<Vec<Arc<Waker>>> {
+    (0..shards).map(|_| Waker::new().map(Arc::new).map_err(Into::into)).collect()
+}
+
+impl Line {
+    /// Starts one thread a waker. Returns when all of them listen, or with the first error. The caller
+    /// opens no other fd before this returns: all shards would keep a copy of it open.
+    pub fn start(
+        addresses: &[SocketAddr],
+        settings: Settings,
+        wakers: Vec<Arc<Waker>>,
+        exchange: &Arc<Exchange>,
+        seed: u64,
+    ) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let barrier = Arc::new(Barrier::new(wakers.len() + 1));
+        let mut starting = Vec::with_capacity(wakers.len());
+        for (number, waker) in wakers.into_iter().enumerate() {
+            let id = ShardId(u16::try_from(number).unwrap_or(u16::MAX));
+            let start = Start {
+                id,
+                waker,
+                settings: Arc::clone(&settings),
+                exchange: Arc::clone(exchange),
+                seed: seed.wrapping_add(u64::from(id.0)),
+            };
+            starting.push(Starting::spawn(start, Arc::clone(&barrier)).map_err(StartError::System)?);
+        }
+        barrier.wait();
+        // The first shard decides what port 0 becomes; the others share it.
+        let mut bound = addresses.to_vec();
+        let mut counters = Vec::with_capacity(starting.len());
+        for shard in &starting {
+            let opened = shard.open(&bound)?;
+            bound = opened.addresses;
+            counters.push(opened.counters);
+        }
+        let threads = starting.into_iter().map(Starting::go).collect();
+        Ok(Self { addresses: bound, stats: Stats(counters.into()), threads })
+    }
+
+    /// Where it listens; a port 0 is resolved.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A handle that reads the counters, summed over all shards.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+
+    /// Waits until all shards have ended, which they do after [`exchange::Order::Drain`].
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                warn!("a shard ended by a panic");
+            }
+        }
+    }
+}
+
+/// What a shard's thread starts with.
+struct Start {
+    id: ShardId,
+    waker: Arc<Waker>,
+    settings: Arc<Settings>,
+    exchange: Arc<Exchange>,
+    seed: u64,
+}
+
+/// A shard's thread that has its fd table, and waits to be told where to listen.
+struct Starting {
+    addresses: Sender<Vec<SocketAddr>>,
+    opened: Receiver<Result<Opened, StartError>>,
+    go: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// A shard that listens.
+struct Opened {
+    addresses: Vec<SocketAddr>,
+    counters: Arc<Counters>,
+}
+
+impl Starting {
+    fn spawn(start: Start, barrier: Arc<Barrier>) -> std::io::Result<Self> {
+        let (addresses, addresses_in) = channel::<Vec<SocketAddr>>();
+        let (opened_out, opened) = channel();
+        let (go, go_in) = channel();
+        let thread = std::thread::Builder::new().name(format!("wait-{}", start.id.0)).stack_size(STACK_LEN).spawn(
+            move || {
+                if let Err(error) = tables::unshare() {
+                    warn!(shard = start.id.0, %error, "no fd table of its own: the limit of open files is for all shards together");
+                }
+                barrier.wait();
+                let Ok(addresses) = addresses_in.recv() else { return };
+                let mut shard = match open(start, &addresses) {
+                    Ok((shard, addresses)) => {
+                        let counters = Arc::clone(shard.counters());
+                        // Whoever started us may have given up meanwhile; then `go` fails, too.
+                        let _ = opened_out.send(Ok(Opened { addresses, counters }));
+                        shard
+                    }
+                    Err(error) => {
+                        let _ = opened_out.send(Err(error));
+                        return;
+                    }
+                };
+                if go_in.recv().is_ok() {
+                    shard.run();
+                }
+            },
+        )?;
+        Ok(Self { addresses, opened, go, thread })
+    }
+
+    fn open(&self, addresses: &[SocketAddr]) -> Result<Opened, StartError> {
+        let ended = || StartError::System(std::io::Error::other("a shard's thread ended while it started"));
+        self.addresses.send(addresses.to_vec()).map_err(|_| ended())?;
+        self.opened.recv().map_err(|_| ended())?
+    }
+
+    fn go(self) -> JoinHandle<()> {
+        // It fails only if the thread has ended, which `join` will tell.
+        let _ = self.go.send(());
+        self.thread
+    }
+}
+
+/// Opens a shard's epoll set and listeners, in its own thread.
+fn open(start: Start, addresses: &[SocketAddr]) -> Result<(Shard<Linux>, Vec<SocketAddr>), StartError> {
+    let system = |error: Errno| StartError::System(error.into());
+    let kernel = Linux::new(start.waker).map_err(system)?;
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let (listener, address) =
+            Linux::listen(*address).map_err(|error| StartError::Listen(*address, error.into()))?;
+        listeners.push(listener);
+        bound.push(address);
+    }
+    Ok((Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed), bound))
+}
+
+/// A shard needs little stack; only what it touches is ever given to it.
+const STACK_LEN: usize = 512 << 10;

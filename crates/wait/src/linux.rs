@@ -1,0 +1,150 @@
+//! Linux, by epoll and system calls that need no allocation.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::net::{self, AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+
+use crate::kernel::{Errno, Event, Kernel};
+use crate::limits::{EVENTS_PER_TURN, LISTEN_BACKLOG};
+
+/// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
+pub(crate) struct Linux {
+    epoll: OwnedFd,
+    wake: Arc<Waker>,
+    ready: Vec<epoll::Event>,
+    start: Instant,
+}
+
+/// Wakes a shard's event loop.
+///
+/// Made before any shard starts: each shard has an fd table of its own, a copy of the one there was,
+/// and what is opened later is not in it.
+#[derive(Debug)]
+pub struct Waker(OwnedFd);
+
+impl Waker {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map(Self)
+    }
+
+    fn clear(&self) {
+        let mut count = [0; 8];
+        // Nothing to read means that it was cleared already.
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
+}
+
+impl exchange::Wake for Waker {
+    fn wake(&self) {
+        // It fails only when the counter is full, and then the shard is awake.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+impl Linux {
+    /// Opens the epoll set. Called in the shard's own thread.
+    pub(crate) fn new(wake: Arc<Waker>) -> Result<Self, Errno> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        Ok(Self { epoll, wake, ready: Vec::with_capacity(EVENTS_PER_TURN), start: Instant::now() })
+    }
+
+    /// Opens a listener that shares its address with those of the other shards. What is set on it
+    /// holds for every connection it accepts.
+    pub(crate) fn listen(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        net::bind(&socket, &address)?;
+        net::listen(&socket, LISTEN_BACKLOG)?;
+        let bound = SocketAddr::try_from(net::getsockname(&socket)?)?;
+        Ok((socket, bound))
+    }
+}
+
+impl Kernel for Linux {
+    type Socket = OwnedFd;
+    type Listener = OwnedFd;
+
+    fn now(&mut self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {
+        let timeout = timeout_ms.map(|ms| Timespec {
+            tv_sec: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(ms % 1_000 * 1_000_000).unwrap_or_default(),
+        });
+        self.ready.clear();
+        // An interrupted wait has no events; there is no other error with arguments of ours.
+        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout.as_ref());
+        for event in &self.ready {
+            let (token, flags) = (event.data.u64(), event.flags);
+            events.push(match token {
+                WAKE => {
+                    self.wake.clear();
+                    Event::Wake
+                }
+                LISTENERS.. => Event::Accept(usize::try_from(token - LISTENERS).unwrap_or_default()),
+                _ => Event::Ready {
+                    token,
+                    readable: flags
+                        .intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR),
+                    writable: flags.contains(epoll::EventFlags::OUT),
+                },
+            });
+        }
+    }
+
+    fn watch_listener(&mut self, listener: &OwnedFd, number: usize, on: bool) -> Result<(), Errno> {
+        if !on {
+            return epoll::delete(&self.epoll, listener);
+        }
+        let token = epoll::EventData::new_u64(LISTENERS + number as u64);
+        epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN)
+    }
+
+    fn accept(&mut self, listener: &OwnedFd) -> Result<OwnedFd, Errno> {
+        net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+    }
+
+    fn watch(&mut self, socket: &OwnedFd, token: u64) -> Result<(), Errno> {
+        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+    }
+
+    fn watch_writable(&mut self, socket: &OwnedFd, token: u64, on: bool) -> Result<(), Errno> {
+        let flags = if on { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
+        epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
+    }
+
+    fn read(&mut self, socket: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(socket, bytes)
+    }
+
+    fn writev(&mut self, socket: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        if let [one] = slices {
+            return net::send(socket, one, SendFlags::NOSIGNAL);
+        }
+        let mut control = net::SendAncillaryBuffer::new(&mut []);
+        net::sendmsg(socket, slices, &mut control, SendFlags::NOSIGNAL)
+    }
+
+    fn shutdown(&mut self, socket: &OwnedFd) {
+        // A client that is gone already needs no goodbye.
+        let _ = net::shutdown(socket, Shutdown::Write);
+    }
+}
+
+/// The token of the wake-up; tokens of connections are far below.
+const WAKE: u64 = u64::MAX;
+/// Tokens from here on are listeners.
+const LISTENERS: u64 = u64::MAX - (1 << 16);

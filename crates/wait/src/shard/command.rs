@@ -1,0 +1,52 @@
+//! Commands of a live WebSocket: it changes its channels in place.
+
+use transport::dialect::Problem;
+use transport::dialect::native::Command;
+use transport::{Backlog, Purpose};
+
+use super::Shard;
+use crate::kernel::Kernel;
+
+impl<K: Kernel> Shard<K> {
+    pub(super) fn command(&mut self, index: usize, command: Command) {
+        let mut out = Vec::new();
+        match command {
+            Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
+            Command::Subscribe { names, start, id } => {
+                let count = self.slab[index].subs.len() + names.len();
+                let allowed = self.check_count(count).and_then(|()| self.check_grants(&names));
+                if let Err(problem) = allowed {
+                    self.answer_error(index, &problem, id.as_deref());
+                    return;
+                }
+                let backlog = Backlog { names, start, purpose: Purpose::Added(id) };
+                self.slab[index].conn.extra_mut().backlog = Some(backlog);
+                self.next_page(index);
+                return;
+            }
+            Command::Unsubscribe { names, id } => {
+                // What was released before is still given.
+                if !self.visit(index) {
+                    return;
+                }
+                for channel in self.exchange.find(&names).into_iter().flatten() {
+                    let Some(key) = self.members.find(channel) else { continue };
+                    if let Some(number) = self.slab[index].subs.find(key) {
+                        let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
+                        self.settle(owed);
+                        self.leave(channel);
+                    }
+                }
+                self.slab[index].conn.removed(&names, id.as_deref(), &mut out);
+            }
+        }
+        self.write(index, &out);
+    }
+
+    fn answer_error(&mut self, index: usize, problem: &Problem, id: Option<&serde_json::value::RawValue>) {
+        self.counters.problems.add(1);
+        let mut out = Vec::new();
+        self.slab[index].conn.error(problem, id, &mut out);
+        self.write(index, &out);
+    }
+}

@@ -1,0 +1,227 @@
+//! Deliveries: from the mailbox into jobs, and from jobs to connections, a visit at a time.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use exchange::hub::{ChannelId, Message, Position};
+use exchange::{Delivery, FrameRef, Mail, Order};
+use smallvec::SmallVec;
+use transport::{Phase, Shape};
+
+use super::Shard;
+use super::ending::Deletion;
+use super::output::{Fault, Piece, write_pieces};
+use crate::kernel::Kernel;
+use crate::limits::{VISITS_PER_SLICE, VISITS_PER_TURN};
+use crate::members::{Owed, parts};
+use crate::slot::Subs;
+
+/// What one connection is owed of one message: through which of its targets.
+pub(super) struct Due {
+    pub(super) owed: Rc<Owed>,
+    pub(super) matches: SmallVec<[usize; 2]>,
+}
+
+impl<K: Kernel> Shard<K> {
+    /// Takes all mail in. Reading the end first makes sure that all up to it is in the mail.
+    pub(super) fn take_mail(&mut self) {
+        let end = self.exchange.end();
+        let mut mail = std::mem::take(&mut self.mail);
+        self.exchange.take_mail(self.id, &mut mail);
+        for item in mail.drain(..) {
+            match item {
+                Mail::Delivery(delivery) => self.owe(delivery),
+                Mail::Order(order) => self.obey(order),
+            }
+        }
+        self.mail = mail;
+        self.seen = self.seen.max(end);
+    }
+
+    fn owe(&mut self, delivery: Arc<Delivery>) {
+        self.seen = self.seen.max(delivery.message.position);
+        let owed = Rc::new(Owed { delivery });
+        for target in &owed.delivery.message.targets {
+            if let Some(key) = self.members.find(target.channel)
+                && self.members.channel_mut(key).owe(Rc::clone(&owed))
+            {
+                self.jobs.push_back(key);
+            }
+        }
+        self.settle([owed]);
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Deleted { channel, name, at } => self.deleting.push_back(Deletion { channel, name, at }),
+            Order::Canary(canary) => canary.passed(),
+            Order::Settings(settings) => {
+                if let Ok(settings) = settings.downcast() {
+                    self.settings = settings;
+                }
+            }
+            Order::Drain(over) => self.begin_draining(over),
+        }
+    }
+
+    /// Visits members, job by job in turn, so that a message to many does not delay one to few.
+    pub(super) fn run_jobs(&mut self) {
+        let mut budget = VISITS_PER_TURN;
+        while budget > 0 {
+            let Some(key) = self.jobs.pop_front() else { return };
+            if !self.run_job(key, &mut budget) {
+                self.jobs.push_back(key);
+            }
+        }
+    }
+
+    /// A slice of one job. True: it is done.
+    fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
+        let mut done = Vec::new();
+        for _ in 0..VISITS_PER_SLICE {
+            if *budget == 0 {
+                return false;
+            }
+            let Some(channel) = self.members.get_mut(key) else { return true };
+            let Some(at) = channel.step(&self.slab) else {
+                let again = channel.walked(&mut done);
+                self.settle(done.drain(..));
+                if again {
+                    continue;
+                }
+                return true;
+            };
+            *budget -= 1;
+            let (index, _) = parts(at);
+            self.visit(index);
+        }
+        false
+    }
+
+    /// Gives a connection all that its channels released after what it has. False: it is gone. A poll
+    /// that was given something waits no longer.
+    pub(super) fn visit(&mut self, index: usize) -> bool {
+        self.counters.visits.add(1);
+        debug_assert_eq!(self.slab[index].conn.phase, Phase::Waiting, "only who waits is a member");
+        // That a channel was deleted is told before anything said later: the cursor of that would also
+        // speak for what was said to a new channel of the same name.
+        while let Some((number, deletion)) = self.deletion_of(index) {
+            if !self.end_subscription(index, number, &deletion) {
+                return false;
+            }
+            if self.slab[index].conn.phase != Phase::Waiting {
+                return true;
+            }
+        }
+        self.give(index, Position::END)
+    }
+
+    /// Gives a connection what its channels released after what it has, and up to this place.
+    pub(super) fn give(&mut self, index: usize, until: Position) -> bool {
+        let slot = &self.slab[index];
+        if slot.conn.shape.is_poll() {
+            return self.give_poll(index, until);
+        }
+        let result = match &slot.subs {
+            Subs::None => return true,
+            Subs::One(sub) => self.give_one(index, sub.channel, until),
+            Subs::Many(_) => self.give_many(index, until),
+        };
+        self.judge(index, result)
+    }
+
+    /// The usual visit: one channel, frames that all its members share.
+    fn give_one(&mut self, index: usize, key: u32, until: Position) -> Result<(), Fault> {
+        let heartbeat = self.heartbeat_tick();
+        let token = self.token(index);
+        let channel = self.members.channel(key);
+        let Some(work) = &channel.work else { return Ok(()) };
+        let slot = &mut self.slab[index];
+        let (last, shape, cursors) = (slot.conn.last, slot.conn.shape, self.cursors);
+        let first = work.pending.partition_point(|owed| owed.position() <= last);
+        let frames: SmallVec<[FrameRef<'_>; 4]> = work
+            .pending
+            .range(first..)
+            .take_while(|owed| owed.position() <= until)
+            .map(|owed| {
+                shared_frame(&owed.delivery, target_of(&owed.delivery.message, channel.id), shape, cursors)
+            })
+            .collect();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        self.counters.delivered.add(frames.len() as u64);
+        slot.conn.last = last.max(self.seen.min(until));
+        if self.draining.is_none() {
+            slot.timer.due = heartbeat;
+        }
+        let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(|frame| Piece::Shared(frame)).collect();
+        write_pieces(&mut self.kernel, slot, token, &pieces, self.settings.slow_reader, &self.counters)
+    }
+
+    fn give_many(&mut self, index: usize, until: Position) -> Result<(), Fault> {
+        let due = self.due(index, until);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let heartbeat = self.heartbeat_tick();
+        let slot = &mut self.slab[index];
+        slot.conn.last = slot.conn.last.max(self.seen.min(until));
+        if self.draining.is_none() {
+            slot.timer.due = heartbeat;
+        }
+        let (shape, cursors) = (slot.conn.shape, self.cursors);
+        let frame = |due: &Due| -> exchange::Frame {
+            let delivery = &due.owed.delivery;
+            match due.matches[..] {
+                [one] => Arc::clone(&shared_frame(delivery, one, shape, cursors)),
+                _ => shape.frame(&delivery.message, &due.matches, cursors).into(),
+            }
+        };
+        let frames: SmallVec<[exchange::Frame; 4]> = due.iter().map(frame).collect();
+        self.counters.delivered.add(frames.len() as u64);
+        let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(Piece::Shared).collect();
+        self.write_all(index, &pieces)
+    }
+
+    /// All that a connection is owed up to a place, in order, each message once with its matches.
+    pub(super) fn due(&self, index: usize, until: Position) -> Vec<Due> {
+        let slot = &self.slab[index];
+        let mut found: Vec<(Position, &Rc<Owed>, usize)> = Vec::new();
+        for number in 0..slot.subs.len() {
+            let Some(sub) = slot.subs.get(number) else { continue };
+            let channel = self.members.channel(sub.channel);
+            let Some(work) = &channel.work else { continue };
+            let from = slot.conn.last.max(slot.subs.from(number));
+            let first = work.pending.partition_point(|owed| owed.position() <= from);
+            let new = work.pending.range(first..).take_while(|owed| owed.position() <= until);
+            found.extend(
+                new.map(|owed| (owed.position(), owed, target_of(&owed.delivery.message, channel.id))),
+            );
+        }
+        found.sort_unstable_by_key(|(position, _, target)| (*position, *target));
+        let mut due: Vec<Due> = Vec::with_capacity(found.len());
+        for (position, owed, target) in found {
+            match due.last_mut() {
+                Some(last) if last.owed.position() == position => last.matches.push(target),
+                _ => due.push(Due { owed: Rc::clone(owed), matches: SmallVec::from_slice(&[target]) }),
+            }
+        }
+        due
+    }
+}
+
+/// The frame of a message with one match, rendered once for all shards.
+pub(super) fn shared_frame(
+    delivery: &Delivery,
+    target: usize,
+    shape: Shape,
+    cursors: exchange::hub::Cursors,
+) -> FrameRef<'_> {
+    delivery.frame(target, shape as usize, || shape.frame(&delivery.message, &[target], cursors))
+}
+
+/// Which of the message's targets this channel is.
+fn target_of(message: &Message, channel: ChannelId) -> usize {
+    message.targets.iter().position(|target| target.channel == channel).expect("it came through this channel")
+}

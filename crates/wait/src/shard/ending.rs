@@ -1,0 +1,158 @@
+//! Endings: of a deleted channel's subscriptions, and of the whole shard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exchange::hub::{ChannelId, Position};
+use transport::Phase;
+
+use super::Shard;
+use crate::kernel::Kernel;
+use crate::limits::{ACCEPT_TURNS_AT_END, DRAIN_EXTRA_MS, ENDINGS_PER_TURN};
+use crate::members::{NIL, parts};
+
+/// The end of all service.
+#[derive(Debug)]
+pub(super) struct Drain {
+    /// Over what time those who wait are closed.
+    over: Duration,
+    /// When whoever is still there is cut off.
+    pub(super) cut_off: u64,
+    /// The next index to look at; `None`: all were looked at.
+    pub(super) next: Option<usize>,
+}
+
+/// A deleted channel whose subscriptions are being ended.
+#[derive(Debug, Clone)]
+pub(super) struct Deletion {
+    /// Its record, which nobody joins any more.
+    pub(super) channel: ChannelId,
+    pub(super) name: Arc<str>,
+    /// What was said up to here is still given.
+    pub(super) at: Position,
+}
+
+impl<K: Kernel> Shard<K> {
+    /// Stops accepting. Polls are answered at once, all others end spread over this time.
+    pub(super) fn begin_draining(&mut self, over: Duration) {
+        if self.draining.is_some() {
+            return;
+        }
+        // What the kernel has taken for us is still served; then the listeners close.
+        for number in 0..self.listeners.len() {
+            for _ in 0..ACCEPT_TURNS_AT_END {
+                if !self.accept(number) {
+                    break;
+                }
+            }
+        }
+        self.listeners.clear();
+        self.paused_until = None;
+        let over_ms = u64::try_from(over.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX));
+        self.draining = Some(Drain { over, cut_off: self.now + over_ms + DRAIN_EXTRA_MS, next: Some(0) });
+    }
+
+    /// A bounded piece of the endings under way.
+    pub(super) fn run_endings(&mut self) {
+        let mut budget = ENDINGS_PER_TURN;
+        while budget > 0 && self.end_deleted() {
+            budget -= 1;
+        }
+        while budget > 0 && self.drain_next() {
+            budget -= 1;
+        }
+    }
+
+    /// Whether the shard has nobody left to serve, or no time.
+    pub(super) fn is_over(&self) -> bool {
+        let Some(drain) = &self.draining else { return false };
+        self.slab.len() == 0 || self.now >= drain.cut_off
+    }
+
+    /// Ends one subscription of a deleted channel. False: there is none.
+    fn end_deleted(&mut self) -> bool {
+        let Some(deletion) = self.deleting.front() else { return false };
+        let key = self.members.find(deletion.channel);
+        match key.map_or(NIL, |key| self.members.channel(key).head) {
+            NIL => drop(self.deleting.pop_front()),
+            // A visit ends whatever subscriptions of deleted channels it finds.
+            head => drop(self.visit(parts(head).0)),
+        }
+        true
+    }
+
+    /// A subscription of the connection whose channel was deleted.
+    pub(super) fn deletion_of(&self, index: usize) -> Option<(usize, Deletion)> {
+        if self.deleting.is_empty() {
+            return None;
+        }
+        let subs = &self.slab[index].subs;
+        (0..subs.len()).find_map(|number| {
+            let channel = self.members.channel(subs.get(number)?.channel).id;
+            let deletion = self.deleting.iter().find(|deletion| deletion.channel == channel)?;
+            Some((number, deletion.clone()))
+        })
+    }
+
+    /// Ends a subscription of a deleted channel. False: the connection is gone.
+    pub(super) fn end_subscription(&mut self, index: usize, number: usize, deletion: &Deletion) -> bool {
+        // What was said before is still given, and a poll ends with that.
+        if !self.give(index, deletion.at) {
+            return false;
+        }
+        let conn = &self.slab[index].conn;
+        if conn.phase != Phase::Waiting {
+            return true;
+        }
+        if conn.shape.is_poll() {
+            // A poll has no word for it: it asks again, from a place before whatever came later.
+            return self.answer_empty(index, self.seen.min(deletion.at));
+        }
+        let (_, owed) = self.members.unlink(&mut self.slab, index, number);
+        self.settle(owed);
+        let mut out = Vec::new();
+        self.slab[index].conn.deleted(&deletion.name, &mut out);
+        if !self.write(index, &out) {
+            return false;
+        }
+        if self.slab[index].subs.len() > 0 || self.slab[index].conn.has_backlog() {
+            return true;
+        }
+        self.end(index, 1000, "all channels of this connection were deleted");
+        false
+    }
+
+    /// Looks at one connection for draining. False: all were looked at.
+    fn drain_next(&mut self) -> bool {
+        let Some(Drain { over, next: Some(index), .. }) = self.draining else { return false };
+        let next = (index < self.slab.end()).then_some(index + 1);
+        if let Some(drain) = &mut self.draining {
+            drain.next = next;
+        }
+        let Some(slot) = self.slab.get_mut(index) else { return next.is_some() };
+        slot.conn.end_after_answer();
+        match slot.conn.phase {
+            Phase::Waiting if slot.conn.shape.is_poll() => {
+                if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
+                    self.answer_empty(index, self.seen);
+                }
+            }
+            Phase::Closing => {}
+            Phase::Request | Phase::Waiting => {
+                let after = self.spread(over, 1);
+                self.set_timer(index, after);
+            }
+        }
+        next.is_some()
+    }
+
+    /// Says the last word and closes.
+    pub(super) fn end(&mut self, index: usize, code: u16, reason: &str) {
+        let mut out = Vec::new();
+        self.slab[index].conn.farewell(code, reason, &mut out);
+        self.leave_all(index);
+        if self.write(index, &out) {
+            self.close_gently(index);
+        }
+    }
+}

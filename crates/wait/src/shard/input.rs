@@ -1,0 +1,108 @@
+//! What clients say: reading it, and doing what it asks for.
+
+use transport::{Action, Phase};
+
+use super::Shard;
+use crate::kernel::{Errno, Kernel};
+use crate::limits::{READ_LEN, READ_MORE_LEN, REQUESTS_PER_TURN};
+
+impl<K: Kernel> Shard<K> {
+    /// Bytes, or the end, have come.
+    pub(super) fn read(&mut self, index: usize) {
+        let mut kept = self.slab[index].conn.take_input();
+        if kept.is_empty() {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            debug_assert_eq!(scratch.len(), READ_LEN);
+            if let Some(len) = self.read_into(index, &mut scratch) {
+                self.consume(index, &mut scratch[..len]);
+            }
+            self.scratch = scratch;
+            return;
+        }
+        // What is kept is incomplete: more is read right behind it.
+        let len = kept.len();
+        kept.resize(len + READ_MORE_LEN, 0);
+        if let Some(more) = self.read_into(index, &mut kept[len..]) {
+            self.consume(index, &mut kept[..len + more]);
+        }
+    }
+
+    /// Looks once more at what was kept: it may be its turn now.
+    pub(super) fn consume_kept(&mut self, index: usize) {
+        let mut kept = self.slab[index].conn.take_input();
+        if !kept.is_empty() {
+            self.consume(index, &mut kept);
+        }
+    }
+
+    /// How many bytes were read. `None`: nothing to be looked at; the connection may be gone, or keeps
+    /// no input it had.
+    fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.slab[index];
+        match slot.link.read(&mut self.kernel, &slot.socket, bytes) {
+            Ok(0) => self.close(index),
+            Ok(len) => return Some(len),
+            // Nothing came after all: what was kept is looked at again, which changes nothing.
+            Err(Errno::AGAIN | Errno::INTR) => return Some(0),
+            Err(_) => {
+                self.counters.resets.add(1);
+                self.close(index);
+            }
+        }
+        None
+    }
+
+    /// Does what the bytes ask for, and keeps those that are not complete.
+    fn consume(&mut self, index: usize, bytes: &mut [u8]) {
+        let token = self.token(index);
+        let env = self.env();
+        let mut at = 0;
+        for answered in 0.. {
+            if answered == REQUESTS_PER_TURN {
+                self.resuming.push_back(token);
+                break;
+            }
+            let (taken, action) = self.slab[index].conn.receive(&mut bytes[at..], env);
+            at += taken;
+            if matches!(action, Action::More) {
+                break;
+            }
+            self.act(index, action);
+            if self.find(token).is_none() {
+                return;
+            }
+        }
+        self.keep(index, &bytes[at..]);
+    }
+
+    pub(super) fn act(&mut self, index: usize, action: Action) {
+        match action {
+            Action::More | Action::Next => {}
+            Action::Send(bytes) => {
+                self.set_timer_of_phase(index);
+                self.write(index, &bytes);
+            }
+            Action::Close(bytes) => {
+                self.leave_all(index);
+                if self.write(index, &bytes) {
+                    self.close_gently(index);
+                }
+            }
+            Action::Wait { wait, head } => self.begin(index, *wait, head),
+            Action::Command(command) => self.command(index, command),
+        }
+    }
+
+    fn keep(&mut self, index: usize, bytes: &[u8]) {
+        let conn = &mut self.slab[index].conn;
+        if bytes.len() > conn.input_len_max() {
+            self.counters.problems.add(1);
+            self.close(index);
+            return;
+        }
+        if !bytes.is_empty() && conn.phase != Phase::Closing {
+            conn.extra_mut().input = bytes.to_vec();
+        }
+        conn.tidy();
+    }
+}

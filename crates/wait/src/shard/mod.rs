@@ -1,0 +1,274 @@
+//! One thread of the WAIT line: its event loop, and all it owns.
+//!
+//! A turn looks at everything once: what the kernel reports, the mailbox, a bounded piece of the jobs,
+//! pages and endings under way, timers. Nothing in it blocks but the one wait for the kernel.
+
+mod accept;
+mod command;
+mod deliver;
+mod ending;
+mod input;
+mod output;
+mod poll;
+mod timers;
+mod waiting;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use exchange::hub::{ChannelId, Cursors, Position, ShardId};
+use exchange::{Exchange, Mail};
+use transport::Env;
+
+use crate::counters::Counters;
+use crate::kernel::{Event, Kernel};
+use crate::limits::{EVENTS_PER_TURN, PAGES_PER_TURN, READ_LEN};
+use crate::members::{Members, Owed};
+use crate::settings::Settings;
+use crate::slab::Slab;
+use crate::slot::Slot;
+use crate::wheel::Wheel;
+
+/// A shard over a kernel.
+pub struct Shard<K: Kernel> {
+    id: ShardId,
+    kernel: K,
+    exchange: Arc<Exchange>,
+    cursors: Cursors,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    listeners: Vec<K::Listener>,
+    /// When accepting goes on, after the system had no more to give.
+    paused_until: Option<u64>,
+    /// When it was last said that accepting pauses.
+    pause_told: Option<u64>,
+    slab: Slab<Slot<K::Socket>>,
+    generation: u32,
+    wheel: Wheel,
+    members: Members,
+    /// Channels with a job under way, by key. A key may be stale; then it finds no work.
+    jobs: VecDeque<u32>,
+    /// Connections whose next page is due.
+    paging: VecDeque<u64>,
+    /// Connections with input that came ahead and may be looked at now.
+    resuming: VecDeque<u64>,
+    /// Deleted channels whose subscriptions are being ended.
+    deleting: VecDeque<ending::Deletion>,
+    /// The end of all service, when it has begun.
+    draining: Option<ending::Drain>,
+    /// All mail up to here was taken in: who is owed nothing pending is owed nothing up to here.
+    seen: Position,
+    /// Registrations to take back at the end of the turn.
+    leaving: Vec<(ChannelId, u32)>,
+    /// Deliveries everybody here has, to be told at the end of the turn: how many, of how many bytes.
+    settled: (usize, usize),
+    now: u64,
+    random: u64,
+    // Scratch, kept for its capacity.
+    events: Vec<Event>,
+    mail: Vec<Mail>,
+    due: Vec<usize>,
+    scratch: Vec<u8>,
+}
+
+impl<K: Kernel> Shard<K> {
+    /// A shard that has not accepted anybody yet. `seed` spreads its timers.
+    pub fn new(
+        id: ShardId,
+        mut kernel: K,
+        listeners: Vec<K::Listener>,
+        settings: Arc<Settings>,
+        exchange: Arc<Exchange>,
+        seed: u64,
+    ) -> Self {
+        let now = kernel.now();
+        let mut shard = Self {
+            id,
+            kernel,
+            cursors: exchange.cursors(),
+            seen: exchange.end(),
+            exchange,
+            settings,
+            counters: Arc::default(),
+            listeners,
+            paused_until: None,
+            pause_told: None,
+            slab: Slab::new(),
+            generation: 0,
+            wheel: Wheel::new(),
+            members: Members::default(),
+            jobs: VecDeque::new(),
+            paging: VecDeque::new(),
+            resuming: VecDeque::new(),
+            deleting: VecDeque::new(),
+            draining: None,
+            leaving: Vec::new(),
+            settled: (0, 0),
+            now,
+            random: seed,
+            events: Vec::with_capacity(EVENTS_PER_TURN),
+            mail: Vec::new(),
+            due: Vec::new(),
+            scratch: vec![0; READ_LEN],
+        };
+        shard.watch_listeners(true);
+        shard
+    }
+
+    /// Runs until the shard has drained.
+    pub fn run(&mut self) {
+        while self.turn() {}
+    }
+
+    /// Looks at everything once. False: the shard has ended.
+    pub fn turn(&mut self) -> bool {
+        self.poll();
+        self.now = self.kernel.now();
+        self.resume_accepting();
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            self.handle(event);
+        }
+        self.events = events;
+        self.take_mail();
+        self.run_endings();
+        self.run_jobs();
+        self.run_pages();
+        self.run_resumed();
+        self.run_timers();
+        self.settle_accounts();
+        !self.is_over()
+    }
+
+    /// The kernel, for the tests that script it.
+    pub fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Where this shard counts.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Waits for the kernel: not at all while there is work, else until a timer or the mailbox.
+    fn poll(&mut self) {
+        let mut timeout = Some(0);
+        let sleeps = !self.is_busy() && self.exchange.may_sleep(self.id);
+        if sleeps {
+            let now = self.kernel.now();
+            let pause = self.paused_until.map(|until| until.saturating_sub(now).max(1));
+            let drain = self.draining.as_ref().map(|drain| drain.cut_off.saturating_sub(now).max(1));
+            timeout = [self.wheel.next_ms(now), pause, drain].into_iter().flatten().min();
+        }
+        self.kernel.poll(timeout, &mut self.events);
+        if sleeps {
+            self.exchange.awake(self.id);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.jobs.is_empty()
+            || !self.paging.is_empty()
+            || !self.resuming.is_empty()
+            || !self.deleting.is_empty()
+            || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wake => {}
+            Event::Accept(number) => {
+                self.accept(number);
+            }
+            Event::Ready { token, readable, writable } => {
+                if writable && let Some(index) = self.find(token) {
+                    self.flush(index);
+                }
+                if readable && let Some(index) = self.find(token) {
+                    self.read(index);
+                }
+            }
+        }
+    }
+
+    /// Reads the next pages of backlogs, in turn.
+    fn run_pages(&mut self) {
+        for _ in 0..PAGES_PER_TURN {
+            let Some(token) = self.paging.pop_front() else { return };
+            if let Some(index) = self.find(token) {
+                self.next_page(index);
+            }
+        }
+    }
+
+    /// Looks at input that waited for its turn. What comes up meanwhile waits for the next turn.
+    fn run_resumed(&mut self) {
+        for _ in 0..self.resuming.len() {
+            let Some(token) = self.resuming.pop_front() else { return };
+            if let Some(index) = self.find(token) {
+                self.consume_kept(index);
+            }
+        }
+    }
+
+    /// Tells the exchange what was given and who has left. At the end of a turn, many at a time.
+    fn settle_accounts(&mut self) {
+        let (messages, bytes) = std::mem::take(&mut self.settled);
+        if messages > 0 {
+            self.exchange.settle(self.id, messages, bytes);
+        }
+        if !self.leaving.is_empty() {
+            self.exchange.leave(self.id, &self.leaving, None);
+            self.leaving.clear();
+        }
+        self.counters.connections.set(self.slab.len() as u64);
+        self.counters.channels.set(self.members.len() as u64);
+    }
+
+    /// The index of the connection this token was given for, if it is still there.
+    fn find(&self, token: u64) -> Option<usize> {
+        let index = usize::try_from(token & u64::from(u32::MAX)).ok()?;
+        let slot = self.slab.get(index)?;
+        (u64::from(slot.generation) == token >> 32).then_some(index)
+    }
+
+    fn token(&self, index: usize) -> u64 {
+        u64::from(self.slab[index].generation) << 32 | index as u64
+    }
+
+    fn env(&self) -> Env {
+        Env { cursors: self.cursors, now: self.exchange.now() }
+    }
+
+    /// A registration is to be taken back.
+    fn leave(&mut self, channel: ChannelId) {
+        match self.leaving.last_mut() {
+            Some((last, count)) if *last == channel => *count += 1,
+            _ => self.leaving.push((channel, 1)),
+        }
+    }
+
+    /// These deliveries are needed here by one channel less.
+    fn settle(&mut self, done: impl IntoIterator<Item = Rc<Owed>>) {
+        for owed in done {
+            if let Some(owed) = Rc::into_inner(owed) {
+                self.settled.0 += 1;
+                self.settled.1 += owed.len();
+            }
+        }
+    }
+
+    /// The next random number (splitmix64).
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,246 @@
+//! Bytes to clients: at once where the kernel takes them, later where a reader is slow; and ends.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use exchange::Frame;
+use smallvec::SmallVec;
+use transport::{Outbox, Phase};
+
+use super::Shard;
+use crate::counters::Counters;
+use crate::kernel::{Errno, Kernel};
+use crate::limits::{FRAMES_PER_WRITE, LINGER_MS};
+use crate::slot::Slot;
+
+/// Bytes to be written.
+#[derive(Clone, Copy)]
+pub(super) enum Piece<'a> {
+    /// A frame that others get too.
+    Shared(&'a Frame),
+    /// Bytes for this client alone.
+    Own(&'a [u8]),
+}
+
+/// Why nothing more can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The reader owes more than it may.
+    Slow,
+    /// The client is gone.
+    Gone,
+}
+
+impl Piece<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(frame) => frame,
+            Self::Own(bytes) => bytes,
+        }
+    }
+
+    fn to_frame(self) -> Frame {
+        match self {
+            Self::Shared(frame) => Arc::clone(frame),
+            Self::Own(bytes) => bytes.into(),
+        }
+    }
+}
+
+/// Writes what the kernel takes, and owes the rest.
+pub(super) fn write_pieces<K: Kernel>(
+    kernel: &mut K,
+    slot: &mut Slot<K::Socket>,
+    token: u64,
+    pieces: &[Piece<'_>],
+    slow_reader: usize,
+    counters: &Counters,
+) -> Result<(), Fault> {
+    let (mut at, mut sent) = (0, 0);
+    if slot.conn.owed_len() == 0 {
+        while at < pieces.len() {
+            let mut slices: SmallVec<[IoSlice<'_>; 8]> =
+                pieces[at..].iter().take(FRAMES_PER_WRITE).map(|piece| IoSlice::new(piece.bytes())).collect();
+            slices[0].advance(sent);
+            let len: usize = slices.iter().map(|slice| slice.len()).sum();
+            match slot.link.writev(kernel, &slot.socket, &slices) {
+                Ok(taken) => {
+                    counters.writes.add(1);
+                    counters.bytes_written.add(taken as u64);
+                    (at, sent) = behind(pieces, at, sent, taken);
+                    if taken < len {
+                        break;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => return Err(Fault::Gone),
+            }
+        }
+    }
+    for piece in &pieces[at..] {
+        if slot.conn.owed_len() > slow_reader {
+            return Err(Fault::Slow);
+        }
+        if !piece.bytes().is_empty() {
+            slot.conn.extra_mut().outbox.push(piece.to_frame(), std::mem::take(&mut sent));
+        }
+    }
+    if slot.conn.owed_len() > 0 && !slot.watches_writable {
+        kernel.watch_writable(&slot.socket, token, true).map_err(|_| Fault::Gone)?;
+        slot.watches_writable = true;
+    }
+    Ok(())
+}
+
+/// The first piece not wholly sent, and how much of it is.
+fn behind(pieces: &[Piece<'_>], mut at: usize, mut sent: usize, mut taken: usize) -> (usize, usize) {
+    while at < pieces.len() {
+        let left = pieces[at].bytes().len() - sent;
+        if taken < left {
+            return (at, sent + taken);
+        }
+        taken -= left;
+        (at, sent) = (at + 1, 0);
+    }
+    (at, 0)
+}
+
+impl<K: Kernel> Shard<K> {
+    /// Writes bytes for one client. False: the connection is gone, or on its way.
+    pub(super) fn write(&mut self, index: usize, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let result = self.write_all(index, &[Piece::Own(bytes)]);
+        self.judge(index, result)
+    }
+
+    pub(super) fn write_all(&mut self, index: usize, pieces: &[Piece<'_>]) -> Result<(), Fault> {
+        let token = self.token(index);
+        let slot = &mut self.slab[index];
+        write_pieces(&mut self.kernel, slot, token, pieces, self.settings.slow_reader, &self.counters)
+    }
+
+    /// Ends the connection where writing to it failed. False: it did.
+    pub(super) fn judge(&mut self, index: usize, result: Result<(), Fault>) -> bool {
+        match result {
+            Ok(()) => true,
+            Err(Fault::Gone) => {
+                self.counters.resets.add(1);
+                self.close(index);
+                false
+            }
+            Err(Fault::Slow) => {
+                self.counters.slow_readers.add(1);
+                self.end_slow(index);
+                false
+            }
+        }
+    }
+
+    /// The kernel takes bytes again: writes what is owed.
+    pub(super) fn flush(&mut self, index: usize) {
+        let result = self.flush_outbox(index);
+        if !self.judge(index, result) || self.slab[index].conn.owed_len() > 0 {
+            return;
+        }
+        let token = self.token(index);
+        let slot = &mut self.slab[index];
+        if slot.watches_writable {
+            slot.watches_writable = false;
+            if self.kernel.watch_writable(&slot.socket, token, false).is_err() {
+                self.close(index);
+                return;
+            }
+        }
+        if slot.conn.phase == Phase::Closing {
+            self.kernel.shutdown(&slot.socket);
+        } else if slot.conn.has_backlog() {
+            self.paging.push_back(token);
+        }
+        slot.conn.tidy();
+    }
+
+    fn flush_outbox(&mut self, index: usize) -> Result<(), Fault> {
+        let slot = &mut self.slab[index];
+        let Some(extra) = &mut slot.conn.extra else { return Ok(()) };
+        while !extra.outbox.is_empty() {
+            let slices = extra.outbox.slices(FRAMES_PER_WRITE);
+            let len: usize = slices.iter().map(|slice| slice.len()).sum();
+            match slot.link.writev(&mut self.kernel, &slot.socket, &slices) {
+                Ok(taken) => {
+                    self.counters.writes.add(1);
+                    self.counters.bytes_written.add(taken as u64);
+                    drop(slices);
+                    extra.outbox.advance(taken);
+                    if taken < len {
+                        return Ok(());
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(_) => return Err(Fault::Gone),
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes when all is written and the client has closed, or after a while. Everything must have
+    /// been said; the members know the connection no longer.
+    pub(super) fn close_gently(&mut self, index: usize) {
+        self.leave_all(index);
+        let slot = &mut self.slab[index];
+        slot.conn.phase = Phase::Closing;
+        if slot.conn.owed_len() == 0 {
+            self.kernel.shutdown(&slot.socket);
+        }
+        self.set_timer_ms(index, LINGER_MS);
+    }
+
+    /// Closes at once.
+    pub(super) fn close(&mut self, index: usize) {
+        self.leave_all(index);
+        self.wheel.unlink(&mut self.slab, index);
+        self.slab.remove(index);
+        self.counters.closed.add(1);
+    }
+
+    /// A reader that is too slow gets the rest of the frame it is in the middle of, a WebSocket also a
+    /// last word; and resumes by its cursor.
+    fn end_slow(&mut self, index: usize) {
+        self.leave_all(index);
+        let conn = &mut self.slab[index].conn;
+        if !conn.shape.is_ws() {
+            self.close(index);
+            return;
+        }
+        let mut last_word = Vec::new();
+        conn.farewell(1013, "this reader is too slow", &mut last_word);
+        let outbox: &mut Outbox = &mut conn.extra_mut().outbox;
+        outbox.cut();
+        // Whoever was given its last word already, and is too slow even for that, gets no second one.
+        if !last_word.is_empty() {
+            outbox.push(last_word.into(), 0);
+        }
+        self.set_timer_ms(index, LINGER_MS);
+        let token = self.token(index);
+        let slot = &mut self.slab[index];
+        slot.watches_writable = true;
+        if self.kernel.watch_writable(&slot.socket, token, true).is_err() {
+            self.close(index);
+        }
+    }
+
+    /// Ends all memberships of a connection, and a backlog that would bring it more.
+    pub(super) fn leave_all(&mut self, index: usize) {
+        if let Some(extra) = &mut self.slab[index].conn.extra {
+            extra.backlog = None;
+        }
+        for number in (0..self.slab[index].subs.len()).rev() {
+            let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
+            self.settle(owed);
+            self.leave(channel);
+        }
+    }
+}

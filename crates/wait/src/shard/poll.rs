@@ -1,0 +1,78 @@
+//! Long polls: one answer ends the wait, and the next request may come on the same connection.
+
+use exchange::hub::Position;
+use transport::{Part, Shape};
+
+use super::Shard;
+use super::deliver::{Due, shared_frame};
+use super::output::Piece;
+use crate::kernel::Kernel;
+
+impl<K: Kernel> Shard<K> {
+    /// Answers a poll that is owed something up to this place. False: the connection is gone.
+    pub(super) fn give_poll(&mut self, index: usize, until: Position) -> bool {
+        let due = self.due(index, until);
+        if due.is_empty() {
+            return true;
+        }
+        let slot = &self.slab[index];
+        let given = if slot.conn.shape == Shape::PollRaw { 1 } else { due.len() as u64 };
+        self.counters.delivered.add(given);
+        let result = match &due[..] {
+            // The usual answer is the same for all who get it.
+            [Due { owed, matches }] if matches.len() == 1 => {
+                let frame = shared_frame(&owed.delivery, matches[0], slot.conn.shape, self.cursors);
+                self.write_all(index, &[Piece::Shared(&frame)])
+            }
+            _ => {
+                let cursor = slot.conn.last.max(self.seen.min(until));
+                let parts =
+                    due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
+                let mut out = Vec::new();
+                slot.conn.poll_answer(parts, cursor, false, self.cursors, &mut out);
+                self.write_all(index, &[Piece::Own(&out)])
+            }
+        };
+        self.settle(due.into_iter().map(|due| due.owed));
+        self.judge(index, result) && self.end_poll(index)
+    }
+
+    /// Answers a poll with nothing but its cursor: its time is over, or the server's is. Up to `given` it
+    /// is owed nothing.
+    pub(super) fn answer_empty(&mut self, index: usize, given: Position) -> bool {
+        let cursor = self.slab[index].conn.last.max(given);
+        let mut out = Vec::new();
+        self.slab[index].conn.poll_answer([].into_iter(), cursor, false, self.cursors, &mut out);
+        self.write(index, &out) && self.end_poll(index)
+    }
+
+    /// Answers a poll from history. `cursor`: up to here it is then owed nothing.
+    pub(super) fn answer_page<'a>(
+        &mut self,
+        index: usize,
+        parts: impl Iterator<Item = Part<'a>>,
+        cursor: Position,
+        gap: bool,
+    ) -> bool {
+        let mut out = Vec::new();
+        self.slab[index].conn.poll_answer(parts, cursor, gap, self.cursors, &mut out);
+        self.write(index, &out) && self.end_poll(index)
+    }
+
+    /// The poll is answered. False: the connection ends with it.
+    fn end_poll(&mut self, index: usize) -> bool {
+        self.leave_all(index);
+        let token = self.token(index);
+        let conn = &mut self.slab[index].conn;
+        if conn.closes() {
+            self.close_gently(index);
+            return false;
+        }
+        conn.answered();
+        if conn.extra.as_ref().is_some_and(|extra| !extra.input.is_empty()) {
+            self.resuming.push_back(token);
+        }
+        self.set_timer(index, self.settings.request_timeout);
+        true
+    }
+}

@@ -1,0 +1,113 @@
+//! What time brings: heartbeats, the end of polls, the end of patience. Spread at random where many
+//! clients would else move in step.
+
+use std::time::Duration;
+
+use transport::Phase;
+
+use super::Shard;
+use crate::kernel::Kernel;
+use crate::limits::TIMERS_PER_TURN;
+use crate::wheel::Wheel;
+
+impl<K: Kernel> Shard<K> {
+    pub(super) fn run_timers(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(&mut self.slab, self.now, TIMERS_PER_TURN, &mut due);
+        for index in due.drain(..) {
+            self.run_timer(index);
+        }
+        self.due = due;
+    }
+
+    fn run_timer(&mut self, index: usize) {
+        let conn = &mut self.slab[index].conn;
+        match conn.phase {
+            Phase::Closing => self.close(index),
+            Phase::Request => {
+                self.counters.request_timeouts.add(1);
+                let late = conn.too_late();
+                if late.is_empty() {
+                    self.close(index);
+                } else if self.write(index, &late) {
+                    self.close_gently(index);
+                }
+            }
+            Phase::Waiting if self.draining.is_some() => {
+                // What was acknowledged before is still given.
+                if self.visit(index) {
+                    self.end(index, 1001, "the server is going down");
+                }
+            }
+            Phase::Waiting if conn.shape.is_poll() => {
+                // What a job has not brought yet is given now: the cursor of an empty answer is behind it.
+                if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
+                    self.counters.poll_timeouts.add(1);
+                    self.answer_empty(index, self.seen);
+                }
+            }
+            Phase::Waiting => self.heartbeat(index),
+        }
+    }
+
+    /// Repeats the cursor, after all that is owed. Who is slow, or still gets its backlog, is not silent.
+    fn heartbeat(&mut self, index: usize) {
+        self.set_timer_of_phase(index);
+        let conn = &self.slab[index].conn;
+        if conn.owed_len() > 0 || conn.has_backlog() || !self.visit(index) {
+            return;
+        }
+        let conn = &mut self.slab[index].conn;
+        conn.last = conn.last.max(self.seen);
+        let mut out = Vec::new();
+        conn.heartbeat(conn.last, self.cursors, &mut out);
+        self.counters.heartbeats.add(1);
+        self.write(index, &out);
+    }
+
+    /// Sets the timer to what the connection waits for now. While the shard drains that is its end, which
+    /// nothing puts off.
+    pub(super) fn set_timer_of_phase(&mut self, index: usize) {
+        if self.draining.is_some() {
+            return;
+        }
+        let conn = &self.slab[index].conn;
+        match conn.phase {
+            Phase::Request => self.set_timer(index, self.settings.request_timeout),
+            Phase::Closing => {}
+            Phase::Waiting if conn.shape.is_poll() => {
+                let spread = self.spread(self.settings.poll_timeout, POLL_SPREAD);
+                self.set_timer(index, spread);
+            }
+            Phase::Waiting => {
+                let due = self.heartbeat_tick();
+                self.wheel.set(&mut self.slab, index, due);
+            }
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, index: usize, after: Duration) {
+        self.set_timer_ms(index, u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn set_timer_ms(&mut self, index: usize, after_ms: u64) {
+        self.wheel.set(&mut self.slab, index, Wheel::tick_after(self.now.saturating_add(after_ms)));
+    }
+
+    /// The tick of the next heartbeat of somebody who was just written to.
+    pub(super) fn heartbeat_tick(&mut self) -> u32 {
+        let after = self.spread(self.settings.heartbeat, HEARTBEAT_SPREAD);
+        Wheel::tick_after(self.now + u64::try_from(after.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX)))
+    }
+
+    /// A time between `whole` less its `part`th part, and `whole`.
+    pub(super) fn spread(&mut self, whole: Duration, part: u32) -> Duration {
+        let step = u32::try_from(self.random() >> 48).unwrap_or_default();
+        whole - whole / part / (1 << 16) * step
+    }
+}
+
+/// A quarter of the heartbeat's time is spread.
+const HEARTBEAT_SPREAD: u32 = 4;
+/// A tenth of a poll's time is spread.
+const POLL_SPREAD: u32 = 10;

@@ -1,0 +1,251 @@
+//! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
+
+use exchange::hub::{ChannelId, Message, Next, Page, Position, Right, Session, Start};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use transport::dialect::{Problem, Wait};
+use transport::{Backlog, Opening, Part, Purpose};
+
+use super::Shard;
+use crate::kernel::Kernel;
+
+impl<K: Kernel> Shard<K> {
+    /// A client wants to wait. `head` has not been written yet.
+    pub(super) fn begin(&mut self, index: usize, wait: Wait, head: Vec<u8>) {
+        if let Err(problem) = self.admit(&wait) {
+            self.refuse(index, problem);
+            return;
+        }
+        self.counters.waits.add(1);
+        if wait.names.is_empty() {
+            self.begin_empty(index, head);
+            return;
+        }
+        let page = self.exchange.subscribe(self.id, &texts(&wait.names), wait.start);
+        match page {
+            Err(refused) => {
+                let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
+                self.refuse(index, problem);
+            }
+            Ok(page) if self.slab[index].conn.shape.is_poll() => self.begin_poll(index, &wait.names, page),
+            Ok(page) => self.begin_stream(index, wait, page, head),
+        }
+    }
+
+    fn admit(&self, wait: &Wait) -> Result<(), Problem> {
+        if self.draining.is_some() {
+            return Err(Problem::new(503, "draining", "this server is going down; ask again at once"));
+        }
+        self.check_count(wait.names.len())?;
+        self.check_grants(&wait.names)
+    }
+
+    pub(super) fn check_count(&self, count: usize) -> Result<(), Problem> {
+        let limit = self.settings.channels_limit;
+        if count <= limit {
+            return Ok(());
+        }
+        let detail = format!(
+            "{count} channels on one connection; at most {limit} are allowed, use several connections"
+        );
+        Err(Problem::bad("channel-count", detail))
+    }
+
+    pub(super) fn check_grants(&self, names: &[Box<str>]) -> Result<(), Problem> {
+        let now = self.exchange.now();
+        match names.iter().find(|name| !Session::OPEN.may(Right::Listen, name, now)) {
+            None => Ok(()),
+            Some(name) => Err(Problem::new(403, "grant", format!("you may not listen to {name}"))),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, index: usize, problem: Problem) {
+        self.counters.problems.add(1);
+        let action = self.slab[index].conn.refuse(problem);
+        self.act(index, action);
+    }
+
+    /// A WebSocket that has not named a channel yet.
+    fn begin_empty(&mut self, index: usize, mut out: Vec<u8>) {
+        let position = self.exchange.end();
+        let retry_ms = self.retry_ms();
+        let conn = &mut self.slab[index].conn;
+        conn.last = position;
+        conn.open(&Opening { cursor: position, gaps: &[], retry_ms }, self.cursors, &mut out);
+        self.set_timer_of_phase(index);
+        self.write(index, &out);
+    }
+
+    fn begin_poll(&mut self, index: usize, names: &[Box<str>], page: Page) {
+        let last = page.messages.last().map(|message| message.position);
+        let Page { messages, gaps, next } = page;
+        self.count_page(messages.len(), gaps.len());
+        let (cursor, channels) = match next {
+            Next::Live { position, channels } => (position, channels),
+            Next::More(resume) => (last.unwrap_or_else(|| resume.after()), Vec::new()),
+        };
+        self.slab[index].conn.last = cursor;
+        if messages.is_empty() && gaps.is_empty() {
+            self.join(index, &channels, cursor);
+            self.set_timer_of_phase(index);
+            return;
+        }
+        // What counts as waiting ends with the answer; that it was here keeps the channels online.
+        channels.into_iter().for_each(|channel| self.leave(channel));
+        let matches = matches(&messages, &texts(names));
+        self.answer_page(index, parts(&messages, &matches), cursor, !gaps.is_empty());
+    }
+
+    fn begin_stream(&mut self, index: usize, wait: Wait, page: Page, mut out: Vec<u8>) {
+        let names = texts(&wait.names);
+        let cursor = opening_cursor(wait.start, &page);
+        let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
+        let retry_ms = self.retry_ms();
+        let matches = matches(&page.messages, &names);
+        self.count_page(page.messages.len(), gaps.len());
+        let conn = &self.slab[index].conn;
+        conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
+        conn.page(parts(&page.messages, &matches), self.cursors, &mut out);
+        drop(names);
+        self.set_timer_of_phase(index);
+        let backlog = Backlog { names: wait.names, start: wait.start, purpose: Purpose::Opening };
+        self.go_on(index, backlog, page);
+        self.write(index, &out);
+    }
+
+    /// After a page: live, or the next page when this one is written.
+    fn go_on(&mut self, index: usize, mut backlog: Backlog, page: Page) {
+        let token = self.token(index);
+        match page.next {
+            Next::Live { position, channels } => {
+                let slot = &mut self.slab[index];
+                if matches!(backlog.purpose, Purpose::Opening) || slot.subs.len() == 0 {
+                    slot.conn.last = position;
+                }
+                self.join(index, &channels, position);
+                self.resuming.push_back(token);
+            }
+            Next::More(resume) => {
+                if matches!(backlog.purpose, Purpose::Opening) {
+                    self.slab[index].conn.last = resume.after();
+                }
+                backlog.start = Start::More(resume);
+                self.slab[index].conn.extra_mut().backlog = Some(backlog);
+                self.paging.push_back(token);
+            }
+        }
+    }
+
+    /// Reads and writes the next page of a backlog, unless the last one is not written yet.
+    pub(super) fn next_page(&mut self, index: usize) {
+        let conn = &mut self.slab[index].conn;
+        if conn.owed_len() > 0 {
+            return;
+        }
+        let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
+        let names = texts(&backlog.names);
+        let mut out = Vec::new();
+        let page = match self.exchange.subscribe(self.id, &names, backlog.start) {
+            Ok(page) => page,
+            Err(refused) => {
+                self.break_off(index, &backlog, &refused.to_string());
+                return;
+            }
+        };
+        let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
+        self.count_page(page.messages.len(), gaps.len());
+        let matches = matches(&page.messages, &names);
+        let parts = parts(&page.messages, &matches);
+        let conn = &self.slab[index].conn;
+        match &backlog.purpose {
+            Purpose::Opening => {
+                conn.gaps(&gaps, &mut out);
+                conn.page(parts, self.cursors, &mut out);
+            }
+            Purpose::Added(id) => {
+                let more = matches!(page.next, Next::More(_));
+                conn.added(&backlog.names, parts, more, !gaps.is_empty(), id.as_deref(), &mut out);
+            }
+        }
+        drop(names);
+        self.go_on(index, backlog, page);
+        self.write(index, &out);
+    }
+
+    fn break_off(&mut self, index: usize, backlog: &Backlog, why: &str) {
+        self.counters.problems.add(1);
+        let problem = Problem::new(503, "channels", format!("{why}; try again later"));
+        let mut out = Vec::new();
+        match &backlog.purpose {
+            Purpose::Added(id) => {
+                self.slab[index].conn.error(&problem, id.as_deref(), &mut out);
+                self.resuming.push_back(self.token(index));
+                self.write(index, &out);
+            }
+            Purpose::Opening => self.end(index, 1013, why),
+        }
+    }
+
+    /// Makes a connection a member of channels it is registered on. Up to `position` it has everything.
+    fn join(&mut self, index: usize, channels: &[ChannelId], position: Position) {
+        let fresh = self.slab[index].subs.len() == 0;
+        for channel in channels {
+            let key = self.members.find_or_add(*channel);
+            if !fresh && self.slab[index].subs.find(key).is_some() {
+                self.leave(*channel);
+                continue;
+            }
+            let number = self.slab[index].subs.len();
+            self.slab[index].subs.push(key, position);
+            self.members.link(&mut self.slab, index, number);
+        }
+    }
+
+    fn count_page(&self, messages: usize, gaps: usize) {
+        self.counters.replayed.add(messages as u64);
+        self.counters.gaps.add(gaps as u64);
+    }
+
+    fn retry_ms(&mut self) -> u32 {
+        let range = transport::limits::RETRY_MS;
+        let spread = u64::from(range.end - range.start);
+        range.start + u32::try_from(self.random() % spread).unwrap_or_default()
+    }
+}
+
+/// The first cursor of a stream: the place right before what it is given, and never an invented one.
+fn opening_cursor(start: Start, page: &Page) -> Position {
+    match (start, page.messages.first(), &page.next) {
+        (Start::After(position), Some(first), _) => position.min(first.position.before()),
+        (_, Some(first), _) => first.position.before(),
+        (_, None, Next::Live { position, .. }) => *position,
+        (_, None, Next::More(resume)) => resume.after(),
+    }
+}
+
+fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
+    names.iter().map(|name| &**name).collect()
+}
+
+/// For each message, which of its targets are among the names.
+fn matches(messages: &[Arc<Message>], names: &[&str]) -> Vec<SmallVec<[usize; 2]>> {
+    let several =
+        (names.len() > FEW).then(|| names.iter().copied().collect::<std::collections::HashSet<&str>>());
+    let asked =
+        |name: &str| several.as_ref().map_or_else(|| names.contains(&name), |names| names.contains(name));
+    let of = |message: &Arc<Message>| {
+        let targets = message.targets.iter().enumerate();
+        targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number).collect()
+    };
+    messages.iter().map(of).collect()
+}
+
+fn parts<'a>(
+    messages: &'a [Arc<Message>],
+    matches: &'a [SmallVec<[usize; 2]>],
+) -> impl Iterator<Item = Part<'a>> {
+    messages.iter().zip(matches).map(|(message, matches)| Part { message, matches })
+}
+
+/// Up to so many names a list is as quick as a set.
+const FEW: usize = 8;

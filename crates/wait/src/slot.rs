@@ -1,0 +1,141 @@
+//! The record of a connection: what an idle one costs.
+
+use exchange::hub::Position;
+use transport::Conn;
+
+use crate::link::Link;
+use crate::members::NIL;
+use crate::wheel::{Timed, Timer};
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Slot<S> {
+    pub(crate) socket: S,
+    /// Tells this connection from an earlier one in the same place.
+    pub(crate) generation: u32,
+    pub(crate) link: Link,
+    /// The kernel reports when it can be written to.
+    pub(crate) watches_writable: bool,
+    pub(crate) timer: Timer,
+    pub(crate) subs: Subs,
+    pub(crate) conn: Conn,
+}
+
+impl<S> Slot<S> {
+    pub(crate) fn new(socket: S, generation: u32) -> Self {
+        Self {
+            socket,
+            generation,
+            link: Link::Plain,
+            watches_writable: false,
+            timer: Timer::IDLE,
+            subs: Subs::None,
+            conn: Conn::new(),
+        }
+    }
+}
+
+impl<S> Timed for Slot<S> {
+    fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+}
+
+/// The channels a connection is a member of. Most have one.
+#[derive(Debug)]
+pub(crate) enum Subs {
+    None,
+    One(Sub),
+    #[allow(clippy::box_collection, reason = "a word, where a vector is three")]
+    Many(Box<Vec<Added>>),
+}
+
+/// A place among the members of a channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sub {
+    /// The channel's key in this shard.
+    pub(crate) channel: u32,
+    /// Neighbours among the channel's members.
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+}
+
+/// A subscription of a connection that has several.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Added {
+    pub(crate) sub: Sub,
+    /// Up to here the connection is owed nothing of this channel.
+    pub(crate) from: Position,
+}
+
+impl Subs {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Many(list) => list.len(),
+        }
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Sub> {
+        match self {
+            Self::One(sub) if number == 0 => Some(sub),
+            Self::Many(list) => list.get(number).map(|added| &added.sub),
+            _ => None,
+        }
+    }
+
+    /// From which place on the connection is owed messages of this subscription.
+    pub(crate) fn from(&self, number: usize) -> Position {
+        match self {
+            Self::Many(list) => list.get(number).map_or(Position::START, |added| added.from),
+            _ => Position::START,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, number: usize) -> Option<&mut Sub> {
+        match self {
+            Self::One(sub) if number == 0 => Some(sub),
+            Self::Many(list) => list.get_mut(number).map(|added| &mut added.sub),
+            _ => None,
+        }
+    }
+
+    /// The number of the subscription to this channel.
+    pub(crate) fn find(&self, channel: u32) -> Option<usize> {
+        (0..self.len()).find(|number| self.get(*number).is_some_and(|sub| sub.channel == channel))
+    }
+
+    /// Adds a subscription not linked yet; its number is the last.
+    pub(crate) fn push(&mut self, channel: u32, from: Position) {
+        let added = Added { sub: Sub { channel, prev: NIL, next: NIL }, from };
+        *self = match std::mem::replace(self, Self::None) {
+            Self::None => Self::One(added.sub),
+            // Where the first one began no longer matters: the connection has seen all up to there.
+            Self::One(first) => {
+                Self::Many(Box::new(vec![Added { sub: first, from: Position::START }, added]))
+            }
+            Self::Many(mut list) => {
+                list.push(added);
+                Self::Many(list)
+            }
+        };
+    }
+
+    /// Removes a subscription, which is unlinked; the last one takes its number.
+    pub(crate) fn swap_remove(&mut self, number: usize) {
+        match self {
+            Self::None => {}
+            Self::One(_) => *self = Self::None,
+            Self::Many(list) => {
+                list.swap_remove(number);
+                if list.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+    }
+}
+
+/// The promise of the design: 128 bytes for a connection with one subscription.
+const _: () = assert!(size_of::<Option<Slot<std::os::fd::OwnedFd>>>() <= 80);

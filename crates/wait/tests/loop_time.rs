@@ -1,0 +1,160 @@
+//! Facts about time: deadlines, heartbeats, spread, and pauses when the system has no more to give.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use multiplexor_wait::Errno;
+use testkit::kernel::Peer;
+use testkit::scene::Scene;
+use testkit::wire::{body, poll, server_frames, sse, stream, websocket};
+
+/// When, within so long, each peer has something new or its end.
+fn moments(scene: &mut Scene, peers: &[Peer], ms: u64) -> Vec<Option<u64>> {
+    let start = scene.world.now();
+    let mut moments = vec![None; peers.len()];
+    while scene.world.now() < start + ms {
+        scene.pass(50);
+        for (peer, moment) in peers.iter().zip(&mut moments) {
+            if moment.is_none() && (peer.unread() > 0 || peer.is_ended()) {
+                *moment = Some(scene.world.now() - start);
+            }
+        }
+    }
+    moments
+}
+
+#[test]
+fn half_a_request_is_answered_408_in_the_end() {
+    let mut scene = Scene::one();
+    let half = scene.says("GET /sub/a HTTP/1.1\r\nHo");
+    scene.pass(19_900);
+    half.send("st: a\r\n");
+    scene.pass(50);
+    assert!(half.unread() == 0 && !half.is_ended());
+    scene.pass(200);
+    let answer = half.take();
+    assert!(body(&answer, 408).starts_with(b"{"), "more bytes do not put it off");
+    assert!(half.is_ended());
+    scene.pass(5_000);
+    assert_eq!(scene.shards[0].connections(), 0);
+}
+
+#[test]
+fn who_says_nothing_is_closed_without_a_word() {
+    let mut scene = Scene::one();
+    let silent = scene.says("");
+    scene.pass(19_900);
+    assert!(!silent.is_closed());
+    scene.pass(200);
+    assert!(silent.is_closed() && silent.unread() == 0);
+}
+
+#[test]
+fn a_poll_is_answered_when_its_time_is_over_with_the_cursor_of_now() {
+    let mut scene = Scene::one();
+    let peer = scene.says(poll("/sub/a"));
+    let end = scene.publish("elsewhere", "1");
+    assert_eq!(moments(&mut scene, std::slice::from_ref(&peer), 22_000), [None]);
+    scene.pass(3_200);
+    // Nothing went to this shard since: what it knows is the place of its own beginning, or later.
+    let answer = peer.take();
+    let document: serde_json::Value = serde_json::from_slice(body(&answer, 200)).unwrap();
+    assert_eq!(document["messages"], serde_json::json!([]));
+    let cursor = document["cursor"].as_str().unwrap();
+    assert_eq!(cursor, scene.cursor(end), "it is owed nothing up to the end");
+    assert!(!peer.is_ended(), "the connection stays");
+    assert_eq!(scene.exchange.totals().subscriptions, 0);
+}
+
+#[test]
+fn heartbeats_repeat_the_cursor_and_come_only_after_silence() {
+    let mut scene = Scene::one();
+    let peers = [sse("/sub/a"), stream("/sub/a"), websocket("/sub/a")].map(|request| scene.says(request));
+    peers.iter().for_each(|peer| drop(peer.take()));
+    // Whoever gets messages gets no heartbeats.
+    for _ in 0..10 {
+        scene.publish("a", "1");
+        scene.pass(15_000);
+        assert_eq!(peers[0].text().matches("id: ").count(), 1);
+        assert_eq!(peers[1].text().matches("cursor").count(), 1);
+        assert_eq!(server_frames(&peers[2].take()).len(), 1);
+    }
+    let end = scene.publish("elsewhere", "2");
+    scene.pass(25_100 - 15_000);
+    let cursor = scene.cursor(end);
+    assert_eq!(peers[0].text(), format!("id: {cursor}\n\n"));
+    assert_eq!(peers[1].text(), format!("{{\"cursor\":\"{cursor}\"}}\n"));
+    assert_eq!(server_frames(&peers[2].take()), [format!("{{\"cursor\":\"{cursor}\"}}")]);
+}
+
+#[test]
+fn clients_do_not_move_in_step() {
+    let mut scene = Scene::one();
+    for (request, least, most) in [(sse("/sub/a"), 18_700, 25_100), (poll("/sub/a"), 22_400, 25_100)] {
+        let peers: Vec<Peer> = (0..20).map(|_| scene.says(&request)).collect();
+        peers.iter().for_each(|peer| drop(peer.take()));
+        let mut moments: Vec<u64> =
+            moments(&mut scene, &peers, 26_000).into_iter().map(Option::unwrap).collect();
+        moments.sort_unstable();
+        assert!(moments[0] >= least && moments[19] <= most, "{moments:?}");
+        moments.dedup();
+        assert!(moments.len() > 10, "{moments:?}");
+        peers.iter().for_each(Peer::hang_up);
+    }
+}
+
+#[test]
+fn without_descriptors_accepting_pauses_and_does_not_spin() {
+    let mut scene = Scene::one();
+    let served = scene.says(sse("/sub/a"));
+    served.take();
+    scene.world.exhaust_descriptors(2_900);
+    let later: Vec<Peer> = (0..5).map(|_| scene.says(sse("/sub/a"))).collect();
+    let before = scene.world.calls();
+    scene.pass(2_800);
+    let after = scene.world.calls();
+    assert!(after.polls - before.polls < 30, "{} polls", after.polls - before.polls);
+    assert!(after.accepts - before.accepts <= 6);
+    scene.publish("a", "1");
+    scene.settle();
+    assert!(served.text().contains("data: 1"), "those who are there are served");
+    assert_eq!(scene.world.waiting(), 5);
+    scene.pass(1_000);
+    assert_eq!(scene.world.waiting(), 0);
+    later.iter().for_each(|peer| assert!(peer.text().starts_with("HTTP/1.1 200 OK\r\n")));
+}
+
+#[test]
+fn whoever_cannot_be_watched_is_let_go_and_accepting_pauses() {
+    let mut scene = Scene::one();
+    scene.world.fail_watch(1);
+    let (first, second) = (scene.peer(), scene.peer());
+    scene.settle();
+    assert!(first.is_closed() && !second.is_closed());
+    assert_eq!((scene.world.waiting(), scene.shards[0].connections()), (1, 0));
+    scene.pass(600);
+    assert_eq!((scene.world.waiting(), scene.shards[0].connections()), (0, 1));
+}
+
+#[test]
+fn who_goes_before_being_accepted_harms_nobody() {
+    let mut scene = Scene::one();
+    let (gone, here) = (scene.peer(), scene.peer());
+    gone.reset();
+    here.send(sse("/sub/a"));
+    scene.world.fail_accept(Errno::INTR);
+    scene.settle();
+    assert!(here.unread() > 0);
+    assert_eq!(scene.shards[0].connections(), 1);
+}
+
+/// A job may not have come to a poll whose time is over: the cursor must not go past what it brings.
+#[test]
+fn a_poll_whose_time_is_over_still_gets_what_is_due() {
+    let mut scene = Scene::one();
+    let peers: Vec<Peer> = (0..600).map(|_| scene.says(poll("/sub/a"))).collect();
+    scene.world.pass(26_000);
+    scene.publish("a", "1");
+    scene.settle();
+    for peer in &peers {
+        assert!(body(&peer.take(), 200).windows(9).any(|part| part == b"\"data\":1,"));
+    }
+}

@@ -1,0 +1,331 @@
+//! A client of the simulation: it connects, reads as fast as it likes, breaks off, and comes back with
+//! the last cursor it saw. Everything it is told is held against the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use exchange::hub::Position;
+use multiplexor_wait::exchange;
+use testkit::kernel::{Peer, World};
+use testkit::seeds::Chance;
+use testkit::wire::{get, text_frame};
+use transport::Shape;
+use transport::codec::sse;
+
+use super::model::Model;
+use super::said::{Places, Said, head};
+use super::session::{Owed, Session};
+
+pub(crate) struct Client {
+    pub(crate) shape: Shape,
+    places: Places,
+    channels: usize,
+    /// What it wants to listen to when it connects again.
+    wants: BTreeSet<usize>,
+    cursor: Option<Position>,
+    pub(crate) line: Option<Line>,
+    /// It reads nothing for the time being.
+    pub(crate) stopped: bool,
+}
+
+/// A connection.
+pub(crate) struct Line {
+    pub(crate) peer: Peer,
+    unsent: Vec<u8>,
+    unread: Vec<u8>,
+    /// The head of a stream has come.
+    begun: bool,
+    /// All history was asked for, not what follows a place.
+    everything: bool,
+    reader: sse::Reader,
+    pub(crate) session: Session,
+    /// Channels being added to a live WebSocket, and the place of the last message of their backlog.
+    adding: BTreeMap<usize, Owed>,
+    added_last: Option<usize>,
+    /// All history of the added channels was asked for.
+    added_all: bool,
+    /// A command was sent and is not answered.
+    asking: bool,
+}
+
+impl Client {
+    pub(crate) fn new(shape: Shape, places: Places, channels: usize) -> Self {
+        let wants = BTreeSet::new();
+        Self { shape, places, channels, wants, cursor: None, line: None, stopped: false }
+    }
+
+    /// Chooses other channels for the next connection.
+    pub(crate) fn choose(&mut self, chance: &mut Chance, most: usize) {
+        self.wants = chance.some(self.channels, most).into_iter().collect();
+    }
+
+    /// Connects and asks.
+    pub(crate) fn connect(&mut self, world: &World, chance: &mut Chance, listener: usize, model: &Model) {
+        let peer = Peer::connect(world, listener);
+        let session = Session::new(Position::START);
+        self.line = Some(Line {
+            peer,
+            unsent: Vec::new(),
+            unread: Vec::new(),
+            begun: false,
+            everything: false,
+            reader: sse::Reader::new(1 << 20),
+            session,
+            adding: BTreeMap::new(),
+            added_last: None,
+            added_all: false,
+            asking: false,
+        });
+        self.ask(chance, model);
+    }
+
+    /// Whether it comes back with a cursor: raw streams and frames tell none.
+    fn resumes(&self) -> bool {
+        !matches!(self.shape, Shape::StreamRaw | Shape::WsRaw)
+    }
+
+    /// Says from where it wants to wait on its channels.
+    fn ask(&mut self, chance: &mut Chance, model: &Model) {
+        let cursor = self.cursor.filter(|_| self.resumes());
+        let everything = cursor.is_none() && self.resumes() && chance.once_in(3);
+        let names: Vec<String> = self.wants.iter().map(|channel| format!("c{channel}")).collect();
+        let mut query = match self.shape {
+            Shape::SseObject => "?envelope=1&transport=sse",
+            Shape::SseBare => "?raw=1&transport=sse",
+            Shape::StreamObject => "?transport=stream",
+            Shape::StreamRaw => "?transport=stream&raw=1",
+            Shape::PollObject => "?transport=poll",
+            Shape::PollRaw => "?transport=poll&raw=1",
+            Shape::WsObject => "?transport=ws",
+            Shape::WsRaw => "?transport=ws&raw=1",
+        }
+        .to_owned();
+        let mut headers = String::new();
+        if self.shape.is_ws() {
+            headers += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+            headers += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        }
+        if let Some(cursor) = cursor.map(|cursor| self.places.0.text(cursor)) {
+            if chance.once_in(2) {
+                headers += &format!("Last-Event-ID: {cursor}\r\n");
+            } else {
+                query += &format!("&since={cursor}");
+            }
+        } else if everything {
+            query += "&since=0";
+        }
+        let request = if self.shape.is_ws() || chance.once_in(2) {
+            get(&format!("/sub/{}{query}", names.join(",")), &headers)
+        } else {
+            let body = names.join("\n");
+            let len = body.len();
+            format!("POST /sub/{query} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {len}\r\n\r\n{body}")
+        };
+        let owed = |channel: &usize| match cursor {
+            Some(cursor) => (*channel, Owed::after(model, *channel, cursor)),
+            None => (*channel, Owed::from_now(model, *channel)),
+        };
+        let line = self.line.as_mut().expect("it is connected");
+        line.session = Session::new(cursor.unwrap_or(Position::START));
+        line.session.live = self.wants.iter().map(owed).collect();
+        line.everything = everything;
+        line.unsent.extend(request.into_bytes());
+    }
+
+    /// Sends at most so many bytes of what it has to say. True: it did.
+    pub(crate) fn send(&mut self, most: usize) -> bool {
+        let Some(line) = &mut self.line else { return false };
+        let len = most.min(line.unsent.len());
+        line.peer.send(line.unsent.drain(..len).collect::<Vec<u8>>());
+        len > 0
+    }
+
+    /// Reads at most so many bytes. True: something happened.
+    pub(crate) fn read(&mut self, chance: &mut Chance, most: usize, model: &Model) -> bool {
+        let Some(line) = &mut self.line else { return false };
+        let bytes = line.peer.take_some(most);
+        let some = !bytes.is_empty();
+        line.unread.extend(bytes);
+        self.understand(chance, model);
+        if self.line.as_ref().is_some_and(|line| line.peer.is_ended()) {
+            self.leave();
+            return true;
+        }
+        some
+    }
+
+    /// Gives the connection up.
+    pub(crate) fn leave(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.peer.hang_up();
+            self.remember(&line);
+        }
+    }
+
+    /// Loses the connection.
+    pub(crate) fn reset(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.peer.reset();
+            self.remember(&line);
+        }
+    }
+
+    fn remember(&mut self, line: &Line) {
+        if self.resumes() && line.session.last > Position::START {
+            self.cursor = Some(line.session.last);
+        }
+    }
+
+    /// Changes its channels in place, if it can.
+    pub(crate) fn command(&mut self, chance: &mut Chance, model: &Model) {
+        let Some(line) = self.line.as_mut().filter(|line| line.begun && !line.asking) else { return };
+        if !self.shape.is_ws() {
+            return;
+        }
+        let (live, others): (Vec<usize>, Vec<usize>) =
+            (0..self.channels).partition(|channel| line.session.live.contains_key(channel));
+        let text = if chance.once_in(8) {
+            "{\"ping\":1}".to_owned()
+        } else if others.is_empty() || (live.len() > 1 && chance.once_in(2)) {
+            line.asking = true;
+            format!("{{\"unsubscribe\":[\"c{}\"]}}", chance.of(&live))
+        } else {
+            line.asking = true;
+            let chosen: Vec<usize> = chance.some(others.len(), 2).into_iter().map(|n| others[n]).collect();
+            let names: Vec<String> = chosen.iter().map(|channel| format!("\"c{channel}\"")).collect();
+            let since = line.session.last;
+            let how = chance.below(3);
+            let (resumes, all) = (how == 0 && since > Position::START, how == 1);
+            let from = match how {
+                _ if resumes => format!(",\"since\":\"{}\"", self.places.0.text(since)),
+                1 => ",\"since\":0".into(),
+                _ => String::new(),
+            };
+            let owed = |channel: &usize| match resumes {
+                true => (*channel, Owed::after(model, *channel, since)),
+                false => (*channel, Owed::from_now(model, *channel)),
+            };
+            line.adding = chosen.iter().map(owed).collect();
+            line.added_all = all;
+            line.added_last = None;
+            format!("{{\"subscribe\":[{}]{from}}}", names.join(","))
+        };
+        line.unsent.extend(text_frame(&text));
+    }
+
+    fn understand(&mut self, chance: &mut Chance, model: &Model) {
+        let Some(line) = &mut self.line else { return };
+        if self.shape.is_poll() {
+            if let Some((status, said)) = self.places.answer(&mut line.unread) {
+                assert!(matches!(status, 200 | 204 | 408), "the answer is {status}");
+                self.hear(chance, said, model);
+            }
+            return;
+        }
+        if !line.begun {
+            let Some((status, len, _)) = head(&line.unread) else { return };
+            line.unread.drain(..len);
+            if status == 408 {
+                line.unread.clear();
+                return;
+            }
+            assert!(matches!(status, 200 | 101), "the answer is {status}");
+            line.begun = true;
+            if matches!(self.shape, Shape::StreamRaw | Shape::WsRaw) {
+                line.session.live.iter_mut().for_each(|(channel, owed)| owed.at_most(model.count(*channel)));
+            }
+        }
+        let said = match self.shape {
+            Shape::SseObject | Shape::SseBare => self.places.events(&mut line.reader, &mut line.unread),
+            Shape::StreamObject | Shape::StreamRaw => self.places.lines(&mut line.unread),
+            _ => self.places.frames(&mut line.unread),
+        };
+        self.hear(chance, said, model);
+    }
+
+    fn hear(&mut self, chance: &mut Chance, said: Vec<Said>, model: &Model) {
+        for fact in said {
+            let Some(line) = &mut self.line else { return };
+            if std::mem::take(&mut line.everything) {
+                line.session
+                    .live
+                    .iter_mut()
+                    .for_each(|(channel, owed)| owed.history(model.forgotten(*channel)));
+            }
+            match fact {
+                Said::Message(number, channels, cursor) => {
+                    assert!(cursor.is_none_or(|cursor| cursor == model.position(number)));
+                    line.session.message(model, number, &channels);
+                    cursor.inspect(|cursor| line.session.cursor(model, *cursor));
+                }
+                Said::Cursor(position) => line.session.cursor(model, position),
+                Said::Gap(channels) => {
+                    let all = || line.session.live.keys().copied().collect();
+                    let channels = if channels.is_empty() { all() } else { channels };
+                    Session::gap(&mut line.session.live, model, &channels);
+                }
+                Said::Deleted(channel) => line.session.deleted(model, channel),
+                Said::Subscribed(names, messages, more, gap) => {
+                    line.added(model, &names, &messages, more, gap)
+                }
+                Said::Unsubscribed(names) => {
+                    line.asking = false;
+                    line.session.live.retain(|channel, _| !names.contains(channel));
+                    self.wants = line.session.live.keys().copied().collect();
+                    if self.wants.is_empty() {
+                        self.wants.insert(names[0]);
+                    }
+                }
+                Said::Answered => {
+                    self.cursor = Some(line.session.last).filter(|last| *last > Position::START);
+                    if line.peer.is_ended() || chance.once_in(8) {
+                        self.leave();
+                    } else {
+                        self.ask(chance, model);
+                    }
+                }
+                Said::Close(code) => {
+                    assert!(matches!(code, 1000 | 1013), "closed with {code}");
+                    self.leave();
+                }
+                Said::Nothing => {}
+            }
+        }
+    }
+}
+
+impl Line {
+    /// A page of the backlog of channels that are added; with the last one they are live.
+    fn added(
+        &mut self,
+        model: &Model,
+        names: &[usize],
+        messages: &[(usize, Vec<usize>)],
+        more: bool,
+        gap: bool,
+    ) {
+        assert!(self.asking && names.iter().all(|name| self.adding.contains_key(name)));
+        if std::mem::take(&mut self.added_all) {
+            self.adding.iter_mut().for_each(|(channel, owed)| owed.history(model.forgotten(*channel)));
+        }
+        if gap {
+            Session::gap(&mut self.adding, model, names);
+        }
+        for (number, channels) in messages {
+            assert!(self.added_last < Some(*number), "a backlog is in order");
+            self.added_last = Some(*number);
+            Session::backlog(&mut self.adding, model, *number, channels);
+        }
+        if !more {
+            self.asking = false;
+            for (channel, mut owed) in std::mem::take(&mut self.adding) {
+                owed.at_most(model.count(channel));
+                self.session.live.insert(channel, owed);
+            }
+        }
+    }
+
+    /// Whether everything it had to say is said.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.unsent.is_empty()
+    }
+}

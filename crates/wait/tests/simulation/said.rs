@@ -1,0 +1,191 @@
+//! What a server says, decoded as a client would: events, lines, frames, documents.
+
+use codec::sse;
+use codec::ws::{Opcode, decode_header};
+use exchange::hub::{Cursors, Position, Read};
+use multiplexor_wait::exchange;
+use serde_json::Value;
+use transport::codec;
+
+/// One thing a client is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A message's number; its channels, where they are told; its cursor, where it is told.
+    Message(usize, Vec<usize>, Option<Position>),
+    Cursor(Position),
+    /// Something of these is gone; empty: of any.
+    Gap(Vec<usize>),
+    Deleted(usize),
+    /// A page: the channels, messages with theirs, whether there is more, whether something is gone.
+    Subscribed(Vec<usize>, Vec<(usize, Vec<usize>)>, bool, bool),
+    Unsubscribed(Vec<usize>),
+    /// A long poll's answer ends.
+    Answered,
+    Close(u16),
+    Nothing,
+}
+
+/// Reads cursors.
+#[derive(Clone, Copy)]
+pub(crate) struct Places(pub(crate) Cursors);
+
+impl Places {
+    pub(crate) fn read(self, text: &str) -> Position {
+        match self.0.read(text) {
+            Some(Read::Here(position)) => position,
+            other => panic!("{text} is no cursor: {other:?}"),
+        }
+    }
+
+    /// What a JSON text says.
+    pub(crate) fn object(self, text: &[u8]) -> Said {
+        if let Ok(number) = str::from_utf8(text).unwrap().parse() {
+            return Said::Message(number, Vec::new(), None);
+        }
+        let value: Value = serde_json::from_slice(text).expect("it is JSON");
+        if value.get("data").is_some() {
+            let (number, channels) = message(&value);
+            return Said::Message(number, channels, value["cursor"].as_str().map(|text| self.read(text)));
+        }
+        if let Some(names) = value.get("subscribed") {
+            let messages = value["messages"].as_array().unwrap().iter().map(message).collect();
+            return Said::Subscribed(many(names), messages, value["more"] == true, value["gap"] == true);
+        }
+        if let Some(names) = value.get("unsubscribed") {
+            return Said::Unsubscribed(many(names));
+        }
+        if value["gap"] == true {
+            return Said::Gap(vec![one(&value["channel"])]);
+        }
+        if let Some(name) = value.get("deleted") {
+            return Said::Deleted(one(name));
+        }
+        if let Some(cursor) = value.get("cursor") {
+            return Said::Cursor(self.read(cursor.as_str().unwrap()));
+        }
+        assert!(value.get("pong").is_some(), "{value}");
+        Said::Nothing
+    }
+
+    /// The lines of a stream.
+    pub(crate) fn lines(self, bytes: &mut Vec<u8>) -> Vec<Said> {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let lines: Vec<u8> = bytes.drain(..whole).collect();
+        let line = |line: &[u8]| if line.is_empty() { Said::Nothing } else { self.object(line) };
+        lines.split_inclusive(|byte| *byte == b'\n').map(|text| line(&text[..text.len() - 1])).collect()
+    }
+
+    /// The events of an event stream, with each cursor that a blank line made valid.
+    pub(crate) fn events(self, reader: &mut sse::Reader, bytes: &mut Vec<u8>) -> Vec<Said> {
+        let mut said = Vec::new();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (mut told, before) = (Vec::new(), reader.last_id().to_owned());
+            reader.push(piece, &mut told).expect("events are short");
+            let cursor = (reader.last_id() != before).then(|| self.read(reader.last_id()));
+            for event in told {
+                let value = || -> Value { serde_json::from_slice(&event.data).expect("it is JSON") };
+                said.push(match (&*event.event, cursor) {
+                    ("gap", None) => Said::Gap(many(&value()["channels"])),
+                    ("deleted", None) => Said::Deleted(one(&value()["channel"])),
+                    ("message", Some(cursor)) => match self.object(&event.data) {
+                        Said::Message(number, channels, None) => {
+                            Said::Message(number, channels, Some(cursor))
+                        }
+                        Said::Message(number, channels, Some(own)) if own == cursor => {
+                            Said::Message(number, channels, Some(cursor))
+                        }
+                        other => panic!("no event says {other:?}"),
+                    },
+                    (name, cursor) => panic!("an event {name} with {cursor:?}"),
+                });
+            }
+            if let (Some(cursor), false) =
+                (cursor, matches!(said.last(), Some(Said::Message(_, _, at)) if *at == cursor))
+            {
+                said.push(Said::Cursor(cursor));
+            }
+        }
+        bytes.clear();
+        said
+    }
+
+    /// The frames of a WebSocket.
+    pub(crate) fn frames(self, bytes: &mut Vec<u8>) -> Vec<Said> {
+        let mut said = Vec::new();
+        while let Some((header, head_len)) = decode_header(bytes).expect("frames of ours are right") {
+            let len = head_len + usize::try_from(header.len).unwrap();
+            if bytes.len() < len {
+                break;
+            }
+            let frame: Vec<u8> = bytes.drain(..len).collect();
+            assert!(header.fin && header.rsv == 0 && header.mask.is_none());
+            said.push(match (header.opcode, &frame[head_len..]) {
+                (Opcode::Text, text) => self.object(text),
+                (Opcode::Close, [high, low, ..]) => Said::Close(u16::from_be_bytes([*high, *low])),
+                (Opcode::Ping | Opcode::Pong | Opcode::Close, _) => Said::Nothing,
+                (opcode, _) => panic!("{opcode:?} came"),
+            });
+        }
+        said
+    }
+
+    /// The answer to a long poll, when it is whole: what it tells, and its status.
+    pub(crate) fn answer(self, bytes: &mut Vec<u8>) -> Option<(u16, Vec<Said>)> {
+        let (status, head_len, head) = head(bytes)?;
+        let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let len = head_len + value("Content-Length").map_or(0, |len| len.parse::<usize>().unwrap());
+        if bytes.len() < len {
+            return None;
+        }
+        let answer: Vec<u8> = bytes.drain(..len).collect();
+        let body = &answer[head_len..];
+        let cursor = value("Multiplexor-Cursor").map(|text| self.read(text));
+        let mut said = match (status, cursor) {
+            (200, Some(cursor)) => match self.object(body) {
+                Said::Message(number, channels, None) => vec![Said::Message(number, channels, Some(cursor))],
+                other => panic!("a raw answer says {other:?}"),
+            },
+            (204, Some(cursor)) => vec![Said::Cursor(cursor)],
+            (200, None) => self.document(&serde_json::from_slice(body).expect("it is JSON")),
+            _ => Vec::new(),
+        };
+        if value("Multiplexor-Gap").is_some() {
+            said.insert(0, Said::Gap(Vec::new()));
+        }
+        said.push(Said::Answered);
+        Some((status, said))
+    }
+
+    fn document(self, value: &Value) -> Vec<Said> {
+        let mut said = Vec::new();
+        if value["gap"] == true {
+            said.push(Said::Gap(Vec::new()));
+        }
+        for item in value["messages"].as_array().unwrap() {
+            let (number, channels) = message(item);
+            said.push(Said::Message(number, channels, Some(self.read(item["cursor"].as_str().unwrap()))));
+        }
+        said.push(Said::Cursor(self.read(value["cursor"].as_str().unwrap())));
+        said
+    }
+}
+
+/// The status of an answer, the length of its head, and the head as text, when all of it is there.
+pub(crate) fn head(bytes: &[u8]) -> Option<(u16, usize, String)> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("heads are text");
+    Some((head[9..12].parse().expect("a status"), end, head))
+}
+
+fn message(value: &Value) -> (usize, Vec<usize>) {
+    let channels = value.get("channels").map_or_else(|| vec![one(&value["channel"])], many);
+    (usize::try_from(value["data"].as_u64().expect("payloads are numbers")).unwrap(), channels)
+}
+
+fn many(names: &Value) -> Vec<usize> {
+    names.as_array().unwrap().iter().map(one).collect()
+}
+
+fn one(name: &Value) -> usize {
+    name.as_str().and_then(|name| name.strip_prefix('c')).expect("a name of ours").parse().unwrap()
+}

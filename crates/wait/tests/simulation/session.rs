@@ -1,0 +1,164 @@
+//! What one subscription of a client is owed: checked with every message, gap, cursor and end it is told.
+
+use std::collections::BTreeMap;
+
+use exchange::hub::Position;
+use multiplexor_wait::exchange;
+
+use super::model::Model;
+
+/// What a client listens to on one connection, and how far it has been told.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) live: BTreeMap<usize, Owed>,
+    /// The highest place that was told: by a cursor, or by a message.
+    pub(crate) last: Position,
+}
+
+/// What the client is owed of one channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owed {
+    /// Which of the channel's messages is next; or, while that is not `sure`, the last that may be.
+    next: usize,
+    sure: bool,
+    /// Up to this one, messages may be missing: a gap was told.
+    free: usize,
+    /// Deletions of the channel when the client asked.
+    deletions: usize,
+}
+
+impl Owed {
+    /// All after this place.
+    pub(crate) fn after(model: &Model, channel: usize, position: Position) -> Self {
+        let next = model.up_to(channel, position);
+        Self { next, sure: true, free: 0, deletions: model.deletions(channel) }
+    }
+
+    /// From the moment when it was answered; when that was is not told.
+    pub(crate) fn from_now(model: &Model, channel: usize) -> Self {
+        Self { next: usize::MAX, sure: false, free: 0, deletions: model.deletions(channel) }
+    }
+
+    /// From this message on at the latest.
+    pub(crate) fn at_most(&mut self, next: usize) {
+        if !self.sure {
+            self.next = self.next.min(next);
+        }
+    }
+
+    /// All that history holds, and nothing else.
+    pub(crate) fn history(&mut self, forgotten: usize) {
+        self.at_most(forgotten);
+        self.free = forgotten;
+    }
+
+    fn give(&mut self, model: &Model, channel: usize, number: usize) {
+        let index = model.index(channel, number);
+        let index = index.unwrap_or_else(|| panic!("{number} was not said to c{channel}"));
+        assert!(!self.sure || index >= self.next, "{number} came to c{channel} twice, or late: {self:?}");
+        let whole = index <= self.next.max(self.free);
+        assert!(whole, "before {number} something of c{channel} is missing: {self:?}");
+        (self.next, self.sure) = (index + 1, true);
+    }
+
+    fn gap(&mut self, model: &Model, channel: usize) -> bool {
+        let forgotten = model.forgotten(channel);
+        let explained = if self.sure { self.next < forgotten } else { forgotten > 0 };
+        self.free = self.free.max(forgotten);
+        explained
+    }
+
+    /// Everything before `end` must have come.
+    fn settle(&mut self, model: &Model, channel: usize, end: usize) {
+        if !self.sure && self.next != usize::MAX && end <= self.next {
+            return; // The place is before the subscription, perhaps.
+        }
+        let had = self.next.max(self.free);
+        // What was said after a deletion is for those who subscribed after it.
+        let deleted = model.deleted_at(channel, self.deletions, if self.sure { self.next } else { 0 });
+        let owed = deleted.map_or(end, |at| at.min(end));
+        assert!(owed <= had, "c{channel} is owed {owed} messages: {self:?}");
+        self.next = if self.sure { self.next.max(end) } else { end };
+        self.sure = true;
+    }
+}
+
+impl Session {
+    pub(crate) fn new(last: Position) -> Self {
+        Self { live: BTreeMap::new(), last }
+    }
+
+    /// A live message came, for these channels; none: for all it was said to, of those it listens to.
+    pub(crate) fn message(&mut self, model: &Model, number: usize, channels: &[usize]) {
+        let position = model.position(number);
+        assert!(position > self.last, "{number} comes after the cursor {:?}", self.last);
+        if channels.is_empty() {
+            let mut any = false;
+            for (channel, owed) in &mut self.live {
+                let Some(index) = model.index(*channel, number) else { continue };
+                // By a channel just added it may have come already, or it is before its beginning: then
+                // it comes for another one.
+                if index >= owed.next || (owed.next == usize::MAX && !owed.sure) {
+                    owed.give(model, *channel, number);
+                    any = true;
+                }
+                any |= !owed.sure;
+            }
+            assert!(any, "{number} is for nobody here");
+        }
+        for channel in channels {
+            let owed = self.live.get_mut(channel);
+            owed.unwrap_or_else(|| panic!("c{channel} is not listened to")).give(model, *channel, number);
+        }
+        self.last = position;
+    }
+
+    /// A message of a backlog came for one of its channels.
+    pub(crate) fn backlog(
+        adding: &mut BTreeMap<usize, Owed>,
+        model: &Model,
+        number: usize,
+        channels: &[usize],
+    ) {
+        for channel in channels {
+            let owed = adding.get_mut(channel).expect("a backlog is of the channels that are added");
+            owed.give(model, *channel, number);
+        }
+    }
+
+    /// A gap was told: one of these must explain it.
+    pub(crate) fn gap(live: &mut BTreeMap<usize, Owed>, model: &Model, channels: &[usize]) {
+        let mut explained = false;
+        for channel in channels {
+            let owed = live.get_mut(channel).unwrap_or_else(|| panic!("c{channel} is not listened to"));
+            explained |= owed.gap(model, *channel);
+        }
+        assert!(explained, "nothing of {channels:?} is gone, and a gap is told: {live:?}");
+    }
+
+    /// A cursor was told: up to there the client is owed nothing.
+    pub(crate) fn cursor(&mut self, model: &Model, position: Position) {
+        assert!(position >= self.last, "the cursor goes back from {:?} to {position:?}", self.last);
+        self.last = position;
+        for (channel, owed) in &mut self.live {
+            owed.settle(model, *channel, model.up_to(*channel, position));
+        }
+    }
+
+    /// All was said and delivered.
+    pub(crate) fn end(&mut self, model: &Model) {
+        for (channel, owed) in &mut self.live {
+            owed.settle(model, *channel, model.count(*channel));
+        }
+    }
+
+    /// A channel was deleted: what was said before has come, and nothing after. It may be told of a
+    /// channel just given up.
+    pub(crate) fn deleted(&mut self, model: &Model, channel: usize) {
+        let Some(owed) = self.live.remove(&channel) else { return };
+        // A cursor may have gone past the deletion already, so the first one since it asked must do.
+        let at = model.deleted_at(channel, owed.deletions, 0);
+        let at = at.unwrap_or_else(|| panic!("c{channel} was not deleted: {owed:?}"));
+        assert!(at <= owed.next.max(owed.free), "c{channel} ended with {at} messages: {owed:?}");
+    }
+}
