@@ -1,0 +1,218 @@
+//! `GET /channels` and `GET /channels/NAME`: who is online.
+
+use std::cell::RefCell;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use dialect::Problem;
+use dialect::hub::{ChannelInfo, Cursors};
+use dialect::native::names_in_path;
+use exchange::Exchange;
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX};
+use crate::line::Line;
+use crate::refusal::{Refusal, excerpt, json};
+
+/// A page of channels, by name: those online, or with `all=1` all that are remembered.
+pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let asked = Asked::read(request.uri().query().unwrap_or_default())?;
+    // The scan of millions of records must not hold up those who publish meanwhile.
+    let exchange = Arc::clone(&line.exchange);
+    let page = spawn_blocking(move || page(&exchange, &asked)).await.expect("a scan does not panic");
+    Ok(json(&page))
+}
+
+/// One channel. Channels exist by use: of one that nobody used, all there is to say is zero.
+pub(crate) async fn one(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let text = request.uri().path().strip_prefix("/channels/").unwrap_or_default();
+    let name = match names_in_path(text) {
+        Ok(names) if names.len() == 1 && !text.contains('/') => names.into_iter().next().unwrap_or_default(),
+        Ok(_) => {
+            return Err(no_such_name(
+                "a slash in a name is written %2F, and one channel is asked for at a time",
+            )
+            .into());
+        }
+        Err(problem) => return Err(no_such_name(&problem.detail).into()),
+    };
+    let info = line.exchange.channel(&name);
+    Ok(json(&One::new(&name, info.as_ref(), line.exchange.cursors())))
+}
+
+/// What is asked of the list.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    prefix: String,
+    after: Option<String>,
+    limit: usize,
+    all: bool,
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let mut asked = Self { prefix: String::new(), after: None, limit: CHANNELS_PAGE, all: false };
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "prefix" => asked.prefix = value.into_owned(),
+                "after" => asked.after = Some(value.into_owned()),
+                "limit" => asked.limit = read_limit(&value)?,
+                "all" => asked.all = read_flag("all", &value)?,
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, name: &str, online: bool) -> bool {
+        (online || self.all)
+            && name.starts_with(&*self.prefix)
+            && self.after.as_deref().is_none_or(|after| name > after)
+    }
+}
+
+/// The first `limit` channels by name. Only as many are held, however many there are.
+fn page(exchange: &Exchange, asked: &Asked) -> Page {
+    // One more than is shown tells whether there is a next page.
+    let first = RefCell::new(First { heap: BinaryHeap::new(), len_max: asked.limit + 1 });
+    exchange.channels(&|name, online| asked.wants(name, online) && first.borrow().has_room(name), |found| {
+        found.drain(..).for_each(|info| first.borrow_mut().put(info))
+    });
+    let mut channels: Vec<Listed> = first.into_inner().heap.into_sorted_vec();
+    let more = channels.len() > asked.limit;
+    channels.truncate(asked.limit);
+    Page { next: channels.last().filter(|_| more).map(|last| last.name.to_string()), channels }
+}
+
+/// The first names of all that were put in.
+struct First {
+    /// The last of them on top.
+    heap: BinaryHeap<Listed>,
+    len_max: usize,
+}
+
+impl First {
+    fn has_room(&self, name: &str) -> bool {
+        self.heap.len() < self.len_max || self.heap.peek().is_none_or(|last| name < &*last.name)
+    }
+
+    fn put(&mut self, info: ChannelInfo) {
+        self.heap.push(Listed { name: info.name, waiting: info.waiting, online: info.online });
+        if self.heap.len() > self.len_max {
+            self.heap.pop();
+        }
+    }
+}
+
+/// The answer to `/channels`. `next` is what to give as `after` for the next page.
+#[derive(Debug, Serialize)]
+struct Page {
+    channels: Vec<Listed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// One line of the list; the order of the fields makes it sort by name.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Listed {
+    #[serde(serialize_with = "write_name")]
+    name: Arc<str>,
+    waiting: u32,
+    online: bool,
+}
+
+/// The answer to `/channels/NAME`.
+#[derive(Debug, Serialize)]
+struct One<'a> {
+    name: &'a str,
+    waiting: u32,
+    online: bool,
+    history: History,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct History {
+    messages: u32,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+}
+
+impl<'a> One<'a> {
+    fn new(name: &'a str, info: Option<&ChannelInfo>, cursors: Cursors) -> Self {
+        let Some(info) = info else {
+            return Self { name, waiting: 0, online: false, history: History::default() };
+        };
+        let (first, last) = info.kept.map(|(first, last)| (cursors.text(first), cursors.text(last))).unzip();
+        let history = History { messages: info.messages, bytes: info.bytes, first, last };
+        Self { name, waiting: info.waiting, online: info.online, history }
+    }
+}
+
+fn write_name<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+fn read_limit(text: &str) -> Result<usize, Problem> {
+    text.parse().ok().filter(|limit| (1..=CHANNELS_PAGE_MAX).contains(limit)).ok_or_else(|| {
+        let text = excerpt(text);
+        Problem::bad(
+            "number",
+            format!("limit is {text:?}; give a whole number from 1 to {CHANNELS_PAGE_MAX}"),
+        )
+    })
+}
+
+fn read_flag(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "1" | "true" | "" => Ok(true),
+        "0" | "false" => Ok(false),
+        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
+    }
+}
+
+fn no_such_name(why: &str) -> Problem {
+    Problem::new(404, "channel-name", format!("no channel can have this name: {why}; ask for /channels/NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read() {
+        let usual = Asked { prefix: String::new(), after: None, limit: 1_000, all: false };
+        assert_eq!(Asked::read(""), Ok(usual));
+        let special = Asked { prefix: "user.".into(), after: Some("user.7".into()), limit: 5, all: true };
+        assert_eq!(Asked::read("prefix=user.&after=user.7&limit=5&all=1"), Ok(special));
+        for bad in ["limit=0", "limit=10001", "limit=x", "all=maybe"] {
+            assert!(Asked::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_first_names_are_kept() {
+        let mut first = First { heap: BinaryHeap::new(), len_max: 2 };
+        for name in ["m", "c", "x", "a", "b"] {
+            if first.has_room(name) {
+                first.put(ChannelInfo {
+                    name: name.into(),
+                    waiting: 0,
+                    online: true,
+                    messages: 0,
+                    bytes: 0,
+                    kept: None,
+                });
+            }
+        }
+        assert!(!first.has_room("c"));
+        let names: Vec<_> =
+            first.heap.into_sorted_vec().iter().map(|listed| listed.name.to_string()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! What the IN line counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the start.
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Requests answered, whatever the answer.
+    pub(crate) requests: Count,
+    /// Messages that got their place in the order.
+    pub(crate) published: Count,
+    /// Publishes that found a mailbox full, whether it was emptied in time or not.
+    pub(crate) waited: Count,
+    /// By the code of the problem; those without a place of their own go to `other`.
+    refused: [Count; CODES.len()],
+    other: Count,
+}
+
+/// One counter.
+#[derive(Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// A request was refused with this code.
+    pub(crate) fn refused(&self, code: &str) {
+        match CODES.iter().position(|known| *known == code) {
+            Some(index) => self.refused[index].add(),
+            None => self.other.add(),
+        }
+    }
+
+    /// Refusals by code, those that happened.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let named = CODES.iter().copied().zip(&self.refused);
+        named
+            .chain([("other", &self.other)])
+            .map(|(code, count)| (code, count.read()))
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+/// The codes of problems that are counted one by one.
+const CODES: [&str; 17] = [
+    "body",
+    "channel-count",
+    "channel-list",
+    "channel-name",
+    "content-encoding",
+    "content-type",
+    "event",
+    "full",
+    "host",
+    "memory",
+    "method",
+    "not-found",
+    "not-ready",
+    "origin",
+    "payload",
+    "timeout",
+    "ttl",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_counted_by_code() {
+        let counters = Counters::default();
+        for code in ["ttl", "event", "ttl", "never heard of"] {
+            counters.refused(code);
+        }
+        let counted: Vec<_> = counters.refusals().collect();
+        assert_eq!(counted, [("event", 1), ("ttl", 2), ("other", 1)]);
+    }
+}

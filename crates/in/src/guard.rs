@@ -1,0 +1,173 @@
+//! Who may ask at all: the rules for `Host` and `Origin`.
+//!
+//! The IN line trusts whoever reaches it, and a browser on an administrator's machine reaches it
+//! too. A foreign page must not publish through that browser: its requests carry a foreign `Origin`.
+//! Nor by a name of its own that it makes resolve to this machine: then `Host` is that name.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Version, header};
+use dialect::Problem;
+
+use crate::refusal::excerpt;
+
+/// Checks a request by its target's authority, if it has one, and its headers.
+pub(crate) fn check(
+    version: Version,
+    authority: Option<&Authority>,
+    headers: &HeaderMap,
+    allowed: &[String],
+) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(|host| host.to_str().unwrap_or("(not readable)"));
+    if hosts.next().is_some() || (host.is_none() && version >= Version::HTTP_11) {
+        return Err(Problem::bad("host", "the request has no Host header, or several; send exactly one"));
+    }
+    for name in [host, authority.map(Authority::as_str)].into_iter().flatten() {
+        if !host_is_ours(name, allowed) {
+            return Err(foreign_host(name));
+        }
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or("(not readable)");
+        if !host.is_some_and(|host| same_origin(origin, host)) {
+            return Err(foreign_origin(origin));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `host`, with or without a port, is an IP address, `localhost` or an allowed name.
+fn host_is_ours(host: &str, allowed: &[String]) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(address, port)| {
+            address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || is_port(port))
+        });
+    }
+    let name = match host.find(':') {
+        Some(colon) if is_port(&host[colon..]) => &host[..colon],
+        Some(_) => return false,
+        None => host,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+}
+
+/// Whether `text` is `:` and a port.
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// Whether a page of this origin was served by us: scheme aside, its origin is our host and port.
+fn same_origin(origin: &str, host: &str) -> bool {
+    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+}
+
+fn foreign_host(host: &str) -> Problem {
+    Problem::new(
+        403,
+        "host",
+        format!(
+            "the IN line was called by the name {:?}; call it by its IP address or as localhost, \
+             or start the server with --in-hosts and the name",
+            excerpt(host)
+        ),
+    )
+}
+
+fn foreign_origin(origin: &str) -> Problem {
+    Problem::new(
+        403,
+        "origin",
+        format!(
+            "the request comes from a web page of {:?}; pages may not use the IN line, publish from \
+             your application's server instead",
+            excerpt(origin)
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    /// `headers` as `name: value` separated by `; `.
+    fn check_headers(headers: &str, expected: Result<(), &str>) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers.split("; ").filter_map(|header| header.split_once(": ")) {
+            map.append(header::HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let got = check(Version::HTTP_11, None, &map, &["push.example".into()]);
+        assert_eq!(got.map_err(|problem| problem.code), expected, "{headers}");
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_known_name() {
+        for good in [
+            "127.0.0.1",
+            "127.0.0.1:10010",
+            "[::1]",
+            "[::1]:10010",
+            "10.1.2.3:80",
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.",
+            "push.example:10010",
+            "Push.Example",
+        ] {
+            check_headers(&format!("host: {good}"), Ok(()));
+        }
+        for bad in [
+            "evil.example",
+            "evil.example:10010",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "push.example.evil",
+            "localhost@evil.example",
+            "127.0.0.1:x",
+            "[::1",
+            "[::1]x",
+            "::1",
+            "[evil]",
+            ":10010",
+        ] {
+            check_headers(&format!("host: {bad}"), Err("host"));
+        }
+    }
+
+    #[test]
+    fn there_is_exactly_one_host() {
+        check_headers("", Err("host"));
+        check_headers("host: localhost; host: localhost", Err("host"));
+        assert!(check(Version::HTTP_10, None, &HeaderMap::new(), &[]).is_ok());
+    }
+
+    #[test]
+    fn the_target_is_a_host_too() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("localhost"));
+        let authority = Authority::from_static("evil.example");
+        assert!(check(Version::HTTP_11, Some(&authority), &headers, &[]).is_err());
+    }
+
+    #[test]
+    fn only_our_own_pages_may_ask() {
+        check_headers("host: localhost:10010; origin: http://localhost:10010", Ok(()));
+        check_headers("host: push.example; origin: https://push.example", Ok(()));
+        for origin in [
+            "http://localhost",
+            "http://localhost:8080",
+            "http://evil.example",
+            "null",
+            "localhost:10010",
+            "",
+        ] {
+            check_headers(&format!("host: localhost:10010; origin: {origin}"), Err("origin"));
+        }
+    }
+}

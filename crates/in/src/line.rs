@@ -1,0 +1,75 @@
+//! What all requests of the IN line share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use exchange::Exchange;
+use tokio::sync::Semaphore;
+
+use crate::counters::Counters;
+use crate::limits::{CONNECTIONS_MAX, PAYLOAD_LEN_MAX, PUBLISH_WAIT};
+use crate::probes::Canaries;
+
+/// What may be set about coming in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of a message at the most.
+    pub payload_limit: usize,
+    /// Names by which the line may be called, beside IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// How long a publish waits when a shard owes its readers too much, before it is refused.
+    pub publish_wait: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { payload_limit: PAYLOAD_LEN_MAX, hosts: Vec::new(), publish_wait: PUBLISH_WAIT }
+    }
+}
+
+/// Reads counters that belong to somebody else: name and value of each.
+pub(crate) type ReadCounters = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+
+/// The line, as a request sees it.
+pub(crate) struct Line {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) settings: Settings,
+    pub(crate) counters: Counters,
+    pub(crate) canaries: Arc<Canaries>,
+    /// The counters of the WAIT line, of which this crate knows nothing else.
+    pub(crate) wait_counters: ReadCounters,
+    /// One permit a connection.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) started: Instant,
+    draining: AtomicBool,
+}
+
+impl Line {
+    pub(crate) fn new(exchange: Arc<Exchange>, settings: Settings, wait_counters: ReadCounters) -> Self {
+        Self {
+            exchange,
+            settings,
+            counters: Counters::default(),
+            canaries: Arc::default(),
+            wait_counters,
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The program ends: from now on the line is not ready for more.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Connections open now.
+    pub(crate) fn connections_open(&self) -> usize {
+        CONNECTIONS_MAX - self.connections.available_permits()
+    }
+}

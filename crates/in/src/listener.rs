@@ -1,0 +1,137 @@
+//! Accepting connections, serving HTTP on them, and ending in good order.
+//!
+//! hyper is driven directly and not through `axum::serve`, which knows no limit of connections and
+//! no timeout for a head.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use exchange::Exchange;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
+use crate::line::{Line, Settings};
+use crate::routes::router;
+
+/// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
+/// the most. Meanwhile the exchange does what is due. `wait_counters` reads the counters of the WAIT
+/// line, which `/stats` shows.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    settings: Settings,
+    exchange: Arc<Exchange>,
+    wait_counters: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let line = Arc::new(Line::new(exchange, settings, wait_counters));
+    let router = router(Arc::clone(&line));
+    let (stop, stopped) = watch::channel(());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(housekeeping(Arc::clone(&line.exchange)));
+    for listener in listeners {
+        tasks.spawn(accept(Arc::clone(&line), listener, router.clone(), stopped.clone()));
+    }
+    select! {
+        () = shutdown => {}
+        Some(broken) = tasks.join_next() => return broken.unwrap_or_else(|panic| Err(io::Error::other(panic))),
+    }
+    line.drain();
+    stop.send_replace(());
+    // All permits are free when no connection is left.
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    if timeout(SHUTDOWN_MAX, line.connections.acquire_many(all)).await.is_err() {
+        warn!(connections = line.connections_open(), "IN line ended before all requests were answered");
+    }
+    Ok(())
+}
+
+/// Lets the exchange do what is due, a few times a second.
+async fn housekeeping(exchange: Arc<Exchange>) -> io::Result<()> {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        exchange.tick();
+    }
+}
+
+/// Accepts until told to stop. An error means that the listener itself is broken.
+async fn accept(
+    line: Arc<Line>,
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) -> io::Result<()> {
+    let mut pausing = false;
+    loop {
+        let next = async {
+            let room = Arc::clone(&line.connections).acquire_owned().await;
+            (room.expect("the semaphore is never closed"), listener.accept().await)
+        };
+        let (room, accepted) = select! {
+            _ = stopped.changed() => return Ok(()),
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                pausing = false;
+                tokio::spawn(connection(stream, room, router.clone(), stopped.clone()));
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+            Err(error) => {
+                if !pausing {
+                    warn!(%error, "IN line pauses accepting");
+                }
+                pausing = true;
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether a connection was gone before it was accepted, which is nothing to us.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Serves one connection; told to stop, it answers the request under way and ends.
+async fn connection(
+    stream: TcpStream,
+    _room: OwnedSemaphorePermit,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "connection was gone at once");
+        return;
+    }
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LEN_MAX)
+        .pipeline_flush(true);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = select! {
+        ended = served.as_mut() => ended,
+        _ = stopped.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "connection ended early");
+    }
+}

@@ -1,0 +1,113 @@
+//! `/stats`, `/healthz`, `/readyz`: how the program is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::response::Response;
+use dialect::Problem;
+use dialect::hub::ShardId;
+use exchange::{Canary, Order};
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::limits::{CANARY_LOOK, CANARY_MAX, RETRY_AFTER_S};
+use crate::line::Line;
+use crate::refusal::{self, Refusal};
+
+/// Whether this thread answers: that it does is the answer.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether messages would be delivered: a canary has gone round all shards.
+pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str, Refusal> {
+    if line.draining() {
+        return Err(not_ready("the server is about to end; use another one"));
+    }
+    if !Canaries::round(&line).await {
+        return Err(not_ready("not every shard of the WAIT line answered within a second; try again"));
+    }
+    Ok("ready\n")
+}
+
+/// All that is counted, as one object.
+pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
+    let totals = line.exchange.totals();
+    let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok()).map(|index| {
+        let load = line.exchange.load(ShardId(index));
+        json!({ "messages": load.messages, "bytes": load.bytes })
+    });
+    refusal::json(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": line.started.elapsed().as_secs(),
+        "channels": totals.channels,
+        "online": totals.online,
+        "subscriptions": totals.subscriptions,
+        "published": totals.published,
+        "history": {
+            "messages": totals.history_messages,
+            "bytes": totals.history_bytes,
+            "evicted": totals.evicted,
+        },
+        "shards": shards.collect::<Vec<_>>(),
+        "wait": object((line.wait_counters)()),
+        "in": {
+            "connections": line.connections_open(),
+            "requests": line.counters.requests.read(),
+            "published": line.counters.published.read(),
+            "waited": line.counters.waited.read(),
+            "refused": object(line.counters.refusals()),
+        },
+    }))
+}
+
+fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+    counters.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+}
+
+fn not_ready(why: &str) -> Refusal {
+    Refusal::retry_after(Problem::new(503, "not-ready", why), RETRY_AFTER_S)
+}
+
+/// The canary under way, of which there is at most one: whoever asks meanwhile waits for it too, so
+/// that probes of a shard that is stuck do not fill its mailbox.
+///
+/// A canary sings on a shard's thread, whose table of file descriptors is its own. Waking a task from
+/// there would write to the runtime's descriptor by its number, which in that table may be a client's
+/// socket. So the song only sets numbers, and whoever waits looks at them.
+#[derive(Default)]
+pub(crate) struct Canaries {
+    under_way: AtomicBool,
+    sung: AtomicU64,
+}
+
+impl Canaries {
+    /// Whether a canary came round in time.
+    async fn round(line: &Line) -> bool {
+        let canaries = &line.canaries;
+        let before = canaries.sung.load(Ordering::Acquire);
+        if !canaries.under_way.swap(true, Ordering::AcqRel) && !Self::send(line) {
+            canaries.under_way.store(false, Ordering::Release);
+            return false;
+        }
+        let deadline = Instant::now() + CANARY_MAX;
+        while canaries.sung.load(Ordering::Acquire) == before {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(CANARY_LOOK).await;
+        }
+        true
+    }
+
+    /// Sends a canary; false when a mailbox had no room for it, so that it can never come round.
+    fn send(line: &Line) -> bool {
+        let home = Arc::clone(&line.canaries);
+        let sing = move || {
+            home.under_way.store(false, Ordering::Release);
+            home.sung.fetch_add(1, Ordering::Release);
+        };
+        line.exchange.order_all(&Order::Canary(Arc::new(Canary::new(line.exchange.shards(), sing))))
+    }
+}

@@ -1,0 +1,58 @@
+//! Answers: a refusal as a problem document, and whatever else is JSON.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dialect::Problem;
+use serde::Serialize;
+
+/// A request is not carried out.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    problem: Problem,
+    retry_after_s: Option<u32>,
+}
+
+/// The code of a refusal, left on the answer for whoever counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code(pub(crate) &'static str);
+
+impl Refusal {
+    /// The same may succeed after so many seconds.
+    pub(crate) fn retry_after(problem: Problem, seconds: u32) -> Self {
+        Self { problem, retry_after_s: Some(seconds) }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, retry_after_s: None }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = self.problem.document();
+        body.push(b'\n');
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(Code(self.problem.code));
+        response
+    }
+}
+
+/// 200 with a JSON document, ended by a line end for those who read it in a terminal.
+pub(crate) fn json(document: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(128);
+    serde_json::to_writer(&mut body, document).expect("a vector takes everything, and our keys are strings");
+    body.push(b'\n');
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// At most 100 characters of what somebody sent, to be repeated to him.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}

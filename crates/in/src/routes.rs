@@ -1,0 +1,85 @@
+//! Which URL is answered by whom, and what every request goes through.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use dialect::Problem;
+use tracing::debug;
+
+use crate::line::Line;
+use crate::refusal::{Code, Refusal, excerpt};
+use crate::{channels, guard, probes, publish};
+
+/// The whole line as one service.
+pub(crate) fn router(line: Arc<Line>) -> Router {
+    Router::new()
+        .route("/pub/{*names}", post(publish::publish))
+        .route("/pub/", post(publish::publish_nowhere))
+        .route("/pub", post(publish::publish_nowhere))
+        .route("/channels", get(channels::list))
+        .route("/channels/{*name}", get(channels::one))
+        .route("/stats", get(probes::stats))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/", get(async || Html(FRONT_PAGE)))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&line), around))
+        .with_state(line)
+}
+
+/// What every request goes through: the guard before, counters and common headers after.
+async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts);
+    let mut response = match may {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Refusal::from(problem).into_response(),
+    };
+    line.counters.requests.add();
+    let code = response.extensions().get::<Code>().copied();
+    if let Some(Code(code)) = code {
+        line.counters.refused(code);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    debug!(
+        %method,
+        path = uri.path(),
+        status = response.status().as_u16(),
+        refused = code.map(|Code(code)| code),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
+    response
+}
+
+async fn not_found(uri: Uri) -> Refusal {
+    let path = excerpt(uri.path());
+    let problem = Problem::new(
+        404,
+        "not-found",
+        format!(
+            "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
+             /stats, /healthz or /readyz; clients wait on the WAIT line, not here"
+        ),
+    );
+    problem.into()
+}
+
+/// The answer says in `Allow` what would be right.
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    let right = if uri.path().starts_with("/pub") { "POST" } else { "GET or HEAD" };
+    let method = excerpt(method.as_str());
+    Problem::new(405, "method", format!("the method {method} is not for this address; use {right}")).into()
+}
+
+const FRONT_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Multiplexor</title>\n\
+<p>This is the IN line of Multiplexor, a push server: application servers publish messages here.\n\
+<p>To publish: <code>curl -d hello http://ADDRESS/pub/CHANNEL</code>. Who is online: <a href=/channels>/channels</a>; how it is: <a href=/stats>/stats</a>.\n";

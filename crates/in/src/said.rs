@@ -1,0 +1,203 @@
+//! What a publisher says beside the data: the event's name, how long it is kept, the media type.
+//!
+//! Each by a query parameter or by a header, the query winning, since it is what stands in a URL
+//! that somebody typed.
+
+use axum::http::{HeaderMap, header};
+use dialect::Problem;
+use dialect::hub::Millis;
+use dialect::limits::{CONTENT_TYPE_LEN_MAX, EVENT_LEN_MAX};
+
+use crate::limits::TTL_MS_MAX;
+use crate::refusal::excerpt;
+
+/// What a publisher said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) event: Option<Box<str>>,
+    pub(crate) ttl: Option<Millis>,
+    pub(crate) content_type: Option<Box<str>>,
+}
+
+impl Said {
+    /// Reads the query and the headers. Parameters with other names are left alone.
+    pub(crate) fn read(query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
+        let (mut event, mut ttl) = (None, None);
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "event" => event = Some(value.into_owned()),
+                "ttl" => ttl = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        let event = or_header(event, headers, "multiplexor-event", "event")?;
+        let ttl = or_header(ttl, headers, "multiplexor-ttl", "ttl")?;
+        identity_only(headers)?;
+        Ok(Self {
+            event: event.map(check_event).transpose()?.flatten(),
+            ttl: ttl.map(|text| read_ttl(&text)).transpose()?,
+            content_type: content_type(headers)?,
+        })
+    }
+}
+
+/// The value from the query, else the header of this name.
+fn or_header(
+    value: Option<String>,
+    headers: &HeaderMap,
+    name: &str,
+    code: &'static str,
+) -> Result<Option<String>, Problem> {
+    let Some(header) = headers.get(name).filter(|_| value.is_none()) else { return Ok(value) };
+    match std::str::from_utf8(header.as_bytes()) {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(_) => Err(Problem::bad(code, format!("the header {name} is not UTF-8; send UTF-8"))),
+    }
+}
+
+/// An empty name counts as none.
+fn check_event(name: String) -> Result<Option<Box<str>>, Problem> {
+    if name.len() > EVENT_LEN_MAX {
+        let len = name.len();
+        return Err(Problem::bad(
+            "event",
+            format!("the event's name has {len} bytes; at most {EVENT_LEN_MAX} are allowed"),
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Problem::bad(
+            "event",
+            "the event's name holds a control character; use printable characters only",
+        ));
+    }
+    Ok(Some(name.into_boxed_str()).filter(|name| !name.is_empty()))
+}
+
+/// Seconds, with or without decimals, in milliseconds; what is below a millisecond is dropped.
+fn read_ttl(text: &str) -> Result<Millis, Problem> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let millis = || {
+        if !is_digits(whole) || !is_digits(decimals) {
+            return None;
+        }
+        let below: Millis = format!("{decimals:0<3}")[..3].parse().ok()?;
+        whole
+            .parse::<Millis>()
+            .ok()?
+            .checked_mul(1_000)?
+            .checked_add(below)
+            .filter(|millis| *millis <= TTL_MS_MAX)
+    };
+    millis().ok_or_else(|| {
+        Problem::bad(
+            "ttl",
+            format!("ttl is {:?}; give seconds, such as 60 or 0.5, or 0 to keep nothing", excerpt(text)),
+        )
+    })
+}
+
+/// The media type, kept as it was sent. What curl sends with `-d` where nobody said otherwise says
+/// nothing about the data.
+fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let Some(value) = value.to_str().ok().filter(|value| value.len() <= CONTENT_TYPE_LEN_MAX) else {
+        return Err(Problem::bad(
+            "content-type",
+            format!(
+                "the Content-Type is not ASCII, or longer than {CONTENT_TYPE_LEN_MAX} bytes; send one such as text/plain"
+            ),
+        ));
+    };
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    let says_nothing = kind.is_empty() || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    Ok((!says_nothing).then(|| value.into()))
+}
+
+/// Clients get the bytes that came in, so a coding would reach them undecoded.
+fn identity_only(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
+            415,
+            "content-encoding",
+            "the body is compressed (Content-Encoding); send the data as it is to reach the clients",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn read(query: &str, headers: &[(&'static str, &[u8])]) -> Result<Said, &'static str> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+        }
+        Said::read(query, &map).map_err(|problem| problem.code)
+    }
+
+    fn check_event(
+        query: &str,
+        headers: &[(&'static str, &[u8])],
+        expected: Result<Option<&str>, &'static str>,
+    ) {
+        let expected = expected.map(|event| Said { event: event.map(Into::into), ..Said::default() });
+        assert_eq!(read(query, headers), expected, "{query}");
+    }
+
+    fn check_ttl(text: &str, expected: Result<Millis, &'static str>) {
+        let expected = expected.map(|ttl| Said { ttl: Some(ttl), ..Said::default() });
+        assert_eq!(read(&format!("ttl={text}"), &[]), expected, "{text}");
+        assert_eq!(read("", &[("multiplexor-ttl", text.as_bytes())]), expected, "{text}");
+    }
+
+    fn check_type(sent: &[u8], expected: Result<Option<&str>, &'static str>) {
+        let expected = expected.map(|kind| Said { content_type: kind.map(Into::into), ..Said::default() });
+        assert_eq!(read("", &[("content-type", sent)]), expected);
+    }
+
+    #[test]
+    fn an_event_is_named_by_query_or_header() {
+        check_event("event=tick", &[], Ok(Some("tick")));
+        check_event("", &[("multiplexor-event", b"tock")], Ok(Some("tock")));
+        check_event("event=tick", &[("multiplexor-event", b"tock")], Ok(Some("tick")));
+        check_event("event=%D1%87%D0%B0%D1%82+x&_=1", &[], Ok(Some("чат x")));
+        check_event("", &[("multiplexor-event", "чат".as_bytes())], Ok(Some("чат")));
+        check_event("event=", &[], Ok(None));
+        check_event("event=a%0Ab", &[], Err("event"));
+        check_event("", &[("multiplexor-event", b"\xff")], Err("event"));
+        check_event(&format!("event={}", "x".repeat(255)), &[], Ok(Some(&"x".repeat(255))));
+        check_event(&format!("event={}", "x".repeat(256)), &[], Err("event"));
+    }
+
+    #[test]
+    fn a_ttl_is_seconds() {
+        for (text, millis) in
+            [("0", 0), ("60", 60_000), ("0.5", 500), ("1.25", 1_250), ("0.0009", 0), ("007", 7_000)]
+        {
+            check_ttl(text, Ok(millis));
+        }
+        for bad in ["", "x", "-1", "1e3", ".5", "1.", "1s", "99999999999999999999", "99999999999999", "NaN"] {
+            check_ttl(bad, Err("ttl"));
+        }
+    }
+
+    #[test]
+    fn the_form_default_is_no_type() {
+        check_type(b"text/plain; charset=utf-8", Ok(Some("text/plain; charset=utf-8")));
+        check_type(b"application/x-www-form-urlencoded", Ok(None));
+        check_type(b"Application/X-WWW-form-urlencoded; charset=utf-8", Ok(None));
+        check_type(b"", Ok(None));
+        check_type(b"text/\xff", Err("content-type"));
+        check_type(&[b'x'; 256], Err("content-type"));
+    }
+
+    #[test]
+    fn a_compressed_body_is_refused() {
+        assert_eq!(read("", &[("content-encoding", b"gzip")]), Err("content-encoding"));
+        assert_eq!(read("", &[("content-encoding", b"identity")]), Ok(Said::default()));
+    }
+}

@@ -1,0 +1,335 @@
+//! The IN line over real sockets, in front of a real exchange with one shard that the test plays.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
+use exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
+use in_line::{Settings, serve};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+const SHARD: ShardId = ShardId(0);
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+struct Line {
+    address: SocketAddr,
+    exchange: Arc<Exchange>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Line {
+    async fn start(settings: Settings) -> Self {
+        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
+        let exchange =
+            Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
+        let exchange = Arc::new(exchange);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let counters = Box::new(|| vec![("accepted", 3)]);
+        let served = tokio::spawn(serve(vec![listener], settings, Arc::clone(&exchange), counters, shutdown));
+        Self { address, exchange, stop, served }
+    }
+
+    fn listen(&self, names: &[&str]) -> Page {
+        self.exchange.subscribe(SHARD, names, Start::Now).unwrap()
+    }
+
+    /// Sends bytes, and reads until the line closes.
+    async fn say(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// `request` is `METHOD target`; `headers` end with a line end each.
+    async fn ask(&self, request: &str, headers: &str, body: &[u8]) -> Answer {
+        let len = body.len();
+        let head = format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n"
+        );
+        let answer = self.say(&[head.as_bytes(), body].concat()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        Answer { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    async fn check(&self, request: &str, status: u16, code: &str) {
+        let answer = self.ask(request, "", b"").await;
+        answer.check(status, code);
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A problem document of this status and code.
+    fn check(&self, status: u16, code: &str) {
+        assert_eq!((self.status, &self.json()["code"]), (status, &json!(code)), "{self:?}");
+        assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
+        assert!(self.head.contains("cache-control: no-store"), "{}", self.head);
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_published() {
+    let line = Line::start(Settings::default()).await;
+    line.listen(&["news"]);
+    let answer =
+        line.ask("POST /pub/sport,news?event=goal&ttl=60", "Content-Type: text/plain\r\n", b"one").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cursor = line.exchange.cursors().text(line.exchange.end());
+    let seen =
+        json!({ "sport": { "waiting": 0, "online": false }, "news": { "waiting": 1, "online": true } });
+    assert_eq!(answer.json(), json!({ "cursor": cursor, "channels": seen }));
+    assert!(
+        answer.body.find("sport") < answer.body.find("news"),
+        "in the publisher's order: {}",
+        answer.body
+    );
+    let mut mail = Vec::new();
+    line.exchange.take_mail(SHARD, &mut mail);
+    let [Mail::Delivery(delivery)] = &mail[..] else { panic!("{mail:?}") };
+    let payload = &delivery.message.payload;
+    assert_eq!(payload.data(), b"one");
+    assert_eq!(
+        (payload.event.as_deref(), payload.content_type.as_deref()),
+        (Some("goal"), Some("text/plain"))
+    );
+    assert!(!payload.binary);
+    assert_eq!(delivery.message.expires, Some(delivery.message.time + 60_000));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_binary() {
+    let line = Line::start(Settings::default()).await;
+    line.listen(&["a"]);
+    line.ask("POST /pub/a", "", b"\xff\x00").await;
+    line.ask("POST /pub/a", "Content-Type: image/png\r\n", b"text").await;
+    line.ask("POST /pub/a", "Content-Type: application/x-www-form-urlencoded\r\n", "чат".as_bytes()).await;
+    let mut mail = Vec::new();
+    line.exchange.take_mail(SHARD, &mut mail);
+    let binary: Vec<bool> = mail
+        .iter()
+        .map(|mail| match mail {
+            Mail::Delivery(delivery) => delivery.message.payload.binary,
+            Mail::Order(order) => panic!("{order:?}"),
+        })
+        .collect();
+    assert_eq!(binary, [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_publisher_is_told_what_would_be_right() {
+    let line = Line::start(Settings::default()).await;
+    for target in ["/pub", "/pub/"] {
+        line.check(&format!("POST {target}"), 400, "channel-list").await;
+    }
+    line.check("POST /pub/a,,b", 400, "channel-name").await;
+    line.check("POST /pub/$a", 400, "channel-name").await;
+    line.check("POST /pub/a?ttl=soon", 400, "ttl").await;
+    line.check("POST /pub/a?event=%0A", 400, "event").await;
+    line.check("GET /pub/a", 405, "method").await;
+    line.check("POST /channels", 405, "method").await;
+    line.check("GET /sub/a", 404, "not-found").await;
+    assert!(line.ask("GET /pub/a", "", b"").await.head.contains("allow: post"));
+    line.ask("POST /pub/a", "Content-Encoding: gzip\r\n", b"x").await.check(415, "content-encoding");
+}
+
+#[tokio::test]
+async fn a_message_has_a_limit() {
+    let line = Line::start(Settings { payload_limit: 10, ..Settings::default() }).await;
+    assert_eq!(line.ask("POST /pub/a", "", b"0123456789").await.status, 200);
+    line.ask("POST /pub/a", "", b"0123456789x").await.check(413, "payload");
+    // The sender of a long body gets to read the answer although it sends all of it first.
+    line.ask("POST /pub/a", "", &vec![b'x'; 3 << 20]).await.check(413, "payload");
+    let chunked =
+        b"POST /pub/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+        8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n";
+    assert!(line.say(chunked).await.starts_with("HTTP/1.1 413 "));
+}
+
+#[tokio::test]
+async fn browsers_of_others_are_refused() {
+    let line = Line::start(Settings { hosts: vec!["push.example".into()], ..Settings::default() }).await;
+    line.ask("POST /pub/a", "Origin: http://evil.example\r\n", b"x").await.check(403, "origin");
+    line.ask("POST /pub/a", "Origin: null\r\n", b"x").await.check(403, "origin");
+    assert_eq!(line.ask("POST /pub/a", "Origin: http://localhost\r\n", b"x").await.status, 200);
+    let by_name = |host: &str| format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    assert!(line.say(by_name("evil.example").as_bytes()).await.starts_with("HTTP/1.1 403 "));
+    assert!(line.say(by_name("push.example:80").as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    assert!(line.say(b"GET /healthz HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "));
+    assert!(
+        line.say(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 400 ")
+    );
+    assert_eq!(line.exchange.totals().published, 1);
+}
+
+#[tokio::test]
+async fn channels_are_listed_by_name() {
+    let line = Line::start(Settings::default()).await;
+    line.listen(&["b", "user.2", "a", "user.1"]);
+    line.listen(&["a"]);
+    line.ask("POST /pub/quiet", "", b"x").await;
+    let names = async |query: &str| {
+        let answer = line.ask(&format!("GET /channels{query}"), "", b"").await.json();
+        let names =
+            answer["channels"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        (names.collect::<Vec<_>>().join(" "), answer["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(names("").await, ("a b user.1 user.2".into(), None));
+    assert_eq!(names("?all=1").await, ("a b quiet user.1 user.2".into(), None));
+    assert_eq!(names("?prefix=user.").await, ("user.1 user.2".into(), None));
+    assert_eq!(names("?limit=2").await, ("a b".into(), Some("b".into())));
+    assert_eq!(names("?limit=2&after=b").await, ("user.1 user.2".into(), None));
+    let first = line.ask("GET /channels?limit=1", "", b"").await.json();
+    assert_eq!(first["channels"][0], json!({ "name": "a", "waiting": 2, "online": true }));
+    line.check("GET /channels?limit=0", 400, "number").await;
+}
+
+#[tokio::test]
+async fn one_channel_is_described() {
+    let line = Line::start(Settings::default()).await;
+    let first = line.ask("POST /pub/a%2Fb", "", b"one").await.json();
+    let last = line.ask("POST /pub/a%2Fb", "", b"three").await.json();
+    let history = json!({ "messages": 2, "bytes": 8, "first": first["cursor"], "last": last["cursor"] });
+    let described = line.ask("GET /channels/a%2Fb", "", b"").await.json();
+    assert_eq!(described, json!({ "name": "a/b", "waiting": 0, "online": false, "history": history }));
+    let unknown = line.ask("GET /channels/nobody", "", b"").await.json();
+    let nothing = json!({ "messages": 0, "bytes": 0 });
+    assert_eq!(unknown, json!({ "name": "nobody", "waiting": 0, "online": false, "history": nothing }));
+    line.check("GET /channels/a,b", 404, "channel-name").await;
+    line.check("GET /channels/$a", 404, "channel-name").await;
+    line.check("GET /channels/a/b", 404, "channel-name").await;
+}
+
+#[tokio::test]
+async fn a_canary_shows_that_the_line_is_ready() {
+    let line = Line::start(Settings::default()).await;
+    assert_eq!(line.ask("GET /healthz", "", b"").await.body, "ok\n");
+    line.check("GET /readyz", 503, "not-ready").await;
+    let mut mail = Vec::new();
+    line.exchange.take_mail(SHARD, &mut mail);
+    let [Mail::Order(Order::Canary(late))] = &mail[..] else { panic!("{mail:?}") };
+    late.passed();
+    let exchange = Arc::clone(&line.exchange);
+    let shard = tokio::spawn(async move {
+        loop {
+            let mut mail = Vec::new();
+            exchange.take_mail(SHARD, &mut mail);
+            for mail in mail {
+                if let Mail::Order(Order::Canary(canary)) = mail {
+                    canary.passed();
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    for _ in 0..3 {
+        let answer = line.ask("GET /readyz", "", b"").await;
+        assert_eq!((answer.status, &*answer.body), (200, "ready\n"));
+    }
+    shard.abort();
+}
+
+#[tokio::test]
+async fn everything_is_counted() {
+    let line = Line::start(Settings::default()).await;
+    line.listen(&["a"]);
+    line.ask("POST /pub/a", "", b"12345").await;
+    line.ask("POST /pub/$", "", b"").await;
+    let stats = line.ask("GET /stats", "", b"").await.json();
+    assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        (&stats["channels"], &stats["online"], &stats["subscriptions"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(stats["history"], json!({ "messages": 1, "bytes": 5, "evicted": 0 }));
+    assert_eq!(stats["shards"], json!([{ "messages": 1, "bytes": 5 }]));
+    assert_eq!(stats["wait"], json!({ "accepted": 3 }));
+    assert_eq!((&stats["in"]["requests"], &stats["in"]["published"]), (&json!(2), &json!(1)));
+    assert_eq!(stats["in"]["refused"], json!({ "channel-name": 1 }));
+}
+
+#[tokio::test]
+async fn a_full_mailbox_makes_publishers_wait() {
+    let publish_wait = Duration::from_millis(100);
+    let line = Line::start(Settings { payload_limit: 40 << 20, publish_wait, ..Settings::default() }).await;
+    line.listen(&["a"]);
+    let large = vec![b'x'; 33 << 20];
+    assert_eq!(line.ask("POST /pub/a", "", &large).await.status, 200);
+    assert_eq!(line.ask("POST /pub/a", "", &large).await.status, 200);
+    let answer = line.ask("POST /pub/a", "", b"x").await;
+    answer.check(503, "full");
+    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    // What nobody waits for needs no room, and when the shard has delivered, there is room again.
+    assert_eq!(line.ask("POST /pub/b", "", b"x").await.status, 200);
+    let exchange = Arc::clone(&line.exchange);
+    tokio::spawn(async move {
+        tokio::time::sleep(publish_wait / 2).await;
+        exchange.settle(SHARD, 1, 33 << 20);
+    });
+    assert_eq!(line.ask("POST /pub/a", "", b"x").await.status, 200);
+    let stats = line.ask("GET /stats", "", b"").await.json();
+    assert_eq!(stats["in"]["waited"], json!(2));
+}
+
+#[tokio::test]
+async fn requests_under_way_are_answered_at_the_end() {
+    let line = Line::start(Settings::default()).await;
+    let mut idle = TcpStream::connect(line.address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut under_way = TcpStream::connect(line.address).await.unwrap();
+    under_way
+        .write_all(b"POST /pub/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\non")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    line.stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    under_way.write_all(b"e").await.unwrap();
+    let mut answer = String::new();
+    under_way.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    answer.clear();
+    idle.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("ok\n"), "{answer}");
+    line.served.await.unwrap().unwrap();
+    assert!(TcpStream::connect(line.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_head_is_enough_for_who_asks_for_it() {
+    let line = Line::start(Settings::default()).await;
+    for target in ["/", "/stats", "/healthz", "/channels", "/channels/a"] {
+        let answer = line.ask(&format!("HEAD {target}"), "", b"").await;
+        assert_eq!((answer.status, &*answer.body), (200, ""), "{target}");
+    }
+    let front = line.ask("GET /", "", b"").await;
+    assert_eq!(front.body.lines().count(), 3);
+}

@@ -1,0 +1,164 @@
+//! What the program prints when it listens: where, and two lines to paste.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde_json::json;
+
+use crate::settings::LogForm;
+
+/// What there is to say.
+pub(crate) struct Banner<'a> {
+    pub(crate) wait: &'a [SocketAddr],
+    pub(crate) in_addresses: &'a [SocketAddr],
+    pub(crate) shards: usize,
+    /// Connections each shard may hold, if there is a limit.
+    pub(crate) connections: Option<u64>,
+}
+
+impl Banner<'_> {
+    /// Prints it to standard output. Whoever closed that does not want to know.
+    pub(crate) fn print(&self, form: LogForm) {
+        let text = match form {
+            LogForm::Text => self.text(),
+            LogForm::Json => self.json(),
+        };
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// For people.
+    fn text(&self) -> String {
+        let mut lines = vec![format!("multiplexor {}", env!("CARGO_PKG_VERSION"))];
+        for (n, address) in self.wait.iter().enumerate() {
+            let about = if n == 0 { self.about() } else { String::new() };
+            let url = format!("http://{address}");
+            lines.push(format!("WAIT line  {url:<23} {about}").trim_end().to_owned());
+        }
+        lines.extend(self.in_addresses.iter().map(|address| format!("IN line    http://{address}")));
+        if let ([wait, ..], [publish, ..]) = (self.wait, self.in_addresses) {
+            let (publish, listen) = (url(*publish, "/pub/news"), url(*wait, "/sub/news"));
+            lines.push(String::new());
+            lines.push(format!("publish:   curl -d 'hello' {publish}"));
+            lines.push(format!("listen:    curl -N -H 'Accept: text/event-stream' {listen}"));
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    /// For machines: one line.
+    fn json(&self) -> String {
+        let line = json!({
+            "event": "listening",
+            "version": env!("CARGO_PKG_VERSION"),
+            "wait": self.wait,
+            "in": self.in_addresses,
+            "shards": self.shards,
+            "connections_per_shard": self.connections,
+        });
+        format!("{line}\n")
+    }
+
+    fn about(&self) -> String {
+        let shards = if self.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", self.shards) };
+        match self.connections {
+            Some(count) if self.shards == 1 => format!("({shards}, {} connections)", grouped(count)),
+            Some(count) => format!("({shards}, {} connections each)", grouped(count)),
+            None => format!("({shards})"),
+        }
+    }
+}
+
+/// A URL to paste, quoted where a shell would take its brackets for a pattern.
+fn url(address: SocketAddr, path: &str) -> String {
+    let url = format!("http://{}{path}", reachable(address));
+    if address.is_ipv6() { format!("'{url}'") } else { url }
+}
+
+/// The address to which one connects in order to reach `address` from this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(wait: &[&str], shards: usize, connections: Option<u64>, form: LogForm, expected: &Expect) {
+        let wait: Vec<SocketAddr> = wait.iter().map(|address| address.parse().unwrap()).collect();
+        let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
+        let banner = Banner { wait: &wait, in_addresses: &in_addresses, shards, connections };
+        expected.assert_eq(&if form == LogForm::Text { banner.text() } else { banner.json() });
+    }
+
+    #[test]
+    fn people_get_lines_to_paste() {
+        check(
+            &["0.0.0.0:8088"],
+            2,
+            Some(20_000),
+            LogForm::Text,
+            &expect![[r#"
+                multiplexor 0.1.0
+                WAIT line  http://0.0.0.0:8088     (2 shards, 20,000 connections each)
+                IN line    http://127.0.0.1:10010
+
+                publish:   curl -d 'hello' http://127.0.0.1:10010/pub/news
+                listen:    curl -N -H 'Accept: text/event-stream' http://127.0.0.1:8088/sub/news
+            "#]],
+        );
+        check(
+            &["[::]:80", "10.0.0.1:81"],
+            1,
+            None,
+            LogForm::Text,
+            &expect![[r#"
+                multiplexor 0.1.0
+                WAIT line  http://[::]:80          (1 shard)
+                WAIT line  http://10.0.0.1:81
+                IN line    http://127.0.0.1:10010
+
+                publish:   curl -d 'hello' http://127.0.0.1:10010/pub/news
+                listen:    curl -N -H 'Accept: text/event-stream' 'http://[::1]:80/sub/news'
+            "#]],
+        );
+    }
+
+    #[test]
+    fn machines_get_one_line() {
+        check(
+            &["0.0.0.0:8088"],
+            2,
+            Some(20_000),
+            LogForm::Json,
+            &expect![[r#"
+            {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"shards":2,"connections_per_shard":20000}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn digits_come_in_groups() {
+        let texts: Vec<_> = [0, 999, 1_000, 20_000, 1_048_576].map(grouped).into();
+        assert_eq!(texts, ["0", "999", "1,000", "20,000", "1,048,576"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! What the two command line clients share: the way to a server, and its refusals in plain words.
+
+use std::io::{self, Read};
+
+use anyhow::{anyhow, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::http::Response;
+use ureq::typestate::AgentScope;
+
+use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
+
+/// The IN line, where nothing else is said.
+pub(crate) const SERVER: &str = "http://127.0.0.1:10010";
+/// The WAIT line, where nothing else is said.
+pub(crate) const LISTEN_URL: &str = "http://127.0.0.1:8088";
+
+/// The beginning of a configuration: an answer is an answer whatever its status, and a proxy of the
+/// environment is not for a server of one's own.
+pub(crate) fn config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder().http_status_as_error(false).proxy(None).timeout_connect(Some(CONNECT_TIMEOUT))
+}
+
+/// The base of URLs, without its last slash.
+pub(crate) fn base(url: &str, flag: &str, example: &str) -> anyhow::Result<String> {
+    if url.starts_with("https://") {
+        bail!("{flag} is {url:?}; this client speaks plain http only, give a URL such as {example}");
+    }
+    match url.strip_prefix("http://") {
+        Some(rest) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
+        _ => bail!("{flag} is {url:?}; give a URL such as {example}"),
+    }
+}
+
+/// One part of a path, or one value of a query.
+pub(crate) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// The names of a path, separated by commas.
+pub(crate) fn encode_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(encode).collect::<Vec<_>>().join(",")
+}
+
+/// Why there was no answer, in plain words.
+pub(crate) fn no_answer(base: &str, error: &ureq::Error) -> anyhow::Error {
+    match error {
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            anyhow!("no server answers at {base}; start one with: multiplexor")
+        }
+        ureq::Error::ConnectionFailed => anyhow!("no server answers at {base}; start one with: multiplexor"),
+        ureq::Error::HostNotFound => anyhow!("there is no host of that name: {base}"),
+        ureq::Error::Timeout(_) => anyhow!("the server at {base} did not answer in time"),
+        error => anyhow!("the server at {base} gave no answer: {error}"),
+    }
+}
+
+/// What a refusal says, in the server's own words where it has some.
+pub(crate) fn refusal(answer: Response<ureq::Body>) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    let status = answer.status();
+    let mut body = Vec::new();
+    let read = answer.into_body().into_reader().take(ANSWER_LEN_MAX).read_to_end(&mut body);
+    let problem = read.ok().and_then(|_| serde_json::from_slice::<Problem>(&body).ok());
+    problem.map_or_else(|| format!("it answered {status}"), |problem| problem.detail)
+}
+
+/// All but what a URL leaves alone everywhere.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_a_plain_url() {
+        assert_eq!(base("http://a:1/", "--server", SERVER).unwrap(), "http://a:1");
+        assert_eq!(base("http://a/b", "--server", SERVER).unwrap(), "http://a/b");
+        for bad in ["", "a:1", "http://", "https://a", "ftp://a"] {
+            assert!(base(bad, "--server", SERVER).unwrap_err().to_string().contains("--server"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_encoded_one_by_one() {
+        assert_eq!(
+            encode_names(["user.42", "a/b c", "чат", "50%"].into_iter()),
+            "user.42,a%2Fb%20c,%D1%87%D0%B0%D1%82,50%25"
+        );
+    }
+}

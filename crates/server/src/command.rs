@@ -1,0 +1,209 @@
+//! The command line: what can be said, and who does it.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::settings::{self, Given, Setting, Settings, TABLE};
+use crate::{client, listen, send, serve};
+
+/// Does what the command line says.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let matches = command().get_matches();
+    match matches.subcommand() {
+        None => serve::run(read_settings(&matches)),
+        Some(("serve", matches)) => serve::run(read_settings(matches)),
+        Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
+        Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
+        Some(("settings-doc", _)) => settings::print_document(),
+        Some((other, _)) => anyhow::bail!("there is no command {other}"),
+    }
+}
+
+/// The whole tree of commands.
+fn command() -> Command {
+    let root = Command::new("multiplexor")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A push server: one line in, and every browser that waits has it at once")
+        .after_help(EXAMPLES)
+        .max_term_width(100)
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true);
+    with_settings(root)
+        .subcommand(with_settings(
+            Command::new("serve").about("Start the server; the same as no command at all"),
+        ))
+        .subcommand(send_command())
+        .subcommand(listen_command())
+        .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
+}
+
+fn send_command() -> Command {
+    Command::new("send")
+        .about("Publish one message")
+        .after_help(SEND_EXAMPLES)
+        .arg(
+            Arg::new("channel")
+                .value_name("CHANNEL")
+                .required(true)
+                .help("Where to: a channel, or several with commas"),
+        )
+        .arg(
+            Arg::new("data")
+                .value_name("DATA")
+                .allow_negative_numbers(true)
+                .help("What to say; without it, or with -, standard input is sent as it is"),
+        )
+        .arg(
+            Arg::new("event")
+                .long("event")
+                .value_name("NAME")
+                .help("The event's name, for those who listen to SSE"),
+        )
+        .arg(
+            Arg::new("ttl")
+                .long("ttl")
+                .value_name("SECONDS")
+                .help("How long it is kept for those who come back; 0: not at all"),
+        )
+        .arg(
+            Arg::new("type")
+                .long("type")
+                .value_name("MEDIA-TYPE")
+                .help("The media type, such as application/json"),
+        )
+        .arg(flag("json", "Print the server's whole answer"))
+        .arg(
+            Arg::new("server")
+                .long("server")
+                .value_name("URL")
+                .env("MULTIPLEXOR_SERVER")
+                .default_value(client::SERVER)
+                .help("The IN line of the server"),
+        )
+}
+
+fn listen_command() -> Command {
+    Command::new("listen")
+        .about("Wait for messages and print them")
+        .after_help(LISTEN_EXAMPLES)
+        .arg(
+            Arg::new("channel")
+                .value_name("CHANNEL")
+                .required(true)
+                .num_args(1..)
+                .value_delimiter(',')
+                .help("What to listen to"),
+        )
+        .arg(
+            Arg::new("since")
+                .long("since")
+                .value_name("CURSOR")
+                .help("Go on after this cursor; 0: all there is; 10m: an age"),
+        )
+        .arg(
+            Arg::new("tail")
+                .long("tail")
+                .value_name("N")
+                .value_parser(clap::value_parser!(u32))
+                .help("Begin with the last N messages of each channel"),
+        )
+        .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
+        .arg(
+            Arg::new("listen-url")
+                .long("listen-url")
+                .value_name("URL")
+                .env("MULTIPLEXOR_LISTEN_URL")
+                .default_value(client::LISTEN_URL)
+                .help("The WAIT line of the server"),
+        )
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// A flag for each setting of the table.
+fn with_settings(command: Command) -> Command {
+    command.args(TABLE.iter().map(|setting| {
+        let action = if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set };
+        Arg::new(setting.name)
+            .long(setting.flag())
+            .value_name(setting.kind.value_name())
+            .action(action)
+            .help(setting.flag_help())
+            .help_heading("Settings of the server")
+    }))
+}
+
+/// The settings by flag, else by environment, else by default. A bad one ends the program.
+fn read_settings(matches: &ArgMatches) -> Settings {
+    let given = |setting: &Setting| {
+        let by_flag = matches.get_many::<String>(setting.name);
+        let by_flag = by_flag
+            .map(|texts| Given { source: format!("--{}", setting.flag()), texts: texts.cloned().collect() });
+        by_flag.or_else(|| {
+            // An empty variable counts as none: that is how a compose file leaves one out.
+            let text = std::env::var_os(setting.variable()).filter(|text| !text.is_empty())?;
+            Some(Given { source: setting.variable(), texts: vec![text.to_string_lossy().into_owned()] })
+        })
+    };
+    Settings::read(given).unwrap_or_else(|error| command().error(ErrorKind::ValueValidation, error).exit())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  multiplexor                              start the server; it needs no configuration
+  multiplexor --wait 0.0.0.0:80 --grace 1m start it on another port, with another grace
+  multiplexor listen news                  wait for messages, in one terminal
+  multiplexor send news 'hello'            publish one, in another
+
+Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT.";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  multiplexor send news 'hello'
+  multiplexor send news,user.42 '{\"n\": 1}' --type application/json --event tick
+  date | multiplexor send clock";
+
+const LISTEN_EXAMPLES: &str = "\
+Examples:
+  multiplexor listen news
+  multiplexor listen news user.42 --tail 10
+  multiplexor listen news --since 0 --json
+
+When the connection is lost, it is made again and goes on where it was; what the server no longer
+had is told on standard error.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_with_or_without_the_command() {
+        for line in [&["multiplexor", "--shards", "3"][..], &["multiplexor", "serve", "--shards", "3"]] {
+            let matches = command().try_get_matches_from(line).unwrap();
+            let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+            assert_eq!(read_settings(matches).shards, 3);
+        }
+    }
+
+    #[test]
+    fn data_may_look_like_a_flag_after_two_dashes() {
+        for (line, data) in [
+            (&["multiplexor", "send", "a", "-5"][..], "-5"),
+            (&["multiplexor", "send", "a", "-"], "-"),
+            (&["multiplexor", "send", "a", "--", "--json"], "--json"),
+        ] {
+            let matches = command().try_get_matches_from(line).unwrap();
+            let matches = matches.subcommand_matches("send").unwrap();
+            assert_eq!(matches.get_one::<String>("data").map(String::as_str), Some(data));
+        }
+    }
+}

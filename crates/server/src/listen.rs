@@ -1,0 +1,205 @@
+//! `multiplexor listen`: prints messages as they come, over lost connections too.
+//!
+//! It reads the endless stream of JSON lines. Every line with a cursor is a place to go on from, so
+//! after a failure nothing is missed and nothing printed twice; what the server no longer had is told.
+
+mod line;
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::ArgMatches;
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use ureq::Agent;
+
+use crate::client::{LISTEN_URL, base, config, encode, encode_names, no_answer, refusal};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
+use line::Line;
+
+/// What to listen to, and from where.
+pub(crate) struct Wish {
+    base: String,
+    names: String,
+    /// A cursor as soon as there was one.
+    since: Option<String>,
+    tail: Option<u32>,
+    json: bool,
+}
+
+impl Wish {
+    /// Reads it from the command line.
+    pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
+        Ok(Self {
+            base: base(&url, "--listen-url", LISTEN_URL)?,
+            names: encode_names(
+                matches.get_many::<String>("channel").into_iter().flatten().map(String::as_str),
+            ),
+            since: matches.get_one("since").cloned(),
+            tail: matches.get_one("tail").copied(),
+            json: matches.get_flag("json"),
+        })
+    }
+
+    fn url(&self) -> String {
+        let url = format!("{}/sub/{}?transport=stream", self.base, self.names);
+        match (&self.since, self.tail) {
+            (Some(since), _) => format!("{url}&since={}", encode(since)),
+            (None, Some(tail)) => format!("{url}&tail={tail}"),
+            (None, None) => url,
+        }
+    }
+}
+
+/// Listens until interrupted, or until nobody reads what is printed.
+pub(crate) fn run(wish: Wish) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
+        let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
+        let (end, ended) = oneshot::channel();
+        // Reading blocks, so it has a thread, which ends with the program.
+        thread::spawn(move || drop(end.send(listen(wish))));
+        tokio::select! {
+            _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
+            _ = terminate.recv() => Ok(ExitCode::SUCCESS),
+            ended = ended => ended.unwrap_or_else(|_| Err(anyhow!("the reader of the stream broke down"))),
+        }
+    })
+}
+
+/// Why a connection is over.
+enum End {
+    /// Nobody reads what is printed: all is done.
+    NobodyReads,
+    /// Another attempt may succeed.
+    Lost(String),
+    /// Another attempt would fail alike.
+    Final(anyhow::Error),
+}
+
+/// Connects, again and again; the first time somebody must be there.
+fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
+    let agent = config().timeout_per_read(Some(SILENCE_MAX)).build().new_agent();
+    let (mut connected, mut attempt) = (false, 0);
+    loop {
+        let mut lines = 0;
+        let end = match connect(&agent, &wish, connected) {
+            Ok(reader) => {
+                connected = true;
+                read(reader, &mut wish, &mut lines)
+            }
+            Err(end) => end,
+        };
+        let reason = match end {
+            End::NobodyReads => return Ok(ExitCode::SUCCESS),
+            End::Final(error) => return Err(error),
+            End::Lost(reason) => reason,
+        };
+        attempt = if lines > 0 { 0 } else { attempt + 1 };
+        if attempt <= 1 {
+            eprintln!("multiplexor: {reason}; trying again");
+        }
+        thread::sleep(pause(attempt));
+    }
+}
+
+/// Asks for the stream.
+fn connect(agent: &Agent, wish: &Wish, connected: bool) -> Result<impl Read + 'static, End> {
+    let answer = match agent.get(wish.url()).call() {
+        Ok(answer) => answer,
+        Err(error) if connected => return Err(End::Lost(no_answer(&wish.base, &error).to_string())),
+        Err(error) => return Err(End::Final(no_answer(&wish.base, &error))),
+    };
+    match answer.status().as_u16() {
+        200 => Ok(answer.into_body().into_reader()),
+        429 | 500.. => {
+            Err(End::Lost(format!("the server at {} is not ready: {}", wish.base, refusal(answer))))
+        }
+        _ => Err(End::Final(anyhow!("the server at {} refused: {}", wish.base, refusal(answer)))),
+    }
+}
+
+/// Prints line by line until the connection is over; counts them.
+fn read(reader: impl Read, wish: &mut Wish, lines: &mut u64) -> End {
+    let mut reader = BufReader::new(reader);
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        match reader.by_ref().take(LINE_LEN_MAX).read_until(b'\n', &mut text) {
+            Err(error) => return End::Lost(format!("the connection was lost: {error}")),
+            // Half a line comes again, whole, on the next connection.
+            Ok(_) if text.last() != Some(&b'\n') => return End::Lost("the connection was closed".into()),
+            Ok(_) => {}
+        }
+        let line = match Line::read(&text) {
+            Ok(line) => line,
+            Err(error) => return End::Final(anyhow!("the server sent what is no line of a stream: {error}")),
+        };
+        *lines += 1;
+        if let Err(error) = print(&text, &line, wish.json) {
+            return match error.kind() {
+                io::ErrorKind::BrokenPipe => End::NobodyReads,
+                _ => End::Final(anyhow!("standard output cannot be written: {error}")),
+            };
+        }
+        if let Some(cursor) = line.cursor {
+            wish.since = Some(cursor.into_owned());
+        }
+    }
+}
+
+/// Prints one line: as it came, or its message for people. News about the stream go to standard error.
+fn print(text: &[u8], line: &Line<'_>, json: bool) -> io::Result<()> {
+    if let Some(news) = line.news() {
+        eprintln!("multiplexor: {news}");
+    }
+    let message = if json { Some(text.to_vec()) } else { line.message().map(String::into_bytes) };
+    let Some(message) = message else { return Ok(()) };
+    let mut out = io::stdout().lock();
+    out.write_all(&message)?;
+    out.flush()
+}
+
+/// How long to wait before the next attempt: longer each time, and at random, so that a crowd of
+/// listeners does not come back all at once.
+fn pause(attempt: u32) -> Duration {
+    let longest = BACKOFF_MIN.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX);
+    let mut bytes = [0; 4];
+    // Without randomness the longest pause is as good.
+    let share =
+        getrandom(&mut bytes, GetRandomFlags::empty()).map_or(u32::MAX, |_| u32::from_ne_bytes(bytes));
+    longest.mul_f64(0.5 + f64::from(share) / f64::from(u32::MAX) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        for (attempt, longest) in [(0, 250), (1, 500), (2, 1_000), (5, 8_000), (6, 10_000), (99, 10_000)] {
+            let (pause, longest) = (pause(attempt), Duration::from_millis(longest));
+            assert!(longest / 2 <= pause && pause <= longest, "{attempt}: {pause:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_beats_what_was_asked_for() {
+        let wish = |since: Option<&str>, tail| Wish {
+            base: "http://a".into(),
+            names: "b".into(),
+            since: since.map(Into::into),
+            tail,
+            json: false,
+        };
+        assert_eq!(wish(None, None).url(), "http://a/sub/b?transport=stream");
+        assert_eq!(wish(None, Some(3)).url(), "http://a/sub/b?transport=stream&tail=3");
+        assert_eq!(wish(Some("10m"), Some(3)).url(), "http://a/sub/b?transport=stream&since=10m");
+    }
+}

@@ -1,0 +1,92 @@
+//! One line of a stream, and what a person sees of it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A message, a cursor or news about the stream. Members of later versions are left alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Line<'a> {
+    #[serde(borrow)]
+    pub(super) cursor: Option<Cow<'a, str>>,
+    channel: Option<String>,
+    channels: Vec<String>,
+    /// `None` for `null` too: it is data only where a channel is named.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    gap: bool,
+    deleted: Option<String>,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn read(text: &'a [u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text)
+    }
+
+    /// The message for people, as `channel: data` and a line end.
+    pub(super) fn message(&self) -> Option<String> {
+        let names = match &self.channel {
+            Some(name) => name.clone(),
+            None => self.channels.join(","),
+        };
+        if self.gap || names.is_empty() {
+            return None;
+        }
+        let data = self.data.map_or("null", RawValue::get);
+        // A JSON string is shown as the text it is.
+        let text = serde_json::from_str::<String>(data).map_or_else(|_| data.into(), Cow::<str>::from);
+        Some(format!("{names}: {text}\n"))
+    }
+
+    /// What is to be told beside the messages.
+    pub(super) fn news(&self) -> Option<String> {
+        if let Some(name) = &self.deleted {
+            return Some(format!("channel {name} was deleted"));
+        }
+        match &self.channel {
+            Some(name) if self.gap => Some(format!("gap: the server no longer has all messages of {name}")),
+            None if self.gap => Some("gap: the server no longer has all messages that were missed".into()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, message: Option<&str>, news: bool) {
+        let line = Line::read(text.as_bytes()).unwrap();
+        assert_eq!(line.message().as_deref(), message, "{text}");
+        assert_eq!(line.news().is_some(), news, "{text}");
+    }
+
+    #[test]
+    fn messages_are_shown_as_text() {
+        check(r#"{"cursor":"a1","channel":"news","data":"hello","time":1.5}"#, Some("news: hello\n"), false);
+        check(
+            r#"{"cursor":"a1","channel":"a \"b\"","data":{"n": [1,2]}}"#,
+            Some("a \"b\": {\"n\": [1,2]}\n"),
+            false,
+        );
+        check(r#"{"cursor":"a1","channels":["a","b"],"data":null}"#, Some("a,b: null\n"), false);
+        check(r#"{"cursor":"a1","channel":"a","data":"AAH/","base64":true}"#, Some("a: AAH/\n"), false);
+    }
+
+    #[test]
+    fn news_are_no_messages() {
+        check(r#"{"cursor":"a1"}"#, None, false);
+        check(r#"{"gap":true,"channel":"news"}"#, None, true);
+        check(r#"{"cursor":"a1","gap":true}"#, None, true);
+        check(r#"{"deleted":"news"}"#, None, true);
+    }
+
+    #[test]
+    fn a_line_is_an_object() {
+        for bad in ["", "x", "1", "{\"gap\":1}"] {
+            assert!(Line::read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The program `multiplexor`: a push server, and two small clients of it for the command line.
+
+mod banner;
+mod client;
+mod command;
+mod limits;
+mod listen;
+mod log;
+mod send;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+/// Gives memory back when a crowd leaves: when 900,000 of a million connections had gone, it held
+/// 63 MiB and glibc's allocator 323, both without tuning.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match command::run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("multiplexor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

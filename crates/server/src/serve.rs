@@ -1,0 +1,178 @@
+//! `multiplexor serve`: starts both lines, and ends them in good order.
+//!
+//! The order at the start matters. Each shard has a table of file descriptors of its own, which
+//! begins as a copy of what was open then; so shards start first, and whatever must not be in their
+//! tables (the IN line, its runtime) is opened after them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as Probe};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use exchange::hub::Epoch;
+use exchange::{Clock, Exchange, Immediate, Order, Wake};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use crate::banner::Banner;
+use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
+use crate::log;
+use crate::settings::Settings;
+
+/// Serves until a signal says to end.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    log::start(settings.log, settings.log_level);
+    let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
+    for address in &settings.wait {
+        probe("WAIT", *address, "--wait")?;
+    }
+    for address in &settings.in_addresses {
+        probe("IN", *address, "--in")?;
+    }
+    let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
+    let exchange = Arc::new(exchange(&settings, &wakers)?);
+    let seed = random().context("the system gives no random numbers")?;
+    let line = wait::Line::start(&settings.wait, settings.wait_line.clone(), wakers, &exchange, seed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .context("the runtime of the IN line cannot start")?;
+    let code = runtime.block_on(serve(&settings, line, exchange, connections));
+    // A shard that hangs must not keep the program from ending.
+    runtime.shutdown_background();
+    code
+}
+
+/// Opens the IN line, says where both listen, serves, and drains.
+async fn serve(
+    settings: &Settings,
+    line: wait::Line,
+    exchange: Arc<Exchange>,
+    connections: Option<u64>,
+) -> anyhow::Result<ExitCode> {
+    let shutdown = shutdown()?;
+    let mut listeners = Vec::new();
+    for address in &settings.in_addresses {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;
+        listeners.push(listener);
+    }
+    let in_addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let banner =
+        Banner { wait: line.addresses(), in_addresses: &in_addresses, shards: settings.shards, connections };
+    banner.print(settings.log);
+
+    let stats = line.stats();
+    let stats = Box::new(move || stats.sum());
+    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), stats, shutdown)
+        .await
+        .context("the IN line broke down")?;
+
+    // What was acknowledged is released by now; the clients get it before they are closed.
+    let drain = settings.wait_line.drain;
+    if !exchange.order_all(&Order::Drain(drain)) {
+        error!("a shard takes no more orders; ended without it");
+        return Ok(ExitCode::FAILURE);
+    }
+    match timeout(drain + JOIN_MARGIN, spawn_blocking(move || line.join())).await {
+        Ok(_) => {
+            info!("ended");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(_) => {
+            error!("a shard did not end in time; ended without it");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn exchange(settings: &Settings, wakers: &[Arc<wait::Waker>]) -> anyhow::Result<Exchange> {
+    let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
+    let epoch = Epoch::new(random().context("the system gives no random numbers")?);
+    let seed = random().context("the system gives no random numbers")?;
+    Ok(Exchange::new(settings.hub.clone(), epoch, seed, Clock::system(), Box::new(Immediate), wakers))
+}
+
+/// A random number of the system.
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    // So few bytes come whole or not at all.
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Allows as many descriptors as the system lets us, and returns how many; `None`: any number.
+fn raise_descriptor_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current == limit.maximum {
+        return limit.current;
+    }
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            warn!(%error, "limit of open files could not be raised");
+            limit.current
+        }
+    }
+}
+
+/// Checks that nobody listens there yet. The WAIT line shares its ports between its shards, so the
+/// system would also let it share them with a server that already runs, and split the clients.
+fn probe(line: &str, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    Probe::bind(address).map(drop).map_err(|error| cannot_listen(line, address, flag, &error))
+}
+
+fn cannot_listen(line: &str, address: SocketAddr, flag: &str, error: &io::Error) -> anyhow::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program listens there; stop it, or choose another address with {flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not use port {}; choose one from 1024 on with {flag}", address.port())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; choose another one with {flag}")
+        }
+        _ => format!("{error}; choose another address with {flag}"),
+    };
+    anyhow::anyhow!("the {line} line cannot listen on {address}: {why}")
+}
+
+/// Done at the first SIGTERM or SIGINT; the second one ends the program at once.
+fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
+    let (begin, begun) = oneshot::channel();
+    tokio::spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        info!("ending; once more to end at once");
+        // Nobody waits only where the program ends already.
+        let _ = begin.send(());
+        either(&mut terminate, &mut interrupt).await;
+        std::process::exit(EXIT_INTERRUPTED);
+    });
+    Ok(async { drop(begun.await) })
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+/// What a shell shows for a program that was interrupted.
+const EXIT_INTERRUPTED: i32 = 130;

@@ -1,0 +1,265 @@
+//! The settings: one table from which flags, variables, help and the manual are made.
+//!
+//! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
+//! stood, what is allowed and an example.
+
+mod document;
+mod kind;
+mod table;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use exchange::hub::Limits;
+
+pub(crate) use document::print_document;
+pub(crate) use kind::Value;
+pub(crate) use table::{Setting, TABLE};
+
+/// All settings, read and checked, in the types of those who use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Where the WAIT line listens.
+    pub(crate) wait: Vec<SocketAddr>,
+    /// Where the IN line listens; loopback only.
+    pub(crate) in_addresses: Vec<SocketAddr>,
+    pub(crate) shards: usize,
+    pub(crate) log: LogForm,
+    pub(crate) log_level: &'static str,
+    pub(crate) hub: Limits,
+    pub(crate) wait_line: wait::Settings,
+    pub(crate) in_line: in_line::Settings,
+}
+
+/// How the program says what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogForm {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// What somebody said about a setting, and where.
+pub(crate) struct Given {
+    /// A flag or a variable, as it is to be named in an error.
+    pub(crate) source: String,
+    pub(crate) texts: Vec<String>,
+}
+
+impl Settings {
+    /// Reads all settings; for what is not given, the default stands.
+    pub(crate) fn read(given: impl Fn(&Setting) -> Option<Given>) -> Result<Self, String> {
+        let mut values = BTreeMap::new();
+        for setting in TABLE {
+            let value = match given(setting) {
+                Some(Given { source, texts }) => setting.read(&source, &texts)?,
+                None => setting.read("the default", &[setting.default.to_owned()])?,
+            };
+            values.insert(setting.name, value);
+        }
+        let settings = Self::from_values(&Values(values));
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn from_values(values: &Values) -> Self {
+        let auto = || std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            wait: values.addresses("wait"),
+            in_addresses: values.addresses("in"),
+            shards: values.number("shards").map_or_else(auto, count),
+            log: if values.choice("log") == "json" { LogForm::Json } else { LogForm::Text },
+            log_level: values.choice("log_level"),
+            hub: Limits {
+                history_messages: u32::try_from(values.count("history_messages")).unwrap_or(u32::MAX),
+                history_age: millis(values.duration("history_age")),
+                history_bytes: values.count("history_bytes"),
+                history_budget: values.count("history_budget"),
+                resume_window: millis(values.duration("resume_window")),
+                grace: millis(values.duration("grace")),
+                ..Limits::default()
+            },
+            wait_line: wait::Settings {
+                request_timeout: values.duration("request_timeout"),
+                poll_timeout: values.duration("poll_timeout"),
+                heartbeat: values.duration("heartbeat"),
+                slow_reader: count(values.count("slow_reader")),
+                channels_limit: count(values.count("channels_limit")),
+                drain: values.duration("drain"),
+            },
+            in_line: in_line::Settings {
+                payload_limit: count(values.count("payload_limit")),
+                hosts: values.names("in_hosts"),
+                ..in_line::Settings::default()
+            },
+        }
+    }
+
+    /// What no single setting can say.
+    fn check(&self) -> Result<(), String> {
+        if let Some(open) =
+            self.in_addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
+        {
+            return Err(format!(
+                "the IN line would listen on {open}, where strangers could publish; API keys, with which that \
+                 is safe, come with a later version; until then give a loopback address such as 127.0.0.1:10010"
+            ));
+        }
+        let mut seen = Vec::new();
+        for address in self.wait.iter().chain(&self.in_addresses).filter(|address| address.port() != 0) {
+            if seen.contains(&address) {
+                return Err(format!(
+                    "{address} is given twice; give each address once, to --wait or to --in"
+                ));
+            }
+            seen.push(address);
+        }
+        Ok(())
+    }
+}
+
+/// Values by name, in the types of their kinds.
+struct Values(BTreeMap<&'static str, Value>);
+
+impl Values {
+    fn value(&self, name: &str) -> &Value {
+        self.0.get(name).expect("the table has a line for every setting that is used")
+    }
+
+    fn addresses(&self, name: &str) -> Vec<SocketAddr> {
+        if let Value::Addresses(addresses) = self.value(name) { addresses.clone() } else { wrong_kind(name) }
+    }
+
+    fn names(&self, name: &str) -> Vec<String> {
+        if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
+    }
+
+    fn choice(&self, name: &str) -> &'static str {
+        if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
+    }
+
+    fn duration(&self, name: &str) -> Duration {
+        if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.number(name).unwrap_or_else(|| wrong_kind(name))
+    }
+
+    /// A count or size; `None` for `auto`.
+    fn number(&self, name: &str) -> Option<u64> {
+        match self.value(name) {
+            Value::Number(number) => Some(*number),
+            Value::Auto => None,
+            _ => wrong_kind(name),
+        }
+    }
+}
+
+fn wrong_kind(name: &str) -> ! {
+    unreachable!("the table's line for {name} is of another kind than its reader")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A number of things in memory; the table's ranges fit.
+fn count(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads with one setting given as by its flag.
+    fn read(name: &str, texts: &[&str]) -> Result<Settings, String> {
+        Settings::read(|setting| {
+            (setting.name == name).then(|| Given {
+                source: format!("--{}", setting.flag()),
+                texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            })
+        })
+    }
+
+    fn check_error(name: &str, text: &str, expected: &str) {
+        assert_eq!(read(name, &[text]).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_crates() {
+        let settings = read("", &[]).unwrap();
+        assert_eq!(settings.hub, Limits::default());
+        assert_eq!(settings.in_line, in_line::Settings::default());
+        assert_eq!(settings.wait, ["0.0.0.0:8088".parse().unwrap()]);
+        assert_eq!(settings.in_addresses, ["127.0.0.1:10010".parse().unwrap()]);
+        assert_eq!(settings.wait_line.poll_timeout, Duration::from_secs(25));
+        assert!(settings.shards >= 1);
+    }
+
+    #[test]
+    fn lists_are_repeated_or_separated_by_commas() {
+        let addresses = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+        assert_eq!(read("wait", &["127.0.0.1:1", "[::1]:2"]).unwrap().wait, addresses);
+        assert_eq!(read("wait", &["127.0.0.1:1, [::1]:2"]).unwrap().wait, addresses);
+        assert_eq!(
+            read("in_hosts", &["a.example,b.example"]).unwrap().in_line.hosts,
+            ["a.example", "b.example"]
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_what_would_be_right() {
+        check_error(
+            "poll_timeout",
+            "25",
+            "--poll-timeout is \"25\"; give a duration from 100ms to 1h, such as 25s",
+        );
+        check_error(
+            "poll_timeout",
+            "2d",
+            "--poll-timeout is \"2d\"; give a duration from 100ms to 1h, such as 25s",
+        );
+        check_error(
+            "payload_limit",
+            "1MB",
+            "--payload-limit is \"1MB\"; give a size from 1 to 256MiB, such as 1MiB",
+        );
+        check_error(
+            "history_messages",
+            "-1",
+            "--history-messages is \"-1\"; give a whole number from 0 to 100000, such as 100",
+        );
+        check_error("shards", "0", "--shards is \"0\"; give a whole number from 1 to 1024, or auto");
+        check_error("log", "xml", "--log is \"xml\"; give text or json");
+        check_error(
+            "wait",
+            "8088",
+            "--wait is \"8088\"; give an IP address and a port, such as 0.0.0.0:8088 or [::1]:8088",
+        );
+        check_error(
+            "in_hosts",
+            "a:1",
+            "--in-hosts is \"a:1\"; give a host name without a port, such as push.example",
+        );
+    }
+
+    #[test]
+    fn strangers_cannot_reach_the_in_line() {
+        for address in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+            assert!(read("in", &[address]).unwrap_err().contains("API keys"), "{address}");
+        }
+        for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
+            assert!(read("in", &[address]).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_given_once() {
+        assert!(read("wait", &["127.0.0.1:10010"]).unwrap_err().contains("given twice"));
+        assert!(read("wait", &["127.0.0.1:0", "127.0.0.1:0"]).is_ok());
+    }
+}

@@ -1,0 +1,196 @@
+//! Kinds of settings: how a text is read, what is allowed, and how that is said.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// IP addresses with ports.
+    Addresses,
+    /// Host names; may be empty.
+    Names,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number.
+    Count(&'static str, &'static str),
+    /// A whole number, or `auto`.
+    CountOrAuto(&'static str, &'static str),
+    /// A whole number and a unit of time.
+    Duration(&'static str, &'static str),
+    /// A whole number of bytes, or of a unit of them.
+    Size(&'static str, &'static str),
+}
+
+/// The value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Addresses(Vec<SocketAddr>),
+    Names(Vec<String>),
+    Choice(&'static str),
+    Number(u64),
+    Auto,
+    Duration(Duration),
+}
+
+impl Kind {
+    /// Whether it may be given several times.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::Addresses | Self::Names)
+    }
+
+    /// What stands for the value in the help.
+    pub(crate) fn value_name(self) -> &'static str {
+        match self {
+            Self::Addresses => "ADDRESS",
+            Self::Names => "NAME",
+            Self::Choice(_) => "WORD",
+            Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
+            Self::Duration(..) => "TIME",
+            Self::Size(..) => "SIZE",
+        }
+    }
+
+    /// Reads a value that is no list, or one item of a list; the error is the text.
+    pub(crate) fn read(self, texts: &[String]) -> Result<Value, String> {
+        let items =
+            || texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty());
+        if self.is_list() {
+            return match self {
+                Self::Addresses => {
+                    let read = items().map(|item| item.parse().map_err(|_| item.to_owned()));
+                    let addresses = read.collect::<Result<Vec<_>, _>>()?;
+                    if addresses.is_empty() { Err(texts.concat()) } else { Ok(Value::Addresses(addresses)) }
+                }
+                _ => items().map(read_name).collect::<Result<_, _>>().map(Value::Names),
+            };
+        }
+        let text = texts.last().map_or("", String::as_str);
+        self.read_one(text).ok_or_else(|| text.to_owned())
+    }
+
+    fn read_one(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Addresses | Self::Names => None,
+            Self::Choice(words) => words.iter().find(|word| **word == text).map(|word| Value::Choice(word)),
+            Self::Count(min, max) => within(text, min, max, whole_number).map(Value::Number),
+            Self::CountOrAuto(..) if text == "auto" => Some(Value::Auto),
+            Self::CountOrAuto(min, max) => within(text, min, max, whole_number).map(Value::Number),
+            Self::Duration(min, max) => within(text, min, max, duration).map(Value::Duration),
+            Self::Size(min, max) => within(text, min, max, size).map(Value::Number),
+        }
+    }
+
+    /// What is allowed, for the manual.
+    pub(crate) fn allowed(self) -> String {
+        match self {
+            Self::Addresses => "IP address and port, repeatable".to_owned(),
+            Self::Names => "host names, repeatable".to_owned(),
+            Self::Choice(words) => words.join(", "),
+            Self::CountOrAuto(min, max) => format!("{min} to {max}, or auto"),
+            Self::Count(min, max) | Self::Duration(min, max) | Self::Size(min, max) => {
+                format!("{min} to {max}")
+            }
+        }
+    }
+
+    /// What would be right, for an error.
+    pub(crate) fn advice(self, example: &str) -> String {
+        match self {
+            Self::Addresses => format!("give an IP address and a port, such as {example} or [::1]:8088"),
+            Self::Names => "give a host name without a port, such as push.example".to_owned(),
+            Self::Choice([words @ .., last]) => format!("give {} or {last}", words.join(", ")),
+            Self::Choice([]) => String::new(),
+            Self::CountOrAuto(min, max) => format!("give a whole number from {min} to {max}, or auto"),
+            Self::Count(min, max) => format!("give a whole number from {min} to {max}, such as {example}"),
+            Self::Duration(min, max) => format!("give a duration from {min} to {max}, such as {example}"),
+            Self::Size(min, max) => format!("give a size from {min} to {max}, such as {example}"),
+        }
+    }
+}
+
+/// Reads `text`, if it is within a range that is written alike.
+fn within<T: PartialOrd>(text: &str, min: &str, max: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+    let (min, max) = (read(min)?, read(max)?);
+    read(text).filter(|value| min <= *value && *value <= max)
+}
+
+/// The name of a host, by the letters that one may have; no port, no wildcard.
+fn read_name(item: &str) -> Result<String, String> {
+    let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
+}
+
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+/// `500ms`, `25s`, `10m`, `1h`, `7d`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split_unit(text);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    whole_number(number)?.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// `100`, `64KiB`, `1MiB`, `2GiB`, in bytes.
+fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text);
+    let unit_len = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    whole_number(number)?.checked_mul(unit_len)
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, millis) in
+            [("500ms", 500), ("25s", 25_000), ("10m", 600_000), ("1h", 3_600_000), ("0s", 0)]
+        {
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in [
+            "",
+            "25",
+            "s",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "1S",
+            "1h30m",
+            "99999999999999999999s",
+            "999999999999999999d",
+        ] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_may_have_a_unit() {
+        for (text, len) in [("100", 100), ("64KiB", 65_536), ("1MiB", 1 << 20), ("2GiB", 2 << 30), ("0", 0)] {
+            assert_eq!(size(text), Some(len), "{text}");
+        }
+        for bad in ["", "KiB", "1KB", "1k", "1 MiB", "-1", "0x10", "99999999999GiB"] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The table of settings.
+
+use super::Value;
+use super::kind::Kind;
+use super::kind::Kind::{Addresses, Choice, Count, CountOrAuto, Duration, Names, Size};
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// As in a settings file; flag and variable are made of it.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// As somebody would write it.
+    pub(crate) default: &'static str,
+    /// A sentence without its full stop.
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    /// The flag, without its dashes.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("MULTIPLEXOR_{}", self.name.to_uppercase())
+    }
+
+    /// The help of its flag.
+    pub(crate) fn flag_help(&self) -> String {
+        if self.default.is_empty() {
+            self.help.to_owned()
+        } else {
+            format!("{} [default: {}]", self.help, self.default)
+        }
+    }
+
+    /// Reads what somebody said at `source`.
+    pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
+        self.kind
+            .read(texts)
+            .map_err(|text| format!("{source} is {text:?}; {}", self.kind.advice(self.default)))
+    }
+}
+
+const fn line(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, kind, default, help }
+}
+
+/// Every setting, in the order of the manual.
+pub(crate) static TABLE: &[Setting] = &[
+    line("wait", Addresses, "0.0.0.0:8088", "Where clients wait: the WAIT line, open to the world"),
+    line(
+        "in",
+        Addresses,
+        "127.0.0.1:10010",
+        "Where application servers publish: the IN line, on a loopback address",
+    ),
+    line("shards", CountOrAuto("1", "1024"), "auto", "Threads of the WAIT line; auto: one a processor"),
+    line(
+        "log",
+        Choice(&["text", "json"]),
+        "text",
+        "How to log, on standard error: text for people, json for machines",
+    ),
+    line(
+        "log_level",
+        Choice(&["error", "warn", "info", "debug", "trace"]),
+        "info",
+        "How much to log; never payloads",
+    ),
+    line(
+        "history_messages",
+        Count("0", "100000"),
+        "100",
+        "Messages kept a channel for those who come back; 0 keeps none",
+    ),
+    line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept"),
+    line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel"),
+    line(
+        "history_budget",
+        Size("0", "1024GiB"),
+        "256MiB",
+        "Bytes of payload kept in all; the oldest of all go first",
+    ),
+    line(
+        "resume_window",
+        Duration("0s", "30d"),
+        "1h",
+        "How long a silent channel is remembered, so that a gap can be told; at least the history's age counts",
+    ),
+    line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most"),
+    line("channels_limit", Count("1", "1000"), "1000", "Channels a connection may listen to"),
+    line(
+        "request_timeout",
+        Duration("100ms", "1h"),
+        "20s",
+        "How long a client may take for its request, and be silent between two",
+    ),
+    line(
+        "poll_timeout",
+        Duration("100ms", "1h"),
+        "25s",
+        "How long a long poll waits before it is answered empty",
+    ),
+    line(
+        "heartbeat",
+        Duration("100ms", "1h"),
+        "25s",
+        "How long a stream may be silent before the server says that it lives",
+    ),
+    line(
+        "slow_reader",
+        Size("1KiB", "1GiB"),
+        "1MiB",
+        "Bytes a client may leave unread before it is closed, to resume by its cursor",
+    ),
+    line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
+    line("drain", Duration("0s", "10m"), "2s", "Over what time connections are closed when the program ends"),
+    line(
+        "in_hosts",
+        Names,
+        "",
+        "Names by which the IN line may be called, beside IP addresses and localhost",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_within_their_ranges() {
+        for setting in TABLE {
+            assert!(setting.read("the default", &[setting.default.to_owned()]).is_ok(), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn a_setting_is_named_alike_everywhere() {
+        let setting = &TABLE[13];
+        assert_eq!(setting.name, "poll_timeout");
+        assert_eq!(
+            (setting.flag().as_str(), setting.variable().as_str()),
+            ("poll-timeout", "MULTIPLEXOR_POLL_TIMEOUT")
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The command line, without a server or with one that is played by the test.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+use expect_test::expect_file;
+
+fn multiplexor(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_multiplexor"));
+    let variables = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("MULTIPLEXOR_"));
+    for name in variables {
+        command.env_remove(name);
+    }
+    command
+        .args(args)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    multiplexor(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_says_all() {
+    for (args, file) in [
+        (&["--help"][..], "help.txt"),
+        (&["send", "--help"], "help-send.txt"),
+        (&["listen", "--help"], "help-listen.txt"),
+    ] {
+        let output = run(args);
+        assert!(output.status.success());
+        expect_file![format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"))]
+            .assert_eq(text(&output.stdout));
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    assert_eq!(text(&run(&["--version"]).stdout), format!("multiplexor {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for (args, expected) in [
+        (&["--poll-timeout", "soon"][..], "--poll-timeout is \"soon\"; give a duration from 100ms to 1h"),
+        (
+            &["serve", "--in", "0.0.0.0:1"],
+            "the IN line would listen on 0.0.0.0:1, where strangers could publish",
+        ),
+        (&["--nonsense"], "unexpected argument '--nonsense'"),
+        (&["nonsense"], "nonsense"),
+        (&["send"], "<CHANNEL>"),
+        (&["listen"], "<CHANNEL>"),
+        (&["listen", "a", "--tail", "x"], "--tail"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(expected), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn settings_come_from_the_environment_too() {
+    let output = multiplexor(&[]).env("MULTIPLEXOR_HEARTBEAT", "often").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "MULTIPLEXOR_HEARTBEAT is \"often\"; give a duration from 100ms to 1h, such as 25s";
+    assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_address_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (args, line, flag) in [
+        (["--wait", &address, "--in", "127.0.0.1:0"], "WAIT", "--wait"),
+        (["--wait", "127.0.0.1:0", "--in", &address], "IN", "--in"),
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!(
+            "multiplexor: the {line} line cannot listen on {address}: another program listens there; stop it, or \
+             choose another address with {flag}\n"
+        );
+        assert_eq!(text(&output.stderr), expected);
+    }
+}
+
+#[test]
+fn a_missing_server_is_told() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    for args in [["send", "a", "b", "--server", &url], ["listen", "a", "--listen-url", &url, "--json"]] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!("multiplexor: no server answers at {url}; start one with: multiplexor\n");
+        assert_eq!(text(&output.stderr), expected);
+    }
+}
+
+/// Takes one connection and its request, as far as `Content-Length` says.
+fn request(server: &TcpListener) -> (TcpStream, String) {
+    let (mut stream, _) = server.accept().unwrap();
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    let head = text(&request).to_lowercase();
+    let len =
+        head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).unwrap();
+    request.extend_from_slice(&body);
+    (stream, String::from_utf8(request).unwrap())
+}
+
+fn answer(stream: &mut TcpStream, status: &str, body: &str) {
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+}
+
+/// Starts a client, plays the server to it, and returns the request and what the client said.
+fn check_send(args: &[&str], input: &str, status: &str, body: &str) -> (String, Output) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let mut client = multiplexor(args).env("MULTIPLEXOR_SERVER", url).stdin(Stdio::piped()).spawn().unwrap();
+    client.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let (mut stream, request) = request(&server);
+    answer(&mut stream, status, body);
+    (request, client.wait_with_output().unwrap())
+}
+
+const SEEN: &str = "{\"cursor\":\"a1\",\"channels\":{\"news\":{\"waiting\":3,\"online\":true}}}\n";
+
+#[test]
+fn a_message_is_sent() {
+    let (request, output) = check_send(&["send", "news", "hello"], "", "200 OK", SEEN);
+    assert!(request.starts_with("POST /pub/news HTTP/1.1\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\nhello"), "{request}");
+    assert!(!request.to_lowercase().contains("content-type"), "{request}");
+    assert_eq!((text(&output.stdout), output.status.code()), ("sent to news: 3 waiting\n", Some(0)));
+}
+
+#[test]
+fn a_message_is_sent_with_all_that_can_be_said() {
+    let args =
+        ["send", "a/b,c", "--event", "tick & tock", "--ttl", "0.5", "--type", "text/plain", "--json", "-"];
+    let (request, output) = check_send(&args, "from\nfile\n", "200 OK", SEEN);
+    assert!(
+        request.starts_with("POST /pub/a%2Fb,c?event=tick%20%26%20tock&ttl=0.5 HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(request.to_lowercase().contains("content-type: text/plain\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\nfrom\nfile\n"), "{request}");
+    assert_eq!(text(&output.stdout), SEEN);
+}
+
+#[test]
+fn a_refusal_is_told_in_the_words_of_the_server() {
+    let problem = r#"{"status":400,"code":"ttl","detail":"ttl is \"x\"; give seconds"}"#;
+    let (_, output) = check_send(&["send", "a", "b", "--ttl", "x"], "", "400 Bad Request", problem);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "multiplexor: not sent: ttl is \"x\"; give seconds\n");
+}
+
+/// A client that listens, and the server to it.
+fn listen(args: &[&str]) -> (TcpListener, Child) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let client =
+        multiplexor(&[&["listen"], args].concat()).env("MULTIPLEXOR_LISTEN_URL", url).spawn().unwrap();
+    (server, client)
+}
+
+fn stream(server: &TcpListener, target: &str, lines: &str) -> TcpStream {
+    let (mut stream, request) = request(server);
+    assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{lines}").unwrap();
+    stream
+}
+
+#[test]
+fn a_listener_resumes_where_it_was() {
+    let (server, mut client) = listen(&["news", "a/b", "--tail", "5"]);
+    let first = "{\"cursor\":\"a1\"}\n{\"cursor\":\"a2\",\"channel\":\"news\",\"data\":\"one\"}\n{\"cursor\":\"a3\",\"cha";
+    drop(stream(&server, "/sub/news,a%2Fb?transport=stream&tail=5", first));
+    let (mut busy, again) = request(&server);
+    assert!(again.contains("&since=a2 "), "{again}");
+    answer(&mut busy, "503 Service Unavailable", "{\"detail\":\"too many\"}");
+    drop(busy);
+    let second =
+        "{\"gap\":true,\"channel\":\"news\"}\n{\"cursor\":\"a3\",\"channel\":\"news\",\"data\":[2]}\n";
+    let mut last = stream(&server, "/sub/news,a%2Fb?transport=stream&since=a2", second);
+    let mut out = BufReader::new(client.stdout.take().unwrap());
+    let mut printed = String::new();
+    out.read_line(&mut printed).unwrap();
+    out.read_line(&mut printed).unwrap();
+    assert_eq!(printed, "news: one\nnews: [2]\n");
+    // Nobody reads any more: the client ends, quietly and well.
+    drop(out);
+    last.write_all(b"{\"cursor\":\"a4\",\"channel\":\"news\",\"data\":3}\n").unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(&output.stderr);
+    assert!(told.contains("the connection was closed; trying again"), "{told}");
+    assert!(told.contains("too many"), "{told}");
+    assert!(told.contains("gap: the server no longer has all messages of news"), "{told}");
+}
+
+#[test]
+fn a_listener_prints_objects_as_they_come() {
+    let (server, mut client) = listen(&["news,b", "--since", "10m", "--json"]);
+    let lines = "{\"cursor\":\"a1\"}\n{\"cursor\":\"a2\", \"channel\":\"b\",\"data\":1}\n";
+    let _stream = stream(&server, "/sub/news,b?transport=stream&since=10m", lines);
+    let mut out = BufReader::new(client.stdout.take().unwrap());
+    let mut printed = String::new();
+    out.read_line(&mut printed).unwrap();
+    out.read_line(&mut printed).unwrap();
+    assert_eq!(printed, lines);
+    Command::new("kill").args(["-INT", &client.id().to_string()]).status().unwrap();
+    assert_eq!(client.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_listener_gives_up_when_refused() {
+    let (server, client) = listen(&["$a"]);
+    let (mut refused, request) = request(&server);
+    assert!(request.starts_with("GET /sub/%24a?transport=stream HTTP/1.1\r\n"), "{request}");
+    answer(&mut refused, "400 Bad Request", "{\"detail\":\"use another name\"}");
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).ends_with("refused: use another name\n"), "{}", text(&output.stderr));
+}
