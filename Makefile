@@ -1,0 +1,42 @@
+# make run and make test are all one needs; what each step does stands beside it.
+
+PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
+
+.PHONY: run test lint unit loom blackbox soak
+
+run:
+	cargo run --release
+
+# Everything. Installs what it needs (tests/install.sh), ends with the black-box tests.
+test: lint unit loom blackbox
+
+# How the code looks, and who may know whom.
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo xtask tidy
+	cargo xtask layers
+
+# The crates' own tests: properties, conversations, simulations with 256 seeds each.
+unit:
+	cargo test --workspace
+
+# The lock and the mailboxes in every interleaving of their threads; another build, so another folder.
+loom:
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p multiplexor-exchange --release --test loom
+
+# The real program, real clients, a real browser. What measures or crowds runs after the others, alone.
+blackbox:
+	tests/install.sh
+	cargo build --release
+	cargo xtask docs
+	$(PYTEST) -n 2 -m "not alone"
+	$(PYTEST) -m alone
+	node --test --test-reporter=spec tests/blackbox/node/*.test.js
+
+# More of what is random: 10,000 seeds, and the real input eight times over.
+soak:
+	tests/install.sh
+	cargo build --release
+	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait
+	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line

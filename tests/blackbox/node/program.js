@@ -1,0 +1,76 @@
+// The real program for tests in Node: started with free ports, ended by SIGTERM, which must be a clean end.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+export const PATIENCE_MS = 30_000;
+
+function binary() {
+  const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
+  return process.env.MULTIPLEXOR_BIN ?? path.join(target, "release", "multiplexor");
+}
+
+/** Waits until `condition()` gives something true, and gives that. */
+export async function until(condition, what, patienceMs = PATIENCE_MS) {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    assert.ok(Date.now() < deadline, `still not so after ${patienceMs} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+export async function start(...flags) {
+  const lines = ["--wait", "127.0.0.1:0", "--in", "127.0.0.1:0", "--drain", "200ms"];
+  const child = spawn(binary(), [...lines, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (data) => (said.out += data));
+  child.stderr.on("data", (data) => (said.err += data));
+  const found = await until(() => {
+    assert.equal(child.exitCode, null, `ended at once: ${said.out}${said.err}`);
+    const wait = /^\s*WAIT line\s+http:\/\/(\S+)/m.exec(said.out);
+    const inLine = /^\s*IN line\s+http:\/\/(\S+)/m.exec(said.out);
+    return wait && inLine && said.out.endsWith("\n") && [wait[1], inLine[1]];
+  }, "it says where it listens");
+  return new Program(child, said, ...found);
+}
+
+class Program {
+  constructor(child, said, wait, inLine) {
+    this.child = child;
+    this.said = said;
+    this.waitAddress = wait;
+    this.inAddress = inLine;
+  }
+
+  async publish(channel, data, query = "") {
+    const url = `http://${this.inAddress}/pub/${encodeURIComponent(channel)}${query}`;
+    const answer = await fetch(url, { method: "POST", body: data });
+    assert.equal(answer.status, 200);
+    return (await answer.json()).cursor;
+  }
+
+  async waiting(channel) {
+    const answer = await fetch(`http://${this.inAddress}/channels/${encodeURIComponent(channel)}`);
+    return answer.status === 404 ? 0 : (await answer.json()).waiting;
+  }
+
+  untilWaiting(channel, count = 1) {
+    return until(async () => (await this.waiting(channel)) === count, `${count} wait on ${channel}`);
+  }
+
+  async stop() {
+    if (this.child.exitCode === null) {
+      this.child.kill("SIGTERM");
+      await once(this.child, "exit");
+    }
+    assert.ok(!this.said.err.includes("panicked"), this.said.err);
+    assert.equal(this.child.exitCode, 0, this.said.err);
+  }
+}

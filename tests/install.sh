@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what the tests need: Debian packages, a Python venv, node_modules. Quick when all is there.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# command or file that proves it, package
+needs=(
+    /usr/bin/chromium chromium
+    /usr/bin/curl curl
+    /usr/bin/php php-cli
+    /usr/bin/prlimit util-linux
+    /usr/share/games/fortunes/literature fortunes
+    /usr/share/games/fortunes/cookie fortunes-min
+)
+missing=()
+for ((i = 0; i < ${#needs[@]}; i += 2)); do
+    [[ -e ${needs[i]} ]] || missing+=("${needs[i + 1]}")
+done
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+command -v python3 >/dev/null || missing+=(python3)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+
+if ((${#missing[@]})); then
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        echo "The tests need Debian packages that are missing. As root:" >&2
+        echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+if ((node_major < 20)); then
+    echo "The tests need Node 20 or newer; this is $(node --version)." >&2
+    exit 1
+fi
+
+# Each stamp holds what was installed, so a changed list installs anew.
+if ! cmp -s requirements.txt .venv/installed; then
+    python3 -m venv --clear .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+    cp requirements.txt .venv/installed
+fi
+if ! cmp -s package-lock.json node_modules/installed; then
+    npm ci --silent --no-audit --no-fund
+    cp package-lock.json node_modules/installed
+fi

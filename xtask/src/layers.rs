@@ -1,0 +1,207 @@
+//! Who may depend on whom, and where unsafe code may stand.
+
+use std::path::Path;
+
+use crate::Finding;
+use crate::files::{Text, texts};
+use crate::manifest::entries;
+
+/// Checks all crates.
+pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    let files = texts(root)?;
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        check_lints(file, &mut findings);
+        if let Some(name) = crate_of(&file.path) {
+            check_arrows(name, file, &mut findings);
+        }
+    }
+    check_unsafe(&files, &mut findings);
+    Ok(findings)
+}
+
+/// Folder under `crates/` that a file lies in.
+fn crate_of(path: &Path) -> Option<&str> {
+    path.strip_prefix("crates").ok()?.iter().next()?.to_str()
+}
+
+/// Dependencies on crates of ours must be those of the table. Those of tests are free.
+fn check_arrows(name: &str, file: &Text, findings: &mut Vec<Finding>) {
+    let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == name) else {
+        let what = format!(
+            "the crate {name} is in no layer; add it to ARROWS in xtask/src/layers.rs and to ARCHITECTURE.md"
+        );
+        findings.push(Finding::new(&file.path, 0, what));
+        return;
+    };
+    let all = entries(&file.text);
+    let of_section = |kind: &'static str| {
+        all.iter().filter(move |entry| entry.section == kind || entry.section.ends_with(&format!(".{kind}")))
+    };
+    let mut missing = allowed.to_vec();
+    for entry in of_section("dependencies").chain(of_section("build-dependencies")) {
+        let Some(to) = ours(entry.key, entry.value) else { continue };
+        missing.retain(|crate_name| *crate_name != to);
+        if !allowed.contains(&to) {
+            let may = if allowed.is_empty() { "none of ours".to_owned() } else { allowed.join(", ") };
+            let what = format!("{name} must not know {to}; it may know {may}");
+            findings.push(Finding::new(&file.path, entry.line, what));
+        }
+    }
+    for to in missing {
+        let what =
+            format!("{name} no longer depends on {to}; take the arrow out of ARROWS in xtask/src/layers.rs");
+        findings.push(Finding::new(&file.path, 0, what));
+    }
+}
+
+/// The folder of a crate of ours, by the name under which it is depended on.
+fn ours(key: &str, value: &str) -> Option<&'static str> {
+    let renamed = value.split_once("package").and_then(|(_, rest)| rest.split('"').nth(1));
+    let name = renamed.unwrap_or(key);
+    let name = name.strip_prefix("multiplexor-").unwrap_or(name);
+    let folder = match name {
+        "in_line" => "in",
+        "multiplexor" => "server",
+        name => name,
+    };
+    ARROWS.iter().map(|(from, _)| *from).find(|from| *from == folder)
+}
+
+/// Every crate takes the lints of the workspace, which forbid unsafe code; only `wait` has its own list.
+fn check_lints(file: &Text, findings: &mut Vec<Finding>) {
+    let all = entries(&file.text);
+    let said =
+        |section: &str, key: &str| all.iter().find(|entry| entry.section == section && entry.key == key);
+    let word = |value: &str| value.trim_matches('"').to_owned();
+    if file.path == Path::new("Cargo.toml") {
+        if said("workspace.lints.rust", "unsafe_code").is_none_or(|entry| word(entry.value) != "forbid") {
+            let what = "[workspace.lints.rust] must say unsafe_code = \"forbid\"";
+            findings.push(Finding::new(&file.path, 0, what));
+        }
+    } else if said("lints", "workspace").is_some_and(|entry| entry.value == "true") {
+    } else if crate_of(&file.path) != Some(UNSAFE_CRATE) {
+        findings.push(Finding::new(&file.path, 0, "the lints are missing: [lints] and workspace = true"));
+    } else if let Some(entry) = said("lints.rust", "unsafe_code").filter(|entry| word(entry.value) != "deny")
+    {
+        let what =
+            format!("unsafe_code is {}; it must be \"deny\", with one file that allows it", entry.value);
+        findings.push(Finding::new(&file.path, entry.line, what));
+    } else if said("lints.rust", "unsafe_code").is_none() {
+        findings.push(Finding::new(&file.path, 0, "[lints.rust] must say unsafe_code = \"deny\""));
+    }
+}
+
+/// One file may allow unsafe code, and it lies in `wait`.
+fn check_unsafe(files: &[Text], findings: &mut Vec<Finding>) {
+    let mut allowing = 0;
+    for file in files.iter().filter(|file| file.path.extension().is_some_and(|extension| extension == "rs")) {
+        for (n, line) in file.text.lines().enumerate() {
+            if !line.contains(ALLOW_UNSAFE) {
+                continue;
+            }
+            allowing += 1;
+            if crate_of(&file.path) != Some(UNSAFE_CRATE) {
+                let what = format!("unsafe code is for the crate {UNSAFE_CRATE} alone; do without it");
+                findings.push(Finding::new(&file.path, n + 1, what));
+            } else if allowing > 1 {
+                findings.push(Finding::new(
+                    &file.path,
+                    n + 1,
+                    "a second place allows unsafe code; move it to the first",
+                ));
+            }
+        }
+    }
+}
+
+/// Each crate of ours, and those of ours it depends on. No other arrow may exist.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("server", &["wait", "in", "exchange"]),
+    ("wait", &["transport", "exchange"]),
+    ("transport", &["codec", "dialect"]),
+    ("in", &["exchange", "dialect"]),
+    ("exchange", &["hub"]),
+    ("dialect", &["hub"]),
+    ("codec", &[]),
+    ("hub", &[]),
+    ("testkit", &["wait"]), // the fake kernel stands in for the real one
+];
+const UNSAFE_CRATE: &str = "wait";
+/// Put together here, so that this file does not find itself.
+const ALLOW_UNSAFE: &str = concat!("allow(", "unsafe_code");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, text: &str, expected: &[(usize, &str)]) {
+        let file = Text { path: path.into(), text: text.into() };
+        let mut findings = Vec::new();
+        if let Some(name) = crate_of(&file.path).filter(|_| path.ends_with(".toml")) {
+            check_arrows(name, &file, &mut findings);
+        } else {
+            check_unsafe(&[file], &mut findings);
+        }
+        assert_eq!(findings.len(), expected.len(), "{findings:?}");
+        for (finding, (line, word)) in findings.iter().zip(expected) {
+            assert_eq!(finding.line, *line, "{finding}");
+            assert!(finding.what.contains(word), "{finding} says nothing of {word}");
+        }
+    }
+
+    fn check_lints_of(path: &str, text: &str, is_right: bool) {
+        let mut findings = Vec::new();
+        check_lints(&Text { path: path.into(), text: text.into() }, &mut findings);
+        assert_eq!(findings.is_empty(), is_right, "{findings:?}");
+    }
+
+    #[test]
+    fn arrows_are_those_of_the_table() {
+        let path = "crates/dialect/Cargo.toml";
+        check(path, "[dependencies]\nhub.workspace = true\nserde = \"1\"\n", &[]);
+        check(
+            path,
+            "[dependencies]\nhub.workspace = true\nwait.workspace = true\n",
+            &[(3, "must not know wait")],
+        );
+        check(path, "[dependencies]\n", &[(0, "no longer depends on hub")]);
+        check(
+            "crates/hub/Cargo.toml",
+            "[dev-dependencies]\ntestkit.workspace = true\nwait.workspace = true\n",
+            &[],
+        );
+        check("crates/hub/Cargo.toml", "[build-dependencies]\nwait = \"1\"\n", &[(2, "none of ours")]);
+        check(
+            "crates/hub/Cargo.toml",
+            "[target.'cfg(unix)'.dependencies]\nin_line = \"1\"\n",
+            &[(2, "must not know in")],
+        );
+        check("crates/hub/Cargo.toml", "[dependencies.transport]\npath = \"x\"\n", &[(1, "transport")]);
+        check(
+            "crates/hub/Cargo.toml",
+            "[dependencies]\nx = { path = \"../wait\", package = \"multiplexor-wait\" }\n",
+            &[(2, "must not know wait")],
+        );
+        check("crates/new/Cargo.toml", "[dependencies]\n", &[(0, "in no layer")]);
+    }
+
+    #[test]
+    fn unsafe_code_stands_in_one_file() {
+        let allow = format!("#![{ALLOW_UNSAFE})]\n");
+        check("crates/wait/src/linux.rs", &allow, &[]);
+        check("crates/hub/src/hub.rs", &allow, &[(1, "wait alone")]);
+        check("crates/wait/src/linux.rs", &allow.repeat(2), &[(2, "second")]);
+    }
+
+    #[test]
+    fn lints_forbid_it_everywhere_else() {
+        check_lints_of("Cargo.toml", "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n", true);
+        check_lints_of("Cargo.toml", "[workspace.lints.rust]\nunsafe_code = \"deny\"\n", false);
+        check_lints_of("crates/hub/Cargo.toml", "[lints]\nworkspace = true\n", true);
+        check_lints_of("crates/hub/Cargo.toml", "[lints.rust]\nunsafe_code = \"deny\"\n", false);
+        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\nunsafe_code = \"deny\"\n", true);
+        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\nunsafe_code = \"allow\"\n", false);
+        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\n", false);
+    }
+}
