@@ -20,11 +20,21 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
+    /// Bytes of one input in the classic dialect.
+    pub classic_limit: usize,
+    /// How long one input in the classic dialect may take.
+    pub classic_timeout: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { payload_limit: PAYLOAD_LEN_MAX, hosts: Vec::new(), publish_wait: PUBLISH_WAIT }
+        Self {
+            payload_limit: PAYLOAD_LEN_MAX,
+            hosts: Vec::new(),
+            publish_wait: PUBLISH_WAIT,
+            classic_limit: 102_400,
+            classic_timeout: Duration::from_secs(20),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::settings::{self, Given, Setting, Settings, TABLE};
-use crate::{client, listen, send, serve};
+use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
+use crate::{client, config, listen, send, serve};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -14,6 +14,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         None => serve::run(read_settings(&matches)),
         Some(("serve", matches)) => serve::run(read_settings(matches)),
+        Some(("config", matches)) => run_config(matches),
         Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
         Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
         Some(("settings-doc", _)) => settings::print_document(),
@@ -36,6 +37,7 @@ fn command() -> Command {
         ))
         .subcommand(send_command())
         .subcommand(listen_command())
+        .subcommand(config_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 
@@ -120,37 +122,93 @@ fn listen_command() -> Command {
         )
 }
 
+fn config_command() -> Command {
+    let check = Command::new("check").about("Check a settings file; ends with 1 if something is wrong").arg(
+        Arg::new("file")
+            .value_name("FILE")
+            .required(true)
+            .help("The file to check, such as multiplexor.toml"),
+    );
+    let config = Command::new("config")
+        .about("Print the settings as the server would take them, or check a file of them")
+        .after_help(CONFIG_EXAMPLES)
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .arg(flag("default", "Print a settings file with all defaults, to begin with").exclusive(true))
+        .arg(flag("json", "Print them as JSON"));
+    with_settings(config).subcommand(check)
+}
+
+/// `multiplexor config`, in its three forms.
+fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    if let Some(("check", matches)) = matches.subcommand() {
+        return config::check(matches.get_one::<String>("file").map_or("", String::as_str));
+    }
+    if matches.get_flag("default") {
+        return config::print_default();
+    }
+    let values = read_values(matches).and_then(|values| Settings::of(&values).map(|_| values));
+    config::print(&values.unwrap_or_else(|errors| refuse(&errors)), matches.get_flag("json"))
+}
+
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-/// A flag for each setting of the table.
+/// A flag for each setting of the table, and one for a file of them.
 fn with_settings(command: Command) -> Command {
-    command.args(TABLE.iter().map(|setting| {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("A file with settings; what is given by a flag or a variable beats it")
+        .help_heading(SETTINGS_HEADING);
+    command.arg(file).args(TABLE.iter().map(|setting| {
         let action = if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set };
         Arg::new(setting.name)
             .long(setting.flag())
             .value_name(setting.kind.value_name())
             .action(action)
             .help(setting.flag_help())
-            .help_heading("Settings of the server")
+            .help_heading(SETTINGS_HEADING)
     }))
 }
 
-/// The settings by flag, else by environment, else by default. A bad one ends the program.
+/// The settings by flag, else by environment, else by file, else by default. A bad one ends the program.
 fn read_settings(matches: &ArgMatches) -> Settings {
+    let settings = read_values(matches).and_then(|values| Settings::of(&values));
+    settings.unwrap_or_else(|errors| refuse(&errors))
+}
+
+/// The value of every setting, and who said so.
+fn read_values(matches: &ArgMatches) -> Result<Values, Errors> {
+    let file = matches.get_one::<String>("config").cloned().or_else(|| variable(CONFIG_VARIABLE));
+    let file = file.map_or_else(|| Ok(File::default()), |name| File::load(&name))?;
     let given = |setting: &Setting| {
         let by_flag = matches.get_many::<String>(setting.name);
         let by_flag = by_flag
-            .map(|texts| Given { source: format!("--{}", setting.flag()), texts: texts.cloned().collect() });
+            .map(|texts| Given { origin: Origin::Flag(setting.flag()), texts: texts.cloned().collect() });
         by_flag.or_else(|| {
-            // An empty variable counts as none: that is how a compose file leaves one out.
-            let text = std::env::var_os(setting.variable()).filter(|text| !text.is_empty())?;
-            Some(Given { source: setting.variable(), texts: vec![text.to_string_lossy().into_owned()] })
+            let text = variable(&setting.variable())?;
+            Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
         })
     };
-    Settings::read(given).unwrap_or_else(|error| command().error(ErrorKind::ValueValidation, error).exit())
+    Values::gather(given, &file)
 }
+
+/// A variable of the environment. An empty one counts as none: that is how a compose file leaves one out.
+fn variable(name: &str) -> Option<String> {
+    let text = std::env::var_os(name).filter(|text| !text.is_empty())?;
+    Some(text.to_string_lossy().into_owned())
+}
+
+/// Ends the program over its settings.
+fn refuse(errors: &Errors) -> ! {
+    command().error(ErrorKind::ValueValidation, errors).exit()
+}
+
+const SETTINGS_HEADING: &str = "Settings of the server";
+/// The settings file, where no flag names one.
+const CONFIG_VARIABLE: &str = "MULTIPLEXOR_CONFIG";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,7 +217,8 @@ Examples:
   multiplexor listen news                  wait for messages, in one terminal
   multiplexor send news 'hello'            publish one, in another
 
-Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT.";
+Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT; and from
+the file that --config or MULTIPLEXOR_CONFIG names: there it is poll_timeout.";
 
 const SEND_EXAMPLES: &str = "\
 Examples:
@@ -175,6 +234,13 @@ Examples:
 
 When the connection is lost, it is made again and goes on where it was; what the server no longer
 had is told on standard error.";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  multiplexor config --default > multiplexor.toml
+  multiplexor config check multiplexor.toml
+  multiplexor --config multiplexor.toml
+  multiplexor config --config multiplexor.toml   what holds, and who said so";
 
 #[cfg(test)]
 mod tests {

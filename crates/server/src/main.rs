@@ -3,6 +3,7 @@
 mod banner;
 mod client;
 mod command;
+mod config;
 mod limits;
 mod listen;
 mod log;

@@ -1,21 +1,30 @@
-//! The settings: one table from which flags, variables, help and the manual are made.
+//! The settings: one table from which flags, variables, the file, help and the manual are made.
 //!
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
 //! stood, what is allowed and an example.
 
 mod document;
+mod errors;
+mod file;
 mod kind;
+mod nearest;
+#[cfg(test)]
+mod round_trip;
 mod table;
+mod values;
+mod written;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use exchange::hub::Limits;
 
-pub(crate) use document::print_document;
+pub(crate) use document::{print_document, template};
+pub(crate) use errors::Errors;
+pub(crate) use file::File;
 pub(crate) use kind::Value;
 pub(crate) use table::{Setting, TABLE};
+pub(crate) use values::{Given, Origin, Values};
 
 /// All settings, read and checked, in the types of those who use them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,26 +50,16 @@ pub(crate) enum LogForm {
     Json,
 }
 
-/// What somebody said about a setting, and where.
-pub(crate) struct Given {
-    /// A flag or a variable, as it is to be named in an error.
-    pub(crate) source: String,
-    pub(crate) texts: Vec<String>,
-}
-
 impl Settings {
-    /// Reads all settings; for what is not given, the default stands.
-    pub(crate) fn read(given: impl Fn(&Setting) -> Option<Given>) -> Result<Self, String> {
-        let mut values = BTreeMap::new();
-        for setting in TABLE {
-            let value = match given(setting) {
-                Some(Given { source, texts }) => setting.read(&source, &texts)?,
-                None => setting.read("the default", &[setting.default.to_owned()])?,
-            };
-            values.insert(setting.name, value);
-        }
-        let settings = Self::from_values(&Values(values));
-        settings.check()?;
+    /// Reads all settings: by flag or variable, else by the file, else by default.
+    pub(crate) fn read(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
+        Self::of(&Values::gather(given, file)?)
+    }
+
+    /// The settings that these values make.
+    pub(crate) fn of(values: &Values) -> Result<Self, Errors> {
+        let settings = Self::from_values(values);
+        settings.check(values).map_err(|error| Errors::from_iter([error]))?;
         Ok(settings)
     }
 
@@ -88,78 +87,43 @@ impl Settings {
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 drain: values.duration("drain"),
+                classic_timeout: values.duration("classic_wait_timeout"),
+                classic_limit: count(values.count("classic_wait_limit")),
+                classic_grace: values.duration("classic_grace"),
             },
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
                 hosts: values.names("in_hosts"),
+                classic_limit: count(values.count("classic_in_limit")),
+                classic_timeout: values.duration("classic_in_timeout"),
                 ..in_line::Settings::default()
             },
         }
     }
 
     /// What no single setting can say.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, values: &Values) -> Result<(), String> {
         if let Some(open) =
             self.in_addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
         {
             return Err(format!(
-                "the IN line would listen on {open}, where strangers could publish; API keys, with which that \
-                 is safe, come with a later version; until then give a loopback address such as 127.0.0.1:10010"
+                "{}the IN line would listen on {open}, where strangers could publish; API keys, with which that \
+                 is safe, come with a later version; until then give a loopback address such as 127.0.0.1:10010",
+                values.place("in")
             ));
         }
         let mut seen = Vec::new();
         for address in self.wait.iter().chain(&self.in_addresses).filter(|address| address.port() != 0) {
             if seen.contains(&address) {
                 return Err(format!(
-                    "{address} is given twice; give each address once, to --wait or to --in"
+                    "{}{address} is given twice; give each address once, to the WAIT line or to the IN line",
+                    values.place(if self.in_addresses.contains(address) { "in" } else { "wait" })
                 ));
             }
             seen.push(address);
         }
         Ok(())
     }
-}
-
-/// Values by name, in the types of their kinds.
-struct Values(BTreeMap<&'static str, Value>);
-
-impl Values {
-    fn value(&self, name: &str) -> &Value {
-        self.0.get(name).expect("the table has a line for every setting that is used")
-    }
-
-    fn addresses(&self, name: &str) -> Vec<SocketAddr> {
-        if let Value::Addresses(addresses) = self.value(name) { addresses.clone() } else { wrong_kind(name) }
-    }
-
-    fn names(&self, name: &str) -> Vec<String> {
-        if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
-    }
-
-    fn choice(&self, name: &str) -> &'static str {
-        if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
-    }
-
-    fn duration(&self, name: &str) -> Duration {
-        if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
-    }
-
-    fn count(&self, name: &str) -> u64 {
-        self.number(name).unwrap_or_else(|| wrong_kind(name))
-    }
-
-    /// A count or size; `None` for `auto`.
-    fn number(&self, name: &str) -> Option<u64> {
-        match self.value(name) {
-            Value::Number(number) => Some(*number),
-            Value::Auto => None,
-            _ => wrong_kind(name),
-        }
-    }
-}
-
-fn wrong_kind(name: &str) -> ! {
-    unreachable!("the table's line for {name} is of another kind than its reader")
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -177,12 +141,13 @@ mod tests {
 
     /// Reads with one setting given as by its flag.
     fn read(name: &str, texts: &[&str]) -> Result<Settings, String> {
-        Settings::read(|setting| {
+        let given = |setting: &Setting| {
             (setting.name == name).then(|| Given {
-                source: format!("--{}", setting.flag()),
+                origin: Origin::Flag(setting.flag()),
                 texts: texts.iter().map(|text| (*text).to_owned()).collect(),
             })
-        })
+        };
+        Settings::read(given, &File::default()).map_err(|errors| errors.to_string())
     }
 
     fn check_error(name: &str, text: &str, expected: &str) {
@@ -193,6 +158,7 @@ mod tests {
     fn defaults_are_those_of_the_crates() {
         let settings = read("", &[]).unwrap();
         assert_eq!(settings.hub, Limits::default());
+        assert_eq!(settings.wait_line, wait::Settings::default());
         assert_eq!(settings.in_line, in_line::Settings::default());
         assert_eq!(settings.wait, ["0.0.0.0:8088".parse().unwrap()]);
         assert_eq!(settings.in_addresses, ["127.0.0.1:10010".parse().unwrap()]);

@@ -37,6 +37,7 @@ fn help_says_all() {
         (&["--help"][..], "help.txt"),
         (&["send", "--help"], "help-send.txt"),
         (&["listen", "--help"], "help-listen.txt"),
+        (&["config", "--help"], "help-config.txt"),
     ] {
         let output = run(args);
         assert!(output.status.success());
@@ -76,6 +77,95 @@ fn settings_come_from_the_environment_too() {
     assert_eq!(output.status.code(), Some(2));
     let expected = "MULTIPLEXOR_HEARTBEAT is \"often\"; give a duration from 100ms to 1h, such as 25s";
     assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+}
+
+/// A settings file, removed when the test is over.
+struct SettingsFile(std::path::PathBuf);
+
+impl SettingsFile {
+    fn new(name: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = std::env::temp_dir().join(format!("multiplexor-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for SettingsFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_defaults_are_a_right_settings_file() {
+    let defaults = run(&["config", "--default"]);
+    let file = SettingsFile::new("default", &defaults.stdout);
+    let checked = run(&["config", "check", file.name()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).contains("nothing is wrong"), "{}", text(&checked.stdout));
+    let plain = |output: Output| -> Vec<String> {
+        let lines =
+            text(&output.stdout).lines().map(|line| line.split(" # ").next().unwrap().trim().to_owned());
+        lines.collect()
+    };
+    assert_eq!(plain(run(&["config", "--config", file.name()])), plain(run(&["config"])));
+}
+
+#[test]
+fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+    let file = SettingsFile::new("order", "grace = \"1s\"\ndrain = \"1s\"\nheartbeat = \"1s\"\n");
+    let command = || {
+        let mut command = multiplexor(&["config", "--grace", "3s"]);
+        command.env("MULTIPLEXOR_GRACE", "2s").env("MULTIPLEXOR_DRAIN", "2s");
+        command
+    };
+    let by_flag = command().args(["--config", file.name()]).output().unwrap();
+    let by_variable = command().env("MULTIPLEXOR_CONFIG", file.name()).output().unwrap();
+    assert_eq!(text(&by_flag.stdout), text(&by_variable.stdout));
+    for (line, origin) in [
+        ("grace = \"3s\" ", "--grace".to_owned()),
+        ("drain = \"2s\" ", "MULTIPLEXOR_DRAIN".to_owned()),
+        ("heartbeat = \"1s\" ", format!("{}:3", file.name())),
+        ("poll_timeout = \"25s\" ", "default".to_owned()),
+    ] {
+        let found = text(&by_flag.stdout).lines().find(|told| told.starts_with(line)).unwrap();
+        assert!(found.ends_with(&format!(" # {origin}")), "{found}");
+    }
+}
+
+#[test]
+fn a_wrong_file_is_told_and_nothing_starts() {
+    let file = SettingsFile::new("wrong", "pol_timeout = \"1s\"\ngrace = 1\n");
+    let told = format!(
+        "{0}:1: there is no setting pol_timeout; did you mean poll_timeout? There, give a duration from 100ms to 1h, \
+         such as \"25s\"\n{0}:2: grace is the number 1; give a duration from 0s to 1h, such as \"30s\"\n",
+        file.name()
+    );
+    let checked = run(&["config", "check", file.name()]);
+    assert_eq!((checked.status.code(), text(&checked.stderr)), (Some(1), &*told));
+    let started = run(&["--config", file.name()]);
+    assert_eq!(started.status.code(), Some(2));
+    assert!(text(&started.stderr).contains(&told), "{}", text(&started.stderr));
+}
+
+#[test]
+fn what_is_no_settings_file_is_told() {
+    for (name, expected) in [
+        ("/nowhere/at.toml", "there is no such file"),
+        ("/", "the settings file cannot be read"),
+        ("/dev/zero", "has more than 1048576 bytes"),
+        (SettingsFile::new("bytes", b"log = \"\xff\"").name(), "not UTF-8 from byte 7 on"),
+        (SettingsFile::new("open", "in = \"0.0.0.0:1\"").name(), "strangers could publish"),
+    ] {
+        let checked = run(&["config", "check", name]);
+        assert_eq!(checked.status.code(), Some(1), "{name}");
+        let told = text(&checked.stderr);
+        assert!(told.starts_with(name) && told.contains(expected), "{name}: {told}");
+    }
 }
 
 #[test]

@@ -24,6 +24,25 @@ fn document() -> String {
     page
 }
 
+/// A settings file in which every setting has its default, with what there is to say about it.
+pub(crate) fn template() -> String {
+    let mut page = TEMPLATE_INTRODUCTION.to_owned();
+    for setting in TABLE {
+        let (name, kind) = (setting.name, setting.kind);
+        let (help, allowed, default) = (setting.help, kind.allowed(), kind.toml(&setting.default()));
+        write!(page, "\n# {help}.\n# Allowed: {allowed}.\n{name} = {default}\n")
+            .expect("a string takes everything");
+    }
+    page
+}
+
+const TEMPLATE_INTRODUCTION: &str = "\
+# Settings of multiplexor, all with their defaults: what you do not change, you may delete.
+#
+# multiplexor --config FILE takes them; a flag or a variable beats what stands here.
+# multiplexor config check FILE says what is wrong in it.
+";
+
 const INTRODUCTION: &str = "\
 # Settings
 

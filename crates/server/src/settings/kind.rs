@@ -22,6 +22,15 @@ pub(crate) enum Kind {
     Size(&'static str, &'static str),
 }
 
+/// Where an advice is to be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In a flag or a variable.
+    Plain,
+    /// In a file, where texts have quotes.
+    Toml,
+}
+
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -95,17 +104,36 @@ impl Kind {
     }
 
     /// What would be right, for an error.
-    pub(crate) fn advice(self, example: &str) -> String {
+    pub(crate) fn advice(self, example: &str, form: Form) -> String {
+        let quoted = |text: &str| form.quoted(text);
         match self {
-            Self::Addresses => format!("give an IP address and a port, such as {example} or [::1]:8088"),
-            Self::Names => "give a host name without a port, such as push.example".to_owned(),
-            Self::Choice([words @ .., last]) => format!("give {} or {last}", words.join(", ")),
+            Self::Addresses => format!(
+                "give an IP address and a port, such as {} or {}",
+                quoted(example),
+                quoted("[::1]:8088")
+            ),
+            Self::Names => format!("give a host name without a port, such as {}", quoted("push.example")),
+            Self::Choice([words @ .., last]) => {
+                let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                format!("give {} or {}", words.join(", "), quoted(last))
+            }
             Self::Choice([]) => String::new(),
-            Self::CountOrAuto(min, max) => format!("give a whole number from {min} to {max}, or auto"),
+            Self::CountOrAuto(min, max) => {
+                format!("give a whole number from {min} to {max}, or {}", quoted("auto"))
+            }
             Self::Count(min, max) => format!("give a whole number from {min} to {max}, such as {example}"),
-            Self::Duration(min, max) => format!("give a duration from {min} to {max}, such as {example}"),
-            Self::Size(min, max) => format!("give a size from {min} to {max}, such as {example}"),
+            Self::Duration(min, max) => {
+                format!("give a duration from {min} to {max}, such as {}", quoted(example))
+            }
+            Self::Size(min, max) => format!("give a size from {min} to {max}, such as {}", quoted(example)),
         }
+    }
+}
+
+impl Form {
+    /// A text as one would write it.
+    fn quoted(self, text: &str) -> String {
+        if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }
     }
 }
 
@@ -121,13 +149,13 @@ fn read_name(item: &str) -> Result<String, String> {
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
-fn whole_number(text: &str) -> Option<u64> {
+pub(super) fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
 /// `500ms`, `25s`, `10m`, `1h`, `7d`.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text);
     let unit_ms = match unit {
         "ms" => 1,
@@ -141,7 +169,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `100`, `64KiB`, `1MiB`, `2GiB`, in bytes.
-fn size(text: &str) -> Option<u64> {
+pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text);
     let unit_len = match unit {
         "" => 1,

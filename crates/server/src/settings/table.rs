@@ -1,8 +1,10 @@
 //! The table of settings.
 
+use toml::de::DeValue;
+
 use super::Value;
-use super::kind::Kind;
 use super::kind::Kind::{Addresses, Choice, Count, CountOrAuto, Duration, Names, Size};
+use super::kind::{Form, Kind};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -36,11 +38,31 @@ impl Setting {
         }
     }
 
-    /// Reads what somebody said at `source`.
+    /// Reads what somebody said by a flag or a variable.
     pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
         self.kind
             .read(texts)
-            .map_err(|text| format!("{source} is {text:?}; {}", self.kind.advice(self.default)))
+            .map_err(|text| format!("{source} is {text:?}; {}", self.kind.advice(self.default, Form::Plain)))
+    }
+
+    /// Reads what a file says about it.
+    pub(crate) fn read_toml(&self, value: &DeValue<'_>) -> Result<Value, String> {
+        let wrong = |what: &str| format!("{} is {what}; {}", self.name, self.advice_toml());
+        let texts = self.kind.texts(value).map_err(|what| wrong(&what))?;
+        let nothing = texts.is_empty();
+        self.kind
+            .read(&texts)
+            .map_err(|text| if nothing { wrong("an empty list") } else { wrong(&self.kind.quoted(&text)) })
+    }
+
+    /// What a file may say about it.
+    pub(crate) fn advice_toml(&self) -> String {
+        self.kind.advice(self.default, Form::Toml)
+    }
+
+    /// The value that stands where nothing is said.
+    pub(crate) fn default(&self) -> Value {
+        self.kind.read(&[self.default.to_owned()]).expect("a test reads all defaults")
     }
 }
 
@@ -123,6 +145,36 @@ pub(crate) static TABLE: &[Setting] = &[
         Names,
         "",
         "Names by which the IN line may be called, beside IP addresses and localhost",
+    ),
+    line(
+        "classic_wait_timeout",
+        Duration("100ms", "1h"),
+        "300s",
+        "How long a client of the classic dialect waits before it is answered empty",
+    ),
+    line(
+        "classic_grace",
+        Duration("0s", "1h"),
+        "20s",
+        "How long a channel stays online after its last classic client left",
+    ),
+    line(
+        "classic_wait_limit",
+        Size("64", "1MiB"),
+        "5KiB",
+        "Bytes a classic client may send to say what it waits for",
+    ),
+    line(
+        "classic_in_limit",
+        Size("64", "256MiB"),
+        "100KiB",
+        "Bytes of one input on the IN line in the classic dialect",
+    ),
+    line(
+        "classic_in_timeout",
+        Duration("100ms", "1h"),
+        "20s",
+        "How long one input on the IN line in the classic dialect may take",
     ),
 ];
 

@@ -1,0 +1,94 @@
+//! `multiplexor config`: the settings in force with who said so, a file to begin with, and a check of
+//! one.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::settings::{File, Origin, Settings, TABLE, Value, Values, template};
+
+/// Prints the values that hold, as a settings file or as JSON.
+pub(crate) fn print(values: &Values, as_json: bool) -> anyhow::Result<ExitCode> {
+    out(&if as_json { json_of(values) } else { text_of(values) })
+}
+
+/// Prints a settings file with all defaults.
+pub(crate) fn print_default() -> anyhow::Result<ExitCode> {
+    out(&template())
+}
+
+/// Checks a settings file, by itself: no flag, no variable.
+pub(crate) fn check(name: &str) -> anyhow::Result<ExitCode> {
+    let read = || {
+        let file = File::load(name)?;
+        Settings::read(|_| None, &file)?;
+        Ok(file)
+    };
+    let checked: Result<File, crate::settings::Errors> = read();
+    match checked {
+        Ok(file) => {
+            let settings =
+                if file.len() == 1 { "1 setting".to_owned() } else { format!("{} settings", file.len()) };
+            out(&format!("{name}: nothing is wrong; {settings}\n"))
+        }
+        Err(errors) => {
+            writeln!(io::stderr(), "{errors}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// As a settings file, each line with who said so.
+fn text_of(values: &Values) -> String {
+    let lines: Vec<(String, &Origin)> = TABLE
+        .iter()
+        .map(|setting| {
+            let (value, origin) = values.entry(setting.name);
+            (format!("{} = {}", setting.name, setting.kind.toml(value)), origin)
+        })
+        .collect();
+    let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= WIDTH_MAX).max();
+    let mut text = String::new();
+    for (line, origin) in lines {
+        writeln!(text, "{line:<0$} # {origin}", width.unwrap_or(0)).expect("a string takes everything");
+    }
+    text
+}
+
+/// For machines: value and origin by name.
+fn json_of(values: &Values) -> String {
+    let mut settings = Map::new();
+    for setting in TABLE {
+        let (value, origin) = values.entry(setting.name);
+        let mut texts = setting.kind.written(value);
+        let value = match value {
+            Value::Number(number) => json!(number),
+            _ if setting.kind.is_list() => json!(texts),
+            _ => json!(texts.pop()),
+        };
+        settings.insert(setting.name.to_owned(), entry(value, origin));
+    }
+    format!("{:#}\n", Json::Object(settings))
+}
+
+fn entry(value: Json, origin: &Origin) -> Json {
+    match origin {
+        Origin::Flag(flag) => json!({"value": value, "from": "flag", "flag": format!("--{flag}")}),
+        Origin::Variable(name) => json!({"value": value, "from": "environment", "variable": name}),
+        Origin::File(file, line) => json!({"value": value, "from": "file", "file": file, "line": line}),
+        Origin::Default => json!({"value": value, "from": "default"}),
+    }
+}
+
+/// Prints to standard output. Whoever closed that does not want to know.
+fn out(text: &str) -> anyhow::Result<ExitCode> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Where a line is longer, its origin does not stand below the others'.
+const WIDTH_MAX: usize = 60;

@@ -1,0 +1,89 @@
+//! Random values of every setting mean the same, whoever says them: a flag, a variable or the file.
+
+#![allow(clippy::cast_possible_truncation, reason = "any number will do")]
+
+use proptest::prelude::*;
+
+use super::kind::{Kind, duration, size, whole_number};
+use super::{File, Given, Origin, Setting, Settings, TABLE, Values, template};
+
+/// One setting's value as texts, made of chance alone.
+fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
+    let within = |min: &str, max: &str, read: fn(&str) -> Option<u64>, units: &[&str]| {
+        let (min, max) = (read(min).unwrap(), read(max).unwrap());
+        let unit = units[(chance[0] % units.len() as u64) as usize];
+        let of_unit = read(&format!("1{unit}")).unwrap();
+        let (least, most) = (min.div_ceil(of_unit), max / of_unit);
+        // A unit that is too coarse for the range gives way to the value at its beginning.
+        if least > most {
+            format!("{min}{}", units[0])
+        } else {
+            format!("{}{unit}", least + chance[1] % (most - least + 1))
+        }
+    };
+    let millis = |text: &str| duration(text).map(|time| time.as_millis() as u64);
+    match setting.kind {
+        Kind::Addresses => {
+            // Waiting and publishing never share an address, nor does one line have it twice.
+            let net = if setting.name == "in" { 127 } else { 10 };
+            let port = |n: usize| (chance[2] % 1_000 + 1) as usize + n;
+            (0..1 + chance[0] as usize % 3)
+                .map(|n| format!("{net}.0.{}.1:{}", chance[1] % 256, port(n)))
+                .collect()
+        }
+        Kind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
+        Kind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
+        Kind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
+        Kind::Count(min, max) | Kind::CountOrAuto(min, max) => vec![within(min, max, whole_number, &[""])],
+        Kind::Duration(min, max) => vec![within(min, max, millis, &["ms", "s", "m", "h", "d"])],
+        Kind::Size(min, max) => vec![within(min, max, size, &["", "KiB", "MiB", "GiB"])],
+    }
+}
+
+fn given(setting: &Setting, origin: Origin, texts: Vec<String>) -> Option<Given> {
+    // A list of nothing cannot be said by flag or variable: that is to say nothing.
+    let said = !(setting.kind.is_list() && texts.is_empty());
+    said.then_some(Given { origin, texts })
+}
+
+proptest! {
+    #[test]
+    fn it_does_not_matter_who_says_a_value(
+        chance in proptest::collection::vec(proptest::collection::vec(any::<u64>(), 3), TABLE.len())
+    ) {
+        let values: Vec<Vec<String>> =
+            TABLE.iter().zip(&chance).map(|(setting, chance)| texts(setting, chance)).collect();
+        let value = |wanted: &Setting| {
+            let index = TABLE.iter().position(|setting| setting.name == wanted.name).unwrap();
+            values[index].clone()
+        };
+        let by_flag = Settings::read(
+            |setting| given(setting, Origin::Flag(setting.flag()), value(setting)),
+            &File::default(),
+        ).unwrap();
+        let by_variable = Settings::read(
+            |setting| given(setting, Origin::Variable(setting.variable()), vec![value(setting).join(",")]),
+            &File::default(),
+        );
+        // An empty variable counts as none, before it comes here.
+        let by_variable = by_variable.unwrap();
+        let mut text = String::new();
+        for setting in TABLE {
+            let value = setting.kind.read(&value(setting)).unwrap();
+            text += &format!("{} = {}\n", setting.name, setting.kind.toml(&value));
+        }
+        let file = File::read("x", &text).unwrap();
+        prop_assert_eq!(file.len(), TABLE.len());
+        let by_file = Settings::read(|_| None, &file).unwrap();
+        prop_assert_eq!(&by_flag, &by_variable);
+        prop_assert_eq!(&by_flag, &by_file);
+    }
+}
+
+#[test]
+fn the_template_says_the_defaults() {
+    let file = File::read("x", &template()).unwrap();
+    assert_eq!(file.len(), TABLE.len());
+    let settings = |file: &File| Settings::of(&Values::gather(|_| None, file).unwrap()).unwrap();
+    assert_eq!(settings(&file), settings(&File::default()));
+}

@@ -1,0 +1,113 @@
+//! The value of every setting, and who said so.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Errors, File, Setting, TABLE, Value};
+
+/// A value for every line of the table, with its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Values(BTreeMap<&'static str, (Value, Origin)>);
+
+/// Who said what a setting is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag, without its dashes.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// A file, and the line in it.
+    File(String, usize),
+    /// Nobody.
+    Default,
+}
+
+/// What a flag or a variable said about a setting.
+pub(crate) struct Given {
+    pub(crate) origin: Origin,
+    pub(crate) texts: Vec<String>,
+}
+
+impl Values {
+    /// The value of every setting: as given, else by the file, else by default.
+    pub(crate) fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
+        let (mut values, mut errors) = (BTreeMap::new(), Errors::default());
+        for setting in TABLE {
+            let entry = match given(setting) {
+                Some(Given { origin, texts }) => match setting.read(&origin.to_string(), &texts) {
+                    Ok(value) => (value, origin),
+                    Err(error) => {
+                        errors.push(error);
+                        continue;
+                    }
+                },
+                None => file.value(setting.name).unwrap_or_else(|| (setting.default(), Origin::Default)),
+            };
+            values.insert(setting.name, entry);
+        }
+        if errors.is_empty() { Ok(Self(values)) } else { Err(errors) }
+    }
+
+    /// The value of a setting, and who said so.
+    pub(crate) fn entry(&self, name: &str) -> &(Value, Origin) {
+        self.0.get(name).expect("the table has a line for every setting that is used")
+    }
+
+    /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.
+    pub(super) fn place(&self, name: &str) -> String {
+        match &self.entry(name).1 {
+            origin @ Origin::File(..) => format!("{origin}: "),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn addresses(&self, name: &str) -> Vec<SocketAddr> {
+        if let Value::Addresses(addresses) = self.value(name) { addresses.clone() } else { wrong_kind(name) }
+    }
+
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
+    }
+
+    pub(super) fn choice(&self, name: &str) -> &'static str {
+        if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
+    }
+
+    pub(super) fn duration(&self, name: &str) -> Duration {
+        if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
+    }
+
+    pub(super) fn count(&self, name: &str) -> u64 {
+        self.number(name).unwrap_or_else(|| wrong_kind(name))
+    }
+
+    /// A count or size; `None` for `auto`.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        match self.value(name) {
+            Value::Number(number) => Some(*number),
+            Value::Auto => None,
+            _ => wrong_kind(name),
+        }
+    }
+
+    fn value(&self, name: &str) -> &Value {
+        &self.entry(name).0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File(name, line) => write!(f, "{name}:{line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+fn wrong_kind(name: &str) -> ! {
+    unreachable!("the table's line for {name} is of another kind than its reader")
+}

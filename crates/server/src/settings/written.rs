@@ -1,0 +1,148 @@
+//! How a value stands in a settings file: read from TOML, and written as such.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::kind::{Kind, Value};
+
+impl Kind {
+    /// The texts of a TOML value of the right type; otherwise what it is instead.
+    pub(crate) fn texts(self, value: &DeValue<'_>) -> Result<Vec<String>, String> {
+        let wrong = || Err(described(value));
+        match value {
+            DeValue::Array(items) if self.is_list() => {
+                let text = |item: &DeValue<'_>| item.as_str().map(str::to_owned);
+                items
+                    .iter()
+                    .map(|item| {
+                        text(item.get_ref())
+                            .ok_or_else(|| format!("a list with {}", described(item.get_ref())))
+                    })
+                    .collect()
+            }
+            DeValue::Integer(_)
+                if matches!(self, Self::Count(..) | Self::CountOrAuto(..) | Self::Size(..)) =>
+            {
+                Ok(vec![number(value)])
+            }
+            DeValue::String(_) if matches!(self, Self::Count(..)) => wrong(),
+            DeValue::String(text) if matches!(self, Self::CountOrAuto(..)) && text != "auto" => wrong(),
+            DeValue::String(text) => Ok(vec![text.clone().into_owned()]),
+            _ => wrong(),
+        }
+    }
+
+    /// A text of the right type but the wrong value, as the file has it.
+    pub(crate) fn quoted(self, text: &str) -> String {
+        let is_number = text.parse::<i128>().is_ok();
+        let may_be_number = matches!(self, Self::Count(..) | Self::CountOrAuto(..) | Self::Size(..));
+        if is_number && may_be_number { excerpt(text) } else { quoted(&excerpt(text)) }
+    }
+
+    /// The value as TOML.
+    pub(crate) fn toml(self, value: &Value) -> String {
+        let texts = self.written(value);
+        let bare = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        match &texts[..] {
+            _ if self.is_list() => {
+                let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            [text] if bare(text) => text.clone(),
+            texts => quoted(&texts.concat()),
+        }
+    }
+
+    /// The value as somebody would write it, in the largest unit that fits; a list item by item.
+    pub(crate) fn written(self, value: &Value) -> Vec<String> {
+        match value {
+            Value::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            Value::Names(names) => names.clone(),
+            Value::Choice(word) => vec![(*word).to_owned()],
+            Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],
+            Value::Number(number) => vec![number.to_string()],
+            Value::Auto => vec!["auto".to_owned()],
+            Value::Duration(time) => vec![duration(*time)],
+        }
+    }
+}
+
+/// A text in TOML's quotes. None of ours has a control character.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A value of the wrong type, in words.
+pub(crate) fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text {}", quoted(&excerpt(text))),
+        DeValue::Integer(_) => format!("the number {}", excerpt(&number(value))),
+        DeValue::Float(number) => format!("the number {}", excerpt(number.as_str())),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Datetime(time) => format!("the time {time}"),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The beginning of what somebody wrote, to be repeated to him.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TOLD_CHARS_MAX).collect()
+}
+
+/// An integer in decimal digits, whatever its form in the file.
+fn number(value: &DeValue<'_>) -> String {
+    let Some(integer) = value.as_integer() else { return String::new() };
+    let read = i128::from_str_radix(integer.as_str(), integer.radix());
+    read.map_or_else(|_| integer.as_str().to_owned(), |number| number.to_string())
+}
+
+fn duration(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    if millis == 0 { "0s".to_owned() } else { in_units(millis, &units) }
+}
+
+fn size(len: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "")];
+    if len == 0 { "0".to_owned() } else { in_units(len, &units) }
+}
+
+/// The largest unit of which it is a whole number.
+fn in_units(number: u64, units: &[(u64, &str)]) -> String {
+    let unit = units.iter().find(|(unit, _)| number.is_multiple_of(*unit));
+    unit.map_or_else(|| number.to_string(), |(unit, name)| format!("{}{name}", number / unit))
+}
+
+/// Letters of a wrong text that are repeated in an error.
+const TOLD_CHARS_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_in_the_largest_unit_that_fits() {
+        for (millis, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (25_000, "25s"),
+            (90_000, "90s"),
+            (3_600_000, "1h"),
+            (86_400_000, "1d"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        for (len, text) in
+            [(0, "0"), (1, "1"), (1_000, "1000"), (5_120, "5KiB"), (1 << 30, "1GiB"), (256 << 20, "256MiB")]
+        {
+            assert_eq!(size(len), text);
+        }
+    }
+
+    #[test]
+    fn quotes_are_escaped() {
+        assert_eq!(quoted(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+}
