@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::settings::{File, Origin, Settings, TABLE, Value, Values, template};
+use crate::settings::{File, Listener, Origin, Settings, TABLE, Value, Values, template};
 
 /// Prints the values that hold, as a settings file or as JSON.
 pub(crate) fn print(values: &Values, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -65,6 +65,10 @@ fn json_of(values: &Values) -> String {
         let mut texts = setting.kind.written(value);
         let value = match value {
             Value::Number(number) => json!(number),
+            Value::Listeners(listeners) => {
+                let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
+                listeners.iter().map(entry).collect()
+            }
             _ if setting.kind.is_list() => json!(texts),
             _ => json!(texts.pop()),
         };

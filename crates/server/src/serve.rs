@@ -24,22 +24,23 @@ use tracing::{error, info, warn};
 use crate::banner::Banner;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
-use crate::settings::Settings;
+use crate::settings::{Listener, Settings};
 
 /// Serves until a signal says to end.
 pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     log::start(settings.log, settings.log_level);
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
-    for address in &settings.wait {
-        probe("WAIT", *address, "--wait")?;
+    for listener in &settings.wait {
+        probe("WAIT", listener.address, "--wait")?;
     }
-    for address in &settings.in_addresses {
-        probe("IN", *address, "--in")?;
+    for listener in &settings.in_listeners {
+        probe("IN", listener.address, "--in")?;
     }
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
     let exchange = Arc::new(exchange(&settings, &wakers)?);
     let seed = random().context("the system gives no random numbers")?;
-    let line = wait::Line::start(&settings.wait, settings.wait_line.clone(), wakers, &exchange, seed)?;
+    let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
+    let line = wait::Line::start(&listeners, settings.wait_line.clone(), wakers, &exchange, seed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -60,7 +61,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown()?;
     let mut listeners = Vec::new();
-    for address in &settings.in_addresses {
+    for Listener { address, .. } in &settings.in_listeners {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;

@@ -7,14 +7,15 @@ mod document;
 mod errors;
 mod file;
 mod kind;
+mod listener;
 mod nearest;
+mod reader;
 #[cfg(test)]
 mod round_trip;
 mod table;
 mod values;
 mod written;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use exchange::hub::Limits;
@@ -23,6 +24,7 @@ pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
 pub(crate) use file::File;
 pub(crate) use kind::Value;
+pub(crate) use listener::{Dialect, Listener};
 pub(crate) use table::{Setting, TABLE};
 pub(crate) use values::{Given, Origin, Values};
 
@@ -30,9 +32,9 @@ pub(crate) use values::{Given, Origin, Values};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Where the WAIT line listens.
-    pub(crate) wait: Vec<SocketAddr>,
+    pub(crate) wait: Vec<Listener>,
     /// Where the IN line listens; loopback only.
-    pub(crate) in_addresses: Vec<SocketAddr>,
+    pub(crate) in_listeners: Vec<Listener>,
     pub(crate) shards: usize,
     pub(crate) log: LogForm,
     pub(crate) log_level: &'static str,
@@ -66,8 +68,8 @@ impl Settings {
     fn from_values(values: &Values) -> Self {
         let auto = || std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            wait: values.addresses("wait"),
-            in_addresses: values.addresses("in"),
+            wait: values.listeners("wait"),
+            in_listeners: values.listeners("in"),
             shards: values.number("shards").map_or_else(auto, count),
             log: if values.choice("log") == "json" { LogForm::Json } else { LogForm::Text },
             log_level: values.choice("log_level"),
@@ -103,9 +105,8 @@ impl Settings {
 
     /// What no single setting can say.
     fn check(&self, values: &Values) -> Result<(), String> {
-        if let Some(open) =
-            self.in_addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
-        {
+        let is_open = |listener: &&Listener| !listener.address.ip().to_canonical().is_loopback();
+        if let Some(Listener { address: open, .. }) = self.in_listeners.iter().find(is_open) {
             return Err(format!(
                 "{}the IN line would listen on {open}, where strangers could publish; API keys, with which that \
                  is safe, come with a later version; until then give a loopback address such as 127.0.0.1:10010",
@@ -113,11 +114,13 @@ impl Settings {
             ));
         }
         let mut seen = Vec::new();
-        for address in self.wait.iter().chain(&self.in_addresses).filter(|address| address.port() != 0) {
+        let of_wait = self.wait.iter().map(|listener| (listener.address, "wait"));
+        let of_in = self.in_listeners.iter().map(|listener| (listener.address, "in"));
+        for (address, line) in of_wait.chain(of_in).filter(|(address, _)| address.port() != 0) {
             if seen.contains(&address) {
                 return Err(format!(
                     "{}{address} is given twice; give each address once, to the WAIT line or to the IN line",
-                    values.place(if self.in_addresses.contains(address) { "in" } else { "wait" })
+                    values.place(line)
                 ));
             }
             seen.push(address);
@@ -150,6 +153,10 @@ mod tests {
         Settings::read(given, &File::default()).map_err(|errors| errors.to_string())
     }
 
+    fn listener(address: &str) -> Listener {
+        Listener { address: address.parse().unwrap(), dialect: Dialect::Multiplexor }
+    }
+
     fn check_error(name: &str, text: &str, expected: &str) {
         assert_eq!(read(name, &[text]).unwrap_err(), expected);
     }
@@ -160,15 +167,15 @@ mod tests {
         assert_eq!(settings.hub, Limits::default());
         assert_eq!(settings.wait_line, wait::Settings::default());
         assert_eq!(settings.in_line, in_line::Settings::default());
-        assert_eq!(settings.wait, ["0.0.0.0:8088".parse().unwrap()]);
-        assert_eq!(settings.in_addresses, ["127.0.0.1:10010".parse().unwrap()]);
+        assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);
+        assert_eq!(settings.in_listeners, [listener("127.0.0.1:10010")]);
         assert_eq!(settings.wait_line.poll_timeout, Duration::from_secs(25));
         assert!(settings.shards >= 1);
     }
 
     #[test]
     fn lists_are_repeated_or_separated_by_commas() {
-        let addresses = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+        let addresses = [listener("127.0.0.1:1"), listener("[::1]:2")];
         assert_eq!(read("wait", &["127.0.0.1:1", "[::1]:2"]).unwrap().wait, addresses);
         assert_eq!(read("wait", &["127.0.0.1:1, [::1]:2"]).unwrap().wait, addresses);
         assert_eq!(

@@ -18,6 +18,7 @@ use tracing::warn;
 use crate::counters::{Counters, Stats};
 use crate::kernel::Errno;
 use crate::linux::{Linux, Waker};
+use crate::listener::Listener;
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::tables;
@@ -59,7 +60,7 @@ impl Line {
     /// Starts one thread a waker. Returns when all of them listen, or with the first error. The caller
     /// opens no other fd before this returns: all shards would keep a copy of it open.
     pub fn start(
-        addresses: &[SocketAddr],
+        listeners: &[Listener],
         settings: Settings,
         wakers: Vec<Arc<Waker>>,
         exchange: &Arc<Exchange>,
@@ -81,7 +82,7 @@ impl Line {
         }
         barrier.wait();
         // The first shard decides what port 0 becomes; the others share it.
-        let mut bound = addresses.to_vec();
+        let mut bound: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
         let mut counters = Vec::with_capacity(starting.len());
         for shard in &starting {
             let opened = shard.open(&bound)?;

@@ -6,20 +6,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
-use std::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::nearest::nearest;
-use super::written::excerpt;
-use super::{Errors, Origin, Setting, TABLE, Value};
+use super::reader::Reader;
+use super::{Errors, Origin, Value};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct File {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
 }
 
 impl File {
@@ -31,20 +26,9 @@ impl File {
 
     /// Reads a file's text.
     pub(crate) fn read(name: &str, text: &str) -> Result<Self, Errors> {
-        let (table, faults) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { name, text, file: Self::default(), errors: Vec::new() };
-        for fault in faults {
-            reader.fault(fault.message(), fault.span().map_or(text.len(), |span| span.start));
-        }
-        // What stands in a line that is no TOML is not worth a second error.
-        let broken: Vec<usize> = reader.errors.iter().map(|(line, _)| *line).collect();
-        reader.table(table.get_ref());
-        let (first, rest) = reader.errors.split_at(broken.len());
-        let rest = rest.iter().filter(|(line, _)| !broken.contains(line));
-        let mut errors: Vec<_> = first.iter().chain(rest).collect();
-        errors.sort();
+        let (file, errors) = Reader::read(name, text);
         if errors.is_empty() {
-            return Ok(reader.file);
+            return Ok(file);
         }
         Err(errors.into_iter().map(|(line, error)| format!("{name}:{line}: {error}")).collect())
     }
@@ -78,98 +62,10 @@ fn text(name: &str) -> Result<String, String> {
     })
 }
 
-/// Goes through a file and collects what it says and what is wrong.
-struct Reader<'a> {
-    name: &'a str,
-    text: &'a str,
-    file: File,
-    /// Lines, and what is wrong in them.
-    errors: Vec<(usize, String)>,
-}
-
-impl Reader<'_> {
-    /// Something is no TOML. Mostly it is a value without its quotes, so what is allowed is told too.
-    fn fault(&mut self, message: &str, at: usize) {
-        let line = self.line(at);
-        if self.errors.iter().any(|(other, _)| *other == line) {
-            return;
-        }
-        let written = self.text.lines().nth(line - 1).unwrap_or_default();
-        let key = written.split_once('=').map_or(written, |(key, _)| key).trim();
-        let error = match setting(key) {
-            _ if message == "duplicate key" => {
-                format!("{} is there already; keep one of them", excerpt(key))
-            }
-            Some(setting) => {
-                format!("this is no TOML: {message}; for {key}, {}", setting.advice_toml())
-            }
-            None => format!("this is no TOML: {message}"),
-        };
-        self.errors.push((line, error));
-    }
-
-    /// The whole file.
-    fn table(&mut self, table: &DeTable<'_>) {
-        for (key, value) in table {
-            match setting(key.get_ref()) {
-                Some(setting) => self.setting(setting, value),
-                None => self.unknown(key, value),
-            }
-        }
-    }
-
-    fn setting(&mut self, setting: &'static Setting, value: &Spanned<DeValue<'_>>) {
-        let line = self.line(value.span().start);
-        match setting.read_toml(value.get_ref()) {
-            Ok(value) => {
-                let origin = Origin::File(self.name.to_owned(), line);
-                self.file.values.insert(setting.name, (value, origin));
-            }
-            Err(error) => self.errors.push((line, error)),
-        }
-    }
-
-    /// A key that is none of ours. A table is none at all, so its keys are told one by one.
-    fn unknown(&mut self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
-        let name = key.get_ref().as_ref();
-        let names = || TABLE.iter().map(|setting| setting.name);
-        match value.get_ref() {
-            DeValue::Table(table) if !table.is_empty() => {
-                for inner in table.keys() {
-                    let full = format!("{name}.{}", inner.get_ref());
-                    let near = nearest(&full, names()).or_else(|| nearest(inner.get_ref(), names()));
-                    self.no_setting(&full, near, inner.span());
-                }
-            }
-            _ => self.no_setting(name, nearest(name, names()), key.span()),
-        }
-    }
-
-    fn no_setting(&mut self, name: &str, near: Option<&str>, span: Range<usize>) {
-        let near = near.and_then(setting);
-        let right = near.map_or_else(
-            || "`multiplexor config --default` prints all settings".to_owned(),
-            |setting| format!("did you mean {}? There, {}", setting.name, setting.advice_toml()),
-        );
-        let line = self.line(span.start);
-        self.errors.push((line, format!("there is no setting {}; {right}", excerpt(name))));
-    }
-
-    /// The line of a place in the text, counted from 1.
-    fn line(&self, at: usize) -> usize {
-        let before = &self.text.as_bytes()[..at.min(self.text.len())];
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-}
-
-/// The line of the table of this name.
-fn setting(name: &str) -> Option<&'static Setting> {
-    TABLE.iter().find(|setting| setting.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Dialect, Listener};
     use expect_test::{Expect, expect};
 
     fn check_errors(text: &str, expected: &Expect) {
@@ -201,7 +97,7 @@ mod tests {
                 x.toml:4: wait is a list with the number 1; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
                 x.toml:5: in_hosts is true; give a host name without a port, such as "push.example"
                 x.toml:6: payload_limit is the number 1.5; give a size from 1 to 256MiB, such as "1MiB"
-                x.toml:7: in is a table; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088"
+                x.toml:7: in is a table; write [[in]], with two brackets, for each address
                 x.toml:8: shards is the text "3"; give a whole number from 1 to 1024, or "auto"
                 x.toml:9: grace is the time 1979-05-27; give a duration from 0s to 1h, such as "30s""#]],
         );
@@ -234,6 +130,44 @@ mod tests {
                 x.toml:3: log is there already; keep one of them
                 x.toml:4: this is no TOML: key with no value, expected `=`"#]],
         );
+    }
+
+    #[test]
+    fn a_wrong_listener_is_told() {
+        check_errors(
+            "grace = \"1s\"\n[[wait]]\nadress = \"127.0.0.1:1\"\n[[wait]]\naddress = \"127.0.0.1\"\n\
+             dialect = \"realplexor\"\n[[wait]]\naddress = \"127.0.0.1:2\"\ndialect = \"pusher\"\nport = 80\n\
+             drain = \"1s\"\n[in]\naddress = \"127.0.0.1:3\"\n",
+            &expect![[r#"
+                x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
+                x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
+                x.toml:6: dialect is "realplexor", which this version does not speak yet; give "multiplexor" or "none"
+                x.toml:9: dialect is "pusher"; give "multiplexor" or "none"
+                x.toml:10: [[wait]] has no port; it may have address, dialect
+                x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
+                x.toml:12: in is a table; write [[in]], with two brackets, for each address"#]],
+        );
+        check_errors("wait = [{ dialect = 5 }, \"x\", 7]\nin = [[]]\n", &expect![[r#"
+            x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
+            x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
+            x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
+            x.toml:1: dialect is the number 5; give "multiplexor" or "none"
+            x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088""#]]);
+    }
+
+    #[test]
+    fn listeners_have_a_dialect() {
+        let none =
+            |address: &str| Listener { dialect: Dialect::None, ..Listener::new(address.parse().unwrap()) };
+        let plain = |address: &str| Listener::new(address.parse().unwrap());
+        let table =
+            "\n[[wait]]\naddress = \"1.1.1.1:1\"\n[[wait]]\naddress = \"1.1.1.1:2\"\ndialect = \"none\"\n";
+        let mixed = "\nwait = [\"1.1.1.1:1\", { address = \"1.1.1.1:2\", dialect = \"none\" }]\n";
+        for text in [table, mixed] {
+            let (value, origin) = File::read("x", text).unwrap().value("wait").unwrap();
+            assert_eq!(value, Value::Listeners(vec![plain("1.1.1.1:1"), none("1.1.1.1:2")]));
+            assert_eq!(origin, Origin::File("x".to_owned(), 2));
+        }
     }
 
     #[test]

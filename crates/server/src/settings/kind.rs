@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::listener::Listener;
+
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    /// IP addresses with ports.
-    Addresses,
+    /// IP addresses with ports; in a file also with a dialect each.
+    Listeners,
+    /// One IP address with a port.
+    Address,
     /// Host names; may be empty.
     Names,
     /// One of these words.
@@ -34,7 +38,8 @@ pub(crate) enum Form {
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
-    Addresses(Vec<SocketAddr>),
+    Listeners(Vec<Listener>),
+    Address(SocketAddr),
     Names(Vec<String>),
     Choice(&'static str),
     Number(u64),
@@ -45,13 +50,13 @@ pub(crate) enum Value {
 impl Kind {
     /// Whether it may be given several times.
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Addresses | Self::Names)
+        matches!(self, Self::Listeners | Self::Names)
     }
 
     /// What stands for the value in the help.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
-            Self::Addresses => "ADDRESS",
+            Self::Listeners | Self::Address => "ADDRESS",
             Self::Names => "NAME",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
@@ -66,10 +71,11 @@ impl Kind {
             || texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty());
         if self.is_list() {
             return match self {
-                Self::Addresses => {
-                    let read = items().map(|item| item.parse().map_err(|_| item.to_owned()));
-                    let addresses = read.collect::<Result<Vec<_>, _>>()?;
-                    if addresses.is_empty() { Err(texts.concat()) } else { Ok(Value::Addresses(addresses)) }
+                Self::Listeners => {
+                    let read =
+                        items().map(|item| item.parse().map(Listener::new).map_err(|_| item.to_owned()));
+                    let listeners = read.collect::<Result<Vec<_>, _>>()?;
+                    if listeners.is_empty() { Err(texts.concat()) } else { Ok(Value::Listeners(listeners)) }
                 }
                 _ => items().map(read_name).collect::<Result<_, _>>().map(Value::Names),
             };
@@ -80,7 +86,8 @@ impl Kind {
 
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
-            Self::Addresses | Self::Names => None,
+            Self::Listeners | Self::Names => None,
+            Self::Address => text.parse().ok().map(Value::Address),
             Self::Choice(words) => words.iter().find(|word| **word == text).map(|word| Value::Choice(word)),
             Self::Count(min, max) => within(text, min, max, whole_number).map(Value::Number),
             Self::CountOrAuto(..) if text == "auto" => Some(Value::Auto),
@@ -93,7 +100,8 @@ impl Kind {
     /// What is allowed, for the manual.
     pub(crate) fn allowed(self) -> String {
         match self {
-            Self::Addresses => "IP address and port, repeatable".to_owned(),
+            Self::Listeners => "IP address and port, repeatable".to_owned(),
+            Self::Address => "IP address and port".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
             Self::Choice(words) => words.join(", "),
             Self::CountOrAuto(min, max) => format!("{min} to {max}, or auto"),
@@ -107,7 +115,7 @@ impl Kind {
     pub(crate) fn advice(self, example: &str, form: Form) -> String {
         let quoted = |text: &str| form.quoted(text);
         match self {
-            Self::Addresses => format!(
+            Self::Listeners | Self::Address => format!(
                 "give an IP address and a port, such as {} or {}",
                 quoted(example),
                 quoted("[::1]:8088")

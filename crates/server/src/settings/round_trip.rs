@@ -23,7 +23,8 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
     };
     let millis = |text: &str| duration(text).map(|time| time.as_millis() as u64);
     match setting.kind {
-        Kind::Addresses => {
+        Kind::Address => unreachable!("only entries have one"),
+        Kind::Listeners => {
             // Waiting and publishing never share an address, nor does one line have it twice.
             let net = if setting.name == "in" { 127 } else { 10 };
             let port = |n: usize| (chance[2] % 1_000 + 1) as usize + n;

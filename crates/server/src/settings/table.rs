@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::Value;
-use super::kind::Kind::{Addresses, Choice, Count, CountOrAuto, Duration, Names, Size};
+use super::kind::Kind::{Address, Choice, Count, CountOrAuto, Duration, Listeners, Names, Size};
 use super::kind::{Form, Kind};
 
 /// One line of the table.
@@ -72,10 +72,10 @@ const fn line(name: &'static str, kind: Kind, default: &'static str, help: &'sta
 
 /// Every setting, in the order of the manual.
 pub(crate) static TABLE: &[Setting] = &[
-    line("wait", Addresses, "0.0.0.0:8088", "Where clients wait: the WAIT line, open to the world"),
+    line("wait", Listeners, "0.0.0.0:8088", "Where clients wait: the WAIT line, open to the world"),
     line(
         "in",
-        Addresses,
+        Listeners,
         "127.0.0.1:10010",
         "Where application servers publish: the IN line, on a loopback address",
     ),
@@ -177,6 +177,21 @@ pub(crate) static TABLE: &[Setting] = &[
         "How long one input on the IN line in the classic dialect may take",
     ),
 ];
+
+/// The keys of an entry `[[wait]]`.
+pub(crate) static WAIT_ENTRY: &[Setting] =
+    &[line("address", Address, "0.0.0.0:8088", "Where to listen"), DIALECT];
+
+/// The keys of an entry `[[in]]`.
+pub(crate) static IN_ENTRY: &[Setting] =
+    &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT];
+
+const DIALECT: Setting = line(
+    "dialect",
+    Choice(&["multiplexor", "none"]),
+    "multiplexor",
+    "The classic dialect that is spoken there beside the native one",
+);
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Errors, File, Setting, TABLE, Value};
+use super::{Errors, File, Listener, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +62,8 @@ impl Values {
         }
     }
 
-    pub(super) fn addresses(&self, name: &str) -> Vec<SocketAddr> {
-        if let Value::Addresses(addresses) = self.value(name) { addresses.clone() } else { wrong_kind(name) }
+    pub(super) fn listeners(&self, name: &str) -> Vec<Listener> {
+        if let Value::Listeners(listeners) = self.value(name) { listeners.clone() } else { wrong_kind(name) }
     }
 
     pub(super) fn names(&self, name: &str) -> Vec<String> {

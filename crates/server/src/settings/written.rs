@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::Listener;
 use super::kind::{Kind, Value};
 
 impl Kind {
@@ -42,6 +43,10 @@ impl Kind {
 
     /// The value as TOML.
     pub(crate) fn toml(self, value: &Value) -> String {
+        if let Value::Listeners(listeners) = value {
+            let items: Vec<String> = listeners.iter().map(Listener::toml).collect();
+            return format!("[{}]", items.join(", "));
+        }
         let texts = self.written(value);
         let bare = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match &texts[..] {
@@ -57,7 +62,10 @@ impl Kind {
     /// The value as somebody would write it, in the largest unit that fits; a list item by item.
     pub(crate) fn written(self, value: &Value) -> Vec<String> {
         match value {
-            Value::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            Value::Listeners(listeners) => {
+                listeners.iter().map(|listener| listener.address.to_string()).collect()
+            }
+            Value::Address(address) => vec![address.to_string()],
             Value::Names(names) => names.clone(),
             Value::Choice(word) => vec![(*word).to_owned()],
             Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],

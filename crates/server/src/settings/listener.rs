@@ -1,0 +1,60 @@
+//! One address to listen on, and the classic dialect that is spoken there.
+
+use std::net::SocketAddr;
+
+use super::written::quoted;
+
+/// An entry of `wait` or `in`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) dialect: Dialect,
+}
+
+/// The classic dialect of a listener, beside the native one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// That of 2009.
+    Multiplexor,
+    None,
+}
+
+impl Listener {
+    /// A listener of which only the address is said.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, dialect: Dialect::Multiplexor }
+    }
+
+    /// As the WAIT line takes it.
+    pub(crate) fn of_wait(&self) -> wait::Listener {
+        let classic = match self.dialect {
+            Dialect::Multiplexor => wait::Classic::Multiplexor,
+            Dialect::None => wait::Classic::None,
+        };
+        wait::Listener { address: self.address, classic }
+    }
+
+    /// As an item of a list in a settings file.
+    pub(crate) fn toml(&self) -> String {
+        let address = quoted(&self.address.to_string());
+        match self.dialect {
+            Dialect::Multiplexor => address,
+            dialect => format!("{{ address = {address}, dialect = {} }}", quoted(dialect.name())),
+        }
+    }
+}
+
+impl Dialect {
+    /// The dialect of a name that is one.
+    pub(crate) fn named(name: &str) -> Self {
+        if name == "none" { Self::None } else { Self::Multiplexor }
+    }
+
+    /// Its name in a settings file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Multiplexor => "multiplexor",
+            Self::None => "none",
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Goes through a settings file to its end, and collects what it says and what is wrong.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::nearest::nearest;
+use super::table::{IN_ENTRY, WAIT_ENTRY};
+use super::written::excerpt;
+use super::{Dialect, File, Listener, Origin, Setting, TABLE, Value};
+
+/// A file in the reading.
+pub(super) struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    file: File,
+    errors: Vec<Wrong>,
+}
+
+/// A line, and what is wrong in it.
+pub(super) type Wrong = (usize, String);
+
+impl<'a> Reader<'a> {
+    /// Reads a file's text: what it says, and what is wrong, line by line.
+    pub(super) fn read(name: &'a str, text: &'a str) -> (File, Vec<Wrong>) {
+        let (table, faults) = DeTable::parse_recoverable(text);
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let mut reader = Self { name, text, lines, file: File::default(), errors: Vec::new() };
+        for fault in faults {
+            reader.fault(fault.message(), fault.span().map_or(text.len(), |span| span.start));
+        }
+        // What stands in a line that is no TOML is not worth a second error.
+        let mut errors = std::mem::take(&mut reader.errors);
+        errors.sort();
+        let broken: Vec<usize> = errors.iter().map(|(line, _)| *line).collect();
+        reader.table(table.get_ref());
+        errors.extend(reader.errors.into_iter().filter(|(line, _)| broken.binary_search(line).is_err()));
+        errors.sort();
+        (reader.file, errors)
+    }
+
+    /// Something is no TOML. Mostly it is a value without its quotes, so what is allowed is told too.
+    fn fault(&mut self, message: &str, at: usize) {
+        let line = self.line(at);
+        if self.errors.last().is_some_and(|(last, _)| *last == line) {
+            return;
+        }
+        let written = self.text[self.lines[line - 1]..].lines().next().unwrap_or_default();
+        let key = written.split_once('=').map_or(written, |(key, _)| key).trim();
+        let error = match find(TABLE, key) {
+            _ if message == "duplicate key" => {
+                format!("{} is there already; keep one of them", excerpt(key))
+            }
+            Some(setting) => {
+                format!("this is no TOML: {message}; for {key}, {}", setting.advice_toml())
+            }
+            None => format!("this is no TOML: {message}"),
+        };
+        self.errors.push((line, error));
+    }
+
+    /// The whole file.
+    fn table(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table {
+            match find(TABLE, key.get_ref()) {
+                Some(setting) => self.setting(setting, value),
+                None => self.unknown(key.get_ref(), key.span(), value.get_ref()),
+            }
+        }
+    }
+
+    fn setting(&mut self, setting: &'static Setting, value: &Spanned<DeValue<'_>>) {
+        let value_read = match value.get_ref() {
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
+                let keys = entry_keys(setting);
+                let listeners: Vec<_> = items.iter().map(|item| self.listener(setting, keys, item)).collect();
+                listeners.into_iter().collect::<Option<_>>().map(Value::Listeners)
+            }
+            DeValue::Table(_) if !entry_keys(setting).is_empty() => {
+                let name = setting.name;
+                let error =
+                    format!("{name} is a table; write [[{name}]], with two brackets, for each address");
+                self.error(value.span(), error);
+                None
+            }
+            _ => self.value(setting, value),
+        };
+        if let Some(read) = value_read {
+            let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
+            self.file.values.insert(setting.name, (read, origin));
+        }
+    }
+
+    /// Reads a value; `None` and an error when it is wrong.
+    fn value(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        match setting.read_toml(value.get_ref()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error(value.span(), error);
+                None
+            }
+        }
+    }
+
+    /// An entry of `[[wait]]` or `[[in]]`, or a mere address among such.
+    fn listener(
+        &mut self,
+        setting: &Setting,
+        keys: &'static [Setting],
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Listener> {
+        let [address_key, ..] = keys else { return None };
+        let Some(table) = value.get_ref().as_table() else {
+            return match self.value(address_key, value)? {
+                Value::Address(address) => Some(Listener::new(address)),
+                _ => None,
+            };
+        };
+        let (mut listener, mut dialect) = (None, Some(Dialect::Multiplexor));
+        for (key, value) in self.entry(setting.name, keys, value.span(), table) {
+            match value {
+                Some(Value::Address(address)) => listener = Some(Listener::new(address)),
+                Some(Value::Choice(name)) => dialect = Some(Dialect::named(name)),
+                _ if key == "dialect" => dialect = None,
+                _ => {}
+            }
+        }
+        Some(Listener { dialect: dialect?, ..listener? })
+    }
+
+    /// The values of an entry `[[name]]`, whose first key it must have. Those that are wrong are told,
+    /// and are `None`.
+    fn entry(
+        &mut self,
+        name: &str,
+        keys: &'static [Setting],
+        span: Range<usize>,
+        table: &DeTable<'_>,
+    ) -> Vec<(&'static str, Option<Value>)> {
+        let mut values = Vec::new();
+        for (key, value) in table {
+            let Some(setting) = find(keys, key.get_ref()) else {
+                self.unknown_in_entry(name, keys, key);
+                continue;
+            };
+            if value.get_ref().as_str() == Some("realplexor") && setting.name == "dialect" {
+                self.error(value.span(), REALPLEXOR.to_owned());
+                values.push((setting.name, None));
+                continue;
+            }
+            values.push((setting.name, self.value(setting, value)));
+        }
+        if let Some(first) = keys.first().filter(|first| !table.contains_key(first.name)) {
+            let misspelt = table.keys().any(|key| nearest(key.get_ref(), [first.name].into_iter()).is_some());
+            if !misspelt {
+                let advice = first.advice_toml();
+                self.error(span, format!("[[{name}]] has no {}; {advice}", first.name));
+            }
+        }
+        values
+    }
+
+    fn unknown_in_entry(&mut self, name: &str, keys: &'static [Setting], key: &Spanned<impl AsRef<str>>) {
+        let (said, span) = (key.get_ref().as_ref(), key.span());
+        let names = || keys.iter().map(|setting| setting.name);
+        let right = match nearest(said, names()).and_then(|near| find(keys, near)) {
+            Some(near) => format!("did you mean {}? There, {}", near.name, near.advice_toml()),
+            None if find(TABLE, said).is_some() => {
+                "it is a setting of the whole server: write it above the first [[…]]".to_owned()
+            }
+            None => format!("it may have {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        self.error(span, format!("[[{name}]] has no {}; {right}", excerpt(said)));
+    }
+
+    /// A key that is none of ours. A table is none at all, so its keys are told one by one.
+    fn unknown(&mut self, name: &str, span: Range<usize>, value: &DeValue<'_>) {
+        let names = || TABLE.iter().map(|setting| setting.name);
+        match value {
+            DeValue::Table(table) if !table.is_empty() => {
+                for inner in table.keys() {
+                    let full = format!("{name}.{}", inner.get_ref());
+                    let near = nearest(&full, names()).or_else(|| nearest(inner.get_ref(), names()));
+                    self.no_setting(&full, near, inner.span());
+                }
+            }
+            _ => self.no_setting(name, nearest(name, names()), span),
+        }
+    }
+
+    fn no_setting(&mut self, name: &str, near: Option<&str>, span: Range<usize>) {
+        let right = near.and_then(|near| find(TABLE, near)).map_or_else(
+            || "`multiplexor config --default` prints all settings".to_owned(),
+            |setting| format!("did you mean {}? There, {}", setting.name, setting.advice_toml()),
+        );
+        self.error(span, format!("there is no setting {}; {right}", excerpt(name)));
+    }
+
+    fn error(&mut self, span: Range<usize>, error: String) {
+        self.errors.push((self.line(span.start), error));
+    }
+
+    /// The line of a place in the text, counted from 1.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|begin| *begin <= at)
+    }
+}
+
+/// The setting of this name among these.
+fn find(settings: &'static [Setting], name: &str) -> Option<&'static Setting> {
+    settings.iter().find(|setting| setting.name == name)
+}
+
+/// What an entry `[[…]]` of a setting may have; nothing where there are none.
+fn entry_keys(setting: &Setting) -> &'static [Setting] {
+    match setting.name {
+        "wait" => WAIT_ENTRY,
+        "in" => IN_ENTRY,
+        _ => &[],
+    }
+}
+
+const REALPLEXOR: &str =
+    "dialect is \"realplexor\", which this version does not speak yet; give \"multiplexor\" or \"none\"";
