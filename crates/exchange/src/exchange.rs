@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
     Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
-    Released, Seen, ShardId, Start, Take, Totals, Trash,
+    Released, Rules, Seen, ShardId, Start, Take, Totals, Trash,
 };
 use smallvec::SmallVec;
 
@@ -23,6 +23,7 @@ pub struct Exchange {
     commit: Box<dyn Commit>,
     clock: Clock,
     cursors: Cursors,
+    rules: Arc<Rules>,
     grace: Millis,
 }
 
@@ -93,6 +94,7 @@ impl Exchange {
         Self {
             end: AtomicU64::new(hub.end().to_bits()),
             cursors: hub.cursors(),
+            rules: hub.rules(),
             inner: Mutex::new(Inner { hub, released: Vec::new() }),
             mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
             commit,
@@ -120,6 +122,13 @@ impl Exchange {
         });
         self.unlock(inner, &rung);
         Ok(own.map_or(Receipt::Ordered(position), Receipt::Released))
+    }
+
+    /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
+    /// Asks the rules only, without the lock.
+    pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
+        let limit = |name: &str| self.rules.payload_limit(name).unwrap_or(general);
+        channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
     }
 
     /// The store has committed all up to `position`: releases it.

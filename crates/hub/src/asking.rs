@@ -58,7 +58,8 @@ impl Hub {
             sums.online += u64::from(channel.online);
             sums.subscriptions += u64::from(channel.waiting());
             if let Some(history) = &channel.history {
-                history.audit(&self.limits);
+                assert_eq!(channel.rule, self.rules.find(&channel.name));
+                history.audit(self.rules.keep(channel.rule));
                 assert!(self.oldest.contains(history.oldest, id));
                 kept += 1;
                 sums.history_messages += history.len() as u64;

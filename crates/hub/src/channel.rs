@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::history::{History, Mark};
+use crate::rule::RuleId;
 use crate::{ChannelInfo, Millis, NEVER, Position, ShardId};
 
 /// What the hub knows of one channel.
@@ -37,6 +38,8 @@ pub(crate) struct Channel {
     pub(crate) pins: u32,
     /// Somebody waits, or did within the grace.
     pub(crate) online: bool,
+    /// What is set for channels of such a name.
+    pub(crate) rule: RuleId,
 }
 
 /// What few channels have.
@@ -59,7 +62,7 @@ pub(crate) struct Floor {
 
 impl Channel {
     /// A record for a channel of which no more is known than the floor.
-    pub(crate) fn new(name: &str, floor: Floor) -> Self {
+    pub(crate) fn new(name: &str, rule: RuleId, floor: Floor) -> Self {
         Self {
             name: name.into(),
             interest: Counts::default(),
@@ -74,6 +77,7 @@ impl Channel {
             offline_at: NEVER,
             pins: 0,
             online: false,
+            rule,
         }
     }
 

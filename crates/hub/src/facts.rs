@@ -15,7 +15,8 @@ pub struct Publish {
     pub aliases: SmallVec<[Box<str>; 0]>,
     /// What is said.
     pub payload: Payload,
-    /// How long it is kept for those who come back; `Some(0)`: not at all; `None`: by the limits.
+    /// How long it is kept for those who come back; `Some(0)`: not at all; `None`: by each channel's rule
+    /// and the limits.
     pub ttl: Option<Millis>,
 }
 
@@ -25,6 +26,9 @@ pub enum Refused {
     /// All records are in use by channels somebody listens to or that hold history.
     #[error("the limit of channels remembered at once is reached")]
     Records,
+    /// The payload is too long for one of the channels; so many bytes are allowed.
+    #[error("the message has more than the {0} bytes that are set for one of its channels")]
+    Payload(u64),
     /// The order has no numbers left (2^53 messages).
     #[error("the order is exhausted")]
     Exhausted,

@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::rule::Keep;
 use crate::trash::Trash;
-use crate::{Limits, Message, Millis, NEVER, Position};
+use crate::{Message, Millis, NEVER, Position};
 
 /// Messages kept for one channel.
 pub(crate) struct History {
@@ -54,60 +55,60 @@ impl History {
         &mut self,
         message: Arc<Message>,
         now: Millis,
-        limits: &Limits,
+        keep: &Keep,
         trash: &mut Trash,
     ) -> Removed {
-        debug_assert!(limits.history_messages > 0);
+        debug_assert!(keep.messages > 0);
         debug_assert!(self.newest().is_none_or(|newest| newest < message.position));
-        let mut removed = self.expire(now, limits.history_age, trash);
-        while self.entries.len() >= limits.history_messages as usize {
-            self.pop(now, limits.history_age, &mut removed, trash);
+        let mut removed = self.expire(now, keep, trash);
+        while self.entries.len() >= keep.messages as usize {
+            self.pop(now, keep, &mut removed, trash);
         }
         let entry = Entry::new(message);
         self.bytes += u64::from(entry.len);
         self.mortal += u32::from(entry.mortal);
-        self.due = self.due.min(entry.death(limits.history_age));
+        self.due = self.due.min(entry.death(keep));
         self.entries.push_back(entry);
-        while self.bytes > limits.history_bytes {
-            self.pop(now, limits.history_age, &mut removed, trash);
+        while self.bytes > keep.bytes {
+            self.pop(now, keep, &mut removed, trash);
         }
         self.check();
         removed
     }
 
     /// Removes everything whose time is over.
-    pub(crate) fn expire(&mut self, now: Millis, age_max: Millis, trash: &mut Trash) -> Removed {
+    pub(crate) fn expire(&mut self, now: Millis, keep: &Keep, trash: &mut Trash) -> Removed {
         let mut removed = Removed::default();
         if now < self.due {
             return removed;
         }
         if self.mortal == 0 {
-            while self.entries.front().is_some_and(|entry| entry.death(age_max) <= now) {
-                self.pop(now, age_max, &mut removed, trash);
+            while self.entries.front().is_some_and(|entry| entry.death(keep) <= now) {
+                self.pop(now, keep, &mut removed, trash);
             }
         } else {
             // Once round: those that live on are put back behind, so the order stays.
             for _ in 0..self.entries.len() {
-                if self.entries[0].death(age_max) <= now {
-                    self.pop(now, age_max, &mut removed, trash);
+                if self.entries[0].death(keep) <= now {
+                    self.pop(now, keep, &mut removed, trash);
                 } else {
                     self.entries.rotate_left(1);
                 }
             }
         }
-        self.due = self.first_death(age_max);
+        self.due = self.first_death(keep);
         self.check();
         removed
     }
 
     /// Removes the oldest message.
-    pub(crate) fn pop(&mut self, now: Millis, age_max: Millis, removed: &mut Removed, trash: &mut Trash) {
+    pub(crate) fn pop(&mut self, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
         let entry = self.entries.pop_front().expect("the caller saw that there is one");
         self.bytes -= u64::from(entry.len);
         self.mortal -= u32::from(entry.mortal);
         removed.messages += 1;
         removed.bytes += u64::from(entry.len);
-        if entry.is_loss(now, age_max) {
+        if entry.is_loss(now, keep) {
             removed.evicted += 1;
             removed.mark = Some(Mark { position: entry.position, time: entry.time });
         }
@@ -161,14 +162,14 @@ impl History {
     }
 
     /// All messages that are still alive at `now`, oldest first.
-    pub(crate) fn alive(&self, now: Millis, age_max: Millis) -> impl Iterator<Item = &Arc<Message>> {
-        self.entries.iter().filter(move |entry| entry.death(age_max) > now).map(|entry| &entry.message)
+    pub(crate) fn alive<'a>(&'a self, now: Millis, keep: &'a Keep) -> impl Iterator<Item = &'a Arc<Message>> {
+        self.entries.iter().filter(move |entry| entry.death(keep) > now).map(|entry| &entry.message)
     }
 
     /// When the first of all dies. Without ends of their own that is the oldest.
-    fn first_death(&self, age_max: Millis) -> Millis {
+    fn first_death(&self, keep: &Keep) -> Millis {
         let looked_at = if self.mortal == 0 { 1 } else { self.entries.len() };
-        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(age_max));
+        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(keep));
         deaths.min().unwrap_or(NEVER)
     }
 
@@ -178,16 +179,16 @@ impl History {
     }
 
     /// Checks all that must hold, message by message.
-    pub(crate) fn audit(&self, limits: &Limits) {
+    pub(crate) fn audit(&self, keep: &Keep) {
         self.check();
-        assert!(self.entries.len() <= limits.history_messages as usize);
-        assert!(self.bytes <= limits.history_bytes);
+        assert!(self.entries.len() <= keep.messages as usize);
+        assert!(self.bytes <= keep.bytes);
         assert_eq!(self.bytes, self.entries.iter().map(|entry| u64::from(entry.len)).sum::<u64>());
         let mortal = self.entries.iter().filter(|entry| entry.message.expires.is_some()).count();
         assert_eq!(self.mortal as usize, mortal);
         assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
         assert!(self.entries.iter().is_sorted_by_key(|entry| entry.time));
-        assert!(self.due <= self.first_death(limits.history_age));
+        assert!(self.due <= self.first_death(keep));
     }
 }
 
@@ -211,25 +212,30 @@ impl Entry {
     }
 
     /// From when on it is gone: its own end or the age limit, whichever comes first.
-    fn death(&self, age_max: Millis) -> Millis {
-        self.aged(age_max).min(self.end())
+    fn death(&self, keep: &Keep) -> Millis {
+        self.aged(keep).min(self.end(keep))
     }
 
     /// Whether a reader must be told that it was removed at `now`. Not if its own end came first,
     /// however late it is removed: what is told must not depend on when somebody looked.
-    fn is_loss(&self, now: Millis, age_max: Millis) -> bool {
-        let end = self.end();
-        now < end || self.aged(age_max) < end
+    fn is_loss(&self, now: Millis, keep: &Keep) -> bool {
+        let end = self.end(keep);
+        now < end || self.aged(keep) < end
     }
 
     /// When the age limit ends it.
-    fn aged(&self, age_max: Millis) -> Millis {
-        self.time.saturating_add(age_max)
+    fn aged(&self, keep: &Keep) -> Millis {
+        self.time.saturating_add(keep.age)
     }
 
-    /// When its publisher lets it end.
-    fn end(&self) -> Millis {
-        if self.mortal { self.message.expires.unwrap_or(NEVER) } else { NEVER }
+    /// When its publisher lets it end, or the channel's rule in the publisher's stead. Of those without
+    /// an end of their own an older one never ends later.
+    fn end(&self, keep: &Keep) -> Millis {
+        if self.mortal {
+            self.message.expires.unwrap_or(NEVER)
+        } else {
+            keep.ttl.map_or(NEVER, |ttl| self.time.saturating_add(ttl))
+        }
     }
 }
 
@@ -262,17 +268,28 @@ mod tests {
     /// Pushes messages (time, ttl, len), the first at place 1, then lets time pass until `now`; checks
     /// which places are left, and the mark.
     fn check(messages: &[(Millis, Option<Millis>, u32)], now: Millis, kept: &[u64], mark: Option<u64>) {
-        let limits = Limits { history_messages: 3, history_bytes: 100, history_age: 50, ..Limits::default() };
+        check_under(None, messages, now, kept, mark);
+    }
+
+    /// The same in a channel whose rule gives messages a ttl.
+    fn check_under(
+        ttl: Option<Millis>,
+        messages: &[(Millis, Option<Millis>, u32)],
+        now: Millis,
+        kept: &[u64],
+        mark: Option<u64>,
+    ) {
+        let keep = Keep { messages: 3, bytes: 100, age: 50, payload: None, ttl };
         let mut history = History::new(Position::from_bits(1));
         let mut trash = Trash::default();
         let mut last_mark = None;
         for (place, &(time, ttl, len)) in (1..).zip(messages) {
-            let removed = history.push(message(place, time, ttl, len), time, &limits, &mut trash);
+            let removed = history.push(message(place, time, ttl, len), time, &keep, &mut trash);
             last_mark = removed.mark.or(last_mark);
-            history.audit(&limits);
+            history.audit(&keep);
         }
-        last_mark = history.expire(now, limits.history_age, &mut trash).mark.or(last_mark);
-        history.audit(&limits);
+        last_mark = history.expire(now, &keep, &mut trash).mark.or(last_mark);
+        history.audit(&keep);
         let left: Vec<u64> = history.entries.iter().map(|entry| entry.position.to_bits()).collect();
         assert_eq!((&left[..], last_mark.map(|mark| mark.position.to_bits())), (kept, mark), "{messages:?}");
     }
@@ -308,5 +325,19 @@ mod tests {
     fn a_loss_does_not_depend_on_when_somebody_looked() {
         check(&[(0, Some(5), 1)], 1_000, &[], None);
         check(&[(0, Some(50), 1)], 1_000, &[], None);
+    }
+
+    #[test]
+    fn a_rule_gives_a_ttl_to_those_who_have_none() {
+        check_under(Some(5), &[(0, None, 1), (1, None, 1)], 5, &[2], None);
+        check_under(Some(5), &[(0, Some(40), 1), (1, None, 1)], 6, &[1], None);
+        check_under(
+            Some(5),
+            &[(0, None, 1), (1, Some(9), 1), (2, None, 1), (3, None, 1)],
+            3,
+            &[2, 3, 4],
+            Some(1),
+        );
+        check_under(Some(60), &[(0, None, 1)], 60, &[], Some(1));
     }
 }

@@ -13,6 +13,7 @@ use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
 use crate::names::Names;
+use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
 use crate::{
     Change, ChannelId, Cursors, Epoch, Limits, Message, Millis, Position, Publish, Refused, Released, Seen,
@@ -22,6 +23,7 @@ use crate::{
 /// Channels, their history, who is online. See the crate's documentation for the contract.
 pub struct Hub {
     pub(crate) limits: Limits,
+    pub(crate) rules: Arc<Rules>,
     cursors: Cursors,
     /// The latest time a caller told.
     pub(crate) clock: Millis,
@@ -57,6 +59,7 @@ impl Hub {
             agenda: Agenda::default(),
             oldest: Agenda::default(),
             feed: Feed::new(limits.changes),
+            rules: Arc::new(Rules::new(&limits)),
             floor: Floor::default(),
             trims: 0,
             totals: Totals::default(),
@@ -68,6 +71,12 @@ impl Hub {
     /// Writes and reads cursors of this hub's epoch.
     pub fn cursors(&self) -> Cursors {
         self.cursors
+    }
+
+    /// What is set for channels by their names. It never changes, so one may keep it and ask it without
+    /// the hub.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
     }
 
     /// The end of what is released: the highest place clients may know.
@@ -92,7 +101,9 @@ impl Hub {
             return Err(Refused::Exhausted);
         }
         let Publish { channels, mut aliases, payload, ttl } = publish;
-        let targets = match self.targets(&channels, &mut aliases, ttl != Some(0), now) {
+        let payload_len = payload.bytes.len() as u64;
+        let fits = self.check_payload(&channels, payload_len);
+        let targets = match fits.and_then(|()| self.targets(&channels, &mut aliases, ttl, now)) {
             Ok(targets) => targets,
             Err(refused) => {
                 self.trash.refused.push(Publish { channels, aliases, payload, ttl });
@@ -155,13 +166,35 @@ impl Hub {
         }
     }
 
-    /// The channels a message goes to, each once. With `kept` every one of them gets a record, pinned
-    /// until the message is released; otherwise only channels that have one are known by id.
+    /// What the channel of a record keeps.
+    pub(crate) fn keep(&self, id: u32) -> &Keep {
+        self.rules.keep(self.names[id].rule)
+    }
+
+    /// Whether all of these channels take so many bytes.
+    fn check_payload(&self, names: &[Box<str>], len: u64) -> Result<(), Refused> {
+        if !self.rules.limit_payloads {
+            return Ok(());
+        }
+        let limits = names.iter().filter_map(|name| self.rule_of(name).payload);
+        limits.min().filter(|limit| len > *limit).map_or(Ok(()), |limit| Err(Refused::Payload(limit)))
+    }
+
+    /// What a channel keeps, or would if it had a record.
+    fn rule_of(&self, name: &str) -> &Keep {
+        match self.names.find(name) {
+            Some(id) => self.keep(id),
+            None => self.rules.keep(self.rules.find(name)),
+        }
+    }
+
+    /// The channels a message goes to, each once. Where it is kept, the channel gets a record; the records
+    /// are pinned until the message is released. A channel without a record is not known by id.
     fn targets(
         &mut self,
         names: &[Box<str>],
         aliases: &mut [Box<str>],
-        kept: bool,
+        ttl: Option<Millis>,
         now: Millis,
     ) -> Result<SmallVec<[Target; 1]>, Refused> {
         let mut targets: SmallVec<[Target; 1]> = SmallVec::with_capacity(names.len());
@@ -172,13 +205,15 @@ impl Hub {
             }
             let alias = aliases.get_mut(index).map(std::mem::take);
             let id = match self.names.find(name) {
-                None if kept => match self.create(name, now) {
-                    Ok(id) => Some(id),
-                    Err(refused) => {
-                        self.unpin_all(&targets);
-                        return Err(refused);
+                None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) != Some(0) => {
+                    match self.create(name, now) {
+                        Ok(id) => Some(id),
+                        Err(refused) => {
+                            self.unpin_all(&targets);
+                            return Err(refused);
+                        }
                     }
-                },
+                }
                 found => found,
             };
             let target = match id {
@@ -207,7 +242,6 @@ impl Hub {
         if message.targets.iter().any(|target| target.channel == ChannelId::NONE) {
             self.resolve(&mut message);
         }
-        let kept = message.expires.is_none_or(|expires| expires > now);
         let mut seen = SmallVec::with_capacity(message.targets.len());
         let mut shards = SmallVec::new();
         for target in &message.targets {
@@ -223,7 +257,7 @@ impl Hub {
             channel.shards(&mut shards);
             let served = channel.serve_takers(message.position);
             self.left(id, served, self.limits.grace, now);
-            if kept {
+            if self.keep(id).end(&message) > now {
                 self.remember(id, &message, now);
             }
             self.schedule(id);

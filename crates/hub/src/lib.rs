@@ -9,6 +9,7 @@
 mod message;
 mod name;
 mod position;
+mod rule;
 mod session;
 
 pub mod limits;
@@ -36,6 +37,7 @@ pub use limits::Limits;
 pub use message::{Message, Origin, Payload, Target};
 pub use name::{NameError, check_name};
 pub use position::{Cursors, Epoch, Position, Read};
+pub use rule::{Pattern, PatternError, Rule, Rules};
 pub use session::{Right, Session};
 pub use trash::Trash;
 

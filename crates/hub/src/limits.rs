@@ -1,6 +1,6 @@
 //! Every limit of the hub, by name.
 
-use crate::Millis;
+use crate::{Millis, Rule};
 
 /// What may be set about remembering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Limits {
     pub records: usize,
     /// Changes (online, offline) kept for those who watch.
     pub changes: usize,
+    /// What is set for channels by their names; the first rule that matches counts. At most [`RULES_MAX`].
+    pub rules: Vec<Rule>,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             grace: 30_000,
             records: RECORDS_MAX,
             changes: CHANGES_MAX,
+            rules: Vec::new(),
         }
     }
 }
@@ -42,6 +45,8 @@ impl Default for Limits {
 pub const RECORDS_MAX: usize = 4_000_000;
 /// Default for [`Limits::changes`].
 pub const CHANGES_MAX: usize = 100_000;
+/// Rules for channels by their names; each new record is compared with all of them.
+pub const RULES_MAX: usize = 64;
 /// A channel's name, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 255;
 /// Channels one message may go to.

@@ -162,12 +162,13 @@ const PARTS: usize = 256;
 mod tests {
     use super::*;
     use crate::channel::Floor;
+    use crate::rule::RuleId;
 
     #[test]
     fn a_record_is_found_by_its_name_until_it_is_removed() {
         let mut names = Names::new(7);
         let ids: Vec<u32> = (0..5_000)
-            .map(|n| names.insert(Box::new(Channel::new(&format!("c{n}"), Floor::default()))))
+            .map(|n| names.insert(Box::new(Channel::new(&format!("c{n}"), RuleId::NONE, Floor::default()))))
             .collect();
         for (n, &id) in ids.iter().enumerate() {
             assert_eq!(names.find(&format!("c{n}")), Some(id));

@@ -64,10 +64,10 @@ impl Hub {
         now: Millis,
     ) -> Vec<Arc<Message>> {
         let now = now.max(self.clock);
-        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref());
-        let Some(history) = history else { return Vec::new() };
+        let Some(id) = self.names.find(name) else { return Vec::new() };
+        let Some(history) = &self.names[id].history else { return Vec::new() };
         let mut found: Vec<(&str, &Arc<Message>)> = history
-            .alive(now, self.limits.history_age)
+            .alive(now, self.keep(id))
             .filter_map(|message| Some((alias(message, name)?, message)))
             .filter(|(alias, _)| order(alias, after) == Ordering::Greater)
             .collect();

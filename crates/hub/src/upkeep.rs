@@ -89,7 +89,7 @@ impl Hub {
             return Err(Refused::Records);
         }
         self.totals.channels += 1;
-        Ok(self.names.insert(Box::new(Channel::new(name, self.floor))))
+        Ok(self.names.insert(Box::new(Channel::new(name, self.rules.find(name), self.floor))))
     }
 
     /// Enters a record in the agenda for what is due next, unless it comes up before that anyway.
@@ -107,7 +107,8 @@ impl Hub {
 
     /// Keeps a released message in the history of one of its channels.
     pub(crate) fn remember(&mut self, id: u32, message: &Arc<Message>, now: Millis) {
-        if self.limits.history_messages == 0 {
+        let keep = self.rules.keep(self.names[id].rule);
+        if keep.messages == 0 {
             let mark = Some(Mark { position: message.position, time: message.time });
             return self.settle(id, Removed { evicted: 1, mark, ..Removed::default() });
         }
@@ -118,14 +119,15 @@ impl Hub {
         });
         self.totals.history_messages += 1;
         self.totals.history_bytes += message.payload.bytes.len() as u64;
-        let removed = history.push(Arc::clone(message), now, &self.limits, &mut self.trash);
+        let removed = history.push(Arc::clone(message), now, keep, &mut self.trash);
         self.settle(id, removed);
     }
 
     /// Removes from a channel's history what has outlived its time. The caller schedules the channel.
     pub(crate) fn expire(&mut self, id: u32, now: Millis) {
-        let Some(history) = &mut self.names[id].history else { return };
-        let removed = history.expire(now, self.limits.history_age, &mut self.trash);
+        let channel = &mut self.names[id];
+        let Some(history) = &mut channel.history else { return };
+        let removed = history.expire(now, self.rules.keep(channel.rule), &mut self.trash);
         if removed.messages > 0 {
             self.settle(id, removed);
         }
@@ -138,11 +140,12 @@ impl Hub {
                 return;
             }
             let Some((key, id)) = self.oldest.first() else { return };
-            let history = self.names[id].history.as_mut().expect("who stands in `oldest` has a history");
+            let channel = &mut self.names[id];
+            let history = channel.history.as_mut().expect("who stands in `oldest` has a history");
             let mut removed = Removed::default();
             // The key may be too early, since the channel's own limits do not touch it.
             if history.first() == Some(key) {
-                history.pop(now, self.limits.history_age, &mut removed, &mut self.trash);
+                history.pop(now, self.rules.keep(channel.rule), &mut removed, &mut self.trash);
             }
             if let Some(first) = history.first() {
                 self.oldest.strike(key, id);
@@ -162,7 +165,8 @@ impl Hub {
         let channel = &mut self.names[id];
         if let Some(mark) = removed.mark {
             self.trims += 1;
-            channel.trimmed(mark, self.trims, self.limits.resume_window.max(self.limits.history_age));
+            let age = self.rules.keep(channel.rule).age;
+            channel.trimmed(mark, self.trims, self.limits.resume_window.max(age));
         }
         if channel.history.as_ref().is_some_and(|history| history.is_empty()) {
             let history = channel.history.take().expect("it was just seen");

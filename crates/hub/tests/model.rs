@@ -13,7 +13,8 @@ use std::sync::Arc;
 use common::{Chance, publish, seeds};
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
-    Changes, ChannelId, Epoch, Hub, Limits, Message, Next, Page, Position, Resume, ShardId, Start, Take,
+    Changes, ChannelId, Epoch, Hub, Limits, Message, Next, Page, Pattern, Position, Refused, Resume, Rule,
+    ShardId, Start, Take,
 };
 use naive::{From, Naive, Read};
 
@@ -58,10 +59,11 @@ impl Both {
             grace: chance.of(&[0, 5, 20]),
             records: 1_000,
             changes: 1_000_000,
+            rules: (0..chance.below(4)).map(|_| rule(&mut chance)).collect(),
         };
         Self {
             hub: Hub::new(limits.clone(), Epoch::new(seed), seed),
-            naive: Naive::new(limits),
+            naive: Naive::new(limits, &CHANNELS),
             lens: if small { &[0, 1, 10, 30, 60] } else { &[1, 100, 5_000, 70_000, 150_000, 300_000] },
             readers: Vec::new(),
             chance,
@@ -95,8 +97,9 @@ impl Both {
             }
             let ttl = self.chance.of(&[None, None, None, Some(0), Some(4), Some(30)]);
             let len = self.chance.of(self.lens);
-            let place = self.hub.order(publish(&names(&channels), len, ttl), self.naive.now).unwrap();
-            assert_eq!(place.to_bits(), self.naive.order(&channels, len, ttl));
+            let ordered = self.hub.order(publish(&names(&channels), len, ttl), self.naive.now);
+            let naive = self.naive.order(&channels, len, ttl);
+            assert_eq!(ordered.map(Position::to_bits), naive.map_err(Refused::Payload));
         }
         if atonce {
             self.release_to(self.naive.last);
@@ -332,5 +335,18 @@ fn set(shards: &[ShardId]) -> BTreeSet<u16> {
     set
 }
 
-const CHANNELS: [&str; 4] = ["a", "b", "c", "d"];
+/// A rule for some of the channels, with any of its limits.
+fn rule(chance: &mut Chance) -> Rule {
+    let pattern = chance.of(&["*", "a", "a*", "a.*", "b.*", "b.d", "c"]);
+    Rule {
+        pattern: Pattern::new(pattern).unwrap(),
+        history_messages: chance.of(&[None, Some(0), Some(2), Some(50)]),
+        history_age: chance.of(&[None, Some(10), Some(80)]),
+        history_bytes: chance.of(&[None, Some(70), Some(1 << 20)]),
+        payload_limit: chance.of(&[None, None, None, Some(30)]),
+        ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
+    }
+}
+
+const CHANNELS: [&str; 4] = ["a", "a.b", "b.c", "b.d"];
 const STEPS: usize = 400;

@@ -69,6 +69,12 @@ impl Line {
         }
     }
 
+    /// Bytes that a message to all of these channels may have.
+    pub(crate) fn payload_limit(&self, channels: &[impl AsRef<str>]) -> usize {
+        let limit = self.exchange.payload_limit(channels, self.settings.payload_limit as u64);
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    }
+
     /// The program ends: from now on the line is not ready for more.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -23,7 +23,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
-    let bytes = body::read(&head.headers, body, line.settings.payload_limit).await?;
+    let bytes = body::read(&head.headers, body, line.payload_limit(&names)).await?;
     let ttl = said.ttl;
     let publish = Publish {
         channels: names.into_iter().collect(),
@@ -131,6 +131,9 @@ fn full() -> Problem {
 }
 
 fn out_of_room(refused: Refused) -> Problem {
+    if let Refused::Payload(_) = refused {
+        return Problem::new(413, "payload", format!("{refused}; send less, or set more for it"));
+    }
     Problem::new(
         507,
         "memory",

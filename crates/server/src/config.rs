@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::settings::{File, Listener, Origin, Settings, TABLE, Value, Values, template};
+use crate::settings::{File, Listener, Origin, Setting, Settings, TABLE, Value, Values, template};
 
 /// Prints the values that hold, as a settings file or as JSON.
 pub(crate) fn print(values: &Values, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -54,6 +54,13 @@ fn text_of(values: &Values) -> String {
     for (line, origin) in lines {
         writeln!(text, "{line:<0$} # {origin}", width.unwrap_or(0)).expect("a string takes everything");
     }
+    for entry in &values.channels {
+        writeln!(text, "\n[[channel]] # {}", entry.origin).expect("a string takes everything");
+        for (setting, value) in &entry.values {
+            let value = setting.kind.toml(value);
+            writeln!(text, "{} = {value}", setting.name).expect("a string takes everything");
+        }
+    }
     text
 }
 
@@ -62,19 +69,29 @@ fn json_of(values: &Values) -> String {
     let mut settings = Map::new();
     for setting in TABLE {
         let (value, origin) = values.entry(setting.name);
-        let mut texts = setting.kind.written(value);
-        let value = match value {
-            Value::Number(number) => json!(number),
-            Value::Listeners(listeners) => {
-                let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
-                listeners.iter().map(entry).collect()
-            }
-            _ if setting.kind.is_list() => json!(texts),
-            _ => json!(texts.pop()),
-        };
-        settings.insert(setting.name.to_owned(), entry(value, origin));
+        settings.insert(setting.name.to_owned(), entry(json_value(setting, value), origin));
     }
+    let channels = values.channels.iter().map(|channel| {
+        let values = channel.values.iter();
+        let values = values.map(|(setting, value)| (setting.name.to_owned(), json_value(setting, value)));
+        entry(values.collect(), &channel.origin)
+    });
+    settings.insert("channel".to_owned(), channels.collect());
     format!("{:#}\n", Json::Object(settings))
+}
+
+/// Numbers and sizes as numbers, the rest as one would write it.
+fn json_value(setting: &Setting, value: &Value) -> Json {
+    let mut texts = setting.kind.written(value);
+    match value {
+        Value::Number(number) => json!(number),
+        Value::Listeners(listeners) => {
+            let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
+            listeners.iter().map(entry).collect()
+        }
+        _ if setting.kind.is_list() => json!(texts),
+        _ => json!(texts.pop()),
+    }
 }
 
 fn entry(value: Json, origin: &Origin) -> Json {

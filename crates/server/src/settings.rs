@@ -3,6 +3,7 @@
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
 //! stood, what is allowed and an example.
 
+mod channel;
 mod document;
 mod errors;
 mod file;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use exchange::hub::Limits;
 
+pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
 pub(crate) use file::File;
@@ -80,6 +82,7 @@ impl Settings {
                 history_budget: values.count("history_budget"),
                 resume_window: millis(values.duration("resume_window")),
                 grace: millis(values.duration("grace")),
+                rules: values.channels.iter().map(ChannelEntry::rule).collect(),
                 ..Limits::default()
             },
             wait_line: wait::Settings {

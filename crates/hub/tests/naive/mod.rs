@@ -4,6 +4,7 @@
 //! It knows when the hub looks at a channel (when it is read, taken from, published to, and in every
 //! tick) since until then what is expired still counts, but is never shown.
 
+mod keep;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ pub(crate) use read::{From, Read};
 
 pub(crate) struct Naive {
     pub(crate) limits: Limits,
+    names: &'static [&'static str],
     pub(crate) now: u64,
     pub(crate) last: u64,
     pub(crate) end: u64,
@@ -61,9 +63,10 @@ pub(crate) struct Record {
 pub(crate) type Told = (Vec<(u32, bool)>, BTreeSet<u16>);
 
 impl Naive {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, names: &'static [&'static str]) -> Self {
         Self {
             limits,
+            names,
             now: 0,
             last: 0,
             end: 0,
@@ -78,12 +81,17 @@ impl Naive {
         }
     }
 
-    pub(crate) fn order(&mut self, channels: &[usize], len: usize, ttl: Option<u64>) -> u64 {
+    /// The place, or the number of bytes that are allowed.
+    pub(crate) fn order(&mut self, channels: &[usize], len: usize, ttl: Option<u64>) -> Result<u64, u64> {
+        let limits = channels.iter().filter_map(|channel| self.keep(*channel).payload);
+        if let Some(limit) = limits.min().filter(|limit| len as u64 > *limit) {
+            return Err(limit);
+        }
         let mut once = Vec::new();
         for &channel in channels {
             if !once.contains(&channel) {
                 once.push(channel);
-                if ttl != Some(0) {
+                if ttl.or_else(|| self.keep(channel).ttl) != Some(0) {
                     self.create(channel);
                 }
                 if let Some(record) = self.records.get_mut(&channel) {
@@ -95,7 +103,7 @@ impl Naive {
         let expires = ttl.map(|ttl| self.now + ttl);
         self.said.push(Said { place: self.last, time: self.now, expires, channels: once, len });
         self.ordered.push((self.last, true));
-        self.last
+        Ok(self.last)
     }
 
     /// What of the ordered is released by this commit, messages only.
@@ -140,12 +148,11 @@ impl Naive {
                     record.offline_at = grace_end;
                 }
             }
-            if said.expires.is_none_or(|expires| expires > self.now) {
+            let keep = self.keep(channel);
+            if keep.end(&said).is_none_or(|end| end > self.now) {
                 self.expire(channel);
                 self.records.get_mut(&channel).unwrap().held.push(place);
-                while self.held(channel).len() > self.limits.history_messages as usize
-                    || self.bytes(channel) > self.limits.history_bytes
-                {
+                while self.held(channel).len() > keep.messages || self.bytes(channel) > keep.bytes {
                     self.remove(channel, 0);
                 }
             }
@@ -164,12 +171,11 @@ impl Naive {
     }
 
     fn expire(&mut self, channel: usize) {
+        let keep = self.keep(channel);
         let mut index = 0;
         while index < self.held(channel).len() {
             let said = self.said(self.held(channel)[index]);
-            if self.now >= said.time + self.limits.history_age
-                || said.expires.is_some_and(|end| end <= self.now)
-            {
+            if self.now >= said.time + keep.age || keep.end(said).is_some_and(|end| end <= self.now) {
                 self.remove(channel, index);
             } else {
                 index += 1;
@@ -181,8 +187,9 @@ impl Naive {
     fn remove(&mut self, channel: usize, index: usize) {
         let place = self.records.get_mut(&channel).unwrap().held.remove(index);
         let said = self.said(place).clone();
-        let aged = said.time + self.limits.history_age;
-        if said.expires.is_some_and(|end| end <= self.now && end <= aged) {
+        let keep = self.keep(channel);
+        let aged = said.time + keep.age;
+        if keep.end(&said).is_some_and(|end| end <= self.now && end <= aged) {
             return;
         }
         self.evicted += 1;
@@ -191,11 +198,12 @@ impl Naive {
 
     fn trim(&mut self, channel: usize, place: u64, time: u64) {
         self.trims += 1;
+        let remember = self.limits.resume_window.max(self.keep(channel).age);
         let record = self.records.get_mut(&channel).unwrap();
         assert!(record.watermark < place);
         record.watermark = place;
         record.trimmed_at = self.trims;
-        record.needed_until = time + self.limits.resume_window.max(self.limits.history_age);
+        record.needed_until = time + remember;
     }
 
     fn create(&mut self, channel: usize) {

@@ -8,13 +8,15 @@ use std::fs;
 use std::io::{self, Read};
 
 use super::reader::Reader;
-use super::{Errors, Origin, Value};
+use super::{ChannelEntry, Errors, Origin, Value};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct File {
     pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+    /// Its entries `[[channel]]`, in order.
+    pub(crate) channels: Vec<ChannelEntry>,
 }
 
 impl File {
@@ -147,12 +149,15 @@ mod tests {
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
                 x.toml:12: in is a table; write [[in]], with two brackets, for each address"#]],
         );
-        check_errors("wait = [{ dialect = 5 }, \"x\", 7]\nin = [[]]\n", &expect![[r#"
+        check_errors(
+            "wait = [{ dialect = 5 }, \"x\", 7]\nin = [[]]\n",
+            &expect![[r#"
             x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
             x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
             x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
             x.toml:1: dialect is the number 5; give "multiplexor" or "none"
-            x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088""#]]);
+            x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088""#]],
+        );
     }
 
     #[test]
@@ -168,6 +173,51 @@ mod tests {
             assert_eq!(value, Value::Listeners(vec![plain("1.1.1.1:1"), none("1.1.1.1:2")]));
             assert_eq!(origin, Origin::File("x".to_owned(), 2));
         }
+    }
+
+    #[test]
+    fn a_wrong_channel_entry_is_told() {
+        check_errors(
+            "[[channel]]\nmatch = \"a*b\"\n[[channel]]\nhistory_age = \"1h\"\n[[channel]]\nmatch = \"$a\"\n\
+             histroy_age = \"1h\"\nttl = 5\ngrace = \"1s\"\nname = 1\n[[channel]]\nmatch = \"chat.*\"\n\
+             [[channel]]\nmatch = \"chat.a\"\n[[channel]]\nmatch = [\"a\"]\n[[chanel]]\nmatch = \"c\"\n",
+            &expect![[r#"
+                x.toml:2: match is "a*b", but a * may stand at the end only, for all names that begin like that; give a channel's name, or the beginning of names and *, such as "chat.*"
+                x.toml:3: [[channel]] has no match; give a channel's name, or the beginning of names and *, such as "chat.*"
+                x.toml:6: match is "$a", but a channel name begins with $, which is reserved; begin with another character; give a channel's name, or the beginning of names and *, such as "chat.*"
+                x.toml:7: [[channel]] has no histroy_age; did you mean history_age? There, give a duration from 0s to 30d, such as "1h"
+                x.toml:8: ttl is the number 5; give a duration from 0s to 30d, such as "5m"
+                x.toml:9: [[channel]] has no grace; it is a setting of the whole server: write it above the first [[…]]
+                x.toml:10: [[channel]] has no name; it may have match, history_messages, history_age, history_bytes, payload_limit, ttl
+                x.toml:13: no channel is left for "chat.a": the first match counts, and "chat.*" at x.toml:11 takes them all; write the narrower one first
+                x.toml:16: match is a list; give a channel's name, or the beginning of names and *, such as "chat.*"
+                x.toml:17: there is no setting chanel; did you mean [[channel]]?"#]],
+        );
+        check_errors(
+            "[channel]\nmatch = \"a\"\n",
+            &expect!["x.toml:1: channel is a table; write [[channel]], with two brackets, for each pattern"],
+        );
+        check_errors(
+            "channel = []\nmatch = \"a\"\nttl = \"1s\"\n",
+            &expect![[r#"
+            x.toml:2: there is no setting match but for channels; write it under a [[channel]]
+            x.toml:3: there is no setting ttl but for channels; write it under a [[channel]]"#]],
+        );
+        let many: String = (0..65).map(|n| format!("[[channel]]\nmatch = \"c{n}\"\n")).collect();
+        check_errors(
+            &many,
+            &expect!["x.toml:129: there are more than 64 [[channel]]; put patterns together"],
+        );
+    }
+
+    #[test]
+    fn channels_are_set_in_the_order_of_the_file() {
+        let text = "[[channel]]\nttl = \"1m\"\nmatch = \"chat.a\"\n[[channel]]\nmatch = \"chat.*\"\npayload_limit = 5\n";
+        let rules: Vec<_> = File::read("x", text).unwrap().channels.iter().map(ChannelEntry::rule).collect();
+        let patterns: Vec<&str> = rules.iter().map(|rule| rule.pattern.as_str()).collect();
+        assert_eq!(patterns, ["chat.a", "chat.*"]);
+        assert_eq!((rules[0].ttl, rules[0].payload_limit, rules[0].history_age), (Some(60_000), None, None));
+        assert_eq!((rules[1].ttl, rules[1].payload_limit), (None, Some(5)));
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use exchange::hub::Pattern;
+
 use super::listener::Listener;
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// IP addresses with ports; in a file also with a dialect each.
     Listeners,
     /// One IP address with a port.
     Address,
+    /// Names of channels.
+    Pattern,
     /// Host names; may be empty.
     Names,
     /// One of these words.
@@ -40,6 +44,7 @@ pub(crate) enum Form {
 pub(crate) enum Value {
     Listeners(Vec<Listener>),
     Address(SocketAddr),
+    Pattern(Pattern),
     Names(Vec<String>),
     Choice(&'static str),
     Number(u64),
@@ -58,6 +63,7 @@ impl Kind {
         match self {
             Self::Listeners | Self::Address => "ADDRESS",
             Self::Names => "NAME",
+            Self::Pattern => "PATTERN",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
             Self::Duration(..) => "TIME",
@@ -88,6 +94,7 @@ impl Kind {
         match self {
             Self::Listeners | Self::Names => None,
             Self::Address => text.parse().ok().map(Value::Address),
+            Self::Pattern => Pattern::new(text).ok().map(Value::Pattern),
             Self::Choice(words) => words.iter().find(|word| **word == text).map(|word| Value::Choice(word)),
             Self::Count(min, max) => within(text, min, max, whole_number).map(Value::Number),
             Self::CountOrAuto(..) if text == "auto" => Some(Value::Auto),
@@ -102,6 +109,7 @@ impl Kind {
         match self {
             Self::Listeners => "IP address and port, repeatable".to_owned(),
             Self::Address => "IP address and port".to_owned(),
+            Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
             Self::Choice(words) => words.join(", "),
             Self::CountOrAuto(min, max) => format!("{min} to {max}, or auto"),
@@ -120,6 +128,9 @@ impl Kind {
                 quoted(example),
                 quoted("[::1]:8088")
             ),
+            Self::Pattern => {
+                format!("give a channel's name, or the beginning of names and *, such as {}", quoted(example))
+            }
             Self::Names => format!("give a host name without a port, such as {}", quoted("push.example")),
             Self::Choice([words @ .., last]) => {
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
@@ -143,6 +154,11 @@ impl Form {
     fn quoted(self, text: &str) -> String {
         if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }
     }
+}
+
+/// What is wrong with a pattern.
+pub(super) fn why_no_pattern(text: &str) -> String {
+    Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
 }
 
 /// Reads `text`, if it is within a range that is written alike.

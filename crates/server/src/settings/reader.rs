@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use exchange::hub::limits::RULES_MAX;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
-use super::table::{IN_ENTRY, WAIT_ENTRY};
-use super::written::excerpt;
-use super::{Dialect, File, Listener, Origin, Setting, TABLE, Value};
+use super::table::{CHANNEL_ENTRY, IN_ENTRY, WAIT_ENTRY};
+use super::written::{described, excerpt, quoted};
+use super::{ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
 
 /// A file in the reading.
 pub(super) struct Reader<'a> {
@@ -67,6 +68,7 @@ impl<'a> Reader<'a> {
         for (key, value) in table {
             match find(TABLE, key.get_ref()) {
                 Some(setting) => self.setting(setting, value),
+                None if key.get_ref() == CHANNEL => self.channels(value),
                 None => self.unknown(key.get_ref(), key.span(), value.get_ref()),
             }
         }
@@ -124,11 +126,48 @@ impl<'a> Reader<'a> {
             match value {
                 Some(Value::Address(address)) => listener = Some(Listener::new(address)),
                 Some(Value::Choice(name)) => dialect = Some(Dialect::named(name)),
-                _ if key == "dialect" => dialect = None,
+                _ if key.name == "dialect" => dialect = None,
                 _ => {}
             }
         }
         Some(Listener { dialect: dialect?, ..listener? })
+    }
+
+    /// The entries `[[channel]]`.
+    fn channels(&mut self, value: &Spanned<DeValue<'_>>) {
+        let entries = value.get_ref().as_array();
+        let Some(entries) = entries.filter(|entries| entries.iter().all(|entry| entry.get_ref().is_table()))
+        else {
+            let what = described(value.get_ref());
+            let error =
+                format!("{CHANNEL} is {what}; write [[{CHANNEL}]], with two brackets, for each pattern");
+            return self.error(value.span(), error);
+        };
+        for (n, entry) in entries.iter().enumerate() {
+            if n == RULES_MAX {
+                let error = format!("there are more than {RULES_MAX} [[{CHANNEL}]]; put patterns together");
+                return self.error(entry.span(), error);
+            }
+            self.channel(entry);
+        }
+    }
+
+    fn channel(&mut self, value: &Spanned<DeValue<'_>>) {
+        let Some(table) = value.get_ref().as_table() else { return };
+        let values = self.entry(CHANNEL, CHANNEL_ENTRY, value.span(), table);
+        let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
+        let Some(entry) = ChannelEntry::new(values, origin) else { return };
+        let above = self.file.channels.iter().find(|above| above.pattern.covers(&entry.pattern));
+        if let Some(above) = above {
+            let (late, early) = (quoted(entry.pattern.as_str()), quoted(above.pattern.as_str()));
+            let error = format!(
+                "no channel is left for {late}: the first match counts, and {early} at {} takes them all; write \
+                 the narrower one first",
+                above.origin
+            );
+            self.error(value.span(), error);
+        }
+        self.file.channels.push(entry);
     }
 
     /// The values of an entry `[[name]]`, whose first key it must have. Those that are wrong are told,
@@ -139,7 +178,7 @@ impl<'a> Reader<'a> {
         keys: &'static [Setting],
         span: Range<usize>,
         table: &DeTable<'_>,
-    ) -> Vec<(&'static str, Option<Value>)> {
+    ) -> Vec<(&'static Setting, Option<Value>)> {
         let mut values = Vec::new();
         for (key, value) in table {
             let Some(setting) = find(keys, key.get_ref()) else {
@@ -148,10 +187,10 @@ impl<'a> Reader<'a> {
             };
             if value.get_ref().as_str() == Some("realplexor") && setting.name == "dialect" {
                 self.error(value.span(), REALPLEXOR.to_owned());
-                values.push((setting.name, None));
+                values.push((setting, None));
                 continue;
             }
-            values.push((setting.name, self.value(setting, value)));
+            values.push((setting, self.value(setting, value)));
         }
         if let Some(first) = keys.first().filter(|first| !table.contains_key(first.name)) {
             let misspelt = table.keys().any(|key| nearest(key.get_ref(), [first.name].into_iter()).is_some());
@@ -178,8 +217,13 @@ impl<'a> Reader<'a> {
 
     /// A key that is none of ours. A table is none at all, so its keys are told one by one.
     fn unknown(&mut self, name: &str, span: Range<usize>, value: &DeValue<'_>) {
-        let names = || TABLE.iter().map(|setting| setting.name);
+        let names = || TABLE.iter().map(|setting| setting.name).chain([CHANNEL]);
         match value {
+            _ if find(CHANNEL_ENTRY, name).is_some() => {
+                let error =
+                    format!("there is no setting {name} but for channels; write it under a [[{CHANNEL}]]");
+                self.error(span, error);
+            }
             DeValue::Table(table) if !table.is_empty() => {
                 for inner in table.keys() {
                     let full = format!("{name}.{}", inner.get_ref());
@@ -192,10 +236,11 @@ impl<'a> Reader<'a> {
     }
 
     fn no_setting(&mut self, name: &str, near: Option<&str>, span: Range<usize>) {
-        let right = near.and_then(|near| find(TABLE, near)).map_or_else(
-            || "`multiplexor config --default` prints all settings".to_owned(),
-            |setting| format!("did you mean {}? There, {}", setting.name, setting.advice_toml()),
-        );
+        let right = match near.map(|near| find(TABLE, near)) {
+            None => "`multiplexor config --default` prints all settings".to_owned(),
+            Some(None) => format!("did you mean [[{CHANNEL}]]?"),
+            Some(Some(near)) => format!("did you mean {}? There, {}", near.name, near.advice_toml()),
+        };
         self.error(span, format!("there is no setting {}; {right}", excerpt(name)));
     }
 
@@ -223,5 +268,7 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
     }
 }
 
+/// The key of the entries that are for channels by their names.
+const CHANNEL: &str = "channel";
 const REALPLEXOR: &str =
     "dialect is \"realplexor\", which this version does not speak yet; give \"multiplexor\" or \"none\"";

@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 
 use super::kind::{Kind, duration, size, whole_number};
-use super::{File, Given, Origin, Setting, Settings, TABLE, Values, template};
+use super::table::CHANNEL_ENTRY;
+use super::{ChannelEntry, File, Given, Origin, Setting, Settings, TABLE, Values, template};
 
 /// One setting's value as texts, made of chance alone.
 fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
@@ -23,6 +24,9 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
     };
     let millis = |text: &str| duration(text).map(|time| time.as_millis() as u64);
     match setting.kind {
+        Kind::Pattern => {
+            vec![format!("c{}{}", chance[0], if chance[1].is_multiple_of(2) { "*" } else { "" })]
+        }
         Kind::Address => unreachable!("only entries have one"),
         Kind::Listeners => {
             // Waiting and publishing never share an address, nor does one line have it twice.
@@ -78,6 +82,29 @@ proptest! {
         let by_file = Settings::read(|_| None, &file).unwrap();
         prop_assert_eq!(&by_flag, &by_variable);
         prop_assert_eq!(&by_flag, &by_file);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_set_for_channels_comes_as_it_was_written(
+        chance in proptest::collection::vec(any::<u64>(), CHANNEL_ENTRY.len() * 4)
+    ) {
+        let mut text = "[[channel]]\n".to_owned();
+        let mut expected = Vec::new();
+        for (setting, chance) in CHANNEL_ENTRY.iter().zip(chance.chunks(4)) {
+            if setting.name != "match" && chance[3] % 3 == 0 {
+                continue;
+            }
+            let value = setting.kind.read(&texts(setting, chance)).unwrap();
+            text += &format!("{} = {}\n", setting.name, setting.kind.toml(&value));
+            expected.push((setting, Some(value)));
+        }
+        let expected = ChannelEntry::new(expected, Origin::File("x".to_owned(), 1));
+        let file = File::read("x", &text).unwrap();
+        prop_assert_eq!(file.channels.first(), expected.as_ref());
+        let settings = Settings::read(|_| None, &file).unwrap();
+        prop_assert_eq!(settings.hub.rules, expected.iter().map(ChannelEntry::rule).collect::<Vec<_>>());
     }
 }
 

@@ -3,11 +3,11 @@
 use toml::de::DeValue;
 
 use super::Value;
-use super::kind::Kind::{Address, Choice, Count, CountOrAuto, Duration, Listeners, Names, Size};
-use super::kind::{Form, Kind};
+use super::kind::Kind::{Address, Choice, Count, CountOrAuto, Duration, Listeners, Names, Pattern, Size};
+use super::kind::{Form, Kind, why_no_pattern};
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     /// As in a settings file; flag and variable are made of it.
     pub(crate) name: &'static str,
@@ -49,10 +49,11 @@ impl Setting {
     pub(crate) fn read_toml(&self, value: &DeValue<'_>) -> Result<Value, String> {
         let wrong = |what: &str| format!("{} is {what}; {}", self.name, self.advice_toml());
         let texts = self.kind.texts(value).map_err(|what| wrong(&what))?;
-        let nothing = texts.is_empty();
-        self.kind
-            .read(&texts)
-            .map_err(|text| if nothing { wrong("an empty list") } else { wrong(&self.kind.quoted(&text)) })
+        self.kind.read(&texts).map_err(|text| match self.kind {
+            _ if texts.is_empty() => wrong("an empty list"),
+            Pattern => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_pattern(&text))),
+            kind => wrong(&kind.quoted(&text)),
+        })
     }
 
     /// What a file may say about it.
@@ -92,14 +93,9 @@ pub(crate) static TABLE: &[Setting] = &[
         "info",
         "How much to log; never payloads",
     ),
-    line(
-        "history_messages",
-        Count("0", "100000"),
-        "100",
-        "Messages kept a channel for those who come back; 0 keeps none",
-    ),
-    line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept"),
-    line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel"),
+    HISTORY_MESSAGES,
+    HISTORY_AGE,
+    HISTORY_BYTES,
     line(
         "history_budget",
         Size("0", "1024GiB"),
@@ -112,7 +108,7 @@ pub(crate) static TABLE: &[Setting] = &[
         "1h",
         "How long a silent channel is remembered, so that a gap can be told; at least the history's age counts",
     ),
-    line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most"),
+    PAYLOAD_LIMIT,
     line("channels_limit", Count("1", "1000"), "1000", "Channels a connection may listen to"),
     line(
         "request_timeout",
@@ -185,6 +181,33 @@ pub(crate) static WAIT_ENTRY: &[Setting] =
 /// The keys of an entry `[[in]]`.
 pub(crate) static IN_ENTRY: &[Setting] =
     &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT];
+
+/// The keys of an entry `[[channel]]`.
+pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
+    line("match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
+    HISTORY_MESSAGES,
+    HISTORY_AGE,
+    HISTORY_BYTES,
+    PAYLOAD_LIMIT,
+    line(
+        "ttl",
+        Duration("0s", "30d"),
+        "5m",
+        "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
+    ),
+];
+
+const HISTORY_MESSAGES: Setting = line(
+    "history_messages",
+    Count("0", "100000"),
+    "100",
+    "Messages kept a channel for those who come back; 0 keeps none",
+);
+const HISTORY_AGE: Setting = line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept");
+const HISTORY_BYTES: Setting =
+    line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
+const PAYLOAD_LIMIT: Setting =
+    line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
 
 const DIALECT: Setting = line(
     "dialect",

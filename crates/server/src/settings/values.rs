@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Errors, File, Listener, Setting, TABLE, Value};
+use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Values(BTreeMap<&'static str, (Value, Origin)>);
+pub(crate) struct Values {
+    settings: BTreeMap<&'static str, (Value, Origin)>,
+    /// What is set for channels by their names, in the file's order.
+    pub(crate) channels: Vec<ChannelEntry>,
+}
 
 /// Who said what a setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +50,16 @@ impl Values {
             };
             values.insert(setting.name, entry);
         }
-        if errors.is_empty() { Ok(Self(values)) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { settings: values, channels: file.channels.clone() })
+        } else {
+            Err(errors)
+        }
     }
 
     /// The value of a setting, and who said so.
     pub(crate) fn entry(&self, name: &str) -> &(Value, Origin) {
-        self.0.get(name).expect("the table has a line for every setting that is used")
+        self.settings.get(name).expect("the table has a line for every setting that is used")
     }
 
     /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.

@@ -54,7 +54,7 @@ impl Kind {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", items.join(", "))
             }
-            [text] if bare(text) => text.clone(),
+            [text] if bare(text) && self != Self::Pattern => text.clone(),
             texts => quoted(&texts.concat()),
         }
     }
@@ -66,6 +66,7 @@ impl Kind {
                 listeners.iter().map(|listener| listener.address.to_string()).collect()
             }
             Value::Address(address) => vec![address.to_string()],
+            Value::Pattern(pattern) => vec![pattern.as_str().to_owned()],
             Value::Names(names) => names.clone(),
             Value::Choice(word) => vec![(*word).to_owned()],
             Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],

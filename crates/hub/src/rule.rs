@@ -1,0 +1,258 @@
+//! Settings of channels by their names: patterns, and what a channel under each of them keeps.
+//!
+//! A name falls under the first pattern that matches it. It is looked up when the channel's record is
+//! made; from then on the record knows its rule by number.
+
+use crate::limits::RULES_MAX;
+use crate::{Limits, Message, Millis, NEVER, NameError, check_name};
+
+/// What is set for the channels that match a pattern. For what is not, the general limits hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Which channels.
+    pub pattern: Pattern,
+    /// Messages kept; 0 keeps none.
+    pub history_messages: Option<u32>,
+    /// How long a message is kept, in milliseconds.
+    pub history_age: Option<Millis>,
+    /// Bytes of payload kept.
+    pub history_bytes: Option<u64>,
+    /// Bytes of a message at the most.
+    pub payload_limit: Option<u64>,
+    /// The ttl of a message whose publisher gives none.
+    pub ttl: Option<Millis>,
+}
+
+/// A channel's name, or the beginning of names and `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Box<str>);
+
+/// Why a text is no pattern. The message says what would be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// A star somewhere else.
+    #[error("a * may stand at the end only, for all names that begin like that")]
+    Star,
+    /// What no name can be, or begin with.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// All rules, as the hub and those who ask it take them.
+#[derive(Debug)]
+pub struct Rules {
+    /// The first one that matches counts.
+    patterns: Box<[Pattern]>,
+    /// What holds where no rule does, and then what holds under each.
+    keeps: Box<[Keep]>,
+    /// Whether any of them limits payloads.
+    pub(crate) limit_payloads: bool,
+}
+
+/// Which rule a channel falls under; 0: none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RuleId(u8);
+
+/// What a channel keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Keep {
+    pub(crate) messages: u32,
+    pub(crate) age: Millis,
+    pub(crate) bytes: u64,
+    pub(crate) payload: Option<u64>,
+    pub(crate) ttl: Option<Millis>,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let start = text.strip_suffix('*').unwrap_or(text);
+        if start.contains('*') {
+            return Err(PatternError::Star);
+        }
+        if start.len() == text.len() || !start.is_empty() {
+            check_name(start.as_bytes())?;
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a channel of this name falls under it.
+    pub fn matches(&self, name: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => *self.0 == *name,
+        }
+    }
+
+    /// Whether every name that matches `other` matches this one too.
+    pub fn covers(&self, other: &Self) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(start) => other.0.strip_suffix('*').unwrap_or(&other.0).starts_with(start),
+            None => self == other,
+        }
+    }
+}
+
+impl Rules {
+    /// The rules of these limits, [`RULES_MAX`] of them at the most.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        debug_assert!(limits.rules.len() <= RULES_MAX);
+        let rules = || limits.rules.iter().take(RULES_MAX);
+        let general = Keep {
+            messages: limits.history_messages,
+            age: limits.history_age,
+            bytes: limits.history_bytes,
+            payload: None,
+            ttl: None,
+        };
+        let under = |rule: &Rule| Keep {
+            messages: rule.history_messages.unwrap_or(general.messages),
+            age: rule.history_age.unwrap_or(general.age),
+            bytes: rule.history_bytes.unwrap_or(general.bytes),
+            payload: rule.payload_limit,
+            ttl: rule.ttl,
+        };
+        Self {
+            patterns: rules().map(|rule| rule.pattern.clone()).collect(),
+            limit_payloads: rules().any(|rule| rule.payload_limit.is_some()),
+            keeps: std::iter::once(general.clone()).chain(rules().map(under)).collect(),
+        }
+    }
+
+    /// Bytes that a message to a channel of this name may have, if a rule says so.
+    pub fn payload_limit(&self, name: &str) -> Option<u64> {
+        self.keep(self.find(name)).payload
+    }
+
+    /// The rule that a name falls under.
+    pub(crate) fn find(&self, name: &str) -> RuleId {
+        let found = (1..).zip(&self.patterns).find(|(_, pattern)| pattern.matches(name));
+        found.map_or(RuleId::NONE, |(number, _)| RuleId(number))
+    }
+
+    /// What a channel under this rule keeps.
+    pub(crate) fn keep(&self, rule: RuleId) -> &Keep {
+        &self.keeps[usize::from(rule.0)]
+    }
+}
+
+impl RuleId {
+    /// No rule: the general limits.
+    pub(crate) const NONE: Self = Self(0);
+}
+
+impl Keep {
+    /// When its publisher lets a message end, or the rule in the publisher's stead.
+    pub(crate) fn end(&self, message: &Message) -> Millis {
+        match (message.expires, self.ttl) {
+            (Some(expires), _) => expires,
+            (None, Some(ttl)) => message.time.saturating_add(ttl),
+            (None, None) => NEVER,
+        }
+    }
+}
+
+const _: () = assert!(RULES_MAX < u8::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{after, hub, places, publish, release, say};
+    use crate::{Hub, Refused, Start};
+
+    fn rule(pattern: &str) -> Rule {
+        Rule {
+            pattern: Pattern::new(pattern).unwrap(),
+            history_messages: None,
+            history_age: None,
+            history_bytes: None,
+            payload_limit: None,
+            ttl: None,
+        }
+    }
+
+    fn under(rules: Vec<Rule>) -> Hub {
+        hub(Limits { rules, ..Limits::default() })
+    }
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::new(text).unwrap()
+    }
+
+    fn check(text: &str, matching: &[&str], others: &[&str]) {
+        assert!(matching.iter().all(|name| pattern(text).matches(name)), "{text}");
+        assert!(!others.iter().any(|name| pattern(text).matches(name)), "{text}");
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_or_the_beginning_of_names() {
+        check("chat", &["chat"], &["cha", "chat.1", "Chat"]);
+        check("chat.*", &["chat.1", "chat.", "chat.a.b"], &["chat", "chats.1"]);
+        check("*", &["a", "chat.1"], &[]);
+        for (text, why) in [
+            ("a*b", PatternError::Star),
+            ("**", PatternError::Star),
+            ("", PatternError::Name(NameError::Empty)),
+            ("a,b", PatternError::Name(NameError::Comma)),
+            ("$a*", PatternError::Name(NameError::Reserved)),
+        ] {
+            assert_eq!(Pattern::new(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_less() {
+        for (one, other) in [("*", "a"), ("*", "*"), ("a*", "a"), ("a*", "ab*"), ("a", "a")] {
+            assert!(pattern(one).covers(&pattern(other)), "{one} {other}");
+        }
+        for (one, other) in [("a", "a*"), ("ab*", "a*"), ("a*", "*"), ("a", "b")] {
+            assert!(!pattern(one).covers(&pattern(other)), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let one = Rule { history_messages: Some(1), ..rule("chat.a") };
+        let two = Rule { history_messages: Some(2), ..rule("chat.*") };
+        let mut hub = under(vec![one, two]);
+        for name in ["chat.a", "chat.b", "chats"] {
+            (0..3).for_each(|_| drop(say(&mut hub, name, 1, 0)));
+        }
+        for (name, kept) in [("chat.a", &[3][..]), ("chat.b", &[5, 6]), ("chats", &[7, 8, 9])] {
+            assert_eq!(places(&hub.history(name, Start::Everything, 9, 0).unwrap().messages), kept);
+        }
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_of_one_of_its_channels_is_refused() {
+        let mut hub = under(vec![Rule { payload_limit: Some(5), ..rule("a") }]);
+        assert_eq!(hub.order(publish("b,a", 6, None), 0), Err(Refused::Payload(5)));
+        assert_eq!(hub.totals().channels, 0, "the refused leaves nothing behind");
+        assert!(hub.order(publish("b,a", 5, None), 0).is_ok());
+        assert!(hub.order(publish("b", 6, None), 0).is_ok());
+        assert_eq!((hub.rules().payload_limit("a"), hub.rules().payload_limit("b")), (Some(5), None));
+        release(&mut hub, 0);
+        assert_eq!(hub.order(publish("a", 6, None), 0), Err(Refused::Payload(5)));
+    }
+
+    #[test]
+    fn a_message_without_a_ttl_has_that_of_each_channel() {
+        let mut hub = under(vec![Rule { ttl: Some(5), ..rule("a") }, Rule { ttl: Some(0), ..rule("n") }]);
+        say(&mut hub, "a,b,n", 1, 0);
+        assert!(hub.channel("n").is_none(), "what is not kept needs no record");
+        let kept = |hub: &mut Hub, name, now| {
+            let page = hub.history(name, after(0), 9, now).unwrap();
+            (page.messages.len(), page.gaps.len())
+        };
+        assert_eq!(kept(&mut hub, "a", 4), (1, 0));
+        hub.order(publish("a,n", 1, Some(60)), 4).unwrap();
+        release(&mut hub, 4);
+        assert_eq!(kept(&mut hub, "a", 5), (1, 0), "the publisher's ttl counts before the rule's");
+        assert_eq!([kept(&mut hub, "b", 5), kept(&mut hub, "n", 5)], [(1, 0), (1, 0)]);
+    }
+}

@@ -1,0 +1,137 @@
+"""The settings file: what it says holds, by channel too; what is wrong in it is told."""
+
+import json
+import subprocess
+
+import pytest
+from harness.program import binary, request, until
+from harness.wire import Wire, datas, poll
+
+RULES = """
+history_messages = 3
+
+[[wait]]
+address = "127.0.0.1:0"
+
+[[wait]]
+address = "127.0.0.1:0"
+dialect = "none"
+
+[[in]]
+address = "127.0.0.1:0"
+
+[[channel]]
+match = "chat.quiet"
+history_messages = 0
+
+[[channel]]
+match = "chat.*"
+history_messages = 2
+payload_limit = 10
+
+[[channel]]
+match = "files.*"
+payload_limit = "2MiB"
+
+[[channel]]
+match = "tick*"
+ttl = "300ms"
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "multiplexor.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def ruled(serve, file):
+    return serve("--config", file(RULES), ports=False)
+
+
+def kept(program, name):
+    """How many messages are kept; 0 where the channel is forgotten."""
+    status, _, answer = request(program.in_address, "GET", f"/channels/{name}")
+    return json.loads(answer)["history"]["messages"] if status == 200 else 0
+
+
+def publish(program, names, body):
+    status, _, answer = request(program.in_address, "POST", f"/pub/{names}", body)
+    return status, json.loads(answer)
+
+
+def run(*arguments):
+    done = subprocess.run([binary(), *arguments], capture_output=True, timeout=60)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_a_file_says_where_to_listen(ruled):
+    assert len(ruled.waits) == 2
+    ruled.publish("news", "hello")
+    for address in ruled.waits:
+        host, port = address.rsplit(":", 1)
+        with Wire((host, int(port))) as wire:
+            status, _, body = wire.get("/sub/news?since=0").response()
+        assert (status, datas(json.loads(body)["messages"])) == (200, ["hello"])
+
+
+def test_history_is_kept_by_the_first_rule_that_matches(ruled):
+    for name, expected in [("chat.quiet", []), ("chat.a", ["3", "4"]), ("chat", ["2", "3", "4"])]:
+        for n in range(5):
+            ruled.publish(name, str(n))
+        assert kept(ruled, name) == len(expected), name
+        if expected:
+            assert datas(poll(ruled, f"/sub/{name}?since=0")["messages"]) == [int(n) for n in expected]
+
+
+def test_a_payload_is_limited_by_the_strictest_of_its_channels(ruled):
+    assert publish(ruled, "chat.a", b"x" * 10)[0] == 200
+    for names in ["chat.a", "news,chat.a", "files.a,chat.a"]:
+        status, problem = publish(ruled, names, b"x" * 11)
+        assert (status, problem["code"]) == (413, "payload"), problem
+        assert "more than 10 bytes" in problem["detail"], problem
+    assert publish(ruled, "news", b"x" * (1 << 20))[0] == 200
+    assert publish(ruled, "news", b"x" * ((1 << 20) + 1))[0] == 413
+    assert publish(ruled, "files.a", b"x" * (2 << 20))[0] == 200
+    assert publish(ruled, "files.a", b"x" * ((2 << 20) + 1))[0] == 413
+
+
+def test_a_message_without_a_ttl_has_that_of_the_rule(ruled):
+    ruled.publish("tick.a,news", "soon gone")
+    ruled.publish("tick.a", "stays", query="?ttl=60")
+    until(lambda: kept(ruled, "tick.a") == 1, "the message without a ttl is gone")
+    assert datas(poll(ruled, "/sub/tick.a?since=0")["messages"]) == ["stays"]
+    assert kept(ruled, "news") == 1
+
+
+def test_the_defaults_are_a_right_file(file):
+    status, defaults, _ = run("config", "--default")
+    assert status == 0
+    status, said, errors = run("config", "check", file(defaults))
+    assert (status, errors) == (0, ""), said
+
+
+def test_all_that_is_wrong_is_told_at_once(file):
+    path = file('pol_timeout = "1s"\n\n[[channel]]\nmatch = "a*b"\n[[wait]]\naddress = "127.0.0.1:0"\ndialect = "realplexor"\n')
+    status, _, errors = run("config", "check", path)
+    lines = errors.splitlines()
+    assert status == 1 and len(lines) == 3, errors
+    assert lines[0].startswith(f"{path}:1: there is no setting pol_timeout; did you mean poll_timeout?")
+    assert lines[1].startswith(f'{path}:4: match is "a*b"')
+    assert lines[2].startswith(f'{path}:7: dialect is "realplexor"')
+    assert run("--config", path)[0] == 2
+
+
+def test_it_is_told_who_said_what(file):
+    path = file('heartbeat = "1m"\n')
+    status, said, _ = run("config", "--config", path, "--grace", "5s", "--json")
+    settings = json.loads(said)
+    assert status == 0
+    assert settings["heartbeat"] == {"value": "1m", "from": "file", "file": path, "line": 1}
+    assert settings["grace"] == {"value": "5s", "from": "flag", "flag": "--grace"}
+    assert settings["drain"] == {"value": "2s", "from": "default"}
