@@ -29,9 +29,10 @@ pub(crate) fn check(name: &str) -> anyhow::Result<ExitCode> {
     let checked: Result<File, crate::settings::Errors> = read();
     match checked {
         Ok(file) => {
-            let settings =
-                if file.len() == 1 { "1 setting".to_owned() } else { format!("{} settings", file.len()) };
-            out(&format!("{name}: nothing is wrong; {settings}\n"))
+            let count = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let (settings, rules) =
+                (count(file.len(), "setting"), count(file.channels.len(), "channel pattern"));
+            out(&format!("{name}: nothing is wrong; {settings}, {rules}\n"))
         }
         Err(errors) => {
             writeln!(io::stderr(), "{errors}")?;

@@ -138,6 +138,53 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
 }
 
 #[test]
+fn what_holds_is_printed_with_who_said_so() {
+    let file = SettingsFile::new("print", PRINTED);
+    for (args, golden) in [
+        (&["config", "--default"][..], "config-default.toml"),
+        (&["config", "--config", file.name(), "--grace", "3s"], "config.toml"),
+        (&["config", "--json", "--config", file.name(), "--grace", "3s"], "config.json"),
+    ] {
+        let output =
+            multiplexor(args).env("MULTIPLEXOR_DRAIN", "").env("MULTIPLEXOR_HEARTBEAT", "10s").output();
+        let printed = text(&output.unwrap().stdout).replace(file.name(), "multiplexor.toml");
+        expect_file![format!("{}/tests/golden/{golden}", env!("CARGO_MANIFEST_DIR"))].assert_eq(&printed);
+    }
+    // What is printed is a settings file that says the same.
+    let printed = run(&["config", "--config", file.name()]).stdout;
+    let again = SettingsFile::new("again", &printed);
+    let without_origins = |bytes: &[u8]| -> Vec<String> {
+        text(bytes)
+            .lines()
+            .map(|line| line.split(" # ").next().unwrap_or_default().trim().to_owned())
+            .collect()
+    };
+    let printed_again = run(&["config", "--config", again.name()]).stdout;
+    assert_eq!(without_origins(&printed_again), without_origins(&printed));
+}
+
+const PRINTED: &str = "\
+history_bytes = 1000
+poll_timeout = \"60s\"
+
+[[wait]]
+address = \"127.0.0.1:1\"
+
+[[wait]]
+address = \"127.0.0.1:2\"
+dialect = \"none\"
+
+[[channel]]
+ttl = \"90s\"
+match = \"chat.*\"
+
+[[channel]]
+match = '\"*'
+history_messages = 0
+payload_limit = \"16KiB\"
+";
+
+#[test]
 fn a_wrong_file_is_told_and_nothing_starts() {
     let file = SettingsFile::new("wrong", "pol_timeout = \"1s\"\ngrace = 1\n");
     let told = format!(

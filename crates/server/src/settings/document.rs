@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use super::table::TABLE;
+use exchange::hub::limits::RULES_MAX;
+
+use super::table::{CHANNEL_ENTRY, Setting, TABLE, WAIT_ENTRY};
 
 /// Prints `docs/settings.md`.
 pub(crate) fn print_document() -> anyhow::Result<ExitCode> {
@@ -14,14 +16,19 @@ pub(crate) fn print_document() -> anyhow::Result<ExitCode> {
 
 /// The page.
 fn document() -> String {
-    let mut page = INTRODUCTION.to_owned();
-    for setting in TABLE {
-        let default =
-            if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
-        let (name, allowed, help) = (setting.name, setting.kind.allowed(), setting.help);
-        writeln!(page, "| `{name}` | {default} | {allowed} | {help} |").expect("a string takes everything");
-    }
-    page
+    let settings: String = TABLE.iter().map(row).collect();
+    let listener: String = WAIT_ENTRY.iter().map(row).collect();
+    let channel: String = CHANNEL_ENTRY.iter().map(row).collect();
+    let channels = CHANNELS.replace("RULES_MAX", &RULES_MAX.to_string());
+    [INTRODUCTION, &settings, FILE, LISTENERS, &listener, &channels, &channel].concat()
+}
+
+/// A row in one of the tables of the page. Keys of entries have an example where settings have a default.
+fn row(setting: &Setting) -> String {
+    let default =
+        if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
+    let (name, allowed, help) = (setting.name, setting.kind.allowed(), setting.help);
+    format!("| `{name}` | {default} | {allowed} | {help} |\n")
 }
 
 /// A settings file in which every setting has its default, with what there is to say about it.
@@ -33,7 +40,7 @@ pub(crate) fn template() -> String {
         write!(page, "\n# {help}.\n# Allowed: {allowed}.\n{name} = {default}\n")
             .expect("a string takes everything");
     }
-    page
+    page + TEMPLATE_CHANNELS
 }
 
 const TEMPLATE_INTRODUCTION: &str = "\
@@ -43,6 +50,15 @@ const TEMPLATE_INTRODUCTION: &str = "\
 # multiplexor config check FILE says what is wrong in it.
 ";
 
+const TEMPLATE_CHANNELS: &str = "
+# What is set for channels whose names match; the first match counts.
+#
+# [[channel]]
+# match = \"chat.*\"
+# history_messages = 20
+# payload_limit = \"16KiB\"
+";
+
 const INTRODUCTION: &str = "\
 # Settings
 
@@ -50,9 +66,10 @@ const INTRODUCTION: &str = "\
 
 The program needs none of them: every setting has a default.
 
-A setting has the same name everywhere. `poll_timeout` is the flag `--poll-timeout` and the environment
-variable `MULTIPLEXOR_POLL_TIMEOUT`; a flag beats a variable. What can be given several times is repeated as
-a flag, or written with commas: `--wait 0.0.0.0:80 --wait [::]:80`, `MULTIPLEXOR_WAIT=0.0.0.0:80,[::]:80`.
+A setting has the same name everywhere. `poll_timeout` is the flag `--poll-timeout`, the environment variable
+`MULTIPLEXOR_POLL_TIMEOUT`, and `poll_timeout` in a settings file. A flag beats a variable, a variable beats the
+file. What can be given several times is repeated as a flag, or written with commas: `--wait 0.0.0.0:80 --wait
+[::]:80`, `MULTIPLEXOR_WAIT=0.0.0.0:80,[::]:80`.
 
 A time is a whole number with a unit: `500ms`, `25s`, `10m`, `1h`, `7d`. A size is a number of bytes, or one
 with a unit: `100`, `64KiB`, `1MiB`, `2GiB`. A value that is wrong or out of its range ends the program at
@@ -62,10 +79,101 @@ the start, with a sentence that says what would be right.
 | --- | --- | --- | --- |
 ";
 
+const FILE: &str = "
+## The settings file
+
+`--config FILE` or `MULTIPLEXOR_CONFIG` names it. It is TOML: times and words have quotes, numbers have none,
+sizes have quotes where they have a unit, and lists stand in brackets. It is read once, at the start.
+
+```toml
+wait = [\"0.0.0.0:80\", \"[::]:80\"]
+poll_timeout = \"55s\"
+history_messages = 20
+history_bytes = \"64KiB\"
+```
+
+A key that is no setting, a value of the wrong type and one out of its range are errors. All of them are told at
+once, each with its line, what is allowed, and the name that may have been meant.
+
+| command | what it does |
+| --- | --- |
+| `multiplexor config --default` | prints a file with all defaults, to begin with |
+| `multiplexor config check FILE` | says what is wrong in a file; ends with 0 if nothing is, else with 1 |
+| `multiplexor config` | prints what holds and who said so; takes the flags that the server takes |
+| `multiplexor config --json` | the same for machines: numbers and sizes are numbers |
+";
+
+const LISTENERS: &str = "
+## Listeners
+
+An address may also be an entry of its own, which says what classic dialect is spoken there beside the native
+one: `multiplexor`, the words of 2009, or `none`. A plain address, a flag and a variable mean `multiplexor`.
+
+```toml
+[[wait]]
+address = \"0.0.0.0:80\"
+dialect = \"none\"
+
+[[wait]]
+address = \"0.0.0.0:8088\"
+
+[[in]]
+address = \"127.0.0.1:10010\"
+dialect = \"none\"
+```
+
+TOML wants entries in double brackets behind all plain settings.
+
+| key | example | allowed | what it says |
+| --- | --- | --- | --- |
+";
+
+const CHANNELS: &str = "
+## Channels
+
+Some settings can be set for channels by their names, in the file only. A pattern is a channel's name, or the
+beginning of names and `*`; `*` alone means all. A channel falls under the first entry that matches it, and
+under no other: what that entry leaves out is as set for the whole server. So narrow patterns come first; one
+that is never reached, because an earlier one takes all its channels, is an error. There may be RULES_MAX entries.
+
+```toml
+[[channel]]
+match = \"chat.quiet\"
+history_messages = 0
+
+[[channel]]
+match = \"chat.*\"
+history_messages = 20
+payload_limit = \"16KiB\"
+
+[[channel]]
+match = \"price.*\"
+ttl = \"10s\"
+```
+
+A message to several channels must keep the payload limit of each, and is kept in each as set there. `ttl` is for
+messages whose publisher gives none; what it ends is not told as a gap, since it was meant to end.
+
+| key | example | allowed | what it says |
+| --- | --- | --- | --- |
+";
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_manual_is_up_to_date() {
         expect_test::expect_file!["../../../../docs/settings.md"].assert_eq(&super::document());
+    }
+
+    #[test]
+    fn examples_in_the_manual_are_right() {
+        let page = super::document();
+        let examples: Vec<&str> =
+            page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(examples.len(), 3);
+        for example in examples {
+            let file = super::super::File::read("x", example);
+            assert!(file.is_ok(), "{example}{}", file.unwrap_err());
+        }
     }
 }
