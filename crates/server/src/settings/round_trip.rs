@@ -108,6 +108,25 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Whatever a file holds, it is read or refused, and every error names one of its lines.
+    #[test]
+    fn no_file_is_too_strange(
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), "[\\[\\]{}=\".,#\n a1é-]{0,3}"), 0..6)
+    ) {
+        let mut text = template() + "[[wait]]\naddress = \"é\"\n[[channel]]\nmatch = \"*\"\n";
+        for (cut, inserted) in cuts {
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            text.insert_str(places[cut.index(places.len())], &inserted);
+        }
+        let lines = text.split('\n').count();
+        for error in File::read("x", &text).err().map(|errors| errors.to_string()).iter().flat_map(|told| told.lines()) {
+            let line = error.split(':').nth(1).and_then(|line| line.parse::<usize>().ok());
+            prop_assert!(line.is_some_and(|line| line <= lines) || error.starts_with("and "), "{}", error);
+        }
+    }
+}
+
 #[test]
 fn the_template_says_the_defaults() {
     let file = File::read("x", &template()).unwrap();
