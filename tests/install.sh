@@ -9,6 +9,7 @@ needs=(
     /usr/bin/curl curl
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
+    /usr/bin/wget wget
     /usr/share/games/fortunes/literature fortunes
     /usr/share/games/fortunes/cookie fortunes-min
 )

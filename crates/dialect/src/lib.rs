@@ -3,12 +3,15 @@
 //! A dialect knows no socket and no framing: it turns a request into an [`Intent`] and a message into
 //! the payload of a frame. How bytes reach a client is the transport's business.
 
+mod classic;
 mod intent;
 mod problem;
 
 pub mod limits;
+pub mod multiplexor;
 pub mod native;
 
+pub use classic::Classic;
 pub use hub;
 pub use intent::{Answer, Intent, Request, Transport, Wait};
 pub use problem::Problem;

@@ -107,7 +107,38 @@ impl Exchange {
     /// It is not ordered when a mailbox it must go to is full.
     pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
         let now = self.clock.now();
-        let mut inner = self.lock();
+        self.publish_locked(publish, self.lock(), now)
+    }
+
+    /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
+    /// channels have no outside cursors.
+    pub fn publish_online(&self, mut publish: Publish) -> Result<Option<Receipt>, PublishError> {
+        debug_assert!(publish.aliases.is_empty(), "aliases would lose their channels");
+        let now = self.clock.now();
+        let mut offline = Vec::with_capacity(publish.channels.len());
+        let mut online = SmallVec::with_capacity(publish.channels.len());
+        let inner = self.lock();
+        for name in publish.channels.drain(..) {
+            if inner.hub.is_online(&name) {
+                online.push(name);
+            } else {
+                offline.push(name);
+            }
+        }
+        if online.is_empty() {
+            return Ok(None);
+        }
+        publish.channels = online;
+        self.publish_locked(publish, inner, now).map(Some)
+    }
+
+    /// The lock is behind the message, so that a refusal leaves it before the message is freed.
+    fn publish_locked(
+        &self,
+        publish: Publish,
+        mut inner: MutexGuard<'_, Inner>,
+        now: Millis,
+    ) -> Result<Receipt, PublishError> {
         let full = |shard: &ShardId| self.mailbox(*shard).full();
         if inner.hub.interested(&publish.channels).iter().any(full) {
             return Err(PublishError::Full);
@@ -157,9 +188,21 @@ impl Exchange {
         }
     }
 
-    /// Takes the next message of a channel's queue, or a place among those who wait for it (2009).
-    pub fn take_one(&self, shard: ShardId, name: &str) -> Result<Take, Refused> {
-        self.with(|hub, now| hub.take(shard, name, now))
+    /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
+    /// they are served, the channel stays online for the grace.
+    pub fn take_one(&self, shard: ShardId, name: &str, grace: Millis) -> Result<Take, Refused> {
+        self.with(|hub, now| hub.take(shard, name, grace, now))
+    }
+
+    /// Takes back takers of a shard who wait since these places; those served meanwhile have left already.
+    pub fn leave_take(&self, shard: ShardId, takers: &[(ChannelId, Position)], grace: Millis) {
+        for step in takers.chunks(LEAVE_STEP_MAX) {
+            self.with(|hub, now| {
+                for (channel, since) in step {
+                    hub.leave_take(shard, *channel, *since, grace, now);
+                }
+            });
+        }
     }
 
     /// Reads history without registering; `None` when nothing is known of the channel.

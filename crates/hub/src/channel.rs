@@ -47,6 +47,8 @@ pub(crate) struct Channel {
 pub(crate) struct Extras {
     /// One-shot takers by shard.
     pub(crate) takers: Counts,
+    /// How long the channel stays online when they are served.
+    pub(crate) takers_grace: Millis,
     /// Not forgotten before: shards may still know its id after its subscriptions were deleted.
     pub(crate) held_until: Millis,
 }
@@ -89,19 +91,26 @@ impl Channel {
         self.needed_until = mark.time.saturating_add(remember);
     }
 
-    /// All who wait to take are served; returns how many.
-    pub(crate) fn serve_takers(&mut self, position: Position) -> u32 {
-        let Some(extras) = &mut self.extras else { return 0 };
+    /// All who wait to take are served; returns how many, and how long the channel stays online.
+    pub(crate) fn serve_takers(&mut self, position: Position) -> (u32, Millis) {
+        let Some(extras) = &mut self.extras else { return (0, 0) };
         let served = extras.takers.clear();
         if served > 0 {
             self.taken = position;
         }
-        served
+        (served, extras.takers_grace)
     }
 
-    /// The takers, to change them.
-    pub(crate) fn takers_mut(&mut self) -> &mut Counts {
-        &mut self.extras.get_or_insert_default().takers
+    /// One more waits to take.
+    pub(crate) fn add_taker(&mut self, shard: ShardId, grace: Millis) {
+        let extras = self.extras_mut();
+        extras.takers.add(shard);
+        extras.takers_grace = grace;
+    }
+
+    /// What few channels have; made when it is first asked for.
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
     }
 
     /// Adds the shards that are to be handed a message to this channel to `out`, each once.

@@ -255,8 +255,8 @@ impl Hub {
             channel.last = message.position;
             seen.push(Seen { waiting: channel.waiting(), online: channel.online });
             channel.shards(&mut shards);
-            let served = channel.serve_takers(message.position);
-            self.left(id, served, self.limits.grace, now);
+            let (served, grace) = channel.serve_takers(message.position);
+            self.left(id, served, grace, now);
             if self.keep(id).end(&message) > now {
                 self.remember(id, &message, now);
             }

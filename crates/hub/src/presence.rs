@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::{ChannelId, Hub, Millis, Refused, ShardId, Take};
+use crate::{ChannelId, Hub, Millis, Position, Refused, ShardId, Take};
 
 impl Hub {
     /// Takes `count` registrations of this shard back. Harmless when they are gone already.
@@ -20,7 +20,8 @@ impl Hub {
     }
 
     /// One-shot taking (2009): the next message of the channel's queue, or a place among the waiting.
-    pub fn take(&mut self, shard: ShardId, name: &str, now: Millis) -> Result<Take, Refused> {
+    /// Whoever is served leaves; `grace` is how long the channel then stays online.
+    pub fn take(&mut self, shard: ShardId, name: &str, grace: Millis, now: Millis) -> Result<Take, Refused> {
         let now = self.advance(now);
         let id = match self.names.find(name) {
             Some(id) => id,
@@ -37,11 +38,11 @@ impl Hub {
             channel.taken = position;
             // Whoever comes to take is there, though he need not wait: the grace begins anew.
             if channel.waiting() == 0 {
-                channel.offline_at = channel.offline_at.max(now.saturating_add(self.limits.grace));
+                channel.offline_at = channel.offline_at.max(now.saturating_add(grace));
             }
             Take::Message(message)
         } else {
-            channel.takers_mut().add(shard);
+            channel.add_taker(shard, grace);
             self.totals.subscriptions += 1;
             Take::Waiting { channel: ChannelId(id), position: self.end }
         };
@@ -50,15 +51,30 @@ impl Hub {
         Ok(take)
     }
 
-    /// Takes back a taker that was [`Take::Waiting`] and got nothing.
-    pub fn leave_take(&mut self, shard: ShardId, channel: ChannelId, grace: Millis, now: Millis) {
+    /// Takes back a taker that is [`Take::Waiting`] since this place. One that was served meanwhile,
+    /// though its shard may not know it yet, has left already.
+    pub fn leave_take(
+        &mut self,
+        shard: ShardId,
+        channel: ChannelId,
+        since: Position,
+        grace: Millis,
+        now: Millis,
+    ) {
         let now = self.advance(now);
-        if let Some(record) = self.names.get_mut(channel.0) {
+        if let Some(record) = self.names.get_mut(channel.0)
+            && record.last <= since
+        {
             let gone = record.extras.as_mut().map_or(0, |extras| extras.takers.take(shard, 1));
             self.left(channel.0, gone, grace, now);
             self.schedule(channel.0);
         }
         self.check();
+    }
+
+    /// Whether a channel is online: somebody waits, or did within the grace.
+    pub fn is_online(&self, name: &str) -> bool {
+        self.names.find(name).is_some_and(|id| self.names[id].online)
     }
 
     /// Registers a shard on all of these names, those without a record among them, or on none.
@@ -195,7 +211,7 @@ mod tests {
         let mut hub = hub(limits());
         let a = join(&mut hub, "a", 0);
         hub.leave(ShardId(1), a, 1, 0, 0);
-        hub.leave_take(SHARD, a, 0, 0);
+        hub.leave_take(SHARD, a, hub.end(), 0, 0);
         assert_eq!(hub.channel("a").unwrap().waiting, 1);
         hub.leave(SHARD, a, 9, 0, 0);
         hub.leave(SHARD, a, 9, 0, 0);
@@ -218,24 +234,51 @@ mod tests {
     fn all_who_wait_to_take_get_the_same_and_the_next_one_the_next() {
         let mut hub = hub(limits());
         say(&mut hub, "a", 1, 0);
-        assert!(taken(hub.take(SHARD, "a", 0)).is_none(), "the queue begins when the channel comes online");
-        assert!(taken(hub.take(ShardId(1), "a", 0)).is_none());
+        assert!(
+            taken(hub.take(SHARD, "a", 30, 0)).is_none(),
+            "the queue begins when the channel comes online"
+        );
+        assert!(taken(hub.take(ShardId(1), "a", 30, 0)).is_none());
         let released = say(&mut hub, "a", 1, 1);
         assert_eq!((released.seen[0].waiting, released.shards.len()), (2, 2));
         let next = [say(&mut hub, "a", 1, 1), say(&mut hub, "a", 1, 2)].map(|one| one.message);
         assert_eq!(hub.channel("a").unwrap().waiting, 0);
-        let took = [taken(hub.take(SHARD, "a", 3)).unwrap(), taken(hub.take(SHARD, "a", 3)).unwrap()];
+        let took = [taken(hub.take(SHARD, "a", 30, 3)).unwrap(), taken(hub.take(SHARD, "a", 30, 3)).unwrap()];
         assert_eq!(places(&took), places(&next));
-        assert!(taken(hub.take(SHARD, "a", 3)).is_none());
+        assert!(taken(hub.take(SHARD, "a", 30, 3)).is_none());
+    }
+
+    #[test]
+    fn who_was_served_takes_nobody_else_with_him() {
+        let mut hub = hub(limits());
+        let Take::Waiting { channel, position } = hub.take(SHARD, "a", 30, 0).unwrap() else { panic!() };
+        say(&mut hub, "a", 1, 0);
+        taken(hub.take(SHARD, "b", 30, 0));
+        taken(hub.take(SHARD, "a", 30, 0));
+        hub.leave_take(SHARD, channel, position, 0, 0);
+        assert_eq!(hub.channel("a").unwrap().waiting, 1, "the second one still waits");
+        hub.leave_take(SHARD, channel, hub.end(), 0, 0);
+        assert_eq!(hub.channel("a").unwrap().waiting, 0);
+    }
+
+    #[test]
+    fn takers_bring_a_grace_of_their_own() {
+        let mut hub = hub(limits());
+        hub.take(SHARD, "a", 7, 0).unwrap();
+        say(&mut hub, "a", 1, 10);
+        hub.tick(16);
+        assert!(hub.is_online("a") && !hub.is_online("b"));
+        hub.tick(17);
+        assert!(!hub.is_online("a"));
     }
 
     #[test]
     fn whoever_takes_is_there_for_the_grace() {
         let mut hub = hub(limits());
-        hub.take(SHARD, "a", 0).unwrap();
+        hub.take(SHARD, "a", 30, 0).unwrap();
         say(&mut hub, "a", 1, 0);
         say(&mut hub, "a", 1, 0);
-        taken(hub.take(SHARD, "a", 20)).expect("there is one more");
+        taken(hub.take(SHARD, "a", 30, 20)).expect("there is one more");
         hub.tick(49);
         assert!(hub.channel("a").unwrap().online);
         hub.tick(50);
@@ -248,7 +291,7 @@ mod tests {
         say(&mut hub, "a", 1, 0);
         join(&mut hub, "a", 0);
         let said = say(&mut hub, "a", 1, 0);
-        assert_eq!(taken(hub.take(SHARD, "a", 0)).unwrap().position, said.message.position);
+        assert_eq!(taken(hub.take(SHARD, "a", 30, 0)).unwrap().position, said.message.position);
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Hub {
     fn end_subscriptions(&mut self, id: u32, shards: &mut SmallVec<[ShardId; 4]>, now: Millis) {
         let channel = &mut self.names[id];
         channel.shards(shards);
-        let ended = channel.interest.clear() + channel.takers_mut().clear();
+        let ended = channel.interest.clear() + channel.extras_mut().takers.clear();
         if let Some(extras) = &mut channel.extras {
             extras.held_until = now.saturating_add(DELETED_HOLD);
         }
@@ -303,9 +303,9 @@ mod tests {
     fn a_deleted_channel_loses_its_past_and_its_subscribers() {
         let mut hub = hub(Limits::default());
         let a = join(&mut hub, "a", 0);
-        hub.take(ShardId(1), "a", 0).unwrap();
+        hub.take(ShardId(1), "a", 0, 0).unwrap();
         say(&mut hub, "a", 1, 0);
-        hub.take(ShardId(2), "a", 0).unwrap();
+        hub.take(ShardId(2), "a", 0, 0).unwrap();
         assert_eq!(hub.delete("nobody", true, 0), None);
         let (id, shards) = hub.delete("a", true, 1).unwrap();
         assert_eq!((id, &shards[..]), (a, &[SHARD, ShardId(2)][..]));
@@ -323,7 +323,7 @@ mod tests {
         hub.delete("a", true, 0);
         hub.tick(DELETED_HOLD - 1);
         assert!(hub.channel("a").is_some());
-        assert_eq!(hub.take(SHARD, "b", DELETED_HOLD - 1).err(), Some(Refused::Records));
+        assert_eq!(hub.take(SHARD, "b", 0, DELETED_HOLD - 1).err(), Some(Refused::Records));
         hub.tick(DELETED_HOLD);
         assert!(hub.channel("a").is_none());
     }

@@ -225,7 +225,8 @@ impl Both {
         let (count, grace) = (1 + self.chance.below(3) as u32, self.chance.of(&[0, 7, 20]));
         let Some(id) = self.naive.records.get(&channel).and_then(|record| record.id) else { return };
         if self.chance.once_in(3) {
-            self.hub.leave_take(ShardId(shard), ChannelId(id), grace, self.naive.now);
+            let end = self.hub.end();
+            self.hub.leave_take(ShardId(shard), ChannelId(id), end, grace, self.naive.now);
             self.naive.leave_take(shard, channel, grace);
         } else {
             self.hub.leave(ShardId(shard), ChannelId(id), count, grace, self.naive.now);
@@ -236,7 +237,8 @@ impl Both {
     fn take(&mut self) {
         let channel = self.chance.below(CHANNELS.len() as u64) as usize;
         let shard = self.chance.below(3) as u16;
-        let taken = self.hub.take(ShardId(shard), CHANNELS[channel], self.naive.now).unwrap();
+        let grace = self.naive.limits.grace;
+        let taken = self.hub.take(ShardId(shard), CHANNELS[channel], grace, self.naive.now).unwrap();
         match (taken, self.naive.take(shard, channel)) {
             (Take::Message(message), Some(place)) => assert_eq!(message.position.to_bits(), place),
             (Take::Waiting { channel: id, position }, None) => {

@@ -11,6 +11,16 @@ pub(crate) struct Counters {
     pub(crate) published: Count,
     /// Publishes that found a mailbox full, whether it was emptied in time or not.
     pub(crate) waited: Count,
+    /// Messages of 2009 for channels of which none was online.
+    pub(crate) classic_dropped: Count,
+    /// Messages of 2009 that named no channel.
+    pub(crate) classic_unnamed: Count,
+    /// Messages of 2009 for which there was no room, or that broke off in a head of HTTP.
+    pub(crate) classic_lost: Count,
+    /// Messages of 2009 that were too long.
+    pub(crate) classic_overflows: Count,
+    /// Messages of 2009 that did not end in time.
+    pub(crate) classic_timeouts: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
     refused: [Count; CODES.len()],
     other: Count,

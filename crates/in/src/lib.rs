@@ -6,10 +6,12 @@
 
 mod body;
 mod channels;
+mod classic;
 mod counters;
 mod guard;
 mod line;
 mod listener;
+mod prefixed;
 mod probes;
 mod publish;
 mod refusal;

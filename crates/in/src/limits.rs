@@ -13,6 +13,15 @@ pub const RETRY_AFTER_S: u32 = 1;
 /// How long a ttl may be, in milliseconds: a thousand years, which every sum of times can hold.
 pub const TTL_MS_MAX: u64 = 1_000 * 366 * 86_400_000;
 
+/// Default for [`crate::Settings::classic_limit`], in bytes.
+pub const CLASSIC_LEN_MAX: usize = 102_400;
+/// Default for [`crate::Settings::classic_timeout`].
+pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes read at once until it is known whose words they are.
+pub const CLASSIC_READ_LEN: usize = 4 << 10;
+/// How long the rest of what a refused publisher says is read and thrown away.
+pub const CLASSIC_LINGER: Duration = Duration::from_secs(1);
+
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// How long a head may take, and how long a connection may be silent between two requests.

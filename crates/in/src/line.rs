@@ -8,7 +8,7 @@ use exchange::Exchange;
 use tokio::sync::Semaphore;
 
 use crate::counters::Counters;
-use crate::limits::{CONNECTIONS_MAX, PAYLOAD_LEN_MAX, PUBLISH_WAIT};
+use crate::limits::{CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, PAYLOAD_LEN_MAX, PUBLISH_WAIT};
 use crate::probes::Canaries;
 
 /// What may be set about coming in.
@@ -18,12 +18,12 @@ pub struct Settings {
     pub payload_limit: usize,
     /// Names by which the line may be called, beside IP addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// Bytes of a message in the words of 2009, its head included.
+    pub classic_limit: usize,
+    /// How long such a message may take.
+    pub classic_timeout: Duration,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
-    /// Bytes of one input in the classic dialect.
-    pub classic_limit: usize,
-    /// How long one input in the classic dialect may take.
-    pub classic_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -31,9 +31,9 @@ impl Default for Settings {
         Self {
             payload_limit: PAYLOAD_LEN_MAX,
             hosts: Vec::new(),
+            classic_limit: CLASSIC_LEN_MAX,
+            classic_timeout: CLASSIC_TIMEOUT,
             publish_wait: PUBLISH_WAIT,
-            classic_limit: 102_400,
-            classic_timeout: Duration::from_secs(20),
         }
     }
 }

@@ -20,8 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
 use crate::line::{Line, Settings};
+use crate::prefixed::Prefixed;
 use crate::routes::router;
 
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
@@ -86,7 +88,7 @@ async fn accept(
         match accepted {
             Ok((stream, _)) => {
                 pausing = false;
-                tokio::spawn(connection(stream, room, router.clone(), stopped.clone()));
+                tokio::spawn(connection(Arc::clone(&line), stream, room, router.clone(), stopped.clone()));
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
@@ -107,9 +109,10 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// Serves one connection; told to stop, it answers the request under way and ends.
+/// Serves one connection, in whatever words; told to stop, it answers the request under way and ends.
 async fn connection(
-    stream: TcpStream,
+    line: Arc<Line>,
+    mut stream: TcpStream,
     _room: OwnedSemaphorePermit,
     router: Router,
     mut stopped: watch::Receiver<()>,
@@ -118,6 +121,8 @@ async fn connection(
         debug!(%error, "connection was gone at once");
         return;
     }
+    let Begun::Http(read) = classic::begin(&line, &mut stream, stopped.clone()).await else { return };
+    let stream = Prefixed::new(read, stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -57,6 +57,11 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
             "requests": line.counters.requests.read(),
             "published": line.counters.published.read(),
             "waited": line.counters.waited.read(),
+            "classic_dropped": line.counters.classic_dropped.read(),
+            "classic_unnamed": line.counters.classic_unnamed.read(),
+            "classic_lost": line.counters.classic_lost.read(),
+            "classic_overflows": line.counters.classic_overflows.read(),
+            "classic_timeouts": line.counters.classic_timeouts.read(),
             "refused": object(line.counters.refusals()),
         },
     }))

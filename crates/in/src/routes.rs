@@ -34,6 +34,23 @@ pub(crate) fn router(line: Arc<Line>) -> Router {
         .with_state(line)
 }
 
+/// All paths of the line, and `/` besides; one that ends in `/` stands for all that begin with it. They are
+/// never taken for a message of 2009.
+pub(crate) const PATHS: &[&str] = &[
+    "/pub",
+    "/pub/",
+    "/channels",
+    "/channels/",
+    "/stats",
+    "/metrics",
+    "/watch",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/demo",
+    "/demo/",
+];
+
 /// What every request goes through: the guard before, counters and common headers after.
 async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> Response {
     let started = Instant::now();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wait::exchange::hub::{Epoch, Limits, Origin, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Receipt, Wake};
-use wait::{Settings, Shard};
+use wait::{Classic, Settings, Shard};
 
 use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
 
@@ -26,8 +26,9 @@ impl Scene {
         Self::new(0, 1, Limits::default(), Settings::default())
     }
 
-    /// So many shards.
+    /// So many shards, whose listeners understand what they do by default.
     pub fn new(seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
+        let classic = Classic::default();
         let world = World::new(seed);
         let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
@@ -40,7 +41,7 @@ impl Scene {
             Shard::new(
                 ShardId(number),
                 kernel,
-                vec![listener],
+                vec![(listener, classic)],
                 Arc::clone(&settings),
                 Arc::clone(&exchange),
                 seed,

@@ -2,6 +2,7 @@
 
 use codec::http::Body;
 use codec::ws;
+use dialect::Classic;
 use dialect::hub::{Position, Start};
 use serde_json::value::RawValue;
 
@@ -14,6 +15,8 @@ pub struct Conn {
     pub phase: Phase,
     /// How messages are put for it; means something while it waits.
     pub shape: Shape,
+    /// What its listener understands besides our own protocol.
+    pub classic: Classic,
     /// The connection ends with the answer under way.
     pub(crate) close: bool,
     /// Only the head of the answer is wanted.
@@ -83,11 +86,17 @@ pub enum Purpose {
 }
 
 impl Conn {
-    /// A connection just accepted.
+    /// A connection just accepted, of a listener that understands nothing but our own protocol.
     pub fn new() -> Self {
+        Self::of(Classic::None)
+    }
+
+    /// A connection just accepted, of a listener that understands this besides our own protocol.
+    pub fn of(classic: Classic) -> Self {
         Self {
             phase: Phase::Request,
             shape: Shape::PollObject,
+            classic,
             close: false,
             head_only: false,
             last: Position::START,

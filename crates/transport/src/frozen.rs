@@ -2,6 +2,7 @@
 
 use codec::http::{self, Body};
 use codec::ws;
+use dialect::Classic;
 use dialect::hub::{Position, Start};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,6 +16,7 @@ use crate::{Backlog, Conn, Outbox, Phase, Purpose, Shape};
 pub struct Frozen {
     phase: u8,
     shape: u8,
+    classic: u8,
     close: bool,
     head_only: bool,
     last: u64,
@@ -86,6 +88,7 @@ impl Conn {
         Frozen {
             phase: self.phase as u8,
             shape: self.shape as u8,
+            classic: self.classic as u8,
             close: self.close,
             head_only: self.head_only,
             last: self.last.to_bits(),
@@ -113,6 +116,8 @@ impl Conn {
             .into_iter()
             .find(|p| *p as u8 == frozen.phase)?;
         let shape = *Shape::ALL.get(usize::from(frozen.shape))?;
+        let classic =
+            [Classic::None, Classic::Multiplexor].into_iter().find(|c| *c as u8 == frozen.classic)?;
         let upload = match frozen.upload {
             Some(upload) => {
                 http::decode(&upload.head, &HTTP_LIMITS).ok().flatten()?;
@@ -140,6 +145,7 @@ impl Conn {
         let mut conn = Self {
             phase,
             shape,
+            classic,
             close: frozen.close,
             head_only: frozen.head_only,
             last: Position::from_bits(frozen.last),

@@ -6,6 +6,7 @@
 //! heartbeat, an end. What an idle connection does not need it does not have.
 
 mod answer;
+mod classic;
 mod conn;
 mod frozen;
 mod outbox;

@@ -19,6 +19,8 @@ pub struct Env {
     pub cursors: Cursors,
     /// The time now.
     pub now: Millis,
+    /// How many bytes a client of 2009 may send before it names its channel.
+    pub classic_limit: usize,
 }
 
 /// What is to be done.
@@ -41,6 +43,10 @@ pub enum Action {
     },
     /// Do this for a live WebSocket.
     Command(Command),
+    /// Give the next message of this channel's queue, when there is one, and close (2009).
+    Take(Box<str>),
+    /// Close without a word: so many bytes have come, and no channel was named (2009).
+    Overflow,
 }
 
 impl Conn {
@@ -80,6 +86,14 @@ impl Conn {
         if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
             return self.receive_body(bytes, env);
         }
+        match self.is_classic(bytes, env.classic_limit) {
+            None => (0, Action::More),
+            Some(true) => self.receive_classic(bytes, env),
+            Some(false) => self.receive_http(bytes, env),
+        }
+    }
+
+    pub(crate) fn receive_http(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
         let (request, head_len) = match http::decode(bytes, &HTTP_LIMITS) {
             Ok(Some(head)) => head,
             Ok(None) => return (0, Action::More),

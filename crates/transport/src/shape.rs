@@ -2,7 +2,7 @@
 
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message};
-use dialect::{Transport, native};
+use dialect::{Transport, multiplexor, native};
 
 use crate::answer;
 
@@ -27,11 +27,13 @@ pub enum Shape {
     WsObject,
     /// WebSocket, a payload a frame.
     WsRaw,
+    /// A client of 2009: one message, and the end.
+    Multiplexor,
 }
 
 impl Shape {
     /// All shapes, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PollObject,
         Self::PollRaw,
         Self::SseObject,
@@ -40,6 +42,7 @@ impl Shape {
         Self::StreamRaw,
         Self::WsObject,
         Self::WsRaw,
+        Self::Multiplexor,
     ];
 
     /// The shape of a transport with or without the object around the payload.
@@ -59,6 +62,11 @@ impl Shape {
     /// Whether one answer ends the wait.
     pub fn is_poll(self) -> bool {
         matches!(self, Self::PollObject | Self::PollRaw)
+    }
+
+    /// Whether one message ends the wait, and the connection.
+    pub fn is_taker(self) -> bool {
+        self == Self::Multiplexor
     }
 
     /// Whether the client can speak too.
@@ -94,6 +102,9 @@ impl Shape {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
                 ws::encode_frame(ws::Opcode::Text, &object, out);
+            }
+            Self::Multiplexor => {
+                multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
             }
             Self::WsRaw => {
                 let opcode = if payload.binary { ws::Opcode::Binary } else { ws::Opcode::Text };

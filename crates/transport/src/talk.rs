@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Position};
-use dialect::{Problem, native};
+use dialect::{Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -57,7 +57,7 @@ impl Conn {
                     self.say(|text| native::write_gap(channel, text), out);
                 }
             }
-            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw => {}
+            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
         }
     }
 
@@ -74,7 +74,7 @@ impl Conn {
             }
             Shape::StreamRaw => out.push(b'\n'),
             Shape::WsRaw => ws::encode_frame(ws::Opcode::Ping, &[], out),
-            Shape::PollObject | Shape::PollRaw => {}
+            Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
         }
     }
 
@@ -91,7 +91,7 @@ impl Conn {
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
                 self.say(|text| native::write_deleted(channel, text), out);
             }
-            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw => {}
+            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
         }
     }
 
@@ -166,11 +166,16 @@ impl Conn {
         self.phase = Phase::Closing;
     }
 
-    /// The answer to whoever took too long for a request; nothing for whoever said nothing.
+    /// The answer to whoever took too long for a request; nothing for whoever said nothing, or nothing that
+    /// is a request.
     pub fn too_late(&mut self) -> Vec<u8> {
         let late = self.is_mid_request();
         self.phase = Phase::Closing;
         if !late {
+            return Vec::new();
+        }
+        let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
+        if self.is_classic(input, usize::MAX) == Some(true) && !multiplexor::is_like_http(input) {
             return Vec::new();
         }
         let problem =

@@ -1,7 +1,8 @@
 //! Runs the conversation files: what clients send, and what is to be done, at every cut of the input.
 //!
 //! The format is told in `testkit::conversation`; facts are in the words of `common::Line`. Settings:
-//! `polls=answered` answers each long poll at once, `heads=shown` shows answers byte for byte. Between any
+//! `polls=answered` answers each long poll at once, `heads=shown` shows answers byte for byte, `classic=on`
+//! speaks the dialect of 2009, too. Between any
 //! two parts the connection is handed over to another process, which must change nothing.
 
 mod common;
@@ -9,7 +10,9 @@ mod common;
 use std::path::Path;
 
 use common::{Line, handed_over};
+use multiplexor_transport::Conn;
 use multiplexor_transport::codec::ws::{self, Opcode};
+use multiplexor_transport::dialect::Classic;
 use testkit::conversation::{self, Case, Word};
 
 #[test]
@@ -27,7 +30,8 @@ fn conversations_go_as_written() {
 
 fn run(case: &Case, parts: &[&[u8]], hands_over: bool) -> Vec<String> {
     let set = |key: &str, value: &str| case.settings.iter().any(|(k, v)| k == key && v == value);
-    let mut line = Line::new();
+    let mut line =
+        if set("classic", "on") { Line::of(Conn::of(Classic::Multiplexor)) } else { Line::of(Conn::new()) };
     line.answers_polls = set("polls", "answered");
     line.shows_heads = set("heads", "shown");
     for part in parts {

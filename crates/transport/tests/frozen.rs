@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 /// After `before`, the connection and its copy do the same with `after`, however that comes.
 fn check(before: &[u8], after: &[u8]) {
     for step in [1, 7, after.len()] {
-        let mut here = Line::new();
+        let mut here = Line::of(Conn::new());
         here.feed(before);
         let mut there = copy(&here);
         here.exact.clear();
@@ -69,7 +69,7 @@ fn half_a_request_goes_on() {
 #[test]
 fn half_a_body_is_really_half_read() {
     for (request, cut) in [(LENGTH, LENGTH.len() - 2), (CHUNKED, CHUNKED.len() - 20)] {
-        let mut line = Line::new();
+        let mut line = Line::of(Conn::new());
         line.feed(&request[..cut]);
         assert!(line.conn.is_mid_request() && copy(&line).conn.is_mid_request());
         assert!(line.conn.take_input().is_empty(), "the body's bytes are taken as they come");
@@ -78,7 +78,7 @@ fn half_a_body_is_really_half_read() {
 
 #[test]
 fn requests_that_came_ahead_are_not_lost() {
-    let mut line = Line::new();
+    let mut line = Line::of(Conn::new());
     line.feed(&[POLL, PROBE, b"GET /he"].concat());
     let mut there = copy(&line);
     for line in [&mut line, &mut there] {
@@ -92,7 +92,7 @@ fn requests_that_came_ahead_are_not_lost() {
 
 #[test]
 fn the_last_answer_stays_the_last() {
-    let mut line = Line::new();
+    let mut line = Line::of(Conn::new());
     line.feed(b"GET /sub/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(line.conn.closes() && copy(&line).conn.closes());
 }
@@ -192,7 +192,7 @@ fn a_backlog_goes_on_where_it_is() {
 }
 
 fn check_backlog(start: Start, purpose: Purpose) {
-    let mut line = Line::new();
+    let mut line = Line::of(Conn::new());
     line.feed(UPGRADE);
     let names = vec!["a".into(), "b".into()];
     line.conn.extra_mut().backlog = Some(Backlog { names, start, purpose });
@@ -223,7 +223,7 @@ proptest! {
         tail in vec(any::<u8>(), 0..4),
     ) {
         let wire = pieces.concat();
-        let mut line = Line::new();
+        let mut line = Line::of(Conn::new());
         line.feed(&wire[..cut.index(wire.len() + 1)]);
         let mut bytes = frozen(&line.conn);
         for (at, byte) in changes {

@@ -51,7 +51,7 @@ proptest! {
     fn cuts_change_nothing(bytes in any_bytes(), cuts in vec(any::<prop::sample::Index>(), 0..8), answers_polls: bool) {
         let run = |mut places: Vec<usize>, hands_over| {
             places.sort_unstable();
-            let (mut line, mut at) = (Line::new(), 0);
+            let (mut line, mut at) = (Line::of(Conn::new()), 0);
             line.answers_polls = answers_polls;
             for place in places.into_iter().chain([bytes.len()]) {
                 line.feed(&bytes[at..place]);
@@ -105,7 +105,7 @@ fn a_message_longer_than_that_is_refused_before_it_has_come() {
 #[test]
 fn who_sends_far_ahead_of_a_long_poll_is_cut_off() {
     let sends = |ahead: usize| {
-        let mut line = Line::new();
+        let mut line = Line::of(Conn::new());
         line.feed(b"GET /sub/a HTTP/1.1\r\nHost: a\r\n\r\n");
         line.feed(&vec![b'x'; ahead]);
         line.facts.last().unwrap() == "sends too much ahead"
@@ -123,7 +123,7 @@ fn nothing_is_kept_of_who_is_no_longer_listened_to() {
         (UPGRADE_AND_FRAGMENT, b"\x88\x80\x00\x00\x00\x00"),
         (UPGRADE_AND_FRAGMENT, b"\x81\x00"),
     ] {
-        let mut line = Line::new();
+        let mut line = Line::of(Conn::new());
         line.feed(start);
         assert!(line.conn.extra.is_some());
         line.feed(rest);

@@ -254,7 +254,7 @@ fn answers_of_a_websocket_name_their_question() {
 
 #[test]
 fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
-    let env = Env { cursors: cursors(), now: 0 };
+    let env = Env { cursors: cursors(), now: 0, classic_limit: 0 };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
     let (_, action) = conn.receive(&mut request, env);

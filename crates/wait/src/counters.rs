@@ -67,6 +67,10 @@ counters! {
     gaps,
     /// Long polls answered because their time was over.
     poll_timeouts,
+    /// Clients of 2009 whose time was over before there was a message.
+    classic_timeouts,
+    /// Clients of 2009 closed because they sent too much before they named a channel.
+    classic_overflows,
     /// Heartbeats sent.
     heartbeats,
     /// Connections ended because they took too little too slowly.

@@ -82,15 +82,16 @@ impl Line {
         }
         barrier.wait();
         // The first shard decides what port 0 becomes; the others share it.
-        let mut bound: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+        let mut bound = listeners.to_vec();
         let mut counters = Vec::with_capacity(starting.len());
         for shard in &starting {
             let opened = shard.open(&bound)?;
-            bound = opened.addresses;
+            bound = opened.listeners;
             counters.push(opened.counters);
         }
         let threads = starting.into_iter().map(Starting::go).collect();
-        Ok(Self { addresses: bound, stats: Stats(counters.into()), threads })
+        let addresses = bound.iter().map(|listener| listener.address).collect();
+        Ok(Self { addresses, stats: Stats(counters.into()), threads })
     }
 
     /// Where it listens; a port 0 is resolved.
@@ -124,7 +125,7 @@ struct Start {
 
 /// A shard's thread that has its fd table, and waits to be told where to listen.
 struct Starting {
-    addresses: Sender<Vec<SocketAddr>>,
+    listeners: Sender<Vec<Listener>>,
     opened: Receiver<Result<Opened, StartError>>,
     go: Sender<()>,
     thread: JoinHandle<()>,
@@ -132,13 +133,13 @@ struct Starting {
 
 /// A shard that listens.
 struct Opened {
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
     counters: Arc<Counters>,
 }
 
 impl Starting {
     fn spawn(start: Start, barrier: Arc<Barrier>) -> std::io::Result<Self> {
-        let (addresses, addresses_in) = channel::<Vec<SocketAddr>>();
+        let (listeners, listeners_in) = channel::<Vec<Listener>>();
         let (opened_out, opened) = channel();
         let (go, go_in) = channel();
         let thread = std::thread::Builder::new().name(format!("wait-{}", start.id.0)).stack_size(STACK_LEN).spawn(
@@ -147,12 +148,12 @@ impl Starting {
                     warn!(shard = start.id.0, %error, "no fd table of its own: the limit of open files is for all shards together");
                 }
                 barrier.wait();
-                let Ok(addresses) = addresses_in.recv() else { return };
-                let mut shard = match open(start, &addresses) {
-                    Ok((shard, addresses)) => {
+                let Ok(listeners) = listeners_in.recv() else { return };
+                let mut shard = match open(start, &listeners) {
+                    Ok((shard, listeners)) => {
                         let counters = Arc::clone(shard.counters());
                         // Whoever started us may have given up meanwhile; then `go` fails, too.
-                        let _ = opened_out.send(Ok(Opened { addresses, counters }));
+                        let _ = opened_out.send(Ok(Opened { listeners, counters }));
                         shard
                     }
                     Err(error) => {
@@ -165,12 +166,12 @@ impl Starting {
                 }
             },
         )?;
-        Ok(Self { addresses, opened, go, thread })
+        Ok(Self { listeners, opened, go, thread })
     }
 
-    fn open(&self, addresses: &[SocketAddr]) -> Result<Opened, StartError> {
+    fn open(&self, listeners: &[Listener]) -> Result<Opened, StartError> {
         let ended = || StartError::System(std::io::Error::other("a shard's thread ended while it started"));
-        self.addresses.send(addresses.to_vec()).map_err(|_| ended())?;
+        self.listeners.send(listeners.to_vec()).map_err(|_| ended())?;
         self.opened.recv().map_err(|_| ended())?
     }
 
@@ -182,15 +183,15 @@ impl Starting {
 }
 
 /// Opens a shard's epoll set and listeners, in its own thread.
-fn open(start: Start, addresses: &[SocketAddr]) -> Result<(Shard<Linux>, Vec<SocketAddr>), StartError> {
+fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener>), StartError> {
     let system = |error: Errno| StartError::System(error.into());
     let kernel = Linux::new(start.waker).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
-    for address in addresses {
+    for Listener { address, classic } in wanted.iter().copied() {
         let (listener, address) =
-            Linux::listen(*address).map_err(|error| StartError::Listen(*address, error.into()))?;
-        listeners.push(listener);
-        bound.push(address);
+            Linux::listen(address).map_err(|error| StartError::Listen(address, error.into()))?;
+        listeners.push((listener, classic));
+        bound.push(Listener { address, classic });
     }
     Ok((Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed), bound))
 }

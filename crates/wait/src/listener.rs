@@ -1,23 +1,14 @@
-//! One address on which the WAIT line listens, and in whose words it is spoken to there.
+//! Where the WAIT line listens, and what is understood there besides our own protocol.
 
 use std::net::SocketAddr;
 
-/// Where to listen, and for whom.
+pub use transport::dialect::Classic;
+
+/// One address of the WAIT line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
-    /// A port 0 stands for any that is free.
+    /// Where it listens.
     pub address: SocketAddr,
-    /// Whose words are taken beside the native ones and those that cannot be confused with them.
+    /// The dialect of old that is understood there.
     pub classic: Classic,
-}
-
-/// The classic dialect of a listener. There is one at most, since classic dialects answer the same bytes
-/// differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Classic {
-    /// None: what is not native is refused.
-    None,
-    /// That of 2009.
-    #[default]
-    Multiplexor,
 }

@@ -15,14 +15,14 @@ pub struct Settings {
     pub slow_reader: usize,
     /// Channels a connection may listen to.
     pub channels_limit: usize,
+    /// How long a client of 2009 waits for its one message.
+    pub classic_timeout: Duration,
+    /// Bytes a client of 2009 may send before it names its channel.
+    pub classic_limit: usize,
+    /// How long a channel stays online after its last client of 2009 left.
+    pub classic_grace: Duration,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
-    /// How long a client of the classic dialect waits before it is answered empty.
-    pub classic_timeout: Duration,
-    /// Bytes a client of the classic dialect may send before its marker is read.
-    pub classic_limit: usize,
-    /// How long a channel stays online after its last client left, if that was a classic one.
-    pub classic_grace: Duration,
 }
 
 impl Default for Settings {
@@ -33,10 +33,10 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(25),
             slow_reader: 1 << 20,
             channels_limit: 1_000,
-            drain: Duration::from_secs(2),
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),
+            drain: Duration::from_secs(2),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use exchange::hub::Position;
 use transport::Conn;
+use transport::dialect::Classic;
 
 use crate::link::Link;
 use crate::members::NIL;
@@ -22,7 +23,7 @@ pub(crate) struct Slot<S> {
 }
 
 impl<S> Slot<S> {
-    pub(crate) fn new(socket: S, generation: u32) -> Self {
+    pub(crate) fn new(socket: S, generation: u32, classic: Classic) -> Self {
         Self {
             socket,
             generation,
@@ -30,7 +31,7 @@ impl<S> Slot<S> {
             watches_writable: false,
             timer: Timer::IDLE,
             subs: Subs::None,
-            conn: Conn::new(),
+            conn: Conn::of(classic),
         }
     }
 }

@@ -14,5 +14,5 @@ pub use command::{
 };
 pub use names::{names_in_body, names_in_path};
 pub use object::{is_binary_type, write_document, write_object};
-pub use request::{Context, intent};
+pub use request::{Context, PATHS, intent};
 pub use since::{last_event_id, since};

@@ -196,6 +196,10 @@ fn options(request: &Request<'_>) -> Answer {
     Answer { status: 204, content_type: "", headers, body: Vec::new() }
 }
 
+/// The paths of the WAIT line that are answered here; `/` besides. One that ends in `/` stands for all that
+/// begin with it.
+pub const PATHS: &[&str] = &["/sub", "/sub/", "/healthz", "/multiplexor.js"];
+
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 const FRONT_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Multiplexor</title>\n\

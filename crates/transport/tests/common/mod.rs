@@ -4,7 +4,7 @@ use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
 use multiplexor_transport::dialect::{Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Phase, Thawed};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Phase, Shape, Thawed};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -21,10 +21,6 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new() -> Self {
-        Self::of(Conn::new())
-    }
-
     pub(crate) fn of(conn: Conn) -> Self {
         Self { conn, facts: vec![], exact: vec![], answers_polls: false, shows_heads: false, over: false }
     }
@@ -87,6 +83,14 @@ impl Line {
             }
             Action::Wait { wait, head } => self.wait(&wait, &head),
             Action::Command(command) => self.tell(command_words(&command)),
+            Action::Take(id) => {
+                assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Multiplexor));
+                self.tell(format!("takes {id}"));
+            }
+            Action::Overflow => {
+                assert_eq!(self.conn.phase, Phase::Closing);
+                self.tell("says too much".to_owned());
+            }
         }
     }
 
@@ -123,7 +127,7 @@ pub(crate) fn cursors() -> Cursors {
 }
 
 pub(crate) fn env() -> Env {
-    Env { cursors: cursors(), now: 1_000_000 }
+    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120 }
 }
 
 /// What another process makes of this connection.

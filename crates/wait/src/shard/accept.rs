@@ -1,6 +1,7 @@
 //! Taking connections in, and pausing when the system has no more to give.
 
 use tracing::warn;
+use transport::dialect::Classic;
 
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
@@ -14,9 +15,10 @@ impl<K: Kernel> Shard<K> {
             if self.paused_until.is_some() {
                 return false;
             }
-            let Some(listener) = self.listeners.get(number) else { return false };
+            let Some((listener, classic)) = self.listeners.get(number) else { return false };
+            let classic = *classic;
             match self.kernel.accept(listener) {
-                Ok(socket) => self.welcome(socket),
+                Ok(socket) => self.welcome(socket, classic),
                 Err(Errno::AGAIN) => return false,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.pause(error)
@@ -28,13 +30,13 @@ impl<K: Kernel> Shard<K> {
         true
     }
 
-    fn welcome(&mut self, socket: K::Socket) {
+    fn welcome(&mut self, socket: K::Socket, classic: Classic) {
         if self.slab.len() >= CONNECTIONS_MAX {
             self.pause(Errno::MFILE);
             return;
         }
         self.generation = self.generation.wrapping_add(1);
-        let index = self.slab.insert(Slot::new(socket, self.generation));
+        let index = self.slab.insert(Slot::new(socket, self.generation, classic));
         let token = self.token(index);
         if let Err(error) = self.kernel.watch(&self.slab[index].socket, token) {
             self.slab.remove(index);
@@ -70,7 +72,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     pub(super) fn watch_listeners(&mut self, on: bool) {
-        for (number, listener) in self.listeners.iter().enumerate() {
+        for (number, (listener, _)) in self.listeners.iter().enumerate() {
             if let Err(error) = self.kernel.watch_listener(listener, number, on) {
                 warn!(shard = self.id.0, error = %std::io::Error::from(error), "a listener could not be watched");
             }

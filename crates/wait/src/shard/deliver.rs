@@ -122,6 +122,9 @@ impl<K: Kernel> Shard<K> {
         if slot.conn.shape.is_poll() {
             return self.give_poll(index, until);
         }
+        if slot.conn.shape.is_taker() {
+            return self.visit_taker(index);
+        }
         let result = match &slot.subs {
             Subs::None => return true,
             Subs::One(sub) => self.give_one(index, sub.channel, until),
@@ -222,6 +225,6 @@ pub(super) fn shared_frame(
 }
 
 /// Which of the message's targets this channel is.
-fn target_of(message: &Message, channel: ChannelId) -> usize {
+pub(super) fn target_of(message: &Message, channel: ChannelId) -> usize {
     message.targets.iter().position(|target| target.channel == channel).expect("it came through this channel")
 }

@@ -111,6 +111,10 @@ impl<K: Kernel> Shard<K> {
         let (_, owed) = self.members.unlink(&mut self.slab, index, number);
         self.settle(owed);
         let mut out = Vec::new();
+        if self.slab[index].conn.shape.is_taker() {
+            self.end_taker(index);
+            return false;
+        }
         self.slab[index].conn.deleted(&deletion.name, &mut out);
         if !self.write(index, &out) {
             return false;
@@ -135,6 +139,11 @@ impl<K: Kernel> Shard<K> {
             Phase::Waiting if slot.conn.shape.is_poll() => {
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.answer_empty(index, self.seen);
+                }
+            }
+            Phase::Waiting if slot.conn.shape.is_taker() => {
+                if self.visit_taker(index) {
+                    self.end_taker(index);
                 }
             }
             Phase::Closing => {}

@@ -90,6 +90,11 @@ impl<K: Kernel> Shard<K> {
             }
             Action::Wait { wait, head } => self.begin(index, *wait, head),
             Action::Command(command) => self.command(index, command),
+            Action::Take(name) => self.take(index, &name),
+            Action::Overflow => {
+                self.counters.classic_overflows.add(1);
+                self.close_gently(index);
+            }
         }
     }
 

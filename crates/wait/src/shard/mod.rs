@@ -10,6 +10,7 @@ mod ending;
 mod input;
 mod output;
 mod poll;
+mod take;
 mod timers;
 mod waiting;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
 use exchange::{Exchange, Mail};
 use transport::Env;
+use transport::dialect::Classic;
 
 use crate::counters::Counters;
 use crate::kernel::{Event, Kernel};
@@ -38,7 +40,8 @@ pub struct Shard<K: Kernel> {
     cursors: Cursors,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
-    listeners: Vec<K::Listener>,
+    /// Each with what is understood there besides our own protocol.
+    listeners: Vec<(K::Listener, Classic)>,
     /// When accepting goes on, after the system had no more to give.
     paused_until: Option<u64>,
     /// When it was last said that accepting pauses.
@@ -61,6 +64,8 @@ pub struct Shard<K: Kernel> {
     seen: Position,
     /// Registrations to take back at the end of the turn.
     leaving: Vec<(ChannelId, u32)>,
+    /// Takers to take back at the end of the turn, each with the place since which it waited.
+    leaving_takers: Vec<(ChannelId, Position)>,
     /// Deliveries everybody here has, to be told at the end of the turn: how many, of how many bytes.
     settled: (usize, usize),
     now: u64,
@@ -77,7 +82,7 @@ impl<K: Kernel> Shard<K> {
     pub fn new(
         id: ShardId,
         mut kernel: K,
-        listeners: Vec<K::Listener>,
+        listeners: Vec<(K::Listener, Classic)>,
         settings: Arc<Settings>,
         exchange: Arc<Exchange>,
         seed: u64,
@@ -104,6 +109,7 @@ impl<K: Kernel> Shard<K> {
             deleting: VecDeque::new(),
             draining: None,
             leaving: Vec::new(),
+            leaving_takers: Vec::new(),
             settled: (0, 0),
             now,
             random: seed,
@@ -227,6 +233,10 @@ impl<K: Kernel> Shard<K> {
             self.exchange.leave(self.id, &self.leaving, None);
             self.leaving.clear();
         }
+        if !self.leaving_takers.is_empty() {
+            self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
+            self.leaving_takers.clear();
+        }
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
     }
@@ -243,7 +253,8 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn env(&self) -> Env {
-        Env { cursors: self.cursors, now: self.exchange.now() }
+        let classic_limit = self.settings.classic_limit;
+        Env { cursors: self.cursors, now: self.exchange.now(), classic_limit }
     }
 
     /// A registration is to be taken back.

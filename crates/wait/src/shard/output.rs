@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exchange::Frame;
 use smallvec::SmallVec;
@@ -142,7 +143,21 @@ impl<K: Kernel> Shard<K> {
     /// The kernel takes bytes again: writes what is owed.
     pub(super) fn flush(&mut self, index: usize) {
         let result = self.flush_outbox(index);
-        if !self.judge(index, result) || self.slab[index].conn.owed_len() > 0 {
+        if !self.judge(index, result) {
+            return;
+        }
+        let conn = &self.slab[index].conn;
+        if conn.shape.is_taker() && conn.phase == Phase::Closing {
+            self.set_timer(
+                index,
+                if conn.owed_len() > 0 {
+                    self.settings.request_timeout
+                } else {
+                    Duration::from_millis(LINGER_MS)
+                },
+            );
+        }
+        if self.slab[index].conn.owed_len() > 0 {
             return;
         }
         let token = self.token(index);
@@ -194,6 +209,10 @@ impl<K: Kernel> Shard<K> {
         slot.conn.phase = Phase::Closing;
         if slot.conn.owed_len() == 0 {
             self.kernel.shutdown(&slot.socket);
+        } else if slot.conn.shape.is_taker() {
+            // A taker has no cursor to come back with: it gets the time it needs for the whole.
+            self.set_timer(index, self.settings.request_timeout);
+            return;
         }
         self.set_timer_ms(index, LINGER_MS);
     }
@@ -237,10 +256,15 @@ impl<K: Kernel> Shard<K> {
         if let Some(extra) = &mut self.slab[index].conn.extra {
             extra.backlog = None;
         }
-        for number in (0..self.slab[index].subs.len()).rev() {
+        let slot = &self.slab[index];
+        let taker = slot.conn.shape.is_taker().then_some(slot.conn.last);
+        for number in (0..slot.subs.len()).rev() {
             let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
             self.settle(owed);
-            self.leave(channel);
+            match taker {
+                Some(since) => self.leaving_takers.push((channel, since)),
+                None => self.leave(channel),
+            }
         }
     }
 }

@@ -33,6 +33,13 @@ impl<K: Kernel> Shard<K> {
                     self.close_gently(index);
                 }
             }
+            Phase::Waiting if conn.shape.is_taker() => {
+                // What a job has not brought yet is given now.
+                if self.visit_taker(index) {
+                    self.counters.classic_timeouts.add(1);
+                    self.end_taker(index);
+                }
+            }
             Phase::Waiting if self.draining.is_some() => {
                 // What was acknowledged before is still given.
                 if self.visit(index) {
@@ -75,6 +82,10 @@ impl<K: Kernel> Shard<K> {
         match conn.phase {
             Phase::Request => self.set_timer(index, self.settings.request_timeout),
             Phase::Closing => {}
+            Phase::Waiting if conn.shape.is_taker() => {
+                let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
+                self.set_timer(index, spread);
+            }
             Phase::Waiting if conn.shape.is_poll() => {
                 let spread = self.spread(self.settings.poll_timeout, POLL_SPREAD);
                 self.set_timer(index, spread);

@@ -187,7 +187,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Makes a connection a member of channels it is registered on. Up to `position` it has everything.
-    fn join(&mut self, index: usize, channels: &[ChannelId], position: Position) {
+    pub(super) fn join(&mut self, index: usize, channels: &[ChannelId], position: Position) {
         let fresh = self.slab[index].subs.len() == 0;
         for channel in channels {
             let key = self.members.find_or_add(*channel);

@@ -58,7 +58,7 @@ impl Simulation {
         // A crowd, so that jobs are parked in the middle of it.
         let count = if seed % 16 == 15 { 140 + chance.index(80) } else { 3 + chance.index(8) };
         let client = |_| {
-            let mut client = Client::new(chance.of(&Shape::ALL), places, CHANNELS);
+            let mut client = Client::new(chance.of(&Shape::ALL[..8]), places, CHANNELS);
             let blind = client.shape == Shape::StreamRaw && deletes; // it is not told of a deletion
             client.choose(&mut chance, if blind { 1 } else { CHANNELS });
             client

@@ -1,0 +1,94 @@
+//! Facts about the lines of 2009 in the exchange: who is online is published to, who takes is served once.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hub::{ChannelId, Epoch, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
+use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Receipt, Wake};
+
+const SHARD: ShardId = ShardId(0);
+const GRACE: u64 = 20_000;
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+fn exchange(time: &Arc<AtomicU64>) -> Exchange {
+    let clock = Clock::manual(Arc::clone(time));
+    Exchange::new(Limits::default(), Epoch::new(1), 1, clock, Box::new(Immediate), vec![Arc::new(Nobody)])
+}
+
+/// The names it went to, separated by commas; nothing when nobody is online.
+fn say(exchange: &Exchange, channels: &str) -> String {
+    let payload = Payload {
+        bytes: (*b"x").into(),
+        data: 0..1,
+        origin: Origin::Multiplexor,
+        event: None,
+        content_type: None,
+        binary: false,
+    };
+    let channels = channels.split(',').map(Box::from).collect();
+    let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
+    match exchange.publish_online(publish).unwrap() {
+        None => String::new(),
+        Some(Receipt::Released(told)) => {
+            told.seen.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(",")
+        }
+        Some(other) => panic!("it is not released: {other:?}"),
+    }
+}
+
+fn wait(exchange: &Exchange, name: &str) -> (ChannelId, Position) {
+    match exchange.take_one(SHARD, name, GRACE).unwrap() {
+        Take::Waiting { channel, position } => (channel, position),
+        Take::Message(message) => panic!("there is one: {message:?}"),
+    }
+}
+
+fn deliveries(exchange: &Exchange) -> usize {
+    let mut mail = Vec::new();
+    exchange.take_mail(SHARD, &mut mail);
+    mail.iter().filter(|mail| matches!(mail, Mail::Delivery(_))).count()
+}
+
+#[test]
+fn only_channels_that_are_online_are_published_to() {
+    let exchange = exchange(&Arc::default());
+    let end = exchange.end();
+    assert_eq!(say(&exchange, "a,b"), "");
+    assert_eq!((exchange.end(), exchange.totals().published), (end, 0), "nothing was ordered");
+    wait(&exchange, "b");
+    exchange.subscribe(SHARD, &["c"], Start::Now).unwrap();
+    assert_eq!(say(&exchange, "a,b,c"), "b,c");
+    assert_eq!((deliveries(&exchange), exchange.channel("a").is_none()), (1, true));
+}
+
+#[test]
+fn a_taker_that_leaves_stays_online_for_its_grace() {
+    let time = Arc::new(AtomicU64::new(1_000));
+    let exchange = exchange(&time);
+    let takers = [wait(&exchange, "a"), wait(&exchange, "a")];
+    exchange.leave_take(SHARD, &takers, GRACE);
+    assert_eq!(exchange.totals().subscriptions, 0);
+    assert_eq!(say(&exchange, "a"), "a");
+    time.fetch_add(GRACE, Ordering::Relaxed);
+    exchange.tick();
+    assert_eq!((say(&exchange, "a").as_str(), deliveries(&exchange)), ("", 0));
+}
+
+#[test]
+fn one_that_was_served_is_not_taken_back() {
+    let exchange = exchange(&Arc::default());
+    let first = wait(&exchange, "a");
+    say(&exchange, "a");
+    wait(&exchange, "a");
+    exchange.leave_take(SHARD, &[first], GRACE);
+    assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (1, 1));
+    say(&exchange, "a");
+    assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (0, 1));
+}

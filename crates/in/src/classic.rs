@@ -1,0 +1,255 @@
+//! The lines of 2009 on this listener: a message is whatever a publisher sends before it ends the
+//! connection, and names its channels by a marker somewhere in it.
+//!
+//! The first bytes of a connection decide whose words they are, once. HTTP for a path of ours goes to the
+//! ordinary service with all that was read; so does a whole request of HTTP in which there is no marker.
+//! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
+use dialect::Problem;
+use dialect::hub::Publish;
+use dialect::hub::limits::TARGETS_MAX;
+use dialect::multiplexor::{self, Words, header, headers, is_http, is_id, whose};
+use exchange::PublishError;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::debug;
+
+use crate::guard;
+use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT, PUBLISH_RETRY};
+use crate::line::Line;
+use crate::routes::PATHS;
+
+/// What a connection turned out to be.
+pub(crate) enum Begun {
+    /// HTTP, for the service: these bytes of it were read.
+    Http(Vec<u8>),
+    /// It was served here, or said nothing.
+    Done,
+}
+
+/// Reads until it is known whose words they are, and serves those of 2009. Told to stop, it serves whoever
+/// has begun to speak.
+pub(crate) async fn begin(
+    line: &Line,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut stopped: watch::Receiver<()>,
+) -> Begun {
+    let started = Instant::now();
+    let mut bytes = Vec::new();
+    loop {
+        let is_over = bytes.len() > line.settings.classic_limit;
+        let classic = match judge(&bytes, &line.settings.hosts) {
+            Judged::Http => return Begun::Http(bytes),
+            // What is too long for a message may be something else: the service knows its own limits.
+            Judged::More if is_over => return Begun::Http(bytes),
+            Judged::Classic if is_over => {
+                line.counters.classic_overflows.add();
+                debug!(bytes = bytes.len(), "classic message was too long");
+                linger(stream).await;
+                return Begun::Done;
+            }
+            Judged::Online => {
+                answer(line, stream, &online(line)).await;
+                return Begun::Done;
+            }
+            Judged::Refused(problem) => {
+                line.counters.requests.add();
+                line.counters.refused(problem.code);
+                answer(line, stream, &refusal(&problem)).await;
+                return Begun::Done;
+            }
+            Judged::Classic => true,
+            Judged::More => false,
+        };
+        let patience = if classic { line.settings.classic_timeout } else { HEAD_TIMEOUT };
+        let more = select! {
+            more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
+            _ = stopped.changed(), if bytes.is_empty() => return Begun::Done,
+        };
+        match more {
+            Ok(Some(0)) => break,
+            Ok(Some(_)) => {}
+            Ok(None) => return Begun::Done,
+            Err(_) => {
+                if classic {
+                    line.counters.classic_timeouts.add();
+                }
+                return Begun::Done;
+            }
+        }
+    }
+    if !bytes.is_empty() {
+        publish(line, bytes).await;
+    }
+    Begun::Done
+}
+
+/// What bytes tell, before the end of all.
+enum Judged {
+    /// Nothing yet.
+    More,
+    /// The service's.
+    Http,
+    /// A message, or the beginning of one.
+    Classic,
+    /// The question who is online.
+    Online,
+    /// A message from where none may come.
+    Refused(Problem),
+}
+
+fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
+    if multiplexor::is_online_command(bytes) {
+        return Judged::Online;
+    }
+    match whose(bytes, PATHS) {
+        None => return Judged::More,
+        Some(Words::Modern) => return Judged::Http,
+        Some(Words::Classic) if !is_http(bytes) => return Judged::Classic,
+        Some(Words::Classic) => {}
+    }
+    let Some(head_len) = multiplexor::head_len(bytes) else { return Judged::Classic };
+    let head = &bytes[..head_len];
+    let Some(request_len) = request_len(head) else {
+        return if has_marker(bytes) { guarded(head, hosts) } else { Judged::Http };
+    };
+    match (has_marker(&bytes[..request_len.min(bytes.len())]), bytes.len() >= request_len) {
+        (false, true) => Judged::Http,
+        _ => guarded(head, hosts),
+    }
+}
+
+/// How long a request with this head is; `None` where only a reader of HTTP can tell.
+fn request_len(head: &[u8]) -> Option<usize> {
+    if header(head, "transfer-encoding").is_some() {
+        return None;
+    }
+    let Some(length) = header(head, "content-length") else { return Some(head.len()) };
+    str::from_utf8(length).ok()?.parse::<usize>().ok()?.checked_add(head.len())
+}
+
+fn has_marker(bytes: &[u8]) -> bool {
+    multiplexor::ids(bytes, true).is_some()
+}
+
+/// A message in the form of an HTTP request, unless a web page sent it. A page's request always has the
+/// headers that tell; a publisher of old may have none at all, not even `Host`.
+fn guarded(head: &[u8], hosts: &[String]) -> Judged {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers(head) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            map.append(name, value);
+        }
+    }
+    let site = map.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return Judged::Refused(Problem::new(
+            403,
+            "origin",
+            "the request comes from a web page of another site; pages may not use the IN line, publish from \
+             your application's server instead",
+        ));
+    }
+    guard::check(Version::HTTP_10, None, &map, hosts).map_or_else(Judged::Refused, |()| Judged::Classic)
+}
+
+/// Publishes a whole message to those of its channels that are online.
+async fn publish(line: &Line, bytes: Vec<u8>) {
+    let Some(ids) = multiplexor::ids(&bytes, false) else {
+        line.counters.classic_unnamed.add();
+        debug!(bytes = bytes.len(), "classic message named no channel");
+        return;
+    };
+    // What would tell that a web page sent it may be missing: a page can break its request off.
+    if multiplexor::is_like_http(&bytes) && multiplexor::head_len(&bytes).is_none() {
+        line.counters.classic_lost.add();
+        debug!(bytes = bytes.len(), "classic message broke off in its head");
+        return;
+    }
+    let payload = multiplexor::payload(bytes);
+    for ids in ids.chunks(TARGETS_MAX) {
+        let publish = Publish {
+            channels: ids.iter().cloned().collect(),
+            aliases: Default::default(),
+            payload: payload.clone(),
+            ttl: None,
+        };
+        match order(line, publish).await {
+            Ok(true) => line.counters.published.add(),
+            Ok(false) => line.counters.classic_dropped.add(),
+            Err(error) => {
+                line.counters.classic_lost.add();
+                debug!(%error, "classic message was lost");
+            }
+        }
+    }
+}
+
+/// Gives the message its place, if anybody is online; waits a while where a shard cannot take more.
+async fn order(line: &Line, publish: Publish) -> Result<bool, PublishError> {
+    let deadline = Instant::now() + line.settings.publish_wait;
+    loop {
+        match line.exchange.publish_online(publish.clone()) {
+            Err(PublishError::Full) if Instant::now() < deadline => sleep(PUBLISH_RETRY).await,
+            done => return done.map(|receipt| receipt.is_some()),
+        }
+    }
+}
+
+/// All ids online, joined by commas, and the mark of the end.
+fn online(line: &Line) -> Vec<u8> {
+    let mut list = Vec::new();
+    line.exchange.channels(&|name, online| online && is_id(name), |found| {
+        for channel in found.drain(..) {
+            if !list.is_empty() {
+                list.push(b',');
+            }
+            list.extend_from_slice(channel.name.as_bytes());
+        }
+    });
+    list.extend_from_slice(b"\n.");
+    list
+}
+
+fn refusal(problem: &Problem) -> Vec<u8> {
+    let reason = if problem.status == 403 { "Forbidden" } else { "Bad Request" };
+    let document = problem.document();
+    let head = format!(
+        "HTTP/1.1 {} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+        problem.status,
+        document.len()
+    );
+    [head.into_bytes(), document].concat()
+}
+
+/// Says the only thing that is said here. Whoever does not take it is not waited for longer than for a message.
+async fn answer(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+    let said = timeout(line.settings.classic_timeout, stream.write_all(bytes)).await;
+    if matches!(said, Ok(Ok(()))) {
+        linger(stream).await;
+    }
+}
+
+/// Ends the connection, but reads on for a while: a close with bytes unread would cut off what was said.
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = vec![0; CLASSIC_READ_LEN];
+    let reading = async { while matches!(stream.read(&mut rest).await, Ok(len) if len > 0) {} };
+    // It is over when the peer has closed, too, and otherwise after a while.
+    let _ = timeout(CLASSIC_LINGER, reading).await;
+}
+
+/// Reads more, behind what is there. `None`: the connection broke, and what came of it is no message.
+async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<usize> {
+    bytes.reserve(CLASSIC_READ_LEN);
+    stream.read_buf(bytes).await.ok()
+}
+
+#[cfg(test)]
+mod tests;

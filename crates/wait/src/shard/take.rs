@@ -1,0 +1,82 @@
+//! Takers of 2009: one message of their channel's queue, or the news that there was none; then the end.
+//!
+//! The hub serves all who wait to take in the step that releases a message, so a taker has left there
+//! before it is visited here. One that goes without having got anything says since when it waited.
+
+use std::rc::Rc;
+
+use exchange::hub::{Millis, Right, Session, Take};
+use transport::Shape;
+use transport::dialect::multiplexor;
+
+use super::Shard;
+use super::deliver::{shared_frame, target_of};
+use super::output::Piece;
+use crate::kernel::Kernel;
+use crate::slot::Subs;
+
+impl<K: Kernel> Shard<K> {
+    /// A client named its channel. Nothing is said to it until there is something.
+    pub(super) fn take(&mut self, index: usize, name: &str) {
+        let allowed = Session::OPEN.may(Right::Listen, name, self.exchange.now());
+        if self.draining.is_some() || !allowed {
+            self.end_taker(index);
+            return;
+        }
+        self.counters.waits.add(1);
+        match self.exchange.take_one(self.id, name, self.classic_grace()) {
+            Ok(Take::Message(message)) => {
+                self.counters.replayed.add(1);
+                let target = message.targets.iter().position(|target| *target.name == *name);
+                let frame = Shape::Multiplexor.frame(&message, &[target.unwrap_or(0)], self.cursors);
+                if self.write(index, &frame) {
+                    self.close_gently(index);
+                }
+            }
+            Ok(Take::Waiting { channel, position }) => {
+                self.slab[index].conn.last = position;
+                self.join(index, &[channel], position);
+                self.set_timer_of_phase(index);
+            }
+            Err(_) => {
+                self.counters.problems.add(1);
+                self.end_taker(index);
+            }
+        }
+    }
+
+    /// Gives a taker the first message after its place, which ends it. False: there was one.
+    pub(super) fn visit_taker(&mut self, index: usize) -> bool {
+        let slot = &self.slab[index];
+        let Subs::One(sub) = &slot.subs else { return true };
+        let (last, channel) = (slot.conn.last, self.members.channel(sub.channel));
+        let Some(work) = &channel.work else { return true };
+        let first = work.pending.partition_point(|owed| owed.position() <= last);
+        let Some(owed) = work.pending.get(first).map(Rc::clone) else { return true };
+        let target = target_of(&owed.delivery.message, channel.id);
+        // The hub counts it no longer.
+        let (_, unneeded) = self.members.unlink(&mut self.slab, index, 0);
+        self.settle(unneeded);
+        self.counters.delivered.add(1);
+        let frame = shared_frame(&owed.delivery, target, Shape::Multiplexor, self.cursors);
+        let result = self.write_all(index, &[Piece::Shared(&frame)]);
+        drop(frame);
+        self.settle([owed]);
+        if self.judge(index, result) {
+            self.close_gently(index);
+        }
+        false
+    }
+
+    /// Ends a taker with the bytes that say so.
+    pub(super) fn end_taker(&mut self, index: usize) {
+        self.leave_all(index);
+        if self.write(index, multiplexor::DISCONNECT) {
+            self.close_gently(index);
+        }
+    }
+
+    pub(super) fn classic_grace(&self) -> Millis {
+        Millis::try_from(self.settings.classic_grace.as_millis()).unwrap_or(Millis::MAX)
+    }
+}
