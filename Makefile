@@ -34,9 +34,13 @@ blackbox:
 	$(PYTEST) -m alone
 	node --test --test-reporter=spec tests/blackbox/node/*.test.js
 
-# More of what is random: 10,000 seeds, and the real input eight times over.
+# How many examples of each operation the description of the IN line is tried with.
+SOAK ?= 1000
+
+# More of what is random: 10,000 seeds, the real input eight times over, the IN line against its description.
 soak:
 	tests/install.sh
 	cargo build --release
 	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
+	tests/soak/openapi.sh $(SOAK)

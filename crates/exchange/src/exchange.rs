@@ -1,11 +1,14 @@
-//! The exchange: the one lock, and all that lines ask of the hub through it.
+//! The exchange: the one lock, and all that lines ask of the hub through it. How messages get their
+//! places stands in exchange/publishing.rs.
+
+mod publishing;
 
 use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
-    Released, Rules, Seen, ShardId, Start, Take, Totals, Trash,
+    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Refused, Released,
+    Rules, Seen, ShardId, Start, Take, Totals, Trash,
 };
 use smallvec::SmallVec;
 
@@ -20,6 +23,8 @@ pub struct Exchange {
     mailboxes: Box<[Mailbox]>,
     /// The released end, stored after all mail up to it was put into the mailboxes.
     end: AtomicU64,
+    /// The place of the last change of online and offline.
+    changed: AtomicU64,
     commit: Box<dyn Commit>,
     clock: Clock,
     cursors: Cursors,
@@ -93,6 +98,7 @@ impl Exchange {
         let hub = Hub::new(limits, epoch, seed);
         Self {
             end: AtomicU64::new(hub.end().to_bits()),
+            changed: AtomicU64::new(hub.last_change().to_bits()),
             cursors: hub.cursors(),
             rules: hub.rules(),
             inner: Mutex::new(Inner { hub, released: Vec::new() }),
@@ -101,58 +107,6 @@ impl Exchange {
             clock,
             grace,
         }
-    }
-
-    /// Gives a message its place, commits and releases it; without a store all of that at once.
-    /// It is not ordered when a mailbox it must go to is full.
-    pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
-        let now = self.clock.now();
-        self.publish_locked(publish, self.lock(), now)
-    }
-
-    /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
-    /// channels have no outside cursors.
-    pub fn publish_online(&self, mut publish: Publish) -> Result<Option<Receipt>, PublishError> {
-        debug_assert!(publish.aliases.is_empty(), "aliases would lose their channels");
-        let now = self.clock.now();
-        let mut offline = Vec::with_capacity(publish.channels.len());
-        let mut online = SmallVec::with_capacity(publish.channels.len());
-        let inner = self.lock();
-        for name in publish.channels.drain(..) {
-            if inner.hub.is_online(&name) {
-                online.push(name);
-            } else {
-                offline.push(name);
-            }
-        }
-        if online.is_empty() {
-            return Ok(None);
-        }
-        publish.channels = online;
-        self.publish_locked(publish, inner, now).map(Some)
-    }
-
-    /// The lock is behind the message, so that a refusal leaves it before the message is freed.
-    fn publish_locked(
-        &self,
-        publish: Publish,
-        mut inner: MutexGuard<'_, Inner>,
-        now: Millis,
-    ) -> Result<Receipt, PublishError> {
-        let full = |shard: &ShardId| self.mailbox(*shard).full();
-        if inner.hub.interested(&publish.channels).iter().any(full) {
-            return Err(PublishError::Full);
-        }
-        let position = inner.hub.order(publish, now)?;
-        let committed = self.commit.ordered(position);
-        let (mut rung, mut own) = (Rung::default(), None);
-        self.release(&mut inner, committed, now, &mut rung, |released| {
-            if released.message.position == position {
-                own = Some(published(released));
-            }
-        });
-        self.unlock(inner, &rung);
-        Ok(own.map_or(Receipt::Ordered(position), Receipt::Released))
     }
 
     /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
@@ -259,6 +213,11 @@ impl Exchange {
         self.with(|hub, _| hub.changes(start, limit))
     }
 
+    /// The place of the last change; whoever waits for one looks here, and takes no lock.
+    pub fn last_change(&self) -> Position {
+        Position::from_bits(self.changed.load(Ordering::Acquire))
+    }
+
     /// Does what is due in the hub. To be called a few times a second.
     pub fn tick(&self) {
         for _ in 0..TICK_STEPS_MAX {
@@ -358,6 +317,7 @@ impl Exchange {
     /// Leaves the lock; then wakes and frees.
     fn unlock(&self, mut inner: MutexGuard<'_, Inner>, rung: &Rung) {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
+        self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
         let trash: Trash = inner.hub.take_trash();
         drop(inner);
         for shard in rung {
@@ -385,14 +345,6 @@ impl Exchange {
 
 /// Shards that got something and must be woken.
 type Rung = SmallVec<[ShardId; 4]>;
-
-fn published(released: &Released) -> Published {
-    let names = released.message.targets.iter().map(|target| Arc::clone(&target.name));
-    Published {
-        position: released.message.position,
-        seen: names.zip(released.seen.iter().copied()).collect(),
-    }
-}
 
 /// Channels left in one hold of the lock.
 const LEAVE_STEP_MAX: usize = 64;

@@ -8,6 +8,7 @@ mod canary;
 mod clock;
 mod delivery;
 mod exchange;
+mod keys;
 mod mailbox;
 mod sync;
 
@@ -18,4 +19,5 @@ pub use clock::Clock;
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use exchange::{Commit, Exchange, Immediate, PublishError, Published, Receipt};
 pub use hub;
+pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};

@@ -10,5 +10,12 @@ pub const ORDERS_MAX: usize = 4_096;
 pub const SHAPES_MAX: usize = 16;
 /// Matches of a message whose frames are shared; the rest of a very wide message is rendered on demand.
 pub const SHARED_MATCHES_MAX: usize = 16;
+/// Keys one call looks at, to forget those whose time is over.
+pub const KEYS_STEP_MAX: usize = 16;
 /// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.
 pub const TICK_STEPS_MAX: usize = 1_024;
+/// Messages of a batch that are published in one hold of the lock.
+pub const PUBLISH_STEP_MAX: usize = 64;
+/// Channels that the messages of a batch published in one hold of the lock may name together; one
+/// message may exceed it.
+pub const PUBLISH_STEP_TARGETS_MAX: usize = 1_000;

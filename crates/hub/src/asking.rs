@@ -1,7 +1,7 @@
 //! What others may know: channels, changes, sums; and the checks of what must hold.
 
 use crate::limits::SCAN_STEP_MAX;
-use crate::{Changes, ChannelInfo, Hub, NEVER, Start, Totals};
+use crate::{Changes, ChannelInfo, Hub, NEVER, Position, Start, Totals};
 
 impl Hub {
     /// One channel, if it is remembered. Messages that outlived their time count until somebody reads
@@ -35,6 +35,11 @@ impl Hub {
     /// Changes of online and offline after the start.
     pub fn changes(&self, start: Start, limit: usize) -> Changes {
         self.feed.read(start, limit, self.end)
+    }
+
+    /// The place of the last change; the start when there was none.
+    pub fn last_change(&self) -> Position {
+        self.feed.last()
     }
 
     /// Sums over all channels, kept as they change.

@@ -32,6 +32,11 @@ impl Feed {
         }
     }
 
+    /// Place of the youngest change there ever was.
+    pub(crate) fn last(&self) -> Position {
+        self.changes.back().map_or(self.watermark, |change| change.position)
+    }
+
     /// What came after `start`; `end` is the end of what is released.
     pub(crate) fn read(&self, start: Start, limit: usize, end: Position) -> Changes {
         let (first, gap) = match start {

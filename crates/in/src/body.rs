@@ -10,17 +10,25 @@ use tokio::time::timeout;
 
 use crate::limits::{BODY_TIMEOUT, OVERLONG_LEN_MAX};
 
-/// Reads the whole body, if it has at most `len_max` bytes.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, len_max: usize) -> Result<Vec<u8>, Problem> {
+/// How long a body may be, and what is advised to whoever sends a longer one.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) len_max: usize,
+    pub(crate) advice: &'static str,
+}
+
+/// Reads the whole body, if it is not too long.
+pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: Limit) -> Result<Vec<u8>, Problem> {
+    let len_max = limit.len_max;
     let reading = async {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > len_max {
-            return read_overlong(headers, &mut body, 0, len_max).await;
+            return read_overlong(headers, &mut body, 0, limit).await;
         }
         let mut bytes = Vec::with_capacity(announced);
         while let Some(piece) = next(&mut body).await? {
             if bytes.len() + piece.len() > len_max {
-                return read_overlong(headers, &mut body, bytes.len() + piece.len(), len_max).await;
+                return read_overlong(headers, &mut body, bytes.len() + piece.len(), limit).await;
             }
             bytes.extend_from_slice(&piece);
         }
@@ -35,7 +43,7 @@ async fn read_overlong(
     headers: &HeaderMap,
     body: &mut Body,
     mut len: usize,
-    len_max: usize,
+    limit: Limit,
 ) -> Result<Vec<u8>, Problem> {
     let asked_first = headers.contains_key(header::EXPECT) && len == 0;
     while !asked_first && len < OVERLONG_LEN_MAX {
@@ -47,9 +55,7 @@ async fn read_overlong(
     Err(Problem::new(
         413,
         "payload",
-        format!(
-            "the body has more than {len_max} bytes; send less, or start the server with a larger --payload-limit"
-        ),
+        format!("the body has more than {} bytes; {}", limit.len_max, limit.advice),
     ))
 }
 

@@ -1,4 +1,4 @@
-//! `GET /channels` and `GET /channels/NAME`: who is online.
+//! `GET /channels` and `/channels/NAME`: who is online.
 
 use std::cell::RefCell;
 use std::collections::BinaryHeap;
@@ -13,9 +13,11 @@ use exchange::Exchange;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
+use crate::asked::read_number;
+use crate::history;
 use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX};
 use crate::line::Line;
-use crate::refusal::{Refusal, excerpt, json};
+use crate::refusal::{Refusal, excerpt, json, json_text};
 
 /// A page of channels, by name: those online, or with `all=1` all that are remembered.
 pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
@@ -28,19 +30,30 @@ pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Res
 
 /// One channel. Channels exist by use: of one that nobody used, all there is to say is zero.
 pub(crate) async fn one(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
-    let text = request.uri().path().strip_prefix("/channels/").unwrap_or_default();
-    let name = match names_in_path(text) {
-        Ok(names) if names.len() == 1 && !text.contains('/') => names.into_iter().next().unwrap_or_default(),
-        Ok(_) => {
-            return Err(no_such_name(
-                "a slash in a name is written %2F, and one channel is asked for at a time",
-            )
-            .into());
-        }
-        Err(problem) => return Err(no_such_name(&problem.detail).into()),
-    };
+    let name = name_of(request.uri().path())?;
     let info = line.exchange.channel(&name);
     Ok(json(&One::new(&name, info.as_ref(), line.exchange.cursors())))
+}
+
+/// A page of a channel's history.
+pub(crate) async fn history(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let name = name_of(request.uri().path().strip_suffix("/history").unwrap_or_default())?;
+    Ok(json_text(history::page(&line, &name, request.uri().query().unwrap_or_default())?))
+}
+
+/// Deletes a channel.
+pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let name = name_of(request.uri().path())?;
+    Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default())?))
+}
+
+/// The one name in a path.
+fn name_of(path: &str) -> Result<Box<str>, Problem> {
+    match names_in_path(path.strip_prefix("/channels/").unwrap_or_default()) {
+        Ok(names) if names.len() == 1 => Ok(names.into_iter().next().unwrap_or_default()),
+        Ok(_) => Err(no_such_name(SLASH)),
+        Err(problem) => Err(no_such_name(&problem.detail)),
+    }
 }
 
 /// What is asked of the list.
@@ -59,7 +72,7 @@ impl Asked {
             match &*key {
                 "prefix" => asked.prefix = value.into_owned(),
                 "after" => asked.after = Some(value.into_owned()),
-                "limit" => asked.limit = read_limit(&value)?,
+                "limit" => asked.limit = read_number("limit", &value, 1, CHANNELS_PAGE_MAX)?,
                 "all" => asked.all = read_flag("all", &value)?,
                 _ => {}
             }
@@ -158,16 +171,6 @@ fn write_name<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S:
     serializer.serialize_str(name)
 }
 
-fn read_limit(text: &str) -> Result<usize, Problem> {
-    text.parse().ok().filter(|limit| (1..=CHANNELS_PAGE_MAX).contains(limit)).ok_or_else(|| {
-        let text = excerpt(text);
-        Problem::bad(
-            "number",
-            format!("limit is {text:?}; give a whole number from 1 to {CHANNELS_PAGE_MAX}"),
-        )
-    })
-}
-
 fn read_flag(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "1" | "true" | "" => Ok(true),
@@ -176,9 +179,12 @@ fn read_flag(name: &str, text: &str) -> Result<bool, Problem> {
     }
 }
 
-fn no_such_name(why: &str) -> Problem {
+pub(crate) fn no_such_name(why: &str) -> Problem {
     Problem::new(404, "channel-name", format!("no channel can have this name: {why}; ask for /channels/NAME"))
 }
+
+/// Why a path with further parts names no channel.
+pub(crate) const SLASH: &str = "a slash in a name is written %2F, and one channel is asked for at a time";
 
 #[cfg(test)]
 mod tests {

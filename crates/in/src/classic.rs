@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::guard;
 use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT, PUBLISH_RETRY};
 use crate::line::Line;
-use crate::routes::PATHS;
+use crate::routes::PREFIXES;
 
 /// What a connection turned out to be.
 pub(crate) enum Begun {
@@ -105,7 +105,7 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
     if multiplexor::is_online_command(bytes) {
         return Judged::Online;
     }
-    match whose(bytes, PATHS) {
+    match whose(bytes, PREFIXES) {
         None => return Judged::More,
         Some(Words::Modern) => return Judged::Http,
         Some(Words::Classic) if !is_http(bytes) => return Judged::Classic,

@@ -21,6 +21,8 @@ pub(crate) struct Counters {
     pub(crate) classic_overflows: Count,
     /// Messages of 2009 that did not end in time.
     pub(crate) classic_timeouts: Count,
+    /// Publishes that were a repeat and got the first answer.
+    pub(crate) repeated: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
     refused: [Count; CODES.len()],
     other: Count,
@@ -49,18 +51,22 @@ impl Counters {
         }
     }
 
+    /// Refusals by code.
+    pub(crate) fn by_code(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let named = CODES.iter().copied().zip(&self.refused);
+        named.chain([("other", &self.other)]).map(|(code, count)| (code, count.read()))
+    }
+
     /// Refusals by code, those that happened.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let named = CODES.iter().copied().zip(&self.refused);
-        named
-            .chain([("other", &self.other)])
-            .map(|(code, count)| (code, count.read()))
-            .filter(|(_, count)| *count > 0)
+        self.by_code().filter(|(_, count)| *count > 0)
     }
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 17] = [
+const CODES: [&str; 22] = [
+    "base64",
+    "batch",
     "body",
     "channel-count",
     "channel-list",
@@ -70,12 +76,15 @@ const CODES: [&str; 17] = [
     "event",
     "full",
     "host",
+    "item",
+    "key",
     "memory",
     "method",
     "not-found",
     "not-ready",
     "origin",
     "payload",
+    "rate",
     "timeout",
     "ttl",
 ];

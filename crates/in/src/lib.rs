@@ -4,21 +4,30 @@
 //! nothing of the WAIT line, whose counters are handed in as a function. Every refusal is a problem
 //! document that says what was wrong and what would be right.
 
+mod asked;
+mod batch;
 mod body;
 mod channels;
 mod classic;
 mod counters;
 mod guard;
+mod history;
 mod line;
 mod listener;
+mod metrics;
+mod openapi;
+mod order;
 mod prefixed;
 mod probes;
 mod publish;
+mod rate;
 mod refusal;
 mod routes;
 mod said;
+mod watch;
 
 pub mod limits;
 
-pub use line::Settings;
+pub use line::{ReadCounters, Settings, ShardCounters};
 pub use listener::serve;
+pub use metrics::{is_wait_metric, metrics_page};

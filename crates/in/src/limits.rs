@@ -10,6 +10,12 @@ pub const PUBLISH_WAIT: Duration = Duration::from_secs(1);
 pub const PUBLISH_RETRY: Duration = Duration::from_millis(10);
 /// What `Retry-After` says to a publisher who waited in vain, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
+/// Default for [`crate::Settings::idempotency_age`].
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(600);
+/// Default for [`crate::Settings::idempotency_keys`]. A key costs about 250 bytes.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+/// Bytes of an idempotency key.
+pub const KEY_LEN_MAX: usize = 255;
 /// How long a ttl may be, in milliseconds: a thousand years, which every sum of times can hold.
 pub const TTL_MS_MAX: u64 = 1_000 * 366 * 86_400_000;
 
@@ -21,6 +27,12 @@ pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CLASSIC_READ_LEN: usize = 4 << 10;
 /// How long the rest of what a refused publisher says is read and thrown away.
 pub const CLASSIC_LINGER: Duration = Duration::from_secs(1);
+/// Bytes of a batch. Where messages may be so large that two of them would not fit, two of them.
+pub const BATCH_LEN_MAX: usize = 64 << 20;
+/// Messages of a batch.
+pub const BATCH_ITEMS_MAX: usize = 100_000;
+/// Messages of a batch that are read before they are published and others have their turn.
+pub const BATCH_STEP_MAX: usize = 64;
 
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -46,5 +58,21 @@ pub const CANARY_LOOK: Duration = Duration::from_millis(2);
 
 /// Channels on one page of `/channels`, where `limit` does not say.
 pub const CHANNELS_PAGE: usize = 1_000;
+/// Default for [`crate::Settings::poll_timeout`].
+pub const POLL_TIMEOUT: Duration = Duration::from_secs(25);
+/// Default for [`crate::Settings::heartbeat`].
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+/// How often a watcher looks for changes.
+pub const WATCH_LOOK: Duration = Duration::from_millis(50);
+/// Changes a watcher reads at a time.
+pub const WATCH_PAGE: usize = 256;
+/// Pieces of a watcher's stream that wait to be sent.
+pub const WATCH_CHUNKS_MAX: usize = 4;
+/// After how long a browser that lost its watch comes back at the latest.
+pub const WATCH_RETRY: Duration = Duration::from_secs(3);
+/// Messages on one page of history, where `limit` does not say; fewer when they are large.
+pub const HISTORY_PAGE: u32 = 100;
+/// Messages on one page of history at the most.
+pub const HISTORY_PAGE_MAX: u32 = 1_000;
 /// Channels on one page of `/channels` at the most.
 pub const CHANNELS_PAGE_MAX: usize = 10_000;

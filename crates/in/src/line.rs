@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use exchange::Exchange;
-use tokio::sync::Semaphore;
+use exchange::{Exchange, Keys, Receipt};
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::counters::Counters;
-use crate::limits::{CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, PAYLOAD_LEN_MAX, PUBLISH_WAIT};
+use crate::limits::{
+    CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
+    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT,
+};
 use crate::probes::Canaries;
+use crate::rate::Rate;
 
 /// What may be set about coming in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,16 @@ pub struct Settings {
     pub classic_timeout: Duration,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
+    /// How long a repeat under the same key gets the first answer; zero: not at all.
+    pub idempotency_age: Duration,
+    /// Keys remembered at once; one of a message to several channels counts as so many.
+    pub idempotency_keys: usize,
+    /// Messages a second in all; 0: any number.
+    pub publish_rate: u32,
+    /// How long a long poll of `/watch` waits.
+    pub poll_timeout: Duration,
+    /// How long a stream of `/watch` may be silent.
+    pub heartbeat: Duration,
 }
 
 impl Default for Settings {
@@ -34,17 +48,28 @@ impl Default for Settings {
             classic_limit: CLASSIC_LEN_MAX,
             classic_timeout: CLASSIC_TIMEOUT,
             publish_wait: PUBLISH_WAIT,
+            idempotency_age: IDEMPOTENCY_AGE,
+            idempotency_keys: IDEMPOTENCY_KEYS_MAX,
+            publish_rate: 0,
+            poll_timeout: POLL_TIMEOUT,
+            heartbeat: HEARTBEAT,
         }
     }
 }
 
-/// Reads counters that belong to somebody else: name and value of each.
-pub(crate) type ReadCounters = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+/// Name and value of each counter of one shard.
+pub type ShardCounters = Vec<(&'static str, u64)>;
+
+/// Reads counters that belong to somebody else, by shard.
+pub type ReadCounters = Box<dyn Fn() -> Vec<ShardCounters> + Send + Sync>;
 
 /// The line, as a request sees it.
 pub(crate) struct Line {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
+    /// What was answered under each key; empty while the first who came with it is under way.
+    pub(crate) keys: Keys<Arc<OnceCell<Receipt>>>,
+    pub(crate) rate: Rate,
     pub(crate) counters: Counters,
     pub(crate) canaries: Arc<Canaries>,
     /// The counters of the WAIT line, of which this crate knows nothing else.
@@ -59,6 +84,11 @@ impl Line {
     pub(crate) fn new(exchange: Arc<Exchange>, settings: Settings, wait_counters: ReadCounters) -> Self {
         Self {
             exchange,
+            keys: Keys::new(
+                u64::try_from(settings.idempotency_age.as_millis()).unwrap_or(u64::MAX),
+                settings.idempotency_keys,
+            ),
+            rate: Rate::new(settings.publish_rate),
             settings,
             counters: Counters::default(),
             canaries: Arc::default(),

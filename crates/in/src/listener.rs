@@ -22,25 +22,25 @@ use tracing::{debug, warn};
 
 use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
-use crate::line::{Line, Settings};
+use crate::line::{Line, ReadCounters, Settings};
 use crate::prefixed::Prefixed;
 use crate::routes::router;
 
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait_counters` reads the counters of the WAIT
-/// line, which `/stats` shows.
+/// line, which `/stats` and `/metrics` show.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     settings: Settings,
     exchange: Arc<Exchange>,
-    wait_counters: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    wait_counters: ReadCounters,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let line = Arc::new(Line::new(exchange, settings, wait_counters));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
-    tasks.spawn(housekeeping(Arc::clone(&line.exchange)));
+    tasks.spawn(housekeeping(Arc::clone(&line)));
     for listener in listeners {
         tasks.spawn(accept(Arc::clone(&line), listener, router.clone(), stopped.clone()));
     }
@@ -58,13 +58,14 @@ pub async fn serve(
     Ok(())
 }
 
-/// Lets the exchange do what is due, a few times a second.
-async fn housekeeping(exchange: Arc<Exchange>) -> io::Result<()> {
+/// Does what is due, a few times a second.
+async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        exchange.tick();
+        line.exchange.tick();
+        line.keys.tick(line.exchange.now());
     }
 }
 

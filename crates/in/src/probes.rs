@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::{CANARY_LOOK, CANARY_MAX, RETRY_AFTER_S};
-use crate::line::Line;
+use crate::line::{Line, ShardCounters};
 use crate::refusal::{self, Refusal};
 
 /// Whether this thread answers: that it does is the answer.
@@ -33,7 +33,7 @@ pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str
 
 /// All that is counted, as one object.
 pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
-    let totals = line.exchange.totals();
+    let (totals, keys) = (line.exchange.totals(), line.keys.load());
     let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok()).map(|index| {
         let load = line.exchange.load(ShardId(index));
         json!({ "messages": load.messages, "bytes": load.bytes })
@@ -51,7 +51,7 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
             "evicted": totals.evicted,
         },
         "shards": shards.collect::<Vec<_>>(),
-        "wait": object((line.wait_counters)()),
+        "wait": object(sum((line.wait_counters)())),
         "in": {
             "connections": line.connections_open(),
             "requests": line.counters.requests.read(),
@@ -62,9 +62,21 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
             "classic_lost": line.counters.classic_lost.read(),
             "classic_overflows": line.counters.classic_overflows.read(),
             "classic_timeouts": line.counters.classic_timeouts.read(),
+            "repeated": line.counters.repeated.read(),
+            "keys": keys.keys,
+            "keys_forgotten_early": keys.forgotten_early,
             "refused": object(line.counters.refusals()),
         },
     }))
+}
+
+/// The counters of all shards together.
+fn sum(shards: Vec<ShardCounters>) -> ShardCounters {
+    let sum = shards.into_iter().reduce(|mut sum, shard| {
+        sum.iter_mut().zip(shard).for_each(|(sum, (_, value))| sum.1 += value);
+        sum
+    });
+    sum.unwrap_or_default()
 }
 
 fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, Value> {

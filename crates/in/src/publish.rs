@@ -1,19 +1,18 @@
-//! `POST /pub/NAMES`: one message, to one channel or several.
+//! `POST /pub/NAMES`: one message, to one channel or several; and how the answer to a message is put.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::{Origin, Payload, Publish, Refused};
+use dialect::hub::{Cursors, Origin, Payload, Publish};
 use dialect::native::{is_binary_type, names_in_path};
-use exchange::{PublishError, Published, Receipt};
+use exchange::{Published, Receipt};
 use serde::{Serialize, Serializer};
-use tokio::time::{Instant, sleep};
 
-use crate::body;
-use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
+use crate::body::{self, Limit};
 use crate::line::Line;
+use crate::order::{self, Patience};
 use crate::refusal::{Refusal, json};
 use crate::said::Said;
 
@@ -23,73 +22,50 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
-    let bytes = body::read(&head.headers, body, line.payload_limit(&names)).await?;
+    let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
+    let bytes = body::read(&head.headers, body, limit).await?;
     let ttl = said.ttl;
-    let publish = Publish {
-        channels: names.into_iter().collect(),
-        aliases: Default::default(),
-        payload: payload(bytes, said)?,
-        ttl,
-    };
-    let receipt = order(&line, publish).await?;
-    line.counters.published.add();
-    let cursors = line.exchange.cursors();
-    Ok(match &receipt {
-        Receipt::Released(published) => {
-            json(&Answer { cursor: cursors.text(published.position), channels: Channels(Some(published)) })
-        }
-        // Only a store that commits later lets a publish end here; who waits is not known before.
-        Receipt::Ordered(position) => {
-            json(&Answer { cursor: cursors.text(*position), channels: Channels(None) })
-        }
-    })
+    let payload = payload(bytes, said.event, said.content_type)?;
+    let publish =
+        Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
+    let receipt = order::one(&line, publish, said.key.as_deref(), &mut Patience::default()).await?;
+    Ok(json(&Answer::new(&receipt, line.exchange.cursors())))
 }
 
-/// `POST /pub`, which names no channel.
+/// `POST /pub/`, which names no channel.
 pub(crate) async fn publish_nowhere() -> Refusal {
     no_channel().into()
 }
 
-/// Gives the message its place; waits a while where a shard cannot take more at the moment.
-async fn order(line: &Line, publish: Publish) -> Result<Receipt, Refusal> {
-    let deadline = Instant::now() + line.settings.publish_wait;
-    let mut waited = false;
-    loop {
-        match line.exchange.publish(publish.clone()) {
-            Ok(receipt) => return Ok(receipt),
-            Err(PublishError::Full) if Instant::now() < deadline => {
-                if !waited {
-                    line.counters.waited.add();
-                }
-                waited = true;
-                sleep(PUBLISH_RETRY).await;
-            }
-            Err(PublishError::Full) => return Err(Refusal::retry_after(full(), RETRY_AFTER_S)),
-            Err(PublishError::Refused(refused)) => return Err(out_of_room(refused).into()),
-        }
-    }
-}
-
-fn payload(bytes: Vec<u8>, said: Said) -> Result<Payload, Problem> {
+/// Bytes as they came, with what was said about them.
+pub(crate) fn payload(
+    bytes: Vec<u8>,
+    event: Option<Box<str>>,
+    content_type: Option<Box<str>>,
+) -> Result<Payload, Problem> {
     let end = u32::try_from(bytes.len())
         .map_err(|_| Problem::new(413, "payload", "the body has 4 GiB or more; send less"))?;
-    let binary =
-        said.content_type.as_deref().is_some_and(is_binary_type) || std::str::from_utf8(&bytes).is_err();
-    Ok(Payload {
-        bytes: bytes.into(),
-        data: 0..end,
-        origin: Origin::Native,
-        event: said.event,
-        content_type: said.content_type,
-        binary,
-    })
+    let binary = content_type.as_deref().is_some_and(is_binary_type) || std::str::from_utf8(&bytes).is_err();
+    Ok(Payload { bytes: bytes.into(), data: 0..end, origin: Origin::Native, event, content_type, binary })
 }
 
-/// What a publisher is told.
+/// What a publisher is told of a message.
 #[derive(Serialize)]
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     cursor: String,
     channels: Channels<'a>,
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(receipt: &'a Receipt, cursors: Cursors) -> Self {
+        match receipt {
+            Receipt::Released(published) => {
+                Self { cursor: cursors.text(published.position), channels: Channels(Some(published)) }
+            }
+            // Only a store that commits later lets a publish end here; who waits is not known before.
+            Receipt::Ordered(position) => Self { cursor: cursors.text(*position), channels: Channels(None) },
+        }
+    }
 }
 
 /// Who waits, by channel, in the publisher's order.
@@ -115,28 +91,13 @@ fn for_publishers(problem: Problem) -> Problem {
     if problem.code == "channel-list" { no_channel() } else { problem }
 }
 
-fn no_channel() -> Problem {
+pub(crate) fn no_channel() -> Problem {
     Problem::bad(
         "channel-list",
-        "no channel is named; publish to /pub/NAME or /pub/NAME,NAME, the body being the data",
+        "no channel is named; publish to /pub/NAME or /pub/NAME,NAME, the body being the data, or send \
+         POST /pub a JSON object such as {\"channel\": \"NAME\", \"data\": \"hello\"}",
     )
 }
 
-fn full() -> Problem {
-    Problem::new(
-        503,
-        "full",
-        "clients take messages slower than they are published, and the server holds as many as it may; try again",
-    )
-}
-
-fn out_of_room(refused: Refused) -> Problem {
-    if let Refused::Payload(_) = refused {
-        return Problem::new(413, "payload", format!("{refused}; send less, or set more for it"));
-    }
-    Problem::new(
-        507,
-        "memory",
-        format!("the message was not taken: {refused}; publish to channels already in use"),
-    )
-}
+/// What to do about a message too long.
+pub(crate) const PAYLOAD_ADVICE: &str = "send less, or start the server with a larger --payload-limit";

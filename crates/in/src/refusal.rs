@@ -21,6 +21,11 @@ impl Refusal {
     pub(crate) fn retry_after(problem: Problem, seconds: u32) -> Self {
         Self { problem, retry_after_s: Some(seconds) }
     }
+
+    /// What is wrong.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
 }
 
 impl From<Problem> for Refusal {
@@ -49,6 +54,11 @@ pub(crate) fn json(document: &impl Serialize) -> Response {
     let mut body = Vec::with_capacity(128);
     serde_json::to_writer(&mut body, document).expect("a vector takes everything, and our keys are strings");
     body.push(b'\n');
+    json_text(body)
+}
+
+/// 200 with JSON that is written already.
+pub(crate) fn json_text(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

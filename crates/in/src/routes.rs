@@ -8,25 +8,19 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use dialect::Problem;
 use tracing::debug;
 
 use crate::line::Line;
 use crate::refusal::{Code, Refusal, excerpt};
-use crate::{channels, guard, probes, publish};
+use crate::{batch, channels, guard, metrics, openapi, probes, publish, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
-    Router::new()
-        .route("/pub/{*names}", post(publish::publish))
+    let described = PATHS.iter().fold(Router::new(), |router, path| router.route(path, answering(path)));
+    described
         .route("/pub/", post(publish::publish_nowhere))
-        .route("/pub", post(publish::publish_nowhere))
-        .route("/channels", get(channels::list))
-        .route("/channels/{*name}", get(channels::one))
-        .route("/stats", get(probes::stats))
-        .route("/healthz", get(probes::healthz))
-        .route("/readyz", get(probes::readyz))
         .route("/", get(async || Html(FRONT_PAGE)))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -36,7 +30,7 @@ pub(crate) fn router(line: Arc<Line>) -> Router {
 
 /// All paths of the line, and `/` besides; one that ends in `/` stands for all that begin with it. They are
 /// never taken for a message of 2009.
-pub(crate) const PATHS: &[&str] = &[
+pub(crate) const PREFIXES: &[&str] = &[
     "/pub",
     "/pub/",
     "/channels",
@@ -50,6 +44,39 @@ pub(crate) const PATHS: &[&str] = &[
     "/demo",
     "/demo/",
 ];
+
+/// Every path that is for programs; each is described in openapi.rs.
+pub(crate) const PATHS: &[&str] = &[
+    "/pub/{*names}",
+    "/pub",
+    "/channels",
+    "/channels/{name}",
+    "/channels/{name}/history",
+    "/watch",
+    "/stats",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+];
+
+/// Who answers at one of [`PATHS`].
+fn answering(path: &str) -> MethodRouter<Arc<Line>> {
+    match path {
+        "/pub/{*names}" => post(publish::publish),
+        "/pub" => post(batch::publish),
+        "/channels" => get(channels::list),
+        "/channels/{name}" => get(channels::one).delete(channels::delete),
+        "/channels/{name}/history" => get(channels::history),
+        "/watch" => get(watch::watch),
+        "/stats" => get(probes::stats),
+        "/metrics" => get(metrics::metrics),
+        "/healthz" => get(probes::healthz),
+        "/readyz" => get(probes::readyz),
+        "/openapi.json" => get(openapi::openapi),
+        _ => unreachable!("every path of the list is answered"),
+    }
+}
 
 /// What every request goes through: the guard before, counters and common headers after.
 async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> Response {
@@ -78,13 +105,17 @@ async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> 
 }
 
 async fn not_found(uri: Uri) -> Refusal {
+    if uri.path().starts_with("/channels/") {
+        return channels::no_such_name(channels::SLASH).into();
+    }
     let path = excerpt(uri.path());
     let problem = Problem::new(
         404,
         "not-found",
         format!(
             "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
-             /stats, /healthz or /readyz; clients wait on the WAIT line, not here"
+             /watch, /stats, /metrics, /healthz or /readyz; all there is stands in /openapi.json; clients wait \
+             on the WAIT line, not here"
         ),
     );
     problem.into()
@@ -92,7 +123,11 @@ async fn not_found(uri: Uri) -> Refusal {
 
 /// The answer says in `Allow` what would be right.
 async fn wrong_method(method: Method, uri: Uri) -> Refusal {
-    let right = if uri.path().starts_with("/pub") { "POST" } else { "GET or HEAD" };
+    let right = match uri.path() {
+        path if path.starts_with("/pub") => "POST",
+        path if path.starts_with("/channels/") && !path.ends_with("/history") => "GET, HEAD or DELETE",
+        _ => "GET or HEAD",
+    };
     let method = excerpt(method.as_str());
     Problem::new(405, "method", format!("the method {method} is not for this address; use {right}")).into()
 }

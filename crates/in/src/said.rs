@@ -8,7 +8,7 @@ use dialect::Problem;
 use dialect::hub::Millis;
 use dialect::limits::{CONTENT_TYPE_LEN_MAX, EVENT_LEN_MAX};
 
-use crate::limits::TTL_MS_MAX;
+use crate::limits::{KEY_LEN_MAX, TTL_MS_MAX};
 use crate::refusal::excerpt;
 
 /// What a publisher said.
@@ -17,6 +17,8 @@ pub(crate) struct Said {
     pub(crate) event: Option<Box<str>>,
     pub(crate) ttl: Option<Millis>,
     pub(crate) content_type: Option<Box<str>>,
+    /// Under which a repeat is known as such.
+    pub(crate) key: Option<Box<str>>,
 }
 
 impl Said {
@@ -37,8 +39,30 @@ impl Said {
             event: event.map(check_event).transpose()?.flatten(),
             ttl: ttl.map(|text| read_ttl(&text)).transpose()?,
             content_type: content_type(headers)?,
+            key: key(query, headers)?,
         })
     }
+}
+
+/// The idempotency key, from the query or the header.
+pub(crate) fn key(query: &str, headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let said = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "key");
+    let key = or_header(said.map(|(_, value)| value.into_owned()), headers, "idempotency-key", "key")?;
+    key.map(check_key).transpose()
+}
+
+/// An empty key would make repeats of all that were meant to have one.
+pub(crate) fn check_key(key: String) -> Result<Box<str>, Problem> {
+    if key.is_empty() || key.len() > KEY_LEN_MAX || key.chars().any(char::is_control) {
+        return Err(Problem::bad(
+            "key",
+            format!(
+                "the idempotency key is {:?}; give 1 to {KEY_LEN_MAX} printable bytes that are another for each message",
+                excerpt(&key)
+            ),
+        ));
+    }
+    Ok(key.into_boxed_str())
 }
 
 /// The value from the query, else the header of this name.
@@ -56,7 +80,7 @@ fn or_header(
 }
 
 /// An empty name counts as none.
-fn check_event(name: String) -> Result<Option<Box<str>>, Problem> {
+pub(crate) fn check_event(name: String) -> Result<Option<Box<str>>, Problem> {
     if name.len() > EVENT_LEN_MAX {
         let len = name.len();
         return Err(Problem::bad(
@@ -74,7 +98,7 @@ fn check_event(name: String) -> Result<Option<Box<str>>, Problem> {
 }
 
 /// Seconds, with or without decimals, in milliseconds; what is below a millisecond is dropped.
-fn read_ttl(text: &str) -> Result<Millis, Problem> {
+pub(crate) fn read_ttl(text: &str) -> Result<Millis, Problem> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let millis = || {
@@ -97,15 +121,24 @@ fn read_ttl(text: &str) -> Result<Millis, Problem> {
     })
 }
 
+fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    match headers.get(header::CONTENT_TYPE) {
+        Some(value) => check_content_type(value.as_bytes()),
+        None => Ok(None),
+    }
+}
+
 /// The media type, kept as it was sent. What curl sends with `-d` where nobody said otherwise says
 /// nothing about the data.
-fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let Some(value) = value.to_str().ok().filter(|value| value.len() <= CONTENT_TYPE_LEN_MAX) else {
+pub(crate) fn check_content_type(value: &[u8]) -> Result<Option<Box<str>>, Problem> {
+    let is_header = |value: &&str| {
+        value.len() <= CONTENT_TYPE_LEN_MAX && value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+    };
+    let Some(value) = std::str::from_utf8(value).ok().filter(is_header) else {
         return Err(Problem::bad(
             "content-type",
             format!(
-                "the Content-Type is not ASCII, or longer than {CONTENT_TYPE_LEN_MAX} bytes; send one such as text/plain"
+                "the content type is not ASCII, or longer than {CONTENT_TYPE_LEN_MAX} bytes; send one such as text/plain"
             ),
         ));
     };
@@ -115,7 +148,7 @@ fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
 }
 
 /// Clients get the bytes that came in, so a coding would reach them undecoded.
-fn identity_only(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn identity_only(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
             415,
@@ -183,6 +216,17 @@ mod tests {
         for bad in ["", "x", "-1", "1e3", ".5", "1.", "1s", "99999999999999999999", "99999999999999", "NaN"] {
             check_ttl(bad, Err("ttl"));
         }
+    }
+
+    #[test]
+    fn a_key_makes_repeats_known() {
+        let said = |key: &str| Ok(Said { key: Some(key.into()), ..Said::default() });
+        assert_eq!(read("key=a+b", &[]), said("a b"));
+        assert_eq!(read("", &[("idempotency-key", b"\"x\"")]), said("\"x\""));
+        assert_eq!(read("key=q", &[("idempotency-key", b"h")]), said("q"));
+        assert_eq!(read("key=", &[]), Err("key"));
+        assert_eq!(read("key=a%00", &[]), Err("key"));
+        assert_eq!(read("", &[("idempotency-key", &[b'x'; 256])]), Err("key"));
     }
 
     #[test]

@@ -2,99 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
 
-use std::net::SocketAddr;
+mod harness;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
-use exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
-use in_line::{Settings, serve};
-use serde_json::{Value, json};
+use exchange::{Mail, Order};
+use harness::{Line, SHARD};
+use in_line::Settings;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-const SHARD: ShardId = ShardId(0);
-
-struct Nobody;
-
-impl Wake for Nobody {
-    fn wake(&self) {}
-}
-
-struct Line {
-    address: SocketAddr,
-    exchange: Arc<Exchange>,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
-}
-
-/// An answer, taken apart.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Line {
-    async fn start(settings: Settings) -> Self {
-        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
-        let exchange =
-            Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
-        let exchange = Arc::new(exchange);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let shutdown = async { drop(stopped.await) };
-        let counters = Box::new(|| vec![("accepted", 3)]);
-        let served = tokio::spawn(serve(vec![listener], settings, Arc::clone(&exchange), counters, shutdown));
-        Self { address, exchange, stop, served }
-    }
-
-    fn listen(&self, names: &[&str]) -> Page {
-        self.exchange.subscribe(SHARD, names, Start::Now).unwrap()
-    }
-
-    /// Sends bytes, and reads until the line closes.
-    async fn say(&self, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        String::from_utf8(answer).unwrap()
-    }
-
-    /// `request` is `METHOD target`; `headers` end with a line end each.
-    async fn ask(&self, request: &str, headers: &str, body: &[u8]) -> Answer {
-        let len = body.len();
-        let head = format!(
-            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n"
-        );
-        let answer = self.say(&[head.as_bytes(), body].concat()).await;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        Answer { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: body.to_owned() }
-    }
-
-    async fn check(&self, request: &str, status: u16, code: &str) {
-        let answer = self.ask(request, "", b"").await;
-        answer.check(status, code);
-    }
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// A problem document of this status and code.
-    fn check(&self, status: u16, code: &str) {
-        assert_eq!((self.status, &self.json()["code"]), (status, &json!(code)), "{self:?}");
-        assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
-        assert!(self.head.contains("cache-control: no-store"), "{}", self.head);
-    }
-}
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_message_is_published() {
@@ -271,7 +189,7 @@ async fn everything_is_counted() {
     );
     assert_eq!(stats["history"], json!({ "messages": 1, "bytes": 5, "evicted": 0 }));
     assert_eq!(stats["shards"], json!([{ "messages": 1, "bytes": 5 }]));
-    assert_eq!(stats["wait"], json!({ "accepted": 3 }));
+    assert_eq!(stats["wait"], json!({ "accepted": 3, "closed": 5 }));
     assert_eq!((&stats["in"]["requests"], &stats["in"]["published"]), (&json!(2), &json!(1)));
     assert_eq!(stats["in"]["refused"], json!({ "channel-name": 1 }));
 }
@@ -332,4 +250,41 @@ async fn a_head_is_enough_for_who_asks_for_it() {
     }
     let front = line.ask("GET /", "", b"").await;
     assert_eq!(front.body.lines().count(), 3);
+}
+
+#[tokio::test]
+async fn prometheus_reads_what_was_counted() {
+    let line = Line::start(Settings::default()).await;
+    line.listen(&["a"]);
+    line.ask("POST /pub/a", "", b"12345").await;
+    line.ask("POST /pub/$", "", b"").await;
+    let answer = line.ask("GET /metrics", "", b"").await;
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    for sample in [
+        "multiplexor_channels_online 1",
+        "multiplexor_messages_total 1",
+        "multiplexor_history_bytes 5",
+        "multiplexor_mailbox_bytes{shard=\"0\"} 5",
+        "multiplexor_in_refused_total{code=\"channel-name\"} 1",
+        "multiplexor_in_refused_total{code=\"ttl\"} 0",
+        "multiplexor_wait_accepted_total{shard=\"1\"} 2",
+    ] {
+        assert!(answer.body.lines().any(|line| line == sample), "{sample} in {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn what_is_described_is_answered() {
+    let poll_timeout = Duration::from_millis(1);
+    let line = Line::start(Settings { poll_timeout, ..Settings::default() }).await;
+    let document = line.ask("GET /openapi.json", "", b"").await.json();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 10);
+    for (path, operations) in paths {
+        let target = path.replace("{names}", "a,b").replace("{name}", "a");
+        for method in operations.as_object().unwrap().keys() {
+            let answer = line.ask(&format!("{} {target}", method.to_uppercase()), "", b"").await;
+            assert!(![404, 405].contains(&answer.status), "{method} {target}: {answer:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What the two command line clients share: the way to a server, and its refusals in plain words.
+//! What the command line clients share: the way to a server, and its refusals in plain words.
 
 use std::io::{self, Read};
 

@@ -1,12 +1,15 @@
 //! The command line: what can be said, and who does it.
 
+mod asking;
+
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
-use crate::{client, config, listen, send, serve};
+use crate::{ask, client, config, listen, send, serve};
+use asking::{asking_commands, server, since};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -17,6 +20,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("config", matches)) => run_config(matches),
         Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
         Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
+        Some(("online", matches)) => ask::online(matches),
+        Some(("history", matches)) => ask::history(matches),
+        Some(("stats", matches)) => ask::stats(matches),
+        Some(("watch", matches)) => listen::run(listen::Wish::to_watch(matches)?),
+        Some(("delete", matches)) => ask::delete(matches),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -38,6 +46,7 @@ fn command() -> Command {
         .subcommand(send_command())
         .subcommand(listen_command())
         .subcommand(config_command())
+        .subcommands(asking_commands())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 
@@ -76,14 +85,7 @@ fn send_command() -> Command {
                 .help("The media type, such as application/json"),
         )
         .arg(flag("json", "Print the server's whole answer"))
-        .arg(
-            Arg::new("server")
-                .long("server")
-                .value_name("URL")
-                .env("MULTIPLEXOR_SERVER")
-                .default_value(client::SERVER)
-                .help("The IN line of the server"),
-        )
+        .arg(server())
 }
 
 fn listen_command() -> Command {
@@ -98,12 +100,7 @@ fn listen_command() -> Command {
                 .value_delimiter(',')
                 .help("What to listen to"),
         )
-        .arg(
-            Arg::new("since")
-                .long("since")
-                .value_name("CURSOR")
-                .help("Go on after this cursor; 0: all there is; 10m: an age"),
-        )
+        .arg(since())
         .arg(
             Arg::new("tail")
                 .long("tail")

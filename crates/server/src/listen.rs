@@ -1,4 +1,4 @@
-//! `multiplexor listen`: prints messages as they come, over lost connections too.
+//! `multiplexor listen` and `watch`: print messages, or who comes and goes, over lost connections too.
 //!
 //! It reads the endless stream of JSON lines. Every line with a cursor is a place to go on from, so
 //! after a failure nothing is missed and nothing printed twice; what the server no longer had is told.
@@ -17,14 +17,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use ureq::Agent;
 
-use crate::client::{LISTEN_URL, base, config, encode, encode_names, no_answer, refusal};
+use crate::client::{LISTEN_URL, SERVER, base, config, encode, encode_names, no_answer, refusal};
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
 use line::Line;
 
 /// What to listen to, and from where.
 pub(crate) struct Wish {
     base: String,
-    names: String,
+    /// What to ask for, without from where.
+    target: String,
     /// A cursor as soon as there was one.
     since: Option<String>,
     tail: Option<u32>,
@@ -35,19 +36,32 @@ impl Wish {
     /// Reads it from the command line.
     pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
+        let names = matches.get_many::<String>("channel").into_iter().flatten();
+        let names = encode_names(names.map(String::as_str));
         Ok(Self {
             base: base(&url, "--listen-url", LISTEN_URL)?,
-            names: encode_names(
-                matches.get_many::<String>("channel").into_iter().flatten().map(String::as_str),
-            ),
+            target: format!("/sub/{names}?transport=stream"),
             since: matches.get_one("since").cloned(),
             tail: matches.get_one("tail").copied(),
             json: matches.get_flag("json"),
         })
     }
 
+    /// Reads from the command line what is to be watched.
+    pub(crate) fn to_watch(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
+        let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
+        Ok(Self {
+            base: base(&url, "--server", SERVER)?,
+            target: format!("/watch?transport=stream&prefix={}", encode(prefix)),
+            since: matches.get_one("since").cloned(),
+            tail: None,
+            json: matches.get_flag("json"),
+        })
+    }
+
     fn url(&self) -> String {
-        let url = format!("{}/sub/{}?transport=stream", self.base, self.names);
+        let url = format!("{}{}", self.base, self.target);
         match (&self.since, self.tail) {
             (Some(since), _) => format!("{url}&since={}", encode(since)),
             (None, Some(tail)) => format!("{url}&tail={tail}"),
@@ -193,7 +207,7 @@ mod tests {
     fn a_cursor_beats_what_was_asked_for() {
         let wish = |since: Option<&str>, tail| Wish {
             base: "http://a".into(),
-            names: "b".into(),
+            target: "/sub/b?transport=stream".into(),
             since: since.map(Into::into),
             tail,
             json: false,

@@ -1,5 +1,6 @@
-//! The program `multiplexor`: a push server, and two small clients of it for the command line.
+//! The program `multiplexor`: a push server, and small clients of it for the command line.
 
+mod ask;
 mod banner;
 mod client;
 mod command;
@@ -10,6 +11,7 @@ mod log;
 mod send;
 mod serve;
 mod settings;
+mod times;
 
 use std::process::ExitCode;
 

@@ -73,7 +73,7 @@ async fn serve(
     banner.print(settings.log);
 
     let stats = line.stats();
-    let stats = Box::new(move || stats.sum());
+    let stats = Box::new(move || stats.by_shard());
     in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), stats, shutdown)
         .await
         .context("the IN line broke down")?;
@@ -177,3 +177,13 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 
 /// What a shell shows for a program that was interrupted.
 const EXIT_INTERRUPTED: i32 = 130;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_counter_of_the_wait_line_is_a_metric() {
+        for name in wait::counter_names() {
+            assert!(in_line::is_wait_metric(name), "{name} is missing in the table of metrics");
+        }
+    }
+}

@@ -101,6 +101,11 @@ impl Settings {
                 hosts: values.names("in_hosts"),
                 classic_limit: count(values.count("classic_in_limit")),
                 classic_timeout: values.duration("classic_in_timeout"),
+                poll_timeout: values.duration("poll_timeout"),
+                heartbeat: values.duration("heartbeat"),
+                idempotency_age: values.duration("idempotency_age"),
+                idempotency_keys: count(values.count("idempotency_keys")),
+                publish_rate: u32::try_from(values.count("publish_rate")).unwrap_or(u32::MAX),
                 ..in_line::Settings::default()
             },
         }

@@ -88,12 +88,13 @@ counters! {
 pub struct Stats(pub(crate) Arc<[Arc<Counters>]>);
 
 impl Stats {
-    /// Name and value of each counter, summed over all shards.
-    pub fn sum(&self) -> Vec<(&'static str, u64)> {
-        let mut sum: Vec<(&'static str, u64)> = Counters::default().values().collect();
-        for shard in self.0.iter() {
-            sum.iter_mut().zip(shard.values()).for_each(|(total, (_, value))| total.1 += value);
-        }
-        sum
+    /// Name and value of each counter, by shard.
+    pub fn by_shard(&self) -> Vec<Vec<(&'static str, u64)>> {
+        self.0.iter().map(|shard| shard.values().collect()).collect()
     }
+}
+
+/// The names of all counters.
+pub fn counter_names() -> Vec<&'static str> {
+    Counters::default().values().map(|(name, _)| name).collect()
 }

@@ -19,7 +19,7 @@ mod wheel;
 
 pub mod limits;
 
-pub use counters::Stats;
+pub use counters::{Stats, counter_names};
 pub use exchange;
 pub use kernel::{Errno, Event, Kernel};
 pub use line::{Line, StartError, wakers};

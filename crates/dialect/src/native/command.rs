@@ -6,7 +6,7 @@ use hub::{Cursors, Message, Millis, Position, Start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::names::checked_texts;
+use super::names::names_in_list;
 use super::object::{write_object, write_string};
 use super::since::since;
 use crate::Problem;
@@ -74,9 +74,9 @@ impl Command {
                     (None, Some(tail)) => Start::Tail(tail),
                     (None, None) => Start::Now,
                 };
-                Ok(Self::Subscribe { names: checked_texts(&names)?, start, id })
+                Ok(Self::Subscribe { names: names_in_list(&names)?, start, id })
             }
-            (None, Some(names), None) => Ok(Self::Unsubscribe { names: checked_texts(&names)?, id }),
+            (None, Some(names), None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
             (None, None, Some(value)) => Ok(Self::Ping(value)),
             _ => Err(no_command("there must be exactly one of subscribe, unsubscribe and ping")),
         }

@@ -12,7 +12,7 @@ pub use command::{
     Command, write_cursor, write_deleted, write_error, write_gap, write_pong, write_subscribed,
     write_unsubscribed,
 };
-pub use names::{names_in_body, names_in_path};
+pub use names::{names_in_body, names_in_list, names_in_path};
 pub use object::{is_binary_type, write_document, write_object};
 pub use request::{Context, PATHS, intent};
 pub use since::{last_event_id, since};

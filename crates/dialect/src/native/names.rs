@@ -34,7 +34,7 @@ pub fn names_in_body(body: &[u8], json: bool) -> Result<Vec<Box<str>>, Problem> 
 }
 
 /// Checks names of a list in JSON.
-pub(super) fn checked_texts(names: &[String]) -> Result<Vec<Box<str>>, Problem> {
+pub fn names_in_list(names: &[String]) -> Result<Vec<Box<str>>, Problem> {
     checked(names.iter().map(|name| Cow::from(name.as_bytes())))
 }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::times::utc;
+
 /// A message, a cursor or news about the stream. Members of later versions are left alone.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -16,6 +18,9 @@ pub(super) struct Line<'a> {
     /// `None` for `null` too: it is data only where a channel is named.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    /// Only in what a watch tells.
+    online: Option<bool>,
+    time: f64,
     gap: bool,
     deleted: Option<String>,
 }
@@ -25,7 +30,7 @@ impl<'a> Line<'a> {
         serde_json::from_slice(text)
     }
 
-    /// The message for people, as `channel: data` and a line end.
+    /// The message for people, as `channel: data` and a line end; or the change.
     pub(super) fn message(&self) -> Option<String> {
         let names = match &self.channel {
             Some(name) => name.clone(),
@@ -33,6 +38,10 @@ impl<'a> Line<'a> {
         };
         if self.gap || names.is_empty() {
             return None;
+        }
+        if let Some(online) = self.online {
+            let word = if online { "online" } else { "offline" };
+            return Some(format!("{}  {names}: {word}\n", utc(self.time)));
         }
         let data = self.data.map_or("null", RawValue::get);
         // A JSON string is shown as the text it is.
@@ -47,7 +56,7 @@ impl<'a> Line<'a> {
         }
         match &self.channel {
             Some(name) if self.gap => Some(format!("gap: the server no longer has all messages of {name}")),
-            None if self.gap => Some("gap: the server no longer has all messages that were missed".into()),
+            None if self.gap => Some("gap: the server no longer has all that was missed".into()),
             _ => None,
         }
     }
@@ -73,6 +82,14 @@ mod tests {
         );
         check(r#"{"cursor":"a1","channels":["a","b"],"data":null}"#, Some("a,b: null\n"), false);
         check(r#"{"cursor":"a1","channel":"a","data":"AAH/","base64":true}"#, Some("a: AAH/\n"), false);
+    }
+
+    #[test]
+    fn changes_are_shown_with_their_time() {
+        let line = "1970-01-01 00:00:01.500 UTC  a: online\n";
+        check(r#"{"cursor":"a1","channel":"a","online":true,"time":1.5}"#, Some(line), false);
+        let line = "1970-01-01 00:00:00.000 UTC  a: offline\n";
+        check(r#"{"cursor":"a1","channel":"a","online":false,"time":0}"#, Some(line), false);
     }
 
     #[test]

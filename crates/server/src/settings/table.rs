@@ -172,6 +172,19 @@ pub(crate) static TABLE: &[Setting] = &[
         "20s",
         "How long one input on the IN line in the classic dialect may take",
     ),
+    line(
+        "idempotency_age",
+        Duration("0s", "1d"),
+        "10m",
+        "How long a repeated publish with the same idempotency key gets the first answer; 0s: not at all",
+    ),
+    line(
+        "idempotency_keys",
+        Count("0", "100000000"),
+        "1000000",
+        "Idempotency keys remembered at once; the oldest are forgotten early",
+    ),
+    line("publish_rate", Count("0", "10000000"), "0", "Messages a second in all; 0: any number"),
 ];
 
 /// The keys of an entry `[[wait]]`.

@@ -1,0 +1,117 @@
+//! Publishing: the stages of a message, for one and for a batch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hub::{Millis, Publish, Refused, Released};
+use smallvec::SmallVec;
+
+use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
+use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
+
+impl Exchange {
+    /// Gives a message its place, commits and releases it; without a store all of that at once.
+    /// It is not ordered when a mailbox it must go to is full.
+    pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
+        let now = self.clock.now();
+        let mut rung = Rung::default();
+        let mut inner = self.lock();
+        let receipt = if self.has_room(&inner, &publish) {
+            self.place(&mut inner, publish, now, &mut rung).map_err(PublishError::Refused)
+        } else {
+            Err(PublishError::Full)
+        };
+        self.unlock(inner, &rung);
+        receipt
+    }
+
+    /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
+    /// channels have no outside cursors.
+    pub fn publish_online(&self, mut publish: Publish) -> Result<Option<Receipt>, PublishError> {
+        debug_assert!(publish.aliases.is_empty(), "aliases would lose their channels");
+        let now = self.clock.now();
+        let mut offline = Vec::with_capacity(publish.channels.len());
+        let mut online = SmallVec::with_capacity(publish.channels.len());
+        let mut rung = Rung::default();
+        let mut inner = self.lock();
+        for name in publish.channels.drain(..) {
+            if inner.hub.is_online(&name) {
+                online.push(name);
+            } else {
+                offline.push(name);
+            }
+        }
+        publish.channels = online;
+        let receipt = if publish.channels.is_empty() {
+            Ok(None)
+        } else if self.has_room(&inner, &publish) {
+            self.place(&mut inner, publish, now, &mut rung).map(Some).map_err(PublishError::Refused)
+        } else {
+            Err(PublishError::Full)
+        };
+        self.unlock(inner, &rung);
+        receipt
+    }
+
+    /// Publishes from the front of `batch`, in order, as many as fit one hold of the lock, and puts into
+    /// `receipts` what became of each. False: the one in front now has to wait, since a mailbox it
+    /// must go to is full.
+    pub fn publish_many(
+        &self,
+        batch: &mut VecDeque<Publish>,
+        receipts: &mut Vec<Result<Receipt, Refused>>,
+    ) -> bool {
+        receipts.reserve(batch.len().min(PUBLISH_STEP_MAX));
+        let now = self.clock.now();
+        let (mut rung, mut room) = (Rung::default(), true);
+        let mut targets = 0;
+        let mut inner = self.lock();
+        for done in 0..PUBLISH_STEP_MAX {
+            let Some(publish) = batch.front() else { break };
+            targets += publish.channels.len();
+            if done > 0 && targets > PUBLISH_STEP_TARGETS_MAX {
+                break;
+            }
+            room = self.has_room(&inner, publish);
+            if !room {
+                break;
+            }
+            let publish = batch.pop_front().expect("there is a front");
+            receipts.push(self.place(&mut inner, publish, now, &mut rung));
+        }
+        self.unlock(inner, &rung);
+        room
+    }
+
+    /// Whether every mailbox that a message would go to takes more.
+    fn has_room(&self, inner: &Inner, publish: &Publish) -> bool {
+        !inner.hub.interested(&publish.channels).iter().any(|shard| self.mailbox(*shard).full())
+    }
+
+    /// All stages of one message, under the lock.
+    fn place(
+        &self,
+        inner: &mut Inner,
+        publish: Publish,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Result<Receipt, Refused> {
+        let position = inner.hub.order(publish, now)?;
+        let committed = self.commit.ordered(position);
+        let mut own = None;
+        self.release(inner, committed, now, rung, |released| {
+            if released.message.position == position {
+                own = Some(published(released));
+            }
+        });
+        Ok(own.map_or(Receipt::Ordered(position), Receipt::Released))
+    }
+}
+
+fn published(released: &Released) -> Published {
+    let names = released.message.targets.iter().map(|target| Arc::clone(&target.name));
+    Published {
+        position: released.message.position,
+        seen: names.zip(released.seen.iter().copied()).collect(),
+    }
+}

@@ -1,0 +1,161 @@
+//! `POST /pub`: many messages in one request, as a JSON array or one object a line; or one object.
+//!
+//! Each item is answered by itself, in order and in the form of the batch: one that is bad or finds no
+//! room spoils no other.
+
+mod form;
+mod item;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use dialect::Problem;
+use dialect::hub::Publish;
+use exchange::Receipt;
+use tokio::task::yield_now;
+
+use crate::body::{self, Limit};
+use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
+use crate::line::Line;
+use crate::order::{self, Patience};
+use crate::publish::Answer;
+use crate::refusal::{Refusal, json};
+use crate::said;
+use form::Form;
+use item::Item;
+
+/// Publishes the items of the body.
+pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    said::identity_only(&head.headers)?;
+    let bytes = body::read(&head.headers, body, limit(&line)).await?;
+    let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
+    let key = said::key(head.uri.query().unwrap_or_default(), &head.headers)?;
+    if form == Form::Lone {
+        let item = Item::read(items.first().copied().unwrap_or_default(), line.settings.payload_limit)?;
+        let key = item.key.or(key);
+        let receipt = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
+        return Ok(json(&Answer::new(&receipt, line.exchange.cursors())));
+    }
+    if key.is_some() {
+        let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
+        return Err(Problem::bad("key", why).into());
+    }
+    let mut answers = Answers { form, count: 0, text: Vec::with_capacity(items.len() * ANSWER_LEN) };
+    let mut patience = Patience::default();
+    answers.begin();
+    for step in items.chunks(BATCH_STEP_MAX) {
+        for outcome in publish_step(&line, step, &mut patience).await {
+            answers.put(&line, outcome);
+        }
+        // A long batch does not hold up those who publish meanwhile.
+        yield_now().await;
+    }
+    answers.end();
+    Ok(([(header::CONTENT_TYPE, form.content_type())], answers.text).into_response())
+}
+
+/// Reads a few items and publishes those that are good: together, but for those that have a key, which
+/// may have to wait for somebody else's.
+async fn publish_step(line: &Line, items: &[&[u8]], patience: &mut Patience) -> Vec<Outcome> {
+    let mut together = VecDeque::with_capacity(items.len());
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
+    for item in items {
+        let item = Item::read(item, line.settings.payload_limit).map_err(Refusal::from);
+        match item {
+            Ok(Item { publish, key: None }) => match order::admit(line) {
+                Ok(()) => {
+                    together.push_back(publish);
+                    outcomes.push(None);
+                }
+                Err(refusal) => outcomes.push(Some(Err(refusal))),
+            },
+            Ok(Item { publish, key }) => {
+                publish_together(line, &mut together, &mut outcomes, patience).await;
+                outcomes.push(Some(order::one(line, publish, key.as_deref(), patience).await));
+            }
+            Err(refusal) => outcomes.push(Some(Err(refusal))),
+        }
+    }
+    publish_together(line, &mut together, &mut outcomes, patience).await;
+    outcomes.into_iter().flatten().collect()
+}
+
+/// Publishes what was gathered, and fills in what became of it.
+async fn publish_together(
+    line: &Line,
+    gathered: &mut VecDeque<Publish>,
+    outcomes: &mut [Option<Outcome>],
+    patience: &mut Patience,
+) {
+    let published = order::many(line, std::mem::take(gathered), patience).await;
+    let open = outcomes.iter_mut().filter(|outcome| outcome.is_none());
+    open.zip(published).for_each(|(open, outcome)| *open = Some(outcome));
+}
+
+/// What became of an item.
+type Outcome = Result<Receipt, Refusal>;
+
+/// The answers of a batch, as text.
+struct Answers {
+    form: Form,
+    count: usize,
+    text: Vec<u8>,
+}
+
+impl Answers {
+    fn begin(&mut self) {
+        if self.form == Form::Array {
+            self.text.push(b'[');
+        }
+    }
+
+    fn put(&mut self, line: &Line, outcome: Outcome) {
+        if self.form == Form::Array && self.count > 0 {
+            self.text.push(b',');
+        }
+        self.count += 1;
+        match outcome {
+            Ok(receipt) => {
+                serde_json::to_writer(&mut self.text, &Answer::new(&receipt, line.exchange.cursors()))
+                    .expect("a vector takes everything, and our keys are strings")
+            }
+            Err(refusal) => {
+                let problem = refusal.problem();
+                line.counters.refused(problem.code);
+                self.text.extend_from_slice(b"{\"error\":");
+                problem.write(&mut self.text);
+                self.text.push(b'}');
+            }
+        }
+        if self.form == Form::Lines {
+            self.text.push(b'\n');
+        }
+    }
+
+    fn end(&mut self) {
+        if self.form == Form::Array {
+            self.text.extend_from_slice(b"]\n");
+        }
+    }
+}
+
+fn limit(line: &Line) -> Limit {
+    let len_max = BATCH_LEN_MAX.max(line.settings.payload_limit.saturating_mul(2));
+    Limit { len_max, advice: "send several smaller batches" }
+}
+
+/// Whether the content type says that there is one object a line.
+fn says_lines(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+        .iter()
+        .any(|lines| kind.eq_ignore_ascii_case(lines))
+}
+
+/// Bytes of an ordinary answer, for a first guess.
+const ANSWER_LEN: usize = 80;

@@ -1,0 +1,256 @@
+//! One item of a batch: what it says, checked.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dialect::Problem;
+use dialect::hub::{Publish, check_name};
+use dialect::native::names_in_list;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::publish::{PAYLOAD_ADVICE, payload};
+use crate::refusal::excerpt;
+use crate::said;
+
+/// A message to be published.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) publish: Publish,
+    pub(super) key: Option<Box<str>>,
+}
+
+impl Item {
+    /// Reads one item, whose data may have `len_max` bytes.
+    pub(super) fn read(text: &[u8], len_max: usize) -> Result<Self, Problem> {
+        let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
+        let bytes = fields.data(len_max)?;
+        let event = fields.text("event", fields.event)?.map(Cow::into_owned);
+        let content_type = fields.text("content_type", fields.content_type)?;
+        let ttl = fields.ttl.map(|ttl| {
+            // A text is taken too: that is how it stands in a query.
+            let text = serde_json::from_str::<Cow<'_, str>>(ttl.get());
+            said::read_ttl(&text.unwrap_or_else(|_| plain_number(ttl.get())))
+        });
+        Ok(Self {
+            publish: Publish {
+                channels: fields.names()?.into_iter().collect(),
+                aliases: Default::default(),
+                payload: payload(
+                    bytes,
+                    event.map(said::check_event).transpose()?.flatten(),
+                    content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten(),
+                )?,
+                ttl: ttl.transpose()?,
+            },
+            key: fields.text("key", fields.key)?.map(|key| said::check_key(key.into_owned())).transpose()?,
+        })
+    }
+}
+
+/// The members of an item as they stand there, so that each fault can be told by its name. `null`
+/// counts as not there, but for data.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    channel: Option<&'a RawValue>,
+    #[serde(borrow)]
+    channels: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ttl: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    fn names(&self) -> Result<Vec<Box<str>>, Problem> {
+        match (self.channel, self.channels) {
+            (Some(_), None) => {
+                let name = self.text("channel", self.channel)?.unwrap_or_default();
+                let name = check_name(name.as_bytes());
+                Ok(vec![name.map_err(|error| Problem::bad("channel-name", error.to_string()))?.into()])
+            }
+            (None, Some(channels)) => {
+                let names: Vec<String> = serde_json::from_str(channels.get()).map_err(|_| {
+                    Problem::bad(
+                        "channel-list",
+                        "channels is no list of names; give such as [\"news\", \"user.42\"]",
+                    )
+                })?;
+                if names.is_empty() { Err(no_name()) } else { names_in_list(&names) }
+            }
+            (Some(_), Some(_)) => {
+                Err(Problem::bad("channel-list", "the item has channel and channels; give one of them"))
+            }
+            (None, None) => Err(no_name()),
+        }
+    }
+
+    /// A JSON string says its text, and with `base64` the bytes it stands for; all other JSON says
+    /// itself, as it was sent.
+    fn data(&self, len_max: usize) -> Result<Vec<u8>, Problem> {
+        let Some(data) = self.data else {
+            return Err(Problem::bad(
+                "item",
+                "the item has no data; give any JSON, such as \"data\": \"hello\"",
+            ));
+        };
+        let base64 = match self.base64.map(RawValue::get) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                return Err(Problem::bad("base64", "base64 is neither true nor false; give one of them"));
+            }
+        };
+        let bytes = match data.get().as_bytes() {
+            json @ [b'"', ..] => {
+                let text: Cow<'_, str> =
+                    Deserialize::deserialize(&mut serde_json::Deserializer::from_slice(json))
+                        .map(|Text(text)| text)
+                        .map_err(|error| {
+                            Problem::bad("data", format!("data is no text: {error}; for bytes use base64"))
+                        })?;
+                if base64 { decode(&text)? } else { text.into_owned().into_bytes() }
+            }
+            _ if base64 => {
+                return Err(Problem::bad("base64", "base64 is true, but data is no string; give one"));
+            }
+            json => json.to_vec(),
+        };
+        if bytes.len() > len_max {
+            let why = format!("data has more than {len_max} bytes; {PAYLOAD_ADVICE}");
+            return Err(Problem::new(413, "payload", why));
+        }
+        Ok(bytes)
+    }
+
+    fn text(&self, name: &'static str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Problem> {
+        let Some(value) = value else { return Ok(None) };
+        let text = serde_json::from_str::<Text<'_>>(value.get());
+        text.map(|Text(text)| Some(text)).map_err(|_| {
+            let code = if name == "content_type" { "content-type" } else { name };
+            let code = if name == "channel" { "channel-name" } else { code };
+            Problem::bad(code, format!("{name} is {}; give a string", excerpt(value.get())))
+        })
+    }
+}
+
+/// A string, borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// A JSON number without an exponent; what is none stays as it is.
+fn plain_number(text: &str) -> Cow<'_, str> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && text.contains(['e', 'E', '-']) => number.abs().to_string().into(),
+        _ => text.into(),
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, Problem> {
+    STANDARD.decode(text).map_err(|error| {
+        let why = format!("data is no base64: {error}; give the alphabet with + and /, padded with =");
+        Problem::bad("base64", why)
+    })
+}
+
+fn no_name() -> Problem {
+    Problem::bad(
+        "channel-list",
+        "the item names no channel; give \"channel\": \"NAME\" or \"channels\": [\"NAME\", \"NAME\"]",
+    )
+}
+
+fn no_item(text: &[u8], error: &serde_json::Error) -> Problem {
+    if !text.starts_with(b"{") {
+        let text = String::from_utf8_lossy(text);
+        let why = format!(
+            "the item is {}; give an object such as {{\"channel\": \"news\", \"data\": \"hello\"}}",
+            excerpt(&text)
+        );
+        return Problem::bad("item", why);
+    }
+    Problem::bad("item", format!("the item is not as it should be: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Item, Problem> {
+        Item::read(text.as_bytes(), 20)
+    }
+
+    fn check_data(data: &str, expected: &[u8]) {
+        let item = read(&format!("{{\"channel\":\"a\",\"data\":{data}}}")).unwrap();
+        assert_eq!(item.publish.payload.data(), expected, "{data}");
+    }
+
+    fn check_error(text: &str, code: &str, word: &str) {
+        let problem = read(text).unwrap_err();
+        assert_eq!(problem.code, code, "{text}: {problem:?}");
+        assert!(problem.detail.contains(word), "{text}: {problem:?}");
+    }
+
+    #[test]
+    fn a_string_is_its_text_and_all_else_is_itself() {
+        check_data("\"hello\"", b"hello");
+        check_data(r#""a\n\u0447""#, "a\nч".as_bytes());
+        check_data("\"\"", b"");
+        check_data("null", b"null");
+        check_data("1.10", b"1.10");
+        check_data(r#"{"a": [1,  2]}"#, br#"{"a": [1,  2]}"#);
+        check_data("\"AAH/\",\"base64\":true", b"\x00\x01\xff");
+        check_data("\"AAH/\",\"base64\":false", b"AAH/");
+    }
+
+    #[test]
+    fn an_item_says_all_that_a_request_can() {
+        let item =
+            read(r#"{"channels":["a","b","a"],"data":1,"event":"e","ttl":0.5,"content_type":"text/x"}"#);
+        let publish = item.unwrap().publish;
+        assert!(publish.channels.iter().map(|name| &**name).eq(["a", "b"]));
+        assert_eq!((publish.payload.event.as_deref(), publish.ttl), (Some("e"), Some(500)));
+        assert_eq!(publish.payload.content_type.as_deref(), Some("text/x"));
+        let item = read(r#"{"channel":"a","data":1,"event":null,"ttl":"60","channels":null}"#).unwrap();
+        assert_eq!((item.publish.payload.event, item.publish.ttl), (None, Some(60_000)));
+    }
+
+    #[test]
+    fn a_fault_is_told_by_its_name() {
+        check_error(r#"{"chanel":"a","data":1}"#, "item", "`chanel`");
+        check_error(r#"{"channel":"a","data":1,"data":2}"#, "item", "`data`");
+        assert_eq!(read(r#"{"channel":"a","data":1,"ttl":1.5e1}"#).unwrap().publish.ttl, Some(15_000));
+        check_error(r#"{"channel":"a","data":1,"ttl":-1}"#, "ttl", "-1");
+        check_error("5", "item", "5");
+        check_error("{", "item", "EOF");
+        check_error(r#"{"data":1}"#, "channel-list", "no channel");
+        check_error(r#"{"channel":"a","channels":["b"],"data":1}"#, "channel-list", "one of them");
+        check_error(r#"{"channels":[],"data":1}"#, "channel-list", "no channel");
+        check_error(r#"{"channels":"a","data":1}"#, "channel-list", "no list");
+        check_error(r#"{"channel":5,"data":1}"#, "channel-name", "channel is 5");
+        check_error(r#"{"channel":"a,b","data":1}"#, "channel-name", "comma");
+        check_error(r#"{"channel":"a"}"#, "item", "no data");
+        check_error(r#"{"channel":"a","data":"\ud800"}"#, "data", "no text");
+        check_error(r#"{"channel":"a","data":"?","base64":true}"#, "base64", "no base64");
+        check_error(r#"{"channel":"a","data":1,"base64":true}"#, "base64", "no string");
+        check_error(r#"{"channel":"a","data":1,"base64":1}"#, "base64", "neither");
+        check_error(r#"{"channel":"a","data":1,"ttl":"soon"}"#, "ttl", "soon");
+        check_error(r#"{"channel":"a","data":1,"event":7}"#, "event", "event is 7");
+        check_error(r#"{"channel":"a","data":"012345678901234567890"}"#, "payload", "20 bytes");
+    }
+}

@@ -1,0 +1,87 @@
+//! `GET /channels/NAME/history`: what a channel's history holds, page by page; and
+//! `DELETE /channels/NAME`.
+
+use dialect::Problem;
+use dialect::hub::{Next, Page, Start};
+use dialect::native::{since, write_object};
+use serde::Serialize;
+
+use crate::asked::read_number;
+use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
+use crate::line::Line;
+use crate::refusal::excerpt;
+
+/// A page of a channel's messages, oldest first: `{"cursor", "messages", "gap"?, "more"?}`.
+pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Problem> {
+    let cursors = line.exchange.cursors();
+    let (mut start, mut tail, mut limit) = (None, None, HISTORY_PAGE);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            // A client's template has nothing to put there before its first answer.
+            "since" | "tail" if value.is_empty() => {}
+            "since" => start = Some(since(&value, cursors, line.exchange.now())?),
+            "tail" => tail = Some(Start::Tail(read_number("tail", &value, 0, u32::MAX)?)),
+            "limit" => limit = read_number("limit", &value, 1, HISTORY_PAGE_MAX)?,
+            _ => {}
+        }
+    }
+    let start = start.or(tail).unwrap_or(Start::Everything);
+    // Read before: what is released meanwhile is behind this end, and is owed to whoever comes with it.
+    let end = line.exchange.end();
+    let page = line.exchange.history(name, start, limit as usize);
+    let page = page.unwrap_or_else(|| Page {
+        messages: Vec::new(),
+        gaps: Vec::new(),
+        next: Next::Live { position: end, channels: Vec::new() },
+    });
+    let (cursor, more) = match &page.next {
+        Next::More(resume) => (resume.after(), true),
+        Next::Live { position, .. } => (*position, false),
+    };
+    let mut out = Vec::with_capacity(64);
+    out.extend_from_slice(b"{\"cursor\":\"");
+    cursors.write(cursor, &mut out);
+    out.extend_from_slice(b"\",\"messages\":[");
+    for (n, message) in page.messages.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        let matched = message.targets.iter().position(|target| *target.name == *name);
+        write_object(message, matched.as_slice(), Some(cursors), &mut out);
+    }
+    out.push(b']');
+    for (name, is_so) in [("gap", !page.gaps.is_empty()), ("more", more)] {
+        if is_so {
+            out.extend_from_slice(format!(",\"{name}\":true").as_bytes());
+        }
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(out)
+}
+
+/// What a deletion is answered with.
+#[derive(Debug, Serialize)]
+pub(crate) struct Deleted<'a> {
+    name: &'a str,
+    /// Whether there was anything to delete.
+    deleted: bool,
+}
+
+/// Forgets a channel's history; ends its subscriptions too, unless only the history is named.
+pub(crate) fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Result<Deleted<'a>, Problem> {
+    let mut subscriptions = true;
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*key, &*value) {
+            ("forget", "history") => subscriptions = false,
+            ("forget", other) => {
+                let why = format!(
+                    "forget is {:?}; give history, or leave it out to end the subscriptions too",
+                    excerpt(other)
+                );
+                return Err(Problem::bad("forget", why));
+            }
+            _ => {}
+        }
+    }
+    Ok(Deleted { name, deleted: line.exchange.delete(name, subscriptions) })
+}

@@ -1,0 +1,134 @@
+//! `GET /metrics`: all that is counted, as Prometheus reads it; and the page of the manual about it.
+//!
+//! Numbers are read where they are counted anyway, when somebody asks. What each of them is called and
+//! means stands in one table, from which both the answer and docs/metrics.md are made.
+
+mod table;
+
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use dialect::hub::{ShardId, Totals};
+use exchange::{KeysLoad, MailboxLoad};
+
+use crate::line::{Line, ShardCounters};
+use table::{Metric, Read, TABLE};
+
+/// The numbers now.
+pub(crate) async fn metrics(State(line): State<Arc<Line>>) -> Response {
+    let scrape = Scrape::now(&line);
+    let mut text = String::with_capacity(16 << 10);
+    for metric in TABLE {
+        write_metric(metric, &scrape, &mut text);
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// The page of the manual about the numbers.
+pub fn metrics_page() -> String {
+    let mut page = PAGE_HEAD.to_owned();
+    for Metric { name, help, read } in TABLE {
+        let (kind, label) = (read.kind(name), read.label().unwrap_or(""));
+        page += &format!("| `{name}` | {kind} | {label} | {help} |\n");
+    }
+    page
+}
+
+/// Whether a counter of the WAIT line, by the name it has there, is told to Prometheus.
+pub fn is_wait_metric(counter: &str) -> bool {
+    TABLE.iter().any(|metric| matches!(metric.read, Read::Wait(name) if name == counter))
+}
+
+/// Everything that is read for one answer.
+struct Scrape<'a> {
+    line: &'a Line,
+    totals: Totals,
+    keys: KeysLoad,
+    loads: Vec<MailboxLoad>,
+    wait: Vec<ShardCounters>,
+}
+
+impl<'a> Scrape<'a> {
+    fn now(line: &'a Line) -> Self {
+        let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok());
+        Self {
+            line,
+            totals: line.exchange.totals(),
+            keys: line.keys.load(),
+            loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
+            wait: (line.wait_counters)(),
+        }
+    }
+}
+
+fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text: &mut String) {
+    let kind = read.kind(name);
+    write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect("a string takes everything");
+    let mut sample = |label: Option<(&str, &dyn Display)>, value: &dyn Display| {
+        match label {
+            Some((label, word)) => writeln!(text, "{name}{{{label}=\"{word}\"}} {value}"),
+            None => writeln!(text, "{name} {value}"),
+        }
+        .expect("a string takes everything");
+    };
+    match read {
+        Read::Version => sample(Some(("version", &env!("CARGO_PKG_VERSION"))), &1),
+        Read::One(read) => sample(None, &read(scrape)),
+        Read::Seconds(read) => sample(None, &read(scrape)),
+        Read::Mailbox(read) => {
+            for (shard, load) in scrape.loads.iter().enumerate() {
+                sample(Some(("shard", &shard)), &read(load));
+            }
+        }
+        Read::Wait(counter) => {
+            for (shard, counters) in scrape.wait.iter().enumerate() {
+                let found = counters.iter().find(|(name, _)| name == counter);
+                found.iter().for_each(|(_, value)| sample(Some(("shard", &shard)), value));
+            }
+        }
+        Read::Refused => {
+            for (code, count) in scrape.line.counters.by_code() {
+                sample(Some(("code", &code)), &count);
+            }
+        }
+    }
+}
+
+const PAGE_HEAD: &str = "\
+# Metrics
+
+What `GET /metrics` on the IN line tells Prometheus. Counters count since the program started. Numbers by
+shard are for one thread of the WAIT line each; add them up for the whole. `GET /stats` tells much of the
+same as JSON.
+
+This page is generated from the program.
+
+| name | type | label | what it is |
+| --- | --- | --- | --- |
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let mut seen = Vec::new();
+        for Metric { name, help, read } in TABLE {
+            assert!(name.starts_with("multiplexor_"), "{name}");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(read.kind(name) == "counter", name.ends_with("_total"), "{name}");
+            assert!(!help.is_empty() && !help.ends_with('.') && !help.contains(['\n', '\\', '|']), "{name}");
+            assert!(!seen.contains(name), "{name} stands there twice");
+            seen.push(*name);
+        }
+    }
+
+    #[test]
+    fn the_page_of_the_manual_is_up_to_date() {
+        expect_test::expect_file!["../../../docs/metrics.md"].assert_eq(&metrics_page());
+    }
+}

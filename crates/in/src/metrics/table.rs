@@ -1,0 +1,232 @@
+//! The table of metrics: what is told, under what name, and from where it is read.
+
+use exchange::MailboxLoad;
+
+use super::Scrape;
+
+/// One line of the table.
+pub(super) struct Metric {
+    /// Ends with `_total` where it counts, and only there.
+    pub(super) name: &'static str,
+    /// A sentence without its full stop.
+    pub(super) help: &'static str,
+    pub(super) read: Read,
+}
+
+/// Where a metric is read, and so which label it has.
+pub(super) enum Read {
+    /// The program's version as a label.
+    Version,
+    One(fn(&Scrape<'_>) -> u64),
+    Seconds(fn(&Scrape<'_>) -> f64),
+    /// One a shard, of what it owes.
+    Mailbox(fn(&MailboxLoad) -> usize),
+    /// One a shard: the counter of the WAIT line that has this name there.
+    Wait(&'static str),
+    /// One a code of refusals.
+    Refused,
+}
+
+impl Read {
+    pub(super) fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::Version => Some("version"),
+            Self::One(_) | Self::Seconds(_) => None,
+            Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
+            Self::Refused => Some("code"),
+        }
+    }
+
+    /// What Prometheus calls it.
+    pub(super) fn kind(&self, name: &str) -> &'static str {
+        if name.ends_with("_total") { "counter" } else { "gauge" }
+    }
+}
+
+const fn line(name: &'static str, help: &'static str, read: Read) -> Metric {
+    Metric { name, help, read }
+}
+
+/// Every metric, in the order of the manual.
+pub(super) static TABLE: &[Metric] = &[
+    line("multiplexor_build_info", "The program, by its version; always 1", Read::Version),
+    line(
+        "multiplexor_uptime_seconds",
+        "Time since the start",
+        Read::Seconds(|scrape| scrape.line.started.elapsed().as_secs_f64()),
+    ),
+    line("multiplexor_channels", "Channels that are remembered", Read::One(|scrape| scrape.totals.channels)),
+    line(
+        "multiplexor_channels_online",
+        "Channels that are online: somebody waits, or did within the grace",
+        Read::One(|scrape| scrape.totals.online),
+    ),
+    line(
+        "multiplexor_subscriptions",
+        "Subscriptions: one a connection and channel",
+        Read::One(|scrape| scrape.totals.subscriptions),
+    ),
+    line(
+        "multiplexor_messages_total",
+        "Messages that got their place in the order",
+        Read::One(|scrape| scrape.totals.published),
+    ),
+    line(
+        "multiplexor_history_messages",
+        "Messages kept in all histories; one of several channels counts in each",
+        Read::One(|scrape| scrape.totals.history_messages),
+    ),
+    line(
+        "multiplexor_history_bytes",
+        "Bytes of payload kept in all histories",
+        Read::One(|scrape| scrape.totals.history_bytes),
+    ),
+    line(
+        "multiplexor_history_evicted_messages_total",
+        "Messages that limits of count, age or bytes removed from a history",
+        Read::One(|scrape| scrape.totals.evicted),
+    ),
+    line(
+        "multiplexor_mailbox_messages",
+        "Messages that a shard has still to give to its connections",
+        Read::Mailbox(|load| load.messages),
+    ),
+    line(
+        "multiplexor_mailbox_bytes",
+        "Bytes of payload that a shard has still to give to its connections",
+        Read::Mailbox(|load| load.bytes),
+    ),
+    line(
+        "multiplexor_in_connections",
+        "Connections of the IN line that are open",
+        Read::One(|scrape| scrape.line.connections_open() as u64),
+    ),
+    line(
+        "multiplexor_in_requests_total",
+        "Requests that the IN line answered, whatever the answer",
+        Read::One(|scrape| scrape.line.counters.requests.read()),
+    ),
+    line(
+        "multiplexor_in_refused_total",
+        "Requests and items of batches that were refused, by the code of the problem",
+        Read::Refused,
+    ),
+    line(
+        "multiplexor_in_published_total",
+        "Messages that were published through HTTP",
+        Read::One(|scrape| scrape.line.counters.published.read()),
+    ),
+    line(
+        "multiplexor_in_classic_dropped_total",
+        "Messages of 2009 for channels of which none was online",
+        Read::One(|scrape| scrape.line.counters.classic_dropped.read()),
+    ),
+    line(
+        "multiplexor_in_classic_unnamed_total",
+        "Messages of 2009 that named no channel",
+        Read::One(|scrape| scrape.line.counters.classic_unnamed.read()),
+    ),
+    line(
+        "multiplexor_in_classic_lost_total",
+        "Messages of 2009 for which there was no room, or that broke off in a head of HTTP",
+        Read::One(|scrape| scrape.line.counters.classic_lost.read()),
+    ),
+    line(
+        "multiplexor_in_classic_overflows_total",
+        "Messages of 2009 that were too long",
+        Read::One(|scrape| scrape.line.counters.classic_overflows.read()),
+    ),
+    line(
+        "multiplexor_in_classic_timeouts_total",
+        "Messages of 2009 that did not end in time",
+        Read::One(|scrape| scrape.line.counters.classic_timeouts.read()),
+    ),
+    line(
+        "multiplexor_in_waited_total",
+        "Publishes that found a shard full, whether there was room in time or not",
+        Read::One(|scrape| scrape.line.counters.waited.read()),
+    ),
+    line(
+        "multiplexor_in_repeated_total",
+        "Publishes that repeated an idempotency key and got the first answer",
+        Read::One(|scrape| scrape.line.counters.repeated.read()),
+    ),
+    line(
+        "multiplexor_idempotency_keys",
+        "Idempotency keys that are remembered",
+        Read::One(|scrape| scrape.keys.keys as u64),
+    ),
+    line(
+        "multiplexor_idempotency_keys_forgotten_total",
+        "Idempotency keys forgotten before their time, because there were too many",
+        Read::One(|scrape| scrape.keys.forgotten_early),
+    ),
+    line("multiplexor_wait_connections", "Connections of clients that are open", Read::Wait("connections")),
+    line(
+        "multiplexor_wait_channels",
+        "Channels that clients of this shard listen to",
+        Read::Wait("channels"),
+    ),
+    line("multiplexor_wait_accepted_total", "Connections of clients accepted", Read::Wait("accepted")),
+    line(
+        "multiplexor_wait_closed_total",
+        "Connections of clients that ended, for whatever reason",
+        Read::Wait("closed"),
+    ),
+    line("multiplexor_wait_waits_total", "Requests that began to wait", Read::Wait("waits")),
+    line(
+        "multiplexor_wait_problems_total",
+        "Requests and commands of clients that were refused",
+        Read::Wait("problems"),
+    ),
+    line(
+        "multiplexor_wait_delivered_messages_total",
+        "Messages given to clients as they came",
+        Read::Wait("delivered"),
+    ),
+    line(
+        "multiplexor_wait_replayed_messages_total",
+        "Messages of histories given to clients that came back",
+        Read::Wait("replayed"),
+    ),
+    line(
+        "multiplexor_wait_gaps_total",
+        "Channels of which a client was told that something is gone",
+        Read::Wait("gaps"),
+    ),
+    line("multiplexor_wait_writes_total", "Calls of the system that wrote to clients", Read::Wait("writes")),
+    line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
+    line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
+    line(
+        "multiplexor_wait_poll_timeouts_total",
+        "Long polls answered because their time was over",
+        Read::Wait("poll_timeouts"),
+    ),
+    line("multiplexor_wait_heartbeats_total", "Signs of life sent to clients", Read::Wait("heartbeats")),
+    line(
+        "multiplexor_wait_slow_readers_total",
+        "Connections closed because they read too slowly",
+        Read::Wait("slow_readers"),
+    ),
+    line(
+        "multiplexor_wait_classic_timeouts_total",
+        "Clients of 2009 that were sent away because nothing came for them in time",
+        Read::Wait("classic_timeouts"),
+    ),
+    line(
+        "multiplexor_wait_classic_overflows_total",
+        "Clients of 2009 that were closed because they said too much before they named a channel",
+        Read::Wait("classic_overflows"),
+    ),
+    line(
+        "multiplexor_wait_request_timeouts_total",
+        "Connections closed because a request did not come in time",
+        Read::Wait("request_timeouts"),
+    ),
+    line("multiplexor_wait_resets_total", "Connections ended by errors or resets", Read::Wait("resets")),
+    line(
+        "multiplexor_wait_accept_pauses_total",
+        "Times that accepting paused because the system had no more to give",
+        Read::Wait("accept_pauses"),
+    ),
+];

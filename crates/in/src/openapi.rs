@@ -1,0 +1,261 @@
+//! `GET /openapi.json`: the IN line as programs read it.
+//!
+//! The document is put together here from one function a path, beside the routes and not by macros on
+//! the handlers, which take requests and bodies as they are. Tests hold it to the routes: each is
+//! described, and each operation that is described is answered. docs/openapi.json is a copy of it.
+
+mod schemas;
+
+use axum::response::Response;
+use dialect::hub::limits::TARGETS_MAX;
+use serde_json::{Value, json};
+
+use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
+use crate::refusal::json_text;
+use schemas::{PRINTABLE, reference, schemas};
+
+/// The document.
+pub(crate) async fn openapi() -> Response {
+    json_text(text().into_bytes())
+}
+
+/// The document as it is served.
+fn text() -> String {
+    let mut text = serde_json::to_string_pretty(&document()).expect("our keys are strings");
+    text.push('\n');
+    text
+}
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Multiplexor: the IN line",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Where application servers publish messages and ask who is online. Clients wait on the WAIT line, which is not described here.",
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "http://127.0.0.1:10010" }],
+        "paths": {
+            "/pub": { "post": publish_batch() },
+            "/pub/{names}": { "post": publish() },
+            "/channels": { "get": channels() },
+            "/channels/{name}": { "get": channel(), "delete": delete() },
+            "/channels/{name}/history": { "get": history() },
+            "/watch": { "get": watch() },
+            "/stats": { "get": stats() },
+            "/metrics": { "get": plain("metrics", "All that is counted, as Prometheus reads it") },
+            "/healthz": { "get": plain("healthz", "Whether the program answers") },
+            "/readyz": { "get": plain("readyz", "Whether every shard of the WAIT line answers; 503 if not") },
+            "/openapi.json": { "get": description() },
+        },
+        "components": { "schemas": schemas() },
+    })
+}
+
+fn publish() -> Value {
+    let parameters = json!([
+        path("names", "Channels, separated by commas; each 1 to 255 bytes of UTF-8, percent-encoded"),
+        query("event", "The event's name, for those who listen to SSE", &printable(0)),
+        query("ttl", "Seconds it is kept for those who come back; 0: not at all", &matching(TTL)),
+        query("key", "Idempotency key: a repeat gets the first answer", &printable(1)),
+        header("Multiplexor-Event", "The same as event", &printable(0)),
+        header("Multiplexor-TTL", "The same as ttl", &matching(TTL)),
+        header("Idempotency-Key", "The same as key", &printable(1)),
+    ]);
+    json!({
+        "operationId": "publish",
+        "summary": "Publish one message; the body is the data",
+        "parameters": parameters,
+        "requestBody": { "content": { "*/*": { "schema": {} } } },
+        "responses": responses("The message has its place", &json!({ "application/json": { "schema": reference("Answer") } })),
+    })
+}
+
+fn publish_batch() -> Value {
+    let item = reference("Item");
+    let form = json!({ "oneOf": [item, { "type": "array", "items": item, "maxItems": crate::limits::BATCH_ITEMS_MAX }] });
+    let outcome = reference("Outcome");
+    let answer = json!({
+        "application/json": { "schema": { "oneOf": [reference("Answer"), { "type": "array", "items": outcome }] } },
+        "application/x-ndjson": { "schema": { "type": "string" } },
+    });
+    json!({
+        "operationId": "publishBatch",
+        "summary": "Publish one message or many: a JSON object, an array, or one object a line",
+        "description": "Each item of an array and each line is answered by itself, in order; one that is bad spoils no other. For a single object the idempotency key may also stand where it does for one message.",
+        "requestBody": {
+            "required": true,
+            "content": {
+                "application/json": { "schema": form },
+                "application/x-ndjson": { "schema": { "type": "string" } },
+            },
+        },
+        "responses": responses("An answer for each item, in the form of the batch", &answer),
+    })
+}
+
+fn channels() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "operationId": "channels",
+        "summary": "Who is online, by name",
+        "parameters": [
+            query("prefix", "Only names that begin so", &text),
+            query("after", "Only names after this one: next of the page before", &text),
+            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": CHANNELS_PAGE_MAX })),
+            query("all", "1: all that are remembered, online or not", &json!({ "type": "string", "enum": ["", "0", "1", "true", "false"] })),
+        ],
+        "responses": responses("A page of channels", &json!({ "application/json": { "schema": reference("Channels") } })),
+    })
+}
+
+fn channel() -> Value {
+    json!({
+        "operationId": "channel",
+        "summary": "One channel",
+        "parameters": [path("name", NAME)],
+        "responses": responses("The channel; of one that nobody used all is zero", &json!({ "application/json": { "schema": reference("Channel") } })),
+    })
+}
+
+fn delete() -> Value {
+    let forget = json!({ "type": "string", "const": "history" });
+    json!({
+        "operationId": "delete",
+        "summary": "End a channel: its subscriptions and its history",
+        "parameters": [path("name", NAME), query("forget", "history: the subscriptions stay", &forget)],
+        "responses": responses("It is ended", &json!({ "application/json": { "schema": reference("Deleted") } })),
+    })
+}
+
+fn history() -> Value {
+    json!({
+        "operationId": "history",
+        "summary": "What a channel's history holds, oldest first",
+        "parameters": [
+            path("name", NAME),
+            query("since", SINCE, &matching(FROM)),
+            query("tail", "Only the last so many", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
+            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_PAGE_MAX })),
+        ],
+        "responses": responses("A page; go on with since=cursor while there is more", &json!({ "application/json": { "schema": reference("History") } })),
+    })
+}
+
+fn watch() -> Value {
+    let answer = json!({
+        "application/json": { "schema": reference("Changes") },
+        "application/x-ndjson": { "schema": { "type": "string" } },
+        "text/event-stream": { "schema": { "type": "string" } },
+    });
+    json!({
+        "operationId": "watch",
+        "summary": "Who comes online and who goes",
+        "description": "As a long poll, as Server-Sent Events or as one object a line, by Accept or transport.",
+        "parameters": [
+            query("since", SINCE, &matching(FROM)),
+            query("tail", "Begin with the last so many changes", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
+            query("prefix", "Only names that begin so", &json!({ "type": "string" })),
+            query("transport", "Overrides Accept", &json!({ "type": "string", "enum": ["sse", "stream", "poll"] })),
+            header("Last-Event-ID", "A cursor; beats since", &json!({ "type": "string" })),
+        ],
+        "responses": responses("Changes, at once or as they come", &answer),
+    })
+}
+
+fn stats() -> Value {
+    json!({
+        "operationId": "stats",
+        "summary": "All that is counted, as one object",
+        "responses": responses("The numbers", &json!({ "application/json": { "schema": { "type": "object" } } })),
+    })
+}
+
+fn description() -> Value {
+    json!({
+        "operationId": "openapi",
+        "summary": "This document",
+        "responses": responses("The document", &json!({ "application/json": { "schema": { "type": "object" } } })),
+    })
+}
+
+fn plain(id: &str, summary: &str) -> Value {
+    let text = json!({ "text/plain": { "schema": { "type": "string" } } });
+    json!({ "operationId": id, "summary": summary, "responses": responses("It is so", &text) })
+}
+
+/// 200 with this content; whatever else, a problem document.
+fn responses(told: &str, content: &Value) -> Value {
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    json!({
+        "200": { "description": told, "content": content },
+        "4XX": { "description": "What was wrong, and what would be right", "content": problem },
+        "5XX": { "description": "Why it cannot be done now; with Retry-After where trying again may help", "content": problem },
+    })
+}
+
+/// One name in a path; or several, which are separated by commas that are not encoded. 61 characters
+/// are 255 bytes at the most.
+fn path(name: &str, what: &str) -> Value {
+    let one = matching(r"^[^$,/\u0000-\u001f\u007f-\u009f][^,/\u0000-\u001f\u007f-\u009f]{0,60}$");
+    let schema = match name {
+        "names" => json!({ "type": "array", "items": one, "minItems": 1, "maxItems": TARGETS_MAX }),
+        _ => one,
+    };
+    json!({ "name": name, "in": "path", "required": true, "description": what, "style": "simple", "schema": schema })
+}
+
+fn query(name: &str, what: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": what, "schema": schema })
+}
+
+fn header(name: &str, what: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "header", "description": what, "schema": schema })
+}
+
+fn matching(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": pattern })
+}
+
+/// A word without control characters. What is limited to 255 bytes is safe with 63 characters.
+fn printable(len_min: usize) -> Value {
+    json!({ "type": "string", "minLength": len_min, "maxLength": 63, "pattern": PRINTABLE })
+}
+
+/// A cursor, an age, a time in seconds, 0, or nothing.
+const FROM: &str = r"^(|[0-9]{1,12}(\.[0-9]{1,3})?|[0-9]{1,6}(ms|s|m|h|d)|a[0-9A-Za-z]{7,14})$";
+const TTL: &str = r"^[0-9]{1,9}(\.[0-9]{1,3})?$";
+const NAME: &str = "The channel: 1 to 255 bytes of UTF-8, percent-encoded, a slash too";
+const SINCE: &str =
+    "Only what came after: a cursor, an age such as 10m, a Unix time in seconds, or 0 for all there is";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+
+    #[test]
+    fn the_golden_file_is_up_to_date() {
+        expect_test::expect_file!["../../../docs/openapi.json"].assert_eq(&text());
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let document = document();
+        for route in routes::PATHS {
+            let path = route.replace("{*", "{");
+            assert!(document["paths"].get(&path).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_referred_to_is_there() {
+        let document = document();
+        let text = text();
+        for (at, mark) in text.match_indices("#/components/schemas/") {
+            let name = text[at + mark.len()..].split('"').next().unwrap();
+            assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
+        }
+    }
+}

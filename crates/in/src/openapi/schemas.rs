@@ -1,0 +1,126 @@
+//! The objects of the IN line, as JSON Schema.
+
+use dialect::hub::limits::TARGETS_MAX;
+use serde_json::{Value, json};
+
+/// Refers to a schema by its name.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// All schemas, by name.
+pub(super) fn schemas() -> Value {
+    json!({
+        "Answer": object(&["cursor", "channels"], json!({
+            "cursor": cursor(),
+            "channels": { "type": "object", "additionalProperties": reference("Seen") },
+        })),
+        "Seen": object(&["waiting", "online"], json!({ "waiting": count(), "online": flag() })),
+        "Item": item(),
+        "Outcome": { "oneOf": [
+            reference("Answer"),
+            object(&["error"], json!({ "error": reference("Problem") })),
+        ] },
+        "Channels": object(&["channels"], json!({
+            "channels": { "type": "array", "items": object(
+                &["name", "waiting", "online"],
+                json!({ "name": text(), "waiting": count(), "online": flag() }),
+            ) },
+            "next": text(),
+        })),
+        "Channel": object(&["name", "waiting", "online", "history"], json!({
+            "name": text(),
+            "waiting": count(),
+            "online": flag(),
+            "history": object(&["messages", "bytes"], json!({
+                "messages": count(), "bytes": count(), "first": cursor(), "last": cursor(),
+            })),
+        })),
+        "Deleted": object(&["name", "deleted"], json!({ "name": text(), "deleted": flag() })),
+        "History": object(&["cursor", "messages"], json!({
+            "cursor": cursor(),
+            "messages": { "type": "array", "items": reference("Message") },
+            "gap": { "const": true },
+            "more": { "const": true },
+        })),
+        "Message": object(&["cursor", "channel", "data", "time"], json!({
+            "cursor": cursor(),
+            "channel": text(),
+            "event": text(),
+            "data": { "description": "JSON as it was published, else a string" },
+            "base64": { "const": true },
+            "time": seconds(),
+        })),
+        "Changes": object(&["cursor", "changes"], json!({
+            "cursor": cursor(),
+            "changes": { "type": "array", "items": reference("Change") },
+            "gap": { "const": true },
+            "more": { "const": true },
+        })),
+        "Change": object(&["cursor", "channel", "online", "time"], json!({
+            "cursor": cursor(), "channel": text(), "online": flag(), "time": seconds(),
+        })),
+        "Problem": object(&["type", "title", "status", "code", "detail"], json!({
+            "type": text(), "title": text(), "status": count(), "code": text(), "detail": text(),
+        })),
+    })
+}
+
+/// What may be published in a batch. `null` counts as not there, but for data.
+fn item() -> Value {
+    let none = json!({ "type": "null" });
+    let channel = json!({ "type": "string", "maxLength": 63, "pattern": NAME });
+    let channels = json!({ "type": "array", "items": channel, "minItems": 1, "maxItems": TARGETS_MAX });
+    let base64 = json!({ "type": "string", "pattern": BASE64 });
+    json!({
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "channel": { "anyOf": [channel, none] },
+            "channels": { "anyOf": [channels, none] },
+            "data": { "description": "A string is published as its text, all other JSON as it stands" },
+            "base64": { "type": ["boolean", "null"], "description": "data is base64, and its bytes are published" },
+            "event": { "type": ["string", "null"], "maxLength": 63, "pattern": PRINTABLE },
+            "ttl": { "type": ["number", "null"], "minimum": 0, "maximum": 1e9 },
+            "content_type": { "type": ["string", "null"], "maxLength": 255, "pattern": "^[ -~]*$" },
+            "key": { "type": ["string", "null"], "minLength": 1, "maxLength": 63, "pattern": PRINTABLE },
+        },
+        "additionalProperties": false,
+        "oneOf": [
+            { "required": ["channel"], "properties": { "channel": channel, "channels": none } },
+            { "required": ["channels"], "properties": { "channels": channels, "channel": none } },
+        ],
+        "if": { "required": ["base64"], "properties": { "base64": { "const": true } } },
+        "then": { "properties": { "data": base64 } },
+    })
+}
+
+const NAME: &str = r"^[^$,\u0000-\u001f\u007f-\u009f][^,\u0000-\u001f\u007f-\u009f]*$";
+/// What is limited to 255 bytes and holds no control character.
+pub(super) const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+#[allow(clippy::needless_pass_by_value, reason = "it is always made for this call")]
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn cursor() -> Value {
+    json!({ "type": "string", "description": "A place in the order, to resume from" })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+fn seconds() -> Value {
+    json!({ "type": "number", "description": "Seconds since the Unix epoch" })
+}

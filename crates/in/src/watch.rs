@@ -1,0 +1,205 @@
+//! `GET /watch`: who comes online and who goes, as it happens; as SSE, one object a line, or a long poll.
+//!
+//! It is a view of the hub's feed of changes, so a watcher resumes by cursor like any other reader, and
+//! is told when the feed no longer has all it missed. Shards must not wake a task of this line, so a
+//! watcher looks for the last change, an atomic, a few times a second.
+
+mod form;
+
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use dialect::Problem;
+use dialect::hub::{Changes, Position, Start};
+use dialect::native::{last_event_id, since};
+use hyper::body::Frame;
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::asked::read_number;
+use crate::limits::{WATCH_CHUNKS_MAX, WATCH_LOOK, WATCH_PAGE, WATCH_RETRY};
+use crate::line::Line;
+use crate::refusal::{Refusal, excerpt, json_text};
+use form::Form;
+
+/// Tells the changes after the start that is asked for, and those to come.
+pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let asked = Asked::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
+    let watcher = Watcher { line, prefix: asked.prefix, start: asked.start };
+    let Some(form) = asked.form else {
+        return Ok(json_text(poll(watcher).await));
+    };
+    let (sender, chunks) = mpsc::channel(WATCH_CHUNKS_MAX);
+    tokio::spawn(async move {
+        let ended = sender.clone();
+        // The watcher that is gone needs no more.
+        select! {
+            _ = talk(watcher, form, sender) => {}
+            () = ended.closed() => {}
+        }
+    });
+    let headers = [(header::CONTENT_TYPE.as_str(), form.content_type()), ("x-accel-buffering", "no")];
+    Ok((headers, Body::new(Fed(chunks))).into_response())
+}
+
+/// What is asked of the watch.
+struct Asked {
+    prefix: String,
+    start: Start,
+    /// `None`: a long poll.
+    form: Option<Form>,
+}
+
+impl Asked {
+    fn read(line: &Line, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
+        let cursors = line.exchange.cursors();
+        let (mut prefix, mut transport, mut from, mut tail) = (String::new(), None, None, None);
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "prefix" => prefix = value.into_owned(),
+                "transport" => transport = Some(value),
+                // A client's template has nothing to put there before its first answer.
+                "since" | "tail" if value.is_empty() => {}
+                "since" => from = Some(since(&value, cursors, line.exchange.now())?),
+                "tail" => tail = Some(Start::Tail(read_number("tail", &value, 0, u32::MAX)?)),
+                _ => {}
+            }
+        }
+        let last_id = headers.get("last-event-id").filter(|id| !id.is_empty());
+        let last_id = last_id.map(|id| last_event_id(id.as_bytes(), cursors));
+        let start = last_id.or(from).or(tail).unwrap_or(Start::Now);
+        Ok(Self { prefix, start, form: form(transport.as_deref(), headers)? })
+    }
+}
+
+/// `?transport=` overrides what `Accept` says.
+fn form(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Form>, Problem> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accept = accept.to_ascii_lowercase();
+    match transport {
+        Some("sse") => Ok(Some(Form::Sse)),
+        Some("stream") => Ok(Some(Form::Lines)),
+        Some("poll") => Ok(None),
+        Some(other) => {
+            let other = excerpt(other);
+            Err(Problem::bad("transport", format!("transport is {other:?}; give sse, stream or poll")))
+        }
+        None if accept.contains("text/event-stream") => Ok(Some(Form::Sse)),
+        None if accept.contains("application/x-ndjson") => Ok(Some(Form::Lines)),
+        None => Ok(None),
+    }
+}
+
+/// Somebody who watches.
+struct Watcher {
+    line: Arc<Line>,
+    prefix: String,
+    start: Start,
+}
+
+impl Watcher {
+    /// What comes next of the feed, by whatever name.
+    fn read(&mut self) -> Changes {
+        let page = self.line.exchange.changes(self.start, WATCH_PAGE);
+        self.start = Start::After(page.position);
+        page
+    }
+
+    fn keep_wanted(&self, page: &mut Changes) {
+        page.changes.retain(|change| change.name.starts_with(&*self.prefix));
+    }
+
+    /// Done when something changed after `position`, or at the deadline, or when the program ends.
+    async fn changed(&self, position: Position, deadline: Instant) {
+        while self.line.exchange.last_change() <= position && !self.line.draining() {
+            let next = Instant::now() + WATCH_LOOK;
+            if next >= deadline {
+                return sleep_until(deadline).await;
+            }
+            sleep(WATCH_LOOK).await;
+        }
+    }
+}
+
+/// Waits until there is something to tell, or time is over, and tells it as one document.
+async fn poll(mut watcher: Watcher) -> Vec<u8> {
+    let deadline = Instant::now() + watcher.line.settings.poll_timeout;
+    loop {
+        let mut page = watcher.read();
+        watcher.keep_wanted(&mut page);
+        let tells = !page.changes.is_empty() || page.gap;
+        if tells || Instant::now() >= deadline || watcher.line.draining() {
+            return form::document(&page, watcher.line.exchange.cursors());
+        }
+        if page.more {
+            yield_now().await;
+        } else {
+            watcher.changed(page.position, deadline).await;
+        }
+    }
+}
+
+/// Tells everything as it comes, until the program ends or nobody takes it any more.
+async fn talk(
+    mut watcher: Watcher,
+    form: Form,
+    sender: mpsc::Sender<Bytes>,
+) -> Result<(), mpsc::error::SendError<Bytes>> {
+    let cursors = watcher.line.exchange.cursors();
+    let mut page = watcher.read();
+    let begin = page.changes.first().map_or(page.position, |first| first.position.before());
+    let mut out = Vec::new();
+    form.open(begin, page.gap, spread(WATCH_RETRY), cursors, &mut out);
+    page.gap = false;
+    loop {
+        watcher.keep_wanted(&mut page);
+        form.page(&page, cursors, &mut out);
+        if !out.is_empty() {
+            sender.send(std::mem::take(&mut out).into()).await?;
+        }
+        if watcher.line.draining() {
+            return Ok(());
+        }
+        if page.more {
+            yield_now().await;
+        } else {
+            let deadline = Instant::now() + spread(watcher.line.settings.heartbeat);
+            watcher.changed(page.position, deadline).await;
+            if Instant::now() >= deadline {
+                form.cursor(page.position, cursors, &mut out);
+            }
+        }
+        page = watcher.read();
+    }
+}
+
+/// Somewhat less than this time, at random, so that watchers do not move in step.
+fn spread(time: Duration) -> Duration {
+    // Whoever makes a table gets keys of his own; they are random enough for this.
+    let share = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(u32::MAX);
+    time - time.mul_f64(f64::from(share) / f64::from(u32::MAX) / 4.0)
+}
+
+/// A body that is fed chunk by chunk.
+struct Fed(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Fed {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.get_mut().0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+}

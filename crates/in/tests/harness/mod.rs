@@ -1,0 +1,99 @@
+//! The IN line over real sockets, in front of a real exchange with one shard that the test plays.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
+#![allow(dead_code, reason = "each file of tests uses what it needs")]
+#![allow(unreachable_pub, reason = "a folder of tests has no crate of its own")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
+use exchange::{Clock, Exchange, Immediate, Wake};
+use in_line::{Settings, serve};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub const SHARD: ShardId = ShardId(0);
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+pub struct Line {
+    pub address: SocketAddr,
+    pub exchange: Arc<Exchange>,
+    pub stop: oneshot::Sender<()>,
+    pub served: JoinHandle<std::io::Result<()>>,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Line {
+    pub async fn start(settings: Settings) -> Self {
+        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
+        let exchange =
+            Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
+        let exchange = Arc::new(exchange);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let counters =
+            Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
+        let served = tokio::spawn(serve(vec![listener], settings, Arc::clone(&exchange), counters, shutdown));
+        Self { address, exchange, stop, served }
+    }
+
+    pub fn listen(&self, names: &[&str]) -> Page {
+        self.exchange.subscribe(SHARD, names, Start::Now).unwrap()
+    }
+
+    /// Sends bytes, and reads until the line closes.
+    pub async fn say(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// `request` is `METHOD target`; `headers` end with a line end each.
+    pub async fn ask(&self, request: &str, headers: &str, body: &[u8]) -> Answer {
+        let len = body.len();
+        let head = format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n"
+        );
+        let answer = self.say(&[head.as_bytes(), body].concat()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        Answer { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    pub async fn check(&self, request: &str, status: u16, code: &str) {
+        let answer = self.ask(request, "", b"").await;
+        answer.check(status, code);
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A problem document of this status and code.
+    pub fn check(&self, status: u16, code: &str) {
+        assert_eq!((self.status, &self.json()["code"]), (status, &json!(code)), "{self:?}");
+        assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
+        assert!(self.head.contains("cache-control: no-store"), "{}", self.head);
+    }
+}

@@ -1,0 +1,232 @@
+//! `multiplexor online`, `history`, `stats`, `delete`: questions to a running server, answered for people
+//! or, with `--json`, for programs.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use ureq::Agent;
+use ureq::http::Response;
+
+use crate::client::{SERVER, base, config, encode, no_answer, refusal};
+use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
+use crate::times::utc;
+
+/// Prints all channels that are online, page by page.
+pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    #[derive(Deserialize)]
+    struct Page<'a> {
+        #[serde(borrow)]
+        channels: Vec<&'a RawValue>,
+        next: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Channel {
+        name: String,
+        waiting: u64,
+    }
+    let asker = Asker::new(matches)?;
+    let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
+    let (mut after, mut count) = (String::new(), 0_u64);
+    loop {
+        let text = asker.get(&format!("/channels?limit=1000&prefix={}{after}", encode(prefix)))?;
+        let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
+        for object in &page.channels {
+            count += 1;
+            let channel: Channel = serde_json::from_str(object.get()).context(NOT_OURS)?;
+            let for_people = || format!("{:>9}  {}", channel.waiting, channel.name);
+            if !asker.print(object.get(), for_people)? {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        match page.next {
+            Some(next) => after = format!("&after={}", encode(&next)),
+            None => break,
+        }
+    }
+    if count == 0 && !asker.json {
+        eprintln!("nobody is online");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a channel's history, page by page.
+pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    #[derive(Deserialize)]
+    struct Page<'a> {
+        cursor: String,
+        #[serde(borrow)]
+        messages: Vec<&'a RawValue>,
+        #[serde(default)]
+        gap: bool,
+        #[serde(default)]
+        more: bool,
+    }
+    let asker = Asker::new(matches)?;
+    let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
+    let mut from = match (matches.get_one::<String>("since"), matches.get_one::<u32>("tail")) {
+        (Some(since), _) => format!("since={}", encode(since)),
+        (None, Some(tail)) => format!("tail={tail}"),
+        (None, None) => String::new(),
+    };
+    loop {
+        let text = asker.get(&format!("/channels/{}/history?{from}", encode(&name)))?;
+        let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
+        if page.gap {
+            eprintln!("multiplexor: gap: the server no longer has all messages of {name}");
+        }
+        for object in &page.messages {
+            let message: Message<'_> = serde_json::from_str(object.get()).context(NOT_OURS)?;
+            if !asker.print(object.get(), || message.line())? {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        if !page.more {
+            return Ok(ExitCode::SUCCESS);
+        }
+        from = format!("since={}", encode(&page.cursor));
+    }
+}
+
+/// Prints all that is counted.
+pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let asker = Asker::new(matches)?;
+    let text = asker.get("/stats")?;
+    let value: Value = serde_json::from_str(&text).context(NOT_OURS)?;
+    asker.print(text.trim_end(), || {
+        let mut lines = Vec::new();
+        flatten("", &value, &mut lines);
+        lines.join("\n")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends a channel.
+pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    #[derive(Deserialize)]
+    struct Answer {
+        deleted: bool,
+    }
+    let asker = Asker::new(matches)?;
+    let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
+    let history_only = matches.get_flag("history");
+    let query = if history_only { "?forget=history" } else { "" };
+    let url = format!("{}/channels/{}{query}", asker.base, encode(&name));
+    let answer = asker.agent.delete(url).call();
+    let text = asker.text(answer)?;
+    let answer: Answer = serde_json::from_str(&text).context(NOT_OURS)?;
+    asker.print(text.trim_end(), || match (answer.deleted, history_only) {
+        (true, false) => format!("deleted {name}"),
+        (true, true) => format!("forgot the history of {name}"),
+        (false, _) => format!("nothing is known of {name}"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The way to a server, and how its answers are to be printed.
+struct Asker {
+    base: String,
+    json: bool,
+    agent: Agent,
+}
+
+impl Asker {
+    fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
+        let agent = config()
+            .timeout_recv_response(Some(SEND_TIMEOUT))
+            .timeout_recv_body(Some(SEND_TIMEOUT))
+            .build()
+            .new_agent();
+        Ok(Self { base: base(&url, "--server", SERVER)?, json: matches.get_flag("json"), agent })
+    }
+
+    fn get(&self, target: &str) -> anyhow::Result<String> {
+        let answer = self.agent.get(format!("{}{target}", self.base)).call();
+        self.text(answer)
+    }
+
+    fn text(&self, answer: Result<Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {
+        let answer = answer.map_err(|error| no_answer(&self.base, &error))?;
+        if answer.status() != 200 {
+            bail!("refused: {}", refusal(answer));
+        }
+        let mut text = String::new();
+        let mut reader = answer.into_body().into_reader().take(LINE_LEN_MAX);
+        reader.read_to_string(&mut text).context("the answer broke off")?;
+        Ok(text)
+    }
+
+    /// Prints one thing in the form that was asked for. False: nobody reads it any more.
+    fn print(&self, json: &str, for_people: impl FnOnce() -> String) -> anyhow::Result<bool> {
+        let text = if self.json { json.to_owned() } else { for_people() };
+        match writeln!(io::stdout(), "{text}") {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(error).context("standard output cannot be written"),
+        }
+    }
+}
+
+/// A message of a history.
+#[derive(Deserialize)]
+struct Message<'a> {
+    time: f64,
+    event: Option<String>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+impl Message<'_> {
+    /// As a line for people; a JSON string is shown as the text it is.
+    fn line(&self) -> String {
+        let data = self.data.get();
+        let data = serde_json::from_str::<String>(data).unwrap_or_else(|_| data.to_owned());
+        let event = self.event.as_ref().map(|event| format!("[{event}] ")).unwrap_or_default();
+        format!("{}  {event}{data}", utc(self.time))
+    }
+}
+
+/// Every number as a line of its own, named by the way to it.
+fn flatten(way: &str, value: &Value, lines: &mut Vec<String>) {
+    let within = |key: &str| if way.is_empty() { key.to_owned() } else { format!("{way}.{key}") };
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| flatten(&within(key), value, lines)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| flatten(&within(&n.to_string()), value, lines));
+        }
+        Value::String(text) => lines.push(format!("{way:<32} {text}")),
+        other => lines.push(format!("{way:<32} {other}")),
+    }
+}
+
+const NOT_OURS: &str = "the answer is none of multiplexor's; give the URL of its IN line";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_becomes_a_line() {
+        let line = |text: &str| serde_json::from_str::<Message<'_>>(text).unwrap().line();
+        assert_eq!(line(r#"{"time":1.5,"data":"hello"}"#), "1970-01-01 00:00:01.500 UTC  hello");
+        assert_eq!(
+            line(r#"{"time":0,"event":"tick","data":{"n": 1}}"#),
+            "1970-01-01 00:00:00.000 UTC  [tick] {\"n\": 1}"
+        );
+    }
+
+    #[test]
+    fn numbers_are_named_by_the_way_to_them() {
+        let mut lines = Vec::new();
+        let value = serde_json::json!({ "a": 1, "b": { "c": "x" }, "d": [{ "e": 2 }] });
+        flatten("", &value, &mut lines);
+        let lines: Vec<String> =
+            lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(lines, ["a 1", "b.c x", "d.0.e 2"]);
+    }
+}

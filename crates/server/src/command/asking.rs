@@ -1,0 +1,72 @@
+//! The commands that ask a running server: online, history, stats, watch, delete.
+
+use clap::{Arg, Command};
+
+use super::flag;
+use crate::client;
+
+/// All of them, as the help lists them.
+pub(super) fn asking_commands() -> [Command; 5] {
+    [
+        Command::new("online")
+            .about("Print who is online: channels and how many wait on each")
+            .arg(prefix())
+            .arg(flag("json", "Print the server's objects, one channel a line"))
+            .arg(server()),
+        Command::new("history")
+            .about("Print what a channel's history holds, oldest first")
+            .arg(channel())
+            .arg(since())
+            .arg(
+                Arg::new("tail")
+                    .long("tail")
+                    .value_name("N")
+                    .value_parser(clap::value_parser!(u32))
+                    .help("Only the last N messages"),
+            )
+            .arg(flag("json", "Print the server's objects, cursors included, one message a line"))
+            .arg(server()),
+        Command::new("stats")
+            .about("Print all that is counted")
+            .arg(flag("json", "Print the server's whole answer"))
+            .arg(server()),
+        Command::new("watch")
+            .about("Print who comes online and who goes, as it happens")
+            .arg(prefix())
+            .arg(since())
+            .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
+            .arg(server()),
+        Command::new("delete")
+            .about("End a channel: its subscriptions and its history")
+            .arg(channel())
+            .arg(flag("history", "Forget its history only; whoever listens stays"))
+            .arg(flag("json", "Print the server's whole answer"))
+            .arg(server()),
+    ]
+}
+
+/// The IN line to talk to.
+pub(super) fn server() -> Arg {
+    Arg::new("server")
+        .long("server")
+        .value_name("URL")
+        .env("MULTIPLEXOR_SERVER")
+        .default_value(client::SERVER)
+        .help("The IN line of the server")
+}
+
+/// From where to read.
+pub(super) fn since() -> Arg {
+    Arg::new("since")
+        .long("since")
+        .value_name("CURSOR")
+        .help("Go on after this cursor; 0: all there is; 10m: an age")
+}
+
+fn prefix() -> Arg {
+    Arg::new("prefix").value_name("PREFIX").help("Only channels whose names begin so")
+}
+
+fn channel() -> Arg {
+    Arg::new("channel").value_name("CHANNEL").required(true).help("Which channel")
+}

@@ -1,0 +1,175 @@
+"""The IN line of the real program: batches, keys, history, deletion, watching, metrics."""
+
+import json
+import re
+import threading
+
+import pytest
+from harness.program import request, until
+from harness.wire import Lines, Sse, Wire, datas, poll
+
+
+def batch(program, body, **headers):
+    """Publishes a batch: status, answer."""
+    headers = {key.replace("_", "-"): value for key, value in headers.items()}
+    status, _, answer = request(program.in_address, "POST", "/pub", body.encode(), headers)
+    return status, answer.decode()
+
+
+def metrics(program):
+    """Every metric, summed over its labels."""
+    status, headers, text = request(program.in_address, "GET", "/metrics")
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain; version=0.0.4")
+    sums = {}
+    for line in text.decode().splitlines():
+        if line.startswith("#"):
+            assert re.fullmatch(r"# (HELP \w+ .+|TYPE \w+ (counter|gauge))", line), line
+            continue
+        name, value = re.fullmatch(r"(\w+)(?:\{\w+=\"[^\"]*\"\})? (\S+)", line).groups()
+        sums[name] = sums.get(name, 0) + float(value)
+    return sums
+
+
+def test_a_batch_reaches_its_channels(program, name):
+    items = [{"channel": name, "data": {"n": n}} for n in range(3)] + [{"channel": "$", "data": 1}]
+    status, array = batch(program, json.dumps(items))
+    assert status == 200
+    assert [sorted(answer) for answer in json.loads(array)] == [["channels", "cursor"]] * 3 + [["error"]]
+    status, lines = batch(program, "\n".join(map(json.dumps, items)), Content_Type="application/x-ndjson")
+    assert status == 200
+    assert len(lines.splitlines()) == 4
+    assert datas(poll(program, f"/sub/{name}?since=0")["messages"]) == [{"n": n} for n in (0, 1, 2)] * 2
+
+
+def test_a_lone_bad_object_is_refused(program):
+    status, answer = batch(program, '{"chanel": "a", "data": 1}')
+    assert status == 400
+    assert "`chanel`" in json.loads(answer)["detail"]
+
+
+def test_concurrent_repeats_give_one_message(program, name):
+    answers = []
+
+    def repeat():
+        answers.append(program.post(name, "x", Idempotency_Key=f"key of {name}"))
+
+    threads = [threading.Thread(target=repeat) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(answer == answers[0] for answer in answers)
+    assert len(answers) == 20
+    assert datas(poll(program, f"/sub/{name}?since=0")["messages"]) == ["x"]
+
+
+def test_history_is_what_a_client_would_get(program, name):
+    for n in range(5):
+        program.publish(name, f"m{n}")
+    first = program.ask(f"/channels/{name}/history?limit=2")
+    assert (datas(first["messages"]), first["more"]) == (["m0", "m1"], True)
+    rest = program.ask(f"/channels/{name}/history?since={first['cursor']}")
+    assert (datas(rest["messages"]), "more" in rest) == (["m2", "m3", "m4"], False)
+    assert poll(program, f"/sub/{name}?since={first['cursor']}")["messages"] == rest["messages"]
+    assert datas(program.ask(f"/channels/{name}/history?tail=1")["messages"]) == ["m4"]
+
+
+def test_deleting_a_channel_ends_its_subscriptions(program, name):
+    program.publish(name, "past")
+    with Sse(program, f"/sub/{name}") as gone, Sse(program, f"/sub/{name},{name}.2?envelope=1") as stays:
+        program.until_waiting(name, 2)
+        status, _, answer = request(program.in_address, "DELETE", f"/channels/{name}?forget=history")
+        assert (status, json.loads(answer)) == (200, {"name": name, "deleted": True})
+        assert program.waiting(name) == 2
+        assert program.ask(f"/channels/{name}/history")["messages"] == []
+        request(program.in_address, "DELETE", f"/channels/{name}")
+        assert gone.event()[0] == "deleted"
+        assert gone.wire.rest() == b""
+        assert stays.event()[0] == "deleted"
+        program.publish(f"{name}.2", "on")
+        assert json.loads(stays.event()[1])["data"] == "on"
+
+
+class Watch:
+    """A stream of changes."""
+
+    def __init__(self, program, query="", **headers):
+        self.wire = Wire(program.in_address).send(
+            f"GET /watch{query} HTTP/1.0\r\nHost: localhost\r\n"
+            + "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+            + "\r\n"
+        )
+        assert self.wire.until(b"\r\n\r\n").startswith(b"HTTP/1.0 200")
+
+    def object(self):
+        return json.loads(self.wire.until(b"\n"))
+
+    def change(self):
+        while True:
+            said = self.object()
+            if "channel" in said:
+                return said
+
+
+@pytest.mark.parametrize("away", ["sse", "stream"])
+def test_a_watcher_sees_who_comes_and_goes(serve, name, away):
+    program = serve("--grace", "100ms", "--heartbeat", "200ms")
+    watch = Watch(program, f"?transport={away}&prefix={name}")
+    if away == "sse":
+        assert watch.wire.until(b"\n\n").startswith(b"retry: ")
+        begin = watch.wire.until(b"\n\n")
+        assert begin.startswith(b"id: ")
+        watch.wire.until(b"id: ")  # a sign of life
+        watch.wire.until(b"\n\n")
+    else:
+        assert set(watch.object()) == {"cursor"}
+        assert set(watch.object()) == {"cursor"}
+    with Lines(program, f"/sub/{name}"), Lines(program, "/sub/other"):
+        if away == "sse":
+            watch.wire.until(b"data: ")
+        came = watch.change() if away == "stream" else json.loads(watch.wire.until(b"\n\n"))
+        assert (came["channel"], came["online"]) == (name, True)
+    since = came["cursor"]
+    resumed = Watch(program, f"?transport=stream&since={since}&prefix={name}")
+    went = resumed.change()
+    assert (went["channel"], went["online"]) == (name, False)
+    document = program.ask(f"/watch?since={since}&prefix={name}")
+    assert [(change["channel"], change["online"]) for change in document["changes"]] == [(name, False)]
+
+
+def test_metrics_add_up_with_what_clients_saw(serve, name):
+    program = serve("--shards", "2", "--history-messages", "10")
+    readers = [Lines(program, f"/sub/{name}") for _ in range(5)]
+    program.until_waiting(name, 5)
+    for n in range(20):
+        program.publish(name, f"{n}")
+    seen = sum(len([reader.message() for _ in range(20)]) for reader in readers)
+    batch(program, "\n".join(json.dumps({"channel": f"{name}.{n}", "data": n}) for n in range(7)))
+    batch(program, '{"channel": "$", "data": 1}')
+    program.post(name + ".key", "x", "?key=k")
+    program.post(name + ".key", "x", "?key=k")
+    until(lambda: metrics(program)["multiplexor_mailbox_messages"] == 0, "all is delivered")
+    told = metrics(program)
+    assert told["multiplexor_wait_delivered_messages_total"] == seen == 100
+    assert told["multiplexor_messages_total"] == told["multiplexor_in_published_total"] == 28
+    assert told["multiplexor_in_repeated_total"] == 1
+    assert told["multiplexor_in_refused_total"] == 1
+    assert told["multiplexor_history_messages"] == 10 + 7 + 1
+    assert told["multiplexor_history_evicted_messages_total"] == 10
+    assert told["multiplexor_wait_connections"] == told["multiplexor_subscriptions"] == 5
+    stats = program.ask("/stats")
+    assert stats["wait"]["delivered"] == 100
+    for reader in readers:
+        reader.wire.close()
+
+
+def test_a_rate_of_publishing_is_kept(serve, name):
+    program = serve("--publish-rate", "5")
+    lines = "\n".join(json.dumps({"channel": name, "data": n}) for n in range(100))
+    _, answers = batch(program, lines)
+    refused = [json.loads(line).get("error", {}).get("code") for line in answers.splitlines()]
+    assert refused[:5] == [None] * 5
+    assert "rate" in refused
+    kept = len(poll(program, f"/sub/{name}?since=0")["messages"])
+    assert kept == refused.count(None)
