@@ -135,3 +135,19 @@ def test_it_is_told_who_said_what(file):
     assert settings["heartbeat"] == {"value": "1m", "from": "file", "file": path, "line": 1}
     assert settings["grace"] == {"value": "5s", "from": "flag", "flag": "--grace"}
     assert settings["drain"] == {"value": "2s", "from": "default"}
+
+
+@pytest.mark.parametrize("dialect, spoken", [("multiplexor", True), ("none", False)])
+def test_an_in_listener_speaks_2009_where_its_entry_says_so(serve, file, dialect, spoken):
+    entry = f'wait = ["127.0.0.1:0"]\n[[in]]\naddress = "127.0.0.1:0"\ndialect = "{dialect}"\n'
+    program = serve("--config", file(entry), ports=False)
+    with Wire(program.in_address) as wire:
+        wire.send("ONLINE\r\n\r\n")
+        assert (wire.rest() == b"\n.") == spoken
+
+
+def test_an_item_of_a_batch_may_be_as_long_as_its_channel_allows(ruled):
+    long = json.dumps([{"channel": "files.a", "data": "x" * (3 << 19)}, {"channel": "news", "data": "x" * (3 << 19)}])
+    status, _, answer = request(ruled.in_address, "POST", "/pub", long)
+    first, second = json.loads(answer)
+    assert (status, "cursor" in first, second["error"]["status"]) == (200, True, 413)

@@ -35,7 +35,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
     let key = said::key(head.uri.query().unwrap_or_default(), &head.headers)?;
     if form == Form::Lone {
-        let item = Item::read(items.first().copied().unwrap_or_default(), line.settings.payload_limit)?;
+        let item = Item::read(items.first().copied().unwrap_or_default(), |names| line.payload_limit(names))?;
         let key = item.key.or(key);
         let receipt = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
         return Ok(json(&Answer::new(&receipt, line.exchange.cursors())));
@@ -64,7 +64,7 @@ async fn publish_step(line: &Line, items: &[&[u8]], patience: &mut Patience) -> 
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
     for item in items {
-        let item = Item::read(item, line.settings.payload_limit).map_err(Refusal::from);
+        let item = Item::read(item, |names| line.payload_limit(names)).map_err(Refusal::from);
         match item {
             Ok(Item { publish, key: None }) => match order::admit(line) {
                 Ok(()) => {

@@ -28,6 +28,7 @@ mod watch;
 
 pub mod limits;
 
+pub use dialect::Classic;
 pub use line::{ReadCounters, Settings, ShardCounters};
-pub use listener::serve;
+pub use listener::{Listener, serve};
 pub use metrics::{is_wait_metric, metrics_page};

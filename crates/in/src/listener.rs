@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
+use dialect::Classic;
 use exchange::Exchange;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,11 +27,20 @@ use crate::line::{Line, ReadCounters, Settings};
 use crate::prefixed::Prefixed;
 use crate::routes::router;
 
+/// One address of the IN line.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket, which listens.
+    pub socket: TcpListener,
+    /// The dialect of old that is understood there.
+    pub classic: Classic,
+}
+
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait_counters` reads the counters of the WAIT
 /// line, which `/stats` and `/metrics` show.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
     wait_counters: ReadCounters,
@@ -72,7 +82,7 @@ async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
 /// Accepts until told to stop. An error means that the listener itself is broken.
 async fn accept(
     line: Arc<Line>,
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
@@ -80,7 +90,7 @@ async fn accept(
     loop {
         let next = async {
             let room = Arc::clone(&line.connections).acquire_owned().await;
-            (room.expect("the semaphore is never closed"), listener.accept().await)
+            (room.expect("the semaphore is never closed"), listener.socket.accept().await)
         };
         let (room, accepted) = select! {
             _ = stopped.changed() => return Ok(()),
@@ -89,7 +99,8 @@ async fn accept(
         match accepted {
             Ok((stream, _)) => {
                 pausing = false;
-                tokio::spawn(connection(Arc::clone(&line), stream, room, router.clone(), stopped.clone()));
+                let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
+                tokio::spawn(connection(line, stream, listener.classic, room, router, stopped));
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
@@ -114,6 +125,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 async fn connection(
     line: Arc<Line>,
     mut stream: TcpStream,
+    classic: Classic,
     _room: OwnedSemaphorePermit,
     router: Router,
     mut stopped: watch::Receiver<()>,
@@ -122,7 +134,11 @@ async fn connection(
         debug!(%error, "connection was gone at once");
         return;
     }
-    let Begun::Http(read) = classic::begin(&line, &mut stream, stopped.clone()).await else { return };
+    let begun = match classic {
+        Classic::None => Begun::Http(Vec::new()),
+        Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
+    };
+    let Begun::Http(read) = begun else { return };
     let stream = Prefixed::new(read, stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

@@ -61,13 +61,15 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown()?;
     let mut listeners = Vec::new();
-    for Listener { address, .. } in &settings.in_listeners {
-        let listener = TcpListener::bind(address)
+    for listener in &settings.in_listeners {
+        let Listener { address, .. } = listener;
+        let socket = TcpListener::bind(address)
             .await
             .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;
-        listeners.push(listener);
+        listeners.push(in_line::Listener { socket, classic: listener.of_in() });
     }
-    let in_addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let in_addresses =
+        listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
     let banner =
         Banner { wait: line.addresses(), in_addresses: &in_addresses, shards: settings.shards, connections };
     banner.print(settings.log);

@@ -22,10 +22,11 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Reads one item, whose data may have `len_max` bytes.
-    pub(super) fn read(text: &[u8], len_max: usize) -> Result<Self, Problem> {
+    /// Reads one item; `len_max` tells how many bytes a message to its channels may have.
+    pub(super) fn read(text: &[u8], len_max: impl FnOnce(&[Box<str>]) -> usize) -> Result<Self, Problem> {
         let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
-        let bytes = fields.data(len_max)?;
+        let names = fields.names()?;
+        let bytes = fields.data(len_max(&names))?;
         let event = fields.text("event", fields.event)?.map(Cow::into_owned);
         let content_type = fields.text("content_type", fields.content_type)?;
         let ttl = fields.ttl.map(|ttl| {
@@ -35,7 +36,7 @@ impl Item {
         });
         Ok(Self {
             publish: Publish {
-                channels: fields.names()?.into_iter().collect(),
+                channels: names.into_iter().collect(),
                 aliases: Default::default(),
                 payload: payload(
                     bytes,
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Item, Problem> {
-        Item::read(text.as_bytes(), 20)
+        Item::read(text.as_bytes(), |_| 20)
     }
 
     fn check_data(data: &str, expected: &[u8]) {

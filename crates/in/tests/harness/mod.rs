@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
-use in_line::{Settings, serve};
+use in_line::{Classic, Listener, Settings, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,7 +51,13 @@ impl Line {
         let shutdown = async { drop(stopped.await) };
         let counters =
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
-        let served = tokio::spawn(serve(vec![listener], settings, Arc::clone(&exchange), counters, shutdown));
+        let served = tokio::spawn(serve(
+            vec![Listener { socket: listener, classic: Classic::Multiplexor }],
+            settings,
+            Arc::clone(&exchange),
+            counters,
+            shutdown,
+        ));
         Self { address, exchange, stop, served }
     }
 

@@ -34,6 +34,14 @@ impl Listener {
         wait::Listener { address: self.address, classic }
     }
 
+    /// What the IN line understands there.
+    pub(crate) fn of_in(&self) -> in_line::Classic {
+        match self.dialect {
+            Dialect::Multiplexor => in_line::Classic::Multiplexor,
+            Dialect::None => in_line::Classic::None,
+        }
+    }
+
     /// As an item of a list in a settings file.
     pub(crate) fn toml(&self) -> String {
         let address = quoted(&self.address.to_string());
