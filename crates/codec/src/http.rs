@@ -9,12 +9,10 @@
 
 mod body;
 mod error;
-mod query;
 mod request;
 mod response;
 
 pub use body::Body;
 pub use error::Error;
-pub use query::{QueryPairs, percent_decode, query_pairs};
 pub use request::{Framing, HEADERS_MAX, Limits, Request, decode};
 pub use response::{Head, reason, status_line};

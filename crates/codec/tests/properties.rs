@@ -269,18 +269,6 @@ proptest! {
             }
         }
     }
-
-    /// What is percent-encoded is decoded again; what is not never fails.
-    #[test]
-    fn percent_encoding_is_undone(key in vec(any::<u8>(), 1..20), value in vec(any::<u8>(), 0..20), wild in "\\PC{0,30}") {
-        let encoded = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02x}")).collect::<String>();
-        let query = format!("{}={}", encoded(&key), encoded(&value));
-        let pairs: Vec<_> = http::query_pairs(&query).collect();
-        prop_assert_eq!(pairs.len(), 1);
-        prop_assert_eq!((&*pairs[0].0, &*pairs[0].1), (&key[..], &value[..]));
-        prop_assert!(http::percent_decode(wild.as_bytes()).len() <= wild.len());
-        prop_assert!(http::query_pairs(&wild).count() <= wild.len());
-    }
 }
 
 /// Pieces of requests, good and bad: put together at random they reach every branch of the head.

@@ -10,17 +10,18 @@ mod naive;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{Chance, publish, seeds};
+use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
     Changes, ChannelId, Epoch, Hub, Limits, Message, Next, Page, Pattern, Position, Refused, Resume, Rule,
     ShardId, Start, Take,
 };
 use naive::{From, Naive, Read};
+use testkit::seeds::{Chance, seeds};
 
 #[test]
 fn the_hub_does_what_its_naive_double_does() {
-    seeds(|seed| {
+    seeds("cargo test -p multiplexor-hub --test model", |seed| {
         let mut both = Both::new(seed);
         for _ in 0..STEPS {
             both.step();
@@ -91,7 +92,7 @@ impl Both {
     fn publish(&mut self, count: usize) {
         let atonce = !self.chance.once_in(4);
         for _ in 0..count {
-            let mut channels = self.chance.some(CHANNELS.len());
+            let mut channels = self.chance.some(CHANNELS.len(), CHANNELS.len());
             if self.chance.once_in(5) {
                 channels.push(channels[0]);
             }
@@ -166,7 +167,7 @@ impl Both {
     }
 
     fn subscribe(&mut self) {
-        let channels = self.chance.some(CHANNELS.len());
+        let channels = self.chance.some(CHANNELS.len(), CHANNELS.len());
         let (start, from) = self.start();
         self.page(channels, start, from, 0);
     }

@@ -12,14 +12,15 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{Chance, publish, seeds};
+use common::publish;
 use multiplexor_hub::{
     ChannelId, Cursors, Epoch, Hub, Limits, Message, Next, Position, Read, Released, Resume, ShardId, Start,
 };
+use testkit::seeds::{Chance, seeds};
 
 #[test]
 fn readers_get_what_they_are_owed_or_are_told() {
-    seeds(|seed| {
+    seeds("cargo test -p multiplexor-hub --test readers", |seed| {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             world.step();
@@ -105,7 +106,7 @@ impl World {
 
     fn publish(&mut self, count: usize) {
         for _ in 0..count {
-            let mut channels = self.chance.some(CHANNELS.len());
+            let mut channels = self.chance.some(CHANNELS.len(), CHANNELS.len());
             channels.truncate(2);
             let names: Vec<&str> = channels.iter().map(|channel| CHANNELS[*channel]).collect();
             let ttl = self.chance.of(&[None, None, None, Some(0), Some(20)]);
@@ -131,7 +132,7 @@ impl World {
 
     /// A reader comes: for the first time, with one of its cursors, or with one that it made up.
     fn come(&mut self, who: usize) {
-        let asked = self.chance.some(CHANNELS.len());
+        let asked = self.chance.some(CHANNELS.len(), CHANNELS.len());
         let cursor = match self.chance.below(8) {
             0 => Some(self.hub.cursors().text(Position::from_bits(self.hub.end().to_bits() + 1))),
             1 => Some(Cursors::new(Epoch::new(1)).text(Position::from_bits(3))),
