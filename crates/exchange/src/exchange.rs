@@ -164,6 +164,12 @@ impl Exchange {
         self.with(|hub, now| hub.history(name, start, limit, now))
     }
 
+    /// Whether every mailbox takes more orders. To be asked before something is deleted: an order that
+    /// finds no room is lost.
+    pub fn takes_orders(&self) -> bool {
+        self.mailboxes.iter().all(Mailbox::takes_orders)
+    }
+
     /// Forgets a channel's history, and ends its subscriptions if asked. False: no such channel.
     pub fn delete(&self, name: &str, subscriptions: bool) -> bool {
         let found = self.with(|hub, now| {

@@ -6,6 +6,8 @@ pub const MAILBOX_MESSAGES_MAX: usize = 65_536;
 pub const MAILBOX_BYTES_MAX: usize = 64 << 20;
 /// Orders waiting in a mailbox: a reserve of their own, so that they fit when messages do not.
 pub const ORDERS_MAX: usize = 4_096;
+/// Of these, how many are kept for orders that nobody may refuse.
+pub const ORDERS_SPARE: usize = 64;
 /// Ways a message can be rendered for a client with one match; see [`crate::Delivery::frame`].
 pub const SHAPES_MAX: usize = 16;
 /// Matches of a message whose frames are shared; the rest of a very wide message is rendered on demand.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hub::{ChannelId, Position};
 
-use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX};
+use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
 use crate::{Canary, Delivery};
 
@@ -113,6 +113,11 @@ impl Mailbox {
         queue.orders += 1;
         queue.mail.push(Mail::Order(order));
         true
+    }
+
+    /// Whether there is room for more orders than those that nobody may refuse.
+    pub(crate) fn takes_orders(&self) -> bool {
+        self.lock().orders < ORDERS_MAX - ORDERS_SPARE
     }
 
     /// Wakes the shard if it sleeps. After `put` and `order`, without the lock.

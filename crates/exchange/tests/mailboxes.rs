@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{Trial, publish};
 use multiplexor_exchange::hub::{Limits, ShardId, Start};
-use multiplexor_exchange::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX};
+use multiplexor_exchange::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
 use multiplexor_exchange::{Canary, Immediate, MailboxLoad, Order, PublishError};
 
 const FIRST: ShardId = ShardId(0);
@@ -244,4 +244,20 @@ fn many_channels_are_left_in_steps() {
     trial.exchange.tick();
     assert_eq!(trial.exchange.totals().online, 0);
     assert_eq!(trial.exchange.changes(Start::Everything, 2_000).changes.len(), 1_000);
+}
+
+/// Deletions leave room for the orders that nobody may refuse, and are refused before one is lost.
+#[test]
+fn deletions_stop_before_their_orders_are_lost() {
+    let trial = Trial::new(1);
+    let mut deleted = 0;
+    while trial.exchange.takes_orders() {
+        trial.join(0, "a");
+        assert!(trial.exchange.delete("a", true));
+        deleted += 1;
+    }
+    assert_eq!(deleted, ORDERS_MAX - ORDERS_SPARE);
+    assert!(trial.exchange.order_all(&Order::Drain(Duration::ZERO)));
+    assert_eq!(trial.mail(0).len(), deleted + 1);
+    assert!(trial.exchange.takes_orders());
 }

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::asked::read_number;
 use crate::history;
-use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX};
+use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX, RETRY_AFTER_S};
 use crate::line::Line;
 use crate::refusal::{Refusal, excerpt, json, json_text};
 
@@ -44,6 +44,10 @@ pub(crate) async fn history(State(line): State<Arc<Line>>, request: Request) -> 
 /// Deletes a channel.
 pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let name = name_of(request.uri().path())?;
+    if !line.exchange.takes_orders() {
+        let why = "more channels were deleted than the shards have carried out so far; try again";
+        return Err(Refusal::retry_after(Problem::new(503, "full", why), RETRY_AFTER_S));
+    }
     Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default())?))
 }
 
