@@ -242,18 +242,11 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Origin, Payload, Target};
+    use crate::Target;
+    use crate::trial::publish;
 
     fn message(place: u64, time: Millis, ttl: Option<Millis>, len: u32) -> Arc<Message> {
-        let bytes = vec![b'x'; len as usize].into();
-        let payload = Payload {
-            bytes,
-            data: 0..len,
-            origin: Origin::Native,
-            event: None,
-            content_type: None,
-            binary: false,
-        };
+        let payload = publish("a", len, None).payload;
         let target = Target { channel: crate::ChannelId(0), name: "a".into(), alias: None };
         let expires = ttl.map(|ttl| time + ttl);
         Arc::new(Message {
