@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Refused, Released,
-    Rules, Seen, ShardId, Start, Take, Totals, Trash,
+    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
+    Released, Rules, Seen, ShardId, Start, Take, Totals, Trash,
 };
 use smallvec::SmallVec;
 
@@ -74,11 +74,11 @@ pub struct Published {
 }
 
 /// Why a publish was not ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// A shard that would have to deliver it owes too much already. Try again soon.
+    /// A shard that would have to deliver it owes too much already. Here it is back; try again soon.
     #[error("the mailbox of a shard is full: its readers take messages slower than they are published")]
-    Full,
+    Full(Box<Publish>),
     /// The hub refused.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -122,7 +122,8 @@ impl Exchange {
         let mut rung = Rung::default();
         let mut inner = self.lock();
         self.release(&mut inner, position, now, &mut rung, |_| ());
-        self.unlock(inner, &rung);
+        self.unlock(inner);
+        self.ring_all(&rung);
     }
 
     /// Reads the next page of a backlog; registers the shard on all names when nothing more is there.
@@ -320,23 +321,27 @@ impl Exchange {
         }
     }
 
-    /// Leaves the lock; then wakes and frees.
-    fn unlock(&self, mut inner: MutexGuard<'_, Inner>, rung: &Rung) {
+    /// Leaves the lock; then frees.
+    fn unlock(&self, mut inner: MutexGuard<'_, Inner>) {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
         self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
         let trash: Trash = inner.hub.take_trash();
         drop(inner);
+        drop(trash);
+    }
+
+    /// Wakes those of the shards that sleep; without the lock.
+    fn ring_all(&self, rung: &Rung) {
         for shard in rung {
             self.mailbox(*shard).ring();
         }
-        drop(trash);
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = run(&mut inner.hub, now);
-        self.unlock(inner, &Rung::default());
+        self.unlock(inner);
         result
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct Mailbox {
     bytes: AtomicUsize,
     /// The shard is about to sleep, or sleeps: whoever puts something in must wake it.
     sleeping: AtomicBool,
+    /// Something was put in, and whoever did so rings later.
+    unrung: AtomicBool,
     wake: Arc<dyn Wake>,
 }
 
@@ -80,6 +82,7 @@ impl Mailbox {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
+            unrung: AtomicBool::new(false),
             wake,
         }
     }
@@ -129,6 +132,18 @@ impl Mailbox {
             && self.sleeping.compare_exchange(true, false, relaxed, relaxed).is_ok()
         {
             self.wake.wake();
+        }
+    }
+
+    /// Leaves it to [`Self::ring_now`] to ring. After `put`.
+    pub(crate) fn ring_later(&self) {
+        self.unrung.store(true, Ordering::Release);
+    }
+
+    /// Rings if that was left for later.
+    pub(crate) fn ring_now(&self) {
+        if self.unrung.load(Ordering::Relaxed) && self.unrung.swap(false, Ordering::AcqRel) {
+            self.ring();
         }
     }
 

@@ -26,7 +26,8 @@ fn forgetful(shards: usize) -> Trial {
 fn check_full(trial: &Trial, name: &str) {
     let before = (trial.exchange.end(), trial.exchange.totals());
     let loads: Vec<MailboxLoad> = loads(trial);
-    assert_eq!(trial.say(name, "one too many"), Err(PublishError::Full));
+    let Err(PublishError::Full(back)) = trial.say(name, "one too many") else { panic!("there was room") };
+    assert_eq!(back.payload.data(), b"one too many", "the publisher has it back");
     assert_eq!((trial.exchange.end(), trial.exchange.totals()), before, "it is not ordered");
     assert_eq!(loads, self::loads(trial), "nobody gets it");
 }
@@ -260,4 +261,22 @@ fn deletions_stop_before_their_orders_are_lost() {
     assert!(trial.exchange.order_all(&Order::Drain(Duration::ZERO)));
     assert_eq!(trial.mail(0).len(), deleted + 1);
     assert!(trial.exchange.takes_orders());
+}
+
+#[test]
+fn who_is_given_something_quietly_is_woken_when_it_is_rung() {
+    let trial = forgetful(2);
+    trial.join(0, "a");
+    trial.join(1, "b");
+    let quietly = |name| trial.exchange.publish_quietly(publish(name, [].into())).unwrap();
+    assert!(trial.exchange.may_sleep(FIRST) && trial.exchange.may_sleep(ShardId(1)));
+    quietly("a");
+    quietly("a");
+    quietly("nobody");
+    let rung = || [trial.bells[0].rung(), trial.bells[1].rung()];
+    assert_eq!(rung(), [0, 0]);
+    trial.exchange.ring();
+    trial.exchange.ring();
+    assert_eq!(rung(), [1, 0], "once, and only who has mail");
+    assert_eq!(trial.mail(0).len(), 2);
 }

@@ -58,11 +58,15 @@ impl World {
 
     /// Publishes; again while it is full. Returns the place.
     fn say(&self, names: &str, data: &[u8]) -> u64 {
+        let mut publish = publish(names, data.into());
         loop {
-            match self.exchange.publish(publish(names, data.into())) {
+            match self.exchange.publish(publish) {
                 Ok(Receipt::Released(published)) => return published.position.to_bits(),
                 Ok(Receipt::Ordered(position)) => return position.to_bits(),
-                Err(PublishError::Full) => thread::yield_now(),
+                Err(PublishError::Full(back)) => {
+                    publish = *back;
+                    thread::yield_now();
+                }
                 Err(PublishError::Refused(refused)) => panic!("{refused}"),
             }
         }

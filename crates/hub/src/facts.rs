@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::{ChannelId, Message, Millis, Payload, Position, ShardId};
 
 /// What is to be published, before it has its place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
     /// Channels by name, already checked by [`crate::check_name`]; repeated names count once.
     pub channels: SmallVec<[Box<str>; 1]>,

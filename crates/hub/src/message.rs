@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// What a publisher said.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// All bytes the publisher sent, its head included where the dialect keeps it.
     pub bytes: Arc<[u8]>,

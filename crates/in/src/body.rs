@@ -59,6 +59,15 @@ async fn read_overlong(
     ))
 }
 
+/// The body of an answer that is there already.
+pub(crate) async fn whole(mut body: Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(Some(piece)) = next(&mut body).await {
+        bytes.extend_from_slice(&piece);
+    }
+    bytes
+}
+
 /// The next piece of data; `None` at the end.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     loop {

@@ -10,16 +10,16 @@ use dialect::Problem;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
 use dialect::multiplexor::{self, Words, header, headers, is_http, is_id, whose};
-use exchange::PublishError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::guard;
-use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT, PUBLISH_RETRY};
+use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT};
 use crate::line::Line;
+use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
 
 /// What a connection turned out to be.
@@ -177,24 +177,14 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
             payload: payload.clone(),
             ttl: None,
         };
-        match order(line, publish).await {
-            Ok(true) => line.counters.published.add(),
-            Ok(false) => line.counters.classic_dropped.add(),
-            Err(error) => {
+        let place = |publish| line.exchange.publish_online(publish);
+        match order::patiently(line, publish, &mut Patience::default(), place).await {
+            Ok(Some(_)) => line.counters.published.add(),
+            Ok(None) => line.counters.classic_dropped.add(),
+            Err(refusal) => {
                 line.counters.classic_lost.add();
-                debug!(%error, "classic message was lost");
+                debug!(why = refusal.problem().code, "classic message was lost");
             }
-        }
-    }
-}
-
-/// Gives the message its place, if anybody is online; waits a while where a shard cannot take more.
-async fn order(line: &Line, publish: Publish) -> Result<bool, PublishError> {
-    let deadline = Instant::now() + line.settings.publish_wait;
-    loop {
-        match line.exchange.publish_online(publish.clone()) {
-            Err(PublishError::Full) if Instant::now() < deadline => sleep(PUBLISH_RETRY).await,
-            done => return done.map(|receipt| receipt.is_some()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod asked;
 mod batch;
+mod bell;
 mod body;
 mod channels;
 mod classic;
@@ -20,6 +21,7 @@ mod order;
 mod prefixed;
 mod probes;
 mod publish;
+mod quick;
 mod rate;
 mod refusal;
 mod routes;

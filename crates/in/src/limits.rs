@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
 /// Default for [`crate::Settings::publish_wait`]: how long a publish waits for a full mailbox.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(1);
+/// Messages after which shards that sleep are woken, though more are about to be published.
+pub const RING_AFTER: u32 = 32;
 /// How often a publish that waits tries again.
 pub const PUBLISH_RETRY: Duration = Duration::from_millis(10);
 /// What `Retry-After` says to a publisher who waited in vain, in seconds.
@@ -42,6 +44,14 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes a connection reads ahead; a head must fit. Enough for a path of 1,000 short names.
 pub const HEAD_LEN_MAX: usize = 128 << 10;
+/// Bytes of a request to publish that is read ahead of the service; longer ones are the service's.
+pub const QUICK_LEN_MAX: usize = 64 << 10;
+/// Headers of such a request.
+pub const QUICK_HEADERS_MAX: usize = 32;
+/// Bytes read at once for such a request.
+pub const QUICK_READ_LEN: usize = 4 << 10;
+/// Bytes of answers to requests that came together, until they are sent.
+pub const QUICK_ANSWERS_LEN_MAX: usize = 64 << 10;
 /// Bytes of a body too long that are read and thrown away, so that its sender gets to read the answer.
 pub const OVERLONG_LEN_MAX: usize = 16 << 20;
 /// How long the line stops accepting when the system has no room for another connection.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use exchange::{Exchange, Keys, Receipt};
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
@@ -70,6 +71,7 @@ pub(crate) struct Line {
     /// What was answered under each key; empty while the first who came with it is under way.
     pub(crate) keys: Keys<Arc<OnceCell<Receipt>>>,
     pub(crate) rate: Rate,
+    pub(crate) bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) canaries: Arc<Canaries>,
     /// The counters of the WAIT line, of which this crate knows nothing else.
@@ -89,6 +91,7 @@ impl Line {
                 settings.idempotency_keys,
             ),
             rate: Rate::new(settings.publish_rate),
+            bell: Bell::default(),
             settings,
             counters: Counters::default(),
             canaries: Arc::default(),

@@ -25,6 +25,7 @@ use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
 use crate::line::{Line, ReadCounters, Settings};
 use crate::prefixed::Prefixed;
+use crate::quick;
 use crate::routes::router;
 
 /// One address of the IN line.
@@ -51,6 +52,7 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
     tasks.spawn(housekeeping(Arc::clone(&line)));
+    tasks.spawn(ringing(Arc::clone(&line)));
     for listener in listeners {
         tasks.spawn(accept(Arc::clone(&line), listener, router.clone(), stopped.clone()));
     }
@@ -65,6 +67,7 @@ pub async fn serve(
     if timeout(SHUTDOWN_MAX, line.connections.acquire_many(all)).await.is_err() {
         warn!(connections = line.connections_open(), "IN line ended before all requests were answered");
     }
+    line.exchange.ring();
     Ok(())
 }
 
@@ -77,6 +80,11 @@ async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
         line.exchange.tick();
         line.keys.tick(line.exchange.now());
     }
+}
+
+/// Wakes the shards that were given something.
+async fn ringing(line: Arc<Line>) -> io::Result<()> {
+    line.bell.serve(&line.exchange).await
 }
 
 /// Accepts until told to stop. An error means that the listener itself is broken.
@@ -139,6 +147,7 @@ async fn connection(
         Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
     };
     let Begun::Http(read) = begun else { return };
+    let Some(read) = quick::serve(&line, &mut stream, read, &mut stopped).await else { return };
     let stream = Prefixed::new(read, stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

@@ -51,26 +51,35 @@ pub(crate) fn admit(line: &Line) -> Result<(), Refusal> {
 
 async fn alone(line: &Line, publish: Publish, patience: &mut Patience) -> Result<Receipt, Refusal> {
     admit(line)?;
+    let receipt = patiently(line, publish, patience, |publish| {
+        line.exchange.publish_quietly(publish).inspect(|_| line.bell.ring_soon(&line.exchange))
+    });
+    receipt.await.inspect(|_| line.counters.published.add())
+}
+
+/// Tries to give a message its place until there is room for it, or patience is over.
+pub(crate) async fn patiently<T>(
+    line: &Line,
+    mut publish: Publish,
+    patience: &mut Patience,
+    place: impl Fn(Publish) -> Result<T, PublishError>,
+) -> Result<T, Refusal> {
     let mut waited = false;
     loop {
-        match line.exchange.publish(publish.clone()) {
-            Ok(receipt) => {
-                line.counters.published.add();
-                return Ok(receipt);
-            }
-            Err(PublishError::Full) => {
-                if !waited {
-                    line.counters.waited.add();
-                    patience.begin(line);
-                }
-                waited = true;
-                if patience.is_over() {
-                    return Err(full());
-                }
-                sleep(PUBLISH_RETRY).await;
-            }
+        publish = match place(publish) {
+            Ok(placed) => return Ok(placed),
+            Err(PublishError::Full(publish)) => *publish,
             Err(PublishError::Refused(refused)) => return Err(out_of_room(refused).into()),
+        };
+        if !waited {
+            line.counters.waited.add();
+            patience.begin(line);
         }
+        waited = true;
+        if patience.is_over() {
+            return Err(full());
+        }
+        sleep(PUBLISH_RETRY).await;
     }
 }
 

@@ -78,13 +78,21 @@ fn answering(path: &str) -> MethodRouter<Arc<Line>> {
     }
 }
 
-/// What every request goes through: the guard before, counters and common headers after.
 async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> Response {
+    surrounded(&line, request, async |request| next.run(request).await).await
+}
+
+/// What every request goes through: the guard before, counters and common headers after.
+pub(crate) async fn surrounded(
+    line: &Line,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let started = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts);
     let mut response = match may {
-        Ok(()) => next.run(request).await,
+        Ok(()) => answer(request).await,
         Err(problem) => Refusal::from(problem).into_response(),
     };
     line.counters.requests.add();

@@ -16,7 +16,8 @@ use crate::limits::{EVENTS_PER_TURN, LISTEN_BACKLOG};
 /// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
 pub(crate) struct Linux {
     epoll: OwnedFd,
-    wake: Arc<Waker>,
+    /// Open as long as the epoll set knows it.
+    _wake: Arc<Waker>,
     ready: Vec<epoll::Event>,
     start: Instant,
 }
@@ -32,17 +33,11 @@ impl Waker {
     pub(crate) fn new() -> Result<Self, Errno> {
         eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map(Self)
     }
-
-    fn clear(&self) {
-        let mut count = [0; 8];
-        // Nothing to read means that it was cleared already.
-        let _ = rustix::io::read(&self.0, &mut count);
-    }
 }
 
 impl exchange::Wake for Waker {
     fn wake(&self) {
-        // It fails only when the counter is full, and then the shard is awake.
+        // It fails only when the counter is full: after 2^64 wake-ups.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 }
@@ -51,8 +46,10 @@ impl Linux {
     /// Opens the epoll set. Called in the shard's own thread.
     pub(crate) fn new(wake: Arc<Waker>) -> Result<Self, Errno> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
-        Ok(Self { epoll, wake, ready: Vec::with_capacity(EVENTS_PER_TURN), start: Instant::now() })
+        // Edge-triggered: each wake-up is told once, and nobody has to read the counter.
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE), flags)?;
+        Ok(Self { epoll, _wake: wake, ready: Vec::with_capacity(EVENTS_PER_TURN), start: Instant::now() })
     }
 
     /// Opens a listener that shares its address with those of the other shards. What is set on it
@@ -90,10 +87,7 @@ impl Kernel for Linux {
         for event in &self.ready {
             let (token, flags) = (event.data.u64(), event.flags);
             events.push(match token {
-                WAKE => {
-                    self.wake.clear();
-                    Event::Wake
-                }
+                WAKE => Event::Wake,
                 LISTENERS.. => Event::Accept(usize::try_from(token - LISTENERS).unwrap_or_default()),
                 _ => Event::Ready {
                     token,

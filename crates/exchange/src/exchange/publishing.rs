@@ -8,21 +8,39 @@ use smallvec::SmallVec;
 
 use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
 use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
+use crate::mailbox::Mailbox;
 
 impl Exchange {
     /// Gives a message its place, commits and releases it; without a store all of that at once.
     /// It is not ordered when a mailbox it must go to is full.
     pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
+        let (receipt, rung) = self.publish_unrung(publish);
+        self.ring_all(&rung);
+        receipt
+    }
+
+    /// Publishes, but leaves it to [`Self::ring`] to wake who sleeps: a line that publishes much at once
+    /// wakes a shard once for all of it.
+    pub fn publish_quietly(&self, publish: Publish) -> Result<Receipt, PublishError> {
+        let (receipt, rung) = self.publish_unrung(publish);
+        for shard in &rung {
+            self.mailbox(*shard).ring_later();
+        }
+        receipt
+    }
+
+    /// Wakes the shards that were given something quietly, and sleep.
+    pub fn ring(&self) {
+        self.mailboxes.iter().for_each(Mailbox::ring_now);
+    }
+
+    fn publish_unrung(&self, publish: Publish) -> (Result<Receipt, PublishError>, Rung) {
         let now = self.clock.now();
         let mut rung = Rung::default();
         let mut inner = self.lock();
-        let receipt = if self.has_room(&inner, &publish) {
-            self.place(&mut inner, publish, now, &mut rung).map_err(PublishError::Refused)
-        } else {
-            Err(PublishError::Full)
-        };
-        self.unlock(inner, &rung);
-        receipt
+        let receipt = self.place_if_room(&mut inner, publish, now, &mut rung);
+        self.unlock(inner);
+        (receipt, rung)
     }
 
     /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
@@ -44,12 +62,11 @@ impl Exchange {
         publish.channels = online;
         let receipt = if publish.channels.is_empty() {
             Ok(None)
-        } else if self.has_room(&inner, &publish) {
-            self.place(&mut inner, publish, now, &mut rung).map(Some).map_err(PublishError::Refused)
         } else {
-            Err(PublishError::Full)
+            self.place_if_room(&mut inner, publish, now, &mut rung).map(Some)
         };
-        self.unlock(inner, &rung);
+        self.unlock(inner);
+        self.ring_all(&rung);
         receipt
     }
 
@@ -79,13 +96,27 @@ impl Exchange {
             let publish = batch.pop_front().expect("there is a front");
             receipts.push(self.place(&mut inner, publish, now, &mut rung));
         }
-        self.unlock(inner, &rung);
+        self.unlock(inner);
+        self.ring_all(&rung);
         room
     }
 
     /// Whether every mailbox that a message would go to takes more.
     fn has_room(&self, inner: &Inner, publish: &Publish) -> bool {
         !inner.hub.interested(&publish.channels).iter().any(|shard| self.mailbox(*shard).full())
+    }
+
+    fn place_if_room(
+        &self,
+        inner: &mut Inner,
+        publish: Publish,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Result<Receipt, PublishError> {
+        if !self.has_room(inner, &publish) {
+            return Err(PublishError::Full(Box::new(publish)));
+        }
+        self.place(inner, publish, now, rung).map_err(PublishError::Refused)
     }
 
     /// All stages of one message, under the lock.

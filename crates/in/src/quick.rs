@@ -1,0 +1,252 @@
+//! `POST /pub/…` ahead of hyper: what publishers say most often costs little more than its system calls.
+//!
+//! Whole requests of that kind are read and answered here, one after the other. The first that is
+//! anything else goes to the service with all that was read, and the connection stays there. What a
+//! request means and how it is answered is told by the same code as there.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse, Response};
+use httpdate::HttpDate;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits::{HEAD_TIMEOUT, QUICK_ANSWERS_LEN_MAX, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
+use crate::line::Line;
+use crate::routes::surrounded;
+use crate::{body, publish};
+
+/// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
+/// are for the service. `None`: it is over.
+pub(crate) async fn serve(
+    line: &Arc<Line>,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut bytes: Vec<u8>,
+    stopped: &mut watch::Receiver<()>,
+) -> Option<Vec<u8>> {
+    let mut answers = Vec::new();
+    let mut deadline = Instant::now() + HEAD_TIMEOUT;
+    loop {
+        let mut taken = 0;
+        let is_ours = loop {
+            match read(&bytes[taken..]) {
+                Ok(Some((request, len))) => {
+                    taken += len;
+                    answer(line, request, &mut answers).await;
+                    if answers.len() > QUICK_ANSWERS_LEN_MAX {
+                        send(stream, &mut answers).await?;
+                    }
+                }
+                Ok(None) => break true,
+                Err(Other) => break false,
+            }
+        };
+        if taken > 0 {
+            bytes.drain(..taken);
+            send(stream, &mut answers).await?;
+            deadline = Instant::now() + HEAD_TIMEOUT;
+        }
+        if !is_ours || bytes.len() >= QUICK_LEN_MAX {
+            return Some(bytes);
+        }
+        bytes.reserve(QUICK_READ_LEN);
+        let read = select! {
+            read = timeout_at(deadline, stream.read_buf(&mut bytes)) => read,
+            _ = stopped.changed(), if bytes.is_empty() => return None,
+        };
+        match read {
+            Ok(Ok(len)) if len > 0 => {}
+            // Half a request is answered there, too.
+            Ok(Ok(_)) | Err(_) if !bytes.is_empty() => return Some(bytes),
+            _ => return None,
+        }
+    }
+}
+
+/// `None`: the publisher does not take them.
+async fn send(stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>) -> Option<()> {
+    timeout(HEAD_TIMEOUT, stream.write_all(answers)).await.ok()?.ok()?;
+    answers.clear();
+    Some(())
+}
+
+/// Something for the service.
+struct Other;
+
+/// The request at the beginning of `bytes`, and how long it is; `None` while it is not whole.
+fn read(bytes: &[u8]) -> Result<Option<(Request, usize)>, Other> {
+    let known = bytes.len().min(BEGINNING.len());
+    if bytes[..known] != BEGINNING[..known] {
+        return Err(Other);
+    }
+    let mut headers = [httparse::EMPTY_HEADER; QUICK_HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(head_len) = head.parse(bytes).map_err(|_| Other)? else {
+        return Ok(None);
+    };
+    let len = body_len(&head).and_then(|len| head_len.checked_add(len)).ok_or(Other)?;
+    if len > QUICK_LEN_MAX {
+        return Err(Other);
+    }
+    let Some(whole) = bytes.get(..len) else { return Ok(None) };
+    let request = request(&head, whole, &whole[head_len..]).ok_or(Other)?;
+    Ok(Some((request, len)))
+}
+
+/// How long the body is; `None` where more than a reader of lengths is needed.
+fn body_len(head: &httparse::Request<'_, '_>) -> Option<usize> {
+    if head.version != Some(1) {
+        return None;
+    }
+    let mut len = None;
+    for header in head.headers.iter() {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            let digits = str::from_utf8(header.value)
+                .ok()
+                .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let first = len.replace(digits?.parse().ok()?);
+            if first.is_some() {
+                return None;
+            }
+        } else if is("transfer-encoding")
+            || is("expect")
+            || is("upgrade")
+            || (is("connection") && !header.value.eq_ignore_ascii_case(b"keep-alive"))
+        {
+            return None;
+        }
+    }
+    len
+}
+
+/// The request as the service would see it; `None` where its target or a header is not well formed.
+fn request(head: &httparse::Request<'_, '_>, bytes: &[u8], body: &[u8]) -> Option<Request> {
+    let shared = Bytes::copy_from_slice(bytes);
+    let shared = |piece: &[u8]| {
+        let start = piece.as_ptr().addr() - bytes.as_ptr().addr();
+        shared.slice(start..start + piece.len())
+    };
+    let mut request = Request::new(Body::from(shared(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_maybe_shared(shared(head.path?.as_bytes())).ok()?;
+    let headers = request.headers_mut();
+    headers.reserve(head.headers.len());
+    for header in head.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        headers.append(name, HeaderValue::from_maybe_shared(shared(header.value)).ok()?);
+    }
+    Some(request)
+}
+
+async fn answer(line: &Arc<Line>, request: Request, answers: &mut Vec<u8>) {
+    let response = surrounded(line, request, async |request| {
+        publish::publish(State(Arc::clone(line)), request).await.into_response()
+    });
+    write(line, response.await, answers).await;
+}
+
+/// Writes an answer as hyper would.
+async fn write(line: &Line, response: Response, out: &mut Vec<u8>) {
+    let (head, body) = response.into_parts();
+    let body = body::whole(body).await;
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(head.status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in &head.headers {
+        if name != header::CONTENT_LENGTH {
+            put(out, name.as_str(), value.as_bytes());
+        }
+    }
+    put(out, "content-length", body.len().to_string().as_bytes());
+    let now = UNIX_EPOCH + Duration::from_millis(line.exchange.now());
+    put(out, "date", HttpDate::from(now).to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&body);
+}
+
+fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How a request of this kind begins.
+const BEGINNING: &[u8] = b"POST /pub/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said, and how long it is, at every cut of the bytes.
+    fn check(said: &[u8], is_publish: bool) {
+        for cut in 0..said.len() {
+            match read(&said[..cut]) {
+                Ok(Some(_)) => panic!("{cut} bytes are not all of it"),
+                Ok(None) => {}
+                Err(Other) => assert!(!is_publish, "it is whole at {cut} bytes only"),
+            }
+        }
+        match read(&[said, b"POST /pub/next"].concat()) {
+            Ok(Some((request, len))) => {
+                assert!(is_publish, "{request:?}");
+                assert_eq!((len, request.method()), (said.len(), &Method::POST));
+            }
+            Ok(None) | Err(Other) => assert!(!is_publish, "{}", said.escape_ascii()),
+        }
+    }
+
+    fn check_head(lines: &str, is_publish: bool) {
+        check(
+            format!("POST /pub/a HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n\r\n12345").as_bytes(),
+            is_publish,
+        );
+    }
+
+    #[test]
+    fn a_plain_request_is_read_here() {
+        check_head("Content-Length: 5", true);
+        check_head("content-length: 5\r\nConnection: Keep-Alive\r\nContent-Type: text/plain", true);
+        check(b"POST /pub/a,%D1%87?event=x&ttl=1 HTTP/1.1\r\nContent-Length: 0\r\n\r\n", true);
+    }
+
+    #[test]
+    fn whatever_takes_more_than_that_is_the_services() {
+        for lines in [
+            "Accept: */*",
+            "Transfer-Encoding: chunked",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: +5",
+            "Content-Length: 5, 5",
+            "Content-Length:",
+            "Content-Length: 99999999999999999999",
+            "Content-Length: 18446744073709551615",
+            "Content-Length: 5\r\nExpect: 100-continue",
+            "Content-Length: 5\r\nConnection: close",
+            "Content-Length: 5\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c",
+            "Content-Length: 5\r\nno colon",
+            "Content-Length: 65536",
+        ] {
+            check_head(lines, false);
+        }
+        check_head(&format!("{}Content-Length: 5", "X: y\r\n".repeat(QUICK_HEADERS_MAX)), false);
+        for head in [
+            "GET /pub/a HTTP/1.1\r\nContent-Length: 0",
+            "POST /pub HTTP/1.1\r\nContent-Length: 0",
+            "POST /pub/a HTTP/1.0\r\nContent-Length: 0",
+            "POST http://localhost/pub/a HTTP/1.1\r\nContent-Length: 0",
+        ] {
+            check(format!("{head}\r\n\r\n").as_bytes(), false);
+        }
+    }
+}
