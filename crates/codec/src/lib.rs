@@ -8,6 +8,7 @@
 //! No socket, no clock, no limit of its own invention: limits are arguments. Nothing a stranger
 //! sends makes this crate panic.
 
+pub mod deflate;
 pub mod http;
 pub mod sse;
 pub mod ws;

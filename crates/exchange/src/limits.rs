@@ -9,7 +9,7 @@ pub const ORDERS_MAX: usize = 4_096;
 /// Of these, how many are kept for orders that nobody may refuse.
 pub const ORDERS_SPARE: usize = 64;
 /// Ways a message can be rendered for a client with one match; see [`crate::Delivery::frame`].
-pub const SHAPES_MAX: usize = 16;
+pub const SHAPES_MAX: usize = 32;
 /// Matches of a message whose frames are shared; the rest of a very wide message is rendered on demand.
 pub const SHARED_MATCHES_MAX: usize = 16;
 /// Keys one call looks at, to forget those whose time is over.

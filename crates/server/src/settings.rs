@@ -91,6 +91,7 @@ impl Settings {
                 heartbeat: values.duration("heartbeat"),
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
+                compression: values.choice("compression") == "on",
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),

@@ -1,38 +1,54 @@
 //! HTTP answers as bytes: heads of streams, complete answers, a long poll's document.
 
+use std::borrow::Cow;
+
+use codec::deflate::GZIP_HEAD;
 use codec::http::Head;
 use dialect::hub::{Cursors, Message, Position};
 use dialect::{Answer, Transport};
 
-/// The head of a stream of events. It ends with the connection.
-pub(crate) const SSE_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
-    Content-Type: text/event-stream\r\n\
-    Cache-Control: no-cache, no-transform\r\n\
-    X-Accel-Buffering: no\r\n\
-    Access-Control-Allow-Origin: *\r\n\
-    Connection: close\r\n\r\n";
+use crate::{Coder, Coding};
 
-/// The head of an HTTP stream, of objects or of bare payloads. It ends with the connection.
-pub(crate) fn stream_head(bare: bool) -> Vec<u8> {
+/// The head of a stream of events.
+pub(crate) fn sse_head(coding: Coding) -> Vec<u8> {
+    endless("text/event-stream", coding)
+}
+
+/// The head of an HTTP stream, of objects or of bare payloads.
+pub(crate) fn stream_head(bare: bool, coding: Coding) -> Vec<u8> {
+    endless(if bare { "application/octet-stream" } else { "application/x-ndjson" }, coding)
+}
+
+/// The head of what ends with the connection, and how its coding begins.
+fn endless(content_type: &str, coding: Coding) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    Head::new(&mut out, 200)
-        .header("Content-Type", if bare { "application/octet-stream" } else { "application/x-ndjson" })
+    let mut head = Head::new(&mut out, 200)
+        .header("Content-Type", content_type)
         .header("Cache-Control", "no-cache, no-transform")
         .header("X-Accel-Buffering", "no")
         .header("Access-Control-Allow-Origin", "*")
-        .header("Connection", "close")
-        .end();
+        .header("Connection", "close");
+    if coding == Coding::Deflate {
+        head = head.header("Content-Encoding", "gzip").header("Vary", "Accept-Encoding");
+    }
+    head.end();
+    if coding == Coding::Deflate {
+        out.extend_from_slice(&GZIP_HEAD);
+    }
     out
 }
 
 /// The head that makes the connection a WebSocket.
-pub(crate) fn ws_head(accept: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(160);
-    Head::new(&mut out, 101)
+pub(crate) fn ws_head(accept: &str, extension: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let mut head = Head::new(&mut out, 101)
         .header("Upgrade", "websocket")
         .header("Connection", "Upgrade")
-        .header("Sec-WebSocket-Accept", accept)
-        .end();
+        .header("Sec-WebSocket-Accept", accept);
+    if let Some(extension) = extension {
+        head = head.header("Sec-WebSocket-Extensions", extension);
+    }
+    head.end();
     out
 }
 
@@ -77,47 +93,62 @@ pub(crate) fn poll_document(
     cursor: Position,
     gap: bool,
     cursors: Cursors,
+    coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let mut cursor_text = Vec::with_capacity(16);
-    cursors.write(cursor, &mut cursor_text);
-    let frame: &[&[u8]] = &[b"{\"cursor\":\"", &cursor_text, b"\",\"messages\":["];
-    let end: &[u8] = if gap { b"],\"gap\":true}" } else { b"]}" };
     let objects_len: usize = objects.iter().map(Vec::len).sum();
-    let len = frame.iter().map(|part| part.len()).sum::<usize>()
-        + objects_len
-        + objects.len().saturating_sub(1)
-        + end.len();
-    out.reserve(POLL_HEAD_LEN + len);
-    Head::new(out, 200)
-        .header("Content-Type", "application/json")
-        .number("Content-Length", len as u64)
-        .header("Cache-Control", "no-store")
-        .header("Access-Control-Allow-Origin", "*")
-        .end();
-    frame.iter().for_each(|part| out.extend_from_slice(part));
+    let mut body = Vec::with_capacity(objects_len + objects.len() + DOCUMENT_LEN);
+    body.extend_from_slice(b"{\"cursor\":\"");
+    cursors.write(cursor, &mut body);
+    body.extend_from_slice(b"\",\"messages\":[");
     for (n, object) in objects.iter().enumerate() {
         if n > 0 {
-            out.push(b',');
+            body.push(b',');
         }
-        out.extend_from_slice(object);
+        body.extend_from_slice(object);
     }
-    out.extend_from_slice(end);
+    body.extend_from_slice(if gap { b"],\"gap\":true}" } else { b"]}" });
+    out.reserve(POLL_HEAD_LEN + body.len());
+    let (head, body) = coded(Head::new(out, 200).header("Content-Type", "application/json"), body, coder);
+    head.header("Cache-Control", "no-store").header("Access-Control-Allow-Origin", "*").end();
+    out.extend_from_slice(&body);
 }
 
 /// A long poll's answer that is one payload, with its cursor in a header; and whether some before it were lost.
-pub(crate) fn poll_raw(message: &Message, gap: bool, cursors: Cursors, out: &mut Vec<u8>) {
+pub(crate) fn poll_raw(
+    message: &Message,
+    gap: bool,
+    cursors: Cursors,
+    coder: &mut Coder<'_>,
+    out: &mut Vec<u8>,
+) {
     let payload = &message.payload;
     let usual = if payload.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
-    let mut head = Head::new(out, 200)
-        .header("Content-Type", payload.content_type.as_deref().unwrap_or(usual))
-        .number("Content-Length", payload.data().len() as u64)
-        .header("Multiplexor-Cursor", cursors.text(message.position));
+    let head = Head::new(out, 200).header("Content-Type", payload.content_type.as_deref().unwrap_or(usual));
+    let (head, body) = coded(head, payload.data(), coder);
+    let mut head = head.header("Multiplexor-Cursor", cursors.text(message.position));
     if let Some(event) = &payload.event {
         head = head.header("Multiplexor-Event", event.as_bytes());
     }
     end_raw(head, gap);
-    out.extend_from_slice(payload.data());
+    out.extend_from_slice(&body);
+}
+
+/// The body as it is sent, and what the head says of it.
+fn coded<'h, 'b>(
+    head: Head<'h>,
+    body: impl Into<Cow<'b, [u8]>>,
+    coder: &mut Coder<'_>,
+) -> (Head<'h>, Cow<'b, [u8]>) {
+    let body = body.into();
+    let Some(document) = coder.document(&body) else {
+        return (head.number("Content-Length", body.len() as u64), body);
+    };
+    let head = head
+        .number("Content-Length", document.len() as u64)
+        .header("Content-Encoding", "gzip")
+        .header("Vary", "Accept-Encoding");
+    (head, document.into())
 }
 
 /// A raw long poll's answer when there is no payload to give: only the cursor, and whether some were lost.
@@ -136,4 +167,6 @@ fn end_raw(mut head: Head<'_>, gap: bool) {
 }
 
 /// About what the head of a long poll's answer takes.
-const POLL_HEAD_LEN: usize = 160;
+const POLL_HEAD_LEN: usize = 224;
+/// What a document has around its messages.
+const DOCUMENT_LEN: usize = 64;

@@ -6,7 +6,7 @@ use dialect::Classic;
 use dialect::hub::{Position, Start};
 use serde_json::value::RawValue;
 
-use crate::{Outbox, Shape};
+use crate::{Coding, Outbox, Shape};
 
 /// A connection's state in the protocol. Small: an idle one is these few bytes.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Conn {
     pub phase: Phase,
     /// How messages are put for it; means something while it waits.
     pub shape: Shape,
+    /// Whether it is told things in compressed form.
+    pub coding: Coding,
     /// What its listener understands besides our own protocol.
     pub classic: Classic,
     /// The connection ends with the answer under way.
@@ -96,6 +98,7 @@ impl Conn {
         Self {
             phase: Phase::Request,
             shape: Shape::PollObject,
+            coding: Coding::Identity,
             classic,
             close: false,
             head_only: false,

@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 
 use crate::conn::{Extra, Upload};
 use crate::receive::HTTP_LIMITS;
-use crate::{Backlog, Conn, Outbox, Phase, Purpose, Shape};
+use crate::{Backlog, Coding, Conn, Outbox, Phase, Purpose, Shape};
 
 /// All there is to know of a connection but its socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     phase: u8,
     shape: u8,
+    deflate: bool,
     classic: u8,
     close: bool,
     head_only: bool,
@@ -45,6 +46,7 @@ struct FrozenUpload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FrozenMessage {
     text: bool,
+    deflated: bool,
     bytes: Vec<u8>,
     fragments: u64,
 }
@@ -88,6 +90,7 @@ impl Conn {
         Frozen {
             phase: self.phase as u8,
             shape: self.shape as u8,
+            deflate: self.coding == Coding::Deflate,
             classic: self.classic as u8,
             close: self.close,
             head_only: self.head_only,
@@ -103,6 +106,7 @@ impl Conn {
             unsent: extra.map(|extra| extra.outbox.rest()).unwrap_or_default(),
             message: extra.and_then(|extra| extra.reader.freeze()).map(|partial| FrozenMessage {
                 text: partial.opcode == ws::Opcode::Text,
+                deflated: partial.deflated,
                 bytes: partial.bytes,
                 fragments: partial.fragments as u64,
             }),
@@ -128,6 +132,7 @@ impl Conn {
         let message = match frozen.message {
             Some(message) => Some(ws::FrozenPartial {
                 opcode: if message.text { ws::Opcode::Text } else { ws::Opcode::Binary },
+                deflated: message.deflated,
                 bytes: message.bytes,
                 fragments: usize::try_from(message.fragments).ok()?,
             }),
@@ -145,6 +150,7 @@ impl Conn {
         let mut conn = Self {
             phase,
             shape,
+            coding: if frozen.deflate { Coding::Deflate } else { Coding::Identity },
             classic,
             close: frozen.close,
             head_only: frozen.head_only,

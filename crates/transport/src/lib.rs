@@ -7,6 +7,7 @@
 
 mod answer;
 mod classic;
+mod coding;
 mod conn;
 mod frozen;
 mod outbox;
@@ -17,6 +18,7 @@ mod talk;
 pub mod limits;
 
 pub use codec;
+pub use coding::{Coder, Coding};
 pub use conn::{Backlog, Conn, Extra, Phase, Purpose};
 pub use dialect;
 pub use frozen::{Frozen, FrozenBacklog, Thawed};

@@ -14,3 +14,5 @@ pub const AHEAD_LEN_MAX: usize = 64 << 10;
 pub const INPUT_LEN_MAX: usize = MESSAGE_LEN_MAX + 14;
 /// The shortest and the longest time after which a browser is advised to come back, in milliseconds.
 pub const RETRY_MS: std::ops::Range<u32> = 1_000..3_000;
+/// Bytes from which on it is tried to compress something: shorter texts hardly get shorter, and take as long.
+pub const COMPRESS_LEN_MIN: usize = 192;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::answer;
 use crate::conn::Upload;
 use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, MESSAGE_LEN_MAX};
-use crate::{Conn, Phase, Shape};
+use crate::{Coding, Conn, Phase, Shape};
 
 /// What input is understood against.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Env {
     pub now: Millis,
     /// How many bytes a client of 2009 may send before it names its channel.
     pub classic_limit: usize,
+    /// Whether clients that take compressed answers get them.
+    pub compression: bool,
 }
 
 /// What is to be done.
@@ -141,25 +143,36 @@ impl Conn {
         };
         let context = Context { cursors: env.cursors, now: env.now };
         match native::intent(&facts, context) {
-            Ok(Intent::Wait(wait)) => self.begin(request, wait),
+            Ok(Intent::Wait(wait)) => self.begin(request, wait, env.compression),
             Ok(Intent::Answer(answer)) => self.answer(&answer),
             Err(problem) => self.refuse(problem),
         }
     }
 
-    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>) -> Action {
+    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>, compression: bool) -> Action {
         if wait.head_only {
             return self.answer(&answer::only_head(wait.transport));
         }
+        let extension = (compression && wait.transport == Transport::WebSocket)
+            .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
+            .flatten();
+        let coding = match wait.transport {
+            Transport::WebSocket if extension.is_some() => Coding::Deflate,
+            Transport::Poll | Transport::Sse | Transport::Stream if compression && request.accepts_gzip() => {
+                Coding::Deflate
+            }
+            _ => Coding::Identity,
+        };
         let head = match wait.transport {
             Transport::Poll => Vec::new(),
-            Transport::Sse => answer::SSE_HEAD.to_vec(),
-            Transport::Stream => answer::stream_head(wait.bare),
-            Transport::WebSocket => match handshake(request) {
+            Transport::Sse => answer::sse_head(coding),
+            Transport::Stream => answer::stream_head(wait.bare, coding),
+            Transport::WebSocket => match handshake(request, extension) {
                 Ok(head) => head,
                 Err(problem) => return self.refuse(problem),
             },
         };
+        self.coding = coding;
         self.shape = Shape::new(wait.transport, wait.bare);
         self.phase = Phase::Waiting;
         Action::Wait { wait, head }
@@ -189,7 +202,8 @@ impl Conn {
         let len = bytes.len();
         let mut reader =
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
-        let decoded = reader.decode(bytes, &WS_LIMITS);
+        let limits = ws::Limits { deflate: self.coding == Coding::Deflate, ..WS_LIMITS };
+        let decoded = reader.decode(bytes, &limits);
         let (taken, action) = match decoded {
             Ok(None) => (0, Action::More),
             Ok(Some((fact, taken))) => (taken, act_on(fact, env)),
@@ -239,7 +253,7 @@ fn close_frame(code: u16, reason: &str) -> Action {
 }
 
 /// The head of the answer to a WebSocket handshake (RFC 6455, section 4.2).
-fn handshake(request: &http::Request<'_>) -> Result<Vec<u8>, Problem> {
+fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec<u8>, Problem> {
     if request.header("sec-websocket-version") != Some(b"13") {
         return Err(Problem::new(426, "websocket-version", "this server speaks WebSocket version 13 only"));
     }
@@ -247,11 +261,12 @@ fn handshake(request: &http::Request<'_>) -> Result<Vec<u8>, Problem> {
     let Some(accept) = accept else {
         return Err(Problem::bad("websocket-key", "Sec-WebSocket-Key must be 16 bytes in base64"));
     };
-    Ok(answer::ws_head(&accept))
+    Ok(answer::ws_head(&accept, extension))
 }
 
 /// How long a request may be.
 pub(crate) const HTTP_LIMITS: http::Limits =
     http::Limits { head_bytes: HEAD_LEN_MAX, headers: http::HEADERS_MAX, body_bytes: BODY_LEN_MAX };
 
-const WS_LIMITS: ws::Limits = ws::Limits { message_bytes: MESSAGE_LEN_MAX, fragments: FRAGMENTS_MAX };
+const WS_LIMITS: ws::Limits =
+    ws::Limits { message_bytes: MESSAGE_LEN_MAX, fragments: FRAGMENTS_MAX, deflate: false };

@@ -5,6 +5,7 @@ use dialect::hub::{Cursors, Message};
 use dialect::{Transport, multiplexor, native};
 
 use crate::answer;
+use crate::{Coder, Coding};
 
 /// A way a message is put into bytes: dialect, framing and envelope together. All clients of one
 /// shape and the same match get the same bytes.
@@ -74,49 +75,69 @@ impl Shape {
         matches!(self, Self::WsObject | Self::WsRaw)
     }
 
+    /// The number of this shape's frames in a coding.
+    pub fn slot(self, coding: Coding) -> usize {
+        2 * self as usize + coding as usize
+    }
+
     /// Appends `message`, for a client whose matches are the targets of these indices.
-    pub fn render(self, message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
+    pub fn render(
+        self,
+        message: &Message,
+        matches: &[usize],
+        cursors: Cursors,
+        coder: &mut Coder<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let payload = &message.payload;
         match self {
             Self::PollObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
-                answer::poll_document(&[object], message.position, false, cursors, out);
+                answer::poll_document(&[object], message.position, false, cursors, coder, out);
             }
-            Self::PollRaw => answer::poll_raw(message, false, cursors, out),
-            Self::SseBare if !payload.binary => write_event(message, payload.data(), cursors, out),
+            Self::PollRaw => answer::poll_raw(message, false, cursors, coder, out),
+            Self::SseBare if !payload.binary => {
+                coder.stream(out, |out| write_event(message, payload.data(), cursors, out));
+            }
             Self::SseObject | Self::SseBare => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
-                write_event(message, &object, cursors, out);
+                coder.stream(out, |out| write_event(message, &object, cursors, out));
             }
-            Self::StreamObject => {
+            Self::StreamObject => coder.stream(out, |out| {
                 native::write_object(message, matches, Some(cursors), out);
                 out.push(b'\n');
-            }
-            Self::StreamRaw => {
+            }),
+            Self::StreamRaw => coder.stream(out, |out| {
                 out.extend_from_slice(payload.data());
                 out.push(b'\n');
-            }
+            }),
             Self::WsObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
-                ws::encode_frame(ws::Opcode::Text, &object, out);
+                coder.message(ws::Opcode::Text, &object, out);
             }
             Self::Multiplexor => {
                 multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
             }
             Self::WsRaw => {
                 let opcode = if payload.binary { ws::Opcode::Binary } else { ws::Opcode::Text };
-                ws::encode_frame(opcode, payload.data(), out);
+                coder.message(opcode, payload.data(), out);
             }
         }
     }
 
     /// The frame of a message.
-    pub fn frame(self, message: &Message, matches: &[usize], cursors: Cursors) -> Vec<u8> {
+    pub fn frame(
+        self,
+        message: &Message,
+        matches: &[usize],
+        cursors: Cursors,
+        coder: &mut Coder<'_>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(message.payload.data().len() + FRAME_LEN);
-        self.render(message, matches, cursors, &mut out);
+        self.render(message, matches, cursors, coder, &mut out);
         out
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Position};
 use dialect::{Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
 use crate::answer;
-use crate::{Conn, Phase, Shape};
+use crate::{Coder, Coding, Conn, Phase, Shape};
 
 /// The beginning of a wait.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Conn {
     /// The first words of a stream, after its head: reconnect advice, cursor, gaps.
     pub fn open(&self, opening: &Opening<'_>, cursors: Cursors, out: &mut Vec<u8>) {
         if matches!(self.shape, Shape::SseObject | Shape::SseBare) {
-            sse::encode_retry(opening.retry_ms, out);
+            self.stored(out, |out| sse::encode_retry(opening.retry_ms, out));
         }
         if self.shape != Shape::WsRaw && self.shape != Shape::StreamRaw {
             self.heartbeat(opening.cursor, cursors, out);
@@ -50,7 +51,8 @@ impl Conn {
         match self.shape {
             Shape::SseObject | Shape::SseBare => {
                 let data = serde_json::json!({ "channels": channels }).to_string();
-                sse::encode(&sse::Event { id: None, event: Some("gap"), data: Some(data.as_bytes()) }, out);
+                let event = sse::Event { id: None, event: Some("gap"), data: Some(data.as_bytes()) };
+                self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
                 for channel in channels {
@@ -67,12 +69,13 @@ impl Conn {
             Shape::SseObject | Shape::SseBare => {
                 let mut id = Vec::with_capacity(16);
                 cursors.write(cursor, &mut id);
-                sse::encode(&sse::Event { id: Some(&id), event: None, data: None }, out);
+                let event = sse::Event { id: Some(&id), event: None, data: None };
+                self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject => {
                 self.say(|text| native::write_cursor(cursor, cursors, text), out)
             }
-            Shape::StreamRaw => out.push(b'\n'),
+            Shape::StreamRaw => self.stored(out, |out| out.push(b'\n')),
             Shape::WsRaw => ws::encode_frame(ws::Opcode::Ping, &[], out),
             Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
         }
@@ -83,10 +86,8 @@ impl Conn {
         match self.shape {
             Shape::SseObject | Shape::SseBare => {
                 let data = serde_json::json!({ "channel": channel }).to_string();
-                sse::encode(
-                    &sse::Event { id: None, event: Some("deleted"), data: Some(data.as_bytes()) },
-                    out,
-                );
+                let event = sse::Event { id: None, event: Some("deleted"), data: Some(data.as_bytes()) };
+                self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
                 self.say(|text| native::write_deleted(channel, text), out);
@@ -96,9 +97,26 @@ impl Conn {
     }
 
     /// A page of a backlog, as if it came live.
-    pub fn page<'a>(&self, parts: impl Iterator<Item = Part<'a>>, cursors: Cursors, out: &mut Vec<u8>) {
-        for part in parts {
-            self.shape.render(part.message, part.matches, cursors, out);
+    pub fn page<'a>(
+        &self,
+        parts: impl Iterator<Item = Part<'a>>,
+        cursors: Cursors,
+        deflater: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) {
+        let mut coder = Coder::new(self.coding, deflater);
+        if self.shape.is_ws() {
+            parts.for_each(|part| self.shape.render(part.message, part.matches, cursors, &mut coder, out));
+            return;
+        }
+        // A page is compressed as a whole: it is for this client alone.
+        let mut plain = Coder::stored(Coding::Identity);
+        let mut parts = parts.peekable();
+        if parts.peek().is_some() {
+            coder.stream(out, |out| {
+                parts
+                    .for_each(|part| self.shape.render(part.message, part.matches, cursors, &mut plain, out));
+            });
         }
     }
 
@@ -109,13 +127,15 @@ impl Conn {
         cursor: Position,
         gap: bool,
         cursors: Cursors,
+        deflater: &mut Deflater,
         out: &mut Vec<u8>,
     ) {
+        let coder = &mut Coder::new(self.coding, deflater);
         if self.shape == Shape::PollRaw {
             match parts.next() {
                 // The mark comes with a payload, so that the client gets on: alone it would be told again and
                 // again to whoever listens to several channels, one of them trimmed further.
-                Some(part) => answer::poll_raw(part.message, gap, cursors, out),
+                Some(part) => answer::poll_raw(part.message, gap, cursors, coder, out),
                 None => answer::poll_raw_empty(cursor, gap, cursors, out),
             }
             return;
@@ -126,7 +146,7 @@ impl Conn {
             object
         };
         let objects: Vec<Vec<u8>> = parts.map(object).collect();
-        answer::poll_document(&objects, cursor, gap, cursors, out);
+        answer::poll_document(&objects, cursor, gap, cursors, coder, out);
     }
 
     /// A page of the backlog of channels added to a live WebSocket.
@@ -190,8 +210,15 @@ impl Conn {
             write(&mut text);
             ws::encode_frame(ws::Opcode::Text, &text, out);
         } else {
-            write(out);
-            out.push(b'\n');
+            self.stored(out, |out| {
+                write(out);
+                out.push(b'\n');
+            });
         }
+    }
+
+    /// Appends to a stream what is short, or for this client alone.
+    fn stored(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        Coder::stored(self.coding).stream(out, write);
     }
 }

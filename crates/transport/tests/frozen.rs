@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{Line, cursors, handed_over};
 use multiplexor_transport::codec::ws::{self, Opcode};
 use multiplexor_transport::dialect::hub::{Position, Start};
-use multiplexor_transport::{Backlog, Conn, Frozen, Opening, Phase, Purpose, Shape};
+use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Opening, Phase, Purpose, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -126,11 +126,15 @@ fn a_fault_in_a_message_is_found_there_too() {
 #[test]
 fn every_phase_and_shape_is_kept() {
     for phase in [Phase::Request, Phase::Waiting, Phase::Closing] {
-        for shape in Shape::ALL {
+        let codings = [Coding::Identity, Coding::Deflate];
+        for (shape, coding) in Shape::ALL.into_iter().flat_map(|shape| codings.map(|coding| (shape, coding)))
+        {
             let mut conn = Conn::new();
-            (conn.phase, conn.shape, conn.last) = (phase, shape, Position::from_bits(77));
+            (conn.phase, conn.shape, conn.coding) = (phase, shape, coding);
+            conn.last = Position::from_bits(77);
             let mut there = handed_over(&conn);
             assert_eq!((there.conn.phase, there.conn.shape, there.conn.last), (phase, shape, conn.last));
+            assert_eq!(there.conn.coding, coding);
             assert!(there.conn.extra.is_none(), "an idle connection is small there too");
             assert_eq!(
                 (there.due_ms, &there.channels[..]),

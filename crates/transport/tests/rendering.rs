@@ -7,10 +7,15 @@ mod said;
 
 use std::sync::Arc;
 
-use multiplexor_transport::Shape;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload};
+use multiplexor_transport::{Coder, Coding, Shape};
 use said::{binary, message, named, text};
+
+/// Nothing is compressed.
+fn plain() -> Coder<'static> {
+    Coder::stored(Coding::Identity)
+}
 
 /// A message to one channel, in one shape.
 fn check(shape: Shape, payload: Payload, expected: impl AsRef<[u8]>) {
@@ -18,7 +23,7 @@ fn check(shape: Shape, payload: Payload, expected: impl AsRef<[u8]>) {
 }
 
 fn check_matches(shape: Shape, message: &Message, matches: &[usize], expected: impl AsRef<[u8]>) {
-    let frame = shape.frame(message, matches, cursors());
+    let frame = shape.frame(message, matches, cursors(), &mut plain());
     assert_eq!(frame.escape_ascii().to_string(), expected.as_ref().escape_ascii().to_string(), "{shape:?}");
 }
 
@@ -74,7 +79,7 @@ fn a_line_of_a_raw_stream_is_the_payload() {
     check(Shape::StreamRaw, text(""), "\n");
     check(Shape::StreamRaw, named("price", within("head", text("hi"))), "hi\n");
     assert_eq!(
-        Shape::StreamRaw.frame(&message(5, &["a"], binary(b"\x00\xff")), &[0], cursors()),
+        Shape::StreamRaw.frame(&message(5, &["a"], binary(b"\x00\xff")), &[0], cursors(), &mut plain()),
         b"\x00\xff\n"
     );
 }
@@ -169,14 +174,16 @@ fn what_is_put_can_be_read_back() {
     let all: Vec<Arc<Message>> =
         payloads.into_iter().zip(1..).map(|(payload, place)| message(place, &["a", "b"], payload)).collect();
     for shape in Shape::ALL {
-        let wire: Vec<u8> = all.iter().flat_map(|message| shape.frame(message, &[1], cursors())).collect();
+        let wire: Vec<u8> =
+            all.iter().flat_map(|message| shape.frame(message, &[1], cursors(), &mut plain())).collect();
         match shape {
             Shape::SseObject | Shape::SseBare => read_events(shape, &wire, &all),
             Shape::StreamObject => read_lines(&wire, &all),
             Shape::WsObject | Shape::WsRaw => read_frames(shape, &wire, &all),
             Shape::PollObject | Shape::PollRaw => {
-                all.iter()
-                    .for_each(|message| read_answer(shape, &shape.frame(message, &[1], cursors()), message));
+                all.iter().for_each(|message| {
+                    read_answer(shape, &shape.frame(message, &[1], cursors(), &mut plain()), message)
+                });
             }
             Shape::StreamRaw | Shape::Multiplexor => {}
         }

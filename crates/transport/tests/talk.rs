@@ -7,6 +7,7 @@ mod said;
 
 use std::sync::Arc;
 
+use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
 use multiplexor_transport::dialect::{Problem, Transport};
@@ -169,8 +170,9 @@ fn two() -> Vec<Arc<Message>> {
 
 #[test]
 fn a_page_looks_as_if_it_came_live() {
-    let check =
-        |shape, expected| check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), out));
+    let check = |shape, expected| {
+        check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), &mut Deflater::default(), out))
+    };
     check(Shape::SseBare, "id: a0000003\ndata: x\n\nevent: e\nid: a0000004\ndata: 1\n\n");
     check(Shape::StreamRaw, "x\n1\n");
     check(Shape::WsRaw, "<Text:x><Text:1>");
@@ -180,7 +182,14 @@ fn a_page_looks_as_if_it_came_live() {
 fn a_poll_gets_all_messages_due_and_one_cursor() {
     let body = |parts: &[Arc<Message>], gap| {
         let mut out = Vec::new();
-        waiting(Shape::PollObject).poll_answer(self::parts(parts), place(9), gap, cursors(), &mut out);
+        waiting(Shape::PollObject).poll_answer(
+            self::parts(parts),
+            place(9),
+            gap,
+            cursors(),
+            &mut Deflater::default(),
+            &mut out,
+        );
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"), "{head}");
@@ -200,7 +209,14 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
 /// The answer's status, cursor, mark and body.
 fn raw_poll(messages: &[Arc<Message>], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
-    waiting(Shape::PollRaw).poll_answer(parts(messages), place(9), gap, cursors(), &mut out);
+    waiting(Shape::PollRaw).poll_answer(
+        parts(messages),
+        place(9),
+        gap,
+        cursors(),
+        &mut Deflater::default(),
+        &mut out,
+    );
     let text = String::from_utf8(out).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let value = |name: &str| {
@@ -254,7 +270,7 @@ fn answers_of_a_websocket_name_their_question() {
 
 #[test]
 fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0 };
+    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
     let (_, action) = conn.receive(&mut request, env);

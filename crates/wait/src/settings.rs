@@ -15,6 +15,8 @@ pub struct Settings {
     pub slow_reader: usize,
     /// Channels a connection may listen to.
     pub channels_limit: usize,
+    /// Whether clients that take compressed answers get them.
+    pub compression: bool,
     /// How long a client of 2009 waits for its one message.
     pub classic_timeout: Duration,
     /// Bytes a client of 2009 may send before it names its channel.
@@ -33,6 +35,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(25),
             slow_reader: 1 << 20,
             channels_limit: 1_000,
+            compression: true,
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),

@@ -127,6 +127,12 @@ impl<'a> Request<'a> {
             && self.has_token("upgrade", "websocket")
     }
 
+    /// Whether the client takes an answer in gzip (RFC 9110, section 12.5.3).
+    pub fn accepts_gzip(&self) -> bool {
+        let items = self.headers("accept-encoding").flat_map(|value| value.split(|byte| *byte == b','));
+        items.filter_map(|item| str::from_utf8(item).ok()).any(is_gzip_wanted)
+    }
+
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn expect_continue(&self) -> bool {
         self.minor == 1 && self.has_token("expect", "100-continue")
@@ -276,3 +282,12 @@ fn is_token(word: &[u8]) -> bool {
 
 /// Old clients end a POST with a line end too many; nobody needs more.
 const EMPTY_LINES_MAX: usize = 2;
+
+/// Whether an item of `Accept-Encoding` names gzip, and not with a weight of nothing.
+fn is_gzip_wanted(item: &str) -> bool {
+    let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+    let is_gzip = ["gzip", "x-gzip"].iter().any(|gzip| name.trim().eq_ignore_ascii_case(gzip));
+    let weight =
+        weight.trim().split_once('=').map_or(1.0, |(_, weight)| weight.trim().parse().unwrap_or(0.0));
+    is_gzip && weight > 0.0
+}

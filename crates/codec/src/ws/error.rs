@@ -6,7 +6,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A reserved bit without an extension that gave it a meaning.
-    #[error("a reserved bit is set, but no extension was negotiated")]
+    #[error("a reserved bit is set, but no extension that gives it a meaning there was negotiated")]
     ReservedBits,
     /// An opcode without a meaning.
     #[error("opcode {0} is reserved: use 0, 1, 2, 8, 9 or 10")]
@@ -38,6 +38,9 @@ pub enum Error {
     /// A close code that must not be sent.
     #[error("close code {0} must not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999")]
     CloseCode(u16),
+    /// A compressed message that cannot be inflated.
+    #[error("the message is said to be compressed, but is no deflate data")]
+    Deflate,
     /// Text that is not UTF-8.
     #[error("text must be valid UTF-8")]
     Utf8,
@@ -53,7 +56,7 @@ impl Error {
     /// The code of the close frame that answers it.
     pub fn close_code(&self) -> u16 {
         match self {
-            Self::Utf8 => 1007,
+            Self::Utf8 | Self::Deflate => 1007,
             Self::TooManyFragments => 1008,
             Self::MessageTooLong => 1009,
             _ => 1002,

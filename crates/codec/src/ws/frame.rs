@@ -1,6 +1,7 @@
 //! One frame: its header, its mask, and how a server writes it.
 
 use super::Error;
+use crate::deflate::PIECE_END;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,17 @@ pub fn encode_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     encode_start(opcode, 0, payload.len(), out);
     out.extend_from_slice(payload);
 }
+
+/// Appends one whole message that is compressed already; its [`crate::deflate::PIECE_END`] is taken off
+/// (RFC 7692, section 7.2.1).
+pub fn encode_deflated(opcode: Opcode, piece: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    encode_frame(opcode, piece.strip_suffix(&PIECE_END).unwrap_or(piece), out);
+    out[start] |= RSV1 << 4;
+}
+
+/// The reserved bit that says: this message is compressed, as [`Header::rsv`] has it.
+pub(super) const RSV1: u8 = 4;
 
 /// Appends a close frame. A reason that does not fit is cut at the end of a character.
 pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::Error;
-use super::frame::{Header, Opcode, decode_header, unmask};
+use super::frame::{Header, Opcode, RSV1, decode_header, unmask};
+use crate::deflate::{self, InflateError};
 
 /// The reader of one connection's frames.
 #[derive(Debug, Default)]
@@ -18,18 +19,20 @@ pub struct Reader {
 /// How long a message may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a message, all its fragments together.
+    /// Bytes of a message, all its fragments together; of a compressed one before and after it is inflated.
     pub message_bytes: usize,
     /// Frames of one message.
     pub fragments: usize,
+    /// Whether messages may be compressed: [`super::accept_deflate`] took an offer.
+    pub deflate: bool,
 }
 
 /// What one frame told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<'b> {
-    /// A text message; borrowed if it came in one frame.
+    /// A text message; borrowed if it came in one frame, and not compressed.
     Text(Cow<'b, str>),
-    /// A binary message; borrowed if it came in one frame.
+    /// A binary message; borrowed if it came in one frame, and not compressed.
     Binary(Cow<'b, [u8]>),
     /// A fragment of a message was kept: its bytes are consumed, there is nothing to do yet.
     Fragment,
@@ -51,6 +54,8 @@ pub enum Fact<'b> {
 pub struct FrozenPartial {
     /// [`Opcode::Text`] or [`Opcode::Binary`].
     pub opcode: Opcode,
+    /// Whether it is compressed.
+    pub deflated: bool,
     /// What came of it. Text may end inside a character.
     pub bytes: Vec<u8>,
     /// In how many fragments.
@@ -83,9 +88,14 @@ impl Reader {
             Opcode::Ping => Fact::Ping(payload),
             Opcode::Pong => Fact::Pong(payload),
             Opcode::Close => decode_close(payload)?,
+            Opcode::Text | Opcode::Binary if header.fin && header.rsv != 0 => {
+                inflate(header.opcode, payload, limits)?
+            }
             Opcode::Text if header.fin => Fact::Text(Cow::Borrowed(decode_text(payload)?)),
             Opcode::Binary if header.fin => Fact::Binary(Cow::Borrowed(payload)),
-            Opcode::Text | Opcode::Binary | Opcode::Continuation => self.take_fragment(&header, payload)?,
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                self.take_fragment(&header, payload, limits)?
+            }
         };
         Ok(Some((fact, header_len + len)))
     }
@@ -99,6 +109,7 @@ impl Reader {
     pub fn freeze(&self) -> Option<FrozenPartial> {
         self.partial.as_ref().map(|partial| FrozenPartial {
             opcode: partial.opcode,
+            deflated: partial.deflated,
             bytes: partial.bytes.clone(),
             fragments: partial.fragments_count,
         })
@@ -111,6 +122,7 @@ impl Reader {
             // Text is looked at from its beginning once more when the next fragment comes.
             Box::new(Partial {
                 opcode: frozen.opcode,
+                deflated: frozen.deflated,
                 bytes: frozen.bytes,
                 valid_len: 0,
                 fragments_count: frozen.fragments,
@@ -121,7 +133,9 @@ impl Reader {
 
     /// Refuses from its header a frame that must not come, or not now; returns its mask.
     fn judge(&self, header: &Header, limits: &Limits) -> Result<[u8; 4], Error> {
-        if header.rsv != 0 {
+        // The first frame of a message says whether it is compressed (RFC 7692, section 6.1).
+        let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if header.rsv != 0 && !(header.rsv == RSV1 && begins && limits.deflate) {
             return Err(Error::ReservedBits);
         }
         let mask = header.mask.ok_or(Error::Unmasked)?;
@@ -144,11 +158,16 @@ impl Reader {
     }
 
     /// Adds a fragment; the whole message if it was the last.
-    fn take_fragment<'b>(&mut self, header: &Header, payload: &[u8]) -> Result<Fact<'b>, Error> {
-        let mut partial = self.partial.take().unwrap_or_else(|| Box::new(Partial::new(header.opcode)));
+    fn take_fragment<'b>(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+        limits: &Limits,
+    ) -> Result<Fact<'b>, Error> {
+        let mut partial = self.partial.take().unwrap_or_else(|| Box::new(Partial::new(header)));
         partial.append(payload)?;
         if header.fin {
-            return partial.finish();
+            return partial.finish(limits);
         }
         self.partial = Some(partial);
         Ok(Fact::Fragment)
@@ -160,34 +179,51 @@ impl Reader {
 struct Partial {
     /// Text or Binary.
     opcode: Opcode,
+    deflated: bool,
     bytes: Vec<u8>,
-    /// Of text, the bytes known to be valid; at most three follow, the beginning of a character.
+    /// Of text that is not compressed, the bytes known to be valid; at most three follow, the beginning of a character.
     valid_len: usize,
     fragments_count: usize,
 }
 
 impl Partial {
-    fn new(opcode: Opcode) -> Self {
-        Self { opcode, bytes: Vec::new(), valid_len: 0, fragments_count: 0 }
+    fn new(header: &Header) -> Self {
+        let (opcode, deflated) = (header.opcode, header.rsv != 0);
+        Self { opcode, deflated, bytes: Vec::new(), valid_len: 0, fragments_count: 0 }
     }
 
     fn append(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.bytes.extend_from_slice(payload);
         self.fragments_count += 1;
-        if self.opcode == Opcode::Text {
+        if self.opcode == Opcode::Text && !self.deflated {
             self.valid_len += valid_prefix(&self.bytes[self.valid_len..])?;
             debug_assert!(self.bytes.len() - self.valid_len <= 3);
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Fact<'static>, Error> {
+    fn finish(self, limits: &Limits) -> Result<Fact<'static>, Error> {
+        if self.deflated {
+            return inflate(self.opcode, &self.bytes, limits);
+        }
         if self.opcode == Opcode::Binary {
             return Ok(Fact::Binary(Cow::Owned(self.bytes)));
         }
         let text = String::from_utf8(self.bytes).map_err(|_| Error::Utf8)?;
         Ok(Fact::Text(Cow::Owned(text)))
     }
+}
+
+/// A whole message that was compressed.
+fn inflate(opcode: Opcode, bytes: &[u8], limits: &Limits) -> Result<Fact<'static>, Error> {
+    let bytes = deflate::inflate(bytes, limits.message_bytes).map_err(|error| match error {
+        InflateError::Data => Error::Deflate,
+        InflateError::TooLong => Error::MessageTooLong,
+    })?;
+    if opcode == Opcode::Binary {
+        return Ok(Fact::Binary(Cow::Owned(bytes)));
+    }
+    String::from_utf8(bytes).map(|text| Fact::Text(Cow::Owned(text))).map_err(|_| Error::Utf8)
 }
 
 /// The length of the whole characters in `bytes`, which may end inside one that can still become valid.
@@ -229,7 +265,7 @@ mod tests {
     use super::*;
     use crate::ws::encode_client_frame;
 
-    const LIMITS: Limits = Limits { message_bytes: 100, fragments: 10 };
+    const LIMITS: Limits = Limits { message_bytes: 100, fragments: 10, deflate: false };
 
     /// A frame of a client; not the last of its message unless `fin`.
     fn wire(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -278,7 +314,12 @@ mod tests {
         let mut reader = Reader::new();
         reader.decode(&mut wire(false, Opcode::Text, b"a\xe2\x82"), &LIMITS).unwrap();
         let frozen = reader.freeze().unwrap();
-        let expected = FrozenPartial { opcode: Opcode::Text, bytes: b"a\xe2\x82".to_vec(), fragments: 1 };
+        let expected = FrozenPartial {
+            opcode: Opcode::Text,
+            deflated: false,
+            bytes: b"a\xe2\x82".to_vec(),
+            fragments: 1,
+        };
         assert_eq!(frozen, expected);
 
         let mut thawed = Reader::thaw(Some(frozen.clone()));
@@ -291,5 +332,72 @@ mod tests {
         let mut frame = wire(false, Opcode::Continuation, b"x");
         let told = thawed.decode(&mut frame, &LIMITS);
         assert_eq!(told, Err(Error::Utf8));
+    }
+
+    /// The frames of a compressed message, in fragments of so many bytes.
+    fn compressed(opcode: Opcode, payload: &[u8], step: usize) -> Vec<u8> {
+        let mut piece = Vec::new();
+        deflate::Deflater::default().piece(payload, &mut piece);
+        let piece = piece.strip_suffix(&deflate::PIECE_END).unwrap();
+        let count = piece.len().div_ceil(step);
+        let frames = piece.chunks(step).enumerate().flat_map(|(number, part)| {
+            let opcode = if number == 0 { opcode } else { Opcode::Continuation };
+            let mut frame = wire(number + 1 == count, opcode, part);
+            frame[0] |= if number == 0 { RSV1 << 4 } else { 0 };
+            frame
+        });
+        frames.collect()
+    }
+
+    fn read_all(mut bytes: Vec<u8>, limits: &Limits) -> Result<Fact<'static>, Error> {
+        let (mut reader, mut at) = (Reader::new(), 0);
+        loop {
+            let (fact, taken) = reader.decode(&mut bytes[at..], limits)?.expect("a message is whole");
+            at += taken;
+            match fact {
+                Fact::Text(text) => return Ok(Fact::Text(Cow::Owned(text.into_owned()))),
+                Fact::Binary(bytes) => return Ok(Fact::Binary(Cow::Owned(bytes.into_owned()))),
+                _ => reader = Reader::thaw(reader.freeze()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_compressed_message_is_inflated_however_it_came() {
+        let limits = Limits { deflate: true, ..LIMITS };
+        for step in [1_000, 10, 3] {
+            let said = read_all(compressed(Opcode::Text, "é€ é€ é€ é€".as_bytes(), step), &limits);
+            assert_eq!(said, Ok(Fact::Text("é€ é€ é€ é€".into())), "{step}");
+            let said = read_all(compressed(Opcode::Binary, b"\xff\x00", step), &limits);
+            assert_eq!(said, Ok(Fact::Binary(b"\xff\x00"[..].into())), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_message_is_judged_by_what_it_says() {
+        let limits = Limits { deflate: true, ..LIMITS };
+        let read = |bytes| read_all(bytes, &limits);
+        assert_eq!(read(compressed(Opcode::Text, b"\xff", 1_000)), Err(Error::Utf8));
+        assert_eq!(read(compressed(Opcode::Text, &[b'x'; 101], 1_000)), Err(Error::MessageTooLong));
+        let mut nonsense = wire(true, Opcode::Text, b"\xff\xff");
+        nonsense[0] |= RSV1 << 4;
+        assert_eq!(read(nonsense), Err(Error::Deflate));
+    }
+
+    #[test]
+    fn the_bit_has_no_other_meaning() {
+        let text = compressed(Opcode::Text, b"x", 1_000);
+        assert_eq!(read_all(text, &LIMITS), Err(Error::ReservedBits), "nothing was negotiated");
+        let limits = Limits { deflate: true, ..LIMITS };
+        for opcode in [Opcode::Ping, Opcode::Continuation] {
+            let mut frame = wire(true, opcode, b"x");
+            frame[0] |= RSV1 << 4;
+            assert_eq!(read_all(frame, &limits), Err(Error::ReservedBits), "{opcode:?}");
+        }
+        for bits in [1, 2, 5, 7] {
+            let mut frame = wire(true, Opcode::Text, b"x");
+            frame[0] |= bits << 4;
+            assert_eq!(read_all(frame, &limits), Err(Error::ReservedBits), "{bits}");
+        }
     }
 }

@@ -111,6 +111,12 @@ pub(crate) static TABLE: &[Setting] = &[
     PAYLOAD_LIMIT,
     line("channels_limit", Count("1", "1000"), "1000", "Channels a connection may listen to"),
     line(
+        "compression",
+        Choice(&["on", "off"]),
+        "on",
+        "Whether clients that take compressed messages get them: compressed once for all who are told the same",
+    ),
+    line(
         "request_timeout",
         Duration("100ms", "1h"),
         "20s",
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_named_alike_everywhere() {
-        let setting = &TABLE[13];
+        let setting = &TABLE[14];
         assert_eq!(setting.name, "poll_timeout");
         assert_eq!(
             (setting.flag().as_str(), setting.variable().as_str()),

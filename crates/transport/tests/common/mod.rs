@@ -1,5 +1,6 @@
 //! A connection on trial: driven as a shard drives one, and telling what it is asked to do in words.
 
+use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
@@ -107,7 +108,14 @@ impl Line {
 
     fn answer_poll(&mut self) {
         let mut out = Vec::new();
-        self.conn.poll_answer([].into_iter(), Position::from_bits(5), false, cursors(), &mut out);
+        self.conn.poll_answer(
+            [].into_iter(),
+            Position::from_bits(5),
+            false,
+            cursors(),
+            &mut Deflater::default(),
+            &mut out,
+        );
         if self.conn.closes() {
             self.conn.phase = Phase::Closing;
             self.tell(format!("{}, then closes", said(&out, false)));
@@ -127,7 +135,7 @@ pub(crate) fn cursors() -> Cursors {
 }
 
 pub(crate) fn env() -> Env {
-    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120 }
+    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120, compression: true }
 }
 
 /// What another process makes of this connection.

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use exchange::hub::{ChannelId, Message, Position};
+use exchange::hub::{ChannelId, Cursors, Message, Position};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
-use transport::{Phase, Shape};
+use transport::codec::deflate::Deflater;
+use transport::{Coder, Coding, Phase, Shape};
 
 use super::Shard;
 use super::ending::Deletion;
@@ -140,14 +141,16 @@ impl<K: Kernel> Shard<K> {
         let channel = self.members.channel(key);
         let Some(work) = &channel.work else { return Ok(()) };
         let slot = &mut self.slab[index];
-        let (last, shape, cursors) = (slot.conn.last, slot.conn.shape, self.cursors);
+        let last = slot.conn.last;
+        let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let first = work.pending.partition_point(|owed| owed.position() <= last);
         let frames: SmallVec<[FrameRef<'_>; 4]> = work
             .pending
             .range(first..)
             .take_while(|owed| owed.position() <= until)
             .map(|owed| {
-                shared_frame(&owed.delivery, target_of(&owed.delivery.message, channel.id), shape, cursors)
+                let target = target_of(&owed.delivery.message, channel.id);
+                shared_frame(&owed.delivery, target, form, &mut self.deflater)
             })
             .collect();
         if frames.is_empty() {
@@ -173,12 +176,15 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_none() {
             slot.timer.due = heartbeat;
         }
-        let (shape, cursors) = (slot.conn.shape, self.cursors);
+        let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let frame = |due: &Due| -> exchange::Frame {
             let delivery = &due.owed.delivery;
             match due.matches[..] {
-                [one] => Arc::clone(&shared_frame(delivery, one, shape, cursors)),
-                _ => shape.frame(&delivery.message, &due.matches, cursors).into(),
+                [one] => Arc::clone(&shared_frame(delivery, one, form, &mut self.deflater)),
+                _ => {
+                    let mut coder = Coder::stored(form.coding);
+                    form.shape.frame(&delivery.message, &due.matches, form.cursors, &mut coder).into()
+                }
             }
         };
         let frames: SmallVec<[exchange::Frame; 4]> = due.iter().map(frame).collect();
@@ -214,14 +220,25 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
+/// What a client's frames look like.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub(super) shape: Shape,
+    pub(super) coding: Coding,
+    pub(super) cursors: Cursors,
+}
+
 /// The frame of a message with one match, rendered once for all shards.
-pub(super) fn shared_frame(
-    delivery: &Delivery,
+pub(super) fn shared_frame<'a>(
+    delivery: &'a Delivery,
     target: usize,
-    shape: Shape,
-    cursors: exchange::hub::Cursors,
-) -> FrameRef<'_> {
-    delivery.frame(target, shape as usize, || shape.frame(&delivery.message, &[target], cursors))
+    form: Form,
+    deflater: &mut Deflater,
+) -> FrameRef<'a> {
+    let Form { shape, coding, cursors } = form;
+    delivery.frame(target, shape.slot(coding), || {
+        shape.frame(&delivery.message, &[target], cursors, &mut Coder::new(coding, deflater))
+    })
 }
 
 /// Which of the message's targets this channel is.

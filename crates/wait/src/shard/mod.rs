@@ -21,6 +21,7 @@ use std::sync::Arc;
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
 use exchange::{Exchange, Mail};
 use transport::Env;
+use transport::codec::deflate::Deflater;
 use transport::dialect::Classic;
 
 use crate::counters::Counters;
@@ -75,6 +76,8 @@ pub struct Shard<K: Kernel> {
     mail: Vec<Mail>,
     due: Vec<usize>,
     scratch: Vec<u8>,
+    /// Compresses what clients are told; made when the first wants that.
+    deflater: Deflater,
 }
 
 impl<K: Kernel> Shard<K> {
@@ -117,6 +120,7 @@ impl<K: Kernel> Shard<K> {
             mail: Vec::new(),
             due: Vec::new(),
             scratch: vec![0; READ_LEN],
+            deflater: Deflater::default(),
         };
         shard.watch_listeners(true);
         shard
@@ -253,8 +257,12 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn env(&self) -> Env {
-        let classic_limit = self.settings.classic_limit;
-        Env { cursors: self.cursors, now: self.exchange.now(), classic_limit }
+        Env {
+            cursors: self.cursors,
+            now: self.exchange.now(),
+            classic_limit: self.settings.classic_limit,
+            compression: self.settings.compression,
+        }
     }
 
     /// A registration is to be taken back.

@@ -4,7 +4,7 @@ use exchange::hub::Position;
 use transport::{Part, Shape};
 
 use super::Shard;
-use super::deliver::{Due, shared_frame};
+use super::deliver::{Due, Form, shared_frame};
 use super::output::Piece;
 use crate::kernel::Kernel;
 
@@ -21,7 +21,9 @@ impl<K: Kernel> Shard<K> {
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
             [Due { owed, matches }] if matches.len() == 1 => {
-                let frame = shared_frame(&owed.delivery, matches[0], slot.conn.shape, self.cursors);
+                let (shape, coding) = (slot.conn.shape, slot.conn.coding);
+                let form = Form { shape, coding, cursors: self.cursors };
+                let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
                 self.write_all(index, &[Piece::Shared(&frame)])
             }
             _ => {
@@ -29,7 +31,7 @@ impl<K: Kernel> Shard<K> {
                 let parts =
                     due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
                 let mut out = Vec::new();
-                slot.conn.poll_answer(parts, cursor, false, self.cursors, &mut out);
+                slot.conn.poll_answer(parts, cursor, false, self.cursors, &mut self.deflater, &mut out);
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };
@@ -42,7 +44,8 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn answer_empty(&mut self, index: usize, given: Position) -> bool {
         let cursor = self.slab[index].conn.last.max(given);
         let mut out = Vec::new();
-        self.slab[index].conn.poll_answer([].into_iter(), cursor, false, self.cursors, &mut out);
+        let conn = &self.slab[index].conn;
+        conn.poll_answer([].into_iter(), cursor, false, self.cursors, &mut self.deflater, &mut out);
         self.write(index, &out) && self.end_poll(index)
     }
 
@@ -55,7 +58,8 @@ impl<K: Kernel> Shard<K> {
         gap: bool,
     ) -> bool {
         let mut out = Vec::new();
-        self.slab[index].conn.poll_answer(parts, cursor, gap, self.cursors, &mut out);
+        let conn = &self.slab[index].conn;
+        conn.poll_answer(parts, cursor, gap, self.cursors, &mut self.deflater, &mut out);
         self.write(index, &out) && self.end_poll(index)
     }
 

@@ -6,11 +6,11 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Session, Take};
-use transport::Shape;
 use transport::dialect::multiplexor;
+use transport::{Coder, Coding, Shape};
 
 use super::Shard;
-use super::deliver::{shared_frame, target_of};
+use super::deliver::{Form, shared_frame, target_of};
 use super::output::Piece;
 use crate::kernel::Kernel;
 use crate::slot::Subs;
@@ -28,7 +28,9 @@ impl<K: Kernel> Shard<K> {
             Ok(Take::Message(message)) => {
                 self.counters.replayed.add(1);
                 let target = message.targets.iter().position(|target| *target.name == *name);
-                let frame = Shape::Multiplexor.frame(&message, &[target.unwrap_or(0)], self.cursors);
+                let mut coder = Coder::stored(Coding::Identity);
+                let matches = [target.unwrap_or(0)];
+                let frame = Shape::Multiplexor.frame(&message, &matches, self.cursors, &mut coder);
                 if self.write(index, &frame) {
                     self.close_gently(index);
                 }
@@ -58,7 +60,8 @@ impl<K: Kernel> Shard<K> {
         let (_, unneeded) = self.members.unlink(&mut self.slab, index, 0);
         self.settle(unneeded);
         self.counters.delivered.add(1);
-        let frame = shared_frame(&owed.delivery, target, Shape::Multiplexor, self.cursors);
+        let form = Form { shape: Shape::Multiplexor, coding: Coding::Identity, cursors: self.cursors };
+        let frame = shared_frame(&owed.delivery, target, form, &mut self.deflater);
         let result = self.write_all(index, &[Piece::Shared(&frame)]);
         drop(frame);
         self.settle([owed]);

@@ -105,7 +105,7 @@ impl<K: Kernel> Shard<K> {
         self.count_page(page.messages.len(), gaps.len());
         let conn = &self.slab[index].conn;
         conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
-        conn.page(parts(&page.messages, &matches), self.cursors, &mut out);
+        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.deflater, &mut out);
         drop(names);
         self.set_timer_of_phase(index);
         let backlog = Backlog { names: wait.names, start: wait.start, purpose: Purpose::Opening };
@@ -160,7 +160,7 @@ impl<K: Kernel> Shard<K> {
         match &backlog.purpose {
             Purpose::Opening => {
                 conn.gaps(&gaps, &mut out);
-                conn.page(parts, self.cursors, &mut out);
+                conn.page(parts, self.cursors, &mut self.deflater, &mut out);
             }
             Purpose::Added(id) => {
                 let more = matches!(page.next, Next::More(_));

@@ -1,0 +1,198 @@
+//! Compression (RFC 1951, RFC 1952) in pieces that know nothing of each other, so that all who get the same
+//! message get the same bytes.
+//!
+//! A piece refers to nothing before it and ends at a whole byte. Pieces follow each other in any order, and
+//! none is the last: the trailer of a gzip stream that has no end never comes.
+
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+
+/// How a gzip stream begins: deflate, no name, no time, an unknown system.
+pub const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// How every piece of [`Deflater::piece`] ends: an empty stored block.
+pub const PIECE_END: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Compresses. Its tables, some 300 KiB, are there from the first use on.
+#[derive(Debug, Default)]
+pub struct Deflater(Option<Box<Compress>>);
+
+impl Deflater {
+    /// Appends `bytes` as one piece.
+    pub fn piece(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            out.push(0);
+            out.extend_from_slice(&PIECE_END);
+            return;
+        }
+        // After a full flush nothing is remembered (RFC 1951 leaves that to the compressor; zlib's manual says so).
+        self.run(bytes, FlushCompress::Full, out);
+    }
+
+    /// Appends `bytes` as a whole gzip document.
+    pub fn gzip(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&GZIP_HEAD);
+        let state = self.run(bytes, FlushCompress::Finish, out);
+        state.reset();
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        out.extend_from_slice(&crc.sum().to_le_bytes());
+        out.extend_from_slice(&crc.amount().to_le_bytes());
+    }
+
+    fn run(&mut self, bytes: &[u8], flush: FlushCompress, out: &mut Vec<u8>) -> &mut Compress {
+        let state = self.0.get_or_insert_with(|| Box::new(Compress::new(Compression::default(), false)));
+        let start = state.total_in();
+        out.reserve(bytes.len() / 2 + SPARE);
+        loop {
+            let done = usize::try_from(state.total_in() - start).unwrap_or(bytes.len());
+            let status = state.compress_vec(&bytes[done..], out, flush).expect("the state is sound");
+            // What fills the room to the last byte may not be all.
+            if status == Status::StreamEnd || (flush == FlushCompress::Full && out.len() < out.capacity()) {
+                return state;
+            }
+            out.reserve(SPARE);
+        }
+    }
+}
+
+/// Appends `bytes` uncompressed, as pieces of their own: five bytes more each.
+pub fn store(bytes: &[u8], out: &mut Vec<u8>) {
+    for block in bytes.chunks(usize::from(u16::MAX)) {
+        let len = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        out.push(0);
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+}
+
+/// Why bytes cannot be inflated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InflateError {
+    /// They are no deflate data, or end too early.
+    Data,
+    /// They are more than allowed.
+    TooLong,
+}
+
+/// Inflates what [`Deflater::piece`] made, its [`PIECE_END`] taken off, to at most `len_max` bytes.
+pub fn inflate(bytes: &[u8], len_max: usize) -> Result<Vec<u8>, InflateError> {
+    let mut state = Decompress::new(false);
+    let mut out = Vec::new();
+    for part in [bytes, &PIECE_END] {
+        let start = state.total_in();
+        loop {
+            let done = usize::try_from(state.total_in() - start).unwrap_or(part.len());
+            let room = (len_max + 1).saturating_sub(out.len()).min(INFLATE_STEP);
+            out.reserve_exact(room);
+            let before = (done, out.len());
+            let status = state.decompress_vec(&part[done..], &mut out, FlushDecompress::Sync);
+            let status = status.map_err(|_| InflateError::Data)?;
+            if out.len() > len_max {
+                return Err(InflateError::TooLong);
+            }
+            if status == Status::StreamEnd {
+                return Ok(out);
+            }
+            let done = usize::try_from(state.total_in() - start).unwrap_or(part.len());
+            if (done, out.len()) == before || (done == part.len() && out.len() < out.capacity()) {
+                if done < part.len() {
+                    return Err(InflateError::Data);
+                }
+                break;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Room for the end of a piece, and for what does not get shorter.
+const SPARE: usize = 64;
+/// Bytes inflated before it is looked at how many there are.
+const INFLATE_STEP: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn pieces(texts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut deflater = Deflater::default();
+        let piece = |text: &&[u8]| {
+            let mut out = Vec::new();
+            deflater.piece(text, &mut out);
+            assert!(out.ends_with(&PIECE_END), "{out:x?}");
+            out
+        };
+        texts.iter().map(piece).collect()
+    }
+
+    #[test]
+    fn a_piece_refers_to_nothing_before_it() {
+        let text = b"the same words once more, the same words once more".repeat(20);
+        let all = pieces(&[&text, &text, b"", b"x", &text]);
+        assert_eq!(all[0], all[1]);
+        assert_eq!(all[0], all[4]);
+        assert!(all[0].len() < text.len() / 4);
+        for (piece, text) in all.iter().zip([&text[..], &text, b"", b"x", &text]) {
+            assert_eq!(inflate(&piece[..piece.len() - PIECE_END.len()], 10_000).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn pieces_follow_each_other_in_any_order() {
+        let long: Vec<u8> = (0..200_000u32).flat_map(|n| (n % 251).to_le_bytes()).collect();
+        let all = pieces(&[b"first", &long]);
+        let mut stream = GZIP_HEAD.to_vec();
+        let mut expected = Vec::new();
+        for piece in [1, 0, 1] {
+            store(&long, &mut stream);
+            stream.extend_from_slice(&all[piece]);
+            expected.extend_from_slice(&long);
+            expected.extend_from_slice(if piece == 1 { &long } else { b"first" });
+        }
+        let mut got = vec![0; expected.len()];
+        flate2::read::GzDecoder::new(&stream[..]).read_exact(&mut got).unwrap();
+        assert!(got == expected);
+    }
+
+    #[test]
+    fn a_document_is_whole() {
+        let mut deflater = Deflater::default();
+        for text in [&b""[..], b"x", &[b'x'; 100_000]] {
+            let mut out = Vec::new();
+            deflater.gzip(text, &mut out);
+            let mut got = Vec::new();
+            flate2::read::GzDecoder::new(&out[..]).read_to_end(&mut got).unwrap();
+            assert!(got == text);
+        }
+    }
+
+    #[test]
+    fn what_does_not_get_shorter_comes_through_too() {
+        let noise: Vec<u8> =
+            (0..100_000u64).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let piece = &pieces(&[&noise])[0];
+        assert!(inflate(&piece[..piece.len() - 4], noise.len()).unwrap() == noise);
+        assert_eq!(inflate(&piece[..piece.len() - 4], noise.len() - 1), Err(InflateError::TooLong));
+    }
+
+    #[test]
+    fn a_bomb_is_put_out() {
+        let piece = &pieces(&[&vec![0; 10 << 20]])[0];
+        assert!(piece.len() < 20_000);
+        assert_eq!(inflate(&piece[..piece.len() - 4], 1 << 20), Err(InflateError::TooLong));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert_eq!(inflate(b"\xff\xff\xff", 100), Err(InflateError::Data));
+        let text = &b"some words, some words"[..];
+        let piece = &pieces(&[text])[0];
+        for cut in 1..piece.len() - 5 {
+            assert_ne!(inflate(&piece[..cut], 100).as_deref(), Ok(text), "{cut}");
+        }
+        assert_eq!(inflate(b"", 100).unwrap(), b"");
+    }
+}

@@ -1,0 +1,105 @@
+// Compressed messages in Chromium, in Node's fetch and in `ws`: each is there as soon as it is sent.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+
+import WebSocket from "ws";
+
+import { launch, startSite } from "./browser.js";
+import { start, until } from "./program.js";
+
+let browser, site, program;
+let number = 0;
+
+before(async () => {
+  [browser, site, program] = await Promise.all([launch(), startSite(), start()]);
+});
+
+after(async () => {
+  await browser?.close();
+  site?.stop();
+  await program?.stop();
+});
+
+const freshName = () => `coded.${++number}`;
+const long = JSON.stringify(Array.from({ length: 30 }, (_, n) => ({ symbol: `S${n % 7}`, price: 17 })));
+const all = [long, "short", long, "x".repeat(100_000), "é€", long];
+
+/** Publishes one after the other, each when the one before was heard. */
+async function publishInTurn(name, heard) {
+  for (let n = 0; n < all.length; n++) {
+    await program.publish(name, all[n]);
+    await until(async () => (await heard()).length > n, `message ${n} is heard before the next is sent`);
+  }
+  assert.deepEqual(await heard(), all);
+}
+
+test("Chromium's EventSource shows each message as it comes", async () => {
+  const name = freshName();
+  const page = await browser.newPage();
+  const answered = page.waitForResponse((response) => response.url().includes(name));
+  await page.goto(site.url);
+  await page.evaluate((url) => {
+    window.heard = [];
+    new EventSource(url).onmessage = (event) => window.heard.push(event.data);
+  }, `http://${program.waitAddress}/sub/${name}`);
+  await program.untilWaiting(name);
+  assert.equal((await answered).headers()["content-encoding"], "gzip");
+  await publishInTurn(name, () => page.evaluate(() => window.heard));
+  await page.close();
+});
+
+test("so does its WebSocket", async () => {
+  const name = freshName();
+  const page = await browser.newPage();
+  await page.goto(site.url);
+  await page.evaluate((url) => {
+    window.heard = [];
+    window.socket = new WebSocket(url);
+    window.socket.onmessage = (event) => window.heard.push(event.data);
+  }, `ws://${program.waitAddress}/sub/${name}?raw=1`);
+  await program.untilWaiting(name);
+  assert.match(await page.evaluate(() => window.socket.extensions), /^permessage-deflate/);
+  await publishInTurn(name, () => page.evaluate(() => window.heard));
+  await page.evaluate((words) => window.socket.send(words), JSON.stringify({ ping: long }));
+  await until(async () => (await page.evaluate(() => window.heard.length)) > all.length, "a long command is answered");
+  await page.close();
+});
+
+test("Node's fetch reads a compressed stream line by line", async () => {
+  const name = freshName();
+  const stopped = new AbortController();
+  const answer = await fetch(`http://${program.waitAddress}/sub/${name}?transport=stream`, { signal: stopped.signal });
+  assert.equal(answer.headers.get("content-encoding"), "gzip");
+  const heard = [];
+  const reading = (async () => {
+    let rest = "";
+    for await (const bytes of answer.body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + bytes).split("\n");
+      rest = lines.pop();
+      heard.push(...lines.map((line) => JSON.parse(line)).filter((item) => "data" in item));
+    }
+  })();
+  await publishInTurn(name, async () =>
+    heard.map(({ data }) => (typeof data === "string" ? data : JSON.stringify(data))),
+  );
+  stopped.abort();
+  await assert.rejects(reading, { name: "AbortError" });
+});
+
+test("`ws` compresses its commands, and understands the answers", async () => {
+  const name = freshName();
+  const socket = new WebSocket(`ws://${program.waitAddress}/sub/${name}?raw=1`, { perMessageDeflate: { threshold: 0 } });
+  const heard = [];
+  socket.on("message", (data) => heard.push(data.toString()));
+  await once(socket, "open");
+  assert.match(socket.extensions, /^permessage-deflate/);
+  await program.untilWaiting(name);
+  await publishInTurn(name, async () => heard);
+  socket.send(JSON.stringify({ ping: long }));
+  await until(() => heard.length > all.length, "a compressed command is answered");
+  assert.deepEqual(JSON.parse(heard.at(-1)), { pong: long });
+  socket.close(1000);
+  assert.equal((await once(socket, "close"))[0], 1000);
+});
