@@ -131,6 +131,22 @@ fn a_deleted_channel_is_told_and_left() {
     assert_eq!(load(&scene), 0);
 }
 
+/// Whoever broke off behind the message and came back would else miss what was said to the new `a` before it.
+#[test]
+fn what_was_said_between_two_deletions_is_told_between_them() {
+    let mut scene = Scene::one();
+    let lines = scene.says(stream("/sub/b,a,c"));
+    read(&[&lines]);
+    assert!(scene.exchange.delete("a", true));
+    scene.publish("a,c", "1");
+    assert!(scene.exchange.delete("b", true));
+    scene.settle();
+    let said = lines.text();
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!((said[0], said[2], said.len()), ("{\"deleted\":\"a\"}", "{\"deleted\":\"b\"}", 3), "{said:?}");
+    assert!(said[1].contains("\"channel\":\"c\",\"data\":1,"), "{said:?}");
+}
+
 /// A poll has no word for a deleted channel: it is answered, and asks again from its own place.
 #[test]
 fn a_poll_of_a_deleted_channel_loses_nothing_said_after() {

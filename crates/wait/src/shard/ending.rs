@@ -81,15 +81,12 @@ impl<K: Kernel> Shard<K> {
         true
     }
 
-    /// A subscription of the connection whose channel was deleted.
+    /// The subscription of the connection whose channel was deleted first: what was said between two
+    /// deletions comes behind the word of the first.
     pub(super) fn deletion_of(&self, index: usize) -> Option<(usize, Deletion)> {
-        if self.deleting.is_empty() {
-            return None;
-        }
         let subs = &self.slab[index].subs;
-        (0..subs.len()).find_map(|number| {
-            let channel = self.members.channel(subs.get(number)?.channel).id;
-            let deletion = self.deleting.iter().find(|deletion| deletion.channel == channel)?;
+        self.deleting.iter().find_map(|deletion| {
+            let number = subs.find(self.members.find(deletion.channel)?)?;
             Some((number, deletion.clone()))
         })
     }
