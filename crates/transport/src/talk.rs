@@ -32,15 +32,16 @@ pub struct Part<'a> {
 }
 
 impl Conn {
-    /// The first words of a stream, after its head: reconnect advice, cursor, gaps.
+    /// The first words of a stream, after its head: reconnect advice, gaps, cursor.
     pub fn open(&self, opening: &Opening<'_>, cursors: Cursors, out: &mut Vec<u8>) {
         if matches!(self.shape, Shape::SseObject | Shape::SseBare) {
             self.stored(out, |out| sse::encode_retry(opening.retry_ms, out));
         }
+        // Before the cursor: that may be past the gap, and the connection may break in between.
+        self.gaps(opening.gaps, out);
         if self.shape != Shape::WsRaw && self.shape != Shape::StreamRaw {
             self.heartbeat(opening.cursor, cursors, out);
         }
-        self.gaps(opening.gaps, out);
     }
 
     /// Tells that messages of these channels are gone. A bare stream has no words for it.

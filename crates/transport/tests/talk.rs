@@ -81,21 +81,21 @@ fn a_browser_notes_the_first_cursor_without_being_told_of_an_event() {
 }
 
 #[test]
-fn gaps_are_told_at_the_beginning() {
+fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
     let check = |shape, expected| {
         let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
     };
-    let event = "retry: 1500\n\nid: a0000005\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n";
+    let event = "retry: 1500\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\nid: a0000005\n\n";
     check(Shape::SseBare, event);
     check(Shape::SseObject, event);
     let lines =
-        "{\"cursor\":\"a0000005\"}\n{\"gap\":true,\"channel\":\"a\"}\n{\"gap\":true,\"channel\":\"b\\\"\"}\n";
+        "{\"gap\":true,\"channel\":\"a\"}\n{\"gap\":true,\"channel\":\"b\\\"\"}\n{\"cursor\":\"a0000005\"}\n";
     check(Shape::StreamObject, lines);
     check(Shape::StreamRaw, "");
     let frames = "<Text:{\"gap\":true,\"channel\":\"a\"}><Text:{\"gap\":true,\"channel\":\"b\\\"\"}>";
     check(Shape::WsRaw, frames);
-    check(Shape::WsObject, &format!("<Text:{{\"cursor\":\"a0000005\"}}>{frames}"));
+    check(Shape::WsObject, &format!("{frames}<Text:{{\"cursor\":\"a0000005\"}}>"));
 }
 
 #[test]
