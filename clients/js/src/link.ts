@@ -1,0 +1,48 @@
+// What connections and transports say to each other.
+
+/** What a server tells, in the words of a stream of JSON objects. */
+export interface Item {
+  cursor?: string;
+  channel?: string;
+  channels?: string[];
+  event?: string;
+  data?: unknown;
+  base64?: true;
+  time?: number;
+  gap?: true;
+  deleted?: string;
+  error?: { code: string; detail: string; status: number };
+  id?: unknown;
+}
+
+export interface Loss {
+  /** After how many milliseconds to come back, if the server said. */
+  _wait?: number;
+  /** A status that was answered in place of a stream. */
+  _status?: number;
+  _code?: string;
+  /** Trying again cannot help. */
+  _fatal?: boolean;
+  /** The server said to come back, so the transport is not to blame. */
+  _served?: boolean;
+  /** Nobody answered. */
+  _unreachable?: boolean;
+}
+
+/** What a transport tells its connection. */
+export interface Ear {
+  /** Something came. */
+  _alive(): void;
+  _item(item: Item): void;
+  _advice(retryMs: number): void;
+  _lost(reason: string, loss?: Loss): void;
+  /** Polls: whether to go on, and from where. */
+  _since(): string | undefined;
+  _stay(): boolean;
+}
+
+export interface Link {
+  /** Takes another list of channels, where that goes without a new connection. */
+  _change?(names: readonly string[]): void;
+  _end(): void;
+}

@@ -1,0 +1,294 @@
+// What a page or a program uses: channels, listeners, events. Connections are made elsewhere.
+
+import { Connection, Facts, Settings, Tell } from "./connection";
+import { Shared, canShare } from "./shared";
+
+/** WebSocket, server-sent events over `fetch`, long poll. */
+export type Transport = "ws" | "sse" | "poll";
+export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
+
+export interface Message<Data = any> {
+  /** Its place in the one order of all messages. */
+  cursor: string;
+  /** The channel it came on; the first, if it was said on several you listen to. */
+  channel: string;
+  /** All channels it came on that you listen to. */
+  channels: string[];
+  /** What the publisher called it, if anything. */
+  event?: string;
+  /** The JSON value that was published; text as a string, bytes as a `Uint8Array`. */
+  data: Data;
+  /** When it was published, by the server's clock. */
+  time: Date;
+}
+
+export interface StateChange {
+  state: State;
+  /** The one that is open, or tried. */
+  transport?: Transport;
+  /** With `waiting`: in how many milliseconds it is tried again. */
+  retryIn?: number;
+  /** Why, in a plain sentence. */
+  reason?: string;
+}
+
+/** Something you were owed is gone from history. */
+export interface Gap {
+  /** Of which channels, where the transport can tell. */
+  channels?: string[];
+}
+
+/** A channel was deleted; it is listened to no longer. */
+export interface Deleted {
+  channel: string;
+}
+
+export interface Failure {
+  /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
+  code: string;
+  /** For people. */
+  message: string;
+  status?: number;
+  /** Nothing is tried any more, until `reconnect()` or another channel. */
+  fatal: boolean;
+  /** The channels that were refused, where it is about some of them only. */
+  channels?: string[];
+  /** What a listener threw. */
+  cause?: unknown;
+}
+
+export interface Events {
+  message: Message;
+  state: StateChange;
+  gap: Gap;
+  deleted: Deleted;
+  error: Failure;
+}
+
+export interface Subscription {
+  readonly channels: string[];
+  unsubscribe(): void;
+}
+
+export interface Options {
+  /** Which transports may be used, best first. Default: `["ws", "sse", "poll"]`. */
+  transports?: Transport[];
+  /** Where the first connection begins: a cursor, an age such as `"10m"`, a Unix time, or `0` for all history. */
+  since?: string | number;
+  /** The first connection begins with the last so many messages of each channel. */
+  tail?: number;
+  /** Keeps the cursor in `sessionStorage`, so the next page load goes on; a string names the place. */
+  resume?: boolean | string;
+  /** One connection for all tabs of this origin; a string tells apart groups of tabs. */
+  shared?: boolean | string;
+  /** Headers of every request; a WebSocket of a browser cannot have any. */
+  headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+  /** Goes along as `?token=`; a function is asked before every connection. */
+  token?: string | (() => string | Promise<string>);
+  /** The time before another try, in ms: a random part of `min`, doubled by every failure, up to `max`. */
+  retry?: { min?: number; max?: number };
+  /** After so many ms without a byte a connection counts as broken. Default: 60,000. */
+  silence?: number;
+  /** So many ms may pass until a transport works. Default: 5,000. */
+  connectTimeout?: number;
+  fetch?: typeof fetch;
+  /** For Node before 22: the class of the package `ws`. */
+  WebSocket?: unknown;
+}
+
+/** Where this code was loaded from. */
+const HERE: string | undefined = (globalThis.document?.currentScript as HTMLScriptElement | null)?.src || import.meta.url;
+
+/** Names the server would refuse, and those that cannot stand in a path. */
+const BAD_NAME = /^$|^\$|^\.\.?$|[,\0-\x1f\x7f]/;
+
+interface Entry {
+  _names: Set<string>;
+  _listener?: (message: Message) => void;
+}
+
+export class Multiplexor {
+  private _entries = new Set<Entry>();
+  private _listeners: { [K in keyof Events]?: Set<(event: Events[K]) => void> } = {};
+  private _line: Connection | Shared | undefined;
+  private _begin: () => Connection | Shared;
+  private _now: StateChange = { state: "idle" };
+  private _cursor?: string;
+  private _key?: string;
+  private _soon = false;
+
+  constructor(url?: string | URL, options: Options = {}) {
+    const page = globalThis.location?.href;
+    const base = new URL(url ?? (HERE?.startsWith("http") ? new URL("/", HERE) : new URL("/", page)), page);
+    if (!base.pathname.endsWith("/")) base.pathname += "/";
+    const { since, tail, retry = {}, resume, shared } = options;
+    if (resume) this._key = "multiplexor:" + (resume === true ? base : resume);
+    const socket = options.WebSocket ?? globalThis.WebSocket;
+    const settings: Settings = {
+      _base: base,
+      _transports: (options.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || socket),
+      _start: { since, tail },
+      _headers: options.headers,
+      _token: options.token,
+      _min: retry.min ?? 1_000,
+      _max: retry.max ?? 30_000,
+      _silence: options.silence ?? 60_000,
+      _connectTimeout: options.connectTimeout ?? 5_000,
+      _fetch: options.fetch ?? ((...request) => fetch(...request)),
+      _WebSocket: socket as Settings["_WebSocket"],
+    };
+    const connect = (tell: Tell, cursor?: string) => new Connection(settings, tell, cursor ?? this._stored());
+    const tell: Tell = (kind, fact) => this._heard(kind, fact);
+    this._begin = () =>
+      shared && canShare()
+        ? new Shared("multiplexor:" + (shared === true ? "" : shared) + base, settings._silence, connect, tell)
+        : connect(tell);
+  }
+
+  get state(): State {
+    return this._now.state;
+  }
+
+  get transport(): Transport | undefined {
+    return this._now.transport;
+  }
+
+  /** Up to here all was heard. */
+  get cursor(): string | undefined {
+    return this._cursor;
+  }
+
+  get channels(): string[] {
+    return [...new Set([...this._entries].flatMap((entry) => [...entry._names]))];
+  }
+
+  /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
+  subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription {
+    if (this.state === "closed" && !this._line) throw new Error("This client was closed; make a new one.");
+    const names = [channels].flat();
+    for (const name of names) {
+      if (BAD_NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a channel; give 1 to 255 bytes without commas and control characters, not beginning with $`);
+    }
+    const entry: Entry = { _names: new Set(names), _listener: listener as Entry["_listener"] };
+    this._entries.add(entry);
+    this._change();
+    return {
+      channels: names,
+      unsubscribe: () => {
+        this._entries.delete(entry);
+        this._change();
+      },
+    };
+  }
+
+  /** Ends what all listeners of these channels hear of them. */
+  unsubscribe(channels: string | string[]): void {
+    for (const entry of this._entries) {
+      for (const name of [channels].flat()) entry._names.delete(name);
+      if (!entry._names.size) this._entries.delete(entry);
+    }
+    this._change();
+  }
+
+  /** Listens to what happens; the function it gives ends that. */
+  on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void {
+    const set = ((this._listeners as Record<K, Set<(event: Events[K]) => void>>)[kind] ??= new Set());
+    set.add(listener);
+    return () => set.delete(listener);
+  }
+
+  /** Tries again now, also after what was fatal. */
+  reconnect(): void {
+    this._line?._reconnect();
+  }
+
+  /** Ends it for good. */
+  close(): void {
+    this._entries.clear();
+    const line = this._line;
+    this._line = undefined;
+    if (line) line._close();
+    else this._heard("state", { state: "closed" });
+  }
+
+  private _change(): void {
+    if (this._soon) return;
+    this._soon = true;
+    queueMicrotask(() => {
+      this._soon = false;
+      if (this.state === "closed" && !this._line) return;
+      (this._line ??= this._begin())._want(this.channels);
+    });
+  }
+
+  private _stored(): string | undefined {
+    try {
+      return (this._key && sessionStorage.getItem(this._key)) || undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private _heard<K extends keyof Facts>(kind: K, fact: Facts[K]): void {
+    if (kind === "message") this._message(fact as Facts["message"]);
+    else if (kind === "cursor") this._keep(fact as string);
+    else {
+      const { channel, channels } = fact as { channel?: string; channels?: string[] };
+      // What is about channels of other tabs only is not for this one.
+      if (channels && !channels.some((name) => this._has(name))) return;
+      if (kind === "state") this._now = fact as Facts["state"];
+      if (kind === "deleted" && !this._has(channel!)) return;
+      this._emit(kind as keyof Events, fact as never);
+      if (kind === "deleted") this.unsubscribe(channel!);
+      if (kind === "error" && channels) this.unsubscribe(channels);
+    }
+  }
+
+  private _has(name: string): boolean {
+    return [...this._entries].some((entry) => entry._names.has(name));
+  }
+
+  private _message({ cursor, channel, channels, event, data, base64, time }: Facts["message"]): void {
+    const mine = (channels ?? [channel!]).filter((name) => this._has(name));
+    if (mine[0] !== undefined) {
+      const message: Message = {
+        cursor: cursor!,
+        channel: mine[0],
+        channels: mine,
+        event,
+        data: base64 ? Uint8Array.from(atob(data as string), (char) => char.charCodeAt(0)) : data,
+        time: new Date(time! * 1000),
+      };
+      for (const { _names, _listener } of [...this._entries]) {
+        if (_listener && mine.some((name) => _names.has(name))) this._run(_listener, message);
+      }
+      this._emit("message", message);
+    }
+    this._keep(cursor);
+  }
+
+  private _keep(cursor?: string): void {
+    this._cursor = cursor;
+    try {
+      if (cursor && this._key) sessionStorage.setItem(this._key, cursor);
+    } catch {
+      // Storage that is full or forbidden: the next page load begins anew.
+    }
+  }
+
+  private _emit<K extends keyof Events>(kind: K, event: Events[K]): void {
+    for (const listener of [...(this._listeners[kind] ?? [])]) this._run(listener, event, kind);
+  }
+
+  /** Runs a listener. One that throws is told of, and stops nothing. */
+  private _run<E>(listener: (event: E) => void, event: E, kind?: keyof Events): void {
+    try {
+      listener(event);
+    } catch (cause) {
+      (globalThis.reportError ?? console.error)(cause);
+      if (kind !== "error") this._emit("error", { code: "listener", message: `a listener threw: ${cause}`, fatal: false, cause });
+    }
+  }
+}
+
+export default Multiplexor;
