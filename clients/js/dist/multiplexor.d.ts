@@ -108,7 +108,7 @@ export declare class Multiplexor {
     on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void;
     /** Tries again now, also after what was fatal. */
     reconnect(): void;
-    /** Ends it for good. */
+    /** Ends it, and all subscriptions. */
     close(): void;
     private _change;
     private _stored;

@@ -13,48 +13,48 @@ const LOSSES_MAX = 3;
 export const backoff = (losses: number, min: number, max: number, chance: number): number =>
   chance * Math.min(max, min * 2 ** losses);
 
-export class Choice {
-  private _banned: Partial<Record<Transport, number>> = {};
-  private _losses: Partial<Record<Transport, number>> = {};
-  private _proven?: Transport;
-
-  constructor(readonly _order: readonly Transport[]) {}
-
-  _pick(now: number): Transport {
-    return this._order.find((transport) => !(this._banned[transport]! > now)) ?? this._order[0]!;
-  }
-
-  _opened(transport: Transport): void {
-    this._proven = transport;
-  }
-
+export interface Choice {
+  _pick(now: number): Transport;
+  _opened(transport: Transport): unknown;
   /**
    * Takes note of a loss. `lived`: how long it was open, if it was. `unreachable`: nobody answered at all, which
    * is not the transport's fault. True: the next transport is to be tried at once.
    */
-  _lost(transport: Transport, lived: number | undefined, unreachable: boolean, now: number): boolean {
-    if (lived! >= STABLE_MS) {
-      this._losses = {};
-      return false;
-    }
-    const losses = (this._losses[transport] = (this._losses[transport] ?? 0) + 1);
-    if (losses < LOSSES_MAX && (lived !== undefined || unreachable || this._proven === transport)) {
-      if (unreachable) this._banned = {};
-      return false;
-    }
-    this._losses[transport] = 0;
-    this._banned[transport] = now + BAN_MS;
-    if (this._banned[this._pick(now)]! > now) {
-      this._banned = {};
-      return false;
-    }
-    return true;
-  }
-
+  _lost(transport: Transport, lived: number | undefined, unreachable: boolean | undefined, now: number): boolean;
   /** The network may be another one. */
-  _reset(): void {
-    this._banned = {};
-    this._losses = {};
-    this._proven = undefined;
-  }
+  _reset(): unknown;
+}
+
+type Numbers = Partial<Record<Transport, number>>;
+
+export function chooser(order: readonly Transport[]): Choice {
+  let banned: Numbers = {};
+  let losses: Numbers = {};
+  let proven: Transport | undefined;
+  const free = (now: number) => order.find((transport) => !(banned[transport]! > now));
+  return {
+    _pick: (now) => free(now) ?? order[0]!,
+    _opened: (transport) => (proven = transport),
+    _lost(transport, lived, unreachable, now) {
+      if (lived! >= STABLE_MS) {
+        losses = {};
+        return false;
+      }
+      const count = (losses[transport] = (losses[transport] ?? 0) + 1);
+      if (count < LOSSES_MAX && (lived !== undefined || unreachable || proven === transport)) {
+        if (unreachable) banned = {};
+        return false;
+      }
+      losses[transport] = 0;
+      banned[transport] = now + BAN_MS;
+      if (free(now)) return true;
+      banned = {};
+      return false;
+    },
+    _reset() {
+      banned = {};
+      losses = {};
+      proven = undefined;
+    },
+  };
 }

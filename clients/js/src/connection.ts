@@ -1,31 +1,30 @@
 // One connection to the server, kept up: which transport, from which cursor, when to try again.
 
-import { Choice, STABLE_MS, Transport, backoff } from "./choice";
-import { Ask, openPoll, openStream } from "./http";
+import { STABLE_MS, type Transport, backoff, chooser } from "./choice";
+import { type Ask, openPoll, openStream } from "./http";
 import type { Ear, Item, Link, Loss } from "./link";
 import { openSocket } from "./ws";
 
 type Hook<T> = T | (() => T | Promise<T>);
 
-/** Options with all defaults filled in. */
+/** What a connection needs to know; the rest has defaults. */
 export interface Settings {
-  _base: URL;
-  _transports: readonly Transport[];
-  _start: { since?: string | number; tail?: number };
-  _headers?: Hook<Record<string, string>>;
-  _token?: Hook<string>;
-  _min: number;
-  _max: number;
-  _silence: number;
-  _connectTimeout: number;
-  _fetch: typeof fetch;
-  _WebSocket?: typeof WebSocket;
+  transports?: readonly Transport[];
+  since?: string | number;
+  tail?: number;
+  headers?: Hook<Record<string, string>>;
+  token?: Hook<string>;
+  retry?: { min?: number; max?: number };
+  silence?: number;
+  connectTimeout?: number;
+  fetch?: typeof fetch;
+  WebSocket?: unknown;
 }
 
 /** What a connection tells, to whoever holds it or to all tabs: facts that can be cloned. */
 export interface Facts {
+  /** A message, or a cursor alone. */
   message: Item;
-  cursor: string | undefined;
   gap: { channels?: string[] };
   deleted: { channel: string };
   error: { code: string; message: string; status?: number; fatal: boolean; channels?: string[] };
@@ -39,205 +38,194 @@ const ADDRESS_LENGTH_MAX = 4_000;
 
 const call = <T>(hook: Hook<T>) => (typeof hook === "function" ? (hook as () => T)() : hook);
 
-export class Connection {
-  private _names: readonly string[] = [];
-  private _link?: Link;
-  private _transport!: Transport;
-  private _state: State = "idle";
-  private _choice: Choice;
-  /** Which attempt is the present one; what others say is not heard. */
-  private _turn = 0;
-  private _tries = 0;
-  private _timer?: ReturnType<typeof setTimeout>;
-  private _watch?: ReturnType<typeof setTimeout>;
-  private _openedAt?: number;
-  private _heardAt = 0;
-  private _advised?: number;
-  private _listening: [EventTarget | undefined, string, () => void][];
-
-  constructor(
-    private _settings: Settings,
-    private _tell: Tell,
-    private _cursor?: string,
-  ) {
-    this._choice = new Choice(_settings._transports);
-    const page = globalThis.document;
-    const look = () => this._look();
-    this._listening = [
-      [page && window, "online", () => this._names.length && this._state !== "closed" && (this._choice._reset(), this._state === "open" ? look() : this._reconnect())],
-      [page && window, "offline", () => this._link && this._lost("the browser is offline", { _served: true })],
-      [page && window, "pageshow", look],
-      [page, "resume", look],
-      [page, "visibilitychange", look],
-    ];
-    for (const [target, kind, listener] of this._listening) target?.addEventListener(kind, listener);
-  }
-
+/** The connection, as those see it who want it. */
+export interface Connection {
   /** Listens to these channels from now on. */
-  _want(names: readonly string[]): void {
-    const same = names.length === this._names.length && names.every((name) => this._names.includes(name));
-    this._names = names;
-    if (same) return;
-    if (!names.length) {
-      this._drop();
-      this._tell("cursor", (this._cursor = undefined));
-      this._say("idle");
-    } else if (this._link?._change) {
-      this._link._change(names);
-    } else if (this._state !== "waiting") {
-      this._go(this._state === "open");
-    }
-  }
-
-  _reconnect(): void {
-    this._tries = 0;
-    if (this._names.length) this._go();
-  }
-
+  _want(names: readonly string[]): void;
+  _reconnect(): void;
   /** Ends it; without a word where another tab goes on. */
-  _close(silent?: boolean): void {
-    this._drop();
-    for (const [target, kind, listener] of this._listening) target?.removeEventListener(kind, listener);
-    if (!silent) this._say("closed");
-  }
+  _close(silent?: boolean): void;
+}
 
-  /** Begins an attempt; quietly where only the list of channels changed. */
-  private async _go(quiet = false): Promise<void> {
-    this._drop();
-    const turn = this._turn;
-    const { _settings: settings, _choice: choice } = this;
-    const address = this._names.map(encodeURIComponent).join(",");
-    const long = address.length > ADDRESS_LENGTH_MAX;
-    let transport = choice._pick(Date.now());
-    if (long && transport === "ws") transport = settings._transports.find((other) => other !== "ws") ?? transport;
-    this._transport = transport;
-    if (!quiet) this._say("connecting", { transport });
-    this._timer = setTimeout(
-      () => (transport === "poll" && this._cursor ? this._open() : this._lost(`no answer within ${settings._connectTimeout} ms`)),
-      settings._connectTimeout,
-    );
-    let token: string | undefined, headers: Record<string, string> | undefined;
-    try {
-      [token, headers] = await Promise.all([call(settings._token), call(settings._headers)]);
-    } catch (error) {
-      if (turn === this._turn) this._lost(`no token or headers: ${(error as Error).message}`, { _served: true });
-      return;
-    }
-    if (turn !== this._turn) return;
-    const url = (since: string | number | undefined, names: string): URL => {
-      const url = new URL("sub/" + names, settings._base);
-      const { tail } = settings._start;
-      const query = { transport, since, tail: since === undefined ? tail : undefined, token, envelope: transport === "sse" ? 1 : undefined };
-      for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, "" + value);
-      return url;
-    };
-    const ask: Ask = (since, signal, channel) =>
-      settings._fetch(url(since, channel ?? (long ? "" : address)), {
-        method: long && !channel ? "POST" : "GET",
-        body: long && !channel ? this._names.join("\n") : undefined,
-        headers,
-        signal,
-        cache: "no-store",
-      });
-    const ear = this._ear(turn);
-    try {
-      this._link =
-        transport === "ws"
-          ? openSocket(settings._WebSocket!, url(ear._since(), address), this._names, ear)
-          : (transport === "sse" ? openStream : openPoll)(ask, ear);
-    } catch (error) {
-      this._lost((error as Error).message);
-    }
-  }
+export function connection(base: URL, settings: Settings, tell: Tell, cursor?: string): Connection {
+  let { since, tail } = settings;
+  const { token, headers, retry: { min = 1_000, max = 30_000 } = {}, silence = 60_000, connectTimeout = 5_000 } = settings;
+  const Socket = (settings.WebSocket ?? globalThis.WebSocket) as typeof WebSocket | undefined;
+  const transports = (settings.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || Socket);
+  const choice = chooser(transports);
+  let names: readonly string[] = [];
+  /** The same for an address. */
+  let list = "";
+  let link: Link | undefined;
+  let transport: Transport;
+  let state: State = "idle";
+  /** Which attempt is the present one; what others say is not heard. */
+  let turn = 0;
+  let tries = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let watch: ReturnType<typeof setTimeout> | undefined;
+  let openedAt: number | undefined;
+  let heardAt = 0;
+  let advised: number | undefined;
 
-  /** What the transport of this attempt may say. */
-  private _ear(turn: number): Ear {
-    const now = () => turn === this._turn;
-    return {
-      _alive: () => now() && (this._heardAt = Date.now()),
-      _item: (item) => now() && this._item(item),
-      _advice: (ms) => now() && (this._advised = ms),
-      _lost: (reason, loss) => now() && this._lost(reason, loss),
-      _since: () => this._cursor ?? (this._settings._start.since as string | undefined),
-      _stay: () => now() && (this._choice._pick(Date.now()) === this._transport || (this._go(true), false)),
-    };
-  }
+  const say = (next: State, more?: Partial<Facts["state"]>) => {
+    if (next === state && (next === "open" || next === "closed")) return;
+    tell("state", { state: (state = next), ...more });
+  };
 
-  private _item(item: Item): void {
-    if (item.error) {
-      const { code, detail: message, status } = item.error;
-      if (status >= 500) return this._lost(message, { _served: true });
-      this._tell("error", { code, message, status, fatal: false, channels: item.id as string[] });
-    } else if (item.deleted !== undefined) {
-      this._names = this._names.filter((name) => name !== item.deleted);
-      this._tell("deleted", { channel: item.deleted });
-    } else if (item.gap) {
-      this._tell("gap", { channels: item.channels ?? (item.channel !== undefined ? [item.channel] : undefined) });
-    } else if (item.cursor) {
-      if ("data" in item) this._tell("message", item);
-      else this._tell("cursor", item.cursor);
-      // After the listeners ran: what broke off before is told again.
-      this._cursor = item.cursor;
-      this._settings._start = {};
-      this._open();
-    }
-  }
-
-  private _open(): void {
-    if (this._openedAt || !this._link) return;
-    clearTimeout(this._timer);
-    this._heardAt = this._openedAt = Date.now();
-    this._choice._opened(this._transport);
-    this._look();
-    this._say("open", { transport: this._transport });
-  }
-
-  /** Looks by the clock whether the connection still lives, now and again when it would be silent for too long. */
-  private _look(): void {
-    clearTimeout(this._watch);
-    if (!this._openedAt) return;
-    const left = this._heardAt + this._settings._silence - Date.now();
-    if (left > 0) this._watch = setTimeout(() => this._look(), left);
-    else {
-      this._tries = 0;
-      this._lost(`nothing was heard for ${this._settings._silence} ms`, { _wait: 0 });
-    }
-  }
-
-  private _lost(reason: string, loss: Loss = {}): void {
-    const now = Date.now();
-    const lived = this._openedAt && now - this._openedAt;
-    this._drop();
-    const { _min, _max } = this._settings;
-    const { _code: code, _status: status, _fatal } = loss;
-    // A function gives another token the next time.
-    const fatal = !!_fatal && !(status === 401 && [this._settings._token, this._settings._headers].some((hook) => typeof hook === "function"));
-    if (status) this._tell("error", { code: code ?? "http", message: reason, status, fatal });
-    if (fatal) return this._say("closed", { reason });
-    if (!loss._served && this._choice._lost(this._transport, lived, !!loss._unreachable, now)) return void this._go();
-    if (lived! >= STABLE_MS) this._tries = 0;
-    const jitter = backoff(this._tries, _min, _max, Math.random());
-    const wait = loss._wait !== undefined ? loss._wait && loss._wait + jitter : this._tries || !this._advised ? jitter : Math.min(_max, this._advised);
-    this._advised = undefined;
-    this._tries += 1;
-    this._timer = setTimeout(() => this._go(), wait);
-    this._say("waiting", { retryIn: Math.round(wait), reason });
-  }
+  const setNames = (wanted: readonly string[]) => {
+    names = wanted;
+    list = names.map(encodeURIComponent).join();
+    return list;
+  };
 
   /** Ends the attempt. */
-  private _drop(): void {
-    this._turn += 1;
-    clearTimeout(this._timer);
-    clearTimeout(this._watch);
-    this._openedAt = undefined;
-    const link = this._link;
-    this._link = undefined;
-    link?._end();
-  }
+  const drop = () => {
+    turn += 1;
+    clearTimeout(timer);
+    clearTimeout(watch);
+    openedAt = undefined;
+    const last = link;
+    link = undefined;
+    last?._end();
+  };
 
-  private _say(state: State, more?: Partial<Facts["state"]>): void {
-    if (state === this._state && state !== "connecting" && state !== "waiting") return;
-    this._state = state;
-    this._tell("state", { state, ...more });
-  }
+  const reconnect = () => {
+    tries = 0;
+    if (list) go();
+  };
+
+  const lost = (reason: string, { _wait, _status, _code, _fatal, _served, _unreachable }: Loss = {}) => {
+    const now = Date.now();
+    const lived = openedAt && now - openedAt;
+    drop();
+    // A function gives another token the next time.
+    const fatal = !!_fatal && !(_status === 401 && typeof token === "function");
+    if (_status) tell("error", { code: _code ?? "http", message: reason, status: _status, fatal });
+    if (fatal) return say("closed", { reason });
+    if (!_served && choice._lost(transport, lived, _unreachable, now)) return go();
+    if (lived! >= STABLE_MS) tries = 0;
+    const jitter = backoff(tries, min, max, Math.random());
+    const wait = _wait !== undefined ? _wait && _wait + jitter : tries || !advised ? jitter : Math.min(max, advised);
+    advised = undefined;
+    tries += 1;
+    timer = setTimeout(go, wait);
+    say("waiting", { retryIn: Math.round(wait), reason });
+  };
+
+  /** Looks by the clock whether the connection still lives, now and again when it would be silent for too long. */
+  const look = () => {
+    clearTimeout(watch);
+    if (!openedAt) return;
+    const left = heardAt + silence - Date.now();
+    if (left > 0) watch = setTimeout(look, left);
+    else lost(`nothing was heard for ${silence} ms`, { _wait: 0 });
+  };
+
+  const opened = () => {
+    if (openedAt) return;
+    clearTimeout(timer);
+    heardAt = openedAt = Date.now();
+    choice._opened(transport);
+    look();
+    say("open", { transport });
+  };
+
+  const hear = (item: Item) => {
+    const { error, deleted, channel, channels } = item;
+    if (error) {
+      const { code, detail: message, status } = error;
+      if (status >= 500) return lost(message, { _served: true });
+      tell("error", { code, message, status, fatal: false, channels: item.id as string[] });
+    } else if (deleted !== undefined) {
+      setNames(names.filter((name) => name !== deleted));
+      tell("deleted", { channel: deleted });
+    } else if (item.gap) {
+      tell("gap", { channels: channel === undefined ? channels : [channel] });
+    } else if (item.cursor) {
+      tell("message", item);
+      // After the listeners ran: what broke off before is told again.
+      cursor = item.cursor;
+      since = tail = undefined;
+      if (link) opened();
+    }
+  };
+
+  /** Gives a listener that is heard as long as this attempt is the present one. */
+  const present = <A extends unknown[]>(then: (...args: A) => unknown) => {
+    const mine = turn;
+    return (...args: A) => mine === turn && !!then(...args);
+  };
+
+  const begin = (token?: string, headers?: Record<string, string>) => {
+    const address = (names: string, since?: string | number): URL => {
+      const url = new URL("sub/" + names, base);
+      const query = { transport, since, tail: cursor ? undefined : tail, token, envelope: 1 };
+      // What is undefined is no longer there after the way through JSON.
+      url.search = "" + new URLSearchParams(JSON.parse(JSON.stringify(query)));
+      return url;
+    };
+    const ask: Ask = (since, signal, channel) => {
+      const body = channel || !isLong() ? undefined : names.join("\n");
+      const url = address(channel ?? (body ? "" : list), since);
+      return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
+    };
+    const ear: Ear = {
+      _alive: present(() => (heardAt = Date.now())),
+      _item: present(hear),
+      _advice: present((ms: number) => (advised = ms)),
+      _lost: present(lost),
+      _since: () => cursor ?? since,
+      _stay: present(() => choice._pick(Date.now()) === transport || go(true)),
+    };
+    link =
+      transport === "ws"
+        ? openSocket(Socket!, address(list, ear._since()), names, ear)
+        : (transport === "sse" ? openStream : openPoll)(ask, ear);
+  };
+
+  const isLong = () => list.length > ADDRESS_LENGTH_MAX;
+
+  /** Begins an attempt; quietly where only the list of channels changed. */
+  const go = (quiet?: boolean | void) => {
+    drop();
+    transport = choice._pick(Date.now());
+    if (transport === "ws" && isLong()) transport = transports.find((other) => other !== "ws") ?? transport;
+    if (!quiet) say("connecting", { transport });
+    timer = setTimeout(
+      () => (transport === "poll" && cursor ? opened() : lost(`no answer within ${connectTimeout} ms`)),
+      connectTimeout,
+    );
+    Promise.all([call(token), call(headers)])
+      .then(present((both) => begin(...both)))
+      .catch(present((error: Error) => lost(error.message, { _served: true })));
+  };
+
+  const events = {
+    online: () => (choice._reset(), state === "waiting" ? reconnect() : look()),
+    offline: () => link && lost("the browser is offline", { _served: true }),
+    pageshow: look,
+    resume: look,
+    visibilitychange: look,
+  };
+  const ended = new AbortController();
+  for (const [kind, listener] of Object.entries(events)) globalThis.addEventListener?.(kind, listener, ended);
+
+  return {
+    _want(wanted) {
+      if (list === setNames(wanted)) return;
+      if (!list) {
+        drop();
+        tell("message", { cursor: (cursor = undefined) });
+        say("idle");
+      } else if (link?._change) link._change(wanted);
+      else if (state !== "waiting") go(state === "open");
+    },
+    _reconnect: reconnect,
+    _close(silent) {
+      drop();
+      ended.abort();
+      if (!silent) say("closed");
+    },
+  };
 }

@@ -1,35 +1,33 @@
 // Waiting by fetch: a stream of server-sent events, or long polls.
 
-import type { Ear, Item, Link, Loss } from "./link";
+import { CUT, type Ear, type Item, type Link, type Loss } from "./link";
 import { sseReader } from "./sse";
 
 /** Sends a request for these channels from this cursor. */
-export type Ask = (since: string | undefined, signal: AbortSignal, channel?: string) => Promise<Response>;
+export type Ask = (since: string | number | undefined, signal: AbortSignal, channel?: string) => Promise<Response>;
 
 /** A name nobody publishes to, and a cursor of no order: a poll that is answered at once, by the cursor of now. */
 const NOWHERE = "multiplexor-client";
 const NO_ORDER = "azzzzzzzzzz";
 
-class Refused extends Error {
+/** What went wrong, where the server or the network said it. */
+class Refusal {
   constructor(
-    message: string,
+    readonly _reason: string,
     readonly _loss: Loss,
-  ) {
-    super(message);
-  }
+  ) {}
 }
 
-async function refusal(response: Response): Promise<Refused> {
+async function refusal(response: Response): Promise<Refusal> {
   const { status } = response;
   const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
-  const after = response.headers.get("Retry-After");
-  const seconds = after ? Number(after) || (Date.parse(after) - Date.now()) / 1000 || 0 : 0;
-  return new Refused(problem.detail ?? `the server answered ${status}`, {
+  const busy = status === 429 || status === 503;
+  return new Refusal(problem.detail ?? `the server answered ${status}`, {
     _status: status,
     _code: problem.code,
-    _fatal: status >= 400 && status < 500 && status !== 408 && status !== 429,
-    _served: status === 429 || status === 503,
-    _wait: seconds > 0 ? seconds * 1000 : undefined,
+    _fatal: status >= 400 && status < 500 && !busy && status !== 408,
+    _served: busy,
+    _wait: Number(response.headers.get("Retry-After")) * 1000 || undefined,
   });
 }
 
@@ -37,40 +35,28 @@ async function refusal(response: Response): Promise<Refused> {
 function link(ask: Ask, ear: Ear, wait: (fetched: Ask, signal: AbortSignal) => Promise<string>): Link {
   const abort = new AbortController();
   const fetched: Ask = async (...args) => {
-    let response;
-    try {
-      response = await ask(...args);
-    } catch (error) {
-      throw new Refused("nobody answers: " + (error as Error).message, { _unreachable: true });
-    }
+    const response = await ask(...args).catch(() => {
+      throw new Refusal("nobody answers", { _unreachable: true });
+    });
     if (response.status !== 200) throw await refusal(response);
     ear._alive();
     return response;
   };
-  wait(fetched, abort.signal).then(
-    (reason) => ear._lost(reason),
-    (error: Error) => ear._lost(error instanceof Refused ? error.message : "the connection was cut off", (error as Refused)._loss),
-  );
+  wait(fetched, abort.signal).then(ear._lost, (error) => ear._lost(error._reason ?? CUT, error._loss));
   return { _end: () => abort.abort() };
 }
 
 export const openStream = (ask: Ask, ear: Ear): Link =>
   link(ask, ear, async (fetched, signal) => {
     const response = await fetched(ear._since(), signal);
-    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return "the answer is no event stream";
-    const read = sseReader(({ id, event, data, retry }) => {
-      if (retry! >= 0) ear._advice(retry!);
-      else if (event === "deleted" && id === undefined) ear._item({ deleted: JSON.parse(data!).channel });
-      else if (event === "gap" && id === undefined) ear._item({ gap: true, ...JSON.parse(data!) });
-      else ear._item(data === undefined ? { cursor: id } : JSON.parse(data));
-    });
-    const reader = response.body!.getReader();
-    const decoder = new TextDecoder();
+    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return "no event stream came";
+    const read = sseReader(ear._item, ear._advice);
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return "the stream ended";
+      if (done) return CUT;
       ear._alive();
-      read(decoder.decode(value, { stream: true }));
+      read(value);
     }
   });
 
@@ -88,9 +74,9 @@ export const openPoll = (ask: Ask, ear: Ear): Link =>
         gap?: true;
       };
       if (gap) ear._item({ gap });
-      messages.forEach((message) => ear._item(message));
+      messages.forEach(ear._item);
       ear._item({ cursor });
-      if (!gap && !messages[0] && Date.now() - began < 500) return "polls are answered without waiting";
+      if (!gap && !messages[0] && Date.now() - began < 500) return CUT;
       if (!ear._stay()) return "";
     }
   });

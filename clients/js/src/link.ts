@@ -32,12 +32,12 @@ export interface Loss {
 /** What a transport tells its connection. */
 export interface Ear {
   /** Something came. */
-  _alive(): void;
-  _item(item: Item): void;
-  _advice(retryMs: number): void;
-  _lost(reason: string, loss?: Loss): void;
+  _alive(): unknown;
+  _item(item: Item): unknown;
+  _advice(retryMs: number): unknown;
+  _lost(reason: string, loss?: Loss): unknown;
   /** Polls: whether to go on, and from where. */
-  _since(): string | undefined;
+  _since(): string | number | undefined;
   _stay(): boolean;
 }
 
@@ -46,3 +46,5 @@ export interface Link {
   _change?(names: readonly string[]): void;
   _end(): void;
 }
+
+export const CUT = "the connection was cut off";

@@ -1,7 +1,7 @@
 // What a page or a program uses: channels, listeners, events. Connections are made elsewhere.
 
-import { Connection, Facts, Settings, Tell } from "./connection";
-import { Shared, canShare } from "./shared";
+import { type Connection, type Facts, type Tell, connection } from "./connection";
+import { canShare, share } from "./shared";
 
 /** WebSocket, server-sent events over `fetch`, long poll. */
 export type Transport = "ws" | "sse" | "poll";
@@ -110,8 +110,8 @@ interface Entry {
 export class Multiplexor {
   private _entries = new Set<Entry>();
   private _listeners: { [K in keyof Events]?: Set<(event: Events[K]) => void> } = {};
-  private _line: Connection | Shared | undefined;
-  private _begin: () => Connection | Shared;
+  private _line: Connection | undefined;
+  private _begin: () => Connection;
   private _now: StateChange = { state: "idle" };
   private _cursor?: string;
   private _key?: string;
@@ -121,27 +121,13 @@ export class Multiplexor {
     const page = globalThis.location?.href;
     const base = new URL(url ?? (HERE?.startsWith("http") ? new URL("/", HERE) : new URL("/", page)), page);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
-    const { since, tail, retry = {}, resume, shared } = options;
+    const { resume, shared, silence = 60_000 } = options;
     if (resume) this._key = "multiplexor:" + (resume === true ? base : resume);
-    const socket = options.WebSocket ?? globalThis.WebSocket;
-    const settings: Settings = {
-      _base: base,
-      _transports: (options.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || socket),
-      _start: { since, tail },
-      _headers: options.headers,
-      _token: options.token,
-      _min: retry.min ?? 1_000,
-      _max: retry.max ?? 30_000,
-      _silence: options.silence ?? 60_000,
-      _connectTimeout: options.connectTimeout ?? 5_000,
-      _fetch: options.fetch ?? ((...request) => fetch(...request)),
-      _WebSocket: socket as Settings["_WebSocket"],
-    };
-    const connect = (tell: Tell, cursor?: string) => new Connection(settings, tell, cursor ?? this._stored());
+    const connect = (tell: Tell, cursor = this._stored()) => connection(base, options, tell, cursor);
     const tell: Tell = (kind, fact) => this._heard(kind, fact);
     this._begin = () =>
       shared && canShare()
-        ? new Shared("multiplexor:" + (shared === true ? "" : shared) + base, settings._silence, connect, tell)
+        ? share("multiplexor:" + (shared === true ? base : shared), silence, connect, tell)
         : connect(tell);
   }
 
@@ -164,10 +150,9 @@ export class Multiplexor {
 
   /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
   subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription {
-    if (this.state === "closed" && !this._line) throw new Error("This client was closed; make a new one.");
     const names = [channels].flat();
     for (const name of names) {
-      if (BAD_NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a channel; give 1 to 255 bytes without commas and control characters, not beginning with $`);
+      if (BAD_NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be a channel: no commas, no control characters, no $ in front`);
     }
     const entry: Entry = { _names: new Set(names), _listener: listener as Entry["_listener"] };
     this._entries.add(entry);
@@ -202,13 +187,11 @@ export class Multiplexor {
     this._line?._reconnect();
   }
 
-  /** Ends it for good. */
+  /** Ends it, and all subscriptions. */
   close(): void {
     this._entries.clear();
-    const line = this._line;
+    this._line?._close();
     this._line = undefined;
-    if (line) line._close();
-    else this._heard("state", { state: "closed" });
   }
 
   private _change(): void {
@@ -216,8 +199,8 @@ export class Multiplexor {
     this._soon = true;
     queueMicrotask(() => {
       this._soon = false;
-      if (this.state === "closed" && !this._line) return;
-      (this._line ??= this._begin())._want(this.channels);
+      if (this._entries.size) this._line ??= this._begin();
+      this._line?._want(this.channels);
     });
   }
 
@@ -231,16 +214,14 @@ export class Multiplexor {
 
   private _heard<K extends keyof Facts>(kind: K, fact: Facts[K]): void {
     if (kind === "message") this._message(fact as Facts["message"]);
-    else if (kind === "cursor") this._keep(fact as string);
     else {
       const { channel, channels } = fact as { channel?: string; channels?: string[] };
+      const names = channel ? [channel] : channels;
       // What is about channels of other tabs only is not for this one.
-      if (channels && !channels.some((name) => this._has(name))) return;
+      if (names && !names.some((name) => this._has(name))) return;
       if (kind === "state") this._now = fact as Facts["state"];
-      if (kind === "deleted" && !this._has(channel!)) return;
       this._emit(kind as keyof Events, fact as never);
-      if (kind === "deleted") this.unsubscribe(channel!);
-      if (kind === "error" && channels) this.unsubscribe(channels);
+      if (names && kind !== "gap") this.unsubscribe(names);
     }
   }
 

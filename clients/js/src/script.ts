@@ -1,8 +1,7 @@
-// The plain script: a global `Multiplexor`, and what `require` gives.
+// The plain script: a global `Multiplexor`, and what `require` gives. build.mjs says how it is given.
 
 import { Multiplexor } from "./multiplexor";
 
-declare const module: { exports: unknown } | undefined;
+declare function give(exports: object): void;
 
-if (typeof module === "object") module.exports = { Multiplexor };
-else (globalThis as { Multiplexor?: unknown }).Multiplexor = Multiplexor;
+give({ Multiplexor });

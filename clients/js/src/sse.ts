@@ -1,32 +1,25 @@
-// An event stream, from pieces of text to events. How the text was cut never changes what is told.
+// The event stream of a server that puts every object on one line. How the text was cut never changes what is told.
 
-export interface Event {
-  id?: string;
-  event?: string;
-  data?: string;
-  retry?: number;
-}
+import type { Item } from "./link";
 
-/** Gives a function that takes pieces of text; each event, also one that is only an id, is told once it is whole. */
-export function sseReader(tell: (event: Event) => void): (text: string) => void {
+/** Gives a function that takes pieces of text, and tells what they say: items, and after how long to come back. */
+export function sseReader(tell: (item: Item) => void, advise: (retryMs: number) => void): (text: string) => void {
   let rest = "";
-  let event: Event = {};
-  const line = (text: string) => {
-    if (!text) {
-      const whole = event;
-      event = {};
-      for (const _ in whole) return tell(whole);
-      return;
-    }
-    const [, name, value] = /^([^:]*)(?:: ?(.*))?$/s.exec(text)! as unknown as [string, string, string | undefined];
-    if (name === "data") event.data = event.data === undefined ? (value ?? "") : event.data + "\n" + (value ?? "");
-    else if (name === "id" || name === "event") event[name] = value ?? "";
-    else if (name === "retry") event.retry = Number(value);
-  };
+  let fields: { id?: string; event?: string; data?: string; retry?: string } = {};
   return (text) => {
-    // A CR that ends a piece may be half of a line end, so it waits for what comes next.
-    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/);
+    const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    lines.forEach(line);
+    for (const line of lines) {
+      const at = line.indexOf(":");
+      if (at > 0) fields[line.slice(0, at) as "id"] = line.slice(at + 1).trim();
+      if (line) continue;
+      const { id, event, data, retry } = fields;
+      fields = {};
+      if (retry) advise(+retry);
+      const item = JSON.parse(data || "{}");
+      // Messages have a cursor inside; what has none is about channels.
+      if (item.cursor || !data) tell({ cursor: id, ...item });
+      else tell(event === "gap" ? { gap: true, ...item } : { deleted: item.channel });
+    }
   };
 }

@@ -1,6 +1,6 @@
 // Waiting by WebSocket: channels are changed in place.
 
-import type { Ear, Item, Link } from "./link";
+import { CUT, type Ear, type Item, type Link } from "./link";
 
 const REASONS: Record<number, string> = {
   1001: "the server goes down",
@@ -28,7 +28,7 @@ export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, nam
     try {
       item = JSON.parse(data as string);
     } catch {
-      return ear._lost("what came over the WebSocket is no message");
+      return ear._lost(CUT);
     }
     if (item.deleted) asked = asked.filter((name) => name !== item.deleted);
     ear._item(item);
@@ -39,7 +39,7 @@ export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, nam
   };
   socket.onerror = () => {};
   socket.onclose = ({ code, reason }) =>
-    ear._lost(REASONS[code] ?? (open ? "the WebSocket was cut off" : "no WebSocket came about") + (reason && ": " + reason), {
+    ear._lost(REASONS[code] ?? (reason || (open ? CUT : "no WebSocket came about")), {
       _served: code in REASONS,
     });
   return {
