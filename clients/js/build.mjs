@@ -13,7 +13,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.resolve(process.argv[2] ?? path.join(here, "dist"));
 const { name, version } = JSON.parse(readFileSync(path.join(here, "package.json"), "utf8"));
 
-const banner = `/*! ${name} ${version}, MIT or Apache-2.0 */\n`;
+const banner = `/*! ${name} ${version} */\n`;
 
 /** One file of an entry point; names that begin with an underscore are nobody else's business. */
 async function bundle(entry, define, before, after) {
@@ -22,6 +22,8 @@ async function bundle(entry, define, before, after) {
     entryPoints: [entry],
     bundle: true,
     write: false,
+    minify: true,
+    mangleProps: /^_/,
     format: "esm",
     target: "es2021",
     charset: "utf8",
@@ -30,8 +32,8 @@ async function bundle(entry, define, before, after) {
   const { code } = await minify(before + outputFiles[0].text + after, {
     module: true,
     ecma: 2020,
+    format: { wrap_func_args: false },
     compress: { passes: 3, unsafe_arrows: true },
-    mangle: { properties: { regex: /^_/ } },
   });
   return banner + code + "\n";
 }

@@ -15,7 +15,6 @@ export const backoff = (losses: number, min: number, max: number, chance: number
 
 export interface Choice {
   _pick(now: number): Transport;
-  _opened(transport: Transport): unknown;
   /**
    * Takes note of a loss. `lived`: how long it was open, if it was. `unreachable`: nobody answered at all, which
    * is not the transport's fault. True: the next transport is to be tried at once.
@@ -33,15 +32,15 @@ export function chooser(order: readonly Transport[]): Choice {
   let proven: Transport | undefined;
   const free = (now: number) => order.find((transport) => !(banned[transport]! > now));
   return {
-    _pick: (now) => free(now) ?? order[0]!,
-    _opened: (transport) => (proven = transport),
+    _pick: (now) => free(now)!,
     _lost(transport, lived, unreachable, now) {
+      if (lived !== undefined) proven = transport;
       if (lived! >= STABLE_MS) {
         losses = {};
         return false;
       }
       const count = (losses[transport] = (losses[transport] ?? 0) + 1);
-      if (count < LOSSES_MAX && (lived !== undefined || unreachable || proven === transport)) {
+      if (count < LOSSES_MAX && (unreachable || proven === transport)) {
         if (unreachable) banned = {};
         return false;
       }

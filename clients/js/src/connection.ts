@@ -69,8 +69,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   let advised: number | undefined;
 
   const say = (next: State, more?: Partial<Facts["state"]>) => {
-    if (next === state && (next === "open" || next === "closed")) return;
-    tell("state", { state: (state = next), ...more });
+    if (next !== "open" || state !== next) tell("state", { state: (state = next), ...more });
   };
 
   const setNames = (wanted: readonly string[]) => {
@@ -95,9 +94,10 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     if (list) go();
   };
 
-  const lost = (reason: string, { _wait, _status, _code, _fatal, _served, _unreachable }: Loss = {}) => {
+  const lost = (why?: string | void, { _wait = 0, _status, _code, _fatal, _served, _unreachable }: Loss = {}) => {
     const now = Date.now();
     const lived = openedAt && now - openedAt;
+    const reason = why || (lived === undefined ? transport + " does not get through" : "the connection was cut off");
     drop();
     // A function gives another token the next time.
     const fatal = !!_fatal && !(_status === 401 && typeof token === "function");
@@ -106,11 +106,11 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     if (!_served && choice._lost(transport, lived, _unreachable, now)) return go();
     if (lived! >= STABLE_MS) tries = 0;
     const jitter = backoff(tries, min, max, Math.random());
-    const wait = _wait !== undefined ? _wait && _wait + jitter : tries || !advised ? jitter : Math.min(max, advised);
+    const wait = tries || !advised ? _wait + jitter : Math.min(max, advised);
     advised = undefined;
     tries += 1;
     timer = setTimeout(go, wait);
-    say("waiting", { retryIn: Math.round(wait), reason });
+    say("waiting", { retryIn: wait | 0, reason });
   };
 
   /** Looks by the clock whether the connection still lives, now and again when it would be silent for too long. */
@@ -119,20 +119,20 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     if (!openedAt) return;
     const left = heardAt + silence - Date.now();
     if (left > 0) watch = setTimeout(look, left);
-    else lost(`nothing was heard for ${silence} ms`, { _wait: 0 });
+    else lost("the connection fell silent");
   };
 
   const opened = () => {
     if (openedAt) return;
     clearTimeout(timer);
     heardAt = openedAt = Date.now();
-    choice._opened(transport);
     look();
     say("open", { transport });
   };
 
   const hear = (item: Item) => {
     const { error, deleted, channel, channels } = item;
+    heardAt = Date.now();
     if (error) {
       const { code, detail: message, status } = error;
       if (status >= 500) return lost(message, { _served: true });
@@ -157,6 +157,9 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     return (...args: A) => mine === turn && !!then(...args);
   };
 
+  /** Whether it begins now: without a cursor, or something to begin with. */
+  const fresh = () => (cursor ?? since ?? tail) === undefined;
+
   const begin = (token?: string, headers?: Record<string, string>) => {
     const address = (names: string, since?: string | number): URL => {
       const url = new URL("sub/" + names, base);
@@ -166,15 +169,15 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       return url;
     };
     const ask: Ask = (since, signal, channel) => {
-      const body = channel || !isLong() ? undefined : names.join("\n");
+      const body = channel || list.length < ADDRESS_LENGTH_MAX ? undefined : names.join("\n");
       const url = address(channel ?? (body ? "" : list), since);
       return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
     };
     const ear: Ear = {
-      _alive: present(() => (heardAt = Date.now())),
       _item: present(hear),
       _advice: present((ms: number) => (advised = ms)),
       _lost: present(lost),
+      _fresh: fresh,
       _since: () => cursor ?? since,
       _stay: present(() => choice._pick(Date.now()) === transport || go(true)),
     };
@@ -184,21 +187,14 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
         : (transport === "sse" ? openStream : openPoll)(ask, ear);
   };
 
-  const isLong = () => list.length > ADDRESS_LENGTH_MAX;
-
   /** Begins an attempt; quietly where only the list of channels changed. */
   const go = (quiet?: boolean | void) => {
     drop();
     transport = choice._pick(Date.now());
-    if (transport === "ws" && isLong()) transport = transports.find((other) => other !== "ws") ?? transport;
     if (!quiet) say("connecting", { transport });
-    timer = setTimeout(
-      () => (transport === "poll" && cursor ? opened() : lost(`no answer within ${connectTimeout} ms`)),
-      connectTimeout,
-    );
-    Promise.all([call(token), call(headers)])
-      .then(present((both) => begin(...both)))
-      .catch(present((error: Error) => lost(error.message, { _served: true })));
+    timer = setTimeout(() => (transport === "poll" && !fresh() ? opened() : lost()), connectTimeout);
+    const then = present(begin);
+    (async () => then(await call(token), await call(headers)))().catch(present((error: Error) => lost(error.message, { _served: true })));
   };
 
   const events = {
@@ -213,7 +209,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
 
   return {
     _want(wanted) {
-      if (list === setNames(wanted)) return;
+      if (list === setNames(wanted) && (list || !link)) return;
       if (!list) {
         drop();
         tell("message", { cursor: (cursor = undefined) });

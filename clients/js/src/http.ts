@@ -1,6 +1,6 @@
 // Waiting by fetch: a stream of server-sent events, or long polls.
 
-import { CUT, type Ear, type Item, type Link, type Loss } from "./link";
+import type { Ear, Item, Link, Loss } from "./link";
 import { sseReader } from "./sse";
 
 /** Sends a request for these channels from this cursor. */
@@ -27,42 +27,39 @@ async function refusal(response: Response): Promise<Refusal> {
     _code: problem.code,
     _fatal: status >= 400 && status < 500 && !busy && status !== 408,
     _served: busy,
-    _wait: Number(response.headers.get("Retry-After")) * 1000 || undefined,
+    _wait: Number(response.headers.get("Retry-After")) * 1000,
   });
 }
 
 /** Runs `wait` until it ends, which is a loss whatever it was. */
-function link(ask: Ask, ear: Ear, wait: (fetched: Ask, signal: AbortSignal) => Promise<string>): Link {
+function link(ask: Ask, ear: Ear, wait: (fetched: Ask, signal: AbortSignal) => Promise<void>): Link {
   const abort = new AbortController();
   const fetched: Ask = async (...args) => {
     const response = await ask(...args).catch(() => {
       throw new Refusal("nobody answers", { _unreachable: true });
     });
     if (response.status !== 200) throw await refusal(response);
-    ear._alive();
     return response;
   };
-  wait(fetched, abort.signal).then(ear._lost, (error) => ear._lost(error._reason ?? CUT, error._loss));
+  wait(fetched, abort.signal).then(ear._lost, (error) => ear._lost(error._reason, error._loss));
   return { _end: () => abort.abort() };
 }
 
 export const openStream = (ask: Ask, ear: Ear): Link =>
   link(ask, ear, async (fetched, signal) => {
     const response = await fetched(ear._since(), signal);
-    if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return "no event stream came";
     const read = sseReader(ear._item, ear._advice);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return CUT;
-      ear._alive();
+      if (done) return;
       read(value);
     }
   });
 
 export const openPoll = (ask: Ask, ear: Ear): Link =>
   link(ask, ear, async (fetched, signal) => {
-    if (!ear._since()) {
+    if (ear._fresh()) {
       const { cursor } = await (await fetched(NO_ORDER, signal, NOWHERE)).json();
       ear._item({ cursor });
     }
@@ -76,7 +73,7 @@ export const openPoll = (ask: Ask, ear: Ear): Link =>
       if (gap) ear._item({ gap });
       messages.forEach(ear._item);
       ear._item({ cursor });
-      if (!gap && !messages[0] && Date.now() - began < 500) return CUT;
-      if (!ear._stay()) return "";
+      if (!gap && !messages[0] && Date.now() - began < 500) return;
+      if (!ear._stay()) return;
     }
   });

@@ -31,12 +31,11 @@ export interface Loss {
 
 /** What a transport tells its connection. */
 export interface Ear {
-  /** Something came. */
-  _alive(): unknown;
   _item(item: Item): unknown;
   _advice(retryMs: number): unknown;
-  _lost(reason: string, loss?: Loss): unknown;
-  /** Polls: whether to go on, and from where. */
+  _lost(reason?: string | void, loss?: Loss): unknown;
+  /** Whether there is nothing to begin from; from where; and for polls whether to go on. */
+  _fresh(): boolean;
   _since(): string | number | undefined;
   _stay(): boolean;
 }
@@ -46,5 +45,3 @@ export interface Link {
   _change?(names: readonly string[]): void;
   _end(): void;
 }
-
-export const CUT = "the connection was cut off";

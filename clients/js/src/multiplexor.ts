@@ -1,7 +1,7 @@
 // What a page or a program uses: channels, listeners, events. Connections are made elsewhere.
 
 import { type Connection, type Facts, type Tell, connection } from "./connection";
-import { canShare, share } from "./shared";
+import { share } from "./shared";
 
 /** WebSocket, server-sent events over `fetch`, long poll. */
 export type Transport = "ws" | "sse" | "poll";
@@ -119,14 +119,14 @@ export class Multiplexor {
 
   constructor(url?: string | URL, options: Options = {}) {
     const page = globalThis.location?.href;
-    const base = new URL(url ?? (HERE?.startsWith("http") ? new URL("/", HERE) : new URL("/", page)), page);
+    const base = new URL(url ?? new URL("/", HERE?.startsWith("http") ? HERE : page), page);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     const { resume, shared, silence = 60_000 } = options;
     if (resume) this._key = "multiplexor:" + (resume === true ? base : resume);
-    const connect = (tell: Tell, cursor = this._stored()) => connection(base, options, tell, cursor);
+    const connect = (tell: Tell, cursor: string | undefined = this._stored()) => connection(base, options, tell, cursor);
     const tell: Tell = (kind, fact) => this._heard(kind, fact);
     this._begin = () =>
-      shared && canShare()
+      shared && globalThis.document && navigator.locks
         ? share("multiplexor:" + (shared === true ? base : shared), silence, connect, tell)
         : connect(tell);
   }
@@ -152,7 +152,7 @@ export class Multiplexor {
   subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription {
     const names = [channels].flat();
     for (const name of names) {
-      if (BAD_NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be a channel: no commas, no control characters, no $ in front`);
+      if (BAD_NAME.test(name)) throw new TypeError("this cannot be the name of a channel: " + name);
     }
     const entry: Entry = { _names: new Set(names), _listener: listener as Entry["_listener"] };
     this._entries.add(entry);
@@ -206,9 +206,9 @@ export class Multiplexor {
 
   private _stored(): string | undefined {
     try {
-      return (this._key && sessionStorage.getItem(this._key)) || undefined;
+      if (this._key) return sessionStorage.getItem(this._key) || undefined;
     } catch {
-      return undefined;
+      // Storage may be forbidden: this page load begins anew.
     }
   }
 
@@ -267,7 +267,7 @@ export class Multiplexor {
       listener(event);
     } catch (cause) {
       (globalThis.reportError ?? console.error)(cause);
-      if (kind !== "error") this._emit("error", { code: "listener", message: `a listener threw: ${cause}`, fatal: false, cause });
+      if (kind !== "error") this._emit("error", { code: "listener", message: "" + cause, fatal: false, cause });
     }
   }
 }

@@ -21,8 +21,6 @@ const SEEN_MAX = 1_000;
 /** So long a leader may take to answer. */
 const ANSWER_MS = 3_000;
 
-export const canShare = (): boolean => !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel;
-
 export function share(
   name: string,
   silence: number,
@@ -39,10 +37,9 @@ export function share(
   let cursor: string | undefined;
   let quiet = false;
   let asked: ReturnType<typeof setTimeout> | undefined;
-  let closed = false;
   const ended = new AbortController();
 
-  const say = (said: Said) => closed || radio.postMessage(said);
+  const say = (said: Said) => radio.postMessage(said);
   const sayNames = () => say({ tab: me, names: tabs.get(me) });
   const unite = () => connection?._want([...new Set([...tabs.values()].flat())]);
 
@@ -59,10 +56,11 @@ export function share(
 
   /** Holds a lock until this client closes, or another tab steals it. */
   const hold = (lock: string, options: LockOptions, then: () => void) =>
-    locks.request(lock, options, (): unknown => {
-      if (!closed) then();
-      return closed ? undefined : new Promise((resolve) => ended.signal.addEventListener("abort", resolve));
-    });
+    locks.request(
+      lock,
+      options,
+      (): unknown => ended.signal.aborted || (then(), new Promise((free) => ended.signal.addEventListener("abort", free))),
+    );
 
   /** Leader: forgets a tab when it is gone, however it went. */
   const mourn = (tab: string) =>
@@ -91,12 +89,10 @@ export function share(
 
   /** Asks who leads; if nobody says so, takes the lead: a browser may have put that tab to sleep. */
   const ask = () => {
-    if (connection || asked || document.hidden) return;
+    if (connection || document.hidden) return;
     say({ who: 1 });
-    asked = setTimeout(() => {
-      asked = undefined;
-      run({ steal: true });
-    }, ANSWER_MS);
+    clearTimeout(asked);
+    asked = setTimeout(run, ANSWER_MS, { steal: true });
   };
 
   const clock = setInterval(() => {
@@ -122,7 +118,6 @@ export function share(
       // Who leads hears the server itself; what a former leader still says would come twice.
       quiet = false;
       clearTimeout(asked);
-      asked = undefined;
       pass(kind, fact as never);
     }
   };
@@ -142,12 +137,12 @@ export function share(
     },
     _reconnect: () => (connection ? connection._reconnect() : say({ reconnect: 1 })),
     _close() {
-      closed = true;
       connection?._close(true);
+      connection = undefined;
+      ended.abort();
       clearInterval(clock);
       clearTimeout(asked);
       radio.close();
-      ended.abort();
       tell("state", { state: "closed" });
     },
   };

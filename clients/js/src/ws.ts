@@ -1,11 +1,9 @@
 // Waiting by WebSocket: channels are changed in place.
 
-import { CUT, type Ear, type Item, type Link } from "./link";
+import type { Ear, Item, Link } from "./link";
 
-const REASONS: Record<number, string> = {
-  1001: "the server goes down",
-  1013: "the server is busy, or this reader too slow",
-};
+/** The server goes down; it is busy, or this reader too slow. */
+const COME_BACK = [1001, 1013];
 
 export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, names: readonly string[], ear: Ear): Link {
   url.protocol = url.protocol.replace("http", "ws");
@@ -23,13 +21,7 @@ export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, nam
     asked = names;
   };
   socket.onmessage = ({ data }) => {
-    ear._alive();
-    let item: Item;
-    try {
-      item = JSON.parse(data as string);
-    } catch {
-      return ear._lost(CUT);
-    }
+    const item = JSON.parse(data as string) as Item;
     if (item.deleted) asked = asked.filter((name) => name !== item.deleted);
     ear._item(item);
     if (!open) {
@@ -38,10 +30,7 @@ export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, nam
     }
   };
   socket.onerror = () => {};
-  socket.onclose = ({ code, reason }) =>
-    ear._lost(REASONS[code] ?? (reason || (open ? CUT : "no WebSocket came about")), {
-      _served: code in REASONS,
-    });
+  socket.onclose = ({ code, reason }) => ear._lost(reason, { _served: COME_BACK.includes(code) });
   return {
     _change: change,
     _end() {
