@@ -67,7 +67,8 @@ test("a network that cuts every WebSocket soon: an event stream, after the third
   const proxy = await startProxy(program.waitAddress);
   proxy.state.onBytes = (pair, data) => {
     pair.isSocket ??= data.includes("101 Switching");
-    if (pair.isSocket) setTimeout(() => pair.client.destroy(), 50);
+    // Right after the first cursor, by which it counts as open.
+    if (pair.isSocket && data.includes('"cursor"')) setImmediate(() => pair.client.end());
     return data.length;
   };
   const client = listen(proxy.address, "cuts");
