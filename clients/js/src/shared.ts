@@ -91,8 +91,7 @@ export function share(
   const ask = () => {
     if (connection || document.hidden) return;
     say({ who: 1 });
-    clearTimeout(asked);
-    asked = setTimeout(run, ANSWER_MS, { steal: true });
+    asked ??= setTimeout(run, ANSWER_MS, { steal: true });
   };
 
   const clock = setInterval(() => {
@@ -118,6 +117,7 @@ export function share(
       // Who leads hears the server itself; what a former leader still says would come twice.
       quiet = false;
       clearTimeout(asked);
+      asked = undefined;
       pass(kind, fact as never);
     }
   };

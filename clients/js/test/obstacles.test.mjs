@@ -94,7 +94,7 @@ test("a network that swallows everything: it goes on trying, and is there when t
   await new Promise((resolve) => pipe.listen(0, "127.0.0.1", resolve));
   const client = listen(`127.0.0.1:${pipe.address().port}`, "later", { connectTimeout: 200 });
   await until(() => client.mx.state === "waiting", "all were tried");
-  assert.deepEqual(client.states(), ["connecting ws", "connecting sse", "connecting poll", "waiting"]);
+  assert.deepEqual(client.states().slice(0, 4), ["connecting ws", "connecting sse", "connecting poll", "waiting"]);
   free = true;
   await client.opens("ws");
   client.mx.close();
