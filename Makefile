@@ -2,13 +2,13 @@
 
 PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
 
-.PHONY: run test lint unit loom blackbox soak
+.PHONY: run test lint unit loom blackbox client soak
 
 run:
 	cargo run --release
 
-# Everything. Installs what it needs (tests/install.sh), ends with the black-box tests.
-test: lint unit loom blackbox
+# Everything. Installs what it needs (tests/install.sh), ends with the black-box tests and the client.
+test: lint unit loom blackbox client
 
 # How the code looks, and who may know whom.
 lint:
@@ -33,6 +33,12 @@ blackbox:
 	$(PYTEST) -n 2 -m "not alone"
 	$(PYTEST) -m alone
 	node --test --test-reporter=spec tests/blackbox/node/*.test.js
+
+# The client in Node, in Chromium and behind proxies; that its dist is what its sources build.
+client:
+	tests/install.sh
+	cargo build --release
+	node --test --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
 
 # How many examples of each operation the description of the IN line is tried with.
 SOAK ?= 1000

@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 needs=(
     /usr/bin/chromium chromium
     /usr/bin/curl curl
+    /usr/sbin/nginx nginx
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
     /usr/bin/wget wget
@@ -30,6 +31,12 @@ if ((${#missing[@]})); then
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
+    # nginx is run by the tests, by hand: no service of the system is to take its ports.
+    if [[ " ${missing[*]} " == *" nginx "* && ! -e /usr/sbin/policy-rc.d ]]; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
@@ -48,4 +55,9 @@ fi
 if ! cmp -s package-lock.json node_modules/installed; then
     npm ci --silent --no-audit --no-fund
     cp package-lock.json node_modules/installed
+fi
+client=../clients/js
+if ! cmp -s $client/package-lock.json $client/node_modules/installed; then
+    (cd $client && npm ci --silent --no-audit --no-fund)
+    cp $client/package-lock.json $client/node_modules/installed
 fi

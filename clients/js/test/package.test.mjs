@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 
-import { launch } from "../../../tests/blackbox/node/browser.js";
+import { launch, startSite } from "../../../tests/blackbox/node/browser.js";
 import { start, until } from "../../../tests/blackbox/node/program.js";
 import { HERE } from "./harness.mjs";
 
@@ -91,15 +91,16 @@ test("the snippets for modules run, and so does require", async () => {
 
 test("the snippet for a page runs", async () => {
   const [html] = snippets("html");
-  const browser = await launch();
+  const [browser, site] = await Promise.all([launch(), startSite()]);
   const page = await browser.newPage();
   const heard = [];
   page.on("console", (message) => heard.push(message.text()));
   await page.route("**/multiplexor.js", (route) => route.fulfill({ body: file("multiplexor.js"), contentType: "text/javascript" }));
-  await page.route("http://page.test/", (route) => route.fulfill({ body: html.replace("127.0.0.1:8088", program.waitAddress), contentType: "text/html" }));
-  await page.goto("http://page.test/");
+  await page.goto(site.url);
+  await page.setContent(html.replace("127.0.0.1:8088", program.waitAddress));
   await program.untilWaiting("news");
   await program.publish("news", "hello page");
   await until(() => heard.includes("hello page"), "the page hears");
   await browser.close();
+  site.stop();
 });
