@@ -147,6 +147,24 @@ fn what_was_said_between_two_deletions_is_told_between_them() {
     assert!(said[1].contains("\"channel\":\"c\",\"data\":1,"), "{said:?}");
 }
 
+/// The deletion is in the mail when the command is read.
+#[test]
+fn a_deleted_channel_can_be_given_up() {
+    let mut scene = Scene::one();
+    let socket = scene.says(websocket("/sub/a,b"));
+    socket.take();
+    scene.publish("a", "1");
+    assert!(scene.exchange.delete("a", true));
+    scene.publish("a,b", "2");
+    socket.send(text_frame("{\"unsubscribe\":[\"a\"]}"));
+    scene.settle();
+    let frames = server_frames(&socket.take());
+    assert!(frames[0].contains("\"channel\":\"a\",\"data\":1,"), "{frames:?}");
+    assert_eq!(frames[1], "{\"deleted\":\"a\"}");
+    assert!(frames[2].contains("\"channel\":\"b\",\"data\":2,"), "{frames:?}");
+    assert_eq!(frames[3..], ["{\"unsubscribed\":[\"a\"]}"]);
+}
+
 /// A poll has no word for a deleted channel: it is answered, and asks again from its own place.
 #[test]
 fn a_poll_of_a_deleted_channel_loses_nothing_said_after() {

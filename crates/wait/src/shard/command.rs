@@ -25,11 +25,14 @@ impl<K: Kernel> Shard<K> {
                 return;
             }
             Command::Unsubscribe { names, id } => {
+                let found = self.exchange.find(&names);
+                // A channel deleted before that is found by its new record, and its end is in the mail.
+                self.take_mail();
                 // What was released before is still given.
                 if !self.visit(index) {
                     return;
                 }
-                for channel in self.exchange.find(&names).into_iter().flatten() {
+                for channel in found.into_iter().flatten() {
                     let Some(key) = self.members.find(channel) else { continue };
                     if let Some(number) = self.slab[index].subs.find(key) {
                         let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
