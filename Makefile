@@ -38,7 +38,7 @@ blackbox:
 client:
 	tests/install.sh
 	cargo build --release
-	node --test --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
+	node --test --test-force-exit --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
 
 # How many examples of each operation the description of the IN line is tried with.
 SOAK ?= 1000

@@ -91,7 +91,7 @@ for (const transport of TRANSPORTS) {
     const proxy = await startProxy(program.waitAddress);
     const chance = chanceOf(SEED);
     proxy.state.onBytes = (pair, data) => {
-      pair.limit ??= 400 + chance() * 20_000;
+      pair.limit ??= 300 + chance() * 3_000;
       return Math.max(0, Math.floor(Math.min(data.length, pair.limit - (pair.bytes - data.length))));
     };
     const client = listen(proxy.address, name, only);
