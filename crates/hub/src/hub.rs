@@ -136,7 +136,9 @@ impl Hub {
                 }
                 Ordered::Change(change) => {
                     self.end = change.position;
-                    self.feed.push(change, &mut self.trash);
+                    let Change { position, name, online, time } = change;
+                    self.feed.push(position, &name, online, time, &mut self.trash);
+                    self.trash.names.push(name);
                 }
             }
         }
@@ -154,14 +156,15 @@ impl Hub {
         self.clock
     }
 
-    /// Gives the next place to a change, and releases it at once unless something is before it.
-    pub(crate) fn change(&mut self, name: Arc<str>, online: bool, now: Millis) {
+    /// Gives the next place to a change of a record, and releases it at once unless something is before it.
+    pub(crate) fn change(&mut self, id: u32, online: bool, now: Millis) {
         self.last = self.last.next();
-        let change = Change { position: self.last, name, online, time: now };
+        let name = &self.names[id].name;
         if self.ordered.is_empty() {
             self.end = self.last;
-            self.feed.push(change, &mut self.trash);
+            self.feed.push(self.last, name, online, now, &mut self.trash);
         } else {
+            let change = Change { position: self.last, name: Arc::clone(name), online, time: now };
             self.ordered.push_back(Ordered::Change(change));
         }
     }

@@ -124,9 +124,8 @@ impl Hub {
         let channel = &mut self.names[id];
         debug_assert!(channel.online && channel.waiting() == 0);
         channel.online = false;
-        let name = Arc::clone(&channel.name);
         self.totals.online -= 1;
-        self.change(name, false, now);
+        self.change(id, false, now);
     }
 
     /// The channel is online from now on. Its queue for takers begins here.
@@ -135,9 +134,8 @@ impl Hub {
         channel.online = true;
         channel.offline_at = now;
         channel.taken = self.end;
-        let name = Arc::clone(&channel.name);
         self.totals.online += 1;
-        self.change(name, true, now);
+        self.change(id, true, now);
     }
 
     /// The record of a name that had none, pinned.

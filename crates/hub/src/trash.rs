@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::channel::Channel;
+use crate::feed::BLOCK_LEN;
 use crate::history::History;
 use crate::{Message, Publish};
 
@@ -20,6 +21,8 @@ pub struct Trash {
     pub(crate) histories: Vec<Box<History>>,
     pub(crate) channels: Vec<Box<Channel>>,
     pub(crate) names: Vec<Arc<str>>,
+    /// Changes that the feed no longer keeps.
+    pub(crate) blocks: Vec<Box<[u8; BLOCK_LEN]>>,
 }
 
 /// What is left of a publish once it was ordered: names and the buffer of the aliases.
