@@ -2,7 +2,9 @@
 //!
 //! Strangers choose the names, so the hash is keyed. The table is cut into parts that grow one at a
 //! time, and each entry carries a piece of its hash: a part that grows touches no record, so it
-//! stays short under the caller's lock.
+//! stays short under the caller's lock. The table by id is cut into chunks, which are made when somebody
+//! is to stand there and let go of when nobody does. So it grows without copying, and a crowd that left
+//! leaves little behind.
 
 use std::collections::VecDeque;
 use std::hash::Hasher;
@@ -17,7 +19,9 @@ use crate::channel::Channel;
 /// All records.
 pub(crate) struct Names {
     /// By id.
-    records: Vec<Option<Box<Channel>>>,
+    chunks: Vec<Chunk>,
+    /// All ids that were ever used are below this.
+    ids_end: u32,
     /// Ids that were used, the one free for the longest time first: an id that somebody may still
     /// know is not soon another channel's.
     free: VecDeque<u32>,
@@ -33,7 +37,8 @@ impl Names {
     pub(crate) fn new(seed: u64) -> Self {
         let parts = (0..PARTS).map(|_| HashTable::new()).collect();
         Self {
-            records: Vec::new(),
+            chunks: Vec::new(),
+            ids_end: 0,
             free: VecDeque::new(),
             held: VecDeque::new(),
             parts,
@@ -60,7 +65,7 @@ impl Names {
     /// Moves a record to a new id. Whoever knows the old one finds nothing; it is given to nobody else
     /// before `until`.
     pub(crate) fn renew(&mut self, id: u32, until: Millis) -> u32 {
-        let channel = self.records[id as usize].take().expect("the caller knows the record");
+        let channel = self.take(id);
         let (part, hash) = self.hash(&channel.name);
         let new = self.place(channel);
         self.held.push_back((until, id));
@@ -79,46 +84,67 @@ impl Names {
     /// Puts a record where there is a free id.
     fn place(&mut self, channel: Box<Channel>) -> u32 {
         let id = self.free.pop_front().unwrap_or_else(|| {
-            self.records.push(None);
-            u32::try_from(self.records.len() - 1).expect("limits keep records below 2^32")
+            if self.ids_end as usize == self.chunks.len() * CHUNK {
+                self.chunks.push(Chunk { count: 0, records: None });
+            }
+            self.ids_end += 1;
+            self.ids_end - 1
         });
-        self.records[id as usize] = Some(channel);
+        let chunk = &mut self.chunks[id as usize / CHUNK];
+        let records = chunk.records.get_or_insert_with(|| Box::new([const { None }; CHUNK]));
+        records[id as usize % CHUNK] = Some(channel);
+        chunk.count += 1;
         id
+    }
+
+    /// Takes a record from its id.
+    fn take(&mut self, id: u32) -> Box<Channel> {
+        let chunk = &mut self.chunks[id as usize / CHUNK];
+        let place = chunk.records.as_mut().and_then(|records| records[id as usize % CHUNK].take());
+        chunk.count -= 1;
+        if chunk.count == 0 {
+            chunk.records = None;
+        }
+        place.expect("the caller knows the record")
     }
 
     /// Takes a record out.
     pub(crate) fn remove(&mut self, id: u32) -> Box<Channel> {
-        let channel = self.records[id as usize].take().expect("the caller knows the record");
+        let channel = self.take(id);
         self.free.push_back(id);
-        let (part, hash) = self.hash(&channel.name);
-        let entry = self.parts[part].find_entry(spread(hash), |entry| entry.id == id);
+        let (number, hash) = self.hash(&channel.name);
+        let part = &mut self.parts[number];
+        let entry = part.find_entry(spread(hash), |entry| entry.id == id);
         entry.expect("every record stands in the table").remove();
+        if part.capacity() > 4 * part.len() + PART_CAPACITY_KEPT {
+            part.shrink_to(2 * part.len(), |entry| spread(entry.hash));
+        }
         channel
     }
 
     /// The record of an id that may be out of date.
     pub(crate) fn get(&self, id: u32) -> Option<&Channel> {
-        self.records.get(id as usize)?.as_deref()
+        self.chunks.get(id as usize / CHUNK)?.records.as_ref()?[id as usize % CHUNK].as_deref()
     }
 
     /// The record of an id that may be out of date, to change it.
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Channel> {
-        self.records.get_mut(id as usize)?.as_deref_mut()
+        self.chunks.get_mut(id as usize / CHUNK)?.records.as_mut()?[id as usize % CHUNK].as_deref_mut()
     }
 
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
-        self.records.len() - self.free.len() - self.held.len()
+        self.ids_end as usize - self.free.len() - self.held.len()
     }
 
     /// All ids in use are below this.
     pub(crate) fn ids_end(&self) -> usize {
-        self.records.len()
+        self.ids_end as usize
     }
 
     /// All records.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Channel)> {
-        (0u32..).zip(&self.records).filter_map(|(id, channel)| Some((id, channel.as_deref()?)))
+        (0..self.ids_end).filter_map(|id| Some((id, self.get(id)?)))
     }
 
     /// Which part a name is in, and the piece of its hash that its entry carries.
@@ -145,6 +171,13 @@ impl std::ops::IndexMut<u32> for Names {
     }
 }
 
+/// The records of as many ids, one after the other.
+struct Chunk {
+    count: usize,
+    /// There while `count` is not 0.
+    records: Option<Box<[Option<Box<Channel>>; CHUNK]>>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     id: u32,
@@ -157,6 +190,10 @@ const fn spread(hash: u32) -> u64 {
 }
 
 const PARTS: usize = 256;
+/// Records a chunk: a page of memory.
+const CHUNK: usize = 512;
+/// Entries for which a part keeps room, however few it has.
+const PART_CAPACITY_KEPT: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -190,5 +227,18 @@ mod tests {
             used[names.hash(&format!("c{n}")).0] = true;
         }
         assert!(used.iter().all(|used| *used));
+    }
+
+    #[test]
+    fn what_a_crowd_took_is_given_back() {
+        let mut names = Names::new(7);
+        let channel = |n| Box::new(Channel::new(&format!("c{n}"), RuleId::NONE, Floor::default()));
+        for round in 0..3 {
+            let ids: Vec<u32> = (0..20_000).map(|n| names.insert(channel(n))).collect();
+            ids.iter().for_each(|id| drop(names.remove(*id)));
+            assert_eq!((names.len(), names.ids_end()), (0, 20_000), "round {round}");
+            assert!(names.chunks.iter().all(|chunk| chunk.records.is_none()));
+            assert!(names.parts.iter().all(|part| part.capacity() <= PART_CAPACITY_KEPT));
+        }
     }
 }
