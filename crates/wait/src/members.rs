@@ -11,7 +11,6 @@ use std::sync::Arc;
 use exchange::Delivery;
 use exchange::hub::{ChannelId, Position};
 use hashbrown::HashTable;
-use slab::Slab as Keys;
 
 use crate::limits::{CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
 use crate::slab::Slab;
@@ -23,7 +22,7 @@ pub(crate) const NIL: u32 = u32::MAX;
 /// The channels of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    channels: Keys<Channel>,
+    channels: Slab<Channel>,
     by_id: HashTable<u32>,
 }
 
@@ -182,7 +181,7 @@ impl Members {
     }
 
     fn remove(&mut self, key: u32) -> VecDeque<Rc<Owed>> {
-        let channel = self.channels.remove(key as usize);
+        let channel = self.channels.remove(key as usize).expect("a member's channel is there");
         let channels = &self.channels;
         if let Ok(entry) = self.by_id.find_entry(hash(channel.id), |other| *other == key) {
             entry.remove();

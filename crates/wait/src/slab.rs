@@ -1,6 +1,7 @@
-//! The table of connections: in chunks, so that it grows without copying and shrinks when a crowd left.
+//! The table of connections, and that of channels: in chunks, so that it grows without copying and shrinks
+//! when a crowd left.
 //!
-//! A connection is found by its index. The lowest free index of the lowest chunk with room is given
+//! What is in it is found by its index. The lowest free index of the lowest chunk with room is given
 //! first, so a crowd that shrinks empties chunks at the end, and these are freed.
 
 use std::collections::BTreeSet;
@@ -9,18 +10,25 @@ use std::ops::{Index, IndexMut};
 /// A table of values by index.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    chunks: Vec<Option<Box<Chunk<T>>>>,
+    chunks: Vec<Chunk<T>>,
     /// Chunks with room, freed ones included.
     open: BTreeSet<usize>,
     len: usize,
 }
 
+/// What is counted of the values stands beside them: they alone fill a block of the allocator.
 #[derive(Debug)]
 struct Chunk<T> {
-    values: [Option<T>; CHUNK],
+    /// There while one of them is.
+    values: Option<Box<[Option<T>; CHUNK]>>,
     /// One bit a value that is there.
     taken: [u64; CHUNK / 64],
-    count: usize,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<T> Slab<T> {
@@ -39,16 +47,15 @@ impl<T> Slab<T> {
 
     pub(crate) fn insert(&mut self, value: T) -> usize {
         let number = self.open.first().copied().unwrap_or_else(|| {
-            self.chunks.push(None);
+            self.chunks.push(Chunk { values: None, taken: [0; CHUNK / 64] });
             self.open.insert(self.chunks.len() - 1);
             self.chunks.len() - 1
         });
-        let chunk = self.chunks[number].get_or_insert_with(Chunk::new);
+        let chunk = &mut self.chunks[number];
         let at = chunk.first_free();
-        chunk.values[at] = Some(value);
+        chunk.values.get_or_insert_with(|| Box::new([const { None }; CHUNK]))[at] = Some(value);
         chunk.taken[at / 64] |= 1 << (at % 64);
-        chunk.count += 1;
-        if chunk.count == CHUNK {
+        if chunk.taken == [u64::MAX; CHUNK / 64] {
             self.open.remove(&number);
         }
         self.len += 1;
@@ -57,25 +64,23 @@ impl<T> Slab<T> {
 
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let (number, at) = (index / CHUNK, index % CHUNK);
-        let place = self.chunks.get_mut(number)?;
-        let chunk = place.as_mut()?;
-        let value = chunk.values[at].take()?;
+        let chunk = self.chunks.get_mut(number)?;
+        let value = chunk.values.as_mut()?[at].take()?;
         chunk.taken[at / 64] &= !(1 << (at % 64));
-        chunk.count -= 1;
         self.len -= 1;
         self.open.insert(number);
-        if chunk.count == 0 {
-            *place = None;
+        if chunk.taken == [0; CHUNK / 64] {
+            chunk.values = None;
         }
         Some(value)
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        self.chunks.get(index / CHUNK)?.as_ref()?.values[index % CHUNK].as_ref()
+        self.chunks.get(index / CHUNK)?.values.as_ref()?[index % CHUNK].as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.chunks.get_mut(index / CHUNK)?.as_mut()?.values[index % CHUNK].as_mut()
+        self.chunks.get_mut(index / CHUNK)?.values.as_mut()?[index % CHUNK].as_mut()
     }
 }
 
@@ -83,28 +88,24 @@ impl<T> Index<usize> for Slab<T> {
     type Output = T;
 
     fn index(&self, index: usize) -> &T {
-        self.get(index).expect("an index is kept no longer than its connection")
+        self.get(index).expect("an index is kept no longer than what it is of")
     }
 }
 
 impl<T> IndexMut<usize> for Slab<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
-        self.get_mut(index).expect("an index is kept no longer than its connection")
+        self.get_mut(index).expect("an index is kept no longer than what it is of")
     }
 }
 
 impl<T> Chunk<T> {
-    fn new() -> Box<Self> {
-        Box::new(Self { values: [const { None }; CHUNK], taken: [0; CHUNK / 64], count: 0 })
-    }
-
     fn first_free(&self) -> usize {
         let word = self.taken.iter().position(|word| *word != u64::MAX).expect("an open chunk has room");
         word * 64 + self.taken[word].trailing_ones() as usize
     }
 }
 
-/// Values a chunk: 128 of about 100 bytes are three or four pages.
+/// Values a chunk: 128 records of connections are 10 KiB, the largest block that shares a run of 64 KiB.
 const CHUNK: usize = 128;
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ mod tests {
         let mut slab = Slab::new();
         let indices: Vec<usize> = (0..3 * CHUNK).map(|n| slab.insert(n)).collect();
         indices[CHUNK..].iter().for_each(|index| assert!(slab.remove(*index).is_some()));
-        assert!(slab.chunks[0].is_some() && slab.chunks[1].is_none() && slab.chunks[2].is_none());
+        assert_eq!(slab.chunks.iter().filter(|chunk| chunk.values.is_some()).count(), 1);
         assert_eq!(slab.insert(0), CHUNK);
     }
 }
