@@ -8,6 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as Probe};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use exchange::hub::Epoch;
@@ -18,8 +19,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
+use wait::limits::GIVE_BACK_MS;
 
 use crate::banner::Banner;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
@@ -74,6 +76,7 @@ async fn serve(
         Banner { wait: line.addresses(), in_addresses: &in_addresses, shards: settings.shards, connections };
     banner.print(settings.log);
 
+    tokio::spawn(give_back());
     let stats = line.stats();
     let stats = Box::new(move || stats.by_shard());
     in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), stats, shutdown)
@@ -95,6 +98,16 @@ async fn serve(
             error!("a shard did not end in time; ended without it");
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.
+async fn give_back() {
+    let mut times = interval(Duration::from_millis(GIVE_BACK_MS));
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        times.tick().await;
+        wait::give_back();
     }
 }
 

@@ -14,7 +14,7 @@ mod settings;
 mod shard;
 mod slab;
 mod slot;
-mod tables;
+mod thread;
 mod wheel;
 
 pub mod limits;
@@ -27,3 +27,4 @@ pub use linux::Waker;
 pub use listener::{Classic, Listener};
 pub use settings::Settings;
 pub use shard::Shard;
+pub use thread::give_back;

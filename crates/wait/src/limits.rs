@@ -34,5 +34,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const LINGER_MS: u64 = 2_000;
 /// How long accepting pauses when the system has no more descriptors or memory, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 500;
+/// Pieces of mail for which a shard keeps room when it has taken them.
+pub const MAIL_KEPT: usize = 1_024;
+/// How often a thread gives back memory that it no longer needs, in milliseconds.
+pub const GIVE_BACK_MS: u64 = 2_000;
 /// How long after the end of draining the rest is cut off, in milliseconds.
 pub const DRAIN_EXTRA_MS: u64 = 1_000;

@@ -21,7 +21,7 @@ use crate::linux::{Linux, Waker};
 use crate::listener::Listener;
 use crate::settings::Settings;
 use crate::shard::Shard;
-use crate::tables;
+use crate::thread;
 
 /// The running WAIT line.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Starting {
         let (go, go_in) = channel();
         let thread = std::thread::Builder::new().name(format!("wait-{}", start.id.0)).stack_size(STACK_LEN).spawn(
             move || {
-                if let Err(error) = tables::unshare() {
+                if let Err(error) = thread::unshare() {
                     warn!(shard = start.id.0, %error, "no fd table of its own: the limit of open files is for all shards together");
                 }
                 barrier.wait();

@@ -11,7 +11,8 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 
 use crate::kernel::{Errno, Event, Kernel};
-use crate::limits::{EVENTS_PER_TURN, LISTEN_BACKLOG};
+use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG};
+use crate::thread;
 
 /// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
 pub(crate) struct Linux {
@@ -20,6 +21,8 @@ pub(crate) struct Linux {
     _wake: Arc<Waker>,
     ready: Vec<epoll::Event>,
     start: Instant,
+    /// When the thread next gives back memory.
+    give_back_at: u64,
 }
 
 /// Wakes a shard's event loop.
@@ -49,7 +52,13 @@ impl Linux {
         // Edge-triggered: each wake-up is told once, and nobody has to read the counter.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE), flags)?;
-        Ok(Self { epoll, _wake: wake, ready: Vec::with_capacity(EVENTS_PER_TURN), start: Instant::now() })
+        Ok(Self {
+            epoll,
+            _wake: wake,
+            ready: Vec::with_capacity(EVENTS_PER_TURN),
+            start: Instant::now(),
+            give_back_at: GIVE_BACK_MS,
+        })
     }
 
     /// Opens a listener that shares its address with those of the other shards. What is set on it
@@ -66,6 +75,16 @@ impl Linux {
         let bound = SocketAddr::try_from(net::getsockname(&socket)?)?;
         Ok((socket, bound))
     }
+
+    /// Gives back memory when it is time to; how long until the next time, in milliseconds.
+    fn give_back(&mut self) -> u64 {
+        let now = self.now();
+        if now >= self.give_back_at {
+            thread::give_back();
+            self.give_back_at = now + GIVE_BACK_MS;
+        }
+        self.give_back_at - now
+    }
 }
 
 impl Kernel for Linux {
@@ -77,13 +96,14 @@ impl Kernel for Linux {
     }
 
     fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {
-        let timeout = timeout_ms.map(|ms| Timespec {
+        let ms = timeout_ms.unwrap_or(u64::MAX).min(self.give_back());
+        let timeout = Timespec {
             tv_sec: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(ms % 1_000 * 1_000_000).unwrap_or_default(),
-        });
+        };
         self.ready.clear();
         // An interrupted wait has no events; there is no other error with arguments of ours.
-        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout.as_ref());
+        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&timeout));
         for event in &self.ready {
             let (token, flags) = (event.data.u64(), event.flags);
             events.push(match token {

@@ -13,7 +13,7 @@ use super::Shard;
 use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
 use crate::kernel::Kernel;
-use crate::limits::{VISITS_PER_SLICE, VISITS_PER_TURN};
+use crate::limits::{MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
 use crate::members::{Owed, parts};
 use crate::slot::Subs;
 
@@ -35,6 +35,8 @@ impl<K: Kernel> Shard<K> {
                 Mail::Order(order) => self.obey(order),
             }
         }
+        // What a burst needed is not kept for ever.
+        mail.shrink_to(MAIL_KEPT);
         self.mail = mail;
         self.seen = self.seen.max(end);
     }

@@ -1,7 +1,11 @@
-//! A private fd table for a shard: the one file that needs `unsafe`.
+//! What a thread has to itself: its fd table, and its part of the allocator. The one file that needs `unsafe`.
 //!
 //! RLIMIT_NOFILE is a limit per table, not per process, and the kernel's lock on a table is not shared
 //! by threads that have one each. So every shard takes a table of its own: `unshare(CLONE_FILES)`.
+//!
+//! The allocator hands memory back to the system only when a thread asks for more or says that it is a
+//! good time; of what one thread took and another freed it learns then, too. A thread that sleeps does
+//! neither, and would keep what a crowd left behind for ever.
 #![allow(unsafe_code)]
 
 use rustix::io::Errno;
@@ -18,6 +22,14 @@ pub(crate) fn unshare() -> Result<(), Errno> {
     // call, which are owned by values that never leave its thread. No other thread is handed an fd of
     // a shard, and a shard is handed none that was opened later.
     unsafe { unshare_unsafe(UnshareFlags::FILES) }
+}
+
+/// Gives memory back to the system that was taken by the calling thread and is no longer needed. To be
+/// called by each thread once in a while: what was freed since the last call is given back by the next.
+pub fn give_back() {
+    // SAFETY: the function has no preconditions: it looks through the calling thread's own pages, which
+    // it may do at any time in which that thread is not inside of the allocator.
+    unsafe { libmimalloc_sys::mi_collect(false) }
 }
 
 #[cfg(test)]
@@ -37,5 +49,12 @@ mod tests {
         .join()
         .unwrap();
         assert!(!std::path::Path::new(&format!("/proc/self/fd/{number}")).exists());
+    }
+
+    #[test]
+    fn memory_in_use_stays_when_the_rest_is_given_back() {
+        let kept: Vec<Box<u64>> = (0..10_000).map(Box::new).filter(|n| **n % 100 == 0).collect();
+        (0..3).for_each(|_| give_back());
+        assert!(kept.iter().map(|n| **n).eq((0..10_000).step_by(100)));
     }
 }
