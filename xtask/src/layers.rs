@@ -20,9 +20,10 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Folder under `crates/` that a file lies in.
+/// The crate that a file lies in: a folder under `crates/`, or `web`.
 fn crate_of(path: &Path) -> Option<&str> {
-    path.strip_prefix("crates").ok()?.iter().next()?.to_str()
+    let folder = path.strip_prefix("crates").unwrap_or(path).iter().next()?.to_str()?;
+    (path.starts_with("crates") || folder == "web").then_some(folder)
 }
 
 /// Dependencies on crates of ours must be those of the table. Those of tests are free.
@@ -120,11 +121,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["wait", "in", "exchange"]),
     ("wait", &["transport", "exchange"]),
     ("transport", &["codec", "dialect"]),
-    ("in", &["exchange", "dialect"]),
+    ("in", &["exchange", "dialect", "web"]),
     ("exchange", &["hub"]),
-    ("dialect", &["hub"]),
+    ("dialect", &["hub", "web"]),
     ("codec", &[]),
     ("hub", &[]),
+    ("web", &[]),
     ("testkit", &["wait"]), // the fake kernel stands in for the real one
 ];
 const UNSAFE_CRATE: &str = "wait";
@@ -159,13 +161,10 @@ mod tests {
     #[test]
     fn arrows_are_those_of_the_table() {
         let path = "crates/dialect/Cargo.toml";
-        check(path, "[dependencies]\nhub.workspace = true\nserde = \"1\"\n", &[]);
-        check(
-            path,
-            "[dependencies]\nhub.workspace = true\nwait.workspace = true\n",
-            &[(3, "must not know wait")],
-        );
-        check(path, "[dependencies]\n", &[(0, "no longer depends on hub")]);
+        let ours = "[dependencies]\nhub.workspace = true\nweb.workspace = true\n";
+        check(path, &format!("{ours}serde = \"1\"\n"), &[]);
+        check(path, &format!("{ours}wait.workspace = true\n"), &[(4, "must not know wait")]);
+        check(path, "[dependencies]\nweb.workspace = true\n", &[(0, "no longer depends on hub")]);
         check(
             "crates/hub/Cargo.toml",
             "[dev-dependencies]\ntestkit.workspace = true\nwait.workspace = true\n",
@@ -184,6 +183,7 @@ mod tests {
             &[(2, "must not know wait")],
         );
         check("crates/new/Cargo.toml", "[dependencies]\n", &[(0, "in no layer")]);
+        check("web/Cargo.toml", "[dependencies]\nhub.workspace = true\n", &[(2, "none of ours")]);
     }
 
     #[test]

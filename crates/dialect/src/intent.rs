@@ -1,5 +1,7 @@
 //! What a request of the WAIT line may want, in no protocol's words.
 
+use std::borrow::Cow;
+
 use hub::Start;
 
 use crate::Problem;
@@ -64,16 +66,26 @@ pub struct Answer {
     pub status: u16,
     /// The media type of the body; empty: no body at all.
     pub content_type: &'static str,
+    /// Who may keep it, and how long: `Cache-Control`.
+    pub cache: &'static str,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Cow<'static, [u8]>,
 }
 
 impl Answer {
     /// 200 with a text.
-    pub fn ok(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, content_type, headers: Vec::new(), body: body.into() }
+    pub fn ok(content_type: &'static str, body: &'static str) -> Self {
+        let body = Cow::Borrowed(body.as_bytes());
+        Self { status: 200, content_type, cache: NO_STORE, headers: Vec::new(), body }
+    }
+}
+
+impl From<web::Answer> for Answer {
+    fn from(answer: web::Answer) -> Self {
+        let web::Answer { status, content_type, cache, headers, body } = answer;
+        Self { status, content_type, cache, headers, body: Cow::Borrowed(body) }
     }
 }
 
@@ -85,8 +97,12 @@ impl From<Problem> for Answer {
         Self {
             status: problem.status,
             content_type: "application/problem+json",
+            cache: NO_STORE,
             headers: told.map(|(name, value)| (name, value.to_owned())).collect(),
-            body: problem.document(),
+            body: problem.document().into(),
         }
     }
 }
+
+/// What is true at one moment for one client.
+pub const NO_STORE: &str = "no-store";

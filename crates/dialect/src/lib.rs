@@ -13,5 +13,5 @@ pub mod native;
 
 pub use classic::Classic;
 pub use hub;
-pub use intent::{Answer, Intent, Request, Transport, Wait};
+pub use intent::{Answer, Intent, NO_STORE, Request, Transport, Wait};
 pub use problem::Problem;

@@ -1,7 +1,7 @@
 //! Where messages come in: the IN line, on which application servers publish and ask.
 //!
 //! An ordinary web service. It knows the exchange and the words of the native protocol; it knows
-//! nothing of the WAIT line, whose counters are handed in as a function. Every refusal is a problem
+//! nothing of the WAIT line but what [`WaitLine`] says. Every refusal is a problem
 //! document that says what was wrong and what would be right.
 
 mod asked;
@@ -18,6 +18,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod order;
+mod pages;
 mod prefixed;
 mod probes;
 mod publish;
@@ -31,6 +32,6 @@ mod watch;
 pub mod limits;
 
 pub use dialect::Classic;
-pub use line::{ReadCounters, Settings, ShardCounters};
+pub use line::{ReadCounters, Settings, ShardCounters, WaitLine};
 pub use listener::{Listener, serve};
 pub use metrics::{is_wait_metric, metrics_page};

@@ -1,5 +1,6 @@
 //! What all requests of the IN line share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -64,6 +65,14 @@ pub type ShardCounters = Vec<(&'static str, u64)>;
 /// Reads counters that belong to somebody else, by shard.
 pub type ReadCounters = Box<dyn Fn() -> Vec<ShardCounters> + Send + Sync>;
 
+/// The WAIT line, as far as it is known here.
+pub struct WaitLine {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// Reads its counters.
+    pub counters: ReadCounters,
+}
+
 /// The line, as a request sees it.
 pub(crate) struct Line {
     pub(crate) exchange: Arc<Exchange>,
@@ -74,8 +83,7 @@ pub(crate) struct Line {
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) canaries: Arc<Canaries>,
-    /// The counters of the WAIT line, of which this crate knows nothing else.
-    pub(crate) wait_counters: ReadCounters,
+    pub(crate) wait: WaitLine,
     /// One permit a connection.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -83,7 +91,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(exchange: Arc<Exchange>, settings: Settings, wait_counters: ReadCounters) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, settings: Settings, wait: WaitLine) -> Self {
         Self {
             exchange,
             keys: Keys::new(
@@ -95,7 +103,7 @@ impl Line {
             settings,
             counters: Counters::default(),
             canaries: Arc::default(),
-            wait_counters,
+            wait,
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),
             draining: AtomicBool::new(false),

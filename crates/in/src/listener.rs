@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 
 use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
-use crate::line::{Line, ReadCounters, Settings};
+use crate::line::{Line, Settings, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::routes::router;
@@ -38,16 +38,16 @@ pub struct Listener {
 }
 
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
-/// the most. Meanwhile the exchange does what is due. `wait_counters` reads the counters of the WAIT
-/// line, which `/stats` and `/metrics` show.
+/// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
+/// `/metrics` and `/demo` tell of the WAIT line.
 pub async fn serve(
     listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
-    wait_counters: ReadCounters,
+    wait: WaitLine,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let line = Arc::new(Line::new(exchange, settings, wait_counters));
+    let line = Arc::new(Line::new(exchange, settings, wait));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();

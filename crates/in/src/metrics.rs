@@ -59,7 +59,7 @@ impl<'a> Scrape<'a> {
             totals: line.exchange.totals(),
             keys: line.keys.load(),
             loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
-            wait: (line.wait_counters)(),
+            wait: (line.wait.counters)(),
         }
     }
 }

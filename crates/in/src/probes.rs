@@ -51,7 +51,7 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
             "evicted": totals.evicted,
         },
         "shards": shards.collect::<Vec<_>>(),
-        "wait": object(sum((line.wait_counters)())),
+        "wait": object(sum((line.wait.counters)())),
         "in": {
             "connections": line.connections_open(),
             "requests": line.counters.requests.read(),

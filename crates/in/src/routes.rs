@@ -7,21 +7,21 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use dialect::Problem;
 use tracing::debug;
 
 use crate::line::Line;
 use crate::refusal::{Code, Refusal, excerpt};
-use crate::{batch, channels, guard, metrics, openapi, probes, publish, watch};
+use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
     let described = PATHS.iter().fold(Router::new(), |router, path| router.route(path, answering(path)));
     described
         .route("/pub/", post(publish::publish_nowhere))
-        .route("/", get(async || Html(FRONT_PAGE)))
+        .merge(pages::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&line), around))
@@ -41,6 +41,7 @@ pub(crate) const PREFIXES: &[&str] = &[
     "/healthz",
     "/readyz",
     "/openapi.json",
+    "/multiplexor.js",
     "/demo",
     "/demo/",
 ];
@@ -100,7 +101,8 @@ pub(crate) async fn surrounded(
     if let Some(Code(code)) = code {
         line.counters.refused(code);
     }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What may be kept says so itself.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     debug!(
         %method,
         path = uri.path(),
@@ -122,8 +124,8 @@ async fn not_found(uri: Uri) -> Refusal {
         "not-found",
         format!(
             "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
-             /watch, /stats, /metrics, /healthz or /readyz; all there is stands in /openapi.json; clients wait \
-             on the WAIT line, not here"
+             /watch, /stats, /metrics, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
+             it; clients wait on the WAIT line, not here"
         ),
     );
     problem.into()
@@ -139,7 +141,3 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     let method = excerpt(method.as_str());
     Problem::new(405, "method", format!("the method {method} is not for this address; use {right}")).into()
 }
-
-const FRONT_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Multiplexor</title>\n\
-<p>This is the IN line of Multiplexor, a push server: application servers publish messages here.\n\
-<p>To publish: <code>curl -d hello http://ADDRESS/pub/CHANNEL</code>. Who is online: <a href=/channels>/channels</a>; how it is: <a href=/stats>/stats</a>.\n";

@@ -244,7 +244,7 @@ async fn requests_under_way_are_answered_at_the_end() {
 #[tokio::test]
 async fn a_head_is_enough_for_who_asks_for_it() {
     let line = Line::start(Settings::default()).await;
-    for target in ["/", "/stats", "/healthz", "/channels", "/channels/a"] {
+    for target in ["/", "/stats", "/healthz", "/channels", "/channels/a", "/demo", "/multiplexor.js"] {
         let answer = line.ask(&format!("HEAD {target}"), "", b"").await;
         assert_eq!((answer.status, &*answer.body), (200, ""), "{target}");
     }

@@ -78,8 +78,11 @@ async fn serve(
 
     tokio::spawn(give_back());
     let stats = line.stats();
-    let stats = Box::new(move || stats.by_shard());
-    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), stats, shutdown)
+    let wait = in_line::WaitLine {
+        addresses: line.addresses().to_vec(),
+        counters: Box::new(move || stats.by_shard()),
+    };
+    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), wait, shutdown)
         .await
         .context("the IN line broke down")?;
 

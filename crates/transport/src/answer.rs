@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use codec::deflate::GZIP_HEAD;
 use codec::http::Head;
 use dialect::hub::{Cursors, Message, Position};
-use dialect::{Answer, Transport};
+use dialect::{Answer, NO_STORE, Transport};
 
 use crate::{Coder, Coding};
 
@@ -59,7 +59,7 @@ pub(crate) fn only_head(transport: Transport) -> Answer {
         Transport::Sse => "text/event-stream",
         Transport::Stream => "application/x-ndjson",
     };
-    Answer { status: 200, content_type, headers: Vec::new(), body: Vec::new() }
+    Answer { status: 200, content_type, cache: NO_STORE, headers: Vec::new(), body: Cow::default() }
 }
 
 /// A complete answer.
@@ -69,11 +69,15 @@ pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool) -> Vec<u8> {
     if !answer.content_type.is_empty() {
         head = head.header("Content-Type", answer.content_type);
     }
-    // The head of a body that is not made says no length (RFC 9110, 8.6).
-    if answer.status != 204 && !(head_only && answer.body.is_empty()) {
+    // The head of a body that is not made says no length (RFC 9110, 8.6); nor does one that never has any.
+    let has_length = match answer.status {
+        204 | 304 => false,
+        _ => !head_only || !answer.body.is_empty(),
+    };
+    if has_length {
         head = head.number("Content-Length", answer.body.len() as u64);
     }
-    head = head.header("Cache-Control", "no-store").header("Access-Control-Allow-Origin", "*");
+    head = head.header("Cache-Control", answer.cache).header("Access-Control-Allow-Origin", "*");
     for (name, value) in &answer.headers {
         head = head.header(name, value);
     }

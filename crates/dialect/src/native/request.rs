@@ -6,7 +6,7 @@ use hub::{Cursors, Millis, Start};
 
 use super::names::{names_in_body, names_in_path};
 use super::since::{last_event_id, since};
-use crate::{Answer, Intent, Problem, Request, Transport, Wait};
+use crate::{Answer, Intent, NO_STORE, Problem, Request, Transport, Wait};
 
 /// What a request is understood against.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,8 @@ pub fn intent(request: &Request<'_>, context: Context) -> Result<Intent, Problem
     }
     let answer = match request.path {
         "/healthz" => Answer::ok("text/plain; charset=utf-8", "ok\n"),
-        "/" => Answer::ok("text/html; charset=utf-8", FRONT_PAGE),
+        "/multiplexor.js" => embedded(&web::CLIENT, request),
+        "/" => front(request),
         "/sub" => {
             return Err(Problem::bad(
                 "channel-list",
@@ -40,6 +41,26 @@ pub fn intent(request: &Request<'_>, context: Context) -> Result<Intent, Problem
         "GET" | "HEAD" => Ok(Intent::Answer(answer)),
         method => Ok(method_not_allowed(method, "GET, HEAD, OPTIONS")),
     }
+}
+
+/// A page for whoever looks at it, a few lines for programs.
+fn front(request: &Request<'_>) -> Answer {
+    if web::is_browser((request.header)("accept").unwrap_or_default()) {
+        return embedded(&web::FRONT, request);
+    }
+    let mut answer = Answer::ok("text/plain; charset=utf-8", FRONT_LINES);
+    answer.headers.push(("Vary", "Accept".to_owned()));
+    answer
+}
+
+fn embedded(page: &web::Page, request: &Request<'_>) -> Answer {
+    let header = |name| (request.header)(name).unwrap_or_default();
+    let asked = web::Asked {
+        query: request.query,
+        accept_encoding: header("accept-encoding"),
+        if_none_match: header("if-none-match"),
+    };
+    page.answer(&asked).into()
 }
 
 fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, Problem> {
@@ -193,7 +214,7 @@ fn options(request: &Request<'_>) -> Answer {
         ));
         headers.push(("Access-Control-Max-Age", "86400".to_owned()));
     }
-    Answer { status: 204, content_type: "", headers, body: Vec::new() }
+    Answer { status: 204, content_type: "", cache: NO_STORE, headers, body: Cow::default() }
 }
 
 /// The paths of the WAIT line that are answered here; `/` besides. One that ends in `/` stands for all that
@@ -202,9 +223,10 @@ pub const PATHS: &[&str] = &["/sub", "/sub/", "/healthz", "/multiplexor.js"];
 
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
-const FRONT_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Multiplexor</title>\n\
-<p>This is the WAIT line of Multiplexor, a push server: browsers wait here for messages.\n\
-<p>To listen: <code>new EventSource(\"/sub/CHANNEL\")</code>, or curl -N with Accept: text/event-stream.\n";
+const FRONT_LINES: &str =
+    "This is the WAIT line of Multiplexor, a push server: browsers wait here for messages.
+To listen:   curl -N -H 'Accept: text/event-stream' http://ADDRESS/sub/CHANNEL
+In a page:   <script src=\"http://ADDRESS/multiplexor.js\"></script>\n";
 
 #[cfg(test)]
 mod tests {

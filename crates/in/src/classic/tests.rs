@@ -54,7 +54,8 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     }
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, Box::new(Vec::new)));
+    let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new) };
+    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait));
     runtime.block_on(talk(&line, parts, set("end") != Some("open"), &case.input))
 }
 

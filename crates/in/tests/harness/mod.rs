@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
-use in_line::{Classic, Listener, Settings, serve};
+use in_line::{Classic, Listener, Settings, WaitLine, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -55,7 +55,7 @@ impl Line {
             vec![Listener { socket: listener, classic: Classic::Multiplexor }],
             settings,
             Arc::clone(&exchange),
-            counters,
+            WaitLine { addresses: vec!["0.0.0.0:8088".parse().unwrap()], counters },
             shutdown,
         ));
         Self { address, exchange, stop, served }

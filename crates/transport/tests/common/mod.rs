@@ -161,7 +161,7 @@ fn said(bytes: &[u8], shows_heads: bool) -> String {
     }
 }
 
-/// `STATUS BODY`, of a problem `STATUS CODE`. What a head promises is checked.
+/// `STATUS BODY`, of a problem `STATUS CODE`; of what is compressed, that it is. What a head promises is checked.
 fn answer_words(bytes: &[u8], shows_heads: bool) -> String {
     let head_len = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head has an end") + 4;
     let (head, body) = bytes.split_at(head_len);
@@ -182,6 +182,10 @@ fn answer_words(bytes: &[u8], shows_heads: bool) -> String {
         Ok(document) if problem => {
             assert_eq!(document["status"].to_string(), status);
             format!("answers {status} {}", document["code"].as_str().expect("a problem has a code"))
+        }
+        _ if head.contains("\r\nContent-Encoding: gzip\r\n") => {
+            assert!(body.is_empty() || body.starts_with(b"\x1f\x8b"), "{head}");
+            format!("answers {status} in gzip")
         }
         _ if body.is_empty() => format!("answers {status}"),
         _ => format!("answers {status} {}", quoted(&body[..body.len().min(24)])),
