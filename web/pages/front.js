@@ -57,7 +57,8 @@ async function checkStream(to, transport, first) {
 }
 
 async function checkSocket(to) {
-  const address = url(to, "");
+  // Where the upgrade is lost on the way, this has it refused at once; else it would be a long poll.
+  const address = url(to, "transport=ws");
   address.protocol = to.base.protocol.replace("http", "ws");
   const socket = new WebSocket(address);
   to.signal.addEventListener("abort", () => socket.close());

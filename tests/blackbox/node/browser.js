@@ -6,13 +6,15 @@ import { chromium } from "playwright-core";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-export const launch = () => chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+export const launch = (...args) => chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox", ...args] });
 
-/** Serves one empty page. */
-export function startSite() {
+const EMPTY = "<!doctype html><meta charset=utf-8><title>test</title><p>test";
+
+/** Serves one page. */
+export function startSite(page = EMPTY) {
   const server = http.createServer((request, response) => {
     response.setHeader("Content-Type", "text/html; charset=utf-8");
-    response.end("<!doctype html><meta charset=utf-8><title>test</title><p>test");
+    response.end(page);
   });
   return new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => {
