@@ -11,7 +11,8 @@ import { until } from "./program.js";
 
 const EXECUTABLE = process.env.NGINX ?? "/usr/sbin/nginx";
 
-async function freePort() {
+/** A port that was free a moment ago. */
+export async function freePort() {
   const probe = net.createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const { port } = probe.address();
