@@ -45,7 +45,7 @@ function adder(label, add) {
 /** The channels one may send to, and who of them is online. */
 const to = {
   chips: new Map(),
-  changed: new Set(),
+  asked: new Map(), // the latest question about each name, as long as its answer is news
 
   add(name, checked = false) {
     if (this.chips.has(name)) return;
@@ -68,11 +68,13 @@ const to = {
     if (chip) chip.lastChild.textContent = online ? ", online" : ", offline";
   },
 
-  /** How it is now; a change that comes meanwhile is newer. */
+  /** How it is now. A change that is told meanwhile is newer, and so is the answer to a later question. */
   async ask(name) {
-    this.changed.delete(name);
+    const question = {};
+    this.asked.set(name, question);
     const answer = await fetch(`/channels/${encodeURIComponent(name)}`).catch(() => null);
-    if (answer?.ok && !this.changed.has(name)) this.light(name, (await answer.json()).online);
+    const online = answer?.ok && (await answer.json()).online;
+    if (this.asked.get(name) === question) this.light(name, online);
   },
 
   watch() {
@@ -81,7 +83,7 @@ const to = {
     source.addEventListener("gap", source.onopen);
     source.onmessage = ({ data }) => {
       const { channel, online } = JSON.parse(data);
-      this.changed.add(channel);
+      this.asked.delete(channel);
       this.light(channel, online);
     };
   },

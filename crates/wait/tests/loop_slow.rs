@@ -163,3 +163,36 @@ fn a_slow_websocket_still_says_what_it_wants() {
     let frames = server_frames(&peer.take());
     assert!(frames[0].contains("\"data\":1") && frames[1] == "{\"pong\":7}", "{frames:?}");
 }
+
+#[test]
+fn who_asks_for_pages_and_does_not_read_them_is_closed_at_the_same_limit() {
+    let mut scene = scene(20_000);
+    let peer = scene.peer();
+    peer.set_window(0);
+    let mut asked = 0;
+    while !peer.is_closed() {
+        assert!(asked < 100, "each answer is kilobytes");
+        peer.send("GET / HTTP/1.1\r\nHost: h\r\nAccept: text/html\r\n\r\n");
+        scene.settle();
+        asked += 1;
+    }
+    assert!(asked > 1, "what is within the limit is owed");
+    assert_eq!(scene.shards[0].connections(), 0);
+}
+
+#[test]
+fn a_slow_reader_of_a_page_gets_all_of_it() {
+    let mut scene = scene(1 << 20);
+    let peer = scene.peer();
+    peer.set_window(700);
+    peer.send("GET / HTTP/1.1\r\nHost: h\r\nAccept: text/html\r\n\r\n");
+    let mut page = String::new();
+    for _ in 0..100 {
+        scene.settle();
+        page += &peer.text();
+    }
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("</script>\n"), "{page}");
+    peer.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    scene.settle();
+    assert!(peer.text().ends_with("ok\n"));
+}

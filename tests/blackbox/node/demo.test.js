@@ -185,8 +185,9 @@ test("all can be done with the keyboard alone", async () => {
   await shows(1, ["news: Hello there"]);
   await of(2).getByRole("radio", { name: "SSE" }).focus();
   await page.keyboard.press("ArrowRight");
-  await isOpen(2);
   assert.ok(await of(2).getByRole("radio", { name: "Long poll" }).isChecked());
+  await send("by poll", ["chat"]);
+  await shows(2, ["chat: by poll"]);
   await of(2).getByRole("button", { name: "Cut off" }).focus();
   await page.keyboard.press("Enter");
   await until(() => of(2).getByText("cut off").isVisible(), "it is cut off");
