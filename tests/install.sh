@@ -9,7 +9,6 @@ needs=(
     /usr/bin/curl curl
     /usr/sbin/nginx nginx
     /usr/bin/php php-cli
-    /usr/sbin/nginx nginx-light
     /usr/bin/prlimit util-linux
     /usr/bin/wget wget
     /usr/share/games/fortunes/literature fortunes
