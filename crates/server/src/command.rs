@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod asking;
+mod doctor;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("stats", matches)) => ask::stats(matches),
         Some(("watch", matches)) => listen::run(listen::Wish::to_watch(matches)?),
         Some(("delete", matches)) => ask::delete(matches),
+        Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -47,6 +49,7 @@ fn command() -> Command {
         .subcommand(listen_command())
         .subcommand(config_command())
         .subcommands(asking_commands())
+        .subcommand(doctor::doctor_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 

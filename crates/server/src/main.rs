@@ -5,6 +5,7 @@ mod banner;
 mod client;
 mod command;
 mod config;
+mod doctor;
 mod limits;
 mod listen;
 mod log;

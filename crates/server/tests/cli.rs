@@ -38,6 +38,7 @@ fn help_says_all() {
         (&["send", "--help"], "help-send.txt"),
         (&["listen", "--help"], "help-listen.txt"),
         (&["config", "--help"], "help-config.txt"),
+        (&["doctor", "--help"], "help-doctor.txt"),
     ] {
         let output = run(args);
         assert!(output.status.success());

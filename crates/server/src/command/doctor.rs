@@ -1,0 +1,43 @@
+//! The command that looks for what stops a crowd: doctor.
+
+use clap::{Arg, Command};
+
+use super::flag;
+
+pub(super) fn doctor_command() -> Command {
+    let number = || clap::value_parser!(u64).range(1..=100_000_000);
+    Command::new("doctor")
+        .about("Look for what stops a crowd on this machine, or on the way to a WAIT line")
+        .after_help(EXAMPLES)
+        .arg(
+            Arg::new("crowd")
+                .long("crowd")
+                .value_name("NUMBER")
+                .value_parser(number())
+                .default_value("100000")
+                .help("How many connections this machine should hold"),
+        )
+        .arg(
+            Arg::new("shards")
+                .long("shards")
+                .value_name("NUMBER")
+                .value_parser(clap::value_parser!(u64).range(1..=1_024))
+                .help("How many shards the server has, if not one a processor"),
+        )
+        .arg(
+            Arg::new("pid")
+                .long("pid")
+                .value_name("PID")
+                .value_parser(clap::value_parser!(u32))
+                .help("Look at the limits of this running process, instead of those of this shell"),
+        )
+        .arg(flag("json", "Print one JSON object"))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  multiplexor doctor
+  multiplexor doctor --crowd 1000000
+  multiplexor doctor --pid $(pidof multiplexor)
+
+Ends with 0 if nothing is wrong, 1 if there are problems, 2 if it could not look. It changes nothing.";

@@ -1,0 +1,57 @@
+//! `multiplexor doctor`: what stops a crowd on this machine, or on the way to a server; and what to paste.
+//!
+//! Facts are gathered first and judged by pure functions, so every judgement has a test without a machine that
+//! is as bad. It changes nothing.
+
+mod facts;
+mod finding;
+mod machine;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use anyhow::{anyhow, bail};
+use clap::ArgMatches;
+use rustix::param::page_size;
+
+use facts::Facts;
+use finding::{Level, Report};
+use machine::Question;
+
+/// Looks and tells: ends with 0 where nothing is wrong, 1 where there are problems, 2 where it could not look.
+pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
+    match look(matches) {
+        Ok(report) => {
+            let text = if matches.get_flag("json") { report.json() } else { report.text() };
+            // Whoever closed standard output looks at the status alone.
+            let _ = io::stdout().lock().write_all(text.as_bytes());
+            ExitCode::from(u8::from(report.level() == Level::Problem))
+        }
+        Err(error) => {
+            eprintln!("multiplexor: {error:#}");
+            ExitCode::from(COULD_NOT_LOOK)
+        }
+    }
+}
+
+fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
+    machine(matches)
+}
+
+/// Looks at this machine.
+fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
+    let process = matches.get_one::<u32>("pid").map_or_else(|| "self".to_owned(), u32::to_string);
+    if !Path::new("/proc").join(&process).exists() {
+        bail!("there is no process {process}; give the number of a running multiplexor, or leave --pid out");
+    }
+    let facts = Facts::read(Path::new("/"), &process, page_size() as u64);
+    let shards = matches.get_one::<u64>("shards").copied();
+    let shards = shards.unwrap_or_else(|| available_parallelism().map_or(1, |count| count.get() as u64));
+    let crowd = matches.get_one::<u64>("crowd").copied().unwrap_or_default();
+    machine::report(&facts, Question { crowd, shards })
+        .ok_or_else(|| anyhow!("/proc says nothing about the limits of this machine"))
+}
+
+const COULD_NOT_LOOK: u8 = 2;
