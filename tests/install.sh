@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 needs=(
     /usr/bin/chromium chromium
     /usr/bin/curl curl
+    /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
@@ -31,8 +32,8 @@ if ((${#missing[@]})); then
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    # nginx is run by the tests, by hand: no service of the system is to take its ports.
-    if [[ " ${missing[*]} " == *" nginx "* && ! -e /usr/sbin/policy-rc.d ]]; then
+    # Servers are run by the tests, by hand: no service of the system is to take their ports.
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
         printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
         chmod +x /usr/sbin/policy-rc.d
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT

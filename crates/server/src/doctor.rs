@@ -3,14 +3,18 @@
 //! Facts are gathered first and judged by pure functions, so every judgement has a test without a machine that
 //! is as bad. It changes nothing.
 
+mod advice;
 mod facts;
 mod finding;
 mod machine;
+mod way;
+mod wire;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::ArgMatches;
@@ -37,7 +41,11 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
-    machine(matches)
+    let patience = matches.get_one::<Duration>("patience").copied();
+    match matches.get_one::<String>("url") {
+        Some(url) => way::look(url, patience),
+        None => machine(matches),
+    }
 }
 
 /// Looks at this machine.

@@ -36,3 +36,7 @@ pub(crate) const MEMORY_BESIDE: u64 = 512 << 20;
 pub(crate) const MESSAGE_COST: u64 = 4_096;
 /// Descriptors that a shard needs beside its connections.
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 16;
+/// How long a doctor waits for the first words of an answer that is due at once.
+pub(crate) const FIRST_WORD_MAX: Duration = Duration::from_secs(5);
+/// Bytes of an answer that a doctor reads.
+pub(crate) const PROBE_ANSWER_LEN_MAX: usize = 64 << 10;

@@ -25,7 +25,7 @@ pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
 pub(crate) use file::File;
-pub(crate) use kind::Value;
+pub(crate) use kind::{Kind, Value};
 pub(crate) use listener::{Dialect, Listener};
 pub(crate) use table::{Setting, TABLE};
 pub(crate) use values::{Given, Origin, Values};

@@ -1,14 +1,31 @@
 //! The command that looks for what stops a crowd: doctor.
 
+use std::time::Duration;
+
 use clap::{Arg, Command};
 
 use super::flag;
+use crate::settings::{Kind, Value};
 
 pub(super) fn doctor_command() -> Command {
     let number = || clap::value_parser!(u64).range(1..=100_000_000);
     Command::new("doctor")
         .about("Look for what stops a crowd on this machine, or on the way to a WAIT line")
         .after_help(EXAMPLES)
+        .arg(
+            Arg::new("url")
+                .value_name("URL")
+                .conflicts_with_all(["crowd", "shards", "pid"])
+                .help("The public address of a WAIT line: look at the way to it, and not at this machine"),
+        )
+        .arg(
+            Arg::new("patience")
+                .long("patience")
+                .value_name("TIME")
+                .requires("url")
+                .value_parser(patience)
+                .help("Wait so long in silence, to see what is closed meanwhile, such as 60s"),
+        )
         .arg(
             Arg::new("crowd")
                 .long("crowd")
@@ -34,10 +51,18 @@ pub(super) fn doctor_command() -> Command {
         .arg(flag("json", "Print one JSON object"))
 }
 
+fn patience(text: &str) -> Result<Duration, String> {
+    match Kind::Duration("100ms", "1h").read(&[text.to_owned()]) {
+        Ok(Value::Duration(time)) => Ok(time),
+        _ => Err("give a duration from 100ms to 1h, such as 60s".to_owned()),
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   multiplexor doctor
   multiplexor doctor --crowd 1000000
   multiplexor doctor --pid $(pidof multiplexor)
+  multiplexor doctor http://push.example --patience 60s
 
 Ends with 0 if nothing is wrong, 1 if there are problems, 2 if it could not look. It changes nothing.";

@@ -1,0 +1,338 @@
+//! Whether something on the way to a WAIT line stops those who wait: what is asked, and how it is judged.
+//!
+//! A client that comes with a cursor of another order is answered at once, with a gap. So every question has an
+//! answer that does not depend on anybody publishing, and whoever drops a header or the query is found out.
+
+use std::thread;
+use std::time::Duration;
+
+use exchange::hub::{Cursors, Epoch, Position};
+use serde_json::json;
+
+use super::advice::{Fault, with_advice};
+use super::finding::{Finding, Level, Report};
+use super::wire::{Answer, Place};
+use crate::limits::FIRST_WORD_MAX;
+
+/// Asks in all ways at once; with `patience` also how long one may be silent.
+pub(crate) fn look(url: &str, patience: Option<Duration>) -> anyhow::Result<Report> {
+    let place = Place::read(url)?;
+    let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
+    let query = format!("?since={cursor}");
+    let poll = place.ask(&query, BROWSER, FIRST_WORD_MAX, |_| false)?;
+    let front = poll.header("server").or_else(|| poll.header("via"));
+    let reached = reached(&poll, url)?;
+    let mut findings = vec![reached];
+    if findings[0].level < Level::Problem {
+        thread::scope(|scope| {
+            let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n{BROWSER}");
+            let lines = format!("Accept: application/x-ndjson\r\n{BROWSER}");
+            let (place, query) = (&place, &query);
+            let asked = [
+                scope.spawn(move || stream(&first_words(place, "", &sse, "event: gap"), &SSE)),
+                scope.spawn(move || stream(&first_words(place, "", &lines, "cursor"), &LINES)),
+                scope.spawn(move || websocket(&upgrade(place, query))),
+            ];
+            let idle = patience
+                .map(|patience| Idle::ALL.map(|kind| scope.spawn(move || idle(place, kind, patience))));
+            for thread in asked.into_iter().chain(idle.into_iter().flatten()) {
+                findings.extend(thread.join().unwrap_or_default());
+            }
+        });
+        if patience.is_none() {
+            findings.push(Finding::new("idle", Level::Note, UNTRIED));
+        }
+    }
+    Ok(report(url, front, findings))
+}
+
+fn report(url: &str, front: Option<String>, mut findings: Vec<Finding>) -> Report {
+    let name = front.as_deref().unwrap_or("nobody gives a name");
+    findings.insert(0, Finding::new("front", Level::Note, format!("who answers: {name}")));
+    let count = findings.iter().filter(|finding| finding.level == Level::Problem).count();
+    let outcome = match count {
+        0 => "Nothing on the way stops those who wait.".to_owned(),
+        1 => "1 problem on the way.".to_owned(),
+        _ => format!("{count} problems on the way."),
+    };
+    let findings = findings.into_iter().map(|finding| with_advice(finding, front.as_deref())).collect();
+    Report {
+        about: format!("Does the way to {url} let clients wait?"),
+        findings,
+        outcome,
+        more: json!({ "url": url, "front": front }),
+    }
+}
+
+/// Whether a WAIT line answers at all, and with what it was asked. An error: what answers is none.
+fn reached(poll: &Answer, url: &str) -> anyhow::Result<Finding> {
+    let problem = |text: String| Ok(Finding::new("reached", Level::Problem, text));
+    match poll.status {
+        0 if poll.ended => problem("long poll: the connection was closed without an answer".to_owned()),
+        0 => problem(format!(
+            "long poll: no answer within {FIRST_WORD_MAX:?}; it is held back, or came without its query"
+        )),
+        200 if !poll.body.starts_with(b"{\"cursor\":") && poll.header("content-encoding").is_none() => {
+            anyhow::bail!("what answers at {url} is no WAIT line; give the URL before /sub/")
+        }
+        200 if !poll.modern => Ok(Finding::new(
+            "reached",
+            Level::Warning,
+            "long poll: answered in HTTP/1.0, so each takes a connection of its own",
+        )),
+        200 => Ok(stored(poll)),
+        301..=399 => {
+            let place = poll.header("location").unwrap_or_default();
+            problem(format!(
+                "long poll: sent on to {place} ({}); not every client follows, give that URL",
+                poll.status
+            ))
+        }
+        404 => anyhow::bail!("what answers at {url} knows no /sub/ (404); give the URL before /sub/"),
+        502..=504 => {
+            problem(format!("long poll: {}, so who answers does not reach the WAIT line", poll.status))
+        }
+        status => problem(format!("long poll: refused with {status}")),
+    }
+}
+
+/// What is said about storing a long poll's answer.
+fn stored(poll: &Answer) -> Finding {
+    let control = poll.header("cache-control").unwrap_or_default();
+    if poll.header("age").is_some() || !control.contains("no-store") {
+        let text = format!(
+            "long poll: Cache-Control is {control:?} and not \"no-store\", so answers may come out of a cache"
+        );
+        return Finding::new("reached", Level::Problem, text);
+    }
+    Finding::new("reached", Level::Ok, format!("long poll: answered at once, after {:?}", rounded(poll.time)))
+}
+
+/// A kind of stream, and what its answer is like.
+struct Kind {
+    name: &'static str,
+    words: &'static str,
+    content_type: &'static str,
+    /// Stands in the answer only if the client's `Last-Event-ID` came.
+    resumed: Option<&'static str>,
+}
+
+fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> Answer {
+    let enough = |answer: &Answer| {
+        answer.says(word) || answer.header("content-encoding").is_some() && !answer.body.is_empty()
+    };
+    place.ask(query, headers, FIRST_WORD_MAX, enough).unwrap_or_default()
+}
+
+/// Judges a stream by its first words.
+fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
+    let one = |level, text: &str| Finding::new(kind.name, level, format!("{}: {text}", kind.words));
+    let problem = |fault: Fault, text: &str| {
+        vec![Finding::new(fault.name(kind.name), Level::Problem, format!("{}: {text}", kind.words))]
+    };
+    let content_type = answer.header("content-type").unwrap_or_default();
+    if answer.status == 0 && answer.ended {
+        return vec![one(Level::Problem, "the connection was closed without an answer")];
+    }
+    if answer.body.is_empty() && matches!(answer.status, 0 | 200) {
+        let what = if answer.ended {
+            "it ended without a word"
+        } else {
+            "nothing came, although a stream begins at once: it is buffered"
+        };
+        return problem(Fault::Buffered, what);
+    }
+    if answer.status != 200 {
+        return vec![one(Level::Problem, &format!("refused with {}", answer.status))];
+    }
+    if !content_type.starts_with(kind.content_type) {
+        let text = format!(
+            "the answer is {content_type:?} and no {}: the header Accept was not passed on",
+            kind.content_type
+        );
+        return vec![one(Level::Problem, &text)];
+    }
+    if let Some(coding) = answer.header("content-encoding") {
+        let text = format!(
+            "it is compressed on the way ({coding}), which costs memory for every connection, and may hold messages back"
+        );
+        return problem(Fault::Compressed, &text);
+    }
+    let mut findings = vec![one(Level::Ok, &format!("begins at once, after {:?}", rounded(answer.time)))];
+    findings.extend(kind.resumed.filter(|word| !answer.says(word)).map(|_| {
+        let text = "resuming: the header Last-Event-ID was not passed on, so an EventSource misses what was said while it was away";
+        Finding::new("last-event-id", Level::Problem, text)
+    }));
+    findings.extend(headers(answer, kind));
+    findings
+}
+
+/// What was changed in the head of a stream.
+fn headers(answer: &Answer, kind: &Kind) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |name, level, text: String| {
+        findings.push(Finding::new(name, level, format!("{}: {text}", kind.words)))
+    };
+    let origin = answer.header("access-control-allow-origin");
+    if origin.as_deref() != Some("*") {
+        let origin = origin.map_or_else(|| "missing".to_owned(), |value| format!("{value:?}"));
+        add(
+            "origin",
+            Level::Problem,
+            format!(
+                "Access-Control-Allow-Origin is {origin} and not \"*\", so pages of other addresses may not read it"
+            ),
+        );
+    }
+    let control = answer.header("cache-control").unwrap_or_default();
+    if !control.contains("no-cache") && !control.contains("no-store") {
+        add(
+            "cache-control",
+            Level::Warning,
+            format!("Cache-Control is {control:?}, so it may be stored on the way"),
+        );
+    }
+    if !answer.modern {
+        add("version", Level::Warning, "answered in HTTP/1.0".to_owned());
+    }
+    findings
+}
+
+/// Asks for a WebSocket, and there for an echo.
+fn upgrade(place: &Place, query: &str) -> Answer {
+    let headers = format!(
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
+    );
+    let Ok(mut dialogue) = place.begin(query, &headers) else { return Answer::default() };
+    dialogue.read(FIRST_WORD_MAX, |answer| answer.says("cursor"));
+    if dialogue.answer.status == 101 {
+        // A masked text frame; the mask is of zeros.
+        dialogue.say(
+            &[&[0x81, 0x80 | u8::try_from(WS_PING.len()).unwrap_or_default(), 0, 0, 0, 0], WS_PING].concat(),
+        );
+        dialogue.read(FIRST_WORD_MAX, |answer| answer.says("pong"));
+    }
+    dialogue.answer
+}
+
+fn websocket(answer: &Answer) -> Vec<Finding> {
+    let text = match answer.status {
+        101 if answer.header("sec-websocket-accept").as_deref() != Some(WS_ACCEPT) => {
+            "somebody else took the upgrade".to_owned()
+        }
+        101 if !answer.says("cursor") => "upgraded, but then nothing came".to_owned(),
+        101 if !answer.says("pong") => "upgraded, but what a client says does not get through".to_owned(),
+        101 => {
+            let text = format!("WebSocket: upgraded, and an echo came back after {:?}", rounded(answer.time));
+            return vec![Finding::new("websocket", Level::Ok, text)];
+        }
+        200 => "the headers Upgrade and Connection were not passed on, so it became a long poll".to_owned(),
+        0 if answer.ended => "the connection was closed without an answer".to_owned(),
+        0 => "no answer".to_owned(),
+        status => format!("refused with {status}"),
+    };
+    vec![Finding::new("websocket", Level::Problem, format!("WebSocket: {text}"))]
+}
+
+/// What waits in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    Poll,
+    Sse,
+    WebSocket,
+}
+
+impl Idle {
+    const ALL: [Self; 3] = [Self::Poll, Self::Sse, Self::WebSocket];
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Poll => "idle long poll",
+            Self::Sse => "idle event stream",
+            Self::WebSocket => "idle WebSocket",
+        }
+    }
+
+    fn headers(self) -> String {
+        match self {
+            Self::Poll => BROWSER.to_owned(),
+            Self::Sse => format!("Accept: text/event-stream\r\n{BROWSER}"),
+            Self::WebSocket => format!(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
+            ),
+        }
+    }
+}
+
+/// Waits for as long as `patience`.
+fn idle(place: &Place, kind: Idle, patience: Duration) -> Vec<Finding> {
+    let Ok(mut dialogue) = place.begin("", &kind.headers()) else { return Vec::new() };
+    dialogue.read(FIRST_WORD_MAX.min(patience), |answer| {
+        answer.says(if kind == Idle::Sse { "\nid" } else { "cursor" })
+    });
+    let begun = dialogue.answer.body.len();
+    let left = patience.saturating_sub(dialogue.answer.time);
+    if !dialogue.answer.ended {
+        dialogue.read(left, |_| false);
+    }
+    vec![silence(&dialogue.answer, begun, kind, patience)]
+}
+
+fn silence(answer: &Answer, begun: usize, kind: Idle, patience: Duration) -> Finding {
+    let (words, time) = (kind.words(), rounded(answer.time));
+    let said = |level, text: String| Finding::new("idle", level, format!("{words}: {text}"));
+    let polled = kind == Idle::Poll && answer.status == 200;
+    if polled && answer.ended {
+        return said(Level::Ok, format!("answered after {time:?}, as its time was over"));
+    }
+    if answer.ended && kind == Idle::Poll && answer.status != 0 {
+        return said(
+            Level::Problem,
+            format!("ended with {} after {time:?}, before the server answered", answer.status),
+        );
+    }
+    if answer.ended {
+        return said(Level::Problem, format!("closed after {time:?}, before the server said that it lives"));
+    }
+    if answer.body.len() > begun && kind != Idle::Poll {
+        return said(Level::Ok, format!("open for {patience:?}, and the server was heard meanwhile"));
+    }
+    if patience >= HEARTBEAT_SURE && kind != Idle::WebSocket {
+        return said(
+            Level::Warning,
+            format!(
+                "open, but nothing came in {patience:?}; the server says something every 25 s unless it is set otherwise"
+            ),
+        );
+    }
+    said(Level::Ok, format!("open for {patience:?}; no heartbeat was due, or none came"))
+}
+
+/// In whole milliseconds.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+const SSE: Kind = Kind {
+    name: "sse",
+    words: "event stream",
+    content_type: "text/event-stream",
+    resumed: Some("event: gap"),
+};
+const LINES: Kind =
+    Kind { name: "stream", words: "stream of lines", content_type: "application/x-ndjson", resumed: None };
+
+/// What browsers say, and what makes a proxy compress.
+const BROWSER: &str = "Accept-Encoding: gzip, deflate\r\n";
+/// The example of RFC 6455, with its answer. Nothing is secret about it.
+const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const WS_PING: &[u8] = b"{\"ping\":1}";
+/// The epoch of an order that is nobody's, but by a chance of one in 56 billion.
+const FOREIGN_EPOCH: u64 = 1;
+/// Longer than the time after which a server that is set as usual says that it lives.
+const HEARTBEAT_SURE: Duration = Duration::from_secs(30);
+const UNTRIED: &str = "how long one may be silent was not tried; --patience 60s tries it";
+
+#[cfg(test)]
+mod tests;

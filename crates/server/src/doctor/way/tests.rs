@@ -1,0 +1,92 @@
+//! Judgements of answers as they come through proxies set up well and badly.
+
+use super::*;
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\n\
+    Access-Control-Allow-Origin: *\r\n\r\nretry: 1\nid: a\n\nevent: gap\ndata: {}\n\n";
+
+/// That a stream answered so has these findings that are worse than a note.
+fn check(raw: &str, ended: bool, expected: &[&str]) {
+    let findings = stream(&Answer::of(raw, ended), &SSE);
+    let bad: Vec<&str> =
+        findings.iter().filter(|finding| finding.level > Level::Note).map(|finding| finding.name).collect();
+    assert_eq!(bad, expected, "{findings:?}");
+}
+
+#[test]
+fn a_stream_that_comes_as_it_was_sent_is_fine() {
+    check(GOOD, false, &[]);
+}
+
+#[test]
+fn silence_is_a_buffer() {
+    check("", false, &["sse-buffered"]);
+    check("", true, &["sse"]);
+    check(GOOD.split("retry").next().unwrap(), false, &["sse-buffered"]);
+}
+
+#[test]
+fn what_was_changed_is_told() {
+    check(&GOOD.replace("event: gap", "event: x"), false, &["last-event-id"]);
+    check(&GOOD.replace("text/event-stream", "application/json"), false, &["sse"]);
+    check(
+        &GOOD.replace("Cache-Control: no-cache, ", "Content-Encoding: gzip\r\nCache-Control: "),
+        false,
+        &["sse-compressed"],
+    );
+    check(&GOOD.replace("no-cache, no-transform", "max-age=60"), false, &["cache-control"]);
+    check(&GOOD.replace("Origin: *", "Origin: *\r\nAccess-Control-Allow-Origin: *"), false, &["origin"]);
+    check(&GOOD.replace("Access-Control", "X"), false, &["origin"]);
+    check(&GOOD.replace("HTTP/1.1", "HTTP/1.0"), false, &["version"]);
+    check(&GOOD.replace("200 OK", "403 No"), false, &["sse"]);
+}
+
+#[test]
+fn a_poll_tells_who_answers() {
+    let poll = |raw: &str| reached(&Answer::of(raw, false), "http://a").map(|finding| finding.level);
+    let good =
+        "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n{\"cursor\":\"a\",\"messages\":[],\"gap\":true}";
+    assert_eq!(poll(good).unwrap(), Level::Ok);
+    assert_eq!(poll(&good.replace("1.1", "1.0")).unwrap(), Level::Warning);
+    assert_eq!(poll(&good.replace("no-store", "max-age=1")).unwrap(), Level::Problem);
+    for bad in [
+        "",
+        "HTTP/1.1 301 Moved\r\nLocation: https://a/\r\n\r\n",
+        "HTTP/1.1 502 Bad\r\n\r\n",
+        "HTTP/1.1 403 No\r\n\r\n",
+    ] {
+        assert_eq!(poll(bad).unwrap(), Level::Problem, "{bad}");
+    }
+    assert!(poll("HTTP/1.1 200 OK\r\n\r\n<html>").is_err());
+    assert!(poll("HTTP/1.1 404 Not Found\r\n\r\n").is_err());
+}
+
+#[test]
+fn an_upgrade_goes_through_or_not() {
+    let level = |raw: &str| websocket(&Answer::of(raw, false))[0].level;
+    let good =
+        format!("HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: {WS_ACCEPT}\r\n\r\n{{\"cursor\":1}}{{\"pong\":1}}");
+    assert_eq!(level(&good), Level::Ok);
+    for bad in [
+        &good.replace("pong", "x"),
+        &good.replace("cursor", "x"),
+        &good.replace("s3p", "x"),
+        "",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 400 Bad\r\n\r\n",
+    ] {
+        assert_eq!(level(bad), Level::Problem, "{bad}");
+    }
+}
+
+#[test]
+fn an_idle_connection_stays_open() {
+    let minute = Duration::from_secs(60);
+    let level = |raw: &str, ended, begun, kind| silence(&Answer::of(raw, ended), begun, kind, minute).level;
+    assert_eq!(level(GOOD, false, 1, Idle::Sse), Level::Ok);
+    assert_eq!(level(GOOD, false, 1_000, Idle::Sse), Level::Warning);
+    assert_eq!(level(GOOD, true, 1, Idle::Sse), Level::Problem);
+    assert_eq!(level("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, 0, Idle::Poll), Level::Ok);
+    assert_eq!(level("HTTP/1.1 504 Late\r\n\r\n", true, 0, Idle::Poll), Level::Problem);
+    assert_eq!(level("", true, 0, Idle::WebSocket), Level::Problem);
+}

@@ -1,0 +1,231 @@
+//! One request over one connection, and exactly what came back, and when.
+//!
+//! By hand, since what is looked at is what a client library hides: when the first byte came, how the answer
+//! is framed, whether an upgrade went through, when a silent connection was closed.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::limits::{CONNECT_TIMEOUT, PROBE_ANSWER_LEN_MAX};
+
+/// Where a WAIT line is to be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    host: String,
+    /// Host and port, to connect to.
+    address: String,
+    /// What stands before `/sub/`, without its last slash.
+    prefix: String,
+}
+
+impl Place {
+    /// Reads a URL of plain HTTP.
+    pub(crate) fn read(url: &str) -> anyhow::Result<Self> {
+        if url.starts_with("https://") {
+            bail!(
+                "{url} is encrypted, and this program's client is not able to do TLS; look at the same proxy by an \
+                 http:// URL, or put a tunnel before it: socat TCP-LISTEN:8099,fork,reuseaddr OPENSSL:HOST:443"
+            );
+        }
+        let rest = url.strip_prefix("http://").unwrap_or_default();
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.is_empty() || host.contains('@') || url.contains(['?', '#', ' ', '\r', '\n']) {
+            bail!("the URL is {url:?}; give that of a WAIT line, such as http://push.example:8088");
+        }
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let path = path.trim_end_matches('/');
+        let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
+        Ok(Self { host: host.to_owned(), address, prefix })
+    }
+
+    /// Asks for `/sub/` with `query`, and reads until `enough` says so, the end, or `patience` is over.
+    pub(crate) fn ask(
+        &self,
+        query: &str,
+        headers: &str,
+        patience: Duration,
+        enough: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
+        let mut dialogue = self.begin(query, headers)?;
+        dialogue.read(patience, enough);
+        Ok(dialogue.answer)
+    }
+
+    /// Connects and sends a request.
+    pub(crate) fn begin(&self, query: &str, headers: &str) -> anyhow::Result<Dialogue> {
+        let addresses = self.address.to_socket_addrs();
+        let mut addresses = addresses.with_context(|| format!("there is no host {}", self.host))?;
+        let address = addresses.next().with_context(|| format!("there is no host {}", self.host))?;
+        let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
+            .with_context(|| format!("nobody answers at {}", self.address))?;
+        let (prefix, host) = (&self.prefix, &self.host);
+        let request = format!("GET {prefix}/sub/{CHANNEL}{query} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        let start = Instant::now();
+        // Whoever closes at once is told of by what is read.
+        let _ = stream.write_all(request.as_bytes());
+        Ok(Dialogue { stream, start, answer: Answer::default() })
+    }
+}
+
+/// A connection, and what came over it so far.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    stream: TcpStream,
+    start: Instant,
+    pub(crate) answer: Answer,
+}
+
+impl Dialogue {
+    /// Reads on; `patience` begins now.
+    pub(crate) fn read(&mut self, patience: Duration, enough: impl Fn(&Answer) -> bool) {
+        let end = Instant::now() + patience;
+        let mut piece = [0; 4_096];
+        while !self.answer.ended && !enough(&self.answer) && self.answer.raw.len() < PROBE_ANSWER_LEN_MAX {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+            match self.stream.read(&mut piece) {
+                Ok(0) => self.answer.ended = true,
+                Ok(len) => self.answer.raw.extend_from_slice(&piece[..len]),
+                Err(error) if is_silence(&error) => continue,
+                Err(_) => self.answer.ended = true,
+            }
+            self.answer.time = self.start.elapsed();
+            self.answer.parse();
+        }
+    }
+
+    /// Says something more, as after an upgrade.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+}
+
+/// What came back.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Answer {
+    raw: Vec<u8>,
+    /// Nothing more comes: the other side closed, or a body with a length is complete.
+    pub(crate) ended: bool,
+    /// When the last piece came, or the end.
+    pub(crate) time: Duration,
+    /// 0 as long as the head is not complete.
+    pub(crate) status: u16,
+    /// Whether it speaks HTTP/1.1.
+    pub(crate) modern: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    /// As far as it came, without its framing.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The values of a header, joined as if it were one.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<&str> =
+            self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    /// Reads anew all that came; it is little.
+    fn parse(&mut self) {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(len)) = response.parse(&self.raw) else { return };
+        self.status = response.code.unwrap_or_default();
+        self.modern = response.version == Some(1);
+        let text = |value: &[u8]| String::from_utf8_lossy(value).trim().to_owned();
+        self.headers = response
+            .headers
+            .iter()
+            .map(|header| (header.name.to_ascii_lowercase(), text(header.value)))
+            .collect();
+        let rest = &self.raw[len..];
+        let chunked = self.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
+        let length = self.header("content-length").and_then(|value| value.parse::<usize>().ok());
+        let (body, complete) = match length {
+            _ if chunked => dechunk(rest),
+            Some(length) => (rest[..length.min(rest.len())].to_vec(), rest.len() >= length),
+            None => (rest.to_vec(), false),
+        };
+        self.body = body;
+        self.ended |= complete;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(raw: &str, ended: bool) -> Self {
+        let mut answer =
+            Self { raw: raw.as_bytes().to_vec(), ended, time: Duration::from_millis(3), ..Self::default() };
+        answer.parse();
+        answer
+    }
+}
+
+/// The data of as many chunks as came, and whether the last one did.
+fn dechunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Ok(httparse::Status::Complete((at, len))) = httparse::parse_chunk_size(rest) {
+        if len == 0 {
+            return (body, true);
+        }
+        let data = &rest[at..];
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        body.extend_from_slice(&data[..len.min(data.len())]);
+        match len.checked_add(2).and_then(|len| data.get(len..)) {
+            Some(next) => rest = next,
+            None => break,
+        }
+    }
+    (body, false)
+}
+
+fn is_silence(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
+
+/// The channel that a doctor waits on.
+pub(crate) const CHANNEL: &str = "multiplexor.doctor";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_plain_url() {
+        let place = |url: &str| Place::read(url).map(|place| (place.address, place.prefix));
+        assert_eq!(place("http://a").unwrap(), ("a:80".to_owned(), String::new()));
+        assert_eq!(place("http://[::1]:81/x/y/").unwrap(), ("[::1]:81".to_owned(), "/x/y".to_owned()));
+        for bad in ["", "a:1", "http://", "http:///x", "http://a/?b", "http://a b", "http://u@a"] {
+            assert!(place(bad).unwrap_err().to_string().contains("give that of a WAIT line"), "{bad}");
+        }
+        assert!(place("https://a").unwrap_err().to_string().contains("TLS"));
+    }
+
+    #[test]
+    fn an_answer_is_read_at_every_cut() {
+        let raw = "HTTP/1.1 200 OK\r\nA: 1\r\nA: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        for cut in 0..raw.len() {
+            let answer = Answer::of(&raw[..cut], false);
+            assert!(b"abcde".starts_with(&answer.body[..]), "{cut}");
+        }
+        let answer = Answer::of(raw, false);
+        assert_eq!((&answer.body[..], answer.ended, answer.status), (&b"abcde"[..], true, 200));
+        assert_eq!(answer.header("a").as_deref(), Some("1, 2"));
+    }
+
+    #[test]
+    fn a_length_ends_a_body() {
+        let answer =
+            |body: &str| Answer::of(&format!("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{body}"), false);
+        assert_eq!((answer("a").ended, answer("ab").ended, answer("").modern), (false, true, false));
+    }
+}
