@@ -308,9 +308,9 @@ fn silence(answer: &Answer, begun: usize, kind: Idle, patience: Duration) -> Fin
     said(Level::Ok, format!("open for {patience:?}; no heartbeat was due, or none came"))
 }
 
-/// In whole milliseconds.
+/// In whole milliseconds, at least one.
 fn rounded(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
 const SSE: Kind = Kind {
