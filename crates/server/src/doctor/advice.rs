@@ -14,6 +14,7 @@ impl Fault {
     pub(crate) fn name(self, kind: &str) -> &'static str {
         match (self, kind) {
             (Self::Buffered, "sse") => "sse-buffered",
+            (Self::Buffered, "gzip") => "gzip-buffered",
             (Self::Buffered, _) => "stream-buffered",
             (Self::Compressed, "sse") => "sse-compressed",
             (Self::Compressed, _) => "stream-compressed",
@@ -42,6 +43,7 @@ pub(crate) fn with_advice(mut finding: Finding, front: Option<&str>) -> Finding 
 /// By the name of a finding: lines for nginx, lines for HAProxy.
 static ADVICE: &[(&str, &[&str], &[&str])] = &[
     ("sse-buffered", UNBUFFERED, HAPROXY_UNBUFFERED),
+    ("gzip-buffered", UNBUFFERED, HAPROXY_UNBUFFERED),
     ("stream-buffered", UNBUFFERED, HAPROXY_UNBUFFERED),
     ("sse-compressed", &["gzip off;"], UNCOMPRESSED),
     ("stream-compressed", &["gzip off;"], UNCOMPRESSED),

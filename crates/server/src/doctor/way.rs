@@ -19,18 +19,20 @@ pub(crate) fn look(url: &str, patience: Option<Duration>) -> anyhow::Result<Repo
     let place = Place::read(url)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
     let query = format!("?since={cursor}");
-    let poll = place.ask(&query, BROWSER, FIRST_WORD_MAX, |_| false)?;
+    let poll = place.ask(&query, "", FIRST_WORD_MAX, |_| false)?;
     let front = poll.header("server").or_else(|| poll.header("via"));
     let reached = reached(&poll, url)?;
     let mut findings = vec![reached];
     if findings[0].level < Level::Problem {
         thread::scope(|scope| {
-            let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n{BROWSER}");
-            let lines = format!("Accept: application/x-ndjson\r\n{BROWSER}");
+            let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
+            let lines = "Accept: application/x-ndjson\r\n";
+            let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
             let (place, query) = (&place, &query);
             let asked = [
                 scope.spawn(move || stream(&first_words(place, "", &sse, "event: gap"), &SSE)),
-                scope.spawn(move || stream(&first_words(place, "", &lines, "cursor"), &LINES)),
+                scope.spawn(move || stream(&first_words(place, "", lines, "cursor"), &LINES)),
+                scope.spawn(move || stream(&first_words(place, "", gzip, "\nid"), &GZIP)),
                 scope.spawn(move || websocket(&upgrade(place, query))),
             ];
             let idle = patience
@@ -115,11 +117,13 @@ struct Kind {
     content_type: &'static str,
     /// Stands in the answer only if the client's `Last-Event-ID` came.
     resumed: Option<&'static str>,
+    /// Whether it may come compressed: the server does so itself, for those who take it.
+    gzip: bool,
 }
 
 fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> Answer {
     let enough = |answer: &Answer| {
-        answer.says(word) || answer.header("content-encoding").is_some() && !answer.body.is_empty()
+        answer.says(word) || answer.header("content-encoding").is_some() && answer.body.len() > GZIP_BEGIN_LEN
     };
     place.ask(query, headers, FIRST_WORD_MAX, enough).unwrap_or_default()
 }
@@ -134,7 +138,9 @@ fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
     if answer.status == 0 && answer.ended {
         return vec![one(Level::Problem, "the connection was closed without an answer")];
     }
-    if answer.body.is_empty() && matches!(answer.status, 0 | 200) {
+    let coding = answer.header("content-encoding");
+    let nothing = if coding.is_some() { GZIP_BEGIN_LEN } else { 0 };
+    if answer.body.len() <= nothing && matches!(answer.status, 0 | 200) {
         let what = if answer.ended {
             "it ended without a word"
         } else {
@@ -152,10 +158,8 @@ fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
         );
         return vec![one(Level::Problem, &text)];
     }
-    if let Some(coding) = answer.header("content-encoding") {
-        let text = format!(
-            "it is compressed on the way ({coding}), which costs memory for every connection, and may hold messages back"
-        );
+    if let Some(coding) = coding.filter(|_| !kind.gzip) {
+        let text = format!("it is compressed on the way ({coding}), although the client did not ask for it");
         return problem(Fault::Compressed, &text);
     }
     let mut findings = vec![one(Level::Ok, &format!("begins at once, after {:?}", rounded(answer.time)))];
@@ -255,8 +259,8 @@ impl Idle {
 
     fn headers(self) -> String {
         match self {
-            Self::Poll => BROWSER.to_owned(),
-            Self::Sse => format!("Accept: text/event-stream\r\n{BROWSER}"),
+            Self::Poll => String::new(),
+            Self::Sse => "Accept: text/event-stream\r\n".to_owned(),
             Self::WebSocket => format!(
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
             ),
@@ -318,12 +322,20 @@ const SSE: Kind = Kind {
     words: "event stream",
     content_type: "text/event-stream",
     resumed: Some("event: gap"),
+    gzip: false,
 };
-const LINES: Kind =
-    Kind { name: "stream", words: "stream of lines", content_type: "application/x-ndjson", resumed: None };
+const LINES: Kind = Kind {
+    name: "stream",
+    words: "stream of lines",
+    content_type: "application/x-ndjson",
+    resumed: None,
+    gzip: false,
+};
 
-/// What browsers say, and what makes a proxy compress.
-const BROWSER: &str = "Accept-Encoding: gzip, deflate\r\n";
+const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resumed: None, gzip: true, ..SSE };
+
+/// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
+const GZIP_BEGIN_LEN: usize = 15;
 /// The example of RFC 6455, with its answer. Nothing is secret about it.
 const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";

@@ -26,8 +26,7 @@ impl Place {
     pub(crate) fn read(url: &str) -> anyhow::Result<Self> {
         if url.starts_with("https://") {
             bail!(
-                "{url} is encrypted, and this program's client is not able to do TLS; look at the same proxy by an \
-                 http:// URL, or put a tunnel before it: socat TCP-LISTEN:8099,fork,reuseaddr OPENSSL:HOST:443"
+                "{url} is encrypted, and this program has no TLS; give an http:// URL that leads through the same proxy"
             );
         }
         let rest = url.strip_prefix("http://").unwrap_or_default();

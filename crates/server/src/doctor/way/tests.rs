@@ -90,3 +90,13 @@ fn an_idle_connection_stays_open() {
     assert_eq!(level("HTTP/1.1 504 Late\r\n\r\n", true, 0, Idle::Poll), Level::Problem);
     assert_eq!(level("", true, 0, Idle::WebSocket), Level::Problem);
 }
+
+#[test]
+fn a_compressed_stream_is_fine_where_it_was_asked_for() {
+    let raw = |body: &str| {
+        GOOD.split("retry").next().unwrap().replace("Cache", "Content-Encoding: gzip\r\nCache") + body
+    };
+    let judged = |body: &str| stream(&Answer::of(&raw(body), false), &GZIP)[0].level;
+    assert_eq!(judged(&"x".repeat(GZIP_BEGIN_LEN)), Level::Problem);
+    assert_eq!(judged(&"x".repeat(GZIP_BEGIN_LEN + 1)), Level::Ok);
+}
