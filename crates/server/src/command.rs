@@ -27,6 +27,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("watch", matches)) => listen::run(listen::Wish::to_watch(matches)?),
         Some(("delete", matches)) => ask::delete(matches),
         Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
+        Some(("bench", matches)) => bench::run(matches),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -50,6 +51,7 @@ fn command() -> Command {
         .subcommand(config_command())
         .subcommands(asking_commands())
         .subcommand(doctor::doctor_command())
+        .subcommand(bench::command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 

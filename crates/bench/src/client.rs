@@ -1,0 +1,253 @@
+//! One waiting client: what it says, and what the bytes that come mean. Knows no socket.
+
+use crate::answer::{decode, decode_head};
+use crate::marker::{Mark, scan};
+use crate::plan::{Plan, Transport};
+use crate::template::{Fill, Template};
+use crate::track::Track;
+
+/// What a client remembers between two reads.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) track: Track,
+    /// Messages sent while it was away, which it is owed when it comes back.
+    pub(crate) missed: u32,
+    /// The last cursor it was told, where the request asks for one.
+    cursor: Box<str>,
+    /// Bytes that make sense only with those to come.
+    held: Box<[u8]>,
+    stage: Stage,
+}
+
+/// What came out of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The server has accepted the request; streams only.
+    Ready,
+    /// A message.
+    Mark(Mark),
+    /// An answer is complete: ask again, on a new connection if it says so.
+    Again { reconnect: bool },
+    /// The request was refused, or what came is no answer.
+    Refused(String),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// The head of the answer is awaited.
+    #[default]
+    Head,
+    /// Messages come.
+    Live,
+}
+
+/// What all clients of a worker share.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    transport: Transport,
+    request: Template,
+    host: String,
+    name_len: usize,
+}
+
+impl Manner {
+    /// As the plan says.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let request = Template::new(&plan.target.path);
+        Self { transport: plan.transport, request, host: plan.target.host.clone(), name_len: plan.name_len }
+    }
+
+    /// Whether a client that comes back says where it was.
+    pub(crate) fn resumes(&self) -> bool {
+        self.request.has_cursor()
+    }
+
+    /// Whether a client counts as waiting when it has asked, since nobody answers yet.
+    pub(crate) fn is_ready_at_once(&self) -> bool {
+        self.transport == Transport::Poll
+    }
+}
+
+impl Client {
+    /// Begins a connection or a poll anew: appends the request.
+    pub(crate) fn ask(&mut self, manner: &Manner, channel: u32, out: &mut Vec<u8>) {
+        self.stage = Stage::Head;
+        self.held = Box::default();
+        out.extend_from_slice(b"GET ");
+        let fill = Fill { channel, name_len: manner.name_len, cursor: &self.cursor, payload: b"" };
+        manner.request.fill(&fill, out);
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(manner.host.as_bytes());
+        out.extend_from_slice(match manner.transport {
+            Transport::Sse => b"\r\nAccept: text/event-stream\r\n\r\n".as_slice(),
+            Transport::Stream => b"\r\nAccept: application/x-ndjson\r\n\r\n",
+            Transport::Poll => b"\r\n\r\n",
+            Transport::Ws => {
+                b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: bXVsdGlwbGV4b3IgYmVuYw==\r\n\r\n"
+            }
+        });
+    }
+
+    /// Takes bytes as they came, and tells what they say.
+    pub(crate) fn take(&mut self, manner: &Manner, bytes: &[u8], mut tell: impl FnMut(Told)) {
+        if self.held.is_empty() {
+            return self.take_whole(manner, bytes, &mut tell);
+        }
+        let bytes = [&self.held, bytes].concat();
+        self.held = Box::default();
+        self.take_whole(manner, &bytes, &mut tell);
+    }
+
+    fn take_whole(&mut self, manner: &Manner, bytes: &[u8], tell: &mut impl FnMut(Told)) {
+        if manner.transport == Transport::Poll {
+            return self.take_answers(manner, bytes, tell);
+        }
+        let mut rest = bytes;
+        if self.stage == Stage::Head {
+            let expected = if manner.transport == Transport::Ws { 101 } else { 200 };
+            match decode_head(bytes) {
+                Ok(None) => return self.held = bytes.into(),
+                Ok(Some(head)) if head.status == expected => rest = &bytes[head.len..],
+                Ok(Some(head)) => return tell(Told::Refused(format!("status {}", head.status))),
+                Err(_) => return tell(Told::Refused("what came is no HTTP answer".to_owned())),
+            }
+            self.stage = Stage::Live;
+            tell(Told::Ready);
+        }
+        let mut done = rest.len();
+        if manner.resumes() {
+            // Only whole lines are looked at; a frame of WebSocket ends with its object.
+            let end = if manner.transport == Transport::Ws { b'}' } else { b'\n' };
+            done = memchr::memrchr(end, rest).map_or(0, |at| at + 1);
+            self.remember(manner, &rest[..done]);
+        }
+        done = scan(&rest[..done], |mark| tell(Told::Mark(mark))).min(done);
+        if done < rest.len() {
+            self.held = rest[done..].into();
+        }
+    }
+
+    fn take_answers(&mut self, manner: &Manner, bytes: &[u8], tell: &mut impl FnMut(Told)) {
+        match decode(bytes) {
+            Ok(None) => self.held = bytes.into(),
+            Ok(Some((head, _))) if head.status >= 300 => {
+                tell(Told::Refused(format!("status {}", head.status)));
+            }
+            Ok(Some((head, len))) => {
+                scan(&bytes[..len], |mark| tell(Told::Mark(mark)));
+                self.remember(manner, &bytes[..len]);
+                tell(Told::Again { reconnect: !head.keep_alive });
+            }
+            Err(_) => tell(Told::Refused("what came is no HTTP answer".to_owned())),
+        }
+    }
+
+    /// Keeps the last cursor in these bytes, if the request will need it.
+    fn remember(&mut self, manner: &Manner, bytes: &[u8]) {
+        if !manner.resumes() {
+            return;
+        }
+        let (begin, end): (&[u8], u8) = match manner.transport {
+            Transport::Sse => (b"id: ", b'\n'),
+            _ => (b"\"cursor\":\"", b'"'),
+        };
+        let Some(at) = memchr::memmem::rfind(bytes, begin) else { return };
+        let value = &bytes[at + begin.len()..];
+        let Some(len) = memchr::memchr(end, value) else { return };
+        if let Ok(cursor) = str::from_utf8(&value[..len]) {
+            self.cursor = cursor.trim_end().into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marker::write_payload;
+    use crate::plan::{Schedule, Target};
+
+    fn manner(transport: Transport, path: &str) -> Manner {
+        Manner::new(&Plan {
+            transport,
+            target: Target { path: path.to_owned(), ..Target::parse("http://127.0.0.1:1").unwrap() },
+            schedule: Schedule::new(1, false),
+            name_len: 0,
+            connect_rate: 0.0,
+            pending_max: 1,
+            sources: 0,
+            by_reset: true,
+        })
+    }
+
+    fn payload(number: u32) -> String {
+        let mut out = Vec::new();
+        write_payload(Mark { number, sent_ns: 1 }, 40, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// However the bytes are cut in two, the same is told; and `request` is what is asked next.
+    fn check(transport: Transport, path: &str, wire: &str, expected: &[Told], request: &str) {
+        let manner = manner(transport, path);
+        for cut in 0..=wire.len() {
+            let (mut client, mut told, mut out) = (Client::default(), Vec::new(), Vec::new());
+            client.ask(&manner, 7, &mut out);
+            for part in [&wire[..cut], &wire[cut..]] {
+                client.take(&manner, part.as_bytes(), |one| told.push(one));
+            }
+            assert_eq!(told, expected, "cut at {cut}");
+            out.clear();
+            client.ask(&manner, 7, &mut out);
+            let line = String::from_utf8(out).unwrap().lines().next().unwrap().to_owned();
+            assert_eq!(line, request, "cut at {cut}");
+        }
+    }
+
+    fn mark(number: u32) -> Told {
+        Told::Mark(Mark { number, sent_ns: 1 })
+    }
+
+    #[test]
+    fn an_event_stream_is_read_at_every_cut() {
+        let (one, two) = (payload(1), payload(2));
+        let wire = format!("HTTP/1.1 200 OK\r\n\r\nid: a\n\nid: b\ndata: {one}\n\nid: c\ndata: {two}\n\n");
+        let expected = [Told::Ready, mark(1), mark(2)];
+        check(Transport::Sse, "/sub/{ch}?since={cursor}", &wire, &expected, "GET /sub/c7?since=c HTTP/1.1");
+        check(Transport::Sse, "/sub/{ch}", &wire, &expected, "GET /sub/c7 HTTP/1.1");
+    }
+
+    #[test]
+    fn objects_are_read_at_every_cut() {
+        let (one, two) = (payload(1), payload(2));
+        let wire = format!(
+            "{{\"cursor\":\"a\"}}\n{{\"cursor\":\"b\",\"data\":\"{one}\"}}\n{{\"cursor\":\"c\",\"data\":\"{two}\"}}\n"
+        );
+        let expected = [Told::Ready, mark(1), mark(2)];
+        let path = "/{ch}/{cursor}";
+        let stream = format!("HTTP/1.1 200 OK\r\n\r\n{wire}");
+        check(Transport::Stream, path, &stream, &expected, "GET /c7/c HTTP/1.1");
+        let ws = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n{wire}");
+        check(Transport::Ws, path, &ws, &expected, "GET /c7/c HTTP/1.1");
+    }
+
+    #[test]
+    fn a_poll_asks_again_when_its_answer_is_whole() {
+        let body = format!("{{\"cursor\":\"b\",\"messages\":[{}]}}", payload(1));
+        let wire = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let expected = [mark(1), Told::Again { reconnect: false }];
+        check(Transport::Poll, "/{ch}?since={cursor}", &wire, &expected, "GET /c7?since=b HTTP/1.1");
+        let wire = wire.replace("Content", "Connection: close\r\nContent");
+        let expected = [mark(1), Told::Again { reconnect: true }];
+        check(Transport::Poll, "/{ch}", &wire, &expected, "GET /c7 HTTP/1.1");
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let wire = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+        for transport in [Transport::Sse, Transport::Ws, Transport::Stream, Transport::Poll] {
+            let (mut client, mut told) = (Client::default(), Vec::new());
+            client.take(&manner(transport, "/"), wire.as_bytes(), |one| told.push(one));
+            assert_eq!(told, [Told::Refused("status 404".to_owned())]);
+        }
+    }
+}

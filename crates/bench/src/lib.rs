@@ -1,0 +1,24 @@
+//! `multiplexor bench`: a crowd of clients that knows what it should get, and what it got.
+//!
+//! It knows the protocols and no server in particular. [`run`](mod@run) starts workers, processes full of
+//! clients ([`worker`]), and takes them through the steps of a [`plan`]; [`publisher`] sends messages that
+//! carry a mark; a [`client`] finds the marks and its [`track`] judges them; [`proc`] measures the server
+//! from outside.
+
+mod answer;
+mod client;
+mod clock;
+mod command;
+mod histogram;
+mod marker;
+mod order;
+mod plan;
+mod proc;
+mod publisher;
+mod report;
+mod run;
+mod template;
+mod track;
+mod worker;
+
+pub use command::{command, run};

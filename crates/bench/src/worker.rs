@@ -1,0 +1,269 @@
+//! One process full of clients: it does what it is ordered on its standard input, and counts.
+//!
+//! A process holds as many clients as its fd table has room for; [`crate::run`] starts as many as it takes.
+
+mod connect;
+mod serve;
+
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::client::{Client, Manner, Told};
+use crate::clock::Chance;
+use crate::order::{Fact, Order, Tally};
+use crate::plan::Plan;
+
+/// Runs a worker until its orders end.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut inbox = Inbox::default();
+    let mut orders = Vec::new();
+    while orders.is_empty() {
+        orders = inbox.read()?;
+    }
+    // What follows the first order may have come with it.
+    let rest = orders.split_off(1);
+    let Some(Order::Begin { plan, number, workers }) = orders.pop() else {
+        bail!("the first order must be Begin")
+    };
+    let mut worker = Worker::new(plan, number, workers)?;
+    rest.into_iter().try_for_each(|order| worker.obey(order))?;
+    worker.run(inbox)
+}
+
+/// Orders as they come on standard input.
+#[derive(Default)]
+struct Inbox {
+    bytes: Vec<u8>,
+}
+
+impl Inbox {
+    /// Waits for bytes, and returns the orders that are complete.
+    fn read(&mut self) -> anyhow::Result<Vec<Order>> {
+        let mut chunk = [0; 4096];
+        let len = rustix::io::read(std::io::stdin(), &mut chunk).context("orders")?;
+        if len == 0 {
+            // Whoever gave orders is gone or has seen enough.
+            std::process::exit(0);
+        }
+        self.bytes.extend_from_slice(&chunk[..len]);
+        let whole = memchr::memrchr(b'\n', &self.bytes).map_or(0, |at| at + 1);
+        let lines: Vec<u8> = self.bytes.drain(..whole).collect();
+        let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).context("an order")).collect()
+    }
+}
+
+struct Worker {
+    plan: Plan,
+    manner: Manner,
+    number: u32,
+    workers: u32,
+    epoll: OwnedFd,
+    /// Client n of these is client `number + n * workers` of all.
+    clients: Vec<Place>,
+    /// How many of them have begun to connect, from the first on.
+    begun: usize,
+    /// How many shall have.
+    wanted: usize,
+    /// Those who left and shall come back.
+    returning: Vec<usize>,
+    /// Connections that are not answered yet.
+    pending: usize,
+    is_paused: bool,
+    /// The first message that was expected last.
+    first: u32,
+    tally: Tally,
+    /// What some bytes said; here only to be allocated once.
+    told: Vec<Told>,
+    /// Whether all that was ordered has been told as settled.
+    is_told: bool,
+    /// When connecting began, and how many connections were begun since.
+    paced: (Instant, u32),
+}
+
+/// A client and its connection.
+#[derive(Default)]
+struct Place {
+    socket: Option<OwnedFd>,
+    client: Client,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Never was, or left.
+    #[default]
+    Away,
+    /// Will be writable once connected.
+    Connecting,
+    /// Has asked, and is not answered.
+    Asking,
+    /// Waits for messages.
+    Standing,
+    /// Failed, or was closed by the server; it does not come back.
+    Gone,
+}
+
+impl Worker {
+    fn new(plan: Plan, number: u32, workers: u32) -> anyhow::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, std::io::stdin(), EventData::new_u64(ORDERS), EventFlags::IN)?;
+        Ok(Self {
+            manner: Manner::new(&plan),
+            plan,
+            number,
+            workers,
+            epoll,
+            clients: Vec::new(),
+            begun: 0,
+            wanted: 0,
+            returning: Vec::new(),
+            pending: 0,
+            is_paused: false,
+            first: 0,
+            tally: Tally::default(),
+            told: Vec::new(),
+            is_told: true,
+            paced: (Instant::now(), 0),
+        })
+    }
+
+    fn run(mut self, mut inbox: Inbox) -> anyhow::Result<()> {
+        let (mut ready, mut buffer) = (Vec::with_capacity(EVENTS_MAX), vec![0; READ_LEN]);
+        let mut told = (Instant::now(), 0, 0);
+        loop {
+            let timeout = self.connect_some();
+            if self.is_paused {
+                // What clients got stays in the set of events, and in their sockets.
+                let stdin = std::io::stdin();
+                poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
+                self.obey_all(&mut inbox)?;
+                continue;
+            }
+            ready.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in &ready {
+                match event.data.u64() {
+                    ORDERS => self.obey_all(&mut inbox)?,
+                    place => {
+                        let place = usize::try_from(place).expect("an index of a client");
+                        self.serve(place, event.flags, &mut buffer);
+                    }
+                }
+            }
+            if !self.is_told && self.is_settled() {
+                self.is_told = true;
+                say(&Fact::Settled)?;
+            }
+            let now = (self.tally.standing, self.tally.got);
+            if (told.1, told.2) != now && told.0.elapsed() > PROGRESS_EVERY {
+                told = (Instant::now(), now.0, now.1);
+                say(&Fact::Progress { standing: now.0, got: now.1 })?;
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let connected = self.begun == self.wanted && self.returning.is_empty() && self.pending == 0;
+        connected && (self.is_paused || self.tally.got >= self.tally.owed)
+    }
+
+    fn obey_all(&mut self, inbox: &mut Inbox) -> anyhow::Result<()> {
+        for order in inbox.read()? {
+            self.obey(order)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, order: Order) -> anyhow::Result<()> {
+        self.is_told = false;
+        match order {
+            Order::Begin { .. } => bail!("begun already"),
+            Order::Join { until } => {
+                self.wanted = (until.saturating_sub(self.number)).div_ceil(self.workers) as usize;
+                self.clients.resize_with(self.wanted.max(self.clients.len()), Place::default);
+                self.paced = (Instant::now(), 0);
+            }
+            Order::Expect { first, count } => self.expect(first, count),
+            Order::Leave { percent, seed } => self.leave(percent, seed),
+            Order::Back => {
+                let away = (0..self.begun).filter(|place| self.clients[*place].state == State::Away);
+                self.returning = away.collect();
+                for place in &self.returning {
+                    self.tally.owed += u64::from(std::mem::take(&mut self.clients[*place].client.missed));
+                }
+                self.paced = (Instant::now(), 0);
+            }
+            Order::Pause => self.is_paused = true,
+            Order::Resume => self.is_paused = false,
+            Order::Tell => {
+                self.is_told = true;
+                let next = Tally { standing: self.tally.standing, ..Tally::default() };
+                say(&Fact::Told(Box::new(std::mem::replace(&mut self.tally, next))))?;
+            }
+        }
+        if self.is_paused && !self.is_told {
+            self.is_told = true;
+            say(&Fact::Settled)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what clients are owed of messages that are about to be sent.
+    fn expect(&mut self, first: u32, count: u32) {
+        self.first = first;
+        let spread = self.plan.schedule.spread(first, count);
+        for place in 0..self.begun {
+            let channel = self.channel_of(place);
+            let (owed, place) = (spread.of(channel), &mut self.clients[place]);
+            match place.state {
+                State::Away if self.manner.resumes() => place.client.missed += owed,
+                State::Away | State::Gone => {}
+                _ => self.tally.owed += u64::from(owed),
+            }
+        }
+    }
+
+    fn leave(&mut self, percent: f64, seed: u64) {
+        let mut chance = Chance::new(seed.wrapping_add(u64::from(self.number)));
+        for place in 0..self.begun {
+            let leaves = chance.next() * 100.0 < percent;
+            if leaves && self.clients[place].state == State::Standing {
+                self.clients[place].socket = None;
+                self.clients[place].state = State::Away;
+                self.tally.standing -= 1;
+            }
+        }
+    }
+
+    /// The number of a client among all workers'.
+    fn global(&self, place: usize) -> u32 {
+        self.number + u32::try_from(place).expect("clients are counted in 32 bits") * self.workers
+    }
+
+    fn channel_of(&self, place: usize) -> u32 {
+        self.plan.schedule.channel_of_client(self.global(place))
+    }
+}
+
+fn say(fact: &Fact) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(fact)?;
+    line.push(b'\n');
+    std::io::stdout().lock().write_all(&line).context("a fact")
+}
+
+/// Stands for standard input among the events of clients.
+const ORDERS: u64 = u64::MAX;
+const EVENTS_MAX: usize = 512;
+const READ_LEN: usize = 64 << 10;
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
