@@ -3,6 +3,7 @@
 PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
 
 .PHONY: run test lint unit loom blackbox client soak
+.PHONY: run test lint unit loom blackbox soak bench bench-million
 
 run:
 	cargo run --release
@@ -50,3 +51,11 @@ soak:
 	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
 	tests/soak/openapi.sh $(SOAK)
+
+# What the table in bench/RESULTS.md says, anew: about twenty minutes, on a machine that does nothing else.
+bench:
+	bench/run
+
+# The same with 100,000, 300,000 and 1,000,000 connections: bench/sysctl.sh first, and 20 GiB of memory.
+bench-million:
+	bench/run 100000 300000 1000000 aside

@@ -89,6 +89,11 @@ impl Client {
         });
     }
 
+    /// Whether it knows where it is, so that it is owed what it misses.
+    pub(crate) fn can_resume(&self) -> bool {
+        !self.cursor.is_empty()
+    }
+
     /// Takes bytes as they came, and tells what they say.
     pub(crate) fn take(&mut self, manner: &Manner, bytes: &[u8], mut tell: impl FnMut(Told)) {
         if self.held.is_empty() {

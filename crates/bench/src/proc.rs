@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// Memory of the measured processes, in bytes.
@@ -70,7 +71,7 @@ impl Cpu {
         let cores = stat.lines().filter(|line| line.starts_with("cpu")).count().saturating_sub(1).max(1);
         Self {
             server_s: seconds(pids),
-            own_s: seconds(&[std::process::id()]),
+            own_s: own_seconds(),
             machine_s: busy / TICKS_A_SECOND,
             cores: cores as f64,
             at_ns: crate::clock::now_ns(),
@@ -89,8 +90,12 @@ impl Cpu {
 
 /// CPU time of these processes and their descendants, of each thread in nanoseconds.
 fn seconds(pids: &[u32]) -> f64 {
+    seconds_of(&family(pids))
+}
+
+fn seconds_of(pids: &[u32]) -> f64 {
     let mut ns = 0;
-    for pid in family(pids) {
+    for pid in pids {
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
         for thread in threads.flatten() {
             let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
@@ -98,6 +103,13 @@ fn seconds(pids: &[u32]) -> f64 {
         }
     }
     ns as f64 / 1e9
+}
+
+/// CPU time of this process, that of threads which have ended included, and of its workers.
+fn own_seconds() -> f64 {
+    let own = clock_gettime(ClockId::ProcessCPUTime);
+    let workers: Vec<u32> = family(&[std::process::id()]).into_iter().skip(1).collect();
+    own.tv_sec as f64 + own.tv_nsec as f64 / 1e9 + seconds_of(&workers)
 }
 
 /// These processes, their children, and theirs.

@@ -105,7 +105,10 @@ impl Crowd {
             Step::Pause => self.order(&Order::Pause)?,
             Step::Resume => self.order(&Order::Resume)?,
             Step::Idle(seconds) => thread::sleep(Duration::from_secs_f64(seconds)),
-            Step::Enter => drop(std::io::stdin().read_line(&mut String::new())?),
+            Step::Enter => {
+                eprintln!("multiplexor bench: waiting for a line on standard input");
+                std::io::stdin().read_line(&mut String::new())?;
+            }
             Step::Send(sending) => {
                 self.order(&Order::Expect { first: next, count: sending.count })?;
                 let publisher = wish.publisher.clone();

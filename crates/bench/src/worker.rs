@@ -227,7 +227,7 @@ impl Worker {
             let channel = self.channel_of(place);
             let (owed, place) = (spread.of(channel), &mut self.clients[place]);
             match place.state {
-                State::Away if self.manner.resumes() => place.client.missed += owed,
+                State::Away if place.client.can_resume() => place.client.missed += owed,
                 State::Away | State::Gone => {}
                 _ => self.tally.owed += u64::from(owed),
             }

@@ -1,0 +1,139 @@
+"""The page of results: tables and plots, from what the rows left in bench/results."""
+
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import time
+
+from . import svg
+from .programs import ROOT
+
+
+def machine():
+    """Where and of what a row was measured."""
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    total = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip(),
+        "cpu": f"{os.cpu_count()} × {cpu.group(1) if cpu else platform.machine()}",
+        "memory": f"{int(total.group(1)) / 2**20:.0f} GiB",
+        "kernel": platform.release(),
+    }
+
+
+def plain(line):
+    """A line of the table, for a terminal."""
+    return " | ".join(cells(line)).replace("**", "")
+
+
+def write(results):
+    """Writes RESULTS.md and the plots beside the results."""
+    rows = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+    text = [HEAD]
+    where = {tuple(row["machine"].items()) for row in rows.values()}
+    for one in sorted(where):
+        one = dict(one)
+        names = ", ".join(name for name, row in rows.items() if row["machine"] == one)
+        text.append(f"- {names}: {one['date']}, commit {one['commit']}, {one['cpu']}, {one['memory']}, Linux {one['kernel']}")
+    text += ["", "## The table", "", *table([line for row in rows.values() for line in row.get("figures", [])])]
+    text += rivals(rows, results)
+    text += growth(rows, results)
+    text += ["", "## Commands", "", "The server, then the crowd; ports differ from run to run.", ""]
+    for row in rows.values():
+        for label, (server, crowd) in row["commands"].items():
+            text += [f"**{label}**", "", "```sh", short(server), short(crowd), "```", ""]
+    (ROOT / "bench" / "RESULTS.md").write_text("\n".join(text).rstrip() + "\n")
+
+
+def table(lines):
+    """The figures against their targets."""
+    head = ["what", "target", "ours", "floor", "ours / floor: median (least to greatest)", "pairs", "others' CPU", "met"]
+    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)] + [
+        "| " + " | ".join(cells(line)) + " |" for line in lines
+    ]
+
+
+def cells(line):
+    if "ours" not in line:
+        return [line["what"], line["target"], "not measured", "", "", "", "", ""]
+    number = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.2f}"  # noqa: E731
+    ratio = ""
+    if line.get("ratio"):
+        ratio = f"**{line['ratio']:.2f}** ({line['least']:.2f} to {line['greatest']:.2f})"
+    elif line["pairs"] > 1:
+        ratio = f"({number(line['least'])} to {number(line['greatest'])})"
+    met = {True: "yes", False: "**no**", None: ""}[line["met"]]
+    met += f"; {line['wrong']} wrong" if line["wrong"] else ""
+    floor = f"{number(line['floor'])} {line['unit']}" if "floor" in line else ""
+    return [
+        line["what"], line["target"], f"{number(line['ours'])} {line['unit']}", floor, ratio, str(line["pairs"]),
+        f"{line['others']:.0%}", met,
+    ]  # fmt: skip
+
+
+def rivals(rows, results):
+    """Everybody who was measured in the same run, as ratios to the floor."""
+    names, columns = {}, []
+    for row in rows.values():
+        for name, figures in row.get("rivals", {}).items():
+            names.setdefault(name, {}).update(figures)
+            columns += [column for column in figures if column not in columns]
+    if not columns:
+        return []
+    # Ours first, the floor last, the others between them.
+    names = dict(sorted(names.items(), key=lambda item: (item[0].startswith("floor"), item[0] != "multiplexor")))
+    columns.sort(key=lambda column: column != "bytes")
+    said = {"bytes": "bytes per idle connection"}
+    head = ["program", *[said.get(column, f"{column}, CPU / floor") for column in columns]]
+    text = ["", "## Others, in the same run", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    values = {}
+    for name, figures in names.items():
+        line = [name]
+        for column in columns:
+            value = figures.get(column)
+            value = value["ratio"] if isinstance(value, dict) else value
+            values.setdefault(column, {})[name] = value
+            line.append("" if value is None else f"{value:,.0f}" if column == "bytes" else f"{value:.2f}")
+        text.append("| " + " | ".join(line) + " |")
+    text.append("")
+    for column in columns:
+        name = column.replace(" ", "-").replace("/", "-")
+        shown = {who: value for who, value in values[column].items() if value is not None}
+        title = "bytes of memory per idle connection, SSE" if column == "bytes" else f"CPU, {column}, as multiples of the floor"
+        (results / f"{name}.svg").write_text(svg.bars(title, shown))
+        text.append(f"![{title}](results/{name}.svg)")
+    return text
+
+
+def growth(rows, results):
+    """How it goes on with more connections."""
+    lines = {}
+    for row in rows.values():
+        for name, points in row.get("growth", {}).items():
+            lines.setdefault(name, []).extend(points)
+    text = []
+    for name, points in lines.items():
+        file = name.replace(" ", "-") + ".svg"
+        (results / file).write_text(svg.bars(name, {f"{clients:,}": value for clients, value in sorted(points)}))
+        text += ["", f"![{name}](results/{file})"]
+    return text
+
+
+def short(command):
+    """Without the folders of this machine."""
+    return re.sub(r"(?<!\S)/\S*/release/", "target/release/", command).replace(str(ROOT), ".")
+
+
+HEAD = """# Results
+
+Written by `bench/run`; [README.md](README.md) says how. Ours is the release build with its defaults. The floor is
+`bench/floor` with as many processes as ours has shards and frames as long as ours: one `send` for each delivery and
+nothing else. They take turns; a ratio is of two runs next to each other, and a target is met when the median meets it.
+CPU includes what the kernel does for the sender, which on loopback is the receiver's part, too. Others' CPU is the
+part of the machine that anybody else had, at worst: distrust what is above 5 %.
+"""
