@@ -208,8 +208,7 @@ impl Worker {
             Order::Resume => self.is_paused = false,
             Order::Tell => {
                 self.is_told = true;
-                let next = Tally { standing: self.tally.standing, ..Tally::default() };
-                say(&Fact::Told(Box::new(std::mem::replace(&mut self.tally, next))))?;
+                say(&Fact::Told(Box::new(self.tell())))?;
             }
         }
         if self.is_paused && !self.is_told {
@@ -217,6 +216,17 @@ impl Worker {
             say(&Fact::Settled)?;
         }
         Ok(())
+    }
+
+    /// The tally so far, and begins the next. What paused clients have not read yet is owed in that one.
+    fn tell(&mut self) -> Tally {
+        let mut told = std::mem::take(&mut self.tally);
+        self.tally.standing = told.standing;
+        if self.is_paused {
+            self.tally.owed = told.lost();
+            told.owed -= self.tally.owed;
+        }
+        told
     }
 
     /// Counts what clients are owed of messages that are about to be sent.

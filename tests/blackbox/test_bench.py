@@ -1,0 +1,200 @@
+"""The crowd tells what is missing: nothing with the real program, all that a faulty server does wrong."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+from harness.program import binary
+
+CLIENTS = 300
+
+
+def bench(waits, publishes, *arguments, patience="10"):
+    """What `multiplexor bench` reports, and whether it was content."""
+    command = [binary(), "bench", "--json", "--url", waits, "--publish", publishes, "--patience", patience]
+    done = subprocess.run([*command, "--settle", "0.2", *arguments], capture_output=True, timeout=120)
+    assert done.stdout, done.stderr.decode()
+    report = json.loads(done.stdout)
+    assert (done.returncode == 0) == report["ok"]
+    return report
+
+
+def of_program(program, *arguments, since="", at="/pub/{ch}"):
+    return bench(f"{program.wait_url}/sub/{{ch}}{since}", program.in_url + at, *arguments)
+
+
+def total(report, what):
+    return sum(step[what] for step in report["steps"])
+
+
+@pytest.mark.parametrize("transport", ["sse", "ws", "stream", "poll"])
+def test_nothing_is_missing_from_the_real_program(program, transport):
+    arguments = ["--transport", transport, "--pid", str(program.pid), "--workers", "2"]
+    steps = [f"join={CLIENTS}", "send=20", "send=4@20", "idle=0.1"]
+    report = of_program(program, *arguments, *steps, since="?since={cursor}" if transport == "poll" else "")
+    assert report["ok"], report
+    join, burst, paced, idle = report["steps"]
+    assert (join["standing"], burst["delivered"], paced["delivered"]) == (CLIENTS, 20 * CLIENTS, 4 * CLIENTS)
+    assert burst["latency_ms"]["count"] == 20 * CLIENTS
+    assert burst["first_ms"]["count"] == CLIENTS
+    assert burst["last_receiver_ms"]["count"] == 20
+    assert burst["published"]["answered"] == 20
+    assert burst["bytes_per_delivery"] >= 100
+    assert idle["memory"]["private"] > 0
+    assert join["cpu_us_per_connection"] > 0
+
+
+def test_each_client_can_have_a_channel(program):
+    arguments = ["--channels", "each", "--scatter", "--name-len", "16"]
+    report = of_program(program, *arguments, f"join={CLIENTS}", f"send={3 * CLIENTS}/16")
+    assert report["ok"], report
+    assert report["steps"][1]["delivered"] == 3 * CLIENTS
+
+
+@pytest.mark.parametrize("transport", ["sse", "ws", "stream"])
+def test_who_comes_back_gets_what_was_missed(program, transport):
+    steps = [f"join={CLIENTS}", "leave=100", "send=20", "back", "leave=50", "send=5", "back", "send=1"]
+    report = of_program(program, "--transport", transport, *steps, since="?since={cursor}")
+    assert report["ok"], report
+    assert total(report, "delivered") == 26 * CLIENTS
+    assert [step["standing"] for step in report["steps"][:4]] == [CLIENTS, 0, 0, CLIENTS]
+
+
+def test_who_stopped_reading_is_checked_afterwards(program):
+    report = of_program(program, f"join={CLIENTS}", "pause", "send=10", "resume")
+    assert report["ok"], report
+    assert [step["delivered"] for step in report["steps"]] == [0, 0, 0, 10 * CLIENTS]
+
+
+def test_batches_reach_their_channels(program):
+    item = '{"channel":"{ch}","data":"{payload}"}\n'
+    arguments = ["--channels", "10", "--body", item, "--type", "application/x-ndjson"]
+    report = of_program(program, *arguments, "join=20", "batch=1000/100", at="/pub")
+    assert report["ok"], report
+    assert report["steps"][1]["delivered"] == 2000
+
+
+FAULTS = {
+    # What the server does with every tenth message, and what must be told of 3 clients and 50 messages.
+    "drop": {"lost": 15},
+    "double": {"doubled": 15},
+    # The last of them comes at once.
+    "swap": {"disordered": 12},
+    "stray": {"astray": 10},
+    "hang up": {"closed": 3},
+    "refuse": {"failed": 3},
+    "split": {},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_faulty_server_does_is_told(fault):
+    with faulty_server(fault) as address:
+        url = f"http://127.0.0.1:{address}"
+        channels = "3" if fault == "stray" else "1"
+        arguments = ["--channels", channels, "join=3", "send=50"]
+        report = bench(f"{url}/sub/{{ch}}", f"{url}/pub/{{ch}}", *arguments, patience="1")
+    told = {what: total(report, what) for what in ("lost", "doubled", "disordered", "astray", "closed", "failed")}
+    expected = dict.fromkeys(told, 0) | FAULTS[fault]
+    if fault == "hang up":
+        # Those who were hung up on miss what came after that.
+        told["lost"] = 0
+    assert told == expected, report
+    assert report["ok"] == (fault == "split")
+
+
+def test_a_server_that_is_not_there_is_told():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        report = bench(f"{url}/sub/{{ch}}", f"{url}/pub/{{ch}}", "join=5")
+    assert report["steps"][0]["failed"] == 5
+    assert "Connection refused" in report["steps"][0]["error"]
+
+
+def test_a_step_nobody_knows_is_refused_with_advice():
+    done = subprocess.run([binary(), "bench", "jump=3"], capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert b'step "jump=3" is not understood; see multiplexor bench --help' in done.stderr
+
+
+@contextlib.contextmanager
+def faulty_server(fault):
+    """Serves everybody in threads, and does `fault` with every tenth message. Yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Faulty(fault)
+    taking = threading.Thread(target=server.take, args=[listener])
+    taking.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        taking.join()
+        listener.close()
+        for one in server.everybody:
+            one.close()
+
+
+class Faulty:
+    def __init__(self, fault):
+        self.fault, self.waiting, self.everybody, self.held, self.count = fault, [], [], None, 0
+
+    def take(self, listener):
+        while True:
+            try:
+                one, _ = listener.accept()
+            except OSError:
+                return
+            self.everybody.append(one)
+            threading.Thread(target=self.serve, args=[one], daemon=True).start()
+
+    def serve(self, one):
+        with contextlib.suppress(OSError):
+            bytes_ = b""
+            while data := one.recv(65536):
+                bytes_ += data
+                while request := self.whole(bytes_):
+                    bytes_ = bytes_[len(request) :]
+                    self.answer(one, request)
+
+    def whole(self, bytes_):
+        """The first request, if all of it is there."""
+        head, end, _ = bytes_.partition(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head)
+        total_len = len(head) + 4 + int(length[1] if length else 0)
+        return bytes_[:total_len] if end and len(bytes_) >= total_len else b""
+
+    def answer(self, one, request):
+        name = request.split()[1].rpartition(b"/")[2]
+        if request.startswith(b"POST"):
+            self.count += 1
+            self.publish(name, request.partition(b"\r\n\r\n")[2], self.count % 10 == 0)
+            one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        elif self.fault == "refuse":
+            one.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        else:
+            self.waiting.append((name, one))
+            one.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+
+    def publish(self, channel, message, is_tenth):
+        frame = b"data: " + message + b"\n\n"
+        if self.fault == "swap" and (is_tenth or self.held):
+            # Each tenth comes after the one that follows it; the last one comes at once.
+            frame, self.held = (b"", frame) if is_tenth and self.count < 50 else (frame + (self.held or b""), None)
+        if is_tenth and self.fault in ("drop", "double"):
+            frame = frame * 2 if self.fault == "double" else b""
+        for name, one in self.waiting:
+            if name != channel and not (is_tenth and self.fault == "stray"):
+                continue
+            with contextlib.suppress(OSError):
+                if is_tenth and self.fault == "hang up":
+                    one.shutdown(socket.SHUT_RDWR)
+                elif self.fault == "split":
+                    for at in range(0, len(frame), 7):
+                        one.sendall(frame[at : at + 7])
+                else:
+                    one.sendall(frame)
