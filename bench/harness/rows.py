@@ -124,12 +124,12 @@ def memory(_):
             # No time-out comes due, so that nothing is sent but what is measured; and pages are counted, not 2 MiB.
             hours = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h"]
             server = {"flags": hours, "huge_pages": False}
-            wish = {"transport": transport, "channels": channels, "name_len": 16, "server": server, "settle": 2}
+            wish = {"transport": transport, "channels": channels, "name_len": 16, "server": server}
             label = f"memory, {transport}, channels: {channels}"
-            before = measure(programs.multiplexor, "idle=1 join=8000 join=32000", label=label, **wish)
+            before = measure(programs.multiplexor, "idle=0 join=8000 join=32000", label=label, **wish)
             runs, slopes = [before], [slope(before, 1, 2)]
             if channels == "1":
-                steps = "join=8000 send=5 idle=2 join=32000 send=5 idle=3"
+                steps = "join=8000 send=5 idle=0.5 join=32000 send=5 idle=0.5"
                 runs.append(measure(programs.multiplexor, steps, **wish))
                 slopes.append(slope(runs[1], 2, 5))
             kind = "one channel" if channels == "1" else "a channel each"
@@ -144,7 +144,7 @@ def memory(_):
     others = {"floor": programs.floor, "axum": programs.axum}
     others |= {"nchan": programs.nchan} if programs.has_nchan() else {}
     for name, start in others.items():
-        steps = "join=4000 send=5 idle=1 join=12000 send=5 idle=1"
+        steps = "join=4000 send=5 idle=0.5 join=12000 send=5 idle=0.5"
         report = measure(start, steps, label=f"memory: {name}", server={"huge_pages": False})
         rivals[name] = {"bytes": slope(report, 2, 5, "pss")}
     return {"figures": figures, "rivals": rivals}
