@@ -8,7 +8,8 @@ import re
 import subprocess
 import time
 
-from . import svg
+from . import crowds, svg
+from . import rows as table_rows
 from .programs import ROOT
 
 
@@ -33,7 +34,8 @@ def plain(line):
 
 def write(results):
     """Writes RESULTS.md and the plots beside the results."""
-    rows = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+    files = [results / f"{name}.json" for name in ORDER]
+    rows = {path.stem: json.loads(path.read_text()) for path in files if path.exists()}
     text = [HEAD]
     where = {tuple(row["machine"].items()) for row in rows.values()}
     for one in sorted(where):
@@ -118,7 +120,7 @@ def growth(rows, results):
             lines.setdefault(name, []).extend(points)
     text = []
     for name, points in lines.items():
-        file = name.replace(" ", "-") + ".svg"
+        file = name.replace(",", "").replace(" ", "-") + ".svg"
         (results / file).write_text(svg.bars(name, {f"{clients:,}": value for clients, value in sorted(points)}))
         text += ["", f"![{name}](results/{file})"]
     return text
@@ -129,6 +131,7 @@ def short(command):
     return re.sub(r"(?<!\S)/\S*/release/", "target/release/", command).replace(str(ROOT), ".")
 
 
+ORDER = [*table_rows.ROWS, *crowds.ROWS]
 HEAD = """# Results
 
 Written by `bench/run`; [README.md](README.md) says how. Ours is the release build with its defaults. The floor is
