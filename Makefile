@@ -2,8 +2,7 @@
 
 PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
 
-.PHONY: run test lint unit loom blackbox client soak
-.PHONY: run test lint unit loom blackbox soak bench bench-million
+.PHONY: run test lint unit loom blackbox client soak bench bench-million
 
 run:
 	cargo run --release
