@@ -19,7 +19,9 @@ COMMANDS = {}
 
 def prepare(prefix):
     """Once, before all measurements."""
-    shutil.copy2(BUILT / "multiplexor", CROWD)
+    fresh = CROWD.with_suffix(".new")
+    shutil.copy2(BUILT / "multiplexor", fresh)
+    os.replace(fresh, CROWD)
     PREFIX[:] = shlex.split(prefix)
 
 
@@ -33,13 +35,14 @@ def crowd(program, steps, transport="sse", **flags):
     return words + steps.split()
 
 
-def measure(start, steps, transport="sse", server=None, label="", **flags):
-    """Starts a program, takes a crowd through the steps, and returns the report."""
+def measure(start, steps, transport="sse", server=None, label="", at_end=None, **flags):
+    """Starts a program, takes a crowd through the steps, and returns the report; `at_end` may ask the program more."""
     with start(transport=transport, **(server or {})) as program:
         words = crowd(program, steps, transport, **flags)
         if label:
             COMMANDS.setdefault(label, (" ".join(program.command), shlex.join(words)))
         done = subprocess.run(PREFIX + words, capture_output=True, text=True)
+        seen = at_end(program) if at_end else None
     if not done.stdout.strip():
         raise RuntimeError(f"{shlex.join(words)}: {done.stderr}")
     report = json.loads(done.stdout)
@@ -48,6 +51,7 @@ def measure(start, steps, transport="sse", server=None, label="", **flags):
         wrong |= {"refused": step["published"]["refused"]} if step["published"]["refused"] else {}
         if wrong:
             print(f"    {label} {step['step']}: {wrong} {step['error'] or ''}", file=sys.stderr)
+    report["seen"] = seen
     report["wrong"] = sum(
         step[key] for step in report["steps"] for key in ("failed", "closed", "lost", "doubled", "disordered", "astray")
     )
