@@ -71,14 +71,24 @@ def test_a_line_that_asks_is_answered(program, line):
 
 @pytest.mark.parametrize("code", blocks("php"))
 def test_the_php_publishes(program, code):
-    program.publish("news", "something")
-    before = len(poll(program, "/sub/news?since=0")["messages"])
-    subprocess.run(["php", "-n", "-r", here(code, program)], check=True, timeout=60)
+    channel = re.search(r"/pub/(\w+)", code).group(1)
+    program.publish(channel, "something")
+    before = len(poll(program, f"/sub/{channel}?since=0")["messages"])
+    code = '$_POST = ["text" => "hello"];' + here(code, program)
+    subprocess.run(["php", "-n", "-r", code], check=True, timeout=60)
     messages = until(
-        lambda: (found := poll(program, "/sub/news?since=0")["messages"]) and len(found) > before and found,
+        lambda: (found := poll(program, f"/sub/{channel}?since=0")["messages"]) and len(found) > before and found,
         "the message is there",
     )
-    assert datas(messages)[-1] == "hello"
+    assert datas(messages)[-1] in ["hello", {"text": "hello"}]
+
+
+def test_the_chat_is_the_one_of_the_examples():
+    """That one is tried in a browser."""
+    example = [line.strip() for line in (ROOT / "examples/chat/index.html").read_text().splitlines()]
+    chat = next(block for block in blocks("html") if "chat" in block)
+    script = [line.strip() for line in chat.split("<script>")[1].splitlines() if line.strip()]
+    assert len(script) >= 9 and all(line in example for line in script)
 
 
 def test_the_readme_has_lines_for_all_of_this():
