@@ -45,6 +45,7 @@ def test_nothing_is_missing_from_the_real_program(program, transport):
     assert burst["published"]["answered"] == 20
     assert burst["bytes_per_delivery"] >= 100
     assert idle["memory"]["private"] > 0
+    assert idle["wall_s"] < 10, "nothing is waited for, and patience is 10 s"
     assert join["cpu_us_per_connection"] > 0
 
 

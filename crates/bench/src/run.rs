@@ -159,6 +159,7 @@ impl Crowd {
                 bail!("a worker does not answer");
             }
         }
+        self.settled.fill(true);
         let mut all = Tally::default();
         self.told.iter_mut().filter_map(Option::take).for_each(|tally| all.merge(&tally));
         Ok(all)
