@@ -71,6 +71,10 @@ def cells(line):
         ratio = f"({number(line['least'])} to {number(line['greatest'])})"
     met = {True: "yes", False: "**no**", None: ""}[line["met"]]
     met += f"; {line['wrong']} wrong" if line["wrong"] else ""
+    # Bytes are counted and stay what they are; times say little on a machine that somebody else used.
+    if met and line["unit"] in ("µs", "ms", "s"):
+        met += "; disturbed" if line["others"] > OTHERS_MAX else ""
+        met += "; few pairs" if line["pairs"] < PAIRS_MIN else ""
     floor = f"{number(line['floor'])} {line['unit']}" if "floor" in line else ""
     return [
         line["what"], line["target"], f"{number(line['ours'])} {line['unit']}", floor, ratio, str(line["pairs"]),
@@ -131,6 +135,8 @@ def short(command):
     return re.sub(r"(?<!\S)/\S*/release/", "target/release/", command).replace(str(ROOT), ".")
 
 
+# What a verdict about times needs.
+OTHERS_MAX, PAIRS_MIN = 0.05, 7
 ORDER = [*table_rows.ROWS, *crowds.ROWS]
 HEAD = """# Results
 
@@ -138,5 +144,6 @@ Written by `bench/run`; [README.md](README.md) says how. Ours is the release bui
 `bench/floor` with as many processes as ours has shards and frames as long as ours: one `send` for each delivery and
 nothing else. They take turns; a ratio is of two runs next to each other, and a target is met when the median meets it.
 CPU includes what the kernel does for the sender, which on loopback is the receiver's part, too. Others' CPU is the
-part of the machine that anybody else had, at worst: distrust what is above 5 %.
+part of the machine that anybody else had, at worst. A verdict about times that had more than 5 % of that is marked as disturbed, one of
+fewer than 7 pairs as of few pairs: neither counts as met.
 """
