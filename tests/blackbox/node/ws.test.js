@@ -180,16 +180,6 @@ test("text that is no UTF-8 is closed with 1007", async () => {
   assert.equal(code, 1007);
 });
 
-test("a client that offers compression is served without", async () => {
-  const name = freshName();
-  const client = await new Client(`/sub/${name}`, program, { perMessageDeflate: true }).opened();
-  assert.equal(client.socket.extensions, "");
-  await program.untilWaiting(name);
-  await program.publish(name, "x".repeat(5000));
-  assert.equal((await client.until("data"))[0].data.length, 5000);
-  await client.close();
-});
-
 test("SIGTERM closes with 1001", async () => {
   const other = await start();
   const client = await new Client("/sub/a", other).opened();
