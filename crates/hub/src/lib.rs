@@ -6,6 +6,7 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
+mod glob;
 mod message;
 mod name;
 mod position;
@@ -32,13 +33,14 @@ mod trash;
 mod trial;
 
 pub use facts::*;
+pub use glob::{Glob, GlobError};
 pub use hub::Hub;
 pub use limits::Limits;
 pub use message::{Message, Origin, Payload, Target};
 pub use name::{NameError, check_name};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules};
-pub use session::{Right, Session};
+pub use session::{Grant, Right, Rights, Session};
 pub use trash::Trash;
 
 /// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.

@@ -13,11 +13,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
-use dialect::hub::Publish;
+use dialect::hub::{Publish, Right};
 use exchange::Receipt;
 use tokio::task::yield_now;
 
 use crate::body::{self, Limit};
+use crate::caller::Caller;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
 use crate::line::Line;
 use crate::order::{self, Patience};
@@ -31,11 +32,12 @@ use item::Item;
 pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     said::identity_only(&head.headers)?;
+    let caller = Caller::of(&line, &head.extensions)?;
     let bytes = body::read(&head.headers, body, limit(&line)).await?;
     let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
     let key = said::key(head.uri.query().unwrap_or_default(), &head.headers)?;
     if form == Form::Lone {
-        let item = Item::read(items.first().copied().unwrap_or_default(), |names| line.payload_limit(names))?;
+        let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
         let key = item.key.or(key);
         let receipt = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
         return Ok(json(&Answer::new(&receipt, line.exchange.cursors())));
@@ -48,7 +50,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
-        for outcome in publish_step(&line, step, &mut patience).await {
+        for outcome in publish_step(&line, &caller, step, &mut patience).await {
             answers.put(&line, outcome);
         }
         // A long batch does not hold up those who publish meanwhile.
@@ -60,11 +62,16 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
 
 /// Reads a few items and publishes those that are good: together, but for those that have a key, which
 /// may have to wait for somebody else's.
-async fn publish_step(line: &Line, items: &[&[u8]], patience: &mut Patience) -> Vec<Outcome> {
+async fn publish_step(
+    line: &Line,
+    caller: &Caller,
+    items: &[&[u8]],
+    patience: &mut Patience,
+) -> Vec<Outcome> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
     for item in items {
-        let item = Item::read(item, |names| line.payload_limit(names)).map_err(Refusal::from);
+        let item = read(line, caller, item).map_err(Refusal::from);
         match item {
             Ok(Item { publish, key: None }) => match order::admit(line) {
                 Ok(()) => {
@@ -82,6 +89,13 @@ async fn publish_step(line: &Line, items: &[&[u8]], patience: &mut Patience) -> 
     }
     publish_together(line, &mut together, &mut outcomes, patience).await;
     outcomes.into_iter().flatten().collect()
+}
+
+/// Reads an item that its sender may publish.
+fn read(line: &Line, caller: &Caller, item: &[u8]) -> Result<Item, Problem> {
+    let item = Item::read(item, |names| line.payload_limit(names))?;
+    caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;
+    Ok(item)
 }
 
 /// Publishes what was gathered, and fills in what became of it.

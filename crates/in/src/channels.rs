@@ -7,13 +7,13 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::{ChannelInfo, Cursors};
+use dialect::hub::{ChannelInfo, Cursors, Right};
 use dialect::native::names_in_path;
-use exchange::Exchange;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use crate::asked::read_number;
+use crate::caller::Caller;
 use crate::history;
 use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX, RETRY_AFTER_S};
 use crate::line::Line;
@@ -23,14 +23,15 @@ use crate::refusal::{Refusal, excerpt, json, json_text};
 pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let asked = Asked::read(request.uri().query().unwrap_or_default())?;
     // The scan of millions of records must not hold up those who publish meanwhile.
-    let exchange = Arc::clone(&line.exchange);
-    let page = spawn_blocking(move || page(&exchange, &asked)).await.expect("a scan does not panic");
+    let caller = Caller::of(&line, request.extensions())?;
+    let page = spawn_blocking(move || page(&line, &caller, &asked)).await.expect("a scan does not panic");
     Ok(json(&page))
 }
 
 /// One channel. Channels exist by use: of one that nobody used, all there is to say is zero.
 pub(crate) async fn one(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let name = name_of(request.uri().path())?;
+    check(&line, &request, Right::Presence, &name)?;
     let info = line.exchange.channel(&name);
     Ok(json(&One::new(&name, info.as_ref(), line.exchange.cursors())))
 }
@@ -38,17 +39,24 @@ pub(crate) async fn one(State(line): State<Arc<Line>>, request: Request) -> Resu
 /// A page of a channel's history.
 pub(crate) async fn history(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let name = name_of(request.uri().path().strip_suffix("/history").unwrap_or_default())?;
+    check(&line, &request, Right::History, &name)?;
     Ok(json_text(history::page(&line, &name, request.uri().query().unwrap_or_default())?))
 }
 
 /// Deletes a channel.
 pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let name = name_of(request.uri().path())?;
+    check(&line, &request, Right::Administer, &name)?;
     if !line.exchange.takes_orders() {
         let why = "more channels were deleted than the shards have carried out so far; try again";
         return Err(Refusal::retry_after(Problem::new(503, "full", why), RETRY_AFTER_S));
     }
     Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default())?))
+}
+
+/// Checks that whoever asks may do this on the channel.
+fn check(line: &Line, request: &Request, right: Right, name: &str) -> Result<(), Problem> {
+    Caller::of(line, request.extensions())?.check(line, right, [name])
 }
 
 /// The one name in a path.
@@ -92,11 +100,14 @@ impl Asked {
 }
 
 /// The first `limit` channels by name. Only as many are held, however many there are.
-fn page(exchange: &Exchange, asked: &Asked) -> Page {
+fn page(line: &Line, caller: &Caller, asked: &Asked) -> Page {
     // One more than is shown tells whether there is a next page.
     let first = RefCell::new(First { heap: BinaryHeap::new(), len_max: asked.limit + 1 });
-    exchange.channels(&|name, online| asked.wants(name, online) && first.borrow().has_room(name), |found| {
-        found.drain(..).for_each(|info| first.borrow_mut().put(info))
+    let wants = |name: &str, online| {
+        asked.wants(name, online) && first.borrow().has_room(name) && caller.sees(line, name)
+    };
+    line.exchange.channels(&wants, |found| {
+        found.drain(..).for_each(|info| first.borrow_mut().put(info));
     });
     let mut channels: Vec<Listed> = first.into_inner().heap.into_sorted_vec();
     let more = channels.len() > asked.limit;

@@ -64,7 +64,8 @@ impl Counters {
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 22] = [
+const CODES: [&str; 25] = [
+    "api-key",
     "base64",
     "batch",
     "body",
@@ -73,8 +74,10 @@ const CODES: [&str; 22] = [
     "channel-name",
     "content-encoding",
     "content-type",
+    "credentials",
     "event",
     "full",
+    "grant",
     "host",
     "item",
     "key",

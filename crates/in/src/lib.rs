@@ -8,6 +8,7 @@ mod asked;
 mod batch;
 mod bell;
 mod body;
+mod caller;
 mod channels;
 mod classic;
 mod counters;
@@ -31,6 +32,7 @@ mod watch;
 
 pub mod limits;
 
+pub use access::{Key, Keyring};
 pub use dialect::Classic;
 pub use line::{ReadCounters, Settings, ShardCounters, WaitLine};
 pub use listener::{Listener, serve};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use access::Keyring;
 use exchange::{Exchange, Keys, Receipt};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -22,6 +23,8 @@ use crate::rate::Rate;
 pub struct Settings {
     /// Bytes of a message at the most.
     pub payload_limit: usize,
+    /// Who may use the line; none: whoever reaches it.
+    pub keys: Keyring,
     /// Names by which the line may be called, beside IP addresses and `localhost`.
     pub hosts: Vec<String>,
     /// Bytes of a message in the words of 2009, its head included.
@@ -46,6 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             payload_limit: PAYLOAD_LEN_MAX,
+            keys: Keyring::default(),
             hosts: Vec::new(),
             classic_limit: CLASSIC_LEN_MAX,
             classic_timeout: CLASSIC_TIMEOUT,

@@ -49,7 +49,11 @@ fn document() -> Value {
             "/readyz": { "get": plain("readyz", "Whether every shard of the WAIT line answers; 503 if not") },
             "/openapi.json": { "get": description() },
         },
-        "components": { "schemas": schemas() },
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "description": "An API key, where some are set" } },
+        },
+        "security": [{ "key": [] }, {}],
     })
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::{Cursors, Origin, Payload, Publish};
+use dialect::hub::{Cursors, Origin, Payload, Publish, Right};
 use dialect::native::{is_binary_type, names_in_path};
 use exchange::{Published, Receipt};
 use serde::{Serialize, Serializer};
 
 use crate::body::{self, Limit};
+use crate::caller::Caller;
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::refusal::{Refusal, json};
@@ -21,6 +22,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let (head, body) = request.into_parts();
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
+    Caller::of(&line, &head.extensions)?.check(&line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(&head.headers, body, limit).await?;

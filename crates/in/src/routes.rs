@@ -14,7 +14,7 @@ use tracing::debug;
 
 use crate::line::Line;
 use crate::refusal::{Code, Refusal, excerpt};
-use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, watch};
+use crate::{batch, caller, channels, guard, metrics, openapi, pages, probes, publish, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
@@ -86,12 +86,13 @@ async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> 
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
     line: &Line,
-    request: Request,
+    mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let started = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts);
+    let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts)
+        .and_then(|()| caller::admit(line, &mut request));
     let mut response = match may {
         Ok(()) => answer(request).await,
         Err(problem) => Refusal::from(problem).into_response(),

@@ -26,6 +26,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::asked::read_number;
+use crate::caller::Caller;
 use crate::limits::{WATCH_CHUNKS_MAX, WATCH_LOOK, WATCH_PAGE, WATCH_RETRY};
 use crate::line::Line;
 use crate::refusal::{Refusal, excerpt, json_text};
@@ -34,7 +35,8 @@ use form::Form;
 /// Tells the changes after the start that is asked for, and those to come.
 pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let asked = Asked::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
-    let watcher = Watcher { line, prefix: asked.prefix, start: asked.start };
+    let caller = Caller::of(&line, request.extensions())?;
+    let watcher = Watcher { line, caller, prefix: asked.prefix, start: asked.start };
     let Some(form) = asked.form else {
         return Ok(json_text(poll(watcher).await));
     };
@@ -102,6 +104,7 @@ fn form(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Form>, Pr
 /// Somebody who watches.
 struct Watcher {
     line: Arc<Line>,
+    caller: Caller,
     prefix: String,
     start: Start,
 }
@@ -115,7 +118,8 @@ impl Watcher {
     }
 
     fn keep_wanted(&self, page: &mut Changes) {
-        page.changes.retain(|change| change.name.starts_with(&*self.prefix));
+        let is_wanted = |name: &str| name.starts_with(&*self.prefix) && self.caller.sees(&self.line, name);
+        page.changes.retain(|change| is_wanted(&change.name));
     }
 
     /// Done when something changed after `position`, or at the deadline, or when the program ends.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::client::{SERVER, base, config, encode, no_answer, refusal};
+use crate::client::{self, SERVER, base, config, encode, no_answer, refusal, with_key};
 use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
 use crate::times::utc;
 
@@ -116,7 +116,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let history_only = matches.get_flag("history");
     let query = if history_only { "?forget=history" } else { "" };
     let url = format!("{}/channels/{}{query}", asker.base, encode(&name));
-    let answer = asker.agent.delete(url).call();
+    let answer = with_key(asker.agent.delete(url), asker.key.as_deref()).call();
     let text = asker.text(answer)?;
     let answer: Answer = serde_json::from_str(&text).context(NOT_OURS)?;
     asker.print(text.trim_end(), || match (answer.deleted, history_only) {
@@ -130,6 +130,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// The way to a server, and how its answers are to be printed.
 struct Asker {
     base: String,
+    key: Option<String>,
     json: bool,
     agent: Agent,
 }
@@ -142,11 +143,16 @@ impl Asker {
             .timeout_recv_body(Some(SEND_TIMEOUT))
             .build()
             .new_agent();
-        Ok(Self { base: base(&url, "--server", SERVER)?, json: matches.get_flag("json"), agent })
+        Ok(Self {
+            base: base(&url, "--server", SERVER)?,
+            key: client::key(matches),
+            json: matches.get_flag("json"),
+            agent,
+        })
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {
-        let answer = self.agent.get(format!("{}{target}", self.base)).call();
+        let answer = with_key(self.agent.get(format!("{}{target}", self.base)), self.key.as_deref()).call();
         self.text(answer)
     }
 

@@ -3,9 +3,11 @@
 use std::io::{self, Read};
 
 use anyhow::{anyhow, bail};
+use clap::ArgMatches;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::Agent;
+use ureq::RequestBuilder;
 use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::typestate::AgentScope;
@@ -21,6 +23,20 @@ pub(crate) const LISTEN_URL: &str = "http://127.0.0.1:8088";
 /// environment is not for a server of one's own.
 pub(crate) fn config() -> ConfigBuilder<AgentScope> {
     Agent::config_builder().http_status_as_error(false).proxy(None).timeout_connect(Some(CONNECT_TIMEOUT))
+}
+
+/// The API key to show, if there is one: the first of those that the variable of a server may have.
+pub(crate) fn key(matches: &ArgMatches) -> Option<String> {
+    let said = matches.get_one::<String>("key")?;
+    said.split(',').map(str::trim).find(|key| !key.is_empty()).map(str::to_owned)
+}
+
+/// A request with its key, or without one.
+pub(crate) fn with_key<B>(request: RequestBuilder<B>, key: Option<&str>) -> RequestBuilder<B> {
+    match key {
+        Some(key) => request.header("Authorization", format!("Bearer {key}")),
+        None => request,
+    }
 }
 
 /// The base of URLs, without its last slash.

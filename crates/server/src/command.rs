@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
-use crate::{ask, client, config, listen, send, serve};
+use crate::{ask, client, config, key, listen, send, serve};
 use asking::{asking_commands, server, since};
 
 /// Does what the command line says.
@@ -28,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("delete", matches)) => ask::delete(matches),
         Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
         Some(("bench", matches)) => bench::run(matches),
+        Some(("key", matches)) => run_key(matches),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -52,6 +53,7 @@ fn command() -> Command {
         .subcommands(asking_commands())
         .subcommand(doctor::doctor_command())
         .subcommand(bench::command())
+        .subcommand(key_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 
@@ -90,7 +92,7 @@ fn send_command() -> Command {
                 .help("The media type, such as application/json"),
         )
         .arg(flag("json", "Print the server's whole answer"))
-        .arg(server())
+        .args(server())
 }
 
 fn listen_command() -> Command {
@@ -139,6 +141,25 @@ fn config_command() -> Command {
         .arg(flag("default", "Print a settings file with all defaults, to begin with").exclusive(true))
         .arg(flag("json", "Print them as JSON"));
     with_settings(config).subcommand(check)
+}
+
+fn key_command() -> Command {
+    let make = Command::new("make")
+        .about("Print a new API key, and its hash for the server")
+        .arg(flag("json", "Print them as JSON"));
+    Command::new("key")
+        .about("Make API keys for the IN line")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(make)
+}
+
+fn run_key(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("make", matches)) => key::make(matches),
+        _ => anyhow::bail!("there is nothing else to do with keys than to make them"),
+    }
 }
 
 /// `multiplexor config`, in its three forms.

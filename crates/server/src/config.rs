@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::settings::{File, Listener, Origin, Setting, Settings, TABLE, Value, Values, template};
+use crate::settings::{File, KeyEntry, Listener, Origin, Setting, Settings, TABLE, Value, Values, template};
 
 /// Prints the values that hold, as a settings file or as JSON.
 pub(crate) fn print(values: &Values, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -90,9 +90,19 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
             let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
             listeners.iter().map(entry).collect()
         }
+        Value::Keys(keys) => keys.iter().map(key_entry).collect(),
         _ if setting.kind.is_list() => json!(texts),
         _ => json!(texts.pop()),
     }
+}
+
+fn key_entry(key: &KeyEntry) -> Json {
+    json!({
+        "name": key.name,
+        "hash": key.hash.to_string(),
+        "may": key.may.iter().map(|right| right.name()).collect::<Vec<_>>(),
+        "match": key.names.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 fn entry(value: Json, origin: &Origin) -> Json {

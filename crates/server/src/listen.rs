@@ -17,13 +17,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use ureq::Agent;
 
-use crate::client::{LISTEN_URL, SERVER, base, config, encode, encode_names, no_answer, refusal};
+use crate::client::{
+    self, LISTEN_URL, SERVER, base, config, encode, encode_names, no_answer, refusal, with_key,
+};
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
 use line::Line;
 
 /// What to listen to, and from where.
 pub(crate) struct Wish {
     base: String,
+    key: Option<String>,
     /// What to ask for, without from where.
     target: String,
     /// A cursor as soon as there was one.
@@ -40,6 +43,7 @@ impl Wish {
         let names = encode_names(names.map(String::as_str));
         Ok(Self {
             base: base(&url, "--listen-url", LISTEN_URL)?,
+            key: None,
             target: format!("/sub/{names}?transport=stream"),
             since: matches.get_one("since").cloned(),
             tail: matches.get_one("tail").copied(),
@@ -53,6 +57,7 @@ impl Wish {
         let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
         Ok(Self {
             base: base(&url, "--server", SERVER)?,
+            key: client::key(matches),
             target: format!("/watch?transport=stream&prefix={}", encode(prefix)),
             since: matches.get_one("since").cloned(),
             tail: None,
@@ -125,7 +130,7 @@ fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
 
 /// Asks for the stream.
 fn connect(agent: &Agent, wish: &Wish, connected: bool) -> Result<impl Read + 'static, End> {
-    let answer = match agent.get(wish.url()).call() {
+    let answer = match with_key(agent.get(wish.url()), wish.key.as_deref()).call() {
         Ok(answer) => answer,
         Err(error) if connected => return Err(End::Lost(no_answer(&wish.base, &error).to_string())),
         Err(error) => return Err(End::Final(no_answer(&wish.base, &error))),
@@ -207,6 +212,7 @@ mod tests {
     fn a_cursor_beats_what_was_asked_for() {
         let wish = |since: Option<&str>, tail| Wish {
             base: "http://a".into(),
+            key: None,
             target: "/sub/b?transport=stream".into(),
             since: since.map(Into::into),
             tail,

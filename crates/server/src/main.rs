@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod config;
 mod doctor;
+mod key;
 mod limits;
 mod listen;
 mod log;

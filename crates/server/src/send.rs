@@ -8,12 +8,13 @@ use clap::ArgMatches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::client::{SERVER, base, config, encode, encode_names, no_answer, refusal};
+use crate::client::{self, SERVER, base, config, encode, encode_names, no_answer, refusal, with_key};
 use crate::limits::{ANSWER_LEN_MAX, SEND_TIMEOUT};
 
 /// What is to be sent, and where.
 pub(crate) struct Wish {
     base: String,
+    key: Option<String>,
     names: String,
     /// `None`: standard input.
     data: Option<String>,
@@ -29,6 +30,7 @@ impl Wish {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         Ok(Self {
             base: base(&text("server").unwrap_or_default(), "--server", SERVER)?,
+            key: client::key(matches),
             names: encode_names(text("channel").unwrap_or_default().split(',')),
             data: text("data").filter(|data| data != "-"),
             event: text("event"),
@@ -65,7 +67,7 @@ pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
         .timeout_recv_body(Some(SEND_TIMEOUT))
         .build()
         .new_agent();
-    let mut request = agent.post(wish.url());
+    let mut request = with_key(agent.post(wish.url()), wish.key.as_deref());
     if let Some(content_type) = &wish.content_type {
         request = request.header("Content-Type", content_type);
     }

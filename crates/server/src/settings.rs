@@ -7,6 +7,7 @@ mod channel;
 mod document;
 mod errors;
 mod file;
+mod keys;
 mod kind;
 mod listener;
 mod nearest;
@@ -19,12 +20,15 @@ mod written;
 
 use std::time::Duration;
 
+use access::Keyring;
+use access::limits::KEYS_MAX;
 use exchange::hub::Limits;
 
 pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
 pub(crate) use file::File;
+pub(crate) use keys::KeyEntry;
 pub(crate) use kind::{Kind, Value};
 pub(crate) use listener::{Dialect, Listener};
 pub(crate) use table::{Setting, TABLE};
@@ -99,6 +103,7 @@ impl Settings {
             },
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
+                keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
                 hosts: values.names("in_hosts"),
                 classic_limit: count(values.count("classic_in_limit")),
                 classic_timeout: values.duration("classic_in_timeout"),
@@ -114,12 +119,19 @@ impl Settings {
 
     /// What no single setting can say.
     fn check(&self, values: &Values) -> Result<(), String> {
-        let is_open = |listener: &&Listener| !listener.address.ip().to_canonical().is_loopback();
-        if let Some(Listener { address: open, .. }) = self.in_listeners.iter().find(is_open) {
+        let open = self.in_listeners.iter().find(|listener| !listener.is_loopback());
+        if let Some(Listener { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) {
             return Err(format!(
-                "{}the IN line would listen on {open}, where strangers could publish; API keys, with which that \
-                 is safe, come with a later version; until then give a loopback address such as 127.0.0.1:10010",
+                "{}the IN line would listen on {open}, where strangers could publish; set an API key by \
+                 MULTIPLEXOR_KEY, made by `multiplexor key make`, or give a loopback address such as 127.0.0.1:10010",
                 values.place("in")
+            ));
+        }
+        let count = values.keys("key").len();
+        if count > KEYS_MAX {
+            return Err(format!(
+                "{}there are {count} API keys; at most {KEYS_MAX} are allowed",
+                values.place("key")
             ));
         }
         let mut seen = Vec::new();
@@ -232,7 +244,7 @@ mod tests {
     #[test]
     fn strangers_cannot_reach_the_in_line() {
         for address in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
-            assert!(read("in", &[address]).unwrap_err().contains("API keys"), "{address}");
+            assert!(read("in", &[address]).unwrap_err().contains("set an API key"), "{address}");
         }
         for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
             assert!(read("in", &[address]).is_ok(), "{address}");

@@ -12,7 +12,7 @@ pub(super) fn asking_commands() -> [Command; 5] {
             .about("Print who is online: channels and how many wait on each")
             .arg(prefix())
             .arg(flag("json", "Print the server's objects, one channel a line"))
-            .arg(server()),
+            .args(server()),
         Command::new("history")
             .about("Print what a channel's history holds, oldest first")
             .arg(channel())
@@ -25,34 +25,39 @@ pub(super) fn asking_commands() -> [Command; 5] {
                     .help("Only the last N messages"),
             )
             .arg(flag("json", "Print the server's objects, cursors included, one message a line"))
-            .arg(server()),
+            .args(server()),
         Command::new("stats")
             .about("Print all that is counted")
             .arg(flag("json", "Print the server's whole answer"))
-            .arg(server()),
+            .args(server()),
         Command::new("watch")
             .about("Print who comes online and who goes, as it happens")
             .arg(prefix())
             .arg(since())
             .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
-            .arg(server()),
+            .args(server()),
         Command::new("delete")
             .about("End a channel: its subscriptions and its history")
             .arg(channel())
             .arg(flag("history", "Forget its history only; whoever listens stays"))
             .arg(flag("json", "Print the server's whole answer"))
-            .arg(server()),
+            .args(server()),
     ]
 }
 
 /// The IN line to talk to.
-pub(super) fn server() -> Arg {
-    Arg::new("server")
+pub(super) fn server() -> [Arg; 2] {
+    let server = Arg::new("server")
         .long("server")
         .value_name("URL")
         .env("MULTIPLEXOR_SERVER")
         .default_value(client::SERVER)
-        .help("The IN line of the server")
+        .help("The IN line of the server");
+    let key =
+        Arg::new("key").long("key").value_name("KEY").env("MULTIPLEXOR_KEY").hide_env_values(true).help(
+            "The API key, where the server asks for one; better by the variable, since flags can be seen",
+        );
+    [server, key]
 }
 
 /// From where to read.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use exchange::hub::limits::RULES_MAX;
 
-use super::table::{CHANNEL_ENTRY, Setting, TABLE, WAIT_ENTRY};
+use super::table::{CHANNEL_ENTRY, KEY_ENTRY, Setting, TABLE, WAIT_ENTRY};
 
 /// Prints `docs/settings.md`.
 pub(crate) fn print_document() -> anyhow::Result<ExitCode> {
@@ -18,9 +18,10 @@ pub(crate) fn print_document() -> anyhow::Result<ExitCode> {
 fn document() -> String {
     let settings: String = TABLE.iter().map(row).collect();
     let listener: String = WAIT_ENTRY.iter().map(row).collect();
+    let key: String = KEY_ENTRY.iter().map(row).collect();
     let channel: String = CHANNEL_ENTRY.iter().map(row).collect();
     let channels = CHANNELS.replace("RULES_MAX", &RULES_MAX.to_string());
-    [INTRODUCTION, &settings, FILE, LISTENERS, &listener, &channels, &channel].concat()
+    [INTRODUCTION, &settings, FILE, LISTENERS, &listener, KEYS, &key, &channels, &channel].concat()
 }
 
 /// A row in one of the tables of the page. Keys of entries have an example where settings have a default.
@@ -128,6 +129,23 @@ TOML wants entries in double brackets behind all plain settings.
 | --- | --- | --- | --- |
 ";
 
+const KEYS: &str = "
+## API keys
+
+A key may also be an entry of its own, with what its owner may do; [access.md](access.md) has the whole story.
+
+```toml
+[[key]]
+name = \"shop\"
+hash = \"sha256:fd9cc05f12fa2de6bbf0baa8c4ce41a67d24de1ad6f34d2b06a2bbf27a1b6b45\"
+may = [\"publish\", \"presence\"]
+match = [\"order.*\", \"user.*.bell\"]
+```
+
+| key | example | allowed | what it says |
+| --- | --- | --- | --- |
+";
+
 const CHANNELS: &str = "
 ## Channels
 
@@ -170,7 +188,7 @@ mod tests {
         let page = super::document();
         let examples: Vec<&str> =
             page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert_eq!(examples.len(), 3);
+        assert_eq!(examples.len(), 4);
         for example in examples {
             let file = super::super::File::read("x", example);
             assert!(file.is_ok(), "{example}{}", file.unwrap_err());

@@ -99,7 +99,7 @@ mod tests {
                 x.toml:4: wait is a list with the number 1; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
                 x.toml:5: in_hosts is true; give a host name without a port, such as "push.example"
                 x.toml:6: payload_limit is the number 1.5; give a size from 1 to 256MiB, such as "1MiB"
-                x.toml:7: in is a table; write [[in]], with two brackets, for each address
+                x.toml:7: in is a table; write [[in]], with two brackets, for each one
                 x.toml:8: shards is the text "3"; give a whole number from 1 to 1024, or "auto"
                 x.toml:9: grace is the time 1979-05-27; give a duration from 0s to 1h, such as "30s""#]],
         );
@@ -147,7 +147,7 @@ mod tests {
                 x.toml:9: dialect is "pusher"; give "multiplexor" or "none"
                 x.toml:10: [[wait]] has no port; it may have address, dialect
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
-                x.toml:12: in is a table; write [[in]], with two brackets, for each address"#]],
+                x.toml:12: in is a table; write [[in]], with two brackets, for each one"#]],
         );
         check_errors(
             "wait = [{ dialect = 5 }, \"x\", 7]\nin = [[]]\n",

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use exchange::hub::Pattern;
+use access::KeyHash;
+use exchange::hub::{Glob, Pattern, Right, Rights};
 
+use super::keys::KeyEntry;
 use super::listener::Listener;
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
@@ -18,6 +20,16 @@ pub(crate) enum Kind {
     Pattern,
     /// Host names; may be empty.
     Names,
+    /// API keys; in a file also with what they may do.
+    Keys,
+    /// What is kept of one API key.
+    KeyHash,
+    /// What something is called, for people.
+    Label,
+    /// Rights; at least one.
+    Rights,
+    /// Channels by name, with stars; at least one.
+    Globs,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number.
@@ -46,6 +58,11 @@ pub(crate) enum Value {
     Address(SocketAddr),
     Pattern(Pattern),
     Names(Vec<String>),
+    Keys(Vec<KeyEntry>),
+    KeyHash(KeyHash),
+    Label(String),
+    Rights(Rights),
+    Globs(Vec<Glob>),
     Choice(&'static str),
     Number(u64),
     Auto,
@@ -55,15 +72,22 @@ pub(crate) enum Value {
 impl Kind {
     /// Whether it may be given several times.
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Listeners | Self::Names)
+        matches!(self, Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs)
+    }
+
+    /// Whether a value must not be repeated to anybody.
+    pub(crate) fn is_secret(self) -> bool {
+        matches!(self, Self::Keys | Self::KeyHash)
     }
 
     /// What stands for the value in the help.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
             Self::Listeners | Self::Address => "ADDRESS",
-            Self::Names => "NAME",
-            Self::Pattern => "PATTERN",
+            Self::Names | Self::Label => "NAME",
+            Self::Keys | Self::KeyHash => "KEY",
+            Self::Rights => "RIGHT",
+            Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
             Self::Duration(..) => "TIME",
@@ -80,8 +104,23 @@ impl Kind {
                 Self::Listeners => {
                     let read =
                         items().map(|item| item.parse().map(Listener::new).map_err(|_| item.to_owned()));
-                    let listeners = read.collect::<Result<Vec<_>, _>>()?;
-                    if listeners.is_empty() { Err(texts.concat()) } else { Ok(Value::Listeners(listeners)) }
+                    some(read.collect::<Result<Vec<_>, _>>()?, texts).map(Value::Listeners)
+                }
+                Self::Keys => {
+                    let read = |item: &str| KeyHash::read(item).map(KeyEntry::new);
+                    items()
+                        .map(|item| read(item).map_err(|_| item.to_owned()))
+                        .collect::<Result<_, _>>()
+                        .map(Value::Keys)
+                }
+                Self::Rights => {
+                    let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
+                    some(rights.collect::<Result<Vec<_>, _>>()?, texts)
+                        .map(|rights| Value::Rights(rights.into_iter().collect()))
+                }
+                Self::Globs => {
+                    let globs = items().map(|item| Glob::new(item).map_err(|_| item.to_owned()));
+                    some(globs.collect::<Result<Vec<_>, _>>()?, texts).map(Value::Globs)
                 }
                 _ => items().map(read_name).collect::<Result<_, _>>().map(Value::Names),
             };
@@ -92,7 +131,9 @@ impl Kind {
 
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
-            Self::Listeners | Self::Names => None,
+            Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
+            Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
+            Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
             Self::Address => text.parse().ok().map(Value::Address),
             Self::Pattern => Pattern::new(text).ok().map(Value::Pattern),
             Self::Choice(words) => words.iter().find(|word| **word == text).map(|word| Value::Choice(word)),
@@ -111,6 +152,11 @@ impl Kind {
             Self::Address => "IP address and port".to_owned(),
             Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
+            Self::Keys => "API keys or their hashes, repeatable".to_owned(),
+            Self::KeyHash => "the hash of an API key, or the key".to_owned(),
+            Self::Label => "1 to 64 printable characters".to_owned(),
+            Self::Rights => Right::ALL.map(Right::name).join(", "),
+            Self::Globs => "names in which `*` stands for any characters".to_owned(),
             Self::Choice(words) => words.join(", "),
             Self::CountOrAuto(min, max) => format!("{min} to {max}, or auto"),
             Self::Count(min, max) | Self::Duration(min, max) | Self::Size(min, max) => {
@@ -132,6 +178,16 @@ impl Kind {
                 format!("give a channel's name, or the beginning of names and *, such as {}", quoted(example))
             }
             Self::Names => format!("give a host name without a port, such as {}", quoted("push.example")),
+            Self::Keys | Self::KeyHash => {
+                "give a key as `multiplexor key make` prints it, or its hash".to_owned()
+            }
+            Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),
+            Self::Rights => {
+                format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
+            }
+            Self::Globs => {
+                format!("give names in which * stands for any characters, such as {}", quoted(example))
+            }
             Self::Choice([words @ .., last]) => {
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
                 format!("give {} or {}", words.join(", "), quoted(last))
@@ -159,6 +215,15 @@ impl Form {
 /// What is wrong with a pattern.
 pub(super) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
+}
+
+/// A list that must not be empty.
+fn some<T>(list: Vec<T>, texts: &[String]) -> Result<Vec<T>, String> {
+    if list.is_empty() { Err(texts.concat()) } else { Ok(list) }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Reads `text`, if it is within a range that is written alike.

@@ -34,11 +34,17 @@ impl Listener {
         wait::Listener { address: self.address, classic }
     }
 
-    /// What the IN line understands there.
+    /// Whether only this machine reaches it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// What the IN line understands there. The words of 2009 have no place for a key, so they are heard
+    /// from this machine only.
     pub(crate) fn of_in(&self) -> in_line::Classic {
         match self.dialect {
-            Dialect::Multiplexor => in_line::Classic::Multiplexor,
-            Dialect::None => in_line::Classic::None,
+            Dialect::Multiplexor if self.is_loopback() => in_line::Classic::Multiplexor,
+            Dialect::Multiplexor | Dialect::None => in_line::Classic::None,
         }
     }
 

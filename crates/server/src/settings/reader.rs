@@ -6,8 +6,9 @@ use exchange::hub::limits::RULES_MAX;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::KeyEntry;
 use super::nearest::nearest;
-use super::table::{CHANNEL_ENTRY, IN_ENTRY, WAIT_ENTRY};
+use super::table::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::written::{described, excerpt, quoted};
 use super::{ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
 
@@ -76,6 +77,12 @@ impl<'a> Reader<'a> {
 
     fn setting(&mut self, setting: &'static Setting, value: &Spanned<DeValue<'_>>) {
         let value_read = match value.get_ref() {
+            DeValue::Array(items)
+                if setting.name == KEY && items.iter().any(|item| item.get_ref().is_table()) =>
+            {
+                let keys: Vec<_> = items.iter().map(|item| self.key(item)).collect();
+                keys.into_iter().collect::<Option<_>>().map(Value::Keys)
+            }
             DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
                 let keys = entry_keys(setting);
                 let listeners: Vec<_> = items.iter().map(|item| self.listener(setting, keys, item)).collect();
@@ -83,8 +90,7 @@ impl<'a> Reader<'a> {
             }
             DeValue::Table(_) if !entry_keys(setting).is_empty() => {
                 let name = setting.name;
-                let error =
-                    format!("{name} is a table; write [[{name}]], with two brackets, for each address");
+                let error = format!("{name} is a table; write [[{name}]], with two brackets, for each one");
                 self.error(value.span(), error);
                 None
             }
@@ -131,6 +137,14 @@ impl<'a> Reader<'a> {
             }
         }
         Some(Listener { dialect: dialect?, ..listener? })
+    }
+
+    /// An entry `[[key]]`, or a mere key among such.
+    fn key(&mut self, value: &Spanned<DeValue<'_>>) -> Option<KeyEntry> {
+        let Some(table) = value.get_ref().as_table() else {
+            return KeyEntry::of([self.value(&KEY_ENTRY[0], value)]);
+        };
+        KeyEntry::of(self.entry(KEY, KEY_ENTRY, value.span(), table).into_iter().map(|(_, value)| value))
     }
 
     /// The entries `[[channel]]`.
@@ -264,10 +278,12 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
     match setting.name {
         "wait" => WAIT_ENTRY,
         "in" => IN_ENTRY,
+        KEY => KEY_ENTRY,
         _ => &[],
     }
 }
 
+const KEY: &str = "key";
 /// The key of the entries that are for channels by their names.
 const CHANNEL: &str = "channel";
 const REALPLEXOR: &str =

@@ -37,6 +37,8 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
                 .collect()
         }
         Kind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
+        Kind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
+        Kind::KeyHash | Kind::Label | Kind::Rights | Kind::Globs => unreachable!("only entries have one"),
         Kind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
         Kind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
         Kind::Count(min, max) | Kind::CountOrAuto(min, max) => vec![within(min, max, whole_number, &[""])],

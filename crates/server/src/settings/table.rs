@@ -3,7 +3,10 @@
 use toml::de::DeValue;
 
 use super::Value;
-use super::kind::Kind::{Address, Choice, Count, CountOrAuto, Duration, Listeners, Names, Pattern, Size};
+use super::kind::Kind::{
+    Address, Choice, Count, CountOrAuto, Duration, Globs, KeyHash, Keys, Label, Listeners, Names, Pattern,
+    Rights, Size,
+};
 use super::kind::{Form, Kind, why_no_pattern};
 
 /// One line of the table.
@@ -40,9 +43,10 @@ impl Setting {
 
     /// Reads what somebody said by a flag or a variable.
     pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
-        self.kind
-            .read(texts)
-            .map_err(|text| format!("{source} is {text:?}; {}", self.kind.advice(self.default, Form::Plain)))
+        self.kind.read(texts).map_err(|text| {
+            let said = if self.kind.is_secret() { NO_KEY.to_owned() } else { format!("{text:?}") };
+            format!("{source} is {said}; {}", self.kind.advice(self.default, Form::Plain))
+        })
     }
 
     /// Reads what a file says about it.
@@ -51,6 +55,7 @@ impl Setting {
         let texts = self.kind.texts(value).map_err(|what| wrong(&what))?;
         self.kind.read(&texts).map_err(|text| match self.kind {
             _ if texts.is_empty() => wrong("an empty list"),
+            kind if kind.is_secret() => wrong(NO_KEY),
             Pattern => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_pattern(&text))),
             kind => wrong(&kind.quoted(&text)),
         })
@@ -78,7 +83,7 @@ pub(crate) static TABLE: &[Setting] = &[
         "in",
         Listeners,
         "127.0.0.1:10010",
-        "Where application servers publish: the IN line, on a loopback address",
+        "Where application servers publish: the IN line; where others can reach it, with an API key only",
     ),
     line("shards", CountOrAuto("1", "1024"), "auto", "Threads of the WAIT line; auto: one a processor"),
     line(
@@ -143,6 +148,13 @@ pub(crate) static TABLE: &[Setting] = &[
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
     line("drain", Duration("0s", "10m"), "2s", "Over what time connections are closed when the program ends"),
     line(
+        "key",
+        Keys,
+        "",
+        "API keys that may do everything on the IN line; where any key is set, nobody may use it without one. \
+         Give it by a variable or a file, since flags are seen by every user of the machine",
+    ),
+    line(
         "in_hosts",
         Names,
         "",
@@ -201,6 +213,14 @@ pub(crate) static WAIT_ENTRY: &[Setting] =
 pub(crate) static IN_ENTRY: &[Setting] =
     &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT];
 
+/// The keys of an entry `[[key]]`.
+pub(crate) static KEY_ENTRY: &[Setting] = &[
+    line("hash", KeyHash, "sha256:…", "What `multiplexor key make` prints for the server"),
+    line("name", Label, "shop", "What it is called in logs and refusals"),
+    line("may", Rights, "publish", "What its owner may do; left out: everything"),
+    line("match", Globs, "order.*", "With which channels; left out: all"),
+];
+
 /// The keys of an entry `[[channel]]`.
 pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     line("match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
@@ -227,6 +247,9 @@ const HISTORY_BYTES: Setting =
     line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
 const PAYLOAD_LIMIT: Setting =
     line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
+
+/// What a text is that should have been a key. The text itself is not repeated.
+const NO_KEY: &str = "no API key";
 
 const DIALECT: Setting = line(
     "dialect",

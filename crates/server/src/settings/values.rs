@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::keys::KeyEntry;
 use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
@@ -76,6 +77,10 @@ impl Values {
 
     pub(super) fn names(&self, name: &str) -> Vec<String> {
         if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
+    }
+
+    pub(super) fn keys(&self, name: &str) -> &[KeyEntry] {
+        if let Value::Keys(keys) = self.value(name) { keys } else { wrong_kind(name) }
     }
 
     pub(super) fn choice(&self, name: &str) -> &'static str {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::Listener;
+use super::keys::KeyEntry;
 use super::kind::{Kind, Value};
 
 impl Kind {
@@ -47,6 +48,10 @@ impl Kind {
             let items: Vec<String> = listeners.iter().map(Listener::toml).collect();
             return format!("[{}]", items.join(", "));
         }
+        if let Value::Keys(keys) = value {
+            let items: Vec<String> = keys.iter().map(KeyEntry::toml).collect();
+            return format!("[{}]", items.join(", "));
+        }
         let texts = self.written(value);
         let bare = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match &texts[..] {
@@ -54,7 +59,7 @@ impl Kind {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", items.join(", "))
             }
-            [text] if bare(text) && self != Self::Pattern => text.clone(),
+            [text] if bare(text) && !matches!(self, Self::Pattern | Self::Label) => text.clone(),
             texts => quoted(&texts.concat()),
         }
     }
@@ -68,6 +73,11 @@ impl Kind {
             Value::Address(address) => vec![address.to_string()],
             Value::Pattern(pattern) => vec![pattern.as_str().to_owned()],
             Value::Names(names) => names.clone(),
+            Value::Keys(keys) => keys.iter().map(|key| key.hash.to_string()).collect(),
+            Value::KeyHash(hash) => vec![hash.to_string()],
+            Value::Label(label) => vec![label.clone()],
+            Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
+            Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
             Value::Choice(word) => vec![(*word).to_owned()],
             Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],
             Value::Number(number) => vec![number.to_string()],

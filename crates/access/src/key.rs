@@ -1,0 +1,185 @@
+//! API keys: what an application shows the IN line.
+//!
+//! A key is 256 bits of chance, so what is kept of it is its SHA-256 and no slow hash for passwords: nobody
+//! can try 2^256 keys, however fast a try is, and a fast hash costs a publish nothing. That is also why keys
+//! are made here and never chosen by people.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hub::Session;
+use std::sync::Arc;
+
+use crate::limits::KEY_LEN;
+
+/// A key itself, which its owner has and the server does not keep.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+/// What is kept of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHash([u8; 32]);
+
+/// A key as the server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name, for logs and refusals.
+    pub name: Box<str>,
+    /// What is kept of it.
+    pub hash: KeyHash,
+    /// What whoever has it may do.
+    pub session: Session,
+}
+
+/// All keys; none: nobody is asked for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keyring(Vec<Arc<Key>>);
+
+/// Why a text is neither a key nor the hash of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no API key, nor the hash of one; make one with: multiplexor key make")]
+pub struct KeyError;
+
+impl Secret {
+    /// The key that so much chance makes.
+    pub fn new(chance: [u8; KEY_LEN]) -> Self {
+        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(chance)).into())
+    }
+
+    /// Reads a key. A text that somebody made up is none: it may be one that can be guessed.
+    pub fn read(text: &str) -> Result<Self, KeyError> {
+        let coded = text.strip_prefix(PREFIX).ok_or(KeyError)?;
+        let chance = URL_SAFE_NO_PAD.decode(coded).map_err(|_| KeyError)?;
+        if chance.len() == KEY_LEN { Ok(Self(text.into())) } else { Err(KeyError) }
+    }
+
+    /// The key, to be shown to its owner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash::of(&self.0)
+    }
+}
+
+/// Never shown by accident.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl KeyHash {
+    /// Reads a key, or the hash of one as it is written.
+    pub fn read(text: &str) -> Result<Self, KeyError> {
+        let Some(hex) = text.strip_prefix(HASH_PREFIX) else {
+            return Secret::read(text).map(|secret| secret.hash());
+        };
+        let mut bytes = [0; 32];
+        if hex.len() != 2 * bytes.len() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(KeyError);
+        }
+        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
+            let digits = str::from_utf8(digits).map_err(|_| KeyError)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| KeyError)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    fn of(key: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+        Self(bytes)
+    }
+}
+
+/// As it is written in settings.
+impl std::fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(HASH_PREFIX)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Keyring {
+    /// These keys.
+    pub fn new(keys: Vec<Key>) -> Self {
+        Self(keys.into_iter().map(Arc::new).collect())
+    }
+
+    /// Whether nobody is asked for a key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key that somebody shows. How long it takes tells nothing of what is kept.
+    pub fn find(&self, shown: &str) -> Option<Arc<Key>> {
+        let hash = KeyHash::of(shown);
+        let mut found = None;
+        // All of them are looked at, whichever it is.
+        for key in &self.0 {
+            if verify_slices_are_equal(&key.hash.0, &hash.0).is_ok() {
+                found = Some(Arc::clone(key));
+            }
+        }
+        found
+    }
+}
+
+/// How every key begins, so that people and scanners of source code know one when they see it.
+const PREFIX: &str = "mpx_";
+/// How every hash of a key begins.
+const HASH_PREFIX: &str = "sha256:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, chance: u8) -> (Secret, Key) {
+        let secret = Secret::new([chance; KEY_LEN]);
+        let key = Key { name: name.into(), hash: secret.hash(), session: Session::OPEN };
+        (secret, key)
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_hash() {
+        let ((one, one_key), (two, two_key)) = (key("one", 1), key("two", 2));
+        let ring = Keyring::new(vec![one_key, two_key]);
+        let found = |shown: &str| ring.find(shown).map(|key| key.name.to_string());
+        assert_eq!(
+            (found(one.reveal()), found(two.reveal())),
+            (Some("one".to_owned()), Some("two".to_owned()))
+        );
+        for shown in ["", "mpx_", &one.hash().to_string(), &one.reveal()[..46], &format!("{} ", one.reveal())]
+        {
+            assert_eq!(found(shown), None, "{shown}");
+        }
+        assert_eq!(Keyring::default().find(one.reveal()), None);
+    }
+
+    #[test]
+    fn a_hash_is_that_of_the_standard() {
+        let expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(KeyHash::of("abc").to_string(), expected);
+    }
+
+    #[test]
+    fn keys_and_hashes_are_read_as_they_are_written() {
+        let (secret, key) = key("one", 7);
+        assert_eq!(Secret::read(secret.reveal()).as_ref(), Ok(&secret));
+        assert_eq!(KeyHash::read(secret.reveal()), Ok(key.hash));
+        assert_eq!(KeyHash::read(&key.hash.to_string()), Ok(key.hash));
+        assert_eq!(secret.reveal().len(), 47);
+        for bad in ["", "hunter2", "mpx_hunter2", "sha256:00", &format!("sha256:{}", "+f".repeat(32))] {
+            assert_eq!(KeyHash::read(bad), Err(KeyError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_shown_by_accident() {
+        assert!(!format!("{:?}", key("one", 7).0).contains("Bw"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Who asks: the API key of a request, and what it may do.
+//!
+//! Where no keys are set, the line trusts whoever reaches it. Where some are, a request without one gets no
+//! further than here; what its session may do is asked of it by whoever carries the request out.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use access::Key;
+use axum::extract::Request;
+use axum::http::{Extensions, HeaderMap, header};
+use dialect::Problem;
+use dialect::hub::{Right, Session};
+
+use crate::line::Line;
+use crate::refusal::excerpt;
+
+/// Whose request it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// `None`: nobody is asked for a key.
+    key: Option<Arc<Key>>,
+}
+
+/// Looks at the key of a request, and leaves on it whose it is.
+pub(crate) fn admit(line: &Line, request: &mut Request) -> Result<(), Problem> {
+    if line.settings.keys.is_empty() || is_open(request.uri().path()) {
+        return Ok(());
+    }
+    let key = key_of(line, request.headers())?;
+    let caller = Caller { key: Some(key) };
+    caller.may_ask(line, request.uri().path())?;
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+impl Caller {
+    /// Who was found to ask. A request that nobody looked at may nothing where keys are asked for.
+    pub(crate) fn of(line: &Line, extensions: &Extensions) -> Result<Self, Problem> {
+        match extensions.get::<Self>() {
+            Some(caller) => Ok(caller.clone()),
+            None if line.settings.keys.is_empty() => Ok(Self { key: None }),
+            None => Err(no_key()),
+        }
+    }
+
+    /// Checks that he may do this on each of these channels.
+    pub(crate) fn check<'a>(
+        &self,
+        line: &Line,
+        right: Right,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Problem> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let now = line.exchange.now();
+        match names.into_iter().find(|name| !key.session.may(right, name, now)) {
+            Some(name) => Err(not_granted(key, right, &format!("channel {:?}", excerpt(name)))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether he may know of this channel that somebody waits on it.
+    pub(crate) fn sees(&self, line: &Line, name: &str) -> bool {
+        self.session().may(Right::Presence, name, line.exchange.now())
+    }
+
+    fn session(&self) -> &Session {
+        self.key.as_ref().map_or(&Session::OPEN, |key| &key.session)
+    }
+
+    /// What is about many channels, or about none, is decided by the path.
+    fn may_ask(&self, line: &Line, path: &str) -> Result<(), Problem> {
+        let (Some(key), now) = (&self.key, line.exchange.now()) else { return Ok(()) };
+        let (may, whose) = match path {
+            "/channels" | "/watch" => (key.session.may_somewhere(Right::Presence, now), "any channel"),
+            "/stats" | "/metrics" => (key.session.may_everywhere(Right::Presence, now), "all channels"),
+            _ => return Ok(()),
+        };
+        if may { Ok(()) } else { Err(not_granted(key, Right::Presence, whose)) }
+    }
+}
+
+/// What tells no more than that there is a server.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/demo") || path.starts_with("/demo/")
+}
+
+fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
+    let mut said = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(said), None) = (said.next(), said.next()) else { return Err(no_key()) };
+    let said = String::from_utf8_lossy(said.as_bytes());
+    let shown = said.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, shown)) = shown else {
+        return Err(unauthorized(
+            "api-key",
+            "the header Authorization does not say Bearer and a key; send Authorization: Bearer mpx_…",
+        ));
+    };
+    line.settings.keys.find(shown.trim_start()).ok_or_else(|| {
+        unauthorized(
+            "api-key",
+            "the server does not know this API key; send one that is set there, by MULTIPLEXOR_KEY or [[key]]",
+        )
+    })
+}
+
+fn no_key() -> Problem {
+    unauthorized(
+        "credentials",
+        "this server asks for an API key; send the header Authorization: Bearer mpx_… with one that is set there",
+    )
+}
+
+fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(401, code, detail.into())
+}
+
+fn not_granted(key: &Key, right: Right, whose: &str) -> Problem {
+    let (name, right) = (&key.name, right.name());
+    Problem::new(
+        403,
+        "grant",
+        format!(
+            "the API key {name:?} has no right to {right} for {whose}; add it to `may` and `match` of its [[key]], \
+             or send another key"
+        ),
+    )
+}

@@ -1,0 +1,72 @@
+//! An API key in the settings: an entry `[[key]]`, or a mere key that may do everything.
+
+use access::{Key, KeyHash};
+use exchange::hub::{Glob, Grant, Rights, Session};
+
+use super::Value;
+use super::written::quoted;
+
+/// An entry of `key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyEntry {
+    pub(crate) name: String,
+    /// What is kept of the key; the key itself is forgotten as soon as it is read.
+    pub(crate) hash: KeyHash,
+    pub(crate) may: Rights,
+    pub(crate) names: Vec<Glob>,
+}
+
+impl KeyEntry {
+    /// A key of which only the hash is said: it may do everything.
+    pub(super) fn new(hash: KeyHash) -> Self {
+        let everything = Glob::new("*").expect("a star is a pattern");
+        Self { name: UNNAMED.to_owned(), hash, may: Rights::ALL, names: vec![everything] }
+    }
+
+    /// Takes in what an entry says; `None` when something in it is wrong.
+    pub(super) fn of(values: impl IntoIterator<Item = Option<Value>>) -> Option<Self> {
+        let (mut name, mut hash, mut may, mut names) = (None, None, None, None);
+        for value in values {
+            match value? {
+                Value::Label(said) => name = Some(said),
+                Value::KeyHash(said) => hash = Some(said),
+                Value::Rights(said) => may = Some(said),
+                Value::Globs(said) => names = Some(said),
+                _ => return None,
+            }
+        }
+        let all = Self::new(hash?);
+        Some(Self {
+            name: name.unwrap_or(all.name),
+            hash: all.hash,
+            may: may.unwrap_or(all.may),
+            names: names.unwrap_or(all.names),
+        })
+    }
+
+    /// As the IN line takes it.
+    pub(crate) fn key(&self) -> Key {
+        let grants = self.names.iter().map(|names| Grant { rights: self.may, names: names.clone() });
+        Key {
+            name: self.name.as_str().into(),
+            hash: self.hash,
+            session: Session::new(None, None, grants.collect()),
+        }
+    }
+
+    /// As an item of a list in a settings file.
+    pub(crate) fn toml(&self) -> String {
+        let hash = quoted(&self.hash.to_string());
+        if *self == Self::new(self.hash) {
+            return hash;
+        }
+        let list = |texts: Vec<String>| texts.join(", ");
+        let may = list(self.may.iter().map(|right| quoted(right.name())).collect());
+        let names = list(self.names.iter().map(|glob| quoted(glob.as_str())).collect());
+        let name = quoted(&self.name);
+        format!("{{ name = {name}, hash = {hash}, may = [{may}], match = [{names}] }}")
+    }
+}
+
+/// What a key is called that nobody gave a name.
+const UNNAMED: &str = "unnamed";
