@@ -120,7 +120,7 @@ fn check_unsafe(files: &[Text], findings: &mut Vec<Finding>) {
 const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["wait", "in", "access", "exchange", "bench"]),
     ("bench", &["codec"]),
-    ("wait", &["transport", "exchange"]),
+    ("wait", &["transport", "access", "exchange"]),
     ("transport", &["codec", "dialect"]),
     ("in", &["access", "exchange", "dialect", "web"]),
     ("exchange", &["hub"]),

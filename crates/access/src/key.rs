@@ -4,12 +4,13 @@
 //! can try 2^256 keys, however fast a try is, and a fast hash costs a publish nothing. That is also why keys
 //! are made here and never chosen by people.
 
+use std::sync::Arc;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::Session;
-use std::sync::Arc;
 
 use crate::limits::KEY_LEN;
 

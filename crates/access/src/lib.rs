@@ -2,9 +2,21 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
+mod denied;
 mod key;
+mod public;
+mod secret;
+mod sessions;
+mod token;
+mod url;
 
 pub mod limits;
 
+pub use denied::Denied;
 pub use hub;
 pub use key::{Key, KeyError, KeyHash, Keyring, Secret};
+pub use public::{PublicKey, PublicKeyError};
+pub use secret::{SecretError, TokenSecret};
+pub use sessions::Sessions;
+pub use token::{Tokens, make_token};
+pub use url::{Signed, sign_url};

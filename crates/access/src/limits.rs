@@ -4,3 +4,13 @@
 pub const KEYS_MAX: usize = 256;
 /// Bytes of chance in an API key.
 pub const KEY_LEN: usize = 32;
+/// Bytes of a token; its signature is checked over all of them.
+pub const TOKEN_LEN_MAX: usize = 8 << 10;
+/// Bytes of a secret that signs tokens.
+pub const TOKEN_SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=512;
+/// How much the clock of whoever made a token may be ahead of ours, for `nbf`, in milliseconds.
+pub const NBF_EARLY_MS_MAX: u64 = 60_000;
+/// Secrets, and public keys, at the most: each may have to be tried.
+pub const TOKEN_KEYS_MAX: usize = 16;
+/// Sessions of tokens that a shard remembers, so that whoever polls is not checked anew each time.
+pub const SESSIONS_MAX: usize = 4_096;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hub::Start;
 
 use crate::Problem;
+use crate::native::Credentials;
 
 /// The facts of a request that a dialect decides by.
 pub struct Request<'a> {
@@ -44,6 +45,8 @@ pub struct Wait {
     pub bare: bool,
     /// Only the head is wanted (`HEAD`).
     pub head_only: bool,
+    /// What the client shows of itself.
+    pub credentials: Option<Box<Credentials>>,
 }
 
 /// How bytes reach a client.
@@ -94,6 +97,8 @@ impl From<Problem> for Answer {
         // Whoever must upgrade is told to what (RFC 9110, 15.5.22; RFC 6455, 4.2.2).
         let upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")];
         let told = upgrade.into_iter().filter(|_| problem.status == 426);
+        // Whoever must show credentials is told of what kind (RFC 9110, 15.5.2).
+        let told = told.chain([("WWW-Authenticate", "Bearer")].into_iter().filter(|_| problem.status == 401));
         Self {
             status: problem.status,
             content_type: "application/problem+json",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
     Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
-    Released, Rules, Seen, ShardId, Start, Take, Totals, Trash,
+    Released, Right, Rules, Seen, Session, ShardId, Start, Take, Totals, Trash,
 };
 use smallvec::SmallVec;
 
@@ -114,6 +114,16 @@ impl Exchange {
     pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
         let limit = |name: &str| self.rules.payload_limit(name).unwrap_or(general);
         channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
+    }
+
+    /// Whether a client of this session may do `right` on a channel now. Asks the rules only, without the lock.
+    pub fn may(&self, session: &Session, right: Right, name: &str) -> bool {
+        self.rules.may(session, right, name, self.clock.now())
+    }
+
+    /// The names of records, those that are still there.
+    pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
+        self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
     }
 
     /// The store has committed all up to `position`: releases it.

@@ -15,6 +15,11 @@ impl Hub {
         self.names.find(name).map(crate::ChannelId)
     }
 
+    /// The name of a record, if it is still there.
+    pub fn name(&self, id: crate::ChannelId) -> Option<std::sync::Arc<str>> {
+        self.names.get(id.0).map(|channel| std::sync::Arc::clone(&channel.name))
+    }
+
     /// Looks at up to [`crate::limits::SCAN_STEP_MAX`] records from index `from`; those that pass go to
     /// `out`. Returns where to go on, `None` at the end.
     pub fn scan(

@@ -5,9 +5,13 @@
 
 use crate::limits::NAME_LEN_MAX;
 
-/// A channel's name in which `*` stands for any characters, none included.
+/// A channel's name in which `*` stands for any characters, none included; or a name as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob(Box<str>);
+pub struct Glob {
+    text: Box<str>,
+    /// A star is only a star.
+    literal: bool,
+}
 
 /// Why a text names no channels. The message says what would be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,23 +34,31 @@ impl Glob {
             "" => Err(GlobError::Empty),
             _ if text.len() > NAME_LEN_MAX => Err(GlobError::Long(text.len())),
             _ if text.contains(|c: char| c == ',' || c.is_control()) => Err(GlobError::Character),
-            _ => Ok(Self(text.into())),
+            _ => Ok(Self { text: text.into(), literal: false }),
         }
+    }
+
+    /// The one channel of this name, which may have stars in it.
+    pub fn name(name: &str) -> Self {
+        Self { text: name.into(), literal: true }
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether it is `*`, which every name matches.
     pub fn is_everything(&self) -> bool {
-        self.0.bytes().all(|byte| byte == b'*')
+        !self.literal && self.text.bytes().all(|byte| byte == b'*')
     }
 
     /// Whether a channel of this name is meant. Takes no longer than both lengths multiplied, whatever the stars.
     pub fn matches(&self, name: &str) -> bool {
-        let mut pieces = self.0.split('*');
+        if self.literal {
+            return *self.text == *name;
+        }
+        let mut pieces = self.text.split('*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = name.strip_prefix(first) else { return false };
         let Some(last) = pieces.next_back() else { return rest.is_empty() };

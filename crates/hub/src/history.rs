@@ -272,7 +272,7 @@ mod tests {
         kept: &[u64],
         mark: Option<u64>,
     ) {
-        let keep = Keep { messages: 3, bytes: 100, age: 50, payload: None, ttl };
+        let keep = Keep { messages: 3, bytes: 100, age: 50, payload: None, ttl, listen: crate::Door::Open };
         let mut history = History::new(Position::from_bits(1));
         let mut trash = Trash::default();
         let mut last_mark = None;

@@ -40,7 +40,7 @@ pub use message::{Message, Origin, Payload, Target};
 pub use name::{NameError, check_name};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules};
-pub use session::{Grant, Right, Rights, Session};
+pub use session::{Door, Grant, Right, Rights, Session};
 pub use trash::Trash;
 
 /// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.

@@ -1,6 +1,6 @@
 //! Every limit of the hub, by name.
 
-use crate::{Millis, Rule};
+use crate::{Door, Millis, Rule};
 
 /// What may be set about remembering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Limits {
     pub records: usize,
     /// Changes (online, offline) kept for those who watch.
     pub changes: usize,
+    /// Who may listen to a channel of which no rule says so.
+    pub listen: Door,
     /// What is set for channels by their names; the first rule that matches counts. At most [`RULES_MAX`].
     pub rules: Vec<Rule>,
 }
@@ -36,6 +38,7 @@ impl Default for Limits {
             grace: 30_000,
             records: RECORDS_MAX,
             changes: CHANGES_MAX,
+            listen: Door::Open,
             rules: Vec::new(),
         }
     }

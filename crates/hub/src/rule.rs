@@ -4,7 +4,7 @@
 //! made; from then on the record knows its rule by number.
 
 use crate::limits::RULES_MAX;
-use crate::{Limits, Message, Millis, NEVER, NameError, check_name};
+use crate::{Door, Limits, Message, Millis, NEVER, NameError, Right, Session, check_name};
 
 /// What is set for the channels that match a pattern. For what is not, the general limits hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Rule {
     pub payload_limit: Option<u64>,
     /// The ttl of a message whose publisher gives none.
     pub ttl: Option<Millis>,
+    /// Who may listen.
+    pub listen: Option<Door>,
 }
 
 /// A channel's name, or the beginning of names and `*`.
@@ -47,6 +49,8 @@ pub struct Rules {
     keeps: Box<[Keep]>,
     /// Whether any of them limits payloads.
     pub(crate) limit_payloads: bool,
+    /// Whether some channels are closed.
+    closes: bool,
 }
 
 /// Which rule a channel falls under; 0: none.
@@ -61,6 +65,7 @@ pub(crate) struct Keep {
     pub(crate) bytes: u64,
     pub(crate) payload: Option<u64>,
     pub(crate) ttl: Option<Millis>,
+    pub(crate) listen: Door,
 }
 
 impl Pattern {
@@ -109,6 +114,7 @@ impl Rules {
             bytes: limits.history_bytes,
             payload: None,
             ttl: None,
+            listen: limits.listen,
         };
         let under = |rule: &Rule| Keep {
             messages: rule.history_messages.unwrap_or(general.messages),
@@ -116,9 +122,11 @@ impl Rules {
             bytes: rule.history_bytes.unwrap_or(general.bytes),
             payload: rule.payload_limit,
             ttl: rule.ttl,
+            listen: rule.listen.unwrap_or(general.listen),
         };
         Self {
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
+            closes: limits.listen == Door::Token || rules().any(|rule| rule.listen == Some(Door::Token)),
             limit_payloads: rules().any(|rule| rule.payload_limit.is_some()),
             keeps: std::iter::once(general.clone()).chain(rules().map(under)).collect(),
         }
@@ -127,6 +135,16 @@ impl Rules {
     /// Bytes that a message to a channel of this name may have, if a rule says so.
     pub fn payload_limit(&self, name: &str) -> Option<u64> {
         self.keep(self.find(name)).payload
+    }
+
+    /// Whether a client of this session may do `right` on a channel: because anybody may, or by a grant.
+    pub fn may(&self, session: &Session, right: Right, name: &str, now: Millis) -> bool {
+        (right == Right::Listen && self.listen(name) == Door::Open) || session.may(right, name, now)
+    }
+
+    /// Who may listen to a channel of this name.
+    fn listen(&self, name: &str) -> Door {
+        if self.closes { self.keep(self.find(name)).listen } else { Door::Open }
     }
 
     /// The rule that a name falls under.
@@ -173,6 +191,7 @@ mod tests {
             history_bytes: None,
             payload_limit: None,
             ttl: None,
+            listen: None,
         }
     }
 
@@ -212,6 +231,29 @@ mod tests {
         }
         for (one, other) in [("a", "a*"), ("ab*", "a*"), ("a*", "*"), ("a", "b")] {
             assert!(!pattern(one).covers(&pattern(other)), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_closed_channel_is_for_those_with_a_grant() {
+        use crate::{Glob, Grant, Rights};
+        let (open, closed) = (Some(Door::Open), Some(Door::Token));
+        let rules = vec![
+            Rule { listen: open, ..rule("user.all") },
+            Rule { listen: closed, ..rule("user.*") },
+            rule("room.*"),
+        ];
+        let ann = Grant { rights: Rights::ALL, names: Glob::name("user.ann") };
+        let ann = Session::new(None, Some(5), vec![ann]);
+        for (listen, free) in [(Door::Open, &["user.all", "room.1", "a"][..]), (Door::Token, &["user.all"])] {
+            let hub = hub(Limits { rules: rules.clone(), listen, ..Limits::default() });
+            for name in ["user.all", "user.ann", "user.bob", "room.1", "a"] {
+                let may = |session: &Session, now| hub.rules().may(session, Right::Listen, name, now);
+                assert_eq!(may(&Session::NOBODY, 0), free.contains(&name), "{name}");
+                assert_eq!(may(&ann, 4), free.contains(&name) || name == "user.ann", "{name}");
+                assert_eq!(may(&ann, 5), free.contains(&name), "{name}");
+                assert!(!hub.rules().may(&Session::NOBODY, Right::Publish, name, 0));
+            }
         }
     }
 

@@ -73,6 +73,16 @@ pub struct Grant {
     pub names: Glob,
 }
 
+/// Who may listen to a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Door {
+    /// Whoever knows its name, as in 2009.
+    #[default]
+    Open,
+    /// Who has a token for it.
+    Token,
+}
+
 /// Who a connection or a publish is: user, grants, expiry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Session {

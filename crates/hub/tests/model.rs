@@ -13,8 +13,8 @@ use std::sync::Arc;
 use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
-    Changes, ChannelId, Epoch, Hub, Limits, Message, Next, Page, Pattern, Position, Refused, Resume, Rule,
-    ShardId, Start, Take,
+    Changes, ChannelId, Door, Epoch, Hub, Limits, Message, Next, Page, Pattern, Position, Refused, Resume,
+    Rule, ShardId, Start, Take,
 };
 use naive::{From, Naive, Read};
 use testkit::seeds::{Chance, seeds};
@@ -61,6 +61,7 @@ impl Both {
             records: 1_000,
             changes: 1_000_000,
             rules: (0..chance.below(4)).map(|_| rule(&mut chance)).collect(),
+            listen: Door::Open,
         };
         Self {
             hub: Hub::new(limits.clone(), Epoch::new(seed), seed),
@@ -348,6 +349,7 @@ fn rule(chance: &mut Chance) -> Rule {
         history_bytes: chance.of(&[None, Some(70), Some(1 << 20)]),
         payload_limit: chance.of(&[None, None, None, Some(30)]),
         ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
+        listen: None,
     }
 }
 

@@ -82,7 +82,8 @@ impl Caller {
 
 /// What tells no more than that there is a server.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/demo") || path.starts_with("/demo/")
+    matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/multiplexor.js" | "/demo")
+        || path.starts_with("/demo/")
 }
 
 fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {

@@ -47,7 +47,7 @@ fn text_of(values: &Values) -> String {
         .iter()
         .map(|setting| {
             let (value, origin) = values.entry(setting.name);
-            (format!("{} = {}", setting.name, setting.kind.toml(value)), origin)
+            (format!("{} = {}", setting.name, shown(setting, value)), origin)
         })
         .collect();
     let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= WIDTH_MAX).max();
@@ -63,6 +63,14 @@ fn text_of(values: &Values) -> String {
         }
     }
     text
+}
+
+/// The value as TOML; of a secret only that there is one.
+fn shown(setting: &Setting, value: &Value) -> String {
+    match value {
+        Value::Secrets(secrets) if !secrets.is_empty() => format!("[…] # {} not shown", secrets.len()),
+        _ => setting.kind.toml(value),
+    }
 }
 
 /// For machines: value and origin by name.
@@ -90,6 +98,7 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
             let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
             listeners.iter().map(entry).collect()
         }
+        Value::Secrets(secrets) => json!(secrets.len()),
         Value::Keys(keys) => keys.iter().map(key_entry).collect(),
         _ if setting.kind.is_list() => json!(texts),
         _ => json!(texts.pop()),

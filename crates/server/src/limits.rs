@@ -22,6 +22,8 @@ pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// How long `listen` waits between two attempts at the most.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
+/// Bytes of a file with a public key.
+pub(crate) const PEM_LEN_MAX: u64 = 64 << 10;
 /// Bytes of a settings file.
 pub(crate) const FILE_LEN_MAX: u64 = 1 << 20;
 /// Errors of the settings that are told at once; of the others only the number.

@@ -20,9 +20,9 @@ mod written;
 
 use std::time::Duration;
 
-use access::Keyring;
-use access::limits::KEYS_MAX;
-use exchange::hub::Limits;
+use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
+use access::{Keyring, Tokens};
+use exchange::hub::{Door, Limits};
 
 pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
@@ -86,6 +86,7 @@ impl Settings {
                 history_budget: values.count("history_budget"),
                 resume_window: millis(values.duration("resume_window")),
                 grace: millis(values.duration("grace")),
+                listen: channel::door(values.value("listen")),
                 rules: values.channels.iter().map(ChannelEntry::rule).collect(),
                 ..Limits::default()
             },
@@ -96,6 +97,11 @@ impl Settings {
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 compression: values.choice("compression") == "on",
+                tokens: Tokens {
+                    secrets: values.secrets("token_secret").to_vec(),
+                    keys: values.public_keys("token_key").cloned().collect(),
+                    audiences: values.names("token_audience"),
+                },
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
@@ -134,6 +140,7 @@ impl Settings {
                 values.place("key")
             ));
         }
+        self.check_tokens(values)?;
         let mut seen = Vec::new();
         let of_wait = self.wait.iter().map(|listener| (listener.address, "wait"));
         let of_in = self.in_listeners.iter().map(|listener| (listener.address, "in"));
@@ -145,6 +152,29 @@ impl Settings {
                 ));
             }
             seen.push(address);
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// What is said of tokens must go together.
+    fn check_tokens(&self, values: &Values) -> Result<(), String> {
+        let tokens = &self.wait_line.tokens;
+        let counts = [("token_secret", tokens.secrets.len()), ("token_key", tokens.keys.len())];
+        if let Some((name, count)) = counts.into_iter().find(|(_, count)| *count > TOKEN_KEYS_MAX) {
+            let place = values.place(name);
+            return Err(format!("{place}there are {count} of {name}; at most {TOKEN_KEYS_MAX} are allowed"));
+        }
+        let closed = values.channels.iter().find(|entry| entry.closes());
+        let place = match closed {
+            Some(entry) => format!("{}: ", entry.origin),
+            None => values.place("listen"),
+        };
+        if tokens.is_empty() && (closed.is_some() || self.hub.listen == Door::Token) {
+            return Err(format!(
+                "{place}listen is \"token\", but nobody could have one; set token_secret, or token_key, too"
+            ));
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ fn endless(content_type: &str, coding: Coding) -> Vec<u8> {
 }
 
 /// The head that makes the connection a WebSocket.
-pub(crate) fn ws_head(accept: &str, extension: Option<&str>) -> Vec<u8> {
+pub(crate) fn ws_head(accept: &str, extension: Option<&str>, protocol: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let mut head = Head::new(&mut out, 101)
         .header("Upgrade", "websocket")
@@ -47,6 +47,9 @@ pub(crate) fn ws_head(accept: &str, extension: Option<&str>) -> Vec<u8> {
         .header("Sec-WebSocket-Accept", accept);
     if let Some(extension) = extension {
         head = head.header("Sec-WebSocket-Extensions", extension);
+    }
+    if let Some(protocol) = protocol {
+        head = head.header("Sec-WebSocket-Protocol", protocol);
     }
     head.end();
     out

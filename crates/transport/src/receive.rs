@@ -261,12 +261,17 @@ fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec
     let Some(accept) = accept else {
         return Err(Problem::bad("websocket-key", "Sec-WebSocket-Key must be 16 bytes in base64"));
     };
-    Ok(answer::ws_head(&accept, extension))
+    // A browser takes a connection for failed whose protocols were passed over. One that is a token is not repeated.
+    let protocol = request.has_token("sec-websocket-protocol", PROTOCOL).then_some(PROTOCOL);
+    Ok(answer::ws_head(&accept, extension, protocol))
 }
 
 /// How long a request may be.
 pub(crate) const HTTP_LIMITS: http::Limits =
     http::Limits { head_bytes: HEAD_LEN_MAX, headers: http::HEADERS_MAX, body_bytes: BODY_LEN_MAX };
+
+/// The protocol that a WebSocket may name, beside one that is a token.
+const PROTOCOL: &str = "multiplexor";
 
 const WS_LIMITS: ws::Limits =
     ws::Limits { message_bytes: MESSAGE_LEN_MAX, fragments: FRAGMENTS_MAX, deflate: false };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codec::deflate::Deflater;
 use codec::{sse, ws};
-use dialect::hub::{Cursors, Message, Position};
+use dialect::hub::{Cursors, Message, Millis, Position};
 use dialect::{Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
@@ -95,6 +95,23 @@ impl Conn {
             }
             Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
         }
+    }
+
+    /// Tells that the time of the credentials is over; the end follows.
+    pub fn expired(&self, out: &mut Vec<u8>) {
+        match self.shape {
+            Shape::SseObject | Shape::SseBare => {
+                let event = sse::Event { id: None, event: Some("expired"), data: Some(b"{}") };
+                self.stored(out, |out| sse::encode(&event, out));
+            }
+            Shape::StreamObject | Shape::WsObject | Shape::WsRaw => self.say(native::write_expired, out),
+            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
+        }
+    }
+
+    /// Tells that a WebSocket goes on by another token.
+    pub fn renewed(&self, expires: Option<Millis>, id: Option<&RawValue>, out: &mut Vec<u8>) {
+        self.say(|text| native::write_renewed(expires, id, text), out);
     }
 
     /// A page of a backlog, as if it came live.

@@ -65,6 +65,12 @@ counters! {
     replayed,
     /// Channels of which a client was told that something is gone.
     gaps,
+    /// Connections ended, or polls answered, because the time of their credentials was over.
+    expired,
+    /// Requests and commands refused for want of credentials or grants.
+    denied,
+    /// Connections that wait with credentials now.
+    guests,
     /// Long polls answered because their time was over.
     poll_timeouts,
     /// Clients of 2009 whose time was over before there was a message.

@@ -4,6 +4,7 @@
 //! system through a small trait, so that the whole loop also runs over a fake one.
 
 mod counters;
+mod guests;
 mod kernel;
 mod line;
 mod link;
@@ -19,6 +20,7 @@ mod wheel;
 
 pub mod limits;
 
+pub use access;
 pub use counters::{Stats, counter_names};
 pub use exchange;
 pub use kernel::{Errno, Event, Kernel};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use access::Tokens;
+
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -23,6 +25,8 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long a channel stays online after its last client of 2009 left.
     pub classic_grace: Duration,
+    /// With what tokens are signed; nothing: nobody looks at tokens.
+    pub tokens: Tokens,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
 }
@@ -39,6 +43,7 @@ impl Default for Settings {
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),
+            tokens: Tokens::default(),
             drain: Duration::from_secs(2),
         }
     }

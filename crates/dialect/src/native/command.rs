@@ -12,7 +12,6 @@ use super::since::since;
 use crate::Problem;
 
 /// A command of the client.
-#[derive(Debug)]
 pub enum Command {
     /// Listen to these channels too.
     Subscribe {
@@ -30,6 +29,13 @@ pub enum Command {
         /// To be repeated in the answer.
         id: Option<Box<RawValue>>,
     },
+    /// Go on by this token.
+    Renew {
+        /// As it was sent.
+        token: Box<str>,
+        /// To be repeated in the answer.
+        id: Option<Box<RawValue>>,
+    },
     /// To be answered with the same value.
     Ping(Box<RawValue>),
 }
@@ -42,6 +48,7 @@ struct Words {
     unsubscribe: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     ping: Option<Box<RawValue>>,
+    token: Option<String>,
     since: Option<Since>,
     tail: Option<u32>,
     id: Option<Box<RawValue>>,
@@ -55,6 +62,18 @@ enum Since {
     Number(serde_json::Number),
 }
 
+/// Without the token.
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Subscribe { .. } => "Subscribe",
+            Self::Unsubscribe { .. } => "Unsubscribe",
+            Self::Renew { .. } => "Renew",
+            Self::Ping(_) => "Ping",
+        })
+    }
+}
+
 impl Command {
     /// Reads a command. The error carries the command's id where one could be read.
     pub fn read(text: &str, cursors: Cursors, now: Millis) -> Result<Self, (Problem, Option<Box<RawValue>>)> {
@@ -65,9 +84,9 @@ impl Command {
     }
 
     fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
-        let Words { subscribe, unsubscribe, ping, since: from, tail, id } = words;
-        match (subscribe, unsubscribe, ping) {
-            (Some(names), None, None) => {
+        let Words { subscribe, unsubscribe, ping, token, since: from, tail, id } = words;
+        match (subscribe, unsubscribe, ping, token) {
+            (Some(names), None, None, None) => {
                 let start = match (from, tail) {
                     (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
                     (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
@@ -76,9 +95,10 @@ impl Command {
                 };
                 Ok(Self::Subscribe { names: names_in_list(&names)?, start, id })
             }
-            (None, Some(names), None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
-            (None, None, Some(value)) => Ok(Self::Ping(value)),
-            _ => Err(no_command("there must be exactly one of subscribe, unsubscribe and ping")),
+            (None, Some(names), None, None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
+            (None, None, None, Some(token)) => Ok(Self::Renew { token: token.into(), id }),
+            (None, None, Some(value), None) => Ok(Self::Ping(value)),
+            _ => Err(no_command("there must be exactly one of subscribe, unsubscribe, token and ping")),
         }
     }
 }
@@ -93,7 +113,7 @@ fn no_command(why: &str) -> Problem {
         "command",
         format!(
             "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"id\"?}}, \
-             {{\"unsubscribe\": [NAME…], \"id\"?}} or {{\"ping\": any}}"
+             {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any}}"
         ),
     )
 }
@@ -132,6 +152,20 @@ pub fn write_unsubscribed(names: &[Box<str>], id: Option<&RawValue>, out: &mut V
     out.extend_from_slice(b"{\"unsubscribed\":");
     write_names(names, out);
     write_id(id, out);
+}
+
+/// Appends `{"renewed": true, "expires"?: SECONDS, "id"?}`.
+pub fn write_renewed(expires: Option<Millis>, id: Option<&RawValue>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"renewed\":true");
+    if let Some(expires) = expires {
+        out.extend_from_slice(format!(",\"expires\":{}", expires / 1_000).as_bytes());
+    }
+    write_id(id, out);
+}
+
+/// Appends `{"expired": true}`.
+pub fn write_expired(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"expired\":true}");
 }
 
 /// Appends `{"pong": any}`.
@@ -194,6 +228,7 @@ mod tests {
                 format!("subscribe {names:?} {start:?} {}", shown(id))
             }
             Ok(Command::Unsubscribe { names, id }) => format!("unsubscribe {names:?} {}", shown(id)),
+            Ok(Command::Renew { token, id }) => format!("renew {token} {}", shown(id)),
             Ok(Command::Ping(value)) => format!("ping {value}"),
             Err((problem, id)) => format!("{} {}", problem.code, shown(id)),
         };
@@ -211,6 +246,7 @@ mod tests {
         check(r#"{"subscribe":["a"],"since":"a0000001"}"#, r#"subscribe ["a"] After(@1) -"#);
         check(r#"{"subscribe":["a"],"tail":3,"id":"x"}"#, r#"subscribe ["a"] Tail(3) "x""#);
         check(r#"{"unsubscribe":["a"]}"#, r#"unsubscribe ["a"] -"#);
+        check(r#"{"token":"t.o.k","id":7}"#, "renew t.o.k 7");
         check(r#"{"ping":null}"#, "ping null");
         check(r#"{"ping":{"t":1}}"#, r#"ping {"t":1}"#);
     }
@@ -221,6 +257,7 @@ mod tests {
         check("[]", "command -");
         check("{}", "command -");
         check(r#"{"subscribe":["a"],"unsubscribe":["b"],"id":1}"#, "command 1");
+        check(r#"{"subscribe":["a"],"token":"t"}"#, "command -");
         check(r#"{"subscribe":["a,b"],"id":2}"#, "channel-name 2");
         check(r#"{"subscribe":[],"id":2}"#, "channel-list 2");
         check(r#"{"subscribe":["a"],"since":"x","id":3}"#, "since 3");

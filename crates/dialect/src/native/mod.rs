@@ -3,15 +3,17 @@
 //! `docs/protocol.md` describes it for those who write a client.
 
 mod command;
+mod credentials;
 mod names;
 mod object;
 mod request;
 mod since;
 
 pub use command::{
-    Command, write_cursor, write_deleted, write_error, write_gap, write_pong, write_subscribed,
-    write_unsubscribed,
+    Command, write_cursor, write_deleted, write_error, write_expired, write_gap, write_pong, write_renewed,
+    write_subscribed, write_unsubscribed,
 };
+pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
 pub use names::{names_in_body, names_in_list, names_in_path};
 pub use object::{is_binary_type, write_document, write_object};
 pub use request::{Context, PATHS, intent};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use hub::{Cursors, Millis, Start};
 
+use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::since::{last_event_id, since};
 use crate::{Answer, Intent, NO_STORE, Problem, Request, Transport, Wait};
@@ -83,7 +84,9 @@ fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, P
     };
     let bare = asked.raw || (transport == Transport::Sse && names.len() == 1 && !asked.envelope);
     let start = asked.start(request, context)?;
-    Ok(Intent::Wait(Box::new(Wait { names, start, transport, bare, head_only: request.method == "HEAD" })))
+    let credentials = credentials(request, list).map(Box::new);
+    let head_only = request.method == "HEAD";
+    Ok(Intent::Wait(Box::new(Wait { names, start, transport, bare, head_only, credentials })))
 }
 
 /// The parameters of a subscription.

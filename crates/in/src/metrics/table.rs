@@ -198,6 +198,17 @@ pub(super) static TABLE: &[Metric] = &[
     line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
     line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
     line(
+        "multiplexor_wait_denied_total",
+        "Requests and commands of clients refused for want of credentials or grants",
+        Read::Wait("denied"),
+    ),
+    line(
+        "multiplexor_wait_expired_total",
+        "Connections ended, or polls answered, because the time of their credentials was over",
+        Read::Wait("expired"),
+    ),
+    line("multiplexor_wait_guests", "Connections that wait with credentials", Read::Wait("guests")),
+    line(
         "multiplexor_wait_poll_timeouts_total",
         "Long polls answered because their time was over",
         Read::Wait("poll_timeouts"),

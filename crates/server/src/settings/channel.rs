@@ -1,6 +1,6 @@
 //! What a settings file says of channels by their names: an entry `[[channel]]`.
 
-use exchange::hub::{Pattern, Rule};
+use exchange::hub::{Door, Pattern, Rule};
 
 use super::table::CHANNEL_ENTRY;
 use super::{Origin, Setting, Value, millis};
@@ -24,6 +24,11 @@ impl ChannelEntry {
         Some(Self { pattern: pattern.clone(), values, origin })
     }
 
+    /// Whether it closes its channels to those without a token.
+    pub(super) fn closes(&self) -> bool {
+        self.rule().listen == Some(Door::Token)
+    }
+
     /// As the hub takes it.
     pub(crate) fn rule(&self) -> Rule {
         let messages = self.number("history_messages");
@@ -34,6 +39,7 @@ impl ChannelEntry {
             history_bytes: self.number("history_bytes"),
             payload_limit: self.number("payload_limit"),
             ttl: self.millis("ttl"),
+            listen: self.value("listen").map(door),
         }
     }
 
@@ -54,4 +60,9 @@ impl ChannelEntry {
     fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(setting, _)| setting.name == name).map(|(_, value)| value)
     }
+}
+
+/// Who may listen.
+pub(super) fn door(value: &Value) -> Door {
+    if *value == Value::Choice("token") { Door::Token } else { Door::Open }
 }

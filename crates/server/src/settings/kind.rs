@@ -1,13 +1,15 @@
 //! Kinds of settings: how a text is read, what is allowed, and how that is said.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use access::KeyHash;
+use access::{KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
 
 use super::keys::KeyEntry;
 use super::listener::Listener;
+use crate::limits::PEM_LEN_MAX;
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,12 @@ pub(crate) enum Kind {
     Keys,
     /// What is kept of one API key.
     KeyHash,
+    /// Secrets shared with an application; may be empty.
+    Secrets,
+    /// Files with a public key each; may be empty.
+    PublicKeys,
+    /// Texts without commas; may be empty.
+    Texts,
     /// What something is called, for people.
     Label,
     /// Rights; at least one.
@@ -60,6 +68,8 @@ pub(crate) enum Value {
     Names(Vec<String>),
     Keys(Vec<KeyEntry>),
     KeyHash(KeyHash),
+    Secrets(Vec<TokenSecret>),
+    PublicKeys(Vec<(String, PublicKey)>),
     Label(String),
     Rights(Rights),
     Globs(Vec<Glob>),
@@ -72,12 +82,26 @@ pub(crate) enum Value {
 impl Kind {
     /// Whether it may be given several times.
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs)
+        matches!(
+            self,
+            Self::Secrets
+                | Self::PublicKeys
+                | Self::Texts
+                | Self::Listeners
+                | Self::Names
+                | Self::Keys
+                | Self::Rights
+                | Self::Globs
+        )
     }
 
-    /// Whether a value must not be repeated to anybody.
-    pub(crate) fn is_secret(self) -> bool {
-        matches!(self, Self::Keys | Self::KeyHash)
+    /// What a text is that should have been a secret, and that is not repeated to anybody.
+    pub(crate) fn nothing(self) -> Option<&'static str> {
+        match self {
+            Self::Keys | Self::KeyHash => Some("no API key"),
+            Self::Secrets => Some("no secret"),
+            _ => None,
+        }
     }
 
     /// What stands for the value in the help.
@@ -87,6 +111,9 @@ impl Kind {
             Self::Names | Self::Label => "NAME",
             Self::Keys | Self::KeyHash => "KEY",
             Self::Rights => "RIGHT",
+            Self::Secrets => "SECRET",
+            Self::PublicKeys => "FILE",
+            Self::Texts => "TEXT",
             Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
@@ -113,6 +140,16 @@ impl Kind {
                         .collect::<Result<_, _>>()
                         .map(Value::Keys)
                 }
+                Self::Secrets => {
+                    let read = |item: &str| TokenSecret::new(item).map_err(|_| item.to_owned());
+                    items().map(read).collect::<Result<_, _>>().map(Value::Secrets)
+                }
+                Self::PublicKeys => {
+                    let read =
+                        |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
+                    items().map(read).collect::<Result<_, _>>().map(Value::PublicKeys)
+                }
+                Self::Texts => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
                     some(rights.collect::<Result<Vec<_>, _>>()?, texts)
@@ -132,6 +169,7 @@ impl Kind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
+            Self::Secrets | Self::PublicKeys | Self::Texts => None,
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
             Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
             Self::Address => text.parse().ok().map(Value::Address),
@@ -153,6 +191,9 @@ impl Kind {
             Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
             Self::Keys => "API keys or their hashes, repeatable".to_owned(),
+            Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
+            Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
+            Self::Texts => "texts without commas, repeatable".to_owned(),
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),
             Self::Label => "1 to 64 printable characters".to_owned(),
             Self::Rights => Right::ALL.map(Right::name).join(", "),
@@ -181,6 +222,11 @@ impl Kind {
             Self::Keys | Self::KeyHash => {
                 "give a key as `multiplexor key make` prints it, or its hash".to_owned()
             }
+            Self::Secrets => access::SecretError.to_string(),
+            Self::PublicKeys => {
+                "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
+            }
+            Self::Texts => format!("give a text without commas, such as {}", quoted(example)),
             Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),
             Self::Rights => {
                 format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
@@ -215,6 +261,19 @@ impl Form {
 /// What is wrong with a pattern.
 pub(super) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
+}
+
+/// What is wrong with a file that should have a public key.
+pub(super) fn why_no_key(file: &str) -> String {
+    public_key(file).err().unwrap_or_default()
+}
+
+/// The public key in a file.
+pub(super) fn public_key(file: &str) -> Result<PublicKey, String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(PEM_LEN_MAX).read_to_string(&mut text));
+    read.map_err(|error| format!("it cannot be read: {error}"))?;
+    PublicKey::read(&text).map_err(|error| error.to_string())
 }
 
 /// A list that must not be empty.

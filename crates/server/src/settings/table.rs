@@ -5,9 +5,9 @@ use toml::de::DeValue;
 use super::Value;
 use super::kind::Kind::{
     Address, Choice, Count, CountOrAuto, Duration, Globs, KeyHash, Keys, Label, Listeners, Names, Pattern,
-    Rights, Size,
+    PublicKeys, Rights, Secrets, Size, Texts,
 };
-use super::kind::{Form, Kind, why_no_pattern};
+use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Setting {
     /// Reads what somebody said by a flag or a variable.
     pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
         self.kind.read(texts).map_err(|text| {
-            let said = if self.kind.is_secret() { NO_KEY.to_owned() } else { format!("{text:?}") };
+            let said = self.kind.nothing().map_or_else(|| format!("{text:?}"), str::to_owned);
             format!("{source} is {said}; {}", self.kind.advice(self.default, Form::Plain))
         })
     }
@@ -55,7 +55,8 @@ impl Setting {
         let texts = self.kind.texts(value).map_err(|what| wrong(&what))?;
         self.kind.read(&texts).map_err(|text| match self.kind {
             _ if texts.is_empty() => wrong("an empty list"),
-            kind if kind.is_secret() => wrong(NO_KEY),
+            PublicKeys => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_key(&text))),
+            kind if kind.nothing().is_some() => wrong(kind.nothing().unwrap_or_default()),
             Pattern => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_pattern(&text))),
             kind => wrong(&kind.quoted(&text)),
         })
@@ -147,6 +148,21 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
     line("drain", Duration("0s", "10m"), "2s", "Over what time connections are closed when the program ends"),
+    LISTEN,
+    line(
+        "token_secret",
+        Secrets,
+        "",
+        "What your application signs tokens (HS256) and URLs with; several while you change it. Better by a variable \
+         or a file, since flags are seen by every user of the machine",
+    ),
+    line("token_key", PublicKeys, "", "Public keys of your application, for tokens by RS, PS, ES or EdDSA"),
+    line(
+        "token_audience",
+        Texts,
+        "",
+        "What `aud` of a token must name one of; without it, tokens must be for nobody in particular",
+    ),
     line(
         "key",
         Keys,
@@ -234,7 +250,15 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
         "5m",
         "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
     ),
+    LISTEN,
 ];
+
+const LISTEN: Setting = line(
+    "listen",
+    Choice(&["open", "token"]),
+    "open",
+    "Who may listen to a channel: whoever knows its name, or who shows a token or a signed URL for it",
+);
 
 const HISTORY_MESSAGES: Setting = line(
     "history_messages",
@@ -247,9 +271,6 @@ const HISTORY_BYTES: Setting =
     line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
 const PAYLOAD_LIMIT: Setting =
     line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
-
-/// What a text is that should have been a key. The text itself is not repeated.
-const NO_KEY: &str = "no API key";
 
 const DIALECT: Setting = line(
     "dialect",

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use access::{PublicKey, TokenSecret};
+
 use super::keys::KeyEntry;
 use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
 
@@ -83,6 +85,15 @@ impl Values {
         if let Value::Keys(keys) = self.value(name) { keys } else { wrong_kind(name) }
     }
 
+    pub(super) fn secrets(&self, name: &str) -> &[TokenSecret] {
+        if let Value::Secrets(secrets) = self.value(name) { secrets } else { wrong_kind(name) }
+    }
+
+    pub(super) fn public_keys(&self, name: &str) -> impl Iterator<Item = &PublicKey> {
+        let Value::PublicKeys(keys) = self.value(name) else { wrong_kind(name) };
+        keys.iter().map(|(_, key)| key)
+    }
+
     pub(super) fn choice(&self, name: &str) -> &'static str {
         if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
     }
@@ -104,7 +115,7 @@ impl Values {
         }
     }
 
-    fn value(&self, name: &str) -> &Value {
+    pub(super) fn value(&self, name: &str) -> &Value {
         &self.entry(name).0
     }
 }

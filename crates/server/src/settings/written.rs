@@ -74,6 +74,8 @@ impl Kind {
             Value::Pattern(pattern) => vec![pattern.as_str().to_owned()],
             Value::Names(names) => names.clone(),
             Value::Keys(keys) => keys.iter().map(|key| key.hash.to_string()).collect(),
+            Value::Secrets(secrets) => secrets.iter().map(|secret| secret.reveal().to_owned()).collect(),
+            Value::PublicKeys(keys) => keys.iter().map(|(file, _)| file.clone()).collect(),
             Value::KeyHash(hash) => vec![hash.to_string()],
             Value::Label(label) => vec![label.clone()],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),

@@ -216,7 +216,7 @@ fn frame_words(bytes: &[u8]) -> String {
 }
 
 fn wait_words(wait: &Wait) -> String {
-    let Wait { names, start, transport, bare, head_only } = wait;
+    let Wait { names, start, transport, bare, head_only, .. } = wait;
     assert!(!head_only, "a head is an answer");
     format!("waits {transport:?} [{}] {start:?}{}", names.join(" "), if *bare { " bare" } else { "" })
 }
@@ -230,6 +230,7 @@ fn command_words(command: &Command) -> String {
             format!("subscribe [{}] {start:?}{}", names.join(" "), id_words(id))
         }
         Command::Unsubscribe { names, id } => format!("unsubscribe [{}]{}", names.join(" "), id_words(id)),
+        Command::Renew { token, id } => format!("renew {token}{}", id_words(id)),
         Command::Ping(value) => format!("ping {value}"),
     }
 }

@@ -14,7 +14,9 @@ impl<K: Kernel> Shard<K> {
             Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
             Command::Subscribe { names, start, id } => {
                 let count = self.slab[index].subs.len() + names.len();
-                let allowed = self.check_count(count).and_then(|()| self.check_grants(&names));
+                let allowed = self
+                    .check_count(count)
+                    .and_then(|()| self.check_grants(self.session(index).as_ref(), &names));
                 if let Err(problem) = allowed {
                     self.answer_error(index, &problem, id.as_deref());
                     return;
@@ -24,6 +26,10 @@ impl<K: Kernel> Shard<K> {
                 self.next_page(index);
                 return;
             }
+            Command::Renew { token, id } => match self.renew(index, &token) {
+                Ok(session) => self.slab[index].conn.renewed(session.expires, id.as_deref(), &mut out),
+                Err(problem) => return self.answer_error(index, &problem, id.as_deref()),
+            },
             Command::Unsubscribe { names, id } => {
                 let found = self.exchange.find(&names);
                 // A channel deleted before that is found by its new record, and its end is in the mail.
@@ -47,7 +53,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn answer_error(&mut self, index: usize, problem: &Problem, id: Option<&serde_json::value::RawValue>) {
-        self.counters.problems.add(1);
+        self.count_problem(problem);
         let mut out = Vec::new();
         self.slab[index].conn.error(problem, id, &mut out);
         self.write(index, &out);

@@ -4,6 +4,7 @@
 //! pages and endings under way, timers. Nothing in it blocks but the one wait for the kernel.
 
 mod accept;
+mod access;
 mod command;
 mod deliver;
 mod ending;
@@ -24,7 +25,10 @@ use transport::Env;
 use transport::codec::deflate::Deflater;
 use transport::dialect::Classic;
 
+use ::access::Sessions;
+
 use crate::counters::Counters;
+use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
 use crate::limits::{EVENTS_PER_TURN, PAGES_PER_TURN, READ_LEN};
 use crate::members::{Members, Owed};
@@ -51,6 +55,9 @@ pub struct Shard<K: Kernel> {
     generation: u32,
     wheel: Wheel,
     members: Members,
+    /// Those who showed credentials.
+    guests: Guests,
+    sessions: Sessions,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
     /// Connections whose next page is due.
@@ -106,6 +113,8 @@ impl<K: Kernel> Shard<K> {
             generation: 0,
             wheel: Wheel::new(),
             members: Members::default(),
+            guests: Guests::new(),
+            sessions: Sessions::default(),
             jobs: VecDeque::new(),
             paging: VecDeque::new(),
             resuming: VecDeque::new(),
@@ -146,6 +155,7 @@ impl<K: Kernel> Shard<K> {
         self.run_jobs();
         self.run_pages();
         self.run_resumed();
+        self.run_expiries();
         self.run_timers();
         self.settle_accounts();
         !self.is_over()
@@ -174,7 +184,8 @@ impl<K: Kernel> Shard<K> {
             let now = self.kernel.now();
             let pause = self.paused_until.map(|until| until.saturating_sub(now).max(1));
             let drain = self.draining.as_ref().map(|drain| drain.cut_off.saturating_sub(now).max(1));
-            timeout = [self.wheel.next_ms(now), pause, drain].into_iter().flatten().min();
+            timeout =
+                [self.wheel.next_ms(now), self.guests.next_ms(now), pause, drain].into_iter().flatten().min();
         }
         self.kernel.poll(timeout, &mut self.events);
         if sleeps {
@@ -243,6 +254,7 @@ impl<K: Kernel> Shard<K> {
         }
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
+        self.counters.guests.set(self.guests.len() as u64);
     }
 
     /// The index of the connection this token was given for, if it is still there.

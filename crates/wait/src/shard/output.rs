@@ -253,6 +253,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Ends all memberships of a connection, and a backlog that would bring it more.
     pub(super) fn leave_all(&mut self, index: usize) {
+        self.guests.remove(index);
         if let Some(extra) = &mut self.slab[index].conn.extra {
             extra.backlog = None;
         }

@@ -1,6 +1,6 @@
 //! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
 
-use exchange::hub::{ChannelId, Message, Next, Page, Position, Right, Session, Start};
+use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use transport::dialect::{Problem, Wait};
@@ -12,12 +12,13 @@ use crate::kernel::Kernel;
 impl<K: Kernel> Shard<K> {
     /// A client wants to wait. `head` has not been written yet.
     pub(super) fn begin(&mut self, index: usize, wait: Wait, head: Vec<u8>) {
-        if let Err(problem) = self.admit(&wait) {
-            self.refuse(index, problem);
-            return;
-        }
+        let session = match self.admit(&wait) {
+            Ok(session) => session,
+            Err(problem) => return self.refuse(index, problem),
+        };
         self.counters.waits.add(1);
         if wait.names.is_empty() {
+            self.put_session(index, session);
             self.begin_empty(index, head);
             return;
         }
@@ -27,17 +28,26 @@ impl<K: Kernel> Shard<K> {
                 let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
                 self.refuse(index, problem);
             }
-            Ok(page) if self.slab[index].conn.shape.is_poll() => self.begin_poll(index, &wait.names, page),
-            Ok(page) => self.begin_stream(index, wait, page, head),
+            Ok(page) => {
+                self.put_session(index, session);
+                if self.slab[index].conn.shape.is_poll() {
+                    self.begin_poll(index, &wait.names, page);
+                } else {
+                    self.begin_stream(index, wait, page, head);
+                }
+            }
         }
     }
 
-    fn admit(&self, wait: &Wait) -> Result<(), Problem> {
+    /// The session with which a client may wait so.
+    fn admit(&mut self, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
         if self.draining.is_some() {
             return Err(Problem::new(503, "draining", "this server is going down; ask again at once"));
         }
         self.check_count(wait.names.len())?;
-        self.check_grants(&wait.names)
+        let session = self.identify(wait)?;
+        self.check_grants(session.as_ref(), &wait.names)?;
+        Ok(session)
     }
 
     pub(super) fn check_count(&self, count: usize) -> Result<(), Problem> {
@@ -51,16 +61,15 @@ impl<K: Kernel> Shard<K> {
         Err(Problem::bad("channel-count", detail))
     }
 
-    pub(super) fn check_grants(&self, names: &[Box<str>]) -> Result<(), Problem> {
-        let now = self.exchange.now();
-        match names.iter().find(|name| !Session::OPEN.may(Right::Listen, name, now)) {
-            None => Ok(()),
-            Some(name) => Err(Problem::new(403, "grant", format!("you may not listen to {name}"))),
+    pub(super) fn count_problem(&self, problem: &Problem) {
+        self.counters.problems.add(1);
+        if matches!(problem.status, 401 | 403) {
+            self.counters.denied.add(1);
         }
     }
 
     pub(super) fn refuse(&mut self, index: usize, problem: Problem) {
-        self.counters.problems.add(1);
+        self.count_problem(&problem);
         let action = self.slab[index].conn.refuse(problem);
         self.act(index, action);
     }

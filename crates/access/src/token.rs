@@ -1,0 +1,254 @@
+//! Tokens: what an application signed, so that its client may show it to the WAIT line. JWT (RFC 7519),
+//! signed as RFC 7515 and RFC 7518 have it.
+//!
+//! An algorithm belongs to a key, never to a token: a token that names another one than its key has, or
+//! none, is refused. The time is an argument, so no clock is read here.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hub::{Glob, Grant, Millis, Right, Session};
+use serde::Deserialize;
+
+use crate::limits::{NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
+use crate::{Denied, PublicKey, TokenSecret};
+
+/// With what tokens and URLs may be signed, and for whom tokens must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Shared with the application: HS256, HS384, HS512, and URLs.
+    pub secrets: Vec<TokenSecret>,
+    /// Of the application: all other algorithms.
+    pub keys: Vec<PublicKey>,
+    /// What `aud` must name one of; none: tokens must not be for anybody in particular.
+    pub audiences: Vec<String>,
+}
+
+impl Tokens {
+    /// Whether nothing could be signed.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.keys.is_empty()
+    }
+
+    /// The session that a token stands for, at `now`.
+    pub fn session(&self, token: &str, now: Millis) -> Result<Session, Denied> {
+        let claims: Claims = serde_json::from_slice(&self.open(token)?).map_err(|error| {
+            Denied::new("token-claims", format!("the token's claims cannot be read: {error}"))
+        })?;
+        self.check_audience(&claims)?;
+        let expires = claims.check_times(now)?;
+        Ok(Session::new(claims.sub.as_deref().map(Into::into), Some(expires), claims.grants()?))
+    }
+
+    /// The claims of a token whose signature is right, as JSON.
+    fn open(&self, token: &str) -> Result<Vec<u8>, Denied> {
+        if token.len() > TOKEN_LEN_MAX {
+            let why = format!("the token has {} bytes; at most {TOKEN_LEN_MAX} are allowed", token.len());
+            return Err(Denied::new("token", why));
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(no_jwt)?;
+        let (head, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
+        let head: Head = serde_json::from_slice(&decode(head)?).map_err(|_| no_jwt())?;
+        let (claims, signature) = (decode(claims)?, decode(signature)?);
+        if head.crit.is_some() {
+            return Err(Denied::new(
+                "token",
+                "the token's head has `crit`, of which this server understands nothing; leave it out",
+            ));
+        }
+        self.check_signature(&head, signed.as_bytes(), &signature)?;
+        Ok(claims)
+    }
+
+    fn check_signature(&self, head: &Head, signed: &[u8], signature: &[u8]) -> Result<(), Denied> {
+        let secret_algorithm = hmac_algorithm(&head.alg);
+        let mut fitting = 0;
+        if let Some(algorithm) = secret_algorithm {
+            for secret in &self.secrets {
+                fitting += 1;
+                let key = hmac::Key::new(algorithm, secret.bytes());
+                if hmac::verify(&key, signed, signature).is_ok() {
+                    return Ok(());
+                }
+            }
+        }
+        for key in &self.keys {
+            match key.verify(&head.alg, signed, signature) {
+                Some(true) => return Ok(()),
+                Some(false) => fitting += 1,
+                None => {}
+            }
+        }
+        let alg: String = head.alg.chars().take(20).collect();
+        if fitting == 0 {
+            let why = format!(
+                "the token is signed by {alg:?}, for which this server has no key; sign it by {}",
+                self.algorithms()
+            );
+            return Err(Denied::new("token-algorithm", why));
+        }
+        let kid = head.kid.as_ref().map(|kid| kid.chars().take(60).collect::<String>());
+        let named = kid.map_or_else(String::new, |kid| format!(", though it names the key {kid:?}"));
+        let why = format!(
+            "no key of this server made the token's signature by {alg}{named}; sign it with a key that is set there"
+        );
+        Err(Denied::new("token-signature", why))
+    }
+
+    /// The algorithms that are taken.
+    fn algorithms(&self) -> String {
+        let secret = if self.secrets.is_empty() { &[][..] } else { &["HS256"] };
+        let mut names: Vec<&str> = secret.to_vec();
+        for key in &self.keys {
+            names.extend(key.algorithms().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        }
+        names.join(", ")
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), Denied> {
+        let named: &[String] = claims.aud.as_ref().map_or(&[], Names::list);
+        if named.iter().any(|name| self.audiences.contains(name))
+            || (named.is_empty() && self.audiences.is_empty())
+        {
+            return Ok(());
+        }
+        let why = match (named.first(), self.audiences.first()) {
+            (Some(named), None) => {
+                let named: String = named.chars().take(100).collect();
+                format!(
+                    "the token is for {named:?} by its `aud`, which is nobody here; leave `aud` out, or set token_audience"
+                )
+            }
+            (_, audience) => {
+                let audience = audience.map_or("", String::as_str);
+                format!("the token is not for this server; its `aud` must name {audience:?}")
+            }
+        };
+        Err(Denied::new("token-audience", why))
+    }
+}
+
+/// A token of these claims, which are JSON, signed by HS256.
+pub fn make_token(secret: &TokenSecret, claims: &str) -> String {
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#),
+        URL_SAFE_NO_PAD.encode(claims)
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
+    format!("{signed}.{signature}")
+}
+
+/// What the head of a token says. `typ` and all else says nothing to us.
+#[derive(Deserialize)]
+struct Head {
+    alg: String,
+    kid: Option<String>,
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+/// What a token says. Claims of other names are left alone.
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<String>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    aud: Option<Names>,
+    listen: Option<Names>,
+    publish: Option<Names>,
+    presence: Option<Names>,
+    history: Option<Names>,
+}
+
+/// One text, or several.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "aud, listen, publish, presence and history are a text or a list of texts each"
+)]
+enum Names {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Names {
+    fn list(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(list) => list,
+        }
+    }
+}
+
+impl Claims {
+    /// When the token ends, if it holds now.
+    fn check_times(&self, now: Millis) -> Result<Millis, Denied> {
+        let Some(exp) = self.exp else {
+            return Err(Denied::new(
+                "token-claims",
+                "the token has no `exp`, so it would never end; give the Unix time in seconds when it ends",
+            ));
+        };
+        let expires = millis(exp);
+        if now >= expires {
+            let ago = now.saturating_sub(expires) / 1_000;
+            return Err(Denied::new(
+                "token-expired",
+                format!("the token ended {ago} s ago by its `exp`; get a new one"),
+            ));
+        }
+        let begins = self.nbf.map_or(0, millis);
+        if now.saturating_add(NBF_EARLY_MS_MAX) < begins {
+            let ahead = begins.saturating_sub(now) / 1_000;
+            let why = format!("the token begins in {ahead} s by its `nbf`; wait, or set the clocks right");
+            return Err(Denied::new("token-early", why));
+        }
+        Ok(expires)
+    }
+
+    fn grants(&self) -> Result<Vec<Grant>, Denied> {
+        let said = [
+            (Right::Listen, &self.listen),
+            (Right::Publish, &self.publish),
+            (Right::Presence, &self.presence),
+            (Right::History, &self.history),
+        ];
+        let mut grants = Vec::new();
+        for (right, names) in said {
+            for name in names.as_ref().map_or(&[][..], Names::list) {
+                let names = Glob::new(name).map_err(|error| {
+                    Denied::new("token-claims", format!("in the token's `{}` {error}", right.name()))
+                })?;
+                grants.push(Grant { rights: [right].into_iter().collect(), names });
+            }
+        }
+        Ok(grants)
+    }
+}
+
+/// Seconds, as milliseconds; what is before 1970 is its beginning.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float is cut to what fits")]
+fn millis(seconds: f64) -> Millis {
+    (seconds * 1_000.0) as Millis
+}
+
+fn hmac_algorithm(name: &str) -> Option<hmac::Algorithm> {
+    match name {
+        "HS256" => Some(hmac::HMAC_SHA256),
+        "HS384" => Some(hmac::HMAC_SHA384),
+        "HS512" => Some(hmac::HMAC_SHA512),
+        _ => None,
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Denied> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| no_jwt())
+}
+
+fn no_jwt() -> Denied {
+    Denied::new("token", "the token is no JWT: give three parts in base64url, the first of which names `alg`")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What a client shows of itself: a token, or a signed URL.
+
+use std::borrow::Cow;
+
+use crate::Request;
+
+/// Credentials as they were shown; nobody has looked at them yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// What was shown.
+    pub shown: Shown,
+    /// Whether a browser sent them by itself, so that the page behind the request need not know them.
+    pub ambient: bool,
+    /// The origin of the page behind the request, where it is another than ours.
+    pub foreign: Option<Box<str>>,
+}
+
+/// A token or a signature.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A token.
+    Token(Box<str>),
+    /// A signed URL.
+    Signature {
+        /// The names as they stand in the path.
+        path: Box<str>,
+        /// The time of expiry as it stands in the query.
+        expires: Box<str>,
+        /// The signature.
+        signature: Box<str>,
+    },
+}
+
+/// Never shown by accident.
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(…)",
+            Self::Signature { .. } => "Signature(…)",
+        })
+    }
+}
+
+/// The origin of a request, unless it is that of the host it was sent to, scheme aside.
+fn foreign_origin<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let origin = (request.header)("origin")?;
+    let origin = str::from_utf8(origin).unwrap_or("(not readable)");
+    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let is_ours = rest.zip(text(request, "host")).is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host));
+    (!is_ours).then_some(origin)
+}
+
+/// The credentials of a request, `list` being the names in its path. What somebody put into the URL beats a
+/// header, and a header beats the cookie, which may be an old one.
+pub(super) fn credentials(request: &Request<'_>, list: &str) -> Option<Credentials> {
+    let foreign = foreign_origin(request).map(Into::into);
+    let (mut token, mut expires, mut signature) = (None, None, None);
+    if !request.query.is_empty() {
+        for (key, value) in form_urlencoded::parse(request.query.as_bytes()) {
+            match &*key {
+                "token" if !value.is_empty() => token = Some(value),
+                "expires" => expires = Some(value),
+                "signature" => signature = Some(value),
+                _ => {}
+            }
+        }
+    }
+    if let Some(signature) = signature {
+        let (expires, signature) = (expires.unwrap_or_default().into(), signature.into());
+        let shown = Shown::Signature { path: list.into(), expires, signature };
+        return Some(Credentials { shown, ambient: false, foreign });
+    }
+    let token = token.or_else(|| bearer(request).map(Cow::from)).or_else(|| protocol(request).map(Cow::from));
+    let (token, ambient) = match token {
+        Some(token) => (token, false),
+        None => (cookie(request)?.into(), true),
+    };
+    Some(Credentials { shown: Shown::Token(token.into()), ambient, foreign })
+}
+
+fn text<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
+    (request.header)(name).and_then(|value| str::from_utf8(value).ok())
+}
+
+/// `Authorization: Bearer TOKEN`. What another scheme says is for somebody else, such as a proxy.
+fn bearer<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let (scheme, token) = text(request, "authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// A WebSocket of a browser can send no header, but names of protocols.
+fn protocol<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let list = text(request, "sec-websocket-protocol").filter(|_| request.upgrade)?;
+    list.split(',').find_map(|name| name.trim().strip_prefix(TOKEN_PROTOCOL))
+}
+
+fn cookie<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let pairs = text(request, "cookie")?.split(';');
+    let value =
+        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == TOKEN_COOKIE)?.1;
+    Some(value.trim_matches('"')).filter(|value| !value.is_empty())
+}
+
+/// The cookie that may hold a token.
+pub const TOKEN_COOKIE: &str = "multiplexor_token";
+/// How the name of a WebSocket's protocol begins that is a token.
+pub const TOKEN_PROTOCOL: &str = "bearer.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `headers` as `name: value` separated by `; ` behind a blank; the expected as `token from-where`.
+    fn check(query: &str, headers: &[(&str, &str)], expected: Option<(&str, bool)>) {
+        let header =
+            |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
+        let upgrade = header("sec-websocket-protocol").is_some();
+        let request = Request { method: "GET", path: "/sub/a", query, header: &header, upgrade, body: b"" };
+        let found = credentials(&request, "a").map(|found| (found.shown, found.ambient));
+        let expected = expected.map(|(token, ambient)| (Shown::Token(token.into()), ambient));
+        assert_eq!(found, expected, "{query} {headers:?}");
+    }
+
+    #[test]
+    fn a_token_may_stand_in_several_places() {
+        check("", &[], None);
+        check("since=0", &[("accept", "*/*")], None);
+        check("a=b&token=t.o.k", &[], Some(("t.o.k", false)));
+        check("", &[("authorization", "bearer  t.o.k")], Some(("t.o.k", false)));
+        check("", &[("sec-websocket-protocol", "multiplexor, bearer.t.o.k")], Some(("t.o.k", false)));
+        check("", &[("cookie", "a=b; multiplexor_token=\"t.o.k\"; c=d")], Some(("t.o.k", true)));
+        check("token=", &[("cookie", "x_multiplexor_token=t")], None);
+        check("", &[("authorization", "Basic eDp5")], None);
+        check("", &[("authorization", "Basic eDp5"), ("cookie", "multiplexor_token=c")], Some(("c", true)));
+        check(
+            "token=q",
+            &[("authorization", "Bearer h"), ("cookie", "multiplexor_token=c")],
+            Some(("q", false)),
+        );
+    }
+
+    #[test]
+    fn a_page_of_another_host_is_foreign() {
+        for (origin, expected) in [
+            ("https://a.example:8088", None),
+            ("http://A.example:8088", None),
+            ("https://a.example", Some("https://a.example")),
+            ("https://b.example:8088", Some("https://b.example:8088")),
+            ("null", Some("null")),
+        ] {
+            let header = |name: &str| match name {
+                "origin" => Some(origin.as_bytes()),
+                "host" => Some(&b"a.example:8088"[..]),
+                _ => None,
+            };
+            let request = Request {
+                method: "GET",
+                path: "/sub/a",
+                query: "token=t",
+                header: &header,
+                upgrade: false,
+                body: b"",
+            };
+            assert_eq!(credentials(&request, "a").unwrap().foreign.as_deref(), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_signature_beats_a_token() {
+        let request = Request {
+            method: "GET",
+            path: "/sub/a%20b",
+            query: "token=t&expires=17&signature=S-_",
+            header: &|_| None,
+            upgrade: false,
+            body: b"",
+        };
+        let signature =
+            Shown::Signature { path: "a%20b".into(), expires: "17".into(), signature: "S-_".into() };
+        assert_eq!(credentials(&request, "a%20b").map(|found| found.shown), Some(signature));
+    }
+
+    #[test]
+    fn credentials_are_not_shown_by_accident() {
+        assert_eq!(format!("{:?}", Shown::Token("secret".into())), "Token(…)");
+    }
+}
