@@ -168,6 +168,30 @@ def test_php_signs_a_url_in_three_lines(closed):
     assert not allowed(closed, url + "x&since=0")
 
 
+def by_hand(*arguments):
+    """What a command says; the secret comes by the variable of the server."""
+    from harness.program import binary
+
+    env = {"MULTIPLEXOR_TOKEN_SECRET": SECRET}
+    done = subprocess.run([binary(), *arguments], capture_output=True, env=env, timeout=60)
+    return done.returncode, done.stdout.decode().strip(), done.stderr.decode()
+
+
+def test_tokens_and_urls_are_made_and_checked_by_hand(closed, name):
+    closed.publish(f"user.{name}", "hello")
+    _, token, _ = by_hand("token", "make", f"user.{name}", "--sub", "ann", "--lasts", "60")
+    assert allowed(closed, f"/sub/user.{name}?since=0&token={token}")
+    code, told, _ = by_hand("token", "check", token)
+    assert code == 0 and told.startswith("good for ann, until 20")
+    code, _, told = by_hand("token", "check", make_token(exp=17))
+    assert code == 1 and "token-expired" in told
+    _, url, _ = by_hand("url", "sign", f"user.{name}")
+    assert allowed(closed, url + "&since=0")
+    assert by_hand("url", "check", url)[0] == 0
+    code, _, told = by_hand("url", "check", closed.wait_url + url + "x")
+    assert code == 1 and "url-signature" in told
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_when_the_token_ends_so_does_the_wait(closed, transport, name):
     token = make_token(listen=["user.*"], exp=int(time.time()) + 2)

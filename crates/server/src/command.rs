@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
-use crate::{ask, client, config, key, listen, send, serve};
+use crate::{ask, client, config, key, listen, send, serve, token};
 use asking::{asking_commands, server, since};
 
 /// Does what the command line says.
@@ -29,6 +29,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
         Some(("bench", matches)) => bench::run(matches),
         Some(("key", matches)) => run_key(matches),
+        Some(("token", matches)) => token::run_token(matches),
+        Some(("url", matches)) => token::run_url(matches),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -54,6 +56,8 @@ fn command() -> Command {
         .subcommand(doctor::doctor_command())
         .subcommand(bench::command())
         .subcommand(key_command())
+        .subcommand(token::token_command())
+        .subcommand(token::url_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 

@@ -14,6 +14,7 @@ mod send;
 mod serve;
 mod settings;
 mod times;
+mod token;
 
 use std::process::ExitCode;
 

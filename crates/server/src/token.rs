@@ -1,0 +1,157 @@
+//! `multiplexor token` and `multiplexor url`: what an application does with its secret, done by hand; and
+//! what the server would say to it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use access::hub::Millis;
+use access::{Signed, TokenSecret, Tokens, make_token, sign_url};
+use anyhow::{Context, anyhow, bail};
+use clap::{Arg, ArgMatches, Command};
+use serde_json::{Map, json};
+
+use crate::client::encode_names;
+use crate::times::utc;
+
+/// `multiplexor token` and what it can do.
+pub(crate) fn token_command() -> Command {
+    let make = Command::new("make")
+        .about("Print a token, signed by HS256")
+        .arg(channels("What its owner may listen to: names, in which * stands for any characters"))
+        .arg(Arg::new("sub").long("sub").value_name("USER").help("Who its owner is"))
+        .args([lasts(), secret()]);
+    let check = Command::new("check")
+        .about("Say what the server would say to a token; ends with 1 if it is refused")
+        .arg(Arg::new("token").value_name("TOKEN").required(true).help("The token"))
+        .arg(secret());
+    group("token", "Make a token by hand, or check one").subcommands([make, check])
+}
+
+/// `multiplexor url` and what it can do.
+pub(crate) fn url_command() -> Command {
+    let sign = Command::new("sign")
+        .about("Print a signed URL, from its path on")
+        .arg(channels("What it is good for: channels, separated by commas or blanks"))
+        .args([lasts(), secret()]);
+    let check = Command::new("check")
+        .about("Say what the server would say to a signed URL; ends with 1 if it is refused")
+        .arg(Arg::new("url").value_name("URL").required(true).help("The URL, whole or from its path on"))
+        .arg(secret());
+    group("url", "Sign a URL by hand, or check one").subcommands([sign, check])
+}
+
+/// Does what `multiplexor token` says.
+pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("make", matches)) => {
+            let mut claims = Map::new();
+            if let Some(user) = matches.get_one::<String>("sub") {
+                claims.insert("sub".to_owned(), json!(user));
+            }
+            claims.insert("exp".to_owned(), json!(ends(matches)?));
+            claims.insert("listen".to_owned(), json!(names(matches)));
+            let claims = serde_json::Value::Object(claims).to_string();
+            say(&make_token(&tokens(matches)?.secrets[0], &claims))
+        }
+        Some(("check", matches)) => {
+            let token = matches.get_one::<String>("token").map_or("", String::as_str);
+            let session = tokens(matches)?.session(token, now()?);
+            let session =
+                session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
+            let user = session.user.as_deref().unwrap_or("nobody in particular");
+            say(&format!("good for {user}{}", until(session.expires)))
+        }
+        _ => bail!("there is nothing else to do with tokens"),
+    }
+}
+
+/// Does what `multiplexor url` says.
+pub(crate) fn run_url(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("sign", matches)) => {
+            let (path, expires) = (encode_names(names(matches).into_iter()), ends(matches)?);
+            let signature = sign_url(&tokens(matches)?.secrets[0], &path, expires);
+            say(&format!("/sub/{path}?expires={expires}&signature={signature}"))
+        }
+        Some(("check", matches)) => {
+            let url = matches.get_one::<String>("url").map_or("", String::as_str);
+            let (path, query) = url.split_once('?').unwrap_or((url, ""));
+            let (_, path) = path.split_once("/sub/").context("the URL has no /sub/ in its path")?;
+            let value = |name: &str| {
+                let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+                pairs.rev().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+            };
+            let signed = Signed { path, expires: value("expires"), signature: value("signature") };
+            let session = tokens(matches)?.session_of_url(signed, &[], now()?);
+            let session =
+                session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
+            say(&format!("good for {path}{}", until(session.expires)))
+        }
+        _ => bail!("there is nothing else to do with URLs"),
+    }
+}
+
+fn group(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+}
+
+fn channels(help: &'static str) -> Arg {
+    Arg::new("channel").value_name("CHANNEL").required(true).num_args(1..).value_delimiter(',').help(help)
+}
+
+fn lasts() -> Arg {
+    Arg::new("lasts")
+        .long("lasts")
+        .value_name("SECONDS")
+        .default_value("3600")
+        .value_parser(clap::value_parser!(u32))
+        .help("How long it lasts")
+}
+
+fn secret() -> Arg {
+    Arg::new("secret")
+        .long("token-secret")
+        .value_name("SECRET")
+        .env("MULTIPLEXOR_TOKEN_SECRET")
+        .hide_env_values(true)
+        .required(true)
+        .help("token_secret of the server; better by the variable, since flags can be seen")
+}
+
+fn names(matches: &ArgMatches) -> Vec<&str> {
+    matches.get_many::<String>("channel").into_iter().flatten().map(String::as_str).collect()
+}
+
+/// The secrets of the server; there is at least one.
+fn tokens(matches: &ArgMatches) -> anyhow::Result<Tokens> {
+    let said = matches.get_one::<String>("secret").map_or("", String::as_str);
+    let secrets: Result<Vec<_>, _> = said.split(',').map(|secret| TokenSecret::new(secret.trim())).collect();
+    Ok(Tokens { secrets: secrets?, ..Tokens::default() })
+}
+
+fn now() -> anyhow::Result<Millis> {
+    let since =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(u64::try_from(since.as_millis())?)
+}
+
+/// When it ends, in seconds.
+fn ends(matches: &ArgMatches) -> anyhow::Result<u64> {
+    let lasts = matches.get_one::<u32>("lasts").copied().unwrap_or_default();
+    Ok(now()? / 1_000 + u64::from(lasts))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "times are small")]
+fn until(expires: Option<Millis>) -> String {
+    expires.map_or_else(String::new, |expires| format!(", until {}", utc(expires as f64 / 1_000.0)))
+}
+
+fn say(line: &str) -> anyhow::Result<ExitCode> {
+    writeln!(io::stdout(), "{line}").context("standard output cannot be written")?;
+    Ok(ExitCode::SUCCESS)
+}
