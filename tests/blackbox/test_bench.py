@@ -71,6 +71,17 @@ def test_who_stopped_reading_is_checked_afterwards(program):
     assert [step["delivered"] for step in report["steps"]] == [0, 0, 0, 10 * CLIENTS]
 
 
+@pytest.mark.parametrize("transport", ["sse", "poll"])
+def test_some_can_stop_reading_while_others_go_on(program, transport):
+    steps = [f"join={CLIENTS}", "pause=30%", "send=10@100", "resume", "send=2@20"]
+    report = of_program(program, "--transport", transport, *steps, since="?since={cursor}" if transport == "poll" else "")
+    assert report["ok"], report
+    join, pause, meanwhile, resume, after = (step["delivered"] for step in report["steps"])
+    assert (join, pause, after) == (0, 0, 2 * CLIENTS)
+    assert 5 * CLIENTS < meanwhile < 10 * CLIENTS
+    assert meanwhile + resume == 10 * CLIENTS
+
+
 def test_batches_reach_their_channels(program):
     item = '{"channel":"{ch}","data":"{payload}"}\n'
     arguments = ["--channels", "10", "--body", item, "--type", "application/x-ndjson"]

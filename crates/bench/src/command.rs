@@ -195,7 +195,7 @@ Steps:
   batch=COUNT/SIZE  so many messages, SIZE in a request
   leave=PERCENT     so many of the clients leave, chosen at random
   back              they come back, with their cursors
-  pause, resume     clients stop reading; they go on
+  pause, resume     clients stop reading; they go on. pause=PERCENT: so many of them, chosen at random
   enter             waits for a line on standard input
 
 In URLs and bodies {ch} is the channel's name (c0, c1, …), {cursor} what the client was told

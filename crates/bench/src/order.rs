@@ -20,8 +20,8 @@ pub(crate) enum Order {
     Leave { percent: f64, seed: u64 },
     /// Those who left connect again.
     Back,
-    /// Clients read no more.
-    Pause,
+    /// So many percent of the clients, chosen by the seed, read no more.
+    Pause { percent: f64, seed: u64 },
     /// They read again.
     Resume,
     /// Tell what became of everything since the last time.

@@ -71,8 +71,8 @@ pub(crate) enum Step {
     Leave(f64),
     /// Those who left come back, with their cursors.
     Back,
-    /// Clients read no more.
-    Pause,
+    /// So many percent of the clients read no more.
+    Pause(f64),
     /// They read again, and all that gathered meanwhile.
     Resume,
     /// Nothing is done until a line comes on standard input.
@@ -175,7 +175,8 @@ impl FromStr for Step {
             "batch" => Self::Send(parse_batch(value).with_context(unknown)?),
             "leave" => Self::Leave(value.trim_end_matches('%').parse().with_context(unknown)?),
             "back" if value.is_empty() => Self::Back,
-            "pause" if value.is_empty() => Self::Pause,
+            "pause" if value.is_empty() => Self::Pause(100.0),
+            "pause" => Self::Pause(value.trim_end_matches('%').parse().with_context(unknown)?),
             "resume" if value.is_empty() => Self::Resume,
             "enter" if value.is_empty() => Self::Enter,
             _ => bail!(unknown()),
@@ -266,7 +267,8 @@ mod tests {
             ("batch=100000/1000", sending(100_000, 0.0, 1, 1000)),
             ("leave=90%", Step::Leave(90.0)),
             ("back", Step::Back),
-            ("pause", Step::Pause),
+            ("pause", Step::Pause(100.0)),
+            ("pause=10%", Step::Pause(10.0)),
             ("resume", Step::Resume),
             ("enter", Step::Enter),
         ] {

@@ -102,7 +102,7 @@ impl Crowd {
             Step::Join(until) => self.order(&Order::Join { until })?,
             Step::Leave(percent) => self.order(&Order::Leave { percent, seed: next.into() })?,
             Step::Back => self.order(&Order::Back)?,
-            Step::Pause => self.order(&Order::Pause)?,
+            Step::Pause(percent) => self.order(&Order::Pause { percent, seed: next.into() })?,
             Step::Resume => self.order(&Order::Resume)?,
             Step::Idle(seconds) => thread::sleep(Duration::from_secs_f64(seconds)),
             Step::Enter => {

@@ -76,7 +76,10 @@ struct Worker {
     returning: Vec<usize>,
     /// Connections that are not answered yet.
     pending: usize,
+    /// Whether all have stopped reading; some may have, see [`Place::is_paused`].
     is_paused: bool,
+    /// Messages that are owed to those who have stopped, while others read.
+    withheld: u64,
     /// The first message that was expected last.
     first: u32,
     tally: Tally,
@@ -94,6 +97,8 @@ struct Place {
     socket: Option<OwnedFd>,
     client: Client,
     state: State,
+    /// Reads nothing until it may again, while others do.
+    is_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +132,7 @@ impl Worker {
             returning: Vec::new(),
             pending: 0,
             is_paused: false,
+            withheld: 0,
             first: 0,
             tally: Tally::default(),
             told: Vec::new(),
@@ -157,7 +163,9 @@ impl Worker {
                     ORDERS => self.obey_all(&mut inbox)?,
                     place => {
                         let place = usize::try_from(place).expect("an index of a client");
-                        self.serve(place, event.flags, &mut buffer);
+                        if !self.clients[place].is_paused {
+                            self.serve(place, event.flags, &mut buffer);
+                        }
                     }
                 }
             }
@@ -204,8 +212,9 @@ impl Worker {
                 }
                 self.paced = (Instant::now(), 0);
             }
-            Order::Pause => self.is_paused = true,
-            Order::Resume => self.is_paused = false,
+            Order::Pause { percent, .. } if percent >= 100.0 => self.is_paused = true,
+            Order::Pause { percent, seed } => self.pause(percent, seed),
+            Order::Resume => self.resume(),
             Order::Tell => {
                 self.is_told = true;
                 say(&Fact::Told(Box::new(self.tell())))?;
@@ -239,6 +248,7 @@ impl Worker {
             match place.state {
                 State::Away if place.client.can_resume() => place.client.missed += owed,
                 State::Away | State::Gone => {}
+                _ if place.is_paused => self.withheld += u64::from(owed),
                 _ => self.tally.owed += u64::from(owed),
             }
         }
@@ -248,10 +258,31 @@ impl Worker {
         let mut chance = Chance::new(seed.wrapping_add(u64::from(self.number)));
         for place in 0..self.begun {
             let leaves = chance.next() * 100.0 < percent;
-            if leaves && self.clients[place].state == State::Standing {
+            let stands = self.clients[place].state == State::Standing && !self.clients[place].is_paused;
+            if leaves && stands {
                 self.clients[place].socket = None;
                 self.clients[place].state = State::Away;
                 self.tally.standing -= 1;
+            }
+        }
+    }
+
+    fn pause(&mut self, percent: f64, seed: u64) {
+        let mut chance = Chance::new(seed.wrapping_add(u64::from(self.number)));
+        for place in &mut self.clients[..self.begun] {
+            place.is_paused |= chance.next() * 100.0 < percent && place.state == State::Standing;
+        }
+    }
+
+    /// Everybody reads again, from now on and what gathered meanwhile.
+    fn resume(&mut self) {
+        self.is_paused = false;
+        self.tally.owed += std::mem::take(&mut self.withheld);
+        let mut buffer = vec![0; READ_LEN];
+        for place in 0..self.begun {
+            if std::mem::take(&mut self.clients[place].is_paused) {
+                // What happened meanwhile is not told again: it is read to its end.
+                self.serve(place, EventFlags::IN | EventFlags::RDHUP, &mut buffer);
             }
         }
     }
