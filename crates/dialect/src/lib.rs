@@ -5,6 +5,7 @@
 
 mod classic;
 mod intent;
+mod origin;
 mod problem;
 
 pub mod limits;
@@ -14,4 +15,5 @@ pub mod native;
 pub use classic::Classic;
 pub use hub;
 pub use intent::{Answer, Intent, NO_STORE, Request, Transport, Wait};
+pub use origin::{Cors, OriginError, Origins, Page};
 pub use problem::Problem;

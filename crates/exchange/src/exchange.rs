@@ -12,6 +12,7 @@ use hub::{
 };
 use smallvec::SmallVec;
 
+use crate::denials::Denials;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -30,6 +31,7 @@ pub struct Exchange {
     cursors: Cursors,
     rules: Arc<Rules>,
     grace: Millis,
+    denials: Denials,
 }
 
 struct Inner {
@@ -106,6 +108,7 @@ impl Exchange {
             commit,
             clock,
             grace,
+            denials: Denials::default(),
         }
     }
 
@@ -252,6 +255,11 @@ impl Exchange {
     /// The time by which the hub lives.
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Who was refused lately, on both lines.
+    pub fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     /// Writes and reads cursors of this order.

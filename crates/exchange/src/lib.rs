@@ -7,6 +7,7 @@
 mod canary;
 mod clock;
 mod delivery;
+mod denials;
 mod exchange;
 mod keys;
 mod mailbox;
@@ -17,6 +18,7 @@ pub mod limits;
 pub use canary::Canary;
 pub use clock::Clock;
 pub use delivery::{Delivery, Frame, FrameRef};
+pub use denials::{Denial, Denials, Side};
 pub use exchange::{Commit, Exchange, Immediate, PublishError, Published, Receipt};
 pub use hub;
 pub use keys::{Keys, KeysLoad};

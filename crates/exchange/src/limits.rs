@@ -16,6 +16,8 @@ pub const SHARED_MATCHES_MAX: usize = 16;
 pub const KEYS_STEP_MAX: usize = 16;
 /// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.
 pub const TICK_STEPS_MAX: usize = 1_024;
+/// Refusals that are kept to be asked for; the oldest are forgotten.
+pub const DENIALS_KEPT: usize = 256;
 /// Messages of a batch that are published in one hold of the lock.
 pub const PUBLISH_STEP_MAX: usize = 64;
 /// Channels that the messages of a batch published in one hold of the lock may name together; one

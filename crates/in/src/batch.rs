@@ -140,6 +140,7 @@ impl Answers {
             Err(refusal) => {
                 let problem = refusal.problem();
                 line.counters.refused(problem.code);
+                crate::refused::keep(line, problem, None, "an item of a batch");
                 self.text.extend_from_slice(b"{\"error\":");
                 problem.write(&mut self.text);
                 self.text.push(b'}');

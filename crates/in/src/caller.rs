@@ -44,6 +44,11 @@ impl Caller {
         }
     }
 
+    /// What he is called, if a key says so.
+    pub(crate) fn name(extensions: &Extensions) -> Option<Box<str>> {
+        Some(extensions.get::<Self>()?.key.as_ref()?.name.clone())
+    }
+
     /// Checks that he may do this on each of these channels.
     pub(crate) fn check<'a>(
         &self,
@@ -71,12 +76,19 @@ impl Caller {
     /// What is about many channels, or about none, is decided by the path.
     fn may_ask(&self, line: &Line, path: &str) -> Result<(), Problem> {
         let (Some(key), now) = (&self.key, line.exchange.now()) else { return Ok(()) };
-        let (may, whose) = match path {
-            "/channels" | "/watch" => (key.session.may_somewhere(Right::Presence, now), "any channel"),
-            "/stats" | "/metrics" => (key.session.may_everywhere(Right::Presence, now), "all channels"),
+        let (right, may, whose) = match path {
+            "/channels" | "/watch" => {
+                (Right::Presence, key.session.may_somewhere(Right::Presence, now), "any channel")
+            }
+            "/stats" | "/metrics" => {
+                (Right::Presence, key.session.may_everywhere(Right::Presence, now), "all channels")
+            }
+            "/refused" => {
+                (Right::Administer, key.session.may_everywhere(Right::Administer, now), "all channels")
+            }
             _ => return Ok(()),
         };
-        if may { Ok(()) } else { Err(not_granted(key, Right::Presence, whose)) }
+        if may { Ok(()) } else { Err(not_granted(key, right, whose)) }
     }
 }
 

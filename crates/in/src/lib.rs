@@ -26,6 +26,7 @@ mod publish;
 mod quick;
 mod rate;
 mod refusal;
+mod refused;
 mod routes;
 mod said;
 mod watch;

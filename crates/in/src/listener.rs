@@ -26,6 +26,7 @@ use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, S
 use crate::line::{Line, Settings, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
+use crate::refused::PEER;
 use crate::routes::router;
 
 /// One address of the IN line.
@@ -105,10 +106,11 @@ async fn accept(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
-                tokio::spawn(connection(line, stream, listener.classic, room, router, stopped));
+                let served = connection(line, stream, listener.classic, room, router, stopped);
+                tokio::spawn(PEER.scope(peer.ip().to_canonical(), served));
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),

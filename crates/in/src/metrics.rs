@@ -89,6 +89,11 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
                 found.iter().for_each(|(_, value)| sample(Some(("shard", &shard)), value));
             }
         }
+        Read::Denied => {
+            for (code, count) in scrape.line.exchange.denials().by_code() {
+                sample(Some(("code", &code)), &count);
+            }
+        }
         Read::Refused => {
             for (code, count) in scrape.line.counters.by_code() {
                 sample(Some(("code", &code)), &count);

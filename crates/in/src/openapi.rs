@@ -8,6 +8,7 @@ mod schemas;
 
 use axum::response::Response;
 use dialect::hub::limits::TARGETS_MAX;
+use exchange::limits::DENIALS_KEPT;
 use serde_json::{Value, json};
 
 use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
@@ -44,6 +45,7 @@ fn document() -> Value {
             "/channels/{name}/history": { "get": history() },
             "/watch": { "get": watch() },
             "/stats": { "get": stats() },
+            "/refused": { "get": refused() },
             "/metrics": { "get": plain("metrics", "All that is counted, as Prometheus reads it") },
             "/healthz": { "get": plain("healthz", "Whether the program answers") },
             "/readyz": { "get": plain("readyz", "Whether every shard of the WAIT line answers; 503 if not") },
@@ -173,6 +175,16 @@ fn stats() -> Value {
         "operationId": "stats",
         "summary": "All that is counted, as one object",
         "responses": responses("The numbers", &json!({ "application/json": { "schema": { "type": "object" } } })),
+    })
+}
+
+fn refused() -> Value {
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": DENIALS_KEPT });
+    json!({
+        "operationId": "refused",
+        "summary": "Who was refused lately for want of credentials or grants, on both lines; the newest first",
+        "parameters": [query("limit", "How many", &limit)],
+        "responses": responses("The refusals", &json!({ "application/json": { "schema": reference("Refused") } })),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Answers: a refusal as a problem document, and whatever else is JSON.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
@@ -12,9 +14,9 @@ pub(crate) struct Refusal {
     retry_after_s: Option<u32>,
 }
 
-/// The code of a refusal, left on the answer for whoever counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Code(pub(crate) &'static str);
+/// What is wrong, left on the answer for whoever counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Told(pub(crate) Arc<Problem>);
 
 impl Refusal {
     /// The same may succeed after so many seconds.
@@ -47,7 +49,7 @@ impl IntoResponse for Refusal {
         if self.problem.status == 401 {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Code(self.problem.code));
+        response.extensions_mut().insert(Told(Arc::new(self.problem)));
         response
     }
 }

@@ -12,9 +12,10 @@ use axum::routing::{MethodRouter, get, post};
 use dialect::Problem;
 use tracing::debug;
 
+use crate::caller::{self, Caller};
 use crate::line::Line;
-use crate::refusal::{Code, Refusal, excerpt};
-use crate::{batch, caller, channels, guard, metrics, openapi, pages, probes, publish, watch};
+use crate::refusal::{Refusal, Told, excerpt};
+use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, refused, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
@@ -37,6 +38,7 @@ pub(crate) const PREFIXES: &[&str] = &[
     "/channels/",
     "/stats",
     "/metrics",
+    "/refused",
     "/watch",
     "/healthz",
     "/readyz",
@@ -56,6 +58,7 @@ pub(crate) const PATHS: &[&str] = &[
     "/watch",
     "/stats",
     "/metrics",
+    "/refused",
     "/healthz",
     "/readyz",
     "/openapi.json",
@@ -72,6 +75,7 @@ fn answering(path: &str) -> MethodRouter<Arc<Line>> {
         "/watch" => get(watch::watch),
         "/stats" => get(probes::stats),
         "/metrics" => get(metrics::metrics),
+        "/refused" => get(refused::list),
         "/healthz" => get(probes::healthz),
         "/readyz" => get(probes::readyz),
         "/openapi.json" => get(openapi::openapi),
@@ -93,14 +97,16 @@ pub(crate) async fn surrounded(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts)
         .and_then(|()| caller::admit(line, &mut request));
+    let who = Caller::name(request.extensions());
     let mut response = match may {
         Ok(()) => answer(request).await,
         Err(problem) => Refusal::from(problem).into_response(),
     };
     line.counters.requests.add();
-    let code = response.extensions().get::<Code>().copied();
-    if let Some(Code(code)) = code {
-        line.counters.refused(code);
+    let told = response.extensions_mut().remove::<Told>();
+    if let Some(Told(problem)) = &told {
+        line.counters.refused(problem.code);
+        refused::keep(line, problem, who, uri.path());
     }
     // What may be kept says so itself.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -108,7 +114,7 @@ pub(crate) async fn surrounded(
         %method,
         path = uri.path(),
         status = response.status().as_u16(),
-        refused = code.map(|Code(code)| code),
+        refused = told.map(|Told(problem)| problem.code),
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
@@ -125,7 +131,7 @@ async fn not_found(uri: Uri) -> Refusal {
         "not-found",
         format!(
             "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
-             /watch, /stats, /metrics, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
+             /watch, /stats, /metrics, /refused, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
              it; clients wait on the WAIT line, not here"
         ),
     );

@@ -23,6 +23,7 @@ use std::time::Duration;
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
 use access::{Keyring, Tokens};
 use exchange::hub::{Door, Limits};
+use wait::Origins;
 
 pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
@@ -102,6 +103,7 @@ impl Settings {
                     keys: values.public_keys("token_key").cloned().collect(),
                     audiences: values.names("token_audience"),
                 },
+                origins: Origins::new(values.names("origins")),
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
@@ -165,6 +167,11 @@ impl Settings {
         if let Some((name, count)) = counts.into_iter().find(|(_, count)| *count > TOKEN_KEYS_MAX) {
             let place = values.place(name);
             return Err(format!("{place}there are {count} of {name}; at most {TOKEN_KEYS_MAX} are allowed"));
+        }
+        let count = values.names("origins").len();
+        if count > Origins::COUNT_MAX {
+            let (place, max) = (values.place("origins"), Origins::COUNT_MAX);
+            return Err(format!("{place}there are {count} origins; at most {max} are allowed"));
         }
         let closed = values.channels.iter().find(|entry| entry.closes());
         let place = match closed {

@@ -12,6 +12,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::io::IoSlice;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,6 +110,10 @@ impl Kernel for FakeKernel {
     fn accept(&mut self, listener: &Listener) -> Result<Socket, Errno> {
         let number = self.state.borrow_mut().accept(listener.number)?;
         Ok(Socket { state: Rc::clone(&self.state), number })
+    }
+
+    fn peer(&mut self, _socket: &Socket) -> Option<IpAddr> {
+        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     fn watch(&mut self, socket: &Socket, token: u64) -> Result<(), Errno> {

@@ -5,29 +5,28 @@ use std::borrow::Cow;
 use codec::deflate::GZIP_HEAD;
 use codec::http::Head;
 use dialect::hub::{Cursors, Message, Position};
-use dialect::{Answer, NO_STORE, Transport};
+use dialect::{Answer, Cors, NO_STORE, Transport};
 
 use crate::{Coder, Coding};
 
 /// The head of a stream of events.
-pub(crate) fn sse_head(coding: Coding) -> Vec<u8> {
-    endless("text/event-stream", coding)
+pub(crate) fn sse_head(coding: Coding, cors: Cors<'_>) -> Vec<u8> {
+    endless("text/event-stream", coding, cors)
 }
 
 /// The head of an HTTP stream, of objects or of bare payloads.
-pub(crate) fn stream_head(bare: bool, coding: Coding) -> Vec<u8> {
-    endless(if bare { "application/octet-stream" } else { "application/x-ndjson" }, coding)
+pub(crate) fn stream_head(bare: bool, coding: Coding, cors: Cors<'_>) -> Vec<u8> {
+    endless(if bare { "application/octet-stream" } else { "application/x-ndjson" }, coding, cors)
 }
 
 /// The head of what ends with the connection, and how its coding begins.
-fn endless(content_type: &str, coding: Coding) -> Vec<u8> {
+fn endless(content_type: &str, coding: Coding, cors: Cors<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let mut head = Head::new(&mut out, 200)
+    let head = Head::new(&mut out, 200)
         .header("Content-Type", content_type)
         .header("Cache-Control", "no-cache, no-transform")
-        .header("X-Accel-Buffering", "no")
-        .header("Access-Control-Allow-Origin", "*")
-        .header("Connection", "close");
+        .header("X-Accel-Buffering", "no");
+    let mut head = readable(head, cors).header("Connection", "close");
     if coding == Coding::Deflate {
         head = head.header("Content-Encoding", "gzip").header("Vary", "Accept-Encoding");
     }
@@ -66,7 +65,7 @@ pub(crate) fn only_head(transport: Transport) -> Answer {
 }
 
 /// A complete answer.
-pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool) -> Vec<u8> {
+pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool, cors: Cors<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256 + answer.body.len());
     let mut head = Head::new(&mut out, answer.status);
     if !answer.content_type.is_empty() {
@@ -80,7 +79,7 @@ pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool) -> Vec<u8> {
     if has_length {
         head = head.number("Content-Length", answer.body.len() as u64);
     }
-    head = head.header("Cache-Control", answer.cache).header("Access-Control-Allow-Origin", "*");
+    head = readable(head.header("Cache-Control", answer.cache), cors);
     for (name, value) in &answer.headers {
         head = head.header(name, value);
     }
@@ -94,12 +93,24 @@ pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool) -> Vec<u8> {
     out
 }
 
+/// Who may read the answer: pages of a listed origin with their credentials, all others without.
+fn readable<'a>(head: Head<'a>, cors: Cors<'_>) -> Head<'a> {
+    let head = match cors.listed {
+        Some(origin) => head
+            .header("Access-Control-Allow-Origin", origin)
+            .header("Access-Control-Allow-Credentials", "true"),
+        None => head.header("Access-Control-Allow-Origin", "*"),
+    };
+    if cors.varies { head.header("Vary", "Origin") } else { head }
+}
+
 /// A long poll's answer: the document of messages already put as objects.
 pub(crate) fn poll_document(
     objects: &[Vec<u8>],
     cursor: Position,
     gap: bool,
     cursors: Cursors,
+    cors: Cors<'_>,
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
@@ -117,7 +128,7 @@ pub(crate) fn poll_document(
     body.extend_from_slice(if gap { b"],\"gap\":true}" } else { b"]}" });
     out.reserve(POLL_HEAD_LEN + body.len());
     let (head, body) = coded(Head::new(out, 200).header("Content-Type", "application/json"), body, coder);
-    head.header("Cache-Control", "no-store").header("Access-Control-Allow-Origin", "*").end();
+    readable(head.header("Cache-Control", "no-store"), cors).end();
     out.extend_from_slice(&body);
 }
 
@@ -126,6 +137,7 @@ pub(crate) fn poll_raw(
     message: &Message,
     gap: bool,
     cursors: Cursors,
+    cors: Cors<'_>,
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
@@ -137,7 +149,7 @@ pub(crate) fn poll_raw(
     if let Some(event) = &payload.event {
         head = head.header("Multiplexor-Event", event.as_bytes());
     }
-    end_raw(head, gap);
+    end_raw(head, gap, cors);
     out.extend_from_slice(&body);
 }
 
@@ -159,16 +171,21 @@ fn coded<'h, 'b>(
 }
 
 /// A raw long poll's answer when there is no payload to give: only the cursor, and whether some were lost.
-pub(crate) fn poll_raw_empty(cursor: Position, gap: bool, cursors: Cursors, out: &mut Vec<u8>) {
-    end_raw(Head::new(out, 204).header("Multiplexor-Cursor", cursors.text(cursor)), gap);
+pub(crate) fn poll_raw_empty(
+    cursor: Position,
+    gap: bool,
+    cursors: Cursors,
+    cors: Cors<'_>,
+    out: &mut Vec<u8>,
+) {
+    end_raw(Head::new(out, 204).header("Multiplexor-Cursor", cursors.text(cursor)), gap, cors);
 }
 
-fn end_raw(mut head: Head<'_>, gap: bool) {
+fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {
     if gap {
         head = head.header("Multiplexor-Gap", "true");
     }
-    head.header("Cache-Control", "no-store")
-        .header("Access-Control-Allow-Origin", "*")
+    readable(head.header("Cache-Control", "no-store"), cors)
         .header("Access-Control-Expose-Headers", "Multiplexor-Cursor, Multiplexor-Event, Multiplexor-Gap")
         .end();
 }

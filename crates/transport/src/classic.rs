@@ -27,7 +27,7 @@ impl Conn {
     }
 
     /// Looks for the marker. Nothing is taken until it is there, or the request is whole without it.
-    pub(crate) fn receive_classic(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+    pub(crate) fn receive_classic(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         let request_len = whole_request(bytes);
         let request = &bytes[..request_len.unwrap_or(bytes.len())];
         if let Some(id) =

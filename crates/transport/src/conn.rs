@@ -2,8 +2,8 @@
 
 use codec::http::Body;
 use codec::ws;
-use dialect::Classic;
 use dialect::hub::{Position, Start};
+use dialect::{Classic, Page};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -23,6 +23,8 @@ pub struct Conn {
     pub(crate) close: bool,
     /// Only the head of the answer is wanted.
     pub(crate) head_only: bool,
+    /// Whose page asked.
+    pub page: Page,
     /// The highest place up to which it is owed nothing. Never goes back while it waits.
     pub last: Position,
     /// What an idle connection does not have.
@@ -102,6 +104,7 @@ impl Conn {
             classic,
             close: false,
             head_only: false,
+            page: Page::OURS,
             last: Position::START,
             extra: None,
         }

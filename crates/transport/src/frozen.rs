@@ -2,8 +2,8 @@
 
 use codec::http::{self, Body};
 use codec::ws;
-use dialect::Classic;
 use dialect::hub::{Position, Start};
+use dialect::{Classic, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -20,6 +20,7 @@ pub struct Frozen {
     classic: u8,
     close: bool,
     head_only: bool,
+    page: u8,
     last: u64,
     /// Channels it listens to, each with the place from which on.
     pub channels: Vec<(String, u64)>,
@@ -94,6 +95,7 @@ impl Conn {
             classic: self.classic as u8,
             close: self.close,
             head_only: self.head_only,
+            page: self.page.to_bits(),
             last: self.last.to_bits(),
             channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
             due_ms,
@@ -154,6 +156,7 @@ impl Conn {
             classic,
             close: frozen.close,
             head_only: frozen.head_only,
+            page: Page::from_bits(frozen.page),
             last: Position::from_bits(frozen.last),
             extra: Some(Box::new(extra)),
         };

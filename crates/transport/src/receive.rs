@@ -4,7 +4,7 @@ use codec::http::{self, Body};
 use codec::ws::{self, Fact};
 use dialect::hub::{Cursors, Millis};
 use dialect::native::{self, Command, Context};
-use dialect::{Answer, Intent, Problem, Request, Transport, Wait};
+use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -14,7 +14,7 @@ use crate::{Coding, Conn, Phase, Shape};
 
 /// What input is understood against.
 #[derive(Debug, Clone, Copy)]
-pub struct Env {
+pub struct Env<'a> {
     /// Reads and writes cursors of this order.
     pub cursors: Cursors,
     /// The time now.
@@ -23,6 +23,8 @@ pub struct Env {
     pub classic_limit: usize,
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
+    /// Whose pages may show credentials.
+    pub origins: &'a Origins,
 }
 
 /// What is to be done.
@@ -54,7 +56,7 @@ pub enum Action {
 impl Conn {
     /// Takes what is complete at the front of `bytes`: returns how much of it, and what is to be done.
     /// To be called again with the rest until it says [`Action::More`].
-    pub fn receive(&mut self, bytes: &mut [u8], env: Env) -> (usize, Action) {
+    pub fn receive(&mut self, bytes: &mut [u8], env: Env<'_>) -> (usize, Action) {
         if bytes.is_empty() {
             return (0, Action::More);
         }
@@ -80,11 +82,11 @@ impl Conn {
     }
 
     /// The answer to a request that cannot be carried out; the connection stays if it can.
-    pub fn refuse(&mut self, problem: Problem) -> Action {
-        self.answer(&problem.into())
+    pub fn refuse(&mut self, problem: Problem, origins: &Origins) -> Action {
+        self.answer(&problem.into(), origins)
     }
 
-    fn receive_request(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+    fn receive_request(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
             return self.receive_body(bytes, env);
         }
@@ -95,11 +97,11 @@ impl Conn {
         }
     }
 
-    pub(crate) fn receive_http(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+    pub(crate) fn receive_http(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         let (request, head_len) = match http::decode(bytes, &HTTP_LIMITS) {
             Ok(Some(head)) => head,
             Ok(None) => return (0, Action::More),
-            Err(error) => return (bytes.len(), self.malformed(error)),
+            Err(error) => return (bytes.len(), self.malformed(error, env)),
         };
         self.close |= !request.keep_alive || request.minor == 0;
         if request.framing == http::Framing::None || request.framing == http::Framing::Length(0) {
@@ -114,10 +116,10 @@ impl Conn {
         (head_len, action)
     }
 
-    fn receive_body(&mut self, bytes: &[u8], env: Env) -> (usize, Action) {
+    fn receive_body(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         let upload = self.extra_mut().upload.as_mut().expect("the caller looked");
         match upload.body.decode(bytes, &mut upload.bytes, BODY_LEN_MAX) {
-            Err(error) => (bytes.len(), self.malformed(error)),
+            Err(error) => (bytes.len(), self.malformed(error, env)),
             Ok((taken, false)) => (taken, Action::More),
             Ok((taken, true)) => {
                 let upload = self.extra_mut().upload.take().expect("it was there above");
@@ -131,7 +133,7 @@ impl Conn {
     }
 
     /// A complete request.
-    fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env) -> Action {
+    fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env<'_>) -> Action {
         self.head_only = request.method == "HEAD";
         let facts = Request {
             method: request.method,
@@ -141,18 +143,20 @@ impl Conn {
             upgrade: request.upgrade_websocket(),
             body,
         };
+        self.page = env.origins.page(&facts);
         let context = Context { cursors: env.cursors, now: env.now };
         match native::intent(&facts, context) {
-            Ok(Intent::Wait(wait)) => self.begin(request, wait, env.compression),
-            Ok(Intent::Answer(answer)) => self.answer(&answer),
-            Err(problem) => self.refuse(problem),
+            Ok(Intent::Wait(wait)) => self.begin(request, wait, env),
+            Ok(Intent::Answer(answer)) => self.answer(&answer, env.origins),
+            Err(problem) => self.refuse(problem, env.origins),
         }
     }
 
-    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>, compression: bool) -> Action {
+    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>, env: Env<'_>) -> Action {
         if wait.head_only {
-            return self.answer(&answer::only_head(wait.transport));
+            return self.answer(&answer::only_head(wait.transport), env.origins);
         }
+        let (compression, cors) = (env.compression, env.origins.cors(self.page));
         let extension = (compression && wait.transport == Transport::WebSocket)
             .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
             .flatten();
@@ -165,11 +169,11 @@ impl Conn {
         };
         let head = match wait.transport {
             Transport::Poll => Vec::new(),
-            Transport::Sse => answer::sse_head(coding),
-            Transport::Stream => answer::stream_head(wait.bare, coding),
+            Transport::Sse => answer::sse_head(coding, cors),
+            Transport::Stream => answer::stream_head(wait.bare, coding, cors),
             Transport::WebSocket => match handshake(request, extension) {
                 Ok(head) => head,
-                Err(problem) => return self.refuse(problem),
+                Err(problem) => return self.refuse(problem, env.origins),
             },
         };
         self.coding = coding;
@@ -179,16 +183,16 @@ impl Conn {
     }
 
     /// Bytes that are no request: nothing after them can be understood.
-    fn malformed(&mut self, error: http::Error) -> Action {
+    fn malformed(&mut self, error: http::Error, env: Env<'_>) -> Action {
         self.close = true;
         if let Some(extra) = &mut self.extra {
             extra.upload = None;
         }
-        self.refuse(Problem::new(error.status(), "http", error.to_string()))
+        self.refuse(Problem::new(error.status(), "http", error.to_string()), env.origins)
     }
 
-    fn answer(&mut self, answer: &Answer) -> Action {
-        let bytes = answer::answer(answer, self.close, self.head_only);
+    fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
+        let bytes = answer::answer(answer, self.close, self.head_only, origins.cors(self.page));
         if self.close {
             self.phase = Phase::Closing;
             Action::Close(bytes)
@@ -198,7 +202,7 @@ impl Conn {
         }
     }
 
-    fn receive_frame(&mut self, bytes: &mut [u8], env: Env) -> (usize, Action) {
+    fn receive_frame(&mut self, bytes: &mut [u8], env: Env<'_>) -> (usize, Action) {
         let len = bytes.len();
         let mut reader =
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
@@ -218,7 +222,7 @@ impl Conn {
     }
 }
 
-fn act_on(fact: Fact<'_>, env: Env) -> Action {
+fn act_on(fact: Fact<'_>, env: Env<'_>) -> Action {
     let mut out = Vec::new();
     match fact {
         Fact::Text(text) => match Command::read(&text, env.cursors, env.now) {

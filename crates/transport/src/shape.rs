@@ -2,7 +2,7 @@
 
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message};
-use dialect::{Transport, multiplexor, native};
+use dialect::{Cors, Transport, multiplexor, native};
 
 use crate::answer;
 use crate::{Coder, Coding};
@@ -94,9 +94,17 @@ impl Shape {
             Self::PollObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
-                answer::poll_document(&[object], message.position, false, cursors, coder, out);
+                answer::poll_document(
+                    &[object],
+                    message.position,
+                    false,
+                    cursors,
+                    Cors::default(),
+                    coder,
+                    out,
+                );
             }
-            Self::PollRaw => answer::poll_raw(message, false, cursors, coder, out),
+            Self::PollRaw => answer::poll_raw(message, false, cursors, Cors::default(), coder, out),
             Self::SseBare if !payload.binary => {
                 coder.stream(out, |out| write_event(message, payload.data(), cursors, out));
             }

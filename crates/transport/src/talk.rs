@@ -5,7 +5,7 @@ use std::sync::Arc;
 use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
-use dialect::{Problem, multiplexor, native};
+use dialect::{Cors, Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -145,6 +145,7 @@ impl Conn {
         cursor: Position,
         gap: bool,
         cursors: Cursors,
+        cors: Cors<'_>,
         deflater: &mut Deflater,
         out: &mut Vec<u8>,
     ) {
@@ -153,8 +154,8 @@ impl Conn {
             match parts.next() {
                 // The mark comes with a payload, so that the client gets on: alone it would be told again and
                 // again to whoever listens to several channels, one of them trimmed further.
-                Some(part) => answer::poll_raw(part.message, gap, cursors, coder, out),
-                None => answer::poll_raw_empty(cursor, gap, cursors, out),
+                Some(part) => answer::poll_raw(part.message, gap, cursors, cors, coder, out),
+                None => answer::poll_raw_empty(cursor, gap, cursors, cors, out),
             }
             return;
         }
@@ -164,7 +165,7 @@ impl Conn {
             object
         };
         let objects: Vec<Vec<u8>> = parts.map(object).collect();
-        answer::poll_document(&objects, cursor, gap, cursors, coder, out);
+        answer::poll_document(&objects, cursor, gap, cursors, cors, coder, out);
     }
 
     /// A page of the backlog of channels added to a live WebSocket.
@@ -218,7 +219,7 @@ impl Conn {
         }
         let problem =
             Problem::new(408, "request-timeout", "the request did not come in time; send it whole at once");
-        answer::answer(&problem.into(), true, false)
+        answer::answer(&problem.into(), true, false, Cors::default())
     }
 
     /// Puts a JSON text where this shape has a place for one: a line, or a text frame.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
 use multiplexor_transport::codec::ws;
+use multiplexor_transport::dialect::Origins;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position};
 use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Part, Phase, Shape};
 use proptest::collection::vec;
@@ -160,7 +161,7 @@ fn a_message_is_the_same_bytes_whoever_was_told_what_before() {
 /// The head of the answer to a request with these headers, and the coding that follows.
 fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").into_bytes();
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression };
+    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression, origins: &Origins::NONE };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
     let Action::Wait { head, .. } = action else { panic!("{action:?}") };
@@ -223,7 +224,8 @@ fn a_client_may_compress_its_commands() {
         &mut frame,
     );
     frame[0] |= 0x40;
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression: true };
+    let env =
+        Env { cursors: cursors(), now: 0, classic_limit: 0, compression: true, origins: &Origins::NONE };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");
     let (_, action) = waiting(Shape::WsObject, Coding::Identity).receive(&mut frame, env);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
-use multiplexor_transport::dialect::{Problem, Transport};
+use multiplexor_transport::dialect::{Cors, Origins, Problem, Transport};
 use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
@@ -187,6 +187,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
             place(9),
             gap,
             cursors(),
+            Cors::default(),
             &mut Deflater::default(),
             &mut out,
         );
@@ -214,6 +215,7 @@ fn raw_poll(messages: &[Arc<Message>], gap: bool) -> (String, String, bool, Stri
         place(9),
         gap,
         cursors(),
+        Cors::default(),
         &mut Deflater::default(),
         &mut out,
     );
@@ -269,13 +271,47 @@ fn answers_of_a_websocket_name_their_question() {
 }
 
 #[test]
+fn pages_that_are_listed_may_read_answers_with_their_credentials() {
+    let origins = Origins::new(["https://shop.example".to_owned()]);
+    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false, origins: &origins };
+    let head = |method: &str, path: &str, origin: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: push.example\r\nOrigin: {origin}\r\nAccept: text/event-stream\r\n\r\n"
+        );
+        match Conn::new().receive(&mut request.into_bytes(), env).1 {
+            Action::Send(bytes) | Action::Close(bytes) | Action::Wait { head: bytes, .. } => {
+                String::from_utf8(bytes).unwrap()
+            }
+            action => panic!("{action:?}"),
+        }
+    };
+    let listed = "\r\nAccess-Control-Allow-Origin: https://shop.example\r\n\
+                  Access-Control-Allow-Credentials: true\r\nVary: Origin\r\n";
+    let all = "\r\nAccess-Control-Allow-Origin: *\r\nVary: Origin\r\n";
+    for (method, path) in [("GET", "/sub/a"), ("GET", "/healthz"), ("OPTIONS", "/sub/a"), ("GET", "/nowhere")]
+    {
+        for (origin, expected) in [
+            ("https://shop.example", listed),
+            ("https://evil.example", all),
+            ("null", all),
+            ("http://push.example", all),
+        ] {
+            let head = head(method, path, origin);
+            assert!(head.contains(expected), "{method} {path} {origin}: {head}");
+            assert_eq!(head.matches("Access-Control-Allow-Origin").count(), 1, "{head}");
+        }
+    }
+}
+
+#[test]
 fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false };
+    let env =
+        Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false, origins: &Origins::NONE };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
     let (_, action) = conn.receive(&mut request, env);
     assert!(matches!(action, Action::Wait { wait, .. } if wait.transport == Transport::Sse));
-    let action = conn.refuse(Problem::new(403, "grant", "no"));
+    let action = conn.refuse(Problem::new(403, "grant", "no"), &Origins::NONE);
     assert!(matches!(action, Action::Send(bytes) if bytes.starts_with(b"HTTP/1.1 403 ")));
     assert_eq!(conn.phase, Phase::Request);
 
@@ -285,6 +321,6 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         matches!(action, Action::Wait { .. }) && conn.closes(),
         "a further request does not keep it open"
     );
-    let action = conn.refuse(Problem::new(503, "draining", "no"));
+    let action = conn.refuse(Problem::new(503, "draining", "no"), &Origins::NONE);
     assert!(matches!(action, Action::Close(_)));
 }

@@ -30,3 +30,4 @@ pub use listener::{Classic, Listener};
 pub use settings::Settings;
 pub use shard::Shard;
 pub use thread::give_back;
+pub use transport::dialect::Origins;

@@ -18,6 +18,8 @@ pub const ACCEPT_TURNS_AT_END: usize = 64;
 pub const EVENTS_PER_TURN: usize = 256;
 /// Timers run in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
+/// Letters of what somebody asked for that are kept with the refusal.
+pub const DENIED_CHARS_MAX: usize = 200;
 /// Subscriptions of deleted channels ended in one turn, and connections looked at while draining.
 pub const ENDINGS_PER_TURN: usize = 256;
 /// Requests one connection may have answered in one turn; the rest waits for the next.

@@ -1,7 +1,7 @@
 //! Linux, by epoll and system calls that need no allocation.
 
 use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -129,6 +129,11 @@ impl Kernel for Linux {
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<OwnedFd, Errno> {
         net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+    }
+
+    fn peer(&mut self, socket: &OwnedFd) -> Option<IpAddr> {
+        let address = SocketAddr::try_from(net::getpeername(socket).ok()??).ok()?;
+        Some(address.ip().to_canonical())
     }
 
     fn watch(&mut self, socket: &OwnedFd, token: u64) -> Result<(), Errno> {

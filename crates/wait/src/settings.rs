@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::Tokens;
+use transport::dialect::Origins;
 
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub classic_grace: Duration,
     /// With what tokens are signed; nothing: nobody looks at tokens.
     pub tokens: Tokens,
+    /// Whose pages may show credentials; none: those who know a token may show it, whoever they are.
+    pub origins: Origins,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
 }
@@ -44,6 +47,7 @@ impl Default for Settings {
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),
             tokens: Tokens::default(),
+            origins: Origins::NONE,
             drain: Duration::from_secs(2),
         }
     }

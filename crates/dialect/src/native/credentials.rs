@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::Request;
+use crate::origin::foreign_origin;
 
 /// Credentials as they were shown; nobody has looked at them yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +40,6 @@ impl std::fmt::Debug for Shown {
             Self::Signature { .. } => "Signature(…)",
         })
     }
-}
-
-/// The origin of a request, unless it is that of the host it was sent to, scheme aside.
-fn foreign_origin<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let origin = (request.header)("origin")?;
-    let origin = str::from_utf8(origin).unwrap_or("(not readable)");
-    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let is_ours = rest.zip(text(request, "host")).is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host));
-    (!is_ours).then_some(origin)
 }
 
 /// The credentials of a request, `list` being the names in its path. What somebody put into the URL beats a

@@ -23,8 +23,10 @@ pub(super) enum Read {
     Mailbox(fn(&MailboxLoad) -> usize),
     /// One a shard: the counter of the WAIT line that has this name there.
     Wait(&'static str),
-    /// One a code of refusals.
+    /// One a code of refusals on the IN line.
     Refused,
+    /// One a code of refusals for want of credentials or grants.
+    Denied,
 }
 
 impl Read {
@@ -33,7 +35,7 @@ impl Read {
             Self::Version => Some("version"),
             Self::One(_) | Self::Seconds(_) => None,
             Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
-            Self::Refused => Some("code"),
+            Self::Refused | Self::Denied => Some("code"),
         }
     }
 
@@ -110,6 +112,11 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_in_refused_total",
         "Requests and items of batches that were refused, by the code of the problem",
         Read::Refused,
+    ),
+    line(
+        "multiplexor_denied_total",
+        "Requests and commands refused for want of credentials or grants, on both lines, by the code of the problem",
+        Read::Denied,
     ),
     line(
         "multiplexor_in_published_total",

@@ -51,6 +51,7 @@ pub(super) fn schemas() -> Value {
             "base64": { "const": true },
             "time": seconds(),
         })),
+        "Refused": refused(),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
             "changes": { "type": "array", "items": reference("Change") },
@@ -64,6 +65,17 @@ pub(super) fn schemas() -> Value {
             "type": text(), "title": text(), "status": count(), "code": text(), "detail": text(),
         })),
     })
+}
+
+fn refused() -> Value {
+    let one = object(
+        &["time", "line", "status", "code", "detail", "what"],
+        json!({
+            "time": seconds(), "line": { "enum": ["wait", "in"] }, "status": count(), "code": text(),
+            "detail": text(), "what": text(), "from": text(), "who": text(),
+        }),
+    );
+    object(&["refused"], json!({ "refused": { "type": "array", "items": one } }))
 }
 
 /// What may be published in a batch. `null` counts as not there, but for data.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use access::{KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
+use wait::Origins;
 
 use super::keys::KeyEntry;
 use super::listener::Listener;
@@ -32,6 +33,8 @@ pub(crate) enum Kind {
     PublicKeys,
     /// Texts without commas; may be empty.
     Texts,
+    /// Origins of pages; may be empty.
+    Origins,
     /// What something is called, for people.
     Label,
     /// Rights; at least one.
@@ -87,6 +90,7 @@ impl Kind {
             Self::Secrets
                 | Self::PublicKeys
                 | Self::Texts
+                | Self::Origins
                 | Self::Listeners
                 | Self::Names
                 | Self::Keys
@@ -114,6 +118,7 @@ impl Kind {
             Self::Secrets => "SECRET",
             Self::PublicKeys => "FILE",
             Self::Texts => "TEXT",
+            Self::Origins => "ORIGIN",
             Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
@@ -149,6 +154,10 @@ impl Kind {
                         |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
                     items().map(read).collect::<Result<_, _>>().map(Value::PublicKeys)
                 }
+                Self::Origins => {
+                    let read = |item: &str| Origins::read(item).map_err(|_| item.to_owned());
+                    items().map(read).collect::<Result<_, _>>().map(Value::Names)
+                }
                 Self::Texts => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
@@ -169,7 +178,7 @@ impl Kind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::PublicKeys | Self::Texts => None,
+            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
             Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
             Self::Address => text.parse().ok().map(Value::Address),
@@ -194,6 +203,9 @@ impl Kind {
             Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
             Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
             Self::Texts => "texts without commas, repeatable".to_owned(),
+            Self::Origins => {
+                "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
+            }
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),
             Self::Label => "1 to 64 printable characters".to_owned(),
             Self::Rights => Right::ALL.map(Right::name).join(", "),
@@ -225,6 +237,9 @@ impl Kind {
             Self::Secrets => access::SecretError.to_string(),
             Self::PublicKeys => {
                 "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
+            }
+            Self::Origins => {
+                format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
             }
             Self::Texts => format!("give a text without commas, such as {}", quoted(example)),
             Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),

@@ -40,6 +40,9 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
         Kind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
         Kind::PublicKeys => Vec::new(),
+        Kind::Origins => {
+            (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()
+        }
         Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
         Kind::KeyHash | Kind::Label | Kind::Rights | Kind::Globs => unreachable!("only entries have one"),
         // A channel that is closed must have a way in, which chance does not give it.

@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use super::Value;
 use super::kind::Kind::{
-    Address, Choice, Count, CountOrAuto, Duration, Globs, KeyHash, Keys, Label, Listeners, Names, Pattern,
-    PublicKeys, Rights, Secrets, Size, Texts,
+    Address, Choice, Count, CountOrAuto, Duration, Globs, KeyHash, Keys, Label, Listeners, Names, Origins,
+    Pattern, PublicKeys, Rights, Secrets, Size, Texts,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
@@ -162,6 +162,13 @@ pub(crate) static TABLE: &[Setting] = &[
         Texts,
         "",
         "What `aud` of a token must name one of; without it, tokens must be for nobody in particular",
+    ),
+    line(
+        "origins",
+        Origins,
+        "",
+        "Origins of the pages that may show credentials on the WAIT line, beside pages of its own host. Without it, \
+         pages that know a token may show it, and cookies count for its own host only",
     ),
     line(
         "key",

@@ -4,7 +4,7 @@ use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
-use multiplexor_transport::dialect::{Transport, Wait};
+use multiplexor_transport::dialect::{Cors, Origins, Transport, Wait};
 use multiplexor_transport::{Action, Conn, Env, Frozen, Phase, Shape, Thawed};
 use testkit::conversation::quoted;
 
@@ -113,6 +113,7 @@ impl Line {
             Position::from_bits(5),
             false,
             cursors(),
+            Cors::default(),
             &mut Deflater::default(),
             &mut out,
         );
@@ -130,12 +131,15 @@ impl Line {
     }
 }
 
+/// No page is listed.
+pub(crate) static ORIGINS: Origins = Origins::NONE;
+
 pub(crate) fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
 }
 
-pub(crate) fn env() -> Env {
-    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120, compression: true }
+pub(crate) fn env() -> Env<'static> {
+    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120, compression: true, origins: &ORIGINS }
 }
 
 /// What another process makes of this connection.

@@ -4,30 +4,24 @@ use std::sync::Arc;
 
 use access::{Denied, Signed};
 use exchange::hub::{Right, Session};
+use exchange::{Denial, Side};
 use transport::Phase;
 use transport::dialect::native::{Credentials, Shown};
-use transport::dialect::{Problem, Wait};
+use transport::dialect::{Page, Problem, Wait};
 
 use super::Shard;
 use crate::kernel::Kernel;
-use crate::limits::TIMERS_PER_TURN;
+use crate::limits::{DENIED_CHARS_MAX, TIMERS_PER_TURN};
 
 impl<K: Kernel> Shard<K> {
     /// The session of whoever makes this request; `None`: it showed nothing, or nobody asks for it.
-    pub(super) fn identify(&mut self, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
+    pub(super) fn identify(&mut self, index: usize, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
         let settings = Arc::clone(&self.settings);
         let Some(credentials) = wait.credentials.as_deref().filter(|_| !settings.tokens.is_empty()) else {
             return Ok(None);
         };
         let Credentials { shown, ambient, foreign } = credentials;
-        if let Some(origin) = foreign.as_ref().filter(|_| *ambient) {
-            let origin: String = origin.chars().take(100).collect();
-            let why = format!(
-                "the request comes with a cookie from a page of {origin:?}, and cookies count for pages of this \
-                 host only; show the token in the URL, a header or a WebSocket's protocol instead"
-            );
-            return Err(Problem::new(403, "origin", why));
-        }
+        self.check_page(index, *ambient, foreign.as_deref())?;
         let session = match shown {
             Shown::Token(token) => self.session_of(token),
             Shown::Signature { path, expires, signature } => {
@@ -36,6 +30,22 @@ impl<K: Kernel> Shard<K> {
             }
         };
         session.map(Some).map_err(unauthorized)
+    }
+
+    /// Checks that the page behind a connection may show credentials. `ambient`: a browser sent them by itself.
+    fn check_page(&self, index: usize, ambient: bool, origin: Option<&str>) -> Result<(), Problem> {
+        let origins = &self.settings.origins;
+        let is_foreign = self.slab[index].conn.page == Page::FOREIGN;
+        if !is_foreign || (origins.is_empty() && !ambient) {
+            return Ok(());
+        }
+        let origin: String = origin.unwrap_or("another origin").chars().take(100).collect();
+        let what = if ambient { "a cookie" } else { "credentials" };
+        let why = format!(
+            "the request comes with {what} from a page of {origin:?}, which is neither of this host nor listed in \
+             `origins` of the server; list it there, or come without"
+        );
+        Err(Problem::new(403, "origin", why))
     }
 
     fn session_of(&mut self, token: &str) -> Result<Arc<Session>, Denied> {
@@ -66,6 +76,29 @@ impl<K: Kernel> Shard<K> {
         })
     }
 
+    /// Counts a refusal; one for want of credentials or grants is kept for whoever asks why.
+    pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
+        self.counters.problems.add(1);
+        if matches!(problem.status, 401 | 403) {
+            self.keep_denial(index, problem, names);
+        }
+    }
+
+    /// Counts and keeps that somebody was not allowed what he asked for.
+    pub(super) fn keep_denial(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
+        self.counters.denied.add(1);
+        self.exchange.denials().add(Denial {
+            at: self.exchange.now(),
+            side: Side::Wait,
+            status: problem.status,
+            code: problem.code,
+            detail: problem.detail.clone(),
+            from: self.kernel.peer(&self.slab[index].socket),
+            who: self.guests.session(index).and_then(|session| session.user.clone()),
+            what: names.join(",").chars().take(DENIED_CHARS_MAX).collect(),
+        });
+    }
+
     /// The session that a waiting connection has.
     pub(super) fn session(&self, index: usize) -> Option<Arc<Session>> {
         self.guests.session(index).map(Arc::clone)
@@ -87,6 +120,7 @@ impl<K: Kernel> Shard<K> {
                 "this server takes no tokens; set token_secret or token_key there",
             ));
         }
+        self.check_page(index, false, None)?;
         let session = self.session_of(token).map_err(unauthorized)?;
         let before = self.session(index);
         if before.is_some_and(|before| before.user != session.user) {

@@ -1,5 +1,6 @@
 //! Commands of a live WebSocket: it changes its channels in place.
 
+use serde_json::value::RawValue;
 use transport::dialect::Problem;
 use transport::dialect::native::Command;
 use transport::{Backlog, Purpose};
@@ -18,8 +19,7 @@ impl<K: Kernel> Shard<K> {
                     .check_count(count)
                     .and_then(|()| self.check_grants(self.session(index).as_ref(), &names));
                 if let Err(problem) = allowed {
-                    self.answer_error(index, &problem, id.as_deref());
-                    return;
+                    return self.answer_error(index, &problem, &names, id.as_deref());
                 }
                 let backlog = Backlog { names, start, purpose: Purpose::Added(id) };
                 self.slab[index].conn.extra_mut().backlog = Some(backlog);
@@ -28,7 +28,7 @@ impl<K: Kernel> Shard<K> {
             }
             Command::Renew { token, id } => match self.renew(index, &token) {
                 Ok(session) => self.slab[index].conn.renewed(session.expires, id.as_deref(), &mut out),
-                Err(problem) => return self.answer_error(index, &problem, id.as_deref()),
+                Err(problem) => return self.answer_error(index, &problem, &[], id.as_deref()),
             },
             Command::Unsubscribe { names, id } => {
                 let found = self.exchange.find(&names);
@@ -52,8 +52,8 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
-    fn answer_error(&mut self, index: usize, problem: &Problem, id: Option<&serde_json::value::RawValue>) {
-        self.count_problem(problem);
+    fn answer_error(&mut self, index: usize, problem: &Problem, names: &[Box<str>], id: Option<&RawValue>) {
+        self.count_problem(index, problem, names);
         let mut out = Vec::new();
         self.slab[index].conn.error(problem, id, &mut out);
         self.write(index, &out);

@@ -1,5 +1,7 @@
 //! What clients say: reading it, and doing what it asks for.
 
+use std::sync::Arc;
+
 use transport::{Action, Phase};
 
 use super::Shard;
@@ -55,7 +57,8 @@ impl<K: Kernel> Shard<K> {
     /// Does what the bytes ask for, and keeps those that are not complete.
     fn consume(&mut self, index: usize, bytes: &mut [u8]) {
         let token = self.token(index);
-        let env = self.env();
+        let settings = Arc::clone(&self.settings);
+        let env = self.env(&settings);
         let mut at = 0;
         for answered in 0.. {
             if answered == REQUESTS_PER_TURN {

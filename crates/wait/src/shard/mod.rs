@@ -268,12 +268,13 @@ impl<K: Kernel> Shard<K> {
         u64::from(self.slab[index].generation) << 32 | index as u64
     }
 
-    fn env(&self) -> Env {
+    fn env<'a>(&self, settings: &'a Settings) -> Env<'a> {
         Env {
             cursors: self.cursors,
             now: self.exchange.now(),
-            classic_limit: self.settings.classic_limit,
-            compression: self.settings.compression,
+            classic_limit: settings.classic_limit,
+            compression: settings.compression,
+            origins: &settings.origins,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Long polls: one answer ends the wait, and the next request may come on the same connection.
 
+use std::sync::Arc;
+
 use exchange::hub::Position;
 use transport::{Part, Shape};
 
@@ -18,9 +20,11 @@ impl<K: Kernel> Shard<K> {
         let slot = &self.slab[index];
         let given = if slot.conn.shape == Shape::PollRaw { 1 } else { due.len() as u64 };
         self.counters.delivered.add(given);
+        let settings = Arc::clone(&self.settings);
+        let cors = settings.origins.cors(slot.conn.page);
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
-            [Due { owed, matches }] if matches.len() == 1 => {
+            [Due { owed, matches }] if matches.len() == 1 && cors.listed.is_none() => {
                 let (shape, coding) = (slot.conn.shape, slot.conn.coding);
                 let form = Form { shape, coding, cursors: self.cursors };
                 let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
@@ -31,7 +35,7 @@ impl<K: Kernel> Shard<K> {
                 let parts =
                     due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
                 let mut out = Vec::new();
-                slot.conn.poll_answer(parts, cursor, false, self.cursors, &mut self.deflater, &mut out);
+                slot.conn.poll_answer(parts, cursor, false, self.cursors, cors, &mut self.deflater, &mut out);
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };
@@ -43,10 +47,7 @@ impl<K: Kernel> Shard<K> {
     /// is owed nothing.
     pub(super) fn answer_empty(&mut self, index: usize, given: Position) -> bool {
         let cursor = self.slab[index].conn.last.max(given);
-        let mut out = Vec::new();
-        let conn = &self.slab[index].conn;
-        conn.poll_answer([].into_iter(), cursor, false, self.cursors, &mut self.deflater, &mut out);
-        self.write(index, &out) && self.end_poll(index)
+        self.answer_page(index, [].into_iter(), cursor, false)
     }
 
     /// Answers a poll from history. `cursor`: up to here it is then owed nothing.
@@ -59,7 +60,8 @@ impl<K: Kernel> Shard<K> {
     ) -> bool {
         let mut out = Vec::new();
         let conn = &self.slab[index].conn;
-        conn.poll_answer(parts, cursor, gap, self.cursors, &mut self.deflater, &mut out);
+        let cors = self.settings.origins.cors(conn.page);
+        conn.poll_answer(parts, cursor, gap, self.cursors, cors, &mut self.deflater, &mut out);
         self.write(index, &out) && self.end_poll(index)
     }
 

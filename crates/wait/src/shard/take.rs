@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Session, Take};
-use transport::dialect::multiplexor;
+use transport::dialect::{Problem, multiplexor};
 use transport::{Coder, Coding, Shape};
 
 use super::Shard;
@@ -21,7 +21,11 @@ impl<K: Kernel> Shard<K> {
         // The words of 2009 have no place for credentials.
         let allowed = self.exchange.may(&Session::NOBODY, Right::Listen, name);
         if self.draining.is_some() || !allowed {
-            self.counters.denied.add(u64::from(!allowed));
+            if !allowed {
+                let why =
+                    "the channel is closed, and clients of 2009 have no place for a token; use /sub/NAME";
+                self.keep_denial(index, &Problem::new(401, "credentials", why), &[name.into()]);
+            }
             self.end_taker(index);
             return;
         }

@@ -12,9 +12,9 @@ use crate::kernel::Kernel;
 impl<K: Kernel> Shard<K> {
     /// A client wants to wait. `head` has not been written yet.
     pub(super) fn begin(&mut self, index: usize, wait: Wait, head: Vec<u8>) {
-        let session = match self.admit(&wait) {
+        let session = match self.admit(index, &wait) {
             Ok(session) => session,
-            Err(problem) => return self.refuse(index, problem),
+            Err(problem) => return self.refuse(index, problem, &wait.names),
         };
         self.counters.waits.add(1);
         if wait.names.is_empty() {
@@ -26,7 +26,7 @@ impl<K: Kernel> Shard<K> {
         match page {
             Err(refused) => {
                 let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
-                self.refuse(index, problem);
+                self.refuse(index, problem, &wait.names);
             }
             Ok(page) => {
                 self.put_session(index, session);
@@ -40,12 +40,12 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The session with which a client may wait so.
-    fn admit(&mut self, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
+    fn admit(&mut self, index: usize, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
         if self.draining.is_some() {
             return Err(Problem::new(503, "draining", "this server is going down; ask again at once"));
         }
         self.check_count(wait.names.len())?;
-        let session = self.identify(wait)?;
+        let session = self.identify(index, wait)?;
         self.check_grants(session.as_ref(), &wait.names)?;
         Ok(session)
     }
@@ -61,16 +61,9 @@ impl<K: Kernel> Shard<K> {
         Err(Problem::bad("channel-count", detail))
     }
 
-    pub(super) fn count_problem(&self, problem: &Problem) {
-        self.counters.problems.add(1);
-        if matches!(problem.status, 401 | 403) {
-            self.counters.denied.add(1);
-        }
-    }
-
-    pub(super) fn refuse(&mut self, index: usize, problem: Problem) {
-        self.count_problem(&problem);
-        let action = self.slab[index].conn.refuse(problem);
+    pub(super) fn refuse(&mut self, index: usize, problem: Problem, names: &[Box<str>]) {
+        self.count_problem(index, &problem, names);
+        let action = self.slab[index].conn.refuse(problem, &self.settings.origins);
         self.act(index, action);
     }
 

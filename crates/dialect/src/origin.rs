@@ -1,0 +1,150 @@
+//! Whose page is behind a request, and what browsers are told about it: `Origin` and CORS (Fetch, section 3).
+
+use crate::Request;
+
+/// The origins of pages that may show credentials; none: whoever knows a token may show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(Vec<Box<str>>);
+
+/// Whose page is behind a request. One byte, since a waiting connection keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page(u8);
+
+/// What browsers are told of an answer: whose pages may read it, and whether credentials may come with the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cors<'a> {
+    /// The page's origin, where it is listed; otherwise all pages may read the answer, without credentials.
+    pub listed: Option<&'a str>,
+    /// Whether the answer would be another one for another page.
+    pub varies: bool,
+}
+
+/// Why a text is no origin, or there are too many. The message says what would be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an origin is a scheme and a host, and a port where it is not the usual one: https://shop.example")]
+pub struct OriginError;
+
+impl Page {
+    /// No page, as far as is told, or one of the host that the request was sent to.
+    pub const OURS: Self = Self(0);
+    /// A page of an origin that is not listed.
+    pub const FOREIGN: Self = Self(u8::MAX);
+
+    /// As plain data.
+    pub fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// As it was in plain data.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
+impl Origins {
+    /// Origins at the most: their numbers fit a [`Page`].
+    pub const COUNT_MAX: usize = 254;
+    /// No origins.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// These origins, each as [`Self::read`] wrote it; at most [`Self::COUNT_MAX`] of them count.
+    pub fn new(origins: impl IntoIterator<Item = String>) -> Self {
+        Self(origins.into_iter().take(Self::COUNT_MAX).map(String::into_boxed_str).collect())
+    }
+
+    /// Reads an origin as somebody writes it, and gives it as browsers do (RFC 6454, section 6.2).
+    pub fn read(text: &str) -> Result<String, OriginError> {
+        let text = text.to_ascii_lowercase();
+        let (scheme, rest) = text.split_once("://").ok_or(OriginError)?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let usual = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => "",
+        };
+        let host = if usual.is_empty() { rest } else { rest.strip_suffix(usual).unwrap_or(rest) };
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+        if is_scheme && is_host { Ok(format!("{scheme}://{host}")) } else { Err(OriginError) }
+    }
+
+    /// Whether none is listed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whose page is behind a request.
+    pub fn page(&self, request: &Request<'_>) -> Page {
+        let Some(origin) = (request.header)("origin") else { return Page::OURS };
+        let listed = self.0.iter().position(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
+        match listed.and_then(|number| u8::try_from(number + 1).ok()) {
+            Some(number) => Page(number),
+            None if foreign_origin(request).is_none() => Page::OURS,
+            None => Page::FOREIGN,
+        }
+    }
+
+    /// What browsers are told of an answer for this page.
+    pub fn cors(&self, page: Page) -> Cors<'_> {
+        let number = usize::from(page.0).checked_sub(1);
+        let listed = number.and_then(|number| self.0.get(number)).map(|origin| &**origin);
+        Cors { listed, varies: !self.is_empty() }
+    }
+}
+
+/// The origin of a request, unless it is that of the host it was sent to, scheme aside.
+pub(crate) fn foreign_origin<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let origin = (request.header)("origin")?;
+    let origin = str::from_utf8(origin).unwrap_or("(not readable)");
+    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let host = (request.header)("host").and_then(|host| str::from_utf8(host).ok());
+    let is_ours = rest.zip(host).is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host));
+    (!is_ours).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_do() {
+        for (text, expected) in [
+            ("https://Shop.example", Some("https://shop.example")),
+            ("https://shop.example:443", Some("https://shop.example")),
+            ("http://shop.example:8080", Some("http://shop.example:8080")),
+            ("http://[::1]:3000", Some("http://[::1]:3000")),
+            ("capacitor://localhost", Some("capacitor://localhost")),
+            ("shop.example", None),
+            ("https://", None),
+            ("https://shop.example/", None),
+            ("https://*.example", None),
+            ("null", None),
+            ("", None),
+        ] {
+            assert_eq!(Origins::read(text).ok().as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_ours_or_listed_or_foreign() {
+        let origins = Origins::new(["https://a.example".to_owned(), "https://b.example".to_owned()]);
+        let page = |origin: Option<&'static str>| {
+            let header = move |name: &str| match name {
+                "origin" => origin.map(str::as_bytes),
+                "host" => Some(&b"push.example:8088"[..]),
+                _ => None,
+            };
+            let request =
+                Request { method: "GET", path: "/", query: "", header: &header, upgrade: false, body: b"" };
+            origins.page(&request)
+        };
+        let listed = |origin| origins.cors(page(origin)).listed;
+        assert_eq!((page(None), listed(None)), (Page::OURS, None));
+        assert_eq!(page(Some("https://push.example:8088")), Page::OURS);
+        assert_eq!(listed(Some("https://B.example")), Some("https://b.example"));
+        for origin in ["null", "https://b.example.evil", "http://b.example", "https://b.example:1", ""] {
+            assert_eq!((page(Some(origin)), listed(Some(origin))), (Page::FOREIGN, None), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `GET /refused`: who was refused lately, on both lines, and why.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use dialect::Problem;
+use exchange::limits::DENIALS_KEPT;
+use exchange::{Denial, Side};
+use serde_json::{Value, json};
+
+use crate::asked::read_number;
+use crate::line::Line;
+use crate::refusal::{self, Refusal, excerpt};
+
+tokio::task_local! {
+    /// The address at the other end of the connection that a task serves.
+    pub(crate) static PEER: IpAddr;
+}
+
+/// The last refusals, the newest first.
+pub(crate) async fn list(
+    State(line): State<Arc<Line>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let mut limit = DENIALS_KEPT;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name == "limit" {
+            limit = read_number("limit", &value, 1, DENIALS_KEPT)?;
+        }
+    }
+    let refused: Vec<Value> = line.exchange.denials().last(limit).iter().map(object).collect();
+    Ok(refusal::json(&json!({ "refused": refused })))
+}
+
+fn object(denial: &Denial) -> Value {
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+    let time = denial.at as f64 / 1_000.0;
+    let side = match denial.side {
+        Side::Wait => "wait",
+        Side::In => "in",
+    };
+    let mut object = json!({
+        "time": time,
+        "line": side,
+        "status": denial.status,
+        "code": denial.code,
+        "detail": denial.detail,
+        "what": denial.what,
+    });
+    if let Some(from) = denial.from {
+        object["from"] = json!(from.to_string());
+    }
+    if let Some(who) = &denial.who {
+        object["who"] = json!(who);
+    }
+    object
+}
+
+/// Keeps a refusal of this line, where it was for want of credentials or grants.
+pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: &str) {
+    if !matches!(problem.status, 401 | 403) {
+        return;
+    }
+    line.exchange.denials().add(Denial {
+        at: line.exchange.now(),
+        side: Side::In,
+        status: problem.status,
+        code: problem.code,
+        detail: problem.detail.clone(),
+        from: PEER.try_with(|peer| *peer).ok(),
+        who,
+        what: excerpt(what),
+    });
+}
