@@ -1,14 +1,18 @@
 """The crowd tells what is missing: nothing with the real program, all that a faulty server does wrong."""
 
 import contextlib
+import html.parser
 import json
+import os
+import pathlib
+import pty
 import re
 import socket
 import subprocess
 import threading
 
 import pytest
-from harness.program import binary
+from harness.program import Program, binary, until
 
 CLIENTS = 300
 
@@ -119,19 +123,177 @@ def test_what_a_faulty_server_does_is_told(fault):
     assert report["ok"] == (fault == "split")
 
 
+# A scenario, a transport, and of 200 clients how many messages come in all.
+SCENARIOS = [
+    ("idle", "ws", 0),
+    ("fanout", "sse", 60 * 200),
+    ("unicast", "stream", 21_500),
+    ("churn", "poll", 30 * 200),
+    ("storm", "sse", 21 * 200),
+    ("storm", "poll", 21 * 200),
+    ("slow", "ws", 60 * 200),
+]
+
+
+@pytest.mark.parametrize(("scenario", "transport", "delivered"), SCENARIOS)
+def test_a_scenario_runs_against_a_server_of_its_own(scenario, transport, delivered):
+    status, report, told = run(scenario, "--self", "--clients", "200", "--transport", transport, "--json")
+    assert (status, report["scenario"], report["ok"]) == (0, scenario, True), (report, told)
+    if scenario == "churn":
+        # Who polls has a cursor when it was answered once, and misses nothing from then on.
+        assert report["total"]["delivered"] >= delivered * 0.8
+    else:
+        assert report["total"]["delivered"] == delivered
+    assert report["total"]["connected"] == 200
+    assert report["timeline"][-1]["memory"] > 0
+    assert report["timeline"][-1]["delivered"] == report["total"]["delivered"]
+    nobody_listens_at(report["url"])
+
+
+def test_the_table_says_what_was_lost():
+    with faulty_server("drop") as port:
+        url = f"http://127.0.0.1:{port}"
+        steps = ["join=3", "send=50", "--patience", "1", "--url", f"{url}/sub/{{ch}}", "--publish", f"{url}/pub/{{ch}}"]
+        done = subprocess.run([binary(), "bench", *steps], capture_output=True, timeout=60, text=True)
+    assert done.returncode == 1
+    assert "Not all is well: 15 lost." in done.stdout
+    assert "send=50" in done.stderr, "who waits is told of each step"
+
+
+def test_a_server_that_does_not_answer_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        report = bench(f"{url}/sub/{{ch}}", f"{url}/pub/{{ch}}", "join=5", patience="0.5")
+    assert (report["ok"], report["steps"][0]["unanswered"]) == (False, 5)
+
+
 def test_a_server_that_is_not_there_is_told():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        report = bench(f"{url}/sub/{{ch}}", f"{url}/pub/{{ch}}", "join=5")
-    assert report["steps"][0]["failed"] == 5
-    assert "Connection refused" in report["steps"][0]["error"]
+        status, _, told = run("join=5", "--url", f"{url}/sub/{{ch}}")
+    assert status == 2
+    assert f"nobody answers at {url}" in told and "Connection refused" in told
 
 
-def test_a_step_nobody_knows_is_refused_with_advice():
-    done = subprocess.run([binary(), "bench", "jump=3"], capture_output=True, timeout=60)
-    assert done.returncode == 1
-    assert b'step "jump=3" is not understood; see multiplexor bench --help' in done.stderr
+REFUSED = {
+    "jump=3": 'step "jump=3" is not understood; see multiplexor bench --help',
+    "storms": 'there is no scenario "storms"; there are idle, fanout, unicast, churn, storm, slow',
+    "join=1 idle": "idle is a scenario, which comes first",
+    "join=1 --clients 3": "join=N",
+    "idle --clients 0": "--clients",
+    "idle --self --url http://127.0.0.1": "cannot be used with",
+    "idle --transport carrier": "there are sse, ws, stream and poll",
+    "idle --self=--shards=none": "the server of --self does not start",
+    "idle --self --html /no/such/folder/page.html": "--html",
+    "idle --self --header x": "NAME: VALUE",
+    "idle --self --patience=-1": "not negative",
+    "idle --self --clients 9000000": "multiplexor doctor",
+    "idle --pid 4194305": "no such process",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_cannot_be_run_is_refused_with_advice(program, words):
+    there = [] if "--self" in words else ["--url", program.wait_url, "--publish", program.in_url]
+    status, _, told = run(*words.split(), *there)
+    assert status == 2
+    assert REFUSED[words] in told
+
+
+def test_few_open_files_only_take_more_processes():
+    few = ["prlimit", "--nofile=300:300"]
+    status, report, told = run("join=500", "send=3", "--self", "--json", before=few)
+    assert (status, report["workers"], report["total"]["delivered"]) == (0, 3, 1500), told
+    status, _, told = run("fanout", "--self", "--clients", "500000", before=few)
+    assert status == 2
+    assert "each may open only 300 files; multiplexor doctor" in told
+
+
+def test_its_server_ends_with_it_however_that_is():
+    # The crowd waits for a line that never comes.
+    command = [binary(), "bench", "--self", "join=10", "enter"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as bench:
+        lines = iter(bench.stderr.readline, b"")
+        assert any(b"waiting for a line" in line for line in lines)
+        children = pathlib.Path(f"/proc/{bench.pid}/task/{bench.pid}/children").read_text().split()
+        assert len(children) == 2, "a server, and a process full of clients"
+        bench.kill()
+    until(lambda: not any(pathlib.Path(f"/proc/{child}").exists() for child in children), "all have ended")
+
+
+def test_headers_reach_the_server():
+    made = json.loads(subprocess.run([binary(), "key", "make", "--json"], capture_output=True, check=True).stdout)
+    program = Program(env={"MULTIPLEXOR_KEY": made["hash"]})
+    try:
+        where = ["--url", program.wait_url + "/sub/{ch}", "--publish", program.in_url + "/pub/{ch}", "--json"]
+        status, report, _ = run("join=2", "send=2", *where, "--patience", "0.5")
+        assert (status, report["steps"][1]["published"]["refused"]) == (1, 2)
+        status, report, _ = run("join=2", "send=2", *where, "--publish-header", f"Authorization: Bearer {made['key']}")
+        assert (status, report["total"]["delivered"]) == (0, 4)
+    finally:
+        program.stop()
+
+
+def test_a_terminal_shows_a_bar():
+    mine, theirs = pty.openpty()
+    command = [binary(), "bench", "--self", "join=50", "idle=0.5", "--settle", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as bench:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):
+            while data := os.read(mine, 65536):
+                seen += data
+    os.close(mine)
+    assert bench.returncode == 0
+    assert "━".encode() in seen and b"idle=0.5" in seen
+
+
+def test_the_page_needs_nothing_else(tmp_path):
+    page = tmp_path / "page.html"
+    status, _, told = run("join=50", "send=20@50", "send=5", "--self", "--html", str(page))
+    assert status == 0, told
+    text = page.read_text()
+    assert "Nothing is missing" in text and text.count("<svg ") == 5
+    found = Found()
+    found.feed(text)
+    assert found.open == [] and found.asked == []
+
+
+class Found(html.parser.HTMLParser):
+    """What a page asks for, and which of its elements are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.asked = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.asked += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            assert "url(" not in data and "@import" not in data
+
+
+def run(*words, before=()):
+    """The exit status of the crowd, its JSON if it prints some, and what it says on standard error."""
+    done = subprocess.run([*before, binary(), "bench", *words, "--settle", "0.2"], capture_output=True, timeout=120)
+    report = json.loads(done.stdout) if done.stdout.startswith(b"{") else None
+    return done.returncode, report, done.stderr.decode()
+
+
+def nobody_listens_at(url):
+    host, port = url.split("/")[2].split(":")
+    with socket.socket() as one:
+        assert one.connect_ex((host, int(port))) != 0, "its server has ended"
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ pub(crate) struct Manner {
     transport: Transport,
     request: Template,
     host: String,
+    headers: String,
     name_len: usize,
 }
 
@@ -54,7 +55,8 @@ impl Manner {
     /// As the plan says.
     pub(crate) fn new(plan: &Plan) -> Self {
         let request = Template::new(&plan.target.path);
-        Self { transport: plan.transport, request, host: plan.target.host.clone(), name_len: plan.name_len }
+        let (host, headers) = (plan.target.host.clone(), plan.headers.clone());
+        Self { transport: plan.transport, request, host, headers, name_len: plan.name_len }
     }
 
     /// Whether a client that comes back says where it was.
@@ -78,12 +80,14 @@ impl Client {
         manner.request.fill(&fill, out);
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(manner.host.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(manner.headers.as_bytes());
         out.extend_from_slice(match manner.transport {
-            Transport::Sse => b"\r\nAccept: text/event-stream\r\n\r\n".as_slice(),
-            Transport::Stream => b"\r\nAccept: application/x-ndjson\r\n\r\n",
-            Transport::Poll => b"\r\n\r\n",
+            Transport::Sse => b"Accept: text/event-stream\r\n\r\n".as_slice(),
+            Transport::Stream => b"Accept: application/x-ndjson\r\n\r\n",
+            Transport::Poll => b"\r\n",
             Transport::Ws => {
-                b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                   Sec-WebSocket-Key: bXVsdGlwbGV4b3IgYmVuYw==\r\n\r\n"
             }
         });
@@ -177,6 +181,7 @@ mod tests {
             transport,
             target: Target { path: path.to_owned(), ..Target::parse("http://127.0.0.1:1").unwrap() },
             schedule: Schedule::new(1, false),
+            headers: String::new(),
             name_len: 0,
             connect_rate: 0.0,
             pending_max: 1,

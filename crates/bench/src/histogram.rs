@@ -51,6 +51,24 @@ impl Histogram {
         self.max
     }
 
+    /// How long, over the rank: of a hundred, how many did not take longer. As many points as buckets in use;
+    /// the last one is the longest, at the rank where it alone is left.
+    pub(crate) fn curve(&self) -> Vec<(f64, u64)> {
+        let all = self.count();
+        let mut passed = 0;
+        let mut points = Vec::new();
+        for (bucket, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            passed += count;
+            if passed < all {
+                points.push((100.0 * passed as f64 / all as f64, middle_of(bucket).min(self.max)));
+            }
+        }
+        if all > 0 {
+            points.push((100.0 - 100.0 / all as f64 / 2.0, self.max));
+        }
+        points
+    }
+
     /// The longest.
     pub(crate) fn max(&self) -> u64 {
         self.max
@@ -102,6 +120,16 @@ mod tests {
         }
         assert_eq!((all.permille(500), all.permille(990), all.permille(1000)), (25, 50, 50));
         assert_eq!(all.permille(1), 1);
+    }
+
+    #[test]
+    fn a_curve_ends_with_the_longest() {
+        let mut all = Histogram::default();
+        assert_eq!(all.curve(), []);
+        for ns in [1, 1, 1, 60] {
+            all.record(ns);
+        }
+        assert_eq!(all.curve(), [(75.0, 1), (87.5, 60)]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     pub(crate) standing: u64,
     /// Connections that could not be made, or were refused.
     pub(crate) failed: u64,
+    /// Connections that are not answered yet.
+    pub(crate) pending: u64,
     /// Connections that the server ended.
     pub(crate) closed: u64,
     /// Messages that clients should have got.
@@ -78,6 +80,7 @@ impl Tally {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.standing += other.standing;
         self.failed += other.failed;
+        self.pending += other.pending;
         self.closed += other.closed;
         self.owed += other.owed;
         self.got += other.got;

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) transport: Transport,
     pub(crate) target: Target,
     pub(crate) schedule: Schedule,
+    /// Further header lines of each request, each with its line end.
+    pub(crate) headers: String,
     /// Bytes of a channel's name, see [`crate::template::Fill`].
     pub(crate) name_len: usize,
     /// New connections a second, of all workers together; 0: as fast as they are answered.

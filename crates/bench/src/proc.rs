@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -43,10 +44,50 @@ pub(crate) struct Used {
     pub(crate) wall_s: f64,
 }
 
+/// The machine, and the time, for whoever reads the report later.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Host {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_bytes: u64,
+    pub(crate) system: String,
+    /// In seconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) version: &'static str,
+}
+
+impl Host {
+    /// Reads it.
+    pub(crate) fn read() -> Self {
+        let field = |file: &str, name: &str| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            line.split_once(':').map(|(_, value)| value.trim().to_owned())
+        };
+        let total = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+        let kib = total.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
+        let uname = rustix::system::uname();
+        let text = |value: &std::ffi::CStr| value.to_string_lossy().into_owned();
+        Self {
+            processor: field("/proc/cpuinfo", "model name").unwrap_or_else(|| text(uname.machine())),
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory_bytes: kib << 10,
+            system: format!("{} {}", text(uname.sysname()), text(uname.release())),
+            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
 /// Reads the memory of these processes and all their descendants.
 pub(crate) fn memory(pids: &[u32]) -> Memory {
+    memory_of(&family(pids))
+}
+
+/// Reads the memory of these processes alone.
+pub(crate) fn memory_of(pids: &[u32]) -> Memory {
     let mut all = Memory::default();
-    for pid in family(pids) {
+    for pid in pids {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         for line in text.lines() {
             let kib = || line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
@@ -93,7 +134,8 @@ fn seconds(pids: &[u32]) -> f64 {
     seconds_of(&family(pids))
 }
 
-fn seconds_of(pids: &[u32]) -> f64 {
+/// The same without descendants.
+pub(crate) fn seconds_of(pids: &[u32]) -> f64 {
     let mut ns = 0;
     for pid in pids {
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
@@ -113,7 +155,7 @@ fn own_seconds() -> f64 {
 }
 
 /// These processes, their children, and theirs.
-fn family(pids: &[u32]) -> Vec<u32> {
+pub(crate) fn family(pids: &[u32]) -> Vec<u32> {
     if pids.is_empty() {
         return Vec::new();
     }

@@ -1,26 +1,59 @@
-//! What a run says of itself: a line a step for people, JSON for programs.
+//! What a run says of itself: its figures, of which the table, the page and the JSON are made.
 
-use std::fmt;
+mod chart;
+mod page;
+mod table;
+mod words;
 
 use serde::Serialize;
 
 use crate::histogram::Histogram;
 use crate::order::Tally;
 use crate::plan::Transport;
-use crate::proc::{Memory, Used};
+use crate::proc::{Host, Memory, Used};
 use crate::publisher::Published;
+use crate::run::Wish;
+use crate::timeline::Sample;
+
+pub(crate) use page::page;
+pub(crate) use table::table;
 
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    pub(crate) scenario: Option<&'static str>,
     pub(crate) transport: Transport,
     pub(crate) url: String,
+    /// Whether the server was measured, too: its memory and its CPU time.
+    pub(crate) is_measured: bool,
     pub(crate) channels: u32,
     pub(crate) payload_bytes: usize,
     pub(crate) workers: u32,
     pub(crate) steps: Vec<Step>,
     /// Whether nobody failed, and every message came to everybody once, in order.
     pub(crate) ok: bool,
+    pub(crate) total: Total,
+    pub(crate) timeline: Vec<Sample>,
+    /// Where and when it was.
+    pub(crate) host: Host,
+}
+
+/// Figures of the whole run; null where there is none.
+#[derive(Debug, Serialize)]
+pub(crate) struct Total {
+    pub(crate) connected: u64,
+    /// New connections a second, of the step that made the most.
+    pub(crate) connects_per_s: Option<f64>,
+    pub(crate) delivered: u64,
+    pub(crate) lost: u64,
+    /// Deliveries a second, of the step that was fastest.
+    pub(crate) deliveries_per_s: Option<f64>,
+    /// Private memory of the measured processes by which they grew, for each connection, when most had connected.
+    pub(crate) memory_bytes_per_connection: Option<f64>,
+    pub(crate) cpu_us_per_connection: Option<f64>,
+    pub(crate) cpu_us_per_delivery: Option<f64>,
+    /// The largest part of the machine that others had in a step that took a second.
+    pub(crate) others_share: f64,
 }
 
 /// One step of it.
@@ -28,6 +61,9 @@ pub(crate) struct Report {
 pub(crate) struct Step {
     /// As it was given.
     pub(crate) step: String,
+    /// When it began and ended, in seconds since the run began.
+    pub(crate) begun_s: f64,
+    pub(crate) ended_s: f64,
     #[serde(flatten)]
     pub(crate) used: Used,
     /// The measured processes' memory at the end.
@@ -36,7 +72,12 @@ pub(crate) struct Step {
     pub(crate) outcome: Outcome,
     /// From the first message sent to the last one received, or until the last connection was ready.
     pub(crate) span_s: f64,
+    /// Connections made, or messages delivered, in each second of that span.
+    pub(crate) per_s: Option<f64>,
     pub(crate) latency_ms: Latency,
+    /// Latency over rank: of how many in a hundred, how many milliseconds; no rank but those that count.
+    #[serde(skip)]
+    pub(crate) curve: Vec<(f64, f64)>,
     /// The same for the first message of the step alone.
     pub(crate) first_ms: Latency,
     /// By message: until the last receiver had it.
@@ -49,6 +90,8 @@ pub(crate) struct Step {
     pub(crate) cpu_us_per_delivery: Option<f64>,
     pub(crate) cpu_us_per_message: Option<f64>,
     pub(crate) cpu_us_per_connection: Option<f64>,
+    /// Private memory by which the measured processes have grown since the run began, for each connection.
+    pub(crate) memory_bytes_per_connection: Option<f64>,
     /// Bytes that came, for each message delivered.
     pub(crate) bytes_per_delivery: Option<f64>,
 }
@@ -57,7 +100,11 @@ pub(crate) struct Step {
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) standing: u64,
+    /// Connections made in this step.
+    pub(crate) joined: u64,
     pub(crate) failed: u64,
+    /// Connections that were not answered.
+    pub(crate) unanswered: u64,
     pub(crate) closed: u64,
     pub(crate) owed: u64,
     pub(crate) delivered: u64,
@@ -73,9 +120,10 @@ pub(crate) struct Outcome {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Latency {
     pub(crate) count: u64,
-    pub p50: f64,
-    pub p90: f64,
-    pub p99: f64,
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
     pub(crate) max: f64,
 }
 
@@ -83,7 +131,8 @@ impl From<&Histogram> for Latency {
     fn from(all: &Histogram) -> Self {
         let ms = |ns: u64| ns as f64 / 1e6;
         let rank = |permille| ms(all.permille(permille));
-        Self { count: all.count(), p50: rank(500), p90: rank(900), p99: rank(990), max: ms(all.max()) }
+        let (p50, p90, p99, p999) = (rank(500), rank(900), rank(990), rank(999));
+        Self { count: all.count(), p50, p90, p99, p999, max: ms(all.max()) }
     }
 }
 
@@ -92,28 +141,90 @@ impl From<&Histogram> for Latency {
 pub(crate) struct Measured {
     pub(crate) step: String,
     pub(crate) begun_ns: u64,
+    pub(crate) begun_s: f64,
+    pub(crate) ended_s: f64,
     /// Connections made.
     pub(crate) joined: u64,
     pub(crate) tally: Tally,
     pub(crate) published: Published,
     pub(crate) used: Used,
     pub(crate) memory: Memory,
+    /// Bytes of private memory more than before the run.
+    pub(crate) grown: u64,
+}
+
+impl Report {
+    /// Of a run, and its steps.
+    pub(crate) fn new(wish: &Wish, steps: Vec<Step>, timeline: Vec<Sample>) -> Self {
+        Self {
+            scenario: wish.scenario,
+            transport: wish.plan.transport,
+            url: format!("http://{}{}", wish.plan.target.host, wish.plan.target.path),
+            is_measured: !wish.pids.is_empty(),
+            channels: wish.plan.schedule.channels,
+            payload_bytes: wish.publisher.payload_len,
+            workers: wish.workers,
+            ok: steps.iter().all(Step::is_ok),
+            total: Total::new(&steps),
+            steps,
+            timeline,
+            host: Host::read(),
+        }
+    }
+}
+
+impl Total {
+    fn new(steps: &[Step]) -> Self {
+        // Of equals the first.
+        let largest = |count: fn(&Step) -> u64| {
+            steps.iter().rev().filter(|step| count(step) > 0).max_by_key(|step| count(step))
+        };
+        let joined = largest(|step| step.outcome.joined);
+        let rate = |step: &Step| step.outcome.delivered as f64 / step.span_s.max(1e-3);
+        let fastest = steps.iter().map(rate).fold(0.0, f64::max);
+        let sum = |count: fn(&Outcome) -> u64| steps.iter().map(|step| count(&step.outcome)).sum();
+        // What was received while nothing was sent, as after a pause, was paid for when it was sent.
+        let paid = |step: &&Step| step.published.answered > 0 && step.outcome.delivered > 0;
+        let sending = || steps.iter().filter(paid);
+        let delivered: u64 = sending().map(|step| step.outcome.delivered).sum();
+        let cpu_s: f64 = sending().map(|step| step.used.server_s).sum();
+        let long = steps.iter().filter(|step| step.used.wall_s > 1.0);
+        Self {
+            connected: steps.iter().map(|step| step.outcome.standing).max().unwrap_or(0),
+            connects_per_s: joined.and_then(|step| step.per_s),
+            delivered: sum(|outcome| outcome.delivered),
+            lost: sum(|outcome| outcome.lost),
+            deliveries_per_s: (fastest > 0.0).then_some(fastest),
+            memory_bytes_per_connection: joined.and_then(|step| step.memory_bytes_per_connection),
+            cpu_us_per_connection: joined.and_then(|step| step.cpu_us_per_connection),
+            cpu_us_per_delivery: (delivered > 0 && cpu_s > 0.0).then(|| cpu_s * 1e6 / delivered as f64),
+            others_share: long.map(|step| step.used.others_share).fold(0.0, f64::max),
+        }
+    }
 }
 
 impl Step {
     /// The figures of a step.
     pub(crate) fn new(measured: Measured) -> Self {
-        let Measured { step, begun_ns, joined, tally, published, used, memory } = measured;
+        let Measured { begun_ns, joined, tally, published, used, memory, grown, .. } = measured;
         let mut slowest = Histogram::default();
         tally.slowest_ns.iter().for_each(|ns| slowest.record(*ns));
         let ended_ns = if joined > 0 { tally.ready_ns.max(tally.last_ns) } else { tally.last_ns };
         let sent = published.answered + published.refused;
         let cpu = |count: u64| (used.server_s > 0.0 && count > 0).then(|| used.server_s * 1e6 / count as f64);
+        let span_s = ended_ns.saturating_sub(begun_ns) as f64 / 1e9;
+        let moved = if joined > 0 { joined } else { tally.got };
         Self {
-            step,
+            step: measured.step,
+            begun_s: measured.begun_s,
+            ended_s: measured.ended_s,
             used,
             memory,
-            span_s: ended_ns.saturating_sub(begun_ns) as f64 / 1e9,
+            span_s,
+            per_s: (span_s > 0.0 && moved > 0).then(|| moved as f64 / span_s),
+            curve: tally.latency.curve().into_iter().map(|(rank, ns)| (rank, ns as f64 / 1e6)).collect(),
+            memory_bytes_per_connection: (memory.private > 0 && tally.standing >= CROWD_MIN)
+                .then(|| grown as f64 / tally.standing as f64),
             latency_ms: (&tally.latency).into(),
             first_ms: (&tally.first).into(),
             last_receiver_ms: (&slowest).into(),
@@ -124,6 +235,8 @@ impl Step {
             bytes_per_delivery: (tally.got > 0).then(|| tally.bytes as f64 / tally.got as f64),
             outcome: Outcome {
                 standing: tally.standing,
+                joined,
+                unanswered: tally.pending,
                 failed: tally.failed,
                 closed: tally.closed,
                 owed: tally.owed,
@@ -141,53 +254,25 @@ impl Step {
 
     /// Whether all went as it should.
     pub(crate) fn is_ok(&self) -> bool {
-        let Outcome { failed, closed, lost, doubled, disordered, astray, .. } = self.outcome;
-        failed + closed + lost + doubled + disordered + astray + self.published.refused == 0
+        self.faults().is_empty()
     }
-}
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<16}", self.step)?;
-        let Outcome { standing, delivered, .. } = self.outcome;
-        if self.published.answered > 0 {
-            write!(f, "{} sent, ", self.published.answered)?;
-        }
-        if delivered > 0 {
-            let Latency { p50, p99, .. } = self.latency_ms;
-            let rate = delivered as f64 / self.span_s;
-            write!(f, "{delivered} delivered in {:.2} s ({rate:.0}/s), ", self.span_s)?;
-            write!(f, "latency p50 {p50:.2} p99 {p99:.2} ms, ")?;
-        } else {
-            write!(f, "{standing} connected, {:.2} s, ", self.span_s)?;
-        }
-        for (us, what) in [
-            (self.cpu_us_per_connection, "connection"),
-            (self.cpu_us_per_delivery, "delivery"),
-            (self.cpu_us_per_message.filter(|_| delivered == 0), "message"),
-        ] {
-            if let Some(us) = us {
-                write!(f, "CPU {us:.2} us a {what}, ")?;
-            }
-        }
-        if self.memory.private > 0 {
-            write!(f, "memory {:.2} MiB, ", self.memory.private as f64 / 1_048_576.0)?;
-        }
-        write!(f, "others {:.0} %", self.used.others_share * 100.0)?;
+    /// What went wrong: how often, and what.
+    pub(crate) fn faults(&self) -> Vec<(u64, &'static str)> {
         let outcome = &self.outcome;
-        for (count, what) in [
-            (outcome.failed, "failed"),
+        let all = [
+            (outcome.failed, "not connected"),
+            (outcome.unanswered, "not answered"),
             (outcome.closed, "closed by the server"),
             (outcome.lost, "lost"),
             (outcome.doubled, "doubled"),
             (outcome.disordered, "out of order"),
             (outcome.astray, "of another channel"),
             (self.published.refused, "refused"),
-        ] {
-            if count > 0 {
-                write!(f, "; {} {what}", count)?;
-            }
-        }
-        self.outcome.error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0).collect()
     }
 }
+
+/// Fewer connections do not show in the memory of a process.
+const CROWD_MIN: u64 = 1_000;

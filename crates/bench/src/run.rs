@@ -12,14 +12,18 @@ use crate::clock::now_ns;
 use crate::order::{Fact, Order, Tally};
 use crate::plan::{Plan, Step};
 use crate::proc::{Cpu, memory};
+use crate::progress::{Goal, Progress};
 use crate::publisher::{Published, Publisher};
 use crate::report::{self, Measured, Report};
+use crate::timeline::{Sample, Timeline};
 
 /// What is to be run.
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) plan: Plan,
     pub(crate) publisher: Publisher,
+    /// The scenario that the steps are of.
+    pub(crate) scenario: Option<&'static str>,
     /// Each as it was given, and what it means.
     pub(crate) steps: Vec<(String, Step)>,
     /// The processes to measure, with their descendants.
@@ -31,19 +35,24 @@ pub(crate) struct Wish {
     pub(crate) settle: Duration,
 }
 
-/// Runs all steps, and hands each report to `tell` as it is made.
-pub(crate) fn run(wish: &Wish, mut tell: impl FnMut(&report::Step)) -> anyhow::Result<Report> {
-    let mut crowd = Crowd::start(wish)?;
+/// Runs all steps, and tells `progress` of them.
+pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
+    let mut crowd = Crowd::start(wish, progress)?;
     let mut steps: Vec<report::Step> = Vec::new();
-    let mut next = 0;
+    // What a server needed to start is given back first.
+    crowd.rest(if wish.pids.is_empty() { Duration::ZERO } else { wish.settle })?;
+    let empty = memory(&wish.pids);
+    let (mut next, mut most) = (0, 0);
     for (text, step) in &wish.steps {
         let standing = steps.last().map_or(0, |step| step.outcome.standing);
-        let begun_ns = now_ns();
+        most = most.max(standing);
+        crowd.begin(text, goal_of(wish, *step, standing, most));
+        let (begun_ns, begun_s) = (now_ns(), crowd.timeline.seconds());
         let before = Cpu::read(&wish.pids);
         let published = crowd.take(wish, *step, next)?;
         let used = Cpu::read(&wish.pids).since(&before);
-        let rest = if matches!(step, Step::Send(_)) { AFTER_SENDING } else { wish.settle };
-        thread::sleep(rest);
+        let ended_s = crowd.timeline.seconds();
+        crowd.rest(if matches!(step, Step::Send(_)) { AFTER_SENDING } else { wish.settle })?;
         if let Step::Send(sending) = step {
             next += sending.count;
         }
@@ -53,20 +62,37 @@ pub(crate) fn run(wish: &Wish, mut tell: impl FnMut(&report::Step)) -> anyhow::R
             _ => 0,
         };
         let memory = memory(&wish.pids);
-        let step = text.clone();
-        let report = report::Step::new(Measured { step, begun_ns, joined, tally, published, used, memory });
-        tell(&report);
-        steps.push(report);
+        let grown = memory.private.saturating_sub(empty.private);
+        let measured = Measured {
+            step: text.clone(),
+            begun_ns,
+            begun_s,
+            ended_s,
+            joined,
+            tally,
+            published,
+            used,
+            memory,
+            grown,
+        };
+        steps.push(report::Step::new(measured));
+        steps.last().into_iter().for_each(|step| crowd.progress.end(step));
     }
-    Ok(Report {
-        transport: wish.plan.transport,
-        url: format!("http://{}{}", wish.plan.target.host, wish.plan.target.path),
-        channels: wish.plan.schedule.channels,
-        payload_bytes: wish.publisher.payload_len,
-        workers: wish.workers,
-        ok: steps.iter().all(report::Step::is_ok),
-        steps,
-    })
+    Ok(Report::new(wish, steps, crowd.into_timeline()))
+}
+
+/// What a step will have done when it is done.
+fn goal_of(wish: &Wish, step: Step, standing: u64, most: u64) -> Goal {
+    match step {
+        Step::Join(until) => Goal::Connections(standing, until.into()),
+        Step::Back => Goal::Connections(standing, most),
+        Step::Send(sending) => {
+            let channels = u64::from(wish.plan.schedule.channels);
+            Goal::Deliveries(u64::from(sending.count) * standing / channels)
+        }
+        Step::Idle(seconds) => Goal::Time(Duration::from_secs_f64(seconds)),
+        _ => Goal::Unknown,
+    }
 }
 
 /// The workers, and what they told.
@@ -76,6 +102,15 @@ struct Crowd {
     /// By worker: whether it has done what it was ordered, and what it told last.
     settled: Vec<bool>,
     told: Vec<Option<Tally>>,
+    /// By worker: how many clients stand, and what they have got since the last tally.
+    seen: Vec<(u64, u64)>,
+    /// What all had got at the last tally.
+    delivered: u64,
+    timeline: Timeline,
+    progress: Progress,
+    goal: Goal,
+    /// When the step began, and what had been delivered then.
+    begun: (Instant, u64),
 }
 
 struct Worker {
@@ -84,7 +119,7 @@ struct Worker {
 }
 
 impl Crowd {
-    fn start(wish: &Wish) -> anyhow::Result<Self> {
+    fn start(wish: &Wish, progress: Progress) -> anyhow::Result<Self> {
         let (out, facts) = channel();
         let mut workers = Vec::new();
         for number in 0..wish.workers {
@@ -93,7 +128,26 @@ impl Crowd {
             workers.push(worker);
         }
         let count = workers.len();
-        Ok(Self { workers, facts, settled: vec![true; count], told: vec![None; count] })
+        Ok(Self {
+            workers,
+            facts,
+            settled: vec![true; count],
+            told: vec![None; count],
+            seen: vec![(0, 0); count],
+            delivered: 0,
+            timeline: Timeline::new(&wish.pids),
+            progress,
+            goal: Goal::Unknown,
+            begun: (Instant::now(), 0),
+        })
+    }
+
+    /// A step begins.
+    fn begin(&mut self, text: &str, goal: Goal) {
+        self.goal = goal;
+        self.begun = (Instant::now(), self.delivered);
+        self.progress.begin(text, goal);
+        self.look(true);
     }
 
     /// Takes all workers through a step.
@@ -104,7 +158,7 @@ impl Crowd {
             Step::Back => self.order(&Order::Back)?,
             Step::Pause(percent) => self.order(&Order::Pause { percent, seed: next.into() })?,
             Step::Resume => self.order(&Order::Resume)?,
-            Step::Idle(seconds) => thread::sleep(Duration::from_secs_f64(seconds)),
+            Step::Idle(seconds) => self.rest(Duration::from_secs_f64(seconds))?,
             Step::Enter => {
                 eprintln!("multiplexor bench: waiting for a line on standard input");
                 std::io::stdin().read_line(&mut String::new())?;
@@ -119,6 +173,33 @@ impl Crowd {
         }
         self.wait(wish.patience, || true)?;
         Ok(Published::default())
+    }
+
+    /// Lets so much time pass.
+    fn rest(&mut self, time: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.hear(left.min(REST_STEP))?;
+        }
+    }
+
+    /// Looks how things stand: for the timeline, and for whoever watches.
+    fn look(&mut self, must: bool) {
+        let standing = self.seen.iter().map(|(standing, _)| standing).sum();
+        let delivered = self.delivered + self.seen.iter().map(|(_, got)| got).sum::<u64>();
+        self.timeline.look(standing, delivered, must);
+        let of_step = delivered.saturating_sub(self.begun.1);
+        self.progress.tell(self.goal, standing, of_step, self.begun.0.elapsed());
+    }
+
+    /// How it went, up to its end.
+    fn into_timeline(mut self) -> Vec<Sample> {
+        self.look(true);
+        std::mem::replace(&mut self.timeline, Timeline::new(&[])).into_samples()
     }
 
     fn order(&mut self, order: &Order) -> anyhow::Result<()> {
@@ -142,12 +223,20 @@ impl Crowd {
     /// Takes one fact; false if none came in this time.
     fn hear(&mut self, timeout: Duration) -> anyhow::Result<bool> {
         match self.facts.recv_timeout(timeout) {
-            Ok((_, Fact::Progress { .. })) => {}
+            Ok((worker, Fact::Progress { standing, got })) => self.seen[worker] = (standing, got),
             Ok((worker, Fact::Settled)) => self.settled[worker] = true,
-            Ok((worker, Fact::Told(tally))) => self.told[worker] = Some(*tally),
-            Err(RecvTimeoutError::Timeout) => return Ok(false),
+            Ok((worker, Fact::Told(tally))) => {
+                self.seen[worker] = (tally.standing, 0);
+                self.delivered += tally.got;
+                self.told[worker] = Some(*tally);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.look(false);
+                return Ok(false);
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("all workers have ended"),
         }
+        self.look(false);
         Ok(true)
     }
 
@@ -210,6 +299,8 @@ impl Worker {
 
 /// How often it is looked whether the publisher is done.
 const POLL_EVERY: Duration = Duration::from_millis(5);
+/// How long one may be blind for what workers tell.
+const REST_STEP: Duration = Duration::from_millis(50);
 /// What comes twice comes soon.
 const AFTER_SENDING: Duration = Duration::from_millis(100);
 const TELL_TIMEOUT: Duration = Duration::from_secs(30);

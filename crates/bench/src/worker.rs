@@ -231,6 +231,7 @@ impl Worker {
     fn tell(&mut self) -> Tally {
         let mut told = std::mem::take(&mut self.tally);
         self.tally.standing = told.standing;
+        told.pending = self.pending as u64;
         if self.is_paused {
             self.tally.owed = told.lost();
             told.owed -= self.tally.owed;

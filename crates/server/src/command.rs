@@ -27,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("watch", matches)) => listen::run(listen::Wish::to_watch(matches)?),
         Some(("delete", matches)) => ask::delete(matches),
         Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
-        Some(("bench", matches)) => bench::run(matches),
+        Some(("bench", matches)) => Ok(bench::run(matches)),
         Some(("key", matches)) => run_key(matches),
         Some(("token", matches)) => token::run_token(matches),
         Some(("url", matches)) => token::run_url(matches),

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 export const PATIENCE_MS = 30_000;
 
-function binary() {
+export function binary() {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
   const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
   return process.env.MULTIPLEXOR_BIN ?? path.join(target, "release", "multiplexor");

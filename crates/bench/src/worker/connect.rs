@@ -11,6 +11,7 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::{PROGRESS_EVERY, State, Worker};
 use crate::clock::timespec;
+use crate::machine::words;
 
 impl Worker {
     /// Begins as many connections as may be begun now, and tells for how long to wait then.
@@ -41,7 +42,7 @@ impl Worker {
                 self.clients[place].socket = Some(socket);
                 self.clients[place].state = State::Connecting;
             }
-            Err(error) => self.lose(place, &format!("cannot connect: {error}")),
+            Err(error) => self.lose(place, &format!("cannot connect: {}", words(error))),
         }
     }
 

@@ -7,6 +7,7 @@ use rustix::net::{self, RecvFlags, SendFlags, sockopt};
 use super::{Place, READ_LEN, State, Worker};
 use crate::client::Told;
 use crate::clock::now_ns;
+use crate::machine::words;
 use crate::marker::Mark;
 use crate::track::Verdict;
 
@@ -18,7 +19,7 @@ impl Worker {
             match sockopt::socket_error(socket) {
                 Ok(Ok(())) if flags.contains(EventFlags::OUT) => self.ask(place),
                 Ok(Ok(())) => return,
-                Ok(Err(error)) | Err(error) => self.lose(place, &format!("cannot connect: {error}")),
+                Ok(Err(error)) | Err(error) => self.lose(place, &format!("cannot connect: {}", words(error))),
             }
         }
         if !flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
@@ -37,7 +38,7 @@ impl Worker {
                 }
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
-                Err(error) => return self.lose(place, &error.to_string()),
+                Err(error) => return self.lose(place, &words(error)),
             }
         }
     }
@@ -50,7 +51,7 @@ impl Worker {
         match net::send(socket, &request, SendFlags::NOSIGNAL) {
             Ok(len) if len == request.len() => {}
             Ok(_) => return self.lose(place, "the request was not taken as a whole"),
-            Err(error) => return self.lose(place, &format!("cannot ask: {error}")),
+            Err(error) => return self.lose(place, &format!("cannot ask: {}", words(error))),
         }
         match self.clients[place].state {
             State::Standing => {}
