@@ -2,7 +2,7 @@
 
 PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
 
-.PHONY: run test lint unit loom blackbox client soak bench bench-million
+.PHONY: run test lint unit loom blackbox client soak fuzz bench bench-million
 
 run:
 	cargo run --release
@@ -47,9 +47,16 @@ SOAK ?= 1000
 soak:
 	tests/install.sh
 	cargo build --release
-	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait
+	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait -p multiplexor-fuzz
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
 	tests/soak/openapi.sh $(SOAK)
+
+# How many seconds each target of libFuzzer runs; an hour each is half a day.
+FUZZ ?= 600
+
+# What strangers may send, for hours: docs/testing.md. Needs a nightly compiler and cargo-fuzz.
+fuzz:
+	fuzz/run $(FUZZ)
 
 # What the table in bench/RESULTS.md says, anew: about twenty minutes, on a machine that does nothing else.
 bench:

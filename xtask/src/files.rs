@@ -35,6 +35,16 @@ pub(crate) fn texts(root: &Path) -> anyhow::Result<Vec<Text>> {
     Ok(found)
 }
 
-/// Folders that are built, fetched or git's own.
-const SKIPPED: &[&str] =
-    &[".git", "target", "node_modules", ".venv", "__pycache__", ".tools", ".pytest_cache"];
+/// Folders that are built, fetched, git's own, or bytes that need not be text.
+const SKIPPED: &[&str] = &[
+    ".git",
+    "target",
+    "node_modules",
+    ".venv",
+    "__pycache__",
+    ".tools",
+    ".pytest_cache",
+    "corpus",
+    "found",
+    "crashes",
+];

@@ -1,0 +1,55 @@
+//! What clients show of themselves: nobody gets in by bytes that nobody signed.
+
+use access::hub::{Right, Session};
+use access::{Key, Keyring, Secret, Signed, TokenSecret, Tokens, make_token};
+
+use crate::cut;
+
+/// A token as it was shown. Without the secret, no bytes are one.
+pub(crate) fn token(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    match tokens().session(text, NOW) {
+        Ok(session) => panic!("{text:?} is a session: {session:?}"),
+        Err(denied) => assert!(!denied.code.is_empty() && !denied.detail.is_empty()),
+    }
+    if let Ok(secret) = Secret::read(text) {
+        let other = Secret::new([7; 32]);
+        let key = Key { name: "one".into(), hash: other.hash(), session: Session::OPEN };
+        let found = Keyring::new(vec![key]).find(text).is_some();
+        assert_eq!(found, secret.reveal() == other.reveal(), "{text:?}");
+    }
+}
+
+/// Claims that somebody signed: strange ones are refused in words, and none of them outlives its end.
+pub(crate) fn claims(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let token = make_token(&secret(), text);
+    match tokens().session(&token, NOW) {
+        Ok(session) => {
+            let end = session.expires.expect("a token has an end");
+            assert!(end > NOW && !session.may(Right::Listen, "a", end), "it outlives its end");
+        }
+        Err(denied) => assert!(!denied.detail.is_empty()),
+    }
+}
+
+/// A signed URL.
+pub(crate) fn url(data: &[u8]) {
+    let Some((path, rest)) = cut(data) else { return };
+    let Some((expires, signature)) = cut(rest) else { return };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (path, expires, signature) = (text(path), text(expires), text(signature));
+    let signed = Signed { path: &path, expires: &expires, signature: &signature };
+    let session = tokens().session_of_url(signed, &["a".into()], NOW);
+    assert!(session.is_err(), "nobody signed {signed:?}");
+}
+
+fn tokens() -> Tokens {
+    Tokens { secrets: vec![secret()], ..Tokens::default() }
+}
+
+fn secret() -> TokenSecret {
+    TokenSecret::new("a-secret-that-no-input-of-a-fuzzer-holds").expect("it is long enough")
+}
+
+const NOW: u64 = 1_800_000_000_000;

@@ -1,0 +1,78 @@
+//! The WAIT line as a whole, over a kernel that is memory: connections that say anything, cut anywhere, while
+//! messages are published, readers stop and time passes. In the end nothing of them is left.
+
+use testkit::kernel::Peer;
+use testkit::scene::Scene;
+use transport::{Conn, Frozen};
+use wait::Settings;
+use wait::exchange::hub::Limits;
+
+/// A connection that another process handed over.
+pub(crate) fn frozen(data: &[u8]) {
+    let Some(frozen) = Frozen::from_bytes(data) else { return };
+    let again = Frozen::from_bytes(&frozen.to_bytes());
+    assert_eq!(again.as_ref(), Some(&frozen), "what is written is read");
+    if let Some(thawed) = Conn::thaw(frozen) {
+        thawed.conn.freeze(thawed.channels, thawed.due_ms);
+    }
+}
+
+/// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
+pub(crate) fn line(data: &[u8]) {
+    let settings = Settings { slow_reader: 4_096, ..Settings::default() };
+    let mut scene = Scene::new(1, 2, Limits::default(), settings);
+    let mut peers: Vec<Peer> = Vec::new();
+    let mut rest = data;
+    for _ in 0..STEPS_MAX {
+        let Some((what, more)) = rest.split_first() else { break };
+        rest = more;
+        let (kind, number) = (what & 7, usize::from(what >> 3));
+        if kind == CONNECT && peers.len() < PEERS_MAX {
+            peers.push(Peer::connect(&scene.world, number % scene.shards.len()));
+        }
+        let Some(peer) = (!peers.is_empty()).then(|| peers[number % peers.len()].clone()) else { continue };
+        match kind {
+            SAY => rest = say(&peer, rest),
+            PUBLISH => drop(scene.publish(["a", "b", "a,b"][number % 3], ["x", "{\"n\":1}"][number & 1])),
+            PASS => scene.pass(10 << (number % 12)),
+            READ => drop(peer.take_some(number * 64)),
+            WINDOW => peer.set_window(number * 32),
+            LEAVE if number & 1 == 0 => peer.half_close(),
+            LEAVE => peer.hang_up(),
+            RESET => peer.reset(),
+            _ => {}
+        }
+        scene.settle();
+    }
+    for peer in &peers {
+        peer.hang_up();
+    }
+    // What lingers is read for a while, and then cut off.
+    scene.pass(60_000);
+    let left: usize = scene.shards.iter().map(wait::Shard::connections).sum();
+    assert_eq!(left, 0, "connections are left of clients that are gone");
+    for name in ["a", "b"] {
+        let waiting = scene.exchange.channel(name).map_or(0, |channel| channel.waiting);
+        assert_eq!(waiting, 0, "clients that are gone still count as waiting");
+    }
+}
+
+/// Says the bytes up to the length that the first one tells; what is behind them is left.
+fn say<'a>(peer: &Peer, rest: &'a [u8]) -> &'a [u8] {
+    let Some((len, rest)) = rest.split_first() else { return rest };
+    let (said, rest) = rest.split_at(usize::from(*len).min(rest.len()));
+    peer.send(said);
+    rest
+}
+
+const CONNECT: u8 = 0;
+const SAY: u8 = 1;
+const PUBLISH: u8 = 2;
+const PASS: u8 = 3;
+const READ: u8 = 4;
+const WINDOW: u8 = 5;
+const LEAVE: u8 = 6;
+const RESET: u8 = 7;
+
+const STEPS_MAX: usize = 200;
+const PEERS_MAX: usize = 8;

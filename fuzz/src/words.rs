@@ -1,0 +1,77 @@
+//! The dialects: what a request wants, in whose words, and what a WebSocket's command says.
+
+use codec::http;
+use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, check_name};
+use dialect::native::{self, Command, Context};
+use dialect::{Intent, Request, Transport, multiplexor as classic};
+
+use crate::cut;
+
+/// A request in the words of the native protocol: an intent whose names are names, or a problem in words.
+pub(crate) fn native(data: &[u8]) {
+    let limits = http::Limits::default();
+    let Ok(Some((head, head_len))) = http::decode(data, &limits) else { return };
+    let header = |name: &str| head.header(name);
+    let request = Request {
+        method: head.method,
+        path: head.path,
+        query: head.query,
+        header: &header,
+        upgrade: head.upgrade_websocket(),
+        body: &data[head_len..],
+    };
+    match native::intent(&request, Context { cursors: cursors(), now: NOW }) {
+        Ok(Intent::Wait(wait)) => {
+            let may_wait_for_nothing = wait.transport == Transport::WebSocket;
+            assert!(may_wait_for_nothing || !wait.names.is_empty(), "nobody waits for nothing");
+            for name in &wait.names {
+                assert!(check_name(name.as_bytes()).is_ok(), "{name:?} is no name");
+            }
+            let mut sorted = wait.names.clone();
+            sorted.sort();
+            sorted.dedup();
+            assert_eq!(sorted.len(), wait.names.len(), "each name stands once");
+        }
+        Ok(_) => {}
+        Err(problem) => {
+            assert!((400..600).contains(&problem.status) && !problem.detail.is_empty());
+            let document = String::from_utf8(problem.document()).expect("a problem is text");
+            assert!(document.starts_with('{') && document.trim_end().ends_with('}'), "{document}");
+        }
+    }
+}
+
+/// What a client says by WebSocket.
+pub(crate) fn command(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Err((problem, _)) = Command::read(text, cursors(), NOW) {
+        assert!(!problem.detail.is_empty());
+    }
+    native::last_event_id(data, cursors());
+    if let Some(Read::Here(position)) = cursors().read(text) {
+        let again = cursors().text(position);
+        assert!(matches!(cursors().read(&again), Some(Read::Here(same)) if same == position));
+    }
+}
+
+/// The words of 2009: what was understood of the first bytes stays so when more have come.
+pub(crate) fn multiplexor(data: &[u8]) {
+    let Some((first, _)) = cut(data) else { return };
+    let whole = &data[1..];
+    if let (Some(early), late) = (classic::whose(first, native::PATHS), classic::whose(whole, native::PATHS))
+    {
+        assert_eq!(Some(early), late, "other words");
+    }
+    if let Some(early) = classic::ids(first, false) {
+        assert_eq!(Some(&early), classic::ids(whole, true).as_ref(), "other ids");
+        assert!(early.iter().all(|id| classic::is_id(id)), "{early:?}");
+    }
+    let payload = classic::payload(whole.to_vec());
+    assert!(payload.data.start <= payload.data.end && payload.data.end as usize <= payload.bytes.len());
+}
+
+fn cursors() -> Cursors {
+    Hub::new(Limits::default(), Epoch::new(7), 7).cursors()
+}
+
+const NOW: u64 = 1_800_000_000_000;
