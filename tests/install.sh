@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 # command or file that proves it, package
 needs=(
     /usr/bin/chromium chromium
+    /usr/bin/composer composer
     /usr/bin/curl curl
     /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx
