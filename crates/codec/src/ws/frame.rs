@@ -117,7 +117,7 @@ pub fn encode_deflated(opcode: Opcode, piece: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The reserved bit that says: this message is compressed, as [`Header::rsv`] has it.
-pub(super) const RSV1: u8 = 4;
+pub const RSV1: u8 = 4;
 
 /// Appends a close frame. A reason that does not fit is cut at the end of a character.
 pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {

@@ -12,7 +12,7 @@ use transport::Shape;
 use transport::codec::sse;
 
 use super::model::Model;
-use super::said::{Places, Said, head};
+use super::said::{Gzip, Places, Said, head};
 use super::session::{Owed, Session};
 
 pub(crate) struct Client {
@@ -25,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) line: Option<Line>,
     /// It reads nothing for the time being.
     pub(crate) stopped: bool,
+    /// It takes compressed messages.
+    compresses: bool,
 }
 
 /// A connection.
@@ -36,6 +38,8 @@ pub(crate) struct Line {
     begun: bool,
     /// All history was asked for, not what follows a place.
     everything: bool,
+    /// What a compressed stream comes through.
+    gzip: Option<Gzip>,
     reader: sse::Reader,
     pub(crate) session: Session,
     /// Channels being added to a live WebSocket, and the place of the last message of their backlog.
@@ -48,9 +52,9 @@ pub(crate) struct Line {
 }
 
 impl Client {
-    pub(crate) fn new(shape: Shape, places: Places, channels: usize) -> Self {
+    pub(crate) fn new(shape: Shape, compresses: bool, places: Places, channels: usize) -> Self {
         let wants = BTreeSet::new();
-        Self { shape, places, channels, wants, cursor: None, line: None, stopped: false }
+        Self { shape, places, channels, wants, cursor: None, line: None, stopped: false, compresses }
     }
 
     /// Chooses other channels for the next connection.
@@ -68,6 +72,7 @@ impl Client {
             unread: Vec::new(),
             begun: false,
             everything: false,
+            gzip: None,
             reader: sse::Reader::new(1 << 20),
             session,
             adding: BTreeMap::new(),
@@ -104,6 +109,12 @@ impl Client {
         if self.shape.is_ws() {
             headers += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
             headers += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        }
+        if self.compresses {
+            headers += match self.shape.is_ws() {
+                true => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+                false => "Accept-Encoding: gzip\r\n",
+            };
         }
         if let Some(cursor) = cursor.map(|cursor| self.places.0.text(cursor)) {
             if chance.once_in(2) {
@@ -223,7 +234,7 @@ impl Client {
             return;
         }
         if !line.begun {
-            let Some((status, len, _)) = head(&line.unread) else { return };
+            let Some((status, len, head)) = head(&line.unread) else { return };
             line.unread.drain(..len);
             if status == 408 {
                 line.unread.clear();
@@ -231,14 +242,28 @@ impl Client {
             }
             assert!(matches!(status, 200 | 101), "the answer is {status}");
             line.begun = true;
+            let name = if self.shape.is_ws() {
+                "Sec-WebSocket-Extensions: permessage"
+            } else {
+                "Content-Encoding: gzip"
+            };
+            assert_eq!(head.contains(name), self.compresses, "{head}");
+            line.gzip = (self.compresses && !self.shape.is_ws()).then(Gzip::new);
             if matches!(self.shape, Shape::StreamRaw | Shape::WsRaw) {
                 line.session.live.iter_mut().for_each(|(channel, owed)| owed.at_most(model.count(*channel)));
             }
         }
+        let bytes = match &mut line.gzip {
+            Some(gzip) => {
+                gzip.take(&mut line.unread);
+                &mut gzip.plain
+            }
+            None => &mut line.unread,
+        };
         let said = match self.shape {
-            Shape::SseObject | Shape::SseBare => self.places.events(&mut line.reader, &mut line.unread),
-            Shape::StreamObject | Shape::StreamRaw => self.places.lines(&mut line.unread),
-            _ => self.places.frames(&mut line.unread),
+            Shape::SseObject | Shape::SseBare => self.places.events(&mut line.reader, bytes),
+            Shape::StreamObject | Shape::StreamRaw => self.places.lines(bytes),
+            _ => self.places.frames(bytes, self.compresses),
         };
         self.hear(chance, said, model);
     }

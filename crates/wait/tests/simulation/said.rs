@@ -1,8 +1,13 @@
 //! What a server says, decoded as a client would: events, lines, frames, documents.
 
+use std::io::Read as _;
+
+use codec::deflate::{GZIP_HEAD, inflate};
 use codec::sse;
-use codec::ws::{Opcode, decode_header};
+use codec::ws::{Opcode, RSV1, decode_header};
 use exchange::hub::{Cursors, Position, Read};
+use flate2::read::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use multiplexor_wait::exchange;
 use serde_json::Value;
 use transport::codec;
@@ -25,6 +30,44 @@ pub(crate) enum Said {
     Nothing,
 }
 
+/// A gzip stream without an end, as a client inflates it that keeps what came before.
+pub(crate) struct Gzip {
+    /// Bytes of the head that have not come yet.
+    head_left: usize,
+    state: Decompress,
+    /// What was in it, and is not understood yet.
+    pub(crate) plain: Vec<u8>,
+}
+
+impl Gzip {
+    pub(crate) fn new() -> Self {
+        Self { head_left: GZIP_HEAD.len(), state: Decompress::new(false), plain: Vec::new() }
+    }
+
+    /// Takes bytes as they came.
+    pub(crate) fn take(&mut self, bytes: &mut Vec<u8>) {
+        let head = self.head_left.min(bytes.len());
+        let at = GZIP_HEAD.len() - self.head_left;
+        assert_eq!(bytes.drain(..head).collect::<Vec<u8>>(), GZIP_HEAD[at..at + head]);
+        self.head_left -= head;
+        let start = self.state.total_in();
+        loop {
+            self.plain.reserve(4_096);
+            let done = usize::try_from(self.state.total_in() - start).unwrap();
+            let before = (done, self.plain.len());
+            let status = self.state.decompress_vec(&bytes[done..], &mut self.plain, FlushDecompress::Sync);
+            // Without room or input it says so; there is no last block.
+            assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "{status:?}");
+            let done = usize::try_from(self.state.total_in() - start).unwrap();
+            if (done, self.plain.len()) == before {
+                assert_eq!(done, bytes.len(), "all of it is inflated");
+                break;
+            }
+        }
+        bytes.clear();
+    }
+}
+
 /// Reads cursors.
 #[derive(Clone, Copy)]
 pub(crate) struct Places(pub(crate) Cursors);
@@ -39,7 +82,7 @@ impl Places {
 
     /// What a JSON text says.
     pub(crate) fn object(self, text: &[u8]) -> Said {
-        if let Ok(number) = str::from_utf8(text).unwrap().parse() {
+        if let Ok(number) = str::from_utf8(text).unwrap().trim_start().parse() {
             return Said::Message(number, Vec::new(), None);
         }
         let value: Value = serde_json::from_slice(text).expect("it is JSON");
@@ -109,8 +152,8 @@ impl Places {
         said
     }
 
-    /// The frames of a WebSocket.
-    pub(crate) fn frames(self, bytes: &mut Vec<u8>) -> Vec<Said> {
+    /// The frames of a WebSocket; each that is compressed is inflated without what came before.
+    pub(crate) fn frames(self, bytes: &mut Vec<u8>, takes_deflate: bool) -> Vec<Said> {
         let mut said = Vec::new();
         while let Some((header, head_len)) = decode_header(bytes).expect("frames of ours are right") {
             let len = head_len + usize::try_from(header.len).unwrap();
@@ -118,8 +161,13 @@ impl Places {
                 break;
             }
             let frame: Vec<u8> = bytes.drain(..len).collect();
-            assert!(header.fin && header.rsv == 0 && header.mask.is_none());
-            said.push(match (header.opcode, &frame[head_len..]) {
+            let is_deflated = header.rsv == RSV1 && takes_deflate && header.opcode == Opcode::Text;
+            assert!(header.fin && (header.rsv == 0 || is_deflated) && header.mask.is_none());
+            let mut payload = frame[head_len..].to_vec();
+            if is_deflated {
+                payload = inflate(&payload, 1 << 20).expect("a frame is inflated by itself");
+            }
+            said.push(match (header.opcode, &payload[..]) {
                 (Opcode::Text, text) => self.object(text),
                 (Opcode::Close, [high, low, ..]) => Said::Close(u16::from_be_bytes([*high, *low])),
                 (Opcode::Ping | Opcode::Pong | Opcode::Close, _) => Said::Nothing,
@@ -138,15 +186,20 @@ impl Places {
             return None;
         }
         let answer: Vec<u8> = bytes.drain(..len).collect();
-        let body = &answer[head_len..];
+        let mut body = answer[head_len..].to_vec();
+        if value("Content-Encoding") == Some("gzip") {
+            let mut plain = Vec::new();
+            GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("a document is whole");
+            body = plain;
+        }
         let cursor = value("Multiplexor-Cursor").map(|text| self.read(text));
         let mut said = match (status, cursor) {
-            (200, Some(cursor)) => match self.object(body) {
+            (200, Some(cursor)) => match self.object(&body) {
                 Said::Message(number, channels, None) => vec![Said::Message(number, channels, Some(cursor))],
                 other => panic!("a raw answer says {other:?}"),
             },
             (204, Some(cursor)) => vec![Said::Cursor(cursor)],
-            (200, None) => self.document(&serde_json::from_slice(body).expect("it is JSON")),
+            (200, None) => self.document(&serde_json::from_slice(&body).expect("it is JSON")),
             _ => Vec::new(),
         };
         if value("Multiplexor-Gap").is_some() {
