@@ -5,6 +5,7 @@ import json
 import resource
 import socket
 import time
+import zlib
 
 import pytest
 from harness.program import Program, request, until
@@ -15,6 +16,10 @@ FIXED_BYTES_MAX = 16 << 20
 LEFT_BYTES_MAX = 2 << 20
 # All on one channel; each on a channel of its own, with a name of 16 bytes and no history.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
+CODINGS = {
+    "http": "Accept-Encoding: gzip\r\n",
+    "ws": "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+}
 HEADS = {
     "poll": "",
     "sse": "Accept: text/event-stream\r\n",
@@ -22,6 +27,8 @@ HEADS = {
     "ws": "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n",
 }
+# Long enough to be compressed.
+WORDS = "all of you " * 40
 
 
 def memory(pid, *kinds):
@@ -48,9 +55,9 @@ def settled(pid):
 class Crowd:
     """A program, and many who wait on it: all on one channel, or each on its own."""
 
-    def __init__(self, transport, channels, *flags):
+    def __init__(self, transport, channels, *flags, compressed=False):
         hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h"]
-        self.transport, self.channels, self.sockets = transport, channels, {}
+        self.transport, self.channels, self.compressed, self.sockets = transport, channels, compressed, {}
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         if self.limit[1] < MANY + 200:
             pytest.skip(f"the hard limit of open files is {self.limit[1]}, this needs {MANY + 200}")
@@ -79,7 +86,8 @@ class Crowd:
         self.until_all_wait()
 
     def ask(self, number):
-        head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}\r\n"
+        takes = CODINGS["ws" if self.transport == "ws" else "http"] if self.compressed else ""
+        head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}{takes}\r\n"
         self.sockets[number].sendall(head.encode())
 
     def until_all_wait(self):
@@ -95,7 +103,7 @@ class Crowd:
         assert status == 200
         for number, one in self.sockets.items():
             heard = b""
-            while words.encode() not in heard:
+            while not self.is_said(words.encode(), heard):
                 data = one.recv(4096)
                 assert data, heard
                 heard += data
@@ -103,13 +111,37 @@ class Crowd:
                 self.ask(number)
         self.until_all_wait()
 
+    def is_said(self, words, heard):
+        """Whether these bytes, from the head of an answer on, say so."""
+        if not self.compressed:
+            return words in heard
+        head, _, body = heard.partition(b"\r\n\r\n")
+        if self.transport == "ws":
+            # The cursor comes first; it is too short to be compressed.
+            assert b"permessage-deflate" in head or not body
+            at = 2 + body[1] if len(body) > 1 else 0
+            return len(body) > at + 1 and words in zlib.decompressobj(wbits=-15).decompress(body[at + 2 :])
+        assert b"Content-Encoding: gzip" in head or not body
+        return words in zlib.decompressobj(wbits=31).decompress(body)
+
 
 @pytest.mark.alone
 @pytest.mark.parametrize("channels", BYTES_A_CONNECTION_MAX)
 @pytest.mark.parametrize("transport", HEADS)
 def test_an_idle_connection_costs_no_more_than_its_bytes(transport, channels, capsys):
+    measure_idle(transport, channels, False, capsys)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("transport", HEADS)
+def test_compression_costs_a_connection_nothing(transport, capsys):
+    measure_idle(transport, "shared", True, capsys)
+
+
+def measure_idle(transport, channels, compressed, capsys):
+    """What a connection costs, before everybody is told something and afterwards."""
     most = BYTES_A_CONNECTION_MAX[channels]
-    with Crowd(transport, channels) as crowd:
+    with Crowd(transport, channels, compressed=compressed) as crowd:
         empty = settled(crowd.pid)
         crowd.come(range(FEW))
         few = settled(crowd.pid)
@@ -117,9 +149,10 @@ def test_an_idle_connection_costs_no_more_than_its_bytes(transport, channels, ca
         many = settled(crowd.pid)
         whole, slope = (many - empty) / MANY, (many - few) / (MANY - FEW)
         with capsys.disabled():
-            print(f"\n{transport}, {channels}: {slope:.0f} bytes for each idle connection, {whole:.0f} of all")
+            how = f"{transport}, {channels}{', compressed' if compressed else ''}"
+            print(f"\n{how}: {slope:.0f} bytes for each idle connection, {whole:.0f} of all")
         assert max(whole, slope) <= most
-        crowd.hear("all of you")
+        crowd.hear(WORDS)
         # What the broadcast needed is given back within seconds.
         enough = empty + most * MANY + LEFT_BYTES_MAX
         until(lambda: private_bytes(crowd.pid) <= enough, f"the crowd costs {most} bytes each again", 60)
