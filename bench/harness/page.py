@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 
-from . import crowds, svg
+from . import compression, crowds, svg
 from . import rows as table_rows
 from .programs import ROOT
 
@@ -137,7 +137,7 @@ def short(command):
 
 # What a verdict about times needs.
 OTHERS_MAX, PAIRS_MIN = 0.05, 7
-ORDER = [*table_rows.ROWS, *crowds.ROWS]
+ORDER = [*table_rows.ROWS, *compression.ROWS, *crowds.ROWS]
 HEAD = """# Results
 
 Written by `bench/run`; [README.md](README.md) says how. Ours is the release build with its defaults. The floor is

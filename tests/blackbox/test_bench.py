@@ -150,6 +150,18 @@ def test_a_scenario_runs_against_a_server_of_its_own(scenario, transport, delive
     nobody_listens_at(report["url"])
 
 
+@pytest.mark.parametrize("transport", ["sse", "ws", "stream", "poll"])
+def test_compressed_messages_are_understood(transport):
+    words = ["join=50", "send=10", "leave=50", "send=5", "back", "--self", "--transport", transport, "--json"]
+    words += ["--body", json.dumps({"mark": "{payload}", "words": "again and " * 40}), "--type", "application/json"]
+    costs = []
+    for how in ([], ["--compressed"]):
+        status, report, told = run(*words, *how)
+        assert (status, report["total"]["delivered"]) == (0, 15 * 50), (report, told)
+        costs.append(report["steps"][1]["bytes_per_delivery"])
+    assert costs[1] < costs[0] / 2
+
+
 def test_the_table_says_what_was_lost():
     with faulty_server("drop") as port:
         url = f"http://127.0.0.1:{port}"

@@ -2,6 +2,8 @@
 
 use codec::http::{Body, Framing};
 
+use crate::packed::Coding;
+
 /// The head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -12,6 +14,8 @@ pub(crate) struct Head {
     pub(crate) framing: Option<Framing>,
     /// Whether another request may follow on the connection.
     pub(crate) keep_alive: bool,
+    /// What of it is compressed.
+    pub(crate) coding: Coding,
 }
 
 /// What is no HTTP answer.
@@ -28,7 +32,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
         _ => return Err(Garbled),
     };
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else { return Err(Garbled) };
-    let mut head = Head { status, len, framing: None, keep_alive: minor == 1 };
+    let mut head = Head { status, len, framing: None, keep_alive: minor == 1, coding: Coding::Plain };
     if status < 200 || status == 204 || status == 304 {
         head.framing = Some(Framing::None);
     }
@@ -40,6 +44,10 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
             head.framing = value.eq_ignore_ascii_case("chunked").then_some(Framing::Chunked);
         } else if header.name.eq_ignore_ascii_case("connection") {
             head.keep_alive = !value.eq_ignore_ascii_case("close");
+        } else if header.name.eq_ignore_ascii_case("content-encoding") && value == "gzip" {
+            head.coding = Coding::Gzip;
+        } else if header.name.eq_ignore_ascii_case("sec-websocket-extensions") {
+            head.coding = Coding::Frames;
         }
     }
     head.keep_alive &= head.framing.is_some();

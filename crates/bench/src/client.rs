@@ -2,6 +2,7 @@
 
 use crate::answer::{decode, decode_head};
 use crate::marker::{Mark, scan};
+use crate::packed::{Broken, Coding, Packed};
 use crate::plan::{Plan, Transport};
 use crate::template::{Fill, Template};
 use crate::track::Track;
@@ -39,6 +40,8 @@ enum Stage {
     Head,
     /// Messages come.
     Live,
+    /// Compressed ones do; of a gzip stream perhaps its head first.
+    Packed { coding: Coding, at_head: bool },
 }
 
 /// What all clients of a worker share.
@@ -55,7 +58,10 @@ impl Manner {
     /// As the plan says.
     pub(crate) fn new(plan: &Plan) -> Self {
         let request = Template::new(&plan.target.path);
-        let (host, headers) = (plan.target.host.clone(), plan.headers.clone());
+        let (host, mut headers) = (plan.target.host.clone(), plan.headers.clone());
+        if plan.compressed {
+            headers.push_str(if plan.transport == Transport::Ws { OFFER_OF_FRAMES } else { OFFER });
+        }
         Self { transport: plan.transport, request, host, headers, name_len: plan.name_len }
     }
 
@@ -99,30 +105,63 @@ impl Client {
     }
 
     /// Takes bytes as they came, and tells what they say.
-    pub(crate) fn take(&mut self, manner: &Manner, bytes: &[u8], mut tell: impl FnMut(Told)) {
-        if self.held.is_empty() {
-            return self.take_whole(manner, bytes, &mut tell);
+    pub(crate) fn take(
+        &mut self,
+        manner: &Manner,
+        packed: &mut Packed,
+        bytes: &[u8],
+        mut tell: impl FnMut(Told),
+    ) {
+        let held = std::mem::take(&mut self.held);
+        let joined;
+        let bytes = if held.is_empty() {
+            bytes
+        } else {
+            joined = [&held, bytes].concat();
+            &joined
+        };
+        if manner.transport == Transport::Poll {
+            return self.take_answers(manner, packed, bytes, &mut tell);
         }
-        let bytes = [&self.held, bytes].concat();
-        self.held = Box::default();
-        self.take_whole(manner, &bytes, &mut tell);
+        self.take_stream(manner, packed, bytes, &mut tell);
     }
 
-    fn take_whole(&mut self, manner: &Manner, bytes: &[u8], tell: &mut impl FnMut(Told)) {
-        if manner.transport == Transport::Poll {
-            return self.take_answers(manner, bytes, tell);
-        }
+    fn take_stream(
+        &mut self,
+        manner: &Manner,
+        packed: &mut Packed,
+        bytes: &[u8],
+        tell: &mut impl FnMut(Told),
+    ) {
         let mut rest = bytes;
         if self.stage == Stage::Head {
             let expected = if manner.transport == Transport::Ws { 101 } else { 200 };
             match decode_head(bytes) {
                 Ok(None) => return self.held = bytes.into(),
-                Ok(Some(head)) if head.status == expected => rest = &bytes[head.len..],
+                Ok(Some(head)) if head.status == expected => {
+                    rest = &bytes[head.len..];
+                    self.stage = match head.coding {
+                        Coding::Plain => Stage::Live,
+                        coding => Stage::Packed { coding, at_head: true },
+                    };
+                }
                 Ok(Some(head)) => return tell(Told::Refused(format!("status {}", head.status))),
                 Err(_) => return tell(Told::Refused("what came is no HTTP answer".to_owned())),
             }
-            self.stage = Stage::Live;
             tell(Told::Ready);
+        }
+        if let Stage::Packed { coding, mut at_head } = self.stage {
+            let each = |plain: &[u8]| self.hear(manner, plain, tell);
+            let done = match coding {
+                Coding::Frames => packed.frames(rest, each),
+                _ => packed.stream(rest, &mut at_head, each),
+            };
+            self.stage = Stage::Packed { coding, at_head };
+            return match done {
+                Ok(done) if done < rest.len() => self.held = rest[done..].into(),
+                Ok(_) => {}
+                Err(Broken) => tell(Told::Refused(UNREADABLE.to_owned())),
+            };
         }
         let mut done = rest.len();
         if manner.resumes() {
@@ -137,15 +176,31 @@ impl Client {
         }
     }
 
-    fn take_answers(&mut self, manner: &Manner, bytes: &[u8], tell: &mut impl FnMut(Told)) {
+    /// What is whole.
+    fn hear(&mut self, manner: &Manner, plain: &[u8], tell: &mut impl FnMut(Told)) {
+        scan(plain, |mark| tell(Told::Mark(mark)));
+        self.remember(manner, plain);
+    }
+
+    fn take_answers(
+        &mut self,
+        manner: &Manner,
+        packed: &mut Packed,
+        bytes: &[u8],
+        tell: &mut impl FnMut(Told),
+    ) {
         match decode(bytes) {
             Ok(None) => self.held = bytes.into(),
             Ok(Some((head, _))) if head.status >= 300 => {
                 tell(Told::Refused(format!("status {}", head.status)));
             }
             Ok(Some((head, len))) => {
-                scan(&bytes[..len], |mark| tell(Told::Mark(mark)));
-                self.remember(manner, &bytes[..len]);
+                let body = &bytes[head.len..len];
+                let plain = if head.coding == Coding::Gzip { packed.document(body) } else { Ok(body) };
+                match plain {
+                    Ok(plain) => self.hear(manner, plain, tell),
+                    Err(Broken) => return tell(Told::Refused(UNREADABLE.to_owned())),
+                }
                 tell(Told::Again { reconnect: !head.keep_alive });
             }
             Err(_) => tell(Told::Refused("what came is no HTTP answer".to_owned())),
@@ -170,6 +225,11 @@ impl Client {
     }
 }
 
+const OFFER: &str = "Accept-Encoding: gzip\r\n";
+const OFFER_OF_FRAMES: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+    client_no_context_takeover\r\n";
+const UNREADABLE: &str = "what came cannot be inflated message by message";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +241,7 @@ mod tests {
             transport,
             target: Target { path: path.to_owned(), ..Target::parse("http://127.0.0.1:1").unwrap() },
             schedule: Schedule::new(1, false),
+            compressed: false,
             headers: String::new(),
             name_len: 0,
             connect_rate: 0.0,
@@ -203,7 +264,7 @@ mod tests {
             let (mut client, mut told, mut out) = (Client::default(), Vec::new(), Vec::new());
             client.ask(&manner, 7, &mut out);
             for part in [&wire[..cut], &wire[cut..]] {
-                client.take(&manner, part.as_bytes(), |one| told.push(one));
+                client.take(&manner, &mut Packed::default(), part.as_bytes(), |one| told.push(one));
             }
             assert_eq!(told, expected, "cut at {cut}");
             out.clear();
@@ -256,7 +317,8 @@ mod tests {
         let wire = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
         for transport in [Transport::Sse, Transport::Ws, Transport::Stream, Transport::Poll] {
             let (mut client, mut told) = (Client::default(), Vec::new());
-            client.take(&manner(transport, "/"), wire.as_bytes(), |one| told.push(one));
+            client
+                .take(&manner(transport, "/"), &mut Packed::default(), wire.as_bytes(), |one| told.push(one));
             assert_eq!(told, [Told::Refused("status 404".to_owned())]);
         }
     }

@@ -124,6 +124,7 @@ fn about_crowd() -> Vec<Arg> {
             "N",
             "How many channels; client n waits on channel n modulo N. each: one a client [default: 1, or as the scenario says]",
         ),
+        flag("compressed", "Take compressed messages: gzip, or permessage-deflate of WebSocket"),
         number("name-len", "BYTES", "Bytes of a channel's name", "0"),
         real("connect-rate", "N", "New connections a second; 0: as fast as they are answered", "0"),
         number("pending", "N", "Connections of a worker that wait to be answered", "200"),

@@ -14,6 +14,7 @@ mod machine;
 mod marker;
 mod order;
 mod own;
+mod packed;
 mod plan;
 mod proc;
 mod progress;

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) transport: Transport,
     pub(crate) target: Target,
     pub(crate) schedule: Schedule,
+    /// Whether clients take compressed messages.
+    pub(crate) compressed: bool,
     /// Further header lines of each request, each with its line end.
     pub(crate) headers: String,
     /// Bytes of a channel's name, see [`crate::template::Fill`].

@@ -61,6 +61,7 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
         plan: Plan {
             transport,
             schedule,
+            compressed: matches.get_flag("compressed"),
             headers: self::headers(&words(matches, "header"))?,
             name_len: count("name-len"),
             connect_rate: real("connect-rate"),

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use crate::client::{Client, Manner, Told};
 use crate::clock::Chance;
 use crate::order::{Fact, Order, Tally};
+use crate::packed::Packed;
 use crate::plan::Plan;
 
 /// Runs a worker until its orders end.
@@ -83,6 +84,8 @@ struct Worker {
     /// The first message that was expected last.
     first: u32,
     tally: Tally,
+    /// What came compressed.
+    packed: Packed,
     /// What some bytes said; here only to be allocated once.
     told: Vec<Told>,
     /// Whether all that was ordered has been told as settled.
@@ -135,6 +138,7 @@ impl Worker {
             withheld: 0,
             first: 0,
             tally: Tally::default(),
+            packed: Packed::default(),
             told: Vec::new(),
             is_told: true,
             paced: (Instant::now(), 0),

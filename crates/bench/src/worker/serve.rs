@@ -73,7 +73,7 @@ impl Worker {
     fn take(&mut self, place: usize, bytes: &[u8]) {
         self.tally.bytes += bytes.len() as u64;
         let mut told = std::mem::take(&mut self.told);
-        self.clients[place].client.take(&self.manner, bytes, |one| told.push(one));
+        self.clients[place].client.take(&self.manner, &mut self.packed, bytes, |one| told.push(one));
         let now = if told.is_empty() { 0 } else { now_ns() };
         for one in told.drain(..) {
             match one {
