@@ -9,6 +9,7 @@ mod secret;
 mod sessions;
 mod token;
 mod url;
+mod users;
 
 pub mod limits;
 
@@ -20,3 +21,4 @@ pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;
 pub use token::{Tokens, make_token};
 pub use url::{Signed, sign_url};
+pub use users::{NotAllowed, Users};

@@ -9,4 +9,11 @@ pub enum Classic {
     /// dklab_multiplexor, 2009.
     #[default]
     Multiplexor,
+    /// Dklab_Realplexor, 2009 to 2014.
+    Realplexor,
+}
+
+impl Classic {
+    /// All of them, by number.
+    pub const ALL: [Self; 3] = [Self::None, Self::Multiplexor, Self::Realplexor];
 }

@@ -11,6 +11,7 @@ mod problem;
 pub mod limits;
 pub mod multiplexor;
 pub mod native;
+pub mod realplexor;
 
 pub use classic::Classic;
 pub use hub;

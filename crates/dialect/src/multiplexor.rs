@@ -30,6 +30,11 @@ pub enum Words {
 /// `paths` are our own; one that ends in `/` stands for all that begin with it. `/` alone is ours for
 /// whoever reads (`GET`, `HEAD`, `OPTIONS`), unless a marker stands in its query.
 pub fn whose(bytes: &[u8], paths: &[&str]) -> Option<Words> {
+    whose_by(bytes, paths, |query, ended| ids(query, ended).is_some())
+}
+
+/// The same, where `marks` says whether a query has a marker; whether it has ended, too, is told.
+pub(crate) fn whose_by(bytes: &[u8], paths: &[&str], marks: impl Fn(&[u8], bool) -> bool) -> Option<Words> {
     let line = skip_line_ends(bytes);
     let Some(space) = line.iter().position(|byte| !is_method(*byte)) else {
         return (line.len() > METHOD_LEN_MAX).then_some(Words::Classic);
@@ -49,7 +54,7 @@ pub fn whose(bytes: &[u8], paths: &[&str]) -> Option<Words> {
     }
     let reads = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
     match end {
-        Some(end) if path == b"/" && reads => whose_root(&target[end..]),
+        Some(end) if path == b"/" && reads => whose_root(&target[end..], marks),
         Some(_) => Some(Words::Classic),
         // What is there may still become a path of ours.
         None => (!paths.iter().any(|known| known.as_bytes().starts_with(path))).then_some(Words::Classic),
@@ -175,10 +180,10 @@ pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
 
 /// Whose a request for `/` is, by what follows the path. Only a marker in the query makes it classic: in
 /// a header it may be no more than the address of the page before.
-fn whose_root(rest: &[u8]) -> Option<Words> {
+fn whose_root(rest: &[u8], marks: impl Fn(&[u8], bool) -> bool) -> Option<Words> {
     let end = rest.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
     let query = &rest[..end.unwrap_or(rest.len())];
-    if ids(query, end.is_some()).is_some() {
+    if marks(query, end.is_some()) {
         return Some(Words::Classic);
     }
     end.map(|_| Words::Modern)

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Page, Position, Publish, Refused,
-    Released, Right, Rules, Seen, Session, ShardId, Start, Take, Totals, Trash,
+    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Outside, Page, Position,
+    Publish, Refused, Released, Right, Rules, Seen, Session, ShardId, Start, Take, Totals, Trash,
 };
 use smallvec::SmallVec;
 
@@ -142,6 +142,18 @@ impl Exchange {
     /// Reads the next page of a backlog; registers the shard on all names when nothing more is there.
     pub fn subscribe(&self, shard: ShardId, names: &[&str], start: Start) -> Result<Page, Refused> {
         self.with(|hub, now| hub.subscribe(shard, names, start, now))
+    }
+
+    /// Reads what is due in these channels by outside cursors, and registers the shard on all of them. The
+    /// `memory` is how old a cursor may be from which on a channel without one is read.
+    pub fn subscribe_outside(
+        &self,
+        shard: ShardId,
+        names: &[&str],
+        after: &[After],
+        memory: Millis,
+    ) -> Result<Outside, Refused> {
+        self.with(|hub, now| hub.subscribe_outside(shard, names, after, memory, now))
     }
 
     /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels

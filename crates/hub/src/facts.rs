@@ -11,7 +11,7 @@ use crate::{ChannelId, Message, Millis, Payload, Position, ShardId};
 pub struct Publish {
     /// Channels by name, already checked by [`crate::check_name`]; repeated names count once.
     pub channels: SmallVec<[Box<str>; 1]>,
-    /// An outside cursor per channel, as long as `channels`, or empty.
+    /// An outside cursor per channel, an empty one where the publisher gave none; as long as `channels`, or empty.
     pub aliases: SmallVec<[Box<str>; 0]>,
     /// What is said.
     pub payload: Payload,

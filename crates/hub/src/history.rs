@@ -3,13 +3,16 @@
 //! Messages leave it in two ways. What count, age, bytes or the common budget push out is a loss, and
 //! [`Removed::mark`] says up to where, so that a reader from before it can be told. What outlived its
 //! publisher's ttl goes without a word: the publisher gave leave to forget it.
+//!
+//! Where a publisher brings cursors of his own, the least of them goes first, whenever it came.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::limits::ALIASED_MAX;
 use crate::rule::Keep;
 use crate::trash::Trash;
-use crate::{Message, Millis, NEVER, Position};
+use crate::{Decimal, Message, Millis, NEVER, Position};
 
 /// Messages kept for one channel.
 pub(crate) struct History {
@@ -21,6 +24,8 @@ pub(crate) struct History {
     due: Millis,
     /// How many entries have an end of their own.
     mortal: u32,
+    /// How many came with a cursor of their publisher's.
+    aliased: u32,
     /// The place under which the agenda of the common budget knows this history: at most that of the
     /// oldest entry.
     pub(crate) oldest: Position,
@@ -47,12 +52,14 @@ pub(crate) struct Mark {
 impl History {
     /// An empty history whose first message will have this place.
     pub(crate) fn new(oldest: Position) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, due: NEVER, mortal: 0, oldest }
+        Self { entries: VecDeque::new(), bytes: 0, due: NEVER, mortal: 0, aliased: 0, oldest }
     }
 
-    /// Adds a message and removes what the channel's limits no longer allow, which may be itself.
+    /// Adds a message to the history of the channel of this name, and removes what its limits no longer allow,
+    /// which may be itself.
     pub(crate) fn push(
         &mut self,
+        name: &str,
         message: Arc<Message>,
         now: Millis,
         keep: &Keep,
@@ -61,16 +68,15 @@ impl History {
         debug_assert!(keep.messages > 0);
         debug_assert!(self.newest().is_none_or(|newest| newest < message.position));
         let mut removed = self.expire(now, keep, trash);
-        while self.entries.len() >= keep.messages as usize {
-            self.pop(now, keep, &mut removed, trash);
-        }
         let entry = Entry::new(message);
         self.bytes += u64::from(entry.len);
         self.mortal += u32::from(entry.mortal);
-        self.due = self.due.min(entry.death(keep));
+        self.aliased += u32::from(entry.aliased);
+        self.due = self.due.min(entry.death(keep, entry.time));
         self.entries.push_back(entry);
-        while self.bytes > keep.bytes {
-            self.pop(now, keep, &mut removed, trash);
+        while self.entries.len() > self.len_max(keep) || self.bytes > keep.bytes {
+            let least = self.least(name);
+            self.remove(least, now, keep, &mut removed, trash);
         }
         self.check();
         removed
@@ -82,14 +88,15 @@ impl History {
         if now < self.due {
             return removed;
         }
+        let newest = self.newest_time();
         if self.mortal == 0 {
-            while self.entries.front().is_some_and(|entry| entry.death(keep) <= now) {
+            while self.entries.front().is_some_and(|entry| entry.death(keep, newest) <= now) {
                 self.pop(now, keep, &mut removed, trash);
             }
         } else {
             // Once round: those that live on are put back behind, so the order stays.
             for _ in 0..self.entries.len() {
-                if self.entries[0].death(keep) <= now {
+                if self.entries[0].death(keep, newest) <= now {
                     self.pop(now, keep, &mut removed, trash);
                 } else {
                     self.entries.rotate_left(1);
@@ -103,14 +110,22 @@ impl History {
 
     /// Removes the oldest message.
     pub(crate) fn pop(&mut self, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
-        let entry = self.entries.pop_front().expect("the caller saw that there is one");
+        self.remove(0, now, keep, removed, trash);
+    }
+
+    /// Removes the message at `index`.
+    fn remove(&mut self, index: usize, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
+        let newest = self.newest_time();
+        let entry = self.entries.remove(index).expect("the caller saw that there is one");
         self.bytes -= u64::from(entry.len);
         self.mortal -= u32::from(entry.mortal);
+        self.aliased -= u32::from(entry.aliased);
         removed.messages += 1;
         removed.bytes += u64::from(entry.len);
-        if entry.is_loss(now, keep) {
+        if entry.is_loss(now, keep, newest) {
             removed.evicted += 1;
-            removed.mark = Some(Mark { position: entry.position, time: entry.time });
+            let mark = Mark { position: entry.position, time: entry.time };
+            removed.mark = removed.mark.into_iter().chain([mark]).max_by_key(|mark| mark.position);
         }
         trash.messages.push(entry.message);
     }
@@ -161,15 +176,41 @@ impl History {
         Some(self.entries[index].position)
     }
 
-    /// All messages that are still alive at `now`, oldest first.
-    pub(crate) fn alive<'a>(&'a self, now: Millis, keep: &'a Keep) -> impl Iterator<Item = &'a Arc<Message>> {
-        self.entries.iter().filter(move |entry| entry.death(keep) > now).map(|entry| &entry.message)
+    /// Index of the first message whose time and place make a greater cursor.
+    pub(crate) fn behind_mark(&self, cursor: &Decimal) -> usize {
+        self.entries.partition_point(|entry| Decimal::of_mark(entry.time, entry.position) <= *cursor)
+    }
+
+    /// All messages, oldest first, if some of them came with cursors of their publisher's.
+    pub(crate) fn aliased(&self) -> Option<impl Iterator<Item = &Arc<Message>>> {
+        (self.aliased > 0).then(|| self.entries.iter().map(|entry| &entry.message))
+    }
+
+    /// How many messages may be kept.
+    fn len_max(&self, keep: &Keep) -> usize {
+        let max = keep.messages as usize;
+        if self.aliased > 0 { max.min(ALIASED_MAX) } else { max }
+    }
+
+    /// Index of the message that goes first: the oldest of those with the least cursor.
+    fn least(&self, name: &str) -> usize {
+        if self.aliased == 0 {
+            return 0;
+        }
+        let cursors = self.entries.iter().map(|entry| entry.message.outside_in(name)).enumerate();
+        cursors.min_by(|(_, a), (_, b)| a.cmp(b)).map_or(0, |(index, _)| index)
+    }
+
+    /// When the newest message came.
+    fn newest_time(&self) -> Millis {
+        self.entries.back().map_or(0, |entry| entry.time)
     }
 
     /// When the first of all dies. Without ends of their own that is the oldest.
     fn first_death(&self, keep: &Keep) -> Millis {
         let looked_at = if self.mortal == 0 { 1 } else { self.entries.len() };
-        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(keep));
+        let newest = self.newest_time();
+        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(keep, newest));
         deaths.min().unwrap_or(NEVER)
     }
 
@@ -181,11 +222,13 @@ impl History {
     /// Checks all that must hold, message by message.
     pub(crate) fn audit(&self, keep: &Keep) {
         self.check();
-        assert!(self.entries.len() <= keep.messages as usize);
+        assert!(self.entries.len() <= self.len_max(keep));
         assert!(self.bytes <= keep.bytes);
         assert_eq!(self.bytes, self.entries.iter().map(|entry| u64::from(entry.len)).sum::<u64>());
         let mortal = self.entries.iter().filter(|entry| entry.message.expires.is_some()).count();
         assert_eq!(self.mortal as usize, mortal);
+        let aliased = self.entries.iter().filter(|entry| is_aliased(&entry.message)).count();
+        assert_eq!(self.aliased as usize, aliased);
         assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
         assert!(self.entries.iter().is_sorted_by_key(|entry| entry.time));
         assert!(self.due <= self.first_death(keep));
@@ -202,30 +245,34 @@ struct Entry {
     len: u32,
     /// Has an end of its own.
     mortal: bool,
+    /// Came with a cursor of its publisher's.
+    aliased: bool,
 }
 
 impl Entry {
     fn new(message: Arc<Message>) -> Self {
         let len = u32::try_from(message.payload.bytes.len()).expect("ranges in a payload are 32 bits");
-        let mortal = message.expires.is_some();
-        Self { position: message.position, time: message.time, len, mortal, message }
+        let (mortal, aliased) = (message.expires.is_some(), is_aliased(&message));
+        Self { position: message.position, time: message.time, len, mortal, aliased, message }
     }
 
     /// From when on it is gone: its own end or the age limit, whichever comes first.
-    fn death(&self, keep: &Keep) -> Millis {
-        self.aged(keep).min(self.end(keep))
+    /// `newest`: when the newest message of its channel came.
+    fn death(&self, keep: &Keep, newest: Millis) -> Millis {
+        self.aged(keep, newest).min(self.end(keep))
     }
 
     /// Whether a reader must be told that it was removed at `now`. Not if its own end came first,
     /// however late it is removed: what is told must not depend on when somebody looked.
-    fn is_loss(&self, now: Millis, keep: &Keep) -> bool {
+    fn is_loss(&self, now: Millis, keep: &Keep, newest: Millis) -> bool {
         let end = self.end(keep);
-        now < end || self.aged(keep) < end
+        now < end || self.aged(keep, newest) < end
     }
 
     /// When the age limit ends it.
-    fn aged(&self, keep: &Keep) -> Millis {
-        self.time.saturating_add(keep.age)
+    fn aged(&self, keep: &Keep, newest: Millis) -> Millis {
+        let from = if keep.renew { newest } else { self.time };
+        from.saturating_add(keep.age)
     }
 
     /// When its publisher lets it end, or the channel's rule in the publisher's stead. Of those without
@@ -237,6 +284,11 @@ impl Entry {
             keep.ttl.map_or(NEVER, |ttl| self.time.saturating_add(ttl))
         }
     }
+}
+
+/// Whether a message came with a cursor of its publisher's.
+fn is_aliased(message: &Message) -> bool {
+    message.targets.iter().any(|target| target.alias.is_some())
 }
 
 #[cfg(test)]
@@ -272,12 +324,20 @@ mod tests {
         kept: &[u64],
         mark: Option<u64>,
     ) {
-        let keep = Keep { messages: 3, bytes: 100, age: 50, payload: None, ttl, listen: crate::Door::Open };
+        let keep = Keep {
+            messages: 3,
+            bytes: 100,
+            age: 50,
+            renew: false,
+            payload: None,
+            ttl,
+            listen: crate::Door::Open,
+        };
         let mut history = History::new(Position::from_bits(1));
         let mut trash = Trash::default();
         let mut last_mark = None;
         for (place, &(time, ttl, len)) in (1..).zip(messages) {
-            let removed = history.push(message(place, time, ttl, len), time, &keep, &mut trash);
+            let removed = history.push("a", message(place, time, ttl, len), time, &keep, &mut trash);
             last_mark = removed.mark.or(last_mark);
             history.audit(&keep);
         }

@@ -206,7 +206,7 @@ impl Hub {
             if !known.is_new(name, &targets) {
                 continue;
             }
-            let alias = aliases.get_mut(index).map(std::mem::take);
+            let alias = aliases.get_mut(index).map(std::mem::take).filter(|alias| !alias.is_empty());
             let id = match self.names.find(name) {
                 None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) != Some(0) => {
                     match self.create(name, now) {
@@ -288,6 +288,16 @@ impl Hub {
 pub(crate) enum Ordered {
     Message(Arc<Message>),
     Change(Change),
+}
+
+impl Ordered {
+    /// When it was ordered.
+    pub(crate) fn time(&self) -> Millis {
+        match self {
+            Self::Message(message) => message.time,
+            Self::Change(change) => change.time,
+        }
+    }
 }
 
 /// Which names of a list were seen before.

@@ -6,6 +6,7 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
+mod decimal;
 mod glob;
 mod message;
 mod name;
@@ -19,6 +20,7 @@ mod facts;
 mod hub;
 
 mod asking;
+mod outside;
 mod presence;
 mod reading;
 mod upkeep;
@@ -32,12 +34,14 @@ mod trash;
 #[cfg(test)]
 mod trial;
 
+pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use facts::*;
 pub use glob::{Glob, GlobError};
 pub use hub::Hub;
 pub use limits::Limits;
 pub use message::{Message, Origin, Payload, Target};
 pub use name::{NameError, check_name};
+pub use outside::{After, Outside};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules};
 pub use session::{Door, Grant, Right, Rights, Session};

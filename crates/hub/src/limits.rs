@@ -9,6 +9,8 @@ pub struct Limits {
     pub history_messages: u32,
     /// How long a message is kept, in milliseconds.
     pub history_age: Millis,
+    /// Whether a message renews the time of all that is kept of its channel.
+    pub history_renew: bool,
     /// Bytes of payload kept a channel.
     pub history_bytes: u64,
     /// Bytes of payload kept in all; the oldest of all go first.
@@ -32,6 +34,7 @@ impl Default for Limits {
         Self {
             history_messages: 100,
             history_age: 3_600_000,
+            history_renew: false,
             history_bytes: 1 << 20,
             history_budget: 256 << 20,
             resume_window: 3_600_000,
@@ -58,6 +61,10 @@ pub const TARGETS_MAX: usize = 1_000;
 pub const CHANNELS_MAX: usize = 1_000;
 /// Messages in one page of a backlog.
 pub const PAGE_MESSAGES_MAX: usize = 64;
+/// Messages that one reading by outside cursors looks for; each channel has its share, at least one.
+pub const DUE_MESSAGES_MAX: usize = 4_096;
+/// Messages kept of a channel whose publisher brings cursors: each reading looks at all of them.
+pub const ALIASED_MAX: usize = 1_000;
 /// Bytes of payload in one page of a backlog; one message may exceed it.
 pub const PAGE_BYTES_MAX: usize = 256 << 10;
 /// Messages evicted by one publish for the common budget; more wait for the next step.

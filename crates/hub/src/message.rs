@@ -31,7 +31,7 @@ pub struct Target {
     pub channel: ChannelId,
     /// Its name, shared with the channel's record.
     pub name: Arc<str>,
-    /// An outside cursor, kept verbatim (Realplexor).
+    /// An outside cursor, kept verbatim: a [`crate::Decimal`] (Realplexor).
     pub alias: Option<Box<str>>,
 }
 

@@ -3,7 +3,7 @@
 //! Whether a gap is told must not depend on when `tick` ran, so every channel that is read is rid of
 //! what has outlived its time first.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
@@ -53,27 +53,6 @@ impl Hub {
             None => Next::Live { position: self.end, channels: Vec::new() },
         };
         Some(Page { messages, gaps, next })
-    }
-
-    /// Messages of a channel whose alias is after `after` in the dialect's order, sorted by it.
-    pub fn after_alias(
-        &self,
-        name: &str,
-        after: &str,
-        order: fn(&str, &str) -> Ordering,
-        now: Millis,
-    ) -> Vec<Arc<Message>> {
-        let now = now.max(self.clock);
-        let Some(id) = self.names.find(name) else { return Vec::new() };
-        let Some(history) = &self.names[id].history else { return Vec::new() };
-        let mut found: Vec<(&str, &Arc<Message>)> = history
-            .alive(now, self.keep(id))
-            .filter_map(|message| Some((alias(message, name)?, message)))
-            .filter(|(alias, _)| order(alias, after) == Ordering::Greater)
-            .collect();
-        // Stable: equal aliases stay in the hub's order.
-        found.sort_by(|(a, _), (b, _)| order(a, b));
-        found.into_iter().map(|(_, message)| Arc::clone(message)).collect()
     }
 
     /// Reads one page of these channels, merged by place.
@@ -218,11 +197,6 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// The outside cursor of a message in the channel of this name.
-fn alias<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    message.targets.iter().find(|target| *target.name == *name)?.alias.as_deref()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,21 +333,5 @@ mod tests {
         assert!(hub.history("a", after(0), 9, 0).is_none());
         assert_eq!(hub.history("a", after(1), 9, 0).expect("it is ahead of the end").gaps, [0]);
         assert_eq!(hub.history("a", Start::Lost, 9, 0).expect("it is of elsewhere").gaps, [0]);
-    }
-
-    #[test]
-    fn aliases_are_sorted_by_the_order_of_the_dialect() {
-        let mut hub = hub(Limits::default());
-        for alias in ["3", "10", "1", "3"] {
-            let mut publish = publish("a,b", 1, None);
-            publish.aliases = [Box::from(alias), Box::from("99")].into_iter().collect();
-            hub.order(publish, 0).unwrap();
-        }
-        hub.order(publish("a", 1, None), 0).unwrap();
-        release(&mut hub, 0);
-        let by_length = |a: &str, b: &str| (a.len(), a).cmp(&(b.len(), b));
-        assert_eq!(places(&hub.after_alias("a", "1", by_length, 0)), [1, 4, 2]);
-        assert_eq!(places(&hub.after_alias("a", "3", by_length, 0)), [2]);
-        assert_eq!(places(&hub.after_alias("b", "3", by_length, 0)), [1, 2, 3, 4]);
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct RuleId(u8);
 pub(crate) struct Keep {
     pub(crate) messages: u32,
     pub(crate) age: Millis,
+    /// The age of all messages is that of the newest.
+    pub(crate) renew: bool,
     pub(crate) bytes: u64,
     pub(crate) payload: Option<u64>,
     pub(crate) ttl: Option<Millis>,
@@ -111,6 +113,7 @@ impl Rules {
         let general = Keep {
             messages: limits.history_messages,
             age: limits.history_age,
+            renew: limits.history_renew,
             bytes: limits.history_bytes,
             payload: None,
             ttl: None,
@@ -119,6 +122,7 @@ impl Rules {
         let under = |rule: &Rule| Keep {
             messages: rule.history_messages.unwrap_or(general.messages),
             age: rule.history_age.unwrap_or(general.age),
+            renew: general.renew,
             bytes: rule.history_bytes.unwrap_or(general.bytes),
             payload: rule.payload_limit,
             ttl: rule.ttl,

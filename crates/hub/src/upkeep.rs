@@ -119,7 +119,7 @@ impl Hub {
         });
         self.totals.history_messages += 1;
         self.totals.history_bytes += message.payload.bytes.len() as u64;
-        let removed = history.push(Arc::clone(message), now, keep, &mut self.trash);
+        let removed = history.push(&channel.name, Arc::clone(message), now, keep, &mut self.trash);
         self.settle(id, removed);
     }
 
@@ -162,12 +162,14 @@ impl Hub {
         self.totals.history_messages -= removed.messages;
         self.totals.history_bytes -= removed.bytes;
         self.totals.evicted += removed.evicted;
-        let channel = &mut self.names[id];
-        if let Some(mark) = removed.mark {
+        // What went for its cursor may be younger than what went before.
+        if let Some(mark) = removed.mark.filter(|mark| mark.position > self.names[id].watermark) {
+            let channel = &mut self.names[id];
             self.trims += 1;
             let age = self.rules.keep(channel.rule).age;
             channel.trimmed(mark, self.trims, self.limits.resume_window.max(age));
         }
+        let channel = &mut self.names[id];
         if channel.history.as_ref().is_some_and(|history| history.is_empty()) {
             let history = channel.history.take().expect("it was just seen");
             self.oldest.strike(history.oldest, id);

@@ -54,6 +54,7 @@ impl Both {
         let limits = Limits {
             history_messages: if small { chance.of(&[0, 1, 3, 8, 20]) } else { 100 },
             history_age: chance.of(&[15, 60, 100_000]),
+            history_renew: false,
             history_bytes: if small { chance.of(&[100, 100_000]) } else { 1 << 20 },
             history_budget: if small { chance.of(&[120, 200, 100_000]) } else { 3 << 20 },
             resume_window: chance.of(&[0, 30, 100]),

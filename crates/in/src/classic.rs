@@ -5,7 +5,7 @@
 //! ordinary service with all that was read; so does a whole request of HTTP in which there is no marker.
 //! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use dialect::Problem;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
@@ -138,22 +138,31 @@ fn has_marker(bytes: &[u8]) -> bool {
 /// A message in the form of an HTTP request, unless a web page sent it. A page's request always has the
 /// headers that tell; a publisher of old may have none at all, not even `Host`.
 fn guarded(head: &[u8], hosts: &[String]) -> Judged {
+    let map = header_map(head);
+    let may = check_site(&map).and_then(|()| guard::check(Version::HTTP_10, None, &map, hosts));
+    may.map_or_else(Judged::Refused, |()| Judged::Classic)
+}
+
+/// The headers of a head, those that are right.
+pub(crate) fn header_map(head: &[u8]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers(head) {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
             map.append(name, value);
         }
     }
+    map
+}
+
+/// Checks that no page of another site asks.
+pub(crate) fn check_site(map: &HeaderMap) -> Result<(), Problem> {
     let site = map.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-        return Judged::Refused(Problem::new(
-            403,
-            "origin",
-            "the request comes from a web page of another site; pages may not use the IN line, publish from \
-             your application's server instead",
-        ));
+    if site.is_none_or(|site| site == b"same-origin" || site == b"none") {
+        return Ok(());
     }
-    guard::check(Version::HTTP_10, None, &map, hosts).map_or_else(Judged::Refused, |()| Judged::Classic)
+    let why = "the request comes from a web page of another site; pages may not use the IN line, publish from \
+               your application's server instead";
+    Err(Problem::new(403, "origin", why))
 }
 
 /// Publishes a whole message to those of its channels that are online.
@@ -204,8 +213,10 @@ fn online(line: &Line) -> Vec<u8> {
     list
 }
 
-fn refusal(problem: &Problem) -> Vec<u8> {
-    let reason = if problem.status == 403 { "Forbidden" } else { "Bad Request" };
+/// A problem as an answer of HTTP.
+pub(crate) fn refusal(problem: &Problem) -> Vec<u8> {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let reason = status.canonical_reason().unwrap_or_default();
     let document = problem.document();
     let head = format!(
         "HTTP/1.1 {} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
@@ -217,7 +228,7 @@ fn refusal(problem: &Problem) -> Vec<u8> {
 }
 
 /// Says the only thing that is said here. Whoever does not take it is not waited for longer than for a message.
-async fn answer(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+pub(crate) async fn answer(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
     let said = timeout(line.settings.classic_timeout, stream.write_all(bytes)).await;
     if matches!(said, Ok(Ok(()))) {
         linger(stream).await;
@@ -225,7 +236,7 @@ async fn answer(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 }
 
 /// Ends the connection, but reads on for a while: a close with bytes unread would cut off what was said.
-async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+pub(crate) async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     if stream.shutdown().await.is_err() {
         return;
     }
@@ -236,10 +247,10 @@ async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 }
 
 /// Reads more, behind what is there. `None`: the connection broke, and what came of it is no message.
-async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<usize> {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<usize> {
     bytes.reserve(CLASSIC_READ_LEN);
     stream.read_buf(bytes).await.ok()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,6 +25,7 @@ mod probes;
 mod publish;
 mod quick;
 mod rate;
+mod realplexor;
 mod refusal;
 mod refused;
 mod routes;
@@ -33,8 +34,10 @@ mod watch;
 
 pub mod limits;
 
-pub use access::{Key, Keyring};
+pub use access::{Key, Keyring, Users};
 pub use dialect::Classic;
+pub use dialect::realplexor::{MARKER_LEN_MAX, Marker};
 pub use line::{ReadCounters, Settings, ShardCounters, WaitLine};
 pub use listener::{Listener, serve};
 pub use metrics::{is_wait_metric, metrics_page};
+pub use realplexor::Realplexor;

@@ -25,6 +25,10 @@ pub const TTL_MS_MAX: u64 = 1_000 * 366 * 86_400_000;
 pub const CLASSIC_LEN_MAX: usize = 102_400;
 /// Default for [`crate::Settings::classic_timeout`].
 pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
+/// Default for [`crate::Realplexor::limit`], in bytes.
+pub const REALPLEXOR_LEN_MAX: usize = 204_800;
+/// Passwords that are checked at once: each may take a thread for a while.
+pub const PASSWORD_CHECKS_MAX: usize = 4;
 /// Bytes read at once until it is known whose words they are.
 pub const CLASSIC_READ_LEN: usize = 4 << 10;
 /// How long the rest of what a refused publisher says is read and thrown away.

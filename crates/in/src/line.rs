@@ -13,10 +13,11 @@ use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
-    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT,
+    PASSWORD_CHECKS_MAX, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT,
 };
 use crate::probes::Canaries;
 use crate::rate::Rate;
+use crate::realplexor::Realplexor;
 
 /// What may be set about coming in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long such a message may take.
     pub classic_timeout: Duration,
+    /// What is set about the dialect of Realplexor.
+    pub realplexor: Realplexor,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
     /// How long a repeat under the same key gets the first answer; zero: not at all.
@@ -53,6 +56,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             classic_limit: CLASSIC_LEN_MAX,
             classic_timeout: CLASSIC_TIMEOUT,
+            realplexor: Realplexor::default(),
             publish_wait: PUBLISH_WAIT,
             idempotency_age: IDEMPOTENCY_AGE,
             idempotency_keys: IDEMPOTENCY_KEYS_MAX,
@@ -88,6 +92,8 @@ pub(crate) struct Line {
     pub(crate) counters: Counters,
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) wait: WaitLine,
+    /// One permit a password that is being checked.
+    pub(crate) password_checks: Semaphore,
     /// One permit a connection.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -108,6 +114,7 @@ impl Line {
             counters: Counters::default(),
             canaries: Arc::default(),
             wait,
+            password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),
             draining: AtomicBool::new(false),

@@ -26,6 +26,7 @@ use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, S
 use crate::line::{Line, Settings, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
+use crate::realplexor;
 use crate::refused::PEER;
 use crate::routes::router;
 
@@ -147,6 +148,7 @@ async fn connection(
     let begun = match classic {
         Classic::None => Begun::Http(Vec::new()),
         Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
+        Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
     let Begun::Http(read) = begun else { return };
     let Some(read) = quick::serve(&line, &mut stream, read, &mut stopped).await else { return };

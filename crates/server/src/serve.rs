@@ -68,7 +68,8 @@ async fn serve(
         let socket = TcpListener::bind(address)
             .await
             .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;
-        listeners.push(in_line::Listener { socket, classic: listener.of_in() });
+        listeners
+            .push(in_line::Listener { socket, classic: listener.of_in(&settings.in_line.realplexor.users) });
     }
     let in_addresses =
         listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;

@@ -12,6 +12,7 @@ mod kind;
 mod listener;
 mod nearest;
 mod reader;
+mod realplexor;
 #[cfg(test)]
 mod round_trip;
 mod table;
@@ -83,6 +84,7 @@ impl Settings {
             hub: Limits {
                 history_messages: u32::try_from(values.count("history_messages")).unwrap_or(u32::MAX),
                 history_age: millis(values.duration("history_age")),
+                history_renew: values.choice("history_renew") == "on",
                 history_bytes: values.count("history_bytes"),
                 history_budget: values.count("history_budget"),
                 resume_window: millis(values.duration("resume_window")),
@@ -108,6 +110,7 @@ impl Settings {
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
                 classic_grace: values.duration("classic_grace"),
+                realplexor: realplexor::of_wait(values),
             },
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
@@ -115,6 +118,7 @@ impl Settings {
                 hosts: values.names("in_hosts"),
                 classic_limit: count(values.count("classic_in_limit")),
                 classic_timeout: values.duration("classic_in_timeout"),
+                realplexor: realplexor::of_in(values),
                 poll_timeout: values.duration("poll_timeout"),
                 heartbeat: values.duration("heartbeat"),
                 idempotency_age: values.duration("idempotency_age"),
@@ -223,7 +227,10 @@ mod tests {
     fn defaults_are_those_of_the_crates() {
         let settings = read("", &[]).unwrap();
         assert_eq!(settings.hub, Limits::default());
-        assert_eq!(settings.wait_line, wait::Settings::default());
+        let realplexor = settings.wait_line.realplexor.clone();
+        assert_eq!(realplexor.pages.len(), 2);
+        let realplexor = wait::Realplexor { pages: realplexor.pages, ..wait::Realplexor::default() };
+        assert_eq!(settings.wait_line, wait::Settings { realplexor, ..wait::Settings::default() });
         assert_eq!(settings.in_line, in_line::Settings::default());
         assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);
         assert_eq!(settings.in_listeners, [listener("127.0.0.1:10010")]);

@@ -1,4 +1,4 @@
-//! What clients of 2009 say: bytes of any kind with a marker in them that names the channel.
+//! What clients of old say: bytes of any kind with a marker in them that names the channels.
 //!
 //! On a listener with that dialect the first bytes of every request decide whose words it is in. A request
 //! of HTTP that turns out to have no marker is answered like any other, since it may be a stray browser;
@@ -8,21 +8,24 @@ use codec::http::{self, Body};
 use dialect::Classic;
 use dialect::multiplexor::{self, Words, whose};
 use dialect::native::PATHS;
+use dialect::realplexor::{self, Form, Found, Reading};
 
 use crate::limits::BODY_LEN_MAX;
 use crate::receive::HTTP_LIMITS;
-use crate::{Action, Conn, Env, Phase, Shape};
+use crate::{Action, Conn, Env, Listen, Phase, Shape};
 
 impl Conn {
-    /// Whether the bytes at the front are in the words of 2009; `None` until they tell. What does not tell
-    /// within the limit is for plain HTTP to judge.
-    pub(crate) fn is_classic(&self, bytes: &[u8], limit: usize) -> Option<bool> {
-        match self.classic {
-            Classic::None => Some(false),
-            Classic::Multiplexor => match whose(bytes, PATHS) {
-                Some(words) => Some(words == Words::Classic),
-                None => (bytes.len() > limit).then_some(false),
-            },
+    /// Whether the bytes at the front are in the listener's words of old; `None` until they tell. What does
+    /// not tell within the limit is for plain HTTP to judge.
+    pub(crate) fn is_classic(&self, bytes: &[u8], env: Env<'_>) -> Option<bool> {
+        let words = match self.classic {
+            Classic::None => return Some(false),
+            Classic::Multiplexor => whose(bytes, PATHS),
+            Classic::Realplexor => realplexor::whose(bytes, PATHS, &env.marker),
+        };
+        match words {
+            Some(words) => Some(words == Words::Classic),
+            None => (bytes.len() > env.classic_limit).then_some(false),
         }
     }
 
@@ -30,7 +33,16 @@ impl Conn {
     pub(crate) fn receive_classic(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         let request_len = whole_request(bytes);
         let request = &bytes[..request_len.unwrap_or(bytes.len())];
-        if let Some(id) =
+        if self.classic == Classic::Realplexor {
+            match find_list(request, request_len.is_some(), env) {
+                Ok(Some(action)) => {
+                    self.listen(&action);
+                    return (bytes.len(), action);
+                }
+                Ok(None) => {}
+                Err(Undecided) => return (0, Action::More),
+            }
+        } else if let Some(id) =
             multiplexor::ids(request, request_len.is_some()).and_then(|ids| ids.into_iter().next())
         {
             self.phase = Phase::Waiting;
@@ -50,6 +62,39 @@ impl Conn {
             (0, Action::More)
         }
     }
+}
+
+impl Conn {
+    /// The connection does what was found to be wanted.
+    fn listen(&mut self, action: &Action) {
+        self.close = true;
+        self.phase = Phase::Closing;
+        if matches!(action, Action::Listen(_)) {
+            self.phase = Phase::Waiting;
+            self.shape = Shape::Realplexor;
+        }
+    }
+}
+
+/// Whether the words are those of HTTP is not known yet.
+struct Undecided;
+
+/// What the first marker of Realplexor asks for, if there is one with its list.
+fn find_list(request: &[u8], ended: bool, env: Env<'_>) -> Result<Option<Action>, Undecided> {
+    let form = Form::of(request, env.classic_limit);
+    if form == Form::Open {
+        return Err(Undecided);
+    }
+    let http = form.is_http();
+    let reading = Reading { ended, decodes: http, query: true };
+    let Found::List(list) = env.marker.find(request, reading) else { return Ok(None) };
+    Ok(Some(match form {
+        Form::Http(b"OPTIONS") => Action::Close(realplexor::OPTIONS.to_vec()),
+        form => {
+            let head_only = form == Form::Http(b"HEAD");
+            Action::Listen(Box::new(Listen { wishes: list.wishes(), http, head_only }))
+        }
+    }))
 }
 
 fn breaks_http(bytes: &[u8]) -> bool {

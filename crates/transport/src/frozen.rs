@@ -122,8 +122,7 @@ impl Conn {
             .into_iter()
             .find(|p| *p as u8 == frozen.phase)?;
         let shape = *Shape::ALL.get(usize::from(frozen.shape))?;
-        let classic =
-            [Classic::None, Classic::Multiplexor].into_iter().find(|c| *c as u8 == frozen.classic)?;
+        let classic = *Classic::ALL.get(usize::from(frozen.classic))?;
         let upload = match frozen.upload {
             Some(upload) => {
                 http::decode(&upload.head, &HTTP_LIMITS).ok().flatten()?;

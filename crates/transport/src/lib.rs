@@ -23,6 +23,6 @@ pub use conn::{Backlog, Conn, Extra, Phase, Purpose};
 pub use dialect;
 pub use frozen::{Frozen, FrozenBacklog, Thawed};
 pub use outbox::Outbox;
-pub use receive::{Action, Env};
+pub use receive::{Action, Env, Listen};
 pub use shape::Shape;
 pub use talk::{Opening, Part};

@@ -2,8 +2,9 @@
 
 use codec::http::{self, Body};
 use codec::ws::{self, Fact};
-use dialect::hub::{Cursors, Millis};
+use dialect::hub::{After, Cursors, Millis};
 use dialect::native::{self, Command, Context};
+use dialect::realplexor::Marker;
 use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
@@ -21,6 +22,8 @@ pub struct Env<'a> {
     pub now: Millis,
     /// How many bytes a client of 2009 may send before it names its channel.
     pub classic_limit: usize,
+    /// What comes before the ids in the words of Realplexor.
+    pub marker: Marker,
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
     /// Whose pages may show credentials.
@@ -49,8 +52,21 @@ pub enum Action {
     Command(Command),
     /// Give the next message of this channel's queue, when there is one, and close (2009).
     Take(Box<str>),
+    /// Listen to these ids until something is due (Realplexor).
+    Listen(Box<Listen>),
     /// Close without a word: so many bytes have come, and no channel was named (2009).
     Overflow,
+}
+
+/// A wish to listen in the words of Realplexor.
+#[derive(Debug)]
+pub struct Listen {
+    /// The ids, each once, and from where on; nothing: there was no id in the list.
+    pub wishes: Vec<(Box<str>, After)>,
+    /// The client speaks HTTP, and takes more than one of old does.
+    pub http: bool,
+    /// Only the head of the answer is wanted.
+    pub head_only: bool,
 }
 
 impl Conn {
@@ -90,7 +106,7 @@ impl Conn {
         if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
             return self.receive_body(bytes, env);
         }
-        match self.is_classic(bytes, env.classic_limit) {
+        match self.is_classic(bytes, env) {
             None => (0, Action::More),
             Some(true) => self.receive_classic(bytes, env),
             Some(false) => self.receive_http(bytes, env),

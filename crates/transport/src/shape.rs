@@ -2,7 +2,7 @@
 
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message};
-use dialect::{Cors, Transport, multiplexor, native};
+use dialect::{Cors, Transport, multiplexor, native, realplexor};
 
 use crate::answer;
 use crate::{Coder, Coding};
@@ -30,11 +30,13 @@ pub enum Shape {
     WsRaw,
     /// A client of 2009: one message, and the end.
     Multiplexor,
+    /// A client of Realplexor: all that is due, and the end.
+    Realplexor,
 }
 
 impl Shape {
     /// All shapes, by number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PollObject,
         Self::PollRaw,
         Self::SseObject,
@@ -44,6 +46,7 @@ impl Shape {
         Self::WsObject,
         Self::WsRaw,
         Self::Multiplexor,
+        Self::Realplexor,
     ];
 
     /// The shape of a transport with or without the object around the payload.
@@ -68,6 +71,16 @@ impl Shape {
     /// Whether one message ends the wait, and the connection.
     pub fn is_taker(self) -> bool {
         self == Self::Multiplexor
+    }
+
+    /// Whether it listens by outside cursors, until something is due.
+    pub fn is_listener(self) -> bool {
+        self == Self::Realplexor
+    }
+
+    /// Whether the connection ends with what it waits for, all of which is to reach the client.
+    pub fn is_one_shot(self) -> bool {
+        self.is_taker() || self.is_listener()
     }
 
     /// Whether the client can speak too.
@@ -129,6 +142,7 @@ impl Shape {
             Self::Multiplexor => {
                 multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
             }
+            Self::Realplexor => realplexor::write_one(message, matches, out),
             Self::WsRaw => {
                 let opcode = if payload.binary { ws::Opcode::Binary } else { ws::Opcode::Text };
                 coder.message(opcode, payload.data(), out);

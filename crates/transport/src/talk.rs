@@ -5,7 +5,9 @@ use std::sync::Arc;
 use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
-use dialect::{Cors, Problem, multiplexor, native};
+use dialect::multiplexor::Words;
+use dialect::native::PATHS;
+use dialect::{Classic, Cors, Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -60,7 +62,11 @@ impl Conn {
                     self.say(|text| native::write_gap(channel, text), out);
                 }
             }
-            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
+            Shape::StreamRaw
+            | Shape::PollObject
+            | Shape::PollRaw
+            | Shape::Multiplexor
+            | Shape::Realplexor => {}
         }
     }
 
@@ -78,7 +84,7 @@ impl Conn {
             }
             Shape::StreamRaw => self.stored(out, |out| out.push(b'\n')),
             Shape::WsRaw => ws::encode_frame(ws::Opcode::Ping, &[], out),
-            Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
+            Shape::PollObject | Shape::PollRaw | Shape::Multiplexor | Shape::Realplexor => {}
         }
     }
 
@@ -93,7 +99,11 @@ impl Conn {
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
                 self.say(|text| native::write_deleted(channel, text), out);
             }
-            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
+            Shape::StreamRaw
+            | Shape::PollObject
+            | Shape::PollRaw
+            | Shape::Multiplexor
+            | Shape::Realplexor => {}
         }
     }
 
@@ -105,7 +115,11 @@ impl Conn {
                 self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => self.say(native::write_expired, out),
-            Shape::StreamRaw | Shape::PollObject | Shape::PollRaw | Shape::Multiplexor => {}
+            Shape::StreamRaw
+            | Shape::PollObject
+            | Shape::PollRaw
+            | Shape::Multiplexor
+            | Shape::Realplexor => {}
         }
     }
 
@@ -214,7 +228,12 @@ impl Conn {
             return Vec::new();
         }
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
-        if self.is_classic(input, usize::MAX) == Some(true) && !multiplexor::is_like_http(input) {
+        let classic = match self.classic {
+            Classic::None => false,
+            Classic::Multiplexor => multiplexor::whose(input, PATHS) == Some(Words::Classic),
+            Classic::Realplexor => true,
+        };
+        if classic && !multiplexor::is_like_http(input) {
             return Vec::new();
         }
         let problem =

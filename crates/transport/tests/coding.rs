@@ -161,7 +161,14 @@ fn a_message_is_the_same_bytes_whoever_was_told_what_before() {
 /// The head of the answer to a request with these headers, and the coding that follows.
 fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").into_bytes();
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression, origins: &Origins::NONE };
+    let env = Env {
+        cursors: cursors(),
+        now: 0,
+        classic_limit: 0,
+        marker: Default::default(),
+        compression,
+        origins: &Origins::NONE,
+    };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
     let Action::Wait { head, .. } = action else { panic!("{action:?}") };
@@ -224,8 +231,14 @@ fn a_client_may_compress_its_commands() {
         &mut frame,
     );
     frame[0] |= 0x40;
-    let env =
-        Env { cursors: cursors(), now: 0, classic_limit: 0, compression: true, origins: &Origins::NONE };
+    let env = Env {
+        cursors: cursors(),
+        now: 0,
+        classic_limit: 0,
+        marker: Default::default(),
+        compression: true,
+        origins: &Origins::NONE,
+    };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");
     let (_, action) = waiting(Shape::WsObject, Coding::Identity).receive(&mut frame, env);

@@ -2,7 +2,7 @@
 //!
 //! The format is told in `testkit::conversation`; facts are in the words of `common::Line`. Settings:
 //! `polls=answered` answers each long poll at once, `heads=shown` shows answers byte for byte, `classic=on`
-//! speaks the dialect of 2009, too. Between any
+//! speaks the dialect of 2009, too, `realplexor=on` that of Realplexor. Between any
 //! two parts the connection is handed over to another process, which must change nothing.
 
 mod common;
@@ -30,8 +30,13 @@ fn conversations_go_as_written() {
 
 fn run(case: &Case, parts: &[&[u8]], hands_over: bool) -> Vec<String> {
     let set = |key: &str, value: &str| case.settings.iter().any(|(k, v)| k == key && v == value);
-    let mut line =
-        if set("classic", "on") { Line::of(Conn::of(Classic::Multiplexor)) } else { Line::of(Conn::new()) };
+    let mut line = Line::of(if set("classic", "on") {
+        Conn::of(Classic::Multiplexor)
+    } else if set("realplexor", "on") {
+        Conn::of(Classic::Realplexor)
+    } else {
+        Conn::new()
+    });
     line.answers_polls = set("polls", "answered");
     line.shows_heads = set("heads", "shown");
     for part in parts {

@@ -273,7 +273,14 @@ fn answers_of_a_websocket_name_their_question() {
 #[test]
 fn pages_that_are_listed_may_read_answers_with_their_credentials() {
     let origins = Origins::new(["https://shop.example".to_owned()]);
-    let env = Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false, origins: &origins };
+    let env = Env {
+        cursors: cursors(),
+        now: 0,
+        classic_limit: 0,
+        marker: Default::default(),
+        compression: false,
+        origins: &origins,
+    };
     let head = |method: &str, path: &str, origin: &str| {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: push.example\r\nOrigin: {origin}\r\nAccept: text/event-stream\r\n\r\n"
@@ -305,8 +312,14 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
 
 #[test]
 fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
-    let env =
-        Env { cursors: cursors(), now: 0, classic_limit: 0, compression: false, origins: &Origins::NONE };
+    let env = Env {
+        cursors: cursors(),
+        now: 0,
+        classic_limit: 0,
+        marker: Default::default(),
+        compression: false,
+        origins: &Origins::NONE,
+    };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
     let (_, action) = conn.receive(&mut request, env);

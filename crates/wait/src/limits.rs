@@ -36,6 +36,11 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const LINGER_MS: u64 = 2_000;
 /// How long accepting pauses when the system has no more descriptors or memory, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 500;
+/// How old the newest cursor that a listener of Realplexor brings may be, so that ids without one are read from
+/// there on, in milliseconds: longer than such a client ever pauses between two requests.
+pub const MEMORY_MS: u64 = 65_000;
+/// Bytes of data in one reply to such a listener; one message may exceed it. The rest is due the next time.
+pub const REPLY_LEN_MAX: usize = 8 << 20;
 /// Pieces of mail for which a shard keeps room when it has taken them.
 pub const MAIL_KEPT: usize = 1_024;
 /// How often a thread gives back memory that it no longer needs, in milliseconds.

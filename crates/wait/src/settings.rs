@@ -5,6 +5,8 @@ use std::time::Duration;
 use access::Tokens;
 use transport::dialect::Origins;
 
+use crate::Realplexor;
+
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -26,6 +28,8 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long a channel stays online after its last client of 2009 left.
     pub classic_grace: Duration,
+    /// What is set about the dialect of Realplexor.
+    pub realplexor: Realplexor,
     /// With what tokens are signed; nothing: nobody looks at tokens.
     pub tokens: Tokens,
     /// Whose pages may show credentials; none: those who know a token may show it, whoever they are.
@@ -46,6 +50,7 @@ impl Default for Settings {
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),
+            realplexor: Realplexor::default(),
             tokens: Tokens::default(),
             origins: Origins::NONE,
             drain: Duration::from_secs(2),

@@ -77,11 +77,19 @@ pub fn is_binary_type(content_type: &str) -> bool {
 }
 
 fn write_data(payload: &Payload, out: &mut Vec<u8>) {
+    write_value(payload, out);
+    if payload.binary {
+        out.extend_from_slice(b",\"base64\":true");
+    }
+}
+
+/// Appends data as one JSON value, on one line; what is binary is a string in base64.
+pub(crate) fn write_value(payload: &Payload, out: &mut Vec<u8>) {
     let data = payload.data();
     if payload.binary {
         out.push(b'"');
         out.extend_from_slice(STANDARD.encode(data).as_bytes());
-        out.extend_from_slice(b"\",\"base64\":true");
+        out.push(b'"');
         return;
     }
     let Ok(text) = simdutf8::basic::from_utf8(data) else {

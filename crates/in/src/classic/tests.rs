@@ -9,20 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialect::Classic;
 use dialect::hub::{Epoch, Limits, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Mail, Wake};
 use testkit::conversation::{Case, quoted, read_folder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::watch;
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Begun, begin};
+use crate::limits::PASSWORD_CHECKS_MAX;
 use crate::line::{Line, Settings};
+use crate::realplexor;
 
-const SHARD: ShardId = ShardId(0);
+pub(crate) const SHARD: ShardId = ShardId(0);
 
-struct Nobody;
+/// Wakes nobody, as nobody sleeps.
+pub(crate) struct Nobody;
 
 impl Wake for Nobody {
     fn wake(&self) {}
@@ -56,44 +60,68 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
     let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new) };
     let line = Arc::new(Line::new(Arc::new(exchange), settings, wait));
-    runtime.block_on(talk(&line, parts, set("end") != Some("open"), &case.input))
+    let talk =
+        Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };
+    runtime.block_on(talk.run(&line, published))
 }
 
-async fn talk(line: &Arc<Line>, parts: &[&[u8]], ends: bool, input: &[u8]) -> Vec<String> {
-    let (mut client, mut server) = duplex(1 << 20);
-    let (_stop, stopped) = watch::channel(());
-    let served = Arc::clone(line);
-    let serving = tokio::spawn(async move { begin(&served, &mut server, stopped).await });
-    for part in parts {
-        // Whoever is done with the connection reads no more of it.
-        let _ = client.write_all(part).await;
-        rest().await;
-    }
-    if ends {
-        let _ = client.shutdown().await;
-        rest().await;
-    }
-    let mut said = Vec::new();
-    while matches!(timeout(Duration::ZERO, client.read_buf(&mut said)).await, Ok(Ok(len)) if len > 0) {}
-    let mut facts = published(line, input);
-    if !said.is_empty() {
-        facts.push(format!("says {}", quoted(&said)));
-    }
-    let waits = !serving.is_finished() && said.is_empty() && !is_over(&mut client).await;
-    if waits {
-        serving.abort();
-        facts.push("waits".to_owned());
-        return facts;
-    }
-    drop(client);
-    facts.push(match serving.await.unwrap() {
-        Begun::Done => "closes".to_owned(),
-        Begun::Http(read) => {
-            assert!(input.starts_with(&read), "what was read is handed on");
-            "is HTTP".to_owned()
+/// What a publisher says, and to whom.
+pub(crate) struct Talk<'a> {
+    pub(crate) parts: &'a [&'a [u8]],
+    /// It ends the connection then.
+    pub(crate) ends: bool,
+    pub(crate) input: &'a [u8],
+    pub(crate) dialect: Classic,
+}
+
+impl Talk<'_> {
+    /// Says it, and tells what came of it; `published` tells the messages.
+    pub(crate) async fn run(
+        self,
+        line: &Arc<Line>,
+        published: impl Fn(&Line, &[u8]) -> Vec<String>,
+    ) -> Vec<String> {
+        let Self { parts, ends, input, dialect } = self;
+        let (mut client, mut server) = duplex(1 << 20);
+        let (_stop, stopped) = watch::channel(());
+        let served = Arc::clone(line);
+        let serving = tokio::spawn(async move {
+            match dialect {
+                Classic::Realplexor => realplexor::begin(&served, &mut server, stopped).await,
+                _ => begin(&served, &mut server, stopped).await,
+            }
+        });
+        for part in parts {
+            // Whoever is done with the connection reads no more of it.
+            let _ = client.write_all(part).await;
+            rest(line).await;
         }
-    });
-    facts
+        if ends {
+            let _ = client.shutdown().await;
+            rest(line).await;
+        }
+        let mut said = Vec::new();
+        while matches!(timeout(Duration::ZERO, client.read_buf(&mut said)).await, Ok(Ok(len)) if len > 0) {}
+        let mut facts = published(line, input);
+        if !said.is_empty() {
+            facts.push(format!("says {}", quoted(&said)));
+        }
+        let waits = !serving.is_finished() && said.is_empty() && !is_over(&mut client).await;
+        if waits {
+            serving.abort();
+            facts.push("waits".to_owned());
+            return facts;
+        }
+        drop(client);
+        facts.push(match serving.await.unwrap() {
+            Begun::Done => "closes".to_owned(),
+            Begun::Http(read) => {
+                assert!(input.starts_with(&read), "what was read is handed on");
+                "is HTTP".to_owned()
+            }
+        });
+        facts
+    }
 }
 
 /// Whether the other side has ended what it says.
@@ -102,9 +130,13 @@ async fn is_over(client: &mut tokio::io::DuplexStream) -> bool {
 }
 
 /// Lets all tasks do what they can do now.
-async fn rest() {
+async fn rest(line: &Line) {
     for _ in 0..20 {
         yield_now().await;
+        // Passwords are checked in a thread of their own.
+        while line.password_checks.available_permits() < PASSWORD_CHECKS_MAX {
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -108,7 +108,8 @@ const LISTENERS: &str = "
 ## Listeners
 
 An address may also be an entry of its own, which says what classic dialect is spoken there beside the native
-one: `multiplexor`, the words of 2009, or `none`. A plain address, a flag and a variable mean `multiplexor`.
+one: `multiplexor`, the words of 2009 ([classic.md](classic.md)), `realplexor` ([realplexor.md](realplexor.md)), or `none`.
+A plain address, a flag and a variable mean `multiplexor`.
 
 ```toml
 [[wait]]

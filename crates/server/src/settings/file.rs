@@ -143,8 +143,7 @@ mod tests {
             &expect![[r#"
                 x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
                 x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
-                x.toml:6: dialect is "realplexor", which this version does not speak yet; give "multiplexor" or "none"
-                x.toml:9: dialect is "pusher"; give "multiplexor" or "none"
+                x.toml:9: dialect is "pusher"; give "multiplexor", "realplexor" or "none"
                 x.toml:10: [[wait]] has no port; it may have address, dialect
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
                 x.toml:12: in is a table; write [[in]], with two brackets, for each one"#]],
@@ -155,7 +154,7 @@ mod tests {
             x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
             x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
             x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
-            x.toml:1: dialect is the number 5; give "multiplexor" or "none"
+            x.toml:1: dialect is the number 5; give "multiplexor", "realplexor" or "none"
             x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088""#]],
         );
     }

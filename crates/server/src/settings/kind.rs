@@ -2,7 +2,8 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use access::{KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
@@ -10,7 +11,7 @@ use wait::Origins;
 
 use super::keys::KeyEntry;
 use super::listener::Listener;
-use crate::limits::PEM_LEN_MAX;
+use crate::limits::{FILE_LEN_MAX, PEM_LEN_MAX};
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,12 @@ pub(crate) enum Kind {
     Texts,
     /// Origins of pages; may be empty.
     Origins,
+    /// Letters, digits and `_`.
+    Word,
+    /// One text.
+    Text,
+    /// A file, as it is at the start; may be none.
+    File,
     /// What something is called, for people.
     Label,
     /// Rights; at least one.
@@ -73,6 +80,9 @@ pub(crate) enum Value {
     KeyHash(KeyHash),
     Secrets(Vec<TokenSecret>),
     PublicKeys(Vec<(String, PublicKey)>),
+    Text(String),
+    /// The path, and what is in it.
+    File(String, FileText),
     Label(String),
     Rights(Rights),
     Globs(Vec<Glob>),
@@ -116,9 +126,10 @@ impl Kind {
             Self::Keys | Self::KeyHash => "KEY",
             Self::Rights => "RIGHT",
             Self::Secrets => "SECRET",
-            Self::PublicKeys => "FILE",
-            Self::Texts => "TEXT",
             Self::Origins => "ORIGIN",
+            Self::PublicKeys | Self::File => "FILE",
+            Self::Texts | Self::Text => "TEXT",
+            Self::Word => "WORD",
             Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
@@ -180,6 +191,12 @@ impl Kind {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
             Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
+            Self::Word => in_line::Marker::new(text).map(|_| Value::Text(text.to_owned())),
+            Self::Text => {
+                let fits = text.len() <= TEXT_LEN_MAX && !text.chars().any(char::is_control);
+                (fits && !text.is_empty()).then(|| Value::Text(text.to_owned()))
+            }
+            Self::File => FileText::read(text).map(|read| Value::File(text.to_owned(), read)),
             Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
             Self::Address => text.parse().ok().map(Value::Address),
             Self::Pattern => Pattern::new(text).ok().map(Value::Pattern),
@@ -206,6 +223,9 @@ impl Kind {
             Self::Origins => {
                 "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
             }
+            Self::Word => format!("1 to {} letters, digits and `_`", in_line::MARKER_LEN_MAX),
+            Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
+            Self::File => "a file, or nothing".to_owned(),
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),
             Self::Label => "1 to 64 printable characters".to_owned(),
             Self::Rights => Right::ALL.map(Right::name).join(", "),
@@ -242,6 +262,9 @@ impl Kind {
                 format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
             }
             Self::Texts => format!("give a text without commas, such as {}", quoted(example)),
+            Self::Word => format!("give letters, digits and _, such as {}", quoted(example)),
+            Self::Text => format!("give printable characters, such as {}", quoted(example)),
+            Self::File => "give the path of a text file that can be read".to_owned(),
             Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),
             Self::Rights => {
                 format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
@@ -265,6 +288,31 @@ impl Kind {
         }
     }
 }
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileText {
+    pub(crate) text: Arc<str>,
+    /// When it was last changed.
+    pub(crate) changed: SystemTime,
+}
+
+impl FileText {
+    /// Reads a file; no name is no file, and there is nothing in it.
+    fn read(name: &str) -> Option<Self> {
+        if name.is_empty() {
+            return Some(Self { text: "".into(), changed: SystemTime::UNIX_EPOCH });
+        }
+        let file = std::fs::File::open(name).ok()?;
+        let changed = file.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut text = String::new();
+        let len = file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).ok()?;
+        (len as u64 <= FILE_LEN_MAX).then(|| Self { text: text.into(), changed })
+    }
+}
+
+/// Bytes of a setting that is one text.
+const TEXT_LEN_MAX: usize = 255;
 
 impl Form {
     /// A text as one would write it.

@@ -16,6 +16,8 @@ pub(crate) struct Listener {
 pub(crate) enum Dialect {
     /// That of 2009.
     Multiplexor,
+    /// That of Dklab_Realplexor.
+    Realplexor,
     None,
 }
 
@@ -29,6 +31,7 @@ impl Listener {
     pub(crate) fn of_wait(&self) -> wait::Listener {
         let classic = match self.dialect {
             Dialect::Multiplexor => wait::Classic::Multiplexor,
+            Dialect::Realplexor => wait::Classic::Realplexor,
             Dialect::None => wait::Classic::None,
         };
         wait::Listener { address: self.address, classic }
@@ -39,12 +42,13 @@ impl Listener {
         self.address.ip().to_canonical().is_loopback()
     }
 
-    /// What the IN line understands there. The words of 2009 have no place for a key, so they are heard
-    /// from this machine only.
-    pub(crate) fn of_in(&self) -> in_line::Classic {
+    /// What the IN line understands there. The words of old have no place for a key, so they are heard from
+    /// this machine only; those of Realplexor also where these users must show passwords.
+    pub(crate) fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
         match self.dialect {
             Dialect::Multiplexor if self.is_loopback() => in_line::Classic::Multiplexor,
-            Dialect::Multiplexor | Dialect::None => in_line::Classic::None,
+            Dialect::Realplexor if self.is_loopback() || users.closed() => in_line::Classic::Realplexor,
+            _ => in_line::Classic::None,
         }
     }
 
@@ -61,13 +65,18 @@ impl Listener {
 impl Dialect {
     /// The dialect of a name that is one.
     pub(crate) fn named(name: &str) -> Self {
-        if name == "none" { Self::None } else { Self::Multiplexor }
+        match name {
+            "none" => Self::None,
+            "realplexor" => Self::Realplexor,
+            _ => Self::Multiplexor,
+        }
     }
 
     /// Its name in a settings file.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Multiplexor => "multiplexor",
+            Self::Realplexor => "realplexor",
             Self::None => "none",
         }
     }

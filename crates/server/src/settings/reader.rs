@@ -199,11 +199,6 @@ impl<'a> Reader<'a> {
                 self.unknown_in_entry(name, keys, key);
                 continue;
             };
-            if value.get_ref().as_str() == Some("realplexor") && setting.name == "dialect" {
-                self.error(value.span(), REALPLEXOR.to_owned());
-                values.push((setting, None));
-                continue;
-            }
             values.push((setting, self.value(setting, value)));
         }
         if let Some(first) = keys.first().filter(|first| !table.contains_key(first.name)) {
@@ -286,5 +281,3 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
 const KEY: &str = "key";
 /// The key of the entries that are for channels by their names.
 const CHANNEL: &str = "channel";
-const REALPLEXOR: &str =
-    "dialect is \"realplexor\", which this version does not speak yet; give \"multiplexor\" or \"none\"";

@@ -43,6 +43,9 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Origins => {
             (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()
         }
+        Kind::Word => vec![format!("w_{}", chance[0])],
+        Kind::Text => vec![format!("t/{:x}", chance[0])],
+        Kind::File => vec![String::new()],
         Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
         Kind::KeyHash | Kind::Label | Kind::Rights | Kind::Globs => unreachable!("only entries have one"),
         // A channel that is closed must have a way in, which chance does not give it.

@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use super::Value;
 use super::kind::Kind::{
-    Address, Choice, Count, CountOrAuto, Duration, Globs, KeyHash, Keys, Label, Listeners, Names, Origins,
-    Pattern, PublicKeys, Rights, Secrets, Size, Texts,
+    Address, Choice, Count, CountOrAuto, Duration, File, Globs, KeyHash, Keys, Label, Listeners, Names,
+    Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
@@ -101,6 +101,12 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     HISTORY_MESSAGES,
     HISTORY_AGE,
+    line(
+        "history_renew",
+        Choice(&["on", "off"]),
+        "off",
+        "Whether a message renews the time of all that is kept of its channel, as Realplexor did it",
+    ),
     HISTORY_BYTES,
     line(
         "history_budget",
@@ -214,6 +220,50 @@ pub(crate) static TABLE: &[Setting] = &[
         "How long one input on the IN line in the classic dialect may take",
     ),
     line(
+        "realplexor_users",
+        File,
+        "",
+        "Who may publish in the words of Realplexor: lines of login:hash, as htpasswd writes them; a line that \
+         begins with a colon lets everybody. Without a file everybody may",
+    ),
+    line(
+        "realplexor_in_limit",
+        Size("64", "256MiB"),
+        "200KiB",
+        "Bytes of one input on the IN line in the words of Realplexor",
+    ),
+    line(
+        "realplexor_partial",
+        Choice(&["on", "off"]),
+        "off",
+        "Whether an HTTP publish whose connection ends before its body is whole is published all the same",
+    ),
+    line("realplexor_marker", Word, "identifier", "The word before the ids in the words of Realplexor"),
+    line("realplexor_charset", Text, "utf-8", "What is said of the characters of replies and pages"),
+    line("realplexor_iframe_id", Word, "IFRAME", "The id under which the page for frames stands"),
+    line("realplexor_script_id", Word, "SCRIPT", "The id under which the library for pages stands"),
+    line("realplexor_iframe_file", File, "", "A page for frames of your own"),
+    line("realplexor_script_file", File, "", "A library for pages of your own"),
+    line("realplexor_wait_uri", Text, "/", "Where the page for frames asks for messages"),
+    line(
+        "realplexor_reconnect_delay",
+        Duration("0s", "1h"),
+        "10ms",
+        "How long the page for frames pauses between two requests",
+    ),
+    line(
+        "realplexor_max_bounces",
+        Count("0", "1000000"),
+        "10",
+        "After how many requests that ended too soon the page for frames pauses longer",
+    ),
+    line(
+        "realplexor_debug",
+        Choice(&["on", "off"]),
+        "on",
+        "Whether the page for frames tells its page of errors",
+    ),
+    line(
         "idempotency_age",
         Duration("0s", "1d"),
         "10m",
@@ -281,7 +331,7 @@ const PAYLOAD_LIMIT: Setting =
 
 const DIALECT: Setting = line(
     "dialect",
-    Choice(&["multiplexor", "none"]),
+    Choice(&["multiplexor", "realplexor", "none"]),
     "multiplexor",
     "The classic dialect that is spoken there beside the native one",
 );
@@ -299,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_named_alike_everywhere() {
-        let setting = &TABLE[14];
+        let setting = &TABLE[15];
         assert_eq!(setting.name, "poll_timeout");
         assert_eq!(
             (setting.flag().as_str(), setting.variable().as_str()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use access::{PublicKey, TokenSecret};
 
 use super::keys::KeyEntry;
+use super::kind::FileText;
 use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
@@ -92,6 +93,16 @@ impl Values {
     pub(super) fn public_keys(&self, name: &str) -> impl Iterator<Item = &PublicKey> {
         let Value::PublicKeys(keys) = self.value(name) else { wrong_kind(name) };
         keys.iter().map(|(_, key)| key)
+    }
+
+    pub(super) fn text(&self, name: &str) -> &str {
+        if let Value::Text(text) = self.value(name) { text } else { wrong_kind(name) }
+    }
+
+    /// What is in a file, if one is named.
+    pub(super) fn file(&self, name: &str) -> Option<&FileText> {
+        let Value::File(path, text) = self.value(name) else { wrong_kind(name) };
+        (!path.is_empty()).then_some(text)
     }
 
     pub(super) fn choice(&self, name: &str) -> &'static str {

@@ -59,7 +59,15 @@ impl Kind {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", items.join(", "))
             }
-            [text] if bare(text) && !matches!(self, Self::Pattern | Self::Label) => text.clone(),
+            [text]
+                if bare(text)
+                    && !matches!(
+                        self,
+                        Self::Pattern | Self::Label | Self::Word | Self::Text | Self::File
+                    ) =>
+            {
+                text.clone()
+            }
             texts => quoted(&texts.concat()),
         }
     }
@@ -77,7 +85,7 @@ impl Kind {
             Value::Secrets(secrets) => secrets.iter().map(|secret| secret.reveal().to_owned()).collect(),
             Value::PublicKeys(keys) => keys.iter().map(|(file, _)| file.clone()).collect(),
             Value::KeyHash(hash) => vec![hash.to_string()],
-            Value::Label(label) => vec![label.clone()],
+            Value::Label(text) | Value::Text(text) | Value::File(text, _) => vec![text.clone()],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
             Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
             Value::Choice(word) => vec![(*word).to_owned()],

@@ -2,10 +2,11 @@
 
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
-use multiplexor_transport::dialect::hub::{Cursors, Epoch, Position};
+use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
+use multiplexor_transport::dialect::realplexor::Marker;
 use multiplexor_transport::dialect::{Cors, Origins, Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Phase, Shape, Thawed};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, Shape, Thawed};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -88,11 +89,25 @@ impl Line {
                 assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Multiplexor));
                 self.tell(format!("takes {id}"));
             }
+            Action::Listen(listen) => self.listen(&listen),
             Action::Overflow => {
                 assert_eq!(self.conn.phase, Phase::Closing);
                 self.tell("says too much".to_owned());
             }
         }
+    }
+
+    fn listen(&mut self, listen: &Listen) {
+        assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Realplexor));
+        let wish = |(id, after): &(Box<str>, After)| match after {
+            After::Now => format!(" {id}"),
+            After::Cursor(cursor) => format!(" {cursor}:{id}"),
+            After::Mark(mark) => format!(" @{mark}:{id}"),
+        };
+        let wishes: String = listen.wishes.iter().map(wish).collect();
+        let form = if listen.http { " by HTTP" } else { "" };
+        let head = if listen.head_only { ", the head only" } else { "" };
+        self.tell(format!("listens{form}{wishes}{head}"));
     }
 
     fn wait(&mut self, wait: &Wait, head: &[u8]) {
@@ -139,7 +154,14 @@ pub(crate) fn cursors() -> Cursors {
 }
 
 pub(crate) fn env() -> Env<'static> {
-    Env { cursors: cursors(), now: 1_000_000, classic_limit: 5_120, compression: true, origins: &ORIGINS }
+    Env {
+        cursors: cursors(),
+        now: 1_000_000,
+        classic_limit: 5_120,
+        marker: Marker::default(),
+        compression: true,
+        origins: &ORIGINS,
+    }
 }
 
 /// What another process makes of this connection.

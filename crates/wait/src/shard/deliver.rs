@@ -7,6 +7,7 @@ use exchange::hub::{ChannelId, Cursors, Message, Position};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
 use transport::codec::deflate::Deflater;
+use transport::dialect::realplexor;
 use transport::{Coder, Coding, Phase, Shape};
 
 use super::Shard;
@@ -128,6 +129,9 @@ impl<K: Kernel> Shard<K> {
         if slot.conn.shape.is_taker() {
             return self.visit_taker(index);
         }
+        if slot.conn.shape.is_listener() {
+            return self.visit_listener(index, until);
+        }
         let result = match &slot.subs {
             Subs::None => return true,
             Subs::One(sub) => self.give_one(index, sub.channel, until),
@@ -150,9 +154,10 @@ impl<K: Kernel> Shard<K> {
             .pending
             .range(first..)
             .take_while(|owed| owed.position() <= until)
-            .map(|owed| {
+            .filter_map(|owed| {
                 let target = target_of(&owed.delivery.message, channel.id);
-                shared_frame(&owed.delivery, target, form, &mut self.deflater)
+                realplexor::is_seen(&owed.delivery.message, target)
+                    .then(|| shared_frame(&owed.delivery, target, form, &mut self.deflater))
             })
             .collect();
         if frames.is_empty() {
@@ -206,6 +211,7 @@ impl<K: Kernel> Shard<K> {
             let from = slot.conn.last.max(slot.subs.from(number));
             let first = work.pending.partition_point(|owed| owed.position() <= from);
             let new = work.pending.range(first..).take_while(|owed| owed.position() <= until);
+            let new = new.filter(|owed| self.sees(index, &owed.delivery.message));
             found.extend(
                 new.map(|owed| (owed.position(), owed, target_of(&owed.delivery.message, channel.id))),
             );

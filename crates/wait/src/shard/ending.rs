@@ -143,6 +143,11 @@ impl<K: Kernel> Shard<K> {
                     self.end_taker(index);
                 }
             }
+            Phase::Waiting if slot.conn.shape.is_listener() => {
+                if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
+                    self.close_gently(index);
+                }
+            }
             Phase::Closing => {}
             Phase::Request | Phase::Waiting => {
                 let after = self.spread(over, 1);

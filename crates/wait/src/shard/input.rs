@@ -65,8 +65,14 @@ impl<K: Kernel> Shard<K> {
                 self.resuming.push_back(token);
                 break;
             }
-            let (taken, action) = self.slab[index].conn.receive(&mut bytes[at..], env);
+            let conn = &mut self.slab[index].conn;
+            let listens = conn.phase == Phase::Waiting && conn.shape.is_listener();
+            let (taken, action) = conn.receive(&mut bytes[at..], env);
             at += taken;
+            // Whoever still says something waits anew.
+            if listens && taken > 0 {
+                self.set_timer_of_phase(index);
+            }
             if matches!(action, Action::More) {
                 break;
             }
@@ -94,6 +100,7 @@ impl<K: Kernel> Shard<K> {
             Action::Wait { wait, head } => self.begin(index, *wait, head),
             Action::Command(command) => self.command(index, command),
             Action::Take(name) => self.take(index, &name),
+            Action::Listen(listen) => self.listen(index, &listen),
             Action::Overflow => {
                 self.counters.classic_overflows.add(1);
                 self.close_gently(index);

@@ -9,6 +9,7 @@ mod command;
 mod deliver;
 mod ending;
 mod input;
+mod listen;
 mod output;
 mod poll;
 mod take;
@@ -31,6 +32,7 @@ use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
 use crate::limits::{EVENTS_PER_TURN, PAGES_PER_TURN, READ_LEN};
+use crate::listening::Listening;
 use crate::members::{Members, Owed};
 use crate::settings::Settings;
 use crate::slab::Slab;
@@ -57,6 +59,8 @@ pub struct Shard<K: Kernel> {
     members: Members,
     /// Those who showed credentials.
     guests: Guests,
+    /// Those who listen by outside cursors.
+    listening: Listening,
     sessions: Sessions,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
@@ -114,6 +118,7 @@ impl<K: Kernel> Shard<K> {
             wheel: Wheel::new(),
             members: Members::default(),
             guests: Guests::new(),
+            listening: Listening::default(),
             sessions: Sessions::default(),
             jobs: VecDeque::new(),
             paging: VecDeque::new(),
@@ -273,6 +278,7 @@ impl<K: Kernel> Shard<K> {
             cursors: self.cursors,
             now: self.exchange.now(),
             classic_limit: settings.classic_limit,
+            marker: settings.realplexor.marker,
             compression: settings.compression,
             origins: &settings.origins,
         }

@@ -147,7 +147,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let conn = &self.slab[index].conn;
-        if conn.shape.is_taker() && conn.phase == Phase::Closing {
+        if conn.shape.is_one_shot() && conn.phase == Phase::Closing {
             self.set_timer(
                 index,
                 if conn.owed_len() > 0 {
@@ -209,8 +209,8 @@ impl<K: Kernel> Shard<K> {
         slot.conn.phase = Phase::Closing;
         if slot.conn.owed_len() == 0 {
             self.kernel.shutdown(&slot.socket);
-        } else if slot.conn.shape.is_taker() {
-            // A taker has no cursor to come back with: it gets the time it needs for the whole.
+        } else if slot.conn.shape.is_one_shot() {
+            // A taker has no cursor to come back with, and half an array is none: it gets the time it needs.
             self.set_timer(index, self.settings.request_timeout);
             return;
         }
@@ -254,6 +254,7 @@ impl<K: Kernel> Shard<K> {
     /// Ends all memberships of a connection, and a backlog that would bring it more.
     pub(super) fn leave_all(&mut self, index: usize) {
         self.guests.remove(index);
+        self.listening.remove(index);
         if let Some(extra) = &mut self.slab[index].conn.extra {
             extra.backlog = None;
         }

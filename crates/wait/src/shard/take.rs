@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Session, Take};
-use transport::dialect::{Problem, multiplexor};
+use transport::dialect::{Problem, multiplexor, realplexor};
 use transport::{Coder, Coding, Shape};
 
 use super::Shard;
@@ -36,6 +36,9 @@ impl<K: Kernel> Shard<K> {
                 let target = message.targets.iter().position(|target| *target.name == *name);
                 let mut coder = Coder::stored(Coding::Identity);
                 let matches = [target.unwrap_or(0)];
+                if !realplexor::is_seen(&message, matches[0]) {
+                    return self.end_taker(index);
+                }
                 let frame = Shape::Multiplexor.frame(&message, &matches, self.cursors, &mut coder);
                 if self.write(index, &frame) {
                     self.close_gently(index);
@@ -62,9 +65,15 @@ impl<K: Kernel> Shard<K> {
         let first = work.pending.partition_point(|owed| owed.position() <= last);
         let Some(owed) = work.pending.get(first).map(Rc::clone) else { return true };
         let target = target_of(&owed.delivery.message, channel.id);
+        let seen = realplexor::is_seen(&owed.delivery.message, target);
         // The hub counts it no longer.
         let (_, unneeded) = self.members.unlink(&mut self.slab, index, 0);
         self.settle(unneeded);
+        if !seen {
+            self.settle([owed]);
+            self.end_taker(index);
+            return false;
+        }
         self.counters.delivered.add(1);
         let form = Form { shape: Shape::Multiplexor, coding: Coding::Identity, cursors: self.cursors };
         let frame = shared_frame(&owed.delivery, target, form, &mut self.deflater);

@@ -40,6 +40,13 @@ impl<K: Kernel> Shard<K> {
                     self.end_taker(index);
                 }
             }
+            Phase::Waiting if conn.shape.is_listener() => {
+                // What a job has not brought yet is given now.
+                if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
+                    self.counters.classic_timeouts.add(1);
+                    self.close_gently(index);
+                }
+            }
             Phase::Waiting if self.draining.is_some() => {
                 // What was acknowledged before is still given.
                 if self.visit(index) {
@@ -82,7 +89,7 @@ impl<K: Kernel> Shard<K> {
         match conn.phase {
             Phase::Request => self.set_timer(index, self.settings.request_timeout),
             Phase::Closing => {}
-            Phase::Waiting if conn.shape.is_taker() => {
+            Phase::Waiting if conn.shape.is_one_shot() => {
                 let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
                 self.set_timer(index, spread);
             }

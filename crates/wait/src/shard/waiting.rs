@@ -3,7 +3,7 @@
 use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use transport::dialect::{Problem, Wait};
+use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose};
 
 use super::Shard;
@@ -80,14 +80,15 @@ impl<K: Kernel> Shard<K> {
 
     fn begin_poll(&mut self, index: usize, names: &[Box<str>], page: Page) {
         let last = page.messages.last().map(|message| message.position);
-        let Page { messages, gaps, next } = page;
+        let Page { mut messages, gaps, next } = page;
+        retain_seen(&mut messages, &texts(names));
         self.count_page(messages.len(), gaps.len());
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
             Next::More(resume) => (last.unwrap_or_else(|| resume.after()), Vec::new()),
         };
         self.slab[index].conn.last = cursor;
-        if messages.is_empty() && gaps.is_empty() {
+        if messages.is_empty() && gaps.is_empty() && !channels.is_empty() {
             self.join(index, &channels, cursor);
             self.set_timer_of_phase(index);
             return;
@@ -98,9 +99,10 @@ impl<K: Kernel> Shard<K> {
         self.answer_page(index, parts(&messages, &matches), cursor, !gaps.is_empty());
     }
 
-    fn begin_stream(&mut self, index: usize, wait: Wait, page: Page, mut out: Vec<u8>) {
+    fn begin_stream(&mut self, index: usize, wait: Wait, mut page: Page, mut out: Vec<u8>) {
         let names = texts(&wait.names);
         let cursor = opening_cursor(wait.start, &page);
+        retain_seen(&mut page.messages, &names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         let retry_ms = self.retry_ms();
         let matches = matches(&page.messages, &names);
@@ -147,13 +149,14 @@ impl<K: Kernel> Shard<K> {
         let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
         let names = texts(&backlog.names);
         let mut out = Vec::new();
-        let page = match self.exchange.subscribe(self.id, &names, backlog.start) {
+        let mut page = match self.exchange.subscribe(self.id, &names, backlog.start) {
             Ok(page) => page,
             Err(refused) => {
                 self.break_off(index, &backlog, &refused.to_string());
                 return;
             }
         };
+        retain_seen(&mut page.messages, &names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         self.count_page(page.messages.len(), gaps.len());
         let matches = matches(&page.messages, &names);
@@ -227,6 +230,13 @@ fn opening_cursor(start: Start, page: &Page) -> Position {
 
 fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
     names.iter().map(|name| &**name).collect()
+}
+
+/// Leaves what a listener to these channels may see.
+fn retain_seen(messages: &mut Vec<Arc<Message>>, names: &[&str]) {
+    messages.retain(|message| {
+        realplexor::limiters(&message.payload).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+    });
 }
 
 /// For each message, which of its targets are among the names.

@@ -1,0 +1,64 @@
+//! Dklab_Realplexor, 2009 to 2014: a marker somewhere in the bytes, and behind it a list of ids, each with the
+//! cursor from which on its messages are wanted, or its message is published.
+//!
+//! HTTP is not parsed in it, as in the dialect of 2009, whose reading of first bytes is shared. What differs
+//! from the servers of old, and why, stands in `docs/realplexor.md`.
+
+mod command;
+mod list;
+mod message;
+mod page;
+mod reply;
+
+pub use command::{Command, command, event_line, online_line, watch_from};
+pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
+pub use message::{behind_blank_line, is_seen, limiters, payload};
+pub use page::{OPTIONS, page_head, replaced};
+pub use reply::{Part, Reply, mark, write_head, write_one};
+
+pub use crate::multiplexor::is_id;
+pub use web::realplexor as pages;
+
+use memchr::memchr;
+
+use crate::multiplexor::{Words, is_http, is_like_http, whose_by};
+
+/// Whose words begin with these bytes; see [`crate::multiplexor::whose`].
+pub fn whose(bytes: &[u8], paths: &[&str], marker: &Marker) -> Option<Words> {
+    whose_by(bytes, paths, |query, ended| !matches!(marker.find(query, Reading::query(ended)), Found::None))
+}
+
+/// Whether a request is HTTP, of which more may be said than to whoever writes to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// The first line is not whole, and may be one of HTTP.
+    Open,
+    /// Any bytes.
+    Raw,
+    /// HTTP, with this method.
+    Http(&'a [u8]),
+}
+
+impl<'a> Form<'a> {
+    /// What these bytes are; a line longer than `limit` is none of HTTP.
+    pub fn of(bytes: &'a [u8], limit: usize) -> Self {
+        let line = bytes.trim_ascii_start();
+        if !is_like_http(bytes) {
+            return Self::Raw;
+        }
+        if is_http(bytes) {
+            return Self::Http(line.split(|byte| *byte == b' ').next().unwrap_or_default());
+        }
+        if memchr(b'\n', line).is_none() && bytes.len() <= limit { Self::Open } else { Self::Raw }
+    }
+
+    /// Whether it is HTTP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+}
+
+/// An id, or the beginning of one: nothing else is ever part of a name here.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}

@@ -1,0 +1,334 @@
+//! The lines of Realplexor on this listener: a message is what stands behind the first blank line of whatever
+//! a publisher sends before it ends the connection; a marker somewhere in it names the ids.
+//!
+//! A publisher who speaks HTTP and says how long the body is need not end anything: what is counted is
+//! published as soon as it is whole, and answered. Questions are answered on the same line.
+
+mod answers;
+mod settings;
+
+use axum::http::{HeaderValue, Version, header as names};
+use dialect::Problem;
+use dialect::hub::Publish;
+use dialect::hub::limits::TARGETS_MAX;
+use dialect::multiplexor::{Words, head_len, header};
+use dialect::realplexor::{self, Command, Form, Found, List, Reading, behind_blank_line};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+pub use settings::Realplexor;
+
+use crate::classic::{self, Begun, answer, linger, read, refusal};
+use crate::guard;
+use crate::limits::HEAD_TIMEOUT;
+use crate::line::Line;
+use crate::order::{self, Patience};
+use crate::routes::PREFIXES;
+
+/// Reads until it is known whose words they are, and serves those of Realplexor. Told to stop, it serves
+/// whoever has begun to speak.
+pub(crate) async fn begin(
+    line: &Line,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut stopped: watch::Receiver<()>,
+) -> Begun {
+    let started = Instant::now();
+    let mut talk = Talk::default();
+    let (mut ended, mut continued) = (false, false);
+    loop {
+        let is_over = talk.bytes.len() > line.settings.realplexor.limit;
+        let step = match talk.step(line, ended).await {
+            Step::More if is_over => Step::Overflow,
+            Step::More if ended => Step::Say(Vec::new()),
+            step => step,
+        };
+        match step {
+            Step::More => {}
+            Step::Continue if continued => {}
+            Step::Continue => {
+                continued = true;
+                if stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+                    return Begun::Done;
+                }
+            }
+            Step::Http => return Begun::Http(talk.bytes),
+            Step::Overflow => {
+                line.counters.classic_overflows.add();
+                debug!(bytes = talk.bytes.len(), "classic message was too long");
+                if Form::of(&talk.bytes, line.settings.realplexor.limit).is_http() {
+                    answer(line, stream, &refusal(&too_long(line))).await;
+                } else {
+                    linger(stream).await;
+                }
+                return Begun::Done;
+            }
+            Step::Say(bytes) => {
+                answer(line, stream, &bytes).await;
+                return Begun::Done;
+            }
+        }
+        let patience = if talk.classic { line.settings.classic_timeout } else { HEAD_TIMEOUT };
+        let more = select! {
+            more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
+            _ = stopped.changed(), if talk.bytes.is_empty() => return Begun::Done,
+        };
+        match more {
+            Ok(Some(0)) if talk.bytes.is_empty() => return Begun::Done,
+            Ok(Some(0)) => ended = true,
+            Ok(Some(_)) => {}
+            Ok(None) => return Begun::Done,
+            Err(_) => {
+                if talk.classic {
+                    line.counters.classic_timeouts.add();
+                }
+                return Begun::Done;
+            }
+        }
+    }
+}
+
+/// A connection in the words of Realplexor.
+#[derive(Default)]
+struct Talk {
+    bytes: Vec<u8>,
+    /// Its words are known to be classic ones.
+    classic: bool,
+    /// Its credentials, or that it has none, were looked at.
+    admitted: bool,
+}
+
+/// What is to be done next.
+enum Step {
+    /// Nothing: more has to come.
+    More,
+    /// Nothing, but the publisher waits to be told to go on.
+    Continue,
+    /// Hand it to the service.
+    Http,
+    /// It is too long.
+    Overflow,
+    /// Say this, and end the connection.
+    Say(Vec<u8>),
+}
+
+impl Talk {
+    /// Looks at all that came; `ended`: nothing more does.
+    async fn step(&mut self, line: &Line, ended: bool) -> Step {
+        let settings = &line.settings.realplexor;
+        match realplexor::whose(&self.bytes, PREFIXES, &settings.marker) {
+            Some(Words::Modern) => return Step::Http,
+            None if !ended => return Step::More,
+            None | Some(Words::Classic) => {}
+        }
+        match Form::of(&self.bytes, settings.limit) {
+            Form::Open if !ended => Step::More,
+            Form::Http(method) => {
+                let posts = method == b"POST";
+                self.step_http(line, ended, posts).await
+            }
+            Form::Open | Form::Raw => self.step_raw(line, ended).await,
+        }
+    }
+
+    async fn step_raw(&mut self, line: &Line, ended: bool) -> Step {
+        self.classic = true;
+        let found = line.settings.realplexor.marker.find(&self.bytes, Reading { ended, ..Reading::RAW });
+        let list = match found {
+            Found::List(list) => Some(list),
+            Found::None => None,
+            Found::More => return Step::More,
+        };
+        if let Some(list) = &list
+            && let Err(refusal) = self.admit(line, Some(list)).await
+        {
+            return Step::Say(refusal);
+        }
+        if let Some(command) = realplexor::command(&self.bytes, ended) {
+            return self.run(line, &command, list.as_ref()).await;
+        }
+        if !ended {
+            return Step::More;
+        }
+        let start = behind_blank_line(&self.bytes).unwrap_or(self.bytes.len());
+        // A publisher of old learns nothing but that the connection ends.
+        if let Err(problem) = publish(line, list.as_ref(), &self.bytes[start..]).await {
+            debug!(why = problem.code, "classic message was not published");
+        }
+        Step::Say(Vec::new())
+    }
+
+    async fn step_http(&mut self, line: &Line, ended: bool, posts: bool) -> Step {
+        let Some(head_len) = head_len(&self.bytes) else {
+            if ended {
+                line.counters.classic_lost.add();
+            }
+            return Step::More;
+        };
+        let (head, body) = self.bytes.split_at(head_len);
+        let length = match length(head) {
+            Ok(length) => length,
+            Err(problem) => return refused(line, &problem),
+        };
+        let whole = length.is_some_and(|length| body.len() >= length);
+        let body = &body[..length.unwrap_or(body.len()).min(body.len())];
+        let reading = Reading { ended: whole || ended, decodes: true, query: false };
+        let marker = &line.settings.realplexor.marker;
+        let list = match marker.find(&self.bytes[..head_len + body.len()], reading) {
+            Found::List(list) => Some(list),
+            // Whoever asks for something else is told by the service what there is.
+            Found::None if !posts && length.unwrap_or(0) == 0 => return Step::Http,
+            Found::None | Found::More => None,
+        };
+        self.classic = true;
+        if let Err(problem) = guarded(head, &line.settings.hosts) {
+            return refused(line, &problem);
+        }
+        if length.is_some_and(|length| head_len.saturating_add(length) > line.settings.realplexor.limit) {
+            return Step::Overflow;
+        }
+        let names_ids = list.as_ref().is_some_and(|list| !list.items.is_empty());
+        let over = whole || ended;
+        let command = if names_ids { None } else { realplexor::command(body, over) };
+        let wants_more = !over && command.is_none();
+        let (goes_on, body) = (wants_more && body.is_empty() && expects(head), body.to_vec());
+        if (list.is_some() || !wants_more)
+            && let Err(refusal) = self.admit(line, list.as_ref()).await
+        {
+            return Step::Say(refusal);
+        }
+        if wants_more {
+            return if goes_on { Step::Continue } else { Step::More };
+        }
+        if let Some(command) = command {
+            return self.run(line, &command, list.as_ref()).await;
+        }
+        if ended && !whole && length.is_some() && !line.settings.realplexor.partial {
+            line.counters.classic_lost.add();
+            return refused(line, &Problem::bad("body", "the connection ended before the whole body came"));
+        }
+        match publish(line, list.as_ref(), &body).await {
+            Ok(()) => Step::Say(answers::PUBLISHED.to_vec()),
+            Err(problem) => refused(line, &problem),
+        }
+    }
+
+    /// Checks the credentials, or that there are none, once.
+    async fn admit(&mut self, line: &Line, list: Option<&List>) -> Result<(), Vec<u8>> {
+        if self.admitted {
+            return Ok(());
+        }
+        self.admitted = true;
+        let users = &line.settings.realplexor.users;
+        let allowed = match list.and_then(|list| list.credentials.clone()) {
+            None => users.guest(),
+            Some(credentials) => match users.known(&credentials.login, &credentials.password) {
+                Some(known) => known,
+                None => {
+                    // Some hashes are made to take long, which others must not wait for.
+                    let permit = line.password_checks.acquire().await;
+                    let users = std::sync::Arc::clone(users);
+                    let checked =
+                        spawn_blocking(move || users.check(&credentials.login, &credentials.password)).await;
+                    drop(permit);
+                    checked.map_err(|_| Vec::new())?
+                }
+            },
+        };
+        allowed.map_err(|why| {
+            line.counters.refused("credentials");
+            answers::denied(&why.to_string())
+        })
+    }
+
+    /// Answers a question.
+    async fn run(&mut self, line: &Line, command: &Command, list: Option<&List>) -> Step {
+        if let Err(refusal) = self.admit(line, list).await {
+            return Step::Say(refusal);
+        }
+        let login = list.and_then(|list| list.credentials.as_ref()).map(|credentials| &*credentials.login);
+        Step::Say(answers::run(line, command, login).unwrap_or_default())
+    }
+}
+
+/// Publishes a message to those ids of a list that its login owns.
+async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Problem> {
+    let Some(list) = list else {
+        line.counters.classic_unnamed.add();
+        return Err(Problem::bad("channel-list", "the request names no id; put identifier=ID into a header"));
+    };
+    if data.is_empty() {
+        line.counters.classic_lost.add();
+        return Err(Problem::bad("body", "the message is empty, which no client could read; send JSON"));
+    }
+    let own = list.credentials.as_ref().map(|credentials| format!("{}_", credentials.login));
+    let limiters: Vec<&str> = list.items.iter().filter(|item| item.star).map(|item| &*item.id).collect();
+    let payload = realplexor::payload(&limiters, data);
+    let owned = |id: &str| own.as_ref().is_none_or(|own| id.starts_with(&**own));
+    let items: Vec<_> = list.items.iter().filter(|item| !item.star && owned(&item.id)).collect();
+    for items in items.chunks(TARGETS_MAX) {
+        order::admit(line).map_err(|refusal| refusal.problem().clone())?;
+        let publish = Publish {
+            channels: items.iter().map(|item| item.id.clone()).collect(),
+            aliases: items.iter().map(|item| item.cursor.clone().unwrap_or_default()).collect(),
+            payload: payload.clone(),
+            ttl: None,
+        };
+        let place =
+            |publish| line.exchange.publish_quietly(publish).inspect(|_| line.bell.ring_soon(&line.exchange));
+        match order::patiently(line, publish, &mut Patience::default(), place).await {
+            Ok(_) => line.counters.published.add(),
+            Err(refusal) => {
+                line.counters.classic_lost.add();
+                return Err(refusal.problem().clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refused(line: &Line, problem: &Problem) -> Step {
+    line.counters.requests.add();
+    line.counters.refused(problem.code);
+    Step::Say(refusal(problem))
+}
+
+/// How long the body is said to be.
+fn length(head: &[u8]) -> Result<Option<usize>, Problem> {
+    if header(head, "transfer-encoding").is_some() {
+        let why = "a body in chunks is not understood here; send Content-Length";
+        return Err(Problem::new(411, "body", why));
+    }
+    let Some(text) = header(head, "content-length") else { return Ok(None) };
+    let length = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| Problem::bad("body", "Content-Length is no number of bytes"))
+}
+
+/// Whether the publisher waits to be told to go on.
+fn expects(head: &[u8]) -> bool {
+    header(head, "expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// A web page must not publish. One is known by what its browser adds; publishers of old call this line by
+/// whatever name it has, and say nothing else of themselves.
+fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
+    let map = classic::header_map(head);
+    classic::check_site(&map)?;
+    let agent = map.get(names::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let pages = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode"];
+    if pages.iter().any(|name| map.contains_key(*name)) || agent.starts_with(b"Mozilla") {
+        return guard::check(Version::HTTP_10, None, &map, hosts);
+    }
+    Ok(())
+}
+
+fn too_long(line: &Line) -> Problem {
+    let limit = line.settings.realplexor.limit;
+    Problem::new(413, "payload", format!("the request has more than {limit} bytes; send less, or set more"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Runs the conversation files of Realplexor: what publishers say and ask, and what comes of it, at every cut
+//! of the input.
+//!
+//! Settings: `online=a,b` are the channels somebody listens to, each time one more; `offline=a` those he left;
+//! `users=` whom the users file lets; `limit=N` the most bytes of an input; `partial=on`; `end=open` leaves the
+//! connection open; `held=…` is published before, an id at a time. Facts are those of the dialect of 2009, and
+//! `publishes [CURSOR:ID …] "data" for [ID …]`, `refuses STATUS CODE`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use access::Users;
+use dialect::Classic;
+use dialect::hub::{Epoch, Limits, Next, Start};
+use dialect::realplexor::limiters;
+use exchange::{Clock, Exchange, Immediate, Mail};
+use testkit::conversation::{Case, quoted, read_folder};
+
+use super::Realplexor;
+use crate::classic::tests::{Nobody, SHARD, Talk};
+use crate::line::{Line, Settings};
+
+#[test]
+fn conversations_go_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/realplexor");
+    let cases = read_folder(&folder, |_| None);
+    assert!(cases.len() > 60);
+    for case in cases {
+        case.check(|parts| run(&case, parts));
+    }
+}
+
+fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let set = |name: &str| case.settings.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+    let list = |name: &str| set(name).into_iter().flat_map(|names| names.split(',')).collect::<Vec<_>>();
+    let exchange = exchange();
+    let mut ids = Vec::new();
+    for name in list("online") {
+        let page = exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
+        let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
+        ids.push((name, channels[0]));
+    }
+    for name in list("offline") {
+        let (_, channel) = ids.iter().find(|(known, _)| *known == name).unwrap();
+        exchange.leave(SHARD, &[(*channel, 1)], Some(0));
+        exchange.tick();
+    }
+    let users = match set("users") {
+        Some("closed") => Users::read(USERS, [0; 32]),
+        Some(_) => Users::read(&format!(":\n{USERS}"), [0; 32]),
+        None => Users::default(),
+    };
+    let mut realplexor = Realplexor { users: Arc::new(users), ..Realplexor::default() };
+    realplexor.limit = case.setting("limit").unwrap_or(realplexor.limit);
+    realplexor.partial = set("partial") == Some("on");
+    let settings = Settings { hosts: vec!["push.example".into()], realplexor, ..Settings::default() };
+    let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new) };
+    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait));
+    runtime.block_on(async {
+        let items = list("held");
+        let (limits, held): (Vec<&str>, Vec<&str>) = items.iter().partition(|item| item.starts_with('*'));
+        for (number, item) in held.iter().enumerate() {
+            let limits = if number > 0 { format!(",{}", limits.join(",")) } else { String::new() };
+            let said = format!("identifier={item}{limits}\n\n{{}}").into_bytes();
+            let talk = Talk { parts: &[&said], ends: true, input: &said, dialect: Classic::Realplexor };
+            talk.run(&line, published).await;
+        }
+        let ends = set("end") != Some("open");
+        let talk = Talk { parts, ends, input: &case.input, dialect: Classic::Realplexor };
+        talk.run(&line, published).await.into_iter().map(refusal).collect()
+    })
+}
+
+fn exchange() -> Exchange {
+    let (limits, wakers) = (Limits::default(), vec![Arc::new(Nobody) as Arc<dyn exchange::Wake>]);
+    Exchange::new(limits, Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers)
+}
+
+/// A problem document in few words.
+fn refusal(fact: String) -> String {
+    let Some((_, rest)) = fact.split_once("says \"HTTP/1.1 4") else { return fact };
+    let status = rest.get(..2).unwrap_or_default();
+    let code = rest.split("\\\"code\\\":\\\"").nth(1).and_then(|rest| rest.split("\\\"").next());
+    format!("refuses 4{status} {}", code.unwrap_or("?"))
+}
+
+fn published(line: &Line, _: &[u8]) -> Vec<String> {
+    let mut mail = Vec::new();
+    line.exchange.take_mail(SHARD, &mut mail);
+    // Nobody need be there: what was published is held.
+    drop(mail.into_iter().filter(|mail| matches!(mail, Mail::Delivery(_))));
+    let mut names = Vec::new();
+    line.exchange.channels(&|_, _| true, |found| names.extend(found.drain(..).map(|channel| channel.name)));
+    let pages = names.iter().filter_map(|name| line.exchange.history(name, Start::Everything, 9));
+    let mut messages: Vec<_> = pages.flat_map(|page| page.messages).collect();
+    messages.sort_by_key(|message| message.position);
+    messages.dedup_by_key(|message| message.position);
+    let fact = |message: &Arc<dialect::hub::Message>| {
+        let targets = message.targets.iter().map(|target| match &target.alias {
+            Some(alias) => format!("{alias}:{}", target.name),
+            None => target.name.to_string(),
+        });
+        let targets: Vec<String> = targets.collect();
+        let limits = limiters(&message.payload).map(|ids| ids.collect::<Vec<_>>().join(" "));
+        let limits = limits.map(|ids| format!(" for [{ids}]")).unwrap_or_default();
+        format!("publishes [{}] {}{limits}", targets.join(" "), quoted(message.payload.data()))
+    };
+    messages.iter().map(fact).collect()
+}
+
+/// The hash is of `pw`, with the least work.
+const USERS: &str = "joe:$apr1$ab.cdefg$0UUX1eMLXSgk8nNM7bfDv.\nann:plain\n";

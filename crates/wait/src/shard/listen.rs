@@ -1,0 +1,153 @@
+//! Listeners of Realplexor: a head at once, all that is due in one array when something is, and the end.
+
+use exchange::hub::{After, Message, Outside, Position, Right, Session};
+use smallvec::SmallVec;
+use transport::dialect::realplexor::{self, Part, Reply};
+use transport::{Coding, Listen, Shape};
+
+use super::Shard;
+use super::deliver::{Form, shared_frame};
+use super::output::Piece;
+use crate::kernel::Kernel;
+use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
+
+impl<K: Kernel> Shard<K> {
+    /// A client named its ids.
+    pub(super) fn listen(&mut self, index: usize, listen: &Listen) {
+        let page = listen.wishes.first().and_then(|(id, _)| self.settings.realplexor.page(id));
+        if let Some(page) = page {
+            let bytes = page.answer(listen.http, listen.head_only);
+            if self.write(index, &bytes) {
+                self.close_gently(index);
+            }
+            return;
+        }
+        // The words of Realplexor have no place for a token: a closed channel is none of theirs.
+        let open = |id: &str| self.exchange.may(&Session::NOBODY, Right::Listen, id);
+        let (open, closed): (Vec<_>, Vec<_>) = listen.wishes.iter().partition(|(id, _)| open(id));
+        self.counters.denied.add(closed.len() as u64);
+        let too_many = open.len() > self.settings.channels_limit;
+        if listen.wishes.is_empty() || too_many || self.draining.is_some() {
+            self.counters.problems.add(u64::from(self.draining.is_none()));
+            self.close_gently(index);
+            return;
+        }
+        if open.is_empty() || listen.head_only {
+            self.end_listener(index, listen, self.mark_now());
+            return;
+        }
+        let names: SmallVec<[&str; 4]> = open.iter().map(|(id, _)| &**id).collect();
+        let after: SmallVec<[After; 4]> = open.iter().map(|(_, after)| after.clone()).collect();
+        match self.exchange.subscribe_outside(self.id, &names, &after, MEMORY_MS) {
+            Ok(outside) => self.begin_listening(index, listen, &names, outside),
+            Err(_) => {
+                self.counters.problems.add(1);
+                self.end_listener(index, listen, self.mark_now());
+            }
+        }
+    }
+
+    /// The client is registered: it gets its head, and what is due, or waits.
+    fn begin_listening(&mut self, index: usize, listen: &Listen, names: &[&str], outside: Outside) {
+        self.counters.waits.add(1);
+        let due = |message: &Message, target: usize| {
+            let asked = names.iter().position(|name| *message.targets[target].name == **name);
+            asked.is_some_and(|asked| message.outside(target) > outside.after[asked])
+        };
+        let sees = |message: &Message| {
+            realplexor::limiters(&message.payload).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+        };
+        let parts = outside.messages.iter().filter(|message| sees(message)).filter_map(|message| {
+            Part::new(message, (0..message.targets.len()).filter(|target| due(message, *target)))
+        });
+        let (reply, cut) = Reply::new(parts.collect(), outside.cut, REPLY_LEN_MAX);
+        let mut out = Vec::new();
+        // Where not all is told, a channel without a cursor goes on from there, not from now.
+        let mark = realplexor::mark(outside.time, outside.position);
+        let mark = cut.map_or(mark, |cut| cut.to_string().into_bytes());
+        self.write_listener_head(listen, &mark, &mut out);
+        if !reply.is_empty() {
+            self.counters.replayed.add(reply.len() as u64);
+            reply.write(&mut out);
+            // What counts as listening ends with the answer; that it was here keeps the channels online.
+            outside.channels.into_iter().for_each(|channel| self.leave(channel));
+            if self.write(index, &out) {
+                self.close_gently(index);
+            }
+            return;
+        }
+        self.slab[index].conn.last = outside.position;
+        self.join(index, &outside.channels, outside.position);
+        let keys = outside.channels.iter().map(|channel| self.members.find_or_add(*channel));
+        self.listening.put(index, keys.zip(outside.after));
+        self.set_timer_of_phase(index);
+        self.write(index, &out);
+    }
+
+    /// Gives a listener all that is due, which ends it. False: there was something.
+    pub(super) fn visit_listener(&mut self, index: usize, until: Position) -> bool {
+        let mut due = self.due(index, until);
+        for owed in &mut due {
+            let message = &owed.owed.delivery.message;
+            owed.matches.retain(|target| {
+                let key = self.members.find(message.targets[*target].channel);
+                key.is_some_and(|key| self.listening.is_due(index, key, &message.outside(*target)))
+            });
+        }
+        due.retain(|due| !due.matches.is_empty());
+        if due.is_empty() {
+            return true;
+        }
+        self.counters.delivered.add(due.len() as u64);
+        let result = match &due[..] {
+            // The usual reply is the same for all who get it.
+            [one] if one.matches.len() == 1 => {
+                let form = Form { shape: Shape::Realplexor, coding: Coding::Identity, cursors: self.cursors };
+                let frame = shared_frame(&one.owed.delivery, one.matches[0], form, &mut self.deflater);
+                self.write_all(index, &[Piece::Shared(&frame)])
+            }
+            _ => {
+                let parts = due
+                    .iter()
+                    .filter_map(|due| Part::new(&due.owed.delivery.message, due.matches.iter().copied()));
+                let (reply, _) = Reply::new(parts.collect(), None, REPLY_LEN_MAX);
+                let mut out = Vec::new();
+                reply.write(&mut out);
+                self.write_all(index, &[Piece::Own(&out)])
+            }
+        };
+        self.settle(due.into_iter().map(|due| due.owed));
+        if self.judge(index, result) {
+            self.close_gently(index);
+        }
+        false
+    }
+
+    /// Whether a connection may see a message: unless it is limited, or one of the ids it is limited to is
+    /// among the connection's channels.
+    pub(super) fn sees(&self, index: usize, message: &Message) -> bool {
+        let Some(limiters) = realplexor::limiters(&message.payload) else { return true };
+        let limiters: Vec<Box<str>> = limiters.map(Box::from).collect();
+        let subs = &self.slab[index].subs;
+        let found = self.exchange.find(&limiters).into_iter().flatten();
+        found.filter_map(|channel| self.members.find(channel)).any(|key| subs.find(key).is_some())
+    }
+
+    /// Says that there is nothing.
+    fn end_listener(&mut self, index: usize, listen: &Listen, mark: Vec<u8>) {
+        let mut out = Vec::new();
+        self.write_listener_head(listen, &mark, &mut out);
+        if self.write(index, &out) {
+            self.close_gently(index);
+        }
+    }
+
+    fn write_listener_head(&self, listen: &Listen, mark: &[u8], out: &mut Vec<u8>) {
+        let mark = listen.http.then_some(mark);
+        realplexor::write_head(&self.settings.realplexor.charset, mark, listen.head_only, out);
+    }
+
+    fn mark_now(&self) -> Vec<u8> {
+        realplexor::mark(self.exchange.now(), self.exchange.end())
+    }
+}

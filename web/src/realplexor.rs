@@ -1,0 +1,9 @@
+//! What pages written for Realplexor load: the page in their frame, and the library. `$NAME` in them stands for
+//! a setting; see `docs/realplexor.md`.
+
+/// The page in the frame, at `?identifier=IFRAME`.
+pub const LOADER: &str = include_str!("../realplexor/loader.html");
+/// The library, at `?identifier=SCRIPT`.
+pub const LIBRARY: &str = include_str!("../realplexor/library.js");
+/// When they last changed, in seconds since the Unix epoch.
+pub const CHANGED: u64 = 1_795_813_200;
