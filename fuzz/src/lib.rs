@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "native", run: words::native },
     Target { name: "command", run: words::command },
     Target { name: "multiplexor", run: words::multiplexor },
+    Target { name: "realplexor", run: words::realplexor },
     Target { name: "token", run: credentials::token },
     Target { name: "claims", run: credentials::claims },
     Target { name: "url", run: credentials::url },

@@ -3,6 +3,7 @@
 use codec::http;
 use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, check_name};
 use dialect::native::{self, Command, Context};
+use dialect::realplexor::{self, Found, Marker, Reading};
 use dialect::{Intent, Request, Transport, multiplexor as classic};
 
 use crate::cut;
@@ -68,6 +69,27 @@ pub(crate) fn multiplexor(data: &[u8]) {
     }
     let payload = classic::payload(whole.to_vec());
     assert!(payload.data.start <= payload.data.end && payload.data.end as usize <= payload.bytes.len());
+}
+
+/// The words of Realplexor: the same holds, and what is read of a list can be read again.
+pub(crate) fn realplexor(data: &[u8]) {
+    let Some((first, _)) = cut(data) else { return };
+    let (whole, marker) = (&data[1..], Marker::default());
+    let words = |bytes| realplexor::whose(bytes, native::PATHS, &marker);
+    if let (Some(early), late) = (words(first), words(whole)) {
+        assert_eq!(Some(early), late, "other words");
+    }
+    for decodes in [false, true] {
+        let reading = Reading { ended: false, decodes, query: decodes };
+        if let Found::List(early) = marker.find(first, reading) {
+            assert_eq!(marker.find(whole, reading), Found::List(early.clone()), "another list");
+            assert!(early.items.iter().all(|item| realplexor::is_id(&item.id)), "{early:?}");
+            assert!(early.wishes().len() <= whole.len());
+        }
+    }
+    if realplexor::command(first, false).is_some() {
+        assert!(realplexor::command(whole, true).is_some(), "a command is one, whatever follows");
+    }
 }
 
 fn cursors() -> Cursors {

@@ -68,8 +68,17 @@ async fn serve(
         let socket = TcpListener::bind(address)
             .await
             .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;
-        listeners
-            .push(in_line::Listener { socket, classic: listener.of_in(&settings.in_line.realplexor.users) });
+        let users = &settings.in_line.realplexor.users;
+        if listener.is_closed_to_realplexor(users) {
+            warn!(
+                %address,
+                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
+            );
+        }
+        listeners.push(in_line::Listener { socket, classic: listener.of_in(users) });
+    }
+    for login in settings.in_line.realplexor.users.skipped() {
+        warn!(login, "a line of the users file was skipped; a login is letters and digits");
     }
     let in_addresses =
         listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;

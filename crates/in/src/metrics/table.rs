@@ -130,22 +130,22 @@ pub(super) static TABLE: &[Metric] = &[
     ),
     line(
         "multiplexor_in_classic_unnamed_total",
-        "Messages of 2009 that named no channel",
+        "Messages in a classic dialect that named no channel",
         Read::One(|scrape| scrape.line.counters.classic_unnamed.read()),
     ),
     line(
         "multiplexor_in_classic_lost_total",
-        "Messages of 2009 for which there was no room, or that broke off in a head of HTTP",
+        "Messages in a classic dialect for which there was no room, or that were empty or broke off",
         Read::One(|scrape| scrape.line.counters.classic_lost.read()),
     ),
     line(
         "multiplexor_in_classic_overflows_total",
-        "Messages of 2009 that were too long",
+        "Messages in a classic dialect that were too long",
         Read::One(|scrape| scrape.line.counters.classic_overflows.read()),
     ),
     line(
         "multiplexor_in_classic_timeouts_total",
-        "Messages of 2009 that did not end in time",
+        "Messages in a classic dialect that did not end in time",
         Read::One(|scrape| scrape.line.counters.classic_timeouts.read()),
     ),
     line(
@@ -228,12 +228,12 @@ pub(super) static TABLE: &[Metric] = &[
     ),
     line(
         "multiplexor_wait_classic_timeouts_total",
-        "Clients of 2009 that were sent away because nothing came for them in time",
+        "Clients of a classic dialect that were sent away because nothing came for them in time",
         Read::Wait("classic_timeouts"),
     ),
     line(
         "multiplexor_wait_classic_overflows_total",
-        "Clients of 2009 that were closed because they said too much before they named a channel",
+        "Clients of a classic dialect that were closed because they said too much before they named a channel",
         Read::Wait("classic_overflows"),
     ),
     line(

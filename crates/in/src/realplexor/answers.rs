@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use dialect::hub::{ChannelInfo, Message, Position, Start};
+use dialect::hub::{ChannelInfo, Message, Next, Position, Start};
 use dialect::realplexor::{Command, event_line, is_id, limiters, online_line, watch_from};
 
 use crate::limits::{HISTORY_PAGE_MAX, WATCH_PAGE};
@@ -134,8 +134,14 @@ fn stats(line: &Line, body: &mut String) {
 
 /// What is held for an id, the greatest cursor first.
 fn held(line: &Line, id: &str) -> String {
-    let page = line.exchange.history(id, Start::Everything, HISTORY_PAGE_MAX as usize);
-    let mut items: Vec<_> = page.iter().flat_map(|page| &page.messages).collect();
+    let (mut items, mut start) = (Vec::new(), Start::Everything);
+    while let Some(page) = line.exchange.history(id, start, HISTORY_PAGE_MAX as usize) {
+        items.extend(page.messages);
+        match page.next {
+            Next::More(resume) => start = Start::More(resume),
+            Next::Live { .. } => break,
+        }
+    }
     let target =
         |message: &Message| message.targets.iter().position(|target| *target.name == *id).unwrap_or(0);
     items.sort_by_key(|message| std::cmp::Reverse((message.outside(target(message)), message.position)));
@@ -146,7 +152,7 @@ fn held(line: &Line, id: &str) -> String {
         let limited = limited.map(|ids| format!(", limited by ({ids})")).unwrap_or_default();
         format!("[{}: {}b{limited}]", String::from_utf8_lossy(&cursor), message.payload.data().len())
     };
-    items.into_iter().map(item).collect::<Vec<String>>().join(", ")
+    items.iter().map(item).collect::<Vec<String>>().join(", ")
 }
 
 fn put(text: &mut String, what: std::fmt::Arguments<'_>) {

@@ -52,6 +52,11 @@ impl Listener {
         }
     }
 
+    /// Whether publishers of Realplexor were to be heard there, and are not.
+    pub(crate) fn is_closed_to_realplexor(&self, users: &in_line::Users) -> bool {
+        self.dialect == Dialect::Realplexor && self.of_in(users) == in_line::Classic::None
+    }
+
     /// As an item of a list in a settings file.
     pub(crate) fn toml(&self) -> String {
         let address = quoted(&self.address.to_string());
