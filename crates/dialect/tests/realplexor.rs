@@ -9,7 +9,8 @@ use multiplexor_dialect::hub::{After, ChannelId, Decimal, Message, Origin, Paylo
 use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::PATHS;
 use multiplexor_dialect::realplexor::{
-    self, Found, Item, List, Marker, Part, Reading, Reply, command, limiters, payload, replaced, whose, write_one,
+    self, Found, Item, List, Marker, Part, Reading, Reply, command, limiters, payload, replaced, whose,
+    write_one,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -25,11 +26,8 @@ fn text(list: &List, encoded: bool) -> String {
         format!("{}{cursor}{}", if item.star { "*" } else { "" }, item.id)
     };
     let items = list.items.iter().map(item).collect::<Vec<_>>().join(",");
-    let items = if encoded {
-        items.replace(',', "%2C").replace(':', "%3a").replace('*', "%2a")
-    } else {
-        items
-    };
+    let items =
+        if encoded { items.replace(',', "%2C").replace(':', "%3a").replace('*', "%2a") } else { items };
     credentials.unwrap_or_default() + &items
 }
 

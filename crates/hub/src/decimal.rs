@@ -20,7 +20,7 @@ enum Form {
         /// In units of the 18th decimal.
         fraction: u64,
     },
-    /// Without zeros in front, and with none at the end behind the point; no point without decimals.
+    /// Without zeros in front that say nothing, nor any at the end behind the point; no point without decimals.
     Long(Box<str>),
 }
 
@@ -49,6 +49,7 @@ impl Decimal {
                 fraction: number(fraction) * 10_u64.pow(missing),
             }));
         }
+        let whole = if whole.is_empty() { "0" } else { whole };
         let point = if fraction.is_empty() { "" } else { "." };
         Some(Self(Form::Long(format!("{whole}{point}{fraction}").into())))
     }
