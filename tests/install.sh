@@ -10,6 +10,7 @@ needs=(
     /usr/bin/curl curl
     /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx
+    /usr/bin/openssl openssl
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
     /usr/bin/wget wget

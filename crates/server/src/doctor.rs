@@ -6,6 +6,7 @@
 mod advice;
 mod facts;
 mod finding;
+mod link;
 mod machine;
 mod way;
 mod wire;
@@ -43,7 +44,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
     let patience = matches.get_one::<Duration>("patience").copied();
     match matches.get_one::<String>("url") {
-        Some(url) => way::look(url, patience),
+        Some(url) => way::look(url, matches.get_one::<String>("ca").map(Path::new), patience),
         None => machine(matches),
     }
 }

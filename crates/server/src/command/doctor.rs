@@ -27,6 +27,13 @@ pub(super) fn doctor_command() -> Command {
                 .help("Wait so long in silence, to see what is closed meanwhile, such as 60s"),
         )
         .arg(
+            Arg::new("ca")
+                .long("ca")
+                .value_name("FILE")
+                .requires("url")
+                .help("Whom to trust where the URL begins with https://: certificates in PEM; else whom the system trusts"),
+        )
+        .arg(
             Arg::new("crowd")
                 .long("crowd")
                 .value_name("NUMBER")
@@ -63,6 +70,6 @@ Examples:
   multiplexor doctor
   multiplexor doctor --crowd 1000000
   multiplexor doctor --pid $(pidof multiplexor)
-  multiplexor doctor http://push.example --patience 60s
+  multiplexor doctor https://push.example --patience 60s
 
 Ends with 0 if nothing is wrong, 1 if there are problems, 2 if it could not look. It changes nothing.";

@@ -3,6 +3,7 @@
 //! A client that comes with a cursor of another order is answered at once, with a gap. So every question has an
 //! answer that does not depend on anybody publishing, and whoever drops a header or the query is found out.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -15,15 +16,21 @@ use super::wire::{Answer, Place};
 use crate::limits::FIRST_WORD_MAX;
 
 /// Asks in all ways at once; with `patience` also how long one may be silent.
-pub(crate) fn look(url: &str, patience: Option<Duration>) -> anyhow::Result<Report> {
-    let place = Place::read(url)?;
+pub(crate) fn look(
+    url: &str,
+    authorities: Option<&Path>,
+    patience: Option<Duration>,
+) -> anyhow::Result<Report> {
+    let place = Place::read(url, authorities)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
     let query = format!("?since={cursor}");
     let poll = place.ask(&query, "", FIRST_WORD_MAX, |_| false)?;
     let front = poll.header("server").or_else(|| poll.header("via"));
     let reached = reached(&poll, url)?;
-    let mut findings = vec![reached];
-    if findings[0].level < Level::Problem {
+    let is_reached = reached.level < Level::Problem;
+    let mut findings = place.tls_findings();
+    findings.push(reached);
+    if is_reached {
         thread::scope(|scope| {
             let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
             let lines = "Accept: application/x-ndjson\r\n";
@@ -93,6 +100,9 @@ fn reached(poll: &Answer, url: &str) -> anyhow::Result<Finding> {
         404 => anyhow::bail!("what answers at {url} knows no /sub/ (404); give the URL before /sub/"),
         502..=504 => {
             problem(format!("long poll: {}, so who answers does not reach the WAIT line", poll.status))
+        }
+        400 if poll.says("HTTPS port") => {
+            anyhow::bail!("who answers at {url} speaks TLS; give an https:// URL")
         }
         status => problem(format!("long poll: refused with {status}")),
     }

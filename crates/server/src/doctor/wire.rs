@@ -5,40 +5,57 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::limits::{CONNECT_TIMEOUT, PROBE_ANSWER_LEN_MAX};
+use super::finding::{Finding, Level};
+use super::link::{Link, Tls};
+use crate::limits::{CONNECT_TIMEOUT, FIRST_WORD_MAX, PROBE_ANSWER_LEN_MAX};
 
 /// Where a WAIT line is to be reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     host: String,
     /// Host and port, to connect to.
     address: String,
     /// What stands before `/sub/`, without its last slash.
     prefix: String,
+    tls: Option<Tls>,
 }
 
 impl Place {
-    /// Reads a URL of plain HTTP.
-    pub(crate) fn read(url: &str) -> anyhow::Result<Self> {
-        if url.starts_with("https://") {
-            bail!(
-                "{url} is encrypted, and this program has no TLS; give an http:// URL that leads through the same proxy"
-            );
-        }
-        let rest = url.strip_prefix("http://").unwrap_or_default();
+    /// Reads a URL; `authorities` is a file of those whose certificates are trusted.
+    pub(crate) fn read(url: &str, authorities: Option<&Path>) -> anyhow::Result<Self> {
+        let is_tls = url.starts_with("https://");
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() || host.contains('@') || url.contains(['?', '#', ' ', '\r', '\n']) {
             bail!("the URL is {url:?}; give that of a WAIT line, such as http://push.example:8088");
         }
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let port = if is_tls { 443 } else { 80 };
+        let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
         let path = path.trim_end_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
-        Ok(Self { host: host.to_owned(), address, prefix })
+        let name = if has_port { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
+        let tls = is_tls.then(|| Tls::new(name, authorities)).transpose()?;
+        Ok(Self { host: host.to_owned(), address, prefix, tls })
+    }
+
+    /// What is to be said about TLS once somebody was asked over it.
+    pub(crate) fn tls_findings(&self) -> Vec<Finding> {
+        let Some(tls) = &self.tls else { return Vec::new() };
+        let link = self.connect(&[b"h2", b"http/1.1"]);
+        let http2 = link.is_ok_and(|link| link.protocol() == Some(b"h2"));
+        let text = if http2 {
+            "HTTP/2: spoken with browsers, so the waiting tabs of one share a connection; looked at with HTTP/1.1, as \
+             WebSockets are"
+        } else {
+            "HTTP/2: not spoken, so a browser has at most six tabs that wait, WebSockets apart"
+        };
+        vec![tls.certificate(), Finding::new("http2", Level::Note, text)]
     }
 
     /// Asks for `/sub/` with `query`, and reads until `enough` says so, the end, or `patience` is over.
@@ -56,24 +73,31 @@ impl Place {
 
     /// Connects and sends a request.
     pub(crate) fn begin(&self, query: &str, headers: &str) -> anyhow::Result<Dialogue> {
-        let addresses = self.address.to_socket_addrs();
-        let mut addresses = addresses.with_context(|| format!("there is no host {}", self.host))?;
-        let address = addresses.next().with_context(|| format!("there is no host {}", self.host))?;
-        let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
-            .with_context(|| format!("nobody answers at {}", self.address))?;
+        let mut link = self.connect(&[b"http/1.1"])?;
         let (prefix, host) = (&self.prefix, &self.host);
         let request = format!("GET {prefix}/sub/{CHANNEL}{query} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let start = Instant::now();
         // Whoever closes at once is told of by what is read.
-        let _ = stream.write_all(request.as_bytes());
-        Ok(Dialogue { stream, start, answer: Answer::default() })
+        let _ = link.write_all(request.as_bytes());
+        Ok(Dialogue { link, start, answer: Answer::default() })
+    }
+
+    fn connect(&self, protocols: &[&[u8]]) -> anyhow::Result<Link> {
+        let addresses = self.address.to_socket_addrs();
+        let mut addresses = addresses.with_context(|| format!("there is no host {}", self.host))?;
+        let address = addresses.next().with_context(|| format!("there is no host {}", self.host))?;
+        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
+            .with_context(|| format!("nobody answers at {}", self.address))?;
+        let Some(tls) = &self.tls else { return Ok(Link::Plain(stream)) };
+        stream.set_read_timeout(Some(FIRST_WORD_MAX))?;
+        tls.begin(stream, protocols).with_context(|| format!("https://{}", self.host))
     }
 }
 
 /// A connection, and what came over it so far.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    stream: TcpStream,
+    link: Link,
     start: Instant,
     pub(crate) answer: Answer,
 }
@@ -85,10 +109,10 @@ impl Dialogue {
         let mut piece = [0; 4_096];
         while !self.answer.ended && !enough(&self.answer) && self.answer.raw.len() < PROBE_ANSWER_LEN_MAX {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+            if left.is_zero() || self.link.set_read_timeout(left).is_err() {
                 return;
             }
-            match self.stream.read(&mut piece) {
+            match self.link.read(&mut piece) {
                 Ok(0) => self.answer.ended = true,
                 Ok(len) => self.answer.raw.extend_from_slice(&piece[..len]),
                 Err(error) if is_silence(&error) => continue,
@@ -101,7 +125,7 @@ impl Dialogue {
 
     /// Says something more, as after an upgrade.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self.link.write_all(bytes);
     }
 }
 
@@ -199,14 +223,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_plain_url() {
-        let place = |url: &str| Place::read(url).map(|place| (place.address, place.prefix));
+    fn a_place_is_a_url() {
+        let place = |url: &str| Place::read(url, None).map(|place| (place.address, place.prefix));
         assert_eq!(place("http://a").unwrap(), ("a:80".to_owned(), String::new()));
         assert_eq!(place("http://[::1]:81/x/y/").unwrap(), ("[::1]:81".to_owned(), "/x/y".to_owned()));
         for bad in ["", "a:1", "http://", "http:///x", "http://a/?b", "http://a b", "http://u@a"] {
             assert!(place(bad).unwrap_err().to_string().contains("give that of a WAIT line"), "{bad}");
         }
-        assert!(place("https://a").unwrap_err().to_string().contains("TLS"));
+        assert_eq!(place("https://a/x").unwrap(), ("a:443".to_owned(), "/x".to_owned()));
+        assert_eq!(place("https://[::1]:81").unwrap().0, "[::1]:81");
+        let told = Place::read("https://a", Some(Path::new("/dev/null"))).unwrap_err().to_string();
+        assert!(told.contains("BEGIN CERTIFICATE"), "{told}");
     }
 
     #[test]
