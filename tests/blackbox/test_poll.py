@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 from harness.program import fresh_name, place
 from harness.wire import Wire, datas, poll
@@ -14,6 +15,36 @@ def test_a_poll_that_hears_nothing_ends_with_its_cursor(serve, name):
     assert "gap" not in document
     program.publish(name, "later")
     assert datas(poll(program, f"/sub/{name}?since={document['cursor']}")["messages"]) == ["later"]
+
+
+def test_a_poll_waits_as_long_as_it_says(program, name):
+    begun = time.monotonic()
+    first = poll(program, f"/sub/{name}?wait=0")
+    assert first["messages"] == []
+    program.publish(name, "due")
+    due = poll(program, f"/sub/{name}?wait=0&since={first['cursor']}")
+    assert datas(due["messages"]) == ["due"]
+    assert time.monotonic() - begun < 20, "shorter than the program would wait by itself"
+    assert poll(program, f"/sub/{name}?wait=1&since={due['cursor']}")["messages"] == []
+    with Wire(program.wait_address) as wire:
+        status, _, body = wire.get(f"/sub/{name}?wait=soon").response()
+    assert (status, json.loads(body)["code"]) == (400, "number")
+
+
+def test_a_poll_is_told_of_a_deleted_channel(program, name):
+    other = fresh_name()
+    with Wire(program.wait_address) as wire:
+        wire.get(f"/sub/{name},{other}")
+        program.until_waiting(name)
+        with Wire(program.in_address) as asking:
+            assert asking.get(f"/channels/{name}", method="DELETE").response()[0] == 200
+        document = json.loads(wire.response()[2])
+        assert (document["messages"], document["deleted"]) == ([], name)
+        wire.get(f"/sub/{name},{other}?since={document['cursor']}")
+        program.until_waiting(name)
+        program.publish(name, "to the new channel of that name")
+        document = json.loads(wire.response()[2])
+        assert (datas(document["messages"]), "deleted" in document) == (["to the new channel of that name"], False)
 
 
 def test_the_first_poll_is_from_now_on(program, name):

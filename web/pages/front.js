@@ -2,8 +2,6 @@
 
 const PATIENCE_MS = 5_000;
 const CHANNEL = "multiplexor.check";
-// A cursor of an order that never was is answered at once, so a poll is tried without a message.
-const STRANGE_CURSOR = "a0000000";
 
 const WAYS = {
   poll: { name: "Long poll", check: checkPoll },
@@ -39,7 +37,7 @@ class Failure extends Error {
 const url = (to, query) => new URL(`sub/${CHANNEL}?${query}`, to.base);
 
 async function checkPoll(to) {
-  const response = await ask(to, `transport=poll&since=${STRANGE_CURSOR}`);
+  const response = await ask(to, "transport=poll&wait=0");
   const document = await response.json().catch(() => null);
   if (typeof document?.cursor !== "string") throw notOurs(response);
 }

@@ -1,6 +1,7 @@
 //! What a request of the WAIT line may want, in no protocol's words.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use hub::Start;
 
@@ -43,6 +44,8 @@ pub struct Wait {
     pub transport: Transport,
     /// Whether payloads go bare where the transport has both ways.
     pub bare: bool,
+    /// How long a poll waits at most, where the client says it; zero: it is answered at once.
+    pub patience: Option<Duration>,
     /// Only the head is wanted (`HEAD`).
     pub head_only: bool,
     /// What the client shows of itself.
@@ -99,6 +102,9 @@ impl From<Problem> for Answer {
         let told = upgrade.into_iter().filter(|_| problem.status == 426);
         // Whoever must show credentials is told of what kind (RFC 9110, 15.5.2).
         let told = told.chain([("WWW-Authenticate", "Bearer")].into_iter().filter(|_| problem.status == 401));
+        // Whoever may come back is told when (RFC 9110, 10.2.3), pages of other origins too.
+        let later = [("Retry-After", RETRY_AFTER_S), ("Access-Control-Expose-Headers", "Retry-After")];
+        let told = told.chain(later.into_iter().filter(|_| problem.status == 503));
         Self {
             status: problem.status,
             content_type: "application/problem+json",
@@ -108,6 +114,9 @@ impl From<Problem> for Answer {
         }
     }
 }
+
+/// After how many seconds to ask again where it cannot be done now.
+const RETRY_AFTER_S: &str = "1";
 
 /// What is true at one moment for one client.
 pub const NO_STORE: &str = "no-store";

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use codec::deflate::GZIP_HEAD;
 use codec::http::Head;
-use dialect::hub::{Cursors, Message, Position};
-use dialect::{Answer, Cors, NO_STORE, Transport};
+use dialect::hub::{Cursors, Message};
+use dialect::{Answer, Cors, NO_STORE, Transport, native};
 
-use crate::{Coder, Coding};
+use crate::{Coder, Coding, PollEnd};
 
 /// The head of a stream of events.
 pub(crate) fn sse_head(coding: Coding, cors: Cors<'_>) -> Vec<u8> {
@@ -107,8 +107,7 @@ fn readable<'a>(head: Head<'a>, cors: Cors<'_>) -> Head<'a> {
 /// A long poll's answer: the document of messages already put as objects.
 pub(crate) fn poll_document(
     objects: &[Vec<u8>],
-    cursor: Position,
-    gap: bool,
+    end: &PollEnd<'_>,
     cursors: Cursors,
     cors: Cors<'_>,
     coder: &mut Coder<'_>,
@@ -117,7 +116,7 @@ pub(crate) fn poll_document(
     let objects_len: usize = objects.iter().map(Vec::len).sum();
     let mut body = Vec::with_capacity(objects_len + objects.len() + DOCUMENT_LEN);
     body.extend_from_slice(b"{\"cursor\":\"");
-    cursors.write(cursor, &mut body);
+    cursors.write(end.cursor, &mut body);
     body.extend_from_slice(b"\",\"messages\":[");
     for (n, object) in objects.iter().enumerate() {
         if n > 0 {
@@ -125,7 +124,12 @@ pub(crate) fn poll_document(
         }
         body.extend_from_slice(object);
     }
-    body.extend_from_slice(if gap { b"],\"gap\":true}" } else { b"]}" });
+    body.extend_from_slice(if end.gap { b"],\"gap\":true" } else { b"]" });
+    if let Some(name) = end.deleted {
+        body.extend_from_slice(b",\"deleted\":");
+        native::write_string(name, &mut body);
+    }
+    body.push(b'}');
     out.reserve(POLL_HEAD_LEN + body.len());
     let (head, body) = coded(Head::new(out, 200).header("Content-Type", "application/json"), body, coder);
     readable(head.header("Cache-Control", "no-store"), cors).end();
@@ -171,14 +175,8 @@ fn coded<'h, 'b>(
 }
 
 /// A raw long poll's answer when there is no payload to give: only the cursor, and whether some were lost.
-pub(crate) fn poll_raw_empty(
-    cursor: Position,
-    gap: bool,
-    cursors: Cursors,
-    cors: Cors<'_>,
-    out: &mut Vec<u8>,
-) {
-    end_raw(Head::new(out, 204).header("Multiplexor-Cursor", cursors.text(cursor)), gap, cors);
+pub(crate) fn poll_raw_empty(end: &PollEnd<'_>, cursors: Cursors, cors: Cors<'_>, out: &mut Vec<u8>) {
+    end_raw(Head::new(out, 204).header("Multiplexor-Cursor", cursors.text(end.cursor)), end.gap, cors);
 }
 
 fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {

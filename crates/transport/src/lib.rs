@@ -25,4 +25,4 @@ pub use frozen::{Frozen, FrozenBacklog, Thawed};
 pub use outbox::Outbox;
 pub use receive::{Action, Env, Listen};
 pub use shape::Shape;
-pub use talk::{Opening, Part};
+pub use talk::{Opening, Part, PollEnd};

@@ -5,7 +5,7 @@ use dialect::hub::{Cursors, Message};
 use dialect::{Cors, Transport, multiplexor, native, realplexor};
 
 use crate::answer;
-use crate::{Coder, Coding};
+use crate::{Coder, Coding, PollEnd};
 
 /// A way a message is put into bytes: dialect, framing and envelope together. All clients of one
 /// shape and the same match get the same bytes.
@@ -107,15 +107,8 @@ impl Shape {
             Self::PollObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
                 native::write_object(message, matches, Some(cursors), &mut object);
-                answer::poll_document(
-                    &[object],
-                    message.position,
-                    false,
-                    cursors,
-                    Cors::default(),
-                    coder,
-                    out,
-                );
+                let end = PollEnd { cursor: message.position, gap: false, deleted: None };
+                answer::poll_document(&[object], &end, cursors, Cors::default(), coder, out);
             }
             Self::PollRaw => answer::poll_raw(message, false, cursors, Cors::default(), coder, out),
             Self::SseBare if !payload.binary => {

@@ -33,6 +33,17 @@ pub struct Part<'a> {
     pub matches: &'a [usize],
 }
 
+/// What the answer to a long poll tells besides its messages.
+#[derive(Debug)]
+pub struct PollEnd<'a> {
+    /// Up to here the client is then owed nothing.
+    pub cursor: Position,
+    /// Something it was owed is gone.
+    pub gap: bool,
+    /// A channel that was deleted while the client waited. A raw poll has no word for it.
+    pub deleted: Option<&'a str>,
+}
+
 impl Conn {
     /// The first words of a stream, after its head: reconnect advice, gaps, cursor.
     pub fn open(&self, opening: &Opening<'_>, cursors: Cursors, out: &mut Vec<u8>) {
@@ -156,8 +167,7 @@ impl Conn {
     pub fn poll_answer<'a>(
         &self,
         mut parts: impl Iterator<Item = Part<'a>>,
-        cursor: Position,
-        gap: bool,
+        end: PollEnd<'_>,
         cursors: Cursors,
         cors: Cors<'_>,
         deflater: &mut Deflater,
@@ -168,8 +178,8 @@ impl Conn {
             match parts.next() {
                 // The mark comes with a payload, so that the client gets on: alone it would be told again and
                 // again to whoever listens to several channels, one of them trimmed further.
-                Some(part) => answer::poll_raw(part.message, gap, cursors, cors, coder, out),
-                None => answer::poll_raw_empty(cursor, gap, cursors, cors, out),
+                Some(part) => answer::poll_raw(part.message, end.gap, cursors, cors, coder, out),
+                None => answer::poll_raw_empty(&end, cursors, cors, out),
             }
             return;
         }
@@ -179,7 +189,7 @@ impl Conn {
             object
         };
         let objects: Vec<Vec<u8>> = parts.map(object).collect();
-        answer::poll_document(&objects, cursor, gap, cursors, cors, coder, out);
+        answer::poll_document(&objects, &end, cursors, cors, coder, out);
     }
 
     /// A page of the backlog of channels added to a live WebSocket.

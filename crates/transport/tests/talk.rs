@@ -11,7 +11,7 @@ use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Transport};
-use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, Shape};
+use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
 
@@ -180,12 +180,11 @@ fn a_page_looks_as_if_it_came_live() {
 
 #[test]
 fn a_poll_gets_all_messages_due_and_one_cursor() {
-    let body = |parts: &[Arc<Message>], gap| {
+    let body = |parts: &[Arc<Message>], gap, deleted| {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
-            place(9),
-            gap,
+            PollEnd { cursor: place(9), gap, deleted },
             cursors(),
             Cors::default(),
             &mut Deflater::default(),
@@ -197,14 +196,19 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
         body.to_owned()
     };
-    assert_eq!(body(&[], false), r#"{"cursor":"a0000009","messages":[]}"#);
-    assert_eq!(body(&[], true), r#"{"cursor":"a0000009","messages":[],"gap":true}"#);
+    assert_eq!(body(&[], false, None), r#"{"cursor":"a0000009","messages":[]}"#);
+    assert_eq!(body(&[], true, None), r#"{"cursor":"a0000009","messages":[],"gap":true}"#);
     let objects = concat!(
         r#"{"cursor":"a0000003","channel":"a","data":"x","time":1700000000.250},"#,
         r#"{"cursor":"a0000004","channel":"b","event":"e","data":1,"time":1700000000.250}"#
     );
-    assert_eq!(body(&two(), false), format!(r#"{{"cursor":"a0000009","messages":[{objects}]}}"#));
-    assert_eq!(body(&two(), true), format!(r#"{{"cursor":"a0000009","messages":[{objects}],"gap":true}}"#));
+    assert_eq!(body(&two(), false, None), format!(r#"{{"cursor":"a0000009","messages":[{objects}]}}"#));
+    assert_eq!(
+        body(&two(), true, None),
+        format!(r#"{{"cursor":"a0000009","messages":[{objects}],"gap":true}}"#)
+    );
+    let deleted = r#"{"cursor":"a0000009","messages":[],"gap":true,"deleted":"\"a\""}"#;
+    assert_eq!(body(&[], true, Some("\"a\"")), deleted);
 }
 
 /// The answer's status, cursor, mark and body.
@@ -212,8 +216,7 @@ fn raw_poll(messages: &[Arc<Message>], gap: bool) -> (String, String, bool, Stri
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),
-        place(9),
-        gap,
+        PollEnd { cursor: place(9), gap, deleted: None },
         cursors(),
         Cors::default(),
         &mut Deflater::default(),

@@ -65,6 +65,40 @@ fn a_poll_is_answered_when_its_time_is_over_with_the_cursor_of_now() {
 }
 
 #[test]
+fn a_poll_waits_no_longer_than_its_client_says() {
+    let mut scene = Scene::one();
+    let peers = ["3", "100"].map(|seconds| scene.says(poll(&format!("/sub/a?wait={seconds}"))));
+    let moments = moments(&mut scene, &peers, 26_000);
+    assert!((3_000..3_100).contains(&moments[0].unwrap()), "{moments:?}");
+    assert!((22_400..25_100).contains(&moments[1].unwrap()), "not beyond what is set: {moments:?}");
+}
+
+#[test]
+fn a_poll_that_does_not_wait_is_answered_at_once_and_counts_for_a_client() {
+    let mut scene = Scene::one();
+    for raw in ["", "&raw=1"] {
+        let peer = scene.says(poll(&format!("/sub/a?wait=0{raw}")));
+        assert!(peer.unread() > 0 && !peer.is_ended(), "the connection stays");
+        assert_eq!(scene.exchange.totals().subscriptions, 0);
+        let answer = peer.take();
+        assert!(scene.exchange.channel("a").unwrap().online, "it was there");
+        let end = scene.publish("a", "1");
+        if raw.is_empty() {
+            let document: serde_json::Value = serde_json::from_slice(body(&answer, 200)).unwrap();
+            assert_eq!(document["messages"], serde_json::json!([]));
+            let cursor = document["cursor"].as_str().unwrap();
+            peer.send(poll(&format!("/sub/a?wait=0&since={cursor}")));
+            scene.settle();
+            let answer = peer.take();
+            let document: serde_json::Value = serde_json::from_slice(body(&answer, 200)).unwrap();
+            assert_eq!(document["messages"][0]["cursor"], scene.cursor(end));
+        } else {
+            assert!(answer.starts_with(b"HTTP/1.1 204 "));
+        }
+    }
+}
+
+#[test]
 fn heartbeats_repeat_the_cursor_and_come_only_after_silence() {
     let mut scene = Scene::one();
     let peers = [sse("/sub/a"), stream("/sub/a"), websocket("/sub/a")].map(|request| scene.says(request));

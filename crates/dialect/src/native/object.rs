@@ -107,7 +107,7 @@ pub(crate) fn write_value(payload: &Payload, out: &mut Vec<u8>) {
 }
 
 /// Appends a JSON string.
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a vector takes everything, and a string is JSON");
 }
 

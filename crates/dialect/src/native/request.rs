@@ -1,6 +1,7 @@
 //! A request of the WAIT line and what it wants.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use hub::{Cursors, Millis, Start};
 
@@ -86,7 +87,15 @@ fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, P
     let start = asked.start(request, context)?;
     let credentials = credentials(request, list).map(Box::new);
     let head_only = request.method == "HEAD";
-    Ok(Intent::Wait(Box::new(Wait { names, start, transport, bare, head_only, credentials })))
+    Ok(Intent::Wait(Box::new(Wait {
+        names,
+        start,
+        transport,
+        bare,
+        patience: asked.wait.map(|seconds| Duration::from_secs(seconds.into())),
+        head_only,
+        credentials,
+    })))
 }
 
 /// The parameters of a subscription.
@@ -95,6 +104,7 @@ struct Asked<'a> {
     transport: Option<Cow<'a, str>>,
     since: Option<Cow<'a, str>>,
     tail: Option<u32>,
+    wait: Option<u32>,
     raw: bool,
     envelope: bool,
 }
@@ -107,9 +117,10 @@ impl<'a> Asked<'a> {
             match &*key {
                 "transport" => asked.transport = Some(value),
                 // A client's template has nothing to put there before its first answer.
-                "since" | "tail" if value.is_empty() => {}
+                "since" | "tail" | "wait" if value.is_empty() => {}
                 "since" => asked.since = Some(value),
-                "tail" => asked.tail = Some(value.parse().map_err(|_| bad_number("tail", &value))?),
+                "tail" => asked.tail = Some(number("tail", &value)?),
+                "wait" => asked.wait = Some(number("wait", &value)?),
                 "raw" => asked.raw = flag("raw", &value)?,
                 "envelope" => asked.envelope = flag("envelope", &value)?,
                 _ => {}
@@ -176,8 +187,10 @@ fn flag(name: &str, value: &str) -> Result<bool, Problem> {
     }
 }
 
-fn bad_number(name: &str, value: &str) -> Problem {
-    Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
+fn number(name: &str, value: &str) -> Result<u32, Problem> {
+    value.parse().map_err(|_| {
+        Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
+    })
 }
 
 /// With the header that RFC 9110, 15.5.6 asks for.
@@ -251,8 +264,10 @@ mod tests {
         let context = Context { cursors: Cursors::new(Epoch::new(0)), now: 1_000_000 };
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {
-                let Wait { names, start, transport, bare, .. } = *wait;
-                format!("{transport:?} {} {start:?}{}", names.join(","), if bare { " bare" } else { "" })
+                let Wait { names, start, transport, bare, patience, .. } = *wait;
+                let bare = if bare { " bare" } else { "" };
+                let patience = patience.map(|patience| format!(" {patience:?}")).unwrap_or_default();
+                format!("{transport:?} {} {start:?}{bare}{patience}", names.join(","))
             }
             Ok(Intent::Answer(answer)) => format!("{}", answer.status),
             Err(problem) => format!("{} {}", problem.status, problem.code),
@@ -286,6 +301,15 @@ mod tests {
         check("GET /sub/a?since=", "Poll a Now");
         check("GET /sub/a?since=nonsense", "400 since");
         check("GET /sub/a?tail=-1", "400 number");
+    }
+
+    #[test]
+    fn a_client_says_how_long_it_would_wait() {
+        check("GET /sub/a?wait=0", "Poll a Now 0ns");
+        check("GET /sub/a?wait=7&since=0", "Poll a Everything 7s");
+        check("GET /sub/a?wait=", "Poll a Now");
+        check("GET /sub/a?wait=soon", "400 number");
+        check("GET /sub/a?wait=-1", "400 number");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
 use multiplexor_transport::dialect::realplexor::Marker;
 use multiplexor_transport::dialect::{Cors, Origins, Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, Shape, Thawed};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, PollEnd, Shape, Thawed};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -125,8 +125,7 @@ impl Line {
         let mut out = Vec::new();
         self.conn.poll_answer(
             [].into_iter(),
-            Position::from_bits(5),
-            false,
+            PollEnd { cursor: Position::from_bits(5), gap: false, deleted: None },
             cursors(),
             Cors::default(),
             &mut Deflater::default(),

@@ -124,7 +124,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn give(&mut self, index: usize, until: Position) -> bool {
         let slot = &self.slab[index];
         if slot.conn.shape.is_poll() {
-            return self.give_poll(index, until);
+            return self.give_poll(index, until, None);
         }
         if slot.conn.shape.is_taker() {
             return self.visit_taker(index);

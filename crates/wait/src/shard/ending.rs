@@ -93,17 +93,16 @@ impl<K: Kernel> Shard<K> {
 
     /// Ends a subscription of a deleted channel. False: the connection is gone.
     pub(super) fn end_subscription(&mut self, index: usize, number: usize, deletion: &Deletion) -> bool {
-        // What was said before is still given, and a poll ends with that.
+        // What was said before is still given.
+        if self.slab[index].conn.shape.is_poll() {
+            // Its cursor is before whatever came later, for those who ask for that name again.
+            return self.give_poll(index, deletion.at, Some(&deletion.name));
+        }
         if !self.give(index, deletion.at) {
             return false;
         }
-        let conn = &self.slab[index].conn;
-        if conn.phase != Phase::Waiting {
+        if self.slab[index].conn.phase != Phase::Waiting {
             return true;
-        }
-        if conn.shape.is_poll() {
-            // A poll has no word for it: it asks again, from a place before whatever came later.
-            return self.answer_empty(index, self.seen.min(deletion.at));
         }
         let (_, owed) = self.members.unlink(&mut self.slab, index, number);
         self.settle(owed);

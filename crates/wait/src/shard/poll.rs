@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exchange::hub::Position;
-use transport::{Part, Shape};
+use transport::{Part, PollEnd, Shape};
 
 use super::Shard;
 use super::deliver::{Due, Form, shared_frame};
@@ -11,20 +11,21 @@ use super::output::Piece;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
-    /// Answers a poll that is owed something up to this place. False: the connection is gone.
-    pub(super) fn give_poll(&mut self, index: usize, until: Position) -> bool {
+    /// Answers a poll that is owed something up to this place, or whose channel was deleted there. False: the
+    /// connection is gone.
+    pub(super) fn give_poll(&mut self, index: usize, until: Position, deleted: Option<&str>) -> bool {
         let due = self.due(index, until);
-        if due.is_empty() {
+        if due.is_empty() && deleted.is_none() {
             return true;
         }
         let slot = &self.slab[index];
-        let given = if slot.conn.shape == Shape::PollRaw { 1 } else { due.len() as u64 };
-        self.counters.delivered.add(given);
+        let given = if slot.conn.shape == Shape::PollRaw { due.len().min(1) } else { due.len() };
+        self.counters.delivered.add(given as u64);
         let settings = Arc::clone(&self.settings);
         let cors = settings.origins.cors(slot.conn.page);
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
-            [Due { owed, matches }] if matches.len() == 1 && cors.listed.is_none() => {
+            [Due { owed, matches }] if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() => {
                 let (shape, coding) = (slot.conn.shape, slot.conn.coding);
                 let form = Form { shape, coding, cursors: self.cursors };
                 let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
@@ -35,7 +36,8 @@ impl<K: Kernel> Shard<K> {
                 let parts =
                     due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
                 let mut out = Vec::new();
-                slot.conn.poll_answer(parts, cursor, false, self.cursors, cors, &mut self.deflater, &mut out);
+                let end = PollEnd { cursor, gap: false, deleted };
+                slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };
@@ -61,7 +63,8 @@ impl<K: Kernel> Shard<K> {
         let mut out = Vec::new();
         let conn = &self.slab[index].conn;
         let cors = self.settings.origins.cors(conn.page);
-        conn.poll_answer(parts, cursor, gap, self.cursors, cors, &mut self.deflater, &mut out);
+        let end = PollEnd { cursor, gap, deleted: None };
+        conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
         self.write(index, &out) && self.end_poll(index)
     }
 

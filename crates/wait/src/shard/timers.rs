@@ -93,15 +93,18 @@ impl<K: Kernel> Shard<K> {
                 let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
                 self.set_timer(index, spread);
             }
-            Phase::Waiting if conn.shape.is_poll() => {
-                let spread = self.spread(self.settings.poll_timeout, POLL_SPREAD);
-                self.set_timer(index, spread);
-            }
+            Phase::Waiting if conn.shape.is_poll() => self.set_poll_timer(index, None),
             Phase::Waiting => {
                 let due = self.heartbeat_tick();
                 self.wheel.set(&mut self.slab, index, due);
             }
         }
+    }
+
+    /// Sets the timer of a poll that waits no longer than that.
+    pub(super) fn set_poll_timer(&mut self, index: usize, patience: Option<Duration>) {
+        let spread = self.spread(self.settings.poll_timeout, POLL_SPREAD);
+        self.set_timer(index, patience.map_or(spread, |patience| patience.min(spread)));
     }
 
     pub(super) fn set_timer(&mut self, index: usize, after: Duration) {

@@ -3,6 +3,7 @@
 use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose};
 
@@ -31,7 +32,7 @@ impl<K: Kernel> Shard<K> {
             Ok(page) => {
                 self.put_session(index, session);
                 if self.slab[index].conn.shape.is_poll() {
-                    self.begin_poll(index, &wait.names, page);
+                    self.begin_poll(index, &wait, page);
                 } else {
                     self.begin_stream(index, wait, page, head);
                 }
@@ -42,7 +43,7 @@ impl<K: Kernel> Shard<K> {
     /// The session with which a client may wait so.
     fn admit(&mut self, index: usize, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
         if self.draining.is_some() {
-            return Err(Problem::new(503, "draining", "this server is going down; ask again at once"));
+            return Err(Problem::new(503, "draining", "this server is going down; try again soon"));
         }
         self.check_count(wait.names.len())?;
         let session = self.identify(index, wait)?;
@@ -78,24 +79,25 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
-    fn begin_poll(&mut self, index: usize, names: &[Box<str>], page: Page) {
+    fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
         let last = page.messages.last().map(|message| message.position);
         let Page { mut messages, gaps, next } = page;
-        retain_seen(&mut messages, &texts(names));
+        retain_seen(&mut messages, &texts(&wait.names));
         self.count_page(messages.len(), gaps.len());
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
             Next::More(resume) => (last.unwrap_or_else(|| resume.after()), Vec::new()),
         };
         self.slab[index].conn.last = cursor;
-        if messages.is_empty() && gaps.is_empty() && !channels.is_empty() {
+        let waits = !channels.is_empty() && wait.patience != Some(Duration::ZERO);
+        if messages.is_empty() && gaps.is_empty() && waits {
             self.join(index, &channels, cursor);
-            self.set_timer_of_phase(index);
+            self.set_poll_timer(index, wait.patience);
             return;
         }
         // What counts as waiting ends with the answer; that it was here keeps the channels online.
         channels.into_iter().for_each(|channel| self.leave(channel));
-        let matches = matches(&messages, &texts(names));
+        let matches = matches(&messages, &texts(&wait.names));
         self.answer_page(index, parts(&messages, &matches), cursor, !gaps.is_empty());
     }
 

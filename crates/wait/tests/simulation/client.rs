@@ -125,6 +125,9 @@ impl Client {
         } else if everything {
             query += "&since=0";
         }
+        if chance.once_in(8) {
+            query += "&wait=0"; // which polls heed
+        }
         let request = if self.shape.is_ws() || chance.once_in(2) {
             get(&format!("/sub/{}{query}", names.join(",")), &headers)
         } else {

@@ -219,6 +219,7 @@ impl Places {
             said.push(Said::Message(number, channels, Some(self.read(item["cursor"].as_str().unwrap()))));
         }
         said.push(Said::Cursor(self.read(value["cursor"].as_str().unwrap())));
+        said.extend(value.get("deleted").map(|name| Said::Deleted(one(name))));
         said
     }
 }
