@@ -157,27 +157,23 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     return (...args: A) => mine === turn && !!then(...args);
   };
 
-  /** Whether it begins now: without a cursor, or something to begin with. */
-  const fresh = () => (cursor ?? since ?? tail) === undefined;
-
   const begin = (token?: string, headers?: Record<string, string>) => {
-    const address = (names: string, since?: string | number): URL => {
+    const address = (names: string, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
-      const query = { transport, since, tail: cursor ? undefined : tail, token, envelope: 1 };
+      const query = { transport, since, tail: cursor ? undefined : tail, wait, token, envelope: 1 };
       // What is undefined is no longer there after the way through JSON.
       url.search = "" + new URLSearchParams(JSON.parse(JSON.stringify(query)));
       return url;
     };
-    const ask: Ask = (since, signal, channel) => {
-      const body = channel || list.length < ADDRESS_LENGTH_MAX ? undefined : names.join("\n");
-      const url = address(channel ?? (body ? "" : list), since);
+    const ask: Ask = (since, signal, wait) => {
+      const body = list.length < ADDRESS_LENGTH_MAX ? undefined : names.join("\n");
+      const url = address(body ? "" : list, since, wait);
       return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
     };
     const ear: Ear = {
       _item: present(hear),
       _advice: present((ms: number) => (advised = ms)),
       _lost: present(lost),
-      _fresh: fresh,
       _since: () => cursor ?? since,
       _stay: present(() => choice._pick(Date.now()) === transport || go(true)),
     };
@@ -192,7 +188,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     drop();
     transport = choice._pick(Date.now());
     if (!quiet) say("connecting", { transport });
-    timer = setTimeout(() => (transport === "poll" && !fresh() ? opened() : lost()), connectTimeout);
+    timer = setTimeout(lost, connectTimeout);
     const then = present(begin);
     (async () => then(await call(token), await call(headers)))().catch(present((error: Error) => lost(error.message, { _served: true })));
   };

@@ -3,12 +3,8 @@
 import type { Ear, Item, Link, Loss } from "./link";
 import { sseReader } from "./sse";
 
-/** Sends a request for these channels from this cursor. */
-export type Ask = (since: string | number | undefined, signal: AbortSignal, channel?: string) => Promise<Response>;
-
-/** A name nobody publishes to, and a cursor of no order: a poll that is answered at once, by the cursor of now. */
-const NOWHERE = "multiplexor-client";
-const NO_ORDER = "azzzzzzzzzz";
+/** Sends a request from this cursor; a poll that is to be answered at once says `wait` 0. */
+export type Ask = (since: string | number | undefined, signal: AbortSignal, wait?: 0) => Promise<Response>;
 
 /** What went wrong, where the server or the network said it. */
 class Refusal {
@@ -59,21 +55,20 @@ export const openStream = (ask: Ask, ear: Ear): Link =>
 
 export const openPoll = (ask: Ask, ear: Ear): Link =>
   link(ask, ear, async (fetched, signal) => {
-    if (ear._fresh()) {
-      const { cursor } = await (await fetched(NO_ORDER, signal, NOWHERE)).json();
-      ear._item({ cursor });
-    }
-    for (;;) {
-      const began = Date.now();
-      const { cursor, messages, gap } = (await (await fetched(ear._since(), signal)).json()) as {
+    // The first one does not wait: it shows that polls get through, and from where the next one goes on.
+    for (let wait: 0 | undefined = 0; ; wait = undefined) {
+      const began = wait ?? Date.now();
+      const { cursor, messages, gap, deleted } = (await (await fetched(ear._since(), signal, wait)).json()) as {
         cursor: string;
         messages: Item[];
         gap?: true;
+        deleted?: string;
       };
       if (gap) ear._item({ gap });
       messages.forEach(ear._item);
       ear._item({ cursor });
-      if (!gap && !messages[0] && Date.now() - began < 500) return;
+      if (deleted) ear._item({ deleted });
+      else if (!gap && !messages[0] && Date.now() - began < 500) return;
       if (!ear._stay()) return;
     }
   });

@@ -34,8 +34,7 @@ export interface Ear {
   _item(item: Item): unknown;
   _advice(retryMs: number): unknown;
   _lost(reason?: string | void, loss?: Loss): unknown;
-  /** Whether there is nothing to begin from; from where; and for polls whether to go on. */
-  _fresh(): boolean;
+  /** From where to begin; and for polls whether to go on. */
   _since(): string | number | undefined;
   _stay(): boolean;
 }

@@ -200,6 +200,19 @@ test("the event stream's advice is obeyed, up to the bound that is set", async (
   proxy.stop();
 });
 
+test("a poll that missed nothing says so at once", async () => {
+  const patient = await start("--poll-timeout", "1h");
+  const since = await patient.publish("a", "1");
+  const client = listen(patient.waitAddress, "a", { transports: ["poll"], since, connectTimeout: 600_000 });
+  await client.opens("poll");
+  await patient.untilWaiting("a");
+  await patient.publish("a", "2");
+  await client.hears(1);
+  assert.deepEqual(client.heard, [2]);
+  client.mx.close();
+  await patient.stop();
+});
+
 test("a server that goes down is waited for, and no transport is blamed", async () => {
   const other = await start();
   const client = listen(other.waitAddress, "a");
@@ -211,13 +224,15 @@ test("a server that goes down is waited for, and no transport is blamed", async 
 });
 
 test("a deleted channel is told and listened to no longer", async () => {
-  for (const transport of ["ws", "sse"]) {
+  for (const transport of TRANSPORTS) {
     const [gone, stays] = [fresh(), fresh()];
     const client = listen(program.waitAddress, [gone, stays], { transports: [transport] });
     await client.opens();
+    await program.untilWaiting(gone);
     await fetch(`http://${program.inAddress}/channels/${gone}`, { method: "DELETE" });
     assert.equal((await client.tells("deleted")).channel, gone);
     assert.deepEqual(client.mx.channels, [stays]);
+    await program.untilWaiting(stays);
     await fetch(`http://${program.inAddress}/channels/${stays}`, { method: "DELETE" });
     await until(() => client.mx.state === "idle", "nothing is left");
     client.mx.close();
