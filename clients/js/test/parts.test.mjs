@@ -9,9 +9,9 @@ const { sseReader } = await source("sse");
 const { BAN_MS, STABLE_MS, backoff, chooser } = await source("choice");
 
 const STREAM =
-  'retry: 1500\n\nid: aA\n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
+  'retry: 1500\n\nevent: cursor\nid: aA\ndata: \n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
   'id: aC\nevent: gap\ndata: {"cursor":"aC","channel":"n","event":"gap","data":1,"time":1}\n\n' +
-  'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\nid: aD\n\n';
+  'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\nevent: cursor\nid: aD\ndata: \n\n';
 
 const FACTS = [
   1500,
@@ -40,7 +40,7 @@ test("an event stream says the same however it was cut", () => {
 });
 
 test("an event that is not whole is not told", () => {
-  const whole = STREAM.lastIndexOf("id: aD");
+  const whole = STREAM.lastIndexOf("event: cursor");
   for (let at = whole; at < STREAM.length - 1; at++) assert.deepEqual(read([STREAM.slice(0, at)]), FACTS.slice(0, -1));
 });
 

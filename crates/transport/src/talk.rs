@@ -87,7 +87,8 @@ impl Conn {
             Shape::SseObject | Shape::SseBare => {
                 let mut id = Vec::with_capacity(16);
                 cursors.write(cursor, &mut id);
-                let event = sse::Event { id: Some(&id), event: None, data: None };
+                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name.
+                let event = sse::Event { id: Some(&id), event: Some("cursor"), data: Some(b"") };
                 self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject => {

@@ -57,8 +57,8 @@ fn a_stream_begins_with_its_cursor() {
         let opening = Opening { cursor: place(5), gaps: &[], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
     };
-    check(Shape::SseBare, "retry: 1500\n\nid: a0000005\n\n");
-    check(Shape::SseObject, "retry: 1500\n\nid: a0000005\n\n");
+    check(Shape::SseBare, "retry: 1500\n\nevent: cursor\nid: a0000005\ndata: \n\n");
+    check(Shape::SseObject, "retry: 1500\n\nevent: cursor\nid: a0000005\ndata: \n\n");
     check(Shape::StreamObject, "{\"cursor\":\"a0000005\"}\n");
     check(Shape::StreamRaw, "");
     check(Shape::WsObject, r#"<Text:{"cursor":"a0000005"}>"#);
@@ -68,7 +68,7 @@ fn a_stream_begins_with_its_cursor() {
 }
 
 #[test]
-fn a_browser_notes_the_first_cursor_without_being_told_of_an_event() {
+fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     let mut out = Vec::new();
     waiting(Shape::SseBare).open(
         &Opening { cursor: place(5), gaps: &[], retry_ms: 2_000 },
@@ -77,7 +77,8 @@ fn a_browser_notes_the_first_cursor_without_being_told_of_an_event() {
     );
     let (mut reader, mut told) = (sse::Reader::new(1_000), Vec::new());
     reader.push(&out, &mut told).unwrap();
-    assert_eq!((reader.last_id(), reader.retry_ms(), told), ("a0000005", Some(2_000), Vec::new()));
+    assert_eq!((reader.last_id(), reader.retry_ms()), ("a0000005", Some(2_000)));
+    assert!(told.len() == 1 && told[0].event == "cursor" && told[0].data.is_empty(), "{told:?}");
 }
 
 #[test]
@@ -86,7 +87,8 @@ fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
         let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
     };
-    let event = "retry: 1500\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\nid: a0000005\n\n";
+    let event = "retry: 1500\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
+                 event: cursor\nid: a0000005\ndata: \n\n";
     check(Shape::SseBare, event);
     check(Shape::SseObject, event);
     let lines =
@@ -102,8 +104,8 @@ fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
 fn a_heartbeat_repeats_the_cursor() {
     let check =
         |shape, expected| check(shape, expected, |conn, out| conn.heartbeat(place(62), cursors(), out));
-    check(Shape::SseBare, "id: a00000010\n\n");
-    check(Shape::SseObject, "id: a00000010\n\n");
+    check(Shape::SseBare, "event: cursor\nid: a00000010\ndata: \n\n");
+    check(Shape::SseObject, "event: cursor\nid: a00000010\ndata: \n\n");
     check(Shape::StreamObject, "{\"cursor\":\"a00000010\"}\n");
     check(Shape::StreamRaw, "\n");
     check(Shape::WsObject, r#"<Text:{"cursor":"a00000010"}>"#);

@@ -13,9 +13,11 @@ fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<Peer> {
     peers
 }
 
-/// The data lines of what has come.
+/// The data lines of what has come, but those of cursors.
 fn data(peer: &Peer) -> Vec<String> {
-    peer.text().lines().filter_map(|line| line.strip_prefix("data: ")).map(String::from).collect()
+    let text = peer.text();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter(|data| !data.is_empty()).map(String::from).collect()
 }
 
 fn load(scene: &Scene) -> (usize, usize) {

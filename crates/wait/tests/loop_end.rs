@@ -47,7 +47,7 @@ fn draining_answers_polls_at_once_and_ends_the_others_in_time() {
         for peer in events.iter().chain(&sockets).filter(|peer| peer.unread() > 0) {
             let said = peer.take();
             if peer.is_ended() {
-                let bye = said.starts_with(b"id: ") || server_frames(&said).contains(&BYE.into());
+                let bye = said.starts_with(b"event: cursor\n") || server_frames(&said).contains(&BYE.into());
                 assert!(bye, "{}", said.escape_ascii());
                 peer.hang_up();
             }

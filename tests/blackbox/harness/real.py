@@ -138,9 +138,9 @@ async def _events(wire, path, cursor, chance):
         fields = [line.partition(":") for line in lines]
         data = [value.removeprefix(" ") for name, _, value in fields if name == "data"]
         found = {name: value.removeprefix(" ") for name, _, value in fields}
-        assert "event" not in found, found
+        assert found.get("event", "cursor") == "cursor", found
         cursor = found.get("id", cursor)
-        yield cursor, "\n".join(data) if data else None
+        yield cursor, "\n".join(data) if data and "event" not in found else None
 
 
 async def _sse(wire, client, cursor, chance):

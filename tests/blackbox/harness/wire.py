@@ -110,16 +110,16 @@ class Sse:
         return [(name, value.removeprefix(" ")) for name, _, value in fields]
 
     def event(self):
-        """The next block with data: (event, data); ids are noted on the way."""
+        """The next event but those with a cursor alone: (event, data); ids are noted on the way."""
         while True:
             fields = self.block()
             ids = [value for name, value in fields if name == "id"]
             if ids:
                 self.last_id = ids[-1]
             data = [value for name, value in fields if name == "data"]
-            if data:
-                events = [value for name, value in fields if name == "event"]
-                return (events or ["message"])[-1], "\n".join(data)
+            event = ([value for name, value in fields if name == "event"] or ["message"])[-1]
+            if data and event != "cursor":
+                return event, "\n".join(data)
 
     def datas(self, count):
         """The data of the next `count` messages, marks left out."""

@@ -52,8 +52,10 @@ impl Form {
     pub(super) fn cursor(self, at: Position, cursors: Cursors, out: &mut Vec<u8>) {
         match self {
             Self::Sse => {
+                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name.
+                out.extend_from_slice(b"event: cursor\n");
                 write_id(at, cursors, out);
-                out.push(b'\n');
+                out.extend_from_slice(b"data: \n\n");
             }
             Self::Lines => {
                 write_cursor(at, cursors, out);

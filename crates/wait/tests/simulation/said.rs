@@ -139,6 +139,7 @@ impl Places {
                         }
                         other => panic!("no event says {other:?}"),
                     },
+                    ("cursor", Some(cursor)) if event.data.is_empty() => Said::Cursor(cursor),
                     (name, cursor) => panic!("an event {name} with {cursor:?}"),
                 });
             }
