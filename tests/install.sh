@@ -8,6 +8,7 @@ needs=(
     /usr/bin/chromium chromium
     /usr/bin/composer composer
     /usr/bin/curl curl
+    /usr/bin/firefox-esr firefox-esr
     /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx
     /usr/bin/openssl openssl

@@ -1,4 +1,4 @@
-// Compressed messages in Chromium, in Node's fetch and in `ws`: each is there as soon as it is sent.
+// Compressed messages in browsers, in Node's fetch and in `ws`: each is there as soon as it is sent.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -6,19 +6,18 @@ import { after, before, test } from "node:test";
 
 import WebSocket from "ws";
 
-import { launch, startSite } from "./browser.js";
+import { inEachBrowser, listenBare, startSite } from "./browser.js";
 import { start, until } from "./program.js";
+import { startProxy } from "./proxy.js";
 
-let browser, site, program;
+let program;
 let number = 0;
 
 before(async () => {
-  [browser, site, program] = await Promise.all([launch(), startSite(), start()]);
+  program = await start();
 });
 
 after(async () => {
-  await browser?.close();
-  site?.stop();
   await program?.stop();
 });
 
@@ -35,36 +34,45 @@ async function publishInTurn(name, heard) {
   assert.deepEqual(await heard(), all);
 }
 
-test("Chromium's EventSource shows each message as it comes", async () => {
-  const name = freshName();
-  const page = await browser.newPage();
-  const answered = page.waitForResponse((response) => response.url().includes(name));
-  await page.goto(site.url);
-  await page.evaluate((url) => {
-    window.heard = [];
-    new EventSource(url).onmessage = (event) => window.heard.push(event.data);
-  }, `http://${program.waitAddress}/sub/${name}`);
-  await program.untilWaiting(name);
-  assert.equal((await answered).headers()["content-encoding"], "gzip");
-  await publishInTurn(name, () => page.evaluate(() => window.heard));
-  await page.close();
-});
+inEachBrowser((launch) => {
+  let browser, site;
 
-test("so does its WebSocket", async () => {
-  const name = freshName();
-  const page = await browser.newPage();
-  await page.goto(site.url);
-  await page.evaluate((url) => {
-    window.heard = [];
-    window.socket = new WebSocket(url);
-    window.socket.onmessage = (event) => window.heard.push(event.data);
-  }, `ws://${program.waitAddress}/sub/${name}?raw=1`);
-  await program.untilWaiting(name);
-  assert.match(await page.evaluate(() => window.socket.extensions), /^permessage-deflate/);
-  await publishInTurn(name, () => page.evaluate(() => window.heard));
-  await page.evaluate((words) => window.socket.send(words), JSON.stringify({ ping: long }));
-  await until(async () => (await page.evaluate(() => window.heard.length)) > all.length, "a long command is answered");
-  await page.close();
+  before(async () => {
+    [browser, site] = await Promise.all([launch(), startSite()]);
+  });
+
+  after(async () => {
+    await browser?.close();
+    site?.stop();
+  });
+
+  test("an EventSource shows each message as it comes", async () => {
+    const name = freshName();
+    const proxy = await startProxy(program.waitAddress);
+    let head = "";
+    proxy.state.onBytes = (_, data) => {
+      head ||= data.toString("latin1");
+      return data.length;
+    };
+    const tab = await listenBare(browser, site, `http://${proxy.address}/sub/${name}`);
+    await program.untilWaiting(name);
+    assert.match(head, /\r\nContent-Encoding: gzip\r\n/);
+    await publishInTurn(name, tab.heard);
+    await tab.end();
+    proxy.stop();
+  });
+
+  test("so does a WebSocket", async () => {
+    const name = freshName();
+    const tab = await listenBare(browser, site, `ws://${program.waitAddress}/sub/${name}?raw=1`);
+    await program.untilWaiting(name);
+    assert.match(await tab.page.evaluate(() => window.source.extensions), /^permessage-deflate/);
+    await publishInTurn(name, tab.heard);
+    await tab.page.evaluate((words) => window.source.send(words), JSON.stringify({ ping: long }));
+    await tab.hears(all.length + 1);
+    assert.deepEqual(JSON.parse((await tab.heard()).at(-1)), { pong: long });
+    await tab.end();
+  });
 });
 
 test("Node's fetch reads a compressed stream line by line", async () => {
