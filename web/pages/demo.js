@@ -223,9 +223,9 @@ class Browser {
   }
 
   append(line) {
-    const log = this.part(".log");
-    log.append(line);
-    while (log.children.length > LINES_MAX) log.firstChild.remove();
+    const [log, lines] = [this.part(".log"), this.part(".log ol")];
+    lines.append(line);
+    while (lines.children.length > LINES_MAX) lines.firstChild.remove();
     log.scrollTop = log.scrollHeight;
   }
 
