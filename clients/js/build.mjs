@@ -48,6 +48,15 @@ mkdirSync(out, { recursive: true });
 writeFileSync(path.join(out, "multiplexor.js"), script);
 writeFileSync(path.join(out, "multiplexor.mjs"), await bundle("src/multiplexor.ts", {}, "", ""));
 
+// The server replaces $NAME by what it is set to, when it gives the library: so these texts stay outside of what is made short.
+const library = await bundle("src/realplexor_script.ts", {}, "", "");
+if (/\$\w/.test(library)) throw new Error("the library has a $ in its code, which the server would replace");
+const told = `{
+  identifier: "$IDENTIFIER", waitUri: "$JS_WAIT_URI", waitTimeout: "$WAIT_TIMEOUT",
+  reconnectDelay: "$JS_WAIT_RECONNECT_DELAY", maxBounces: "$JS_MAX_BOUNCES", debug: "$JS_DEBUG"
+}`;
+writeFileSync(path.join(out, "realplexor.js"), library.replace("\n", "\n(told=>{").trimEnd() + `})(${told});\n`);
+
 const types = mkdtempSync(path.join(tmpdir(), "multiplexor-types-"));
 execFileSync(process.execPath, [path.join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", types], { stdio: "inherit" });
 copyFileSync(path.join(types, "multiplexor.d.ts"), path.join(out, "multiplexor.d.ts"));

@@ -41,7 +41,7 @@ const file = (name) => readFileSync(path.join(HERE, "dist", name), "utf8");
 test("dist is what the sources build: otherwise run npm run build, and commit", async () => {
   const out = path.join(folder, "dist");
   await run(process.execPath, [path.join(HERE, "build.mjs"), out]);
-  for (const name of ["multiplexor.js", "multiplexor.mjs", "multiplexor.d.ts"]) {
+  for (const name of ["multiplexor.js", "multiplexor.mjs", "multiplexor.d.ts", "realplexor.js"]) {
     assert.equal(readFileSync(path.join(out, name), "utf8"), file(name), name);
   }
 });
@@ -56,7 +56,7 @@ test("the script is under 4 KB gzipped, and says what it is", () => {
 test("the package holds what is needed, and no more", () => {
   const installed = path.join(project, "node_modules/multiplexor-client");
   assert.deepEqual(readdirSync(installed).sort(), ["README.md", "dist", "package.json"]);
-  assert.deepEqual(readdirSync(path.join(installed, "dist")).sort(), ["multiplexor.d.ts", "multiplexor.js", "multiplexor.mjs"]);
+  assert.deepEqual(readdirSync(path.join(installed, "dist")).sort(), ["multiplexor.d.ts", "multiplexor.js", "multiplexor.mjs", "realplexor.js"]);
 });
 
 test("the types are complete: a strict program compiles, and a wrong one does not", async () => {

@@ -26,9 +26,11 @@ export async function until(condition, what, patienceMs = PATIENCE_MS) {
   }
 }
 
-export async function start(...flags) {
-  const lines = ["--wait", "127.0.0.1:0", "--in", "127.0.0.1:0", "--drain", "200ms"];
-  const child = spawn(binary(), [...lines, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+export const start = (...flags) => startBare("--wait", "127.0.0.1:0", "--in", "127.0.0.1:0", ...flags);
+
+/** The same where a file among the flags says where to listen. */
+export async function startBare(...flags) {
+  const child = spawn(binary(), ["--drain", "200ms", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   const said = { out: "", err: "" };
   child.stdout.on("data", (data) => (said.out += data));
   child.stderr.on("data", (data) => (said.err += data));
