@@ -23,6 +23,9 @@ use memchr::memchr;
 
 use crate::multiplexor::{Words, is_http, is_like_http, whose_by};
 
+/// The target of events that tell what single connections do, in the words of the old log.
+pub const TOLD: &str = "realplexor";
+
 /// Whose words begin with these bytes; see [`crate::multiplexor::whose`].
 pub fn whose(bytes: &[u8], paths: &[&str], marker: &Marker) -> Option<Words> {
     whose_by(bytes, paths, |query, ended| !matches!(marker.find(query, Reading::query(ended)), Found::None))

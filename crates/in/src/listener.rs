@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ async fn accept(
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
                 let served = connection(line, stream, listener.classic, room, router, stopped);
-                tokio::spawn(PEER.scope(peer.ip().to_canonical(), served));
+                tokio::spawn(PEER.scope(SocketAddr::new(peer.ip().to_canonical(), peer.port()), served));
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),

@@ -18,7 +18,7 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
 pub use settings::Realplexor;
 
@@ -27,6 +27,7 @@ use crate::guard;
 use crate::limits::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::order::{self, Patience};
+use crate::refused::PEER;
 use crate::routes::PREFIXES;
 
 /// Reads until it is known whose words they are, and serves those of Realplexor. Told to stop, it serves
@@ -57,17 +58,12 @@ pub(crate) async fn begin(
             }
             Step::Http => return Begun::Http(talk.bytes),
             Step::Overflow => {
-                line.counters.classic_overflows.add();
-                debug!(bytes = talk.bytes.len(), "classic message was too long");
-                if Form::of(&talk.bytes, line.settings.realplexor.limit).is_http() {
-                    answer(line, stream, &refusal(&too_long(line))).await;
-                } else {
-                    linger(stream).await;
-                }
+                overflow(line, stream, &talk.bytes).await;
                 return Begun::Done;
             }
             Step::Say(bytes) => {
                 answer(line, stream, &bytes).await;
+                tell(|| "DEBUG: connection closed".to_owned());
                 return Begun::Done;
             }
         }
@@ -88,6 +84,18 @@ pub(crate) async fn begin(
                 return Begun::Done;
             }
         }
+    }
+}
+
+/// Says that it is too long, to whoever takes an answer.
+async fn overflow(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+    line.counters.classic_overflows.add();
+    debug!(bytes = bytes.len(), "classic message was too long");
+    tell(|| format!("ERROR: overflow (received {} bytes total)", bytes.len()));
+    if Form::of(bytes, line.settings.realplexor.limit).is_http() {
+        answer(line, stream, &refusal(&too_long(line))).await;
+    } else {
+        linger(stream).await;
     }
 }
 
@@ -240,6 +248,7 @@ impl Talk {
         };
         allowed.map_err(|why| {
             line.counters.refused("credentials");
+            tell(|| format!("ERROR: {why}"));
             answers::denied(&why.to_string())
         })
     }
@@ -250,6 +259,7 @@ impl Talk {
             return Step::Say(refusal);
         }
         let login = list.and_then(|list| list.credentials.as_ref()).map(|credentials| &*credentials.login);
+        tell(|| format!("DEBUG: received aux command: {}", command.name()));
         Step::Say(answers::run(line, command, login).unwrap_or_default())
     }
 }
@@ -262,6 +272,7 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
     };
     if data.is_empty() {
         line.counters.classic_lost.add();
+        tell(|| "DEBUG: passed empty HTTP body, ignored".to_owned());
         return Err(Problem::bad("body", "the message is empty, which no client could read; send JSON"));
     }
     let own = list.credentials.as_ref().map(|credentials| format!("{}_", credentials.login));
@@ -280,7 +291,11 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         let place =
             |publish| line.exchange.publish_quietly(publish).inspect(|_| line.bell.ring_soon(&line.exchange));
         match order::patiently(line, publish, &mut Patience::default(), place).await {
-            Ok(_) => line.counters.published.add(),
+            Ok(_) => {
+                line.counters.published.add();
+                let ids = || items.iter().map(|item| &*item.id).collect::<Vec<_>>().join(",");
+                tell(|| format!("DEBUG: added data for [{}]", ids()));
+            }
             Err(refusal) => {
                 line.counters.classic_lost.add();
                 return Err(refusal.problem().clone());
@@ -288,6 +303,14 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         }
     }
     Ok(())
+}
+
+/// Tells the log of old something of a connection, if anybody listens to it.
+fn tell(words: impl FnOnce() -> String) {
+    if enabled!(target: realplexor::TOLD, Level::DEBUG) {
+        let peer = PEER.try_with(ToString::to_string).unwrap_or_default();
+        debug!(target: realplexor::TOLD, "IN: {peer}: {}", words());
+    }
 }
 
 fn refused(line: &Line, problem: &Problem) -> Step {

@@ -1,6 +1,6 @@
 //! `GET /refused`: who was refused lately, on both lines, and why.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -16,7 +16,7 @@ use crate::refusal::{self, Refusal, excerpt};
 
 tokio::task_local! {
     /// The address at the other end of the connection that a task serves.
-    pub(crate) static PEER: IpAddr;
+    pub(crate) static PEER: SocketAddr;
 }
 
 /// The last refusals, the newest first.
@@ -70,7 +70,7 @@ pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: 
         status: problem.status,
         code: problem.code,
         detail: problem.detail.clone(),
-        from: PEER.try_with(|peer| *peer).ok(),
+        from: PEER.try_with(SocketAddr::ip).ok(),
         who,
         what: excerpt(what),
     });

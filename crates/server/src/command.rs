@@ -9,15 +9,16 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
-use crate::{ask, client, config, key, listen, send, serve, token};
+use crate::{ask, client, config, key, listen, realplexor, send, serve, token};
 use asking::{asking_commands, server, since};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let matches = command().get_matches();
     match matches.subcommand() {
-        None => serve::run(read_settings(&matches)),
-        Some(("serve", matches)) => serve::run(read_settings(matches)),
+        None => start(&matches),
+        Some(("serve", matches)) => start(matches),
+        Some(("realplexor", matches)) => realplexor::run(matches, read_beside),
         Some(("config", matches)) => run_config(matches),
         Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
         Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
@@ -36,6 +37,13 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     }
 }
 
+/// The server, as itself.
+fn start(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let settings = read_settings(matches);
+    let mut itself = serve::Itself(settings.log);
+    serve::run(settings, &mut itself, None)
+}
+
 /// The whole tree of commands.
 fn command() -> Command {
     let root = Command::new("multiplexor")
@@ -52,6 +60,7 @@ fn command() -> Command {
         .subcommand(send_command())
         .subcommand(listen_command())
         .subcommand(config_command())
+        .subcommand(realplexor_command())
         .subcommands(asking_commands())
         .subcommand(doctor::doctor_command())
         .subcommand(bench::command())
@@ -144,7 +153,32 @@ fn config_command() -> Command {
         .disable_help_subcommand(true)
         .arg(flag("default", "Print a settings file with all defaults, to begin with").exclusive(true))
         .arg(flag("json", "Print them as JSON"));
-    with_settings(config).subcommand(check)
+    let import = Command::new("import")
+        .about("Print a settings file for old configuration files of Dklab_Realplexor")
+        .arg(old_files().required(true));
+    with_settings(config).subcommand(check).subcommand(import)
+}
+
+fn realplexor_command() -> Command {
+    Command::new("realplexor")
+        .about("Start the server in the place of Dklab_Realplexor, with its configuration, log and signals")
+        .after_help(REALPLEXOR_EXAMPLES)
+        .arg(old_files())
+        .arg(
+            Arg::new("pid-file")
+                .short('p')
+                .long("pid-file")
+                .value_name("FILE")
+                .help("Where to write the process id when the server listens"),
+        )
+}
+
+/// Configuration files of Dklab_Realplexor.
+fn old_files() -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .num_args(1..)
+        .help("Old configuration files; a later one beats an earlier one")
 }
 
 fn key_command() -> Command {
@@ -170,6 +204,10 @@ fn run_key(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(("check", matches)) = matches.subcommand() {
         return config::check(matches.get_one::<String>("file").map_or("", String::as_str));
+    }
+    if let Some(("import", matches)) = matches.subcommand() {
+        let names: Vec<String> = matches.get_many("file").into_iter().flatten().cloned().collect();
+        return realplexor::import(&names);
     }
     if matches.get_flag("default") {
         return config::print_default();
@@ -206,6 +244,16 @@ fn read_settings(matches: &ArgMatches) -> Settings {
     settings.unwrap_or_else(|errors| refuse(&errors))
 }
 
+/// The settings of variables and, where those say nothing, of a file that was read already.
+fn read_beside(file: &File) -> Result<Settings, Errors> {
+    Settings::read(by_variable, file)
+}
+
+fn by_variable(setting: &Setting) -> Option<Given> {
+    let text = variable(&setting.variable())?;
+    Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
+}
+
 /// The value of every setting, and who said so.
 fn read_values(matches: &ArgMatches) -> Result<Values, Errors> {
     let file = matches.get_one::<String>("config").cloned().or_else(|| variable(CONFIG_VARIABLE));
@@ -214,10 +262,7 @@ fn read_values(matches: &ArgMatches) -> Result<Values, Errors> {
         let by_flag = matches.get_many::<String>(setting.name);
         let by_flag = by_flag
             .map(|texts| Given { origin: Origin::Flag(setting.flag()), texts: texts.cloned().collect() });
-        by_flag.or_else(|| {
-            let text = variable(&setting.variable())?;
-            Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
-        })
+        by_flag.or_else(|| by_variable(setting))
     };
     Values::gather(given, &file)
 }
@@ -267,7 +312,15 @@ Examples:
   multiplexor config --default > multiplexor.toml
   multiplexor config check multiplexor.toml
   multiplexor --config multiplexor.toml
-  multiplexor config --config multiplexor.toml   what holds, and who said so";
+  multiplexor config --config multiplexor.toml   what holds, and who said so
+  multiplexor config import dklab_realplexor.conf > multiplexor.toml";
+
+const REALPLEXOR_EXAMPLES: &str = "\
+Examples:
+  multiplexor realplexor dklab_realplexor.conf my.conf -p /run/realplexor.pid
+
+Without a file it is as the old server was by default. A file that is not there is told and passed
+over. Settings that the files do not know are taken from variables, such as MULTIPLEXOR_SHARDS.";
 
 #[cfg(test)]
 mod tests {

@@ -42,3 +42,12 @@ pub(crate) const DESCRIPTORS_BESIDE: u64 = 16;
 pub(crate) const FIRST_WORD_MAX: Duration = Duration::from_secs(5);
 /// Bytes of an answer that a doctor reads.
 pub(crate) const PROBE_ANSWER_LEN_MAX: usize = 64 << 10;
+
+/// Bytes of a value in an old configuration file.
+pub(crate) const OLD_VALUE_LEN_MAX: usize = 64 << 10;
+/// Expressions within expressions in an old configuration file.
+pub(crate) const EXPRESSION_DEPTH_MAX: usize = 32;
+/// Lines of the log of old that wait to be written; further ones are left out, and counted.
+pub(crate) const JOURNAL_LINES_MAX: usize = 10_000;
+/// How long the log of old may take to write its last lines when the program ends.
+pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);

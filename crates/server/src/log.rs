@@ -3,15 +3,24 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::settings::LogForm;
 
-/// Begins to log.
-pub(crate) fn start(form: LogForm, level: &str) {
+/// Who listens to what the lines say of single connections in the words of Realplexor.
+pub(crate) type Listening = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Begins to log. Where nobody listens, what is said of connections costs one look at a number.
+pub(crate) fn start(form: LogForm, level: &str, listening: Option<Listening>) {
     let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
-    match form {
-        LogForm::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogForm::Json => log.json().flatten_event(true).init(),
-    }
+    let log = fmt::layer().with_writer(io::stderr).with_target(false);
+    let log = match form {
+        LogForm::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogForm::Json => log.json().flatten_event(true).boxed(),
+    };
+    let words = Targets::new().with_target(wait::TOLD, LevelFilter::DEBUG);
+    let listening = listening.map(|listening| listening.with_filter(words));
+    tracing_subscriber::registry().with(listening).with(log.with_filter(level)).init();
 }

@@ -10,6 +10,7 @@ mod key;
 mod limits;
 mod listen;
 mod log;
+mod realplexor;
 mod send;
 mod serve;
 mod settings;

@@ -17,7 +17,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
@@ -26,17 +25,57 @@ use wait::limits::GIVE_BACK_MS;
 use crate::banner::Banner;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
-use crate::settings::{Listener, Settings};
+use crate::realplexor::{Count, Numbers};
+use crate::settings::{Listener, LogForm, Settings};
+
+/// In whose place the program serves: what it says, and what it heeds besides.
+pub(crate) trait Role {
+    /// Whether SIGHUP is heeded; otherwise it ends the program.
+    const HANGS_UP: bool;
+
+    /// What the addresses of the WAIT line and the IN line are called where they are set.
+    fn names(&self) -> [&'static str; 2];
+
+    /// Both lines listen; nothing was served yet. An error ends the program.
+    fn listening(&mut self, banner: &Banner<'_>, numbers: Numbers) -> anyhow::Result<()>;
+
+    /// SIGHUP came.
+    fn hung_up(&mut self) {}
+
+    /// This signal ends the program.
+    fn ending(&mut self, _signal: &'static str) {}
+}
+
+/// As itself.
+pub(crate) struct Itself(pub(crate) LogForm);
+
+impl Role for Itself {
+    const HANGS_UP: bool = false;
+
+    fn names(&self) -> [&'static str; 2] {
+        ["--wait", "--in"]
+    }
+
+    fn listening(&mut self, banner: &Banner<'_>, _: Numbers) -> anyhow::Result<()> {
+        banner.print(self.0);
+        Ok(())
+    }
+}
 
 /// Serves until a signal says to end.
-pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    log::start(settings.log, settings.log_level);
+pub(crate) fn run<R: Role>(
+    settings: Settings,
+    role: &mut R,
+    listening: Option<log::Listening>,
+) -> anyhow::Result<ExitCode> {
+    log::start(settings.log, settings.log_level, listening);
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
+    let [wait_name, in_name] = role.names();
     for listener in &settings.wait {
-        probe("WAIT", listener.address, "--wait")?;
+        probe("WAIT", listener.address, wait_name)?;
     }
     for listener in &settings.in_listeners {
-        probe("IN", listener.address, "--in")?;
+        probe("IN", listener.address, in_name)?;
     }
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
     let exchange = Arc::new(exchange(&settings, &wakers)?);
@@ -48,26 +87,27 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("the runtime of the IN line cannot start")?;
-    let code = runtime.block_on(serve(&settings, line, exchange, connections));
+    let code = runtime.block_on(serve(&settings, role, line, exchange, connections));
     // A shard that hangs must not keep the program from ending.
     runtime.shutdown_background();
     code
 }
 
 /// Opens the IN line, says where both listen, serves, and drains.
-async fn serve(
+async fn serve<R: Role>(
     settings: &Settings,
+    role: &mut R,
     line: wait::Line,
     exchange: Arc<Exchange>,
     connections: Option<u64>,
 ) -> anyhow::Result<ExitCode> {
-    let shutdown = shutdown()?;
+    let signals = Signals::new::<R>()?;
     let mut listeners = Vec::new();
     for listener in &settings.in_listeners {
         let Listener { address, .. } = listener;
         let socket = TcpListener::bind(address)
             .await
-            .map_err(|error| cannot_listen("IN", *address, "--in", &error))?;
+            .map_err(|error| cannot_listen("IN", *address, role.names()[1], &error))?;
         let users = &settings.in_line.realplexor.users;
         if listener.is_closed_to_realplexor(users) {
             warn!(
@@ -84,15 +124,15 @@ async fn serve(
         listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
     let banner =
         Banner { wait: line.addresses(), in_addresses: &in_addresses, shards: settings.shards, connections };
-    banner.print(settings.log);
+    let stats = line.stats();
+    role.listening(&banner, numbers(stats.clone(), Arc::clone(&exchange)))?;
 
     tokio::spawn(give_back());
-    let stats = line.stats();
     let wait = in_line::WaitLine {
         addresses: line.addresses().to_vec(),
         counters: Box::new(move || stats.by_shard()),
     };
-    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), wait, shutdown)
+    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), wait, signals.heed(role))
         .await
         .context("the IN line broke down")?;
 
@@ -112,6 +152,21 @@ async fn serve(
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// What is counted, for whoever wants to tell it.
+fn numbers(stats: wait::Stats, exchange: Arc<Exchange>) -> Numbers {
+    Box::new(move || {
+        let totals = exchange.totals();
+        let shards = stats.by_shard();
+        let connections = shards.iter().flatten().filter(|(name, _)| *name == "connections");
+        Count {
+            connections: connections.map(|(_, count)| count).sum(),
+            channels: totals.channels,
+            online: totals.online,
+            messages: totals.history_messages,
+        }
+    })
 }
 
 /// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.
@@ -140,7 +195,7 @@ fn random() -> io::Result<u64> {
 }
 
 /// Allows as many descriptors as the system lets us, and returns how many; `None`: any number.
-fn raise_descriptor_limit() -> Option<u64> {
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if limit.current == limit.maximum {
@@ -180,26 +235,49 @@ fn cannot_listen(line: &str, address: SocketAddr, flag: &str, error: &io::Error)
     anyhow::anyhow!("the {line} line cannot listen on {address}: {why}")
 }
 
-/// Done at the first SIGTERM or SIGINT; the second one ends the program at once.
-fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
-    let (begin, begun) = oneshot::channel();
-    tokio::spawn(async move {
-        either(&mut terminate, &mut interrupt).await;
-        info!("ending; once more to end at once");
-        // Nobody waits only where the program ends already.
-        let _ = begin.send(());
-        either(&mut terminate, &mut interrupt).await;
-        std::process::exit(EXIT_INTERRUPTED);
-    });
-    Ok(async { drop(begun.await) })
+/// The signals that are heeded.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Only where the role hangs up; otherwise it would not end the program any more.
+    hang_up: Option<Signal>,
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
+impl Signals {
+    fn new<R: Role>() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("signals cannot be received");
+        let hang_up = if R::HANGS_UP { Some(catch(SignalKind::hangup())?) } else { None };
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up,
+        })
+    }
+
+    /// Done at the first SIGTERM or SIGINT; the second one ends the program at once.
+    async fn heed<R: Role>(mut self, role: &mut R) {
+        let name = loop {
+            let hung_up = async {
+                match &mut self.hang_up {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.terminate.recv() => break "SIGTERM",
+                _ = self.interrupt.recv() => break "SIGINT",
+                _ = hung_up => role.hung_up(),
+            }
+        };
+        role.ending(name);
+        info!("ending; once more to end at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            std::process::exit(EXIT_INTERRUPTED);
+        });
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) use file::File;
 pub(crate) use keys::KeyEntry;
 pub(crate) use kind::{Kind, Value};
 pub(crate) use listener::{Dialect, Listener};
+pub(crate) use nearest::nearest;
 pub(crate) use table::{Setting, TABLE};
 pub(crate) use values::{Given, Origin, Values};
 

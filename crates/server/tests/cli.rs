@@ -39,6 +39,7 @@ fn help_says_all() {
         (&["listen", "--help"], "help-listen.txt"),
         (&["config", "--help"], "help-config.txt"),
         (&["doctor", "--help"], "help-doctor.txt"),
+        (&["realplexor", "--help"], "help-realplexor.txt"),
         (&["bench", "--help"], "help-bench.txt"),
     ] {
         let output = run(args);

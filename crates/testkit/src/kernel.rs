@@ -12,7 +12,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,8 +112,8 @@ impl Kernel for FakeKernel {
         Ok(Socket { state: Rc::clone(&self.state), number })
     }
 
-    fn peer(&mut self, _socket: &Socket) -> Option<IpAddr> {
-        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    fn peer(&mut self, _socket: &Socket) -> Option<SocketAddr> {
+        Some((Ipv4Addr::LOCALHOST, 1).into())
     }
 
     fn watch(&mut self, socket: &Socket, token: u64) -> Result<(), Errno> {

@@ -4,7 +4,7 @@
 //! whole loop runs in a test, with a seed.
 
 use std::io::IoSlice;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 pub use rustix::io::Errno;
 
@@ -29,7 +29,7 @@ pub trait Kernel {
     fn accept(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Errno>;
 
     /// The address of the client, as far as it is known.
-    fn peer(&mut self, socket: &Self::Socket) -> Option<IpAddr>;
+    fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 
     /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
     fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;

@@ -34,4 +34,4 @@ pub use settings::Settings;
 pub use shard::Shard;
 pub use thread::give_back;
 pub use transport::dialect::Origins;
-pub use transport::dialect::realplexor::{pages, replaced};
+pub use transport::dialect::realplexor::{TOLD, pages, replaced};

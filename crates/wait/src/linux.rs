@@ -1,7 +1,7 @@
 //! Linux, by epoll and system calls that need no allocation.
 
 use std::io::IoSlice;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -131,9 +131,9 @@ impl Kernel for Linux {
         net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
     }
 
-    fn peer(&mut self, socket: &OwnedFd) -> Option<IpAddr> {
+    fn peer(&mut self, socket: &OwnedFd) -> Option<SocketAddr> {
         let address = SocketAddr::try_from(net::getpeername(socket).ok()??).ok()?;
-        Some(address.ip().to_canonical())
+        Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
     fn watch(&mut self, socket: &OwnedFd, token: u64) -> Result<(), Errno> {

@@ -13,6 +13,19 @@ pub enum Command {
     Stats,
 }
 
+impl Command {
+    /// As somebody would write it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Online(prefixes) => format!("ONLINE {}", prefixes.join(" ")).trim_end().to_owned(),
+            Self::Watch(cursor, prefixes) => {
+                format!("WATCH {} {}", cursor.unwrap_or(0), prefixes.join(" ")).trim_end().to_owned()
+            }
+            Self::Stats => "STATS".to_owned(),
+        }
+    }
+}
+
 /// Reads the command at the front of bytes or right behind a blank line: a word, perhaps what is asked for, and
 /// a blank line. `ended`: nothing more comes, which does instead of the blank line.
 pub fn command(bytes: &[u8], ended: bool) -> Option<Command> {

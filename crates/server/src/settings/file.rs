@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read};
 
 use super::reader::Reader;
-use super::{ChannelEntry, Errors, Origin, Value};
+use super::{ChannelEntry, Errors, Origin, Setting, Value};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
@@ -33,6 +33,12 @@ impl File {
             return Ok(file);
         }
         Err(errors.into_iter().map(|(line, error)| format!("{name}:{line}: {error}")).collect())
+    }
+
+    /// A file that says this, each with who said so.
+    pub(crate) fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Origin)>) -> Self {
+        let values = values.into_iter().map(|(setting, value, origin)| (setting.name, (value, origin)));
+        Self { values: values.collect(), channels: Vec::new() }
     }
 
     /// What it says about a setting, and where.

@@ -93,7 +93,7 @@ impl<K: Kernel> Shard<K> {
             status: problem.status,
             code: problem.code,
             detail: problem.detail.clone(),
-            from: self.kernel.peer(&self.slab[index].socket),
+            from: self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip()),
             who: self.guests.session(index).and_then(|session| session.user.clone()),
             what: names.join(",").chars().take(DENIED_CHARS_MAX).collect(),
         });

@@ -103,6 +103,7 @@ impl<K: Kernel> Shard<K> {
             Action::Listen(listen) => self.listen(index, &listen),
             Action::Overflow => {
                 self.counters.classic_overflows.add(1);
+                self.tell(index, || "ERROR: overflow".to_owned());
                 self.close_gently(index);
             }
         }

@@ -1,13 +1,17 @@
 //! Listeners of Realplexor: a head at once, all that is due in one array when something is, and the end.
 
+use std::collections::BTreeSet;
+
 use exchange::hub::{After, Message, Outside, Position, Right, Session};
 use smallvec::SmallVec;
-use transport::dialect::realplexor::{self, Part, Reply};
+use tracing::{Level, enabled};
+use transport::dialect::realplexor::{self, Part, Reply, TOLD};
 use transport::{Coding, Listen, Shape};
 
 use super::Shard;
 use super::deliver::{Form, shared_frame};
 use super::output::Piece;
+use super::told::name_of;
 use crate::kernel::Kernel;
 use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 
@@ -16,6 +20,10 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn listen(&mut self, index: usize, listen: &Listen) {
         let page = listen.wishes.first().and_then(|(id, _)| self.settings.realplexor.page(id));
         if let Some(page) = page {
+            self.tell(index, || {
+                let name = if &*page.content_type == "text/html" { "IFRAME" } else { "SCRIPT" };
+                format!("DEBUG: {name} marker received, sending content")
+            });
             let bytes = page.answer(listen.http, listen.head_only);
             if self.write(index, &bytes) {
                 self.close_gently(index);
@@ -29,6 +37,9 @@ impl<K: Kernel> Shard<K> {
         let too_many = open.len() > self.settings.channels_limit;
         if listen.wishes.is_empty() || too_many || self.draining.is_some() {
             self.counters.problems.add(u64::from(self.draining.is_none()));
+            if listen.wishes.is_empty() {
+                self.tell(index, || "ERROR: Empty identifier passed".to_owned());
+            }
             self.close_gently(index);
             return;
         }
@@ -50,6 +61,7 @@ impl<K: Kernel> Shard<K> {
     /// The client is registered: it gets its head, and what is due, or waits.
     fn begin_listening(&mut self, index: usize, listen: &Listen, names: &[&str], outside: Outside) {
         self.counters.waits.add(1);
+        self.tell(index, || format!("DEBUG: {} registered", name_of(listen)));
         let due = |message: &Message, target: usize| {
             let asked = names.iter().position(|name| *message.targets[target].name == **name);
             asked.is_some_and(|asked| message.outside(target) > outside.after[asked])
@@ -69,6 +81,7 @@ impl<K: Kernel> Shard<K> {
         if !reply.is_empty() {
             self.counters.replayed.add(reply.len() as u64);
             reply.write(&mut out);
+            self.tell_reply(reply.len(), out.len(), names);
             // What counts as listening ends with the answer; that it was here keeps the channels online.
             outside.channels.into_iter().for_each(|channel| self.leave(channel));
             if self.write(index, &out) {
@@ -99,6 +112,14 @@ impl<K: Kernel> Shard<K> {
             return true;
         }
         self.counters.delivered.add(due.len() as u64);
+        if enabled!(target: TOLD, Level::DEBUG) {
+            let len = due.iter().map(|due| due.owed.delivery.message.payload.data().len()).sum();
+            let targets = due.iter().flat_map(|due| {
+                due.matches.iter().map(|target| &*due.owed.delivery.message.targets[*target].name)
+            });
+            let ids: BTreeSet<&str> = targets.collect();
+            self.tell_reply(due.len(), len, &Vec::from_iter(ids));
+        }
         let result = match &due[..] {
             // The usual reply is the same for all who get it.
             [one] if one.matches.len() == 1 => {

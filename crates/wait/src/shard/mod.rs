@@ -14,6 +14,7 @@ mod output;
 mod poll;
 mod take;
 mod timers;
+mod told;
 mod waiting;
 
 use std::collections::VecDeque;

@@ -44,6 +44,7 @@ impl<K: Kernel> Shard<K> {
                 // What a job has not brought yet is given now.
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.counters.classic_timeouts.add(1);
+                    self.tell(index, || "DEBUG: timeout".to_owned());
                     self.close_gently(index);
                 }
             }
