@@ -117,13 +117,13 @@ def test_the_defaults_are_a_right_file(file):
 
 
 def test_all_that_is_wrong_is_told_at_once(file):
-    path = file('pol_timeout = "1s"\n\n[[channel]]\nmatch = "a*b"\n[[wait]]\naddress = "127.0.0.1:0"\ndialect = "realplexor"\n')
+    path = file('pol_timeout = "1s"\n\n[[channel]]\nmatch = "a*b"\n[[wait]]\naddress = "127.0.0.1:0"\ndialect = "pusher"\n')
     status, _, errors = run("config", "check", path)
     lines = errors.splitlines()
     assert status == 1 and len(lines) == 3, errors
     assert lines[0].startswith(f"{path}:1: there is no setting pol_timeout; did you mean poll_timeout?")
     assert lines[1].startswith(f'{path}:4: match is "a*b"')
-    assert lines[2].startswith(f'{path}:7: dialect is "realplexor"')
+    assert lines[2].startswith(f'{path}:7: dialect is "pusher"')
     assert run("--config", path)[0] == 2
 
 
