@@ -3,12 +3,12 @@
 # lasts until the next start of the machine.
 set -euo pipefail
 
+# What a server needs, wherever its clients are.
+sysctl -p "$(dirname "$0")/../deploy/sysctl.conf"
+# Both ends are here: twice the buffers.
+sysctl -w net.ipv4.tcp_mem='1500000 2000000 3000000'
+# Packets between them, for each processor: beyond that, loopback drops them.
+sysctl -w net.core.netdev_max_backlog=30000
 # Local ports for clients, and none of those where bench/run lets servers listen.
 sysctl -w net.ipv4.ip_local_port_range='1024 65535'
 sysctl -w net.ipv4.ip_local_reserved_ports=19500-19599
-# Connections that were not accepted yet, of one listener.
-sysctl -w net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=8192
-# Open files of all processes; both ends of a connection are one.
-sysctl -w fs.file-max=4000000
-# Pages for buffers of all sockets, a page being 4 KiB: where it begins to save, and where it stops.
-sysctl -w net.ipv4.tcp_mem='1500000 2000000 3000000'

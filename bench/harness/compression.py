@@ -10,7 +10,7 @@ from .rows import figure
 
 SIZES = (100, 1_000, 10_000)
 NAMES = {"sse": "SSE", "ws": "WebSocket"}
-RUNS_MAX = 3
+RUNS_MAX = 1
 # Bytes of the mark that stands for {payload}.
 MARK_LEN = 32
 

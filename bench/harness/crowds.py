@@ -1,14 +1,12 @@
 """The rows that need a hundred thousand clients and more: one process holds them all."""
 
-import json
 import re
 import statistics
-import subprocess
 import urllib.request
 
 from . import programs
 from .figures import pairs, slope, spread
-from .measure import COMMANDS, PREFIX, crowd, measure, shards_for, shlex
+from .measure import COMMANDS, Crowd, crowd, judged, measure, shards_for, shlex
 from .rows import figure
 
 
@@ -35,41 +33,50 @@ def storm(count, clients=100_000):
 
 def leaving(_, clients=100_000):
     """All leave; then 90 % of those who came again leave, and as many return."""
-    steps = f"idle=1 join={clients} send=5 idle=1 leave=100 idle=45 back idle=2 leave=90 back idle=2"
+    steps = f"idle=1 join={clients} send=5 idle=1 leave=100 idle=30 back idle=2 leave=90 back idle=2"
     wish = wish_for(clients)
     wish["server"] |= {"resumes": True}
     run = measure(programs.multiplexor, steps, label="leaving", **wish)
-    memory = [step["memory"]["private"] for step in run["steps"]]
-    empty, full, left, again = memory[0], memory[3], memory[5], memory[7]
+    memory = [step["memory"] for step in run["steps"]]
+    empty, full, left = (memory[at]["private"] for at in (0, 3, 5))
+    peak = lambda first, last: max(one["peak"] for one in memory[first:last])  # noqa: E731
     kept = 100 * (left - empty) / (full - empty)
-    grown = 100 * (max(memory[8:]) - again) / again
+    grown = 100 * (peak(8, 11) / peak(6, 8) - 1)
     return {
         "figures": [
-            figure(f"memory of {clients:,} that is not back within a minute after all have left", "≤ 10 %", "%",
+            figure(f"memory of {clients:,} that is not back half a minute after all have left", "≤ 10 %", "%",
                    spread([kept]), [run], 10),
-            figure("growth of memory when 90 % have left and come back", "≤ 5 %", "%", spread([grown]), [run], 5),
+            figure("growth of the peak of memory when a random 90 % have left and come back", "≤ 5 %", "%",
+                   spread([grown]), [run], 5),
         ],
         "memory": memory,
     }  # fmt: skip
 
 
 def heartbeats(_, clients=100_000):
-    """Nothing but heartbeats, against as many sends by the floor."""
-    wish = wish_for(clients)
-    label = "heartbeats: multiplexor"
-    ours = measure(programs.multiplexor, f"join={clients} idle=50", label=label, at_end=heartbeats_sent, **wish)
-    bare = measure(programs.floor, f"join={clients} send=4@1", label="heartbeats: floor", payload_len=36, **wish)
-    cost = ours["steps"][1]["server_s"] * 1e6 / ours["seen"]
-    values = pairs([cost], [bare["steps"][1]["cpu_us_per_delivery"]])
+    """Nothing but heartbeats, against as many sends of as many bytes by the floor."""
+    wish = wish_for(clients) | {"settle": 0}
+    steps = f"join={clients} idle=5 enter idle=50 enter"
+    ours = measure(programs.multiplexor, steps, label="heartbeats: multiplexor", at_enter=heartbeats_sent, **wish)
+    sent, idle = ours["seen"][1] - ours["seen"][0], ours["steps"][3]
+    wish["server"] |= {"frame_len": round(idle["bytes"] / sent)}
+    steps = f"join={clients} send=2@0.5"
+    bare = measure(programs.floor, steps, label="heartbeats: floor", payload_len=0, **wish)
+    values = pairs([idle["server_s"] * 1e6 / sent], [bare["steps"][1]["cpu_us_per_delivery"]])
     what = f"{clients:,} idle SSE connections: CPU per heartbeat, in 50 s"
     line = figure(what, "≤ 1.3 × a send of the floor", "µs", values, [ours, bare], 1.3, ratio=True)
-    return {"figures": [line], "heartbeats": ours["seen"]}
+    return {"figures": [line], "heartbeats": sent}
 
 
 def heartbeats_sent(program):
     """How many heartbeats the program has sent, by its own account."""
+    return sum(metric(program, "multiplexor_wait_heartbeats_total"))
+
+
+def metric(program, name):
+    """A number of the program's own, for each shard."""
     with urllib.request.urlopen(program.publishes.partition("/pub/")[0] + "/metrics") as answer:
-        return sum(map(int, re.findall(rb"\nmultiplexor_wait_heartbeats_total\S* (\d+)", answer.read())))
+        return [int(one) for one in re.findall(rf"(?m)^{name}\S* (\d+)", answer.read().decode())]
 
 
 def large(clients):
@@ -78,7 +85,7 @@ def large(clients):
     def row(count):
         steps = f"idle=1 join={clients} send=1 send=1 send=1 idle=1"
         ours, bare = [], []
-        for _ in range(min(count, 3 if clients < 500_000 else 1)):
+        for _ in range(min(count, next(runs for most, runs in RUNS if clients <= most))):
             wish = wish_for(clients)
             label = f"{clients}"
             ours.append(measure(programs.multiplexor, steps, label=f"{label}: multiplexor", **wish))
@@ -109,36 +116,41 @@ def large(clients):
 
 def aside(_, clients=300_000):
     """A message to one while messages to a crowd go out, whose readers have stopped and are checked afterwards."""
+    figures = []
+    for program, how in (("multiplexor", ""), ("multiplexor-unsliced", ", without slices")):
+        runs, shards = measure_aside(program, clients, f"aside{how}")
+        quiet, busy = (runs[1]["steps"][n]["latency_ms"]["p99"] for n in (1, 3))
+        what = f"a message to one while messages to {clients:,} go out{how}: p99 of 200, over {shards} shards"
+        figures.append(figure(what, "" if how else "≤ 50 ms", "ms", spread([busy]), runs, None if how else 50))
+        if not how:
+            figures.append(figure("the same when nothing else goes out", "", "ms", spread([quiet]), runs))
+    return {"figures": figures}
+
+
+def measure_aside(name, clients, label):
+    """The reports of the many and of the few, and how many shards the few are on."""
     wish = wish_for(clients)
-    with programs.multiplexor(**wish.pop("server")) as program:
-        many = crowd(program, f"join={clients} pause enter send=4@1 idle=2 resume", **wish)
+    with programs.multiplexor(program=name, **wish.pop("server")) as program:
+        words = crowd(program, f"join={clients} pause enter send=8@2 idle=1 resume", **wish)
         program.waits = program.waits.replace("{ch}", "one-{ch}")
         program.publishes = program.publishes.replace("{ch}", "one-{ch}")
-        few = crowd(program, "join=200 send=200~50 enter send=200~50", channels="each", scatter=True)
-        COMMANDS["aside"] = (shlex.join(many), shlex.join(few))
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        with subprocess.Popen(PREFIX + many, **pipes) as of_many:
-            of_many.stderr.readline()
-            with subprocess.Popen(few, **pipes) as of_few:
-                of_few.stderr.readline()
-                for process in (of_many, of_few):
-                    process.stdin.write("\n")
-                    process.stdin.flush()
-                probes = json.loads(of_few.stdout.read())
-            everybody = json.loads(of_many.stdout.read())
-    runs = [everybody, probes]
-    for run in runs:
-        run["wrong"] = sum(step["lost"] + step["doubled"] + step["disordered"] + step["failed"] for step in run["steps"])
-    quiet, busy = (probes["steps"][n]["latency_ms"]["p99"] for n in (1, 3))
-    what = f"a message to one while messages to {clients:,} go out: p99 of 200"
-    return {
-        "figures": [
-            figure(what, "≤ 50 ms", "ms", spread([busy]), runs, 50),
-            figure("the same when nothing else goes out", "", "ms", spread([quiet]), runs),
-        ]
-    }
+        few_words = crowd(program, "join=200 send=200~100 enter send=200~50", channels="each", scatter=True)
+        COMMANDS[label] = (" ".join(program.command), f"{shlex.join(words)} &\n{shlex.join(few_words)}")
+        with Crowd(words) as many:
+            many.until_ready()
+            with Crowd(few_words) as few:
+                few.until_ready()
+                # The channel of the many is on all of them.
+                shards = sum(channels > 1 for channels in metric(program, "multiplexor_wait_channels"))
+                many.go_on()
+                few.go_on()
+                probes = judged(few.report(), label)
+            everybody = judged(many.report(), label)
+    return [everybody, probes], shards
 
 
+# How often so many clients and the floor's take turns, at most.
+RUNS = ((100_000, 5), (300_000, 3), (1_000_000, 2))
 MILLION = {f"{clients}": large(clients) for clients in (100_000, 300_000, 1_000_000)}
 ROWS = {"storm": storm, "leaving": leaving, "heartbeats": heartbeats, "aside": aside} | MILLION
 # Not among those that are measured where none is named.

@@ -76,16 +76,16 @@ def free_port():
     return free_port()
 
 
-def multiplexor(transport="sse", shards=None, flags=(), resumes=False, huge_pages=True, **_):
-    """Ours, with its defaults."""
+def multiplexor(transport="sse", shards=None, flags=(), resumes=False, kept=True, huge_pages=True, program="multiplexor", **_):
+    """Ours, with its defaults; what is not to be kept is published with no time to live."""
     wait, publish = free_port(), free_port()
     shards = ["--shards", shards] if shards else []
-    command = [BUILT / "multiplexor", "--wait", f"127.0.0.1:{wait}", "--in", f"127.0.0.1:{publish}", "--drain", "1s"]
+    command = [BUILT / program, "--wait", f"127.0.0.1:{wait}", "--in", f"127.0.0.1:{publish}", "--drain", "1s"]
     since = "?since={cursor}" if transport == "poll" or resumes else ""
     return Program(
         command + shards + list(flags),
         f"http://127.0.0.1:{wait}/sub/{{ch}}{since}",
-        f"http://127.0.0.1:{publish}/pub/{{ch}}",
+        f"http://127.0.0.1:{publish}/pub/{{ch}}{'' if kept else '?ttl=0'}",
         huge_pages=huge_pages,
     )
 

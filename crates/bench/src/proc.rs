@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     pub(crate) private: u64,
     /// The same, with a fair part of what is shared; the figure for several processes.
     pub(crate) pss: u64,
+    /// The most that was resident since [`forget_peak`], shared pages included.
+    pub(crate) peak: u64,
 }
 
 /// CPU time used so far.
@@ -88,17 +90,28 @@ pub(crate) fn memory(pids: &[u32]) -> Memory {
 pub(crate) fn memory_of(pids: &[u32]) -> Memory {
     let mut all = Memory::default();
     for pid in pids {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        for line in text.lines() {
+        let [rollup, status] = ["smaps_rollup", "status"]
+            .map(|file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default());
+        for line in rollup.lines().chain(status.lines()) {
             let kib = || line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
             if line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:") {
                 all.private += kib() << 10;
             } else if line.starts_with("Pss:") {
                 all.pss += kib() << 10;
+            } else if line.starts_with("VmHWM:") {
+                all.peak += kib() << 10;
             }
         }
     }
     all
+}
+
+/// From now on the peak of their memory counts anew.
+pub(crate) fn forget_peak(pids: &[u32]) {
+    for pid in family(pids) {
+        // proc(5): 5 resets the peak. Where it is not allowed, the peak is that of the whole life.
+        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+    }
 }
 
 impl Cpu {
@@ -195,11 +208,12 @@ mod tests {
             std::thread::yield_now();
         }
         let used = Cpu::read(&pids).since(&then);
+        forget_peak(&pids);
         let memory = memory(&pids);
         busy.kill().unwrap();
         busy.wait().unwrap();
         assert!(used.server_s > 0.0 && used.wall_s > 0.0);
-        assert!(memory.private > 10 << 10 && memory.pss >= memory.private);
+        assert!(memory.private > 10 << 10 && memory.pss >= memory.private && memory.peak >= memory.pss);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crate::clock::now_ns;
 use crate::order::{Fact, Order, Tally};
 use crate::plan::{Plan, Step};
-use crate::proc::{Cpu, memory};
+use crate::proc::{Cpu, forget_peak, memory};
 use crate::progress::{Goal, Progress};
 use crate::publisher::{Published, Publisher};
 use crate::report::{self, Measured, Report};
@@ -47,6 +47,7 @@ pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
         let standing = steps.last().map_or(0, |step| step.outcome.standing);
         most = most.max(standing);
         crowd.begin(text, goal_of(wish, *step, standing, most));
+        forget_peak(&wish.pids);
         let (begun_ns, begun_s) = (now_ns(), crowd.timeline.seconds());
         let before = Cpu::read(&wish.pids);
         let published = crowd.take(wish, *step, next)?;

@@ -5,9 +5,9 @@ pub const CONNECTIONS_MAX: usize = 1 << 22;
 /// Subscriptions one connection can address: the rest of a node's 32 bits.
 pub const SUBSCRIPTIONS_MAX: usize = 1 << 10;
 /// Connections visited between two looks at the mailbox.
-pub const VISITS_PER_TURN: usize = 128;
+pub const VISITS_PER_TURN: usize = if cfg!(feature = "unsliced") { usize::MAX } else { 128 };
 /// Connections one job visits before it is the next one's turn.
-pub const VISITS_PER_SLICE: usize = 32;
+pub const VISITS_PER_SLICE: usize = if cfg!(feature = "unsliced") { usize::MAX } else { 32 };
 /// Pages of backlogs read between two looks at the mailbox.
 pub const PAGES_PER_TURN: usize = 16;
 /// Connections accepted of one listener in one turn.
