@@ -116,10 +116,13 @@ impl<K: Kernel> Shard<K> {
         self.wheel.set(&mut self.slab, index, Wheel::tick_after(self.now.saturating_add(after_ms)));
     }
 
-    /// The tick of the next heartbeat of somebody who was just written to.
+    /// The tick of the next heartbeat of somebody who was just written to. They come in groups: a shard is
+    /// woken for many of them, and not for each.
     pub(super) fn heartbeat_tick(&mut self) -> u32 {
         let after = self.spread(self.settings.heartbeat, HEARTBEAT_SPREAD);
-        Wheel::tick_after(self.now + u64::try_from(after.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX)))
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX));
+        let tick = Wheel::tick_after(self.now + ms(after));
+        tick - tick % Wheel::tick_after(ms(self.settings.heartbeat) / HEARTBEAT_GROUPS)
     }
 
     /// A time between `whole` less its `part`th part, and `whole`.
@@ -131,5 +134,7 @@ impl<K: Kernel> Shard<K> {
 
 /// A quarter of the heartbeat's time is spread.
 const HEARTBEAT_SPREAD: u32 = 4;
+/// In so many groups heartbeats come at the most, while a heartbeat's time goes by.
+const HEARTBEAT_GROUPS: u64 = 64;
 /// A tenth of a poll's time is spread.
 const POLL_SPREAD: u32 = 10;
