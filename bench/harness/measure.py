@@ -55,7 +55,9 @@ class Crowd:
 
     def until_ready(self):
         """Returns when it has come to a step `enter`."""
-        self.process.stderr.readline()
+        while "waiting for a line" not in (said := self.process.stderr.readline()):
+            if not said:
+                raise RuntimeError(f"{shlex.join(self.words)} has ended: {self.process.stdout.read()}")
 
     def go_on(self):
         self.process.stdin.write("\n")

@@ -19,10 +19,12 @@ def machine():
     """Where and of what a row was measured."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     total = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    git = lambda *words: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()  # noqa: E731
+    # What rows measured before have left says nothing of what was measured.
+    changed = git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/RESULTS.md")
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
+        "commit": git("describe", "--always") + ("-dirty" if changed else ""),
         "cpu": f"{os.cpu_count()} × {cpu.group(1) if cpu else platform.machine()}",
         "memory": f"{int(total.group(1)) / 2**20:.0f} GiB",
         "kernel": platform.release(),
