@@ -14,6 +14,8 @@ FEW, MANY = 4_000, 12_000
 FIXED_BYTES_MAX = 16 << 20
 # What the program may keep for itself when it has been busy: pages that are used in part, and the like.
 LEFT_BYTES_MAX = 2 << 20
+# The part of a crowd's memory that may be kept a minute after all have left; tables of names keep more than others.
+KEPT_SHARE_MAX = {"shared": 0.1, "own": 0.25}
 # All on one channel; each on a channel of its own, with a name of 16 bytes and no history.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
 CODINGS = {
@@ -50,6 +52,15 @@ def settled(pid):
         if now == last or time.monotonic() > deadline:
             return now
         last = now
+
+
+def least(pid):
+    """The least private memory within a while: what is no longer needed is given back every two seconds."""
+    least, deadline = private_bytes(pid), time.monotonic() + 3
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        least = min(least, private_bytes(pid))
+    return least
 
 
 class Crowd:
@@ -93,6 +104,12 @@ class Crowd:
     def until_all_wait(self):
         count = len(self.sockets)
         until(lambda: self.program.ask("/stats")["subscriptions"] == count, f"{count} wait", 120)
+
+    def leave(self):
+        for one in self.sockets.values():
+            one.close()
+        self.sockets.clear()
+        until(lambda: self.program.ask("/stats")["subscriptions"] == 0, "nobody waits", 120)
 
     def hear(self, words):
         """Everybody is told something that is not kept; those who poll ask again."""
@@ -156,6 +173,34 @@ def measure_idle(transport, channels, compressed, capsys):
         # What the broadcast needed is given back within seconds.
         enough = empty + most * MANY + LEFT_BYTES_MAX
         until(lambda: private_bytes(crowd.pid) <= enough, f"the crowd costs {most} bytes each again", 60)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("transport", "channels"), [*((name, "shared") for name in HEADS), ("sse", "own"), ("poll", "own")]
+)
+def test_a_broadcast_leaves_nothing_with_a_connection_and_a_crowd_that_left_nothing(transport, channels, capsys):
+    most = BYTES_A_CONNECTION_MAX[channels]
+    with Crowd(transport, channels, "--grace", "1s", "--resume-window", "1s", "--history-age", "1s") as crowd:
+        # What the program needs once, whoever comes, is not the crowd's.
+        crowd.come(range(FEW))
+        crowd.hear("first of all")
+        crowd.leave()
+        empty = least(crowd.pid)
+        crowd.come(range(FEW))
+        crowd.hear("few of you")
+        few = least(crowd.pid)
+        crowd.come(range(FEW, MANY))
+        crowd.hear("all of you")
+        enough = few + most * (MANY - FEW)
+        until(lambda: private_bytes(crowd.pid) <= enough, f"those who came later cost {most} bytes each", 60)
+        many = least(crowd.pid)
+        crowd.leave()
+        enough = empty + KEPT_SHARE_MAX[channels] * (many - empty)
+        until(lambda: private_bytes(crowd.pid) <= enough, f"{enough:.0f} bytes, after {many} and {empty} before", 60)
+        with capsys.disabled():
+            told, kept = (many - few) / (MANY - FEW), (private_bytes(crowd.pid) - empty) / (many - empty)
+            print(f"\n{transport}, {channels}: {told:.0f} bytes each after a broadcast, {kept:.0%} kept after all left")
 
 
 @pytest.mark.alone
