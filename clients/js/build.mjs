@@ -46,7 +46,9 @@ const script = await bundle(
 );
 mkdirSync(out, { recursive: true });
 writeFileSync(path.join(out, "multiplexor.js"), script);
-writeFileSync(path.join(out, "multiplexor.mjs"), await bundle("src/multiplexor.ts", {}, "", ""));
+for (const name of ["multiplexor", "realplexor"]) {
+  writeFileSync(path.join(out, `${name}.mjs`), await bundle(`src/${name}.ts`, {}, "", ""));
+}
 
 // The server replaces $NAME by what it is set to, when it gives the library: so these texts stay outside of what is made short.
 const library = await bundle("src/realplexor_script.ts", {}, "", "");
@@ -59,5 +61,5 @@ writeFileSync(path.join(out, "realplexor.js"), library.replace("\n", "\n(told=>{
 
 const types = mkdtempSync(path.join(tmpdir(), "multiplexor-types-"));
 execFileSync(process.execPath, [path.join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", types], { stdio: "inherit" });
-copyFileSync(path.join(types, "multiplexor.d.ts"), path.join(out, "multiplexor.d.ts"));
+for (const name of ["multiplexor.d.ts", "realplexor.d.ts"]) copyFileSync(path.join(types, name), path.join(out, name));
 rmSync(types, { recursive: true });

@@ -14,6 +14,7 @@ import { start, until } from "../../../tests/blackbox/node/program.js";
 import { HERE } from "./harness.mjs";
 
 const SCRIPT_GZIPPED_MAX = 4_095;
+const FILES = ["multiplexor", "realplexor"].flatMap((name) => ["d.ts", "js", "mjs"].map((end) => `${name}.${end}`));
 const run = promisify(execFile);
 const readme = readFileSync(path.join(HERE, "README.md"), "utf8");
 const snippets = (kind) => [...readme.matchAll(new RegExp(`^\`\`\`${kind}\\n([^]*?)^\`\`\``, "gm"))].map((match) => match[1]);
@@ -41,7 +42,7 @@ const file = (name) => readFileSync(path.join(HERE, "dist", name), "utf8");
 test("dist is what the sources build: otherwise run npm run build, and commit", async () => {
   const out = path.join(folder, "dist");
   await run(process.execPath, [path.join(HERE, "build.mjs"), out]);
-  for (const name of ["multiplexor.js", "multiplexor.mjs", "multiplexor.d.ts", "realplexor.js"]) {
+  for (const name of FILES) {
     assert.equal(readFileSync(path.join(out, name), "utf8"), file(name), name);
   }
 });
@@ -56,7 +57,7 @@ test("the script is under 4 KB gzipped, and says what it is", () => {
 test("the package holds what is needed, and no more", () => {
   const installed = path.join(project, "node_modules/multiplexor-client");
   assert.deepEqual(readdirSync(installed).sort(), ["README.md", "dist", "package.json"]);
-  assert.deepEqual(readdirSync(path.join(installed, "dist")).sort(), ["multiplexor.d.ts", "multiplexor.js", "multiplexor.mjs", "realplexor.js"]);
+  assert.deepEqual(readdirSync(path.join(installed, "dist")).sort(), FILES);
 });
 
 test("the types are complete: a strict program compiles, and a wrong one does not", async () => {
@@ -69,11 +70,13 @@ test("the types are complete: a strict program compiles, and a wrong one does no
     mx.subscribe<{ n: number }>("a", (message: Message<{ n: number }>) => message.data.n.toFixed());
     mx.on("state", ({ state, retryIn }) => state === "waiting" && retryIn?.toFixed());
     const off: () => void = mx.on("gap", ({ channels }) => channels?.length);`);
+  await compile(`import { Dklab_Realplexor } from "multiplexor-client/realplexor";
+    new Dklab_Realplexor("http://x", "ns", true).setCursor("a", 0).subscribe("a", (data, id, cursor) => id + cursor.length).execute();`);
   await assert.rejects(compile(`new Multiplexor("http://x", { transports: ["carrier pigeon"] });`));
 });
 
 test("the snippets for modules run, and so does require", async () => {
-  const modules = snippets("js");
+  const modules = snippets("js").filter((code) => code.includes("{ Multiplexor }"));
   assert.equal(modules.length, 2);
   modules.push('const { Multiplexor } = require("multiplexor-client");\nconst mx = new Multiplexor("http://127.0.0.1:8088");\nmx.subscribe("news", ({ data }) => console.log(data));\n');
   for (const [n, code] of modules.entries()) {
