@@ -170,6 +170,18 @@ def test_two_messages_to_two_ids_without_cursors_are_never_lost(program, ident):
     assert sorted(got) == [(n, name) for n in range(1_000) for name in (a, b)]
 
 
+def test_an_id_that_a_page_adds_is_listened_to_from_now_on(program, ident):
+    a, b, new = f"{ident}a", f"{ident}b", f"{ident}new"
+    with listen(program, f"{a},{b}", b) as wire:
+        publish(program, a, 1)
+        [(ids, _)] = parts(wire.rest())
+        assert re.fullmatch(CURSOR + r"\d{10}", ids[a])
+    publish(program, f"{b},{new}", '"between"')
+    with listen(program, f"{ids[a]}:{a},{b},{new}") as wire:
+        [(ids, data)] = parts(wire.rest())
+        assert (list(ids), data) == ([b], "between")
+
+
 def test_a_client_that_speaks_http_is_told_from_where_it_listens(program, ident):
     with Wire(program.wait_address).get(f"/?identifier={ident}&ncrnd=1", Origin="http://a") as wire:
         status, headers = wire.head()

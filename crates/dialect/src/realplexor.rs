@@ -9,12 +9,14 @@ mod list;
 mod message;
 mod page;
 mod reply;
+mod told;
 
 pub use command::{Command, command, event_line, online_line, watch_from};
 pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
 pub use message::{behind_blank_line, is_seen, limiters, payload};
 pub use page::{OPTIONS, page_head, replaced};
 pub use reply::{Part, Reply, mark, write_head, write_one};
+pub use told::Tag;
 
 pub use crate::multiplexor::is_id;
 pub use web::realplexor as pages;

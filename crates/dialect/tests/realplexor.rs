@@ -9,7 +9,7 @@ use multiplexor_dialect::hub::{After, ChannelId, Decimal, Message, Origin, Paylo
 use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::PATHS;
 use multiplexor_dialect::realplexor::{
-    self, Found, Item, List, Marker, Part, Reading, Reply, command, limiters, payload, replaced, whose,
+    self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, limiters, payload, replaced, whose,
     write_one,
 };
 use proptest::collection::vec;
@@ -155,7 +155,7 @@ fn written(messages: &[Message], cut: Option<&str>, len_max: usize) -> (String, 
     let parts = messages.iter().filter_map(|message| Part::new(message, 0..message.targets.len()));
     let (reply, cut) = Reply::new(parts.collect(), cut.and_then(Decimal::read), len_max);
     let mut out = Vec::new();
-    reply.write(&mut out);
+    reply.write(None, &mut out);
     (String::from_utf8(out).unwrap(), cut)
 }
 
@@ -227,6 +227,44 @@ fn a_list_says_from_where_each_id_is_wanted() {
             ("c".into(), After::Mark(decimal("1795348412.00700000000004"))),
         ]
     );
+}
+
+/// A cursor given to these ids is one of ours, and brings this list to be read so.
+fn brought(given_to: &[&str], list: &str, expected: &[&str]) {
+    let message = message(4, &[("a", None)], "1");
+    let (reply, _) = Reply::new(vec![Part::new(&message, [0]).unwrap()], None, 9);
+    let mut out = Vec::new();
+    reply.write(Tag::of(given_to.iter().copied()), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let cursor = text.split('"').nth(5).unwrap();
+    assert_eq!(cursor.len() - 11, if given_to.len() > 1 { 24 } else { 14 }, "{cursor}");
+    let said = format!("identifier={}\n", list.replace('@', cursor));
+    let Found::List(list) = Marker::default().find(said.as_bytes(), Reading::RAW) else { panic!("{said}") };
+    let word = |after| match after {
+        After::Now => "now",
+        After::Recent => "recent",
+        After::Cursor(_) => "cursor",
+        After::Mark(mark) if mark == message.mark() => "mark",
+        After::Mark(_) => "another",
+    };
+    let read: Vec<&str> = list.wishes().into_iter().map(|(_, after)| word(after)).collect();
+    assert_eq!(read, expected, "{said}");
+}
+
+#[test]
+fn a_cursor_tells_old_ids_from_new_ones() {
+    brought(&["a", "b"], "@:a,b", &["mark", "mark"]);
+    brought(&["b", "a"], "@:a,b", &["mark", "mark"]);
+    brought(&["a", "b", "c"], "@:a,b,5:c", &["mark", "mark", "cursor"]);
+    // Added behind, and one in front.
+    brought(&["a", "b"], "@:a,b,new,new2", &["mark", "mark", "now", "now"]);
+    brought(&["a", "b"], "new,@:a,b", &["now", "mark", "mark"]);
+    // Given to one id alone.
+    brought(&["a"], "@:a,b", &["mark", "now"]);
+    // Some were taken away: nobody knows of the rest.
+    brought(&["a", "b", "c"], "@:a,c", &["mark", "recent"]);
+    brought(&["a", "b"], "1795348400.00000000000001:c,@:a,b", &["another", "mark", "mark"]);
+    brought(&["a", "b"], "a,b", &["recent", "recent"]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::{ChannelId, Decimal, Hub, Message, Millis, Position, Refused, ShardId
 pub enum After {
     /// From now on.
     Now,
+    /// From the newest other cursor on, if that was given out lately, else from now on.
+    Recent,
     /// What has a greater cursor than this one, which may be a publisher's.
     Cursor(Decimal),
     /// The same for one that reads like ours.
@@ -65,8 +67,7 @@ impl Hub {
     /// Reads what is due in these channels (checked names, no repeats), and registers the shard on all
     /// of them, whatever was found.
     ///
-    /// A channel without a cursor is read from the newest other cursor on, if that was given out within
-    /// the `memory`: whoever brings it was told all there was when he got it.
+    /// `memory`: how long ago [`After::Recent`] means.
     pub fn subscribe_outside(
         &mut self,
         shard: ShardId,
@@ -86,12 +87,13 @@ impl Hub {
         let end = Decimal::of_mark(time, self.end);
         let told =
             self.told(names, &found, after, Decimal::of_mark(now.saturating_sub(memory), Position::START));
-        let told = told.filter(|told| *told <= end).unwrap_or(end);
+        let told = told.filter(|told| *told <= end).unwrap_or_else(|| end.clone());
         let mut due = Due { step: (DUE_MESSAGES_MAX / names.len().max(1)).max(1), ..Due::default() };
         let mut resolved = Vec::with_capacity(after.len());
         for ((name, id), after) in names.iter().zip(&found).zip(after) {
             let after = match after {
-                After::Now => told.clone(),
+                After::Now => end.clone(),
+                After::Recent => told.clone(),
                 After::Cursor(cursor) | After::Mark(cursor) => cursor.clone(),
             };
             if let Some(id) = id {
@@ -115,11 +117,11 @@ impl Hub {
         after: &[After],
         since: Decimal,
     ) -> Option<Decimal> {
-        if !after.contains(&After::Now) {
+        if !after.contains(&After::Recent) {
             return None;
         }
         let told = names.iter().zip(found).zip(after).filter_map(|((name, id), after)| match after {
-            After::Now => None,
+            After::Now | After::Recent => None,
             After::Mark(mark) => Some(mark.clone()),
             // A publisher's cursor says nothing of time, but its message does.
             After::Cursor(cursor) => {
@@ -187,7 +189,8 @@ mod tests {
     /// A cursor as somebody brings it: `?` none, `@` before ours.
     fn after(text: &str) -> After {
         match text {
-            "?" => After::Now,
+            "?" => After::Recent,
+            "!" => After::Now,
             text => match text.strip_prefix('@') {
                 Some(mark) => After::Mark(Decimal::read(mark).unwrap()),
                 None => After::Cursor(Decimal::read(text).unwrap()),
@@ -246,6 +249,7 @@ mod tests {
         check(&mut hub, &format!("{first}:a,b"), 1_000, &[2]);
         check(&mut hub, &format!("{old}:c,{first}:a,b"), 1_000, &[2]);
         check(&mut hub, &format!("{first}:a,b"), 1_100, &[2]);
+        check(&mut hub, &format!("{first}:a,!:b"), 1_100, &[]);
         check(&mut hub, &format!("{first}:a,b"), 1_101, &[]);
         let ahead = mark(&hub, 5_000);
         check(&mut hub, &format!("{ahead}:c,b"), 1_101, &[]);

@@ -7,6 +7,7 @@ use hub::{After, Decimal};
 use memchr::{memmem, memrchr};
 
 use super::is_word;
+use super::told::Told;
 
 /// The word that begins a list, and its `=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,24 +122,15 @@ impl List {
     /// What is listened to, and from where. A star says nothing to those who wait.
     pub fn wishes(self) -> Vec<(Box<str>, After)> {
         let items = self.items.into_iter().map(|item| Item { star: false, ..item });
-        last_of_each(items.collect()).into_iter().map(|item| (item.id, after(item.cursor))).collect()
+        let items = last_of_each(items.collect());
+        let told = Told::of(&items);
+        items.into_iter().enumerate().map(|(n, item)| (item.id, told.after(n, item.cursor))).collect()
     }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:(a password)", self.login)
-    }
-}
-
-/// From where an item wants messages. A cursor of ours is known by its 14 decimals.
-fn after(cursor: Option<Box<str>>) -> After {
-    let Some(text) = cursor else { return After::Now };
-    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    match Decimal::read(&text) {
-        Some(cursor) if decimals == MARK_DECIMALS => After::Mark(cursor),
-        Some(cursor) => After::Cursor(cursor),
-        None => After::Now,
     }
 }
 
@@ -226,6 +218,4 @@ fn is_space(byte: u8) -> bool {
 
 /// Bytes of a marker's word.
 pub const MARKER_LEN_MAX: usize = 30;
-/// What a cursor of ours has behind the point.
-const MARK_DECIMALS: usize = 14;
 const REFERER: &[u8] = b"referer:";

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hub::{Decimal, Message, Millis, Origin, Position};
 use smallvec::SmallVec;
 
+use super::Tag;
 use crate::native::write_value;
 
 /// Appends the head of an answer and, unless only the head is wanted, the filler that is body already.
@@ -94,33 +95,36 @@ impl<'a> Reply<'a> {
         self.parts.len()
     }
 
-    /// Appends the array.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the array. The tag goes into cursors of the server.
+    pub fn write(&self, tag: Option<Tag>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"[\n");
         for (n, part) in self.parts.iter().enumerate() {
             if n > 0 {
                 out.extend_from_slice(b",\n");
             }
-            write_part(part.message, &part.matches, out);
+            write_part(part.message, &part.matches, tag, out);
         }
         out.extend_from_slice(b"\n]");
     }
 }
 
-/// Appends the array of one message that is due in the targets of these indices, sorted by name.
+/// Appends the array of one message that is due in the targets of these indices, sorted by name, without a tag.
 pub fn write_one(message: &Message, matches: &[usize], out: &mut Vec<u8>) {
     out.extend_from_slice(b"[\n");
-    write_part(message, matches, out);
+    write_part(message, matches, None, out);
     out.extend_from_slice(b"\n]");
 }
 
-fn write_part(message: &Message, matches: &[usize], out: &mut Vec<u8>) {
+fn write_part(message: &Message, matches: &[usize], tag: Option<Tag>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"  {\n    \"ids\": {");
     for (n, target) in matches.iter().enumerate() {
         out.extend_from_slice(if n > 0 { b", \"" } else { b" \"" });
         out.extend_from_slice(message.targets[*target].name.as_bytes());
         out.extend_from_slice(b"\": \"");
         message.write_outside(*target, out);
+        if let Some(tag) = tag.filter(|_| message.targets[*target].alias.is_none()) {
+            tag.write(out);
+        }
         out.push(b'"');
     }
     let data = data(message);

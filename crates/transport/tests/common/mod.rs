@@ -100,7 +100,8 @@ impl Line {
     fn listen(&mut self, listen: &Listen) {
         assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Realplexor));
         let wish = |(id, after): &(Box<str>, After)| match after {
-            After::Now => format!(" {id}"),
+            After::Now => format!(" !{id}"),
+            After::Recent => format!(" {id}"),
             After::Cursor(cursor) => format!(" {cursor}:{id}"),
             After::Mark(mark) => format!(" @{mark}:{id}"),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use exchange::hub::{After, Message, Outside, Position, Right, Session};
 use smallvec::SmallVec;
 use tracing::{Level, enabled};
-use transport::dialect::realplexor::{self, Part, Reply, TOLD};
+use transport::dialect::realplexor::{self, Part, Reply, TOLD, Tag};
 use transport::{Coding, Listen, Shape};
 
 use super::Shard;
@@ -62,6 +62,7 @@ impl<K: Kernel> Shard<K> {
     fn begin_listening(&mut self, index: usize, listen: &Listen, names: &[&str], outside: Outside) {
         self.counters.waits.add(1);
         self.tell(index, || format!("DEBUG: {} registered", name_of(listen)));
+        let tag = Tag::of(listen.wishes.iter().map(|(id, _)| &**id));
         let due = |message: &Message, target: usize| {
             let asked = names.iter().position(|name| *message.targets[target].name == **name);
             asked.is_some_and(|asked| message.outside(target) > outside.after[asked])
@@ -80,7 +81,7 @@ impl<K: Kernel> Shard<K> {
         self.write_listener_head(listen, &mark, &mut out);
         if !reply.is_empty() {
             self.counters.replayed.add(reply.len() as u64);
-            reply.write(&mut out);
+            reply.write(tag, &mut out);
             self.tell_reply(reply.len(), out.len(), names);
             // What counts as listening ends with the answer; that it was here keeps the channels online.
             outside.channels.into_iter().for_each(|channel| self.leave(channel));
@@ -92,7 +93,7 @@ impl<K: Kernel> Shard<K> {
         self.slab[index].conn.last = outside.position;
         self.join(index, &outside.channels, outside.position);
         let keys = outside.channels.iter().map(|channel| self.members.find_or_add(*channel));
-        self.listening.put(index, keys.zip(outside.after));
+        self.listening.put(index, keys.zip(outside.after), tag);
         self.set_timer_of_phase(index);
         self.write(index, &out);
     }
@@ -120,9 +121,10 @@ impl<K: Kernel> Shard<K> {
             let ids: BTreeSet<&str> = targets.collect();
             self.tell_reply(due.len(), len, &Vec::from_iter(ids));
         }
+        let tag = self.listening.tag(index);
         let result = match &due[..] {
             // The usual reply is the same for all who get it.
-            [one] if one.matches.len() == 1 => {
+            [one] if one.matches.len() == 1 && tag.is_none() => {
                 let form = Form { shape: Shape::Realplexor, coding: Coding::Identity, cursors: self.cursors };
                 let frame = shared_frame(&one.owed.delivery, one.matches[0], form, &mut self.deflater);
                 self.write_all(index, &[Piece::Shared(&frame)])
@@ -133,7 +135,7 @@ impl<K: Kernel> Shard<K> {
                     .filter_map(|due| Part::new(&due.owed.delivery.message, due.matches.iter().copied()));
                 let (reply, _) = Reply::new(parts.collect(), None, REPLY_LEN_MAX);
                 let mut out = Vec::new();
-                reply.write(&mut out);
+                reply.write(tag, &mut out);
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };

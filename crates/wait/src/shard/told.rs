@@ -34,7 +34,7 @@ impl<K: Kernel> Shard<K> {
 pub(super) fn name_of(listen: &Listen) -> String {
     let Some((id, after)) = listen.wishes.first() else { return String::new() };
     let cursor = match after {
-        After::Now => String::new(),
+        After::Now | After::Recent => String::new(),
         After::Cursor(cursor) | After::Mark(cursor) => format!("{cursor}:"),
     };
     let more = match listen.wishes.len() {

@@ -1,0 +1,102 @@
+//! What a client that comes back was told before: in the cursors that it brings.
+//!
+//! A client of old brings cursors only for ids of which it had messages. To tell an id that it listened to all
+//! the while from one that its page has just added, a cursor of ours says which ids it was given to: behind its 14
+//! decimals stand ten more, a sum over these ids. They are less than one step of the order, so they change
+//! nothing else. A cursor that was given to one id alone has none.
+
+use hub::{After, Decimal};
+
+use super::Item;
+
+/// The sum over the ids of a list; `None` for a list of one, which has no others to tell of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag(u64);
+
+/// What the cursors of a list tell.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Nothing: there is no cursor of ours, or one that was given to other ids.
+    Nothing,
+    /// Up to this cursor the client was told all of its first ids, without one of them perhaps. All others are new.
+    Until { mark: Decimal, ids: usize, but: Option<usize> },
+}
+
+impl Tag {
+    /// The tag of cursors that are given to these ids.
+    pub fn of<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Option<Self> {
+        (ids.len() > 1).then(|| Self(ids.map(sum).fold(0, add)))
+    }
+
+    /// Appends its digits.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{:010}", self.0).as_bytes());
+    }
+}
+
+impl Told {
+    /// Looks at the newest cursor of ours.
+    pub(super) fn of(items: &[Item]) -> Self {
+        let marks = items.iter().filter_map(|item| mark(item.cursor.as_deref()?));
+        let Some((mark, tag)) = marks.max_by(|(a, _), (b, _)| a.cmp(b)) else { return Self::Nothing };
+        // It was given to its own id alone.
+        let Some(tag) = tag else { return Self::Until { mark, ids: 0, but: None } };
+        // A page adds ids behind those it has, or there is one that it added elsewhere.
+        let sums: Vec<u64> = items.iter().map(|item| sum(&item.id)).collect();
+        let mut total = 0;
+        for (n, one) in sums.iter().enumerate() {
+            total = add(total, *one);
+            if total == tag {
+                return Self::Until { mark, ids: n + 1, but: None };
+            }
+        }
+        match sums.iter().position(|one| add(tag, *one) == total) {
+            Some(but) => Self::Until { mark, ids: items.len(), but: Some(but) },
+            None => Self::Nothing,
+        }
+    }
+
+    /// From where the `n`th item is wanted.
+    pub(super) fn after(&self, n: usize, cursor: Option<Box<str>>) -> After {
+        if let Some(text) = cursor {
+            let plain = || Decimal::read(&text).map(After::Cursor);
+            return mark(&text).map(|(mark, _)| After::Mark(mark)).or_else(plain).unwrap_or(After::Now);
+        }
+        match self {
+            Self::Nothing => After::Recent,
+            Self::Until { mark, ids, but } if n < *ids && *but != Some(n) => After::Mark(mark.clone()),
+            Self::Until { .. } => After::Now,
+        }
+    }
+}
+
+/// A cursor that reads like ours, and the tag in it.
+fn mark(text: &str) -> Option<(Decimal, Option<u64>)> {
+    let (_, decimals) = text.split_once('.')?;
+    let tag = match decimals.len() {
+        MARK_DECIMALS => None,
+        TAGGED_DECIMALS => Some(decimals[MARK_DECIMALS..].parse().ok()?),
+        _ => return None,
+    };
+    let plain = &text[..text.len() - (decimals.len() - MARK_DECIMALS)];
+    Some((Decimal::read(plain)?, tag))
+}
+
+/// FNV-1a, as ten digits: a list of ids is no secret, and the same in every run of the server.
+fn sum(id: &str) -> u64 {
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash % TAGS
+}
+
+fn add(one: u64, other: u64) -> u64 {
+    (one + other) % TAGS
+}
+
+/// What a cursor of ours has behind the point.
+const MARK_DECIMALS: usize = 14;
+/// The same with a tag.
+const TAGGED_DECIMALS: usize = MARK_DECIMALS + 10;
+/// Tags there are.
+const TAGS: u64 = 10_000_000_000;
