@@ -202,7 +202,8 @@ impl Talk {
         let over = whole || ended;
         let command = if names_ids { None } else { realplexor::command(body, over) };
         let wants_more = !over && command.is_none();
-        let (goes_on, body) = (wants_more && body.is_empty() && expects(head), body.to_vec());
+        let goes_on = wants_more && body.is_empty() && expects(head);
+        let body = head_len..head_len + body.len();
         if (list.is_some() || !wants_more)
             && let Err(refusal) = self.admit(line, list.as_ref()).await
         {
@@ -218,7 +219,7 @@ impl Talk {
             line.counters.classic_lost.add();
             return refused(line, &Problem::bad("body", "the connection ended before the whole body came"));
         }
-        match publish(line, list.as_ref(), &body).await {
+        match publish(line, list.as_ref(), &self.bytes[body]).await {
             Ok(()) => Step::Say(answers::PUBLISHED.to_vec()),
             Err(problem) => refused(line, &problem),
         }

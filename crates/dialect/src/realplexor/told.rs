@@ -5,13 +5,15 @@
 //! decimals stand ten more, a sum over these ids. They are less than one step of the order, so they change
 //! nothing else. A cursor that was given to one id alone has none.
 
+use std::num::NonZeroU64;
+
 use hub::{After, Decimal};
 
 use super::Item;
 
 /// The sum over the ids of a list; `None` for a list of one, which has no others to tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tag(u64);
+pub struct Tag(NonZeroU64);
 
 /// What the cursors of a list tell.
 #[derive(Debug)]
@@ -25,12 +27,14 @@ pub(super) enum Told {
 impl Tag {
     /// The tag of cursors that are given to these ids.
     pub fn of<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Option<Self> {
-        (ids.len() > 1).then(|| Self(ids.map(sum).fold(0, add)))
+        // One more, so that a tag takes no more room where there may be none.
+        let several = ids.len() > 1;
+        NonZeroU64::new(1 + ids.map(sum).fold(0, add)).filter(|_| several).map(Self)
     }
 
     /// Appends its digits.
     pub(super) fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{:010}", self.0).as_bytes());
+        out.extend_from_slice(format!("{:010}", self.0.get() - 1).as_bytes());
     }
 }
 
