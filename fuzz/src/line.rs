@@ -4,8 +4,8 @@
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
 use transport::{Conn, Frozen};
-use wait::Settings;
 use wait::exchange::hub::Limits;
+use wait::{Classic, Settings};
 
 /// A connection that another process handed over.
 pub(crate) fn frozen(data: &[u8]) {
@@ -19,8 +19,14 @@ pub(crate) fn frozen(data: &[u8]) {
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
+    for classic in [Classic::Multiplexor, Classic::Realplexor] {
+        line_of(classic, data);
+    }
+}
+
+fn line_of(classic: Classic, data: &[u8]) {
     let settings = Settings { slow_reader: 4_096, ..Settings::default() };
-    let mut scene = Scene::new(1, 2, Limits::default(), settings);
+    let mut scene = Scene::speaking(classic, 1, 2, Limits::default(), settings);
     let mut peers: Vec<Peer> = Vec::new();
     let mut rest = data;
     for _ in 0..STEPS_MAX {

@@ -82,7 +82,8 @@ fn read(hub: &mut Hub, naive: &[Vec<Held>; 2], chance: &mut Chance, now: u64) {
     let wishes = from.clone().map(After::Cursor);
     let read = hub.subscribe_outside(SHARD, &["a", "b"], &wishes, 0, now).unwrap();
     let got: Vec<u64> = read.messages.iter().map(|message| message.position.to_bits()).collect();
-    let due = naive.iter().zip(&from).flat_map(|(held, from)| held.iter().filter(move |held| held.cursor > *from));
+    let due =
+        naive.iter().zip(&from).flat_map(|(held, from)| held.iter().filter(move |held| held.cursor > *from));
     let mut due: Vec<u64> = due.map(|held| held.place).collect();
     due.sort_unstable();
     due.dedup();

@@ -28,7 +28,11 @@ impl Scene {
 
     /// So many shards, whose listeners understand what they do by default.
     pub fn new(seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
-        let classic = Classic::default();
+        Self::speaking(Classic::default(), seed, shards, limits, settings)
+    }
+
+    /// The same, whose listeners understand this besides our own protocol.
+    pub fn speaking(classic: Classic, seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
         let world = World::new(seed);
         let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
