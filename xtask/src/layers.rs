@@ -124,12 +124,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["codec", "dialect"]),
     ("in", &["access", "exchange", "dialect", "web"]),
     ("exchange", &["hub"]),
+    ("store", &["exchange"]),
     ("access", &["hub"]),
     ("dialect", &["hub", "web"]),
     ("codec", &[]),
     ("hub", &[]),
     ("web", &[]),
-    ("testkit", &["wait"]), // the fake kernel stands in for the real one
+    ("testkit", &["wait", "store"]), // the fake kernel and the simulated disk stand in for the real ones
 ];
 const UNSAFE_CRATE: &str = "wait";
 /// Put together here, so that this file does not find itself.

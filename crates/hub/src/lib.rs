@@ -30,6 +30,7 @@ mod channel;
 mod feed;
 mod history;
 mod names;
+mod past;
 mod trash;
 #[cfg(test)]
 mod trial;
@@ -42,6 +43,7 @@ pub use limits::Limits;
 pub use message::{Message, Origin, Payload, Target};
 pub use name::{NameError, check_name};
 pub use outside::{After, Outside};
+pub use past::{Answered, ChannelState, Fact, Past};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules};
 pub use session::{Door, Grant, Right, Rights, Session};

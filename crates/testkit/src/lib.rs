@@ -1,6 +1,8 @@
 //! What tests share: conversation files, chance that can be replayed, and a kernel of lies.
 
 pub mod conversation;
+#[cfg(feature = "disk")]
+pub mod disk;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 #[cfg(feature = "kernel")]

@@ -1,0 +1,77 @@
+//! What outlives the hub: facts as they come about, for a store to keep; and the past that is made of them.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{Change, Message, Millis, Position, Seen};
+
+/// Something that happened, and is to be remembered.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// A message got its place.
+    Message {
+        /// The message.
+        message: Arc<Message>,
+        /// The publisher's key, and what a repeat is answered.
+        key: Option<Box<Answered>>,
+    },
+    /// A channel came online or went offline.
+    Change {
+        /// The change.
+        change: Change,
+        /// From where on takers get the channel's messages.
+        taken: Position,
+    },
+    /// What is known of a channel beside its messages.
+    State(ChannelState),
+}
+
+/// What is known of a channel beside its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelState {
+    /// The channel.
+    pub name: Arc<str>,
+    /// The last place given when this was so.
+    pub at: Position,
+    /// Place of the youngest message that was trimmed.
+    pub watermark: Position,
+    /// Until when that must be remembered.
+    pub needed_until: Millis,
+    /// Place of the last message taken (2009).
+    pub taken: Position,
+    /// Somebody waited, or had within the grace.
+    pub online: bool,
+}
+
+/// What a publish under an idempotency key was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The key.
+    pub key: Box<str>,
+    /// When it came first.
+    pub time: Millis,
+    /// The message's place.
+    pub position: Position,
+    /// Per channel, in the publisher's order: who waited.
+    pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
+}
+
+/// All that a store knows of a hub that was.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// The last place that may have been given.
+    pub last: Position,
+    /// Up to here anything may be missing, in any channel.
+    pub lost: Position,
+    /// Up to here changes may be missing.
+    pub changes_lost: Position,
+    /// The highest watermark of channels that were forgotten.
+    pub floor: Position,
+    /// By place, each once. The channels' records are not known.
+    pub messages: Vec<Arc<Message>>,
+    /// In the order in which they were noted.
+    pub states: Vec<ChannelState>,
+    /// By place, each once, with what a [`Fact::Change`] says of takers.
+    pub changes: Vec<(Change, Position)>,
+}

@@ -1,0 +1,345 @@
+//! What stands in the log: records, as bytes and back. Pure.
+//!
+//! A record is framed by its length and a checksum, four bytes each, lowest first. What it says begins with a
+//! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
+
+use std::sync::Arc;
+
+use exchange::hub::{
+    Answered, Change, ChannelId, ChannelState, Fact, Message, Origin, Payload, Position, Seen, Target,
+};
+use smallvec::SmallVec;
+
+use crate::limits::RECORD_LEN_MAX;
+
+/// One thing that the log knows.
+#[derive(Debug)]
+pub enum Record {
+    /// What the hub told.
+    Fact(Fact),
+    /// A key whose message is no longer in the log.
+    Key(Answered),
+    /// The highest watermark of channels that were forgotten.
+    Floor(Position),
+    /// Changes up to here are no longer kept.
+    ChangesFloor(Position),
+    /// A batch begins: in this segment, everything before this byte is safe and may have been answered.
+    Batch {
+        /// Bytes of the segment.
+        safe: u64,
+    },
+    /// All up to this segment may be removed: what is needed of it stands further on.
+    Gone(u64),
+}
+
+/// What bytes turned out to be.
+#[derive(Debug)]
+pub enum Read<'a> {
+    /// A record's content, to be decoded, and the bytes that it takes with its frame.
+    Content(&'a [u8], usize),
+    /// The end.
+    End,
+    /// No record, or not a whole one.
+    Torn,
+}
+
+/// Appends a record in its frame.
+pub fn write(record: &Record, out: &mut Vec<u8>) {
+    framed(out, |out| match record {
+        Record::Fact(fact) => put_fact(fact, out),
+        Record::Key(key) => {
+            out.push(KEY);
+            put_key(key, out);
+        }
+        Record::Floor(position) => {
+            out.push(FLOOR);
+            put_place(*position, out);
+        }
+        Record::ChangesFloor(position) => {
+            out.push(CHANGES_FLOOR);
+            put_place(*position, out);
+        }
+        Record::Batch { safe } => {
+            out.push(BATCH);
+            out.extend_from_slice(&safe.to_le_bytes());
+        }
+        Record::Gone(segment) => {
+            out.push(GONE);
+            put_number(*segment, out);
+        }
+    });
+}
+
+/// Appends what the hub told, in its frame.
+pub fn write_fact(fact: &Fact, out: &mut Vec<u8>) {
+    framed(out, |out| put_fact(fact, out));
+}
+
+/// The record at the beginning of `bytes`.
+pub fn read(bytes: &[u8]) -> Read<'_> {
+    if bytes.is_empty() {
+        return Read::End;
+    }
+    let Some((frame, rest)) = bytes.split_at_checked(FRAME_LEN) else { return Read::Torn };
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    let (len, sum) = (number(&frame[..4]) as usize, number(&frame[4..]));
+    if len == 0 || len > RECORD_LEN_MAX {
+        return Read::Torn;
+    }
+    match rest.get(..len) {
+        Some(content) if crc32fast::hash(content) == sum => Read::Content(content, FRAME_LEN + len),
+        _ => Read::Torn,
+    }
+}
+
+/// What a record says; `None` when it is none that this version writes.
+pub fn decode(content: &[u8]) -> Option<Record> {
+    let mut bytes = Bytes(content);
+    let record = match bytes.byte()? {
+        MESSAGE => Record::Fact(get_message(&mut bytes)?),
+        CHANGE => Record::Fact(get_change(&mut bytes)?),
+        STATE => Record::Fact(get_state(&mut bytes)?),
+        KEY => Record::Key(get_key(&mut bytes)?),
+        FLOOR => Record::Floor(bytes.place()?),
+        CHANGES_FLOOR => Record::ChangesFloor(bytes.place()?),
+        BATCH => Record::Batch { safe: u64::from_le_bytes(bytes.take(8)?.try_into().ok()?) },
+        GONE => Record::Gone(bytes.number()?),
+        _ => return None,
+    };
+    bytes.0.is_empty().then_some(record)
+}
+
+/// The highest place of safety that a batch in these bytes claims, wherever it may begin: for the part of a
+/// segment that cannot be read in order.
+pub fn claims(bytes: &[u8]) -> Option<u64> {
+    let places = bytes.windows(FRAME_LEN + 1).enumerate();
+    let batches =
+        places.filter(|(_, window)| window[..4] == BATCH_LEN.to_le_bytes() && window[FRAME_LEN] == BATCH);
+    let claims = batches.filter_map(|(at, _)| match read(&bytes[at..]) {
+        Read::Content(content, _) => match decode(content)? {
+            Record::Batch { safe } => Some(safe),
+            _ => None,
+        },
+        _ => None,
+    });
+    claims.max()
+}
+
+fn framed(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_LEN]);
+    put(out);
+    let content = start + FRAME_LEN;
+    let len = u32::try_from(out.len() - content).expect("the limits of payloads are far below");
+    let sum = crc32fast::hash(&out[content..]);
+    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    out[start + 4..content].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
+    match fact {
+        Fact::Message { message, key } => put_message(message, key.as_deref(), out),
+        Fact::Change { change, taken } => {
+            out.push(CHANGE);
+            put_place(change.position, out);
+            put_text(&change.name, out);
+            out.push(u8::from(change.online));
+            put_number(change.time, out);
+            put_place(*taken, out);
+        }
+        Fact::State(state) => {
+            out.push(STATE);
+            put_text(&state.name, out);
+            put_place(state.at, out);
+            put_place(state.watermark, out);
+            put_number(state.needed_until, out);
+            put_place(state.taken, out);
+            out.push(u8::from(state.online));
+        }
+    }
+}
+
+fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
+    let Payload { bytes, data, origin, event, content_type, binary } = &message.payload;
+    let origin = match origin {
+        Origin::Native => 0,
+        Origin::Multiplexor => 1,
+        Origin::Realplexor => 2,
+    };
+    let has = |is: bool, flag: u8| if is { flag } else { 0 };
+    out.push(MESSAGE);
+    out.push(
+        origin
+            | has(*binary, BINARY)
+            | has(message.expires.is_some(), EXPIRES)
+            | has(event.is_some(), EVENT)
+            | has(content_type.is_some(), CONTENT_TYPE)
+            | has(key.is_some(), KEYED),
+    );
+    put_place(message.position, out);
+    put_number(message.time, out);
+    if let Some(expires) = message.expires {
+        put_number(expires, out);
+    }
+    put_number(message.targets.len() as u64, out);
+    for target in &message.targets {
+        put_text(&target.name, out);
+        out.push(u8::from(target.alias.is_some()));
+        target.alias.iter().for_each(|alias| put_text(alias, out));
+    }
+    event.iter().chain(content_type).for_each(|text| put_text(text, out));
+    if let Some(key) = key {
+        put_key(key, out);
+    }
+    put_number(u64::from(data.start), out);
+    put_number(u64::from(data.end), out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_key(key: &Answered, out: &mut Vec<u8>) {
+    put_text(&key.key, out);
+    put_number(key.time, out);
+    put_place(key.position, out);
+    put_number(key.seen.len() as u64, out);
+    for (name, seen) in &key.seen {
+        put_text(name, out);
+        put_number(u64::from(seen.waiting) << 1 | u64::from(seen.online), out);
+    }
+}
+
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    put_number(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn put_place(position: Position, out: &mut Vec<u8>) {
+    put_number(position.to_bits(), out);
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the seven bits are all that is wanted")]
+fn put_number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
+    let flags = bytes.byte()?;
+    let is = |flag: u8| flags & flag != 0;
+    let origin = match flags & 3 {
+        0 => Origin::Native,
+        1 => Origin::Multiplexor,
+        2 => Origin::Realplexor,
+        _ => return None,
+    };
+    let (position, time) = (bytes.place()?, bytes.number()?);
+    let expires = if is(EXPIRES) { Some(bytes.number()?) } else { None };
+    let count = bytes.number()?;
+    let mut targets = SmallVec::new();
+    for _ in 0..count {
+        let name = bytes.text()?.into();
+        let alias = if bytes.byte()? == 1 { Some(bytes.text()?.into()) } else { None };
+        targets.push(Target { channel: ChannelId::NONE, name, alias });
+    }
+    let event = if is(EVENT) { Some(bytes.text()?.into()) } else { None };
+    let content_type = if is(CONTENT_TYPE) { Some(bytes.text()?.into()) } else { None };
+    let key = if is(KEYED) { Some(Box::new(get_key(bytes)?)) } else { None };
+    let data = u32::try_from(bytes.number()?).ok()?..u32::try_from(bytes.number()?).ok()?;
+    let rest = std::mem::take(&mut bytes.0);
+    if data.start > data.end || data.end as usize > rest.len() || targets.is_empty() {
+        return None;
+    }
+    let payload = Payload { bytes: rest.into(), data, origin, event, content_type, binary: is(BINARY) };
+    let message = Arc::new(Message { position, time, expires, targets, payload });
+    Some(Fact::Message { message, key })
+}
+
+fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
+    let (position, name) = (bytes.place()?, bytes.text()?.into());
+    let (online, time, taken) = (bytes.byte()? == 1, bytes.number()?, bytes.place()?);
+    Some(Fact::Change { change: Change { position, name, online, time }, taken })
+}
+
+fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
+    Some(Fact::State(ChannelState {
+        name: bytes.text()?.into(),
+        at: bytes.place()?,
+        watermark: bytes.place()?,
+        needed_until: bytes.number()?,
+        taken: bytes.place()?,
+        online: bytes.byte()? == 1,
+    }))
+}
+
+fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
+    let (key, time, position) = (bytes.text()?.into(), bytes.number()?, bytes.place()?);
+    let mut seen = SmallVec::new();
+    for _ in 0..bytes.number()? {
+        let (name, number) = (bytes.text()?.into(), bytes.number()?);
+        seen.push((name, Seen { waiting: u32::try_from(number >> 1).ok()?, online: number & 1 == 1 }));
+    }
+    Some(Answered { key, time, position, seen })
+}
+
+/// What is left to read.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            shift += 7;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+    }
+
+    fn place(&mut self) -> Option<Position> {
+        self.number().map(Position::from_bits)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let len = usize::try_from(self.number()?).ok()?;
+        std::str::from_utf8(self.take(len)?).ok()
+    }
+}
+
+/// Bytes of a frame: length and checksum.
+pub const FRAME_LEN: usize = 8;
+/// Bytes of a batch's content.
+const BATCH_LEN: u32 = 9;
+
+const MESSAGE: u8 = 1;
+const CHANGE: u8 = 2;
+const STATE: u8 = 3;
+const KEY: u8 = 4;
+const FLOOR: u8 = 5;
+const CHANGES_FLOOR: u8 = 6;
+const BATCH: u8 = 7;
+const GONE: u8 = 8;
+
+const BINARY: u8 = 4;
+const EXPIRES: u8 = 8;
+const EVENT: u8 = 16;
+const CONTENT_TYPE: u8 = 32;
+const KEYED: u8 = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Records are read as they were written, and damage is never taken for one.
+
+use super::*;
+
+fn message(names: &[&str], bytes: &[u8]) -> Message {
+    let target = |name: &&str| Target { channel: ChannelId(7), name: (*name).into(), alias: None };
+    let data = 0..u32::try_from(bytes.len()).unwrap();
+    let payload = Payload {
+        bytes: bytes.into(),
+        data,
+        origin: Origin::Native,
+        event: None,
+        content_type: None,
+        binary: false,
+    };
+    let targets = names.iter().map(target).collect();
+    Message { position: Position::from_bits(5), time: 1_700_000_000_000, expires: None, targets, payload }
+}
+
+fn facts() -> Vec<Record> {
+    let seen = Seen { waiting: 3, online: true };
+    let key = Answered {
+        key: "k".into(),
+        time: 9,
+        position: Position::from_bits(5),
+        seen: [("a".into(), seen)].into_iter().collect(),
+    };
+    let mut rich = message(&["a", "ä.b"], b"head\n\nbody");
+    rich.expires = Some(77);
+    rich.targets[1].alias = Some("1.5".into());
+    let payload = &mut rich.payload;
+    (payload.data, payload.binary, payload.origin) = (6..10, true, Origin::Multiplexor);
+    (payload.event, payload.content_type) = (Some("e".into()), Some("text/plain".into()));
+    let change = Change { position: Position::from_bits(1 << 52), name: "c".into(), online: true, time: 3 };
+    let state = ChannelState {
+        name: "c".into(),
+        at: Position::from_bits(130),
+        watermark: Position::from_bits(128),
+        needed_until: u64::MAX,
+        taken: Position::START,
+        online: false,
+    };
+    let fact = |message, key| Record::Fact(Fact::Message { message: Arc::new(message), key });
+    vec![
+        fact(message(&["a"], b""), None),
+        fact(rich, Some(Box::new(key.clone()))),
+        Record::Fact(Fact::Change { change, taken: Position::from_bits(4) }),
+        Record::Fact(Fact::State(state)),
+        Record::Key(key),
+        Record::Floor(Position::from_bits(200)),
+        Record::ChangesFloor(Position::from_bits(300)),
+        Record::Batch { safe: 4096 },
+        Record::Gone(12),
+    ]
+}
+
+fn bytes_of(record: &Record) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(record, &mut out);
+    out
+}
+
+#[test]
+fn a_record_reads_as_it_was_written() {
+    for record in facts() {
+        let bytes = bytes_of(&record);
+        let Read::Content(content, len) = read(&bytes) else { panic!("{record:?} is whole") };
+        assert_eq!(len, bytes.len());
+        let again = decode(content).unwrap();
+        assert_eq!(bytes_of(&again), bytes);
+        let plain = |record: &Record| format!("{record:?}").replace("ChannelId(7)", "ChannelId(4294967295)");
+        assert_eq!(plain(&again), plain(&record));
+    }
+}
+
+#[test]
+fn a_cut_record_is_torn_at_every_byte() {
+    for record in facts() {
+        let bytes = bytes_of(&record);
+        assert!(matches!(read(&[]), Read::End));
+        for cut in 1..bytes.len() {
+            assert!(matches!(read(&bytes[..cut]), Read::Torn), "{record:?} at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_never_a_record() {
+    for record in facts() {
+        let bytes = bytes_of(&record);
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(read(&bytes), Read::Torn), "{record:?}, bit {bit}");
+        }
+        assert!(matches!(read(&[0; 64]), Read::Torn), "what was never written is no record");
+    }
+}
+
+#[test]
+fn content_of_chance_is_refused_or_read_but_never_a_panic() {
+    let mut chance = testkit::seeds::Chance::new(1);
+    for record in facts() {
+        let bytes = bytes_of(&record);
+        for _ in 0..2_000 {
+            let mut content = bytes[FRAME_LEN..].to_vec();
+            let at = chance.index(content.len());
+            content[at] = u8::try_from(chance.below(256)).unwrap();
+            content.truncate(1 + chance.index(content.len()));
+            drop(decode(&content));
+        }
+    }
+}
+
+#[test]
+fn claims_are_found_behind_what_cannot_be_read() {
+    let mut bytes = vec![1, 2, 3];
+    for safe in [40, 90, 60] {
+        write(&Record::Batch { safe }, &mut bytes);
+        write(&Record::Floor(Position::START), &mut bytes);
+    }
+    assert_eq!(claims(&bytes), Some(90));
+    assert_eq!(claims(&bytes[..10]), None);
+}
