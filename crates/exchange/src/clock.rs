@@ -24,6 +24,16 @@ impl Clock {
         Self(Kind::System { unix_at_start: millis(unix), start: Instant::now() })
     }
 
+    /// The machine's clock, or this time where that is later: the order goes on from there.
+    pub fn system_after(time: Millis) -> Self {
+        match Self::system().0 {
+            Kind::System { unix_at_start, start } => {
+                Self(Kind::System { unix_at_start: unix_at_start.max(time), start })
+            }
+            manual => Self(manual),
+        }
+    }
+
     /// A clock that stands where `now` says: for simulations.
     pub fn manual(now: Arc<AtomicU64>) -> Self {
         Self(Kind::Manual(now))

@@ -2,21 +2,29 @@
 //! places stands in exchange/publishing.rs.
 
 mod publishing;
+mod stages;
+mod storing;
 
+pub use stages::{Commit, Deleted, Immediate, PublishError, Published, Receipt};
+pub use storing::{Needed, Place};
+
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Outside, Page, Position,
-    Publish, Refused, Released, Right, Rules, Seen, Session, ShardId, Start, Take, Totals, Trash,
+    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Outside, Page, Past,
+    Position, Refused, Released, Right, Rules, Session, ShardId, Start, Take, Totals, Trash,
 };
-use smallvec::SmallVec;
 
 use crate::denials::Denials;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Mail, MailboxLoad, Order, Wake};
+use crate::{Clock, Delivery, Journal, Mail, MailboxLoad, Order, Pending, Wake};
+use publishing::published;
+use stages::Rung;
 
 /// Where lines meet. Shared by all threads.
 pub struct Exchange {
@@ -38,52 +46,8 @@ struct Inner {
     hub: Hub,
     /// Scratch of `release`, kept for its capacity.
     released: Vec<Released>,
-}
-
-/// Stage two of a message: who says that it is safe.
-pub trait Commit: Send + Sync {
-    /// All up to this place is ordered. Returns up to where all is committed by now; a store that
-    /// needs longer returns an earlier place and calls [`Exchange::commit`] when it is done.
-    fn ordered(&self, position: Position) -> Position;
-}
-
-/// Commits at once: there is no store.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Immediate;
-
-impl Commit for Immediate {
-    fn ordered(&self, position: Position) -> Position {
-        position
-    }
-}
-
-/// How far a publish has come when [`Exchange::publish`] returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Receipt {
-    /// Clients have it, or will at once.
-    Released(Published),
-    /// It has its place, and becomes visible when the store has committed it.
-    Ordered(Position),
-}
-
-/// What a publisher is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// The message's place.
-    pub position: Position,
-    /// Per channel, in the publisher's order: who waits.
-    pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
-}
-
-/// Why a publish was not ordered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// A shard that would have to deliver it owes too much already. Here it is back; try again soon.
-    #[error("the mailbox of a shard is full: its readers take messages slower than they are published")]
-    Full(Box<Publish>),
-    /// The hub refused.
-    #[error(transparent)]
-    Refused(#[from] Refused),
+    /// What has its place and is not released, where somebody waits for it; in order.
+    pending: VecDeque<Pending>,
 }
 
 impl Exchange {
@@ -97,13 +61,40 @@ impl Exchange {
         wakers: Vec<Arc<dyn Wake>>,
     ) -> Self {
         let grace = limits.grace;
-        let hub = Hub::new(limits, epoch, seed);
+        Self::of(Hub::new(limits, epoch, seed), grace, clock, commit, wakers)
+    }
+
+    /// An exchange that goes on where another one ended, as the store remembers it. The epoch must be the same.
+    pub fn again(
+        limits: Limits,
+        epoch: Epoch,
+        seed: u64,
+        clock: Clock,
+        journal: Arc<Journal>,
+        wakers: Vec<Arc<dyn Wake>>,
+        past: Past,
+        reserved: Position,
+    ) -> Self {
+        let grace = limits.grace;
+        let mut hub = Hub::new(limits, epoch, seed);
+        hub.restore(past, clock.now());
+        hub.keep_facts(reserved);
+        Self::of(hub, grace, clock, Box::new(journal), wakers)
+    }
+
+    fn of(
+        hub: Hub,
+        grace: Millis,
+        clock: Clock,
+        commit: Box<dyn Commit>,
+        wakers: Vec<Arc<dyn Wake>>,
+    ) -> Self {
         Self {
             end: AtomicU64::new(hub.end().to_bits()),
             changed: AtomicU64::new(hub.last_change().to_bits()),
             cursors: hub.cursors(),
             rules: hub.rules(),
-            inner: Mutex::new(Inner { hub, released: Vec::new() }),
+            inner: Mutex::new(Inner { hub, released: Vec::new(), pending: VecDeque::new() }),
             mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
             commit,
             clock,
@@ -127,16 +118,6 @@ impl Exchange {
     /// The names of records, those that are still there.
     pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
         self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
-    }
-
-    /// The store has committed all up to `position`: releases it.
-    pub fn commit(&self, position: Position) {
-        let now = self.clock.now();
-        let mut rung = Rung::default();
-        let mut inner = self.lock();
-        self.release(&mut inner, position, now, &mut rung, |_| ());
-        self.unlock(inner);
-        self.ring_all(&rung);
     }
 
     /// Reads the next page of a backlog; registers the shard on all names when nothing more is there.
@@ -196,9 +177,18 @@ impl Exchange {
         self.mailboxes.iter().all(Mailbox::takes_orders)
     }
 
-    /// Forgets a channel's history, and ends its subscriptions if asked. False: no such channel.
+    /// Forgets a channel's history, and ends its subscriptions if asked. False: no such channel. A store is told,
+    /// and not waited for.
     pub fn delete(&self, name: &str, subscriptions: bool) -> bool {
-        let found = self.with(|hub, now| {
+        self.begin_deletion(name, subscriptions).is_some()
+    }
+
+    /// The same, for those who wait for the store. `None`: no such channel.
+    pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> Option<Deleted> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let Inner { hub, pending, .. } = &mut *inner;
+        let found = {
             let found = hub.delete(name, subscriptions, now);
             // Under the lock, so that the order stands in the mailboxes before any later message.
             if let Some((channel, shards)) = &found {
@@ -209,11 +199,15 @@ impl Exchange {
                 }
             }
             found
-        });
+        };
+        let waits = found.is_some() && self.journal().is_some() && hub.end() < hub.last();
+        let waits = waits.then(|| Pending::new(hub.last()));
+        pending.extend(waits.clone());
+        self.unlock(inner);
         for shard in found.iter().flat_map(|(_, shards)| shards) {
             self.mailbox(*shard).ring();
         }
-        found.is_some()
+        found.map(|_| waits.map_or(Deleted::Done, Deleted::Ordered))
     }
 
     /// The records of channels, where there are any.
@@ -334,21 +328,23 @@ impl Exchange {
         rung: &mut Rung,
         mut each: impl FnMut(&Released),
     ) {
-        let Inner { hub, released } = inner;
+        let Inner { hub, released, pending } = inner;
         hub.release(committed, now, released);
         for item in released.drain(..) {
             each(&item);
+            rung.answer(pending, item.message.position, |is_it| is_it.then(|| published(&item)));
             if item.shards.is_empty() {
                 continue;
             }
             let delivery = Arc::new(Delivery::new(item.message));
             for shard in item.shards {
                 self.mailbox(shard).put(Arc::clone(&delivery));
-                if !rung.contains(&shard) {
-                    rung.push(shard);
+                if !rung.shards.contains(&shard) {
+                    rung.shards.push(shard);
                 }
             }
         }
+        rung.answer(pending, hub.end(), |_| None);
     }
 
     /// Leaves the lock; then frees.
@@ -356,15 +352,28 @@ impl Exchange {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
         self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
         let trash: Trash = inner.hub.take_trash();
+        let (last, journal) = (inner.hub.last(), self.journal());
+        let journal = journal.filter(|journal| {
+            let facts = inner.hub.facts();
+            !facts.is_empty() && journal.put(facts, last)
+        });
         drop(inner);
+        if let Some(journal) = journal {
+            journal.ring();
+        }
         drop(trash);
     }
 
-    /// Wakes those of the shards that sleep; without the lock.
-    fn ring_all(&self, rung: &Rung) {
-        for shard in rung {
-            self.mailbox(*shard).ring();
+    /// Wakes those of the shards that sleep, and publishers; without the lock.
+    fn ring_all(&self, rung: Rung) {
+        for shard in rung.shards {
+            self.mailbox(shard).ring();
         }
+        rung.publishers.into_iter().for_each(Waker::wake);
+    }
+
+    fn journal(&self) -> Option<&Arc<Journal>> {
+        self.commit.journal()
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
@@ -383,9 +392,6 @@ impl Exchange {
         self.inner.lock().expect("nothing panics while it holds the exchange")
     }
 }
-
-/// Shards that got something and must be woken.
-type Rung = SmallVec<[ShardId; 4]>;
 
 /// Channels left in one hold of the lock.
 const LEAVE_STEP_MAX: usize = 64;

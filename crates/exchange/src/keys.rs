@@ -67,15 +67,18 @@ impl<T: Clone + Default> Keys<T> {
             drop(table);
             return known;
         }
-        table.order.push_back((now, Arc::clone(&key)));
-        table.weight += weight;
-        if let Some(over) = table.entries.insert(key, Entry { since: now, weight, value: value.clone() }) {
-            table.weight -= over.weight;
-            trash.push(over);
-        }
-        while table.weight > self.weight_max && table.forget_oldest(&mut trash) {}
+        table.put(key, weight, now, value.clone(), self.weight_max, &mut trash);
         drop(table);
         value
+    }
+
+    /// Puts in what was kept for a key that came at this time, before the program was started anew. Keys come in
+    /// the order of their times.
+    pub fn restore(&self, key: &str, weight: usize, since: Millis, value: T) {
+        if self.age > 0 && self.weight_max > 0 {
+            let mut trash = SmallVec::new();
+            self.lock().put(key.into(), weight, since, value, self.weight_max, &mut trash);
+        }
     }
 
     /// Forgets what has outlived its time, a step of it. To be called now and then.
@@ -96,6 +99,25 @@ impl<T: Clone + Default> Keys<T> {
 }
 
 impl<T> Table<T> {
+    /// Puts in a key that is not there, or that has outlived its time.
+    fn put(
+        &mut self,
+        key: Arc<str>,
+        weight: usize,
+        now: Millis,
+        value: T,
+        weight_max: usize,
+        trash: &mut SmallVec<[Entry<T>; 2]>,
+    ) {
+        self.order.push_back((now, Arc::clone(&key)));
+        self.weight += weight;
+        if let Some(over) = self.entries.insert(key, Entry { since: now, weight, value }) {
+            self.weight -= over.weight;
+            trash.push(over);
+        }
+        while self.weight > weight_max && self.forget_oldest(trash) {}
+    }
+
     /// Removes what has outlived its time: more in one step than can come in, but no more.
     fn expire(&mut self, age: Millis, now: Millis, trash: &mut SmallVec<[Entry<T>; 2]>) {
         for _ in 0..KEYS_STEP_MAX {

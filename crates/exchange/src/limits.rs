@@ -18,6 +18,10 @@ pub const KEYS_STEP_MAX: usize = 16;
 pub const TICK_STEPS_MAX: usize = 1_024;
 /// Refusals that are kept to be asked for; the oldest are forgotten.
 pub const DENIALS_KEPT: usize = 256;
+/// Facts that a store has not kept yet; further messages wait.
+pub const UNCOMMITTED_FACTS_MAX: usize = 65_536;
+/// Bytes of payload that a store has not kept yet; one message may exceed it.
+pub const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
 /// Messages of a batch that are published in one hold of the lock.
 pub const PUBLISH_STEP_MAX: usize = 64;
 /// Channels that the messages of a batch published in one hold of the lock may name together; one

@@ -161,7 +161,7 @@ fn what_came_quietly_wakes_it_when_both_lines_have_rung() {
         let publishers = [(); 2].map(|()| {
             let exchange = Arc::clone(&exchange);
             thread::spawn(move || {
-                exchange.publish_quietly(message()).unwrap();
+                exchange.publish_quietly(message(), None).unwrap();
                 exchange.ring();
             })
         });

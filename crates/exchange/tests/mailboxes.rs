@@ -268,7 +268,7 @@ fn who_is_given_something_quietly_is_woken_when_it_is_rung() {
     let trial = forgetful(2);
     trial.join(0, "a");
     trial.join(1, "b");
-    let quietly = |name| trial.exchange.publish_quietly(publish(name, [].into())).unwrap();
+    let quietly = |name| trial.exchange.publish_quietly(publish(name, [].into()), None).unwrap();
     assert!(trial.exchange.may_sleep(FIRST) && trial.exchange.may_sleep(ShardId(1)));
     quietly("a");
     quietly("a");

@@ -19,7 +19,7 @@ fn manual() -> (Trial, Manual) {
 
 fn ordered(receipt: Result<Receipt, PublishError>) -> Position {
     match receipt {
-        Ok(Receipt::Ordered(position)) => position,
+        Ok(Receipt::Ordered(pending)) => pending.position(),
         other => panic!("not ordered and no more: {other:?}"),
     }
 }

@@ -62,12 +62,12 @@ impl World {
         loop {
             match self.exchange.publish(publish) {
                 Ok(Receipt::Released(published)) => return published.position.to_bits(),
-                Ok(Receipt::Ordered(position)) => return position.to_bits(),
+                Ok(Receipt::Ordered(pending)) => return pending.position().to_bits(),
                 Err(PublishError::Full(back)) => {
                     publish = *back;
                     thread::yield_now();
                 }
-                Err(PublishError::Refused(refused)) => panic!("{refused}"),
+                Err(error) => panic!("{error}"),
             }
         }
     }

@@ -59,6 +59,16 @@ impl Feed {
         }
     }
 
+    /// Changes up to this place may be missing.
+    pub(crate) fn lose(&mut self, place: Position) {
+        self.watermark = self.watermark.max(place);
+    }
+
+    /// Place of the youngest change that may be missing.
+    pub(crate) fn watermark(&self) -> Position {
+        self.watermark
+    }
+
     /// Place of the youngest change there ever was.
     pub(crate) fn last(&self) -> Position {
         self.last.position
@@ -132,7 +142,7 @@ impl Feed {
     fn forget_first(&mut self, trash: &mut Trash) {
         let block = self.blocks.front_mut().expect("a change is kept");
         let oldest = block.entries().next().expect("no block is empty");
-        self.watermark = oldest.point.position;
+        self.watermark = self.watermark.max(oldest.point.position);
         (block.start, block.count) = (Cursor { point: oldest.point, at: oldest.end }, block.count - 1);
         self.count -= 1;
         if block.count == 0 {

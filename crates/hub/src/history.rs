@@ -332,6 +332,7 @@ mod tests {
             payload: None,
             ttl,
             listen: crate::Door::Open,
+            durable: true,
         };
         let mut history = History::new(Position::from_bits(1));
         let mut trash = Trash::default();

@@ -16,8 +16,8 @@ use crate::names::Names;
 use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
 use crate::{
-    Change, ChannelId, Cursors, Epoch, Limits, Message, Millis, Position, Publish, Refused, Released, Seen,
-    ShardId, Target, Totals,
+    Change, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Position, Publish, Refused, Released,
+    Seen, ShardId, Target, Totals,
 };
 
 /// Channels, their history, who is online. See the crate's documentation for the contract.
@@ -40,6 +40,15 @@ pub struct Hub {
     pub(crate) oldest: Agenda<Position>,
     pub(crate) feed: Feed,
     pub(crate) floor: Floor,
+    /// Up to here anything may be missing: a store lost it.
+    pub(crate) lost: Position,
+    /// Up to here all is missing that is not durable: the program was started anew.
+    pub(crate) forgotten: Position,
+    pub(crate) keeping: Keeping,
+    /// What a store is to be told, in order.
+    pub(crate) facts: Vec<Fact>,
+    /// No place behind this one may be given.
+    pub(crate) reserved: Position,
     /// How often a watermark moved.
     pub(crate) trims: u64,
     pub(crate) totals: Totals,
@@ -61,6 +70,11 @@ impl Hub {
             feed: Feed::new(limits.changes),
             rules: Arc::new(Rules::new(&limits)),
             floor: Floor::default(),
+            lost: Position::START,
+            forgotten: Position::START,
+            keeping: Keeping::Nothing,
+            facts: Vec::new(),
+            reserved: Position::END,
             trims: 0,
             totals: Totals::default(),
             trash: Trash::default(),
@@ -96,7 +110,7 @@ impl Hub {
     /// Stage one: gives the message its place. Nobody sees it yet.
     pub fn order(&mut self, publish: Publish, now: Millis) -> Result<Position, Refused> {
         let now = self.advance(now);
-        if self.last >= Position::LAST_ORDERED {
+        if self.last >= Position::LAST_ORDERED.min(self.reserved) {
             self.trash.refused.push(publish);
             return Err(Refused::Exhausted);
         }
@@ -114,7 +128,13 @@ impl Hub {
         self.totals.published += 1;
         let expires = ttl.map(|ttl| now.saturating_add(ttl));
         let message = Message { position: self.last, time: now, expires, targets, payload };
-        self.ordered.push_back(Ordered::Message(Arc::new(message)));
+        let message = Arc::new(message);
+        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, now);
+        if stored {
+            self.facts.push(Fact::Message { message: Arc::clone(&message), key: None });
+        }
+        let waits = stored || self.keeping == Keeping::Nothing;
+        self.ordered.push_back(Ordered { what: What::Message(message), waits });
         self.trash.spent.push((channels, aliases));
         self.check();
         Ok(self.last)
@@ -124,23 +144,27 @@ impl Hub {
     pub fn release(&mut self, committed: Position, now: Millis, out: &mut Vec<Released>) {
         let now = self.advance(now);
         while let Some(front) = self.ordered.front() {
-            // A change needs no commit: it is derived, and waits only for its turn.
-            if matches!(front, Ordered::Message(message) if message.position > committed) {
+            if front.waits && front.position() > committed {
                 break;
             }
-            match self.ordered.pop_front().expect("there is a front") {
-                Ordered::Message(message) => {
+            match self.ordered.pop_front().expect("there is a front").what {
+                What::Message(message) => {
                     self.end = message.position;
                     let released = self.release_message(message, now);
                     out.push(released);
                 }
-                Ordered::Change(change) => {
+                What::Deletion(position, _) => self.end = position,
+                What::Change(change) => {
                     self.end = change.position;
                     let Change { position, name, online, time } = change;
                     self.feed.push(position, &name, online, time, &mut self.trash);
                     self.trash.names.push(name);
                 }
             }
+        }
+        if self.ordered.is_empty() {
+            // What was given up may have had the last places.
+            self.end = self.last;
         }
         self.check();
     }
@@ -156,17 +180,26 @@ impl Hub {
         self.clock
     }
 
-    /// Gives the next place to a change of a record, and releases it at once unless something is before it.
+    /// Gives the next place to a change of a record, and releases it at once unless something is before it
+    /// or a store is to keep it.
     pub(crate) fn change(&mut self, id: u32, online: bool, now: Millis) {
-        self.last = self.last.next();
-        let name = &self.names[id].name;
-        if self.ordered.is_empty() {
-            self.end = self.last;
-            self.feed.push(self.last, name, online, now, &mut self.trash);
-        } else {
-            let change = Change { position: self.last, name: Arc::clone(name), online, time: now };
-            self.ordered.push_back(Ordered::Change(change));
+        if self.last >= self.reserved {
+            // No place is left until the store can reserve more. Whoever watches is told.
+            return self.feed.lose(self.last);
         }
+        self.last = self.last.next();
+        let channel = &self.names[id];
+        // Without a store it is derived from what others do, and waits only for its turn.
+        let waits = self.keeping == Keeping::Facts;
+        if self.ordered.is_empty() && !waits {
+            self.end = self.last;
+            return self.feed.push(self.last, &channel.name, online, now, &mut self.trash);
+        }
+        let change = Change { position: self.last, name: Arc::clone(&channel.name), online, time: now };
+        if waits {
+            self.facts.push(Fact::Change { change: change.clone(), taken: channel.taken });
+        }
+        self.ordered.push_back(Ordered { what: What::Change(change), waits });
     }
 
     /// What the channel of a record keeps.
@@ -184,7 +217,7 @@ impl Hub {
     }
 
     /// What a channel keeps, or would if it had a record.
-    fn rule_of(&self, name: &str) -> &Keep {
+    pub(crate) fn rule_of(&self, name: &str) -> &Keep {
         match self.names.find(name) {
             Some(id) => self.keep(id),
             None => self.rules.keep(self.rules.find(name)),
@@ -242,7 +275,7 @@ impl Hub {
 
     /// Makes a message visible: to histories, to takers, to the shards.
     fn release_message(&mut self, mut message: Arc<Message>, now: Millis) -> Released {
-        if message.targets.iter().any(|target| target.channel == ChannelId::NONE) {
+        if message.targets.iter().any(|target| !self.is_current(target)) {
             self.resolve(&mut message);
         }
         let mut seen = SmallVec::with_capacity(message.targets.len());
@@ -260,7 +293,11 @@ impl Hub {
             channel.shards(&mut shards);
             let (served, grace) = channel.serve_takers(message.position);
             self.left(id, served, grace, now);
-            if self.keep(id).end(&message) > now {
+            if served > 0 {
+                self.tell_state(id);
+            }
+            let is_deleted = message.position <= self.names[id].watermark;
+            if !is_deleted && self.keep(id).end(&message) > now {
                 self.remember(id, &message, now);
             }
             self.schedule(id);
@@ -269,14 +306,23 @@ impl Hub {
         Released { message, seen, shards }
     }
 
+    /// Whether the channel of a message that is not released still is what it was when that was ordered.
+    fn is_current(&self, target: &Target) -> bool {
+        let channel = self.names.get(target.channel.0);
+        channel.is_some_and(|channel| Arc::ptr_eq(&channel.name, &target.name))
+    }
+
     /// Looks again for channels that had no record when the message was ordered: somebody may have come
-    /// in the meantime, and is owed it.
+    /// in the meantime, and is owed it. And for those that have another id by now.
     fn resolve(&mut self, message: &mut Arc<Message>) {
-        let message = Arc::get_mut(message).expect("nobody sees a message before its release");
-        for target in message.targets.iter_mut().filter(|target| target.channel == ChannelId::NONE) {
+        // Mostly nobody else sees a message before its release; a store may.
+        let message = Arc::make_mut(message);
+        for target in &mut message.targets {
             let Some(id) = self.names.find(&target.name) else { continue };
             let channel = &mut self.names[id];
-            channel.pins += 1;
+            if target.channel == ChannelId::NONE {
+                channel.pins += 1;
+            }
             target.channel = ChannelId(id);
             let own = std::mem::replace(&mut target.name, Arc::clone(&channel.name));
             self.trash.names.push(own);
@@ -285,19 +331,47 @@ impl Hub {
 }
 
 /// What has its place and is not released.
-pub(crate) enum Ordered {
+pub(crate) struct Ordered {
+    pub(crate) what: What,
+    /// Not released before it is committed.
+    pub(crate) waits: bool,
+}
+
+pub(crate) enum What {
     Message(Arc<Message>),
     Change(Change),
+    /// A channel's history was deleted: nothing to be shown, but a store is to keep it.
+    Deletion(Position, Millis),
 }
 
 impl Ordered {
-    /// When it was ordered.
-    pub(crate) fn time(&self) -> Millis {
-        match self {
-            Self::Message(message) => message.time,
-            Self::Change(change) => change.time,
+    fn position(&self) -> Position {
+        match &self.what {
+            What::Message(message) => message.position,
+            What::Change(change) => change.position,
+            What::Deletion(position, _) => *position,
         }
     }
+
+    /// When it was ordered.
+    pub(crate) fn time(&self) -> Millis {
+        match &self.what {
+            What::Message(message) => message.time,
+            What::Change(change) => change.time,
+            What::Deletion(_, time) => *time,
+        }
+    }
+}
+
+/// What is told to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// Nothing: there is none.
+    Nothing,
+    /// Every fact; messages and changes wait until it has them.
+    Facts,
+    /// Nothing for now: it fails. Changes do not wait for it, and what is durable must not be ordered.
+    Suspended,
 }
 
 /// Which names of a list were seen before.

@@ -20,6 +20,7 @@ mod facts;
 mod hub;
 
 mod asking;
+mod keeping;
 mod outside;
 mod presence;
 mod reading;

@@ -75,5 +75,9 @@ pub const TICK_STEP_MAX: usize = 256;
 pub const FORGET_LOOK_MAX: usize = 64;
 /// How long a record keeps its id after its subscriptions were deleted, in milliseconds.
 pub const DELETED_HOLD: Millis = 60_000;
+/// Messages one call of `evict` removes.
+pub const STATE_STEP_MAX: usize = 256;
+/// Messages evicted while a past is restored, before they are freed.
+pub const RESTORED_TRASH_MAX: usize = 4_096;
 /// Channel records one call of `scan` looks at.
 pub const SCAN_STEP_MAX: usize = 1_024;

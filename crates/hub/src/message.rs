@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::{ChannelId, Millis, Position};
 
 /// One payload with its place in the order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Message {
     /// Its place in the one order.
     pub position: Position,

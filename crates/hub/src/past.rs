@@ -42,6 +42,8 @@ pub struct ChannelState {
     pub taken: Position,
     /// Somebody waited, or had within the grace.
     pub online: bool,
+    /// All messages up to the watermark were deleted.
+    pub emptied: bool,
 }
 
 /// What a publish under an idempotency key was answered.
@@ -55,6 +57,14 @@ pub struct Answered {
     pub position: Position,
     /// Per channel, in the publisher's order: who waited.
     pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
+}
+
+impl Past {
+    /// The latest time at which anything happened.
+    pub fn time(&self) -> Millis {
+        let message = self.messages.last().map_or(0, |message| message.time);
+        self.changes.last().map_or(message, |(change, _)| change.time.max(message))
+    }
 }
 
 /// All that a store knows of a hub that was.

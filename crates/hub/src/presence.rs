@@ -36,6 +36,8 @@ impl Hub {
         let take = if let Some((position, message)) = next {
             let message = Arc::clone(message);
             channel.taken = position;
+            self.tell_state(id);
+            let channel = &mut self.names[id];
             // Whoever comes to take is there, though he need not wait: the grace begins anew.
             if channel.waiting() == 0 {
                 channel.offline_at = channel.offline_at.max(now.saturating_add(grace));

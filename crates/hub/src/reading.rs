@@ -26,7 +26,7 @@ impl Hub {
         debug_assert!(names.len() <= CHANNELS_MAX);
         let now = self.advance(now);
         let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
-        let Reading { messages, gaps, resume } = self.read(&found, start, PAGE_MESSAGES_MAX, now);
+        let Reading { messages, gaps, resume } = self.read(names, &found, start, PAGE_MESSAGES_MAX, now);
         let next = match resume {
             Some(resume) => Next::More(resume),
             None => {
@@ -43,7 +43,7 @@ impl Hub {
     pub fn history(&mut self, name: &str, start: Start, limit: usize, now: Millis) -> Option<Page> {
         let now = self.advance(now);
         let found = self.names.find(name);
-        let Reading { messages, gaps, resume } = self.read(&[found], start, limit, now);
+        let Reading { messages, gaps, resume } = self.read(&[name], &[found], start, limit, now);
         self.check();
         if found.is_none() && gaps.is_empty() {
             return None;
@@ -56,7 +56,14 @@ impl Hub {
     }
 
     /// Reads one page of these channels, merged by place.
-    fn read(&mut self, found: &[Option<u32>], start: Start, limit: usize, now: Millis) -> Reading {
+    fn read(
+        &mut self,
+        names: &[&str],
+        found: &[Option<u32>],
+        start: Start,
+        limit: usize,
+        now: Millis,
+    ) -> Reading {
         if start == Start::Now {
             return Reading::default();
         }
@@ -65,7 +72,8 @@ impl Hub {
             self.schedule(*id);
         }
         let from = self.from(found, start);
-        let gaps = (0u16..).zip(found).filter(|(_, id)| self.is_gap(**id, &from)).map(|(n, _)| n).collect();
+        let asked = (0u16..).zip(names.iter().zip(found));
+        let gaps = asked.filter(|(_, (name, id))| self.is_gap(name, **id, &from)).map(|(n, _)| n).collect();
         let mut merge = Merge::new(self.histories(found), &from);
         let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail };
         let mut messages: Vec<Arc<Message>> = Vec::new();
@@ -101,12 +109,16 @@ impl Hub {
     }
 
     /// Whether a reader of this channel must be told that something is gone.
-    fn is_gap(&self, id: Option<u32>, from: &From) -> bool {
+    fn is_gap(&self, name: &str, id: Option<u32>, from: &From) -> bool {
         let trims_told = match from.gaps {
             Gaps::None => return false,
             Gaps::All => return true,
             Gaps::Untold { trims } => trims,
         };
+        // What a store lost is told with the first page.
+        if trims_told == 0 && from.tail.is_none() && self.lost_of(name) > from.after {
+            return true;
+        }
         let channel = id.map(|id| &self.names[id]);
         let Floor { position, trimmed_at } = channel.map_or(self.floor, |channel| Floor {
             position: channel.watermark,

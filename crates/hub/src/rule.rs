@@ -23,6 +23,8 @@ pub struct Rule {
     pub ttl: Option<Millis>,
     /// Who may listen.
     pub listen: Option<Door>,
+    /// Whether a store keeps its messages.
+    pub durable: Option<bool>,
 }
 
 /// A channel's name, or the beginning of names and `*`.
@@ -68,6 +70,7 @@ pub(crate) struct Keep {
     pub(crate) payload: Option<u64>,
     pub(crate) ttl: Option<Millis>,
     pub(crate) listen: Door,
+    pub(crate) durable: bool,
 }
 
 impl Pattern {
@@ -118,6 +121,7 @@ impl Rules {
             payload: None,
             ttl: None,
             listen: limits.listen,
+            durable: true,
         };
         let under = |rule: &Rule| Keep {
             messages: rule.history_messages.unwrap_or(general.messages),
@@ -127,6 +131,7 @@ impl Rules {
             payload: rule.payload_limit,
             ttl: rule.ttl,
             listen: rule.listen.unwrap_or(general.listen),
+            durable: rule.durable.unwrap_or(general.durable),
         };
         Self {
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
@@ -196,6 +201,7 @@ mod tests {
             payload_limit: None,
             ttl: None,
             listen: None,
+            durable: None,
         }
     }
 

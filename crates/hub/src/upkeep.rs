@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::channel::Channel;
 use crate::history::{History, Mark, Removed};
 use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, FORGET_LOOK_MAX, TICK_STEP_MAX};
-use crate::{ChannelId, Hub, Message, Millis, NEVER, Refused, ShardId};
+use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, Refused, ShardId};
 
 impl Hub {
     /// Does what is due: expiry, offline after the grace, forgetting; at most
@@ -52,10 +52,14 @@ impl Hub {
             removed.bytes = history.bytes();
             self.trash.histories.push(history);
         }
-        if channel.last > channel.watermark {
-            removed.mark = Some(Mark { position: channel.last, time: now });
+        // What is ordered and not released was said before, too.
+        let up_to = if channel.pins > 0 { self.last } else { channel.last };
+        if up_to > channel.watermark {
+            removed.mark = Some(Mark { position: up_to, time: now });
         }
         self.settle(id, removed);
+        // Even where nothing is left to forget: the store may have failed when it was forgotten.
+        self.tell_deletion(id);
         if subscriptions {
             self.end_subscriptions(id, &mut shards, now);
         }
@@ -69,11 +73,8 @@ impl Hub {
 
     /// Gives a record whose subscriptions were ended a new id: who subscribes from now on is told apart
     /// from those whom the shards have not been told about yet. A message that is ordered and not
-    /// released knows the old id; then it stays.
+    /// released knows the old id; it is looked up by name when it is released.
     fn renew(&mut self, id: u32, now: Millis) {
-        if self.names[id].pins > 0 {
-            return;
-        }
         let due = self.names[id].due;
         let new = self.names.renew(id, now.saturating_add(DELETED_HOLD));
         if due != NEVER {
@@ -140,21 +141,26 @@ impl Hub {
                 return;
             }
             let Some((key, id)) = self.oldest.first() else { return };
-            let channel = &mut self.names[id];
-            let history = channel.history.as_mut().expect("who stands in `oldest` has a history");
-            let mut removed = Removed::default();
             // The key may be too early, since the channel's own limits do not touch it.
-            if history.first() == Some(key) {
-                history.pop(now, self.rules.keep(channel.rule), &mut removed, &mut self.trash);
-            }
-            if let Some(first) = history.first() {
-                self.oldest.strike(key, id);
-                self.oldest.enter(first, id);
-                history.oldest = first;
-            }
-            self.settle(id, removed);
-            self.schedule(id);
+            self.evict_first(id, key, now);
         }
+    }
+
+    /// Evicts a channel's oldest message if it stands at or before this place. The channel has a history.
+    pub(crate) fn evict_first(&mut self, id: u32, up_to: Position, now: Millis) {
+        let channel = &mut self.names[id];
+        let history = channel.history.as_mut().expect("the caller saw that it has one");
+        let mut removed = Removed::default();
+        if history.first().is_some_and(|first| first <= up_to) {
+            history.pop(now, self.rules.keep(channel.rule), &mut removed, &mut self.trash);
+        }
+        if let Some(first) = history.first().filter(|first| *first != history.oldest) {
+            self.oldest.strike(history.oldest, id);
+            self.oldest.enter(first, id);
+            history.oldest = first;
+        }
+        self.settle(id, removed);
+        self.schedule(id);
     }
 
     /// Books what left a channel's history.

@@ -351,6 +351,7 @@ fn rule(chance: &mut Chance) -> Rule {
         payload_limit: chance.of(&[None, None, None, Some(30)]),
         ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
         listen: None,
+        durable: None,
     }
 }
 

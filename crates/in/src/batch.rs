@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
 use dialect::hub::{Publish, Right};
-use exchange::Receipt;
+use exchange::Published;
 use tokio::task::yield_now;
 
 use crate::body::{self, Limit};
@@ -39,8 +39,8 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     if form == Form::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
         let key = item.key.or(key);
-        let receipt = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
-        return Ok(json(&Answer::new(&receipt, line.exchange.cursors())));
+        let published = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
+        return Ok(json(&Answer::new(&published, line.exchange.cursors())));
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
@@ -111,7 +111,7 @@ async fn publish_together(
 }
 
 /// What became of an item.
-type Outcome = Result<Receipt, Refusal>;
+type Outcome = Result<Published, Refusal>;
 
 /// The answers of a batch, as text.
 struct Answers {
@@ -133,8 +133,8 @@ impl Answers {
         }
         self.count += 1;
         match outcome {
-            Ok(receipt) => {
-                serde_json::to_writer(&mut self.text, &Answer::new(&receipt, line.exchange.cursors()))
+            Ok(published) => {
+                serde_json::to_writer(&mut self.text, &Answer::new(&published, line.exchange.cursors()))
                     .expect("a vector takes everything, and our keys are strings")
             }
             Err(refusal) => {

@@ -51,7 +51,7 @@ pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> R
         let why = "more channels were deleted than the shards have carried out so far; try again";
         return Err(Refusal::retry_after(Problem::new(503, "full", why), RETRY_AFTER_S));
     }
-    Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default())?))
+    Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default()).await?))
 }
 
 /// Checks that whoever asks may do this on the channel.

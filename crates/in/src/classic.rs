@@ -187,7 +187,13 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
             ttl: None,
         };
         let place = |publish| line.exchange.publish_online(publish);
-        match order::patiently(line, publish, &mut Patience::default(), place).await {
+        let placed = order::patiently(line, publish, &mut Patience::default(), place).await;
+        let published = match placed {
+            Ok(Some(receipt)) => order::released(receipt).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(refusal) => Err(refusal),
+        };
+        match published {
             Ok(Some(_)) => line.counters.published.add(),
             Ok(None) => line.counters.classic_dropped.add(),
             Err(refusal) => {

@@ -64,7 +64,7 @@ impl Counters {
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 25] = [
+const CODES: [&str; 26] = [
     "api-key",
     "base64",
     "batch",
@@ -75,6 +75,7 @@ const CODES: [&str; 25] = [
     "content-encoding",
     "content-type",
     "credentials",
+    "disk",
     "event",
     "full",
     "grant",

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::asked::read_number;
 use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
 use crate::line::Line;
-use crate::refusal::excerpt;
+use crate::order::unstored;
+use crate::refusal::{Refusal, excerpt};
 
 /// A page of a channel's messages, oldest first: `{"cursor", "messages", "gap"?, "more"?}`.
 pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Problem> {
@@ -68,7 +69,7 @@ pub(crate) struct Deleted<'a> {
 }
 
 /// Forgets a channel's history; ends its subscriptions too, unless only the history is named.
-pub(crate) fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Result<Deleted<'a>, Problem> {
+pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Result<Deleted<'a>, Refusal> {
     let mut subscriptions = true;
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
@@ -78,10 +79,18 @@ pub(crate) fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Result<Dele
                     "forget is {:?}; give history, or leave it out to end the subscriptions too",
                     excerpt(other)
                 );
-                return Err(Problem::bad("forget", why));
+                return Err(Problem::bad("forget", why).into());
             }
             _ => {}
         }
     }
-    Ok(Deleted { name, deleted: line.exchange.delete(name, subscriptions) })
+    if let Some(why) = line.exchange.store_trouble() {
+        return Err(unstored(why));
+    }
+    let deleted = line.exchange.begin_deletion(name, subscriptions);
+    let is_deleted = deleted.is_some();
+    if let Some(exchange::Deleted::Ordered(pending)) = deleted {
+        pending.await.map_err(unstored)?;
+    }
+    Ok(Deleted { name, deleted: is_deleted })
 }

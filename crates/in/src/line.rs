@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use access::Keyring;
-use exchange::{Exchange, Keys, Receipt};
-use tokio::sync::{OnceCell, Semaphore};
+use exchange::hub::Answered;
+use exchange::{Exchange, Keys, Published, Receipt};
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::bell::Bell;
 use crate::counters::Counters;
@@ -81,12 +82,20 @@ pub struct WaitLine {
     pub counters: ReadCounters,
 }
 
+/// The store, as far as it is known here.
+pub struct StoreLine {
+    /// Keys that came before the program was started anew, in order, and what was answered.
+    pub answered: Vec<Answered>,
+    /// Reads its counters.
+    pub counters: Box<dyn Fn() -> ShardCounters + Send + Sync>,
+}
+
 /// The line, as a request sees it.
 pub(crate) struct Line {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
-    /// What was answered under each key; empty while the first who came with it is under way.
-    pub(crate) keys: Keys<Arc<OnceCell<Receipt>>>,
+    /// What came of the message under each key; held while the first who came with it is under way.
+    pub(crate) keys: Keys<Arc<Mutex<Option<Receipt>>>>,
     pub(crate) rate: Rate,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
@@ -94,6 +103,8 @@ pub(crate) struct Line {
     pub(crate) wait: WaitLine,
     /// One permit a password that is being checked.
     pub(crate) password_checks: Semaphore,
+    /// Reads the counters of the store, if there is one.
+    pub(crate) store: Option<Box<dyn Fn() -> ShardCounters + Send + Sync>>,
     /// One permit a connection.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -101,8 +112,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(exchange: Arc<Exchange>, settings: Settings, wait: WaitLine) -> Self {
-        Self {
+    pub(crate) fn new(
+        exchange: Arc<Exchange>,
+        settings: Settings,
+        wait: WaitLine,
+        store: Option<StoreLine>,
+    ) -> Self {
+        let (answered, store) =
+            store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
+        let line = Self {
+            store,
             exchange,
             keys: Keys::new(
                 u64::try_from(settings.idempotency_age.as_millis()).unwrap_or(u64::MAX),
@@ -118,7 +137,13 @@ impl Line {
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
+        };
+        for Answered { key, time, position, seen } in answered {
+            let weight = seen.len();
+            let receipt = Receipt::Released(Published { position, seen });
+            line.keys.restore(&key, weight, time, Arc::new(Mutex::new(Some(receipt))));
         }
+        line
     }
 
     /// Bytes that a message to all of these channels may have.

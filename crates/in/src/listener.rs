@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
-use crate::line::{Line, Settings, WaitLine};
+use crate::line::{Line, Settings, StoreLine, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::realplexor;
@@ -42,15 +42,16 @@ pub struct Listener {
 
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
-/// `/metrics` and `/demo` tell of the WAIT line.
+/// `/metrics` and `/demo` tell of the WAIT line, `store` what is known of the store, if there is one.
 pub async fn serve(
     listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
     wait: WaitLine,
+    store: Option<StoreLine>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let line = Arc::new(Line::new(exchange, settings, wait));
+    let line = Arc::new(Line::new(exchange, settings, wait, store));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();

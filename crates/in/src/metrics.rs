@@ -49,6 +49,7 @@ struct Scrape<'a> {
     keys: KeysLoad,
     loads: Vec<MailboxLoad>,
     wait: Vec<ShardCounters>,
+    store: ShardCounters,
 }
 
 impl<'a> Scrape<'a> {
@@ -60,6 +61,7 @@ impl<'a> Scrape<'a> {
             keys: line.keys.load(),
             loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
             wait: (line.wait.counters)(),
+            store: line.store.as_ref().map_or_else(Vec::new, |read| read()),
         }
     }
 }
@@ -93,6 +95,10 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
             for (code, count) in scrape.line.exchange.denials().by_code() {
                 sample(Some(("code", &code)), &count);
             }
+        }
+        Read::Store(counter) => {
+            let found = scrape.store.iter().find(|(name, _)| name == counter);
+            found.iter().for_each(|(_, value)| sample(None, value));
         }
         Read::Refused => {
             for (code, count) in scrape.line.counters.by_code() {

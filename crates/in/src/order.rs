@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use dialect::Problem;
 use dialect::hub::{Publish, Refused};
-use exchange::{PublishError, Receipt};
+use exchange::{PublishError, Published, Receipt, Unstored};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
@@ -18,19 +18,31 @@ pub(crate) async fn one(
     publish: Publish,
     key: Option<&str>,
     patience: &mut Patience,
-) -> Result<Receipt, Refusal> {
-    let Some(key) = key else { return alone(line, publish, patience).await };
-    let first = line.keys.entry(key, publish.channels.len(), line.exchange.now());
-    let mut is_first = false;
-    let receipt = first.get_or_try_init(|| {
-        is_first = true;
-        alone(line, publish, patience)
-    });
-    let receipt = receipt.await?.clone();
-    if !is_first {
-        line.counters.repeated.add();
-    }
-    Ok(receipt)
+) -> Result<Published, Refusal> {
+    let Some(key) = key else {
+        let receipt = alone(line, publish, None, patience).await?;
+        return released(receipt).await.inspect(|_| line.counters.published.add());
+    };
+    let known = line.keys.entry(key, publish.channels.len(), line.exchange.now());
+    let mut known = known.lock().await;
+    // What the store gave up is as good as never tried.
+    let first = known.take().filter(|receipt| !is_given_up(receipt));
+    let is_first = first.is_none();
+    let receipt = match first {
+        Some(receipt) => receipt,
+        None => alone(line, publish, Some(key), patience).await?,
+    };
+    // It is known from its place on: whoever asked may go before the store has it.
+    *known = Some(receipt.clone());
+    drop(known);
+    let published = released(receipt).await?;
+    let counter = if is_first { &line.counters.published } else { &line.counters.repeated };
+    counter.add();
+    Ok(published)
+}
+
+fn is_given_up(receipt: &Receipt) -> bool {
+    matches!(receipt, Receipt::Ordered(pending) if matches!(pending.look(), Some(Err(_))))
 }
 
 /// Takes one of the messages that may be published this second.
@@ -49,12 +61,25 @@ pub(crate) fn admit(line: &Line) -> Result<(), Refusal> {
     })
 }
 
-async fn alone(line: &Line, publish: Publish, patience: &mut Patience) -> Result<Receipt, Refusal> {
+async fn alone(
+    line: &Line,
+    publish: Publish,
+    key: Option<&str>,
+    patience: &mut Patience,
+) -> Result<Receipt, Refusal> {
     admit(line)?;
-    let receipt = patiently(line, publish, patience, |publish| {
-        line.exchange.publish_quietly(publish).inspect(|_| line.bell.ring_soon(&line.exchange))
-    });
-    receipt.await.inspect(|_| line.counters.published.add())
+    patiently(line, publish, patience, |publish| {
+        line.exchange.publish_quietly(publish, key).inspect(|_| line.bell.ring_soon(&line.exchange))
+    })
+    .await
+}
+
+/// Waits until a message is out, which is at once where there is no store.
+pub(crate) async fn released(receipt: Receipt) -> Result<Published, Refusal> {
+    match receipt {
+        Receipt::Released(published) => Ok(published),
+        Receipt::Ordered(pending) => pending.await.map_err(unstored),
+    }
 }
 
 /// Tries to give a message its place until there is room for it, or patience is over.
@@ -69,7 +94,7 @@ pub(crate) async fn patiently<T>(
         publish = match place(publish) {
             Ok(placed) => return Ok(placed),
             Err(PublishError::Full(publish)) => *publish,
-            Err(PublishError::Refused(refused)) => return Err(out_of_room(refused).into()),
+            Err(error) => return Err(refusal(error)),
         };
         if !waited {
             line.counters.waited.add();
@@ -77,7 +102,7 @@ pub(crate) async fn patiently<T>(
         }
         waited = true;
         if patience.is_over() {
-            return Err(full());
+            return Err(full(line));
         }
         sleep(PUBLISH_RETRY).await;
     }
@@ -89,8 +114,8 @@ pub(crate) async fn many(
     line: &Line,
     mut batch: VecDeque<Publish>,
     patience: &mut Patience,
-) -> Vec<Result<Receipt, Refusal>> {
-    let mut outcomes = Vec::with_capacity(batch.len());
+) -> Vec<Result<Published, Refusal>> {
+    let mut ordered: Vec<Result<Receipt, Refusal>> = Vec::with_capacity(batch.len());
     let mut receipts = Vec::new();
     let mut waited = false;
     while !batch.is_empty() {
@@ -98,12 +123,7 @@ pub(crate) async fn many(
         if !receipts.is_empty() {
             waited = false;
         }
-        for receipt in receipts.drain(..) {
-            if receipt.is_ok() {
-                line.counters.published.add();
-            }
-            outcomes.push(receipt.map_err(|refused| out_of_room(refused).into()));
-        }
+        ordered.extend(receipts.drain(..).map(|receipt| receipt.map_err(refusal)));
         if room {
             continue;
         }
@@ -114,11 +134,20 @@ pub(crate) async fn many(
         waited = true;
         if patience.is_over() {
             batch.pop_front();
-            outcomes.push(Err(full()));
+            ordered.push(Err(full(line)));
             waited = false;
         } else {
             sleep(PUBLISH_RETRY).await;
         }
+    }
+    // All have their places; a store keeps them together.
+    let mut outcomes = Vec::with_capacity(ordered.len());
+    for receipt in ordered {
+        let outcome = match receipt {
+            Ok(receipt) => released(receipt).await.inspect(|_| line.counters.published.add()),
+            Err(refusal) => Err(refusal),
+        };
+        outcomes.push(outcome);
     }
     outcomes
 }
@@ -144,13 +173,47 @@ impl Patience {
     }
 }
 
-fn full() -> Refusal {
-    let problem = Problem::new(
-        503,
-        "full",
-        "clients take messages slower than they are published, and the server holds as many as it may; try again",
+fn full(line: &Line) -> Refusal {
+    let who = if line.exchange.store_is_behind() { "the store takes" } else { "clients take" };
+    let why = format!(
+        "{who} messages slower than they are published, and the server holds as many as it may; try again"
     );
+    let problem = Problem::new(503, "full", why);
     Refusal::retry_after(problem, RETRY_AFTER_S)
+}
+
+fn refusal(error: PublishError) -> Refusal {
+    match error {
+        // Whoever publishes waits before he comes here.
+        PublishError::Full(_) => Refusal::retry_after(
+            Problem::new(503, "full", "the server holds as many messages as it may; try again"),
+            RETRY_AFTER_S,
+        ),
+        PublishError::Unstored(why) => unstored(why),
+        PublishError::Refused(refused) => out_of_room(refused).into(),
+    }
+}
+
+/// The store does not keep it.
+pub(crate) fn unstored(why: Unstored) -> Refusal {
+    match why {
+        Unstored::Full => Refusal::retry_after(
+            Problem::new(
+                507,
+                "disk",
+                "the message was not taken: the disk of the store is full; make room on it, and try again",
+            ),
+            RETRY_AFTER_S,
+        ),
+        Unstored::Broken => Refusal::retry_after(
+            Problem::new(
+                503,
+                "disk",
+                "the message was not taken: the disk of the store fails, see the server's log; try again",
+            ),
+            RETRY_AFTER_S,
+        ),
+    }
 }
 
 fn out_of_room(refused: Refused) -> Problem {

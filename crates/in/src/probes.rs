@@ -38,7 +38,9 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
         let load = line.exchange.load(ShardId(index));
         json!({ "messages": load.messages, "bytes": load.bytes })
     });
+    let store = line.store.as_ref().map(|read| object(read()));
     refusal::json(&json!({
+        "store": store,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": line.started.elapsed().as_secs(),
         "channels": totals.channels,

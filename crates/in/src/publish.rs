@@ -7,7 +7,7 @@ use axum::response::Response;
 use dialect::Problem;
 use dialect::hub::{Cursors, Origin, Payload, Publish, Right};
 use dialect::native::{is_binary_type, names_in_path};
-use exchange::{Published, Receipt};
+use exchange::Published;
 use serde::{Serialize, Serializer};
 
 use crate::body::{self, Limit};
@@ -30,8 +30,8 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let payload = payload(bytes, said.event, said.content_type)?;
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
-    let receipt = order::one(&line, publish, said.key.as_deref(), &mut Patience::default()).await?;
-    Ok(json(&Answer::new(&receipt, line.exchange.cursors())))
+    let published = order::one(&line, publish, said.key.as_deref(), &mut Patience::default()).await?;
+    Ok(json(&Answer::new(&published, line.exchange.cursors())))
 }
 
 /// `POST /pub/`, which names no channel.
@@ -59,19 +59,13 @@ pub(crate) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(crate) fn new(receipt: &'a Receipt, cursors: Cursors) -> Self {
-        match receipt {
-            Receipt::Released(published) => {
-                Self { cursor: cursors.text(published.position), channels: Channels(Some(published)) }
-            }
-            // Only a store that commits later lets a publish end here; who waits is not known before.
-            Receipt::Ordered(position) => Self { cursor: cursors.text(*position), channels: Channels(None) },
-        }
+    pub(crate) fn new(published: &'a Published, cursors: Cursors) -> Self {
+        Self { cursor: cursors.text(published.position), channels: Channels(published) }
     }
 }
 
 /// Who waits, by channel, in the publisher's order.
-struct Channels<'a>(Option<&'a Published>);
+struct Channels<'a>(&'a Published);
 
 #[derive(Serialize)]
 struct Waiting {
@@ -81,7 +75,7 @@ struct Waiting {
 
 impl Serialize for Channels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let seen = self.0.iter().flat_map(|published| &published.seen);
+        let seen = self.0.seen.iter();
         serializer.collect_map(
             seen.map(|(name, seen)| (&**name, Waiting { waiting: seen.waiting, online: seen.online })),
         )

@@ -289,9 +289,15 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
             payload: payload.clone(),
             ttl: None,
         };
-        let place =
-            |publish| line.exchange.publish_quietly(publish).inspect(|_| line.bell.ring_soon(&line.exchange));
-        match order::patiently(line, publish, &mut Patience::default(), place).await {
+        let place = |publish| {
+            line.exchange.publish_quietly(publish, None).inspect(|_| line.bell.ring_soon(&line.exchange))
+        };
+        let placed = order::patiently(line, publish, &mut Patience::default(), place).await;
+        let published = match placed {
+            Ok(receipt) => order::released(receipt).await,
+            Err(refusal) => Err(refusal),
+        };
+        match published {
             Ok(_) => {
                 line.counters.published.add();
                 let ids = || items.iter().map(|item| &*item.id).collect::<Vec<_>>().join(",");

@@ -32,6 +32,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("key", matches)) => run_key(matches),
         Some(("token", matches)) => token::run_token(matches),
         Some(("url", matches)) => token::run_url(matches),
+        Some(("store", matches)) => crate::store::run(matches),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -67,6 +68,7 @@ fn command() -> Command {
         .subcommand(key_command())
         .subcommand(token::token_command())
         .subcommand(token::url_command())
+        .subcommand(crate::store::command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 
@@ -216,7 +218,7 @@ fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     config::print(&values.unwrap_or_else(|errors| refuse(&errors)), matches.get_flag("json"))
 }
 
-fn flag(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 

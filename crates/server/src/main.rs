@@ -14,6 +14,7 @@ mod realplexor;
 mod send;
 mod serve;
 mod settings;
+mod store;
 mod times;
 mod token;
 

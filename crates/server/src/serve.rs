@@ -27,6 +27,7 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::realplexor::{Count, Numbers};
 use crate::settings::{Listener, LogForm, Settings};
+use crate::store::Keeping;
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {
@@ -78,7 +79,9 @@ pub(crate) fn run<R: Role>(
         probe("IN", listener.address, in_name)?;
     }
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
-    let exchange = Arc::new(exchange(&settings, &wakers)?);
+    // Its files are closed again but for the lock, of which a copy in every table does no harm.
+    let (exchange, keeping) = exchange(&settings, &wakers)?;
+    let exchange = Arc::new(exchange);
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
     let line = wait::Line::start(&listeners, settings.wait_line.clone(), wakers, &exchange, seed)?;
@@ -87,7 +90,12 @@ pub(crate) fn run<R: Role>(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("the runtime of the IN line cannot start")?;
-    let code = runtime.block_on(serve(&settings, role, line, exchange, connections));
+    let keeping = keeping.map(|keeping| keeping.start(&exchange)).transpose()?;
+    let (store, answered) = keeping.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
+    let code = runtime.block_on(serve(&settings, role, line, exchange, connections, answered));
+    if let Some(store) = store {
+        store.end();
+    }
     // A shard that hangs must not keep the program from ending.
     runtime.shutdown_background();
     code
@@ -100,6 +108,7 @@ async fn serve<R: Role>(
     line: wait::Line,
     exchange: Arc<Exchange>,
     connections: Option<u64>,
+    store: Option<in_line::StoreLine>,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::new::<R>()?;
     let mut listeners = Vec::new();
@@ -132,12 +141,23 @@ async fn serve<R: Role>(
         addresses: line.addresses().to_vec(),
         counters: Box::new(move || stats.by_shard()),
     };
-    in_line::serve(listeners, settings.in_line.clone(), Arc::clone(&exchange), wait, signals.heed(role))
-        .await
-        .context("the IN line broke down")?;
+    in_line::serve(
+        listeners,
+        settings.in_line.clone(),
+        Arc::clone(&exchange),
+        wait,
+        store,
+        signals.heed(role),
+    )
+    .await
+    .context("the IN line broke down")?;
 
+    end(settings.wait_line.drain, line, &exchange).await
+}
+
+/// Ends the WAIT line.
+async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::Result<ExitCode> {
     // What was acknowledged is released by now; the clients get it before they are closed.
-    let drain = settings.wait_line.drain;
     if !exchange.order_all(&Order::Drain(drain)) {
         error!("a shard takes no more orders; ended without it");
         return Ok(ExitCode::FAILURE);
@@ -179,11 +199,22 @@ async fn give_back() {
     }
 }
 
-fn exchange(settings: &Settings, wakers: &[Arc<wait::Waker>]) -> anyhow::Result<Exchange> {
+/// An exchange, and the store behind it, where one is set.
+fn exchange(settings: &Settings, wakers: &[Arc<wait::Waker>]) -> anyhow::Result<(Exchange, Option<Keeping>)> {
     let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
-    let epoch = Epoch::new(random().context("the system gives no random numbers")?);
-    let seed = random().context("the system gives no random numbers")?;
-    Ok(Exchange::new(settings.hub.clone(), epoch, seed, Clock::system(), Box::new(Immediate), wakers))
+    let numbers = || random().context("the system gives no random numbers");
+    let (limits, random, seed) = (settings.hub.clone(), numbers()?, numbers()?);
+    let Some(store) = &settings.store else {
+        let exchange =
+            Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
+        return Ok((exchange, None));
+    };
+    let (keeping, past) = Keeping::open(store, settings.in_line.idempotency_age, random)?;
+    let clock = Clock::system_after(past.time());
+    let epoch = Epoch::new(keeping.epoch());
+    let reserved = keeping.reserved();
+    let exchange = Exchange::again(limits, epoch, seed, clock, keeping.journal(), wakers, past, reserved);
+    Ok((exchange, Some(keeping)))
 }
 
 /// A random number of the system.

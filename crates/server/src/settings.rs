@@ -16,9 +16,11 @@ mod realplexor;
 #[cfg(test)]
 mod round_trip;
 mod table;
+mod units;
 mod values;
 mod written;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
@@ -48,8 +50,31 @@ pub(crate) struct Settings {
     pub(crate) log: LogForm,
     pub(crate) log_level: &'static str,
     pub(crate) hub: Limits,
+    pub(crate) store: Option<StoreSettings>,
     pub(crate) wait_line: wait::Settings,
     pub(crate) in_line: in_line::Settings,
+}
+
+/// Where and how messages are kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoreSettings {
+    pub(crate) folder: PathBuf,
+    pub(crate) sync: store::Sync,
+    /// Bytes at the most.
+    pub(crate) limit: u64,
+}
+
+impl StoreSettings {
+    /// `None`: there is to be no store.
+    fn of(values: &Values) -> Option<Self> {
+        let folder = Some(values.label("store")).filter(|folder| !folder.is_empty())?;
+        let sync = match values.choice("store_sync") {
+            "interval" => store::Sync::Interval,
+            "os" => store::Sync::Os,
+            _ => store::Sync::Always,
+        };
+        Some(Self { folder: folder.into(), sync, limit: values.count("store_limit") })
+    }
 }
 
 /// How the program says what happens.
@@ -94,6 +119,7 @@ impl Settings {
                 rules: values.channels.iter().map(ChannelEntry::rule).collect(),
                 ..Limits::default()
             },
+            store: StoreSettings::of(values),
             wait_line: wait::Settings {
                 request_timeout: values.duration("request_timeout"),
                 poll_timeout: values.duration("poll_timeout"),

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A folder of files. Names are plain names.
@@ -74,7 +74,7 @@ impl Folder {
         let system = |error| FolderError::System(path.to_owned(), error);
         let is_new = !path.try_exists().map_err(system)?;
         if is_new {
-            fs::create_dir_all(path).map_err(system)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(system)?;
         }
         let folder = Self::look(path)?;
         let (owner, user) = (fs::metadata(path).map_err(system)?.uid(), rustix::process::geteuid().as_raw());
@@ -86,7 +86,8 @@ impl Folder {
         if !names.is_empty() && !names.iter().any(is_ours) {
             return Err(FolderError::Other(path.to_owned()));
         }
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK));
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
         let lock = lock.map_err(system)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: Some(lock), ..folder }),
@@ -141,7 +142,7 @@ impl Disk for Folder {
 
     fn create(&mut self, name: &str) -> io::Result<()> {
         let path = self.path.join(name);
-        self.file = Some(OpenOptions::new().create_new(true).append(true).open(path)?);
+        self.file = Some(OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)?);
         self.sync_names()
     }
 
@@ -160,7 +161,8 @@ impl Disk for Folder {
     fn replace(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let new = self.path.join(format!("{name}.new"));
         let written = (|| {
-            let mut file = File::create(&new)?;
+            let mut file =
+                OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&new, self.path.join(name))

@@ -8,13 +8,18 @@
 //! lines or settings.
 
 pub mod disk;
+pub mod keeper;
 pub mod limits;
 pub mod log;
 pub mod meta;
 pub mod record;
 pub mod recover;
 pub mod segment;
+pub mod stats;
+pub mod tidy;
 
 pub use disk::{Disk, Folder, FolderError};
+pub use keeper::Keeper;
 pub use log::{Batch, Log, Options, Sync};
 pub use recover::{Found, RecoverError, recover};
+pub use stats::Stats;

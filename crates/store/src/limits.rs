@@ -7,7 +7,7 @@ pub const LOG_LEN: u64 = 1 << 30;
 /// The least that may be set.
 pub const LOG_LEN_MIN: u64 = 16 << 20;
 /// A segment is this part of the log.
-pub const SEGMENTS: u64 = 64;
+pub const SEGMENTS: u64 = 16;
 /// Bytes of a segment at the most; one record may exceed it.
 pub const SEGMENT_LEN_MAX: u64 = 16 << 20;
 /// Segments at the most, however small: each start begins one.
@@ -24,3 +24,7 @@ pub const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub const WRITE_LEN: usize = 4 << 20;
 /// Records of the oldest segment that are looked at between two batches.
 pub const TIDY_STEP: usize = 256;
+/// Channels that are asked about in one hold of the exchange's lock.
+pub const TIDY_PLACES: usize = 64;
+/// Bytes that a message takes in the log beside its payload, as a guess.
+pub const MESSAGE_COST: u64 = 64;

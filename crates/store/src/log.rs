@@ -44,8 +44,14 @@ pub struct Log<D> {
     next: u64,
     /// The last of `segments` is being written, and so many of its bytes are safe.
     writing: Option<u64>,
+    /// It ends in what could not be cut off; another one is begun before anything is appended.
+    torn: bool,
     /// Something was appended since the last sync.
     dirty: bool,
+    /// Bytes beyond which the oldest segments are removed: more than is set where more is needed.
+    limit: u64,
+    /// The newest segment when tidying began; when it goes itself, all was looked at.
+    tidied_to: Option<u64>,
 }
 
 /// Records that are appended together.
@@ -129,7 +135,21 @@ impl<D: Disk> Log<D> {
         let segments: VecDeque<_> =
             found.segments.iter().map(|segment| (segment.number, segment.good)).collect();
         let next = segments.back().map_or(0, |(number, _)| *number).max(found.oldest.saturating_sub(1)) + 1;
-        Ok((Self { disk, options, meta, segments, next, writing: None, dirty: false }, found))
+        Ok((
+            Self {
+                disk,
+                options,
+                meta,
+                segments,
+                next,
+                writing: None,
+                torn: false,
+                dirty: false,
+                limit: options.len_max,
+                tidied_to: None,
+            },
+            found,
+        ))
     }
 
     /// The identity of the order.
@@ -154,7 +174,10 @@ impl<D: Disk> Log<D> {
     /// Appends a batch. When this fails, nothing of it will be found again, if the disk lets it be undone.
     pub fn append(&mut self, batch: &mut Batch) -> io::Result<()> {
         let room = self.segment_len_max().saturating_sub(self.written().max(HEADER_LEN as u64));
-        if self.writing.is_none() || (batch.len() as u64 > room && self.written() > HEADER_LEN as u64) {
+        if self.writing.is_none()
+            || self.torn
+            || (batch.len() as u64 > room && self.written() > HEADER_LEN as u64)
+        {
             self.begin_segment()?;
         }
         let bytes = batch.begin(self.writing.unwrap_or_default());
@@ -213,7 +236,7 @@ impl<D: Disk> Log<D> {
         }
         self.segments.push_back((header.number, HEADER_LEN as u64));
         self.writing = Some(HEADER_LEN as u64);
-        self.dirty = false;
+        (self.torn, self.dirty) = (false, false);
         Ok(())
     }
 
@@ -243,16 +266,24 @@ impl<D: Disk> Log<D> {
         self.segments.len()
     }
 
-    /// The oldest segment, when there are more bytes or segments than there may be, as number and good bytes.
+    /// The oldest segment, when there are more bytes or segments than there may be: its good bytes.
     /// Never the one being written.
-    pub fn to_tidy(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
-        let over = self.len() + self.segment_len_max() > self.options.len_max || self.count() > SEGMENTS_MAX;
-        if !over || self.count() < 2 {
+    pub fn to_tidy(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let is_over = self.len() + self.segment_len_max() > self.limit || self.count() > SEGMENTS_MAX;
+        if !is_over || self.count() < 2 {
+            self.tidied_to = None;
             return Ok(None);
         }
         let (number, good) = self.segments[0];
+        if number > *self.tidied_to.get_or_insert(self.next) {
+            // All of it is needed. Looking at it again would not help before it has grown.
+            self.limit = self.len() + self.len() / 4 + self.segment_len_max();
+            self.tidied_to = None;
+            return Ok(None);
+        }
+        self.limit = self.options.len_max.max(self.limit - self.limit / 64);
         let bytes = self.disk.read(&segment::name(number), usize::try_from(good).unwrap_or(usize::MAX))?;
-        Ok(Some((number, bytes)))
+        Ok(Some(bytes))
     }
 
     /// Removes the oldest segment; all that is needed of it was appended. Synced first, whatever is set.
@@ -296,9 +327,7 @@ impl<D: Disk> Log<D> {
     /// Cuts off what was not written whole; where the disk does not do that, another segment says that it does
     /// not count.
     fn cut(&mut self, len: u64) {
-        if self.disk.truncate(len).is_err() {
-            self.writing = None;
-        }
+        self.torn |= self.disk.truncate(len).is_err();
     }
 
     fn replace_meta(&mut self, change: impl FnOnce(&mut Meta)) -> io::Result<()> {

@@ -154,7 +154,7 @@ fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
             put_place(state.watermark, out);
             put_number(state.needed_until, out);
             put_place(state.taken, out);
-            out.push(u8::from(state.online));
+            out.push(u8::from(state.online) | u8::from(state.emptied) << 1);
         }
     }
 }
@@ -263,14 +263,12 @@ fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
 }
 
 fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
-    Some(Fact::State(ChannelState {
-        name: bytes.text()?.into(),
-        at: bytes.place()?,
-        watermark: bytes.place()?,
-        needed_until: bytes.number()?,
-        taken: bytes.place()?,
-        online: bytes.byte()? == 1,
-    }))
+    let name = bytes.text()?.into();
+    let (at, watermark, needed_until, taken) =
+        (bytes.place()?, bytes.place()?, bytes.number()?, bytes.place()?);
+    let flags = bytes.byte()?;
+    let (online, emptied) = (flags & 1 == 1, flags & 2 == 2);
+    Some(Fact::State(ChannelState { name, at, watermark, needed_until, taken, online, emptied }))
 }
 
 fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {

@@ -136,7 +136,7 @@ impl Found {
         }
         let (lost, changes_lost) = (meta.lost, meta.changes_lost.max(self.past.changes_lost));
         self.past.lost = if self.lost { self.past.last } else { lost };
-        let changes_missing = self.lost || (!self.ended && !whole);
+        let changes_missing = self.lost || !whole;
         self.past.changes_lost = if changes_missing { self.past.last } else { changes_lost };
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 use hub::{Millis, Publish, Refused, Released};
 use smallvec::SmallVec;
+
+use crate::Pending;
 
 use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
 use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
@@ -14,18 +17,19 @@ impl Exchange {
     /// Gives a message its place, commits and releases it; without a store all of that at once.
     /// It is not ordered when a mailbox it must go to is full.
     pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
-        let (receipt, rung) = self.publish_unrung(publish);
-        self.ring_all(&rung);
+        let (receipt, rung) = self.publish_unrung(publish, None);
+        self.ring_all(rung);
         receipt
     }
 
     /// Publishes, but leaves it to [`Self::ring`] to wake who sleeps: a line that publishes much at once
-    /// wakes a shard once for all of it.
-    pub fn publish_quietly(&self, publish: Publish) -> Result<Receipt, PublishError> {
-        let (receipt, rung) = self.publish_unrung(publish);
-        for shard in &rung {
+    /// wakes a shard once for all of it. A store keeps the publisher's key.
+    pub fn publish_quietly(&self, publish: Publish, key: Option<&str>) -> Result<Receipt, PublishError> {
+        let (receipt, rung) = self.publish_unrung(publish, key);
+        for shard in &rung.shards {
             self.mailbox(*shard).ring_later();
         }
+        rung.publishers.into_iter().for_each(Waker::wake);
         receipt
     }
 
@@ -34,11 +38,11 @@ impl Exchange {
         self.mailboxes.iter().for_each(Mailbox::ring_now);
     }
 
-    fn publish_unrung(&self, publish: Publish) -> (Result<Receipt, PublishError>, Rung) {
+    fn publish_unrung(&self, publish: Publish, key: Option<&str>) -> (Result<Receipt, PublishError>, Rung) {
         let now = self.clock.now();
         let mut rung = Rung::default();
         let mut inner = self.lock();
-        let receipt = self.place_if_room(&mut inner, publish, now, &mut rung);
+        let receipt = self.place_if_room(&mut inner, publish, key, now, &mut rung);
         self.unlock(inner);
         (receipt, rung)
     }
@@ -63,10 +67,10 @@ impl Exchange {
         let receipt = if publish.channels.is_empty() {
             Ok(None)
         } else {
-            self.place_if_room(&mut inner, publish, now, &mut rung).map(Some)
+            self.place_if_room(&mut inner, publish, None, now, &mut rung).map(Some)
         };
         self.unlock(inner);
-        self.ring_all(&rung);
+        self.ring_all(rung);
         receipt
     }
 
@@ -76,7 +80,7 @@ impl Exchange {
     pub fn publish_many(
         &self,
         batch: &mut VecDeque<Publish>,
-        receipts: &mut Vec<Result<Receipt, Refused>>,
+        receipts: &mut Vec<Result<Receipt, PublishError>>,
     ) -> bool {
         receipts.reserve(batch.len().min(PUBLISH_STEP_MAX));
         let now = self.clock.now();
@@ -94,29 +98,37 @@ impl Exchange {
                 break;
             }
             let publish = batch.pop_front().expect("there is a front");
-            receipts.push(self.place(&mut inner, publish, now, &mut rung));
+            receipts.push(match self.unstored(&inner, &publish) {
+                Some(why) => Err(PublishError::Unstored(why)),
+                None => self.place(&mut inner, publish, None, now, &mut rung).map_err(PublishError::Refused),
+            });
         }
         self.unlock(inner);
-        self.ring_all(&rung);
+        self.ring_all(rung);
         room
     }
 
-    /// Whether every mailbox that a message would go to takes more.
+    /// Whether every mailbox that a message would go to takes more, and the store does.
     fn has_room(&self, inner: &Inner, publish: &Publish) -> bool {
-        !inner.hub.interested(&publish.channels).iter().any(|shard| self.mailbox(*shard).full())
+        !self.store_is_behind()
+            && !inner.hub.interested(&publish.channels).iter().any(|shard| self.mailbox(*shard).full())
     }
 
     fn place_if_room(
         &self,
         inner: &mut Inner,
         publish: Publish,
+        key: Option<&str>,
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, PublishError> {
+        if let Some(why) = self.unstored(inner, &publish) {
+            return Err(PublishError::Unstored(why));
+        }
         if !self.has_room(inner, &publish) {
             return Err(PublishError::Full(Box::new(publish)));
         }
-        self.place(inner, publish, now, rung).map_err(PublishError::Refused)
+        self.place(inner, publish, key, now, rung).map_err(PublishError::Refused)
     }
 
     /// All stages of one message, under the lock.
@@ -124,10 +136,14 @@ impl Exchange {
         &self,
         inner: &mut Inner,
         publish: Publish,
+        key: Option<&str>,
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, Refused> {
         let position = inner.hub.order(publish, now)?;
+        if let Some(key) = key {
+            inner.hub.answered(key, now);
+        }
         let committed = self.commit.ordered(position);
         let mut own = None;
         self.release(inner, committed, now, rung, |released| {
@@ -135,11 +151,15 @@ impl Exchange {
                 own = Some(published(released));
             }
         });
-        Ok(own.map_or(Receipt::Ordered(position), Receipt::Released))
+        Ok(own.map(Receipt::Released).unwrap_or_else(|| {
+            let pending = Pending::new(position);
+            inner.pending.push_back(pending.clone());
+            Receipt::Ordered(pending)
+        }))
     }
 }
 
-fn published(released: &Released) -> Published {
+pub(super) fn published(released: &Released) -> Published {
     let names = released.message.targets.iter().map(|target| Arc::clone(&target.name));
     Published {
         position: released.message.position,

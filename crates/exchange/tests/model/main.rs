@@ -125,7 +125,7 @@ impl World {
             }
             let place = match self.exchange.publish(publish).unwrap() {
                 Receipt::Released(published) => published.position.to_bits(),
-                Receipt::Ordered(position) => position.to_bits(),
+                Receipt::Ordered(pending) => pending.position().to_bits(),
             };
             assert!(self.said.last().is_none_or(|last| last.place < place));
             self.said.push(Said { place, channels, dies: ttl.map(|ttl| self.now() + ttl) });

@@ -149,7 +149,8 @@ impl Naive {
                 }
             }
             let keep = self.keep(channel);
-            if keep.end(&said).is_none_or(|end| end > self.now) {
+            let is_deleted = place <= self.records[&channel].watermark;
+            if !is_deleted && keep.end(&said).is_none_or(|end| end > self.now) {
                 self.expire(channel);
                 self.records.get_mut(&channel).unwrap().held.push(place);
                 while self.held(channel).len() > keep.messages || self.bytes(channel) > keep.bytes {
@@ -281,7 +282,8 @@ impl Naive {
         let now = self.now;
         let record = self.records.get_mut(&channel)?;
         record.held.clear();
-        let (last, watermark) = (record.last, record.watermark);
+        let last = if record.pins.is_empty() { record.last } else { self.last };
+        let watermark = record.watermark;
         let mut shards = BTreeSet::new();
         if subscriptions {
             shards.extend(record.waiting.keys().chain(record.takers.keys()));

@@ -23,6 +23,8 @@ pub(super) enum Read {
     Mailbox(fn(&MailboxLoad) -> usize),
     /// One a shard: the counter of the WAIT line that has this name there.
     Wait(&'static str),
+    /// The counter of the store that has this name there; only where there is a store.
+    Store(&'static str),
     /// One a code of refusals on the IN line.
     Refused,
     /// One a code of refusals for want of credentials or grants.
@@ -33,7 +35,7 @@ impl Read {
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Version => Some("version"),
-            Self::One(_) | Self::Seconds(_) => None,
+            Self::One(_) | Self::Seconds(_) | Self::Store(_) => None,
             Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
             Self::Refused | Self::Denied => Some("code"),
         }
@@ -246,5 +248,17 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_wait_accept_pauses_total",
         "Times that accepting paused because the system had no more to give",
         Read::Wait("accept_pauses"),
+    ),
+    line("multiplexor_store_bytes", "Bytes of the store's log on disk", Read::Store("bytes")),
+    line("multiplexor_store_segments", "Files of the store's log", Read::Store("segments")),
+    line(
+        "multiplexor_store_failures_total",
+        "How often the store's disk did not take something",
+        Read::Store("failures"),
+    ),
+    line(
+        "multiplexor_store_failing",
+        "1 while the store's disk fails, and what is durable is refused",
+        Read::Store("failing"),
     ),
 ];

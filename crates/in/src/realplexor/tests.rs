@@ -56,7 +56,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     realplexor.partial = set("partial") == Some("on");
     let settings = Settings { hosts: vec!["push.example".into()], realplexor, ..Settings::default() };
     let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new) };
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait));
+    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None));
     runtime.block_on(async {
         let items = list("held");
         let (limits, held): (Vec<&str>, Vec<&str>) = items.iter().partition(|item| item.starts_with('*'));

@@ -56,6 +56,7 @@ impl Line {
             settings,
             Arc::clone(&exchange),
             WaitLine { addresses: vec!["0.0.0.0:8088".parse().unwrap()], counters },
+            None,
             shutdown,
         ));
         Self { address, exchange, stop, served }

@@ -40,6 +40,7 @@ impl ChannelEntry {
             payload_limit: self.number("payload_limit"),
             ttl: self.millis("ttl"),
             listen: self.value("listen").map(door),
+            durable: self.value("durable").map(|value| *value == Value::Choice("true")),
         }
     }
 

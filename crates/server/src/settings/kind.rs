@@ -11,6 +11,7 @@ use wait::Origins;
 
 use super::keys::KeyEntry;
 use super::listener::Listener;
+pub(super) use super::units::{duration, size, whole_number};
 use crate::limits::{FILE_LEN_MAX, PEM_LEN_MAX};
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
@@ -44,6 +45,10 @@ pub(crate) enum Kind {
     File,
     /// What something is called, for people.
     Label,
+    /// A folder; may be empty, which is none.
+    Folder,
+    /// True or false.
+    Truth,
     /// Rights; at least one.
     Rights,
     /// Channels by name, with stars; at least one.
@@ -130,8 +135,9 @@ impl Kind {
             Self::PublicKeys | Self::File => "FILE",
             Self::Texts | Self::Text => "TEXT",
             Self::Word => "WORD",
+            Self::Folder => "DIR",
             Self::Pattern | Self::Globs => "PATTERN",
-            Self::Choice(_) => "WORD",
+            Self::Choice(_) | Self::Truth => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
             Self::Duration(..) => "TIME",
             Self::Size(..) => "SIZE",
@@ -198,6 +204,11 @@ impl Kind {
             }
             Self::File => FileText::read(text).map(|read| Value::File(text.to_owned(), read)),
             Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
+            Self::Folder => {
+                let fits = !text.chars().any(char::is_control);
+                fits.then(|| Value::Label(text.to_owned()))
+            }
+            Self::Truth => Self::Choice(TRUTHS).read_one(text),
             Self::Address => text.parse().ok().map(Value::Address),
             Self::Pattern => Pattern::new(text).ok().map(Value::Pattern),
             Self::Choice(words) => words.iter().find(|word| **word == text).map(|word| Value::Choice(word)),
@@ -228,6 +239,8 @@ impl Kind {
             Self::File => "a file, or nothing".to_owned(),
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),
             Self::Label => "1 to 64 printable characters".to_owned(),
+            Self::Folder => "a folder".to_owned(),
+            Self::Truth => TRUTHS.join(", "),
             Self::Rights => Right::ALL.map(Right::name).join(", "),
             Self::Globs => "names in which `*` stands for any characters".to_owned(),
             Self::Choice(words) => words.join(", "),
@@ -266,6 +279,8 @@ impl Kind {
             Self::Text => format!("give printable characters, such as {}", quoted(example)),
             Self::File => "give the path of a text file that can be read".to_owned(),
             Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),
+            Self::Folder => "give a folder, such as /var/lib/multiplexor".to_owned(),
+            Self::Truth => format!("give {}", TRUTHS.join(" or ")),
             Self::Rights => {
                 format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
             }
@@ -321,6 +336,8 @@ impl Form {
     }
 }
 
+const TRUTHS: &[&str] = &["true", "false"];
+
 /// What is wrong with a pattern.
 pub(super) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
@@ -358,42 +375,6 @@ fn within<T: PartialOrd>(text: &str, min: &str, max: &str, read: fn(&str) -> Opt
 fn read_name(item: &str) -> Result<String, String> {
     let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
-}
-
-pub(super) fn whole_number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
-}
-
-/// `500ms`, `25s`, `10m`, `1h`, `7d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split_unit(text);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    whole_number(number)?.checked_mul(unit_ms).map(Duration::from_millis)
-}
-
-/// `100`, `64KiB`, `1MiB`, `2GiB`, in bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
-    let (number, unit) = split_unit(text);
-    let unit_len = match unit {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    whole_number(number)?.checked_mul(unit_len)
-}
-
-fn split_unit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

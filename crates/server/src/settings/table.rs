@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use super::Value;
 use super::kind::Kind::{
-    Address, Choice, Count, CountOrAuto, Duration, File, Globs, KeyHash, Keys, Label, Listeners, Names,
-    Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Word,
+    Address, Choice, Count, CountOrAuto, Duration, File, Folder, Globs, KeyHash, Keys, Label, Listeners,
+    Names, Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Truth, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
@@ -119,6 +119,25 @@ pub(crate) static TABLE: &[Setting] = &[
         Duration("0s", "30d"),
         "1h",
         "How long a silent channel is remembered, so that a gap can be told; at least the history's age counts",
+    ),
+    line(
+        "store",
+        Folder,
+        "",
+        "Where messages are kept on disk, so that they outlive the program; without it they do not",
+    ),
+    line(
+        "store_sync",
+        Choice(&["always", "interval", "os"]),
+        "always",
+        "When what is kept is made safe against power loss: before a publisher is answered; once a second; when the \
+         system likes",
+    ),
+    line(
+        "store_limit",
+        Size("16MiB", "1024GiB"),
+        "1GiB",
+        "Bytes on disk in all; what is still needed of the oldest is written anew, and the rest of it removed",
     ),
     PAYLOAD_LIMIT,
     line("channels_limit", Count("1", "1000"), "1000", "Channels a connection may listen to"),
@@ -308,6 +327,7 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
         "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
     ),
     LISTEN,
+    line("durable", Truth, "true", "Whether its messages are kept in the store, if there is one"),
 ];
 
 const LISTEN: Setting = line(
@@ -349,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_named_alike_everywhere() {
-        let setting = &TABLE[15];
+        let setting = &TABLE[18];
         assert_eq!(setting.name, "poll_timeout");
         assert_eq!(
             (setting.flag().as_str(), setting.variable().as_str()),

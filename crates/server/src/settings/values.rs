@@ -105,6 +105,10 @@ impl Values {
         (!path.is_empty()).then_some(text)
     }
 
+    pub(super) fn label(&self, name: &str) -> &str {
+        if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
+    }
+
     pub(super) fn choice(&self, name: &str) -> &'static str {
         if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
     }

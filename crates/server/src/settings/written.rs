@@ -28,7 +28,8 @@ impl Kind {
             {
                 Ok(vec![number(value)])
             }
-            DeValue::String(_) if matches!(self, Self::Count(..)) => wrong(),
+            DeValue::Boolean(truth) if self == Self::Truth => Ok(vec![truth.to_string()]),
+            DeValue::String(_) if matches!(self, Self::Count(..) | Self::Truth) => wrong(),
             DeValue::String(text) if matches!(self, Self::CountOrAuto(..)) && text != "auto" => wrong(),
             DeValue::String(text) => Ok(vec![text.clone().into_owned()]),
             _ => wrong(),
@@ -59,11 +60,13 @@ impl Kind {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", items.join(", "))
             }
+            [text] if self == Self::Truth => text.clone(),
             [text]
-                if bare(text)
+                if !text.is_empty()
+                    && bare(text)
                     && !matches!(
                         self,
-                        Self::Pattern | Self::Label | Self::Word | Self::Text | Self::File
+                        Self::Pattern | Self::Label | Self::Folder | Self::Word | Self::Text | Self::File
                     ) =>
             {
                 text.clone()

@@ -39,6 +39,7 @@ fn facts() -> Vec<Record> {
         needed_until: u64::MAX,
         taken: Position::START,
         online: false,
+        emptied: true,
     };
     let fact = |message, key| Record::Fact(Fact::Message { message: Arc::new(message), key });
     vec![

@@ -1,0 +1,237 @@
+//! What stands between the hub and a store: the queue of facts, and who waits for them to be kept.
+//!
+//! The queue is filled under the exchange's lock and emptied by the store's thread, which then commits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hub::{Fact, Position};
+
+use crate::Published;
+use crate::limits::{UNCOMMITTED_BYTES_MAX, UNCOMMITTED_FACTS_MAX};
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+
+/// The queue of facts that a store has not taken or not kept yet.
+#[derive(Default)]
+pub struct Journal {
+    queue: Mutex<Queue>,
+    ready: Condvar,
+    /// All up to here is committed.
+    committed: AtomicU64,
+    /// Facts not committed, taken or not, and the bytes of their payloads.
+    facts: AtomicUsize,
+    bytes: AtomicUsize,
+    /// What is wrong, as a number; see `Unstored`.
+    trouble: AtomicU8,
+}
+
+#[derive(Default)]
+struct Queue {
+    facts: Vec<Fact>,
+    bytes: usize,
+    /// The last place given when facts were put in.
+    last: Position,
+    /// The store's thread sleeps.
+    waits: bool,
+    ended: bool,
+}
+
+/// What a store took, to be kept and then committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// The last place given when it was put in.
+    pub last: Position,
+    /// Nothing comes after it: the program ends.
+    pub ended: bool,
+    facts: usize,
+    bytes: usize,
+}
+
+/// Why a store does not keep a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unstored {
+    /// Its disk is full.
+    #[error("the disk of the store is full")]
+    Full,
+    /// Its disk fails.
+    #[error("the disk of the store fails")]
+    Broken,
+}
+
+impl Journal {
+    /// Takes all there is into `facts`, which must be empty; waits for it, but not for ever.
+    pub fn take(&self, facts: &mut Vec<Fact>, patience: Duration) -> Taken {
+        debug_assert!(facts.is_empty());
+        let mut queue = self.lock();
+        if queue.facts.is_empty() && !queue.ended && !patience.is_zero() {
+            queue.waits = true;
+            let waited = self.ready.wait_timeout(queue, patience);
+            queue = waited.expect("nothing panics while it holds the journal").0;
+            queue.waits = false;
+        }
+        std::mem::swap(&mut queue.facts, facts);
+        let bytes = std::mem::take(&mut queue.bytes);
+        Taken { last: queue.last, ended: queue.ended, facts: facts.len(), bytes }
+    }
+
+    /// Nothing more will be put in: the store keeps what there is, and ends.
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.ready.notify_one();
+    }
+
+    /// What is wrong with the store, if anything is.
+    pub fn trouble(&self) -> Option<Unstored> {
+        match self.trouble.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Unstored::Full),
+            _ => Some(Unstored::Broken),
+        }
+    }
+
+    /// Facts that are not committed.
+    pub fn behind(&self) -> usize {
+        self.facts.load(Ordering::Relaxed)
+    }
+
+    /// Puts facts in; true: the store's thread is to be woken.
+    pub(crate) fn put(&self, facts: &mut Vec<Fact>, last: Position) -> bool {
+        let bytes = facts.iter().map(fact_bytes).sum();
+        self.facts.fetch_add(facts.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut queue = self.lock();
+        queue.facts.append(facts);
+        queue.bytes += bytes;
+        queue.last = last;
+        queue.waits
+    }
+
+    /// Wakes the store's thread. Without the lock.
+    pub(crate) fn ring(&self) {
+        self.ready.notify_one();
+    }
+
+    /// Whether further messages have to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.behind() >= UNCOMMITTED_FACTS_MAX || self.bytes.load(Ordering::Relaxed) >= UNCOMMITTED_BYTES_MAX
+    }
+
+    /// What was taken is kept.
+    pub(crate) fn committed(&self, taken: Taken) {
+        self.committed.fetch_max(taken.last.to_bits(), Ordering::Relaxed);
+        self.facts.fetch_sub(taken.facts, Ordering::Relaxed);
+        self.bytes.fetch_sub(taken.bytes, Ordering::Relaxed);
+    }
+
+    /// All up to here is committed.
+    pub(crate) fn place(&self) -> Position {
+        Position::from_bits(self.committed.load(Ordering::Relaxed))
+    }
+
+    /// Nothing of what was not committed will be; returns what was not taken. Under the exchange's lock.
+    pub(crate) fn fail(&self, why: Unstored) -> Vec<Fact> {
+        self.trouble.store(if why == Unstored::Full { 1 } else { 2 }, Ordering::Relaxed);
+        let mut queue = self.lock();
+        queue.bytes = 0;
+        self.facts.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        std::mem::take(&mut queue.facts)
+    }
+
+    /// The store takes facts again.
+    pub(crate) fn recover(&self) {
+        self.trouble.store(0, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("nothing panics while it holds the journal")
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Journal({} behind)", self.behind())
+    }
+}
+
+fn fact_bytes(fact: &Fact) -> usize {
+    match fact {
+        Fact::Message { message, .. } => message.payload.bytes.len(),
+        Fact::Change { .. } | Fact::State(_) => 0,
+    }
+}
+
+/// What is to become of something that has its place: done when the store has kept it, or given it up.
+#[derive(Clone)]
+pub struct Pending(Arc<Slot>);
+
+struct Slot {
+    position: Position,
+    outcome: Mutex<Outcome>,
+}
+
+enum Outcome {
+    Open(Option<Waker>),
+    Done(Result<Published, Unstored>),
+}
+
+impl Pending {
+    pub(crate) fn new(position: Position) -> Self {
+        Self(Arc::new(Slot { position, outcome: Mutex::new(Outcome::Open(None)) }))
+    }
+
+    /// Its place.
+    pub fn position(&self) -> Position {
+        self.0.position
+    }
+
+    /// What became of it, if that is known.
+    pub fn look(&self) -> Option<Result<Published, Unstored>> {
+        match &*self.lock() {
+            Outcome::Open(_) => None,
+            Outcome::Done(result) => Some(result.clone()),
+        }
+    }
+
+    /// It is known now; returns who is to be woken.
+    pub(crate) fn done(&self, result: Result<Published, Unstored>) -> Option<Waker> {
+        match std::mem::replace(&mut *self.lock(), Outcome::Done(result)) {
+            Outcome::Open(waker) => waker,
+            Outcome::Done(_) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcome> {
+        self.0.outcome.lock().expect("nothing panics while it holds an outcome")
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Published, Unstored>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self.lock() {
+            Outcome::Done(result) => Poll::Ready(result.clone()),
+            Outcome::Open(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Pending {}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pending({:?})", self.position())
+    }
+}

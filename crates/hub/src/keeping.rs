@@ -1,0 +1,316 @@
+//! What is told to a store, and how a hub goes on where another one ended.
+//!
+//! A store is told facts in the order in which they come about. Eviction is no fact: it follows from the
+//! messages and the limits. So going on means to have all messages come again, at their own times.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::channel::Floor;
+use crate::hub::{Keeping, Ordered, What};
+use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
+use crate::{
+    Answered, Change, ChannelId, ChannelState, Fact, Hub, Message, Millis, Past, Position, Publish, Seen,
+    Target,
+};
+
+impl Hub {
+    /// Goes on where a hub ended of which this is known. To be called on an empty hub, before anything else.
+    /// Channels that were online stay so for the grace.
+    pub fn restore(&mut self, past: Past, now: Millis) {
+        debug_assert!(self.last == Position::START && self.names.len() == 0);
+        (self.last, self.end) = (past.last, past.last);
+        (self.lost, self.forgotten) = (past.lost, past.last);
+        // What was trimmed before counts as the first trim.
+        self.trims = 1;
+        self.floor = Floor { position: past.floor, trimmed_at: u64::from(past.floor > Position::START) };
+        let mut online: HashMap<Arc<str>, (Position, bool, Position)> = HashMap::new();
+        for (change, taken) in &past.changes {
+            online.insert(Arc::clone(&change.name), (change.position, change.online, *taken));
+        }
+        let mut emptied: HashMap<Arc<str>, Position> = HashMap::new();
+        for state in past.states {
+            self.restore_state(&state, now);
+            if state.emptied {
+                let up_to = emptied.entry(Arc::clone(&state.name)).or_default();
+                *up_to = state.watermark.max(*up_to);
+            }
+            let known =
+                online.entry(Arc::clone(&state.name)).or_insert((state.at, state.online, state.taken));
+            if state.at >= known.0 {
+                *known = (state.at, state.online, state.taken.max(known.2));
+            } else {
+                known.2 = known.2.max(state.taken);
+            }
+        }
+        for message in past.messages {
+            self.restore_message(message, &emptied);
+        }
+        for (change, _) in past.changes {
+            let Change { position, name, online, time } = change;
+            self.clock = self.clock.max(time);
+            self.feed.push(position, &name, online, time, &mut self.trash);
+        }
+        self.feed.lose(past.changes_lost);
+        let now = self.advance(now);
+        for (name, (_, _, taken)) in online.into_iter().filter(|(_, (_, is_online, _))| *is_online) {
+            self.restore_online(&name, taken, now);
+        }
+        while self.tick(now) {}
+        self.take_trash();
+        self.check();
+    }
+
+    /// From now on a store is told every fact. It has reserved places up to `reserved`.
+    pub fn keep_facts(&mut self, reserved: Position) {
+        self.keeping = Keeping::Facts;
+        self.reserved = reserved;
+    }
+
+    /// The store has reserved more places.
+    pub fn reserve(&mut self, reserved: Position) {
+        self.reserved = reserved;
+    }
+
+    /// What the store is to be told, in order.
+    pub fn facts(&mut self) -> &mut Vec<Fact> {
+        &mut self.facts
+    }
+
+    /// The last place given.
+    pub fn last(&self) -> Position {
+        self.last
+    }
+
+    /// Whether a store is to keep a message.
+    pub fn is_durable(&self, publish: &Publish) -> bool {
+        publish.channels.iter().map(|name| self.rule_of(name)).any(|keep| {
+            let ttl = publish.ttl.or(keep.ttl);
+            keep.durable && ttl != Some(0)
+        })
+    }
+
+    /// The message ordered last came under this key: a repeat is answered as it is now.
+    pub fn answered(&mut self, key: &str, now: Millis) {
+        let names = &self.names;
+        let Some(Fact::Message { message, key: kept }) = self.facts.last_mut() else { return };
+        if message.position != self.last {
+            return;
+        }
+        let seen = |target: &Target| {
+            let channel = names.get(target.channel.0);
+            let seen = channel.map(|channel| Seen { waiting: channel.waiting(), online: channel.online });
+            (Arc::clone(&target.name), seen.unwrap_or(Seen { waiting: 0, online: false }))
+        };
+        let seen = message.targets.iter().map(seen).collect();
+        *kept = Some(Box::new(Answered { key: key.into(), time: now, position: message.position, seen }));
+    }
+
+    /// The store fails: what waits for it is given up, and nothing is told until [`Self::resume`]. Returns the
+    /// places that nobody will see.
+    pub fn suspend(&mut self) -> Vec<Position> {
+        self.keeping = Keeping::Suspended;
+        self.facts.clear();
+        let mut given_up = Vec::new();
+        for mut ordered in std::mem::take(&mut self.ordered) {
+            match ordered.what {
+                What::Message(message) if ordered.waits => {
+                    given_up.push(message.position);
+                    for target in message.targets.iter().filter(|target| target.channel != ChannelId::NONE) {
+                        if let Some(id) = self.names.find(&target.name) {
+                            self.names[id].pins = self.names[id].pins.saturating_sub(1);
+                            self.schedule(id);
+                        }
+                    }
+                    self.trash.messages.push(message);
+                }
+                What::Deletion(position, _) => given_up.push(position),
+                _ => {
+                    ordered.waits = false;
+                    self.ordered.push_back(ordered);
+                }
+            }
+        }
+        if self.ordered.is_empty() {
+            self.end = self.last;
+        }
+        given_up
+    }
+
+    /// The store takes facts again. Returns the last place given: changes up to there may be missing in it.
+    pub fn resume(&mut self) -> Position {
+        self.keeping = Keeping::Facts;
+        self.last
+    }
+
+    /// Whether a message is still in the history of a channel.
+    pub fn holds(&self, name: &str, position: Position) -> bool {
+        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref());
+        history.is_some_and(|history| {
+            let index = history.behind(position).checked_sub(1);
+            index.and_then(|index| history.at(index)).is_some_and(|(found, _)| found == position)
+        })
+    }
+
+    /// What is known of a channel beside its messages; `None`: it was forgotten.
+    pub fn state(&self, name: &str) -> Option<ChannelState> {
+        self.names.find(name).map(|id| self.state_of(id))
+    }
+
+    /// The highest watermark of channels that were forgotten.
+    pub fn floor(&self) -> Position {
+        self.floor.position
+    }
+
+    /// Changes up to here are no longer kept.
+    pub fn changes_floor(&self) -> Position {
+        self.feed.watermark()
+    }
+
+    /// Evicts messages of a channel up to a place, a step of them. To be called again while it says true.
+    pub fn evict(&mut self, name: &str, up_to: Position, now: Millis) -> bool {
+        let now = self.advance(now);
+        let Some(id) = self.names.find(name) else { return false };
+        for _ in 0..STATE_STEP_MAX {
+            let first = self.names[id].history.as_ref().and_then(|history| history.first());
+            if first.is_none_or(|first| first > up_to) {
+                return false;
+            }
+            self.evict_first(id, up_to, now);
+        }
+        true
+    }
+
+    /// Tells the store what is known of a channel beside its messages.
+    pub(crate) fn tell_state(&mut self, id: u32) {
+        if self.keeping == Keeping::Facts && self.keep(id).durable {
+            let state = self.state_of(id);
+            self.facts.push(Fact::State(state));
+        }
+    }
+
+    /// Tells the store that a channel's history was deleted. That has a place, so that one can wait for it.
+    pub(crate) fn tell_deletion(&mut self, id: u32) {
+        if self.keeping == Keeping::Facts && self.keep(id).durable && self.last < self.reserved {
+            self.last = self.last.next();
+            let state = ChannelState { emptied: true, ..self.state_of(id) };
+            self.facts.push(Fact::State(state));
+            self.ordered.push_back(Ordered { what: What::Deletion(self.last, self.clock), waits: true });
+        }
+    }
+
+    /// Whether a store keeps a message: where one of its channels is durable, and keeps it.
+    pub(crate) fn is_to_be_stored(&self, message: &Message, now: Millis) -> bool {
+        message.targets.iter().filter_map(|target| self.names.get(target.channel.0)).any(|channel| {
+            let keep = self.rules.keep(channel.rule);
+            keep.durable && keep.end(message) > now
+        })
+    }
+
+    /// Up to which place anything may be missing in a channel.
+    pub(crate) fn lost_of(&self, name: &str) -> Position {
+        if self.forgotten > self.lost && !self.rule_of(name).durable { self.forgotten } else { self.lost }
+    }
+
+    fn state_of(&self, id: u32) -> ChannelState {
+        let channel = &self.names[id];
+        ChannelState {
+            name: Arc::clone(&channel.name),
+            at: self.last,
+            watermark: channel.watermark,
+            needed_until: channel.needed_until,
+            taken: channel.taken,
+            online: channel.online,
+            emptied: false,
+        }
+    }
+
+    fn restore_state(&mut self, state: &ChannelState, now: Millis) {
+        let id = match self.names.find(&state.name) {
+            Some(id) => id,
+            None => match self.create(&state.name, now) {
+                Ok(id) => {
+                    // What it says counts, and not the floor.
+                    self.names[id].watermark = Position::START;
+                    id
+                }
+                Err(_) => return self.raise_floor(state.watermark),
+            },
+        };
+        let channel = &mut self.names[id];
+        channel.watermark = channel.watermark.max(state.watermark);
+        channel.trimmed_at = u64::from(channel.watermark > Position::START);
+        channel.needed_until = channel.needed_until.max(state.needed_until);
+        channel.taken = channel.taken.max(state.taken);
+        self.schedule(id);
+    }
+
+    /// A message comes again, at its own time.
+    fn restore_message(&mut self, mut message: Arc<Message>, emptied: &HashMap<Arc<str>, Position>) {
+        let now = self.advance(message.time);
+        let mut ids = smallvec::SmallVec::<[u32; 4]>::new();
+        let place = message.position;
+        for target in &mut Arc::make_mut(&mut message).targets {
+            let was_deleted = emptied.get(&target.name).is_some_and(|up_to| place <= *up_to);
+            if was_deleted || !self.rule_of(&target.name).durable {
+                continue;
+            }
+            let id = match self.names.find(&target.name) {
+                Some(id) => id,
+                None => match self.create(&target.name, now) {
+                    Ok(id) => {
+                        // A channel with messages from before the floor was not among those forgotten.
+                        if place <= self.floor.position {
+                            (self.names[id].watermark, self.names[id].trimmed_at) = (Position::START, 0);
+                        }
+                        id
+                    }
+                    Err(_) => {
+                        self.raise_floor(place);
+                        continue;
+                    }
+                },
+            };
+            let channel = &mut self.names[id];
+            target.name = Arc::clone(&channel.name);
+            channel.pins += 1;
+            channel.last = place;
+            ids.push(id);
+        }
+        for id in ids {
+            self.names[id].pins -= 1;
+            if self.keep(id).end(&message) > now {
+                self.remember(id, &message, now);
+            }
+            self.schedule(id);
+        }
+        self.keep_budget(now);
+        if self.trash.messages.len() > RESTORED_TRASH_MAX {
+            self.take_trash();
+        }
+    }
+
+    /// A channel was online when the program ended.
+    fn restore_online(&mut self, name: &str, taken: Position, now: Millis) {
+        let id = match self.names.find(name) {
+            Some(id) => id,
+            None => match self.create(name, now) {
+                Ok(id) => id,
+                // Nobody can be told that it goes offline.
+                Err(_) => return self.feed.lose(self.last),
+            },
+        };
+        let channel = &mut self.names[id];
+        (channel.online, channel.taken) = (true, taken);
+        channel.offline_at = now.saturating_add(self.limits.grace);
+        self.totals.online += 1;
+        self.schedule(id);
+    }
+
+    fn raise_floor(&mut self, position: Position) {
+        self.floor = Floor { position: self.floor.position.max(position), trimmed_at: 1 };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,400 @@
+//! The exchange with its store, over many lives, on a disk of lies, by seed. What was answered is given to readers
+//! in order and once, or they are told of a gap; what was deleted stays so; keys are answered; no place comes twice.
+
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use exchange::hub::{Epoch, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take};
+use exchange::{Clock, Deleted, Exchange, Journal, Pending, PublishError, Receipt, Wake};
+use multiplexor_store as store;
+use store::{Keeper, Log, Options, Stats, Sync};
+use testkit::disk::{Faults, SimDisk};
+use testkit::seeds::{Chance, seeds};
+
+const CHANNELS: [&str; 5] = ["a", "b", "c", "q", "v"];
+const SHARD: ShardId = ShardId(0);
+const KEYS_AGE: u64 = 100_000;
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+/// A message, as its publisher knows it.
+#[derive(Clone)]
+struct Said {
+    channels: Vec<&'static str>,
+    key: Option<String>,
+    time: u64,
+}
+
+/// Somebody who reads a channel, now and then, over all lives.
+struct Reader {
+    channel: &'static str,
+    epoch: u64,
+    place: u64,
+    /// What it got, by the number of the message.
+    got: BTreeSet<u64>,
+}
+
+/// All that is known outside of the server.
+struct World {
+    chance: Chance,
+    disk: SimDisk,
+    limits: Limits,
+    time: Arc<AtomicU64>,
+    epoch: Option<u64>,
+    /// The highest place that anybody was told, in this epoch.
+    told: u64,
+    said: BTreeMap<u64, Said>,
+    /// Place to number of what was answered.
+    answered: BTreeMap<u64, u64>,
+    /// Up to which place a channel was deleted, and that was answered.
+    deleted: BTreeMap<&'static str, u64>,
+    readers: Vec<Reader>,
+    /// Changes that a quick watcher saw: place, channel, online.
+    changes: Vec<(u64, String, bool)>,
+    /// Where a slow watcher is.
+    watcher: u64,
+    /// The last message taken of q that the store has surely kept.
+    taken: u64,
+    /// Nothing is ever trimmed, and nothing lost: so nobody is told of a gap.
+    whole: bool,
+}
+
+/// One life of the server.
+struct Life {
+    exchange: Exchange,
+    keeper: Keeper<SimDisk>,
+    pending: Vec<(u64, Pending)>,
+    deletions: Vec<(&'static str, Pending)>,
+    joined: Vec<exchange::hub::ChannelId>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let roomy = chance.once_in(2);
+        let volatile = Rule {
+            pattern: Pattern::new("v").unwrap(),
+            history_messages: None,
+            history_age: None,
+            history_bytes: None,
+            payload_limit: None,
+            ttl: None,
+            listen: None,
+            durable: Some(false),
+        };
+        let limits = Limits {
+            history_messages: if roomy { 10_000 } else { 4 },
+            history_age: if roomy { 1 << 40 } else { 3_000 },
+            history_budget: if roomy { 1 << 30 } else { 600 },
+            resume_window: 2_000,
+            grace: 50,
+            changes: if roomy { 10_000 } else { 20 },
+            rules: vec![volatile],
+            ..Limits::default()
+        };
+        let reader = |n: usize| Reader { channel: CHANNELS[n % 4], epoch: 0, place: 0, got: BTreeSet::new() };
+        Self {
+            chance,
+            disk: SimDisk::new(seed),
+            limits,
+            time: Arc::new(AtomicU64::new(1_000)),
+            epoch: None,
+            told: 0,
+            said: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            readers: (0..6).map(reader).collect(),
+            changes: Vec::new(),
+            watcher: 0,
+            taken: 0,
+            whole: roomy,
+        }
+    }
+
+    /// The server starts. `honest`: nothing that was answered may be missing.
+    fn start(&mut self, sync: Sync, boot: u64, honest: bool) -> Life {
+        let len_max = if self.whole { 1 << 20 } else { 6 << 10 };
+        let options = Options { len_max, sync };
+        let random = self.chance.number();
+        let (log, found) = Log::open(self.disk.clone(), options, &boot.to_string(), random).unwrap();
+        if honest {
+            assert!(!found.lost, "{:?}", found.notes);
+            assert!(self.epoch.is_none_or(|epoch| epoch == log.epoch()));
+            for (number, said) in &self.said {
+                // What is not durable has no durable key.
+                let Some(key) = said.key.as_ref().filter(|_| said.channels != ["v"]) else { continue };
+                let answered =
+                    self.answered.iter().find(|(_, said)| *said == number).map(|(place, _)| *place);
+                let is_young = said.time + KEYS_AGE > self.time.load(Ordering::Relaxed);
+                let known = found.keys.iter().find(|known| *known.key == **key);
+                if let Some(place) = answered.filter(|_| is_young) {
+                    assert_eq!(known.map(|known| known.position.to_bits()), Some(place), "key {key}");
+                }
+            }
+        } else {
+            self.whole = false;
+        }
+        if self.epoch != Some(log.epoch()) {
+            (self.told, self.watcher, self.taken) = (0, 0, 0);
+            self.answered.clear();
+            self.changes.clear();
+            self.deleted.clear();
+        }
+        if found.lost || !honest {
+            // Everybody is told; from here on it counts anew.
+            self.answered.clear();
+            self.deleted.clear();
+            self.taken = 0;
+        }
+        self.epoch = Some(log.epoch());
+        let past = found.past;
+        assert!(past.last.to_bits() >= self.told, "{} was told, and {:?} is the last", self.told, past.last);
+        let journal: Arc<Journal> = Arc::default();
+        let clock = Clock::manual(Arc::clone(&self.time));
+        let (epoch, reserved) = (Epoch::new(log.epoch()), log.reserved());
+        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
+        let again = Exchange::again(
+            self.limits.clone(),
+            epoch,
+            7,
+            clock,
+            Arc::clone(&journal),
+            wakers,
+            past,
+            reserved,
+        );
+        let keeper = Keeper::new(log, journal, KEYS_AGE, Arc::new(Stats::default()));
+        Life { exchange: again, keeper, pending: Vec::new(), deletions: Vec::new(), joined: Vec::new() }
+    }
+
+    /// Lives for some steps, or until the disk is gone.
+    fn live(&mut self, life: &mut Life, steps: u64) {
+        for _ in 0..steps {
+            match self.chance.below(12) {
+                0..=4 => self.say(life),
+                5 => {
+                    self.time.fetch_add(self.chance.below(100), Ordering::Relaxed);
+                    life.exchange.tick();
+                }
+                6 => self.come_or_go(life),
+                7 if self.chance.once_in(8) => self.delete(life),
+                8 => self.take(life),
+                9 => self.read(life),
+                _ => {
+                    life.keeper.turn(&life.exchange, Duration::ZERO);
+                    self.look(life);
+                }
+            }
+            if self.disk.is_gone() {
+                return;
+            }
+        }
+    }
+
+    fn say(&mut self, life: &mut Life) {
+        let number = self.said.len() as u64 + 1;
+        let channels: Vec<&'static str> =
+            self.chance.some(CHANNELS.len(), 2).into_iter().map(|n| CHANNELS[n]).collect();
+        let key = self.chance.once_in(4).then(|| format!("k{number}"));
+        let time = self.time.load(Ordering::Relaxed);
+        self.said.insert(number, Said { channels: channels.clone(), key: key.clone(), time });
+        let bytes: Arc<[u8]> = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
+        let data = 0..u32::try_from(bytes.len()).unwrap();
+        let payload =
+            Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
+        let channels = channels.into_iter().map(Box::from).collect();
+        let publish = Publish { channels, aliases: Default::default(), payload, ttl: None };
+        match life.exchange.publish_quietly(publish, key.as_deref()) {
+            Ok(Receipt::Released(published)) => self.answer(number, published.position.to_bits()),
+            Ok(Receipt::Ordered(pending)) => life.pending.push((number, pending)),
+            Err(PublishError::Unstored(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn answer(&mut self, number: u64, place: u64) {
+        assert!(self.answered.insert(place, number).is_none(), "place {place} twice");
+        self.told = self.told.max(place);
+    }
+
+    fn come_or_go(&mut self, life: &mut Life) {
+        if life.joined.len() < 3 {
+            let name = CHANNELS[self.chance.index(4)];
+            if let Next::Live { channels, .. } =
+                life.exchange.subscribe(SHARD, &[name], Start::Now).unwrap().next
+            {
+                life.joined.extend(channels);
+            }
+        } else {
+            let channel = life.joined.swap_remove(self.chance.index(life.joined.len()));
+            life.exchange.leave(SHARD, &[(channel, 1)], None);
+        }
+    }
+
+    fn delete(&mut self, life: &mut Life) {
+        let name = CHANNELS[self.chance.index(3)];
+        if let Some(Deleted::Ordered(pending)) = life.exchange.begin_deletion(name, false) {
+            life.deletions.push((name, pending));
+            self.whole = false;
+        }
+    }
+
+    fn take(&mut self, life: &mut Life) {
+        if let Take::Message(message) = life.exchange.take_one(SHARD, "q", 1_000_000).unwrap() {
+            let place = message.position.to_bits();
+            assert!(place > self.taken, "{place} was taken already: {}", self.taken);
+            if life.keeper.turn(&life.exchange, Duration::ZERO)
+                && life.exchange.store_trouble().is_none()
+                && !self.disk.is_gone()
+            {
+                self.taken = place;
+            }
+        }
+    }
+
+    /// What was answered meanwhile.
+    fn look(&mut self, life: &mut Life) {
+        if self.disk.is_gone() {
+            // Nobody sees what a program does that is gone.
+            return;
+        }
+        let pending = std::mem::take(&mut life.pending);
+        for (number, pending) in pending {
+            match pending.look() {
+                None => life.pending.push((number, pending)),
+                Some(Ok(published)) => self.answer(number, published.position.to_bits()),
+                Some(Err(_)) => {}
+            }
+        }
+        for (name, pending) in std::mem::take(&mut life.deletions) {
+            match pending.look() {
+                None => life.deletions.push((name, pending)),
+                Some(Ok(_)) => drop(self.deleted.insert(name, pending.position().to_bits())),
+                Some(Err(_)) => {}
+            }
+        }
+        let page = life.exchange.changes(Start::After(place(self.changes_end())), 1_000);
+        let fresh = page.changes.iter();
+        self.changes.extend(fresh.map(|c| (c.position.to_bits(), c.name.to_string(), c.online)));
+        self.told = self.told.max(life.exchange.end().to_bits());
+    }
+
+    fn changes_end(&self) -> u64 {
+        self.changes.last().map_or(0, |change| change.0)
+    }
+
+    /// A reader comes back, and so may the slow watcher.
+    fn read(&mut self, life: &Life) {
+        let epoch = self.epoch.unwrap();
+        let index = self.chance.index(self.readers.len());
+        let reader = &mut self.readers[index];
+        let start = if reader.epoch == epoch { Start::After(place(reader.place)) } else { Start::Everything };
+        if reader.epoch != epoch {
+            (reader.epoch, reader.place) = (epoch, 0);
+            reader.got.clear();
+        }
+        let page = life.exchange.history(reader.channel, start, 10_000);
+        let (messages, gap, end) = match page {
+            Some(page) => {
+                let Next::Live { position, .. } = page.next else { panic!("all fits a page") };
+                (page.messages, !page.gaps.is_empty(), position.to_bits())
+            }
+            None => (Vec::new(), false, life.exchange.end().to_bits()),
+        };
+        assert!(end >= reader.place);
+        assert!(!(gap && self.whole), "{} is told of a gap after {}", reader.channel, reader.place);
+        let mut before = reader.place;
+        let mut got = BTreeSet::new();
+        for message in &messages {
+            let text = String::from_utf8(message.payload.bytes.to_vec()).unwrap();
+            let number: u64 = text.split(':').next().unwrap().parse().unwrap();
+            assert!(message.position.to_bits() > before, "out of order");
+            before = message.position.to_bits();
+            assert!(self.said[&number].channels.contains(&reader.channel));
+            assert!(reader.got.insert(number), "{number} came twice");
+            assert!(
+                self.deleted.get(reader.channel).is_none_or(|up_to| before > *up_to),
+                "{number} came back after its deletion"
+            );
+            got.insert(number);
+        }
+        let owed = self.answered.range(reader.place..=end).filter(|(place, _)| **place > reader.place);
+        let missing = owed.filter(|(_, number)| {
+            self.said[number].channels.contains(&reader.channel) && !got.contains(*number)
+        });
+        let missing: Vec<_> = missing.collect();
+        assert!(
+            gap || start == Start::Everything || missing.is_empty(),
+            "{missing:?} is missing, and nobody is told"
+        );
+        reader.place = end;
+        self.told = self.told.max(end);
+        if self.chance.once_in(2) {
+            let page = life.exchange.changes(Start::After(place(self.watcher)), 1_000);
+            assert!(!(page.gap && self.whole && self.watcher > 0), "a watcher is told of a gap");
+            let owed: Vec<_> = self.changes.iter().filter(|change| change.0 > self.watcher).collect();
+            let got: BTreeSet<u64> = page.changes.iter().map(|change| change.position.to_bits()).collect();
+            assert!(
+                page.gap || owed.iter().all(|change| got.contains(&change.0)),
+                "a change is missing: {owed:?}"
+            );
+            self.watcher = page.position.to_bits();
+        }
+    }
+}
+
+fn place(bits: u64) -> exchange::hub::Position {
+    exchange::hub::Position::from_bits(bits)
+}
+
+#[test]
+fn what_was_answered_outlives_the_server() {
+    seeds("cargo test -p multiplexor-store --test simulation", |seed| {
+        let mut world = World::new(seed);
+        let (mut boot, mut honest, mut lied) = (0, true, false);
+        for life in 0..5 {
+            let sync = world.chance.of(&[Sync::Always, Sync::Always, Sync::Interval, Sync::Os]);
+            let mut server = world.start(sync, boot, honest);
+            honest = true;
+            // What is read right after the start shows what the store kept.
+            (0..6).for_each(|_| world.read(&server));
+            let errs = world.chance.once_in(4);
+            let faults = Faults {
+                room: world.chance.once_in(4).then(|| world.chance.index(60_000)),
+                error_once_in: if errs { 5 + world.chance.below(60) } else { 0 },
+                lie_once_in: if seed % 9 == 4 && life == 2 { 2 } else { 0 },
+                crash_after: world.chance.once_in(2).then(|| world.chance.below(150)),
+            };
+            lied |= faults.lie_once_in > 0;
+            world.disk.set(faults);
+            if faults.error_once_in > 0 || faults.room.is_some() {
+                // Changes of presence may be left out while the disk fails, and watchers are told.
+                world.whole = false;
+            }
+            let steps = world.chance.below(400);
+            world.live(&mut server, steps);
+            if world.chance.once_in(2) {
+                world
+                    .disk
+                    .set(Faults { crash_after: world.disk.is_gone().then_some(0), ..Faults::default() });
+                server.keeper.end_now(&server.exchange);
+                world.look(&mut server);
+            }
+            drop(server);
+            world.disk.set(Faults::default());
+            if world.chance.once_in(2) {
+                world.disk.lose_power();
+                boot += 1;
+                honest = sync == Sync::Always && !lied;
+            }
+        }
+    });
+}
