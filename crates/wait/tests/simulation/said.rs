@@ -139,7 +139,8 @@ impl Places {
                         }
                         other => panic!("no event says {other:?}"),
                     },
-                    ("cursor", Some(cursor)) if event.data.is_empty() => Said::Cursor(cursor),
+                    // A heartbeat repeats the cursor that its reader has.
+                    ("cursor", _) if event.data.is_empty() => Said::Cursor(self.read(reader.last_id())),
                     (name, cursor) => panic!("an event {name} with {cursor:?}"),
                 });
             }
