@@ -128,6 +128,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("access", &["hub"]),
     ("dialect", &["hub", "web"]),
     ("codec", &[]),
+    ("tls", &[]),
     ("hub", &[]),
     ("web", &[]),
     ("testkit", &["wait", "store"]), // the fake kernel and the simulated disk stand in for the real ones

@@ -1,0 +1,390 @@
+//! One connection's TLS, server side: bytes in, bytes out, and what was said.
+//!
+//! How the network cut the bytes never changes what is told.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use rustls::kernel::KernelConnection;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::{AlertDescription, Error, HandshakeKind, ProtocolVersion};
+
+use crate::Server;
+use crate::limits::{
+    HANDSHAKE_KEPT_MAX, HEADER_LEN, RECORD_LEN_MAX, RECORDS_PER_KEY_MAX, RENEWALS_PER_READ_MAX, WIRE_LEN_MAX,
+};
+use crate::record::{
+    CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
+    USER_CANCELED, Version,
+};
+
+/// TLS on one connection.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    /// Bytes that are no whole record yet, or no whole message of the handshake.
+    kept: Vec<u8>,
+    /// How many of these the handshake has seen.
+    seen: usize,
+}
+
+/// Why there is no TLS with this client, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It speaks HTTP without TLS.
+    PlainHttp,
+    /// It offers nothing that we have: an old version, other ciphers, another protocol.
+    Incompatible,
+    /// It gave up before the handshake was over.
+    Left,
+    /// It does not want us: mostly because it does not trust the certificate.
+    Refused,
+    /// What it says is wrong; the alert that tells so.
+    Malformed(u8),
+    /// A fault of ours.
+    Internal,
+}
+
+/// What came of bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Bytes that the client said; they stand where the records stood, from the beginning.
+    pub len: usize,
+    /// The handshake ended with these bytes, in this way.
+    pub opened: Option<Opened>,
+}
+
+/// How a handshake went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// From the beginning, with a signature.
+    Full,
+    /// By a ticket of an earlier one.
+    Resumed,
+}
+
+enum State {
+    /// Nothing was said yet: nothing is held for it.
+    Fresh(Server),
+    Handshake(Box<UnbufferedServerConnection>),
+    Open(Open),
+    /// It failed.
+    Over,
+}
+
+/// A finished handshake.
+struct Open {
+    tx: Keys,
+    rx: Keys,
+    /// Renews keys; TLS 1.3 only.
+    renewal: Option<Box<KernelConnection<ServerConnectionData>>>,
+    /// Renewals that the client has made with the last bytes.
+    renewals: usize,
+    /// The client wants us to renew our key before we say more.
+    is_renewal_due: bool,
+    /// The client has said that it says no more.
+    has_ended: bool,
+    /// We have said so.
+    is_closed: bool,
+}
+
+impl Session {
+    /// A client that has said nothing yet.
+    pub fn new(server: Server) -> Self {
+        Self { state: State::Fresh(server), kept: Vec::new(), seen: 0 }
+    }
+
+    /// Whether the handshake is under way.
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.state, State::Fresh(_) | State::Handshake(_))
+    }
+
+    /// Whether the client has said that it says no more.
+    pub fn has_ended(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.has_ended)
+    }
+
+    /// Puts what is kept of earlier bytes in front of those that are read next; how many there are. There must be
+    /// room for [`WIRE_LEN_MAX`] bytes in all.
+    pub fn restore(&self, bytes: &mut [u8]) -> usize {
+        let len = self.kept.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&self.kept[..len]);
+        len
+    }
+
+    /// Takes in bytes, those of [`Self::restore`] in front. What is to be sent for it is appended to `out`, an
+    /// alert where it fails, too.
+    pub fn receive(&mut self, bytes: &mut [u8], out: &mut Vec<u8>) -> Result<Heard, Failure> {
+        self.kept = Vec::new();
+        let mut heard = Heard::default();
+        if let State::Open(open) = &mut self.state {
+            open.renewals = 0;
+        }
+        // Up to `begin` all is done, up to `at` the handshake has seen all.
+        let (mut begin, mut at) = (0, std::mem::take(&mut self.seen));
+        while let Some(len) = self.record_len(&bytes[at..])? {
+            let end = at + len;
+            match &mut self.state {
+                State::Fresh(server) => {
+                    self.state =
+                        State::Handshake(Box::new(server.connection().map_err(|_| Failure::Internal)?));
+                    continue;
+                }
+                State::Handshake(connection) => {
+                    let (done, is_over) = shake(connection, &mut bytes[begin..end], out)?;
+                    begin += done;
+                    if is_over {
+                        heard.opened = self.open();
+                        begin = end;
+                        heard.opened.ok_or(Failure::Internal)?;
+                    }
+                }
+                State::Over => return Err(Failure::Internal),
+                State::Open(open) => {
+                    if let Some(data) =
+                        open.take(&mut bytes[at..end]).inspect_err(|failure| open.fail(*failure, out))?
+                    {
+                        bytes.copy_within(at + data.start..at + data.end, heard.len);
+                        heard.len += data.len();
+                    }
+                    begin = end;
+                }
+            }
+            at = end;
+            if self.has_ended() {
+                return Ok(heard);
+            }
+        }
+        if let State::Open(open) = &mut self.state {
+            open.renew_if_due(out)?;
+        }
+        let kept = &bytes[begin..];
+        if kept.len() > HANDSHAKE_KEPT_MAX {
+            return Err(Failure::Malformed(RECORD_OVERFLOW));
+        }
+        (self.kept, self.seen) = (kept.to_vec(), at - begin);
+        Ok(heard)
+    }
+
+    /// Seals what fits into one record, and appends it to `out`: how many bytes it took.
+    pub fn seal(&mut self, slices: &[IoSlice<'_>], out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let State::Open(open) = &mut self.state else { return Err(Failure::Internal) };
+        open.renew_if_due(out)?;
+        let mut room = RECORD_LEN_MAX;
+        let parts = slices.iter().map(|slice| {
+            let len = slice.len().min(room);
+            room -= len;
+            &slice[..len]
+        });
+        open.tx.seal(Kind::DATA, parts, out)?;
+        Ok(RECORD_LEN_MAX - room)
+    }
+
+    /// Says that we say no more, once.
+    pub fn close(&mut self, out: &mut Vec<u8>) {
+        if let State::Open(open) = &mut self.state
+            && !std::mem::replace(&mut open.is_closed, true)
+        {
+            open.alert(CLOSE_NOTIFY, out);
+        }
+    }
+
+    /// How long the record is that begins here; `None` while it is not whole.
+    fn record_len(&self, bytes: &[u8]) -> Result<Option<usize>, Failure> {
+        let is_fresh = matches!(self.state, State::Fresh(_));
+        match bytes.first() {
+            Some(first) if is_fresh && *first != Kind::HANDSHAKE.0 => {
+                let is_http = first.is_ascii_uppercase();
+                return Err(if is_http {
+                    Failure::PlainHttp
+                } else {
+                    Failure::Malformed(UNEXPECTED_MESSAGE)
+                });
+            }
+            _ => {}
+        }
+        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let len = HEADER_LEN + usize::from(u16::from_be_bytes([header[3], header[4]]));
+        if header[1] != 3 {
+            return Err(Failure::Malformed(DECODE_ERROR));
+        }
+        if len > WIRE_LEN_MAX {
+            return Err(Failure::Malformed(RECORD_OVERFLOW));
+        }
+        Ok((bytes.len() >= len).then_some(len))
+    }
+
+    /// Takes the keys of the finished handshake, and lets go of all else.
+    fn open(&mut self) -> Option<Opened> {
+        let State::Handshake(connection) = std::mem::replace(&mut self.state, State::Over) else {
+            return None;
+        };
+        let is_resumed = connection.handshake_kind()? == HandshakeKind::Resumed;
+        self.state = State::Open(Open::new(*connection).ok()?);
+        Some(if is_resumed { Opened::Resumed } else { Opened::Full })
+    }
+}
+
+impl Open {
+    fn new(connection: UnbufferedServerConnection) -> Result<Self, Error> {
+        let version = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Version::Tls13,
+            _ => Version::Tls12,
+        };
+        let (secrets, renewal) = connection.dangerous_into_kernel_connection()?;
+        Ok(Self {
+            tx: Keys::new(secrets.tx, version),
+            rx: Keys::new(secrets.rx, version),
+            renewal: (version == Version::Tls13).then(|| Box::new(renewal)),
+            renewals: 0,
+            is_renewal_due: false,
+            has_ended: false,
+            is_closed: false,
+        })
+    }
+
+    /// Opens a record: where in it the client's own bytes stand, if it has any.
+    fn take(&mut self, record: &mut [u8]) -> Result<Option<Range<usize>>, Failure> {
+        let (kind, payload) = self.rx.open(record)?;
+        let bytes = &record[payload.clone()];
+        match (kind, bytes) {
+            (Kind::DATA, _) => return Ok(Some(payload)),
+            (Kind::ALERT, [_, CLOSE_NOTIFY]) => self.has_ended = true,
+            (Kind::ALERT, [_, USER_CANCELED]) => {}
+            (Kind::ALERT, [_, _]) => return Err(Failure::Refused),
+            // The only message of a client that has a meaning then (RFC 8446, section 4.6.3).
+            (Kind::HANDSHAKE, [KEY_UPDATE, 0, 0, 1, asks @ (0 | 1)]) => {
+                let renewal = self.renewal.as_mut().ok_or(Failure::Malformed(UNEXPECTED_MESSAGE))?;
+                self.renewals += 1;
+                if self.renewals > RENEWALS_PER_READ_MAX {
+                    return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
+                }
+                let secrets = renewal.update_rx_secret().map_err(|_| Failure::Internal)?;
+                self.rx = Keys::new(secrets, Version::Tls13);
+                self.is_renewal_due |= *asks == 1;
+            }
+            (Kind::HANDSHAKE, _) if self.renewal.is_none() => {
+                return Err(Failure::Malformed(NO_RENEGOTIATION));
+            }
+            _ => return Err(Failure::Malformed(UNEXPECTED_MESSAGE)),
+        }
+        Ok(None)
+    }
+
+    /// Renews our key where the client asked for it, or where it has sealed enough.
+    fn renew_if_due(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let is_worn = self.tx.seq() >= WORN;
+        if !is_worn && !self.is_renewal_due {
+            return Ok(());
+        }
+        let renewal = self.renewal.as_mut().ok_or(Failure::Internal)?;
+        self.tx.seal(Kind::HANDSHAKE, [[KEY_UPDATE, 0, 0, 1, 0].as_slice()], out)?;
+        let secrets = renewal.update_tx_secret().map_err(|_| Failure::Internal)?;
+        self.tx = Keys::new(secrets, Version::Tls13);
+        self.is_renewal_due = false;
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure, out: &mut Vec<u8>) {
+        if let Failure::Malformed(alert) = failure {
+            self.alert(alert, out);
+        }
+    }
+
+    fn alert(&mut self, alert: u8, out: &mut Vec<u8>) {
+        let level = if alert == CLOSE_NOTIFY { WARNING } else { FATAL };
+        // It fails only where nothing can be said any more.
+        let _ = self.tx.seal(Kind::ALERT, [[level, alert].as_slice()], out);
+    }
+}
+
+impl Failure {
+    /// What it is called where it is counted.
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::AlertReceived(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
+                Self::Left
+            }
+            Error::AlertReceived(_) => Self::Refused,
+            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,
+            Error::General(_) | Error::FailedToGetRandomBytes => Self::Internal,
+            _ => Self::Malformed(DECODE_ERROR),
+        }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fresh(_) => "Fresh",
+            Self::Handshake(_) => "Handshake",
+            Self::Open(_) => "Open",
+            Self::Over => "Over",
+        })
+    }
+}
+
+/// Hands records to the handshake: how many bytes it is done with, and whether it is over.
+fn shake(
+    connection: &mut UnbufferedServerConnection,
+    bytes: &mut [u8],
+    out: &mut Vec<u8>,
+) -> Result<(usize, bool), Failure> {
+    let mut done = 0;
+    loop {
+        let UnbufferedStatus { discard, state } = connection.process_tls_records(&mut bytes[done..]);
+        let goes_on = match state {
+            Ok(ConnectionState::EncodeTlsData(data)) => {
+                encode(data, out)?;
+                true
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                true
+            }
+            Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => false,
+            // Nobody has said anything yet that could have been read, or ended.
+            Ok(_) => return Err(Failure::Malformed(UNEXPECTED_MESSAGE)),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                tell_why(connection, &mut bytes[done..], out);
+                return Err(failure);
+            }
+        };
+        done += discard;
+        if !goes_on {
+            return Ok((done, !connection.is_handshaking()));
+        }
+    }
+}
+
+/// Appends the alert of a handshake that failed with these bytes: rustls counts on them, and hands an alert out
+/// before it looks at any.
+fn tell_why(connection: &mut UnbufferedServerConnection, bytes: &mut [u8], out: &mut Vec<u8>) {
+    while connection.wants_write()
+        && let Ok(ConnectionState::EncodeTlsData(data)) = connection.process_tls_records(bytes).state
+        && encode(data, out).is_ok()
+    {}
+}
+
+fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, out: &mut Vec<u8>) -> Result<(), Failure> {
+    let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) else {
+        return Err(Failure::Internal);
+    };
+    let start = out.len();
+    out.resize(start + needed.required_size, 0);
+    data.encode(&mut out[start..]).map_err(|_| Failure::Internal)?;
+    Ok(())
+}
+
+/// Records after which a key is worn; tests do not write so many.
+const WORN: u64 = if cfg!(test) { 64 } else { RECORDS_PER_KEY_MAX };
+/// The type of the message that renews a key (RFC 8446, section 4.6.3).
+const KEY_UPDATE: u8 = 24;
+/// Levels of alerts.
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! Against a client of rustls, in memory.
+
+use std::io::{Cursor, Read, Write};
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{ALL_CIPHER_SUITES, default_provider};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
+
+use super::*;
+use crate::{Options, Pair, Tickets};
+
+/// A server, and the certificate by which it is trusted.
+fn server(name: &str) -> (Server, CertificateDer<'static>) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![name.to_owned(), format!("*.{name}")]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = std::env::temp_dir().join(format!("multiplexor-tls-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let pair = Pair { certificate: folder.join("fullchain.pem"), key: folder.join("privkey.pem") };
+    std::fs::write(&pair.certificate, certificate.pem()).unwrap();
+    std::fs::write(&pair.key, key.serialize_pem()).unwrap();
+    let read = pair.read().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(read.names, [name.to_owned(), format!("*.{name}")]);
+    let options = Options { hands_out_keys: true, ..Options::default() };
+    (Server::new(&[read], &options, &Tickets::new().unwrap()).unwrap(), certificate.der().clone())
+}
+
+fn client_config(
+    trusted: &CertificateDer<'static>,
+    suite: Option<SupportedCipherSuite>,
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let mut provider: CryptoProvider = default_provider();
+    if let Some(suite) = suite {
+        provider.cipher_suites = vec![suite];
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap_or_else(|error| panic!("{error}"))
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.resumption = Resumption::in_memory_sessions(8);
+    Arc::new(config)
+}
+
+/// A client and a session, and a wire that cuts what the client says.
+struct Scene {
+    client: ClientConnection,
+    session: Session,
+    said: Vec<u8>,
+    opened: Option<Opened>,
+    /// What the client has read.
+    read: Vec<u8>,
+}
+
+impl Scene {
+    fn new(server: &Server, config: &Arc<ClientConfig>, name: &str) -> Self {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let client = ClientConnection::new(Arc::clone(config), name).unwrap();
+        Self {
+            client,
+            session: Session::new(server.clone()),
+            said: Vec::new(),
+            opened: None,
+            read: Vec::new(),
+        }
+    }
+
+    /// Carries bytes to and fro until nobody has any; `cut` says how many of the client's come at once.
+    fn carry(&mut self, cut: &mut dyn FnMut(usize) -> usize) -> Result<(), Failure> {
+        loop {
+            let mut bytes = Vec::new();
+            while self.client.wants_write() {
+                self.client.write_tls(&mut bytes).unwrap();
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let mut out = Vec::new();
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let len = cut(rest.len()).clamp(1, rest.len());
+                self.hear(&rest[..len], &mut out)?;
+                rest = &rest[len..];
+            }
+            self.tell(&out);
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut scratch = vec![0; 2 * WIRE_LEN_MAX];
+        let kept = self.session.restore(&mut scratch);
+        scratch[kept..kept + bytes.len()].copy_from_slice(bytes);
+        let heard = self.session.receive(&mut scratch[..kept + bytes.len()], out)?;
+        self.said.extend_from_slice(&scratch[..heard.len]);
+        self.opened = self.opened.or(heard.opened);
+        Ok(())
+    }
+
+    fn tell(&mut self, bytes: &[u8]) {
+        let mut bytes = Cursor::new(bytes);
+        while bytes.position() < bytes.get_ref().len() as u64 {
+            self.client.read_tls(&mut bytes).unwrap();
+            self.client.process_new_packets().unwrap();
+            let mut some = [0; 4096];
+            while let Ok(len @ 1..) = self.client.reader().read(&mut some) {
+                self.read.extend_from_slice(&some[..len]);
+            }
+        }
+    }
+
+    fn say(&mut self, text: &[u8]) {
+        self.client.writer().write_all(text).unwrap();
+    }
+
+    /// The server says this; what the client reads.
+    fn answer(&mut self, text: &[u8]) -> Vec<u8> {
+        let (mut out, mut at) = (Vec::new(), 0);
+        while at < text.len() {
+            let half = at + (text.len() - at) / 2;
+            let slices = [IoSlice::new(&text[at..half]), IoSlice::new(&text[half..])];
+            at += self.session.seal(&slices, &mut out).unwrap();
+        }
+        self.tell(&out);
+        std::mem::take(&mut self.read)
+    }
+}
+
+fn check_talk(scene: &mut Scene, cut: &mut dyn FnMut(usize) -> usize) {
+    scene.said.clear();
+    scene.say(b"GET / HTTP/1.1\r\n\r\n");
+    scene.carry(cut).unwrap();
+    assert!(!scene.session.is_handshaking());
+    assert_eq!(scene.said, b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(scene.session.kept.capacity(), 0, "an idle connection keeps nothing");
+    let long = vec![b'x'; 3 * RECORD_LEN_MAX + 5];
+    assert_eq!(scene.answer(b"hello"), b"hello");
+    assert!(scene.answer(&long) == long);
+}
+
+#[test]
+fn every_suite_of_both_versions_works() {
+    let (server, trusted) = server("suites.example");
+    let mut count = 0;
+    for suite in ALL_CIPHER_SUITES.iter().filter(|suite| !format!("{:?}", suite.suite()).contains("RSA")) {
+        let mut scene = Scene::new(&server, &client_config(&trusted, Some(*suite)), "suites.example");
+        check_talk(&mut scene, &mut |all| all);
+        assert_eq!(scene.opened, Some(Opened::Full), "{suite:?}");
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn cuts_change_nothing() {
+    let (server, trusted) = server("cuts.example");
+    for suite in [None, ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied()] {
+        let config = client_config(&trusted, suite);
+        // The resumption of every second client is cut, too.
+        for at in 1..700 {
+            let mut scene = Scene::new(&server, &config, "cuts.example");
+            check_talk(&mut scene, &mut |all| at.min(all));
+        }
+    }
+}
+
+#[test]
+fn a_client_comes_back_by_its_ticket() {
+    let (server, trusted) = server("tickets.example");
+    for suite in [None, ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied()] {
+        let config = client_config(&trusted, suite);
+        for expected in [Opened::Full, Opened::Resumed, Opened::Resumed] {
+            let mut scene = Scene::new(&server, &config, "tickets.example");
+            check_talk(&mut scene, &mut |all| all);
+            assert_eq!(scene.opened, Some(expected), "{suite:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_are_renewed() {
+    let (server, trusted) = server("renewal.example");
+    let mut scene = Scene::new(&server, &client_config(&trusted, None), "renewal.example");
+    check_talk(&mut scene, &mut |all| all);
+    for _ in 0..3 {
+        // The client renews its key, and wants us to do so.
+        scene.client.refresh_traffic_keys().unwrap();
+        check_talk(&mut scene, &mut |all| all);
+        // Ours is worn after some records.
+        for _ in 0..=WORN {
+            assert_eq!(scene.answer(b"tick"), b"tick");
+        }
+        check_talk(&mut scene, &mut |all| all);
+    }
+}
+
+#[test]
+fn who_does_nothing_but_renew_keys_is_stopped() {
+    let (server, trusted) = server("busy.example");
+    let mut scene = Scene::new(&server, &client_config(&trusted, None), "busy.example");
+    check_talk(&mut scene, &mut |all| all);
+    let mut renew = |times| {
+        (0..times).for_each(|_| scene.client.refresh_traffic_keys().unwrap());
+        scene.carry(&mut |all| all)
+    };
+    assert_eq!(renew(RENEWALS_PER_READ_MAX), Ok(()));
+    assert_eq!(renew(RENEWALS_PER_READ_MAX), Ok(()));
+    assert_eq!(renew(RENEWALS_PER_READ_MAX + 1), Err(Failure::Malformed(UNEXPECTED_MESSAGE)));
+}
+
+#[test]
+fn a_worn_key_ends_a_connection_of_the_old_version() {
+    let (server, trusted) = server("worn.example");
+    let suite = ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied();
+    let mut scene = Scene::new(&server, &client_config(&trusted, suite), "worn.example");
+    check_talk(&mut scene, &mut |all| all);
+    let mut out = Vec::new();
+    let worn = (0..=WORN).find(|_| scene.session.seal(&[IoSlice::new(b"x")], &mut out).is_err());
+    assert!(worn.is_some_and(|sealed| sealed > 1), "{worn:?}");
+}
+
+#[test]
+fn the_end_is_told_and_heard() {
+    let (server, trusted) = server("end.example");
+    let mut scene = Scene::new(&server, &client_config(&trusted, None), "end.example");
+    check_talk(&mut scene, &mut |all| all);
+    let mut out = Vec::new();
+    scene.session.close(&mut out);
+    let once = out.len();
+    scene.session.close(&mut out);
+    assert_eq!(out.len(), once);
+    scene.tell(&out);
+    assert!(matches!(scene.client.reader().read(&mut [0; 9]), Ok(0)), "a clean end");
+    scene.say(b"bye");
+    scene.client.send_close_notify();
+    scene.said.clear();
+    scene.carry(&mut |all| all).unwrap();
+    assert!(scene.session.has_ended());
+    assert_eq!(scene.said, b"bye");
+}
+
+#[test]
+fn what_is_no_tls_is_told_apart() {
+    let (server, _) = server("plain.example");
+    let failure = |bytes: &[u8]| {
+        let mut session = Session::new(server.clone());
+        let (mut bytes, mut out) = (bytes.to_vec(), Vec::new());
+        session.receive(&mut bytes, &mut out).unwrap_err()
+    };
+    assert_eq!(failure(b"GET / HTTP/1.1\r\n"), Failure::PlainHttp);
+    assert_eq!(failure(b"P"), Failure::PlainHttp);
+    for bytes in [&b"\x80\x2e\x01"[..], b"\0\0\0\0\0\0", b"identifier=a", b"\x16\x02\0\0\x01"] {
+        assert!(matches!(failure(bytes), Failure::Malformed(_)), "{bytes:?}");
+    }
+    assert_eq!(failure(b"\x16\x03\x01\xff\xff"), Failure::Malformed(RECORD_OVERFLOW));
+}
+
+#[test]
+fn one_wrong_bit_anywhere_ends_the_connection() {
+    let (server, trusted) = server("bits.example");
+    let config = client_config(&trusted, None);
+    for at in 0..40 {
+        let mut scene = Scene::new(&server, &config, "bits.example");
+        check_talk(&mut scene, &mut |all| all);
+        scene.say(b"GET / HTTP/1.1\r\n\r\n");
+        let mut bytes = Vec::new();
+        scene.client.write_tls(&mut bytes).unwrap();
+        // A shorter length is a record cut off, a longer one is awaited.
+        bytes[at % 40] ^= 1;
+        scene.said.clear();
+        let mut out = Vec::new();
+        match scene.hear(&bytes, &mut out) {
+            Err(Failure::Malformed(_)) => assert!(at < 5 || !out.is_empty(), "an alert says so: {at}"),
+            Ok(()) => assert!(at == 2 || at == 4 || at == 3, "{at}"),
+            other => panic!("{at}: {other:?}"),
+        }
+        assert!(scene.said.is_empty() || at == 2, "{at}");
+    }
+}
+
+#[test]
+fn who_distrusts_the_certificate_is_counted_so() {
+    let ((server, _), (_, other)) = (server("one.example"), server("two.example"));
+    let mut scene = Scene::new(&server, &client_config(&other, None), "one.example");
+    let mut bytes = Vec::new();
+    scene.client.write_tls(&mut bytes).unwrap();
+    let mut out = Vec::new();
+    scene.hear(&bytes, &mut out).unwrap();
+    scene.client.read_tls(&mut Cursor::new(out)).unwrap();
+    scene.client.process_new_packets().unwrap_err();
+    let mut alert = Vec::new();
+    while scene.client.wants_write() {
+        scene.client.write_tls(&mut alert).unwrap();
+    }
+    assert_eq!(scene.hear(&alert, &mut Vec::new()), Err(Failure::Refused));
+}
+
+#[test]
+fn who_speaks_another_protocol_is_told() {
+    let (server, trusted) = server("alpn.example");
+    let mut config = (*client_config(&trusted, None)).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut scene = Scene::new(&server, &Arc::new(config), "alpn.example");
+    let mut bytes = Vec::new();
+    scene.client.write_tls(&mut bytes).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(scene.hear(&bytes, &mut out), Err(Failure::Incompatible));
+    scene.client.read_tls(&mut Cursor::new(out)).unwrap();
+    let told = scene.client.process_new_packets().unwrap_err();
+    assert_eq!(told, Error::AlertReceived(AlertDescription::NoApplicationProtocol));
+}
+
+/// Whatever a stranger sends, cut anywhere, is answered or refused; and `MULTIPLEXOR_SEEDS` tries more of it.
+#[test]
+fn no_handshake_is_too_strange() {
+    let (server, trusted) = server("strange.example");
+    let old = ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied();
+    let configs = [client_config(&trusted, None), client_config(&trusted, old)];
+    testkit::seeds::seeds("cargo test -p multiplexor-tls", |seed| {
+        let mut chance = testkit::seeds::Chance::new(seed);
+        let mut scene = Scene::new(&server, &configs[chance.index(2)], "strange.example");
+        // The first flight, the second, or what comes after it is spoiled.
+        let spoiled = chance.index(3);
+        for flight in 0..3 {
+            if flight == 2 {
+                scene.say(b"GET / HTTP/1.1");
+            }
+            let mut bytes = Vec::new();
+            while scene.client.wants_write() {
+                scene.client.write_tls(&mut bytes).unwrap();
+            }
+            for _ in 0..if flight == spoiled && !bytes.is_empty() { 1 + chance.index(3) } else { 0 } {
+                let at = chance.index(bytes.len());
+                match chance.index(5) {
+                    0 => bytes[at] = chance.of(&[0, 1, 2, 3, 20, 21, 22, 23, 24, 127, 128, 255]),
+                    1 => bytes[at] ^= 1 << chance.index(8),
+                    2 => bytes.truncate(at + 1),
+                    3 => drop(bytes.splice(at..at, bytes.clone()).count()),
+                    _ => drop(bytes.drain(at..(at + 1 + chance.index(9)).min(bytes.len())).count()),
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            let (mut out, mut rest) = (Vec::new(), bytes.as_slice());
+            while !rest.is_empty() {
+                let most = chance.of(&[3, 100, 4_000]);
+                let len = (1 + chance.index(most)).min(rest.len());
+                if scene.hear(&rest[..len], &mut out).is_err() {
+                    return;
+                }
+                rest = &rest[len..];
+            }
+            if scene.client.read_tls(&mut Cursor::new(out)).is_err()
+                || scene.client.process_new_packets().is_err()
+            {
+                return;
+            }
+        }
+    });
+}
