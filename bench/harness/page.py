@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 
-from . import compression, crowds, svg
+from . import compression, crowds, svg, tls
 from . import rows as table_rows
 from .measure import OTHERS_MAX
 from .programs import ROOT
@@ -141,7 +141,7 @@ def short(command):
     return re.sub(r"(?<!\S)/\S*/release/", "target/release/", command).replace(str(ROOT), ".")
 
 
-ORDER = [*table_rows.ROWS, *compression.ROWS, *crowds.ROWS]
+ORDER = [*table_rows.ROWS, *compression.ROWS, *tls.ROWS, *crowds.ROWS]
 HEAD = """# Results
 
 Written by `bench/run`; [README.md](README.md) says how. Ours is the release build with its defaults. The floor is

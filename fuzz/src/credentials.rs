@@ -14,7 +14,8 @@ pub(crate) fn token(data: &[u8]) {
     }
     if let Ok(secret) = Secret::read(text) {
         let other = Secret::new([7; 32]);
-        let key = Key { name: "one".into(), hash: other.hash(), session: Session::OPEN };
+        let key =
+            Key { name: "one".into(), hash: Some(other.hash()), certificate: None, session: Session::OPEN };
         let found = Keyring::new(vec![key]).find(text).is_some();
         assert_eq!(found, secret.reveal() == other.reveal(), "{text:?}");
     }

@@ -4,10 +4,12 @@ import base64
 import json
 import resource
 import socket
+import ssl
 import time
 import zlib
 
 import pytest
+from harness.authority import Authority
 from harness.program import Program, request, until
 
 FEW, MANY = 4_000, 12_000
@@ -22,6 +24,9 @@ CODINGS = {
     "http": "Accept-Encoding: gzip\r\n",
     "ws": "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
 }
+# All on one channel, through TLS; fewer, since each needs a handshake.
+TLS_FEW, TLS_MANY = 1_000, 4_000
+TLS_BYTES_A_CONNECTION_MAX = 2_048
 HEADS = {
     "poll": "",
     "sse": "Accept: text/event-stream\r\n",
@@ -66,9 +71,10 @@ def least(pid):
 class Crowd:
     """A program, and many who wait on it: all on one channel, or each on its own."""
 
-    def __init__(self, transport, channels, *flags, compressed=False):
+    def __init__(self, transport, channels, *flags, compressed=False, context=None):
         hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h"]
         self.transport, self.channels, self.compressed, self.sockets = transport, channels, compressed, {}
+        self.context = context
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         if self.limit[1] < MANY + 200:
             pytest.skip(f"the hard limit of open files is {self.limit[1]}, this needs {MANY + 200}")
@@ -90,9 +96,10 @@ class Crowd:
 
     def come(self, numbers):
         for number in numbers:
-            one = self.sockets[number] = socket.socket()
-            one.settimeout(60)
-            one.connect(self.program.wait_address)
+            one = socket.create_connection(self.program.wait_address, 60)
+            if self.context:
+                one = self.context.wrap_socket(one, server_hostname="localhost")
+            self.sockets[number] = one
             self.ask(number)
         self.until_all_wait()
 
@@ -201,6 +208,24 @@ def test_a_broadcast_leaves_nothing_with_a_connection_and_a_crowd_that_left_noth
         with capsys.disabled():
             told, kept = (many - few) / (MANY - FEW), (private_bytes(crowd.pid) - empty) / (many - empty)
             print(f"\n{transport}, {channels}: {told:.0f} bytes each after a broadcast, {kept:.0%} kept after all left")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_an_idle_connection_of_tls_keeps_little_but_its_keys(version, tmp_path, capsys):
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server", "localhost")
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with Crowd("sse", "shared", *flags, context=context) as crowd:
+        crowd.come(range(TLS_FEW))
+        few = settled(crowd.pid)
+        crowd.come(range(TLS_FEW, TLS_MANY))
+        slope = (settled(crowd.pid) - few) / (TLS_MANY - TLS_FEW)
+        with capsys.disabled():
+            print(f"\n{version}: {slope:.0f} bytes for each idle connection")
+        assert slope <= TLS_BYTES_A_CONNECTION_MAX
 
 
 @pytest.mark.alone

@@ -27,10 +27,21 @@ pub struct KeyHash([u8; 32]);
 pub struct Key {
     /// Its name, for logs and refusals.
     pub name: Box<str>,
-    /// What is kept of it.
-    pub hash: KeyHash,
+    /// What is kept of it; `None`: only a certificate stands for it.
+    pub hash: Option<KeyHash>,
+    /// The certificate that stands for it.
+    pub certificate: Option<Certified>,
     /// What whoever has it may do.
     pub session: Session,
+}
+
+/// The certificate of a client that stands for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certified {
+    /// The one with this SHA-256.
+    Fingerprint([u8; 32]),
+    /// Any that has this name: a host's, a mail address, a URI; or as its common name, where it has none of these.
+    Name(Box<str>),
 }
 
 /// All keys; none: nobody is asked for one.
@@ -122,11 +133,47 @@ impl Keyring {
         let mut found = None;
         // All of them are looked at, whichever it is.
         for key in &self.0 {
-            if verify_slices_are_equal(&key.hash.0, &hash.0).is_ok() {
+            if key.hash.is_some_and(|kept| verify_slices_are_equal(&kept.0, &hash.0).is_ok()) {
                 found = Some(Arc::clone(key));
             }
         }
         found
+    }
+
+    /// The key for which a certificate stands, by its SHA-256 and its names. That it is to be trusted at all must
+    /// be known.
+    pub fn of_certificate(&self, fingerprint: &[u8; 32], names: &[String]) -> Option<Arc<Key>> {
+        let is_meant = |key: &&Arc<Key>| match &key.certificate {
+            Some(Certified::Fingerprint(wanted)) => wanted == fingerprint,
+            Some(Certified::Name(wanted)) => names.iter().any(|name| name.eq_ignore_ascii_case(wanted)),
+            None => false,
+        };
+        self.0.iter().find(is_meant).map(Arc::clone)
+    }
+}
+
+impl Certified {
+    /// Reads a fingerprint, `sha256:` and 64 hexadecimal digits, colons between them or not; or a name.
+    pub fn read(text: &str) -> Option<Self> {
+        if let Some(digits) = text.strip_prefix(HASH_PREFIX) {
+            let digits = digits.replace(':', "");
+            return KeyHash::read(&format!("{HASH_PREFIX}{digits}"))
+                .ok()
+                .map(|hash| Self::Fingerprint(hash.0));
+        }
+        let fits = (1..=255).contains(&text.len())
+            && text.bytes().all(|byte| (33..127).contains(&byte) && byte != b'"');
+        fits.then(|| Self::Name(text.into()))
+    }
+}
+
+/// As it is written in settings.
+impl std::fmt::Display for Certified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fingerprint(bytes) => KeyHash(*bytes).fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 
@@ -141,7 +188,8 @@ mod tests {
 
     fn key(name: &str, chance: u8) -> (Secret, Key) {
         let secret = Secret::new([chance; KEY_LEN]);
-        let key = Key { name: name.into(), hash: secret.hash(), session: Session::OPEN };
+        let key =
+            Key { name: name.into(), hash: Some(secret.hash()), certificate: None, session: Session::OPEN };
         (secret, key)
     }
 
@@ -171,11 +219,32 @@ mod tests {
     fn keys_and_hashes_are_read_as_they_are_written() {
         let (secret, key) = key("one", 7);
         assert_eq!(Secret::read(secret.reveal()).as_ref(), Ok(&secret));
-        assert_eq!(KeyHash::read(secret.reveal()), Ok(key.hash));
-        assert_eq!(KeyHash::read(&key.hash.to_string()), Ok(key.hash));
+        assert_eq!(KeyHash::read(secret.reveal()), Ok(key.hash.unwrap()));
+        assert_eq!(KeyHash::read(&key.hash.unwrap().to_string()), Ok(key.hash.unwrap()));
         assert_eq!(secret.reveal().len(), 47);
         for bad in ["", "hunter2", "mpx_hunter2", "sha256:00", &format!("sha256:{}", "+f".repeat(32))] {
             assert_eq!(KeyHash::read(bad), Err(KeyError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_stands_for_a_key() {
+        let (_, mut named) = key("named", 1);
+        named.certificate = Certified::read("app.example");
+        let (_, mut pinned) = key("pinned", 2);
+        pinned.hash = None;
+        pinned.certificate = Certified::read(&format!("sha256:{}", ["AB"; 32].join(":")));
+        let ring = Keyring::new(vec![named, pinned]);
+        let found = |byte, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            ring.of_certificate(&[byte; 32], &names).map(|key| key.name.to_string())
+        };
+        assert_eq!(found(0xab, &[]).as_deref(), Some("pinned"));
+        assert_eq!(found(1, &["x", "App.example"]).as_deref(), Some("named"));
+        assert_eq!(found(1, &["app.example.evil", "*.example"]), None);
+        assert_eq!(ring.find(""), None);
+        for bad in ["", "sha256:ab", "two words", "a\"b"] {
+            assert_eq!(Certified::read(bad), None, "{bad}");
         }
     }
 

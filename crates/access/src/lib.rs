@@ -15,7 +15,7 @@ pub mod limits;
 
 pub use denied::Denied;
 pub use hub;
-pub use key::{Key, KeyError, KeyHash, Keyring, Secret};
+pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;

@@ -22,12 +22,21 @@ pub(crate) struct Caller {
     key: Option<Arc<Key>>,
 }
 
+/// The key for which the certificate of a connection's client stands, on each of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Certified(pub(crate) Arc<Key>);
+
 /// Looks at the key of a request, and leaves on it whose it is.
 pub(crate) fn admit(line: &Line, request: &mut Request) -> Result<(), Problem> {
     if line.settings.keys.is_empty() || is_open(request.uri().path()) {
         return Ok(());
     }
-    let key = key_of(line, request.headers())?;
+    // A key that is shown says more than the certificate of the connection.
+    let certified = request.extensions().get::<Certified>().map(|Certified(key)| Arc::clone(key));
+    let key = match certified {
+        Some(key) if !request.headers().contains_key(header::AUTHORIZATION) => key,
+        _ => key_of(line, request.headers())?,
+    };
     let caller = Caller { key: Some(key) };
     caller.may_ask(line, request.uri().path())?;
     request.extensions_mut().insert(caller);

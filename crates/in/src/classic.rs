@@ -21,6 +21,7 @@ use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT};
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
+use crate::secure::is_tls;
 
 /// What a connection turned out to be.
 pub(crate) enum Begun {
@@ -40,6 +41,9 @@ pub(crate) async fn begin(
     let started = Instant::now();
     let mut bytes = Vec::new();
     loop {
+        if is_tls(&bytes) {
+            return Begun::Http(bytes);
+        }
         let is_over = bytes.len() > line.settings.classic_limit;
         let classic = match judge(&bytes, &line.settings.hosts) {
             Judged::Http => return Begun::Http(bytes),

@@ -23,6 +23,12 @@ pub(crate) struct Counters {
     pub(crate) classic_timeouts: Count,
     /// Publishes that were a repeat and got the first answer.
     pub(crate) repeated: Count,
+    /// Handshakes of TLS.
+    pub(crate) tls_handshakes: Count,
+    /// Connections to a TLS port with which there was no TLS.
+    pub(crate) tls_failures: Count,
+    /// Connections to a plain port that spoke TLS.
+    pub(crate) tls_misplaced: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
     refused: [Count; CODES.len()],
     other: Count,

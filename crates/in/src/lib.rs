@@ -30,6 +30,7 @@ mod refusal;
 mod refused;
 mod routes;
 mod said;
+mod secure;
 mod watch;
 
 pub mod limits;
@@ -37,7 +38,7 @@ pub mod limits;
 pub use access::{Key, Keyring, Users};
 pub use dialect::Classic;
 pub use dialect::realplexor::{MARKER_LEN_MAX, Marker};
-pub use line::{ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
+pub use line::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
 pub use listener::{Listener, serve};
 pub use metrics::{is_wait_metric, metrics_page};
 pub use realplexor::Realplexor;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use access::Keyring;
@@ -74,12 +74,25 @@ pub type ShardCounters = Vec<(&'static str, u64)>;
 /// Reads counters that belong to somebody else, by shard.
 pub type ReadCounters = Box<dyn Fn() -> Vec<ShardCounters> + Send + Sync>;
 
+/// What became of the files of certificates.
+#[derive(Debug, Default)]
+pub struct CertificateNews {
+    /// Times new ones were read and are shown.
+    pub reloads: AtomicU64,
+    /// Times new ones could not be used.
+    pub failures: AtomicU64,
+    /// When the first of those that are shown ends, in Unix time.
+    pub not_after: AtomicI64,
+}
+
 /// The WAIT line, as far as it is known here.
 pub struct WaitLine {
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
     /// Reads its counters.
     pub counters: ReadCounters,
+    /// What becomes of the certificates of both lines; `None`: neither speaks TLS.
+    pub certificates: Option<Arc<CertificateNews>>,
 }
 
 /// The store, as far as it is known here.

@@ -9,12 +9,15 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
+use access::Key;
+use axum::{Extension, Router};
 use dialect::Classic;
 use exchange::Exchange;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tls::Server;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -22,14 +25,18 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::caller::Certified;
 use crate::classic::{self, Begun};
-use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK};
+use crate::limits::{
+    ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK,
+};
 use crate::line::{Line, Settings, StoreLine, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::realplexor;
 use crate::refused::PEER;
 use crate::routes::router;
+use crate::secure::{Secured, is_tls, refuse_tls, secure};
 
 /// One address of the IN line.
 #[derive(Debug)]
@@ -38,6 +45,8 @@ pub struct Listener {
     pub socket: TcpListener,
     /// The dialect of old that is understood there.
     pub classic: Classic,
+    /// What it shows clients of TLS, the newest; `None`: it speaks plain HTTP.
+    pub tls: Option<watch::Receiver<Server>>,
 }
 
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
@@ -112,7 +121,8 @@ async fn accept(
             Ok((stream, peer)) => {
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
-                let served = connection(line, stream, listener.classic, room, router, stopped);
+                let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
+                let served = connection(line, stream, tls, listener.classic, room, router, stopped);
                 tokio::spawn(PEER.scope(SocketAddr::new(peer.ip().to_canonical(), peer.port()), served));
             }
             Err(error) if is_of_the_peer(&error) => {}
@@ -134,10 +144,11 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// Serves one connection, in whatever words; told to stop, it answers the request under way and ends.
+/// Serves one connection, through TLS or not.
 async fn connection(
     line: Arc<Line>,
-    mut stream: TcpStream,
+    stream: TcpStream,
+    tls: Option<Server>,
     classic: Classic,
     _room: OwnedSemaphorePermit,
     router: Router,
@@ -147,13 +158,44 @@ async fn connection(
         debug!(%error, "connection was gone at once");
         return;
     }
+    let Some(server) = tls else { return talk(line, stream, None, classic, router, stopped).await };
+    let secured = select! {
+        secured = secure(&line, stream, &server) => secured,
+        _ = stopped.changed() => return,
+    };
+    if let Some(Secured { stream, key }) = secured {
+        talk(line, stream, key, classic, router, stopped).await;
+    }
+}
+
+/// Serves one connection, in whatever words; told to stop, it answers the request under way and ends. `key` is the
+/// one for which the client's certificate stands.
+async fn talk(
+    line: Arc<Line>,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    key: Option<Arc<Key>>,
+    classic: Classic,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
     let begun = match classic {
         Classic::None => Begun::Http(Vec::new()),
         Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
-    let Begun::Http(read) = begun else { return };
-    let Some(read) = quick::serve(&line, &mut stream, read, &mut stopped).await else { return };
+    let Begun::Http(read) = begun else {
+        // Through TLS this says that nothing was cut off; whoever does not take it is not waited for.
+        let _ = timeout(CLASSIC_LINGER, stream.shutdown()).await;
+        return;
+    };
+    let Some(read) = quick::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await else { return };
+    if is_tls(&read) {
+        return refuse_tls(&line);
+    }
+    let router = match key {
+        Some(key) => router.layer(Extension(Certified(key))),
+        None => router,
+    };
     let stream = Prefixed::new(read, stream);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

@@ -80,6 +80,11 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
         Read::Version => sample(Some(("version", &env!("CARGO_PKG_VERSION"))), &1),
         Read::One(read) => sample(None, &read(scrape)),
         Read::Seconds(read) => sample(None, &read(scrape)),
+        Read::Certificates(read) => {
+            if let Some(news) = &scrape.line.wait.certificates {
+                sample(None, &read(news));
+            }
+        }
         Read::Mailbox(read) => {
             for (shard, load) in scrape.loads.iter().enumerate() {
                 sample(Some(("shard", &shard)), &read(load));

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use access::Key;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
@@ -17,6 +18,7 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::caller::Certified;
 use crate::limits::{HEAD_TIMEOUT, QUICK_ANSWERS_LEN_MAX, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::line::Line;
 use crate::routes::surrounded;
@@ -28,6 +30,7 @@ pub(crate) async fn serve(
     line: &Arc<Line>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut bytes: Vec<u8>,
+    key: Option<&Arc<Key>>,
     stopped: &mut watch::Receiver<()>,
 ) -> Option<Vec<u8>> {
     let mut answers = Vec::new();
@@ -36,8 +39,11 @@ pub(crate) async fn serve(
         let mut taken = 0;
         let is_ours = loop {
             match read(&bytes[taken..]) {
-                Ok(Some((request, len))) => {
+                Ok(Some((mut request, len))) => {
                     taken += len;
+                    if let Some(key) = key {
+                        request.extensions_mut().insert(Certified(Arc::clone(key)));
+                    }
                     answer(line, request, &mut answers).await;
                     if answers.len() > QUICK_ANSWERS_LEN_MAX {
                         send(stream, &mut answers).await?;

@@ -15,7 +15,12 @@ fn secret(n: u8) -> Secret {
 
 fn key(n: u8, name: &str, rights: &[Right], names: &str) -> Key {
     let grant = Grant { rights: rights.iter().copied().collect(), names: Glob::new(names).unwrap() };
-    Key { name: name.into(), hash: secret(n).hash(), session: Session::new(None, None, vec![grant]) }
+    Key {
+        name: name.into(),
+        hash: Some(secret(n).hash()),
+        certificate: None,
+        session: Session::new(None, None, vec![grant]),
+    }
 }
 
 /// 1 may everything, 2 may publish to a.*, 3 may know of a.*, 4 may know of all.

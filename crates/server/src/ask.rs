@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::client::{self, SERVER, base, config, encode, no_answer, refusal, with_key};
+use crate::client::{self, SERVER, Trust, base, config, encode, no_answer, refusal, with_key};
 use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
 use crate::times::utc;
 
@@ -138,17 +138,13 @@ struct Asker {
 impl Asker {
     fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
-        let agent = config()
+        let base = base(&url, "--server", SERVER)?;
+        let agent = config(&Trust::read(matches, &base)?)
             .timeout_recv_response(Some(SEND_TIMEOUT))
             .timeout_recv_body(Some(SEND_TIMEOUT))
             .build()
             .new_agent();
-        Ok(Self {
-            base: base(&url, "--server", SERVER)?,
-            key: client::key(matches),
-            json: matches.get_flag("json"),
-            agent,
-        })
+        Ok(Self { base, key: client::key(matches), json: matches.get_flag("json"), agent })
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {

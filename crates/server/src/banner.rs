@@ -4,13 +4,16 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::json;
+use tls::Pair;
 
-use crate::settings::LogForm;
+use crate::settings::{LogForm, Tls};
 
 /// What there is to say.
 pub(crate) struct Banner<'a> {
     pub(crate) wait: &'a [SocketAddr],
     pub(crate) in_addresses: &'a [SocketAddr],
+    /// Which of them speak TLS.
+    pub(crate) tls: &'a Tls,
     pub(crate) shards: usize,
     /// Connections each shard may hold, if there is a limit.
     pub(crate) connections: Option<u64>,
@@ -32,12 +35,18 @@ impl Banner<'_> {
         let mut lines = vec![format!("multiplexor {}", env!("CARGO_PKG_VERSION"))];
         for (n, address) in self.wait.iter().enumerate() {
             let about = if n == 0 { self.about() } else { String::new() };
-            let url = format!("http://{address}");
+            let url = format!("{}://{address}", scheme(&self.tls.wait, n));
             lines.push(format!("WAIT line  {url:<23} {about}").trim_end().to_owned());
         }
-        lines.extend(self.in_addresses.iter().map(|address| format!("IN line    http://{address}")));
+        let in_line = self.in_addresses.iter().enumerate();
+        lines.extend(
+            in_line.map(|(n, address)| format!("IN line    {}://{address}", scheme(&self.tls.in_line, n))),
+        );
         if let ([wait, ..], [publish, ..]) = (self.wait, self.in_addresses) {
-            let (publish, listen) = (url(*publish, "/pub/news"), url(*wait, "/sub/news"));
+            let (publish, listen) = (
+                url(scheme(&self.tls.in_line, 0), *publish, "/pub/news"),
+                url(scheme(&self.tls.wait, 0), *wait, "/sub/news"),
+            );
             lines.push(String::new());
             lines.push(format!("publish:   curl -d 'hello' {publish}"));
             lines.push(format!("listen:    curl -N -H 'Accept: text/event-stream' {listen}"));
@@ -53,6 +62,8 @@ impl Banner<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "wait": self.wait,
             "in": self.in_addresses,
+            "wait_schemes": schemes(&self.tls.wait, self.wait.len()),
+            "in_schemes": schemes(&self.tls.in_line, self.in_addresses.len()),
             "shards": self.shards,
             "connections_per_shard": self.connections,
         });
@@ -69,9 +80,18 @@ impl Banner<'_> {
     }
 }
 
+/// How the listener of this number is called.
+fn scheme(tls: &[Vec<Pair>], number: usize) -> &'static str {
+    if tls.get(number).is_some_and(|pairs| !pairs.is_empty()) { "https" } else { "http" }
+}
+
+fn schemes(tls: &[Vec<Pair>], count: usize) -> Vec<&'static str> {
+    (0..count).map(|number| scheme(tls, number)).collect()
+}
+
 /// A URL to paste, quoted where a shell would take its brackets for a pattern.
-fn url(address: SocketAddr, path: &str) -> String {
-    let url = format!("http://{}{path}", reachable(address));
+fn url(scheme: &str, address: SocketAddr, path: &str) -> String {
+    let url = format!("{scheme}://{}{path}", reachable(address));
     if address.is_ipv6() { format!("'{url}'") } else { url }
 }
 
@@ -106,7 +126,8 @@ mod tests {
     fn check(wait: &[&str], shards: usize, connections: Option<u64>, form: LogForm, expected: &Expect) {
         let wait: Vec<SocketAddr> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
-        let banner = Banner { wait: &wait, in_addresses: &in_addresses, shards, connections };
+        let tls = &Tls::default();
+        let banner = Banner { wait: &wait, in_addresses: &in_addresses, tls, shards, connections };
         expected.assert_eq(&if form == LogForm::Text { banner.text() } else { banner.json() });
     }
 
@@ -151,7 +172,7 @@ mod tests {
             Some(20_000),
             LogForm::Json,
             &expect![[r#"
-            {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"shards":2,"connections_per_shard":20000}
+            {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"wait_schemes":["http"],"in_schemes":["http"],"shards":2,"connections_per_shard":20000}
         "#]],
         );
     }

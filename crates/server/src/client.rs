@@ -1,15 +1,19 @@
 //! What the command line clients share: the way to a server, and its refusals in plain words.
 
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ArgMatches;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tls::rustls::crypto::aws_lc_rs::default_provider;
 use ureq::Agent;
 use ureq::RequestBuilder;
 use ureq::config::ConfigBuilder;
 use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
@@ -21,9 +25,42 @@ pub(crate) const LISTEN_URL: &str = "http://127.0.0.1:8088";
 
 /// The beginning of a configuration: an answer is an answer whatever its status, and a proxy of the
 /// environment is not for a server of one's own.
-pub(crate) fn config() -> ConfigBuilder<AgentScope> {
-    Agent::config_builder().http_status_as_error(false).proxy(None).timeout_connect(Some(CONNECT_TIMEOUT))
+pub(crate) fn config(trust: &Trust) -> ConfigBuilder<AgentScope> {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_connect(Some(CONNECT_TIMEOUT));
+    let Trust(Some(authorities)) = trust else { return config };
+    let provider = Arc::new(default_provider());
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(RootCerts::new_with_certs(authorities));
+    config.tls_config(tls.build())
 }
+
+/// By whose word a server of `https://` is trusted; `None`: the server speaks plain HTTP.
+#[derive(Debug, Default)]
+pub(crate) struct Trust(Option<Vec<Certificate<'static>>>);
+
+impl Trust {
+    /// Those of the file that `--ca` names, else those of the system.
+    pub(crate) fn read(matches: &ArgMatches, base: &str) -> anyhow::Result<Self> {
+        if !base.starts_with("https://") {
+            return Ok(Self(None));
+        }
+        let said = matches.get_one::<String>("ca").map(Path::new);
+        let of_system = || SYSTEM_CA.iter().map(Path::new).find(|file| file.exists());
+        let file = said.or_else(of_system).context(
+            "this system has no list of authorities where one is looked for; name a file with --ca",
+        )?;
+        let found = tls::read_authorities(file)?;
+        Ok(Self(Some(found.iter().map(|found| Certificate::from_der(found).to_owned()).collect())))
+    }
+}
+
+/// Where systems keep whom they trust: Debian and Alpine, Fedora, SUSE.
+const SYSTEM_CA: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// The API key to show, if there is one: the first of those that the variable of a server may have.
 pub(crate) fn key(matches: &ArgMatches) -> Option<String> {
@@ -41,10 +78,7 @@ pub(crate) fn with_key<B>(request: RequestBuilder<B>, key: Option<&str>) -> Requ
 
 /// The base of URLs, without its last slash.
 pub(crate) fn base(url: &str, flag: &str, example: &str) -> anyhow::Result<String> {
-    if url.starts_with("https://") {
-        bail!("{flag} is {url:?}; this client speaks plain http only, give a URL such as {example}");
-    }
-    match url.strip_prefix("http://") {
+    match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
         Some(rest) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
         _ => bail!("{flag} is {url:?}; give a URL such as {example}"),
     }
@@ -97,7 +131,7 @@ mod tests {
     fn a_base_is_a_plain_url() {
         assert_eq!(base("http://a:1/", "--server", SERVER).unwrap(), "http://a:1");
         assert_eq!(base("http://a/b", "--server", SERVER).unwrap(), "http://a/b");
-        for bad in ["", "a:1", "http://", "https://a", "ftp://a"] {
+        for bad in ["", "a:1", "http://", "https://", "ftp://a"] {
             assert!(base(bad, "--server", SERVER).unwrap_err().to_string().contains("--server"), "{bad}");
         }
     }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
 use crate::{ask, client, config, key, listen, realplexor, send, serve, token};
-use asking::{asking_commands, server, since};
+use asking::{asking_commands, authority, server, since};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -139,6 +139,7 @@ fn listen_command() -> Command {
                 .default_value(client::LISTEN_URL)
                 .help("The WAIT line of the server"),
         )
+        .arg(authority())
 }
 
 fn config_command() -> Command {

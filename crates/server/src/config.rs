@@ -95,7 +95,17 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
     match value {
         Value::Number(number) => json!(number),
         Value::Listeners(listeners) => {
-            let entry = |one: &Listener| json!({"address": one.address, "dialect": one.dialect.name()});
+            let entry = |one: &Listener| {
+                let mut entry = json!({"address": one.address, "dialect": one.dialect.name()});
+                if let Some(tls) = one.tls {
+                    entry["tls"] = json!(if tls { "on" } else { "off" });
+                }
+                if !one.certificates.is_empty() {
+                    entry["tls_certificate"] = json!(one.certificates);
+                    entry["tls_key"] = json!(one.keys);
+                }
+                entry
+            };
             listeners.iter().map(entry).collect()
         }
         Value::Secrets(secrets) => json!(secrets.len()),
@@ -108,7 +118,8 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
 fn key_entry(key: &KeyEntry) -> Json {
     json!({
         "name": key.name,
-        "hash": key.hash.to_string(),
+        "hash": key.hash.map(|hash| hash.to_string()),
+        "certificate": key.certificate.as_ref().map(ToString::to_string),
         "may": key.may.iter().map(|right| right.name()).collect::<Vec<_>>(),
         "match": key.names.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(),
     })

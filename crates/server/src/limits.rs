@@ -51,3 +51,5 @@ pub(crate) const EXPRESSION_DEPTH_MAX: usize = 32;
 pub(crate) const JOURNAL_LINES_MAX: usize = 10_000;
 /// How long the log of old may take to write its last lines when the program ends.
 pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
+/// How often files of certificates are looked at.
+pub(crate) const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use ureq::Agent;
 
 use crate::client::{
-    self, LISTEN_URL, SERVER, base, config, encode, encode_names, no_answer, refusal, with_key,
+    self, LISTEN_URL, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key,
 };
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
 use line::Line;
@@ -26,6 +26,7 @@ use line::Line;
 /// What to listen to, and from where.
 pub(crate) struct Wish {
     base: String,
+    trust: Trust,
     key: Option<String>,
     /// What to ask for, without from where.
     target: String,
@@ -41,8 +42,10 @@ impl Wish {
         let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
         let names = matches.get_many::<String>("channel").into_iter().flatten();
         let names = encode_names(names.map(String::as_str));
+        let base = base(&url, "--listen-url", LISTEN_URL)?;
         Ok(Self {
-            base: base(&url, "--listen-url", LISTEN_URL)?,
+            trust: Trust::read(matches, &base)?,
+            base,
             key: None,
             target: format!("/sub/{names}?transport=stream"),
             since: matches.get_one("since").cloned(),
@@ -55,8 +58,10 @@ impl Wish {
     pub(crate) fn to_watch(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
+        let base = base(&url, "--server", SERVER)?;
         Ok(Self {
-            base: base(&url, "--server", SERVER)?,
+            trust: Trust::read(matches, &base)?,
+            base,
             key: client::key(matches),
             target: format!("/watch?transport=stream&prefix={}", encode(prefix)),
             since: matches.get_one("since").cloned(),
@@ -104,7 +109,7 @@ enum End {
 
 /// Connects, again and again; the first time somebody must be there.
 fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
-    let agent = config().timeout_per_read(Some(SILENCE_MAX)).build().new_agent();
+    let agent = config(&wish.trust).timeout_per_read(Some(SILENCE_MAX)).build().new_agent();
     let (mut connected, mut attempt) = (false, 0);
     loop {
         let mut lines = 0;
@@ -212,6 +217,7 @@ mod tests {
     fn a_cursor_beats_what_was_asked_for() {
         let wish = |since: Option<&str>, tail| Wish {
             base: "http://a".into(),
+            trust: Trust::default(),
             key: None,
             target: "/sub/b?transport=stream".into(),
             since: since.map(Into::into),

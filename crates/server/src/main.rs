@@ -2,6 +2,7 @@
 
 mod ask;
 mod banner;
+mod certificates;
 mod client;
 mod command;
 mod config;

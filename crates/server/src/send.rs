@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::client::{self, SERVER, base, config, encode, encode_names, no_answer, refusal, with_key};
+use crate::client::{self, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key};
 use crate::limits::{ANSWER_LEN_MAX, SEND_TIMEOUT};
 
 /// What is to be sent, and where.
@@ -17,6 +17,7 @@ pub(crate) struct Wish {
     key: Option<String>,
     names: String,
     /// `None`: standard input.
+    trust: Trust,
     data: Option<String>,
     event: Option<String>,
     ttl: Option<String>,
@@ -28,8 +29,10 @@ impl Wish {
     /// Reads it from the command line.
     pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
+        let base = base(&text("server").unwrap_or_default(), "--server", SERVER)?;
         Ok(Self {
-            base: base(&text("server").unwrap_or_default(), "--server", SERVER)?,
+            trust: Trust::read(matches, &base)?,
+            base,
             key: client::key(matches),
             names: encode_names(text("channel").unwrap_or_default().split(',')),
             data: text("data").filter(|data| data != "-"),
@@ -62,7 +65,7 @@ pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
             data
         }
     };
-    let agent = config()
+    let agent = config(&wish.trust)
         .timeout_recv_response(Some(SEND_TIMEOUT))
         .timeout_recv_body(Some(SEND_TIMEOUT))
         .build()

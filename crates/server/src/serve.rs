@@ -17,12 +17,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 use wait::limits::GIVE_BACK_MS;
 
 use crate::banner::Banner;
+use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::realplexor::{Count, Numbers};
@@ -78,21 +80,26 @@ pub(crate) fn run<R: Role>(
     for listener in &settings.in_listeners {
         probe("IN", listener.address, in_name)?;
     }
+    // Read before any thread starts: shards open no file.
+    let certificates = Certificates::new(&settings.tls)?;
+    let snapshot = certificates.read()?;
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let (exchange, keeping) = exchange(&settings, &wakers)?;
     let exchange = Arc::new(exchange);
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
-    let line = wait::Line::start(&listeners, settings.wait_line.clone(), wakers, &exchange, seed)?;
+    let shown = wait::Certificates::new(snapshot.wait);
+    let line = wait::Line::start(&listeners, &shown, settings.wait_line.clone(), wakers, &exchange, seed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("the runtime of the IN line cannot start")?;
+    let certificates = (certificates, snapshot.in_line);
     let keeping = keeping.map(|keeping| keeping.start(&exchange)).transpose()?;
     let (store, answered) = keeping.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
-    let code = runtime.block_on(serve(&settings, role, line, exchange, connections, answered));
+    let code = runtime.block_on(serve(&settings, role, line, exchange, connections, answered, certificates));
     if let Some(store) = store {
         store.end();
     }
@@ -109,37 +116,34 @@ async fn serve<R: Role>(
     exchange: Arc<Exchange>,
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
+    (certificates, in_servers): (Certificates, Vec<Option<tls::Server>>),
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::new::<R>()?;
-    let mut listeners = Vec::new();
-    for listener in &settings.in_listeners {
-        let Listener { address, .. } = listener;
-        let socket = TcpListener::bind(address)
-            .await
-            .map_err(|error| cannot_listen("IN", *address, role.names()[1], &error))?;
-        let users = &settings.in_line.realplexor.users;
-        if listener.is_closed_to_realplexor(users) {
-            warn!(
-                %address,
-                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
-            );
-        }
-        listeners.push(in_line::Listener { socket, classic: listener.of_in(users) });
-    }
+    let (listeners, senders) = listen_in(settings, in_servers, role.names()[1]).await?;
     for login in settings.in_line.realplexor.users.skipped() {
         warn!(login, "a line of the users file was skipped; a login is letters and digits");
     }
     let in_addresses =
         listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
-    let banner =
-        Banner { wait: line.addresses(), in_addresses: &in_addresses, shards: settings.shards, connections };
+    let banner = Banner {
+        wait: line.addresses(),
+        in_addresses: &in_addresses,
+        tls: &settings.tls,
+        shards: settings.shards,
+        connections,
+    };
     let stats = line.stats();
     role.listening(&banner, numbers(stats.clone(), Arc::clone(&exchange)))?;
 
     tokio::spawn(give_back());
+    let news = (!settings.tls.is_empty()).then(|| certificates.news());
+    if news.is_some() {
+        tokio::spawn(certificates.watch(Arc::clone(&exchange), senders));
+    }
     let wait = in_line::WaitLine {
         addresses: line.addresses().to_vec(),
         counters: Box::new(move || stats.by_shard()),
+        certificates: news,
     };
     in_line::serve(
         listeners,
@@ -187,6 +191,31 @@ fn numbers(stats: wait::Stats, exchange: Arc<Exchange>) -> Numbers {
             messages: totals.history_messages,
         }
     })
+}
+
+/// Opens the IN line's listeners; through the senders they get new certificates.
+async fn listen_in(
+    settings: &Settings,
+    servers: Vec<Option<tls::Server>>,
+    flag: &str,
+) -> anyhow::Result<(Vec<in_line::Listener>, Vec<Option<watch::Sender<tls::Server>>>)> {
+    let (mut listeners, mut senders) = (Vec::new(), Vec::new());
+    for (listener, server) in settings.in_listeners.iter().zip(servers) {
+        let Listener { address, .. } = listener;
+        let socket =
+            TcpListener::bind(address).await.map_err(|error| cannot_listen("IN", *address, flag, &error))?;
+        let users = &settings.in_line.realplexor.users;
+        if listener.is_closed_to_realplexor(users) {
+            warn!(
+                %address,
+                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
+            );
+        }
+        let (sender, tls) = server.map(watch::channel).unzip();
+        senders.push(sender);
+        listeners.push(in_line::Listener { socket, classic: listener.of_in(users), tls });
+    }
+    Ok((listeners, senders))
 }
 
 /// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.

@@ -16,6 +16,7 @@ mod realplexor;
 #[cfg(test)]
 mod round_trip;
 mod table;
+mod tls;
 mod units;
 mod values;
 mod written;
@@ -28,6 +29,7 @@ use access::{Keyring, Tokens};
 use exchange::hub::{Door, Limits};
 use wait::Origins;
 
+pub(crate) use self::tls::Tls;
 pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
@@ -53,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) store: Option<StoreSettings>,
     pub(crate) wait_line: wait::Settings,
     pub(crate) in_line: in_line::Settings,
+    pub(crate) tls: Tls,
 }
 
 /// Where and how messages are kept on disk.
@@ -94,7 +97,8 @@ impl Settings {
 
     /// The settings that these values make.
     pub(crate) fn of(values: &Values) -> Result<Self, Errors> {
-        let settings = Self::from_values(values);
+        let mut settings = Self::from_values(values);
+        settings.tls = Tls::of(values).map_err(|error| Errors::from_iter([error]))?;
         settings.check(values).map_err(|error| Errors::from_iter([error]))?;
         Ok(settings)
     }
@@ -153,6 +157,7 @@ impl Settings {
                 publish_rate: u32::try_from(values.count("publish_rate")).unwrap_or(u32::MAX),
                 ..in_line::Settings::default()
             },
+            tls: Tls::default(),
         }
     }
 
@@ -243,7 +248,7 @@ mod tests {
     }
 
     fn listener(address: &str) -> Listener {
-        Listener { address: address.parse().unwrap(), dialect: Dialect::Multiplexor }
+        Listener::new(address.parse().unwrap())
     }
 
     fn check_error(name: &str, text: &str, expected: &str) {

@@ -8,6 +8,7 @@
 
 mod peer;
 mod state;
+mod tls;
 mod world;
 
 use std::cell::RefCell;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use peer::Peer;
+pub use tls::certificates;
 pub use world::{Ask, Calls, Mischief, UNIX_AT_START, World};
 
 use state::State;

@@ -85,6 +85,24 @@ counters! {
     request_timeouts,
     /// Connections ended by their own errors or resets.
     resets,
+    /// Handshakes of TLS from the beginning.
+    tls_handshakes,
+    /// Handshakes of TLS by a ticket of an earlier one.
+    tls_resumptions,
+    /// Connections to a TLS port that spoke plain HTTP.
+    tls_plain_http,
+    /// Clients that offered no version, cipher or protocol that we have.
+    tls_incompatible,
+    /// Clients that refused us, mostly because they do not trust the certificate.
+    tls_refused,
+    /// Clients whose TLS was wrong.
+    tls_malformed,
+    /// Clients that left in the middle of their handshake.
+    tls_left,
+    /// Handshakes that took too long.
+    tls_timeouts,
+    /// Connections to a plain port that spoke TLS.
+    tls_misplaced,
     /// Times accepting was paused because the system had no more to give.
     accept_pauses,
 }

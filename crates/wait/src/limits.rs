@@ -28,8 +28,13 @@ pub const REQUESTS_PER_TURN: usize = 32;
 pub const FRAMES_PER_WRITE: usize = 64;
 /// Bytes read of a connection at once.
 pub const READ_LEN: usize = 64 << 10;
-/// Bytes read at once behind what is kept of a connection's input.
-pub const READ_MORE_LEN: usize = 16 << 10;
+/// Bytes read at once behind what is kept of a connection's input; a record of TLS fits.
+pub const READ_MORE_LEN: usize = 20 << 10;
+/// Steps of handshakes made in one turn; one only while jobs are under way. A step reads once of one connection,
+/// and costs as much as many deliveries.
+pub const HANDSHAKES_PER_TURN: usize = 4;
+/// Encrypted bytes that may wait for the kernel, a connection: a record and what a handshake says.
+pub const PENDING_LEN_MAX: usize = 64 << 10;
 /// Connections that may wait to be accepted, a listener; the kernel may allow fewer.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// How long the rest of a closed client's bytes is read and thrown away, in milliseconds.

@@ -18,7 +18,7 @@ use tracing::warn;
 use crate::counters::{Counters, Stats};
 use crate::kernel::Errno;
 use crate::linux::{Linux, Waker};
-use crate::listener::Listener;
+use crate::listener::{Certificates, Listener};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::thread;
@@ -61,6 +61,7 @@ impl Line {
     /// opens no other fd before this returns: all shards would keep a copy of it open.
     pub fn start(
         listeners: &[Listener],
+        certificates: &Certificates,
         settings: Settings,
         wakers: Vec<Arc<Waker>>,
         exchange: &Arc<Exchange>,
@@ -75,6 +76,7 @@ impl Line {
                 id,
                 waker,
                 settings: Arc::clone(&settings),
+                certificates: certificates.clone(),
                 exchange: Arc::clone(exchange),
                 seed: seed.wrapping_add(u64::from(id.0)),
             };
@@ -119,6 +121,7 @@ struct Start {
     id: ShardId,
     waker: Arc<Waker>,
     settings: Arc<Settings>,
+    certificates: Certificates,
     exchange: Arc<Exchange>,
     seed: u64,
 }
@@ -193,7 +196,9 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
         listeners.push((listener, classic));
         bound.push(Listener { address, classic });
     }
-    Ok((Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed), bound))
+    let mut shard = Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed);
+    shard.set_certificates(start.certificates);
+    Ok((shard, bound))
 }
 
 /// A shard needs little stack; only what it touches is ever given to it.

@@ -23,16 +23,23 @@ pub(crate) struct Slot<S> {
 }
 
 impl<S> Slot<S> {
-    pub(crate) fn new(socket: S, generation: u32, classic: Classic) -> Self {
+    pub(crate) fn new(socket: S, generation: u32, link: Link, classic: Classic) -> Self {
         Self {
             socket,
             generation,
-            link: Link::Plain,
+            link,
             watches_writable: false,
             timer: Timer::IDLE,
             subs: Subs::None,
             conn: Conn::of(classic),
         }
+    }
+}
+
+impl<S> Slot<S> {
+    /// Bytes that the client is too slow to take.
+    pub(crate) fn owed_len(&self) -> usize {
+        self.conn.owed_len() + self.link.pending_len()
     }
 }
 

@@ -75,8 +75,8 @@ class Program:
     def _listening(self):
         text = self.stdout()
         assert self.process.poll() is None, f"ended with {self.process.returncode}: {text}{self.stderr()}"
-        self.waits = re.findall(r"^\s*WAIT line\s+http://(\S+?)/?(?:\s|$)", text, re.MULTILINE)
-        self.ins = re.findall(r"^\s*IN line\s+http://(\S+?)/?(?:\s|$)", text, re.MULTILINE)
+        self.waits = re.findall(r"^\s*WAIT line\s+https?://(\S+?)/?(?:\s|$)", text, re.MULTILINE)
+        self.ins = re.findall(r"^\s*IN line\s+https?://(\S+?)/?(?:\s|$)", text, re.MULTILINE)
         return self.waits and self.ins and text.endswith("\n")
 
     @property

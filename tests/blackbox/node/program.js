@@ -36,8 +36,8 @@ export async function startBare(...flags) {
   child.stderr.on("data", (data) => (said.err += data));
   const found = await until(() => {
     assert.equal(child.exitCode, null, `ended at once: ${said.out}${said.err}`);
-    const wait = /^\s*WAIT line\s+http:\/\/(\S+)/m.exec(said.out);
-    const inLine = /^\s*IN line\s+http:\/\/(\S+)/m.exec(said.out);
+    const wait = /^\s*WAIT line\s+https?:\/\/(\S+)/m.exec(said.out);
+    const inLine = /^\s*IN line\s+https?:\/\/(\S+)/m.exec(said.out);
     return wait && inLine && said.out.endsWith("\n") && [wait[1], inLine[1]];
   }, "it says where it listens");
   return new Program(child, said, ...found);

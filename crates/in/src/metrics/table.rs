@@ -1,8 +1,12 @@
 //! The table of metrics: what is told, under what name, and from where it is read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use exchange::MailboxLoad;
 
 use super::Scrape;
+use crate::line::CertificateNews;
 
 /// One line of the table.
 pub(super) struct Metric {
@@ -23,6 +27,8 @@ pub(super) enum Read {
     Mailbox(fn(&MailboxLoad) -> usize),
     /// One a shard: the counter of the WAIT line that has this name there.
     Wait(&'static str),
+    /// Of the certificates, where there are any.
+    Certificates(fn(&CertificateNews) -> f64),
     /// The counter of the store that has this name there; only where there is a store.
     Store(&'static str),
     /// One a code of refusals on the IN line.
@@ -35,7 +41,7 @@ impl Read {
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Version => Some("version"),
-            Self::One(_) | Self::Seconds(_) | Self::Store(_) => None,
+            Self::One(_) | Self::Seconds(_) | Self::Store(_) | Self::Certificates(_) => None,
             Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
             Self::Refused | Self::Denied => Some("code"),
         }
@@ -45,6 +51,20 @@ impl Read {
     pub(super) fn kind(&self, name: &str) -> &'static str {
         if name.ends_with("_total") { "counter" } else { "gauge" }
     }
+}
+
+/// From now to a time in Unix seconds.
+fn days_left(end: i64) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
+    let left = (end as f64 - now) / 86_400.0;
+    (left * 1_000.0).round() / 1_000.0
+}
+
+fn count(counter: &AtomicU64) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "nobody reads files so often")]
+    let count = counter.load(Ordering::Relaxed) as f64;
+    count
 }
 
 const fn line(name: &'static str, help: &'static str, read: Read) -> Metric {
@@ -151,6 +171,36 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.classic_timeouts.read()),
     ),
     line(
+        "multiplexor_in_tls_handshakes_total",
+        "Handshakes of TLS on the IN line",
+        Read::One(|scrape| scrape.line.counters.tls_handshakes.read()),
+    ),
+    line(
+        "multiplexor_in_tls_failures_total",
+        "Connections to a TLS port of the IN line with which there was no TLS",
+        Read::One(|scrape| scrape.line.counters.tls_failures.read()),
+    ),
+    line(
+        "multiplexor_in_tls_misplaced_total",
+        "Connections to a plain port of the IN line that spoke TLS",
+        Read::One(|scrape| scrape.line.counters.tls_misplaced.read()),
+    ),
+    line(
+        "multiplexor_tls_certificate_days_left",
+        "Days until the first of the certificates ends; absent where there are none",
+        Read::Certificates(|news| days_left(news.not_after.load(Ordering::Relaxed))),
+    ),
+    line(
+        "multiplexor_tls_reloads_total",
+        "Times changed certificates were read and are shown",
+        Read::Certificates(|news| count(&news.reloads)),
+    ),
+    line(
+        "multiplexor_tls_reload_failures_total",
+        "Times changed certificates could not be used, so that the old ones stayed",
+        Read::Certificates(|news| count(&news.failures)),
+    ),
+    line(
         "multiplexor_in_waited_total",
         "Publishes that found a shard full, whether there was room in time or not",
         Read::One(|scrape| scrape.line.counters.waited.read()),
@@ -244,6 +294,43 @@ pub(super) static TABLE: &[Metric] = &[
         Read::Wait("request_timeouts"),
     ),
     line("multiplexor_wait_resets_total", "Connections ended by errors or resets", Read::Wait("resets")),
+    line(
+        "multiplexor_wait_tls_handshakes_total",
+        "Handshakes of TLS from the beginning",
+        Read::Wait("tls_handshakes"),
+    ),
+    line(
+        "multiplexor_wait_tls_resumptions_total",
+        "Handshakes of TLS by a ticket of an earlier one",
+        Read::Wait("tls_resumptions"),
+    ),
+    line(
+        "multiplexor_wait_tls_plain_http_total",
+        "Connections to a TLS port that spoke plain HTTP",
+        Read::Wait("tls_plain_http"),
+    ),
+    line(
+        "multiplexor_wait_tls_incompatible_total",
+        "Clients that offered no version, cipher or protocol that we have",
+        Read::Wait("tls_incompatible"),
+    ),
+    line(
+        "multiplexor_wait_tls_refused_total",
+        "Clients that refused us, mostly because they do not trust the certificate",
+        Read::Wait("tls_refused"),
+    ),
+    line("multiplexor_wait_tls_malformed_total", "Clients whose TLS was wrong", Read::Wait("tls_malformed")),
+    line(
+        "multiplexor_wait_tls_left_total",
+        "Clients that left in the middle of their handshake",
+        Read::Wait("tls_left"),
+    ),
+    line("multiplexor_wait_tls_timeouts_total", "Handshakes that took too long", Read::Wait("tls_timeouts")),
+    line(
+        "multiplexor_wait_tls_misplaced_total",
+        "Connections to a plain port that spoke TLS",
+        Read::Wait("tls_misplaced"),
+    ),
     line(
         "multiplexor_wait_accept_pauses_total",
         "Times that accepting paused because the system had no more to give",

@@ -52,10 +52,10 @@ impl Line {
         let counters =
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
         let served = tokio::spawn(serve(
-            vec![Listener { socket: listener, classic: Classic::Multiplexor }],
+            vec![Listener { socket: listener, classic: Classic::Multiplexor, tls: None }],
             settings,
             Arc::clone(&exchange),
-            WaitLine { addresses: vec!["0.0.0.0:8088".parse().unwrap()], counters },
+            WaitLine { addresses: vec!["0.0.0.0:8088".parse().unwrap()], counters, certificates: None },
             None,
             shutdown,
         ));

@@ -46,7 +46,7 @@ pub(super) fn asking_commands() -> [Command; 5] {
 }
 
 /// The IN line to talk to.
-pub(super) fn server() -> [Arg; 2] {
+pub(super) fn server() -> [Arg; 3] {
     let server = Arg::new("server")
         .long("server")
         .value_name("URL")
@@ -57,7 +57,14 @@ pub(super) fn server() -> [Arg; 2] {
         Arg::new("key").long("key").value_name("KEY").env("MULTIPLEXOR_KEY").hide_env_values(true).help(
             "The API key, where the server asks for one; better by the variable, since flags can be seen",
         );
-    [server, key]
+    [server, key, authority()]
+}
+
+/// Whom to trust.
+pub(super) fn authority() -> Arg {
+    Arg::new("ca").long("ca").value_name("FILE").env("MULTIPLEXOR_CA").help(
+        "Whom to trust where the URL begins with https://: certificates in PEM; else whom the system trusts",
+    )
 }
 
 /// From where to read.

@@ -190,7 +190,9 @@ impl Making<'_> {
         let mut listeners = Vec::new();
         for item in &items {
             match address(item) {
-                Some(address) => listeners.push(Listener { address, dialect: Dialect::Realplexor }),
+                Some(address) => {
+                    listeners.push(Listener { dialect: Dialect::Realplexor, ..Listener::new(address) })
+                }
                 None => self
                     .wrong(key, &format!("has \"{item}\"; give an address and a port, such as '{default}'")),
             }

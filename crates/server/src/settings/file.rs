@@ -150,7 +150,7 @@ mod tests {
                 x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
                 x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088"
                 x.toml:9: dialect is "pusher"; give "multiplexor", "realplexor" or "none"
-                x.toml:10: [[wait]] has no port; it may have address, dialect
+                x.toml:10: [[wait]] has no port; it may have address, dialect, tls, tls_certificate, tls_key
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
                 x.toml:12: in is a table; write [[in]], with two brackets, for each one"#]],
         );

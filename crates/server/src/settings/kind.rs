@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use access::{KeyHash, PublicKey, TokenSecret};
+use access::{Certified, KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
 use wait::Origins;
 
@@ -29,10 +29,14 @@ pub(crate) enum Kind {
     Keys,
     /// What is kept of one API key.
     KeyHash,
+    /// A certificate, by its fingerprint or a name in it.
+    Certified,
     /// Secrets shared with an application; may be empty.
     Secrets,
     /// Files with a public key each; may be empty.
     PublicKeys,
+    /// Files; may be empty.
+    Files,
     /// Texts without commas; may be empty.
     Texts,
     /// Origins of pages; may be empty.
@@ -83,6 +87,7 @@ pub(crate) enum Value {
     Names(Vec<String>),
     Keys(Vec<KeyEntry>),
     KeyHash(KeyHash),
+    Certified(Certified),
     Secrets(Vec<TokenSecret>),
     PublicKeys(Vec<(String, PublicKey)>),
     Text(String),
@@ -104,6 +109,7 @@ impl Kind {
             self,
             Self::Secrets
                 | Self::PublicKeys
+                | Self::Files
                 | Self::Texts
                 | Self::Origins
                 | Self::Listeners
@@ -129,10 +135,11 @@ impl Kind {
             Self::Listeners | Self::Address => "ADDRESS",
             Self::Names | Self::Label => "NAME",
             Self::Keys | Self::KeyHash => "KEY",
+            Self::Certified => "CERTIFICATE",
             Self::Rights => "RIGHT",
             Self::Secrets => "SECRET",
             Self::Origins => "ORIGIN",
-            Self::PublicKeys | Self::File => "FILE",
+            Self::PublicKeys | Self::File | Self::Files => "FILE",
             Self::Texts | Self::Text => "TEXT",
             Self::Word => "WORD",
             Self::Folder => "DIR",
@@ -175,7 +182,7 @@ impl Kind {
                     let read = |item: &str| Origins::read(item).map_err(|_| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Names)
                 }
-                Self::Texts => Ok(Value::Names(items().map(str::to_owned).collect())),
+                Self::Texts | Self::Files => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
                     some(rights.collect::<Result<Vec<_>, _>>()?, texts)
@@ -195,7 +202,7 @@ impl Kind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
+            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins | Self::Files => None,
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
             Self::Word => in_line::Marker::new(text).map(|_| Value::Text(text.to_owned())),
             Self::Text => {
@@ -203,6 +210,7 @@ impl Kind {
                 (fits && !text.is_empty()).then(|| Value::Text(text.to_owned()))
             }
             Self::File => FileText::read(text).map(|read| Value::File(text.to_owned(), read)),
+            Self::Certified => Certified::read(text).map(Value::Certified),
             Self::Label => is_label(text).then(|| Value::Label(text.to_owned())),
             Self::Folder => {
                 let fits = !text.chars().any(char::is_control);
@@ -230,6 +238,7 @@ impl Kind {
             Self::Keys => "API keys or their hashes, repeatable".to_owned(),
             Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
             Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
+            Self::Files => "files in PEM, repeatable".to_owned(),
             Self::Texts => "texts without commas, repeatable".to_owned(),
             Self::Origins => {
                 "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
@@ -238,6 +247,7 @@ impl Kind {
             Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
             Self::File => "a file, or nothing".to_owned(),
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),
+            Self::Certified => "a name in it, or `sha256:` and its fingerprint".to_owned(),
             Self::Label => "1 to 64 printable characters".to_owned(),
             Self::Folder => "a folder".to_owned(),
             Self::Truth => TRUTHS.join(", "),
@@ -267,12 +277,20 @@ impl Kind {
             Self::Keys | Self::KeyHash => {
                 "give a key as `multiplexor key make` prints it, or its hash".to_owned()
             }
+            Self::Certified => format!(
+                "give a name in the client's certificate, or its fingerprint, such as {} or {}",
+                quoted(example),
+                quoted("sha256:fd9c…")
+            ),
             Self::Secrets => access::SecretError.to_string(),
             Self::PublicKeys => {
                 "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
             }
             Self::Origins => {
                 format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
+            }
+            Self::Files => {
+                format!("give the path of a file in PEM, such as {}", quoted("/etc/ssl/fullchain.pem"))
             }
             Self::Texts => format!("give a text without commas, such as {}", quoted(example)),
             Self::Word => format!("give letters, digits and _, such as {}", quoted(example)),

@@ -1,14 +1,20 @@
-//! One address to listen on, and the classic dialect that is spoken there.
+//! One address to listen on, the classic dialect that is spoken there, and whether TLS is.
 
 use std::net::SocketAddr;
 
 use super::written::quoted;
 
 /// An entry of `wait` or `in`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) dialect: Dialect,
+    /// Whether TLS is spoken there, where that is said.
+    pub(crate) tls: Option<bool>,
+    /// Files of certificates of its own.
+    pub(crate) certificates: Vec<String>,
+    /// Files of their keys.
+    pub(crate) keys: Vec<String>,
 }
 
 /// The classic dialect of a listener, beside the native one.
@@ -24,7 +30,8 @@ pub(crate) enum Dialect {
 impl Listener {
     /// A listener of which only the address is said.
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, dialect: Dialect::Multiplexor }
+        let dialect = Dialect::Multiplexor;
+        Self { address, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
     }
 
     /// As the WAIT line takes it.
@@ -60,10 +67,20 @@ impl Listener {
     /// As an item of a list in a settings file.
     pub(crate) fn toml(&self) -> String {
         let address = quoted(&self.address.to_string());
-        match self.dialect {
-            Dialect::Multiplexor => address,
-            dialect => format!("{{ address = {address}, dialect = {} }}", quoted(dialect.name())),
+        if *self == Self::new(self.address) {
+            return address;
         }
+        let mut entry = format!("{{ address = {address}, dialect = {}", quoted(self.dialect.name()));
+        if let Some(tls) = self.tls {
+            entry += &format!(", tls = {}", quoted(if tls { "on" } else { "off" }));
+        }
+        for (name, files) in [("tls_certificate", &self.certificates), ("tls_key", &self.keys)] {
+            let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
+            if !files.is_empty() {
+                entry += &format!(", {name} = [{}]", files.join(", "));
+            }
+        }
+        entry + " }"
     }
 }
 

@@ -1,5 +1,6 @@
 //! Goes through a settings file to its end, and collects what it says and what is wrong.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use exchange::hub::limits::RULES_MAX;
@@ -127,16 +128,19 @@ impl<'a> Reader<'a> {
                 _ => None,
             };
         };
-        let (mut listener, mut dialect) = (None, Some(Dialect::Multiplexor));
+        let mut said = Listener::new(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let (mut has_address, mut is_right) = (false, true);
         for (key, value) in self.entry(setting.name, keys, value.span(), table) {
-            match value {
-                Some(Value::Address(address)) => listener = Some(Listener::new(address)),
-                Some(Value::Choice(name)) => dialect = Some(Dialect::named(name)),
-                _ if key.name == "dialect" => dialect = None,
-                _ => {}
+            match (key.name, value) {
+                (_, Some(Value::Address(address))) => (said.address, has_address) = (address, true),
+                ("tls", Some(Value::Choice(word))) => said.tls = Some(word == "on"),
+                (_, Some(Value::Choice(name))) => said.dialect = Dialect::named(name),
+                ("tls_certificate", Some(Value::Names(files))) => said.certificates = files,
+                ("tls_key", Some(Value::Names(files))) => said.keys = files,
+                _ => is_right = false,
             }
         }
-        Some(Listener { dialect: dialect?, ..listener? })
+        (has_address && is_right).then_some(said)
     }
 
     /// An entry `[[key]]`, or a mere key among such.
@@ -201,7 +205,11 @@ impl<'a> Reader<'a> {
             };
             values.push((setting, self.value(setting, value)));
         }
-        if let Some(first) = keys.first().filter(|first| !table.contains_key(first.name)) {
+        // A certificate alone is a key, too.
+        let is_there = |first: &Setting| {
+            table.contains_key(first.name) || (name == KEY && table.contains_key("certificate"))
+        };
+        if let Some(first) = keys.first().filter(|first| !is_there(first)) {
             let misspelt = table.keys().any(|key| nearest(key.get_ref(), [first.name].into_iter()).is_some());
             if !misspelt {
                 let advice = first.advice_toml();

@@ -39,7 +39,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
         Kind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
         Kind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
-        Kind::PublicKeys => Vec::new(),
+        Kind::PublicKeys | Kind::Files => Vec::new(),
         Kind::Origins => {
             (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()
         }
@@ -49,9 +49,13 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
         Kind::Folder => vec![format!("/var/lib/store {}", chance[0])],
         Kind::Truth => vec![chance[0].is_multiple_of(2).to_string()],
-        Kind::KeyHash | Kind::Label | Kind::Rights | Kind::Globs => unreachable!("only entries have one"),
+        Kind::KeyHash | Kind::Certified | Kind::Label | Kind::Rights | Kind::Globs => {
+            unreachable!("only entries have one")
+        }
         // A channel that is closed must have a way in, which chance does not give it.
         Kind::Choice(words) if setting.name == "listen" => vec![words[0].to_owned()],
+        // Nor does it make files.
+        Kind::Choice(_) if setting.name == "in_tls" => vec!["off".to_owned()],
         Kind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
         Kind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
         Kind::Count(min, max) | Kind::CountOrAuto(min, max) => vec![within(min, max, whole_number, &[""])],

@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use super::Value;
 use super::kind::Kind::{
-    Address, Choice, Count, CountOrAuto, Duration, File, Folder, Globs, KeyHash, Keys, Label, Listeners,
-    Names, Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Truth, Word,
+    Address, Certified, Choice, Count, CountOrAuto, Duration, File, Files, Folder, Globs, KeyHash, Keys,
+    Label, Listeners, Names, Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Truth, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
@@ -202,6 +202,20 @@ pub(crate) static TABLE: &[Setting] = &[
         "API keys that may do everything on the IN line; where any key is set, nobody may use it without one. \
          Give it by a variable or a file, since flags are seen by every user of the machine",
     ),
+    TLS_CERTIFICATE,
+    TLS_KEY,
+    line(
+        "in_tls",
+        Choice(&["on", "off"]),
+        "off",
+        "Whether the IN line speaks TLS, too, with the same certificates",
+    ),
+    line(
+        "client_ca",
+        Files,
+        "",
+        "Whose certificates clients of the IN line may show instead of an API key; only where it speaks TLS",
+    ),
     line(
         "in_hosts",
         Names,
@@ -299,15 +313,21 @@ pub(crate) static TABLE: &[Setting] = &[
 
 /// The keys of an entry `[[wait]]`.
 pub(crate) static WAIT_ENTRY: &[Setting] =
-    &[line("address", Address, "0.0.0.0:8088", "Where to listen"), DIALECT];
+    &[line("address", Address, "0.0.0.0:8088", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
 
 /// The keys of an entry `[[in]]`.
 pub(crate) static IN_ENTRY: &[Setting] =
-    &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT];
+    &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
 
 /// The keys of an entry `[[key]]`.
 pub(crate) static KEY_ENTRY: &[Setting] = &[
     line("hash", KeyHash, "sha256:…", "What `multiplexor key make` prints for the server"),
+    line(
+        "certificate",
+        Certified,
+        "app.example",
+        "The certificate that stands for it, if it comes from an authority of client_ca",
+    ),
     line("name", Label, "shop", "What it is called in logs and refusals"),
     line("may", Rights, "publish", "What its owner may do; left out: everything"),
     line("match", Globs, "order.*", "With which channels; left out: all"),
@@ -348,6 +368,26 @@ const HISTORY_BYTES: Setting =
     line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
 const PAYLOAD_LIMIT: Setting =
     line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
+
+const TLS_CERTIFICATE: Setting = line(
+    "tls_certificate",
+    Files,
+    "",
+    "Certificates, each with those up to its authority, as fullchain.pem of certbot; the WAIT line then speaks TLS. \
+     Clients get the one for the name they ask for, or the first; read again when they change",
+);
+const TLS_KEY: Setting = line(
+    "tls_key",
+    Files,
+    "",
+    "The private keys of these certificates, in the same order, as privkey.pem of certbot",
+);
+const TLS: Setting = line(
+    "tls",
+    Choice(&["on", "off"]),
+    "on",
+    "Whether TLS is spoken there; left out: on the WAIT line where there are certificates, on the IN line as in_tls says",
+);
 
 const DIALECT: Setting = line(
     "dialect",

@@ -84,10 +84,13 @@ impl Kind {
             Value::Address(address) => vec![address.to_string()],
             Value::Pattern(pattern) => vec![pattern.as_str().to_owned()],
             Value::Names(names) => names.clone(),
-            Value::Keys(keys) => keys.iter().map(|key| key.hash.to_string()).collect(),
+            Value::Keys(keys) => {
+                keys.iter().filter_map(|key| key.hash.map(|hash| hash.to_string())).collect()
+            }
             Value::Secrets(secrets) => secrets.iter().map(|secret| secret.reveal().to_owned()).collect(),
             Value::PublicKeys(keys) => keys.iter().map(|(file, _)| file.clone()).collect(),
             Value::KeyHash(hash) => vec![hash.to_string()],
+            Value::Certified(said) => vec![said.to_string()],
             Value::Label(text) | Value::Text(text) | Value::File(text, _) => vec![text.clone()],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
             Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),

@@ -5,23 +5,44 @@ use std::rc::Rc;
 
 use super::World;
 use super::state::State;
+use super::tls::Tls;
 
 /// The client's end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     state: Rc<RefCell<State>>,
     number: usize,
+    tls: Option<Rc<RefCell<Tls>>>,
 }
 
 impl Peer {
     /// Connects to the listener of this number. It waits to be accepted, but may speak already.
     pub fn connect(world: &World, listener: usize) -> Self {
         let number = world.0.borrow_mut().connect(listener);
-        Self { state: Rc::clone(&world.0), number }
+        Self { state: Rc::clone(&world.0), number, tls: None }
+    }
+
+    /// Connects so, and speaks TLS. What its handshake has to read is read by [`Self::take`].
+    pub fn connect_tls(world: &World, listener: usize) -> Self {
+        let peer = Self { tls: Some(Rc::new(RefCell::new(Tls::new()))), ..Self::connect(world, listener) };
+        peer.send("");
+        peer
+    }
+
+    /// Whether it speaks TLS, and its handshake is under way.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow().is_handshaking())
     }
 
     /// Says something.
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        let Some(tls) = &self.tls else { return self.send_raw(bytes) };
+        tls.borrow_mut().say(bytes.as_ref());
+        self.send_raw(tls.borrow_mut().take());
+    }
+
+    /// Says something past TLS.
+    pub fn send_raw(&self, bytes: impl AsRef<[u8]>) {
         let mut state = self.state.borrow_mut();
         let line = state.line_mut(self.number);
         if !line.refused && !line.server_closed {
@@ -41,6 +62,14 @@ impl Peer {
 
     /// Reads at most so many bytes of what has come.
     pub fn take_some(&self, most: usize) -> Vec<u8> {
+        let bytes = self.take_raw(most);
+        let Some(tls) = &self.tls else { return bytes };
+        tls.borrow_mut().hear(&bytes);
+        self.send("");
+        std::mem::take(&mut tls.borrow_mut().heard)
+    }
+
+    fn take_raw(&self, most: usize) -> Vec<u8> {
         let mut state = self.state.borrow_mut();
         let line = state.line_mut(self.number);
         let len = most.min(line.to_client.len());
@@ -64,6 +93,11 @@ impl Peer {
         line.to_client.is_empty() && (line.server_done || line.server_closed || line.refused)
     }
 
+    /// Whether the server said in the words of TLS that it says no more: nothing was cut off.
+    pub fn was_told_the_end(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow_mut().was_told_the_end())
+    }
+
     /// Whether the server holds this connection no longer.
     pub fn is_closed(&self) -> bool {
         let state = self.state.borrow();
@@ -78,6 +112,10 @@ impl Peer {
 
     /// Ends what the client says; it still reads.
     pub fn half_close(&self) {
+        if let Some(tls) = &self.tls {
+            tls.borrow_mut().say_no_more();
+            self.send("");
+        }
         self.state.borrow_mut().line_mut(self.number).client_done = true;
     }
 

@@ -6,6 +6,7 @@ use transport::dialect::Classic;
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
 use crate::limits::{ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN, CONNECTIONS_MAX};
+use crate::link::Link;
 use crate::slot::Slot;
 
 impl<K: Kernel> Shard<K> {
@@ -18,7 +19,10 @@ impl<K: Kernel> Shard<K> {
             let Some((listener, classic)) = self.listeners.get(number) else { return false };
             let classic = *classic;
             match self.kernel.accept(listener) {
-                Ok(socket) => self.welcome(socket, classic),
+                Ok(socket) => {
+                    let link = self.certificates.of(number).map_or(Link::Plain, Link::tls);
+                    self.welcome(socket, link, classic);
+                }
                 Err(Errno::AGAIN) => return false,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.pause(error)
@@ -30,13 +34,13 @@ impl<K: Kernel> Shard<K> {
         true
     }
 
-    fn welcome(&mut self, socket: K::Socket, classic: Classic) {
+    fn welcome(&mut self, socket: K::Socket, link: Link, classic: Classic) {
         if self.slab.len() >= CONNECTIONS_MAX {
             self.pause(Errno::MFILE);
             return;
         }
         self.generation = self.generation.wrapping_add(1);
-        let index = self.slab.insert(Slot::new(socket, self.generation, classic));
+        let index = self.slab.insert(Slot::new(socket, self.generation, link, classic));
         let token = self.token(index);
         if let Err(error) = self.kernel.watch(&self.slab[index].socket, token) {
             self.slab.remove(index);

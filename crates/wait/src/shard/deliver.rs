@@ -15,6 +15,7 @@ use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
 use crate::kernel::Kernel;
 use crate::limits::{MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
+use crate::listener::Certificates;
 use crate::members::{Owed, parts};
 use crate::slot::Subs;
 
@@ -59,11 +60,14 @@ impl<K: Kernel> Shard<K> {
         match order {
             Order::Deleted { channel, name, at } => self.deleting.push_back(Deletion { channel, name, at }),
             Order::Canary(canary) => canary.passed(),
-            Order::Settings(settings) => {
-                if let Ok(settings) = settings.downcast() {
-                    self.settings = settings;
+            Order::Settings(settings) => match settings.downcast::<Certificates>() {
+                Ok(certificates) => self.set_certificates(Certificates::clone(&certificates)),
+                Err(settings) => {
+                    if let Ok(settings) = settings.downcast() {
+                        self.settings = settings;
+                    }
                 }
-            }
+            },
             Order::Drain(over) => self.begin_draining(over),
         }
     }
@@ -169,7 +173,8 @@ impl<K: Kernel> Shard<K> {
             slot.timer.due = heartbeat;
         }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(|frame| Piece::Shared(frame)).collect();
-        write_pieces(&mut self.kernel, slot, token, &pieces, self.settings.slow_reader, &self.counters)
+        let slow_reader = self.settings.slow_reader;
+        write_pieces(&mut self.kernel, slot, token, &pieces, slow_reader, &self.counters, &mut self.sealed)
     }
 
     fn give_many(&mut self, index: usize, until: Position) -> Result<(), Fault> {

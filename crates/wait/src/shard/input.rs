@@ -7,10 +7,19 @@ use transport::{Action, Phase};
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
 use crate::limits::{READ_LEN, READ_MORE_LEN, REQUESTS_PER_TURN};
+use crate::link::ReadError;
 
 impl<K: Kernel> Shard<K> {
     /// Bytes, or the end, have come.
     pub(super) fn read(&mut self, index: usize) {
+        if self.slab[index].link.handshake().is_some() {
+            self.queue_handshake(index);
+        } else {
+            self.read_now(index);
+        }
+    }
+
+    pub(super) fn read_now(&mut self, index: usize) {
         let mut kept = self.slab[index].conn.take_input();
         if kept.is_empty() {
             let mut scratch = std::mem::take(&mut self.scratch);
@@ -41,21 +50,34 @@ impl<K: Kernel> Shard<K> {
     /// no input it had.
     fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<usize> {
         let slot = &mut self.slab[index];
-        match slot.link.read(&mut self.kernel, &slot.socket, bytes) {
-            Ok(0) => self.close(index),
-            Ok(len) => return Some(len),
+        match slot.link.read(&mut self.kernel, &slot.socket, bytes, &mut self.sealed) {
+            Ok(read) => {
+                self.count_handshake(read.opened);
+                match read.len {
+                    Some(0) => self.close(index),
+                    len => return self.watch_pending(index).then(|| len.unwrap_or(0)),
+                }
+            }
             // Nothing came after all: what was kept is looked at again, which changes nothing.
-            Err(Errno::AGAIN | Errno::INTR) => return Some(0),
-            Err(_) => {
+            Err(ReadError::Kernel(Errno::AGAIN | Errno::INTR)) => return Some(0),
+            Err(ReadError::Kernel(_)) => {
                 self.counters.resets.add(1);
                 self.close(index);
             }
+            Err(ReadError::Left) => {
+                self.counters.tls_left.add(1);
+                self.close(index);
+            }
+            Err(ReadError::Tls(failure)) => self.fail_tls(index, failure),
         }
         None
     }
 
     /// Does what the bytes ask for, and keeps those that are not complete.
     fn consume(&mut self, index: usize, bytes: &mut [u8]) {
+        if self.is_misplaced_tls(index, bytes) {
+            return self.end_misplaced_tls(index);
+        }
         let token = self.token(index);
         let settings = Arc::clone(&self.settings);
         let env = self.env(&settings);
@@ -82,6 +104,10 @@ impl<K: Kernel> Shard<K> {
             }
         }
         self.keep(index, &bytes[at..]);
+        // A client that says no more is gone, as one is that closes its side.
+        if self.find(token).is_some() && self.slab[index].link.has_ended() {
+            self.close(index);
+        }
     }
 
     pub(super) fn act(&mut self, index: usize, action: Action) {

@@ -8,6 +8,7 @@ mod access;
 mod command;
 mod deliver;
 mod ending;
+mod handshake;
 mod input;
 mod listen;
 mod output;
@@ -33,6 +34,7 @@ use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
 use crate::limits::{EVENTS_PER_TURN, PAGES_PER_TURN, READ_LEN};
+use crate::listener::Certificates;
 use crate::listening::Listening;
 use crate::members::{Members, Owed};
 use crate::settings::Settings;
@@ -50,10 +52,14 @@ pub struct Shard<K: Kernel> {
     counters: Arc<Counters>,
     /// Each with what is understood there besides our own protocol.
     listeners: Vec<(K::Listener, Classic)>,
+    /// What they show clients of TLS.
+    certificates: Certificates,
     /// When accepting goes on, after the system had no more to give.
     paused_until: Option<u64>,
     /// When it was last said that accepting pauses.
     pause_told: Option<u64>,
+    /// When it was last said that somebody speaks TLS in the wrong place.
+    misplaced_told: Option<u64>,
     slab: Slab<Slot<K::Socket>>,
     generation: u32,
     wheel: Wheel,
@@ -69,6 +75,8 @@ pub struct Shard<K: Kernel> {
     paging: VecDeque<u64>,
     /// Connections with input that came ahead and may be looked at now.
     resuming: VecDeque<u64>,
+    /// Connections whose handshake has something to read.
+    handshaking: VecDeque<u64>,
     /// Deleted channels whose subscriptions are being ended.
     deleting: VecDeque<ending::Deletion>,
     /// The end of all service, when it has begun.
@@ -88,6 +96,7 @@ pub struct Shard<K: Kernel> {
     mail: Vec<Mail>,
     due: Vec<usize>,
     scratch: Vec<u8>,
+    sealed: Vec<u8>,
     /// Compresses what clients are told; made when the first wants that.
     deflater: Deflater,
 }
@@ -112,8 +121,10 @@ impl<K: Kernel> Shard<K> {
             settings,
             counters: Arc::default(),
             listeners,
+            certificates: Certificates::default(),
             paused_until: None,
             pause_told: None,
+            misplaced_told: None,
             slab: Slab::new(),
             generation: 0,
             wheel: Wheel::new(),
@@ -124,6 +135,7 @@ impl<K: Kernel> Shard<K> {
             jobs: VecDeque::new(),
             paging: VecDeque::new(),
             resuming: VecDeque::new(),
+            handshaking: VecDeque::new(),
             deleting: VecDeque::new(),
             draining: None,
             leaving: Vec::new(),
@@ -135,10 +147,16 @@ impl<K: Kernel> Shard<K> {
             mail: Vec::new(),
             due: Vec::new(),
             scratch: vec![0; READ_LEN],
+            sealed: Vec::new(),
             deflater: Deflater::default(),
         };
         shard.watch_listeners(true);
         shard
+    }
+
+    /// Shows these from the next connection on.
+    pub fn set_certificates(&mut self, certificates: Certificates) {
+        self.certificates = certificates;
     }
 
     /// Runs until the shard has drained.
@@ -161,6 +179,7 @@ impl<K: Kernel> Shard<K> {
         self.run_jobs();
         self.run_pages();
         self.run_resumed();
+        self.run_handshakes();
         self.run_expiries();
         self.run_timers();
         self.settle_accounts();
@@ -203,6 +222,7 @@ impl<K: Kernel> Shard<K> {
         !self.jobs.is_empty()
             || !self.paging.is_empty()
             || !self.resuming.is_empty()
+            || !self.handshaking.is_empty()
             || !self.deleting.is_empty()
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
     }

@@ -56,15 +56,16 @@ pub(super) fn write_pieces<K: Kernel>(
     pieces: &[Piece<'_>],
     slow_reader: usize,
     counters: &Counters,
+    sealed: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     let (mut at, mut sent) = (0, 0);
-    if slot.conn.owed_len() == 0 {
+    if slot.owed_len() == 0 {
         while at < pieces.len() {
             let mut slices: SmallVec<[IoSlice<'_>; 8]> =
                 pieces[at..].iter().take(FRAMES_PER_WRITE).map(|piece| IoSlice::new(piece.bytes())).collect();
             slices[0].advance(sent);
             let len: usize = slices.iter().map(|slice| slice.len()).sum();
-            match slot.link.writev(kernel, &slot.socket, &slices) {
+            match slot.link.writev(kernel, &slot.socket, &slices, sealed) {
                 Ok(taken) => {
                     counters.writes.add(1);
                     counters.bytes_written.add(taken as u64);
@@ -80,14 +81,19 @@ pub(super) fn write_pieces<K: Kernel>(
         }
     }
     for piece in &pieces[at..] {
-        if slot.conn.owed_len() > slow_reader {
+        if slot.owed_len() > slow_reader {
             return Err(Fault::Slow);
         }
         if !piece.bytes().is_empty() {
             slot.conn.extra_mut().outbox.push(piece.to_frame(), std::mem::take(&mut sent));
         }
     }
-    if slot.conn.owed_len() > 0 && !slot.watches_writable {
+    watch_if_owed(kernel, slot, token)
+}
+
+/// Has the kernel report when the client takes more, where it is owed something.
+fn watch_if_owed<K: Kernel>(kernel: &mut K, slot: &mut Slot<K::Socket>, token: u64) -> Result<(), Fault> {
+    if slot.owed_len() > 0 && !slot.watches_writable {
         kernel.watch_writable(&slot.socket, token, true).map_err(|_| Fault::Gone)?;
         slot.watches_writable = true;
     }
@@ -120,7 +126,15 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn write_all(&mut self, index: usize, pieces: &[Piece<'_>]) -> Result<(), Fault> {
         let token = self.token(index);
         let slot = &mut self.slab[index];
-        write_pieces(&mut self.kernel, slot, token, pieces, self.settings.slow_reader, &self.counters)
+        let slow_reader = self.settings.slow_reader;
+        write_pieces(&mut self.kernel, slot, token, pieces, slow_reader, &self.counters, &mut self.sealed)
+    }
+
+    /// Sees to what TLS had to say by itself. False: the connection is gone.
+    pub(super) fn watch_pending(&mut self, index: usize) -> bool {
+        let token = self.token(index);
+        let result = watch_if_owed(&mut self.kernel, &mut self.slab[index], token);
+        self.judge(index, result)
     }
 
     /// Ends the connection where writing to it failed. False: it did.
@@ -146,18 +160,21 @@ impl<K: Kernel> Shard<K> {
         if !self.judge(index, result) {
             return;
         }
-        let conn = &self.slab[index].conn;
-        if conn.shape.is_one_shot() && conn.phase == Phase::Closing {
+        let slot = &self.slab[index];
+        if slot.conn.shape.is_one_shot() && slot.conn.phase == Phase::Closing {
             self.set_timer(
                 index,
-                if conn.owed_len() > 0 {
+                if slot.owed_len() > 0 {
                     self.settings.request_timeout
                 } else {
                     Duration::from_millis(LINGER_MS)
                 },
             );
         }
-        if self.slab[index].conn.owed_len() > 0 {
+        if self.slab[index].owed_len() > 0 {
+            return;
+        }
+        if self.slab[index].conn.phase == Phase::Closing && !self.finish(index) {
             return;
         }
         let token = self.token(index);
@@ -169,9 +186,7 @@ impl<K: Kernel> Shard<K> {
                 return;
             }
         }
-        if slot.conn.phase == Phase::Closing {
-            self.kernel.shutdown(&slot.socket);
-        } else if slot.conn.has_backlog() {
+        if slot.conn.has_backlog() {
             self.paging.push_back(token);
         }
         slot.conn.tidy();
@@ -179,11 +194,16 @@ impl<K: Kernel> Shard<K> {
 
     fn flush_outbox(&mut self, index: usize) -> Result<(), Fault> {
         let slot = &mut self.slab[index];
+        match slot.link.flush(&mut self.kernel, &slot.socket) {
+            Ok(()) if slot.link.pending_len() > 0 => return Ok(()),
+            Ok(()) => {}
+            Err(_) => return Err(Fault::Gone),
+        }
         let Some(extra) = &mut slot.conn.extra else { return Ok(()) };
         while !extra.outbox.is_empty() {
             let slices = extra.outbox.slices(FRAMES_PER_WRITE);
             let len: usize = slices.iter().map(|slice| slice.len()).sum();
-            match slot.link.writev(&mut self.kernel, &slot.socket, &slices) {
+            match slot.link.writev(&mut self.kernel, &slot.socket, &slices, &mut self.sealed) {
                 Ok(taken) => {
                     self.counters.writes.add(1);
                     self.counters.bytes_written.add(taken as u64);
@@ -207,14 +227,26 @@ impl<K: Kernel> Shard<K> {
         self.leave_all(index);
         let slot = &mut self.slab[index];
         slot.conn.phase = Phase::Closing;
-        if slot.conn.owed_len() == 0 {
-            self.kernel.shutdown(&slot.socket);
+        if slot.owed_len() == 0 {
+            self.finish(index);
         } else if slot.conn.shape.is_one_shot() {
             // A taker has no cursor to come back with, and half an array is none: it gets the time it needs.
             self.set_timer(index, self.settings.request_timeout);
             return;
         }
         self.set_timer_ms(index, LINGER_MS);
+    }
+
+    /// Says that all is said. False: the client is too slow even for that.
+    fn finish(&mut self, index: usize) -> bool {
+        let token = self.token(index);
+        let slot = &mut self.slab[index];
+        if slot.link.close(&mut self.kernel, &slot.socket, &mut self.sealed) {
+            return true;
+        }
+        // It may be gone meanwhile; then the timer finds it.
+        let _ = watch_if_owed(&mut self.kernel, slot, token);
+        false
     }
 
     /// Closes at once.

@@ -21,6 +21,10 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn run_timer(&mut self, index: usize) {
+        if self.slab[index].link.handshake().is_some() {
+            self.counters.tls_timeouts.add(1);
+            return self.close(index);
+        }
         let conn = &mut self.slab[index].conn;
         match conn.phase {
             Phase::Closing => self.close(index),
@@ -68,8 +72,8 @@ impl<K: Kernel> Shard<K> {
     /// Repeats the cursor, after all that is owed. Who is slow, or still gets its backlog, is not silent.
     fn heartbeat(&mut self, index: usize) {
         self.set_timer_of_phase(index);
-        let conn = &self.slab[index].conn;
-        if conn.owed_len() > 0 || conn.has_backlog() || !self.visit(index) {
+        let slot = &self.slab[index];
+        if slot.owed_len() > 0 || slot.conn.has_backlog() || !self.visit(index) {
             return;
         }
         let conn = &mut self.slab[index].conn;

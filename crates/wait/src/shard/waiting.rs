@@ -144,11 +144,11 @@ impl<K: Kernel> Shard<K> {
 
     /// Reads and writes the next page of a backlog, unless the last one is not written yet.
     pub(super) fn next_page(&mut self, index: usize) {
-        let conn = &mut self.slab[index].conn;
-        if conn.owed_len() > 0 {
+        let slot = &mut self.slab[index];
+        if slot.owed_len() > 0 {
             return;
         }
-        let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
+        let Some(backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
         let names = texts(&backlog.names);
         let mut out = Vec::new();
         let mut page = match self.exchange.subscribe(self.id, &names, backlog.start) {

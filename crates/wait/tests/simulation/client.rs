@@ -19,6 +19,8 @@ pub(crate) struct Client {
     pub(crate) shape: Shape,
     places: Places,
     channels: usize,
+    /// It speaks TLS.
+    tls: bool,
     /// What it wants to listen to when it connects again.
     wants: BTreeSet<usize>,
     cursor: Option<Position>,
@@ -52,9 +54,9 @@ pub(crate) struct Line {
 }
 
 impl Client {
-    pub(crate) fn new(shape: Shape, compresses: bool, places: Places, channels: usize) -> Self {
+    pub(crate) fn new(shape: Shape, compresses: bool, places: Places, channels: usize, tls: bool) -> Self {
         let wants = BTreeSet::new();
-        Self { shape, places, channels, wants, cursor: None, line: None, stopped: false, compresses }
+        Self { shape, places, channels, tls, wants, cursor: None, line: None, stopped: false, compresses }
     }
 
     /// Chooses other channels for the next connection.
@@ -64,7 +66,7 @@ impl Client {
 
     /// Connects and asks.
     pub(crate) fn connect(&mut self, world: &World, chance: &mut Chance, listener: usize, model: &Model) {
-        let peer = Peer::connect(world, listener);
+        let peer = if self.tls { Peer::connect_tls(world, listener) } else { Peer::connect(world, listener) };
         let session = Session::new(Position::START);
         self.line = Some(Line {
             peer,
@@ -157,8 +159,9 @@ impl Client {
     /// Reads at most so many bytes. True: something happened.
     pub(crate) fn read(&mut self, chance: &mut Chance, most: usize, model: &Model) -> bool {
         let Some(line) = &mut self.line else { return false };
+        // Half a record is nothing to be read yet, but more follows.
+        let some = line.peer.unread() > 0;
         let bytes = line.peer.take_some(most);
-        let some = !bytes.is_empty();
         line.unread.extend(bytes);
         self.understand(chance, model);
         if self.line.as_ref().is_some_and(|line| line.peer.is_ended()) {

@@ -18,7 +18,7 @@ use exchange::hub::{Limits, ShardId};
 use model::Model;
 use multiplexor_wait::{Settings, exchange};
 use said::Places;
-use testkit::kernel::Mischief;
+use testkit::kernel::{Mischief, certificates};
 use testkit::scene::Scene;
 use testkit::seeds::{Chance, seeds};
 use transport::Shape;
@@ -53,13 +53,18 @@ impl Simulation {
         let slow_reader = chance.of(&[600, 3_000, 1 << 20]);
         let settings = Settings { slow_reader, ..Settings::default() };
         let shards = 1 + chance.index(3);
-        let scene = Scene::new(seed, shards, limits, settings);
+        let mut scene = Scene::new(seed, shards, limits, settings);
+        let tls = seed % 16 == 2;
+        if tls {
+            scene.shards.iter_mut().for_each(|shard| shard.set_certificates(certificates()));
+        }
         let (deletes, jumps) = (chance.once_in(4), chance.of(&[20, 60, 200]));
         let places = Places(scene.exchange.cursors());
         // A crowd, so that jobs are parked in the middle of it.
         let count = if seed % 16 == 15 { 140 + chance.index(80) } else { 3 + chance.index(8) };
         let client = |_| {
-            let mut client = Client::new(chance.of(&Shape::ALL[..8]), chance.once_in(3), places, CHANNELS);
+            let compresses = chance.once_in(3);
+            let mut client = Client::new(chance.of(&Shape::ALL[..8]), compresses, places, CHANNELS, tls);
             let blind = client.shape == Shape::StreamRaw && deletes; // it is not told of a deletion
             client.choose(&mut chance, if blind { 1 } else { CHANNELS });
             client
@@ -187,7 +192,8 @@ impl Simulation {
                 client.line.iter().for_each(|line| line.peer.set_window(usize::MAX));
                 quiet &= !client.send(usize::MAX);
                 quiet &= !client.read(chance, usize::MAX, model);
-                quiet &= client.line.as_ref().is_some_and(|line| line.has_asked());
+                let asked = |line: &client::Line| line.has_asked() && !line.peer.is_handshaking();
+                quiet &= client.line.as_ref().is_some_and(asked);
             }
             scene.settle();
             if scene.world.waiting() > 0 {

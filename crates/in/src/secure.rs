@@ -1,0 +1,66 @@
+//! TLS on a connection of the IN line, and the words for those who speak it in the wrong place.
+
+use std::sync::Arc;
+
+use access::Key;
+use tls::{Server, fingerprint, names};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, info};
+
+use crate::classic::linger;
+use crate::limits::HEAD_TIMEOUT;
+use crate::line::Line;
+
+/// A handshake that went well.
+pub(crate) struct Secured {
+    pub(crate) stream: TlsStream<TcpStream>,
+    /// The key for which the client's certificate stands, if it showed one that does.
+    pub(crate) key: Option<Arc<Key>>,
+}
+
+/// Makes the handshake; `None`: there is none.
+pub(crate) async fn secure(line: &Line, mut stream: TcpStream, server: &Server) -> Option<Secured> {
+    let handshake = async {
+        let mut first = [0];
+        stream.peek(&mut first).await.ok()?;
+        if first[0].is_ascii_uppercase() {
+            debug!("plain HTTP came to a port that speaks TLS");
+            if stream.write_all(PLAIN_HTTP).await.is_ok() {
+                linger(&mut stream).await;
+            }
+            return None;
+        }
+        let accepted = TlsAcceptor::from(server.config()).accept(stream).await;
+        accepted.inspect_err(|error| debug!(%error, "no TLS with a client")).ok()
+    };
+    let Some(stream) = timeout(HEAD_TIMEOUT, handshake).await.ok().flatten() else {
+        line.counters.tls_failures.add();
+        return None;
+    };
+    line.counters.tls_handshakes.add();
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let key = shown.and_then(|shown| line.settings.keys.of_certificate(&fingerprint(shown), &names(shown)));
+    Some(Secured { stream, key })
+}
+
+/// Whether somebody begins with a handshake where none is expected (RFC 8446, section 5.1).
+pub(crate) fn is_tls(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[22, 3])
+}
+
+/// Counts such a connection, which then ends.
+pub(crate) fn refuse_tls(line: &Line) {
+    line.counters.tls_misplaced.add();
+    if line.counters.tls_misplaced.read() == 1 {
+        info!("a client spoke TLS on the IN line, which speaks plain HTTP there: use http://, or set in_tls");
+    }
+}
+
+/// What somebody reads who forgot the s.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 72\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+This port speaks TLS, and the request came in plain HTTP: use https://.\n";

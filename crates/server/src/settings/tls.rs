@@ -1,0 +1,90 @@
+//! Which listener shows which certificates, and what must go together for that.
+
+use std::path::PathBuf;
+
+use tls::Pair;
+use tls::limits::PAIRS_MAX;
+
+use super::{Listener, Values};
+
+/// Files of certificates, by listener; empty where plain HTTP is spoken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) wait: Vec<Vec<Pair>>,
+    pub(crate) in_line: Vec<Vec<Pair>>,
+    /// Files with those who vouch for clients of the IN line.
+    pub(crate) authorities: Vec<PathBuf>,
+}
+
+impl Tls {
+    /// Reads it from the settings, or says what does not go together.
+    pub(super) fn of(values: &Values) -> Result<Self, String> {
+        let shared = pairs(&values.names("tls_certificate"), &values.names("tls_key"))
+            .map_err(|error| format!("{}{error}", values.place("tls_certificate")))?;
+        let of_line = |line: &str, is_usual: bool| {
+            let of = |listener: &Listener| of_listener(listener, is_usual, &shared);
+            let all: Result<Vec<_>, String> = values.listeners(line).iter().map(of).collect();
+            all.map_err(|error| format!("{}{error}", values.place(line)))
+        };
+        let in_tls = values.choice("in_tls") == "on";
+        if in_tls && shared.is_empty() {
+            return Err(format!("{}in_tls is on, but {NO_PAIR}", values.place("in_tls")));
+        }
+        let tls = Self {
+            wait: of_line("wait", !shared.is_empty())?,
+            in_line: of_line("in", in_tls)?,
+            authorities: values.names("client_ca").into_iter().map(PathBuf::from).collect(),
+        };
+        if !tls.authorities.is_empty() && tls.in_line.iter().all(Vec::is_empty) {
+            return Err(format!(
+                "{}client_ca is set, but the IN line speaks no TLS, so nobody can show a certificate; set in_tls, too",
+                values.place("client_ca")
+            ));
+        }
+        let certified = values.keys("key").iter().find(|key| key.certificate.is_some());
+        if let Some(key) = certified.filter(|_| tls.authorities.is_empty()) {
+            return Err(format!(
+                "{}a certificate stands for the key {:?}, but nobody vouches for clients; set client_ca, too",
+                values.place("key"),
+                key.name
+            ));
+        }
+        Ok(tls)
+    }
+
+    /// Whether a listener speaks TLS.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wait.iter().chain(&self.in_line).all(Vec::is_empty)
+    }
+}
+
+fn of_listener(listener: &Listener, is_usual: bool, shared: &[Pair]) -> Result<Vec<Pair>, String> {
+    let own = pairs(&listener.certificates, &listener.keys)?;
+    match listener.tls {
+        Some(false) => Ok(Vec::new()),
+        None if own.is_empty() && !is_usual => Ok(Vec::new()),
+        Some(true) if own.is_empty() && shared.is_empty() => {
+            Err(format!("tls is on for {}, but {NO_PAIR}", listener.address))
+        }
+        _ if own.is_empty() => Ok(shared.to_vec()),
+        _ => Ok(own),
+    }
+}
+
+fn pairs(certificates: &[String], keys: &[String]) -> Result<Vec<Pair>, String> {
+    let (count, key_count) = (certificates.len(), keys.len());
+    if count != key_count {
+        return Err(format!(
+            "there are {count} of tls_certificate and {key_count} of tls_key; give a key for each certificate, in \
+             the same order"
+        ));
+    }
+    if count > PAIRS_MAX {
+        return Err(format!("there are {count} of tls_certificate; at most {PAIRS_MAX} are allowed"));
+    }
+    let pair =
+        |(certificate, key): (&String, &String)| Pair { certificate: certificate.into(), key: key.into() };
+    Ok(certificates.iter().zip(keys).map(pair).collect())
+}
+
+const NO_PAIR: &str = "there is no certificate; set tls_certificate and tls_key, too";

@@ -1,0 +1,105 @@
+//! Handshakes of TLS: a few steps a turn, after those who wait had theirs; and how they fail.
+
+use tls::{Failure, Opened};
+use tracing::{debug, info};
+use transport::Action;
+use transport::Phase;
+
+use super::Shard;
+use crate::kernel::Kernel;
+use crate::limits::HANDSHAKES_PER_TURN;
+use crate::link::Link;
+
+impl<K: Kernel> Shard<K> {
+    /// Something can be read of a handshake: it gets its turn.
+    pub(super) fn queue_handshake(&mut self, index: usize) {
+        let token = self.token(index);
+        if let Some(tls) = self.slab[index].link.handshake()
+            && !std::mem::replace(&mut tls.is_queued, true)
+        {
+            self.handshaking.push_back(token);
+        }
+    }
+
+    /// A few steps of handshakes; one while messages are under way.
+    pub(super) fn run_handshakes(&mut self) {
+        let steps = if self.jobs.is_empty() { HANDSHAKES_PER_TURN } else { 1 };
+        for _ in 0..steps {
+            let Some(token) = self.handshaking.pop_front() else { return };
+            let Some(index) = self.find(token) else { continue };
+            if let Some(tls) = self.slab[index].link.handshake() {
+                tls.is_queued = false;
+                self.read_now(index);
+            }
+        }
+    }
+
+    pub(super) fn count_handshake(&self, opened: Option<Opened>) {
+        match opened {
+            Some(Opened::Full) => self.counters.tls_handshakes.add(1),
+            Some(Opened::Resumed) => self.counters.tls_resumptions.add(1),
+            None => {}
+        }
+    }
+
+    /// There is no TLS with this client. It was told why, as far as TLS has words for it.
+    pub(super) fn fail_tls(&mut self, index: usize, failure: Failure) {
+        match failure {
+            Failure::PlainHttp => self.counters.tls_plain_http.add(1),
+            Failure::Incompatible => self.counters.tls_incompatible.add(1),
+            Failure::Left => self.counters.tls_left.add(1),
+            Failure::Refused => self.counters.tls_refused.add(1),
+            Failure::Malformed(_) | Failure::Internal => self.counters.tls_malformed.add(1),
+        }
+        debug!(shard = self.id.0, ?failure, "no TLS with a client");
+        // An alert on its way goes out; what the client still says is not understood any more.
+        if self.slab[index].link.pending_len() > 0 {
+            return self.close(index);
+        }
+        self.slab[index].link = Link::Plain;
+        if failure == Failure::PlainHttp {
+            self.act(index, Action::Close(PLAIN_HTTP.to_vec()));
+        } else {
+            self.close_gently(index);
+        }
+    }
+
+    /// Whether a client begins with a handshake where none is expected (RFC 8446, section 5.1).
+    pub(super) fn is_misplaced_tls(&self, index: usize, bytes: &[u8]) -> bool {
+        let slot = &self.slab[index];
+        bytes.starts_with(&[22, 3]) && slot.conn.phase == Phase::Request && matches!(slot.link, Link::Plain)
+    }
+
+    /// Says so once a minute at most.
+    pub(super) fn end_misplaced_tls(&mut self, index: usize) {
+        self.counters.tls_misplaced.add(1);
+        if self.misplaced_told.is_none_or(|told| self.now >= told + MISPLACED_TOLD_MS) {
+            self.misplaced_told = Some(self.now);
+            info!(
+                shard = self.id.0,
+                "a client spoke TLS where plain HTTP is spoken: use http:// there, or set tls_certificate and tls_key"
+            );
+        }
+        self.close(index);
+    }
+}
+
+/// What somebody reads who forgot the s.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 72\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+This port speaks TLS, and the request came in plain HTTP: use https://.\n";
+
+/// How often misplaced TLS is worth a line in the log.
+const MISPLACED_TOLD_MS: u64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_as_long_as_it_says() {
+        let text = str::from_utf8(PLAIN_HTTP).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+    }
+}

@@ -1,0 +1,223 @@
+//! Facts about TLS: handshakes wait for those who wait, and what is encrypted is bounded, whole and ended.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use exchange::Order;
+use exchange::hub::Limits;
+use multiplexor_wait::limits::{HANDSHAKES_PER_TURN, PENDING_LEN_MAX};
+use multiplexor_wait::{Certificates, Settings};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::kernel::{Mischief, Peer, certificates};
+use testkit::scene::Scene;
+use testkit::wire::{get, sse, stream};
+
+fn scene(settings: Settings) -> Scene {
+    let mut scene = Scene::new(0, 1, Limits::default(), settings);
+    scene.shards[0].set_certificates(certificates());
+    scene
+}
+
+/// A client whose handshake is over and whose request was answered.
+fn waiting(scene: &mut Scene, request: &str) -> Peer {
+    let peer = Peer::connect_tls(&scene.world, 0);
+    peer.send(request);
+    shake(scene, &peer);
+    peer
+}
+
+/// Until the client has said what it had to say, and what was said for it has come.
+fn shake(scene: &mut Scene, peer: &Peer) -> String {
+    let mut text = String::new();
+    while peer.is_handshaking() {
+        scene.settle();
+        assert!(!peer.is_ended(), "the handshake fails");
+        text += &peer.text();
+    }
+    scene.settle();
+    text + &peer.text()
+}
+
+#[test]
+fn a_client_of_tls_is_told_what_others_are() {
+    let mut scene = scene(Settings::default());
+    let peer = Peer::connect_tls(&scene.world, 0);
+    peer.send(sse("/sub/a"));
+    assert!(shake(&mut scene, &peer).starts_with("HTTP/1.1 200"));
+    for size in [5, 20_000, 100_000] {
+        let text = "x".repeat(size);
+        scene.publish("a", &text);
+        scene.settle();
+        assert!(peer.text().contains(&format!("data: {text}\n")), "{size}");
+    }
+}
+
+#[test]
+fn mischief_changes_nothing() {
+    for seed in 0..64 {
+        let settings = Settings::default();
+        let mut scene = Scene::new(seed, 1, Limits::default(), settings);
+        scene.shards[0].set_certificates(certificates());
+        scene.world.set_mischief(Mischief {
+            short: 2,
+            interrupted: 4,
+            again: 4,
+            partial: 2,
+            ..Mischief::default()
+        });
+        let peer = waiting(&mut scene, &stream("/sub/a?raw=1"));
+        let mut told = String::new();
+        for n in 0..20 {
+            scene.publish("a", &format!("{n}-{}", "x".repeat(n * 400)));
+            scene.settle();
+            told += &peer.text();
+        }
+        scene.settle();
+        told += &peer.text();
+        let expected: String = (0..20).map(|n| format!("{n}-{}\n", "x".repeat(n * 400))).collect();
+        let begin = told.find("0-").unwrap();
+        assert!(told[begin..] == expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn who_waits_comes_before_a_flood_of_handshakes() {
+    let mut scene = scene(Settings::default());
+    let live: Vec<Peer> = (0..3).map(|_| waiting(&mut scene, &stream("/sub/a?raw=1"))).collect();
+    live.iter().for_each(|peer| drop(peer.take()));
+    let flood: Vec<Peer> = (0..200).map(|_| Peer::connect_tls(&scene.world, 0)).collect();
+    let answered = |flood: &[Peer]| flood.iter().filter(|peer| peer.unread() > 0).count();
+    // All are accepted and heard of.
+    for _ in 0..4 {
+        scene.turn(0);
+    }
+    let mut before = answered(&flood);
+    assert!(before < 200);
+    for n in 0..20 {
+        scene.publish("a", &n.to_string());
+        scene.turn(0);
+        for peer in &live {
+            assert_eq!(peer.text(), format!("{n}\n"), "in the turn in which it is said");
+        }
+        let now = answered(&flood);
+        assert!(now - before <= HANDSHAKES_PER_TURN, "{before} to {now} in one turn");
+        before = now;
+    }
+    assert!(before < 200, "the flood still goes on");
+    scene.settle();
+    assert_eq!(answered(&flood), 200, "and is served in the end");
+}
+
+#[test]
+fn plain_http_is_told_of_tls() {
+    let mut scene = scene(Settings::default());
+    let peer = scene.says(get("/sub/a", ""));
+    let text = peer.text();
+    assert!(text.starts_with("HTTP/1.1 400 ") && text.ends_with("use https://.\n"), "{text}");
+    assert!(peer.is_ended());
+    peer.hang_up();
+    scene.settle();
+    assert_eq!(scene.shards[0].connections(), 0);
+}
+
+#[test]
+fn tls_where_none_is_spoken_is_closed() {
+    let mut scene = Scene::one();
+    let peer = Peer::connect_tls(&scene.world, 0);
+    scene.settle();
+    assert!(peer.is_closed());
+}
+
+#[test]
+fn a_handshake_has_the_time_of_a_request() {
+    let mut scene = scene(Settings::default());
+    let silent = scene.peer();
+    let half = Peer::connect_tls(&scene.world, 0);
+    scene.settle();
+    assert!(half.unread() > 0, "it was answered, and says no more");
+    scene.pass(19_000);
+    assert!(!half.is_closed() && !silent.is_closed());
+    scene.pass(1_500);
+    assert!(half.is_closed() && silent.is_closed());
+}
+
+#[test]
+fn what_is_no_tls_gets_an_alert_or_the_end() {
+    let mut scene = scene(Settings::default());
+    for bytes in [&b"\x80\x2e\x01\x03"[..], b"\0\0\0\0\0\0", b"\x16\x03\x01\0\x05hello"] {
+        let peer = scene.says(bytes);
+        peer.take();
+        assert!(peer.is_ended(), "{bytes:?}");
+    }
+    let peer = waiting(&mut scene, &sse("/sub/a"));
+    peer.send_raw(b"\x17\x03\x03\0\x20 this is no record of this client");
+    scene.settle();
+    assert!(peer.is_closed() || peer.is_watched_for_writing() || peer.unread() > 0);
+    scene.pass(3_000);
+    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+}
+
+#[test]
+fn a_slow_reader_of_tls_gets_all_when_it_reads_again() {
+    let mut scene = scene(Settings::default());
+    let peer = waiting(&mut scene, &stream("/sub/a?raw=1"));
+    peer.take();
+    peer.set_window(100);
+    let mut expected = String::new();
+    for n in 0..30 {
+        let text = format!("{n}-{}", "y".repeat(3_000));
+        scene.publish("a", &text);
+        scene.settle();
+        expected += &format!("{text}\n");
+    }
+    assert!(peer.is_watched_for_writing());
+    peer.set_window(usize::MAX);
+    scene.settle();
+    assert!(peer.text() == expected);
+    assert!(!peer.is_watched_for_writing());
+}
+
+#[test]
+fn a_reader_of_tls_over_the_limit_is_closed() {
+    let limit = 200_000;
+    let mut scene = scene(Settings { slow_reader: limit, ..Settings::default() });
+    let peer = waiting(&mut scene, &sse("/sub/a"));
+    peer.set_window(0);
+    let mut said = 0;
+    while !peer.is_closed() {
+        scene.publish("a", &"x".repeat(10_000));
+        scene.settle();
+        said += 10_000;
+        assert!(said < limit + PENDING_LEN_MAX, "it holds too much");
+    }
+    assert!(said >= limit, "closed at {said}");
+    assert_eq!(scene.exchange.totals().subscriptions, 0);
+}
+
+#[test]
+fn both_ends_say_that_they_end() {
+    let mut scene = scene(Settings::default());
+    let (left, told) = (waiting(&mut scene, &sse("/sub/a")), waiting(&mut scene, &sse("/sub/a")));
+    left.half_close();
+    scene.settle();
+    assert!(left.is_closed());
+    assert_eq!(scene.exchange.totals().subscriptions, 1);
+    told.take();
+    assert!(scene.exchange.order_all(&Order::Drain(Duration::from_millis(50))));
+    scene.pass(200);
+    told.take();
+    assert!(told.is_ended() && told.was_told_the_end());
+}
+
+#[test]
+fn new_certificates_hold_from_the_next_connection_on() {
+    let mut scene = scene(Settings::default());
+    let peer = waiting(&mut scene, &stream("/sub/a?raw=1"));
+    peer.take();
+    assert!(scene.exchange.order_all(&Order::Settings(Arc::new(Certificates::default()))));
+    scene.settle();
+    scene.publish("a", "still here");
+    scene.settle();
+    assert_eq!(peer.text(), "still here\n");
+    let plain = scene.says(get("/healthz", ""));
+    assert!(plain.text().starts_with("HTTP/1.1 200"));
+}
