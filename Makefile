@@ -32,7 +32,7 @@ blackbox:
 	cargo xtask docs
 	$(PYTEST) -n 2 -m "not alone"
 	$(PYTEST) -m alone
-	node --test --test-reporter=spec tests/blackbox/node/*.test.js
+	node --test --test-force-exit --test-reporter=spec tests/blackbox/node/*.test.js
 
 # The client in Node, in Chromium and behind proxies; that its dist is what its sources build.
 client:
