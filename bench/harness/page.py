@@ -52,7 +52,7 @@ def write(results):
     text += ["", "## Commands", "", "The server, then the crowd; ports differ from run to run.", ""]
     for row in rows.values():
         for label, (server, crowd) in row["commands"].items():
-            text += [f"**{label}**", "", "```sh", short(server), short(crowd), "```", ""]
+            text += [f"**{label}**", "", "```sh", server, crowd, "```", ""]
     (ROOT / "bench" / "RESULTS.md").write_text("\n".join(text).rstrip() + "\n")
 
 
@@ -136,9 +136,10 @@ def growth(rows, results):
     return text
 
 
-def short(command):
-    """Without the folders of this machine."""
-    return re.sub(r"(?<!\S)/\S*/release/", "target/release/", command).replace(str(ROOT), ".")
+def short(commands):
+    """Command lines by scenario, without the folders of this machine."""
+    clean = lambda line: re.sub(r"(?<!\S)/\S*/release/", "target/release/", line).replace(str(ROOT), ".")  # noqa: E731
+    return {label: [clean(line) for line in lines] for label, lines in commands.items()}
 
 
 ORDER = [*table_rows.ROWS, *compression.ROWS, *tls.ROWS, *crowds.ROWS]
