@@ -13,7 +13,7 @@ pub(crate) fn frozen(data: &[u8]) {
     let again = Frozen::from_bytes(&frozen.to_bytes());
     assert_eq!(again.as_ref(), Some(&frozen), "what is written is read");
     if let Some(thawed) = Conn::thaw(frozen) {
-        thawed.conn.freeze(thawed.channels, thawed.due_ms);
+        thawed.conn.freeze(thawed.channels, thawed.due_ms, thawed.session.as_ref());
     }
 }
 

@@ -4,7 +4,7 @@ use codec::http;
 use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, check_name};
 use dialect::native::{self, Command, Context};
 use dialect::realplexor::{self, Found, Marker, Reading};
-use dialect::{Intent, Request, Transport, multiplexor as classic};
+use dialect::{Intent, Request, Shows, Transport, multiplexor as classic};
 
 use crate::cut;
 
@@ -21,7 +21,8 @@ pub(crate) fn native(data: &[u8]) {
         upgrade: head.upgrade_websocket(),
         body: &data[head_len..],
     };
-    match native::intent(&request, Context { cursors: cursors(), now: NOW }) {
+    let shows = Shows { tokens: true, headers: vec!["cookie".into()], cookies: vec!["sid".into()] };
+    match native::intent(&request, Context { cursors: cursors(), now: NOW, shows: &shows }) {
         Ok(Intent::Wait(wait)) => {
             let may_wait_for_nothing = wait.transport == Transport::WebSocket;
             assert!(may_wait_for_nothing || !wait.names.is_empty(), "nobody waits for nothing");

@@ -2,7 +2,9 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
+mod asking;
 mod denied;
+mod jwks;
 mod key;
 mod public;
 mod secret;
@@ -13,8 +15,10 @@ mod users;
 
 pub mod limits;
 
+pub use asking::{About, FoundKeys, Question, Said, Subject, Verdict, session_of_answer};
 pub use denied::Denied;
 pub use hub;
+pub use jwks::read_jwks;
 pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};

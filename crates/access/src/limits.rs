@@ -14,3 +14,9 @@ pub const NBF_EARLY_MS_MAX: u64 = 60_000;
 pub const TOKEN_KEYS_MAX: usize = 16;
 /// Sessions of tokens that a shard remembers, so that whoever polls is not checked anew each time.
 pub const SESSIONS_MAX: usize = 4_096;
+/// Keys found at a URL.
+pub const FOUND_KEYS_MAX: usize = 64;
+/// Channels and patterns that the application may name for a client.
+pub const GRANTS_MAX: usize = 1_000;
+/// How long the application may say that its verdict holds, in seconds.
+pub const LASTS_S: std::ops::RangeInclusive<f64> = 1.0..=2_592_000.0;

@@ -11,7 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 /// A public key, and the algorithms that go with it.
 #[derive(Clone)]
 pub struct PublicKey {
-    der: Vec<u8>,
+    /// As it was read, to tell one from another.
+    bytes: Vec<u8>,
+    /// How tokens name it, if they do.
+    kid: Option<Box<str>>,
     /// By the names that tokens have for them; at least one.
     algorithms: Vec<(&'static str, ParsedPublicKey)>,
 }
@@ -49,11 +52,22 @@ impl PublicKey {
         let (base64, _) = rest.split_once("-----END ").ok_or(PublicKeyError::Form)?;
         let base64: String = base64.split_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| PublicKeyError::Form)?;
-        let parsed = ALGORITHMS.iter().filter_map(|(name, algorithm)| {
-            ParsedPublicKey::new(*algorithm, &der).ok().map(|key| (*name, key))
+        Self::of(&der, None, &|_| true).ok_or(PublicKeyError::Kind)
+    }
+
+    /// A key in one of the forms the library reads, for those of its algorithms that are wanted.
+    pub(crate) fn of(bytes: &[u8], kid: Option<String>, wanted: &dyn Fn(&str) -> bool) -> Option<Self> {
+        let parsed = ALGORITHMS.iter().filter(|(name, _)| wanted(name)).filter_map(|(name, algorithm)| {
+            ParsedPublicKey::new(*algorithm, bytes).ok().map(|key| (*name, key))
         });
         let algorithms: Vec<_> = parsed.collect();
-        if algorithms.is_empty() { Err(PublicKeyError::Kind) } else { Ok(Self { der, algorithms }) }
+        let kid = kid.map(String::into_boxed_str);
+        (!algorithms.is_empty()).then(|| Self { bytes: bytes.to_vec(), kid, algorithms })
+    }
+
+    /// How tokens name it.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// Whether it made this signature by the algorithm of this name; `None`: it is no key for that.
@@ -70,7 +84,7 @@ impl PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.der == other.der
+        (&self.bytes, &self.kid) == (&other.bytes, &other.kid)
     }
 }
 

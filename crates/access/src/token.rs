@@ -20,6 +20,8 @@ pub struct Tokens {
     pub secrets: Vec<TokenSecret>,
     /// Of the application: all other algorithms.
     pub keys: Vec<PublicKey>,
+    /// Whether there may be more keys than these, found at a URL.
+    pub finds_keys: bool,
     /// What `aud` must name one of; none: tokens must not be for anybody in particular.
     pub audiences: Vec<String>,
 }
@@ -27,7 +29,7 @@ pub struct Tokens {
 impl Tokens {
     /// Whether nothing could be signed.
     pub fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.keys.is_empty()
+        self.secrets.is_empty() && self.keys.is_empty() && !self.finds_keys
     }
 
     /// The session that a token stands for, at `now`.
@@ -72,12 +74,29 @@ impl Tokens {
                 }
             }
         }
-        for key in &self.keys {
+        let named = |key: &PublicKey| key.kid().is_some() && key.kid() == head.kid.as_deref();
+        let is_known = self.keys.iter().any(named);
+        // A key that is named is the one; a name that nobody has here may be for a key that has none.
+        let fits = |key: &&PublicKey| match &head.kid {
+            None => true,
+            Some(_) if is_known => named(key),
+            Some(_) => key.kid().is_none(),
+        };
+        for key in self.keys.iter().filter(fits) {
             match key.verify(&head.alg, signed, signature) {
                 Some(true) => return Ok(()),
                 Some(false) => fitting += 1,
                 None => {}
             }
+        }
+        if let Some(kid) =
+            head.kid.as_deref().filter(|_| self.finds_keys && !is_known && secret_algorithm.is_none())
+        {
+            let kid: String = kid.chars().take(60).collect();
+            let why = format!(
+                "the token names the key {kid:?}, which this server has not found at its token_keys_url"
+            );
+            return Err(Denied::new("token-key", why));
         }
         let alg: String = head.alg.chars().take(20).collect();
         if fitting == 0 {
@@ -167,13 +186,13 @@ struct Claims {
     untagged,
     expecting = "aud, listen, publish, presence and history are a text or a list of texts each"
 )]
-enum Names {
+pub(crate) enum Names {
     One(String),
     Many(Vec<String>),
 }
 
 impl Names {
-    fn list(&self) -> &[String] {
+    pub(crate) fn list(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::Many(list) => list,

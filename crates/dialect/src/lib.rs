@@ -7,6 +7,7 @@ mod classic;
 mod intent;
 mod origin;
 mod problem;
+mod shows;
 
 pub mod limits;
 pub mod multiplexor;
@@ -18,3 +19,4 @@ pub use hub;
 pub use intent::{Answer, Intent, NO_STORE, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page};
 pub use problem::Problem;
+pub use shows::Shows;

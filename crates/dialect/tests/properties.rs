@@ -9,7 +9,7 @@ use multiplexor_dialect::hub::{
 use multiplexor_dialect::native::{
     Command, Context, intent, last_event_id, names_in_body, names_in_path, since, write_object,
 };
-use multiplexor_dialect::{Intent, Request};
+use multiplexor_dialect::{Intent, Request, Shows};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -104,7 +104,7 @@ proptest! {
     ) {
         let request =
             Request { method: &method, path: &path, query: &query, header: &|_| Some(&header), upgrade, body: &body };
-        match intent(&request, Context { cursors: Cursors::new(Epoch::new(0)), now: 0 }) {
+        match intent(&request, Context { cursors: Cursors::new(Epoch::new(0)), now: 0, shows: &Shows::NOTHING }) {
             Ok(Intent::Wait(wait)) => prop_assert!(wait.names.len() <= CHANNELS_MAX),
             Ok(Intent::Answer(answer)) => prop_assert!([200, 204, 405].contains(&answer.status)),
             Err(problem) => prop_assert!((400..500).contains(&problem.status)),

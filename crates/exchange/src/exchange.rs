@@ -1,6 +1,7 @@
 //! The exchange: the one lock, and all that lines ask of the hub through it. How messages get their
 //! places stands in exchange/publishing.rs.
 
+mod asking;
 mod publishing;
 mod stages;
 mod storing;
@@ -19,6 +20,7 @@ use hub::{
 };
 
 use crate::denials::Denials;
+use crate::inquiries::Inquiries;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -40,6 +42,8 @@ pub struct Exchange {
     rules: Arc<Rules>,
     grace: Millis,
     denials: Denials,
+    /// `None`: there is nobody to ask.
+    inquiries: Option<Inquiries>,
 }
 
 struct Inner {
@@ -100,6 +104,7 @@ impl Exchange {
             clock,
             grace,
             denials: Denials::default(),
+            inquiries: None,
         }
     }
 
@@ -281,17 +286,6 @@ impl Exchange {
     /// How many shards there are.
     pub fn shards(&self) -> usize {
         self.mailboxes.len()
-    }
-
-    /// Puts an order into every mailbox. False when one had no room left even in its reserve.
-    pub fn order_all(&self, order: &Order) -> bool {
-        // One that is full keeps the order from no other.
-        let mut all = true;
-        for mailbox in &self.mailboxes {
-            all &= mailbox.order(order.clone());
-            mailbox.ring();
-        }
-        all
     }
 
     /// Takes all mail of a shard into `mail`, which must be empty.

@@ -45,6 +45,10 @@ pub enum Order {
     Canary(Arc<Canary>),
     /// A new snapshot of the settings, of the WAIT line's own type.
     Settings(Arc<dyn Any + Send + Sync>),
+    /// What was said to a question of the shard, of a type of those who ask.
+    Verdict(Arc<dyn Any + Send + Sync>),
+    /// Other keys for tokens than before, of a type of those who use them.
+    Keys(Arc<dyn Any + Send + Sync>),
     /// Stop accepting, answer polls, close all others spread over this time, then end.
     Drain(Duration),
 }

@@ -43,6 +43,11 @@ impl Glob {
         Self { text: name.into(), literal: true }
     }
 
+    /// Whether it is a name as it is, in which a star is a star.
+    pub fn is_name(&self) -> bool {
+        self.literal
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.text

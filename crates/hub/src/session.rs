@@ -52,6 +52,16 @@ impl Rights {
         self.0 & 1 << right as u8 != 0
     }
 
+    /// As plain data.
+    pub fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// As it was in plain data.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     /// Those of the set, in one order.
     pub fn iter(self) -> impl Iterator<Item = Right> {
         Right::ALL.into_iter().filter(move |right| self.has(*right))
@@ -102,6 +112,14 @@ impl Session {
     /// A session with these grants and no others.
     pub fn new(user: Option<Box<str>>, expires: Option<Millis>, grants: Vec<Grant>) -> Self {
         Self { user, expires, grants: Grants::Only(grants) }
+    }
+
+    /// What it was given; `None`: everything.
+    pub fn grants(&self) -> Option<&[Grant]> {
+        match &self.grants {
+            Grants::Open => None,
+            Grants::Only(grants) => Some(grants),
+        }
     }
 
     /// Whether this session may do `right` on the channel of this name, at `now`.

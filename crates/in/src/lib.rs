@@ -40,5 +40,5 @@ pub use dialect::Classic;
 pub use dialect::realplexor::{MARKER_LEN_MAX, Marker};
 pub use line::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
 pub use listener::{Listener, serve};
-pub use metrics::{is_wait_metric, metrics_page};
+pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use realplexor::Realplexor;

@@ -93,6 +93,8 @@ pub struct WaitLine {
     pub counters: ReadCounters,
     /// What becomes of the certificates of both lines; `None`: neither speaks TLS.
     pub certificates: Option<Arc<CertificateNews>>,
+    /// Reads what is counted of asking others about its clients.
+    pub asked: Box<dyn Fn() -> ShardCounters + Send + Sync>,
 }
 
 /// The store, as far as it is known here.

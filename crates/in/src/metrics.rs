@@ -42,6 +42,11 @@ pub fn is_wait_metric(counter: &str) -> bool {
     TABLE.iter().any(|metric| matches!(metric.read, Read::Wait(name) if name == counter))
 }
 
+/// Whether a counter of those who ask others, by the name it has there, is told to Prometheus.
+pub fn is_asked_metric(counter: &str) -> bool {
+    TABLE.iter().any(|metric| matches!(metric.read, Read::Asked(name) if name == counter))
+}
+
 /// Everything that is read for one answer.
 struct Scrape<'a> {
     line: &'a Line,
@@ -50,6 +55,7 @@ struct Scrape<'a> {
     loads: Vec<MailboxLoad>,
     wait: Vec<ShardCounters>,
     store: ShardCounters,
+    asked: ShardCounters,
 }
 
 impl<'a> Scrape<'a> {
@@ -62,6 +68,7 @@ impl<'a> Scrape<'a> {
             loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
             wait: (line.wait.counters)(),
             store: line.store.as_ref().map_or_else(Vec::new, |read| read()),
+            asked: (line.wait.asked)(),
         }
     }
 }
@@ -95,6 +102,10 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
                 let found = counters.iter().find(|(name, _)| name == counter);
                 found.iter().for_each(|(_, value)| sample(Some(("shard", &shard)), value));
             }
+        }
+        Read::Asked(counter) => {
+            let found = scrape.asked.iter().find(|(name, _)| name == counter);
+            sample(None, &found.map_or(0, |(_, value)| *value));
         }
         Read::Denied => {
             for (code, count) in scrape.line.exchange.denials().by_code() {

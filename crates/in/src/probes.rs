@@ -54,6 +54,7 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
         },
         "shards": shards.collect::<Vec<_>>(),
         "wait": object(sum((line.wait.counters)())),
+        "asked": object((line.wait.asked)()),
         "in": {
             "connections": line.connections_open(),
             "requests": line.counters.requests.read(),

@@ -15,6 +15,7 @@ mod realplexor;
 mod send;
 mod serve;
 mod settings;
+mod signals;
 mod store;
 mod times;
 mod token;

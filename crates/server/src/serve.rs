@@ -16,7 +16,6 @@ use exchange::{Clock, Exchange, Immediate, Order, Wake};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -29,6 +28,7 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::realplexor::{Count, Numbers};
 use crate::settings::{Listener, LogForm, Settings};
+use crate::signals::Signals;
 use crate::store::Keeping;
 
 /// In whose place the program serves: what it says, and what it heeds besides.
@@ -84,8 +84,11 @@ pub(crate) fn run<R: Role>(
     let certificates = Certificates::new(&settings.tls)?;
     let snapshot = certificates.read()?;
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
+    // The bell, too, must be in all tables.
+    let bell = (!settings.upstream.is_empty()).then(upstream::bell).transpose();
+    let (bell, ear) = bell.context("the bell of those who ask cannot be made")?.unzip();
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
-    let (exchange, keeping) = exchange(&settings, &wakers)?;
+    let (exchange, keeping) = exchange(&settings, &wakers, bell)?;
     let exchange = Arc::new(exchange);
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
@@ -96,10 +99,18 @@ pub(crate) fn run<R: Role>(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("the runtime of the IN line cannot start")?;
-    let certificates = (certificates, snapshot.in_line);
     let keeping = keeping.map(|keeping| keeping.start(&exchange)).transpose()?;
     let (store, answered) = keeping.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
-    let code = runtime.block_on(serve(&settings, role, line, exchange, connections, answered, certificates));
+    let started = Started {
+        line,
+        exchange,
+        ear,
+        connections,
+        store: answered,
+        certificates,
+        in_servers: snapshot.in_line,
+    };
+    let code = runtime.block_on(serve(&settings, role, started));
     if let Some(store) = store {
         store.end();
     }
@@ -108,16 +119,23 @@ pub(crate) fn run<R: Role>(
     code
 }
 
-/// Opens the IN line, says where both listen, serves, and drains.
-async fn serve<R: Role>(
-    settings: &Settings,
-    role: &mut R,
+/// What was opened before the runtime.
+struct Started {
     line: wait::Line,
     exchange: Arc<Exchange>,
+    /// Where questions of shards are heard; `None`: nobody is asked anything.
+    ear: Option<upstream::Ear>,
+    /// How many there may be, in each shard.
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
-    (certificates, in_servers): (Certificates, Vec<Option<tls::Server>>),
-) -> anyhow::Result<ExitCode> {
+    certificates: Certificates,
+    /// One for each listener of the IN line.
+    in_servers: Vec<Option<tls::Server>>,
+}
+
+/// Opens the IN line, says where both listen, serves, and drains.
+async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
+    let Started { line, exchange, ear, connections, store, certificates, in_servers } = started;
     let signals = Signals::new::<R>()?;
     let (listeners, senders) = listen_in(settings, in_servers, role.names()[1]).await?;
     for login in settings.in_line.realplexor.users.skipped() {
@@ -140,10 +158,15 @@ async fn serve<R: Role>(
     if news.is_some() {
         tokio::spawn(certificates.watch(Arc::clone(&exchange), senders));
     }
+    let asked = Arc::new(upstream::Counters::default());
+    if let Some(ear) = ear {
+        tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), ear, Arc::clone(&asked)));
+    }
     let wait = in_line::WaitLine {
         addresses: line.addresses().to_vec(),
         counters: Box::new(move || stats.by_shard()),
         certificates: news,
+        asked: Box::new(move || asked.read()),
     };
     in_line::serve(
         listeners,
@@ -218,6 +241,18 @@ async fn listen_in(
     Ok((listeners, senders))
 }
 
+/// Asks others what shards want to know.
+async fn ask(
+    settings: upstream::Settings,
+    exchange: Arc<Exchange>,
+    ear: upstream::Ear,
+    counters: Arc<upstream::Counters>,
+) {
+    if let Err(error) = upstream::serve(settings, exchange, ear, counters).await {
+        error!(%error, "nobody can be asked who a client is; whoever needs that is refused");
+    }
+}
+
 /// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.
 async fn give_back() {
     let mut times = interval(Duration::from_millis(GIVE_BACK_MS));
@@ -229,21 +264,29 @@ async fn give_back() {
 }
 
 /// An exchange, and the store behind it, where one is set.
-fn exchange(settings: &Settings, wakers: &[Arc<wait::Waker>]) -> anyhow::Result<(Exchange, Option<Keeping>)> {
+fn exchange(
+    settings: &Settings,
+    wakers: &[Arc<wait::Waker>],
+    bell: Option<Arc<dyn Wake>>,
+) -> anyhow::Result<(Exchange, Option<Keeping>)> {
+    let with_bell = |exchange: Exchange| match bell {
+        Some(bell) => exchange.with_bell(bell),
+        None => exchange,
+    };
     let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
     let numbers = || random().context("the system gives no random numbers");
     let (limits, random, seed) = (settings.hub.clone(), numbers()?, numbers()?);
     let Some(store) = &settings.store else {
         let exchange =
             Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
-        return Ok((exchange, None));
+        return Ok((with_bell(exchange), None));
     };
     let (keeping, past) = Keeping::open(store, settings.in_line.idempotency_age, random)?;
     let clock = Clock::system_after(past.time());
     let epoch = Epoch::new(keeping.epoch());
     let reserved = keeping.reserved();
     let exchange = Exchange::again(limits, epoch, seed, clock, keeping.journal(), wakers, past, reserved);
-    Ok((exchange, Some(keeping)))
+    Ok((with_bell(exchange), Some(keeping)))
 }
 
 /// A random number of the system.
@@ -295,61 +338,15 @@ fn cannot_listen(line: &str, address: SocketAddr, flag: &str, error: &io::Error)
     anyhow::anyhow!("the {line} line cannot listen on {address}: {why}")
 }
 
-/// The signals that are heeded.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// Only where the role hangs up; otherwise it would not end the program any more.
-    hang_up: Option<Signal>,
-}
-
-impl Signals {
-    fn new<R: Role>() -> anyhow::Result<Self> {
-        let catch = |kind| signal(kind).context("signals cannot be received");
-        let hang_up = if R::HANGS_UP { Some(catch(SignalKind::hangup())?) } else { None };
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            hang_up,
-        })
-    }
-
-    /// Done at the first SIGTERM or SIGINT; the second one ends the program at once.
-    async fn heed<R: Role>(mut self, role: &mut R) {
-        let name = loop {
-            let hung_up = async {
-                match &mut self.hang_up {
-                    Some(signal) => signal.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                _ = self.terminate.recv() => break "SIGTERM",
-                _ = self.interrupt.recv() => break "SIGINT",
-                _ = hung_up => role.hung_up(),
-            }
-        };
-        role.ending(name);
-        info!("ending; once more to end at once");
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-            }
-            std::process::exit(EXIT_INTERRUPTED);
-        });
-    }
-}
-
-/// What a shell shows for a program that was interrupted.
-const EXIT_INTERRUPTED: i32 = 130;
-
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_counter_of_the_wait_line_is_a_metric() {
+    fn every_counter_is_a_metric() {
         for name in wait::counter_names() {
             assert!(in_line::is_wait_metric(name), "{name} is missing in the table of metrics");
+        }
+        for (name, _) in upstream::Counters::default().read() {
+            assert!(in_line::is_asked_metric(name), "{name} is missing in the table of metrics");
         }
     }
 }

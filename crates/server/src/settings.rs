@@ -5,11 +5,14 @@
 
 mod channel;
 mod document;
+mod entries;
 mod errors;
 mod file;
+mod file_text;
 mod keys;
 mod kind;
 mod listener;
+mod names;
 mod nearest;
 mod reader;
 mod realplexor;
@@ -27,7 +30,7 @@ use std::time::Duration;
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
 use access::{Keyring, Tokens};
 use exchange::hub::{Door, Limits};
-use wait::Origins;
+use wait::{Origins, Shows};
 
 pub(crate) use self::tls::Tls;
 pub(crate) use channel::ChannelEntry;
@@ -56,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) wait_line: wait::Settings,
     pub(crate) in_line: in_line::Settings,
     pub(crate) tls: Tls,
+    /// Whom to ask.
+    pub(crate) upstream: upstream::Settings,
 }
 
 /// Where and how messages are kept on disk.
@@ -131,18 +136,17 @@ impl Settings {
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 compression: values.choice("compression") == "on",
-                tokens: Tokens {
-                    secrets: values.secrets("token_secret").to_vec(),
-                    keys: values.public_keys("token_key").cloned().collect(),
-                    audiences: values.names("token_audience"),
-                },
+                tokens: tokens(values),
                 origins: Origins::new(values.names("origins")),
+                shows: shows(values),
+                verdict_timeout: 2 * values.duration("hook_timeout") + VERDICT_MARGIN,
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
                 classic_grace: values.duration("classic_grace"),
                 realplexor: realplexor::of_wait(values),
             },
+            upstream: upstream(values),
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
                 keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
@@ -204,6 +208,12 @@ impl Settings {
             let place = values.place(name);
             return Err(format!("{place}there are {count} of {name}; at most {TOKEN_KEYS_MAX} are allowed"));
         }
+        if self.upstream.hook.is_some() && self.wait_line.shows.headers.is_empty() {
+            let place = values.place("hook_headers");
+            return Err(format!(
+                "{place}hook_headers is empty, so the hook would be asked about nobody; name cookie, for one"
+            ));
+        }
         let count = values.names("origins").len();
         if count > Origins::COUNT_MAX {
             let (place, max) = (values.place("origins"), Origins::COUNT_MAX);
@@ -214,18 +224,57 @@ impl Settings {
             Some(entry) => format!("{}: ", entry.origin),
             None => values.place("listen"),
         };
-        if tokens.is_empty() && (closed.is_some() || self.hub.listen == Door::Token) {
+        let is_way_in = !tokens.is_empty() || self.upstream.hook.is_some();
+        if !is_way_in && (closed.is_some() || self.hub.listen == Door::Token) {
             return Err(format!(
-                "{place}listen is \"token\", but nobody could have one; set token_secret, or token_key, too"
+                "{place}listen is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or hook, too"
             ));
         }
         Ok(())
     }
 }
 
+/// By what tokens and signatures are checked.
+fn tokens(values: &Values) -> Tokens {
+    Tokens {
+        secrets: values.secrets("token_secret").to_vec(),
+        keys: values.public_keys("token_key").cloned().collect(),
+        audiences: values.names("token_audience"),
+        finds_keys: values.url("token_keys_url").is_some(),
+    }
+}
+
+/// Whom to ask.
+fn upstream(values: &Values) -> upstream::Settings {
+    let hook = |url| upstream::Hook {
+        url,
+        timeout: values.duration("hook_timeout"),
+        age: values.duration("hook_age"),
+        calls: count(values.count("hook_calls")),
+    };
+    upstream::Settings { hook: values.url("hook").map(hook), keys: values.url("token_keys_url") }
+}
+
+/// What of a request counts as credentials.
+fn shows(values: &Values) -> Shows {
+    let names = |name| values.names(name).into_iter().map(String::into_boxed_str);
+    let has_hook = values.url("hook").is_some();
+    Shows {
+        tokens: !tokens(values).is_empty(),
+        headers: names("hook_headers")
+            .filter(|_| has_hook)
+            .map(|name| name.to_ascii_lowercase().into_boxed_str())
+            .collect(),
+        cookies: names("hook_cookies").filter(|_| has_hook).collect(),
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// What a verdict may take beyond the time to wait for a call, and that of the call.
+const VERDICT_MARGIN: Duration = Duration::from_secs(1);
 
 /// A number of things in memory; the table's ranges fit.
 fn count(value: u64) -> usize {

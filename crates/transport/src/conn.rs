@@ -3,7 +3,7 @@
 use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
-use dialect::{Classic, Page};
+use dialect::{Classic, Page, Wait};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -39,6 +39,8 @@ pub enum Phase {
     Request,
     /// The client waits for messages.
     Waiting,
+    /// A client wants to wait, and somebody is asked who it is.
+    Asking,
     /// Everything was said; what still comes is thrown away until the client closes too.
     Closing,
 }
@@ -56,6 +58,16 @@ pub struct Extra {
     pub(crate) reader: ws::Reader,
     /// A backlog under way.
     pub backlog: Option<Backlog>,
+    /// What is wanted by whoever is asked about.
+    pub(crate) parked: Option<Box<Parked>>,
+}
+
+/// What a client wants that is not let in yet.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) wait: Wait,
+    /// The response's head, not written yet.
+    pub(crate) head: Vec<u8>,
 }
 
 /// A request whose body is not complete.
@@ -137,6 +149,19 @@ impl Conn {
         self.extra.as_ref().is_some_and(|extra| extra.backlog.is_some())
     }
 
+    /// Keeps what a client wants until it is known who it is.
+    pub fn park(&mut self, wait: Wait, head: Vec<u8>) {
+        self.phase = Phase::Asking;
+        self.extra_mut().parked = Some(Box::new(Parked { wait, head }));
+    }
+
+    /// What the client wanted that was kept; it waits from now on, or is refused.
+    pub fn unpark(&mut self) -> Option<(Wait, Vec<u8>)> {
+        let parked = self.extra.as_mut()?.parked.take()?;
+        self.phase = Phase::Waiting;
+        Some((parked.wait, parked.head))
+    }
+
     /// Whether the connection ends with the answer under way.
     pub fn closes(&self) -> bool {
         self.close
@@ -173,6 +198,7 @@ impl Extra {
             && self.outbox.is_empty()
             && self.reader.held_bytes() == 0
             && self.backlog.is_none()
+            && self.parked.is_none()
     }
 }
 

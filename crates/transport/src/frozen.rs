@@ -1,13 +1,18 @@
 //! A connection's state as plain data, for the process that goes on with it.
 
+mod parked;
+mod session;
+
 use codec::http::{self, Body};
 use codec::ws;
-use dialect::hub::{Position, Start};
+use dialect::hub::{Position, Session, Start};
 use dialect::{Classic, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::conn::{Extra, Upload};
+use crate::frozen::parked::FrozenParked;
+use crate::frozen::session::FrozenSession;
 use crate::receive::HTTP_LIMITS;
 use crate::{Backlog, Coding, Conn, Outbox, Phase, Purpose, Shape};
 
@@ -32,6 +37,8 @@ pub struct Frozen {
     unsent: Vec<u8>,
     message: Option<FrozenMessage>,
     backlog: Option<FrozenBacklog>,
+    parked: Option<FrozenParked>,
+    session: Option<FrozenSession>,
 }
 
 /// A request whose body is not complete.
@@ -82,11 +89,18 @@ pub struct Thawed {
     pub channels: Vec<(String, Position)>,
     /// Milliseconds until its timer is due.
     pub due_ms: u64,
+    /// Who it is, where it showed credentials.
+    pub session: Option<Session>,
 }
 
 impl Conn {
-    /// Freezes the connection. `channels`: what it listens to, and from which place on.
-    pub fn freeze(&self, channels: Vec<(String, Position)>, due_ms: u64) -> Frozen {
+    /// Freezes the connection. `channels`: what it listens to, and from which place on; `session`: who it is.
+    pub fn freeze(
+        &self,
+        channels: Vec<(String, Position)>,
+        due_ms: u64,
+        session: Option<&Session>,
+    ) -> Frozen {
         let extra = self.extra.as_deref();
         Frozen {
             phase: self.phase as u8,
@@ -113,12 +127,14 @@ impl Conn {
                 fragments: partial.fragments as u64,
             }),
             backlog: extra.and_then(|extra| extra.backlog.as_ref()).map(freeze_backlog),
+            parked: extra.and_then(|extra| extra.parked.as_deref()).map(FrozenParked::freeze),
+            session: session.map(FrozenSession::freeze),
         }
     }
 
     /// Makes the connection that was frozen; `None` when the data are none of ours.
     pub fn thaw(frozen: Frozen) -> Option<Thawed> {
-        let phase = [Phase::Request, Phase::Waiting, Phase::Closing]
+        let phase = [Phase::Request, Phase::Waiting, Phase::Asking, Phase::Closing]
             .into_iter()
             .find(|p| *p as u8 == frozen.phase)?;
         let shape = *Shape::ALL.get(usize::from(frozen.shape))?;
@@ -147,7 +163,16 @@ impl Conn {
             Some(backlog) => Some(thaw_backlog(backlog)?),
             None => None,
         };
-        let extra = Extra { input: frozen.input, upload, outbox, reader: ws::Reader::thaw(message), backlog };
+        let parked = match frozen.parked {
+            Some(parked) => Some(Box::new(parked.thaw()?)),
+            None => None,
+        };
+        let session = match frozen.session {
+            Some(session) => Some(session.thaw()?),
+            None => None,
+        };
+        let reader = ws::Reader::thaw(message);
+        let extra = Extra { input: frozen.input, upload, outbox, reader, backlog, parked };
         let mut conn = Self {
             phase,
             shape,
@@ -162,7 +187,7 @@ impl Conn {
         conn.tidy();
         let channels =
             frozen.channels.into_iter().map(|(name, from)| (name, Position::from_bits(from))).collect();
-        Some(Thawed { conn, channels, due_ms: frozen.due_ms })
+        Some(Thawed { conn, channels, due_ms: frozen.due_ms, session })
     }
 }
 
@@ -178,22 +203,38 @@ impl Frozen {
     }
 }
 
+impl FrozenStart {
+    fn freeze(start: Start) -> Self {
+        match start {
+            Start::Now => Self::Now,
+            Start::Everything => Self::Everything,
+            Start::After(position) => Self::After(position.to_bits()),
+            Start::Lost => Self::Lost,
+            Start::Time(time) => Self::Time(time),
+            Start::Tail(count) => Self::Tail(count),
+            Start::More(resume) => Self::After(resume.after().to_bits()),
+        }
+    }
+
+    fn thaw(self) -> Start {
+        match self {
+            Self::Now => Start::Now,
+            Self::Everything => Start::Everything,
+            Self::After(place) => Start::After(Position::from_bits(place)),
+            Self::Lost => Start::Lost,
+            Self::Time(time) => Start::Time(time),
+            Self::Tail(count) => Start::Tail(count),
+        }
+    }
+}
+
 fn freeze_backlog(backlog: &Backlog) -> FrozenBacklog {
-    let start = match backlog.start {
-        Start::Now => FrozenStart::Now,
-        Start::Everything => FrozenStart::Everything,
-        Start::After(position) => FrozenStart::After(position.to_bits()),
-        Start::Lost => FrozenStart::Lost,
-        Start::Time(time) => FrozenStart::Time(time),
-        Start::Tail(count) => FrozenStart::Tail(count),
-        Start::More(resume) => FrozenStart::After(resume.after().to_bits()),
-    };
     let (added, id) = match &backlog.purpose {
         Purpose::Opening => (false, None),
         Purpose::Added(id) => (true, id.as_ref().map(|id| id.get().to_owned())),
     };
     let names = backlog.names.iter().map(|name| name.to_string()).collect();
-    FrozenBacklog { names, start, added, id }
+    FrozenBacklog { names, start: FrozenStart::freeze(backlog.start), added, id }
 }
 
 fn thaw_backlog(frozen: FrozenBacklog) -> Option<Backlog> {
@@ -201,17 +242,9 @@ fn thaw_backlog(frozen: FrozenBacklog) -> Option<Backlog> {
         Some(id) => Some(RawValue::from_string(id).ok()?),
         None => None,
     };
-    let start = match frozen.start {
-        FrozenStart::Now => Start::Now,
-        FrozenStart::Everything => Start::Everything,
-        FrozenStart::After(place) => Start::After(Position::from_bits(place)),
-        FrozenStart::Lost => Start::Lost,
-        FrozenStart::Time(time) => Start::Time(time),
-        FrozenStart::Tail(count) => Start::Tail(count),
-    };
     Some(Backlog {
         names: frozen.names.into_iter().map(String::into_boxed_str).collect(),
-        start,
+        start: frozen.start.thaw(),
         purpose: if frozen.added { Purpose::Added(id) } else { Purpose::Opening },
     })
 }

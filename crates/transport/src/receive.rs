@@ -5,7 +5,7 @@ use codec::ws::{self, Fact};
 use dialect::hub::{After, Cursors, Millis};
 use dialect::native::{self, Command, Context};
 use dialect::realplexor::Marker;
-use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
+use dialect::{Answer, Intent, Origins, Problem, Request, Shows, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -28,6 +28,8 @@ pub struct Env<'a> {
     pub compression: bool,
     /// Whose pages may show credentials.
     pub origins: &'a Origins,
+    /// What counts as credentials.
+    pub shows: &'a Shows,
 }
 
 /// What is to be done.
@@ -80,6 +82,7 @@ impl Conn {
             Phase::Request => self.receive_request(bytes, env),
             Phase::Waiting if self.shape.is_ws() && self.has_backlog() => (0, Action::More),
             Phase::Waiting if self.shape.is_ws() => self.receive_frame(bytes, env),
+            Phase::Asking => (0, Action::More),
             // The next request of a pipelining client waits its turn.
             Phase::Waiting if self.shape.is_poll() => (0, Action::More),
             // A stream's client has nothing to say.
@@ -91,6 +94,7 @@ impl Conn {
     pub fn input_len_max(&self) -> usize {
         match self.phase {
             Phase::Waiting if self.shape.is_poll() => crate::limits::AHEAD_LEN_MAX,
+            Phase::Asking => crate::limits::AHEAD_LEN_MAX,
             Phase::Waiting => crate::limits::INPUT_LEN_MAX,
             Phase::Request => HEAD_LEN_MAX + crate::limits::AHEAD_LEN_MAX,
             Phase::Closing => 0,
@@ -160,7 +164,7 @@ impl Conn {
             body,
         };
         self.page = env.origins.page(&facts);
-        let context = Context { cursors: env.cursors, now: env.now };
+        let context = Context { cursors: env.cursors, now: env.now, shows: env.shows };
         match native::intent(&facts, context) {
             Ok(Intent::Wait(wait)) => self.begin(request, wait, env),
             Ok(Intent::Answer(answer)) => self.answer(&answer, env.origins),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
 use multiplexor_transport::codec::ws;
-use multiplexor_transport::dialect::Origins;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position};
+use multiplexor_transport::dialect::{Origins, Shows};
 use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -168,6 +168,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         marker: Default::default(),
         compression,
         origins: &Origins::NONE,
+        shows: &Shows::NOTHING,
     };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
@@ -238,6 +239,7 @@ fn a_client_may_compress_its_commands() {
         marker: Default::default(),
         compression: true,
         origins: &Origins::NONE,
+        shows: &Shows::NOTHING,
     };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use common::{Line, cursors, handed_over};
 use multiplexor_transport::codec::ws::{self, Opcode};
-use multiplexor_transport::dialect::hub::{Position, Start};
+use multiplexor_transport::dialect::hub::{Glob, Grant, Position, Right, Session, Start};
+use multiplexor_transport::dialect::native::{Credentials, Shown};
+use multiplexor_transport::dialect::{Transport, Wait};
 use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Opening, Phase, Purpose, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,7 +41,7 @@ fn copy(line: &Line) -> Line {
 }
 
 fn frozen(conn: &Conn) -> Vec<u8> {
-    conn.freeze(Vec::new(), 0).to_bytes()
+    conn.freeze(Vec::new(), 0, None).to_bytes()
 }
 
 fn frame(opcode: Opcode, payload: &[u8], fin: bool) -> Vec<u8> {
@@ -47,6 +49,55 @@ fn frame(opcode: Opcode, payload: &[u8], fin: bool) -> Vec<u8> {
     ws::encode_client_frame(opcode, [1, 2, 3, 4], payload, &mut out);
     out[0] = if fin { out[0] } else { out[0] & 0x7f };
     out
+}
+
+#[test]
+fn a_session_goes_on_with_its_connection() {
+    let grant = |rights: &[Right], names| Grant { rights: rights.iter().copied().collect(), names };
+    let grants = vec![
+        grant(&[Right::Listen], Glob::name("a*b")),
+        grant(&[Right::Listen, Right::History], Glob::new("room.*").unwrap()),
+    ];
+    let some = Session::new(Some("ann".into()), Some(17), grants);
+    let mut all = Session::OPEN;
+    all.user = Some("bob".into());
+    for session in [some, all, Session::NOBODY, Session::OPEN] {
+        let frozen = Conn::new().freeze(Vec::new(), 0, Some(&session)).to_bytes();
+        let thawed = Conn::thaw(Frozen::from_bytes(&frozen).unwrap()).unwrap();
+        assert_eq!(thawed.session, Some(session));
+    }
+    assert_eq!(handed_over(&Conn::new()).session, None);
+}
+
+#[test]
+fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
+    let shown = [
+        Shown::Token("t".into()),
+        Shown::Headers("cookie: a=b\r\n".into()),
+        Shown::Signature { path: "a".into(), expires: "17".into(), signature: "s".into() },
+    ];
+    let transports = [Transport::Poll, Transport::Sse, Transport::Stream, Transport::WebSocket];
+    for (shown, transport) in shown.into_iter().flat_map(|shown| transports.map(|one| (shown.clone(), one))) {
+        let wait = || Wait {
+            names: vec!["a".into(), "b".into()],
+            start: Start::After(Position::from_bits(7)),
+            transport,
+            bare: true,
+            patience: Some(std::time::Duration::from_secs(7)),
+            head_only: false,
+            credentials: Some(Box::new(Credentials {
+                shown: shown.clone(),
+                ambient: true,
+                foreign: Some("https://shop.example".into()),
+            })),
+        };
+        let mut conn = Conn::new();
+        conn.park(wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+        let mut there = handed_over(&conn).conn;
+        assert_eq!(there.phase, Phase::Asking);
+        assert_eq!(there.unpark(), Some((wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec())));
+        assert!(there.unpark().is_none() && there.phase == Phase::Waiting);
+    }
 }
 
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";

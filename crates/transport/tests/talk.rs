@@ -10,7 +10,7 @@ use std::sync::Arc;
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
-use multiplexor_transport::dialect::{Cors, Origins, Problem, Transport};
+use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
@@ -285,6 +285,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         marker: Default::default(),
         compression: false,
         origins: &origins,
+        shows: &Shows::NOTHING,
     };
     let head = |method: &str, path: &str, origin: &str| {
         let request = format!(
@@ -324,6 +325,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         marker: Default::default(),
         compression: false,
         origins: &Origins::NONE,
+        shows: &Shows::NOTHING,
     };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";

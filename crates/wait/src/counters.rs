@@ -71,6 +71,10 @@ counters! {
     denied,
     /// Connections that wait with credentials now.
     guests,
+    /// Questions asked about who a client is, or about keys.
+    asked,
+    /// Of these, those without an answer yet.
+    asking,
     /// Long polls answered because their time was over.
     poll_timeouts,
     /// Clients of 2009 whose time was over before there was a message.

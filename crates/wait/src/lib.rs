@@ -3,6 +3,7 @@
 //! Nothing is async here and nothing is locked on a connection's path. A shard asks the operating
 //! system through a small trait, so that the whole loop also runs over a fake one.
 
+mod asking;
 mod counters;
 mod guests;
 mod kernel;
@@ -34,5 +35,5 @@ pub use settings::Settings;
 pub use shard::Shard;
 pub use thread::give_back;
 pub use tls;
-pub use transport::dialect::Origins;
 pub use transport::dialect::realplexor::{TOLD, pages, replaced};
+pub use transport::dialect::{Origins, Shows};

@@ -18,6 +18,14 @@ pub const ACCEPT_TURNS_AT_END: usize = 64;
 pub const EVENTS_PER_TURN: usize = 256;
 /// Timers run in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
+/// Verdicts that are remembered of what clients show.
+pub const VERDICTS_MAX: usize = 4_096;
+/// Different credentials that somebody is asked about at once.
+pub const SUBJECTS_MAX: usize = 2_048;
+/// Connections that wait for the same verdict.
+pub const PARKED_ALIKE_MAX: usize = 65_536;
+/// Connections that go on in one turn after their verdict has come.
+pub const VERDICTS_PER_TURN: usize = 64;
 /// Letters of what somebody asked for that are kept with the refusal.
 pub const DENIED_CHARS_MAX: usize = 200;
 /// Subscriptions of deleted channels ended in one turn, and connections looked at while draining.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::Tokens;
-use transport::dialect::Origins;
+use transport::dialect::{Origins, Shows};
 
 use crate::Realplexor;
 
@@ -34,6 +34,10 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Whose pages may show credentials; none: those who know a token may show it, whoever they are.
     pub origins: Origins,
+    /// What counts as credentials: tokens, and what somebody is asked about.
+    pub shows: Shows,
+    /// How long a client waits at the most until it is known who it is.
+    pub verdict_timeout: Duration,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
 }
@@ -53,6 +57,8 @@ impl Default for Settings {
             realplexor: Realplexor::default(),
             tokens: Tokens::default(),
             origins: Origins::NONE,
+            shows: Shows::NOTHING,
+            verdict_timeout: Duration::from_secs(11),
             drain: Duration::from_secs(2),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::Request;
 use crate::origin::foreign_origin;
+use crate::{Request, Shows};
 
 /// Credentials as they were shown; nobody has looked at them yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Credentials {
 pub enum Shown {
     /// A token.
     Token(Box<str>),
+    /// Headers for the application to look at, as lines of a head.
+    Headers(Box<str>),
     /// A signed URL.
     Signature {
         /// The names as they stand in the path.
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token(…)",
+            Self::Headers(_) => "Headers(…)",
             Self::Signature { .. } => "Signature(…)",
         })
     }
@@ -44,7 +47,16 @@ impl std::fmt::Debug for Shown {
 
 /// The credentials of a request, `list` being the names in its path. What somebody put into the URL beats a
 /// header, and a header beats the cookie, which may be an old one.
-pub(super) fn credentials(request: &Request<'_>, list: &str) -> Option<Credentials> {
+pub(super) fn credentials(request: &Request<'_>, list: &str, shows: &Shows) -> Option<Credentials> {
+    let signed =
+        if shows.tokens || shows.headers.is_empty() { token_or_signature(request, list) } else { None };
+    signed.or_else(|| {
+        let shown = Shown::Headers(shows.headers_of(request)?);
+        Some(Credentials { shown, ambient: true, foreign: foreign_origin(request).map(Into::into) })
+    })
+}
+
+fn token_or_signature(request: &Request<'_>, list: &str) -> Option<Credentials> {
     let foreign = foreign_origin(request).map(Into::into);
     let (mut token, mut expires, mut signature) = (None, None, None);
     if !request.query.is_empty() {
@@ -108,7 +120,7 @@ mod tests {
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("sec-websocket-protocol").is_some();
         let request = Request { method: "GET", path: "/sub/a", query, header: &header, upgrade, body: b"" };
-        let found = credentials(&request, "a").map(|found| (found.shown, found.ambient));
+        let found = credentials(&request, "a", &Shows::NOTHING).map(|found| (found.shown, found.ambient));
         let expected = expected.map(|(token, ambient)| (Shown::Token(token.into()), ambient));
         assert_eq!(found, expected, "{query} {headers:?}");
     }
@@ -153,7 +165,11 @@ mod tests {
                 upgrade: false,
                 body: b"",
             };
-            assert_eq!(credentials(&request, "a").unwrap().foreign.as_deref(), expected, "{origin}");
+            assert_eq!(
+                credentials(&request, "a", &Shows::NOTHING).unwrap().foreign.as_deref(),
+                expected,
+                "{origin}"
+            );
         }
     }
 
@@ -169,7 +185,23 @@ mod tests {
         };
         let signature =
             Shown::Signature { path: "a%20b".into(), expires: "17".into(), signature: "S-_".into() };
-        assert_eq!(credentials(&request, "a%20b").map(|found| found.shown), Some(signature));
+        assert_eq!(credentials(&request, "a%20b", &Shows::NOTHING).map(|found| found.shown), Some(signature));
+    }
+
+    #[test]
+    fn a_token_beats_headers_for_the_application() {
+        let header = |name: &str| (name == "cookie").then_some(&b"multiplexor_token=t; sid=s"[..]);
+        let request =
+            Request { method: "GET", path: "/sub/a", query: "", header: &header, upgrade: false, body: b"" };
+        let shown = |tokens, names: &[&str]| {
+            let headers = names.iter().map(|name| (*name).into()).collect();
+            let shows = Shows { tokens, headers, cookies: Vec::new() };
+            credentials(&request, "a", &shows).map(|found| (found.shown, found.ambient))
+        };
+        let token = Some((Shown::Token("t".into()), true));
+        let headers = Some((Shown::Headers("cookie: multiplexor_token=t; sid=s\r\n".into()), true));
+        assert_eq!((shown(true, &["cookie"]), shown(false, &["cookie"])), (token.clone(), headers));
+        assert_eq!((shown(true, &[]), shown(false, &["authorization"])), (token, None));
     }
 
     #[test]

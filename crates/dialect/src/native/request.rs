@@ -8,19 +8,21 @@ use hub::{Cursors, Millis, Start};
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::since::{last_event_id, since};
-use crate::{Answer, Intent, NO_STORE, Problem, Request, Transport, Wait};
+use crate::{Answer, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
 
 /// What a request is understood against.
 #[derive(Debug, Clone, Copy)]
-pub struct Context {
+pub struct Context<'a> {
     /// Reads cursors of this order.
     pub cursors: Cursors,
     /// The time now.
     pub now: Millis,
+    /// What counts as credentials.
+    pub shows: &'a Shows,
 }
 
 /// What a complete request wants.
-pub fn intent(request: &Request<'_>, context: Context) -> Result<Intent, Problem> {
+pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Problem> {
     if request.method == "OPTIONS" {
         return Ok(Intent::Answer(options(request)));
     }
@@ -65,7 +67,7 @@ fn embedded(page: &web::Page, request: &Request<'_>) -> Answer {
     page.answer(&asked).into()
 }
 
-fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, Problem> {
+fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Intent, Problem> {
     let asked = Asked::read(request.query)?;
     let transport = transport(request, asked.transport.as_deref())?;
     let names = match request.method {
@@ -85,7 +87,7 @@ fn wait(request: &Request<'_>, list: &str, context: Context) -> Result<Intent, P
     };
     let bare = asked.raw || (transport == Transport::Sse && names.len() == 1 && !asked.envelope);
     let start = asked.start(request, context)?;
-    let credentials = credentials(request, list).map(Box::new);
+    let credentials = credentials(request, list, context.shows).map(Box::new);
     let head_only = request.method == "HEAD";
     Ok(Intent::Wait(Box::new(Wait {
         names,
@@ -130,7 +132,7 @@ impl<'a> Asked<'a> {
     }
 
     /// `Last-Event-ID` beats `since`, `since` beats `tail`.
-    fn start(&self, request: &Request<'_>, context: Context) -> Result<Start, Problem> {
+    fn start(&self, request: &Request<'_>, context: Context<'_>) -> Result<Start, Problem> {
         if let Some(id) = (request.header)("last-event-id").filter(|id| !id.is_empty()) {
             return Ok(last_event_id(id, context.cursors));
         }
@@ -261,7 +263,8 @@ mod tests {
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("upgrade").is_some();
         let request = Request { method, path, query, header: &header, upgrade, body: b"x,y" };
-        let context = Context { cursors: Cursors::new(Epoch::new(0)), now: 1_000_000 };
+        let context =
+            Context { cursors: Cursors::new(Epoch::new(0)), now: 1_000_000, shows: &Shows::NOTHING };
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {
                 let Wait { names, start, transport, bare, patience, .. } = *wait;

@@ -58,7 +58,12 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     }
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
-    let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new), certificates: None };
+    let wait = crate::WaitLine {
+        addresses: Vec::new(),
+        counters: Box::new(Vec::new),
+        asked: Box::new(Vec::new),
+        certificates: None,
+    };
     let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None));
     let talk =
         Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };

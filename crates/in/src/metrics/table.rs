@@ -31,6 +31,8 @@ pub(super) enum Read {
     Certificates(fn(&CertificateNews) -> f64),
     /// The counter of the store that has this name there; only where there is a store.
     Store(&'static str),
+    /// Of asking others: the counter that has this name there.
+    Asked(&'static str),
     /// One a code of refusals on the IN line.
     Refused,
     /// One a code of refusals for want of credentials or grants.
@@ -41,7 +43,7 @@ impl Read {
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Version => Some("version"),
-            Self::One(_) | Self::Seconds(_) | Self::Store(_) | Self::Certificates(_) => None,
+            Self::One(_) | Self::Seconds(_) | Self::Store(_) | Self::Asked(_) | Self::Certificates(_) => None,
             Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
             Self::Refused | Self::Denied => Some("code"),
         }
@@ -267,6 +269,41 @@ pub(super) static TABLE: &[Metric] = &[
         Read::Wait("expired"),
     ),
     line("multiplexor_wait_guests", "Connections that wait with credentials", Read::Wait("guests")),
+    line(
+        "multiplexor_wait_asked_total",
+        "Questions of this shard about who a client is, or about keys",
+        Read::Wait("asked"),
+    ),
+    line(
+        "multiplexor_wait_asking",
+        "Of these, those without an answer yet; clients with the same credentials are one",
+        Read::Wait("asking"),
+    ),
+    line("multiplexor_hook_calls_total", "Calls of the application's hook", Read::Asked("hook_calls")),
+    line("multiplexor_hook_failed_total", "Calls of the hook that failed", Read::Asked("hook_failed")),
+    line(
+        "multiplexor_hook_refused_total",
+        "Calls of the hook that ended in a refusal",
+        Read::Asked("hook_refused"),
+    ),
+    line(
+        "multiplexor_hook_shared_total",
+        "Questions answered by what the hook said before, or by a call under way",
+        Read::Asked("hook_shared"),
+    ),
+    line(
+        "multiplexor_hook_busy_total",
+        "Questions that were not asked, since too many calls were under way",
+        Read::Asked("hook_busy"),
+    ),
+    line(
+        "multiplexor_hook_verdicts",
+        "Verdicts of the hook that are remembered",
+        Read::Asked("hook_verdicts"),
+    ),
+    line("multiplexor_keys_fetched_total", "Fetches of keys for tokens", Read::Asked("keys_fetched")),
+    line("multiplexor_keys_failed_total", "Fetches of keys that failed", Read::Asked("keys_failed")),
+    line("multiplexor_keys_known", "Keys of the URL that count now", Read::Asked("keys_known")),
     line(
         "multiplexor_wait_poll_timeouts_total",
         "Long polls answered because their time was over",

@@ -55,7 +55,12 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     realplexor.limit = case.setting("limit").unwrap_or(realplexor.limit);
     realplexor.partial = set("partial") == Some("on");
     let settings = Settings { hosts: vec!["push.example".into()], realplexor, ..Settings::default() };
-    let wait = crate::WaitLine { addresses: Vec::new(), counters: Box::new(Vec::new), certificates: None };
+    let wait = crate::WaitLine {
+        addresses: Vec::new(),
+        counters: Box::new(Vec::new),
+        asked: Box::new(Vec::new),
+        certificates: None,
+    };
     let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None));
     runtime.block_on(async {
         let items = list("held");

@@ -55,7 +55,12 @@ impl Line {
             vec![Listener { socket: listener, classic: Classic::Multiplexor, tls: None }],
             settings,
             Arc::clone(&exchange),
-            WaitLine { addresses: vec!["0.0.0.0:8088".parse().unwrap()], counters, certificates: None },
+            WaitLine {
+                addresses: vec!["0.0.0.0:8088".parse().unwrap()],
+                counters,
+                asked: Box::new(Vec::new),
+                certificates: None,
+            },
             None,
             shutdown,
         ));

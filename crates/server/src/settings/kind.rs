@@ -2,17 +2,19 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use access::{Certified, KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
+use upstream::Uri;
 use wait::Origins;
 
+pub(crate) use super::file_text::FileText;
 use super::keys::KeyEntry;
 use super::listener::Listener;
+use super::names::{read_name, read_token, read_url};
 pub(super) use super::units::{duration, size, whole_number};
-use crate::limits::{FILE_LEN_MAX, PEM_LEN_MAX};
+use crate::limits::PEM_LEN_MAX;
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub(crate) enum Kind {
     Text,
     /// A file, as it is at the start; may be none.
     File,
+    /// Names of headers or cookies; may be empty.
+    Tokens,
+    /// The address of something on the web; may be none.
+    Url,
     /// What something is called, for people.
     Label,
     /// A folder; may be empty, which is none.
@@ -95,6 +101,7 @@ pub(crate) enum Value {
     File(String, FileText),
     Label(String),
     Rights(Rights),
+    Url(Option<Uri>),
     Globs(Vec<Glob>),
     Choice(&'static str),
     Number(u64),
@@ -112,6 +119,7 @@ impl Kind {
                 | Self::Files
                 | Self::Texts
                 | Self::Origins
+                | Self::Tokens
                 | Self::Listeners
                 | Self::Names
                 | Self::Keys
@@ -143,6 +151,8 @@ impl Kind {
             Self::Texts | Self::Text => "TEXT",
             Self::Word => "WORD",
             Self::Folder => "DIR",
+            Self::Tokens => "NAME",
+            Self::Url => "URL",
             Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) | Self::Truth => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
@@ -178,6 +188,7 @@ impl Kind {
                         |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
                     items().map(read).collect::<Result<_, _>>().map(Value::PublicKeys)
                 }
+                Self::Tokens => items().map(read_token).collect::<Result<_, _>>().map(Value::Names),
                 Self::Origins => {
                     let read = |item: &str| Origins::read(item).map_err(|_| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Names)
@@ -202,7 +213,11 @@ impl Kind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins | Self::Files => None,
+            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins | Self::Files | Self::Tokens => {
+                None
+            }
+            Self::Url if text.is_empty() => Some(Value::Url(None)),
+            Self::Url => read_url(text).map(|url| Value::Url(Some(url))),
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
             Self::Word => in_line::Marker::new(text).map(|_| Value::Text(text.to_owned())),
             Self::Text => {
@@ -240,6 +255,8 @@ impl Kind {
             Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
             Self::Files => "files in PEM, repeatable".to_owned(),
             Self::Texts => "texts without commas, repeatable".to_owned(),
+            Self::Tokens => "names of letters, digits, `-`, `_` and `.`, repeatable".to_owned(),
+            Self::Url => "a URL that begins with `http://` or `https://`".to_owned(),
             Self::Origins => {
                 "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
             }
@@ -286,6 +303,10 @@ impl Kind {
             Self::PublicKeys => {
                 "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
             }
+            Self::Tokens => {
+                format!("give a name of letters, digits, -, _ and ., such as {}", quoted("cookie"))
+            }
+            Self::Url => format!("give a URL such as {}", quoted("http://127.0.0.1/push/who.php")),
             Self::Origins => {
                 format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
             }
@@ -305,11 +326,7 @@ impl Kind {
             Self::Globs => {
                 format!("give names in which * stands for any characters, such as {}", quoted(example))
             }
-            Self::Choice([words @ .., last]) => {
-                let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-                format!("give {} or {}", words.join(", "), quoted(last))
-            }
-            Self::Choice([]) => String::new(),
+            Self::Choice(words) => form.one_of(words),
             Self::CountOrAuto(min, max) => {
                 format!("give a whole number from {min} to {max}, or {}", quoted("auto"))
             }
@@ -322,28 +339,6 @@ impl Kind {
     }
 }
 
-/// What is in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileText {
-    pub(crate) text: Arc<str>,
-    /// When it was last changed.
-    pub(crate) changed: SystemTime,
-}
-
-impl FileText {
-    /// Reads a file; no name is no file, and there is nothing in it.
-    fn read(name: &str) -> Option<Self> {
-        if name.is_empty() {
-            return Some(Self { text: "".into(), changed: SystemTime::UNIX_EPOCH });
-        }
-        let file = std::fs::File::open(name).ok()?;
-        let changed = file.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut text = String::new();
-        let len = file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).ok()?;
-        (len as u64 <= FILE_LEN_MAX).then(|| Self { text: text.into(), changed })
-    }
-}
-
 /// Bytes of a setting that is one text.
 const TEXT_LEN_MAX: usize = 255;
 
@@ -351,6 +346,13 @@ impl Form {
     /// A text as one would write it.
     fn quoted(self, text: &str) -> String {
         if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }
+    }
+
+    /// The advice to give one of these words.
+    fn one_of(self, words: &[&str]) -> String {
+        let [words @ .., last] = words else { return String::new() };
+        let words: Vec<String> = words.iter().map(|word| self.quoted(word)).collect();
+        format!("give {} or {}", words.join(", "), self.quoted(last))
     }
 }
 
@@ -387,48 +389,4 @@ fn is_label(text: &str) -> bool {
 fn within<T: PartialOrd>(text: &str, min: &str, max: &str, read: fn(&str) -> Option<T>) -> Option<T> {
     let (min, max) = (read(min)?, read(max)?);
     read(text).filter(|value| min <= *value && *value <= max)
-}
-
-/// The name of a host, by the letters that one may have; no port, no wildcard.
-fn read_name(item: &str) -> Result<String, String> {
-    let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, millis) in
-            [("500ms", 500), ("25s", 25_000), ("10m", 600_000), ("1h", 3_600_000), ("0s", 0)]
-        {
-            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
-        }
-        for bad in [
-            "",
-            "25",
-            "s",
-            "-1s",
-            "1.5s",
-            "1 s",
-            "1S",
-            "1h30m",
-            "99999999999999999999s",
-            "999999999999999999d",
-        ] {
-            assert_eq!(duration(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn sizes_may_have_a_unit() {
-        for (text, len) in [("100", 100), ("64KiB", 65_536), ("1MiB", 1 << 20), ("2GiB", 2 << 30), ("0", 0)] {
-            assert_eq!(size(text), Some(len), "{text}");
-        }
-        for bad in ["", "KiB", "1KB", "1k", "1 MiB", "-1", "0x10", "99999999999GiB"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
-    }
 }

@@ -46,6 +46,10 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Word => vec![format!("w_{}", chance[0])],
         Kind::Text => vec![format!("t/{:x}", chance[0])],
         Kind::File => vec![String::new()],
+        // To say nothing by a flag is to leave the default, so there is something.
+        Kind::Tokens => (0..1 + chance[0] % 3).map(|n| format!("x-name{n}-{:x}", chance[1])).collect(),
+        Kind::Url if chance[0].is_multiple_of(2) => vec![String::new()],
+        Kind::Url => vec![format!("https://host-{:x}.example/{}?a=b", chance[1], chance[2])],
         Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
         Kind::Folder => vec![format!("/var/lib/store {}", chance[0])],
         Kind::Truth => vec![chance[0].is_multiple_of(2).to_string()],

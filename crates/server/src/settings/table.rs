@@ -3,11 +3,16 @@
 use toml::de::DeValue;
 
 use super::Value;
+use super::entries::{
+    HISTORY_AGE, HISTORY_BYTES, HISTORY_MESSAGES, LISTEN, PAYLOAD_LIMIT, TLS_CERTIFICATE, TLS_KEY,
+};
 use super::kind::Kind::{
-    Address, Certified, Choice, Count, CountOrAuto, Duration, File, Files, Folder, Globs, KeyHash, Keys,
-    Label, Listeners, Names, Origins, Pattern, PublicKeys, Rights, Secrets, Size, Text, Texts, Truth, Word,
+    Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Listeners, Names, Origins, Pattern,
+    PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
+
+pub(crate) use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,7 +78,12 @@ impl Setting {
     }
 }
 
-const fn line(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+pub(super) const fn line(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
     Setting { name, kind, default, help }
 }
 
@@ -183,11 +193,39 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     line("token_key", PublicKeys, "", "Public keys of your application, for tokens by RS, PS, ES or EdDSA"),
     line(
+        "token_keys_url",
+        Url,
+        "",
+        "Where the public keys of whoever makes your tokens are found, as a JWK set; fetched every 10 minutes, and \
+         when a token names one that is new",
+    ),
+    line(
         "token_audience",
         Texts,
         "",
         "What `aud` of a token must name one of; without it, tokens must be for nobody in particular",
     ),
+    line(
+        "hook",
+        Url,
+        "",
+        "Where your application says who a client is, by the cookies and headers that the client sent",
+    ),
+    line("hook_headers", Tokens, "cookie, authorization", "Headers of a client that the hook gets"),
+    line(
+        "hook_cookies",
+        Tokens,
+        "",
+        "Cookies that the hook gets; without it, all. Name your session's, so that others do not make it be asked anew",
+    ),
+    line("hook_timeout", Duration("100ms", "1m"), "5s", "How long the hook may take"),
+    line(
+        "hook_age",
+        Duration("1s", "30d"),
+        "10m",
+        "How long what the hook said holds, where it does not say so itself",
+    ),
+    line("hook_calls", Count("1", "1000"), "32", "Calls of the hook under way at once; others wait"),
     line(
         "origins",
         Origins,
@@ -310,91 +348,6 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     line("publish_rate", Count("0", "10000000"), "0", "Messages a second in all; 0: any number"),
 ];
-
-/// The keys of an entry `[[wait]]`.
-pub(crate) static WAIT_ENTRY: &[Setting] =
-    &[line("address", Address, "0.0.0.0:8088", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
-
-/// The keys of an entry `[[in]]`.
-pub(crate) static IN_ENTRY: &[Setting] =
-    &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
-
-/// The keys of an entry `[[key]]`.
-pub(crate) static KEY_ENTRY: &[Setting] = &[
-    line("hash", KeyHash, "sha256:…", "What `multiplexor key make` prints for the server"),
-    line(
-        "certificate",
-        Certified,
-        "app.example",
-        "The certificate that stands for it, if it comes from an authority of client_ca",
-    ),
-    line("name", Label, "shop", "What it is called in logs and refusals"),
-    line("may", Rights, "publish", "What its owner may do; left out: everything"),
-    line("match", Globs, "order.*", "With which channels; left out: all"),
-];
-
-/// The keys of an entry `[[channel]]`.
-pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
-    line("match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
-    HISTORY_MESSAGES,
-    HISTORY_AGE,
-    HISTORY_BYTES,
-    PAYLOAD_LIMIT,
-    line(
-        "ttl",
-        Duration("0s", "30d"),
-        "5m",
-        "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
-    ),
-    LISTEN,
-    line("durable", Truth, "true", "Whether its messages are kept in the store, if there is one"),
-];
-
-const LISTEN: Setting = line(
-    "listen",
-    Choice(&["open", "token"]),
-    "open",
-    "Who may listen to a channel: whoever knows its name, or who shows a token or a signed URL for it",
-);
-
-const HISTORY_MESSAGES: Setting = line(
-    "history_messages",
-    Count("0", "100000"),
-    "100",
-    "Messages kept a channel for those who come back; 0 keeps none",
-);
-const HISTORY_AGE: Setting = line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept");
-const HISTORY_BYTES: Setting =
-    line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
-const PAYLOAD_LIMIT: Setting =
-    line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
-
-const TLS_CERTIFICATE: Setting = line(
-    "tls_certificate",
-    Files,
-    "",
-    "Certificates, each with those up to its authority, as fullchain.pem of certbot; the WAIT line then speaks TLS. \
-     Clients get the one for the name they ask for, or the first; read again when they change",
-);
-const TLS_KEY: Setting = line(
-    "tls_key",
-    Files,
-    "",
-    "The private keys of these certificates, in the same order, as privkey.pem of certbot",
-);
-const TLS: Setting = line(
-    "tls",
-    Choice(&["on", "off"]),
-    "on",
-    "Whether TLS is spoken there; left out: on the WAIT line where there are certificates, on the IN line as in_tls says",
-);
-
-const DIALECT: Setting = line(
-    "dialect",
-    Choice(&["multiplexor", "realplexor", "none"]),
-    "multiplexor",
-    "The classic dialect that is spoken there beside the native one",
-);
 
 #[cfg(test)]
 mod tests {

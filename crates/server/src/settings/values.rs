@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use access::{PublicKey, TokenSecret};
+use upstream::Uri;
 
 use super::keys::KeyEntry;
 use super::kind::FileText;
@@ -107,6 +108,10 @@ impl Values {
 
     pub(super) fn label(&self, name: &str) -> &str {
         if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
+    }
+
+    pub(super) fn url(&self, name: &str) -> Option<Uri> {
+        if let Value::Url(url) = self.value(name) { url.clone() } else { wrong_kind(name) }
     }
 
     pub(super) fn choice(&self, name: &str) -> &'static str {

@@ -66,7 +66,13 @@ impl Kind {
                     && bare(text)
                     && !matches!(
                         self,
-                        Self::Pattern | Self::Label | Self::Folder | Self::Word | Self::Text | Self::File
+                        Self::Pattern
+                            | Self::Label
+                            | Self::Folder
+                            | Self::Word
+                            | Self::Text
+                            | Self::File
+                            | Self::Url
                     ) =>
             {
                 text.clone()
@@ -92,6 +98,7 @@ impl Kind {
             Value::KeyHash(hash) => vec![hash.to_string()],
             Value::Certified(said) => vec![said.to_string()],
             Value::Label(text) | Value::Text(text) | Value::File(text, _) => vec![text.clone()],
+            Value::Url(url) => vec![url.as_ref().map_or_else(String::new, ToString::to_string)],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
             Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
             Value::Choice(word) => vec![(*word).to_owned()],

@@ -5,7 +5,7 @@ use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position};
 use multiplexor_transport::dialect::native::Command;
 use multiplexor_transport::dialect::realplexor::Marker;
-use multiplexor_transport::dialect::{Cors, Origins, Transport, Wait};
+use multiplexor_transport::dialect::{Cors, Origins, Shows, Transport, Wait};
 use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, PollEnd, Shape, Thawed};
 use testkit::conversation::quoted;
 
@@ -147,7 +147,8 @@ impl Line {
 }
 
 /// No page is listed.
-pub(crate) static ORIGINS: Origins = Origins::NONE;
+static ORIGINS: Origins = Origins::NONE;
+static NOTHING: Shows = Shows::NOTHING;
 
 pub(crate) fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
@@ -161,18 +162,19 @@ pub(crate) fn env() -> Env<'static> {
         marker: Marker::default(),
         compression: true,
         origins: &ORIGINS,
+        shows: &NOTHING,
     }
 }
 
 /// What another process makes of this connection.
 pub(crate) fn handed_over(conn: &Conn) -> Thawed {
     let channels = vec![("news".to_owned(), Position::from_bits(3))];
-    let frozen = conn.freeze(channels, 1_234);
+    let frozen = conn.freeze(channels, 1_234, None);
     let read = Frozen::from_bytes(&frozen.to_bytes()).expect("what was written can be read");
     assert_eq!(read, frozen);
     let thawed = Conn::thaw(read).expect("these data are ours");
     assert_eq!(
-        thawed.conn.freeze(thawed.channels.clone(), thawed.due_ms),
+        thawed.conn.freeze(thawed.channels.clone(), thawed.due_ms, None),
         frozen,
         "nothing is lost on the way"
     );

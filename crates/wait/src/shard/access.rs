@@ -2,34 +2,91 @@
 
 use std::sync::Arc;
 
-use access::{Denied, Signed};
+use access::{About, Denied, Said, Signed, Subject, Verdict};
 use exchange::hub::{Right, Session};
 use exchange::{Denial, Side};
 use transport::Phase;
 use transport::dialect::native::{Credentials, Shown};
-use transport::dialect::{Page, Problem, Wait};
+use transport::dialect::{Page, Problem, Transport, Wait};
 
 use super::Shard;
+use super::asking::problem_of;
 use crate::kernel::Kernel;
 use crate::limits::{DENIED_CHARS_MAX, TIMERS_PER_TURN};
 
+/// Who makes a request.
+pub(super) enum Who {
+    /// Whoever has this session; `None`: it showed nothing, or nobody asks for it.
+    Session(Option<Arc<Session>>),
+    /// Somebody else must be asked.
+    Unknown(Subject, About),
+}
+
 impl<K: Kernel> Shard<K> {
-    /// The session of whoever makes this request; `None`: it showed nothing, or nobody asks for it.
-    pub(super) fn identify(&mut self, index: usize, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
-        let settings = Arc::clone(&self.settings);
-        let Some(credentials) = wait.credentials.as_deref().filter(|_| !settings.tokens.is_empty()) else {
-            return Ok(None);
-        };
+    /// Who makes this request. `verdict`: what was said when somebody was asked.
+    pub(super) fn identify(
+        &mut self,
+        index: usize,
+        wait: &Wait,
+        verdict: Option<&Verdict>,
+    ) -> Result<Who, Problem> {
+        let Some(credentials) = wait.credentials.as_deref() else { return Ok(Who::Session(None)) };
         let Credentials { shown, ambient, foreign } = credentials;
+        let tokens = Arc::clone(&self.tokens);
+        if let Shown::Headers(lines) = shown {
+            return self.identify_by_headers(index, wait, lines, verdict);
+        }
+        if tokens.is_empty() {
+            return Ok(Who::Session(None));
+        }
         self.check_page(index, *ambient, foreign.as_deref())?;
         let session = match shown {
-            Shown::Token(token) => self.session_of(token),
             Shown::Signature { path, expires, signature } => {
                 let signed = Signed { path, expires, signature };
-                settings.tokens.session_of_url(signed, &wait.names, self.exchange.now()).map(Arc::new)
+                tokens.session_of_url(signed, &wait.names, self.exchange.now()).map(Arc::new)
             }
+            Shown::Token(token) | Shown::Headers(token) => self.session_of(token),
         };
-        session.map(Some).map_err(unauthorized)
+        match session {
+            Err(denied) if verdict.is_none() && self.asks_for_keys(&denied) => {
+                Ok(Who::Unknown(Subject::KEYS, About::Keys))
+            }
+            session => session.map(|session| Who::Session(Some(session))).map_err(unauthorized),
+        }
+    }
+
+    /// Who shows these headers. Nobody is asked where all may listen, unless a WebSocket may want more later.
+    fn identify_by_headers(
+        &mut self,
+        index: usize,
+        wait: &Wait,
+        lines: &str,
+        verdict: Option<&Verdict>,
+    ) -> Result<Who, Problem> {
+        let is_open = self.check_grants(None, &wait.names).is_ok();
+        if is_open && wait.transport != Transport::WebSocket {
+            return Ok(Who::Session(None));
+        }
+        let foreign = wait.credentials.as_ref().and_then(|credentials| credentials.foreign.as_deref());
+        match self.check_page(index, true, foreign) {
+            Err(_) if is_open => return Ok(Who::Session(None)),
+            checked => checked?,
+        }
+        let subject = Subject::of(lines);
+        let known = self.asking.verdict(subject, self.exchange.now());
+        let Some(verdict) = verdict.or(known.as_deref()) else {
+            return Ok(Who::Unknown(subject, About::Headers(lines.into())));
+        };
+        match (&verdict.said, problem_of(verdict)) {
+            (Said::Session(session), _) => Ok(Who::Session(Some(Arc::clone(session)))),
+            (_, Some(problem)) if !is_open => Err(problem),
+            _ => Ok(Who::Session(None)),
+        }
+    }
+
+    /// Whether a token was refused for want of a key that may be at a URL.
+    fn asks_for_keys(&self, denied: &Denied) -> bool {
+        self.tokens.finds_keys && matches!(denied.code, "token-key" | "token-algorithm")
     }
 
     /// Checks that the page behind a connection may show credentials. `ambient`: a browser sent them by itself.
@@ -49,7 +106,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn session_of(&mut self, token: &str) -> Result<Arc<Session>, Denied> {
-        self.sessions.session(&self.settings.tokens, token, self.exchange.now())
+        self.sessions.session(&self.tokens, token, self.exchange.now())
     }
 
     /// Checks that a client may listen to all of these.
@@ -114,14 +171,20 @@ impl<K: Kernel> Shard<K> {
 
     /// A live connection goes on by another token: one of the same user that covers all it listens to.
     pub(super) fn renew(&mut self, index: usize, token: &str) -> Result<Arc<Session>, Problem> {
-        if self.settings.tokens.is_empty() {
+        if self.tokens.is_empty() {
             return Err(Problem::bad(
                 "token",
                 "this server takes no tokens; set token_secret or token_key there",
             ));
         }
         self.check_page(index, false, None)?;
-        let session = self.session_of(token).map_err(unauthorized)?;
+        let session = self.session_of(token).map_err(|denied| {
+            // A live WebSocket is not kept waiting for it: it may try again.
+            if self.asks_for_keys(&denied) {
+                self.ask(Subject::KEYS, About::Keys);
+            }
+            unauthorized(denied)
+        })?;
         let before = self.session(index);
         if before.is_some_and(|before| before.user != session.user) {
             let why = "the token is of another user than the one before; open a connection of its own for it";

@@ -68,6 +68,16 @@ impl<K: Kernel> Shard<K> {
                     }
                 }
             },
+            Order::Verdict(verdict) => {
+                if let Ok(verdict) = verdict.downcast() {
+                    self.asking.tell(verdict, self.exchange.now());
+                }
+            }
+            Order::Keys(found) => {
+                if let Ok(found) = found.downcast() {
+                    self.put_keys(&found);
+                }
+            }
             Order::Drain(over) => self.begin_draining(over),
         }
     }

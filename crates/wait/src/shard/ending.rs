@@ -148,7 +148,7 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             Phase::Closing => {}
-            Phase::Request | Phase::Waiting => {
+            Phase::Request | Phase::Waiting | Phase::Asking => {
                 let after = self.spread(over, 1);
                 self.set_timer(index, after);
             }

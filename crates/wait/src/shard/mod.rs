@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod asking;
 mod command;
 mod deliver;
 mod ending;
@@ -28,8 +29,9 @@ use transport::Env;
 use transport::codec::deflate::Deflater;
 use transport::dialect::Classic;
 
-use ::access::Sessions;
+use ::access::{Sessions, Tokens};
 
+use crate::asking::Asking;
 use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
@@ -69,6 +71,9 @@ pub struct Shard<K: Kernel> {
     /// Those who listen by outside cursors.
     listening: Listening,
     sessions: Sessions,
+    /// Those of the settings, and keys found since.
+    tokens: Arc<Tokens>,
+    asking: Asking,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
     /// Connections whose next page is due.
@@ -112,6 +117,7 @@ impl<K: Kernel> Shard<K> {
         seed: u64,
     ) -> Self {
         let now = kernel.now();
+        let tokens = Arc::new(settings.tokens.clone());
         let mut shard = Self {
             id,
             kernel,
@@ -132,6 +138,8 @@ impl<K: Kernel> Shard<K> {
             guests: Guests::new(),
             listening: Listening::default(),
             sessions: Sessions::default(),
+            tokens,
+            asking: Asking::default(),
             jobs: VecDeque::new(),
             paging: VecDeque::new(),
             resuming: VecDeque::new(),
@@ -178,6 +186,7 @@ impl<K: Kernel> Shard<K> {
         self.run_endings();
         self.run_jobs();
         self.run_pages();
+        self.run_told();
         self.run_resumed();
         self.run_handshakes();
         self.run_expiries();
@@ -224,6 +233,7 @@ impl<K: Kernel> Shard<K> {
             || !self.resuming.is_empty()
             || !self.handshaking.is_empty()
             || !self.deleting.is_empty()
+            || self.asking.has_told()
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
     }
 
@@ -280,6 +290,7 @@ impl<K: Kernel> Shard<K> {
         }
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
+        self.counters.asking.set(self.asking.len() as u64);
         self.counters.guests.set(self.guests.len() as u64);
     }
 
@@ -302,6 +313,7 @@ impl<K: Kernel> Shard<K> {
             marker: settings.realplexor.marker,
             compression: settings.compression,
             origins: &settings.origins,
+            shows: &settings.shows,
         }
     }
 

@@ -37,6 +37,7 @@ impl<K: Kernel> Shard<K> {
                     self.close_gently(index);
                 }
             }
+            Phase::Asking => self.end_parking(index),
             Phase::Waiting if conn.shape.is_taker() => {
                 // What a job has not brought yet is given now.
                 if self.visit_taker(index) {
@@ -93,7 +94,7 @@ impl<K: Kernel> Shard<K> {
         let conn = &self.slab[index].conn;
         match conn.phase {
             Phase::Request => self.set_timer(index, self.settings.request_timeout),
-            Phase::Closing => {}
+            Phase::Closing | Phase::Asking => {}
             Phase::Waiting if conn.shape.is_one_shot() => {
                 let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
                 self.set_timer(index, spread);

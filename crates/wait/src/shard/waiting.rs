@@ -1,6 +1,7 @@
 //! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
 
-use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
+use access::Verdict;
+use exchange::hub::{ChannelId, Message, Next, Page, Position, Start};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,20 @@ use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose};
 
 use super::Shard;
+use super::access::Who;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
     /// A client wants to wait. `head` has not been written yet.
     pub(super) fn begin(&mut self, index: usize, wait: Wait, head: Vec<u8>) {
-        let session = match self.admit(index, &wait) {
-            Ok(session) => session,
+        self.begin_told(index, wait, head, None);
+    }
+
+    /// The same, where a verdict on the client has come meanwhile.
+    pub(super) fn begin_told(&mut self, index: usize, wait: Wait, head: Vec<u8>, verdict: Option<&Verdict>) {
+        let session = match self.admit(index, &wait, verdict) {
+            Ok(Who::Session(session)) => session,
+            Ok(Who::Unknown(subject, about)) => return self.park(index, wait, head, subject, about),
             Err(problem) => return self.refuse(index, problem, &wait.names),
         };
         self.counters.waits.add(1);
@@ -41,14 +49,16 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The session with which a client may wait so.
-    fn admit(&mut self, index: usize, wait: &Wait) -> Result<Option<Arc<Session>>, Problem> {
+    fn admit(&mut self, index: usize, wait: &Wait, verdict: Option<&Verdict>) -> Result<Who, Problem> {
         if self.draining.is_some() {
             return Err(Problem::new(503, "draining", "this server is going down; try again soon"));
         }
         self.check_count(wait.names.len())?;
-        let session = self.identify(index, wait)?;
-        self.check_grants(session.as_ref(), &wait.names)?;
-        Ok(session)
+        let who = self.identify(index, wait, verdict)?;
+        if let Who::Session(session) = &who {
+            self.check_grants(session.as_ref(), &wait.names)?;
+        }
+        Ok(who)
     }
 
     pub(super) fn check_count(&self, count: usize) -> Result<(), Problem> {

@@ -1,0 +1,186 @@
+//! What the server asks others about a client, and what they say: the application by its hook, or whoever
+//! publishes keys.
+//!
+//! A shard puts a [`Question`] and goes on; the [`Verdict`] comes back by mail.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use hub::{Glob, Grant, Millis, Right, Session};
+use serde::Deserialize;
+
+use crate::limits::{GRANTS_MAX, LASTS_S};
+use crate::token::Names;
+use crate::{Denied, PublicKey};
+
+/// What a question is about, and what its verdict is found by: a hash of what was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subject([u8; 32]);
+
+/// Something a shard wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The number of the shard.
+    pub shard: u16,
+    /// What its verdict is found by.
+    pub subject: Subject,
+    /// What it is.
+    pub about: About,
+}
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum About {
+    /// Whose headers these are: lines of `name: value`, each with its line end. For the hook.
+    Headers(Arc<str>),
+    /// Whether there are other keys by now than the shard has.
+    Keys,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was asked about.
+    pub subject: Subject,
+    /// Until when it holds for whoever shows the same.
+    pub until: Millis,
+    /// What it is.
+    pub said: Said,
+}
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// This is whoever shows it.
+    Session(Arc<Session>),
+    /// The application refuses.
+    Refused(Denied),
+    /// Nobody could be asked, or the answer made no sense.
+    Failed(Denied),
+    /// All keys there are have been sent to the shard; look again.
+    Again,
+}
+
+/// The keys found at a URL, as shards get them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundKeys(pub Vec<PublicKey>);
+
+impl Subject {
+    /// The subject of whoever shows this.
+    pub fn of(shown: &str) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, shown.as_bytes()).as_ref());
+        Self(hash)
+    }
+
+    /// The one subject of all who ask for keys.
+    pub const KEYS: Self = Self([0; 32]);
+}
+
+/// Without what was shown.
+impl std::fmt::Debug for About {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Headers(_) => "Headers(…)",
+            Self::Keys => "Keys",
+        })
+    }
+}
+
+/// What the application says of a client.
+#[derive(Deserialize)]
+struct Answer {
+    user: Option<String>,
+    listen: Option<Names>,
+    publish: Option<Names>,
+    presence: Option<Names>,
+    history: Option<Names>,
+    lasts: Option<f64>,
+}
+
+/// The session that a hook's answer stands for, and until when it holds: `age_ms` long where it does not say.
+/// The error says what would be right.
+pub fn session_of_answer(json: &[u8], now: Millis, age_ms: Millis) -> Result<(Session, Millis), String> {
+    let answer: Answer = serde_json::from_slice(json).map_err(|error| {
+        format!(
+            "its body is not as expected: {error}; it must be a JSON object such as \
+             {{\"user\": \"ann\", \"listen\": [\"user.ann\", \"room.*\"], \"lasts\": 600}}"
+        )
+    })?;
+    let age_ms = match answer.lasts {
+        None => age_ms,
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the range")]
+        Some(seconds) if LASTS_S.contains(&seconds) => (seconds * 1_000.0) as Millis,
+        Some(seconds) => {
+            let (min, max) = (LASTS_S.start(), LASTS_S.end());
+            return Err(format!("its `lasts` is {seconds}; it must be from {min} to {max} seconds"));
+        }
+    };
+    let said = [
+        (Right::Listen, &answer.listen),
+        (Right::Publish, &answer.publish),
+        (Right::Presence, &answer.presence),
+        (Right::History, &answer.history),
+    ];
+    let mut grants = Vec::new();
+    for (right, names) in said {
+        for name in names.as_ref().map_or(&[][..], Names::list) {
+            let names = Glob::new(name).map_err(|error| format!("in its `{}` {error}", right.name()))?;
+            grants.push(Grant { rights: [right].into_iter().collect(), names });
+        }
+    }
+    if grants.len() > GRANTS_MAX {
+        return Err(format!("it names {} channels; at most {GRANTS_MAX} are allowed", grants.len()));
+    }
+    let until = now.saturating_add(age_ms);
+    Ok((Session::new(answer.user.map(Into::into), Some(until), grants), until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, expected: Result<(Option<&str>, Millis), &str>) {
+        match (session_of_answer(json.as_bytes(), 1_000, 60_000), expected) {
+            (Ok((session, until)), Ok(expected)) => {
+                assert_eq!((session.user.as_deref(), until), expected, "{json}");
+                assert_eq!(session.expires, Some(until));
+            }
+            (Err(error), Err(part)) => assert!(error.contains(part), "{json}: {error}"),
+            (got, _) => panic!("{json}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_a_session() {
+        check("{}", Ok((None, 61_000)));
+        check(r#"{"user":"ann","listen":"a","more":1}"#, Ok((Some("ann"), 61_000)));
+        check(r#"{"lasts":2.5}"#, Ok((None, 3_500)));
+        let (session, _) = session_of_answer(br#"{"listen":["a","b.*"],"history":"h"}"#, 0, 1_000).unwrap();
+        let may = |right, name| session.may(right, name, 999);
+        assert!(may(Right::Listen, "a") && may(Right::Listen, "b.1") && may(Right::History, "h"));
+        assert!(!may(Right::Listen, "h") && !may(Right::History, "a") && !may(Right::Publish, "a"));
+        assert!(!session.may(Right::Listen, "a", 1_000));
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_told() {
+        check("", Err("must be a JSON object"));
+        check("<html>", Err("must be a JSON object"));
+        check("[]", Err("must be a JSON object"));
+        check(r#"{"listen":[1]}"#, Err("list of texts"));
+        check(r#"{"user":7}"#, Err("must be a JSON object"));
+        check(r#"{"listen":[""]}"#, Err("`listen`"));
+        check(r#"{"lasts":0}"#, Err("`lasts` is 0"));
+        check(r#"{"lasts":-1}"#, Err("`lasts`"));
+        check(r#"{"lasts":1e300}"#, Err("`lasts`"));
+        let many: Vec<String> = (0..=GRANTS_MAX).map(|n| format!("\"c{n}\"")).collect();
+        check(&format!("{{\"listen\":[{}]}}", many.join(",")), Err("at most"));
+    }
+
+    #[test]
+    fn what_was_shown_is_not_shown_by_accident() {
+        assert_eq!(format!("{:?}", About::Headers("cookie: secret".into())), "Headers(…)");
+        assert!(Subject::of("a") != Subject::of("b") && Subject::of("a") == Subject::of("a"));
+    }
+}

@@ -1,0 +1,29 @@
+//! What is in a file that a setting names.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::limits::FILE_LEN_MAX;
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileText {
+    pub(crate) text: Arc<str>,
+    /// When it was last changed.
+    pub(crate) changed: SystemTime,
+}
+
+impl FileText {
+    /// Reads a file; no name is no file, and there is nothing in it.
+    pub(super) fn read(name: &str) -> Option<Self> {
+        if name.is_empty() {
+            return Some(Self { text: "".into(), changed: SystemTime::UNIX_EPOCH });
+        }
+        let file = std::fs::File::open(name).ok()?;
+        let changed = file.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut text = String::new();
+        let len = file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).ok()?;
+        (len as u64 <= FILE_LEN_MAX).then(|| Self { text: text.into(), changed })
+    }
+}

@@ -1,0 +1,101 @@
+//! What a client wants that is not let in yet, as plain data. Whoever goes on with it asks anew who it is.
+
+use std::time::Duration;
+
+use dialect::native::{Credentials, Shown};
+use dialect::{Transport, Wait};
+use serde::{Deserialize, Serialize};
+
+use super::FrozenStart;
+use crate::conn::Parked;
+
+/// A wish to wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FrozenParked {
+    names: Vec<String>,
+    start: FrozenStart,
+    transport: u8,
+    bare: bool,
+    patience_ms: Option<u64>,
+    credentials: Option<FrozenCredentials>,
+    head: Vec<u8>,
+}
+
+/// What the client shows of itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FrozenCredentials {
+    shown: FrozenShown,
+    ambient: bool,
+    foreign: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum FrozenShown {
+    Token(String),
+    Headers(String),
+    Signature { path: String, expires: String, signature: String },
+}
+
+/// Never shown by accident.
+impl std::fmt::Debug for FrozenCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FrozenCredentials(…)")
+    }
+}
+
+impl FrozenParked {
+    pub(super) fn freeze(parked: &Parked) -> Self {
+        let Parked { wait, head } = parked;
+        Self {
+            names: wait.names.iter().map(|name| name.to_string()).collect(),
+            start: FrozenStart::freeze(wait.start),
+            transport: wait.transport as u8,
+            bare: wait.bare,
+            patience_ms: wait.patience.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            credentials: wait.credentials.as_deref().map(FrozenCredentials::freeze),
+            head: head.clone(),
+        }
+    }
+
+    /// `None`: the data are none of ours.
+    pub(super) fn thaw(self) -> Option<Parked> {
+        let transports = [Transport::Poll, Transport::Sse, Transport::Stream, Transport::WebSocket];
+        let wait = Wait {
+            names: self.names.into_iter().map(String::into_boxed_str).collect(),
+            start: self.start.thaw(),
+            transport: transports.into_iter().find(|transport| *transport as u8 == self.transport)?,
+            bare: self.bare,
+            patience: self.patience_ms.map(Duration::from_millis),
+            head_only: false,
+            credentials: self.credentials.map(|credentials| Box::new(credentials.thaw())),
+        };
+        Some(Parked { wait, head: self.head })
+    }
+}
+
+impl FrozenCredentials {
+    fn freeze(credentials: &Credentials) -> Self {
+        let text = |text: &str| text.to_owned();
+        let shown = match &credentials.shown {
+            Shown::Token(token) => FrozenShown::Token(text(token)),
+            Shown::Headers(lines) => FrozenShown::Headers(text(lines)),
+            Shown::Signature { path, expires, signature } => FrozenShown::Signature {
+                path: text(path),
+                expires: text(expires),
+                signature: text(signature),
+            },
+        };
+        Self { shown, ambient: credentials.ambient, foreign: credentials.foreign.as_deref().map(text) }
+    }
+
+    fn thaw(self) -> Credentials {
+        let shown = match self.shown {
+            FrozenShown::Token(token) => Shown::Token(token.into()),
+            FrozenShown::Headers(lines) => Shown::Headers(lines.into()),
+            FrozenShown::Signature { path, expires, signature } => {
+                Shown::Signature { path: path.into(), expires: expires.into(), signature: signature.into() }
+            }
+        };
+        Credentials { shown, ambient: self.ambient, foreign: self.foreign.map(Into::into) }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is counted of asking others.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Ordering::Relaxed);
+    }
+}
+
+/// Declares the counters, and their names in one order.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters, for whoever reads them.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub(crate) $name: Count,)*
+        }
+
+        impl Counters {
+            /// Name and value of each.
+            pub fn read(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.0.load(Ordering::Relaxed)),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Calls of the hook.
+    hook_calls,
+    /// Of these, those that failed.
+    hook_failed,
+    /// Of these, those that ended in a refusal.
+    hook_refused,
+    /// Questions answered by a verdict that was known, or by a call under way.
+    hook_shared,
+    /// Questions that could not be asked in time, since too many calls were under way.
+    hook_busy,
+    /// Verdicts remembered now.
+    hook_verdicts,
+    /// Fetches of keys.
+    keys_fetched,
+    /// Of these, those that failed.
+    keys_failed,
+    /// Keys of the URL that count now.
+    keys_known,
+}

@@ -1,0 +1,220 @@
+//! The hook: an URL of the application that says who a client is, by the client's own cookies and headers.
+//!
+//! Whoever shows the same is asked about once: a verdict that holds is given again, and who asks while a call
+//! is under way waits for that one. Whatever goes wrong closes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{About, Denied, Question, Said, Subject, Verdict, session_of_answer};
+use exchange::Exchange;
+use exchange::hub::Millis;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Request, Uri};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::counters::Counters;
+use crate::http::Client;
+use crate::limits::{FAILED_AGE, HOOK_ANSWER_LEN_MAX, REFUSED_AGE, SUBJECTS_MAX, VERDICTS_MAX};
+use crate::tell::tell;
+
+/// Where the application says who a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Its address.
+    pub url: Uri,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How long a verdict holds that does not say so itself.
+    pub age: Duration,
+    /// Calls under way at once.
+    pub calls: usize,
+}
+
+/// The hook and all that is asked of it.
+pub(crate) struct Asking {
+    hook: Hook,
+    client: Client,
+    exchange: Arc<Exchange>,
+    counters: Arc<Counters>,
+    verdicts: HashMap<Subject, Arc<Verdict>>,
+    /// The shards that wait for each verdict.
+    under_way: HashMap<Subject, Vec<u16>>,
+    /// Questions that wait for a call to end.
+    waiting: VecDeque<(Subject, Arc<str>, Instant)>,
+    calling: usize,
+    /// Whether the last call failed, so that only changes are told in the log.
+    failing: bool,
+}
+
+/// A call that has ended.
+pub(crate) struct Called {
+    subject: Subject,
+    answer: Answer,
+}
+
+/// What the application said.
+enum Answer {
+    Said(Vec<u8>),
+    Refused,
+    Failed(String),
+}
+
+impl Asking {
+    pub(crate) fn new(hook: Hook, client: Client, exchange: Arc<Exchange>, counters: Arc<Counters>) -> Self {
+        Self {
+            hook,
+            client,
+            exchange,
+            counters,
+            verdicts: HashMap::new(),
+            under_way: HashMap::new(),
+            waiting: VecDeque::new(),
+            calling: 0,
+            failing: false,
+        }
+    }
+
+    /// A shard asks. Calls that begin by it are added to `calls`.
+    pub(crate) fn ask(&mut self, question: Question, calls: &mut Vec<Call>) {
+        let Question { shard, subject, about: About::Headers(headers) } = question else { return };
+        let known = self.verdicts.get(&subject).filter(|verdict| self.exchange.now() < verdict.until);
+        if let Some(verdict) = known {
+            self.counters.hook_shared.add();
+            tell(&self.exchange, shard, verdict);
+        } else if let Some(shards) = self.under_way.get_mut(&subject) {
+            self.counters.hook_shared.add();
+            if !shards.contains(&shard) {
+                shards.push(shard);
+            }
+        } else if self.under_way.len() >= SUBJECTS_MAX {
+            self.counters.hook_busy.add();
+            let verdict = Arc::new(Verdict { subject, until: 0, said: busy() });
+            tell(&self.exchange, shard, &verdict);
+        } else {
+            self.under_way.insert(subject, vec![shard]);
+            self.waiting.push_back((subject, headers, Instant::now()));
+            self.begin(calls);
+        }
+    }
+
+    /// A call has ended.
+    pub(crate) fn called(&mut self, called: Called, calls: &mut Vec<Call>) {
+        self.calling -= 1;
+        let (until, said) = self.judge(called.answer);
+        self.settle(called.subject, until, said);
+        self.begin(calls);
+    }
+
+    /// Begins the calls for which there is room.
+    fn begin(&mut self, calls: &mut Vec<Call>) {
+        while self.calling < self.hook.calls {
+            let Some((subject, headers, asked)) = self.waiting.pop_front() else { return };
+            if asked.elapsed() >= self.hook.timeout {
+                self.counters.hook_busy.add();
+                self.settle(subject, 0, busy());
+                continue;
+            }
+            self.calling += 1;
+            self.counters.hook_calls.add();
+            calls.push(Call { subject, headers, hook: self.hook.clone(), client: self.client.clone() });
+        }
+    }
+
+    fn judge(&mut self, answer: Answer) -> (Millis, Said) {
+        let now = self.exchange.now();
+        let outcome = match answer {
+            Answer::Said(json) => session_of_answer(&json, now, millis(self.hook.age))
+                .map(|(session, until)| (until, Said::Session(Arc::new(session)))),
+            Answer::Refused => {
+                self.counters.hook_refused.add();
+                let detail = "the application refuses whoever shows these cookies or headers: sign in there";
+                Ok((now + millis(REFUSED_AGE), Said::Refused(denied("hook-refused", detail))))
+            }
+            Answer::Failed(why) => Err(why),
+        };
+        if self.failing && outcome.is_ok() {
+            info!("the hook answers again");
+        }
+        if let Err(why) = &outcome {
+            self.counters.hook_failed.add();
+            if !self.failing {
+                warn!(url = %self.hook.url, why, "the hook failed; who needs it is refused, until it answers again");
+            }
+        }
+        self.failing = outcome.is_err();
+        outcome.unwrap_or_else(|_| {
+            let detail = "the application was asked who this is, and gave no good answer; try again soon";
+            (now + millis(FAILED_AGE), Said::Failed(denied("hook", detail)))
+        })
+    }
+
+    fn settle(&mut self, subject: Subject, until: Millis, said: Said) {
+        let verdict = Arc::new(Verdict { subject, until, said });
+        for shard in self.under_way.remove(&subject).unwrap_or_default() {
+            tell(&self.exchange, shard, &verdict);
+        }
+        let now = self.exchange.now();
+        if now < until {
+            if self.verdicts.len() >= VERDICTS_MAX {
+                self.verdicts.retain(|_, verdict| now < verdict.until);
+            }
+            if self.verdicts.len() >= VERDICTS_MAX {
+                self.verdicts.clear();
+            }
+            self.verdicts.insert(subject, verdict);
+        }
+        self.counters.hook_verdicts.set(self.verdicts.len());
+    }
+}
+
+/// A call that is to be made.
+pub(crate) struct Call {
+    subject: Subject,
+    headers: Arc<str>,
+    hook: Hook,
+    client: Client,
+}
+
+impl Call {
+    pub(crate) async fn make(self) -> Called {
+        let answer = self.answer().await.unwrap_or_else(Answer::Failed);
+        Called { subject: self.subject, answer }
+    }
+
+    async fn answer(&self) -> Result<Answer, String> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = self.hook.url.clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("multiplexor/", env!("CARGO_PKG_VERSION"))));
+        for (name, value) in self.headers.lines().filter_map(|line| line.split_once(": ")) {
+            // What came in a request's head fits into another one's.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        let answer = self.client.ask(request, self.hook.timeout, HOOK_ANSWER_LEN_MAX).await?;
+        match answer.status().as_u16() {
+            200 => Ok(Answer::Said(answer.into_body().to_vec())),
+            401 | 403 => Ok(Answer::Refused),
+            other => Err(format!("it answers {other}; it must answer 200 with JSON, or 401 or 403")),
+        }
+    }
+}
+
+fn busy() -> Said {
+    Said::Failed(denied("hook-busy", "too many wait for the application to say who they are; try again soon"))
+}
+
+fn denied(code: &'static str, detail: &str) -> Denied {
+    Denied { code, detail: detail.to_owned() }
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}

@@ -1,0 +1,70 @@
+//! The one HTTP client: a request, an answer of limited length, in limited time.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+
+/// Connections to those who are asked, kept while they are idle for a while.
+#[derive(Clone)]
+pub(crate) enum Client {
+    /// Nobody is asked over TLS, so the system's certificates are not needed.
+    Plain(Pool<HttpConnector, Full<Bytes>>),
+    Tls(Pool<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl Client {
+    /// A client that can ask all of these.
+    pub(crate) fn new<'a>(urls: impl IntoIterator<Item = &'a Uri>) -> std::io::Result<Self> {
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_MAX);
+        if urls.into_iter().any(|url| url.scheme_str() == Some("https")) {
+            let tls =
+                HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
+            return Ok(Self::Tls(builder.build(tls)));
+        }
+        Ok(Self::Plain(builder.build(HttpConnector::new())))
+    }
+
+    /// Asks, and reads the whole answer. The error is a sentence for the log.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+        len_max: usize,
+    ) -> Result<Response<Bytes>, String> {
+        let asked = async {
+            let answered = match self {
+                Self::Plain(pool) => pool.request(request).await,
+                Self::Tls(pool) => pool.request(request).await,
+            };
+            let answer = answered.map_err(|error| format!("it cannot be reached: {}", causes(&error)))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, len_max).collect().await.map_err(|error| {
+                format!("its answer broke off, or has more than {len_max} bytes: {error}")
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        timeout(within, asked).await.unwrap_or_else(|_| Err(format!("no answer within {within:?}")))
+    }
+}
+
+/// An error and what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
+/// How long an idle connection is kept.
+const IDLE_MAX: Duration = Duration::from_secs(30);

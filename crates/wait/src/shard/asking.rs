@@ -1,0 +1,81 @@
+//! Waiting for a verdict: a connection whose credentials somebody else must judge is parked meanwhile.
+//!
+//! The shard never waits itself. It puts the question, goes on, and finds the verdict in its mail.
+
+use std::sync::Arc;
+
+use access::{About, Question, Said, Subject, Tokens, Verdict};
+use transport::Phase;
+use transport::dialect::{Problem, Wait};
+
+use super::Shard;
+use crate::asking::Parking;
+use crate::kernel::Kernel;
+use crate::limits::VERDICTS_PER_TURN;
+
+impl<K: Kernel> Shard<K> {
+    /// The connection waits for a verdict; its request is kept.
+    pub(super) fn park(&mut self, index: usize, wait: Wait, head: Vec<u8>, subject: Subject, about: About) {
+        let token = self.token(index);
+        let parking = self.asking.park(subject, token);
+        if parking == Parking::First && !self.ask(subject, about) {
+            self.asking.forget(subject);
+            return self.refuse(index, too_busy(), &wait.names);
+        }
+        if parking == Parking::Full {
+            return self.refuse(index, too_busy(), &wait.names);
+        }
+        self.slab[index].conn.park(wait, head);
+        // The answer comes before, whatever the application does; this is for whoever is forgotten.
+        self.set_timer(index, self.settings.verdict_timeout);
+    }
+
+    /// Puts a question. False: there are too many, or nobody to ask.
+    pub(super) fn ask(&mut self, subject: Subject, about: About) -> bool {
+        self.counters.asked.add(1);
+        self.exchange.ask(Box::new(Question { shard: self.id.0, subject, about }))
+    }
+
+    /// Other keys were found at the URL.
+    pub(super) fn put_keys(&mut self, found: &access::FoundKeys) {
+        let set = &self.settings.tokens;
+        let keys = set.keys.iter().chain(&found.0).cloned().collect();
+        self.tokens = Arc::new(Tokens { keys, ..set.clone() });
+        // What a key vouched for that is gone must be shown anew.
+        self.sessions = access::Sessions::default();
+    }
+
+    /// Those whose verdict has come go on.
+    pub(super) fn run_told(&mut self) {
+        for _ in 0..VERDICTS_PER_TURN {
+            let Some((token, verdict)) = self.asking.next_told() else { return };
+            let Some(index) = self.find(token) else { continue };
+            if let Some((wait, head)) = self.slab[index].conn.unpark() {
+                self.begin_told(index, wait, head, Some(&verdict));
+                self.resuming.push_back(token);
+            }
+        }
+    }
+
+    /// Nobody has said anything in all that time.
+    pub(super) fn end_parking(&mut self, index: usize) {
+        debug_assert_eq!(self.slab[index].conn.phase, Phase::Asking);
+        if let Some((wait, _)) = self.slab[index].conn.unpark() {
+            let why = "the application did not say in time who this is; try again soon";
+            self.refuse(index, Problem::new(503, "hook", why), &wait.names);
+        }
+    }
+}
+
+/// What a verdict means where channels are closed. `None`: whoever asked is somebody, or it is to be looked at again.
+pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
+    match &verdict.said {
+        Said::Session(_) | Said::Again => None,
+        Said::Refused(denied) => Some(Problem::new(403, denied.code, denied.detail.clone())),
+        Said::Failed(denied) => Some(Problem::new(503, denied.code, denied.detail.clone())),
+    }
+}
+
+fn too_busy() -> Problem {
+    Problem::new(503, "hook-busy", "too many wait to be let in at this moment; try again soon")
+}
