@@ -4,6 +4,7 @@ Runs in processes of its own: `publish` and `listen` take plain data and give pl
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -58,22 +59,28 @@ async def _listen(address, client):
     await asyncio.sleep(chance.random() * client["late_s"])
     while len(heard) < client["total"]:
         cuts += 1
-        reader, writer = await asyncio.open_connection(*address)
-        early = chance.random() < 0.1
-        left = chance.randrange(600) if early else int(chance.expovariate(1 / BYTES_TO_CUT))
-        wire = _Wire(reader, writer, left)
-        try:
-            async for cursor, item in SPOKEN[client["transport"]](wire, client, cursor, chance):
+        async with contextlib.aclosing(connect(address, client, cursor, chance)) as items:
+            async for cursor, item in items:
                 if item is not None:
                     heard.append((cursor, *item))
                 if len(heard) >= client["total"]:
                     break
-        except (Cut, OSError):
-            pass
-        finally:
-            writer.transport.abort()
         await asyncio.sleep(chance.random() * 0.1)
     return heard, cuts
+
+
+async def connect(address, client, cursor, chance):
+    """What one connection tells until it is over: cursors, each with (channels, data) or none."""
+    early = chance.random() < 0.1
+    left = chance.randrange(600) if early else int(chance.expovariate(1 / BYTES_TO_CUT))
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        async for cursor, item in SPOKEN[client["transport"]](_Wire(reader, writer, left), client, cursor, chance):
+            yield cursor, item
+    except (Cut, OSError):
+        pass
+    finally:
+        writer.transport.abort()
 
 
 class _Wire:
@@ -104,6 +111,8 @@ class _Wire:
     async def ask(self, path, *headers):
         self.writer.write("\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode())
         head = (await self.until(b"\r\n\r\n")).decode().lower()
+        if head.startswith("http/1.1 503 "):
+            raise Cut
         assert re.match(r"http/1\.1 (200|101) ", head), head
         return head
 
