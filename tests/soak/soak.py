@@ -33,6 +33,8 @@ WARM_S = 240
 GROWN_BYTES_MAX = 8 << 20
 # When all have left; threads that share a table count it once each.
 DESCRIPTORS_MAX = 100
+# A machine that does much else, on a disk that does much else.
+START_S_MAX = 300
 # Between two stops of the one that is stopped.
 LIFE_S = (20, 60)
 
@@ -42,12 +44,16 @@ class Side:
 
     def __init__(self, name, folder, seed):
         self.name, self.folder = name, folder / name
+        self.longest_start_s = 0.0
         self.program, self.stops = self._start(), {"stopped": 0, "killed": 0}
         addresses = lambda: (self.program.in_address, self.program.wait_address)  # noqa: E731
         self.load = Load(addresses, publishers=4, readers=10, seed=seed, pause_s=0.05, filler=200, visitors=5)
 
     def _start(self):
-        return Program("--store", str(self.folder), *FLAGS, huge_pages=False)
+        started = time.monotonic()
+        program = Program("--store", str(self.folder), *FLAGS, huge_pages=False, patience_s=START_S_MAX)
+        self.longest_start_s = round(max(self.longest_start_s, time.monotonic() - started), 1)
+        return program
 
     def restart(self, chance):
         if chance.random() < 0.5:
@@ -55,7 +61,7 @@ class Side:
             self.program.process.wait()
             self.stops["killed"] += 1
         else:
-            self.program.stop()
+            self.program.stop(START_S_MAX)
             self.stops["stopped"] += 1
         self.program = self._start()
 
@@ -84,35 +90,43 @@ def main():
     with tempfile.TemporaryDirectory(prefix="multiplexor-soak") as folder:
         folder = pathlib.Path(folder)
         steady, stopped = Side("steady", folder, arguments.seed), Side("stopped", folder, arguments.seed + 1)
-        started = time.monotonic()
-        end, report, stop = (started + s for s in (arguments.minutes * 60, 60, chance.uniform(*LIFE_S)))
-        samples = []
-        while (now := time.monotonic()) < end:
-            if now >= stop:
-                stopped.restart(chance)
-                stop = time.monotonic() + chance.uniform(*LIFE_S)
-            if now - started >= warm_s:
-                samples.append(steady.memory())
-            if now >= report:
-                report += 60
-                line = {"minute": round((now - started) / 60), "steady": steady.state() | steady.load.counts()}
-                print(json.dumps(line | {"stopped": stopped.load.counts() | stopped.stops}), flush=True)
-            steady.load.check()
-            stopped.load.check()
-            time.sleep(1)
-        tenth = max(1, len(samples) // 10)
-        first, last = (sum(part) // len(part) for part in (samples[:tenth], samples[-tenth:]))
-        done = {
-            "minutes": arguments.minutes,
-            "steady": steady.state() | steady.load.finish(),
-            "stopped": stopped.load.finish() | stopped.stops,
-            "memory_kib": {"after_warming": first >> 10, "at_the_end": last >> 10, "most": max(samples) >> 10},
-        }
-        until(lambda: steady.descriptors() <= DESCRIPTORS_MAX, "descriptors are given back")
-        [side.program.stop() for side in (steady, stopped)]
-        print(json.dumps(done, indent=2))
-        assert last <= first + GROWN_BYTES_MAX, "memory grows"
-        print("nothing lost, nothing twice, nothing out of order, no gap; memory flat")
+        try:
+            soak(steady, stopped, arguments.minutes, chance, warm_s)
+        finally:
+            for side in (steady, stopped):
+                side.program.process.kill()
+
+
+def soak(steady, stopped, minutes, chance, warm_s):
+    started = time.monotonic()
+    end, report, stop = (started + s for s in (minutes * 60, 60, chance.uniform(*LIFE_S)))
+    samples = []
+    while (now := time.monotonic()) < end:
+        if now >= stop:
+            stopped.restart(chance)
+            stop = time.monotonic() + chance.uniform(*LIFE_S)
+        if now - started >= warm_s:
+            samples.append(steady.memory())
+        if now >= report:
+            report += 60
+            line = {"minute": round((now - started) / 60), "steady": steady.state() | steady.load.counts()}
+            print(json.dumps(line | {"stopped": stopped.load.counts() | stopped.stops}), flush=True)
+        steady.load.check()
+        stopped.load.check()
+        time.sleep(1)
+    tenth = max(1, len(samples) // 10)
+    first, last = (sum(part) // len(part) for part in (samples[:tenth], samples[-tenth:]))
+    done = {
+        "minutes": minutes,
+        "steady": steady.state() | steady.load.finish(START_S_MAX),
+        "stopped": stopped.load.finish(START_S_MAX) | stopped.stops | {"longest_start_s": stopped.longest_start_s},
+        "memory_kib": {"after_warming": first >> 10, "at_the_end": last >> 10, "most": max(samples) >> 10},
+    }
+    until(lambda: steady.descriptors() <= DESCRIPTORS_MAX, "descriptors are given back")
+    [side.program.stop() for side in (steady, stopped)]
+    print(json.dumps(done, indent=2))
+    assert last <= first + GROWN_BYTES_MAX, "memory grows"
+    print("nothing lost, nothing twice, nothing out of order, no gap; memory flat")
 
 
 if __name__ == "__main__":

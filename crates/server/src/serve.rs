@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use exchange::hub::Epoch;
 use exchange::{Clock, Exchange, Immediate, Order, Wake};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::net::TcpListener;
@@ -227,6 +228,9 @@ async fn listen_in(
         let Listener { address, .. } = listener;
         let socket =
             TcpListener::bind(address).await.map_err(|error| cannot_listen("IN", *address, flag, &error))?;
+        // A watcher that vanished is given up as soon as a client of the WAIT line.
+        let unacknowledged = settings.wait_line.unacknowledged().as_millis();
+        set_tcp_user_timeout(&socket, u32::try_from(unacknowledged).unwrap_or(u32::MAX))?;
         let users = &settings.in_line.realplexor.users;
         if listener.is_closed_to_realplexor(users) {
             warn!(

@@ -1,5 +1,7 @@
 //! Every limit of the WAIT line, by name.
 
+use std::time::Duration;
+
 /// Connections one shard can address: the index of a connection takes 22 bits of a node's address.
 pub const CONNECTIONS_MAX: usize = 1 << 22;
 /// Subscriptions one connection can address: the rest of a node's 32 bits.
@@ -45,6 +47,12 @@ pub const HANDSHAKES_PER_TURN: usize = 4;
 pub const PENDING_LEN_MAX: usize = 64 << 10;
 /// Connections that may wait to be accepted, a listener; the kernel may allow fewer.
 pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Heartbeats for which a client may acknowledge nothing before it counts as gone.
+pub const UNACKNOWLEDGED_HEARTBEATS: u32 = 2;
+/// The least that makes: mobile networks pause for seconds.
+pub const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(10);
+/// The most that makes: about what the kernel waits by itself.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long the rest of a closed client's bytes is read and thrown away, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 /// How long accepting pauses when the system has no more descriptors or memory, in milliseconds.

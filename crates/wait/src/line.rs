@@ -190,9 +190,10 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
     let system = |error: Errno| StartError::System(error.into());
     let kernel = Linux::new(start.waker).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    let unacknowledged = start.settings.unacknowledged();
     for Listener { address, classic } in wanted.iter().copied() {
-        let (listener, address) =
-            Linux::listen(address).map_err(|error| StartError::Listen(address, error.into()))?;
+        let (listener, address) = Linux::listen(address, unacknowledged)
+            .map_err(|error| StartError::Listen(address, error.into()))?;
         listeners.push((listener, classic));
         bound.push(Listener { address, classic });
     }

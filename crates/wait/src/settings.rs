@@ -6,6 +6,7 @@ use access::Tokens;
 use transport::dialect::{Origins, Shows};
 
 use crate::Realplexor;
+use crate::limits::{UNACKNOWLEDGED_HEARTBEATS, UNACKNOWLEDGED_MAX, UNACKNOWLEDGED_MIN};
 
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub struct Settings {
     pub verdict_timeout: Duration,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
+}
+
+impl Settings {
+    /// How long the kernel waits for a client to acknowledge what it was sent, until the client counts as gone.
+    pub fn unacknowledged(&self) -> Duration {
+        (self.heartbeat * UNACKNOWLEDGED_HEARTBEATS).clamp(UNACKNOWLEDGED_MIN, UNACKNOWLEDGED_MAX)
+    }
 }
 
 impl Default for Settings {

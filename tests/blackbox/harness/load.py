@@ -77,15 +77,15 @@ class Reader:
     async def run(self, load):
         cursor = "0"
         while not load.ended.is_set():
-            with contextlib.suppress(OSError):
-                connection = real.connect(load.addresses()[1], self.client, cursor, self.chance)
+            with contextlib.suppress(OSError, asyncio.TimeoutError, StopAsyncIteration):
+                connection = real.connect(load.addresses()[1], self.client, cursor, self.chance, load.within)
                 async with contextlib.aclosing(connection) as items:
                     self.connections += 1
-                    async for cursor, item in items:
+                    while not load.ended.is_set():
+                        # Nobody tells a client that its server vanished: silence does.
+                        cursor, item = await asyncio.wait_for(anext(items), load.silence_s)
                         if item is not None:
                             self.hear(item[1])
-                        if load.ended.is_set():
-                            return
             await asyncio.sleep(AGAIN_S)
 
     def hear(self, data):
@@ -101,8 +101,11 @@ class Reader:
 class Load:
     """All of them, in a thread of their own. `addresses()` gives the IN line's and the WAIT line's of today."""
 
-    def __init__(self, addresses, publishers=4, readers=10, seed=1, pause_s=0.0, filler=0, visitors=0):
+    def __init__(self, addresses, publishers=4, readers=10, seed=1, pause_s=0.0, filler=0, visitors=0,
+                 silence_s=60, within=contextlib.nullcontext):  # fmt: skip
         self.addresses, self.filler = addresses, "x" * filler
+        # After how long without a word a reader comes anew; in which context its socket is made.
+        self.silence_s, self.within = silence_s, within
         # Publishers are to stop; they have; readers have heard everything.
         self.over, self.said, self.ended = threading.Event(), threading.Event(), threading.Event()
         self.cursors, self.faults, self.visits = set(), [], 0
@@ -145,8 +148,12 @@ class Load:
                 path = f"/sub/visit{self.chance.randrange(10_000)},{self.publishers[0].name}"
                 kind = self.chance.choice(["text/event-stream", "application/x-ndjson", "application/json"])
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {kind}\r\n\r\n".encode())
-                await asyncio.wait([asyncio.create_task(reader.read(100))], timeout=self.chance.random())
-                writer.transport.abort()
+                try:
+                    await asyncio.wait_for(reader.read(100), self.chance.random())
+                except asyncio.TimeoutError:
+                    pass
+                finally:
+                    writer.transport.abort()
             await asyncio.sleep(self.chance.random() * 0.2)
 
     def answered(self):

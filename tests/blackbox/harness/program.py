@@ -42,13 +42,14 @@ def until(condition, what, patience_s=PATIENCE_S):
 class Program:
     """One running multiplexor."""
 
-    def __init__(self, *flags, nofile=None, ports=True, env=None, huge_pages=True):
+    def __init__(self, *flags, nofile=None, ports=True, env=None, huge_pages=True, command=None, preexec=None, patience_s=PATIENCE_S):
         self.out = tempfile.TemporaryFile()
         self.err = tempfile.TemporaryFile()
         lines = ["--wait", "127.0.0.1:0", "--in", "127.0.0.1:0"] if ports else []
         if "--drain" not in flags:
             lines += ["--drain", "200ms"]
-        self.command = [binary(), *lines, *flags]
+        # `command` stands in for the program's name; `preexec` runs in the process before it becomes the program.
+        self.command = [*(command or [binary()]), *lines, *flags]
         clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
         command = self.command
         if nofile:
@@ -62,11 +63,11 @@ class Program:
             stderr=self.err,
             stdin=subprocess.DEVNULL,
             env=clean | (env or {}),
-            preexec_fn=None if huge_pages else _without_huge_pages,
+            preexec_fn=preexec or (None if huge_pages else _without_huge_pages),
         )
         self.waits, self.ins = [], []
         try:
-            until(self._listening, f"{' '.join(self.command)} says where it listens")
+            until(self._listening, f"{' '.join(self.command)} says where it listens", patience_s)
         except BaseException:
             self.process.kill()
             self.process.wait()

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import socket
 import urllib.parse
 
 from .frames import BINARY, CLOSE, TEXT, frame
@@ -69,11 +70,20 @@ async def _listen(address, client):
     return heard, cuts
 
 
-async def connect(address, client, cursor, chance):
-    """What one connection tells until it is over: cursors, each with (channels, data) or none."""
+async def connect(address, client, cursor, chance, within=contextlib.nullcontext):
+    """What one connection tells until it is over: cursors, each with (channels, data) or none. Its socket is made
+    within a context: in a network of its own."""
     early = chance.random() < 0.1
     left = chance.randrange(600) if early else int(chance.expovariate(1 / BYTES_TO_CUT))
-    reader, writer = await asyncio.open_connection(*address)
+    with within():
+        one = socket.socket()
+    try:
+        one.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(one, address)
+    except BaseException:
+        one.close()
+        raise
+    reader, writer = await asyncio.open_connection(sock=one)
     try:
         async for cursor, item in SPOKEN[client["transport"]](_Wire(reader, writer, left), client, cursor, chance):
             yield cursor, item
