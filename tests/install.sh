@@ -8,6 +8,8 @@ needs=(
     /usr/bin/chromium chromium
     /usr/bin/composer composer
     /usr/bin/curl curl
+    /usr/share/doc/libfaketime libfaketime
+    /usr/share/doc/iproute2 iproute2
     /usr/bin/firefox-esr firefox-esr
     /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx

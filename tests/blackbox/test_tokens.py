@@ -1,9 +1,6 @@
 """Who may listen: closed channels, tokens, signed URLs, on every transport."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import socket
 import subprocess
@@ -12,23 +9,9 @@ import time
 import pytest
 import websockets
 from harness.program import request, until
+from harness.tokens import SECRET, coded, mac, make_token
 
-SECRET = "an-example-secret-of-more-than-32-characters"
 TRANSPORTS = ["poll", "sse", "stream"]
-
-
-def coded(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def mac(text):
-    return coded(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest())
-
-
-def make_token(**claims):
-    claims.setdefault("exp", int(time.time()) + 60)
-    signed = coded(b'{"alg":"HS256","typ":"JWT"}') + "." + coded(json.dumps(claims).encode())
-    return f"{signed}.{mac(signed)}"
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ impl Exchange {
 
     /// Whether a client of this session may do `right` on a channel now. Asks the rules only, without the lock.
     pub fn may(&self, session: &Session, right: Right, name: &str) -> bool {
-        self.rules.may(session, right, name, self.clock.now())
+        self.rules.may(session, right, name, self.clock.wall())
     }
 
     /// The names of records, those that are still there.
@@ -266,6 +266,11 @@ impl Exchange {
     /// The time by which the hub lives.
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// The time by which credentials end: that of the machine, even where the hub's is ahead of it.
+    pub fn wall(&self) -> Millis {
+        self.clock.wall()
     }
 
     /// Who was refused lately, on both lines.

@@ -66,7 +66,7 @@ impl Caller {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), Problem> {
         let Some(key) = &self.key else { return Ok(()) };
-        let now = line.exchange.now();
+        let now = line.exchange.wall();
         match names.into_iter().find(|name| !key.session.may(right, name, now)) {
             Some(name) => Err(not_granted(key, right, &format!("channel {:?}", excerpt(name)))),
             None => Ok(()),
@@ -75,7 +75,7 @@ impl Caller {
 
     /// Whether he may know of this channel that somebody waits on it.
     pub(crate) fn sees(&self, line: &Line, name: &str) -> bool {
-        self.session().may(Right::Presence, name, line.exchange.now())
+        self.session().may(Right::Presence, name, line.exchange.wall())
     }
 
     fn session(&self) -> &Session {
@@ -84,7 +84,7 @@ impl Caller {
 
     /// What is about many channels, or about none, is decided by the path.
     fn may_ask(&self, line: &Line, path: &str) -> Result<(), Problem> {
-        let (Some(key), now) = (&self.key, line.exchange.now()) else { return Ok(()) };
+        let (Some(key), now) = (&self.key, line.exchange.wall()) else { return Ok(()) };
         let (right, may, whose) = match path {
             "/channels" | "/watch" => {
                 (Right::Presence, key.session.may_somewhere(Right::Presence, now), "any channel")

@@ -173,7 +173,7 @@ async fn write(line: &Line, response: Response, out: &mut Vec<u8>) {
         }
     }
     put(out, "content-length", body.len().to_string().as_bytes());
-    let now = UNIX_EPOCH + Duration::from_millis(line.exchange.now());
+    let now = UNIX_EPOCH + Duration::from_millis(line.exchange.wall());
     put(out, "date", HttpDate::from(now).to_string().as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&body);

@@ -43,7 +43,7 @@ impl<K: Kernel> Shard<K> {
         let session = match shown {
             Shown::Signature { path, expires, signature } => {
                 let signed = Signed { path, expires, signature };
-                tokens.session_of_url(signed, &wait.names, self.exchange.now()).map(Arc::new)
+                tokens.session_of_url(signed, &wait.names, self.exchange.wall()).map(Arc::new)
             }
             Shown::Token(token) | Shown::Headers(token) => self.session_of(token),
         };
@@ -106,7 +106,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn session_of(&mut self, token: &str) -> Result<Arc<Session>, Denied> {
-        self.sessions.session(&self.tokens, token, self.exchange.now())
+        self.sessions.session(&self.tokens, token, self.exchange.wall())
     }
 
     /// Checks that a client may listen to all of these.
@@ -164,7 +164,7 @@ impl<K: Kernel> Shard<K> {
     /// The connection waits with this session, until that ends.
     pub(super) fn put_session(&mut self, index: usize, session: Option<Arc<Session>>) {
         if let Some(session) = session {
-            let lasts = session.expires.map(|expires| expires.saturating_sub(self.exchange.now()));
+            let lasts = session.expires.map(|expires| expires.saturating_sub(self.exchange.wall()));
             self.guests.put(index, session, lasts, self.now);
         }
     }
