@@ -18,6 +18,8 @@ impl Signals {
     /// Begins to catch them.
     pub(crate) fn new<R: Role>() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("signals cannot be received");
+        // Whoever catches it is told by the write that failed; it would end the program.
+        drop(catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let hang_up = if R::HANGS_UP { Some(catch(SignalKind::hangup())?) } else { None };
         Ok(Self {
             terminate: catch(SignalKind::terminate())?,

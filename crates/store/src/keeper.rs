@@ -134,7 +134,9 @@ impl<D: Disk> Keeper<D> {
     /// The disk does not take it. Nothing that waits will be kept; everybody is told.
     fn fail(&mut self, exchange: &Exchange, error: &io::Error) {
         let why = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Unstored::Full,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Unstored::Full
+            }
             _ => Unstored::Broken,
         };
         self.facts.clear();

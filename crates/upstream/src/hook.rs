@@ -81,7 +81,7 @@ impl Asking {
     /// A shard asks. Calls that begin by it are added to `calls`.
     pub(crate) fn ask(&mut self, question: Question, calls: &mut Vec<Call>) {
         let Question { shard, subject, about: About::Headers(headers) } = question else { return };
-        let known = self.verdicts.get(&subject).filter(|verdict| self.exchange.now() < verdict.until);
+        let known = self.verdicts.get(&subject).filter(|verdict| self.exchange.wall() < verdict.until);
         if let Some(verdict) = known {
             self.counters.hook_shared.add();
             tell(&self.exchange, shard, verdict);
@@ -125,7 +125,7 @@ impl Asking {
     }
 
     fn judge(&mut self, answer: Answer) -> (Millis, Said) {
-        let now = self.exchange.now();
+        let now = self.exchange.wall();
         let outcome = match answer {
             Answer::Said(json) => session_of_answer(&json, now, millis(self.hook.age))
                 .map(|(session, until)| (until, Said::Session(Arc::new(session)))),
@@ -157,7 +157,7 @@ impl Asking {
         for shard in self.under_way.remove(&subject).unwrap_or_default() {
             tell(&self.exchange, shard, &verdict);
         }
-        let now = self.exchange.now();
+        let now = self.exchange.wall();
         if now < until {
             if self.verdicts.len() >= VERDICTS_MAX {
                 self.verdicts.retain(|_, verdict| now < verdict.until);

@@ -73,7 +73,7 @@ impl<K: Kernel> Shard<K> {
             checked => checked?,
         }
         let subject = Subject::of(lines);
-        let known = self.asking.verdict(subject, self.exchange.now());
+        let known = self.asking.verdict(subject, self.exchange.wall());
         let Some(verdict) = verdict.or(known.as_deref()) else {
             return Ok(Who::Unknown(subject, About::Headers(lines.into())));
         };

@@ -70,7 +70,7 @@ impl<K: Kernel> Shard<K> {
             },
             Order::Verdict(verdict) => {
                 if let Ok(verdict) = verdict.downcast() {
-                    self.asking.tell(verdict, self.exchange.now());
+                    self.asking.tell(verdict, self.exchange.wall());
                 }
             }
             Order::Keys(found) => {
