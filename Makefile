@@ -1,14 +1,15 @@
 # make run and make test are all one needs; what each step does stands beside it.
 
-PYTEST = tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox
+PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
+PYTEST = $(PYTEST_IN) tests/blackbox
 
-.PHONY: run test lint unit loom blackbox client soak fuzz bench bench-million
+.PHONY: run test lint unit loom blackbox faults client soak miri fuzz bench bench-million
 
 run:
 	cargo run --release
 
 # Everything. Installs what it needs (tests/install.sh), ends with the black-box tests and the client.
-test: lint unit loom blackbox client
+test: lint unit loom blackbox faults client
 
 # How the code looks, and who may know whom.
 lint:
@@ -34,22 +35,38 @@ blackbox:
 	$(PYTEST) -m alone
 	node --test --test-force-exit --test-reporter=spec tests/blackbox/node/*.test.js
 
+# The real program while it is killed, starved, cut off and lied to; as root, or parts of it are skipped.
+faults:
+	tests/install.sh
+	cargo build --release
+	$(PYTEST_IN) tests/faults -n 2
+
 # The client in Node, in Chromium and behind proxies; that its dist is what its sources build.
 client:
 	tests/install.sh
 	cargo build --release
 	node --test --test-force-exit --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
 
-# How many examples of each operation the description of the IN line is tried with.
+# How many examples of each operation the description of the IN line is tried with; minutes under load.
 SOAK ?= 1000
+MINUTES ?= 60
 
-# More of what is random: 10,000 seeds, the real input eight times over, the IN line against its description.
+# More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
+# description; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
-	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait -p multiplexor-fuzz
+	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait -p multiplexor-store -p multiplexor-fuzz
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
+	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
+	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
+
+# Undefined behaviour, in what is remembered and in what strangers' bytes go through. Needs a nightly compiler with
+# miri: `rustup component add miri --toolchain nightly`.
+miri:
+	MULTIPLEXOR_SEEDS=1 MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri \
+		cargo +nightly miri test -p multiplexor-hub -p multiplexor-codec --lib
 
 # How many seconds each target of libFuzzer runs; an hour each is half a day.
 FUZZ ?= 600
