@@ -25,7 +25,7 @@ use std::process::ExitCode;
 /// Gives memory back when a crowd leaves: when 900,000 of a million connections had gone, it held
 /// 63 MiB and glibc's allocator 323, both without tuning.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: wait::Allocator = wait::Allocator;
 
 fn main() -> ExitCode {
     match command::run() {
