@@ -39,7 +39,7 @@ pub(crate) fn check(
 }
 
 /// Whether `host`, with or without a port, is an IP address, `localhost` or an allowed name.
-fn host_is_ours(host: &str, allowed: &[String]) -> bool {
+pub(crate) fn host_is_ours(host: &str, allowed: &[String]) -> bool {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split_once(']').is_some_and(|(address, port)| {
             address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || is_port(port))

@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod order;
 mod pages;
+mod plain;
 mod prefixed;
 mod probes;
 mod publish;

@@ -4,6 +4,8 @@
 //! anything else goes to the service with all that was read, and the connection stays there. What a
 //! request means and how it is answered is told by the same code as there.
 
+use std::io::Write;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,15 +14,17 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
+use dialect::hub::Millis;
 use httpdate::HttpDate;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::caller::Certified;
 use crate::limits::{HEAD_TIMEOUT, QUICK_ANSWERS_LEN_MAX, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::line::Line;
+use crate::plain::Plain;
 use crate::routes::surrounded;
 use crate::{body, publish};
 
@@ -33,26 +37,13 @@ pub(crate) async fn serve(
     key: Option<&Arc<Key>>,
     stopped: &mut watch::Receiver<()>,
 ) -> Option<Vec<u8>> {
-    let mut answers = Vec::new();
+    let mut answers = Answers::default();
     let mut deadline = Instant::now() + HEAD_TIMEOUT;
+    // Both stay registered from one request to the next, and the alarm looks at the deadline when it goes off.
+    let mut alarm = pin!(sleep_until(deadline));
+    let mut stop = pin!(stopped.changed());
     loop {
-        let mut taken = 0;
-        let is_ours = loop {
-            match read(&bytes[taken..]) {
-                Ok(Some((mut request, len))) => {
-                    taken += len;
-                    if let Some(key) = key {
-                        request.extensions_mut().insert(Certified(Arc::clone(key)));
-                    }
-                    answer(line, request, &mut answers).await;
-                    if answers.len() > QUICK_ANSWERS_LEN_MAX {
-                        send(stream, &mut answers).await?;
-                    }
-                }
-                Ok(None) => break true,
-                Err(Other) => break false,
-            }
-        };
+        let (taken, is_ours) = answer_all(line, stream, &bytes, key, &mut answers).await?;
         if taken > 0 {
             bytes.drain(..taken);
             send(stream, &mut answers).await?;
@@ -62,31 +53,79 @@ pub(crate) async fn serve(
             return Some(bytes);
         }
         bytes.reserve(QUICK_READ_LEN);
-        let read = select! {
-            read = timeout_at(deadline, stream.read_buf(&mut bytes)) => read,
-            _ = stopped.changed(), if bytes.is_empty() => return None,
+        let is_idle = bytes.is_empty();
+        let read = loop {
+            select! {
+                biased;
+                read = stream.read_buf(&mut bytes) => break Some(read),
+                _ = &mut stop, if is_idle => return None,
+                () = &mut alarm => {
+                    if Instant::now() >= deadline {
+                        break None;
+                    }
+                    alarm.as_mut().reset(deadline);
+                }
+            }
         };
         match read {
-            Ok(Ok(len)) if len > 0 => {}
+            Some(Ok(len)) if len > 0 => {}
             // Half a request is answered there, too.
-            Ok(Ok(_)) | Err(_) if !bytes.is_empty() => return Some(bytes),
+            Some(Ok(_)) | None if !bytes.is_empty() => return Some(bytes),
             _ => return None,
         }
     }
 }
 
+/// Answers all whole requests that `bytes` begin with. How long they are, and whether what follows may become another;
+/// `None`: the publisher does not take the answers.
+async fn answer_all(
+    line: &Arc<Line>,
+    stream: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    key: Option<&Arc<Key>>,
+    answers: &mut Answers,
+) -> Option<(usize, bool)> {
+    let mut taken = 0;
+    loop {
+        let (said, len) = match read(&bytes[taken..], |head, body| Plain::read(line, head, body)) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return Some((taken, true)),
+            Err(Other) => return Some((taken, false)),
+        };
+        taken += len;
+        match said {
+            Said::Plain(plain) => plain.answer(line, answers).await,
+            Said::Request(request) => answer(line, *request, key, answers).await,
+        }
+        if answers.bytes.len() > QUICK_ANSWERS_LEN_MAX {
+            send(stream, answers).await?;
+        }
+    }
+}
+
 /// `None`: the publisher does not take them.
-async fn send(stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>) -> Option<()> {
-    timeout(HEAD_TIMEOUT, stream.write_all(answers)).await.ok()?.ok()?;
-    answers.clear();
+async fn send(stream: &mut (impl AsyncWrite + Unpin), answers: &mut Answers) -> Option<()> {
+    timeout(HEAD_TIMEOUT, stream.write_all(&answers.bytes)).await.ok()?.ok()?;
+    answers.bytes.clear();
     Some(())
+}
+
+/// A request to publish.
+enum Said<'a> {
+    /// Of which no more is said than the data.
+    Plain(Plain<'a>),
+    /// Of which more is said.
+    Request(Box<Request>),
 }
 
 /// Something for the service.
 struct Other;
 
 /// The request at the beginning of `bytes`, and how long it is; `None` while it is not whole.
-fn read(bytes: &[u8]) -> Result<Option<(Request, usize)>, Other> {
+fn read<'a>(
+    bytes: &'a [u8],
+    plain: impl FnOnce(&httparse::Request<'_, 'a>, &'a [u8]) -> Option<Plain<'a>>,
+) -> Result<Option<(Said<'a>, usize)>, Other> {
     let known = bytes.len().min(BEGINNING.len());
     if bytes[..known] != BEGINNING[..known] {
         return Err(Other);
@@ -101,8 +140,11 @@ fn read(bytes: &[u8]) -> Result<Option<(Request, usize)>, Other> {
         return Err(Other);
     }
     let Some(whole) = bytes.get(..len) else { return Ok(None) };
+    if let Some(plain) = plain(&head, &whole[head_len..]) {
+        return Ok(Some((Said::Plain(plain), len)));
+    }
     let request = request(&head, whole, &whole[head_len..]).ok_or(Other)?;
-    Ok(Some((request, len)))
+    Ok(Some((Said::Request(Box::new(request)), len)))
 }
 
 /// How long the body is; `None` where more than a reader of lengths is needed.
@@ -151,32 +193,74 @@ fn request(head: &httparse::Request<'_, '_>, bytes: &[u8], body: &[u8]) -> Optio
     Some(request)
 }
 
-async fn answer(line: &Arc<Line>, request: Request, answers: &mut Vec<u8>) {
+async fn answer(line: &Arc<Line>, mut request: Request, key: Option<&Arc<Key>>, answers: &mut Answers) {
+    if let Some(key) = key {
+        request.extensions_mut().insert(Certified(Arc::clone(key)));
+    }
     let response = surrounded(line, request, async |request| {
         publish::publish(State(Arc::clone(line)), request).await.into_response()
     });
-    write(line, response.await, answers).await;
+    answers.put(line, response.await).await;
 }
 
-/// Writes an answer as hyper would.
-async fn write(line: &Line, response: Response, out: &mut Vec<u8>) {
-    let (head, body) = response.into_parts();
-    let body = body::whole(body).await;
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(head.status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for (name, value) in &head.headers {
-        if name != header::CONTENT_LENGTH {
-            put(out, name.as_str(), value.as_bytes());
+/// Answers that are still to be sent.
+#[derive(Default)]
+pub(crate) struct Answers {
+    bytes: Vec<u8>,
+    date: Date,
+}
+
+/// The date as it was last written: it is another once a second.
+#[derive(Default)]
+struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Answers {
+    /// Writes an answer as hyper would.
+    pub(crate) async fn put(&mut self, line: &Line, response: Response) {
+        let (head, body) = response.into_parts();
+        let body = body::whole(body).await;
+        let out = &mut self.bytes;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(head.status.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in &head.headers {
+            if name != header::CONTENT_LENGTH {
+                put(out, name.as_str(), value.as_bytes());
+            }
         }
+        self.put_rest(line, &body);
     }
-    put(out, "content-length", body.len().to_string().as_bytes());
-    let now = UNIX_EPOCH + Duration::from_millis(line.exchange.wall());
-    put(out, "date", HttpDate::from(now).to_string().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&body);
+
+    /// The same of [`crate::refusal::json_text`].
+    pub(crate) fn put_json(&mut self, line: &Line, body: &[u8]) {
+        self.bytes.extend_from_slice(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
+        );
+        self.put_rest(line, body);
+    }
+
+    fn put_rest(&mut self, line: &Line, body: &[u8]) {
+        // Nothing fails that is written to a vector.
+        let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
+        put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(body);
+    }
+}
+
+impl Date {
+    fn at(&mut self, now: Millis) -> &str {
+        if self.text.is_empty() || self.second != now / 1_000 {
+            self.second = now / 1_000;
+            self.text = HttpDate::from(UNIX_EPOCH + Duration::from_millis(now)).to_string();
+        }
+        &self.text
+    }
 }
 
 fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -196,17 +280,18 @@ mod tests {
     /// What is said, and how long it is, at every cut of the bytes.
     fn check(said: &[u8], is_publish: bool) {
         for cut in 0..said.len() {
-            match read(&said[..cut]) {
+            match read(&said[..cut], |_, _| None) {
                 Ok(Some(_)) => panic!("{cut} bytes are not all of it"),
                 Ok(None) => {}
                 Err(Other) => assert!(!is_publish, "it is whole at {cut} bytes only"),
             }
         }
-        match read(&[said, b"POST /pub/next"].concat()) {
-            Ok(Some((request, len))) => {
+        match read(&[said, b"POST /pub/next"].concat(), |_, _| None) {
+            Ok(Some((Said::Request(request), len))) => {
                 assert!(is_publish, "{request:?}");
                 assert_eq!((len, request.method()), (said.len(), &Method::POST));
             }
+            Ok(Some((Said::Plain(_), _))) => panic!("none was found plain"),
             Ok(None) | Err(Other) => assert!(!is_publish, "{}", said.escape_ascii()),
         }
     }

@@ -87,6 +87,9 @@ async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> 
     surrounded(&line, request, async |request| next.run(request).await).await
 }
 
+/// The target of what is logged of every request.
+pub(crate) const LOG_TARGET: &str = module_path!();
+
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
     line: &Line,
@@ -102,15 +105,9 @@ pub(crate) async fn surrounded(
         Ok(()) => answer(request).await,
         Err(problem) => Refusal::from(problem).into_response(),
     };
-    line.counters.requests.add();
-    let told = response.extensions_mut().remove::<Told>();
-    if let Some(Told(problem)) = &told {
-        line.counters.refused(problem.code);
-        refused::keep(line, problem, who, uri.path());
-    }
-    // What may be kept says so itself.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let told = finish(line, &mut response, who, uri.path());
     debug!(
+        target: LOG_TARGET,
         %method,
         path = uri.path(),
         status = response.status().as_u16(),
@@ -119,6 +116,24 @@ pub(crate) async fn surrounded(
         "answered"
     );
     response
+}
+
+/// Counts an answer, and says with it what is said with every one. What was wrong is handed back.
+pub(crate) fn finish(
+    line: &Line,
+    response: &mut Response,
+    who: Option<Box<str>>,
+    path: &str,
+) -> Option<Told> {
+    line.counters.requests.add();
+    let told = response.extensions_mut().remove::<Told>();
+    if let Some(Told(problem)) = &told {
+        line.counters.refused(problem.code);
+        refused::keep(line, problem, who, path);
+    }
+    // What may be kept says so itself.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    told
 }
 
 async fn not_found(uri: Uri) -> Refusal {

@@ -1,0 +1,86 @@
+//! The plainest of publishes: data for channels, of which nothing else is said. Nearly all are of this kind, and
+//! the types of HTTP would cost as much as all the rest of it.
+//!
+//! What is not in order is not refused here: it is read as any other request is, which tells what is wrong.
+
+use axum::response::IntoResponse;
+use dialect::hub::Publish;
+use dialect::native::names_in_path;
+use tracing::{Level, enabled};
+
+use crate::line::Line;
+use crate::order::{self, Patience};
+use crate::publish::{Answer, payload};
+use crate::quick::Answers;
+use crate::refusal::document_text;
+use crate::{guard, routes, said};
+
+/// A request of which everything is known to be in order.
+pub(crate) struct Plain<'a> {
+    target: &'a str,
+    publish: Publish,
+}
+
+impl<'a> Plain<'a> {
+    /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be logged.
+    pub(crate) fn read(line: &Line, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
+        if !line.settings.keys.is_empty() || enabled!(target: routes::LOG_TARGET, Level::DEBUG) {
+            return None;
+        }
+        let (mut host, mut kind) = (None, None);
+        for header in head.headers.iter() {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            let first = if is("host") {
+                host.replace(header.value)
+            } else if is("content-type") {
+                kind.replace(header.value)
+            } else if UNHEEDED.iter().any(|name| is(name)) {
+                None
+            } else {
+                return None;
+            };
+            if first.is_some() {
+                return None;
+            }
+        }
+        let host = str::from_utf8(host?).ok()?;
+        if !guard::host_is_ours(host, &line.settings.hosts) {
+            return None;
+        }
+        let content_type = said::check_content_type(kind.unwrap_or_default()).ok()?;
+        let target = head.path?;
+        let names = target.strip_prefix("/pub/").filter(|names| names.bytes().all(is_of_names))?;
+        let names = names_in_path(names).ok()?;
+        if body.len() > line.payload_limit(&names) {
+            return None;
+        }
+        let payload = payload(body.to_vec(), None, content_type).ok()?;
+        let channels = names.into_iter().collect();
+        Some(Self { target, publish: Publish { channels, aliases: Default::default(), payload, ttl: None } })
+    }
+
+    /// Publishes it, and says what came of it.
+    pub(crate) async fn answer(self, line: &Line, answers: &mut Answers) {
+        match order::one(line, self.publish, None, &mut Patience::default()).await {
+            Ok(published) => {
+                line.counters.requests.add();
+                let body = document_text(&Answer::new(&published, line.exchange.cursors()));
+                answers.put_json(line, &body);
+            }
+            Err(refusal) => {
+                let mut response = refusal.into_response();
+                routes::finish(line, &mut response, None, self.target);
+                answers.put(line, response).await;
+            }
+        }
+    }
+}
+
+/// Headers that say nothing about a message: how long it is was read already, as was whether the connection stays.
+const UNHEEDED: &[&str] =
+    &["content-length", "user-agent", "accept", "connection", "accept-encoding", "accept-language"];
+
+/// Whether a byte stands for itself in the path of a URL, or is a part of one that does not.
+fn is_of_names(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%,:@!$*+;=/".contains(&byte)
+}
