@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use exchange::Exchange;
 use exchange::hub::ShardId;
@@ -68,6 +69,7 @@ impl Line {
         seed: u64,
     ) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
+        let began = Instant::now();
         let barrier = Arc::new(Barrier::new(wakers.len() + 1));
         let mut starting = Vec::with_capacity(wakers.len());
         for (number, waker) in wakers.into_iter().enumerate() {
@@ -79,6 +81,7 @@ impl Line {
                 certificates: certificates.clone(),
                 exchange: Arc::clone(exchange),
                 seed: seed.wrapping_add(u64::from(id.0)),
+                began,
             };
             starting.push(Starting::spawn(start, Arc::clone(&barrier)).map_err(StartError::System)?);
         }
@@ -124,6 +127,7 @@ struct Start {
     certificates: Certificates,
     exchange: Arc<Exchange>,
     seed: u64,
+    began: Instant,
 }
 
 /// A shard's thread that has its fd table, and waits to be told where to listen.
@@ -188,7 +192,7 @@ impl Starting {
 /// Opens a shard's epoll set and listeners, in its own thread.
 fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener>), StartError> {
     let system = |error: Errno| StartError::System(error.into());
-    let kernel = Linux::new(start.waker).map_err(system)?;
+    let kernel = Linux::new(start.waker, start.began).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     let unacknowledged = start.settings.unacknowledged();
     for Listener { address, classic } in wanted.iter().copied() {

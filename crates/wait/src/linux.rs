@@ -47,7 +47,10 @@ impl exchange::Wake for Waker {
 
 impl Linux {
     /// Opens the epoll set. Called in the shard's own thread.
-    pub(crate) fn new(wake: Arc<Waker>) -> Result<Self, Errno> {
+    ///
+    /// All shards count from the same `start`: what is due to many comes due in all of them at once, so none is woken
+    /// alone for its part of it.
+    pub(crate) fn new(wake: Arc<Waker>, start: Instant) -> Result<Self, Errno> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // Edge-triggered: each wake-up is told once, and nobody has to read the counter.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
@@ -56,7 +59,7 @@ impl Linux {
             epoll,
             _wake: wake,
             ready: Vec::with_capacity(EVENTS_PER_TURN),
-            start: Instant::now(),
+            start,
             give_back_at: GIVE_BACK_MS,
         })
     }

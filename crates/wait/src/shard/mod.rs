@@ -43,6 +43,7 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
+use timers::Beat;
 
 /// A shard over a kernel.
 pub struct Shard<K: Kernel> {
@@ -106,6 +107,8 @@ pub struct Shard<K: Kernel> {
     deflater: Deflater,
 }
 
+    /// The last heartbeat, which is mostly the next one's, too.
+    beat: Option<Beat>,
 impl<K: Kernel> Shard<K> {
     /// A shard that has not accepted anybody yet. `seed` spreads its timers.
     pub fn new(
@@ -162,6 +165,7 @@ impl<K: Kernel> Shard<K> {
         shard
     }
 
+            beat: None,
     /// Shows these from the next connection on.
     pub fn set_certificates(&mut self, certificates: Certificates) {
         self.certificates = certificates;

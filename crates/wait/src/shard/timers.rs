@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use transport::Phase;
+use exchange::hub::Position;
+use transport::{Coding, Phase, Shape};
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -79,10 +80,15 @@ impl<K: Kernel> Shard<K> {
         }
         let conn = &mut self.slab[index].conn;
         conn.last = conn.last.max(self.seen);
-        let mut out = Vec::new();
-        conn.heartbeat(conn.last, self.cursors, &mut out);
+        let of = (conn.shape, conn.coding, conn.last);
+        let beat = self.beat.take().filter(|beat| beat.of == of).unwrap_or_else(|| {
+            let mut bytes = Vec::with_capacity(BEAT_LEN);
+            conn.heartbeat(conn.last, self.cursors, &mut bytes);
+            Beat { of, bytes }
+        });
         self.counters.heartbeats.add(1);
-        self.write(index, &out);
+        self.write(index, &beat.bytes);
+        self.beat = Some(beat);
     }
 
     /// Sets the timer to what the connection waits for now. While the shard drains that is its end, which
@@ -137,6 +143,14 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
+/// A heartbeat as it is written: the same for all to whom the same cursor is told in the same form.
+pub(super) struct Beat {
+    of: (Shape, Coding, Position),
+    bytes: Vec<u8>,
+}
+
+/// Bytes of a heartbeat, about.
+const BEAT_LEN: usize = 64;
 /// A quarter of the heartbeat's time is spread.
 const HEARTBEAT_SPREAD: u32 = 4;
 /// In so many groups heartbeats come at the most, while a heartbeat's time goes by.
