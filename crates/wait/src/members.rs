@@ -46,6 +46,9 @@ pub(crate) struct Work {
     pub(crate) at: u32,
     /// The newest that was pending when the walk began: all it leaves behind have it.
     until: Position,
+    /// It is the first walk. That one brings no more than was pending when it began: what comes meanwhile, all of a
+    /// burst, would make the first message late for those at the end of the list.
+    is_first: bool,
 }
 
 /// A delivery some channels of this shard still have to give to members.
@@ -201,12 +204,14 @@ impl Channel {
             return false;
         }
         let until = owed.position();
-        self.work = Some(Box::new(Work { pending: VecDeque::from([owed]), at: self.head, until }));
+        self.work =
+            Some(Box::new(Work { pending: VecDeque::from([owed]), at: self.head, until, is_first: true }));
         true
     }
 
-    /// The member to visit next. The job then stands at the one behind it, whatever the visit does.
-    pub(crate) fn step<S>(&mut self, slab: &Slab<Slot<S>>) -> Option<u32> {
+    /// The member to visit next, and up to which place it is given what it is owed. The job then stands at the one
+    /// behind it, whatever the visit does.
+    pub(crate) fn step<S>(&mut self, slab: &Slab<Slot<S>>) -> Option<(u32, Position)> {
         let work = self.work.as_mut()?;
         let at = work.at;
         if at == NIL {
@@ -214,7 +219,7 @@ impl Channel {
         }
         let (index, number) = parts(at);
         work.at = slab[index].subs.get(number).expect("a member has this subscription").next;
-        Some(at)
+        Some((at, if work.is_first { work.until } else { Position::END }))
     }
 
     /// A walk is over: drops what all members have by now, into `done`. True: another walk is needed,
@@ -228,6 +233,7 @@ impl Channel {
             Some(newest) => {
                 work.until = newest.position();
                 work.at = self.head;
+                work.is_first = false;
                 true
             }
             None => {

@@ -101,7 +101,7 @@ impl<K: Kernel> Shard<K> {
                 return false;
             }
             let Some(channel) = self.members.get_mut(key) else { return true };
-            let Some(at) = channel.step(&self.slab) else {
+            let Some((at, until)) = channel.step(&self.slab) else {
                 let again = channel.walked(&mut done);
                 self.settle(done.drain(..));
                 if again {
@@ -111,7 +111,10 @@ impl<K: Kernel> Shard<K> {
             };
             *budget -= 1;
             let (index, _) = parts(at);
-            self.visit(index);
+            // Who has to ask again for the rest is given all there is.
+            let shape = self.slab[index].conn.shape;
+            let until = if shape.is_poll() || shape.is_one_shot() { Position::END } else { until };
+            self.visit_until(index, until);
         }
         false
     }
@@ -131,7 +134,7 @@ impl<K: Kernel> Shard<K> {
                 return true;
             }
         }
-        self.give(index, Position::END)
+        self.give(index, until)
     }
 
     /// Gives a connection what its channels released after what it has, and up to this place.
@@ -157,6 +160,11 @@ impl<K: Kernel> Shard<K> {
     /// The usual visit: one channel, frames that all its members share.
     fn give_one(&mut self, index: usize, key: u32, until: Position) -> Result<(), Fault> {
         let heartbeat = self.heartbeat_tick();
+        self.visit_until(index, Position::END)
+    }
+
+    /// The same up to this place, and no further.
+    fn visit_until(&mut self, index: usize, until: Position) -> bool {
         let token = self.token(index);
         let channel = self.members.channel(key);
         let Some(work) = &channel.work else { return Ok(()) };
