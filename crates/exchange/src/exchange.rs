@@ -5,6 +5,7 @@ mod asking;
 mod publishing;
 mod stages;
 mod storing;
+mod working;
 
 pub use stages::{Commit, Deleted, Immediate, PublishError, Published, Receipt};
 pub use storing::{Needed, Place};
@@ -21,6 +22,7 @@ use hub::{
 
 use crate::denials::Denials;
 use crate::inquiries::Inquiries;
+use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -32,6 +34,7 @@ use stages::Rung;
 pub struct Exchange {
     inner: Mutex<Inner>,
     mailboxes: Box<[Mailbox]>,
+    lanes: Lanes,
     /// The released end, stored after all mail up to it was put into the mailboxes.
     end: AtomicU64,
     /// The place of the last change of online and offline.
@@ -99,6 +102,7 @@ impl Exchange {
             cursors: hub.cursors(),
             rules: hub.rules(),
             inner: Mutex::new(Inner { hub, released: Vec::new(), pending: VecDeque::new() }),
+            lanes: Lanes::new(wakers.len(), wakers.len()),
             mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
             commit,
             clock,

@@ -12,6 +12,7 @@ mod exchange;
 mod inquiries;
 mod journal;
 mod keys;
+mod lanes;
 mod mailbox;
 mod sync;
 

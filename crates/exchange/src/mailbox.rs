@@ -139,6 +139,11 @@ impl Mailbox {
         }
     }
 
+    /// Wakes the shard, whether it sleeps or is about to: for something that is not in its mailbox.
+    pub(crate) fn call(&self) {
+        self.wake.wake();
+    }
+
     /// Leaves it to [`Self::ring_now`] to ring. After `put`.
     pub(crate) fn ring_later(&self) {
         self.unrung.store(true, Ordering::Release);

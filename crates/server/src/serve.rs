@@ -90,7 +90,8 @@ pub(crate) fn run<R: Role>(
     let (bell, ear) = bell.context("the bell of those who ask cannot be made")?.unzip();
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let (exchange, keeping) = exchange(&settings, &wakers, bell)?;
-    let exchange = Arc::new(exchange);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let exchange = Arc::new(exchange.with_lanes(processors));
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
     let shown = wait::Certificates::new(snapshot.wait);

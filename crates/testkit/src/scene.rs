@@ -33,13 +33,29 @@ impl Scene {
 
     /// The same, whose listeners understand this besides our own protocol.
     pub fn speaking(classic: Classic, seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
+        Self::build(classic, seed, shards, shards, limits, settings)
+    }
+
+    /// So many shards over fewer lanes.
+    pub fn with_lanes(shards: usize, lanes: usize) -> Self {
+        Self::build(Classic::default(), 0, shards, lanes, Limits::default(), Settings::default())
+    }
+
+    fn build(
+        classic: Classic,
+        seed: u64,
+        shards: usize,
+        lanes: usize,
+        limits: Limits,
+        settings: Settings,
+    ) -> Self {
         let world = World::new(seed);
         let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
         let clock = Clock::manual(world.clock());
         let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
         // The test itself takes what shards ask.
-        let exchange = exchange.with_bell(Arc::<Bell>::default());
+        let exchange = exchange.with_bell(Arc::<Bell>::default()).with_lanes(lanes);
         let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
         let shard = |(number, bell): (u16, Arc<Bell>)| {
             let (kernel, listener) = (world.kernel(bell), world.listener());

@@ -10,6 +10,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 1 << 10;
 pub const VISITS_PER_TURN: usize = if cfg!(feature = "unsliced") { usize::MAX } else { 128 };
 /// Connections one job visits before it is the next one's turn.
 pub const VISITS_PER_SLICE: usize = if cfg!(feature = "unsliced") { usize::MAX } else { 32 };
+/// Turns for which a shard goes on with long jobs before it is another's, where there are more shards than processors.
+pub const LANE_TURNS: usize = 8;
 /// Pages of backlogs read between two looks at the mailbox.
 pub const PAGES_PER_TURN: usize = 16;
 /// Connections accepted of one listener in one turn.

@@ -14,7 +14,7 @@ use super::Shard;
 use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
 use crate::kernel::Kernel;
-use crate::limits::{MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
+use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
 use crate::listener::Certificates;
 use crate::members::{Owed, parts};
 use crate::slot::Subs;
@@ -82,14 +82,52 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// Visits members, job by job in turn, so that a message to many does not delay one to few.
+    /// Visits members, job by job in turn, so that a message to many does not delay one to few. A job gets its
+    /// first slice at once; the rest of it is done in a lane.
     pub(super) fn run_jobs(&mut self) {
         let mut budget = VISITS_PER_TURN;
-        while budget > 0 {
-            let Some(key) = self.jobs.pop_front() else { return };
+        let kept = if self.long_jobs.is_empty() { 0 } else { VISITS_PER_SLICE };
+        while budget > kept {
+            let Some(key) = self.jobs.pop_front() else { break };
             if !self.run_job(key, &mut budget) {
-                self.jobs.push_back(key);
+                self.long_jobs.push_back(key);
             }
+        }
+        if !self.long_jobs.is_empty() && self.enter_lane() {
+            self.run_long_jobs(budget);
+        }
+    }
+
+    fn run_long_jobs(&mut self, mut budget: usize) {
+        while budget > 0 {
+            let Some(key) = self.long_jobs.pop_front() else { break };
+            if !self.run_job(key, &mut budget) {
+                self.long_jobs.push_back(key);
+            }
+        }
+        let turns = self.lane.map_or(0, |turns| turns - 1);
+        if self.long_jobs.is_empty() {
+            self.leave_lane();
+        } else if turns > 0 || !self.exchange.is_lane_wanted() {
+            self.lane = Some(turns.max(1));
+        } else {
+            // Behind the others, of whom one goes on now.
+            self.leave_lane();
+            self.enter_lane();
+        }
+    }
+
+    /// False: it is others' turn, and this shard is woken for its own.
+    fn enter_lane(&mut self) -> bool {
+        if self.lane.is_none() && self.exchange.enter_lane(self.id) {
+            self.lane = Some(LANE_TURNS);
+        }
+        self.lane.is_some()
+    }
+
+    pub(super) fn leave_lane(&mut self) {
+        if self.lane.take().is_some() {
+            self.exchange.leave_lane();
         }
     }
 
@@ -122,6 +160,11 @@ impl<K: Kernel> Shard<K> {
     /// Gives a connection all that its channels released after what it has. False: it is gone. A poll
     /// that was given something waits no longer.
     pub(super) fn visit(&mut self, index: usize) -> bool {
+        self.visit_until(index, Position::END)
+    }
+
+    /// The same up to this place, and no further.
+    fn visit_until(&mut self, index: usize, until: Position) -> bool {
         self.counters.visits.add(1);
         debug_assert_eq!(self.slab[index].conn.phase, Phase::Waiting, "only who waits is a member");
         // That a channel was deleted is told before anything said later: the cursor of that would also
@@ -160,11 +203,6 @@ impl<K: Kernel> Shard<K> {
     /// The usual visit: one channel, frames that all its members share.
     fn give_one(&mut self, index: usize, key: u32, until: Position) -> Result<(), Fault> {
         let heartbeat = self.heartbeat_tick();
-        self.visit_until(index, Position::END)
-    }
-
-    /// The same up to this place, and no further.
-    fn visit_until(&mut self, index: usize, until: Position) -> bool {
         let token = self.token(index);
         let channel = self.members.channel(key);
         let Some(work) = &channel.work else { return Ok(()) };

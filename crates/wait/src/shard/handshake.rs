@@ -23,7 +23,7 @@ impl<K: Kernel> Shard<K> {
 
     /// A few steps of handshakes; one while messages are under way.
     pub(super) fn run_handshakes(&mut self) {
-        let steps = if self.jobs.is_empty() { HANDSHAKES_PER_TURN } else { 1 };
+        let steps = if self.jobs.is_empty() && self.long_jobs.is_empty() { HANDSHAKES_PER_TURN } else { 1 };
         for _ in 0..steps {
             let Some(token) = self.handshaking.pop_front() else { return };
             let Some(index) = self.find(token) else { continue };

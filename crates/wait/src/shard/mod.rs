@@ -77,6 +77,10 @@ pub struct Shard<K: Kernel> {
     asking: Asking,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
+    /// The same, of those that one slice was not enough for.
+    long_jobs: VecDeque<u32>,
+    /// For so many turns more it goes on with them; `None`: it may not, before it is its turn.
+    lane: Option<usize>,
     /// Connections whose next page is due.
     paging: VecDeque<u64>,
     /// Connections with input that came ahead and may be looked at now.
@@ -103,12 +107,12 @@ pub struct Shard<K: Kernel> {
     due: Vec<usize>,
     scratch: Vec<u8>,
     sealed: Vec<u8>,
+    /// The last heartbeat, which is mostly the next one's, too.
+    beat: Option<Beat>,
     /// Compresses what clients are told; made when the first wants that.
     deflater: Deflater,
 }
 
-    /// The last heartbeat, which is mostly the next one's, too.
-    beat: Option<Beat>,
 impl<K: Kernel> Shard<K> {
     /// A shard that has not accepted anybody yet. `seed` spreads its timers.
     pub fn new(
@@ -144,6 +148,8 @@ impl<K: Kernel> Shard<K> {
             tokens,
             asking: Asking::default(),
             jobs: VecDeque::new(),
+            long_jobs: VecDeque::new(),
+            lane: None,
             paging: VecDeque::new(),
             resuming: VecDeque::new(),
             handshaking: VecDeque::new(),
@@ -159,13 +165,13 @@ impl<K: Kernel> Shard<K> {
             due: Vec::new(),
             scratch: vec![0; READ_LEN],
             sealed: Vec::new(),
+            beat: None,
             deflater: Deflater::default(),
         };
         shard.watch_listeners(true);
         shard
     }
 
-            beat: None,
     /// Shows these from the next connection on.
     pub fn set_certificates(&mut self, certificates: Certificates) {
         self.certificates = certificates;
@@ -174,6 +180,8 @@ impl<K: Kernel> Shard<K> {
     /// Runs until the shard has drained.
     pub fn run(&mut self) {
         while self.turn() {}
+        self.leave_lane();
+        self.exchange.forget_lane(self.id);
     }
 
     /// Looks at everything once. False: the shard has ended.
@@ -233,6 +241,7 @@ impl<K: Kernel> Shard<K> {
 
     fn is_busy(&self) -> bool {
         !self.jobs.is_empty()
+            || (self.lane.is_some() && !self.long_jobs.is_empty())
             || !self.paging.is_empty()
             || !self.resuming.is_empty()
             || !self.handshaking.is_empty()
