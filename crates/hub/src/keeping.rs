@@ -157,6 +157,15 @@ impl Hub {
         self.names.find(name).map(|id| self.state_of(id))
     }
 
+    /// The same, where some messages from before the watermark are there still: up to where none is.
+    pub fn emptied(&self, name: &str) -> Option<ChannelState> {
+        let id = self.names.find(name)?;
+        let state = Some(self.state_of(id)).filter(|state| !state.emptied)?;
+        let first = self.names[id].history.as_ref().and_then(|history| history.first())?;
+        let watermark = Position::from_bits(first.to_bits().saturating_sub(1));
+        Some(ChannelState { watermark, emptied: true, ..state })
+    }
+
     /// The highest watermark of channels that were forgotten.
     pub fn floor(&self) -> Position {
         self.floor.position
@@ -214,6 +223,8 @@ impl Hub {
 
     fn state_of(&self, id: u32) -> ChannelState {
         let channel = &self.names[id];
+        // Where a message of several channels was deleted in one, the log has it for the others.
+        let first = channel.history.as_ref().and_then(|history| history.first());
         ChannelState {
             name: Arc::clone(&channel.name),
             at: self.last,
@@ -221,7 +232,7 @@ impl Hub {
             needed_until: channel.needed_until,
             taken: channel.taken,
             online: channel.online,
-            emptied: false,
+            emptied: first.is_none_or(|first| first > channel.watermark),
         }
     }
 

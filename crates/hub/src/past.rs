@@ -42,7 +42,7 @@ pub struct ChannelState {
     pub taken: Position,
     /// Somebody waited, or had within the grace.
     pub online: bool,
-    /// All messages up to the watermark were deleted.
+    /// No message up to the watermark is there any more.
     pub emptied: bool,
 }
 

@@ -289,8 +289,10 @@ impl<D: Disk> Log<D> {
     /// Removes the oldest segment; all that is needed of it was appended. Synced first, whatever is set.
     pub fn remove_oldest(&mut self) -> io::Result<()> {
         let Some((number, _)) = self.segments.front().copied() else { return Ok(()) };
+        // Numbers are left out where a segment could not be begun: all before the next one there is are gone.
+        let next = self.segments.get(1).map_or(self.next, |(next, _)| *next);
         let mut batch = Batch::default();
-        batch.add(&Record::Gone(number));
+        batch.add(&Record::Gone(next - 1));
         self.append(&mut batch)?;
         self.sync()?;
         self.settle();

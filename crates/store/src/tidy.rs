@@ -122,7 +122,8 @@ impl Tidy {
         let names: Vec<&Arc<str>> = self.names.iter().collect();
         for names in names.chunks(TIDY_PLACES) {
             let places: Vec<Place<'_>> = names.iter().map(|name| Place { name, position: None }).collect();
-            for state in exchange.needed(&places).states.into_iter().flatten() {
+            let Needed { states, emptied, .. } = exchange.needed(&places);
+            for state in states.into_iter().flatten().chain(emptied) {
                 batch.add_fact(&Fact::State(state));
             }
         }

@@ -21,6 +21,8 @@ pub struct Needed {
     pub held: Vec<bool>,
     /// By place: what is known of the channel; `None`: it was forgotten.
     pub states: Vec<Option<ChannelState>>,
+    /// Of some of them, up to where no message is there any more.
+    pub emptied: Vec<ChannelState>,
     /// The highest watermark of channels that were forgotten.
     pub floor: Position,
     /// Changes up to here are no longer kept.
@@ -109,6 +111,7 @@ impl Exchange {
                     .map(|Place { name, position }| position.is_some_and(|place| hub.holds(name, place)))
                     .collect(),
                 states: places.iter().map(|place| hub.state(place.name)).collect(),
+                emptied: places.iter().filter_map(|place| hub.emptied(place.name)).collect(),
                 floor: hub.floor(),
                 changes_floor: hub.changes_floor(),
                 history: (totals.history_bytes, totals.history_messages),

@@ -1,7 +1,5 @@
-//! The exchange with its store, over many lives, on a disk of lies, by seed. What was answered is given to readers
-//! in order and once, or they are told of a gap; what was deleted stays so; keys are answered; no place comes twice.
-
-#![allow(clippy::unwrap_used, reason = "in a test")]
+//! All that is known outside of a server with a store: who said what and was answered, who heard what; and the
+//! lives of that server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,8 +10,8 @@ use exchange::hub::{Epoch, Limits, Next, Origin, Pattern, Payload, Publish, Rule
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store as store;
 use store::{Keeper, Log, Options, Stats, Sync};
-use testkit::disk::{Faults, SimDisk};
-use testkit::seeds::{Chance, seeds};
+use testkit::disk::SimDisk;
+use testkit::seeds::Chance;
 
 const CHANNELS: [&str; 5] = ["a", "b", "c", "q", "v"];
 const SHARD: ShardId = ShardId(0);
@@ -30,6 +28,8 @@ impl Wake for Nobody {
 struct Said {
     channels: Vec<&'static str>,
     key: Option<String>,
+    /// The cursor that its publisher gave it in each channel.
+    alias: Option<Box<str>>,
     time: u64,
 }
 
@@ -43,9 +43,9 @@ struct Reader {
 }
 
 /// All that is known outside of the server.
-struct World {
-    chance: Chance,
-    disk: SimDisk,
+pub(crate) struct World {
+    pub(crate) chance: Chance,
+    pub(crate) disk: SimDisk,
     limits: Limits,
     time: Arc<AtomicU64>,
     epoch: Option<u64>,
@@ -63,23 +63,34 @@ struct World {
     watcher: u64,
     /// The last message taken of q that the store has surely kept.
     taken: u64,
+    /// The disk is so slow that the store comes to it once while this many things happen; 1: at once.
+    pub(crate) slowness: u64,
     /// Nothing is ever trimmed, and nothing lost: so nobody is told of a gap.
-    whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// One life of the server.
-struct Life {
-    exchange: Exchange,
-    keeper: Keeper<SimDisk>,
+pub(crate) struct Life {
+    pub(crate) exchange: Exchange,
+    pub(crate) keeper: Keeper<SimDisk>,
     pending: Vec<(u64, Pending)>,
     deletions: Vec<(&'static str, Pending)>,
     joined: Vec<exchange::hub::ChannelId>,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let roomy = chance.once_in(2);
+        Self::with(seed, chance, roomy)
+    }
+
+    /// A world in which nothing is ever trimmed.
+    pub(crate) fn roomy(seed: u64) -> Self {
+        Self::with(seed, Chance::new(seed), true)
+    }
+
+    fn with(seed: u64, chance: Chance, roomy: bool) -> Self {
         let volatile = Rule {
             pattern: Pattern::new("v").unwrap(),
             history_messages: None,
@@ -115,12 +126,13 @@ impl World {
             changes: Vec::new(),
             watcher: 0,
             taken: 0,
+            slowness: 1,
             whole: roomy,
         }
     }
 
     /// The server starts. `honest`: nothing that was answered may be missing.
-    fn start(&mut self, sync: Sync, boot: u64, honest: bool) -> Life {
+    pub(crate) fn start(&mut self, sync: Sync, boot: u64, honest: bool) -> Life {
         let len_max = if self.whole { 1 << 20 } else { 6 << 10 };
         let options = Options { len_max, sync };
         let random = self.chance.number();
@@ -176,7 +188,7 @@ impl World {
     }
 
     /// Lives for some steps, or until the disk is gone.
-    fn live(&mut self, life: &mut Life, steps: u64) {
+    pub(crate) fn live(&mut self, life: &mut Life, steps: u64) {
         for _ in 0..steps {
             match self.chance.below(12) {
                 0..=4 => self.say(life),
@@ -188,6 +200,7 @@ impl World {
                 7 if self.chance.once_in(8) => self.delete(life),
                 8 => self.take(life),
                 9 => self.read(life),
+                _ if !self.chance.once_in(self.slowness) => {}
                 _ => {
                     life.keeper.turn(&life.exchange, Duration::ZERO);
                     self.look(life);
@@ -205,17 +218,22 @@ impl World {
             self.chance.some(CHANNELS.len(), 2).into_iter().map(|n| CHANNELS[n]).collect();
         let key = self.chance.once_in(4).then(|| format!("k{number}"));
         let time = self.time.load(Ordering::Relaxed);
-        self.said.insert(number, Said { channels: channels.clone(), key: key.clone(), time });
+        let alias: Option<Box<str>> = self.chance.once_in(3).then(|| format!("{number}.5").into());
+        let aliases =
+            alias.iter().cycle().take(channels.len() * usize::from(alias.is_some())).cloned().collect();
+        let said = Said { channels: channels.clone(), key: key.clone(), alias, time };
+        self.said.insert(number, said);
         let bytes: Arc<[u8]> = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
         let data = 0..u32::try_from(bytes.len()).unwrap();
         let payload =
             Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
         let channels = channels.into_iter().map(Box::from).collect();
-        let publish = Publish { channels, aliases: Default::default(), payload, ttl: None };
+        let publish = Publish { channels, aliases, payload, ttl: None };
         match life.exchange.publish_quietly(publish, key.as_deref()) {
             Ok(Receipt::Released(published)) => self.answer(number, published.position.to_bits()),
             Ok(Receipt::Ordered(pending)) => life.pending.push((number, pending)),
-            Err(PublishError::Unstored(_)) => {}
+            // The store fails, or is slower than who publishes.
+            Err(PublishError::Unstored(_) | PublishError::Full(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -261,7 +279,7 @@ impl World {
     }
 
     /// What was answered meanwhile.
-    fn look(&mut self, life: &mut Life) {
+    pub(crate) fn look(&mut self, life: &mut Life) {
         if self.disk.is_gone() {
             // Nobody sees what a program does that is gone.
             return;
@@ -292,7 +310,7 @@ impl World {
     }
 
     /// A reader comes back, and so may the slow watcher.
-    fn read(&mut self, life: &Life) {
+    pub(crate) fn read(&mut self, life: &Life) {
         let epoch = self.epoch.unwrap();
         let index = self.chance.index(self.readers.len());
         let reader = &mut self.readers[index];
@@ -319,6 +337,8 @@ impl World {
             assert!(message.position.to_bits() > before, "out of order");
             before = message.position.to_bits();
             assert!(self.said[&number].channels.contains(&reader.channel));
+            let target = message.targets.iter().find(|target| *target.name == *reader.channel).unwrap();
+            assert_eq!(target.alias, self.said[&number].alias);
             assert!(reader.got.insert(number), "{number} came twice");
             assert!(
                 self.deleted.get(reader.channel).is_none_or(|up_to| before > *up_to),
@@ -353,48 +373,4 @@ impl World {
 
 fn place(bits: u64) -> exchange::hub::Position {
     exchange::hub::Position::from_bits(bits)
-}
-
-#[test]
-fn what_was_answered_outlives_the_server() {
-    seeds("cargo test -p multiplexor-store --test simulation", |seed| {
-        let mut world = World::new(seed);
-        let (mut boot, mut honest, mut lied) = (0, true, false);
-        for life in 0..5 {
-            let sync = world.chance.of(&[Sync::Always, Sync::Always, Sync::Interval, Sync::Os]);
-            let mut server = world.start(sync, boot, honest);
-            honest = true;
-            // What is read right after the start shows what the store kept.
-            (0..6).for_each(|_| world.read(&server));
-            let errs = world.chance.once_in(4);
-            let faults = Faults {
-                room: world.chance.once_in(4).then(|| world.chance.index(60_000)),
-                error_once_in: if errs { 5 + world.chance.below(60) } else { 0 },
-                lie_once_in: if seed % 9 == 4 && life == 2 { 2 } else { 0 },
-                crash_after: world.chance.once_in(2).then(|| world.chance.below(150)),
-            };
-            lied |= faults.lie_once_in > 0;
-            world.disk.set(faults);
-            if faults.error_once_in > 0 || faults.room.is_some() {
-                // Changes of presence may be left out while the disk fails, and watchers are told.
-                world.whole = false;
-            }
-            let steps = world.chance.below(400);
-            world.live(&mut server, steps);
-            if world.chance.once_in(2) {
-                world
-                    .disk
-                    .set(Faults { crash_after: world.disk.is_gone().then_some(0), ..Faults::default() });
-                server.keeper.end_now(&server.exchange);
-                world.look(&mut server);
-            }
-            drop(server);
-            world.disk.set(Faults::default());
-            if world.chance.once_in(2) {
-                world.disk.lose_power();
-                boot += 1;
-                honest = sync == Sync::Always && !lied;
-            }
-        }
-    });
 }
