@@ -3,6 +3,7 @@
 //!
 //! A shard puts a [`Question`] and goes on; the [`Verdict`] comes back by mail.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -35,6 +36,41 @@ pub enum About {
     Headers(Arc<str>),
     /// Whether there are other keys by now than the shard has.
     Keys,
+    /// What the application answers to this request.
+    Page(Arc<Page>),
+}
+
+/// A request that is the application's to answer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The method.
+    pub method: Box<str>,
+    /// Path and query.
+    pub target: Box<str>,
+    /// All headers, as they came.
+    pub headers: Vec<(Box<str>, Box<[u8]>)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// From where it came.
+    pub from: Option<IpAddr>,
+}
+
+/// What the application answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAnswer {
+    /// The head without its last line, and without a word about the connection.
+    pub head: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Somebody whom the application wants to be held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// On these channels, as in a path.
+    pub names: Box<str>,
+    /// Until this ends; `None`: as long as it stays.
+    pub session: Option<Arc<Session>>,
 }
 
 /// The answer.
@@ -59,6 +95,12 @@ pub enum Said {
     Failed(Denied),
     /// All keys there are have been sent to the shard; look again.
     Again,
+    /// The application answers itself.
+    Page(Arc<PageAnswer>),
+    /// The application wants the client to be held.
+    Held(Arc<Held>),
+    /// The application gave no answer to what was passed to it; the status of the client's.
+    Unanswered(u16, Denied),
 }
 
 /// The keys found at a URL, as shards get them.
@@ -83,6 +125,7 @@ impl std::fmt::Debug for About {
         f.write_str(match self {
             Self::Headers(_) => "Headers(…)",
             Self::Keys => "Keys",
+            Self::Page(_) => "Page(…)",
         })
     }
 }

@@ -15,7 +15,9 @@ mod users;
 
 pub mod limits;
 
-pub use asking::{About, FoundKeys, Question, Said, Subject, Verdict, session_of_answer};
+pub use asking::{
+    About, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
+};
 pub use denied::Denied;
 pub use hub;
 pub use jwks::read_jwks;

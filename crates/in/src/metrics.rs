@@ -7,6 +7,7 @@ mod table;
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::http::header;
@@ -136,6 +137,14 @@ This page is generated from the program.
 | name | type | label | what it is |
 | --- | --- | --- | --- |
 ";
+
+/// From now to a time in Unix seconds.
+fn days_left(end: i64) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
+    let left = (end as f64 - now) / 86_400.0;
+    (left * 1_000.0).round() / 1_000.0
+}
 
 #[cfg(test)]
 mod tests {

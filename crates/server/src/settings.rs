@@ -3,6 +3,7 @@
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
 //! stood, what is allowed and an example.
 
+mod asked;
 mod channel;
 mod document;
 mod entries;
@@ -27,10 +28,10 @@ mod written;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use access::Keyring;
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
-use access::{Keyring, Tokens};
 use exchange::hub::{Door, Limits};
-use wait::{Origins, Shows};
+use wait::Origins;
 
 pub(crate) use self::tls::Tls;
 pub(crate) use channel::ChannelEntry;
@@ -136,17 +137,18 @@ impl Settings {
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 compression: values.choice("compression") == "on",
-                tokens: tokens(values),
+                tokens: asked::tokens(values),
                 origins: Origins::new(values.names("origins")),
-                shows: shows(values),
-                verdict_timeout: 2 * values.duration("hook_timeout") + VERDICT_MARGIN,
+                shows: asked::shows(values),
+                takeover: values.url("takeover").map(|_| values.label("takeover_prefix").into()),
+                verdict_timeout: asked::verdict_timeout(values),
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
                 classic_grace: values.duration("classic_grace"),
                 realplexor: realplexor::of_wait(values),
             },
-            upstream: upstream(values),
+            upstream: asked::upstream(values),
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
                 keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
@@ -214,6 +216,7 @@ impl Settings {
                 "{place}hook_headers is empty, so the hook would be asked about nobody; name cookie, for one"
             ));
         }
+        asked::check_prefix(values)?;
         let count = values.names("origins").len();
         if count > Origins::COUNT_MAX {
             let (place, max) = (values.place("origins"), Origins::COUNT_MAX);
@@ -224,7 +227,8 @@ impl Settings {
             Some(entry) => format!("{}: ", entry.origin),
             None => values.place("listen"),
         };
-        let is_way_in = !tokens.is_empty() || self.upstream.hook.is_some();
+        let is_asked = self.upstream.hook.is_some() || self.upstream.takeover.is_some();
+        let is_way_in = !tokens.is_empty() || is_asked;
         if !is_way_in && (closed.is_some() || self.hub.listen == Door::Token) {
             return Err(format!(
                 "{place}listen is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or hook, too"
@@ -234,47 +238,9 @@ impl Settings {
     }
 }
 
-/// By what tokens and signatures are checked.
-fn tokens(values: &Values) -> Tokens {
-    Tokens {
-        secrets: values.secrets("token_secret").to_vec(),
-        keys: values.public_keys("token_key").cloned().collect(),
-        audiences: values.names("token_audience"),
-        finds_keys: values.url("token_keys_url").is_some(),
-    }
-}
-
-/// Whom to ask.
-fn upstream(values: &Values) -> upstream::Settings {
-    let hook = |url| upstream::Hook {
-        url,
-        timeout: values.duration("hook_timeout"),
-        age: values.duration("hook_age"),
-        calls: count(values.count("hook_calls")),
-    };
-    upstream::Settings { hook: values.url("hook").map(hook), keys: values.url("token_keys_url") }
-}
-
-/// What of a request counts as credentials.
-fn shows(values: &Values) -> Shows {
-    let names = |name| values.names(name).into_iter().map(String::into_boxed_str);
-    let has_hook = values.url("hook").is_some();
-    Shows {
-        tokens: !tokens(values).is_empty(),
-        headers: names("hook_headers")
-            .filter(|_| has_hook)
-            .map(|name| name.to_ascii_lowercase().into_boxed_str())
-            .collect(),
-        cookies: names("hook_cookies").filter(|_| has_hook).collect(),
-    }
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-/// What a verdict may take beyond the time to wait for a call, and that of the call.
-const VERDICT_MARGIN: Duration = Duration::from_secs(1);
 
 /// A number of things in memory; the table's ranges fit.
 fn count(value: u64) -> usize {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::answer;
 use crate::conn::Upload;
 use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, MESSAGE_LEN_MAX};
-use crate::{Coding, Conn, Phase, Shape};
+use crate::{Coding, Conn, Passed, Phase, Shape};
 
 /// What input is understood against.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct Env<'a> {
     pub origins: &'a Origins,
     /// What counts as credentials.
     pub shows: &'a Shows,
+    /// How the paths begin that are the application's, where some are.
+    pub takeover: Option<&'a str>,
 }
 
 /// What is to be done.
@@ -50,6 +52,8 @@ pub enum Action {
         /// The response's head; empty for a long poll, whose head comes with its answer.
         head: Vec<u8>,
     },
+    /// Let the application answer this.
+    Pass(Box<Passed>),
     /// Do this for a live WebSocket.
     Command(Command),
     /// Give the next message of this channel's queue, when there is one, and close (2009).
@@ -165,6 +169,9 @@ impl Conn {
         };
         self.page = env.origins.page(&facts);
         let context = Context { cursors: env.cursors, now: env.now, shows: env.shows };
+        if let Some(action) = self.pass(request, &facts, context, env) {
+            return action;
+        }
         match native::intent(&facts, context) {
             Ok(Intent::Wait(wait)) => self.begin(request, wait, env),
             Ok(Intent::Answer(answer)) => self.answer(&answer, env.origins),
@@ -176,6 +183,22 @@ impl Conn {
         if wait.head_only {
             return self.answer(&answer::only_head(wait.transport), env.origins);
         }
+        let head = match self.opening(request, &wait, env) {
+            Ok(head) => head,
+            Err(problem) => return self.refuse(problem, env.origins),
+        };
+        self.shape = Shape::new(wait.transport, wait.bare);
+        self.phase = Phase::Waiting;
+        Action::Wait { wait, head }
+    }
+
+    /// The head of what a client gets that waits so; empty for a long poll. Settles how it is compressed.
+    pub(crate) fn opening(
+        &mut self,
+        request: &http::Request<'_>,
+        wait: &Wait,
+        env: Env<'_>,
+    ) -> Result<Vec<u8>, Problem> {
         let (compression, cors) = (env.compression, env.origins.cors(self.page));
         let extension = (compression && wait.transport == Transport::WebSocket)
             .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
@@ -191,15 +214,10 @@ impl Conn {
             Transport::Poll => Vec::new(),
             Transport::Sse => answer::sse_head(coding, cors),
             Transport::Stream => answer::stream_head(wait.bare, coding, cors),
-            Transport::WebSocket => match handshake(request, extension) {
-                Ok(head) => head,
-                Err(problem) => return self.refuse(problem, env.origins),
-            },
+            Transport::WebSocket => handshake(request, extension)?,
         };
         self.coding = coding;
-        self.shape = Shape::new(wait.transport, wait.bare);
-        self.phase = Phase::Waiting;
-        Action::Wait { wait, head }
+        Ok(head)
     }
 
     /// Bytes that are no request: nothing after them can be understood.

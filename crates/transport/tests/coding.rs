@@ -169,6 +169,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         compression,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        takeover: None,
     };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
@@ -240,6 +241,7 @@ fn a_client_may_compress_its_commands() {
         compression: true,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        takeover: None,
     };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");

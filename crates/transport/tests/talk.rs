@@ -286,6 +286,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         compression: false,
         origins: &origins,
         shows: &Shows::NOTHING,
+        takeover: None,
     };
     let head = |method: &str, path: &str, origin: &str| {
         let request = format!(
@@ -326,6 +327,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         compression: false,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        takeover: None,
     };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";

@@ -47,6 +47,12 @@ counters! {
     hook_busy,
     /// Verdicts remembered now.
     hook_verdicts,
+    /// Requests passed on to the application.
+    pages_passed,
+    /// Of these, those whose clients are held by its word.
+    pages_held,
+    /// Requests that the application did not answer.
+    pages_failed,
     /// Fetches of keys.
     keys_fetched,
     /// Of these, those that failed.

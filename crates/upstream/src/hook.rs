@@ -16,6 +16,7 @@ use hyper::{Request, Uri};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::Parts;
 use crate::counters::Counters;
 use crate::http::Client;
 use crate::limits::{FAILED_AGE, HOOK_ANSWER_LEN_MAX, REFUSED_AGE, SUBJECTS_MAX, VERDICTS_MAX};
@@ -64,7 +65,7 @@ enum Answer {
 }
 
 impl Asking {
-    pub(crate) fn new(hook: Hook, client: Client, exchange: Arc<Exchange>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(hook: Hook, (client, exchange, counters): Parts) -> Self {
         Self {
             hook,
             client,
@@ -198,7 +199,8 @@ impl Call {
                 headers.insert(name, value);
             }
         }
-        let answer = self.client.ask(request, self.hook.timeout, HOOK_ANSWER_LEN_MAX).await?;
+        let answer = self.client.ask(request, self.hook.timeout, HOOK_ANSWER_LEN_MAX).await;
+        let answer = answer.map_err(|failure| failure.to_string())?;
         match answer.status().as_u16() {
             200 => Ok(Answer::Said(answer.into_body().to_vec())),
             401 | 403 => Ok(Answer::Refused),

@@ -32,27 +32,37 @@ impl Client {
         Ok(Self::Plain(builder.build(HttpConnector::new())))
     }
 
-    /// Asks, and reads the whole answer. The error is a sentence for the log.
+    /// Asks, and reads the whole answer.
     pub(crate) async fn ask(
         &self,
         request: Request<Full<Bytes>>,
         within: Duration,
         len_max: usize,
-    ) -> Result<Response<Bytes>, String> {
+    ) -> Result<Response<Bytes>, Failure> {
         let asked = async {
             let answered = match self {
                 Self::Plain(pool) => pool.request(request).await,
                 Self::Tls(pool) => pool.request(request).await,
             };
-            let answer = answered.map_err(|error| format!("it cannot be reached: {}", causes(&error)))?;
+            let answer = answered.map_err(|error| Failure::Unreachable(causes(&error)))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, len_max).collect().await.map_err(|error| {
-                format!("its answer broke off, or has more than {len_max} bytes: {error}")
-            })?;
+            let body = Limited::new(body, len_max).collect().await;
+            let body = body.map_err(|error| Failure::Incomplete(len_max, error.to_string()))?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        timeout(within, asked).await.unwrap_or_else(|_| Err(format!("no answer within {within:?}")))
+        timeout(within, asked).await.unwrap_or(Err(Failure::Late(within)))
     }
+}
+
+/// Why there is no answer; in a sentence for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("its answer broke off, or has more than {0} bytes: {1}")]
+    Incomplete(usize, String),
+    #[error("no answer within {0:?}")]
+    Late(Duration),
 }
 
 /// An error and what caused it.

@@ -14,6 +14,7 @@ use hyper::{Request, Uri};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use crate::Parts;
 use crate::counters::Counters;
 use crate::http::Client;
 use crate::limits::{KEYS_AGE, KEYS_LEN_MAX, KEYS_RETRY, KEYS_STALE_MAX, KEYS_TIMEOUT};
@@ -45,7 +46,7 @@ pub(crate) struct Fetch {
 }
 
 impl Keys {
-    pub(crate) fn new(url: Uri, client: Client, exchange: Arc<Exchange>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(url: Uri, (client, exchange, counters): Parts) -> Self {
         Self {
             url,
             client,
@@ -145,7 +146,8 @@ impl Fetch {
         request
             .headers_mut()
             .insert(ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
-        let answer = self.client.ask(request, KEYS_TIMEOUT, KEYS_LEN_MAX).await?;
+        let answer = self.client.ask(request, KEYS_TIMEOUT, KEYS_LEN_MAX).await;
+        let answer = answer.map_err(|failure| failure.to_string())?;
         if answer.status().as_u16() != 200 {
             return Err(format!(
                 "it answers {}; it must answer 200 with a JWK set",

@@ -1,4 +1,5 @@
-//! Whom we ask: the application's hook who a client is, and a URL for the keys that tokens are signed with.
+//! Whom we ask: the application's hook who a client is, a URL for the keys that tokens are signed with, and the
+//! application itself for what is not ours.
 //!
 //! Shards put questions into the exchange and ring a bell; here they are taken, asked, and answered by mail.
 //! The only HTTP client of the server is here.
@@ -8,6 +9,7 @@ mod counters;
 mod hook;
 mod http;
 mod keys;
+mod page;
 mod tell;
 
 pub mod limits;
@@ -24,6 +26,7 @@ use tokio::time::{Instant, sleep_until};
 pub use bell::{Ear, bell};
 pub use counters::Counters;
 pub use hook::Hook;
+pub use page::Takeover;
 
 use http::Client;
 
@@ -34,12 +37,14 @@ pub struct Settings {
     pub hook: Option<Hook>,
     /// Where there are keys for tokens.
     pub keys: Option<Uri>,
+    /// Where requests go that are not ours.
+    pub takeover: Option<Takeover>,
 }
 
 impl Settings {
     /// Whether nobody is ever asked.
     pub fn is_empty(&self) -> bool {
-        self.hook.is_none() && self.keys.is_none()
+        self.hook.is_none() && self.keys.is_none() && self.takeover.is_none()
     }
 }
 
@@ -47,9 +52,24 @@ impl Settings {
 enum Done {
     Called(hook::Called),
     Fetched(keys::Fetched),
+    Passed(page::Passed),
 }
 
-/// Answers questions for ever. `ear` hears the bell that shards ring. An error: the bell is broken, or the system has no certificates to check others by.
+/// All who are asked.
+struct All {
+    hook: Option<hook::Asking>,
+    keys: Option<keys::Keys>,
+    pages: Option<page::Pages>,
+}
+
+/// What each of them needs.
+type Parts = (Client, Arc<Exchange>, Arc<Counters>);
+
+/// What is under way.
+type Work = JoinSet<Done>;
+
+/// Answers questions for ever. `ear` hears the bell that shards ring. An error: the bell is broken, or the system
+/// has no certificates to check others by.
 pub async fn serve(
     settings: Settings,
     exchange: Arc<Exchange>,
@@ -57,49 +77,74 @@ pub async fn serve(
     counters: Arc<Counters>,
 ) -> io::Result<()> {
     let urls = settings.hook.as_ref().map(|hook| &hook.url).into_iter().chain(&settings.keys);
-    let client = Client::new(urls)?;
-    let new_hook =
-        |hook| hook::Asking::new(hook, client.clone(), Arc::clone(&exchange), Arc::clone(&counters));
-    let mut hook = settings.hook.map(new_hook);
-    let new_keys = |url| keys::Keys::new(url, client.clone(), Arc::clone(&exchange), Arc::clone(&counters));
-    let mut keys = settings.keys.map(new_keys);
+    let client = Client::new(urls.chain(settings.takeover.as_ref().map(|takeover| &takeover.url)))?;
+    let parts = || (client.clone(), Arc::clone(&exchange), Arc::clone(&counters));
+    let mut all = All {
+        hook: settings.hook.map(|hook| hook::Asking::new(hook, parts())),
+        keys: settings.keys.map(|url| keys::Keys::new(url, parts())),
+        pages: settings.takeover.map(|takeover| page::Pages::new(takeover, parts())),
+    };
     let ear = ear.listen()?;
-    let mut work: JoinSet<Done> = JoinSet::new();
+    let mut work = Work::new();
     loop {
-        let due = keys.as_ref().map(keys::Keys::due);
-        let mut calls = Vec::new();
-        let mut fetch = None;
+        let due = all.keys.as_ref().map(keys::Keys::due);
         tokio::select! {
-                    rung = ear.readable() => {
-                        rung?;
-                        // How often it was rung does not matter.
-                        let _ = ear.try_read(&mut [0; 64]);
-                        for inquiry in exchange.asked() {
-                            let Ok(question) = inquiry.downcast::<Question>() else { continue };
-                            match (&question.about, &mut hook, &mut keys) {
-                                (About::Headers(_), Some(hook), _) => hook.ask(*question, &mut calls),
-        (About::Keys, _, Some(keys)) => {
-         if let Some(begun) = keys.ask(question.shard) { fetch = Some(begun); }
-         }
-                                _ => {}
-                            }
-                        }
-                    }
-                    Some(done) = work.join_next() => match (done, &mut hook, &mut keys) {
-                        (Ok(Done::Called(called)), Some(hook), _) => hook.called(called, &mut calls),
-                        (Ok(Done::Fetched(fetched)), _, Some(keys)) => keys.fetched(fetched),
-                        (Err(error), ..) => return Err(io::Error::other(error)),
-                        _ => {}
-                    },
-                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                        fetch = keys.as_mut().and_then(keys::Keys::tick);
-                    }
+            rung = ear.readable() => {
+                rung?;
+                // How often it was rung does not matter.
+                let _ = ear.try_read(&mut [0; 64]);
+                let questions = exchange.asked().into_iter().filter_map(|asked| asked.downcast::<Question>().ok());
+                questions.for_each(|question| all.ask(*question, &mut work));
+            }
+            Some(done) = work.join_next() => all.done(done.map_err(io::Error::other)?, &mut work),
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                fetch(all.keys.as_mut().and_then(keys::Keys::tick), &mut work);
+            }
+        }
+    }
+}
+
+impl All {
+    fn ask(&mut self, question: Question, work: &mut Work) {
+        match (&question.about, self) {
+            (About::Headers(_), Self { hook: Some(hook), .. }) => {
+                call(|calls| hook.ask(question, calls), work)
+            }
+            (About::Keys, Self { keys: Some(keys), .. }) => fetch(keys.ask(question.shard), work),
+            (About::Page(_), Self { pages: Some(pages), .. }) => {
+                if let Some(pass) = pages.ask(question) {
+                    work.spawn(async { Done::Passed(pass.make().await) });
                 }
-        for call in calls {
-            work.spawn(async { Done::Called(call.make().await) });
+            }
+            // Whoever is not set is not asked.
+            _ => {}
         }
-        if let Some(fetch) = fetch {
-            work.spawn(async { Done::Fetched(fetch.make().await) });
+    }
+
+    fn done(&mut self, done: Done, work: &mut Work) {
+        match (done, self) {
+            (Done::Called(called), Self { hook: Some(hook), .. }) => {
+                call(|calls| hook.called(called, calls), work);
+            }
+            (Done::Fetched(fetched), Self { keys: Some(keys), .. }) => keys.fetched(fetched),
+            (Done::Passed(passed), Self { pages: Some(pages), .. }) => pages.passed(passed),
+            _ => {}
         }
+    }
+}
+
+/// Begins the calls of the hook that this leads to.
+fn call(lead: impl FnOnce(&mut Vec<hook::Call>), work: &mut Work) {
+    let mut calls = Vec::new();
+    lead(&mut calls);
+    for call in calls {
+        work.spawn(async { Done::Called(call.make().await) });
+    }
+}
+
+/// Begins to fetch keys, where it is time.
+fn fetch(begun: Option<keys::Fetch>, work: &mut Work) {
+    if let Some(begun) = begun {
+        work.spawn(async { Done::Fetched(begun.make().await) });
     }
 }

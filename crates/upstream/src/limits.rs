@@ -19,6 +19,9 @@ pub const REFUSED_AGE: Duration = Duration::from_secs(5);
 /// How long a failure counts, so that an application that is down is not run over when it comes back.
 pub const FAILED_AGE: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer of the application that is passed on.
+pub const PAGE_LEN_MAX: usize = 1 << 20;
+
 /// How often keys are fetched.
 pub const KEYS_AGE: Duration = Duration::from_secs(600);
 /// How long to wait between two tries, whoever asks for a key that is not known.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub origins: Origins,
     /// What counts as credentials: tokens, and what somebody is asked about.
     pub shows: Shows,
+    /// How the paths begin that are the application's; `None`: all that are not ours lead nowhere.
+    pub takeover: Option<Box<str>>,
     /// How long a client waits at the most until it is known who it is.
     pub verdict_timeout: Duration,
     /// Over what time connections are closed at the end.
@@ -66,6 +68,7 @@ impl Default for Settings {
             tokens: Tokens::default(),
             origins: Origins::NONE,
             shows: Shows::NOTHING,
+            takeover: None,
             verdict_timeout: Duration::from_secs(11),
             drain: Duration::from_secs(2),
         }

@@ -28,7 +28,7 @@ fn asked(scene: &Scene) -> Vec<(Subject, String)> {
     let questions = scene.exchange.asked().into_iter().map(|asked| *asked.downcast::<Question>().unwrap());
     let told = questions.map(|question| match question.about {
         About::Headers(lines) => (question.subject, lines.trim_end().to_owned()),
-        About::Keys => panic!("nobody has a token"),
+        About::Keys | About::Page(_) => panic!("nobody has a token, and nothing is passed on"),
     });
     told.collect()
 }

@@ -112,6 +112,11 @@ impl<'a> Request<'a> {
             .map(|header| header.value.trim_ascii())
     }
 
+    /// Names and values of all headers, in their order.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.headers[..self.headers_count].iter().map(|header| (header.name, header.value))
+    }
+
     /// Whether `token` (in any case) stands in the comma lists of that header.
     pub fn has_token(&self, header: &str, token: &str) -> bool {
         self.headers(header)

@@ -100,6 +100,30 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
     })))
 }
 
+/// Whether a path is the application's: not ours, beginning with the prefix, and not leaving it by `..`.
+pub fn is_passed(path: &str, prefix: &str) -> bool {
+    // As whoever reads it behind us may read it.
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    if plain.split(['/', '\\']).any(|step| matches!(step, "." | "..")) {
+        return false;
+    }
+    let is_ours = |ours: &&str| if ours.ends_with('/') { path.starts_with(*ours) } else { path == *ours };
+    path.starts_with(prefix) && path != "/" && !PATHS.iter().any(is_ours)
+}
+
+/// How whoever made a request that is the application's would wait, and from where on. Its query is the
+/// application's, too: what is no cursor there is none.
+pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
+    let asked = Asked::read(request.query).unwrap_or_default();
+    let transport = transport(request, asked.transport.as_deref())
+        .or_else(|_| transport(request, None))
+        .unwrap_or(Transport::Poll);
+    let start = asked.start(request, context).unwrap_or(Start::Now);
+    let head_only = request.method == "HEAD";
+    let patience = asked.wait.map(|seconds| Duration::from_secs(seconds.into()));
+    Wait { names: Vec::new(), start, transport, bare: false, patience, head_only, credentials: None }
+}
+
 /// The parameters of a subscription.
 #[derive(Default)]
 struct Asked<'a> {

@@ -1,11 +1,10 @@
 //! The table of metrics: what is told, under what name, and from where it is read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use exchange::MailboxLoad;
 
-use super::Scrape;
+use super::{Scrape, days_left};
 use crate::line::CertificateNews;
 
 /// One line of the table.
@@ -53,14 +52,6 @@ impl Read {
     pub(super) fn kind(&self, name: &str) -> &'static str {
         if name.ends_with("_total") { "counter" } else { "gauge" }
     }
-}
-
-/// From now to a time in Unix seconds.
-fn days_left(end: i64) -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
-    let left = (end as f64 - now) / 86_400.0;
-    (left * 1_000.0).round() / 1_000.0
 }
 
 fn count(counter: &AtomicU64) -> f64 {
@@ -300,6 +291,21 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_hook_verdicts",
         "Verdicts of the hook that are remembered",
         Read::Asked("hook_verdicts"),
+    ),
+    line(
+        "multiplexor_takeover_passed_total",
+        "Requests of the WAIT line passed on to the application",
+        Read::Asked("pages_passed"),
+    ),
+    line(
+        "multiplexor_takeover_held_total",
+        "Of these, those whose clients are held",
+        Read::Asked("pages_held"),
+    ),
+    line(
+        "multiplexor_takeover_failed_total",
+        "Requests that it left without an answer",
+        Read::Asked("pages_failed"),
     ),
     line("multiplexor_keys_fetched_total", "Fetches of keys for tokens", Read::Asked("keys_fetched")),
     line("multiplexor_keys_failed_total", "Fetches of keys that failed", Read::Asked("keys_failed")),

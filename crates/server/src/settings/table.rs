@@ -7,8 +7,8 @@ use super::entries::{
     HISTORY_AGE, HISTORY_BYTES, HISTORY_MESSAGES, LISTEN, PAYLOAD_LIMIT, TLS_CERTIFICATE, TLS_KEY,
 };
 use super::kind::Kind::{
-    Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Listeners, Names, Origins, Pattern,
-    PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
+    Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Label, Listeners, Names, Origins,
+    Pattern, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
@@ -226,6 +226,21 @@ pub(crate) static TABLE: &[Setting] = &[
         "How long what the hook said holds, where it does not say so itself",
     ),
     line("hook_calls", Count("1", "1000"), "32", "Calls of the hook under way at once; others wait"),
+    line(
+        "takeover",
+        Url,
+        "",
+        "Where your application answers requests of the WAIT line that are not for us; where it names channels, the \
+         client is held",
+    ),
+    line("takeover_prefix", Label, "/", "How the paths begin of requests that are passed on"),
+    line(
+        "takeover_timeout",
+        Duration("100ms", "10m"),
+        "30s",
+        "How long the application may take for such a request",
+    ),
+    line("takeover_calls", Count("1", "10000"), "256", "Such requests under way at once; others are refused"),
     line(
         "origins",
         Origins,

@@ -106,12 +106,12 @@ impl Values {
         (!path.is_empty()).then_some(text)
     }
 
-    pub(super) fn label(&self, name: &str) -> &str {
-        if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
-    }
-
     pub(super) fn url(&self, name: &str) -> Option<Uri> {
         if let Value::Url(url) = self.value(name) { url.clone() } else { wrong_kind(name) }
+    }
+
+    pub(super) fn label(&self, name: &str) -> &str {
+        if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
     }
 
     pub(super) fn choice(&self, name: &str) -> &'static str {

@@ -1,4 +1,6 @@
-//! What a client wants that is not let in yet, as plain data. Whoever goes on with it asks anew who it is.
+//! What a client wants that is not let in yet, as plain data. Whoever goes on with it asks anew who it
+//! is. What was passed on to the application (it has neither names nor credentials) is not asked again, since that
+//! could do something twice: it is refused.
 
 use std::time::Duration;
 

@@ -90,6 +90,7 @@ impl Line {
                 self.tell(format!("takes {id}"));
             }
             Action::Listen(listen) => self.listen(&listen),
+            Action::Pass(passed) => self.tell(format!("passes on {} {}", passed.method, passed.target)),
             Action::Overflow => {
                 assert_eq!(self.conn.phase, Phase::Closing);
                 self.tell("says too much".to_owned());
@@ -163,6 +164,7 @@ pub(crate) fn env() -> Env<'static> {
         compression: true,
         origins: &ORIGINS,
         shows: &NOTHING,
+        takeover: None,
     }
 }
 

@@ -90,7 +90,12 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Checks that the page behind a connection may show credentials. `ambient`: a browser sent them by itself.
-    fn check_page(&self, index: usize, ambient: bool, origin: Option<&str>) -> Result<(), Problem> {
+    pub(super) fn check_page(
+        &self,
+        index: usize,
+        ambient: bool,
+        origin: Option<&str>,
+    ) -> Result<(), Problem> {
         let origins = &self.settings.origins;
         let is_foreign = self.slab[index].conn.page == Page::FOREIGN;
         if !is_foreign || (origins.is_empty() && !ambient) {

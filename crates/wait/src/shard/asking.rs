@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use access::{About, Question, Said, Subject, Tokens, Verdict};
-use transport::Phase;
-use transport::dialect::{Problem, Wait};
+use access::{About, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use transport::dialect::native::names_in_path;
+use transport::dialect::{Problem, Transport, Wait};
+use transport::{Passed, Phase};
 
 use super::Shard;
 use crate::asking::Parking;
@@ -36,6 +37,42 @@ impl<K: Kernel> Shard<K> {
         self.exchange.ask(Box::new(Question { shard: self.id.0, subject, about }))
     }
 
+    /// The application answers this request.
+    pub(super) fn pass(&mut self, index: usize, passed: Passed) {
+        if self.draining.is_some() {
+            return self.refuse(
+                index,
+                Problem::new(503, "draining", "this server is going down; ask again at once"),
+                &[],
+            );
+        }
+        let Passed { method, target, headers, body, wait, head, foreign } = passed;
+        if let Err(problem) = foreign.map_or(Ok(()), |origin| self.check_page(index, true, Some(&origin))) {
+            return self.refuse(index, problem, &[]);
+        }
+        let from = self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip());
+        let page = Page { method, target, headers, body, from };
+        // Nobody else may have the answer.
+        let subject = Subject::of(&format!("page {} {}", self.id.0, self.token(index)));
+        self.park(index, wait, head, subject, About::Page(Arc::new(page)));
+    }
+
+    /// The application wants this client to wait for channels.
+    fn hold(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, held: &Held) {
+        let names =
+            names_in_path(&held.names).and_then(|names| self.check_count(names.len()).map(|()| names));
+        wait.names = match names {
+            Ok(names) => names,
+            Err(problem) => {
+                let why = format!("the application wants this client to be held, but {}", problem.detail);
+                return self.refuse(index, Problem::new(502, "takeover-channels", why), &[]);
+            }
+        };
+        wait.bare = wait.transport == Transport::Sse && wait.names.len() == 1;
+        self.slab[index].conn.hold(&wait);
+        self.begin_as(index, wait, head, held.session.clone());
+    }
+
     /// Other keys were found at the URL.
     pub(super) fn put_keys(&mut self, found: &access::FoundKeys) {
         let set = &self.settings.tokens;
@@ -51,7 +88,18 @@ impl<K: Kernel> Shard<K> {
             let Some((token, verdict)) = self.asking.next_told() else { return };
             let Some(index) = self.find(token) else { continue };
             if let Some((wait, head)) = self.slab[index].conn.unpark() {
-                self.begin_told(index, wait, head, Some(&verdict));
+                match &verdict.said {
+                    Said::Page(answer) => {
+                        let action = self.slab[index].conn.answer_passed(&answer.head, &answer.body);
+                        self.act(index, action);
+                    }
+                    Said::Held(held) => self.hold(index, wait, head, held),
+                    Said::Unanswered(status, denied) => {
+                        let problem = Problem::new(*status, denied.code, denied.detail.clone());
+                        self.refuse(index, problem, &[]);
+                    }
+                    _ => self.begin_told(index, wait, head, Some(&verdict)),
+                }
                 self.resuming.push_back(token);
             }
         }
@@ -61,8 +109,10 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn end_parking(&mut self, index: usize) {
         debug_assert_eq!(self.slab[index].conn.phase, Phase::Asking);
         if let Some((wait, _)) = self.slab[index].conn.unpark() {
-            let why = "the application did not say in time who this is; try again soon";
-            self.refuse(index, Problem::new(503, "hook", why), &wait.names);
+            let why = "the application did not answer in time; try again soon";
+            let was_passed = wait.credentials.is_none();
+            let (status, code) = if was_passed { (504, "takeover-timeout") } else { (503, "hook") };
+            self.refuse(index, Problem::new(status, code, why), &wait.names);
         }
     }
 }
@@ -70,9 +120,11 @@ impl<K: Kernel> Shard<K> {
 /// What a verdict means where channels are closed. `None`: whoever asked is somebody, or it is to be looked at again.
 pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
     match &verdict.said {
-        Said::Session(_) | Said::Again => None,
+        Said::Session(_) | Said::Again | Said::Page(_) | Said::Held(_) => None,
         Said::Refused(denied) => Some(Problem::new(403, denied.code, denied.detail.clone())),
-        Said::Failed(denied) => Some(Problem::new(503, denied.code, denied.detail.clone())),
+        Said::Failed(denied) | Said::Unanswered(_, denied) => {
+            Some(Problem::new(503, denied.code, denied.detail.clone()))
+        }
     }
 }
 

@@ -124,6 +124,7 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             Action::Wait { wait, head } => self.begin(index, *wait, head),
+            Action::Pass(passed) => self.pass(index, *passed),
             Action::Command(command) => self.command(index, command),
             Action::Take(name) => self.take(index, &name),
             Action::Listen(listen) => self.listen(index, &listen),

@@ -327,6 +327,7 @@ impl<K: Kernel> Shard<K> {
             compression: settings.compression,
             origins: &settings.origins,
             shows: &settings.shows,
+            takeover: settings.takeover.as_deref(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Message, Next, Page, Position, Start};
+use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,17 @@ impl<K: Kernel> Shard<K> {
             Ok(Who::Unknown(subject, about)) => return self.park(index, wait, head, subject, about),
             Err(problem) => return self.refuse(index, problem, &wait.names),
         };
+        self.begin_as(index, wait, head, session);
+    }
+
+    /// The client waits from now on, with this session.
+    pub(super) fn begin_as(
+        &mut self,
+        index: usize,
+        wait: Wait,
+        head: Vec<u8>,
+        session: Option<Arc<Session>>,
+    ) {
         self.counters.waits.add(1);
         if wait.names.is_empty() {
             self.put_session(index, session);

@@ -1,0 +1,231 @@
+"""Requests that are not ours go to the application, which answers them or lets us hold the client."""
+
+import http.client
+import json
+import re
+import socket
+import threading
+
+import pytest
+import websockets.sync.client
+from harness.program import ROOT, Program, request, until
+from harness.upstream import Application, Php, free_port
+
+LOGIN = "<?php session_start(); $_SESSION['user'] = $_GET['user'];"
+PAGE = """<?php
+setcookie('a', '1'); setcookie('b', '2');
+header('X-Method: ' . $_SERVER['REQUEST_METHOD']);
+http_response_code(201);
+echo json_encode(['post' => $_POST, 'get' => $_GET, 'host' => $_SERVER['HTTP_HOST'],
+    'from' => $_SERVER['HTTP_X_FORWARDED_FOR'], 'cookie' => $_COOKIE]);
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("takeover")
+    # The five lines are those of the documentation.
+    text = (ROOT / "docs" / "access.md").read_text()
+    feed = next(block for block in re.findall(r"```php\n(.*?)```", text, re.S) if "Multiplexor-Channels" in block)
+    php = Php(folder, feed=feed, page=PAGE, login=LOGIN)
+    program = Program("--takeover", php.url, "--listen", "token")
+    yield program
+    program.stop()
+    php.stop()
+
+
+def ask(program, path, method="GET", body=None, **headers):
+    return request(program.wait_address, method, path, body, headers)
+
+
+def sign_in(program, user):
+    """The cookie of somebody signed in at the application, by way of us."""
+    status, told, _ = ask(program, f"/login.php?user={user}")
+    assert status == 200
+    return told["set-cookie"].partition(";")[0]
+
+
+def stream(program, cookie, accept):
+    client = socket.create_connection(program.wait_address, timeout=60)
+    client.sendall(
+        f"GET /feed.php HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\nAccept: {accept}\r\n\r\n".encode()
+    )
+    return client
+
+
+def test_five_lines_of_php_hold_a_client(site):
+    with stream(site, sign_in(site, "ann"), "text/event-stream") as client:
+        site.until_waiting("user.ann")
+        assert site.waiting("news") == 1
+        site.publish("user.ann", "hello")
+        told = b""
+        while b"hello" not in told:
+            told += client.recv(65536)
+    assert b"Content-Type: text/event-stream" in told and b"user.ann" in told, told
+    assert b"multiplexor-channels" not in told.lower()
+
+
+def test_a_client_is_held_in_the_transport_it_asks_for(site):
+    cookie = sign_in(site, "eve")
+    url = "ws://{}:{}/feed.php".format(*site.wait_address)
+    with (
+        websockets.sync.client.connect(url, additional_headers={"Cookie": cookie}) as socket_,
+        stream(site, cookie, "application/x-ndjson") as lines,
+    ):
+        until(lambda: site.waiting("user.eve") == 2, "both are held")
+        site.publish("user.eve", "hello")
+        assert "cursor" in json.loads(socket_.recv(60))
+        assert json.loads(socket_.recv(60))["data"] == "hello"
+        # What the application did not name stays closed.
+        socket_.send(json.dumps({"subscribe": ["user.ann"]}))
+        assert json.loads(socket_.recv(60))["error"]["code"] in ("credentials", "grant")
+        told = b""
+        while b"hello" not in told:
+            told += lines.recv(65536)
+    assert b"application/x-ndjson" in told
+
+
+def test_a_websocket_that_is_not_held_gets_the_answer_of_the_application(site):
+    url = "ws://{}:{}/feed.php".format(*site.wait_address)
+    with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+        websockets.sync.client.connect(url)
+    assert refused.value.response.status_code == 401
+
+
+def test_a_foreign_page_opens_no_websocket_by_a_cookie(site):
+    url = "ws://{}:{}/feed.php".format(*site.wait_address)
+    shown = {"Cookie": sign_in(site, "fay")}
+    with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+        websockets.sync.client.connect(url, additional_headers=shown, origin="https://evil.example")
+    assert refused.value.response.status_code == 403
+    own = "http://{}:{}".format(*site.wait_address)
+    with websockets.sync.client.connect(url, additional_headers=shown, origin=own):
+        site.until_waiting("user.fay")
+
+
+def test_a_poll_is_held_and_goes_on_where_it_was(site):
+    first = site.publish("user.bob", "one")
+    site.publish("user.bob", "two")
+    status, _, body = ask(site, f"/feed.php?since={first}", Cookie=sign_in(site, "bob"))
+    assert status == 200 and [message["data"] for message in json.loads(body)["messages"]] == ["two"]
+
+
+def test_what_names_no_channels_is_answered_by_the_application(site):
+    status, _, body = ask(site, "/feed.php")
+    assert (status, body) == (401, b"")
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "s=1", "Connection": "keep-alive"}
+    connection = http.client.HTTPConnection(*site.wait_address, timeout=60)
+    for n in range(3):
+        connection.request("POST", f"/page.php?n={n}", f"x={n}", form)
+        response = connection.getresponse()
+        said = json.loads(response.read())
+        assert response.status == 201 and response.getheader("X-Method") == "POST"
+        assert len(response.headers.get_all("Set-Cookie")) == 2
+        assert (said["post"], said["get"], said["cookie"]) == ({"x": str(n)}, {"n": str(n)}, {"s": "1"})
+        assert said["from"] == "127.0.0.1" and said["host"] == "{}:{}".format(*site.wait_address)
+    connection.close()
+    assert ask(site, "/page.php", "HEAD")[0] == 201
+    assert ask(site, "/nowhere.php")[0] == 404
+
+
+def test_our_own_paths_stay_ours(site, name):
+    assert json.loads(ask(site, f"/sub/{name}?since=0")[2])["code"] == "credentials"
+    assert ask(site, "/healthz")[2] == b"ok\n"
+    assert b"WAIT line" in ask(site, "/")[2]
+
+
+def test_only_paths_of_the_prefix_are_passed_on():
+    application = Application(lambda path, headers: (200, {}, path.encode()))
+    program = Program("--takeover", application.url, "--takeover-prefix", "/app/")
+    assert ask(program, "/app/x?y=z")[2] == b"/app/x?y=z"
+    assert ask(program, "/other")[0] == 404
+    for path in ("/app/../x", "/app/%2E%2e/x", "/app/..%2fx", "/app/a/..%5cx", "/app/./x"):
+        assert ask(program, path)[0] == 404, path
+    assert len(application.requests) == 1
+    program.stop()
+    application.stop()
+
+
+def test_what_is_between_neighbours_stays_there():
+    application = Application(lambda path, headers: (200, {"Keep-Alive": "5", "X-Kept": "1"}, b"x"))
+    program = Program("--takeover", application.url)
+    sent = {"Connection": "close, X-Hop", "X-Hop": "1", "X-Sent": "1", "X-Forwarded-For": "10.0.0.1"}
+    _, told, _ = ask(program, "/x", **{**sent})
+    got = {name.lower(): value for name, value in application.requests[0][2].items()}
+    assert "x-hop" not in got and got["x-sent"] == "1" and got["x-forwarded-for"] == "10.0.0.1, 127.0.0.1"
+    assert "keep-alive" not in told and told["x-kept"] == "1" and told["connection"] == "close"
+    program.stop()
+    application.stop()
+
+
+@pytest.mark.parametrize("names", ["", "a,,b", "$reserved", "\xff", ",".join(map(str, range(1001)))])
+def test_names_that_are_none_are_told(names):
+    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": names}, b""))
+    program = Program("--takeover", application.url)
+    status, _, body = ask(program, "/x")
+    assert (status, json.loads(body)["code"]) == (502, "takeover-channels"), body
+    program.stop()
+    application.stop()
+
+
+def test_who_is_held_for_a_time_is_told_the_end():
+    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": "a", "Multiplexor-Lasts": "1"}, b""))
+    program = Program("--takeover", application.url)
+    with socket.create_connection(program.wait_address, timeout=60) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
+        told = b"".join(iter(lambda: client.recv(65536), b""))
+    assert told.endswith(b"event: expired\ndata: {}\n\n"), told
+    program.stop()
+    application.stop()
+
+
+def test_an_application_that_is_dead_slow_or_endless():
+    dead = Program("--takeover", f"http://127.0.0.1:{free_port()}")
+    status, _, body = ask(dead, "/x")
+    assert (status, json.loads(body)["code"]) == (502, "takeover")
+    assert dead.ask("/stats")["asked"]["pages_failed"] == 1
+    dead.stop()
+    never = threading.Event()
+
+    def hang(path, headers):
+        never.wait(60)
+        return 200, {}, b""
+
+    application = Application(hang)
+    slow = Program("--takeover", application.url, "--takeover-timeout", "200ms")
+    status, _, body = ask(slow, "/x")
+    assert (status, json.loads(body)["code"]) == (504, "takeover-timeout")
+    never.set()
+    slow.stop()
+    application.stop()
+
+
+def test_an_answer_has_a_mebibyte_at_the_most():
+    application = Application(lambda path, headers: (200, {}, b"x" * int(path[1:])))
+    program = Program("--takeover", application.url)
+    assert len(ask(program, f"/{1 << 20}")[2]) == 1 << 20
+    status, _, body = ask(program, f"/{(1 << 20) + 1}")
+    assert (status, json.loads(body)["code"]) == (502, "takeover")
+    program.stop()
+    application.stop()
+
+
+def test_no_more_requests_than_its_limit_are_under_way():
+    go_on = threading.Event()
+
+    def wait(path, headers):
+        go_on.wait(60)
+        return 200, {}, b"x"
+
+    application = Application(wait)
+    program = Program("--takeover", application.url, "--takeover-calls", "2")
+    clients = [socket.create_connection(program.wait_address, timeout=60) for _ in range(6)]
+    for client in clients:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    until(lambda: program.ask("/stats")["asked"]["pages_failed"] == 4, "four are refused")
+    go_on.set()
+    statuses = sorted(b"".join(iter(lambda: client.recv(65536), b""))[9:12] for client in clients)
+    assert statuses == [b"200"] * 2 + [b"503"] * 4
+    until(lambda: program.ask("/stats")["asked"]["pages_passed"] == 2, "it is counted")
+    program.stop()
+    application.stop()
