@@ -1,7 +1,8 @@
 //! What clients show of themselves: nobody gets in by bytes that nobody signed.
 
 use access::hub::{Right, Session};
-use access::{Key, Keyring, Secret, Signed, TokenSecret, Tokens, make_token};
+use access::limits::FOUND_KEYS_MAX;
+use access::{Key, Keyring, Secret, Signed, TokenSecret, Tokens, make_token, read_jwks, session_of_answer};
 
 use crate::cut;
 
@@ -43,6 +44,30 @@ pub(crate) fn url(data: &[u8]) {
     let signed = Signed { path: &path, expires: &expires, signature: &signature };
     let session = tokens().session_of_url(signed, &["a".into()], NOW);
     assert!(session.is_err(), "nobody signed {signed:?}");
+}
+
+/// Keys as somebody publishes them: what is wrong is told, and none of them vouches for what a secret signed.
+pub(crate) fn jwks(data: &[u8]) {
+    match read_jwks(data) {
+        Ok(keys) => {
+            assert!((1..=FOUND_KEYS_MAX).contains(&keys.len()), "{} keys", keys.len());
+            let tokens = Tokens { keys, ..Tokens::default() };
+            let token = make_token(&secret(), r#"{"exp":1900000000,"listen":"a"}"#);
+            assert!(tokens.session(&token, NOW).is_err(), "a public key vouches for a secret");
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+}
+
+/// What a hook says of a client: a session that has an end, or what is wrong with it.
+pub(crate) fn answer(data: &[u8]) {
+    match session_of_answer(data, NOW, 60_000) {
+        Ok((session, until)) => {
+            assert!(until > NOW && session.expires == Some(until), "it ends, and not before it begins");
+            assert!(!session.may(Right::Listen, "a", until), "it outlives its end");
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
 }
 
 fn tokens() -> Tokens {

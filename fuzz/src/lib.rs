@@ -32,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "token", run: credentials::token },
     Target { name: "claims", run: credentials::claims },
     Target { name: "url", run: credentials::url },
+    Target { name: "jwks", run: credentials::jwks },
+    Target { name: "answer", run: credentials::answer },
     Target { name: "frozen", run: line::frozen },
     Target { name: "line", run: line::line },
 ];

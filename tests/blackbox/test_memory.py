@@ -11,6 +11,7 @@ import zlib
 import pytest
 from harness.authority import Authority
 from harness.program import Program, request, until
+from test_tokens import SECRET, make_token
 
 FEW, MANY = 4_000, 12_000
 FIXED_BYTES_MAX = 16 << 20
@@ -20,6 +21,8 @@ LEFT_BYTES_MAX = 2 << 20
 KEPT_SHARE_MAX = {"shared": 0.1, "own": 0.25}
 # All on one channel; each on a channel of its own, with a name of 16 bytes and no history.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
+# The same with credentials of its own for each: who it is, what it may, and when that ends.
+BYTES_A_GUEST_MAX = 900
 CODINGS = {
     "http": "Accept-Encoding: gzip\r\n",
     "ws": "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -103,9 +106,13 @@ class Crowd:
             self.ask(number)
         self.until_all_wait()
 
+    def shown(self, number):
+        """What a client shows of itself."""
+        return ""
+
     def ask(self, number):
         takes = CODINGS["ws" if self.transport == "ws" else "http"] if self.compressed else ""
-        head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}{takes}\r\n"
+        head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}{takes}{self.shown(number)}\r\n"
         self.sockets[number].sendall(head.encode())
 
     def until_all_wait(self):
@@ -226,6 +233,30 @@ def test_an_idle_connection_of_tls_keeps_little_but_its_keys(version, tmp_path, 
         with capsys.disabled():
             print(f"\n{version}: {slope:.0f} bytes for each idle connection")
         assert slope <= TLS_BYTES_A_CONNECTION_MAX
+
+
+class Guests(Crowd):
+    """A crowd of which everybody shows a token of its own, and listens to a channel of its own."""
+
+    def __init__(self):
+        super().__init__("sse", "own", "--listen", "token", "--token-secret", SECRET)
+
+    def shown(self, number):
+        token = make_token(sub=f"{number}", listen=[self.name(number)], exp=2**32)
+        return f"Authorization: Bearer {token}\r\n"
+
+
+@pytest.mark.alone
+def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(capsys):
+    with Guests() as crowd:
+        crowd.come(range(FEW))
+        few = settled(crowd.pid)
+        crowd.come(range(FEW, MANY))
+        slope = (settled(crowd.pid) - few) / (MANY - FEW)
+        with capsys.disabled():
+            print(f"\ntoken, own: {slope:.0f} bytes for each idle connection")
+        assert crowd.program.ask("/stats")["wait"]["guests"] == MANY
+        assert slope <= BYTES_A_GUEST_MAX
 
 
 @pytest.mark.alone
