@@ -134,7 +134,7 @@ def test_the_wrong_scheme_is_told(program, nginx, haproxy, certificates):
     status, _, told = doctor(nginx(program).replace("https:", "http:"))
     assert status == 2 and "speaks TLS; give an https:// URL" in told
     status, _, told = doctor(program.wait_url.replace("http:", "https:"), "--ca", "/dev/null")
-    assert status == 2 and "/dev/null holds no certificate" in told
+    assert status == 2 and "/dev/null has no certificate in PEM" in told
 
 
 @pytest.mark.parametrize("transport", ["sse", "stream"])

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -48,7 +47,7 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let of_system = || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|file| file.exists());
         let file = authorities.map(Path::to_owned).or_else(of_system);
-        let known = file.as_deref().map(read_authorities).transpose()?.unwrap_or_default();
+        let known = file.as_deref().map(tls::read_authorities).transpose()?.unwrap_or_default();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(known.iter().cloned());
         let by_chain =
@@ -249,18 +248,6 @@ fn handshake_words(error: &io::Error) -> String {
             error.kind()
         ),
     }
-}
-
-fn read_authorities(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let found = found.map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", file.display()))?;
-    if found.is_empty() {
-        bail!(
-            "{} holds no certificate; give a file in PEM, with -----BEGIN CERTIFICATE-----",
-            file.display()
-        );
-    }
-    Ok(found)
 }
 
 /// Where systems keep whom they trust: Debian and Alpine, Fedora, SUSE.
