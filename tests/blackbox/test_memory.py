@@ -30,6 +30,8 @@ CODINGS = {
 # All on one channel, through TLS; fewer, since each needs a handshake.
 TLS_FEW, TLS_MANY = 1_000, 4_000
 TLS_BYTES_A_CONNECTION_MAX = 2_048
+# The same for those who listen in the words of Realplexor, of whom one cursor more is known.
+REALPLEXOR_BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 500}
 HEADS = {
     "poll": "",
     "sse": "Accept: text/event-stream\r\n",
@@ -74,15 +76,15 @@ def least(pid):
 class Crowd:
     """A program, and many who wait on it: all on one channel, or each on its own."""
 
-    def __init__(self, transport, channels, *flags, compressed=False, context=None):
-        hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h"]
+    def __init__(self, transport, channels, *flags, compressed=False, context=None, ports=True):
+        hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h", "--classic-wait-timeout", "1h"]
         self.transport, self.channels, self.compressed, self.sockets = transport, channels, compressed, {}
         self.context = context
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         if self.limit[1] < MANY + 200:
             pytest.skip(f"the hard limit of open files is {self.limit[1]}, this needs {MANY + 200}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit[1], self.limit[1]))
-        self.program = Program(*hour, *flags, "--shards", "2", huge_pages=False)
+        self.program = Program(*hour, *flags, "--shards", "2", huge_pages=False, ports=ports)
         self.pid = self.program.pid
 
     def __enter__(self):
@@ -111,9 +113,12 @@ class Crowd:
         return ""
 
     def ask(self, number):
+        if self.transport == "realplexor":
+            name = self.name(number).replace(".", "_")
+            return self.sockets[number].sendall(f"GET /?identifier=0:{name} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         takes = CODINGS["ws" if self.transport == "ws" else "http"] if self.compressed else ""
         head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}{takes}{self.shown(number)}\r\n"
-        self.sockets[number].sendall(head.encode())
+        return self.sockets[number].sendall(head.encode())
 
     def until_all_wait(self):
         count = len(self.sockets)
@@ -187,6 +192,22 @@ def measure_idle(transport, channels, compressed, capsys):
         # What the broadcast needed is given back within seconds.
         enough = empty + most * MANY + LEFT_BYTES_MAX
         until(lambda: private_bytes(crowd.pid) <= enough, f"the crowd costs {most} bytes each again", 60)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("channels", REALPLEXOR_BYTES_A_CONNECTION_MAX)
+def test_an_idle_listener_of_realplexor_costs_little_more(channels, tmp_path, capsys):
+    listener = '[{ address = "127.0.0.1:0", dialect = "realplexor" }]'
+    (tmp_path / "realplexor.toml").write_text(f"wait = {listener}\nin = {listener}\n")
+    flags = ["--config", str(tmp_path / "realplexor.toml")]
+    with Crowd("realplexor", channels, *flags, ports=False) as crowd:
+        crowd.come(range(FEW))
+        few = settled(crowd.pid)
+        crowd.come(range(FEW, MANY))
+        slope = (settled(crowd.pid) - few) / (MANY - FEW)
+        with capsys.disabled():
+            print(f"\nrealplexor, {channels}: {slope:.0f} bytes for each idle connection")
+        assert slope <= REALPLEXOR_BYTES_A_CONNECTION_MAX[channels]
 
 
 @pytest.mark.alone

@@ -249,6 +249,21 @@ def test_the_page_and_the_library(program):
         assert body and b"$" + b"WAIT_TIMEOUT" not in body and b"undefined-" not in body
 
 
+def test_whoever_has_a_page_is_not_sent_it_again(program):
+    path = "/any/where?identifier=SCRIPT&v=2"
+    status, headers, library = request(program.wait_address, "GET", path)
+    assert status == 200 and b"Dklab_Realplexor" in library
+    assert headers["origin-agent-cluster"] == "?0" and headers["access-control-allow-origin"] == "*"
+    for tags in (headers["etag"], f'"other", W/{headers["etag"]}', "*"):
+        status, again, body = request(program.wait_address, "GET", path, headers={"If-None-Match": tags})
+        assert (status, body, again["etag"], again["cache-control"]) == (304, b"", headers["etag"], "public")
+    status, _, body = request(program.wait_address, "GET", path, headers={"If-None-Match": '"other"'})
+    assert (status, body) == (200, library)
+    # Whoever speaks no HTTP is told what it always was, and no more.
+    with Wire(program.wait_address).send("identifier=SCRIPT\nIf-None-Match: *\n\n") as wire:
+        assert wire.rest().endswith(b"Cache-Control: public\r\n\r\n" + library)
+
+
 def test_pages_of_ones_own_have_their_variables(tmp_path):
     page = tmp_path / "page.html"
     page.write_text("$WAIT_TIMEOUT $IDENTIFIER $JS_WAIT_RECONNECT_DELAY $JS_MAX_BOUNCES $JS_WAIT_URI $X_1 $ $1 $$")

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from harness.program import PATIENCE_S, binary, until
-from test_realplexor_clients import listening, raw
+from test_realplexor_clients import CRYPT_SECRET, listening, raw
 
 
 def free_port():
@@ -89,7 +89,8 @@ def test_it_listens_where_the_file_says_and_says_so_in_the_old_words(daemon, tmp
     assert all(re.match(stamp, text) for text in texts), lines
     assert re.fullmatch(stamp + r"Starting\. Opened files limit \(ulimit -n\): \d+\.", texts[0])
     assert texts[1].endswith(f"] CONFIG: appending configuration from {one.file}")
-    assert texts[2].endswith(f"] WAIT: listening 127.0.0.1:{one.wait_address[1]}")
+    assert "] USERS_FILE is not said, and " in texts[2]
+    assert texts[3].endswith(f"] WAIT: listening 127.0.0.1:{one.wait_address[1]}")
     assert re.fullmatch(
         r"  \[pairs_by_fhs=\d+ data_to_send=\d+ connected_fhs=\d+ online_timers=\d+ cleanup_timers=\d+ events=\d+\]",
         lines[-1],
@@ -132,6 +133,41 @@ def test_hup_tells_what_changed_and_loses_nothing(daemon):
     one.until(f"Error reloading config, continue with old settings: {one.file}:3: ` stands where a value should")
     raw(one.in_address, b"identifier=9:abc\n\n1")
     assert reply() == [{"ids": {"abc": "9"}, "data": 1}]
+
+
+def test_hup_changes_what_can_be_changed_while_clients_wait(daemon, tmp_path):
+    users, script = tmp_path / "users", tmp_path / "own.js"
+    users.write_text(":\n")
+    script.write_text("// $IDENTIFIER")
+    files = f"$CONFIG{{USERS_FILE}} = '{users}';\n$CONFIG{{SCRIPT_FILE}} = '{script}';\n"
+    one = daemon(STAY + files)
+    reply = listening(one, "0:abc")
+    assert raw(one.wait_address, b"identifier=SCRIPT\n").endswith(b"\r\n\r\n// identifier")
+    users.write_text("joe_x:1\njoe:$apr1$saltsalt$zzzzzzzzzzzzzzzzzzzzzz\n")
+    script.write_text("// afresh: $IDENTIFIER")
+    changed = "$CONFIG{IDENTIFIER} = 'mark';\n$CONFIG{IN_MAXLEN} = 100;\n$CONFIG{CHARSET} = 'koi8-r';\n$CONFIG{WAIT_MAXLEN} = 64;\n"
+    one.say(STAY + files + changed + "$CONFIG{WAIT_TIMEOUT} = 0.2;\n$CONFIG{MAX_MEM_MB} = 9;\n")
+    one.give(signal.SIGHUP)
+    one.until("Option WAIT_TIMEOUT is changed: default -> 0.2")
+    one.until('Warning: login "joe_x" is not alphanumeric, skipped.')
+    one.until("MAX_MEM_MB (")
+
+    def changed_by_now():
+        return raw(one.wait_address, b"mark=SCRIPT\n").endswith(b"// afresh: mark")
+
+    until(changed_by_now, "the WAIT line goes by the new settings")
+    waited = raw(one.wait_address, b"mark=other\n", half_close=False)
+    assert waited.endswith(b"charset=koi8-r\r\n\r\n \r\n")
+    assert raw(one.wait_address, b"x" * 65, half_close=False) == b""
+    one.until("ERROR: overflow (received 65 bytes total)")
+    assert raw(one.in_address, b"mark=abc\n\n1").endswith(b"access denied for guest user\n")
+    assert raw(one.in_address, b"x" * 101) == b""
+    one.until("ERROR: overflow (received 101 bytes total)")
+    # The users let guests in again, and whoever waited since before hears it.
+    users.write_text(":\n")
+    one.give(signal.SIGHUP)
+    until(lambda: raw(one.in_address, b"mark=8:abc\n\n1") == b"", "guests are let in again")
+    assert reply() == [{"ids": {"abc": "8"}, "data": 1}]
 
 
 def test_a_file_that_is_not_there_is_passed_over(daemon, tmp_path):
@@ -179,19 +215,58 @@ def test_a_user_that_is_not_there_is_told(tmp_path):
     assert b'SU_USER is "no such user", but there is no such user' in ended.stderr
 
 
-def test_what_connections_do_is_logged_in_the_old_words(daemon):
-    one = daemon(STAY)
+def test_what_connections_do_is_logged_in_the_old_words(daemon, tmp_path):
+    (tmp_path / "users").write_text(f":\njoe:{CRYPT_SECRET.decode().strip()}\n")
+    files = f"$CONFIG{{USERS_FILE}} = '{tmp_path / 'users'}';\n"
+    one = daemon(STAY + files + "$CONFIG{OFFLINE_TIMEOUT} = 0.2;\n$CONFIG{CLEAN_ID_AFTER} = 0.3;\n")
     reply = listening(one, "5:abc,def")
     raw(one.in_address, b"identifier=10:abc,11:lim\n\n1")
     assert reply()
-    raw(one.in_address, b"online\n")
+    raw(one.in_address, b"online ab\n")
+    raw(one.in_address, b"watch 10\n")
+    raw(one.in_address, b"stats\n")
+    raw(one.in_address, b"identifier=joe:secret@joe_a,bob_a,*x,*y\n\n1")
+    raw(one.in_address, b"identifier=joe:wrong@joe_a\n\n1")
+    raw(one.in_address, b"identifier=a\n\n")
+    raw(one.wait_address, b"identifier=SCRIPT\n")
+    raw(one.wait_address, b"identifier=-\n")
+    wait, publisher = r"WAIT: 127\.0\.0\.1:\d+: ", r"IN: 127\.0\.0\.1:\d+: "
+    named = wait + r"DEBUG: \[5:abc,\(and 1 more\)\] "
     for line in (
-        r"WAIT: 127\.0\.0\.1:\d+: DEBUG: \[5:abc,\(and 1 more\)\] registered",
-        r"IN: 127\.0\.0\.1:\d+: DEBUG: added data for \[abc,lim\]",
+        wait + "DEBUG: connection opened",
+        wait + r"DEBUG: read \d+ bytes",
+        named + "registered",
+        named + "connection closed",
+        wait + "DEBUG: SCRIPT marker received, sending content",
+        wait + "ERROR: Empty identifier passed",
+        publisher + "DEBUG: connection opened",
+        publisher + "DEBUG: read 27 bytes",
+        publisher + "DEBUG: parsed IDs",
+        publisher + r'DEBUG: parsed IDs; limiters are \(x, y\); login is "joe"',
+        publisher + r"DEBUG: added data for \[abc,lim\]",
+        publisher + r"DEBUG: skipping not owned \[bob_a\] for login joe",
+        publisher + "DEBUG: passed empty HTTP body, ignored",
+        publisher + "DEBUG: received aux command: ONLINE ab",
+        publisher + r"DEBUG: sending \d+ online identifiers",
+        publisher + "DEBUG: received aux command: WATCH 10",
+        publisher + "DEBUG: sending 2 events",
+        publisher + "DEBUG: received aux command: STATS",
+        publisher + "DEBUG: sending stats",
+        publisher + "DEBUG: connection closed",
+        publisher + "ERROR: invalid password for login: joe",
         r"<- sending 1 responses \(\d+ bytes\) from \[abc\] \(print=1, shutdown=1\)",
-        r"IN: 127\.0\.0\.1:\d+: DEBUG: received aux command: ONLINE",
+        r"\[def\] is now offline",
+        r"\[lim\] cleaned, because no data is pushed within last 0\.3 seconds",
     ):
-        until(lambda line=line: re.search(line, one.said()), f"{line} is in {one.said()}")
+        until(lambda line=line: re.search(rf"\] {line}\n", one.said()), f"{line} is in {one.said()}")
+    # When nobody listens any more and nothing is held, the counters say so.
+    last = r"\[data_to_send=0 connected_fhs=0 online_timers=0 cleanup_timers=0 events=\d+\]".replace(r"\[", " ")
+
+    def all_gone():
+        raw(one.in_address, b"nothing\n")
+        return re.search(last, one.said())
+
+    until(all_gone, f"the counters are 0 again: {one.said()[-2000:]}")
 
 
 def test_a_settings_file_is_made_that_is_right(tmp_path):

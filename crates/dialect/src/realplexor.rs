@@ -14,7 +14,7 @@ mod told;
 pub use command::{Command, command, event_line, online_line, watch_from};
 pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
 pub use message::{behind_blank_line, is_seen, limiters, payload};
-pub use page::{OPTIONS, page_head, replaced};
+pub use page::{About, OPTIONS, replaced};
 pub use reply::{Part, Reply, mark, write_head, write_one};
 pub use told::Tag;
 
@@ -61,6 +61,13 @@ impl<'a> Form<'a> {
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http(_))
     }
+}
+
+/// FNV-1a: the same in every run of the server, and no secret.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// An id, or the beginning of one: nothing else is ever part of a name here.

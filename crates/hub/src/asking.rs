@@ -1,5 +1,7 @@
 //! What others may know: channels, changes, sums; and the checks of what must hold.
 
+use std::sync::Arc;
+
 use crate::limits::SCAN_STEP_MAX;
 use crate::{Changes, ChannelInfo, Hub, NEVER, Position, Start, Totals};
 
@@ -16,8 +18,8 @@ impl Hub {
     }
 
     /// The name of a record, if it is still there.
-    pub fn name(&self, id: crate::ChannelId) -> Option<std::sync::Arc<str>> {
-        self.names.get(id.0).map(|channel| std::sync::Arc::clone(&channel.name))
+    pub fn name(&self, id: crate::ChannelId) -> Option<Arc<str>> {
+        self.names.get(id.0).map(|channel| Arc::clone(&channel.name))
     }
 
     /// Looks at up to [`crate::limits::SCAN_STEP_MAX`] records from index `from`; those that pass go to
@@ -49,7 +51,18 @@ impl Hub {
 
     /// Sums over all channels, kept as they change.
     pub fn totals(&self) -> Totals {
-        self.totals
+        Totals { histories: self.oldest.len() as u64, ..self.totals }
+    }
+
+    /// How many changes of online and offline are kept.
+    pub fn changes_kept(&self) -> usize {
+        self.feed.count()
+    }
+
+    /// Channels of whose history time has left nothing since this was last called. From the first call on
+    /// they are noted, [`crate::limits::OUTLIVED_MAX`] of them at the most.
+    pub fn outlived(&mut self) -> Vec<Arc<str>> {
+        self.feed.outlived.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Walks all records and checks everything that must hold between two calls. For tests: it panics

@@ -59,9 +59,24 @@ impl Decimal {
     /// place's, carried over where they do not suffice.
     pub fn of_mark(time: Millis, position: Position) -> Self {
         let mark = u128::from(time) * 10_u128.pow(MARK_PLACE_DIGITS) + u128::from(position.to_bits());
-        let unit = 10_u128.pow(MARK_DIGITS);
-        let part = |part: u128| u64::try_from(part).expect("a time has far fewer digits");
-        Self(Form::Short { whole: part(mark / unit), fraction: part(mark % unit) * MARK_UNIT })
+        Self::of_steps(mark).expect("a time has far fewer digits")
+    }
+
+    /// The cursor of so many steps of the last decimal that ours have, if its seconds fit 64 bits.
+    pub fn of_steps(steps: u128) -> Option<Self> {
+        let second = 10_u128.pow(MARK_DIGITS);
+        let fraction = u64::try_from(steps % second).ok()? * MARK_UNIT;
+        Some(Self(Form::Short { whole: u64::try_from(steps / second).ok()?, fraction }))
+    }
+
+    /// How many such steps it is; `None`: no whole number of them, or a long one.
+    pub fn steps(&self) -> Option<u128> {
+        match self.0 {
+            Form::Short { whole, fraction } if fraction.is_multiple_of(MARK_UNIT) => {
+                Some(u128::from(whole) * 10_u128.pow(MARK_DIGITS) + u128::from(fraction / MARK_UNIT))
+            }
+            _ => None,
+        }
     }
 
     /// Appends the text of a cursor that [`Self::of_mark`] made: always 14 decimals.
@@ -148,6 +163,21 @@ mod tests {
         }
         let long = "1".repeat(30);
         assert_eq!(Decimal::read(&format!("00{long}.500")), Decimal::read(&format!("{long}.5")));
+    }
+
+    #[test]
+    fn what_has_few_decimals_is_a_number_of_steps() {
+        for text in ["0", "7", "5.1", "1795348412.00700000000042", "18446744073709551615", "0.00000000000001"]
+        {
+            let decimal = Decimal::read(text).unwrap();
+            match decimal.steps() {
+                Some(steps) => assert_eq!(Decimal::of_steps(steps), Some(decimal), "{text}"),
+                // Whole numbers of 20 digits are kept as text.
+                None => assert_eq!(text.len(), 20),
+            }
+        }
+        assert_eq!(Decimal::read("0.000000000000001").unwrap().steps(), None);
+        assert_eq!(Decimal::of_steps(u128::MAX), None);
     }
 
     #[test]

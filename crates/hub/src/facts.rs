@@ -182,6 +182,8 @@ pub struct Totals {
     pub online: u64,
     /// Registrations: one per connection and channel.
     pub subscriptions: u64,
+    /// Channels of which messages are kept.
+    pub histories: u64,
     /// Messages kept.
     pub history_messages: u64,
     /// Bytes of payload kept.

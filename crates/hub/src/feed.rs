@@ -21,6 +21,8 @@ pub(crate) struct Feed {
     last: Point,
     /// Place of the youngest change that the limit pushed out.
     watermark: Position,
+    /// Channels of whose history time has left nothing, since somebody last asked; `None`: nobody asks.
+    pub(crate) outlived: Option<Vec<Arc<str>>>,
 }
 
 impl Feed {
@@ -32,6 +34,7 @@ impl Feed {
             count: 0,
             last: Point::START,
             watermark: Position::START,
+            outlived: None,
         }
     }
 
@@ -57,6 +60,11 @@ impl Feed {
         if self.count > self.changes_max {
             self.forget_first(trash);
         }
+    }
+
+    /// How many changes are kept.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Changes up to this place may be missing.

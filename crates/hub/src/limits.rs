@@ -69,6 +69,8 @@ pub const ALIASED_MAX: usize = 1_000;
 pub const PAGE_BYTES_MAX: usize = 256 << 10;
 /// Messages evicted by one publish for the common budget; more wait for the next step.
 pub const EVICT_STEP_MAX: usize = 256;
+/// Channels of whose history time has left nothing, noted until somebody asks.
+pub const OUTLIVED_MAX: usize = 10_000;
 /// Channels one call of `tick` looks at.
 pub const TICK_STEP_MAX: usize = 256;
 /// Records looked at to find one that may be forgotten when the limit of records is reached.

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::channel::Channel;
 use crate::history::{History, Mark, Removed};
-use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, FORGET_LOOK_MAX, TICK_STEP_MAX};
+use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, FORGET_LOOK_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
 use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, Refused, ShardId};
 
 impl Hub {
@@ -131,6 +131,11 @@ impl Hub {
         let removed = history.expire(now, self.rules.keep(channel.rule), &mut self.trash);
         if removed.messages > 0 {
             self.settle(id, removed);
+            let Some(outlived) = &mut self.feed.outlived else { return };
+            let channel = &self.names[id];
+            if channel.history.is_none() && outlived.len() < OUTLIVED_MAX {
+                outlived.push(Arc::clone(&channel.name));
+            }
         }
     }
 
@@ -253,6 +258,23 @@ mod tests {
 
     fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
         hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
+    }
+
+    #[test]
+    fn it_is_told_of_which_channels_time_has_left_nothing() {
+        let mut hub = hub(Limits { history_messages: 1, history_age: 10, ..Limits::default() });
+        say(&mut hub, "a", 1, 0);
+        hub.tick(10);
+        assert_eq!(hub.outlived(), [], "nobody asked before");
+        say(&mut hub, "a", 1, 20);
+        say(&mut hub, "b", 1, 25);
+        say(&mut hub, "b", 1, 26);
+        assert_eq!((hub.totals().histories, hub.outlived().len()), (2, 0), "what is pushed out is followed");
+        hub.tick(30);
+        assert_eq!(hub.outlived().iter().map(|name| &**name).collect::<Vec<_>>(), ["a"]);
+        hub.tick(36);
+        assert_eq!(hub.outlived().iter().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((hub.totals().histories, hub.outlived().len()), (0, 0));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub mod limits;
 
 pub use access::{Key, Keyring, Users};
 pub use dialect::Classic;
-pub use dialect::realplexor::{MARKER_LEN_MAX, Marker};
+pub use dialect::realplexor::{MARKER_LEN_MAX, Marker, is_id};
 pub use line::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
 pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};

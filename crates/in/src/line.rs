@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use access::Keyring;
 use exchange::hub::Answered;
 use exchange::{Exchange, Keys, Published, Receipt};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::bell::Bell;
 use crate::counters::Counters;
@@ -33,7 +33,7 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long such a message may take.
     pub classic_timeout: Duration,
-    /// What is set about the dialect of Realplexor.
+    /// What is set about the dialect of Realplexor at the start.
     pub realplexor: Realplexor,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
@@ -109,6 +109,8 @@ pub struct StoreLine {
 pub(crate) struct Line {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
+    /// What is set about the dialect of Realplexor now.
+    pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
     /// What came of the message under each key; held while the first who came with it is under way.
     pub(crate) keys: Keys<Arc<Mutex<Option<Receipt>>>>,
     pub(crate) rate: Rate,
@@ -132,7 +134,9 @@ impl Line {
         settings: Settings,
         wait: WaitLine,
         store: Option<StoreLine>,
+        realplexor: Option<watch::Receiver<Arc<Realplexor>>>,
     ) -> Self {
+        let as_set = || watch::channel(Arc::new(settings.realplexor.clone())).1;
         let (answered, store) =
             store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
         let line = Self {
@@ -144,6 +148,7 @@ impl Line {
             ),
             rate: Rate::new(settings.publish_rate),
             bell: Bell::default(),
+            realplexor: realplexor.unwrap_or_else(as_set),
             settings,
             counters: Counters::default(),
             canaries: Arc::default(),

@@ -33,7 +33,7 @@ use crate::limits::{
 use crate::line::{Line, Settings, StoreLine, WaitLine};
 use crate::prefixed::Prefixed;
 use crate::quick;
-use crate::realplexor;
+use crate::realplexor::{self, Realplexor};
 use crate::refused::PEER;
 use crate::routes::router;
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
@@ -52,15 +52,17 @@ pub struct Listener {
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
 /// `/metrics` and `/demo` tell of the WAIT line, `store` what is known of the store, if there is one.
+/// Through `realplexor` comes what is set anew about that dialect: connections that come later go by it.
 pub async fn serve(
     listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
     wait: WaitLine,
     store: Option<StoreLine>,
+    realplexor: Option<watch::Receiver<Arc<Realplexor>>>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let line = Arc::new(Line::new(exchange, settings, wait, store));
+    let line = Arc::new(Line::new(exchange, settings, wait, store, realplexor));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -178,6 +180,7 @@ async fn talk(
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
+    let _told = (classic == Classic::Realplexor).then(realplexor::Told::opened);
     let begun = match classic {
         Classic::None => Begun::Http(Vec::new()),
         Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,

@@ -6,29 +6,34 @@
 
 mod answers;
 mod settings;
+mod told;
+
+use std::sync::Arc;
 
 use axum::http::{HeaderValue, Version, header as names};
 use dialect::Problem;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
 use dialect::multiplexor::{Words, head_len, header};
-use dialect::realplexor::{self, Command, Form, Found, List, Reading, behind_blank_line};
+use dialect::realplexor::{self, Command, Form, Found, Item, List, Reading, behind_blank_line};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use tracing::{Level, debug, enabled};
+use tracing::debug;
 
 pub use settings::Realplexor;
+pub(crate) use told::Told;
 
 use crate::classic::{self, Begun, answer, linger, read, refusal};
 use crate::guard;
 use crate::limits::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::order::{self, Patience};
-use crate::refused::PEER;
 use crate::routes::PREFIXES;
+
+use told::tell;
 
 /// Reads until it is known whose words they are, and serves those of Realplexor. Told to stop, it serves
 /// whoever has begun to speak.
@@ -38,10 +43,12 @@ pub(crate) async fn begin(
     mut stopped: watch::Receiver<()>,
 ) -> Begun {
     let started = Instant::now();
-    let mut talk = Talk::default();
+    let settings = Arc::clone(&line.realplexor.borrow());
+    let mut talk =
+        Talk { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
     loop {
-        let is_over = talk.bytes.len() > line.settings.realplexor.limit;
+        let is_over = talk.bytes.len() > settings.limit;
         let step = match talk.step(line, ended).await {
             Step::More if is_over => Step::Overflow,
             Step::More if ended => Step::Say(Vec::new()),
@@ -58,16 +65,15 @@ pub(crate) async fn begin(
             }
             Step::Http => return Begun::Http(talk.bytes),
             Step::Overflow => {
-                overflow(line, stream, &talk.bytes).await;
+                overflow(line, stream, &talk).await;
                 return Begun::Done;
             }
             Step::Say(bytes) => {
                 answer(line, stream, &bytes).await;
-                tell(|| "DEBUG: connection closed".to_owned());
                 return Begun::Done;
             }
         }
-        let patience = if talk.classic { line.settings.classic_timeout } else { HEAD_TIMEOUT };
+        let patience = if talk.classic { settings.timeout } else { HEAD_TIMEOUT };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
             _ = stopped.changed(), if talk.bytes.is_empty() => return Begun::Done,
@@ -75,9 +81,10 @@ pub(crate) async fn begin(
         match more {
             Ok(Some(0)) if talk.bytes.is_empty() => return Begun::Done,
             Ok(Some(0)) => ended = true,
-            Ok(Some(_)) => {}
+            Ok(Some(len)) => tell(|| format!("DEBUG: read {len} bytes")),
             Ok(None) => return Begun::Done,
             Err(_) => {
+                tell(|| "DEBUG: timeout".to_owned());
                 if talk.classic {
                     line.counters.classic_timeouts.add();
                 }
@@ -88,20 +95,22 @@ pub(crate) async fn begin(
 }
 
 /// Says that it is too long, to whoever takes an answer.
-async fn overflow(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+async fn overflow(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &Talk) {
+    let (bytes, limit) = (&talk.bytes, talk.settings.limit);
     line.counters.classic_overflows.add();
     debug!(bytes = bytes.len(), "classic message was too long");
     tell(|| format!("ERROR: overflow (received {} bytes total)", bytes.len()));
-    if Form::of(bytes, line.settings.realplexor.limit).is_http() {
-        answer(line, stream, &refusal(&too_long(line))).await;
+    if Form::of(bytes, limit).is_http() {
+        answer(line, stream, &refusal(&too_long(limit))).await;
     } else {
         linger(stream).await;
     }
 }
 
 /// A connection in the words of Realplexor.
-#[derive(Default)]
 struct Talk {
+    /// What was set when it came.
+    settings: Arc<Realplexor>,
     bytes: Vec<u8>,
     /// Its words are known to be classic ones.
     classic: bool,
@@ -126,7 +135,7 @@ enum Step {
 impl Talk {
     /// Looks at all that came; `ended`: nothing more does.
     async fn step(&mut self, line: &Line, ended: bool) -> Step {
-        let settings = &line.settings.realplexor;
+        let settings = &self.settings;
         match realplexor::whose(&self.bytes, PREFIXES, &settings.marker) {
             Some(Words::Modern) => return Step::Http,
             None if !ended => return Step::More,
@@ -144,7 +153,7 @@ impl Talk {
 
     async fn step_raw(&mut self, line: &Line, ended: bool) -> Step {
         self.classic = true;
-        let found = line.settings.realplexor.marker.find(&self.bytes, Reading { ended, ..Reading::RAW });
+        let found = self.settings.marker.find(&self.bytes, Reading { ended, ..Reading::RAW });
         let list = match found {
             Found::List(list) => Some(list),
             Found::None => None,
@@ -184,7 +193,7 @@ impl Talk {
         let whole = length.is_some_and(|length| body.len() >= length);
         let body = &body[..length.unwrap_or(body.len()).min(body.len())];
         let reading = Reading { ended: whole || ended, decodes: true, query: false };
-        let marker = &line.settings.realplexor.marker;
+        let marker = &self.settings.marker;
         let list = match marker.find(&self.bytes[..head_len + body.len()], reading) {
             Found::List(list) => Some(list),
             // Whoever asks for something else is told by the service what there is.
@@ -195,7 +204,7 @@ impl Talk {
         if let Err(problem) = guarded(head, &line.settings.hosts) {
             return refused(line, &problem);
         }
-        if length.is_some_and(|length| head_len.saturating_add(length) > line.settings.realplexor.limit) {
+        if length.is_some_and(|length| head_len.saturating_add(length) > self.settings.limit) {
             return Step::Overflow;
         }
         let names_ids = list.as_ref().is_some_and(|list| !list.items.is_empty());
@@ -215,7 +224,7 @@ impl Talk {
         if let Some(command) = command {
             return self.run(line, &command, list.as_ref()).await;
         }
-        if ended && !whole && length.is_some() && !line.settings.realplexor.partial {
+        if ended && !whole && length.is_some() && !self.settings.partial {
             line.counters.classic_lost.add();
             return refused(line, &Problem::bad("body", "the connection ended before the whole body came"));
         }
@@ -231,7 +240,10 @@ impl Talk {
             return Ok(());
         }
         self.admitted = true;
-        let users = &line.settings.realplexor.users;
+        if let Some(list) = list {
+            tell(|| format!("DEBUG: {}", told::parsed(list)));
+        }
+        let users = &self.settings.users;
         let allowed = match list.and_then(|list| list.credentials.clone()) {
             None => users.guest(),
             Some(credentials) => match users.known(&credentials.login, &credentials.password) {
@@ -239,7 +251,7 @@ impl Talk {
                 None => {
                     // Some hashes are made to take long, which others must not wait for.
                     let permit = line.password_checks.acquire().await;
-                    let users = std::sync::Arc::clone(users);
+                    let users = Arc::clone(users);
                     let checked =
                         spawn_blocking(move || users.check(&credentials.login, &credentials.password)).await;
                     drop(permit);
@@ -280,7 +292,13 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
     let limiters: Vec<&str> = list.items.iter().filter(|item| item.star).map(|item| &*item.id).collect();
     let payload = realplexor::payload(&limiters, data);
     let owned = |id: &str| own.as_ref().is_none_or(|own| id.starts_with(&**own));
-    let items: Vec<_> = list.items.iter().filter(|item| !item.star && owned(&item.id)).collect();
+    let (items, others): (Vec<_>, Vec<_>) =
+        list.items.iter().filter(|item| !item.star).partition(|item| owned(&item.id));
+    if let Some(credentials) = &list.credentials {
+        for Item { id, .. } in others {
+            tell(|| format!("DEBUG: skipping not owned [{id}] for login {}", credentials.login));
+        }
+    }
     for items in items.chunks(TARGETS_MAX) {
         order::admit(line).map_err(|refusal| refusal.problem().clone())?;
         let publish = Publish {
@@ -310,14 +328,6 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         }
     }
     Ok(())
-}
-
-/// Tells the log of old something of a connection, if anybody listens to it.
-fn tell(words: impl FnOnce() -> String) {
-    if enabled!(target: realplexor::TOLD, Level::DEBUG) {
-        let peer = PEER.try_with(ToString::to_string).unwrap_or_default();
-        debug!(target: realplexor::TOLD, "IN: {peer}: {}", words());
-    }
 }
 
 fn refused(line: &Line, problem: &Problem) -> Step {
@@ -355,8 +365,7 @@ fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn too_long(line: &Line) -> Problem {
-    let limit = line.settings.realplexor.limit;
+fn too_long(limit: usize) -> Problem {
     Problem::new(413, "payload", format!("the request has more than {limit} bytes; send less, or set more"))
 }
 

@@ -49,6 +49,10 @@ pub(crate) const OLD_VALUE_LEN_MAX: usize = 64 << 10;
 pub(crate) const EXPRESSION_DEPTH_MAX: usize = 32;
 /// Lines of the log of old that wait to be written; further ones are left out, and counted.
 pub(crate) const JOURNAL_LINES_MAX: usize = 10_000;
+/// How often the log of old looks at what became of ids.
+pub(crate) const NEWS_EVERY: Duration = Duration::from_millis(100);
+/// Changes of presence it looks at at once.
+pub(crate) const NEWS_PAGE: usize = 1_000;
 /// How long the log of old may take to write its last lines when the program ends.
 pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often files of certificates are looked at.

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt};
 
@@ -20,7 +19,5 @@ pub(crate) fn start(form: LogForm, level: &str, listening: Option<Listening>) {
         LogForm::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
         LogForm::Json => log.json().flatten_event(true).boxed(),
     };
-    let words = Targets::new().with_target(wait::TOLD, LevelFilter::DEBUG);
-    let listening = listening.map(|listening| listening.with_filter(words));
     tracing_subscriber::registry().with(listening).with(log.with_filter(level)).init();
 }

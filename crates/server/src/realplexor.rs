@@ -7,13 +7,13 @@ mod process;
 mod script;
 mod takeover;
 mod token;
+mod watching;
 
 use std::fs::File as Opened;
 use std::io::{self, Read};
 use std::path::Path;
 
 pub(crate) use import::import;
-pub(crate) use journal::{Count, Numbers};
 use options::Options;
 use script::Said;
 pub(crate) use takeover::run;

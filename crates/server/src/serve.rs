@@ -27,7 +27,6 @@ use crate::banner::Banner;
 use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
-use crate::realplexor::{Count, Numbers};
 use crate::settings::{Listener, LogForm, Settings};
 use crate::signals::Signals;
 use crate::store::Keeping;
@@ -41,13 +40,21 @@ pub(crate) trait Role {
     fn names(&self) -> [&'static str; 2];
 
     /// Both lines listen; nothing was served yet. An error ends the program.
-    fn listening(&mut self, banner: &Banner<'_>, numbers: Numbers) -> anyhow::Result<()>;
+    fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
 
     /// SIGHUP came.
     fn hung_up(&mut self) {}
 
     /// This signal ends the program.
     fn ending(&mut self, _signal: &'static str) {}
+}
+
+/// What runs, for a role that looks into it or changes it.
+pub(crate) struct Running {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) stats: wait::Stats,
+    /// What is set about the dialect of Realplexor on the IN line.
+    pub(crate) realplexor: watch::Sender<Arc<in_line::Realplexor>>,
 }
 
 /// As itself.
@@ -60,7 +67,7 @@ impl Role for Itself {
         ["--wait", "--in"]
     }
 
-    fn listening(&mut self, banner: &Banner<'_>, _: Numbers) -> anyhow::Result<()> {
+    fn listening(&mut self, banner: &Banner<'_>, _: Running) -> anyhow::Result<()> {
         banner.print(self.0);
         Ok(())
     }
@@ -153,7 +160,8 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         connections,
     };
     let stats = line.stats();
-    role.listening(&banner, numbers(stats.clone(), Arc::clone(&exchange)))?;
+    let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
+    role.listening(&banner, Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor })?;
 
     tokio::spawn(give_back());
     let news = (!settings.tls.is_empty()).then(|| certificates.news());
@@ -176,6 +184,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         Arc::clone(&exchange),
         wait,
         store,
+        Some(newest),
         signals.heed(role),
     )
     .await
@@ -201,21 +210,6 @@ async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// What is counted, for whoever wants to tell it.
-fn numbers(stats: wait::Stats, exchange: Arc<Exchange>) -> Numbers {
-    Box::new(move || {
-        let totals = exchange.totals();
-        let shards = stats.by_shard();
-        let connections = shards.iter().flatten().filter(|(name, _)| *name == "connections");
-        Count {
-            connections: connections.map(|(_, count)| count).sum(),
-            channels: totals.channels,
-            online: totals.online,
-            messages: totals.history_messages,
-        }
-    })
 }
 
 /// Opens the IN line's listeners; through the senders they get new certificates.

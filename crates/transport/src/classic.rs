@@ -92,7 +92,16 @@ fn find_list(request: &[u8], ended: bool, env: Env<'_>) -> Result<Option<Action>
         Form::Http(b"OPTIONS") => Action::Close(realplexor::OPTIONS.to_vec()),
         form => {
             let head_only = form == Form::Http(b"HEAD");
-            Action::Listen(Box::new(Listen { wishes: list.wishes(), http, head_only }))
+            let wishes = list.wishes();
+            let mut has: &[u8] = &[];
+            if http && wishes.first().is_some_and(|(id, _)| env.pages.contains(id)) {
+                // Who asks for a page may say which one he has, in any line of the head.
+                if !ended && multiplexor::head_len(request).is_none() {
+                    return Err(Undecided);
+                }
+                has = multiplexor::header(request, "if-none-match").unwrap_or_default();
+            }
+            Action::Listen(Box::new(Listen { wishes, http, head_only, has: has.into() }))
         }
     }))
 }

@@ -24,6 +24,8 @@ pub struct Env<'a> {
     pub classic_limit: usize,
     /// What comes before the ids in the words of Realplexor.
     pub marker: Marker,
+    /// Ids in whose stead there are pages.
+    pub pages: &'a [Box<str>],
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
     /// Whose pages may show credentials.
@@ -73,6 +75,8 @@ pub struct Listen {
     pub http: bool,
     /// Only the head of the answer is wanted.
     pub head_only: bool,
+    /// Of a page: the tags of those that the client has already.
+    pub has: Box<[u8]>,
 }
 
 impl Conn {

@@ -35,5 +35,5 @@ pub use settings::Settings;
 pub use shard::Shard;
 pub use thread::{Allocator, give_back};
 pub use tls;
-pub use transport::dialect::realplexor::{TOLD, pages, replaced};
+pub use transport::dialect::realplexor::{About, TOLD, pages, replaced};
 pub use transport::dialect::{Origins, Shows};

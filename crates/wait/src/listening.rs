@@ -1,14 +1,33 @@
 //! From where those listen who do so by outside cursors (Realplexor). Beside the connections' records, so
-//! that nobody else pays for it.
+//! that nobody else pays for it; in chunks as these are, so that it grows without copying and shrinks when a
+//! crowd left.
 
 use exchange::hub::Decimal;
 use transport::dialect::realplexor::Tag;
 
 /// A shard's listeners, by the index of their connection.
 #[derive(Debug, Default)]
-pub(crate) struct Listening(Vec<Option<(Since, Option<Tag>)>>);
+pub(crate) struct Listening(Vec<Option<Box<Chunk>>>);
 
-/// What a connection has: of each of its channels only what has a greater cursor is due.
+#[derive(Debug)]
+struct Chunk {
+    /// Never 0.
+    count: usize,
+    listeners: [Option<Listener>; CHUNK],
+}
+
+/// What a connection has. Nearly always few bytes hold it.
+#[derive(Debug)]
+enum Listener {
+    Small(Small),
+    Other(Box<(Since, Option<Tag>)>),
+}
+
+/// One cursor for all channels with as many decimals as ours have, and behind it the tag.
+#[derive(Debug, Clone, Copy)]
+struct Small([u8; SMALL_LEN]);
+
+/// Of each of its channels only what has a greater cursor is due.
 #[derive(Debug)]
 enum Since {
     /// In all its channels.
@@ -27,40 +46,86 @@ impl Listening {
     ) {
         let since: Vec<(u32, Decimal)> = since.collect();
         let Some((_, first)) = since.first() else { return };
-        let since = if since.iter().all(|(_, other)| other == first) {
-            Since::All(first.clone())
+        let listener = if !since.iter().all(|(_, other)| other == first) {
+            Listener::Other(Box::new((Since::Each(since.into()), tag)))
+        } else if let Some(small) = Small::of(first, tag) {
+            Listener::Small(small)
         } else {
-            Since::Each(since.into())
+            Listener::Other(Box::new((Since::All(first.clone()), tag)))
         };
-        if index >= self.0.len() {
-            self.0.resize_with(index + 1, || None);
+        let (number, at) = (index / CHUNK, index % CHUNK);
+        if number >= self.0.len() {
+            self.0.resize_with(number + 1, || None);
         }
-        self.0[index] = Some((since, tag));
+        let empty = || Box::new(Chunk { count: 0, listeners: [const { None }; CHUNK] });
+        let chunk = self.0[number].get_or_insert_with(empty);
+        chunk.count += usize::from(chunk.listeners[at].replace(listener).is_none());
     }
 
     /// Whether a cursor in a channel is greater than the one from which a connection listens there.
     pub(crate) fn is_due(&self, index: usize, key: u32, cursor: &Decimal) -> bool {
-        match self.0.get(index) {
-            Some(Some((Since::All(since), _))) => cursor > since,
-            Some(Some((Since::Each(list), _))) => {
-                list.iter().any(|(known, since)| *known == key && cursor > since)
-            }
-            _ => false,
+        match self.get(index) {
+            Some(Listener::Small(small)) => *cursor > small.since(),
+            Some(Listener::Other(other)) => match &other.0 {
+                Since::All(since) => cursor > since,
+                Since::Each(list) => list.iter().any(|(known, since)| *known == key && cursor > since),
+            },
+            None => false,
         }
     }
 
     /// The tag of a connection's cursors.
     pub(crate) fn tag(&self, index: usize) -> Option<Tag> {
-        self.0.get(index)?.as_ref()?.1
+        match self.get(index)? {
+            Listener::Small(small) => small.tag(),
+            Listener::Other(other) => other.1,
+        }
     }
 
     /// The connection listens no longer.
     pub(crate) fn remove(&mut self, index: usize) {
-        if let Some(since) = self.0.get_mut(index) {
-            *since = None;
+        let Some(slot) = self.0.get_mut(index / CHUNK) else { return };
+        let Some(chunk) = slot else { return };
+        chunk.count -= usize::from(chunk.listeners[index % CHUNK].take().is_some());
+        if chunk.count == 0 {
+            *slot = None;
         }
     }
+
+    fn get(&self, index: usize) -> Option<&Listener> {
+        self.0.get(index / CHUNK)?.as_ref()?.listeners[index % CHUNK].as_ref()
+    }
 }
+
+impl Small {
+    fn of(since: &Decimal, tag: Option<Tag>) -> Option<Self> {
+        let number = since.steps()?.checked_mul(1 << Tag::BITS)? | u128::from(tag.map_or(0, Tag::to_bits));
+        let (small, rest) =
+            number.to_le_bytes().split_first_chunk().map(|(small, rest)| (*small, rest == [0]))?;
+        rest.then_some(Self(small))
+    }
+
+    fn number(self) -> u128 {
+        let mut bytes = [0; size_of::<u128>()];
+        bytes[..SMALL_LEN].copy_from_slice(&self.0);
+        u128::from_le_bytes(bytes)
+    }
+
+    fn tag(self) -> Option<Tag> {
+        u64::try_from(self.number() & ((1 << Tag::BITS) - 1)).ok().and_then(Tag::of_bits)
+    }
+
+    fn since(self) -> Decimal {
+        Decimal::of_steps(self.number() >> Tag::BITS).expect("it was made of one")
+    }
+}
+
+/// A byte less than the record of a listener.
+const SMALL_LEN: usize = 15;
+/// Listeners a chunk: as many as connections in one of the slab.
+const CHUNK: usize = 128;
+
+const _: () = assert!(size_of::<Option<Listener>>() <= 16);
 
 #[cfg(test)]
 mod tests {
@@ -78,5 +143,33 @@ mod tests {
         assert!(!listening.is_due(1, 9, &decimal("6")) && !listening.is_due(0, 7, &decimal("6")));
         listening.remove(1);
         assert!(!listening.is_due(1, 7, &decimal("6")) && listening.is_due(3, 7, &decimal("6")));
+    }
+
+    #[test]
+    fn a_cursor_is_kept_exactly_however_it_is_kept() {
+        let several = Tag::of(["a", "b"].into_iter());
+        let mut listening = Listening::default();
+        for text in ["0", "1795348412.00700000000042", "5.123456789012345678", "9999999999999999999"] {
+            let since = Decimal::read(text).unwrap();
+            for tag in [None, several] {
+                listening.put(0, [(7, since.clone())].into_iter(), tag);
+                assert_eq!(listening.tag(0), tag, "{text}");
+                let point = if text.contains('.') { "" } else { "." };
+                let next = Decimal::read(&format!("{text}{point}0000000001")).unwrap();
+                assert!(listening.is_due(0, 7, &next) && !listening.is_due(0, 7, &since), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_left() {
+        let mut listening = Listening::default();
+        let now = || [(7, Decimal::ZERO)].into_iter();
+        (0..3 * CHUNK).for_each(|index| listening.put(index, now(), None));
+        // Whoever listens anew in the same place is still one.
+        listening.put(5, now(), None);
+        (0..2 * CHUNK).rev().for_each(|index| listening.remove(index));
+        listening.remove(5);
+        assert_eq!(listening.0.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
     }
 }

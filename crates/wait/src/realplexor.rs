@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use transport::dialect::realplexor::{Marker, page_head};
+use transport::Listen;
+use transport::dialect::realplexor::{About, Marker};
 
 /// What may be set about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,44 +12,49 @@ pub struct Realplexor {
     pub marker: Marker,
     /// What is said of replies and pages.
     pub charset: Box<str>,
-    /// What is served instead of waiting to whoever names such an id first.
+    /// Ids in whose stead a page is served to whoever names them first.
+    pub page_ids: Arc<[Box<str>]>,
+    /// These pages, in the same order.
     pub pages: Arc<[StaticPage]>,
 }
 
 /// A page or a library, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticPage {
-    /// The id under which it stands.
-    pub id: Box<str>,
-    /// Its media type, without the charset.
-    pub content_type: &'static str,
-    /// When it was last changed, as HTTP says it.
-    pub last_modified: Box<str>,
-    /// What is said of its characters.
-    pub charset: Box<str>,
+    /// What is said of it.
+    pub about: About,
     /// All of it.
     pub body: Arc<[u8]>,
 }
 
 impl Default for Realplexor {
     fn default() -> Self {
-        Self { marker: Marker::default(), charset: "utf-8".into(), pages: Arc::new([]) }
+        Self {
+            marker: Marker::default(),
+            charset: "utf-8".into(),
+            page_ids: Arc::new([]),
+            pages: Arc::new([]),
+        }
     }
 }
 
 impl Realplexor {
     /// The page of this id.
     pub(crate) fn page(&self, id: &str) -> Option<StaticPage> {
-        self.pages.iter().find(|page| *page.id == *id).cloned()
+        let number = self.page_ids.iter().position(|page_id| **page_id == *id)?;
+        self.pages.get(number).cloned()
     }
 }
 
 impl StaticPage {
     /// The answer to whoever asks for it.
-    pub(crate) fn answer(&self, http: bool, head_only: bool) -> Vec<u8> {
+    pub(crate) fn answer(&self, listen: &Listen) -> Vec<u8> {
+        if self.about.is_among(&listen.has) {
+            return self.about.not_modified();
+        }
         let mut out = Vec::with_capacity(512 + self.body.len());
-        page_head(self.content_type, &self.charset, &self.last_modified, http, &mut out);
-        if !head_only {
+        self.about.head(listen.http, &mut out);
+        if !listen.head_only {
             out.extend_from_slice(&self.body);
         }
         out

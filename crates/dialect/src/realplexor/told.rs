@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 use hub::{After, Decimal};
 
-use super::Item;
+use super::{Item, hash};
 
 /// The sum over the ids of a list; `None` for a list of one, which has no others to tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,24 @@ pub(super) enum Told {
 }
 
 impl Tag {
+    /// So many bits hold it.
+    pub const BITS: u32 = TAGS.ilog2() + 1;
+
     /// The tag of cursors that are given to these ids.
     pub fn of<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Option<Self> {
         // One more, so that a tag takes no more room where there may be none.
         let several = ids.len() > 1;
         NonZeroU64::new(1 + ids.map(sum).fold(0, add)).filter(|_| several).map(Self)
+    }
+
+    /// As a number of less than [`Self::BITS`] bits, never 0.
+    pub fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The tag of this number; 0 is none.
+    pub fn of_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).filter(|bits| bits.get() <= TAGS).map(Self)
     }
 
     /// Appends its digits.
@@ -86,12 +99,9 @@ fn mark(text: &str) -> Option<(Decimal, Option<u64>)> {
     Some((Decimal::read(plain)?, tag))
 }
 
-/// FNV-1a, as ten digits: a list of ids is no secret, and the same in every run of the server.
+/// Ten digits: a list of ids is no secret, and the same in every run of the server.
 fn sum(id: &str) -> u64 {
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash % TAGS
+    hash(id.as_bytes()) % TAGS
 }
 
 fn add(one: u64, other: u64) -> u64 {

@@ -329,6 +329,7 @@ impl Naive {
             channels: self.records.len() as u64,
             online: self.records.values().filter(|record| record.online).count() as u64,
             subscriptions: self.records.values().map(|record| u64::from(record.count())).sum(),
+            histories: self.records.values().filter(|record| !record.held.is_empty()).count() as u64,
             history_messages: self.records.values().map(|record| record.held.len() as u64).sum(),
             history_bytes: bytes,
             evicted: self.evicted,

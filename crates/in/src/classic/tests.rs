@@ -64,7 +64,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         asked: Box::new(Vec::new),
         certificates: None,
     };
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None));
+    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None));
     let talk =
         Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };
     runtime.block_on(talk.run(&line, published))

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use dialect::hub::{ChannelInfo, Message, Next, Position, Start};
 use dialect::realplexor::{Command, event_line, is_id, limiters, online_line, watch_from};
 
+use super::told::tell;
 use crate::limits::{HISTORY_PAGE_MAX, WATCH_PAGE};
 use crate::line::Line;
 
@@ -26,6 +27,12 @@ pub(super) fn run(line: &Line, command: &Command, login: Option<&str>) -> Option
         Command::Stats if login.is_some() => return None,
         Command::Stats => stats(line, &mut body),
     }
+    let count = || body.lines().count();
+    tell(|| match command {
+        Command::Online(_) => format!("DEBUG: sending {} online identifiers", count()),
+        Command::Watch(..) => format!("DEBUG: sending {} events", count()),
+        Command::Stats => "DEBUG: sending stats".to_owned(),
+    });
     Some(said("200 OK", &body))
 }
 

@@ -61,7 +61,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         asked: Box::new(Vec::new),
         certificates: None,
     };
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None));
+    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None));
     runtime.block_on(async {
         let items = list("held");
         let (limits, held): (Vec<&str>, Vec<&str>) = items.iter().partition(|item| item.starts_with('*'));

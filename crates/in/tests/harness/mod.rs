@@ -62,6 +62,7 @@ impl Line {
                 certificates: None,
             },
             None,
+            None,
             shutdown,
         ));
         Self { address, exchange, stop, served }

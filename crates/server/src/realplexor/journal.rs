@@ -5,18 +5,22 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
+use tracing_subscriber::filter::{FilterExt, Targets};
+use tracing_subscriber::layer::{Context, Filter};
 
-use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_PATIENCE};
+use super::watching::{Count, Watching};
+use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_PATIENCE, NEWS_EVERY};
+use crate::log;
 
 /// Where lines are left.
 #[derive(Clone)]
@@ -27,27 +31,12 @@ struct Inner {
     level: AtomicU8,
     queue: SyncSender<Said>,
     lost: AtomicU64,
-    numbers: OnceLock<Numbers>,
-}
-
-/// What the counters are when a line is written.
-pub(crate) type Numbers = Box<dyn Fn() -> Count + Send + Sync>;
-
-/// The counters of the second line.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Count {
-    /// Connections of the WAIT line.
-    pub(crate) connections: u64,
-    /// Channels that are remembered.
-    pub(crate) channels: u64,
-    /// Channels that are online.
-    pub(crate) online: u64,
-    /// Messages that are kept.
-    pub(crate) messages: u64,
 }
 
 enum Said {
     Line(SystemTime, String),
+    /// From now on there is a server to look at.
+    Serving(Box<Watching>),
     End,
 }
 
@@ -55,27 +44,37 @@ impl Journal {
     /// Begins to write. Before any shard starts, since a shard's copy of the table of descriptors is made then.
     pub(super) fn start(level: u8) -> io::Result<(Self, Writer)> {
         let (queue, said) = sync_channel(JOURNAL_LINES_MAX);
-        let inner =
-            Inner { level: AtomicU8::new(level), queue, lost: AtomicU64::new(0), numbers: OnceLock::new() };
+        let inner = Inner { level: AtomicU8::new(level), queue, lost: AtomicU64::new(0) };
         let journal = Self(Arc::new(inner));
         let writing = journal.clone();
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writing.write(&said))?;
         Ok((journal, Writer(thread)))
     }
 
-    /// From now on the second line has numbers.
-    pub(super) fn count_by(&self, numbers: Numbers) {
-        // It is told once, when the lines listen.
-        let _ = self.0.numbers.set(numbers);
+    /// From now on the second line has numbers, and what becomes of ids is told.
+    pub(super) fn watch(&self, watching: Watching) {
+        // It is told once, when the lines listen and hardly anything waits to be written.
+        let _ = self.0.queue.try_send(Said::Serving(Box::new(watching)));
     }
 
     pub(super) fn set_level(&self, level: u8) {
         self.0.level.store(level, Ordering::Relaxed);
     }
 
+    /// Passes on what the lines say of their connections.
+    pub(super) fn listening(&self) -> log::Listening {
+        let words = Targets::new().with_target(wait::TOLD, LevelFilter::DEBUG);
+        Box::new(Listening(self.clone()).with_filter(words.and(Heard(self.clone()))))
+    }
+
+    /// Whether anything is written.
+    fn is_silent(&self) -> bool {
+        self.0.level.load(Ordering::Relaxed) == 0
+    }
+
     /// Says one line.
     pub(super) fn say(&self, text: impl Into<String>) {
-        if self.0.level.load(Ordering::Relaxed) == 0 {
+        if self.is_silent() {
             return;
         }
         if self.0.queue.try_send(Said::Line(SystemTime::now(), text.into())).is_err() {
@@ -84,28 +83,58 @@ impl Journal {
     }
 
     fn write(&self, said: &Receiver<Said>) {
-        while let Ok(Said::Line(time, text)) = said.recv() {
-            let mut lines = self.line(time, &text);
-            let lost = self.0.lost.swap(0, Ordering::Relaxed);
-            if lost > 0 {
-                lines += &self.line(time, &format!("{lost} lines were left out: nobody read them in time"));
+        let mut watching = None;
+        let (mut silent, mut looked) = (true, Instant::now());
+        loop {
+            let next = if self.is_silent() {
+                said.recv().map_err(RecvTimeoutError::from)
+            } else {
+                said.recv_timeout(NEWS_EVERY)
+            };
+            match next {
+                Ok(Said::Line(time, text)) => self.put(time, &text, watching.as_deref()),
+                Ok(Said::Serving(server)) => watching = Some(server),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Said::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Whoever closed standard output does not want to know.
-            let mut out = io::stdout().lock();
-            let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+            let was_silent = std::mem::replace(&mut silent, self.is_silent());
+            if silent || looked.elapsed() < NEWS_EVERY {
+                continue;
+            }
+            looked = Instant::now();
+            let Some(server) = &mut watching else { continue };
+            if was_silent {
+                server.skip();
+            }
+            for text in server.news() {
+                self.put(SystemTime::now(), &text, Some(server));
+            }
         }
     }
 
-    fn line(&self, time: SystemTime, text: &str) -> String {
+    fn put(&self, time: SystemTime, text: &str, server: Option<&Watching>) {
+        let counts = self.0.level.load(Ordering::Relaxed) >= 3;
+        let count = server.filter(|_| counts).map(Watching::count).unwrap_or_default();
+        let mut lines = self.line(time, text, count);
+        let lost = self.0.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let text = format!("{lost} lines were left out: nobody read them in time");
+            lines += &self.line(time, &text, count);
+        }
+        // Whoever closed standard output does not want to know.
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+    }
+
+    fn line(&self, time: SystemTime, text: &str, count: Count) -> String {
         let level = self.0.level.load(Ordering::Relaxed);
         let mut line = if level >= 2 { format!("[{}] {text}\n", dated(time)) } else { format!("{text}\n") };
         if level >= 3 {
-            let Count { connections, channels, online, messages } =
-                self.0.numbers.get().map(|numbers| numbers()).unwrap_or_default();
+            let Count { connections, held, online, changes } = count;
             writeln!(
                 line,
-                "  [pairs_by_fhs={connections} data_to_send={channels} connected_fhs={online} online_timers={online} \
-                 cleanup_timers={channels} events={messages}]"
+                "  [pairs_by_fhs={connections} data_to_send={held} connected_fhs={online} online_timers={online} \
+                 cleanup_timers={held} events={changes}]"
             )
             .expect("a string takes everything");
         }
@@ -143,7 +172,16 @@ fn dated(time: SystemTime) -> String {
 }
 
 /// Passes on what the lines say of their connections.
-pub(super) struct Listening(pub(super) Journal);
+struct Listening(Journal);
+
+/// Lets through what somebody reads: nothing is put into words for a silent log.
+struct Heard(Journal);
+
+impl<S> Filter<S> for Heard {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        !self.0.is_silent()
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Listening {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -188,8 +226,8 @@ mod tests {
             ),
         ] {
             let (journal, writer) = Journal::start(level).unwrap();
-            journal.count_by(Box::new(|| Count { connections: 1, channels: 2, online: 3, messages: 4 }));
-            assert_eq!(journal.line(SystemTime::UNIX_EPOCH, "x"), expected);
+            let count = Count { connections: 1, held: 2, online: 3, changes: 4 };
+            assert_eq!(journal.line(SystemTime::UNIX_EPOCH, "x", count), expected);
             writer.end(&journal);
         }
     }
@@ -197,8 +235,7 @@ mod tests {
     #[test]
     fn what_nobody_reads_holds_up_nobody() {
         let (queue, said) = sync_channel(1);
-        let inner =
-            Inner { level: AtomicU8::new(1), queue, lost: AtomicU64::new(0), numbers: OnceLock::new() };
+        let inner = Inner { level: AtomicU8::new(1), queue, lost: AtomicU64::new(0) };
         let journal = Journal(Arc::new(inner));
         (0..5).for_each(|n| journal.say(n.to_string()));
         assert_eq!(journal.0.lost.load(Ordering::Relaxed), 4);

@@ -228,6 +228,12 @@ impl Making<'_> {
     /// A file that the old configuration names. Relative names are taken from the folder of that file.
     fn path(&mut self, key: &str, default: &str, setting: &str) {
         let said = self.text(key, default, "");
+        if key == "USERS_FILE" && self.origin(key) == Origin::Default {
+            let note = format!(
+                "{key} is not said, and {default} is not looked for: everybody who reaches the IN line may publish"
+            );
+            self.notes.push(note);
+        }
         if said.is_empty() || self.origin(key) == Origin::Default {
             return;
         }
@@ -245,6 +251,13 @@ impl Making<'_> {
         };
         let path = folder.unwrap_or_default().join(&said);
         let path = std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned();
+        if std::fs::File::open(&path).is_err() {
+            self.wrong(
+                key,
+                &format!("is \"{said}\", but {path} cannot be read; give the path of a file that can"),
+            );
+            return;
+        }
         self.take(key, &format!("\"{said}\", which is {path}"), setting, path);
     }
 
@@ -308,7 +321,7 @@ impl Making<'_> {
                 let names: Vec<String> = KEYS.iter().map(|(known, ..)| known.to_lowercase()).collect();
                 let meant = nearest(key, names.iter().map(String::as_str));
                 let meant = meant
-                    .map_or_else(String::new, |known| format!("; did you mean {}?", known.to_uppercase()));
+                    .map_or_else(String::new, |known| format!("; {} may be meant", known.to_uppercase()));
                 self.notes
                     .push(format!("{key} ({origin}) is left out: Dklab_Realplexor has no such key{meant}"));
             }

@@ -3,61 +3,83 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ArgMatches;
+use exchange::Order;
 
-use super::journal::{Journal, Listening, Numbers};
+use super::journal::Journal;
 use super::process::{PidFile, become_user};
 use super::read_those_there;
 use super::script::{Said, Value};
+use super::watching::Watching;
 use crate::banner::Banner;
-use crate::serve::{self, Role};
+use crate::serve::{self, Role, Running};
 use crate::settings::{Errors, File, Settings};
 
-/// Serves as the old server did.
+/// Serves as the old server did. `settings` makes them of what the files come to.
 pub(crate) fn run(
     matches: &ArgMatches,
-    settings: impl FnOnce(&File) -> Result<Settings, Errors>,
+    settings: impl Fn(&File) -> Result<Settings, Errors>,
 ) -> anyhow::Result<ExitCode> {
     let files: Vec<String> = matches.get_many::<String>("file").into_iter().flatten().cloned().collect();
     let mut lines = Vec::new();
     let (said, options) = read_those_there(&files, |line| lines.push(line)).map_err(anyhow::Error::new)?;
-    let settings = settings(&options.file).map_err(anyhow::Error::new)?;
+    let set = settings(&options.file).map_err(anyhow::Error::new)?;
     let (journal, writer) = Journal::start(options.verbosity).context("the log cannot be written")?;
     let limit = serve::raise_descriptor_limit();
     let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     journal.say(format!("Starting. Opened files limit (ulimit -n): {limit}."));
     lines.into_iter().chain(options.notes.iter().cloned()).for_each(|line| journal.say(line));
+    warn_of_logins(&set, &journal);
     let pid_file = matches.get_one::<String>("pid-file").cloned();
-    let mut role =
-        Takeover { journal: journal.clone(), files, said, user: options.user, pid_file, pid: None };
-    let served = serve::run(settings, &mut role, Some(Box::new(Listening(journal.clone()))));
+    let (journal_of_role, set_of_role) = (journal.clone(), set.clone());
+    let mut role = Takeover {
+        journal: journal_of_role,
+        files,
+        settings,
+        said,
+        set: set_of_role,
+        user: options.user,
+        pid_file,
+        pid: None,
+        running: None,
+    };
+    let served = serve::run(set, &mut role, Some(journal.listening()));
     drop(role);
     writer.end(&journal);
     served
 }
 
 /// The old server's place.
-struct Takeover {
+struct Takeover<F> {
     journal: Journal,
     files: Vec<String>,
+    settings: F,
     /// What the files said when they were last read.
     said: Said,
+    /// What is set now.
+    set: Settings,
     user: String,
     pid_file: Option<String>,
     pid: Option<PidFile>,
+    running: Option<Running>,
 }
 
-impl Role for Takeover {
+impl<F: Fn(&File) -> Result<Settings, Errors>> Role for Takeover<F> {
     const HANGS_UP: bool = true;
 
     fn names(&self) -> [&'static str; 2] {
         ["WAIT_ADDR", "IN_ADDR"]
     }
 
-    fn listening(&mut self, banner: &Banner<'_>, numbers: Numbers) -> anyhow::Result<()> {
-        self.journal.count_by(numbers);
+    fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {
+        let held_s = Duration::from_millis(self.set.hub.history_age).as_secs_f64();
+        let watching = Watching::new(Arc::clone(&running.exchange), running.stats.clone(), held_s);
+        self.journal.watch(watching);
+        self.running = Some(running);
         for address in banner.wait {
             self.journal.say(format!("WAIT: listening {address}"));
         }
@@ -72,32 +94,77 @@ impl Role for Takeover {
         Ok(())
     }
 
-    /// Tells what has changed. The level of the log changes at once; all else when the program starts anew, since
-    /// what waits and what is held must not be lost for it.
+    /// Takes what the files say now, and tells what has changed. What waits and what is held is not touched.
     fn hung_up(&mut self) {
         self.journal.say("SIGHUP received, reloading the config");
-        let mut lines = Vec::new();
-        match read_those_there(&self.files, |line| lines.push(line)) {
-            Err(errors) => {
-                self.journal.say(format!("Error reloading config, continue with old settings: {errors}"));
-            }
-            Ok((said, options)) => {
-                self.journal.set_level(options.verbosity);
-                lines.into_iter().for_each(|line| self.journal.say(line));
-                for (key, old, new) in changes(&self.said, &said) {
-                    self.journal.say(format!("Option {key} is changed: {old} -> {new}"));
-                    if key != "VERBOSITY" {
-                        self.journal
-                            .say(format!("Option {key} takes effect when the program is started anew"));
-                    }
-                }
-                self.said = said;
-            }
+        if let Err(errors) = self.reload() {
+            self.journal.say(format!("Error reloading config, continue with old settings: {errors}"));
         }
     }
 
     fn ending(&mut self, signal: &'static str) {
         self.journal.say(format!("{signal} received, exiting"));
+    }
+}
+
+impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
+    fn reload(&mut self) -> Result<(), Errors> {
+        let mut lines = Vec::new();
+        let (said, options) = read_those_there(&self.files, |line| lines.push(line))?;
+        let fresh = (self.settings)(&options.file)?;
+        self.check_guests(&fresh)?;
+        lines.into_iter().for_each(|line| self.journal.say(line));
+        warn_of_logins(&fresh, &self.journal);
+        for (key, old, new) in changes(&self.said, &said) {
+            self.journal.say(format!("Option {key} is changed: {old} -> {new}"));
+            if AT_START.contains(&&*key) {
+                self.journal.say(format!("Option {key} takes effect when the program is started anew"));
+            }
+            let without = options.notes.iter().filter(|note| note.starts_with(&*key));
+            without.for_each(|note| self.journal.say(note.clone()));
+        }
+        self.take(fresh);
+        self.journal.set_level(options.verbosity);
+        self.said = said;
+        Ok(())
+    }
+
+    /// An IN line that others reach is heard since nobody may publish there as a guest; that must stay so.
+    fn check_guests(&self, fresh: &Settings) -> Result<(), Errors> {
+        let closed = |users| {
+            self.set
+                .in_listeners
+                .iter()
+                .filter(move |listener| listener.is_closed_to_realplexor(users))
+                .count()
+        };
+        if closed(&fresh.in_line.realplexor.users) <= closed(&self.set.in_line.realplexor.users) {
+            return Ok(());
+        }
+        let why = "USERS_FILE lets guests in, but others reach the IN line; take the line without a login out of it";
+        Err(Errors::from_iter([why.to_owned()]))
+    }
+
+    /// From now on both lines go by these settings, as far as they can be changed while anybody waits.
+    fn take(&mut self, fresh: Settings) {
+        let Some(running) = &self.running else { return };
+        let wait = &mut self.set.wait_line;
+        wait.classic_timeout = fresh.wait_line.classic_timeout;
+        wait.classic_limit = fresh.wait_line.classic_limit;
+        wait.classic_grace = fresh.wait_line.classic_grace;
+        wait.realplexor = fresh.wait_line.realplexor;
+        self.set.in_line.realplexor = fresh.in_line.realplexor;
+        running.realplexor.send_replace(Arc::new(self.set.in_line.realplexor.clone()));
+        if !running.exchange.order_all(&Order::Settings(Arc::new(wait.clone()))) {
+            self.journal.say("The WAIT line is too busy to take new settings; send SIGHUP once more");
+        }
+    }
+}
+
+/// Logins that are none, in the words of old.
+fn warn_of_logins(settings: &Settings, journal: &Journal) {
+    for login in settings.in_line.realplexor.users.skipped() {
+        journal.say(format!("Warning: login \"{login}\" is not alphanumeric, skipped."));
     }
 }
 
@@ -117,3 +184,7 @@ fn shown(value: Option<Value>) -> String {
         Some(Value::List(items)) => items.join(" "),
     }
 }
+
+/// Keys that say how the program starts, and what it remembers: the hub's limits never change, so that they are
+/// asked without its lock.
+const AT_START: &[&str] = &["WAIT_ADDR", "IN_ADDR", "SU_USER", "MAX_DATA_FOR_ID", "CLEAN_ID_AFTER"];

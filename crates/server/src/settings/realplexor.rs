@@ -13,13 +13,14 @@ pub(super) fn of_wait(values: &Values) -> wait::Realplexor {
         let file = values.file(&format!("realplexor_{name}_file"));
         let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(wait::pages::CHANGED);
         let text = file.map_or(own, |file| &file.text);
-        wait::StaticPage {
-            id: values.text(&format!("realplexor_{name}_id")).into(),
+        let body = wait::replaced(text, |name| variable(values, name)).into_bytes();
+        let about = wait::About {
             content_type,
-            last_modified: dated(file.map_or(built_in, |file| file.changed)).into(),
             charset: values.text("realplexor_charset").into(),
-            body: wait::replaced(text, |name| variable(values, name)).into_bytes().into(),
-        }
+            last_modified: dated(file.map_or(built_in, |file| file.changed)).into(),
+            tag: wait::About::tag_of(&body),
+        };
+        wait::StaticPage { about, body: body.into() }
     };
     let pages = [
         page("iframe", "text/html", wait::pages::LOADER),
@@ -28,6 +29,9 @@ pub(super) fn of_wait(values: &Values) -> wait::Realplexor {
     wait::Realplexor {
         marker: marker(values),
         charset: values.text("realplexor_charset").into(),
+        page_ids: ["iframe", "script"]
+            .map(|name| values.text(&format!("realplexor_{name}_id")).into())
+            .into(),
         pages: Arc::new(pages),
     }
 }
@@ -41,6 +45,7 @@ pub(super) fn of_in(values: &Values) -> in_line::Realplexor {
     in_line::Realplexor {
         marker: marker(values),
         users: Arc::new(in_line::Users::read(users, chance)),
+        timeout: values.duration("classic_in_timeout"),
         limit: count(values.count("realplexor_in_limit")),
         partial: values.choice("realplexor_partial") == "on",
     }

@@ -1,5 +1,7 @@
 //! A connection on trial: driven as a shard drives one, and telling what it is asked to do in words.
 
+use std::sync::LazyLock;
+
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position};
@@ -109,7 +111,9 @@ impl Line {
         let wishes: String = listen.wishes.iter().map(wish).collect();
         let form = if listen.http { " by HTTP" } else { "" };
         let head = if listen.head_only { ", the head only" } else { "" };
-        self.tell(format!("listens{form}{wishes}{head}"));
+        let has =
+            if listen.has.is_empty() { String::new() } else { format!(", has {}", quoted(&listen.has)) };
+        self.tell(format!("listens{form}{wishes}{head}{has}"));
     }
 
     fn wait(&mut self, wait: &Wait, head: &[u8]) {
@@ -151,6 +155,8 @@ impl Line {
 static ORIGINS: Origins = Origins::NONE;
 static NOTHING: Shows = Shows::NOTHING;
 
+pub(crate) static PAGES: LazyLock<[Box<str>; 2]> = LazyLock::new(|| ["IFRAME".into(), "SCRIPT".into()]);
+
 pub(crate) fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
 }
@@ -161,6 +167,7 @@ pub(crate) fn env() -> Env<'static> {
         now: 1_000_000,
         classic_limit: 5_120,
         marker: Marker::default(),
+        pages: &*PAGES,
         compression: true,
         origins: &ORIGINS,
         shows: &NOTHING,

@@ -53,6 +53,9 @@ impl<K: Kernel> Shard<K> {
         match slot.link.read(&mut self.kernel, &slot.socket, bytes, &mut self.sealed) {
             Ok(read) => {
                 self.count_handshake(read.opened);
+                if let Some(len @ 1..) = read.len {
+                    self.tell(index, || format!("read {len} bytes"));
+                }
                 match read.len {
                     Some(0) => self.close(index),
                     len => return self.watch_pending(index).then(|| len.unwrap_or(0)),
@@ -98,6 +101,9 @@ impl<K: Kernel> Shard<K> {
             if matches!(action, Action::More) {
                 break;
             }
+            if matches!(action, Action::Overflow) {
+                self.tell_error(index, || format!("overflow (received {} bytes total)", bytes.len()));
+            }
             self.act(index, action);
             if self.find(token).is_none() {
                 return;
@@ -130,7 +136,6 @@ impl<K: Kernel> Shard<K> {
             Action::Listen(listen) => self.listen(index, &listen),
             Action::Overflow => {
                 self.counters.classic_overflows.add(1);
-                self.tell(index, || "ERROR: overflow".to_owned());
                 self.close_gently(index);
             }
         }

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use exchange::hub::{After, Message, Outside, Position, Right, Session};
 use smallvec::SmallVec;
-use tracing::{Level, enabled};
-use transport::dialect::realplexor::{self, Part, Reply, TOLD, Tag};
+use transport::dialect::realplexor::{self, Part, Reply, Tag};
 use transport::{Coding, Listen, Shape};
 
 use super::Shard;
 use super::deliver::{Form, shared_frame};
 use super::output::Piece;
-use super::told::name_of;
+use super::told::is_heard;
 use crate::kernel::Kernel;
 use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 
@@ -21,10 +20,10 @@ impl<K: Kernel> Shard<K> {
         let page = listen.wishes.first().and_then(|(id, _)| self.settings.realplexor.page(id));
         if let Some(page) = page {
             self.tell(index, || {
-                let name = if &*page.content_type == "text/html" { "IFRAME" } else { "SCRIPT" };
-                format!("DEBUG: {name} marker received, sending content")
+                let name = if page.about.content_type == "text/html" { "IFRAME" } else { "SCRIPT" };
+                format!("{name} marker received, sending content")
             });
-            let bytes = page.answer(listen.http, listen.head_only);
+            let bytes = page.answer(listen);
             if self.write(index, &bytes) {
                 self.close_gently(index);
             }
@@ -38,7 +37,7 @@ impl<K: Kernel> Shard<K> {
         if listen.wishes.is_empty() || too_many || self.draining.is_some() {
             self.counters.problems.add(u64::from(self.draining.is_none()));
             if listen.wishes.is_empty() {
-                self.tell(index, || "ERROR: Empty identifier passed".to_owned());
+                self.tell_error(index, || "Empty identifier passed".to_owned());
             }
             self.close_gently(index);
             return;
@@ -61,7 +60,7 @@ impl<K: Kernel> Shard<K> {
     /// The client is registered: it gets its head, and what is due, or waits.
     fn begin_listening(&mut self, index: usize, listen: &Listen, names: &[&str], outside: Outside) {
         self.counters.waits.add(1);
-        self.tell(index, || format!("DEBUG: {} registered", name_of(listen)));
+        self.tell_registered(index, names, &outside.after);
         let tag = Tag::of(listen.wishes.iter().map(|(id, _)| &**id));
         let due = |message: &Message, target: usize| {
             let asked = names.iter().position(|name| *message.targets[target].name == **name);
@@ -113,7 +112,7 @@ impl<K: Kernel> Shard<K> {
             return true;
         }
         self.counters.delivered.add(due.len() as u64);
-        if enabled!(target: TOLD, Level::DEBUG) {
+        if is_heard() {
             let len = due.iter().map(|due| due.owed.delivery.message.payload.data().len()).sum();
             let targets = due.iter().flat_map(|due| {
                 due.matches.iter().map(|target| &*due.owed.delivery.message.targets[*target].name)

@@ -71,6 +71,8 @@ pub struct Shard<K: Kernel> {
     guests: Guests,
     /// Those who listen by outside cursors.
     listening: Listening,
+    /// Those of whom the log of old told something.
+    told: told::Told,
     sessions: Sessions,
     /// Those of the settings, and keys found since.
     tokens: Arc<Tokens>,
@@ -144,6 +146,7 @@ impl<K: Kernel> Shard<K> {
             members: Members::default(),
             guests: Guests::new(),
             listening: Listening::default(),
+            told: told::Told::default(),
             sessions: Sessions::default(),
             tokens,
             asking: Asking::default(),
@@ -324,6 +327,7 @@ impl<K: Kernel> Shard<K> {
             now: self.exchange.now(),
             classic_limit: settings.classic_limit,
             marker: settings.realplexor.marker,
+            pages: &settings.realplexor.page_ids,
             compression: settings.compression,
             origins: &settings.origins,
             shows: &settings.shows,

@@ -251,9 +251,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Closes at once.
     pub(super) fn close(&mut self, index: usize) {
-        if self.slab[index].conn.shape.is_listener() {
-            self.tell(index, || "DEBUG: connection closed".to_owned());
-        }
+        self.tell_closed(index);
         self.leave_all(index);
         self.wheel.unlink(&mut self.slab, index);
         self.slab.remove(index);

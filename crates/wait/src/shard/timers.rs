@@ -31,7 +31,8 @@ impl<K: Kernel> Shard<K> {
             Phase::Closing => self.close(index),
             Phase::Request => {
                 self.counters.request_timeouts.add(1);
-                let late = conn.too_late();
+                self.tell(index, || "timeout".to_owned());
+                let late = self.slab[index].conn.too_late();
                 if late.is_empty() {
                     self.close(index);
                 } else if self.write(index, &late) {
@@ -50,7 +51,7 @@ impl<K: Kernel> Shard<K> {
                 // What a job has not brought yet is given now.
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.counters.classic_timeouts.add(1);
-                    self.tell(index, || "DEBUG: timeout".to_owned());
+                    self.tell(index, || "timeout".to_owned());
                     self.close_gently(index);
                 }
             }

@@ -1,23 +1,71 @@
-//! What the log of old tells of single connections. Nobody listens to it but a server in the old one's place; then a
-//! line costs a look at who is at the other end, otherwise a look at one number.
+//! What the log of old tells of single connections. Nobody listens to it but a server in the old one's place;
+//! otherwise it costs a look at one number.
 
-use exchange::hub::After;
+use std::net::SocketAddr;
+
+use exchange::hub::Decimal;
+use rustc_hash::FxHashMap;
 use tracing::{Level, debug, enabled};
-use transport::Listen;
+use transport::dialect::Classic;
 use transport::dialect::realplexor::TOLD;
 
 use super::Shard;
 use crate::kernel::Kernel;
 
+/// The connections of which something was told, by their index. Empty where nobody listens.
+#[derive(Debug, Default)]
+pub(super) struct Told(FxHashMap<usize, Who>);
+
+#[derive(Debug)]
+struct Who {
+    /// The system no longer knows it when the client has gone.
+    peer: Option<SocketAddr>,
+    /// What it listens to, once it does, and a space.
+    name: String,
+}
+
 impl<K: Kernel> Shard<K> {
-    /// Tells something of a connection.
-    pub(super) fn tell(&mut self, index: usize, words: impl FnOnce() -> String) {
-        if !enabled!(target: TOLD, Level::DEBUG) {
-            return;
+    /// Tells that a connection has come.
+    pub(super) fn tell_opened(&mut self, index: usize) {
+        if is_heard() && self.slab[index].conn.classic == Classic::Realplexor {
+            let peer = self.kernel.peer(&self.slab[index].socket);
+            self.told.0.insert(index, Who { peer, name: String::new() });
+            self.tell(index, || "connection opened".to_owned());
         }
-        let peer = self.kernel.peer(&self.slab[index].socket);
-        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
-        debug!(target: TOLD, "WAIT: {peer}: {}", words());
+    }
+
+    /// Tells that a connection is closed, and forgets it.
+    pub(super) fn tell_closed(&mut self, index: usize) {
+        if !self.told.0.is_empty() {
+            self.tell(index, || "connection closed".to_owned());
+            self.told.0.remove(&index);
+        }
+    }
+
+    /// Tells that a connection listens to these ids from now on, the first one from this cursor on.
+    pub(super) fn tell_registered(&mut self, index: usize, ids: &[&str], after: &[Decimal]) {
+        if let Some(who) = self.told.0.get_mut(&index) {
+            who.name = name_of(ids, after);
+            self.tell(index, || "registered".to_owned());
+        }
+    }
+
+    /// Tells something of a connection.
+    pub(super) fn tell(&self, index: usize, words: impl FnOnce() -> String) {
+        if is_heard()
+            && let Some(Who { peer, name }) = self.told.0.get(&index)
+        {
+            debug!(target: TOLD, "WAIT: {}: DEBUG: {name}{}", shown(*peer), words());
+        }
+    }
+
+    /// Tells what is wrong with a connection.
+    pub(super) fn tell_error(&self, index: usize, words: impl FnOnce() -> String) {
+        if is_heard()
+            && let Some(Who { peer, .. }) = self.told.0.get(&index)
+        {
+            debug!(target: TOLD, "WAIT: {}: ERROR: {}", shown(*peer), words());
+        }
     }
 
     /// Tells that an answer with messages goes out.
@@ -30,16 +78,33 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
-/// A connection that listens, by what it listens to.
-pub(super) fn name_of(listen: &Listen) -> String {
-    let Some((id, after)) = listen.wishes.first() else { return String::new() };
-    let cursor = match after {
-        After::Now | After::Recent => String::new(),
-        After::Cursor(cursor) | After::Mark(cursor) => format!("{cursor}:"),
-    };
-    let more = match listen.wishes.len() {
+/// Whether anybody listens.
+pub(super) fn is_heard() -> bool {
+    enabled!(target: TOLD, Level::DEBUG)
+}
+
+fn shown(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
+}
+
+/// A connection that listens, by what it listens to, and a space.
+fn name_of(ids: &[&str], after: &[Decimal]) -> String {
+    let (Some(id), Some(after)) = (ids.first(), after.first()) else { return String::new() };
+    let more = match ids.len() {
         1 => String::new(),
         len => format!(",(and {} more)", len - 1),
     };
-    format!("[{cursor}{id}{more}]")
+    format!("[{after}:{id}{more}] ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_named_by_its_first_id() {
+        let after = [Decimal::read("5.50").unwrap(), Decimal::ZERO, Decimal::ZERO];
+        assert_eq!(name_of(&["abc"], &after[..1]), "[5.5:abc] ");
+        assert_eq!(name_of(&["abc", "d", "e"], &after), "[5.5:abc,(and 2 more)] ");
+    }
 }
