@@ -275,8 +275,10 @@ mod tests {
         let settings = read("", &[]).unwrap();
         assert_eq!(settings.hub, Limits::default());
         let realplexor = settings.wait_line.realplexor.clone();
+        assert_eq!(realplexor.page_ids.len(), realplexor.pages.len());
         assert_eq!(realplexor.pages.len(), 2);
-        let realplexor = wait::Realplexor { pages: realplexor.pages, ..wait::Realplexor::default() };
+        let wait::Realplexor { page_ids, pages, .. } = realplexor;
+        let realplexor = wait::Realplexor { page_ids, pages, ..wait::Realplexor::default() };
         assert_eq!(settings.wait_line, wait::Settings { realplexor, ..wait::Settings::default() });
         assert_eq!(settings.in_line, in_line::Settings::default());
         assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);
