@@ -215,7 +215,6 @@ def test_a_user_that_is_not_there_is_told(tmp_path):
     assert b'SU_USER is "no such user", but there is no such user' in ended.stderr
 
 
-@pytest.mark.xfail(reason="where these lines come close together, [def] is now offline is missing: not understood yet")
 def test_what_connections_do_is_logged_in_the_old_words(daemon, tmp_path):
     (tmp_path / "users").write_text(f":\njoe:{CRYPT_SECRET.decode().strip()}\n")
     files = f"$CONFIG{{USERS_FILE}} = '{tmp_path / 'users'}';\n"

@@ -83,7 +83,7 @@ impl<K: Kernel> Shard<K> {
             reply.write(tag, &mut out);
             self.tell_reply(reply.len(), out.len(), names);
             // What counts as listening ends with the answer; that it was here keeps the channels online.
-            outside.channels.into_iter().for_each(|channel| self.leave(channel));
+            outside.channels.into_iter().for_each(|channel| self.leave_listening(channel));
             if self.write(index, &out) {
                 self.close_gently(index);
             }

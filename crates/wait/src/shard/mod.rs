@@ -97,6 +97,8 @@ pub struct Shard<K: Kernel> {
     seen: Position,
     /// Registrations to take back at the end of the turn.
     leaving: Vec<(ChannelId, u32)>,
+    /// The same of listeners by outside cursors, who leave with the grace of classic clients.
+    leaving_listeners: Vec<(ChannelId, u32)>,
     /// Takers to take back at the end of the turn, each with the place since which it waited.
     leaving_takers: Vec<(ChannelId, Position)>,
     /// Deliveries everybody here has, to be told at the end of the turn: how many, of how many bytes.
@@ -159,6 +161,7 @@ impl<K: Kernel> Shard<K> {
             deleting: VecDeque::new(),
             draining: None,
             leaving: Vec::new(),
+            leaving_listeners: Vec::new(),
             leaving_takers: Vec::new(),
             settled: (0, 0),
             now,
@@ -300,6 +303,10 @@ impl<K: Kernel> Shard<K> {
             self.exchange.leave(self.id, &self.leaving, None);
             self.leaving.clear();
         }
+        if !self.leaving_listeners.is_empty() {
+            self.exchange.leave(self.id, &self.leaving_listeners, Some(self.classic_grace()));
+            self.leaving_listeners.clear();
+        }
         if !self.leaving_takers.is_empty() {
             self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
             self.leaving_takers.clear();
@@ -337,10 +344,12 @@ impl<K: Kernel> Shard<K> {
 
     /// A registration is to be taken back.
     fn leave(&mut self, channel: ChannelId) {
-        match self.leaving.last_mut() {
-            Some((last, count)) if *last == channel => *count += 1,
-            _ => self.leaving.push((channel, 1)),
-        }
+        count_one(&mut self.leaving, channel);
+    }
+
+    /// The same of a listener by outside cursors.
+    fn leave_listening(&mut self, channel: ChannelId) {
+        count_one(&mut self.leaving_listeners, channel);
     }
 
     /// These deliveries are needed here by one channel less.
@@ -359,5 +368,13 @@ impl<K: Kernel> Shard<K> {
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+}
+
+/// One more registration of a channel is to be taken back.
+fn count_one(leaving: &mut Vec<(ChannelId, u32)>, channel: ChannelId) {
+    match leaving.last_mut() {
+        Some((last, count)) if *last == channel => *count += 1,
+        _ => leaving.push((channel, 1)),
     }
 }

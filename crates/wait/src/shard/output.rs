@@ -293,11 +293,13 @@ impl<K: Kernel> Shard<K> {
         }
         let slot = &self.slab[index];
         let taker = slot.conn.shape.is_taker().then_some(slot.conn.last);
+        let is_listener = slot.conn.shape.is_listener();
         for number in (0..slot.subs.len()).rev() {
             let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
             self.settle(owed);
             match taker {
                 Some(since) => self.leaving_takers.push((channel, since)),
+                None if is_listener => self.leave_listening(channel),
                 None => self.leave(channel),
             }
         }
