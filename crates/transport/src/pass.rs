@@ -63,14 +63,7 @@ impl Conn {
     /// The application's own answer. `head` is without its last line.
     pub fn answer_passed(&mut self, head: &[u8], body: &[u8]) -> Action {
         let close: &[u8] = if self.close { b"Connection: close\r\n" } else { b"" };
-        let bytes = [head, close, b"\r\n", body].concat();
-        if self.close {
-            self.phase = Phase::Closing;
-            Action::Close(bytes)
-        } else {
-            self.answered();
-            Action::Send(bytes)
-        }
+        self.give([head, close, b"\r\n", body].concat())
     }
 
     /// The client is held.

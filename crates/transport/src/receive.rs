@@ -234,13 +234,17 @@ impl Conn {
     }
 
     fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
-        let bytes = answer::answer(answer, self.close, self.head_only, origins.cors(self.page));
+        self.give(answer::answer(answer, self.close, self.head_only, origins.cors(self.page)))
+    }
+
+    /// Gives the whole answer to a request; the connection ends with it, or is ready for the next.
+    pub(crate) fn give(&mut self, answer: Vec<u8>) -> Action {
         if self.close {
             self.phase = Phase::Closing;
-            Action::Close(bytes)
+            Action::Close(answer)
         } else {
             self.answered();
-            Action::Send(bytes)
+            Action::Send(answer)
         }
     }
 
