@@ -27,6 +27,22 @@ pub struct Rule {
     pub durable: Option<bool>,
 }
 
+impl Rule {
+    /// A rule that sets nothing yet.
+    pub fn new(pattern: Pattern) -> Self {
+        Self {
+            pattern,
+            history_messages: None,
+            history_age: None,
+            history_bytes: None,
+            payload_limit: None,
+            ttl: None,
+            listen: None,
+            durable: None,
+        }
+    }
+}
+
 /// A channel's name, or the beginning of names and `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Box<str>);
@@ -193,16 +209,7 @@ mod tests {
     use crate::{Hub, Refused, Start};
 
     fn rule(pattern: &str) -> Rule {
-        Rule {
-            pattern: Pattern::new(pattern).unwrap(),
-            history_messages: None,
-            history_age: None,
-            history_bytes: None,
-            payload_limit: None,
-            ttl: None,
-            listen: None,
-            durable: None,
-        }
+        Rule::new(Pattern::new(pattern).unwrap())
     }
 
     fn under(rules: Vec<Rule>) -> Hub {

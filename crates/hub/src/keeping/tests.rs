@@ -51,16 +51,7 @@ fn read(hub: &mut Hub, name: &str, start: Start, now: Millis) -> (Vec<u64>, bool
 }
 
 fn volatile(pattern: &str) -> Limits {
-    let rule = Rule {
-        pattern: Pattern::new(pattern).unwrap(),
-        history_messages: None,
-        history_age: None,
-        history_bytes: None,
-        payload_limit: None,
-        ttl: None,
-        listen: None,
-        durable: Some(false),
-    };
+    let rule = Rule { durable: Some(false), ..Rule::new(Pattern::new(pattern).unwrap()) };
     Limits { rules: vec![rule], ..Limits::default() }
 }
 

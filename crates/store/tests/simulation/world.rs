@@ -91,16 +91,7 @@ impl World {
     }
 
     fn with(seed: u64, chance: Chance, roomy: bool) -> Self {
-        let volatile = Rule {
-            pattern: Pattern::new("v").unwrap(),
-            history_messages: None,
-            history_age: None,
-            history_bytes: None,
-            payload_limit: None,
-            ttl: None,
-            listen: None,
-            durable: Some(false),
-        };
+        let volatile = Rule { durable: Some(false), ..Rule::new(Pattern::new("v").unwrap()) };
         let limits = Limits {
             history_messages: if roomy { 10_000 } else { 4 },
             history_age: if roomy { 1 << 40 } else { 3_000 },
