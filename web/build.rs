@@ -77,6 +77,6 @@ fn read(path: &Path) -> String {
 
 /// The plain script that `make client` builds from `clients/js`.
 const CLIENT: &str = "../clients/js/dist/multiplexor.js";
-const PAGES: &[&str] = &["front.html", "in.html", "demo.html"];
+const PAGES: &[&str] = &["front.html", "in.html", "sign_in.html", "demo.html"];
 /// 96 bits of the digest.
 const TAG_LEN: usize = 16;

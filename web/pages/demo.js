@@ -25,6 +25,36 @@ function tint(target, name) {
   return target;
 }
 
+/** Asks this server; whoever is not signed in any more does so first. */
+async function ask(path, options) {
+  const answer = await fetch(path, options);
+  if (answer.status === 401) signIn();
+  return answer;
+}
+
+const signIn = () => location.assign("/sign-in?next=/demo");
+
+/** What the key may of those who sign in; where none is asked for, everything. */
+const may = (right) => !session || session.may.includes(right);
+
+/** Says whose key it is, and what it may not. */
+function introduce({ key, may: rights, match, ends }) {
+  const channels = match[0] === "*" ? "all channels" : match.join(", ");
+  const faults = [];
+  if (!may("publish")) faults.push("It may not publish.");
+  if (!may("presence")) faults.push("It may not ask who is online, so no light is lit.");
+  if (!may("history")) faults.push("It may not read history, so what a browser catches up on is not marked.");
+  const who = element("who");
+  who.hidden = false;
+  who.firstElementChild.textContent = [`API key “${key}”: ${rights.join(", ")} on ${channels}.`, ...faults].join(" ");
+  who.lastElementChild.hidden = ends == null;
+  who.lastElementChild.onclick = async () => {
+    await fetch("/sign-out", { method: "POST" });
+    signIn();
+  };
+  if (!may("presence")) tell("");
+}
+
 /** A field in which a channel is named. */
 function adder(label, add) {
   const field = make("input", { className: "add", placeholder: "+ channel", ariaLabel: label, maxLength: 100, autocomplete: "off" });
@@ -70,14 +100,18 @@ const to = {
 
   /** How it is now. A change that is told meanwhile is newer, and so is the answer to a later question. */
   async ask(name) {
+    if (!may("presence")) return;
     const question = {};
     this.asked.set(name, question);
-    const answer = await fetch(`/channels/${encodeURIComponent(name)}`).catch(() => null);
+    const answer = await ask(`/channels/${encodeURIComponent(name)}`).catch(() => null);
+    // Of channels that the key is not for nothing is known.
+    if (answer?.status === 403) return;
     const online = answer?.ok && (await answer.json()).online;
     if (this.asked.get(name) === question) this.light(name, online);
   },
 
   watch() {
+    if (!may("presence")) return;
     const source = new EventSource("/watch");
     source.onopen = () => this.chips.forEach((_, name) => this.ask(name));
     source.addEventListener("gap", source.onopen);
@@ -148,15 +182,15 @@ class Browser {
     this.part(".cut").disabled = false;
     this.part(".cut").textContent = "Cut off";
     this.caught = 0;
-    this.note(count ? "" : "Nothing was missed");
+    this.note(count || !may("history") ? "" : "Nothing was missed");
     this.connect(this.cursor);
   }
 
   /** The cursors of what was said meanwhile, so that it can be told from what comes live. */
   async missing() {
-    if (!this.cursor) return new Set();
+    if (!this.cursor || !may("history")) return new Set();
     const pages = [...this.channels].map(async (name) => {
-      const answer = await fetch(`/channels/${encodeURIComponent(name)}/history?limit=1000&since=${this.cursor}`);
+      const answer = await ask(`/channels/${encodeURIComponent(name)}/history?limit=1000&since=${this.cursor}`);
       return answer.ok ? (await answer.json()).messages.map((message) => message.cursor) : [];
     });
     return new Set((await Promise.all(pages).catch(() => [])).flat());
@@ -267,8 +301,8 @@ function tell(words, bad = false) {
 async function send(names, text, times) {
   const item = (n) => ({ channels: names, data: `${text} ${n + 1}` });
   const answer = await (times === 1
-    ? fetch(`/pub/${names.map(encodeURIComponent).join(",")}`, { method: "POST", body: text, headers: { "Content-Type": "text/plain" } })
-    : fetch("/pub", { method: "POST", body: JSON.stringify(Array.from({ length: times }, (_, n) => item(n))), headers: { "Content-Type": "application/json" } }));
+    ? ask(`/pub/${names.map(encodeURIComponent).join(",")}`, { method: "POST", body: text, headers: { "Content-Type": "text/plain" } })
+    : ask("/pub", { method: "POST", body: JSON.stringify(Array.from({ length: times }, (_, n) => item(n))), headers: { "Content-Type": "application/json" } }));
   const said = await answer.json();
   const fault = answer.ok ? [said].flat().find((one) => one.error)?.error : said;
   if (fault) return tell(fault.detail, true);
@@ -287,8 +321,15 @@ element("send").addEventListener("submit", (event) => {
 });
 element("more").onclick = () => addBrowser({ way: "ws", channels: ["news"] }).part(".add").focus();
 
-const { wait } = await (await fetch("/demo/wait.json")).json();
-element("to").append(adder("Add a channel to send to", (name) => to.add(name, true)));
-to.add("news", true);
-BEGIN.forEach(addBrowser);
-to.watch();
+const [{ wait }, { asks, session }] = await Promise.all(
+  ["/demo/wait.json", "/session"].map(async (path) => (await fetch(path)).json()),
+);
+if (asks && !session) {
+  signIn();
+} else {
+  if (session) introduce(session);
+  element("to").append(adder("Add a channel to send to", (name) => to.add(name, true)));
+  to.add("news", true);
+  BEGIN.forEach(addBrowser);
+  to.watch();
+}

@@ -52,6 +52,8 @@ pub static CLIENT: Page = embedded!("multiplexor.js", "text/javascript; charset=
 pub static FRONT: Page = embedded!("front.html", HTML, "*");
 /// What stands at `/` of the IN line.
 pub static IN: Page = embedded!("in.html", HTML, "'none'");
+/// Where people show their API key to the IN line.
+pub static SIGN_IN: Page = embedded!("sign_in.html", HTML, "'self'");
 /// The demo. It reaches the line that serves it; [`Page::answer_reaching`] adds the one where it waits.
 pub static DEMO: Page = embedded!("demo.html", HTML, "'self'");
 
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_page_loads_nothing_from_elsewhere() {
-        for page in [&FRONT, &IN, &DEMO] {
+        for page in [&FRONT, &IN, &SIGN_IN, &DEMO] {
             let text = std::str::from_utf8(page.bytes).unwrap();
             let answer = page.answer(&asked("", "", ""));
             let (_, policy) = answer.headers.last().unwrap();

@@ -101,7 +101,8 @@ impl KeyHash {
         Ok(Self(bytes))
     }
 
-    fn of(key: &str) -> Self {
+    /// Of this text.
+    pub fn of(key: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
         Self(bytes)
@@ -138,6 +139,11 @@ impl Keyring {
             }
         }
         found
+    }
+
+    /// The key of which this is kept.
+    pub fn of_hash(&self, hash: &KeyHash) -> Option<Arc<Key>> {
+        self.0.iter().find(|key| key.hash.as_ref() == Some(hash)).map(Arc::clone)
     }
 
     /// The key for which a certificate stands, by its SHA-256 and its names. That it is to be trusted at all must

@@ -45,7 +45,7 @@ struct Entry<T> {
     value: T,
 }
 
-impl<T: Clone + Default> Keys<T> {
+impl<T: Clone> Keys<T> {
     /// A table that remembers for `age`, and at most `weight_max` in all. With 0 for either it
     /// remembers nothing.
     pub fn new(age: Millis, weight_max: usize) -> Self {
@@ -54,7 +54,10 @@ impl<T: Clone + Default> Keys<T> {
     }
 
     /// What is kept for `key`; new, of this weight, when nothing is.
-    pub fn entry(&self, key: &str, weight: usize, now: Millis) -> T {
+    pub fn entry(&self, key: &str, weight: usize, now: Millis) -> T
+    where
+        T: Default,
+    {
         if self.age == 0 || self.weight_max == 0 {
             return T::default();
         }
@@ -72,9 +75,18 @@ impl<T: Clone + Default> Keys<T> {
         value
     }
 
-    /// Puts in what was kept for a key that came at this time, before the program was started anew. Keys come in
-    /// the order of their times.
-    pub fn restore(&self, key: &str, weight: usize, since: Millis, value: T) {
+    /// What is kept for `key`, if anything is.
+    pub fn find(&self, key: &str, now: Millis) -> Option<T> {
+        let table = self.lock();
+        table
+            .entries
+            .get(key)
+            .filter(|entry| !is_over(entry.since, self.age, now))
+            .map(|entry| entry.value.clone())
+    }
+
+    /// Puts in what is to be kept for a key that came at this time. Keys come in the order of their times.
+    pub fn keep(&self, key: &str, weight: usize, since: Millis, value: T) {
         if self.age > 0 && self.weight_max > 0 {
             let mut trash = SmallVec::new();
             self.lock().put(key.into(), weight, since, value, self.weight_max, &mut trash);
@@ -200,6 +212,17 @@ mod tests {
         assert_eq!(keys.load().forgotten_early, 0);
         keys.tick(20);
         assert_eq!((keys.load().keys, keys.lock().weight), (0, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_found_until_its_time_is_over() {
+        let keys = Keys::<Value>::new(10, 2);
+        let value = Value::default();
+        keys.keep("a", 1, 0, Arc::clone(&value));
+        assert!(keys.find("a", 9).is_some_and(|found| is_same(&found, &value)));
+        assert!(keys.find("a", 10).is_none() && keys.find("b", 0).is_none());
+        keys.keep("b", 2, 1, Arc::clone(&value));
+        assert!(keys.find("a", 1).is_none(), "the oldest goes");
     }
 
     #[test]

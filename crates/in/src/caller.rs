@@ -1,7 +1,7 @@
 //! Who asks: the API key of a request, and what it may do.
 //!
-//! Where no keys are set, the line trusts whoever reaches it. Where some are, a request without one gets no
-//! further than here; what its session may do is asked of it by whoever carries the request out.
+//! Where no keys are set, the line trusts whoever reaches it. Where some are, a request without one, or without the
+//! cookie of somebody who signed in with one, gets no further than here; what its session may do is asked of it by whoever carries the request out.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,12 +14,15 @@ use dialect::hub::{Right, Session};
 
 use crate::line::Line;
 use crate::refusal::excerpt;
+use crate::sign_in::{self, SignIn};
 
 /// Whose request it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// `None`: nobody is asked for a key.
     key: Option<Arc<Key>>,
+    /// Where it is shown by the cookie of a browser.
+    sign_in: Option<Arc<SignIn>>,
 }
 
 /// The key for which the certificate of a connection's client stands, on each of its requests.
@@ -31,24 +34,53 @@ pub(crate) fn admit(line: &Line, request: &mut Request) -> Result<(), Problem> {
     if line.settings.keys.is_empty() || is_open(request.uri().path()) {
         return Ok(());
     }
-    // A key that is shown says more than the certificate of the connection.
-    let certified = request.extensions().get::<Certified>().map(|Certified(key)| Arc::clone(key));
-    let key = match certified {
-        Some(key) if !request.headers().contains_key(header::AUTHORIZATION) => key,
-        _ => key_of(line, request.headers())?,
-    };
-    let caller = Caller { key: Some(key) };
+    let caller = find(line, request)?;
     caller.may_ask(line, request.uri().path())?;
     request.extensions_mut().insert(caller);
     Ok(())
 }
 
+/// Who asks, by what the request shows: a key says more than a cookie, and that more than the certificate of the
+/// connection.
+pub(crate) fn find(line: &Line, request: &Request) -> Result<Caller, Problem> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return Ok(Caller { key: Some(key_of(line, request.headers())?), sign_in: None });
+    }
+    let certified = request.extensions().get::<Certified>().map(|Certified(key)| Arc::clone(key));
+    match (sign_in::of(line, request), certified) {
+        (Ok(Some(caller)), _) => Ok(caller),
+        (_, Some(key)) => Ok(Caller { key: Some(key), sign_in: None }),
+        (Ok(None), None) => Err(no_key()),
+        (Err(problem), None) => Err(problem),
+    }
+}
+
 impl Caller {
+    /// Who signed in with this key.
+    pub(crate) fn signed_in(key: Arc<Key>, sign_in: Arc<SignIn>) -> Self {
+        Self { key: Some(key), sign_in: Some(sign_in) }
+    }
+
+    /// His key, if he was asked for one.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_deref()
+    }
+
+    /// What his cookie stands for, if he shows one.
+    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+        self.sign_in.as_deref()
+    }
+
+    /// Whether he is still who he was when he came, for what lasts.
+    pub(crate) fn is_live(&self, line: &Line) -> bool {
+        self.sign_in().is_none_or(|sign_in| sign_in.is_live(line))
+    }
+
     /// Who was found to ask. A request that nobody looked at may nothing where keys are asked for.
     pub(crate) fn of(line: &Line, extensions: &Extensions) -> Result<Self, Problem> {
         match extensions.get::<Self>() {
             Some(caller) => Ok(caller.clone()),
-            None if line.settings.keys.is_empty() => Ok(Self { key: None }),
+            None if line.settings.keys.is_empty() => Ok(Self { key: None, sign_in: None }),
             None => Err(no_key()),
         }
     }
@@ -103,8 +135,17 @@ impl Caller {
 
 /// What tells no more than that there is a server.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/multiplexor.js" | "/demo")
-        || path.starts_with("/demo/")
+    matches!(
+        path,
+        "/" | "/healthz"
+            | "/readyz"
+            | "/openapi.json"
+            | "/multiplexor.js"
+            | "/demo"
+            | "/sign-in"
+            | "/sign-out"
+            | "/session"
+    ) || path.starts_with("/demo/")
 }
 
 fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
@@ -118,18 +159,21 @@ fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
             "the header Authorization does not say Bearer and a key; send Authorization: Bearer mpx_…",
         ));
     };
-    line.settings.keys.find(shown.trim_start()).ok_or_else(|| {
-        unauthorized(
-            "api-key",
-            "the server does not know this API key; send one that is set there, by MULTIPLEXOR_KEY or [[key]]",
-        )
-    })
+    line.settings.keys.find(shown.trim_start()).ok_or_else(unknown_key)
+}
+
+pub(crate) fn unknown_key() -> Problem {
+    unauthorized(
+        "api-key",
+        "the server does not know this API key; send one that is set there, by MULTIPLEXOR_KEY or [[key]]",
+    )
 }
 
 fn no_key() -> Problem {
     unauthorized(
         "credentials",
-        "this server asks for an API key; send the header Authorization: Bearer mpx_… with one that is set there",
+        "this server asks for an API key; send the header Authorization: Bearer mpx_… with one that is set \
+         there, or sign in at /sign-in in a browser",
     )
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) classic_timeouts: Count,
     /// Publishes that were a repeat and got the first answer.
     pub(crate) repeated: Count,
+    /// Times somebody signed in.
+    pub(crate) sign_ins: Count,
     /// Handshakes of TLS.
     pub(crate) tls_handshakes: Count,
     /// Connections to a TLS port with which there was no TLS.
@@ -70,7 +72,7 @@ impl Counters {
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 26] = [
+const CODES: [&str; 28] = [
     "api-key",
     "base64",
     "batch",
@@ -81,6 +83,7 @@ const CODES: [&str; 26] = [
     "content-encoding",
     "content-type",
     "credentials",
+    "cross-site",
     "disk",
     "event",
     "full",
@@ -95,6 +98,7 @@ const CODES: [&str; 26] = [
     "origin",
     "payload",
     "rate",
+    "sign-in",
     "timeout",
     "ttl",
 ];

@@ -32,6 +32,7 @@ mod refused;
 mod routes;
 mod said;
 mod secure;
+mod sign_in;
 mod watch;
 
 pub mod limits;

@@ -40,6 +40,15 @@ pub const BATCH_ITEMS_MAX: usize = 100_000;
 /// Messages of a batch that are read before they are published and others have their turn.
 pub const BATCH_STEP_MAX: usize = 64;
 
+/// Default for [`crate::Settings::sign_in_age`].
+pub const SIGN_IN_AGE: Duration = Duration::from_secs(12 * 3_600);
+/// Sign-ins that count at once; the oldest are forgotten early. One costs about 300 bytes.
+pub const SIGN_INS_MAX: usize = 1_000;
+/// Bytes of a form that signs in; a key has 47.
+pub const SIGN_IN_LEN_MAX: usize = 1 << 10;
+/// Wrong keys a second at `/sign-in` in all that are told of; right ones are taken whatever others do.
+pub const WRONG_KEYS_PER_S_MAX: u32 = 20;
+
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// How long a head may take, and how long a connection may be silent between two requests.

@@ -14,11 +14,13 @@ use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
-    PASSWORD_CHECKS_MAX, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT,
+    PASSWORD_CHECKS_MAX, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, SIGN_IN_AGE, SIGN_INS_MAX,
+    WRONG_KEYS_PER_S_MAX,
 };
 use crate::probes::Canaries;
 use crate::rate::Rate;
 use crate::realplexor::Realplexor;
+use crate::sign_in::SignIn;
 
 /// What may be set about coming in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Settings {
     pub payload_limit: usize,
     /// Who may use the line; none: whoever reaches it.
     pub keys: Keyring,
+    /// How long somebody who signed in with a key need not do so again.
+    pub sign_in_age: Duration,
     /// Names by which the line may be called, beside IP addresses and `localhost`.
     pub hosts: Vec<String>,
     /// Bytes of a message in the words of 2009, its head included.
@@ -54,6 +58,7 @@ impl Default for Settings {
         Self {
             payload_limit: PAYLOAD_LEN_MAX,
             keys: Keyring::default(),
+            sign_in_age: SIGN_IN_AGE,
             hosts: Vec::new(),
             classic_limit: CLASSIC_LEN_MAX,
             classic_timeout: CLASSIC_TIMEOUT,
@@ -113,6 +118,9 @@ pub(crate) struct Line {
     pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
     /// What came of the message under each key; held while the first who came with it is under way.
     pub(crate) keys: Keys<Arc<Mutex<Option<Receipt>>>>,
+    /// Who signed in, by what is kept of the cookie.
+    pub(crate) sign_ins: Keys<Arc<SignIn>>,
+    pub(crate) wrong_keys: Rate,
     pub(crate) rate: Rate,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
@@ -146,6 +154,11 @@ impl Line {
                 u64::try_from(settings.idempotency_age.as_millis()).unwrap_or(u64::MAX),
                 settings.idempotency_keys,
             ),
+            sign_ins: Keys::new(
+                u64::try_from(settings.sign_in_age.as_millis()).unwrap_or(u64::MAX),
+                SIGN_INS_MAX,
+            ),
+            wrong_keys: Rate::new(WRONG_KEYS_PER_S_MAX),
             rate: Rate::new(settings.publish_rate),
             bell: Bell::default(),
             realplexor: realplexor.unwrap_or_else(as_set),
@@ -161,7 +174,7 @@ impl Line {
         for Answered { key, time, position, seen } in answered {
             let weight = seen.len();
             let receipt = Receipt::Released(Published { position, seen });
-            line.keys.restore(&key, weight, time, Arc::new(Mutex::new(Some(receipt))));
+            line.keys.keep(&key, weight, time, Arc::new(Mutex::new(Some(receipt))));
         }
         line
     }

@@ -37,6 +37,7 @@ use crate::realplexor::{self, Realplexor};
 use crate::refused::PEER;
 use crate::routes::router;
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
+use crate::sign_in::OverTls;
 
 /// One address of the IN line.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
         ticks.tick().await;
         line.exchange.tick();
         line.keys.tick(line.exchange.now());
+        line.sign_ins.tick(line.exchange.now());
     }
 }
 
@@ -166,7 +168,7 @@ async fn connection(
         _ = stopped.changed() => return,
     };
     if let Some(Secured { stream, key }) = secured {
-        talk(line, stream, key, classic, router, stopped).await;
+        talk(line, stream, key, classic, router.layer(Extension(OverTls)), stopped).await;
     }
 }
 

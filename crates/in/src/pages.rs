@@ -45,7 +45,7 @@ async fn wait(State(line): State<Arc<Line>>, request: Request) -> Response {
     json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}")) }))
 }
 
-fn embedded(page: &web::Page, request: &Request, sources: &str) -> Response {
+pub(crate) fn embedded(page: &web::Page, request: &Request, sources: &str) -> Response {
     let asked = web::Asked {
         query: request.uri().query().unwrap_or_default(),
         accept_encoding: said(request, header::ACCEPT_ENCODING),

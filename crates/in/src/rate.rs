@@ -1,4 +1,4 @@
-//! How many messages a second are taken, of all publishers together.
+//! How many a second are taken, of all who come together: messages, or wrong keys.
 //!
 //! A bucket of one second's worth, kept as the one time up to which everything taken so far would have
 //! lasted at the allowed rate. It is an atomic, so nobody waits for anybody.

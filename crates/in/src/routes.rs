@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::caller::{self, Caller};
 use crate::line::Line;
 use crate::refusal::{Refusal, Told, excerpt};
-use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, refused, watch};
+use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, refused, sign_in, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
@@ -23,6 +23,7 @@ pub(crate) fn router(line: Arc<Line>) -> Router {
     described
         .route("/pub/", post(publish::publish_nowhere))
         .merge(pages::routes())
+        .merge(sign_in::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&line), around))
@@ -46,6 +47,9 @@ pub(crate) const PREFIXES: &[&str] = &[
     "/multiplexor.js",
     "/demo",
     "/demo/",
+    "/sign-in",
+    "/sign-out",
+    "/session",
 ];
 
 /// Every path that is for programs; each is described in openapi.rs.
@@ -156,7 +160,8 @@ async fn not_found(uri: Uri) -> Refusal {
 /// The answer says in `Allow` what would be right.
 async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     let right = match uri.path() {
-        path if path.starts_with("/pub") => "POST",
+        path if path.starts_with("/pub") || path == "/sign-out" => "POST",
+        "/sign-in" => "GET, HEAD or POST",
         path if path.starts_with("/channels/") && !path.ends_with("/history") => "GET, HEAD or DELETE",
         _ => "GET or HEAD",
     };

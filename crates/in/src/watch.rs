@@ -118,13 +118,20 @@ impl Watcher {
     }
 
     fn keep_wanted(&self, page: &mut Changes) {
-        let is_wanted = |name: &str| name.starts_with(&*self.prefix) && self.caller.sees(&self.line, name);
+        let is_live = self.caller.is_live(&self.line);
+        let is_wanted =
+            |name: &str| is_live && name.starts_with(&*self.prefix) && self.caller.sees(&self.line, name);
         page.changes.retain(|change| is_wanted(&change.name));
     }
 
-    /// Done when something changed after `position`, or at the deadline, or when the program ends.
+    /// Whether there is no more to be told: the program ends, or whoever watches has signed out.
+    fn ends(&self) -> bool {
+        self.line.draining() || !self.caller.is_live(&self.line)
+    }
+
+    /// Done when something changed after `position`, or at the deadline, or when there is no more to be told.
     async fn changed(&self, position: Position, deadline: Instant) {
-        while self.line.exchange.last_change() <= position && !self.line.draining() {
+        while self.line.exchange.last_change() <= position && !self.ends() {
             let next = Instant::now() + WATCH_LOOK;
             if next >= deadline {
                 return sleep_until(deadline).await;
@@ -141,7 +148,7 @@ async fn poll(mut watcher: Watcher) -> Vec<u8> {
         let mut page = watcher.read();
         watcher.keep_wanted(&mut page);
         let tells = !page.changes.is_empty() || page.gap;
-        if tells || Instant::now() >= deadline || watcher.line.draining() {
+        if tells || Instant::now() >= deadline || watcher.ends() {
             return form::document(&page, watcher.line.exchange.cursors());
         }
         if page.more {
@@ -170,7 +177,7 @@ async fn talk(
         if !out.is_empty() {
             sender.send(std::mem::take(&mut out).into()).await?;
         }
-        if watcher.line.draining() {
+        if watcher.ends() {
             return Ok(());
         }
         if page.more {

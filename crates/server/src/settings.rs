@@ -152,6 +152,7 @@ impl Settings {
             in_line: in_line::Settings {
                 payload_limit: count(values.count("payload_limit")),
                 keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
+                sign_in_age: values.duration("sign_in_age"),
                 hosts: values.names("in_hosts"),
                 classic_limit: count(values.count("classic_in_limit")),
                 classic_timeout: values.duration("classic_in_timeout"),

@@ -6,16 +6,19 @@ import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 
 import { launch, launchFirefox } from "./browser.js";
-import { start, until } from "./program.js";
+import { start, startWithKeys, until } from "./program.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-let program;
+let program, keyed;
 before(async () => {
-  program = await start();
+  [program, keyed] = await Promise.all([start(), startWithKeys({ shop: 'may = ["publish"]' })]);
 });
-after(() => program?.stop());
+after(async () => {
+  await program?.stop();
+  await keyed?.stop();
+});
 
 const text = (page, id) => page.evaluate((id) => document.getElementById(id).textContent, id);
 const verdict = (page, words) => until(async () => words.test(await text(page, "verdict")), `the verdict is ${words}`);
@@ -65,6 +68,19 @@ describe("for everybody", () => {
         await page.getByRole("button", { name: "Cut off" }).last().click();
         await connected(page, 2);
         assert.deepEqual(await faults(page), [], "the demo, with one cut off");
+
+        await page.goto(`http://${keyed.inAddress}/sign-in`);
+        await page.fill("#key", "wrong");
+        await page.keyboard.press("Enter");
+        await until(() => text(page, "fault"), "the key is refused");
+        assert.deepEqual(await faults(page), [], "where one signs in, refused");
+        await page.fill("#key", keyed.keys.shop);
+        await page.keyboard.press("Enter");
+        await until(() => page.locator("#sign-out").isVisible(), "it says who is signed in");
+        assert.deepEqual(await faults(page), [], "where one signs in, signed in");
+        await page.goto(`http://${keyed.inAddress}/demo`);
+        await connected(page, 3);
+        assert.deepEqual(await faults(page), [], "the demo of somebody who signed in");
         await context.close();
       });
     }

@@ -1,8 +1,10 @@
 // The real program for tests in Node: started with free ports, ended by SIGTERM, which must be a clean end.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -27,6 +29,21 @@ export async function until(condition, what, patienceMs = PATIENCE_MS) {
 }
 
 export const start = (...flags) => startBare("--wait", "127.0.0.1:0", "--in", "127.0.0.1:0", ...flags);
+
+/** The same with API keys: lines of settings by the name of each key. The keys themselves stand in its `keys`. */
+export async function startWithKeys(settings, ...flags) {
+  const folder = mkdtempSync(path.join(tmpdir(), "multiplexor-keys-"));
+  const keys = {};
+  const entries = Object.entries(settings).map(([name, lines]) => {
+    const made = JSON.parse(execFileSync(binary(), ["key", "make", "--json"]));
+    keys[name] = made.key;
+    return `[[key]]\nname = "${name}"\nhash = "${made.hash}"\n${lines}\n`;
+  });
+  const file = path.join(folder, "multiplexor.toml");
+  writeFileSync(file, entries.join(""));
+  const program = await start("--config", file, ...flags).finally(() => rmSync(folder, { recursive: true }));
+  return Object.assign(program, { keys });
+}
 
 /** The same where a file among the flags says where to listen. */
 export async function startBare(...flags) {

@@ -164,6 +164,11 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.classic_timeouts.read()),
     ),
     line(
+        "multiplexor_in_sign_ins_total",
+        "Times somebody signed in with an API key",
+        Read::One(|scrape| scrape.line.counters.sign_ins.read()),
+    ),
+    line(
         "multiplexor_in_tls_handshakes_total",
         "Handshakes of TLS on the IN line",
         Read::One(|scrape| scrape.line.counters.tls_handshakes.read()),

@@ -276,6 +276,12 @@ pub(crate) static TABLE: &[Setting] = &[
         "Names by which the IN line may be called, beside IP addresses and localhost",
     ),
     line(
+        "sign_in_age",
+        Duration("1s", "30d"),
+        "12h",
+        "How long somebody who signed in with an API key in a browser need not do so again",
+    ),
+    line(
         "classic_wait_timeout",
         Duration("100ms", "1h"),
         "300s",
