@@ -52,7 +52,7 @@ SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; and an hour of load, restarts and kills.
+# description; what testssl says; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -60,6 +60,7 @@ soak:
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
 	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
+	tests/soak/testssl.sh
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
 
 # Undefined behaviour, in what is remembered and in what strangers' bytes go through. Needs a nightly compiler with

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "blackbox"))
 
+from harness import front  # noqa: E402
 from harness.program import Program, fresh_name  # noqa: E402
 
 
@@ -41,3 +42,17 @@ def serve():
 def name():
     """A channel that only this test uses."""
     return fresh_name()
+
+
+@pytest.fixture
+def fronts():
+    """Starts proxies: `fronts(front.nginx, …)`, or another one of `harness/front.py`."""
+    started = []
+
+    def start(kind, *arguments, **words) -> front.Front:
+        started.append(kind(*arguments, **words))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()

@@ -11,11 +11,14 @@ needs=(
     /usr/share/doc/libfaketime libfaketime
     /usr/share/doc/iproute2 iproute2
     /usr/bin/firefox-esr firefox-esr
+    /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
     /usr/sbin/haproxy haproxy
     /usr/sbin/nginx nginx
     /usr/bin/openssl openssl
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
+    /usr/bin/slowhttptest slowhttptest
+    /usr/bin/testssl testssl.sh
     /usr/bin/wget wget
     /usr/share/games/fortunes/literature fortunes
     /usr/share/games/fortunes/cookie fortunes-min

@@ -2,7 +2,9 @@
 
 use access::hub::{Right, Session};
 use access::limits::FOUND_KEYS_MAX;
-use access::{Key, Keyring, Secret, Signed, TokenSecret, Tokens, make_token, read_jwks, session_of_answer};
+use access::{
+    Key, Keyring, Proxies, Secret, Signed, TokenSecret, Tokens, Way, make_token, read_jwks, session_of_answer,
+};
 
 use crate::cut;
 
@@ -20,6 +22,17 @@ pub(crate) fn token(data: &[u8]) {
         let found = Keyring::new(vec![key]).find(text).is_some();
         assert_eq!(found, secret.reveal() == other.reveal(), "{text:?}");
     }
+}
+
+/// What a proxy says of a request, line by line: whoever is found is no proxy, and nobody is believed who is none.
+pub(crate) fn forwarded(data: &[u8]) {
+    let Some((way, lines)) = data.split_first() else { return };
+    let way = Way::ALL[usize::from(*way) % Way::ALL.len()];
+    let networks = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().expect("it is one"));
+    let proxies = Proxies { networks: networks.into(), way };
+    let client = |peer: [u8; 4]| proxies.client(peer.into(), lines.split(|byte| *byte == b'|'));
+    assert!(client([10, 0, 0, 1]).is_none_or(|client| !proxies.know(client)));
+    assert_eq!(client([192, 0, 2, 1]), Some([192, 0, 2, 1].into()));
 }
 
 /// Claims that somebody signed: strange ones are refused in words, and none of them outlives its end.

@@ -2,7 +2,7 @@
 
 use codec::deflate;
 use codec::http::{self, Body};
-use codec::{sse, ws};
+use codec::{proxy, sse, ws};
 
 use crate::cut;
 
@@ -46,6 +46,27 @@ fn body(framing: http::Framing, bytes: &[u8], step: usize) {
         pieces = Body::thaw(pieces.freeze()).expect("what was frozen thaws");
     }
     assert_eq!((whole, out), (Ok((taken, pieces.is_done())), in_pieces));
+}
+
+/// The header of a proxy, and what follows it.
+pub(crate) fn proxy(data: &[u8]) {
+    let Some((first, _)) = cut(data) else { return };
+    let whole = &data[1..];
+    match (proxy::decode(first), proxy::decode(whole)) {
+        (Ok(None), Ok(None)) => assert!(whole.len() < proxy::HEADER_BYTES_MAX, "it waits for ever"),
+        (Ok(None), _) => {}
+        (Ok(Some(early)), Ok(Some(late))) => assert_eq!(early, late, "another header"),
+        (Err(_), Err(_)) => {}
+        (early, late) => panic!("first {early:?}, then {late:?}"),
+    }
+    if let Ok(Some((source, len))) = proxy::decode(whole) {
+        assert!(len <= whole.len() && proxy::decode(&whole[..len - 1]) == Ok(None), "it ends before its end");
+        if let Some(source) = source {
+            let mut written = Vec::new();
+            proxy::encode(source, source, &mut written);
+            assert_eq!(proxy::decode(&written), Ok(Some((Some(source), written.len()))));
+        }
+    }
 }
 
 /// Frames of a client.

@@ -25,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "websocket", run: grammars::websocket },
     Target { name: "event_stream", run: grammars::event_stream },
     Target { name: "inflate", run: grammars::inflate },
+    Target { name: "proxy", run: grammars::proxy },
+    Target { name: "forwarded", run: credentials::forwarded },
     Target { name: "native", run: words::native },
     Target { name: "command", run: words::command },
     Target { name: "multiplexor", run: words::multiplexor },

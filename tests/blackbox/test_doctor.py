@@ -1,16 +1,12 @@
 """`multiplexor doctor`: this machine, and the way through nginx and HAProxy, set up well and badly."""
 
 import json
-import os
-import socket
 import subprocess
 
 import pytest
-from harness.program import binary, until
-
-NGINX, HAPROXY = "/usr/sbin/nginx", "/usr/sbin/haproxy"
-
-UPGRADES = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;"
+from harness import front
+from harness.front import UPGRADES
+from harness.program import binary
 
 
 def doctor(*arguments):
@@ -24,70 +20,17 @@ def problems(report):
 
 
 @pytest.fixture
-def proxy(tmp_path):
-    """Starts a proxy of its own folder, pid and port; returns its URL."""
-    started = []
-
-    def start(command, config):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        path = tmp_path / "proxy.conf"
-        path.write_text(config.replace("PORT", str(port)).replace("FOLDER", str(tmp_path)))
-        log = (tmp_path / "log").open("wb")
-        started.append(subprocess.Popen([*command, str(path)], stdout=log, stderr=log))
-
-        def listens():
-            assert started[-1].poll() is None, (tmp_path / "log").read_text()
-            with socket.socket() as one:
-                return one.connect_ex(("127.0.0.1", port)) == 0
-
-        until(listens, "the proxy listens")
-        return f"http://127.0.0.1:{port}"
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(30)
-
-
-@pytest.fixture
-def nginx(proxy):
-    def start(program, lines, version="1.1"):
-        user = "user root;" if os.getuid() == 0 else ""
-        paths = " ".join(
-            f"{kind}_temp_path FOLDER/{kind};" for kind in ["proxy", "client_body", "fastcgi", "uwsgi", "scgi"]
-        )
-        return proxy(
-            [NGINX, "-c"],
-            f"""daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user}
-            events {{}}
-            http {{ access_log off; {paths}
-              server {{ listen 127.0.0.1:PORT; location / {{
-                proxy_pass http://{program.waits[0]}; proxy_http_version {version}; {lines} }} }} }}
-            """,
-        )
+def nginx(fronts):
+    def start(program, inside, version="1.1"):
+        return fronts(front.nginx, program.waits[0], inside, version).url
 
     return start
 
 
 @pytest.fixture
-def haproxy(proxy):
+def haproxy(fronts):
     def start(program, lines, timeout="75s"):
-        return proxy(
-            [HAPROXY, "-db", "-f"],
-            f"""defaults
-  mode http
-  timeout connect 5s
-  timeout client {timeout}
-  timeout server {timeout}
-  timeout tunnel {timeout}
-listen all
-  bind 127.0.0.1:PORT
-  {lines}
-  server one {program.waits[0]}
-""",
-        )
+        return fronts(front.haproxy, program.waits[0], lines, timeout=timeout).url
 
     return start
 

@@ -1,12 +1,13 @@
 """`multiplexor doctor https://…`: nginx and HAProxy with TLS and HTTP/2 in front, set up well and badly."""
 
-import os
 import subprocess
 
 import pytest
+from harness import front as proxies
+from harness.front import UPGRADES
 from harness.program import PATIENCE_S
 from test_curl import listen  # noqa: F401  (a fixture)
-from test_doctor import HAPROXY, NGINX, UPGRADES, doctor, problems, proxy  # noqa: F401  (a fixture)
+from test_doctor import doctor, problems
 
 NEW_KEY = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 
@@ -32,42 +33,21 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture
-def nginx(proxy, certificates):  # noqa: F811
-    def start(program, lines=f"{UPGRADES} proxy_http_version 1.1;", certificate="good", protocols="ssl http2"):
-        user = "user root;" if os.getuid() == 0 else ""
-        kinds = ["proxy", "client_body", "fastcgi", "uwsgi", "scgi"]
+def nginx(fronts, certificates):
+    def start(program, inside=UPGRADES, certificate="good", protocols="ssl http2"):
         pair = certificates / f"{certificate}.pem"
-        url = proxy(
-            [NGINX, "-c"],
-            f"""daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user}
-            events {{}}
-            http {{ access_log off; {" ".join(f"{kind}_temp_path FOLDER/{kind};" for kind in kinds)}
-              server {{ listen 127.0.0.1:PORT {protocols}; ssl_certificate {pair}; ssl_certificate_key {pair};
-                location / {{ proxy_pass http://{program.waits[0]}; {lines} }} }} }}
-            """,
-        )
+        block = f"ssl_certificate {pair}; ssl_certificate_key {pair};"
+        url = fronts(proxies.nginx, program.waits[0], inside, listen=protocols, block=block).url
         return url.replace("http:", "https:")
 
     return start
 
 
 @pytest.fixture
-def haproxy(proxy, certificates):  # noqa: F811
+def haproxy(fronts, certificates):
     def start(program, lines="", certificate="good", protocols="h2,http/1.1"):
-        url = proxy(
-            [HAPROXY, "-db", "-f"],
-            f"""defaults
-  mode http
-  timeout connect 5s
-  timeout client 75s
-  timeout server 75s
-listen all
-  bind 127.0.0.1:PORT ssl crt {certificates}/{certificate}.pem alpn {protocols}
-  {lines}
-  server one {program.waits[0]}
-""",
-        )
-        return url.replace("http:", "https:")
+        bind = f"ssl crt {certificates}/{certificate}.pem alpn {protocols}"
+        return fronts(proxies.haproxy, program.waits[0], lines, bind=bind).url.replace("http:", "https:")
 
     return start
 

@@ -76,10 +76,10 @@ def least(pid):
 class Crowd:
     """A program, and many who wait on it: all on one channel, or each on its own."""
 
-    def __init__(self, transport, channels, *flags, compressed=False, context=None, ports=True):
+    def __init__(self, transport, channels, *flags, compressed=False, context=None, ports=True, addresses="one"):
         hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h", "--classic-wait-timeout", "1h"]
         self.transport, self.channels, self.compressed, self.sockets = transport, channels, compressed, {}
-        self.context = context
+        self.context, self.addresses = context, addresses
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         if self.limit[1] < MANY + 200:
             pytest.skip(f"the hard limit of open files is {self.limit[1]}, this needs {MANY + 200}")
@@ -101,7 +101,9 @@ class Crowd:
 
     def come(self, numbers):
         for number in numbers:
-            one = socket.create_connection(self.program.wait_address, 60)
+            # Each from an address of its own, where it is told so.
+            source = (f"127.1.{number >> 8}.{number & 255}", 0) if self.addresses == "own" else None
+            one = socket.create_connection(self.program.wait_address, 60, source)
             if self.context:
                 one = self.context.wrap_socket(one, server_hostname="localhost")
             self.sockets[number] = one
@@ -236,6 +238,26 @@ def test_a_broadcast_leaves_nothing_with_a_connection_and_a_crowd_that_left_noth
         with capsys.disabled():
             told, kept = (many - few) / (MANY - FEW), (private_bytes(crowd.pid) - empty) / (many - empty)
             print(f"\n{transport}, {channels}: {told:.0f} bytes each after a broadcast, {kept:.0%} kept after all left")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("addresses", ["one", "own"])
+def test_counting_connections_by_address_costs_little(addresses, capsys):
+    most = BYTES_A_CONNECTION_MAX["shared"]
+    flags = ["--address-connections", "1000000", "--address-requests", "1000000", "--proxies", "10.0.0.0/8"]
+    with Crowd("sse", "shared", *flags, addresses=addresses) as crowd:
+        empty = settled(crowd.pid)
+        crowd.come(range(FEW))
+        few = settled(crowd.pid)
+        crowd.come(range(FEW, MANY))
+        many = settled(crowd.pid)
+        whole, slope = (many - empty) / MANY, (many - few) / (MANY - FEW)
+        with capsys.disabled():
+            print(f"\nfrom {addresses} address: {slope:.0f} bytes for each idle connection, {whole:.0f} of all")
+        assert max(whole, slope) <= most
+        crowd.leave()
+        enough = empty + KEPT_SHARE_MAX["shared"] * (many - empty) + LEFT_BYTES_MAX
+        until(lambda: private_bytes(crowd.pid) <= enough, "nothing is left of them", 60)
 
 
 @pytest.mark.alone

@@ -1,10 +1,9 @@
 """A request hidden in another one: behind nginx and HAProxy, and alone, it is read by nobody."""
 
-import os
 import socket
-import subprocess
 
 import pytest
+from harness import front
 from harness.program import fresh_name, until
 from harness.wire import Wire
 
@@ -31,61 +30,12 @@ DISGUISES = {
 }
 
 
-@pytest.fixture
-def front(tmp_path):
-    """Starts a proxy that keeps its connections to the server open; returns its address."""
-    started = []
-
-    def start(command, config):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = free.getsockname()
-        path = tmp_path / "proxy.conf"
-        path.write_text(config.replace("PORT", str(address[1])).replace("FOLDER", str(tmp_path)))
-        log = (tmp_path / "log").open("wb")
-        started.append(subprocess.Popen([*command, str(path)], stdout=log, stderr=log))
-
-        def listens():
-            assert started[-1].poll() is None, (tmp_path / "log").read_text()
-            with socket.socket() as one:
-                return one.connect_ex(address) == 0
-
-        until(listens, "the proxy listens")
-        return address
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(30)
+def nginx(server):
+    return front.nginx(server, 'proxy_set_header Connection "";', beside="keepalive 4;")
 
 
-def nginx(front, server):
-    user = "user root;" if os.getuid() == 0 else ""
-    kinds = ["proxy", "client_body", "fastcgi", "uwsgi", "scgi"]
-    paths = " ".join(f"{kind}_temp_path FOLDER/{kind};" for kind in kinds)
-    return front(
-        ["/usr/sbin/nginx", "-c"],
-        f"""daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user} events {{}}
-        http {{ access_log off; {paths} upstream one {{ server {server}; keepalive 4; }}
-          server {{ listen 127.0.0.1:PORT; location / {{ proxy_pass http://one; proxy_http_version 1.1;
-            proxy_set_header Connection ""; }} }} }}""",
-    )
-
-
-def haproxy(front, server):
-    return front(
-        ["/usr/sbin/haproxy", "-db", "-f"],
-        f"""defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-listen all
-  bind 127.0.0.1:PORT
-  server one {server}
-""",
-    )
+def haproxy(server):
+    return front.haproxy(server)
 
 
 def attack(address, kind, hidden):
@@ -109,8 +59,8 @@ TWO_HONEST_REQUESTS = {haproxy: {"a chunk's size and a bare line feed"}}
 
 
 @pytest.mark.parametrize("proxy", [nginx, haproxy])
-def test_nobody_reads_a_hidden_request_behind_a_proxy(program, front, proxy):
-    address = proxy(front, program.waits[0])
+def test_nobody_reads_a_hidden_request_behind_a_proxy(program, fronts, proxy):
+    address = fronts(proxy, program.waits[0]).address
     for kind in DISGUISES.keys() - TWO_HONEST_REQUESTS.get(proxy, set()):
         hidden = fresh_name("hidden")
         told = attack(address, kind, hidden)
@@ -131,10 +81,10 @@ def test_nobody_reads_a_hidden_request_alone(program):
         assert not is_known(program, hidden), kind
 
 
-def test_the_check_sees_a_request_that_is_read(program, front):
+def test_the_check_sees_a_request_that_is_read(program, fronts):
     """Two honest requests on one connection: what the tests above look for would be seen."""
     name, other = fresh_name("first"), fresh_name("second")
-    with Wire(nginx(front, program.waits[0])) as wire:
+    with Wire(fronts(nginx, program.waits[0]).address) as wire:
         wire.get(f"/sub/{name}?since=0&tail=1").get(f"/sub/{other}?since=0")
         until(lambda: is_known(program, name), "the first is known")
         program.publish(name, "x")

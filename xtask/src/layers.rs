@@ -123,7 +123,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wait", &["transport", "access", "exchange", "tls"]),
     ("transport", &["codec", "dialect"]),
     ("upstream", &["access", "exchange"]),
-    ("in", &["access", "exchange", "tls", "dialect", "web"]),
+    ("in", &["access", "exchange", "tls", "codec", "dialect", "web"]),
     ("exchange", &["hub"]),
     ("store", &["exchange"]),
     ("access", &["hub"]),

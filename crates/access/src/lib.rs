@@ -6,6 +6,7 @@ mod asking;
 mod denied;
 mod jwks;
 mod key;
+mod proxies;
 mod public;
 mod secret;
 mod sessions;
@@ -20,8 +21,10 @@ pub use asking::{
 };
 pub use denied::Denied;
 pub use hub;
+pub use ipnet::IpNet;
 pub use jwks::read_jwks;
 pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
+pub use proxies::{Proxies, Way};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;

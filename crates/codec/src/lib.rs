@@ -10,5 +10,6 @@
 
 pub mod deflate;
 pub mod http;
+pub mod proxy;
 pub mod sse;
 pub mod ws;

@@ -104,7 +104,7 @@ impl From<Problem> for Answer {
         let told = told.chain([("WWW-Authenticate", "Bearer")].into_iter().filter(|_| problem.status == 401));
         // Whoever may come back is told when (RFC 9110, 10.2.3), pages of other origins too.
         let later = [("Retry-After", RETRY_AFTER_S), ("Access-Control-Expose-Headers", "Retry-After")];
-        let told = told.chain(later.into_iter().filter(|_| problem.status == 503));
+        let told = told.chain(later.into_iter().filter(|_| matches!(problem.status, 429 | 503)));
         Self {
             status: problem.status,
             content_type: "application/problem+json",

@@ -11,7 +11,7 @@ use hub::Millis;
 use crate::limits::DENIALS_KEPT;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-/// A request or a command that was refused for want of credentials or grants.
+/// A request or a command that was refused: for want of credentials or grants, or of room for one more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// When.
@@ -30,6 +30,16 @@ pub struct Denial {
     pub who: Option<Box<str>>,
     /// For what: channels, or a path.
     pub what: String,
+    /// How often: somebody who asks too often has one entry.
+    pub times: u64,
+}
+
+impl Denial {
+    /// Whether both are of somebody who asks too often, in the same way.
+    fn is_more_of(&self, other: &Self) -> bool {
+        let is_same = (self.side, self.code, self.from) == (other.side, other.code, other.from);
+        self.status == 429 && is_same && self.who == other.who
+    }
 }
 
 /// One of the two lines.
@@ -56,6 +66,15 @@ impl Denials {
         let place = CODES.iter().position(|code| *code == denial.code).unwrap_or(CODES.len());
         self.counts[place].fetch_add(1, Ordering::Relaxed);
         let mut ring = self.ring();
+        // A flood does not drive out what others were told.
+        if denial.status == 429
+            && let Some(at) = ring.iter().position(|known| denial.is_more_of(known))
+        {
+            let known = ring.remove(at).expect("it was just found");
+            ring.push_back(Denial { times: known.times + 1, ..denial });
+            drop(ring);
+            return;
+        }
         let oldest = if ring.len() >= DENIALS_KEPT { ring.pop_front() } else { None };
         ring.push_back(denial);
         drop(ring);
@@ -79,7 +98,10 @@ impl Denials {
 }
 
 /// The codes that are counted one by one.
-const CODES: [&str; 20] = [
+const CODES: [&str; 28] = [
+    "address-connections",
+    "address-publishes",
+    "address-requests",
     "api-key",
     "credentials",
     "grant",
@@ -87,7 +109,10 @@ const CODES: [&str; 20] = [
     "hook-busy",
     "hook-refused",
     "host",
+    "key-publishes",
+    "key-requests",
     "origin",
+    "rate",
     "session",
     "token",
     "token-algorithm",
@@ -100,6 +125,8 @@ const CODES: [&str; 20] = [
     "token-user",
     "url-expired",
     "url-signature",
+    "user-connections",
+    "user-requests",
 ];
 
 #[cfg(test)]
@@ -109,7 +136,19 @@ mod tests {
 
     fn denial(at: Millis, code: &'static str) -> Denial {
         let (detail, what) = ("no".to_owned(), "a".to_owned());
-        Denial { at, side: Side::Wait, status: 403, code, detail, from: None, who: None, what }
+        Denial { at, side: Side::Wait, status: 403, code, detail, from: None, who: None, what, times: 1 }
+    }
+
+    #[test]
+    fn a_flood_is_one_entry() {
+        let denials = Denials::default();
+        denials.add(denial(0, "grant"));
+        for at in 1..=1_000 {
+            denials.add(Denial { status: 429, ..denial(at, "rate") });
+        }
+        let kept: Vec<_> =
+            denials.last(9).iter().map(|denial| (denial.code, denial.at, denial.times)).collect();
+        assert_eq!(kept, [("rate", 1_000, 1_000), ("grant", 0, 1)]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Journal, Mail, MailboxLoad, Order, Pending, Wake};
+use crate::{Clock, Delivery, Journal, Mail, MailboxLoad, Order, Pending, Shares, Wake};
 use publishing::published;
 use stages::Rung;
 
@@ -47,6 +47,7 @@ pub struct Exchange {
     denials: Denials,
     /// `None`: there is nobody to ask.
     inquiries: Option<Inquiries>,
+    pub(crate) shares: Shares,
 }
 
 struct Inner {
@@ -109,11 +110,11 @@ impl Exchange {
             grace,
             denials: Denials::default(),
             inquiries: None,
+            shares: Shares::default(),
         }
     }
 
-    /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
-    /// Asks the rules only, without the lock.
+    /// Bytes that a message to all of these may have: `general` where no rule says otherwise. Without the lock.
     pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
         let limit = |name: &str| self.rules.payload_limit(name).unwrap_or(general);
         channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
@@ -134,8 +135,7 @@ impl Exchange {
         self.with(|hub, now| hub.subscribe(shard, names, start, now))
     }
 
-    /// Reads what is due in these channels by outside cursors, and registers the shard on all of them. The
-    /// `memory` is how old a cursor may be from which on a channel without one is read.
+    /// Reads what is due by outside cursors, and registers the shard on all of these channels. `memory` is how old a cursor may be from which on a channel without one is read.
     pub fn subscribe_outside(
         &self,
         shard: ShardId,

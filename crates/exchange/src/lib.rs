@@ -14,6 +14,8 @@ mod journal;
 mod keys;
 mod lanes;
 mod mailbox;
+mod quotas;
+mod shares;
 mod sync;
 
 pub mod limits;
@@ -28,3 +30,5 @@ pub use inquiries::Inquiry;
 pub use journal::{Journal, Pending, Taken, Unstored};
 pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};
+pub use quotas::{Quota, Quotas};
+pub use shares::{Network, Shares};

@@ -29,3 +29,7 @@ pub const PUBLISH_STEP_MAX: usize = 64;
 /// Channels that the messages of a batch published in one hold of the lock may name together; one
 /// message may exceed it.
 pub const PUBLISH_STEP_TARGETS_MAX: usize = 1_000;
+/// Parts of a table of quotas, each with a lock of its own.
+pub const QUOTA_PARTS: usize = 64;
+/// Entries a part may have before those that remember nothing are looked for.
+pub const QUOTA_SWEEP_MIN: usize = 64;

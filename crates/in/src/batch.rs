@@ -39,7 +39,8 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     if form == Form::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
         let key = item.key.or(key);
-        let published = order::one(&line, item.publish, key.as_deref(), &mut Patience::default()).await?;
+        let published =
+            order::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default()).await?;
         return Ok(json(&Answer::new(&published, line.exchange.cursors())));
     }
     if key.is_some() {
@@ -73,7 +74,7 @@ async fn publish_step(
     for item in items {
         let item = read(line, caller, item).map_err(Refusal::from);
         match item {
-            Ok(Item { publish, key: None }) => match order::admit(line) {
+            Ok(Item { publish, key: None }) => match order::admit(line, Some(caller)) {
                 Ok(()) => {
                     together.push_back(publish);
                     outcomes.push(None);
@@ -82,7 +83,7 @@ async fn publish_step(
             },
             Ok(Item { publish, key }) => {
                 publish_together(line, &mut together, &mut outcomes, patience).await;
-                outcomes.push(Some(order::one(line, publish, key.as_deref(), patience).await));
+                outcomes.push(Some(order::one(line, publish, key.as_deref(), Some(caller), patience).await));
             }
             Err(refusal) => outcomes.push(Some(Err(refusal))),
         }

@@ -184,6 +184,12 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
     }
     let payload = multiplexor::payload(bytes);
     for ids in ids.chunks(TARGETS_MAX) {
+        if let Err(refusal) = order::admit(line, None) {
+            line.counters.refused(refusal.problem().code);
+            line.counters.classic_lost.add();
+            debug!(why = refusal.problem().code, "classic message was lost");
+            return;
+        }
         let publish = Publish {
             channels: ids.iter().cloned().collect(),
             aliases: Default::default(),

@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) tls_failures: Count,
     /// Connections to a plain port that spoke TLS.
     pub(crate) tls_misplaced: Count,
+    /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
+    pub(crate) proxy_faults: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
     refused: [Count; CODES.len()],
     other: Count,
@@ -72,7 +74,9 @@ impl Counters {
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 28] = [
+const CODES: [&str; 32] = [
+    "address-publishes",
+    "address-requests",
     "api-key",
     "base64",
     "batch",
@@ -91,6 +95,8 @@ const CODES: [&str; 28] = [
     "host",
     "item",
     "key",
+    "key-publishes",
+    "key-requests",
     "memory",
     "method",
     "not-found",

@@ -32,15 +32,17 @@ mod refused;
 mod routes;
 mod said;
 mod secure;
+mod shares;
 mod sign_in;
 mod watch;
 
 pub mod limits;
 
-pub use access::{Key, Keyring, Users};
+pub use access::{Key, Keyring, Proxies, Users};
 pub use dialect::Classic;
 pub use dialect::realplexor::{MARKER_LEN_MAX, Marker, is_id};
 pub use line::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
 pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use realplexor::Realplexor;
+pub use shares::Rates;

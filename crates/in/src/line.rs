@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use access::Keyring;
+use access::{Keyring, Proxies};
 use exchange::hub::Answered;
-use exchange::{Exchange, Keys, Published, Receipt};
+use exchange::{Exchange, Keys, Network, Published, Receipt};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::bell::Bell;
@@ -20,6 +20,7 @@ use crate::limits::{
 use crate::probes::Canaries;
 use crate::rate::Rate;
 use crate::realplexor::Realplexor;
+use crate::shares::{Rates, Shares};
 use crate::sign_in::SignIn;
 
 /// What may be set about coming in.
@@ -47,6 +48,14 @@ pub struct Settings {
     pub idempotency_keys: usize,
     /// Messages a second in all; 0: any number.
     pub publish_rate: u32,
+    /// What one address may have.
+    pub address_rates: Rates,
+    /// What one API key may have.
+    pub key_rates: Rates,
+    /// Bits of an address of IPv6 that tell one from another.
+    pub address_prefix: u8,
+    /// Proxies that are believed when they say whose connections and requests they pass on.
+    pub proxies: Proxies,
     /// How long a long poll of `/watch` waits.
     pub poll_timeout: Duration,
     /// How long a stream of `/watch` may be silent.
@@ -67,6 +76,10 @@ impl Default for Settings {
             idempotency_age: IDEMPOTENCY_AGE,
             idempotency_keys: IDEMPOTENCY_KEYS_MAX,
             publish_rate: 0,
+            address_rates: Rates::default(),
+            key_rates: Rates::default(),
+            address_prefix: Network::PREFIX_MAX,
+            proxies: Proxies::default(),
             poll_timeout: POLL_TIMEOUT,
             heartbeat: HEARTBEAT,
         }
@@ -122,6 +135,7 @@ pub(crate) struct Line {
     pub(crate) sign_ins: Keys<Arc<SignIn>>,
     pub(crate) wrong_keys: Rate,
     pub(crate) rate: Rate,
+    pub(crate) shares: Shares,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) canaries: Arc<Canaries>,
@@ -160,6 +174,7 @@ impl Line {
             ),
             wrong_keys: Rate::new(WRONG_KEYS_PER_S_MAX),
             rate: Rate::new(settings.publish_rate),
+            shares: Shares::new(settings.address_rates, settings.key_rates),
             bell: Bell::default(),
             realplexor: realplexor.unwrap_or_else(as_set),
             settings,

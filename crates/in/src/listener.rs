@@ -37,6 +37,7 @@ use crate::realplexor::{self, Realplexor};
 use crate::refused::PEER;
 use crate::routes::router;
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
+use crate::shares::read_header;
 use crate::sign_in::OverTls;
 
 /// One address of the IN line.
@@ -148,10 +149,10 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// Serves one connection, through TLS or not.
+/// Serves one connection, of whomever it is.
 async fn connection(
     line: Arc<Line>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     tls: Option<Server>,
     classic: Classic,
     _room: OwnedSemaphorePermit,
@@ -162,6 +163,36 @@ async fn connection(
         debug!(%error, "connection was gone at once");
         return;
     }
+    let peer = PEER.try_with(SocketAddr::ip);
+    if !peer.is_ok_and(|peer| line.settings.proxies.begin_with_header(peer)) {
+        return secured(line, stream, tls, classic, router, stopped).await;
+    }
+    let header = select! {
+        header = timeout(HEAD_TIMEOUT, read_header(&mut stream)) => header,
+        _ = stopped.changed() => return,
+    };
+    match header {
+        Ok(Ok(Some(source))) => {
+            PEER.scope(source, secured(line, stream, tls, classic, router, stopped)).await;
+        }
+        Ok(Ok(None)) => secured(line, stream, tls, classic, router, stopped).await,
+        Ok(Err(error)) => {
+            line.counters.proxy_faults.add();
+            debug!(%error, "a proxy does not begin with a header of the PROXY protocol");
+        }
+        Err(_) => line.counters.proxy_faults.add(),
+    }
+}
+
+/// Serves one connection whose client is known, through TLS or not.
+async fn secured(
+    line: Arc<Line>,
+    stream: TcpStream,
+    tls: Option<Server>,
+    classic: Classic,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
     let Some(server) = tls else { return talk(line, stream, None, classic, router, stopped).await };
     let secured = select! {
         secured = secure(&line, stream, &server) => secured,

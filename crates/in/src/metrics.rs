@@ -3,10 +3,12 @@
 //! Numbers are read where they are counted anyway, when somebody asks. What each of them is called and
 //! means stands in one table, from which both the answer and docs/metrics.md are made.
 
+mod metric;
 mod table;
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -16,7 +18,8 @@ use dialect::hub::{ShardId, Totals};
 use exchange::{KeysLoad, MailboxLoad};
 
 use crate::line::{Line, ShardCounters};
-use table::{Metric, Read, TABLE};
+use metric::{Metric, Read};
+use table::TABLE;
 
 /// The numbers now.
 pub(crate) async fn metrics(State(line): State<Arc<Line>>) -> Response {
@@ -125,6 +128,20 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
     }
 }
 
+/// From now to a time in Unix seconds.
+fn days_left(end: i64) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
+    let left = (end as f64 - now) / 86_400.0;
+    (left * 1_000.0).round() / 1_000.0
+}
+
+fn count(counter: &AtomicU64) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "nobody reads files so often")]
+    let count = counter.load(Ordering::Relaxed) as f64;
+    count
+}
+
 const PAGE_HEAD: &str = "\
 # Metrics
 
@@ -137,14 +154,6 @@ This page is generated from the program.
 | name | type | label | what it is |
 | --- | --- | --- | --- |
 ";
-
-/// From now to a time in Unix seconds.
-fn days_left(end: i64) -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    #[allow(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
-    let left = (end as f64 - now) / 86_400.0;
-    (left * 1_000.0).round() / 1_000.0
-}
 
 #[cfg(test)]
 mod tests {

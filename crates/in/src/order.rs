@@ -7,9 +7,11 @@ use dialect::hub::{Publish, Refused};
 use exchange::{PublishError, Published, Receipt, Unstored};
 use tokio::time::{Instant, sleep};
 
+use crate::caller::Caller;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
 use crate::line::Line;
 use crate::refusal::Refusal;
+use crate::shares;
 
 /// Gives one message its place. A repeat of a key gets the answer of the first who came with it, and
 /// waits for it while that one is under way; where that one fails, it is the next one's turn.
@@ -17,10 +19,11 @@ pub(crate) async fn one(
     line: &Line,
     publish: Publish,
     key: Option<&str>,
+    caller: Option<&Caller>,
     patience: &mut Patience,
 ) -> Result<Published, Refusal> {
     let Some(key) = key else {
-        let receipt = alone(line, publish, None, patience).await?;
+        let receipt = alone(line, publish, None, caller, patience).await?;
         return released(receipt).await.inspect(|_| line.counters.published.add());
     };
     let known = line.keys.entry(key, publish.channels.len(), line.exchange.now());
@@ -30,7 +33,7 @@ pub(crate) async fn one(
     let is_first = first.is_none();
     let receipt = match first {
         Some(receipt) => receipt,
-        None => alone(line, publish, Some(key), patience).await?,
+        None => alone(line, publish, Some(key), caller, patience).await?,
     };
     // It is known from its place on: whoever asked may go before the store has it.
     *known = Some(receipt.clone());
@@ -45,8 +48,10 @@ fn is_given_up(receipt: &Receipt) -> bool {
     matches!(receipt, Receipt::Ordered(pending) if matches!(pending.look(), Some(Err(_))))
 }
 
-/// Takes one of the messages that may be published this second.
-pub(crate) fn admit(line: &Line) -> Result<(), Refusal> {
+/// Takes one of the messages that may be published this second. `caller`: who publishes, where that is known.
+pub(crate) fn admit(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+    // Who is refused takes nothing of what is everybody's.
+    shares::admit_message(line, caller)?;
     line.rate.take().map_err(|seconds| {
         let rate = line.settings.publish_rate;
         let problem = Problem::new(
@@ -65,9 +70,10 @@ async fn alone(
     line: &Line,
     publish: Publish,
     key: Option<&str>,
+    caller: Option<&Caller>,
     patience: &mut Patience,
 ) -> Result<Receipt, Refusal> {
-    admit(line)?;
+    admit(line, caller)?;
     patiently(line, publish, patience, |publish| {
         line.exchange.publish_quietly(publish, key).inspect(|_| line.bell.ring_soon(&line.exchange))
     })

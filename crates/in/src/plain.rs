@@ -22,9 +22,11 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be logged.
+    /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted or logged.
     pub(crate) fn read(line: &Line, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
-        if !line.settings.keys.is_empty() || enabled!(target: routes::LOG_TARGET, Level::DEBUG) {
+        let is_counted = line.settings.address_rates.requests > 0;
+        if is_counted || !line.settings.keys.is_empty() || enabled!(target: routes::LOG_TARGET, Level::DEBUG)
+        {
             return None;
         }
         let (mut host, mut kind) = (None, None);
@@ -61,7 +63,7 @@ impl<'a> Plain<'a> {
 
     /// Publishes it, and says what came of it.
     pub(crate) async fn answer(self, line: &Line, answers: &mut Answers) {
-        match order::one(line, self.publish, None, &mut Patience::default()).await {
+        match order::one(line, self.publish, None, None, &mut Patience::default()).await {
             Ok(published) => {
                 line.counters.requests.add();
                 let body = document_text(&Answer::new(&published, line.exchange.cursors()));

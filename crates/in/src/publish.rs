@@ -22,7 +22,8 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let (head, body) = request.into_parts();
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
-    Caller::of(&line, &head.extensions)?.check(&line, Right::Publish, names.iter().map(|name| &**name))?;
+    let caller = Caller::of(&line, &head.extensions)?;
+    caller.check(&line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(&head.headers, body, limit).await?;
@@ -30,7 +31,8 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let payload = payload(bytes, said.event, said.content_type)?;
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
-    let published = order::one(&line, publish, said.key.as_deref(), &mut Patience::default()).await?;
+    let published =
+        order::one(&line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
     Ok(json(&Answer::new(&published, line.exchange.cursors())))
 }
 

@@ -300,7 +300,7 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         }
     }
     for items in items.chunks(TARGETS_MAX) {
-        order::admit(line).map_err(|refusal| refusal.problem().clone())?;
+        order::admit(line, None).map_err(|refusal| refusal.problem().clone())?;
         let publish = Publish {
             channels: items.iter().map(|item| item.id.clone()).collect(),
             aliases: items.iter().map(|item| item.cursor.clone().unwrap_or_default()).collect(),

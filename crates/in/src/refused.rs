@@ -53,6 +53,9 @@ fn object(denial: &Denial) -> Value {
     if let Some(from) = denial.from {
         object["from"] = json!(from.to_string());
     }
+    if denial.times > 1 {
+        object["times"] = json!(denial.times);
+    }
     if let Some(who) = &denial.who {
         object["who"] = json!(who);
     }
@@ -61,7 +64,7 @@ fn object(denial: &Denial) -> Value {
 
 /// Keeps a refusal of this line, where it was for want of credentials or grants.
 pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: &str) {
-    if !matches!(problem.status, 401 | 403) {
+    if !matches!(problem.status, 401 | 403 | 429) {
         return;
     }
     line.exchange.denials().add(Denial {
@@ -73,5 +76,6 @@ pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: 
         from: PEER.try_with(SocketAddr::ip).ok(),
         who,
         what: excerpt(what),
+        times: 1,
     });
 }

@@ -1,5 +1,6 @@
 //! Which URL is answered by whom, and what every request goes through.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,10 @@ use tracing::debug;
 use crate::caller::{self, Caller};
 use crate::line::Line;
 use crate::refusal::{Refusal, Told, excerpt};
-use crate::{batch, channels, guard, metrics, openapi, pages, probes, publish, refused, sign_in, watch};
+use crate::refused::PEER;
+use crate::{
+    batch, channels, guard, metrics, openapi, pages, probes, publish, refused, shares, sign_in, watch,
+};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<Line>) -> Router {
@@ -97,17 +101,28 @@ pub(crate) const LOG_TARGET: &str = module_path!();
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
     line: &Line,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    // From here on it is the client's, whoever passes it on.
+    match shares::passed(&line.settings.proxies, request.headers()) {
+        Some(client) => PEER.scope(SocketAddr::new(client, 0), answered(line, request, answer)).await,
+        None => answered(line, request, answer).await,
+    }
+}
+
+async fn answered(
+    line: &Line,
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let started = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let may = guard::check(request.version(), uri.authority(), request.headers(), &line.settings.hosts)
-        .and_then(|()| caller::admit(line, &mut request));
+    let may = admit(line, &mut request);
     let who = Caller::name(request.extensions());
     let mut response = match may {
         Ok(()) => answer(request).await,
-        Err(problem) => Refusal::from(problem).into_response(),
+        Err(refusal) => refusal.into_response(),
     };
     let told = finish(line, &mut response, who, uri.path());
     debug!(
@@ -138,6 +153,17 @@ pub(crate) fn finish(
     // What may be kept says so itself.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     told
+}
+
+/// Whether a request may be carried out, and whose it is. Probes may always be.
+fn admit(line: &Line, request: &mut Request) -> Result<(), Refusal> {
+    guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts)?;
+    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if !is_probe {
+        shares::admit_address(line)?;
+    }
+    caller::admit(line, request)?;
+    shares::admit_key(line, request.extensions().get::<Caller>())
 }
 
 async fn not_found(uri: Uri) -> Refusal {

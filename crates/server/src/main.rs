@@ -11,6 +11,7 @@ mod key;
 mod limits;
 mod listen;
 mod log;
+mod privileges;
 mod realplexor;
 mod send;
 mod serve;

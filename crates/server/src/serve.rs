@@ -27,7 +27,8 @@ use crate::banner::Banner;
 use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
-use crate::settings::{Listener, LogForm, Settings};
+use crate::privileges::{self, Account};
+use crate::settings::{Listener, LogForm, Settings, shares};
 use crate::signals::Signals;
 use crate::store::Keeping;
 
@@ -88,6 +89,7 @@ pub(crate) fn run<R: Role>(
     for listener in &settings.in_listeners {
         probe("IN", listener.address, in_name)?;
     }
+    let account = account(&settings)?;
     // Read before any thread starts: shards open no file.
     let certificates = Certificates::new(&settings.tls)?;
     let snapshot = certificates.read()?;
@@ -96,9 +98,13 @@ pub(crate) fn run<R: Role>(
     let bell = (!settings.upstream.is_empty()).then(upstream::bell).transpose();
     let (bell, ear) = bell.context("the bell of those who ask cannot be made")?.unzip();
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
-    let (exchange, keeping) = exchange(&settings, &wakers, bell)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let exchange = Arc::new(exchange.with_lanes(processors));
+    let becomes = account.as_ref().map(Account::uid);
+    let (exchange, keeping) = exchange(&settings, becomes, &wakers, bell)?;
+    if let (Some(account), Some(store)) = (&account, &settings.store) {
+        account.own(&store.folder).context("the store cannot be given to the user")?;
+    }
+    let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
     let shown = wait::Certificates::new(snapshot.wait);
@@ -117,6 +123,7 @@ pub(crate) fn run<R: Role>(
         connections,
         store: answered,
         certificates,
+        account,
         in_servers: snapshot.in_line,
     };
     let code = runtime.block_on(serve(&settings, role, started));
@@ -138,15 +145,18 @@ struct Started {
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
     certificates: Certificates,
+    /// Whom the program becomes when it listens.
+    account: Option<Account>,
     /// One for each listener of the IN line.
     in_servers: Vec<Option<tls::Server>>,
 }
 
 /// Opens the IN line, says where both listen, serves, and drains.
 async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
-    let Started { line, exchange, ear, connections, store, certificates, in_servers } = started;
+    let Started { line, exchange, ear, connections, store, certificates, account, in_servers } = started;
     let signals = Signals::new::<R>()?;
     let (listeners, senders) = listen_in(settings, in_servers, role.names()[1]).await?;
+    give_up(settings, account, &certificates)?;
     for login in settings.in_line.realplexor.users.skipped() {
         warn!(login, "a line of the users file was skipped; a login is letters and digits");
     }
@@ -191,6 +201,38 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     .context("the IN line broke down")?;
 
     end(settings.wait_line.drain, line, &exchange).await
+}
+
+/// Whom the program is to become, if somebody else than it is.
+fn account(settings: &Settings) -> anyhow::Result<Option<Account>> {
+    let found = Account::find("user", &settings.user, &settings.group)?;
+    let account = found.filter(|account| !account.is_ours());
+    anyhow::ensure!(
+        account.is_none() || privileges::is_root(),
+        "user is {:?}, whom the program can become only if it is started as root; leave it out, or start it so",
+        settings.user
+    );
+    Ok(account)
+}
+
+/// All ports are bound: gives up what nobody needs from here on.
+fn give_up(settings: &Settings, account: Option<Account>, certificates: &Certificates) -> anyhow::Result<()> {
+    if let Some(account) = account {
+        account.become_it()?;
+        info!(user = settings.user, "root is given up");
+        if let Err(error) = certificates.read() {
+            warn!(
+                error = format!("{error:#}"),
+                "certificates that change will not be reloaded: the user cannot read them"
+            );
+        }
+    }
+    if settings.holds_secrets()
+        && let Err(error) = privileges::keep_memory_private()
+    {
+        warn!(%error, "a core dump of this program would hold its secrets");
+    }
+    Ok(())
 }
 
 /// Ends the WAIT line.
@@ -265,6 +307,7 @@ async fn give_back() {
 /// An exchange, and the store behind it, where one is set.
 fn exchange(
     settings: &Settings,
+    becomes: Option<u32>,
     wakers: &[Arc<wait::Waker>],
     bell: Option<Arc<dyn Wake>>,
 ) -> anyhow::Result<(Exchange, Option<Keeping>)> {
@@ -280,7 +323,7 @@ fn exchange(
             Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
         return Ok((with_bell(exchange), None));
     };
-    let (keeping, past) = Keeping::open(store, settings.in_line.idempotency_age, random)?;
+    let (keeping, past) = Keeping::open(store, becomes, settings.in_line.idempotency_age, random)?;
     let clock = Clock::system_after(past.time());
     let epoch = Epoch::new(keeping.epoch());
     let reserved = keeping.reserved();

@@ -19,6 +19,7 @@ mod reader;
 mod realplexor;
 #[cfg(test)]
 mod round_trip;
+mod shares;
 mod table;
 mod tls;
 mod units;
@@ -42,6 +43,7 @@ pub(crate) use keys::KeyEntry;
 pub(crate) use kind::{Kind, Value};
 pub(crate) use listener::{Dialect, Listener};
 pub(crate) use nearest::nearest;
+pub(crate) use shares::{Said, shares};
 pub(crate) use table::{Setting, TABLE};
 pub(crate) use values::{Given, Origin, Values};
 
@@ -59,6 +61,11 @@ pub(crate) struct Settings {
     pub(crate) store: Option<StoreSettings>,
     pub(crate) wait_line: wait::Settings,
     pub(crate) in_line: in_line::Settings,
+    /// Who may have how much of the WAIT line.
+    pub(crate) shares: Said,
+    /// Whom the program becomes, and in which group; empty: nobody else.
+    pub(crate) user: String,
+    pub(crate) group: String,
     pub(crate) tls: Tls,
     /// Whom to ask.
     pub(crate) upstream: upstream::Settings,
@@ -142,6 +149,7 @@ impl Settings {
                 shows: asked::shows(values),
                 takeover: values.url("takeover").map(|_| values.label("takeover_prefix").into()),
                 verdict_timeout: asked::verdict_timeout(values),
+                proxies: shares::proxies(values, "proxies"),
                 drain: values.duration("drain"),
                 classic_timeout: values.duration("classic_wait_timeout"),
                 classic_limit: count(values.count("classic_wait_limit")),
@@ -149,21 +157,10 @@ impl Settings {
                 realplexor: realplexor::of_wait(values),
             },
             upstream: asked::upstream(values),
-            in_line: in_line::Settings {
-                payload_limit: count(values.count("payload_limit")),
-                keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
-                sign_in_age: values.duration("sign_in_age"),
-                hosts: values.names("in_hosts"),
-                classic_limit: count(values.count("classic_in_limit")),
-                classic_timeout: values.duration("classic_in_timeout"),
-                realplexor: realplexor::of_in(values),
-                poll_timeout: values.duration("poll_timeout"),
-                heartbeat: values.duration("heartbeat"),
-                idempotency_age: values.duration("idempotency_age"),
-                idempotency_keys: count(values.count("idempotency_keys")),
-                publish_rate: u32::try_from(values.count("publish_rate")).unwrap_or(u32::MAX),
-                ..in_line::Settings::default()
-            },
+            in_line: of_in(values),
+            shares: shares::of_wait(values),
+            user: values.text("user").to_owned(),
+            group: values.text("group").to_owned(),
             tls: Tls::default(),
         }
     }
@@ -203,6 +200,12 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether the program has something that nobody else may see.
+    pub(crate) fn holds_secrets(&self) -> bool {
+        let tokens = &self.wait_line.tokens;
+        !tokens.secrets.is_empty() || !self.in_line.keys.is_empty() || !self.tls.is_empty()
+    }
+
     /// What is said of tokens must go together.
     fn check_tokens(&self, values: &Values) -> Result<(), String> {
         let tokens = &self.wait_line.tokens;
@@ -236,6 +239,28 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+fn of_in(values: &Values) -> in_line::Settings {
+    in_line::Settings {
+        payload_limit: count(values.count("payload_limit")),
+        keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
+        sign_in_age: values.duration("sign_in_age"),
+        hosts: values.names("in_hosts"),
+        classic_limit: count(values.count("classic_in_limit")),
+        classic_timeout: values.duration("classic_in_timeout"),
+        realplexor: realplexor::of_in(values),
+        poll_timeout: values.duration("poll_timeout"),
+        heartbeat: values.duration("heartbeat"),
+        idempotency_age: values.duration("idempotency_age"),
+        idempotency_keys: count(values.count("idempotency_keys")),
+        publish_rate: u32::try_from(values.count("publish_rate")).unwrap_or(u32::MAX),
+        address_rates: shares::of_address(values),
+        key_rates: shares::of_key(values),
+        address_prefix: shares::prefix(values),
+        proxies: shares::proxies(values, "in_proxies"),
+        ..in_line::Settings::default()
     }
 }
 

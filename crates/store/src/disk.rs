@@ -70,7 +70,8 @@ pub enum FolderError {
 
 impl Folder {
     /// Takes a folder for this program alone; makes it if there is none.
-    pub fn take(path: &Path) -> Result<Self, FolderError> {
+    /// The folder must belong to the user that runs the program, or to the one that it `becomes`.
+    pub fn take(path: &Path, becomes: Option<u32>) -> Result<Self, FolderError> {
         let system = |error| FolderError::System(path.to_owned(), error);
         let is_new = !path.try_exists().map_err(system)?;
         if is_new {
@@ -78,7 +79,7 @@ impl Folder {
         }
         let folder = Self::look(path)?;
         let (owner, user) = (fs::metadata(path).map_err(system)?.uid(), rustix::process::geteuid().as_raw());
-        if owner != user {
+        if owner != user && Some(owner) != becomes {
             return Err(FolderError::Owner { path: path.to_owned(), owner, user });
         }
         let names = folder.list().map_err(system)?;

@@ -13,7 +13,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,8 +114,13 @@ impl Kernel for FakeKernel {
         Ok(Socket { state: Rc::clone(&self.state), number })
     }
 
-    fn peer(&mut self, _socket: &Socket) -> Option<SocketAddr> {
-        Some((Ipv4Addr::LOCALHOST, 1).into())
+    fn peer(&mut self, socket: &Socket) -> Option<SocketAddr> {
+        let from = self.state.borrow_mut().line_mut(socket.number).from;
+        Some(SocketAddr::new(from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), 1))
+    }
+
+    fn peek(&mut self, socket: &Socket, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.state.borrow_mut().peek(socket.number, bytes)
     }
 
     fn watch(&mut self, socket: &Socket, token: u64) -> Result<(), Errno> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wait::exchange::hub::{Epoch, Limits, Origin, Payload, Position, Publish, ShardId};
-use wait::exchange::{Clock, Exchange, Immediate, Receipt, Wake};
+use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
 use wait::{Classic, Settings, Shard};
 
 use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
@@ -33,15 +33,29 @@ impl Scene {
 
     /// The same, whose listeners understand this besides our own protocol.
     pub fn speaking(classic: Classic, seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
-        Self::build(classic, seed, shards, shards, limits, settings)
+        Self::sharing(Shares::default(), classic, seed, shards, limits, settings)
+    }
+
+    /// The same, of which each may have so much.
+    pub fn sharing(
+        shares: Shares,
+        classic: Classic,
+        seed: u64,
+        shards: usize,
+        limits: Limits,
+        settings: Settings,
+    ) -> Self {
+        Self::build(shares, classic, seed, shards, shards, limits, settings)
     }
 
     /// So many shards over fewer lanes.
     pub fn with_lanes(shards: usize, lanes: usize) -> Self {
-        Self::build(Classic::default(), 0, shards, lanes, Limits::default(), Settings::default())
+        let (limits, settings) = Default::default();
+        Self::build(Shares::default(), Classic::default(), 0, shards, lanes, limits, settings)
     }
 
     fn build(
+        shares: Shares,
         classic: Classic,
         seed: u64,
         shards: usize,
@@ -55,7 +69,7 @@ impl Scene {
         let clock = Clock::manual(world.clock());
         let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
         // The test itself takes what shards ask.
-        let exchange = exchange.with_bell(Arc::<Bell>::default()).with_lanes(lanes);
+        let exchange = exchange.with_bell(Arc::<Bell>::default()).with_lanes(lanes).with_shares(shares);
         let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
         let shard = |(number, bell): (u16, Arc<Bell>)| {
             let (kernel, listener) = (world.kernel(bell), world.listener());

@@ -25,6 +25,6 @@ pub use dialect;
 pub use frozen::{Frozen, FrozenBacklog, Thawed};
 pub use outbox::Outbox;
 pub use pass::Passed;
-pub use receive::{Action, Env, Listen};
+pub use receive::{Action, Env, Gate, Listen, Stopped};
 pub use shape::Shape;
 pub use talk::{Opening, Part, PollEnd};

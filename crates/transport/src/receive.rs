@@ -1,5 +1,7 @@
 //! What a client says, and what is to be done about it.
 
+use std::fmt::Debug;
+
 use codec::http::{self, Body};
 use codec::ws::{self, Fact};
 use dialect::hub::{After, Cursors, Millis};
@@ -34,6 +36,23 @@ pub struct Env<'a> {
     pub shows: &'a Shows,
     /// How the paths begin that are the application's, where some are.
     pub takeover: Option<&'a str>,
+    /// Where complete requests pass; `None`: all do.
+    pub gate: Option<&'a dyn Gate>,
+}
+
+/// Where a request passes, or not, before it is carried out.
+pub trait Gate: Debug {
+    /// Whether it may be carried out.
+    fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped>;
+}
+
+/// A request that did not pass.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why.
+    pub problem: Problem,
+    /// The connection ends with the answer.
+    pub ends: bool,
 }
 
 /// What is to be done.
@@ -172,6 +191,10 @@ impl Conn {
             body,
         };
         self.page = env.origins.page(&facts);
+        if let Some(Err(stopped)) = env.gate.map(|gate| gate.pass(request)) {
+            self.close |= stopped.ends;
+            return self.refuse(stopped.problem, env.origins);
+        }
         let context = Context { cursors: env.cursors, now: env.now, shows: env.shows };
         if let Some(action) = self.pass(request, &facts, context, env) {
             return action;

@@ -171,6 +171,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
         takeover: None,
+        gate: None,
     };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
@@ -244,6 +245,7 @@ fn a_client_may_compress_its_commands() {
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
         takeover: None,
+        gate: None,
     };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");

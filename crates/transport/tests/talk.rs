@@ -288,6 +288,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         origins: &origins,
         shows: &Shows::NOTHING,
         takeover: None,
+        gate: None,
     };
     let head = |method: &str, path: &str, origin: &str| {
         let request = format!(
@@ -330,6 +331,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
         takeover: None,
+        gate: None,
     };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";

@@ -69,6 +69,12 @@ counters! {
     expired,
     /// Requests and commands refused for want of credentials or grants.
     denied,
+    /// Connections refused because their address, or all together, have as many as they may.
+    connections_refused,
+    /// Requests and commands refused because their address or user asks too often, or waits on as many as it may.
+    requests_refused,
+    /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
+    proxy_faults,
     /// Connections that wait with credentials now.
     guests,
     /// Questions asked about who a client is, or about keys.

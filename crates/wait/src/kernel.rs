@@ -31,6 +31,9 @@ pub trait Kernel {
     /// The address of the client, as far as it is known.
     fn peer(&mut self, socket: &Self::Socket) -> Option<SocketAddr>;
 
+    /// Reads what has come, and leaves it there; 0: the client has closed its side.
+    fn peek(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;
+
     /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
     fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;
 

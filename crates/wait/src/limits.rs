@@ -57,6 +57,10 @@ pub const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(10);
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long the rest of a closed client's bytes is read and thrown away, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
+/// How long a connection that is one too many stays, to be told so, in milliseconds.
+pub const REFUSED_MS: u64 = 2_000;
+/// Connections of a shard that are told so at once; further ones are closed without a word.
+pub const REFUSED_MAX: usize = 1_024;
 /// How long accepting pauses when the system has no more descriptors or memory, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 500;
 /// How old the newest cursor that a listener of Realplexor brings may be, so that ids without one are read from

@@ -147,6 +147,10 @@ impl Kernel for Linux {
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
+    fn peek(&mut self, socket: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
+        net::recv(socket, bytes, RecvFlags::PEEK).map(|(len, _)| len)
+    }
+
     fn watch(&mut self, socket: &OwnedFd, token: u64) -> Result<(), Errno> {
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
     }

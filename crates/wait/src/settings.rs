@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::Tokens;
+use access::{Proxies, Tokens};
 use transport::dialect::{Origins, Shows};
 
 use crate::Realplexor;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub takeover: Option<Box<str>>,
     /// How long a client waits at the most until it is known who it is.
     pub verdict_timeout: Duration,
+    /// Proxies that are believed when they say whose connections and requests they pass on.
+    pub proxies: Proxies,
     /// Over what time connections are closed at the end.
     pub drain: Duration,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
             shows: Shows::NOTHING,
             takeover: None,
             verdict_timeout: Duration::from_secs(11),
+            proxies: Proxies::default(),
             drain: Duration::from_secs(2),
         }
     }

@@ -9,10 +9,12 @@ from .program import PATIENCE_S
 class Wire:
     """A connection; every read waits, with patience."""
 
-    def __init__(self, address, patience_s=PATIENCE_S, receive_buffer=None):
+    def __init__(self, address, patience_s=PATIENCE_S, receive_buffer=None, source=None):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.settimeout(patience_s)
         self.socket.connect(address)
         self.buffer = b""

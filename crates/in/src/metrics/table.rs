@@ -1,68 +1,9 @@
 //! The table of metrics: what is told, under what name, and from where it is read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use exchange::MailboxLoad;
-
-use super::{Scrape, days_left};
-use crate::line::CertificateNews;
-
-/// One line of the table.
-pub(super) struct Metric {
-    /// Ends with `_total` where it counts, and only there.
-    pub(super) name: &'static str,
-    /// A sentence without its full stop.
-    pub(super) help: &'static str,
-    pub(super) read: Read,
-}
-
-/// Where a metric is read, and so which label it has.
-pub(super) enum Read {
-    /// The program's version as a label.
-    Version,
-    One(fn(&Scrape<'_>) -> u64),
-    Seconds(fn(&Scrape<'_>) -> f64),
-    /// One a shard, of what it owes.
-    Mailbox(fn(&MailboxLoad) -> usize),
-    /// One a shard: the counter of the WAIT line that has this name there.
-    Wait(&'static str),
-    /// Of the certificates, where there are any.
-    Certificates(fn(&CertificateNews) -> f64),
-    /// The counter of the store that has this name there; only where there is a store.
-    Store(&'static str),
-    /// Of asking others: the counter that has this name there.
-    Asked(&'static str),
-    /// One a code of refusals on the IN line.
-    Refused,
-    /// One a code of refusals for want of credentials or grants.
-    Denied,
-}
-
-impl Read {
-    pub(super) fn label(&self) -> Option<&'static str> {
-        match self {
-            Self::Version => Some("version"),
-            Self::One(_) | Self::Seconds(_) | Self::Store(_) | Self::Asked(_) | Self::Certificates(_) => None,
-            Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
-            Self::Refused | Self::Denied => Some("code"),
-        }
-    }
-
-    /// What Prometheus calls it.
-    pub(super) fn kind(&self, name: &str) -> &'static str {
-        if name.ends_with("_total") { "counter" } else { "gauge" }
-    }
-}
-
-fn count(counter: &AtomicU64) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "nobody reads files so often")]
-    let count = counter.load(Ordering::Relaxed) as f64;
-    count
-}
-
-const fn line(name: &'static str, help: &'static str, read: Read) -> Metric {
-    Metric { name, help, read }
-}
+use super::metric::{Metric, Read, line};
+use super::{count, days_left};
 
 /// Every metric, in the order of the manual.
 pub(super) static TABLE: &[Metric] = &[
@@ -124,13 +65,18 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.requests.read()),
     ),
     line(
+        "multiplexor_in_proxy_faults_total",
+        "Connections of known proxies to the IN line that did not begin with a header of the PROXY protocol",
+        Read::One(|scrape| scrape.line.counters.proxy_faults.read()),
+    ),
+    line(
         "multiplexor_in_refused_total",
         "Requests and items of batches that were refused, by the code of the problem",
         Read::Refused,
     ),
     line(
         "multiplexor_denied_total",
-        "Requests and commands refused for want of credentials or grants, on both lines, by the code of the problem",
+        "Requests and commands refused for want of credentials, grants, or room for one more, on both lines, by the code of the problem",
         Read::Denied,
     ),
     line(
@@ -254,6 +200,21 @@ pub(super) static TABLE: &[Metric] = &[
     line("multiplexor_wait_writes_total", "Calls of the system that wrote to clients", Read::Wait("writes")),
     line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
     line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
+    line(
+        "multiplexor_wait_connections_refused_total",
+        "Connections refused because their address, or all together, have as many as they may",
+        Read::Wait("connections_refused"),
+    ),
+    line(
+        "multiplexor_wait_requests_refused_total",
+        "Requests and commands refused because their address or user asks too often, or waits on as many as it may",
+        Read::Wait("requests_refused"),
+    ),
+    line(
+        "multiplexor_wait_proxy_faults_total",
+        "Connections of known proxies that did not begin with a header of the PROXY protocol",
+        Read::Wait("proxy_faults"),
+    ),
     line(
         "multiplexor_wait_denied_total",
         "Requests and commands of clients refused for want of credentials or grants",

@@ -40,7 +40,8 @@ fn printed(names: &[String], options: &Options) -> String {
     }
     if !options.user.is_empty() {
         write(format_args!(
-            "\n# SU_USER is no setting. `multiplexor realplexor` becomes {}; otherwise start the program as that user.\n",
+            "\n# SU_USER: started as root, `multiplexor realplexor` becomes {0}. For `multiplexor serve` say so here:\n\
+             # user = {0:?}\n",
             options.user
         ));
     }
@@ -153,7 +154,8 @@ mod tests {
             # JS_DEBUG by default
             realplexor_debug = "on"
 
-            # SU_USER is no setting. `multiplexor realplexor` becomes nobody; otherwise start the program as that user.
+            # SU_USER: started as root, `multiplexor realplexor` becomes nobody. For `multiplexor serve` say so here:
+            # user = "nobody"
 
             # USERS_FILE is not said, and dklab_realplexor.htpasswd is not looked for: everybody who reaches the IN line may publish.
         "##]].assert_eq(&print("%CONFIG = ();"));

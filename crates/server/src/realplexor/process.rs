@@ -5,8 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use nix::unistd::{Uid, User, initgroups, setgid, setuid};
+use anyhow::Context;
+
+use crate::privileges::{self, Account};
 
 /// A file with this process's id, for as long as it runs.
 pub(super) struct PidFile {
@@ -37,20 +38,12 @@ impl Drop for PidFile {
     }
 }
 
-/// Becomes this user, for good and in all threads, if the program runs as root; returns whether it did.
+/// Becomes this user, if the program runs as root; returns whether it did.
 pub(super) fn become_user(name: &str) -> anyhow::Result<bool> {
-    if name.is_empty() || !Uid::effective().is_root() {
+    if !privileges::is_root() {
         return Ok(false);
     }
-    let Some(user) = User::from_name(name).context("users cannot be looked up")? else {
-        bail!("SU_USER is {name:?}, but there is no such user; give another one, or '' to stay root");
-    };
-    let told = || format!("the program cannot become the user {name}");
-    let name = std::ffi::CString::new(user.name).with_context(told)?;
-    // In this order: who is no longer root may change neither groups nor anything else.
-    initgroups(&name, user.gid).with_context(told)?;
-    setgid(user.gid).with_context(told)?;
-    // The C library does so in every thread; a shard that stayed root would be a hole.
-    setuid(user.uid).with_context(told)?;
+    let Some(account) = Account::find("SU_USER", name, "")? else { return Ok(false) };
+    account.become_it()?;
     Ok(true)
 }

@@ -2,7 +2,7 @@
 
 use exchange::hub::{Door, Pattern, Rule};
 
-use super::table::CHANNEL_ENTRY;
+use super::entries::CHANNEL_ENTRY;
 use super::{Origin, Setting, Value, millis};
 
 /// An entry `[[channel]]`.

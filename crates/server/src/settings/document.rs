@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use exchange::hub::limits::RULES_MAX;
 
-use super::table::{CHANNEL_ENTRY, KEY_ENTRY, Setting, TABLE, WAIT_ENTRY};
+use super::entries::{CHANNEL_ENTRY, KEY_ENTRY, WAIT_ENTRY};
+use super::table::{Setting, TABLE};
 
 /// Prints `docs/settings.md`.
 pub(crate) fn print_document() -> anyhow::Result<ExitCode> {

@@ -4,7 +4,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::limits::FILE_LEN_MAX;
+use access::PublicKey;
+
+use crate::limits::{FILE_LEN_MAX, PEM_LEN_MAX};
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +28,17 @@ impl FileText {
         let len = file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).ok()?;
         (len as u64 <= FILE_LEN_MAX).then(|| Self { text: text.into(), changed })
     }
+}
+
+/// What is wrong with a file that should have a public key.
+pub(super) fn why_no_key(file: &str) -> String {
+    public_key(file).err().unwrap_or_default()
+}
+
+/// The public key in a file.
+pub(super) fn public_key(file: &str) -> Result<PublicKey, String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(PEM_LEN_MAX).read_to_string(&mut text));
+    read.map_err(|error| format!("it cannot be read: {error}"))?;
+    PublicKey::read(&text).map_err(|error| error.to_string())
 }

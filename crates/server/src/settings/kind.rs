@@ -1,20 +1,20 @@
 //! Kinds of settings: how a text is read, what is allowed, and how that is said.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use access::{Certified, KeyHash, PublicKey, TokenSecret};
+use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret};
 use exchange::hub::{Glob, Pattern, Right, Rights};
 use upstream::Uri;
 use wait::Origins;
 
 pub(crate) use super::file_text::FileText;
+pub(super) use super::file_text::{public_key, why_no_key};
 use super::keys::KeyEntry;
 use super::listener::Listener;
 use super::names::{read_name, read_token, read_url};
+use super::shares::network;
 pub(super) use super::units::{duration, size, whole_number};
-use crate::limits::PEM_LEN_MAX;
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub(crate) enum Kind {
     Texts,
     /// Origins of pages; may be empty.
     Origins,
+    /// The name of a user or a group of the system; may be none.
+    Account,
+    /// Networks, or single addresses; may be empty.
+    Networks,
     /// Letters, digits and `_`.
     Word,
     /// One text.
@@ -96,6 +100,7 @@ pub(crate) enum Value {
     Certified(Certified),
     Secrets(Vec<TokenSecret>),
     PublicKeys(Vec<(String, PublicKey)>),
+    Networks(Vec<IpNet>),
     Text(String),
     /// The path, and what is in it.
     File(String, FileText),
@@ -120,6 +125,7 @@ impl Kind {
                 | Self::Texts
                 | Self::Origins
                 | Self::Tokens
+                | Self::Networks
                 | Self::Listeners
                 | Self::Names
                 | Self::Keys
@@ -147,6 +153,8 @@ impl Kind {
             Self::Rights => "RIGHT",
             Self::Secrets => "SECRET",
             Self::Origins => "ORIGIN",
+            Self::Networks => "NETWORK",
+            Self::Account => "NAME",
             Self::PublicKeys | Self::File | Self::Files => "FILE",
             Self::Texts | Self::Text => "TEXT",
             Self::Word => "WORD",
@@ -193,6 +201,10 @@ impl Kind {
                     let read = |item: &str| Origins::read(item).map_err(|_| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Names)
                 }
+                Self::Networks => {
+                    let read = |item: &str| network(item).ok_or_else(|| item.to_owned());
+                    items().map(read).collect::<Result<_, _>>().map(Value::Networks)
+                }
                 Self::Texts | Self::Files => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
@@ -213,12 +225,14 @@ impl Kind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins | Self::Files | Self::Tokens => {
-                None
-            }
+            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
+            Self::Files | Self::Tokens | Self::Networks => None,
             Self::Url if text.is_empty() => Some(Value::Url(None)),
             Self::Url => read_url(text).map(|url| Value::Url(Some(url))),
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),
+            Self::Account => {
+                (text.is_empty() || read_name(text).is_ok()).then(|| Value::Text(text.to_owned()))
+            }
             Self::Word => in_line::Marker::new(text).map(|_| Value::Text(text.to_owned())),
             Self::Text => {
                 let fits = text.len() <= TEXT_LEN_MAX && !text.chars().any(char::is_control);
@@ -260,6 +274,8 @@ impl Kind {
             Self::Origins => {
                 "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
             }
+            Self::Account => "a name that the system knows, or nothing".to_owned(),
+            Self::Networks => "networks such as `10.0.0.0/8`, or addresses, repeatable".to_owned(),
             Self::Word => format!("1 to {} letters, digits and `_`", in_line::MARKER_LEN_MAX),
             Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
             Self::File => "a file, or nothing".to_owned(),
@@ -310,6 +326,8 @@ impl Kind {
             Self::Origins => {
                 format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
             }
+            Self::Account => format!("give a name that the system knows, such as {}", quoted("www-data")),
+            Self::Networks => format!("give networks or addresses, such as {}", quoted("10.0.0.0/8")),
             Self::Files => {
                 format!("give the path of a file in PEM, such as {}", quoted("/etc/ssl/fullchain.pem"))
             }
@@ -361,19 +379,6 @@ const TRUTHS: &[&str] = &["true", "false"];
 /// What is wrong with a pattern.
 pub(super) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
-}
-
-/// What is wrong with a file that should have a public key.
-pub(super) fn why_no_key(file: &str) -> String {
-    public_key(file).err().unwrap_or_default()
-}
-
-/// The public key in a file.
-pub(super) fn public_key(file: &str) -> Result<PublicKey, String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(PEM_LEN_MAX).read_to_string(&mut text));
-    read.map_err(|error| format!("it cannot be read: {error}"))?;
-    PublicKey::read(&text).map_err(|error| error.to_string())
 }
 
 /// A list that must not be empty.

@@ -7,9 +7,9 @@ use exchange::hub::limits::RULES_MAX;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::keys::KeyEntry;
 use super::nearest::nearest;
-use super::table::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::written::{described, excerpt, quoted};
 use super::{ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
 

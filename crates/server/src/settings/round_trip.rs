@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 
+use super::entries::CHANNEL_ENTRY;
 use super::kind::{Kind, duration, size, whole_number};
-use super::table::CHANNEL_ENTRY;
 use super::{ChannelEntry, File, Given, Origin, Setting, Settings, TABLE, Values, template};
 
 /// One setting's value as texts, made of chance alone.
@@ -28,14 +28,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
             vec![format!("c{}{}", chance[0], if chance[1].is_multiple_of(2) { "*" } else { "" })]
         }
         Kind::Address => unreachable!("only entries have one"),
-        Kind::Listeners => {
-            // Waiting and publishing never share an address, nor does one line have it twice.
-            let net = if setting.name == "in" { 127 } else { 10 };
-            let port = |n: usize| (chance[2] % 1_000 + 1) as usize + n;
-            (0..1 + chance[0] as usize % 3)
-                .map(|n| format!("{net}.0.{}.1:{}", chance[1] % 256, port(n)))
-                .collect()
-        }
+        Kind::Listeners => listeners(setting, chance),
         Kind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
         Kind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
         Kind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
@@ -43,6 +36,8 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Origins => {
             (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()
         }
+        Kind::Account => account(chance),
+        Kind::Networks => networks(chance),
         Kind::Word => vec![format!("w_{}", chance[0])],
         Kind::Text => vec![format!("t/{:x}", chance[0])],
         Kind::File => vec![String::new()],
@@ -67,6 +62,22 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Duration(min, max) => vec![within(min, max, millis, &["ms", "s", "m", "h", "d"])],
         Kind::Size(min, max) => vec![within(min, max, size, &["", "KiB", "MiB", "GiB"])],
     }
+}
+
+/// Waiting and publishing never share an address, nor does one line have it twice.
+fn listeners(setting: &Setting, chance: &[u64]) -> Vec<String> {
+    let net = if setting.name == "in" { 127 } else { 10 };
+    let port = |n: usize| (chance[2] % 1_000 + 1) as usize + n;
+    (0..1 + chance[0] as usize % 3).map(|n| format!("{net}.0.{}.1:{}", chance[1] % 256, port(n))).collect()
+}
+
+fn account(chance: &[u64]) -> Vec<String> {
+    vec![if chance[0].is_multiple_of(2) { String::new() } else { format!("u{}", chance[1]) }]
+}
+
+fn networks(chance: &[u64]) -> Vec<String> {
+    let four = |n| format!("10.{n}.{}.0/{}", chance[1] % 256, 24 + chance[2] % 8);
+    (0..chance[0] % 3).map(four).chain([format!("2001:db8::{:x}", chance[2] % 65_536)]).collect()
 }
 
 fn given(setting: &Setting, origin: Origin, texts: Vec<String>) -> Option<Given> {

@@ -7,12 +7,11 @@ use super::entries::{
     HISTORY_AGE, HISTORY_BYTES, HISTORY_MESSAGES, LISTEN, PAYLOAD_LIMIT, TLS_CERTIFICATE, TLS_KEY,
 };
 use super::kind::Kind::{
-    Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Label, Listeners, Names, Origins,
-    Pattern, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
+    Account, Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Label, Listeners, Names,
+    Origins, Pattern, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
-
-pub(crate) use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
+use super::shares;
 
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +108,14 @@ pub(crate) static TABLE: &[Setting] = &[
         "info",
         "How much to log; never payloads",
     ),
+    line(
+        "user",
+        Account,
+        "",
+        "Whom the program becomes when it is started as root, as soon as it listens; it must be able to write the store, \
+         and to read certificates that are to be reloaded",
+    ),
+    line("group", Account, "", "In which group it is then; without it, in that of the user"),
     HISTORY_MESSAGES,
     HISTORY_AGE,
     line(
@@ -183,6 +190,15 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
     line("drain", Duration("0s", "10m"), "2s", "Over what time connections are closed when the program ends"),
+    shares::CONNECTIONS_LIMIT,
+    shares::ADDRESS_CONNECTIONS,
+    shares::ADDRESS_REQUESTS,
+    shares::ADDRESS_PREFIX,
+    shares::USER_CONNECTIONS,
+    shares::USER_REQUESTS,
+    shares::PROXIES,
+    shares::IN_PROXIES,
+    shares::PROXIES_SAY,
     LISTEN,
     line(
         "token_secret",
@@ -368,6 +384,10 @@ pub(crate) static TABLE: &[Setting] = &[
         "Idempotency keys remembered at once; the oldest are forgotten early",
     ),
     line("publish_rate", Count("0", "10000000"), "0", "Messages a second in all; 0: any number"),
+    shares::ADDRESS_PUBLISH_RATE,
+    shares::KEY_PUBLISH_RATE,
+    shares::IN_ADDRESS_REQUESTS,
+    shares::KEY_REQUESTS,
 ];
 
 #[cfg(test)]
@@ -383,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_named_alike_everywhere() {
-        let setting = &TABLE[18];
+        let setting = &TABLE[20];
         assert_eq!(setting.name, "poll_timeout");
         assert_eq!(
             (setting.flag().as_str(), setting.variable().as_str()),

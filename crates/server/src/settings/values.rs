@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use access::{PublicKey, TokenSecret};
+use access::{IpNet, PublicKey, TokenSecret};
 use upstream::Uri;
 
 use super::keys::KeyEntry;
@@ -81,6 +81,10 @@ impl Values {
 
     pub(super) fn names(&self, name: &str) -> Vec<String> {
         if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
+    }
+
+    pub(super) fn networks(&self, name: &str) -> &[IpNet] {
+        if let Value::Networks(networks) = self.value(name) { networks } else { wrong_kind(name) }
     }
 
     pub(super) fn keys(&self, name: &str) -> &[KeyEntry] {

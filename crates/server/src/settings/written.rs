@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use super::Listener;
 use super::keys::KeyEntry;
 use super::kind::{Kind, Value};
+use super::shares::network_text;
 
 impl Kind {
     /// The texts of a TOML value of the right type; otherwise what it is instead.
@@ -68,6 +69,7 @@ impl Kind {
                         self,
                         Self::Pattern
                             | Self::Label
+                            | Self::Account
                             | Self::Folder
                             | Self::Word
                             | Self::Text
@@ -90,6 +92,7 @@ impl Kind {
             Value::Address(address) => vec![address.to_string()],
             Value::Pattern(pattern) => vec![pattern.as_str().to_owned()],
             Value::Names(names) => names.clone(),
+            Value::Networks(networks) => networks.iter().map(network_text).collect(),
             Value::Keys(keys) => {
                 keys.iter().filter_map(|key| key.hash.map(|hash| hash.to_string())).collect()
             }

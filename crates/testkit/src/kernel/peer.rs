@@ -1,6 +1,7 @@
 //! The client's end of a fake connection.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::World;
@@ -32,6 +33,13 @@ impl Peer {
     /// Whether it speaks TLS, and its handshake is under way.
     pub fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.borrow().is_handshaking())
+    }
+
+    /// It connects from there, and not from this machine; to be said before it is accepted.
+    #[must_use]
+    pub fn from(self, address: IpAddr) -> Self {
+        self.state.borrow_mut().line_mut(self.number).from = Some(address);
+        self
     }
 
     /// Says something.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +37,8 @@ pub(super) struct State {
 /// One connection, seen from both ends.
 #[derive(Debug, Default)]
 pub(super) struct Line {
+    /// Where the client is; `None`: on this machine.
+    pub(super) from: Option<IpAddr>,
     pub(super) to_server: VecDeque<u8>,
     pub(super) to_client: VecDeque<u8>,
     /// So many bytes may lie in `to_client`.
@@ -249,6 +252,19 @@ impl State {
         }
         bytes.iter_mut().zip(line.to_server.drain(..len)).for_each(|(to, from)| *to = from);
         Ok(len)
+    }
+
+    pub(super) fn peek(&mut self, number: usize, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.disturb()?;
+        let line = &self.lines[number];
+        if line.reset {
+            return Err(Errno::CONNRESET);
+        }
+        if line.to_server.is_empty() {
+            return if line.client_done { Ok(0) } else { Err(Errno::AGAIN) };
+        }
+        bytes.iter_mut().zip(&line.to_server).for_each(|(to, from)| *to = *from);
+        Ok(bytes.len().min(line.to_server.len()))
     }
 
     pub(super) fn writev(&mut self, number: usize, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {

@@ -172,6 +172,7 @@ pub(crate) fn env() -> Env<'static> {
         origins: &ORIGINS,
         shows: &NOTHING,
         takeover: None,
+        gate: None,
     }
 }
 

@@ -50,6 +50,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.accepted.add(1);
         self.tell_opened(index);
         self.set_timer(index, self.settings.request_timeout);
+        self.meet(index);
     }
 
     /// Accepts nobody for a while, and goes on serving. Says so once a minute at most.

@@ -141,7 +141,7 @@ impl<K: Kernel> Shard<K> {
     /// Counts a refusal; one for want of credentials or grants is kept for whoever asks why.
     pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.problems.add(1);
-        if matches!(problem.status, 401 | 403) {
+        if matches!(problem.status, 401 | 403 | 429) {
             self.keep_denial(index, problem, names);
         }
     }
@@ -149,15 +149,17 @@ impl<K: Kernel> Shard<K> {
     /// Counts and keeps that somebody was not allowed what he asked for.
     pub(super) fn keep_denial(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.denied.add(1);
+        let from = self.address(index);
         self.exchange.denials().add(Denial {
             at: self.exchange.now(),
             side: Side::Wait,
             status: problem.status,
             code: problem.code,
             detail: problem.detail.clone(),
-            from: self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip()),
+            from,
             who: self.guests.session(index).and_then(|session| session.user.clone()),
             what: names.join(",").chars().take(DENIED_CHARS_MAX).collect(),
+            times: 1,
         });
     }
 
@@ -201,6 +203,8 @@ impl<K: Kernel> Shard<K> {
         let names: Vec<Box<str>> =
             self.exchange.names(&channels).iter().map(|name| (&**name).into()).collect();
         self.check_grants(Some(&session), &names)?;
+        // Who had no session before begins to count for its user.
+        self.check_user(Some(&session), self.session(index).is_none())?;
         self.put_session(index, Some(Arc::clone(&session)));
         Ok(session)
     }

@@ -15,9 +15,12 @@ impl<K: Kernel> Shard<K> {
             Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
             Command::Subscribe { names, start, id } => {
                 let count = self.slab[index].subs.len() + names.len();
+                let session = self.session(index);
                 let allowed = self
-                    .check_count(count)
-                    .and_then(|()| self.check_grants(self.session(index).as_ref(), &names));
+                    .may_ask(index)
+                    .and_then(|()| self.check_user(session.as_deref(), false))
+                    .and_then(|()| self.check_count(count))
+                    .and_then(|()| self.check_grants(session.as_ref(), &names));
                 if let Err(problem) = allowed {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use transport::{Action, Phase};
+use transport::{Action, Env, Gate, Phase};
 
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
@@ -12,6 +12,9 @@ use crate::link::ReadError;
 impl<K: Kernel> Shard<K> {
     /// Bytes, or the end, have come.
     pub(super) fn read(&mut self, index: usize) {
+        if !self.read_proxy_header(index) {
+            return;
+        }
         if self.slab[index].link.handshake().is_some() {
             self.queue_handshake(index);
         } else {
@@ -84,6 +87,12 @@ impl<K: Kernel> Shard<K> {
         let token = self.token(index);
         let settings = Arc::clone(&self.settings);
         let env = self.env(&settings);
+        // Nobody else pays for it.
+        let minded =
+            self.callers.get(index).map(|_| (Arc::clone(&self.exchange), Arc::clone(&self.counters)));
+        let mut turnstile = minded.as_ref().and_then(|(exchange, counters)| {
+            self.turnstile(index, &settings.proxies, exchange.shares(), counters)
+        });
         let mut at = 0;
         for answered in 0.. {
             if answered == REQUESTS_PER_TURN {
@@ -91,6 +100,7 @@ impl<K: Kernel> Shard<K> {
                 break;
             }
             let conn = &mut self.slab[index].conn;
+            let env = Env { gate: turnstile.as_ref().map(|turnstile| turnstile as &dyn Gate), ..env };
             let listens = conn.phase == Phase::Waiting && conn.shape.is_listener();
             let (taken, action) = conn.receive(&mut bytes[at..], env);
             at += taken;
@@ -103,6 +113,9 @@ impl<K: Kernel> Shard<K> {
             }
             if matches!(action, Action::Overflow) {
                 self.tell_error(index, || format!("overflow (received {} bytes total)", bytes.len()));
+            }
+            if let Some(turnstile) = &mut turnstile {
+                self.keep_caller(index, turnstile);
             }
             self.act(index, action);
             if self.find(token).is_none() {

@@ -17,6 +17,10 @@ use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 impl<K: Kernel> Shard<K> {
     /// A client named its ids.
     pub(super) fn listen(&mut self, index: usize, listen: &Listen) {
+        if let Err(problem) = self.may_ask(index) {
+            self.count_problem(index, &problem, &[]);
+            return self.close_gently(index);
+        }
         let page = listen.wishes.first().and_then(|(id, _)| self.settings.realplexor.page(id));
         if let Some(page) = page {
             self.tell(index, || {

@@ -6,6 +6,7 @@
 mod accept;
 mod access;
 mod asking;
+mod caller;
 mod command;
 mod deliver;
 mod ending;
@@ -32,6 +33,7 @@ use transport::dialect::Classic;
 use ::access::{Sessions, Tokens};
 
 use crate::asking::Asking;
+use crate::callers::Callers;
 use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
@@ -69,6 +71,10 @@ pub struct Shard<K: Kernel> {
     members: Members,
     /// Those who showed credentials.
     guests: Guests,
+    /// Where connections come from, if that matters.
+    callers: Callers,
+    /// Whether it does.
+    minds_callers: bool,
     /// Those who listen by outside cursors.
     listening: Listening,
     /// Those of whom the log of old told something.
@@ -128,11 +134,13 @@ impl<K: Kernel> Shard<K> {
         seed: u64,
     ) -> Self {
         let now = kernel.now();
-        let tokens = Arc::new(settings.tokens.clone());
         let mut shard = Self {
             id,
             kernel,
             cursors: exchange.cursors(),
+            minds_callers: exchange.shares().addresses.most().limits()
+                || !settings.proxies.networks.is_empty(),
+            tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
             exchange,
             settings,
@@ -147,10 +155,10 @@ impl<K: Kernel> Shard<K> {
             wheel: Wheel::new(),
             members: Members::default(),
             guests: Guests::new(),
+            callers: Callers::default(),
             listening: Listening::default(),
             told: told::Told::default(),
             sessions: Sessions::default(),
-            tokens,
             asking: Asking::default(),
             jobs: VecDeque::new(),
             long_jobs: VecDeque::new(),
@@ -339,6 +347,7 @@ impl<K: Kernel> Shard<K> {
             origins: &settings.origins,
             shows: &settings.shows,
             takeover: settings.takeover.as_deref(),
+            gate: None,
         }
     }
 

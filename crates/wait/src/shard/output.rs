@@ -254,6 +254,7 @@ impl<K: Kernel> Shard<K> {
         self.tell_closed(index);
         self.leave_all(index);
         self.wheel.unlink(&mut self.slab, index);
+        self.part(index);
         self.slab.remove(index);
         self.counters.closed.add(1);
     }
@@ -286,6 +287,8 @@ impl<K: Kernel> Shard<K> {
 
     /// Ends all memberships of a connection, and a backlog that would bring it more.
     pub(super) fn leave_all(&mut self, index: usize) {
+        let session = self.session(index);
+        self.leave_wait(index, session.as_deref());
         self.guests.remove(index);
         self.listening.remove(index);
         if let Some(extra) = &mut self.slab[index].conn.extra {

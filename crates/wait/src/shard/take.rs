@@ -20,7 +20,11 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn take(&mut self, index: usize, name: &str) {
         // The words of 2009 have no place for credentials.
         let allowed = self.exchange.may(&Session::NOBODY, Right::Listen, name);
-        if self.draining.is_some() || !allowed {
+        let asks = self.may_ask(index);
+        if let Err(problem) = &asks {
+            self.count_problem(index, problem, &[name.into()]);
+        }
+        if self.draining.is_some() || !allowed || asks.is_err() {
             if !allowed {
                 let why =
                     "the channel is closed, and clients of 2009 have no place for a token; use /sub/NAME";

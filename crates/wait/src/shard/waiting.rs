@@ -45,6 +45,7 @@ impl<K: Kernel> Shard<K> {
         let page = self.exchange.subscribe(self.id, &texts(&wait.names), wait.start);
         match page {
             Err(refused) => {
+                self.leave_wait(index, session.as_deref());
                 let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
                 self.refuse(index, problem, &wait.names);
             }
@@ -68,6 +69,7 @@ impl<K: Kernel> Shard<K> {
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
             self.check_grants(session.as_ref(), &wait.names)?;
+            self.enter_wait(index, session.as_deref())?;
         }
         Ok(who)
     }

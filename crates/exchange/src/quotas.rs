@@ -1,0 +1,226 @@
+//! How much each of many may have: connections at once, and requests a second. Who they are (addresses,
+//! users) is the caller's business.
+//!
+//! Asked once a connection and once a request, never on the way of a message. The table lies in parts, each
+//! with a lock of its own; nobody holds one for longer than it takes to look at one entry, but for the sweep
+//! that doubling pays for.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+
+use hub::Millis;
+
+use crate::limits::{QUOTA_PARTS, QUOTA_SWEEP_MIN};
+use crate::sync::{Mutex, MutexGuard};
+
+/// What each of those `K` stands for has taken of what it may.
+pub struct Quotas<K> {
+    parts: Box<[Mutex<Part<K>>]>,
+    hasher: RandomState,
+    most: Quota,
+}
+
+/// What each may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Connections at once; 0: any number.
+    pub connections: u32,
+    /// Requests a second, as many at once after a silence; 0: any number.
+    pub requests: u32,
+}
+
+/// Two tables, since those who stay are many, and those who asked in the last second few.
+struct Part<K> {
+    /// Connections of whoever has some.
+    connections: HashMap<K, u32>,
+    /// Until when what was taken lasts at the allowed rate, in microseconds.
+    taken_us: HashMap<K, u64>,
+    /// At so many of these those that remember nothing are thrown away.
+    sweep_at: usize,
+}
+
+impl Quota {
+    /// Whether anything is limited.
+    pub fn limits(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl<K: Hash + Eq> Quotas<K> {
+    /// A table in which each may have `most`.
+    pub fn new(most: Quota) -> Self {
+        let part = || {
+            let (connections, taken_us) = Default::default();
+            Mutex::new(Part { connections, taken_us, sweep_at: QUOTA_SWEEP_MIN })
+        };
+        let parts = if most.limits() { QUOTA_PARTS } else { 0 };
+        Self { parts: (0..parts).map(|_| part()).collect(), hasher: RandomState::new(), most }
+    }
+
+    /// What each may have.
+    pub fn most(&self) -> Quota {
+        self.most
+    }
+
+    /// One more connection; false: it has as many as it may, and this one does not count.
+    pub fn enter(&self, who: K) -> bool {
+        if self.most.connections == 0 {
+            return true;
+        }
+        let mut part = self.part(&who);
+        let count = part.connections.entry(who).or_default();
+        let fits = *count < self.most.connections;
+        *count += u32::from(fits);
+        fits
+    }
+
+    /// One connection that entered has ended.
+    pub fn leave<Q>(&self, who: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if self.most.connections == 0 {
+            return;
+        }
+        let mut part = self.part(who);
+        let Some(count) = part.connections.get_mut(who) else { return };
+        *count -= 1;
+        if *count == 0 {
+            part.connections.remove(who);
+            shrink(&mut part.connections);
+        }
+    }
+
+    /// One more request; the error is after how many seconds it may come again.
+    pub fn ask(&self, who: K, now: Millis) -> Result<(), u32> {
+        if self.most.requests == 0 {
+            return Ok(());
+        }
+        let each_us = SECOND_US / u64::from(self.most.requests);
+        let mut part = self.part(&who);
+        part.sweep(now);
+        let taken_us = part.taken_us.entry(who).or_default();
+        let now_us = now.saturating_mul(1_000);
+        let next = (*taken_us).max(now_us) + each_us;
+        let over_us = next.saturating_sub(now_us + SECOND_US.max(each_us));
+        if over_us > 0 {
+            return Err(u32::try_from(over_us.div_ceil(SECOND_US)).unwrap_or(u32::MAX));
+        }
+        *taken_us = next;
+        Ok(())
+    }
+
+    /// How many are remembered now: those who have connections, and those who asked lately, each.
+    pub fn len(&self) -> usize {
+        let count = |part: MutexGuard<'_, Part<K>>| part.connections.len() + part.taken_us.len();
+        self.parts.iter().map(|part| count(lock(part))).sum()
+    }
+
+    /// Whether nobody is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn part<Q: Hash + ?Sized>(&self, who: &Q) -> MutexGuard<'_, Part<K>> {
+        let number = self.hasher.hash_one(who) % QUOTA_PARTS as u64;
+        lock(&self.parts[usize::try_from(number).unwrap_or_default()])
+    }
+}
+
+impl<K: Hash + Eq> Part<K> {
+    /// Forgets whoever took nothing lately, when the table has grown to twice what was left of it.
+    fn sweep(&mut self, now: Millis) {
+        if self.taken_us.len() < self.sweep_at {
+            return;
+        }
+        self.taken_us.retain(|_, taken_us| *taken_us > now.saturating_mul(1_000));
+        self.sweep_at = QUOTA_SWEEP_MIN.max(2 * self.taken_us.len());
+        shrink(&mut self.taken_us);
+    }
+}
+
+/// Gives back what a crowd needed that has left.
+fn shrink<K: Hash + Eq, V>(table: &mut HashMap<K, V>) {
+    let len = table.len().max(QUOTA_SWEEP_MIN);
+    if table.capacity() > 8 * len {
+        table.shrink_to(2 * len);
+    }
+}
+
+fn lock<K>(part: &Mutex<Part<K>>) -> MutexGuard<'_, Part<K>> {
+    part.lock().expect("nothing panics while it holds a part")
+}
+
+const SECOND_US: u64 = 1_000_000;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    fn quotas(connections: u32, requests: u32) -> Quotas<&'static str> {
+        Quotas::new(Quota { connections, requests })
+    }
+
+    #[test]
+    fn each_has_so_many_connections() {
+        let quotas = quotas(2, 0);
+        assert!(quotas.enter("a") && quotas.enter("a") && !quotas.enter("a"));
+        assert!(quotas.enter("b"), "another one has its own");
+        quotas.leave("a");
+        assert!(quotas.enter("a") && !quotas.enter("a"));
+        for who in ["a", "a", "b", "c"] {
+            quotas.leave(who);
+        }
+        assert!(quotas.is_empty(), "who has nothing is forgotten");
+    }
+
+    #[test]
+    fn each_has_so_many_requests_a_second() {
+        let quotas = quotas(0, 10);
+        let taken = |who, now, tries: usize| (0..tries).filter(|_| quotas.ask(who, now).is_ok()).count();
+        assert_eq!((taken("a", 1_000, 100), taken("a", 1_099, 5), taken("a", 1_100, 5)), (10, 0, 1));
+        assert_eq!(taken("b", 1_100, 100), 10);
+        assert_eq!(taken("a", 60_000, 100), 10);
+        assert_eq!(quotas.ask("a", 60_000), Err(1));
+    }
+
+    #[test]
+    fn one_request_a_second_comes_every_second() {
+        let quotas = quotas(0, 1);
+        assert_eq!(
+            (quotas.ask("a", 0), quotas.ask("a", 500), quotas.ask("a", 1_000)),
+            (Ok(()), Err(1), Ok(()))
+        );
+    }
+
+    #[test]
+    fn a_crowd_that_left_leaves_no_room_behind() {
+        let quotas = Quotas::new(Quota { connections: 5, requests: 0 });
+        (0..100_000).for_each(|who| assert!(quotas.enter(who)));
+        (0..100_000).for_each(|who| quotas.leave(&who));
+        let kept: usize = quotas.parts.iter().map(|part| lock(part).connections.capacity()).sum();
+        assert!(quotas.is_empty() && kept <= QUOTA_PARTS * 8 * QUOTA_SWEEP_MIN, "{kept}");
+    }
+
+    #[test]
+    fn without_limits_nothing_is_remembered() {
+        let quotas = quotas(0, 0);
+        assert!((0..1_000).all(|_| quotas.enter("a") && quotas.ask("a", 0).is_ok()));
+        quotas.leave("a");
+        assert!(quotas.is_empty() && !quotas.most().limits());
+    }
+
+    #[test]
+    fn a_crowd_of_strangers_does_not_stay() {
+        let quotas = Quotas::new(Quota { connections: 0, requests: 5 });
+        let rounds = 20 * QUOTA_PARTS * QUOTA_SWEEP_MIN;
+        for stranger in 0..rounds {
+            let second = (stranger / (QUOTA_PARTS * QUOTA_SWEEP_MIN)) as u64;
+            quotas.ask(stranger, second * 10_000).expect("each comes once");
+        }
+        assert!(quotas.len() < rounds / 4, "{} of {rounds} are remembered", quotas.len());
+    }
+}

@@ -1,0 +1,127 @@
+//! Shares of the WAIT line: how much of it one address, one user, and all together may have.
+
+use std::fmt::{Display, Formatter, Result};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::{Exchange, Quota, Quotas};
+
+/// Who has how much of the WAIT line, over all shards.
+pub struct Shares {
+    /// By address.
+    pub addresses: Quotas<Network>,
+    /// By the user that a session names.
+    pub users: Quotas<Box<str>>,
+    /// Bits of an address of IPv6 that tell one stranger from another.
+    pub prefix: u8,
+    /// Connections in all; 0: any number.
+    pub connections_max: u64,
+    connections: AtomicU64,
+}
+
+/// An address as it counts: one of IPv6 for its network, all of which one stranger has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(u64);
+
+impl Exchange {
+    /// The same, where not everybody may have everything of the WAIT line.
+    #[must_use]
+    pub fn with_shares(mut self, shares: Shares) -> Self {
+        self.shares = shares;
+        self
+    }
+
+    /// Who has how much of the WAIT line.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
+    }
+}
+
+impl Shares {
+    /// Shares of which nothing is taken. `prefix` is at most 64.
+    pub fn new(addresses: Quota, prefix: u8, users: Quota, connections_max: u64) -> Self {
+        let (addresses, users) = (Quotas::new(addresses), Quotas::new(users));
+        Self { addresses, users, prefix, connections_max, connections: AtomicU64::new(0) }
+    }
+
+    /// Whom an address counts for.
+    pub fn network(&self, address: IpAddr) -> Network {
+        Network::of(address, self.prefix)
+    }
+
+    /// One more connection; false: there are as many as there may be, and this one does not count.
+    pub fn enter(&self) -> bool {
+        let one_more = |count: u64| (count < self.connections_max).then_some(count + 1);
+        self.connections_max == 0
+            || self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// One connection that entered has ended.
+    pub fn leave(&self) {
+        if self.connections_max > 0 {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Default for Shares {
+    /// Everybody may have everything.
+    fn default() -> Self {
+        Self::new(Quota::default(), Network::PREFIX_MAX, Quota::default(), 0)
+    }
+}
+
+impl Network {
+    /// Bits of an address of IPv6 that are looked at, at the most: what one host is given.
+    pub const PREFIX_MAX: u8 = 64;
+
+    /// The network that this address counts for: itself, or so many bits of it where it is of IPv6.
+    pub fn of(address: IpAddr, prefix: u8) -> Self {
+        match address.to_canonical() {
+            // No address of IPv6 that a stranger could have begins with 32 bits of 0.
+            IpAddr::V4(four) => Self(four.to_bits().into()),
+            IpAddr::V6(six) => {
+                let [front @ .., _, _, _, _] = six.segments();
+                let front = front.iter().fold(0, |bits, segment| bits << 16 | u64::from(*segment));
+                let cut = u64::BITS - u32::from(prefix.clamp(1, Self::PREFIX_MAX));
+                Self(front >> cut << cut)
+            }
+        }
+    }
+}
+
+impl Display for Network {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match u32::try_from(self.0) {
+            Ok(four) => Display::fmt(&Ipv4Addr::from_bits(four), f),
+            Err(_) => write!(f, "the network of {}", Ipv6Addr::from_bits(u128::from(self.0) << 64)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_counts_for_its_network() {
+        let check = |address: &str, prefix, expected: &str| {
+            assert_eq!(Network::of(address.parse().unwrap(), prefix).to_string(), expected);
+        };
+        check("192.0.2.7", 64, "192.0.2.7");
+        check("::ffff:192.0.2.7", 48, "192.0.2.7");
+        check("2001:db8:1:2:3:4:5:6", 64, "the network of 2001:db8:1:2::");
+        check("2001:db8:1:2:3:4:5:6", 48, "the network of 2001:db8:1::");
+        check("2001:db8:1:2:3:4:5:6", 56, "the network of 2001:db8:1::");
+    }
+
+    #[test]
+    fn so_many_connections_there_are_in_all() {
+        let shares = Shares::new(Quota::default(), 64, Quota::default(), 2);
+        assert!(shares.enter() && shares.enter() && !shares.enter());
+        shares.leave();
+        assert!(shares.enter() && !shares.enter());
+        assert!((0..9).all(|_| Shares::default().enter()));
+    }
+}

@@ -1,0 +1,158 @@
+//! How much of the line one address and one key may have, and who that is where proxies stand between.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use access::Proxies;
+use axum::http::HeaderMap;
+use codec::proxy;
+use dialect::Problem;
+use exchange::{Network, Quota, Quotas};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::caller::Caller;
+use crate::line::Line;
+use crate::refusal::Refusal;
+use crate::refused::PEER;
+
+/// What one of many may have; 0: any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates {
+    /// Requests a second.
+    pub requests: u32,
+    /// Messages a second.
+    pub messages: u32,
+}
+
+/// Who has taken how much of what he may.
+pub(crate) struct Shares {
+    addresses: Share<Network>,
+    /// By [`Caller::key_number`].
+    keys: Share<usize>,
+}
+
+/// Requests and messages of each.
+struct Share<K> {
+    requests: Quotas<K>,
+    messages: Quotas<K>,
+}
+
+impl Shares {
+    /// Nobody has taken anything.
+    pub(crate) fn new(address: Rates, key: Rates) -> Self {
+        Self { addresses: Share::new(address), keys: Share::new(key) }
+    }
+}
+
+impl<K: std::hash::Hash + Eq> Share<K> {
+    fn new(rates: Rates) -> Self {
+        let quotas = |requests| Quotas::new(Quota { connections: 0, requests });
+        Self { requests: quotas(rates.requests), messages: quotas(rates.messages) }
+    }
+
+    /// Takes one, if there is one left for whoever it is; there is no need to know where nothing is limited.
+    fn take(
+        quotas: &Quotas<K>,
+        who: impl FnOnce() -> Option<K>,
+        line: &Line,
+        refusal: impl FnOnce(u32) -> Problem,
+    ) -> Result<(), Refusal> {
+        if !quotas.most().limits() {
+            return Ok(());
+        }
+        let Some(who) = who() else { return Ok(()) };
+        let asked = quotas.ask(who, line.exchange.now());
+        asked.map_err(|seconds| Refusal::retry_after(refusal(quotas.most().requests), seconds))
+    }
+}
+
+/// Takes one of the requests that the address at the other end may make this second.
+pub(crate) fn admit_address(line: &Line) -> Result<(), Refusal> {
+    Share::take(
+        &line.shares.addresses.requests,
+        || network(line),
+        line,
+        |most| {
+            let why = format!(
+                "more than {most} requests a second come from this address; wait before the next one"
+            );
+            Problem::new(429, "address-requests", why)
+        },
+    )
+}
+
+/// Takes one of the requests that the key of whoever asks may make this second.
+pub(crate) fn admit_key(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+    Share::take(
+        &line.shares.keys.requests,
+        || caller?.key_number(),
+        line,
+        |most| {
+            let why = format!(
+                "more than {most} requests a second come with this API key; wait before the next one"
+            );
+            Problem::new(429, "key-requests", why)
+        },
+    )
+}
+
+/// Takes one of the messages that whoever publishes may publish this second.
+pub(crate) fn admit_message(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+    Share::take(
+        &line.shares.keys.messages,
+        || caller?.key_number(),
+        line,
+        |most| {
+            let why =
+                format!("more than {most} messages a second were published with this API key; publish fewer");
+            Problem::new(429, "key-publishes", why)
+        },
+    )?;
+    Share::take(
+        &line.shares.addresses.messages,
+        || network(line),
+        line,
+        |most| {
+            let why =
+                format!("more than {most} messages a second were published from this address; publish fewer");
+            Problem::new(429, "address-publishes", why)
+        },
+    )
+}
+
+/// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.
+fn network(line: &Line) -> Option<Network> {
+    let address = PEER.try_with(SocketAddr::ip).ok()?;
+    let settings = &line.settings;
+    (!settings.proxies.know(address)).then(|| Network::of(address, settings.address_prefix))
+}
+
+/// Whose a request is, where the proxy at the other end says so in its headers.
+pub(crate) fn passed(proxies: &Proxies, headers: &HeaderMap) -> Option<IpAddr> {
+    let header = proxies.header()?;
+    let peer = PEER.try_with(SocketAddr::ip).ok()?;
+    let values = headers.get_all(header).iter().map(|value| value.as_bytes());
+    proxies.client(peer, values).filter(|client| *client != peer)
+}
+
+/// Reads the header of a proxy at the beginning of its connection: whose it is, if it says so.
+pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+    let mut header = Vec::new();
+    let mut come = vec![0; proxy::HEADER_BYTES_MAX];
+    loop {
+        let kept = header.len();
+        let len = stream.peek(&mut come[kept..]).await?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        header.extend_from_slice(&come[kept..kept + len]);
+        let decoded =
+            proxy::decode(&header).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let taken = decoded.map_or(header.len(), |(_, len)| len) - kept;
+        stream.read_exact(&mut come[..taken]).await?;
+        if let Some((source, _)) = decoded {
+            return Ok(source.map(|source| SocketAddr::new(source.ip().to_canonical(), source.port())));
+        }
+    }
+}

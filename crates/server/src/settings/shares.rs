@@ -1,0 +1,149 @@
+//! How much of the program one of many may have, and which proxies are believed about who that is.
+
+use access::{IpNet, Proxies, Way};
+use exchange::{Quota, Shares};
+use in_line::Rates;
+
+use super::kind::Kind::{Choice, Count, Networks};
+use super::table::{Setting, line};
+use super::values::Values;
+
+pub(super) const CONNECTIONS_LIMIT: Setting = line(
+    "connections_limit",
+    Count("0", "100000000"),
+    "0",
+    "Connections of the WAIT line in all; 0: as many as the system gives",
+);
+pub(super) const ADDRESS_CONNECTIONS: Setting = line(
+    "address_connections",
+    Count("0", "10000000"),
+    "0",
+    "Connections of the WAIT line that one address may have; 0: any number. Many people may share one address",
+);
+pub(super) const ADDRESS_REQUESTS: Setting = line(
+    "address_requests",
+    Count("0", "1000000"),
+    "0",
+    "Requests, and handshakes of TLS, that one address may make a second on the WAIT line; 0: any number",
+);
+pub(super) const ADDRESS_PREFIX: Setting =
+    line("address_prefix", Count("16", "64"), "64", "Bits of an address of IPv6 that count as one address");
+pub(super) const USER_CONNECTIONS: Setting = line(
+    "user_connections",
+    Count("0", "10000000"),
+    "0",
+    "Connections on which one user, by the `sub` of its token, may wait; 0: any number",
+);
+pub(super) const USER_REQUESTS: Setting = line(
+    "user_requests",
+    Count("0", "1000000"),
+    "0",
+    "Requests to wait, and changes of channels, that one user may make a second; 0: any number",
+);
+pub(super) const PROXIES: Setting = line(
+    "proxies",
+    Networks,
+    "",
+    "Networks of the proxies in front of the WAIT line; they are believed when they say whose connection or request \
+     they pass on",
+);
+pub(super) const IN_PROXIES: Setting =
+    line("in_proxies", Networks, "", "The same, of proxies in front of the IN line");
+pub(super) const PROXIES_SAY: Setting = line(
+    "proxies_say",
+    Choice(&WAYS),
+    Way::ForwardedFor.name(),
+    "How these proxies say it: by the header X-Forwarded-For or Forwarded on each request, or by the PROXY protocol \
+     at the beginning of each connection",
+);
+pub(super) const IN_ADDRESS_REQUESTS: Setting = line(
+    "in_address_requests",
+    Count("0", "1000000"),
+    "0",
+    "Requests that one address may make a second on the IN line; 0: any number",
+);
+pub(super) const KEY_REQUESTS: Setting = line(
+    "key_requests",
+    Count("0", "1000000"),
+    "0",
+    "Requests that may be made a second with one API key; 0: any number",
+);
+pub(super) const ADDRESS_PUBLISH_RATE: Setting = line(
+    "address_publish_rate",
+    Count("0", "1000000"),
+    "0",
+    "Messages that one address may publish a second; 0: any number",
+);
+pub(super) const KEY_PUBLISH_RATE: Setting = line(
+    "key_publish_rate",
+    Count("0", "1000000"),
+    "0",
+    "Messages that may be published a second with one API key; 0: any number",
+);
+
+/// Everything that is shared on the WAIT line, of which nothing is taken.
+pub(crate) fn shares(said: &Said) -> Shares {
+    Shares::new(said.address, said.prefix, said.user, said.connections)
+}
+
+/// What was said about shares of the WAIT line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    address: Quota,
+    prefix: u8,
+    user: Quota,
+    connections: u64,
+}
+
+pub(super) fn of_wait(values: &Values) -> Said {
+    let quota = |connections, requests| Quota {
+        connections: number(values, connections),
+        requests: number(values, requests),
+    };
+    Said {
+        address: quota("address_connections", "address_requests"),
+        prefix: prefix(values),
+        user: quota("user_connections", "user_requests"),
+        connections: values.count("connections_limit"),
+    }
+}
+
+pub(super) fn of_address(values: &Values) -> Rates {
+    Rates {
+        requests: number(values, "in_address_requests"),
+        messages: number(values, "address_publish_rate"),
+    }
+}
+
+pub(super) fn of_key(values: &Values) -> Rates {
+    Rates { requests: number(values, "key_requests"), messages: number(values, "key_publish_rate") }
+}
+
+pub(super) fn prefix(values: &Values) -> u8 {
+    u8::try_from(values.count("address_prefix")).expect("the table's range fits")
+}
+
+/// The proxies of this setting.
+pub(super) fn proxies(values: &Values, name: &str) -> Proxies {
+    let said = values.choice("proxies_say");
+    let way = Way::ALL.into_iter().find(|way| way.name() == said).unwrap_or_default();
+    Proxies { networks: values.networks(name).to_vec(), way }
+}
+
+/// A network, or one address.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let one = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
+    text.parse().ok().or_else(one)
+}
+
+/// A network as one would write it: an address where it is no more.
+pub(super) fn network_text(network: &IpNet) -> String {
+    let is_one = network.prefix_len() == network.max_prefix_len();
+    if is_one { network.addr().to_string() } else { network.to_string() }
+}
+
+fn number(values: &Values, name: &str) -> u32 {
+    u32::try_from(values.count(name)).unwrap_or(u32::MAX)
+}
+
+const WAYS: [&str; 3] = [Way::ALL[0].name(), Way::ALL[1].name(), Way::ALL[2].name()];

@@ -1,0 +1,324 @@
+//! Where a connection comes from, and what whoever is there may have: by its own address, or by what a known proxy says
+//! of it; and by the user whom its credentials name.
+
+use std::cell::Cell;
+use std::fmt::{Debug, Formatter};
+use std::net::IpAddr;
+
+use access::Proxies;
+use exchange::hub::{Millis, Session};
+use exchange::{Exchange, Shares};
+use transport::codec::{http, proxy};
+use transport::dialect::Problem;
+use transport::{Gate, Stopped};
+
+use super::Shard;
+use crate::callers::{Caller, Callers};
+use crate::counters::Counters;
+use crate::kernel::{Errno, Kernel};
+use crate::limits::{REFUSED_MAX, REFUSED_MS};
+use crate::link::Link;
+
+/// Where requests of a connection pass, while it matters whose they are.
+pub(super) struct Turnstile<'a> {
+    caller: Option<Caller>,
+    header: Option<&'static str>,
+    proxies: &'a Proxies,
+    peer: Option<IpAddr>,
+    shares: &'a Shares,
+    counters: &'a Counters,
+    now: Millis,
+    /// Whose the last request was, where a proxy said so.
+    said: Cell<Option<Caller>>,
+    /// Why the last request did not pass, and what it was for.
+    stopped: Cell<Option<(Problem, Box<str>)>>,
+}
+
+impl Debug for Turnstile<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turnstile").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl Gate for Turnstile<'_> {
+    fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped> {
+        let caller = match (self.caller, self.header, self.peer) {
+            (Some(Caller::Proxy | Caller::Passed(_)), Some(header), Some(peer)) => {
+                let client = self.proxies.client(peer, request.headers(header));
+                let caller = client.map_or(Caller::Proxy, Caller::Passed);
+                self.said.set(Some(caller));
+                Some(caller)
+            }
+            (caller, ..) => caller,
+        };
+        let passed = pass(caller, self.shares, self.now, self.counters);
+        passed.map_err(|problem| {
+            self.stopped.set(Some((problem.clone(), request.path.into())));
+            Stopped { problem, ends: caller.is_some_and(Caller::is_refused) }
+        })
+    }
+}
+
+/// Whether whoever is there may have this connection, and one more request now.
+fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counters) -> Result<(), Problem> {
+    match caller {
+        Some(Caller::Refused(address)) => Err(too_many(shares, address)),
+        Some(Caller::Full) => {
+            let most = shares.connections_max;
+            let why = format!("the server holds {most} connections and may hold no more; try again soon");
+            Err(Problem::new(503, "connections", why))
+        }
+        // A proxy that does not say whose connection it is counts for nobody.
+        _ => {
+            let Some(address) = caller.and_then(Caller::address) else { return Ok(()) };
+            let network = shares.network(address);
+            shares.addresses.ask(network, now).map_err(|seconds| {
+                counters.requests_refused.add(1);
+                let most = shares.addresses.most().requests;
+                let why = format!(
+                    "{network} asks more than {most} times a second; wait {seconds} s before the next request"
+                );
+                Problem::new(429, "address-requests", why)
+            })
+        }
+    }
+}
+
+fn too_many(shares: &Shares, address: IpAddr) -> Problem {
+    let (network, most) = (shares.network(address), shares.addresses.most().connections);
+    let why = format!(
+        "{network} has {most} connections and may have no more; close some of them, or let the server's \
+         address_connections be raised"
+    );
+    Problem::new(429, "address-connections", why)
+}
+
+impl<K: Kernel> Shard<K> {
+    /// Looks where a new connection comes from, if that matters. It may be closed.
+    pub(super) fn meet(&mut self, index: usize) {
+        let is_one_too_many = !self.exchange.shares().enter();
+        if is_one_too_many {
+            return self.turn_away(index, Caller::Full);
+        }
+        if !self.minds_callers {
+            return;
+        }
+        let Some(peer) = self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip()) else { return };
+        let proxies = &self.settings.proxies;
+        if proxies.begin_with_header(peer) {
+            self.callers.put(index, Caller::Unsaid);
+        } else if proxies.know(peer) {
+            self.callers.put(index, Caller::Proxy);
+        } else {
+            self.count_for(index, peer);
+        }
+    }
+
+    /// The connection counts for this address. It may be closed.
+    fn count_for(&mut self, index: usize, address: IpAddr) {
+        let (shares, now) = (self.exchange.shares(), self.exchange.now());
+        let network = shares.network(address);
+        if !shares.addresses.enter(network) {
+            return self.turn_away(index, Caller::Refused(address));
+        }
+        self.callers.put(index, Caller::Counted(address));
+        // A handshake costs more than a request.
+        let is_tls = matches!(self.slab[index].link, Link::Tls(_));
+        if is_tls && shares.addresses.ask(network, now).is_err() {
+            self.counters.requests_refused.add(1);
+            self.close(index);
+        }
+    }
+
+    /// The connection is one too many. It has little time, in which it is told so; through TLS, and when too many are
+    /// told already, it is closed without a word.
+    fn turn_away(&mut self, index: usize, caller: Caller) {
+        self.counters.connections_refused.add(1);
+        let is_told = matches!(self.slab[index].link, Link::Plain) && self.callers.refused() < REFUSED_MAX;
+        // A connection that counted in all does so no longer.
+        if !matches!(caller, Caller::Full) {
+            self.exchange.shares().leave();
+        }
+        self.callers.put(index, caller);
+        if is_told {
+            self.set_timer_ms(index, REFUSED_MS);
+        } else {
+            self.close(index);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn part(&mut self, index: usize) {
+        let shares = self.exchange.shares();
+        match self.callers.remove(index) {
+            Some(caller) if caller.is_refused() => return,
+            Some(Caller::Counted(address)) => shares.addresses.leave(&shares.network(address)),
+            _ => {}
+        }
+        shares.leave();
+    }
+
+    /// A wait begins, which counts for the user, and for the address that a proxy named. What it counts for must be taken
+    /// back by [`Self::leave_wait`].
+    pub(super) fn enter_wait(&mut self, index: usize, session: Option<&Session>) -> Result<(), Problem> {
+        let exchange = &self.exchange;
+        let shares = exchange.shares();
+        if let Some(Caller::Passed(address)) = self.callers.get(index) {
+            if !shares.addresses.enter(shares.network(address)) {
+                self.counters.requests_refused.add(1);
+                return Err(too_many(shares, address));
+            }
+            self.callers.put(index, Caller::Waits(address));
+        }
+        self.check_user(session, true).inspect_err(|_| leave_address(index, &mut self.callers, exchange))
+    }
+
+    /// Whether the user of a session may ask once more; and have one connection more, where it `enters`.
+    pub(super) fn check_user(&self, session: Option<&Session>, enters: bool) -> Result<(), Problem> {
+        let Some(user) = session.and_then(|session| session.user.as_deref()) else { return Ok(()) };
+        let users = &self.exchange.shares().users;
+        let most = users.most();
+        if !most.limits() {
+            return Ok(());
+        }
+        let refused = |code, why: String| {
+            self.counters.requests_refused.add(1);
+            Err(Problem::new(429, code, why))
+        };
+        if let Err(seconds) = users.ask(user.into(), self.exchange.now()) {
+            let most = most.requests;
+            let why = format!("the user {user:?} asks more than {most} times a second; wait {seconds} s");
+            return refused("user-requests", why);
+        }
+        if enters && !users.enter(user.into()) {
+            let most = most.connections;
+            let why = format!(
+                "the user {user:?} waits on {most} connections and may have no more; close some of them, or let \
+                 the server's user_connections be raised"
+            );
+            return refused("user-connections", why);
+        }
+        Ok(())
+    }
+
+    /// A wait that was entered is over, or did not begin.
+    pub(super) fn leave_wait(&mut self, index: usize, session: Option<&Session>) {
+        leave_address(index, &mut self.callers, &self.exchange);
+        if let Some(user) = session.and_then(|session| session.user.as_deref()) {
+            self.exchange.shares().users.leave(user);
+        }
+    }
+
+    /// The turnstile for the requests of a connection, if one is needed.
+    pub(super) fn turnstile<'a>(
+        &mut self,
+        index: usize,
+        proxies: &'a Proxies,
+        shares: &'a Shares,
+        counters: &'a Counters,
+    ) -> Option<Turnstile<'a>> {
+        let caller = self.callers.get(index);
+        caller?;
+        let header = proxies.header();
+        let peer = header.and_then(|_| self.kernel.peer(&self.slab[index].socket)).map(|peer| peer.ip());
+        let (said, stopped) = Default::default();
+        let now = self.exchange.now();
+        Some(Turnstile { caller, header, proxies, peer, shares, counters, now, said, stopped })
+    }
+
+    /// Keeps whose the last request was, and why it did not pass.
+    pub(super) fn keep_caller(&mut self, index: usize, turnstile: &mut Turnstile<'_>) {
+        if let Some(caller) = turnstile.said.take() {
+            turnstile.caller = Some(caller);
+            self.callers.put(index, caller);
+        }
+        if let Some((problem, path)) = turnstile.stopped.take() {
+            self.count_problem(index, &problem, &[path]);
+        }
+    }
+
+    /// Whether this connection, in whatever words, may ask once more.
+    pub(super) fn may_ask(&self, index: usize) -> Result<(), Problem> {
+        let (shares, now) = (self.exchange.shares(), self.exchange.now());
+        pass(self.callers.get(index), shares, now, &self.counters)
+    }
+
+    /// The address of a client, as far as it is known.
+    pub(super) fn address(&mut self, index: usize) -> Option<IpAddr> {
+        let said = self.callers.get(index).and_then(Caller::address);
+        said.or_else(|| Some(self.kernel.peer(&self.slab[index].socket)?.ip()))
+    }
+
+    /// Reads the header of a known proxy, where one is due. False: there is nothing more to read for now.
+    pub(super) fn read_proxy_header(&mut self, index: usize) -> bool {
+        if self.callers.get(index) != Some(Caller::Unsaid) {
+            return true;
+        }
+        let mut header = self.callers.take_header(index);
+        let kept = header.len();
+        header.resize(proxy::HEADER_BYTES_MAX, 0);
+        match self.kernel.peek(&self.slab[index].socket, &mut header[kept..]) {
+            Ok(0) => {
+                self.close(index);
+                return false;
+            }
+            Ok(come) => header.truncate(kept + come),
+            Err(Errno::AGAIN | Errno::INTR) => header.truncate(kept),
+            Err(_) => {
+                self.counters.resets.add(1);
+                self.close(index);
+                return false;
+            }
+        }
+        match proxy::decode(&header) {
+            // All that has come is of the header.
+            Ok(None) => {
+                if self.skip(index, header.len() - kept) {
+                    self.callers.keep_header(index, header);
+                }
+                false
+            }
+            Ok(Some((source, len))) => {
+                let token = self.token(index);
+                if !self.skip(index, len - kept) {
+                    return false;
+                }
+                match source {
+                    Some(source) => self.count_for(index, source.ip().to_canonical()),
+                    None => self.callers.put(index, Caller::Proxy),
+                }
+                self.find(token).is_some()
+            }
+            Err(_) => {
+                self.counters.proxy_faults.add(1);
+                self.close(index);
+                false
+            }
+        }
+    }
+
+    /// Reads so many bytes that have come. False: the connection is gone.
+    fn skip(&mut self, index: usize, len: usize) -> bool {
+        let (mut left, mut bytes) = (len, [0; 256]);
+        while left > 0 {
+            let len = left.min(bytes.len());
+            match self.kernel.read(&self.slab[index].socket, &mut bytes[..len]) {
+                Ok(read @ 1..) => left -= read,
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Ok(0) | Err(_) => {
+                    self.close(index);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn leave_address(index: usize, callers: &mut Callers, exchange: &Exchange) {
+    if let Some(Caller::Waits(address)) = callers.get(index) {
+        let shares = exchange.shares();
+        shares.addresses.leave(&shares.network(address));
+        callers.put(index, Caller::Passed(address));
+    }
+}
