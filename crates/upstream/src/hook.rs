@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::Parts;
 use crate::counters::Counters;
-use crate::http::Client;
+use crate::http::{Client, told};
 use crate::limits::{FAILED_AGE, HOOK_ANSWER_LEN_MAX, REFUSED_AGE, SUBJECTS_MAX, VERDICTS_MAX};
 use crate::tell::tell;
 
@@ -143,7 +143,10 @@ impl Asking {
         if let Err(why) = &outcome {
             self.counters.hook_failed.add();
             if !self.failing {
-                warn!(url = %self.hook.url, why, "the hook failed; who needs it is refused, until it answers again");
+                warn!(
+                    url = told(&self.hook.url),
+                    why, "the hook failed; who needs it is refused, until it answers again"
+                );
             }
         }
         self.failing = outcome.is_err();

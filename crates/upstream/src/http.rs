@@ -19,6 +19,16 @@ pub(crate) enum Client {
     Tls(Pool<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
+/// A URL as it is told in the log: what follows `?` may be a secret between those who wrote it.
+pub(crate) fn told(url: &Uri) -> String {
+    format!(
+        "{}://{}{}",
+        url.scheme_str().unwrap_or_default(),
+        url.authority().map_or("", |authority| authority.as_str()),
+        url.path()
+    )
+}
+
 impl Client {
     /// A client that can ask all of these.
     pub(crate) fn new<'a>(urls: impl IntoIterator<Item = &'a Uri>) -> std::io::Result<Self> {

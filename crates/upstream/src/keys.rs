@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::Parts;
 use crate::counters::Counters;
-use crate::http::Client;
+use crate::http::{Client, told};
 use crate::limits::{KEYS_AGE, KEYS_LEN_MAX, KEYS_RETRY, KEYS_STALE_MAX, KEYS_TIMEOUT};
 use crate::tell::tell;
 
@@ -83,7 +83,7 @@ impl Keys {
     pub(crate) fn tick(&mut self) -> Option<Fetch> {
         if self.fetched.is_some_and(|fetched| fetched.elapsed() >= KEYS_STALE_MAX) && !self.found.0.is_empty()
         {
-            error!(url = %self.url, "keys could not be fetched for a day; they count no longer");
+            error!(url = told(&self.url), "keys could not be fetched for a day; they count no longer");
             self.put(FoundKeys::default());
         }
         self.begin(Duration::ZERO)
@@ -112,7 +112,12 @@ impl Keys {
             }
             Err(why) => {
                 self.counters.keys_failed.add();
-                warn!(url = %self.url, why, known = self.found.0.len(), "keys for tokens could not be fetched");
+                warn!(
+                    url = told(&self.url),
+                    why,
+                    known = self.found.0.len(),
+                    "keys for tokens could not be fetched"
+                );
             }
         }
         for shard in std::mem::take(&mut self.asked) {

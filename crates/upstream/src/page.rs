@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::Parts;
 use crate::counters::Counters;
-use crate::http::{Client, Failure};
+use crate::http::{Client, Failure, told};
 use crate::limits::PAGE_LEN_MAX;
 use crate::tell::tell;
 
@@ -97,7 +97,7 @@ impl Pages {
             Err(failure) => {
                 self.counters.pages_failed.add();
                 if !self.failing {
-                    warn!(url = %self.takeover.url, why = %failure, "the application does not answer what is passed to it");
+                    warn!(url = told(&self.takeover.url), why = %failure, "the application does not answer what is passed to it");
                 }
                 match failure {
                     Failure::Late(_) => unanswered(

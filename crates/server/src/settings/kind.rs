@@ -139,6 +139,8 @@ impl Kind {
         match self {
             Self::Keys | Self::KeyHash => Some("no API key"),
             Self::Secrets => Some("no secret"),
+            // It may hold a password.
+            Self::Url => Some("no URL that can be called"),
             _ => None,
         }
     }
@@ -322,7 +324,7 @@ impl Kind {
             Self::Tokens => {
                 format!("give a name of letters, digits, -, _ and ., such as {}", quoted("cookie"))
             }
-            Self::Url => format!("give a URL such as {}", quoted("http://127.0.0.1/push/who.php")),
+            Self::Url => format!("give a URL without a password: {}", quoted("http://127.0.0.1/who.php")),
             Self::Origins => {
                 format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
             }

@@ -14,8 +14,11 @@ pub(super) fn read_token(item: &str) -> Result<String, String> {
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
-/// The address of something on the web.
+/// The address of something on the web. User and password would not be sent: whoever writes them is to know.
 pub(super) fn read_url(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
-    (matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()).then_some(url)
+    (matches!(url.scheme_str(), Some("http" | "https"))
+        && url.host().is_some()
+        && !url.authority()?.as_str().contains('@'))
+    .then_some(url)
 }
