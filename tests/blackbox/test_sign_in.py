@@ -105,6 +105,13 @@ def test_whoever_tries_many_keys_is_told_to_wait_and_holds_up_nobody(keyed):
     assert sign_in(program, key)[0] == 200
 
 
+def test_an_address_has_so_many_tries_a_second(serve):
+    key, digest = make_key()
+    program = serve("--in-address-requests", "5", env={"MULTIPLEXOR_KEY": digest})
+    answers = [sign_in(program, "wrong") for _ in range(50)]
+    assert {json.loads(answer)["code"] for status, _, answer in answers if status == 429} == {"address-requests"}
+
+
 def test_forged_cookies_are_refused(keyed):
     program, key = keyed
     ticket = signed_in(program, key)
