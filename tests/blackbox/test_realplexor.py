@@ -435,6 +435,29 @@ def answer_body(answer):
     return answer.split(b"\r\n\r\n", 1)[1].decode()
 
 
+def test_stats_say_who_listens_to_what(program, ident):
+    a, b = f"{ident}a", f"{ident}b"
+    handle = r"\(0x[0-9A-F]+\)"
+    with (
+        listen(program, f"5:{a},7.5:{b}"),
+        listen(program, f"9:{b}"),
+        listen(program, f"9:{b}"),
+        listen(program, f"9:{b}"),
+        Sse(program, f"/sub/{a}"),
+    ):
+        program.until_waiting(a, 2)
+        program.until_waiting(b, 4)
+        sections = answer_body(say(program, "stats\n")).split("\n\n")
+    names = [section.split("\n")[0] for section in sections]
+    assert names == ["[data_to_send]", "[connected_fhs]", "[online_timers]", "[cleanup_timers]", "[pairs_by_fhs]"]
+    connected = dict(re.findall(rf"^(\w+) => ({handle}(?:, {handle})*)$", sections[1], re.MULTILINE))
+    pairs = dict(re.findall(rf"^({handle}) => (.*)$", sections[4], re.MULTILINE))
+    assert len(set(connected[a].split(", "))) == 2 and len(set(connected[b].split(", "))) == 4
+    assert sorted(pairs[one] for one in connected[b].split(", ")) == [f"5:{a}, 7.5:{b}", *[f"9:{b}"] * 3]
+    # A client of today has a number that names nobody.
+    assert [pairs.get(one) for one in connected[a].split(", ")] == [f"5:{a}, 7.5:{b}", None]
+
+
 def test_what_is_held_rotates_and_is_cleaned(tmp_path, ident):
     above = 'history_messages = 2\nhistory_age = "3s"\nhistory_renew = "on"\n'
     running = start(tmp_path, above=above)

@@ -16,6 +16,7 @@ mod lanes;
 mod mailbox;
 mod quotas;
 mod shares;
+mod snapshot;
 mod sync;
 
 pub mod limits;
@@ -32,3 +33,4 @@ pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};
 pub use quotas::{Quota, Quotas};
 pub use shares::{Network, Shares};
+pub use snapshot::{Listeners, Snapshot};

@@ -5,14 +5,14 @@
 //! and for the shard's jobs together.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hub::{ChannelId, Position};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
-use crate::{Canary, Delivery};
+use crate::{Canary, Delivery, Snapshot};
 
 /// Wakes a shard that sleeps in its event loop.
 pub trait Wake: Send + Sync {
@@ -43,6 +43,8 @@ pub enum Order {
     },
     /// Say that you live.
     Canary(Arc<Canary>),
+    /// Say who listens by outside cursors, if somebody still waits for it.
+    Snapshot(Weak<Snapshot>),
     /// A new snapshot of the settings, of the WAIT line's own type.
     Settings(Arc<dyn Any + Send + Sync>),
     /// What was said to a question of the shard, of a type of those who ask.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{Trial, publish};
 use multiplexor_exchange::hub::{Limits, ShardId, Start};
 use multiplexor_exchange::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
-use multiplexor_exchange::{Canary, Immediate, MailboxLoad, Order, PublishError};
+use multiplexor_exchange::{Canary, Immediate, Listeners, MailboxLoad, Order, PublishError, Snapshot};
 
 const FIRST: ShardId = ShardId(0);
 
@@ -227,6 +227,20 @@ fn a_canary_sings_when_all_have_seen_it() {
         assert_eq!(trial.mail(shard), ["canary"]);
     }
     assert_eq!(songs.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_snapshot_has_what_each_shard_said_and_waits_for_none() {
+    let snapshot = Snapshot::new(3, 30);
+    let listeners = |more| Listeners { listed: Vec::new(), more };
+    snapshot.put(ShardId(2), listeners(7));
+    let said =
+        |snapshot: &Snapshot| snapshot.answers().map(|said| said.map(|said| said.more)).collect::<Vec<_>>();
+    assert_eq!((said(&snapshot), snapshot.is_whole()), (vec![None, None, Some(7)], false));
+    snapshot.put(ShardId(0), listeners(0));
+    snapshot.put(ShardId(1), listeners(1));
+    assert_eq!((said(&snapshot), snapshot.is_whole()), (vec![Some(0), Some(1), Some(7)], true));
+    assert_eq!(snapshot.limit(), 10, "no shard lists more than its part");
 }
 
 #[test]

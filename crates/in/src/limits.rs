@@ -79,6 +79,11 @@ pub const CANARY_MAX: Duration = Duration::from_secs(1);
 /// How often it is looked for.
 pub const CANARY_LOOK: Duration = Duration::from_millis(2);
 
+/// How long shards may take to say who listens in the words of Realplexor; what they have not said by then is left out.
+pub const SNAPSHOT_MAX: Duration = Duration::from_secs(1);
+/// Pairs of cursors and ids that one answer to STATS lists, and numbers of connections by ids.
+pub const STATS_PAIRS_MAX: usize = 10_000;
+
 /// Channels on one page of `/channels`, where `limit` does not say.
 pub const CHANNELS_PAGE: usize = 1_000;
 /// Default for [`crate::Settings::poll_timeout`].

@@ -142,6 +142,8 @@ pub(crate) struct Line {
     pub(crate) wait: WaitLine,
     /// One permit a password that is being checked.
     pub(crate) password_checks: Semaphore,
+    /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
+    pub(crate) snapshots: Semaphore,
     /// Reads the counters of the store, if there is one.
     pub(crate) store: Option<Box<dyn Fn() -> ShardCounters + Send + Sync>>,
     /// One permit a connection.
@@ -182,6 +184,7 @@ impl Line {
             canaries: Arc::default(),
             wait,
             password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            snapshots: Semaphore::new(1),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),
             draining: AtomicBool::new(false),

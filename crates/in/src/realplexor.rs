@@ -6,6 +6,7 @@
 
 mod answers;
 mod settings;
+mod stats;
 mod told;
 
 use std::sync::Arc;
@@ -273,7 +274,7 @@ impl Talk {
         }
         let login = list.and_then(|list| list.credentials.as_ref()).map(|credentials| &*credentials.login);
         tell(|| format!("DEBUG: received aux command: {}", command.name()));
-        Step::Say(answers::run(line, command, login).unwrap_or_default())
+        Step::Say(answers::run(line, command, login).await.unwrap_or_default())
     }
 }
 

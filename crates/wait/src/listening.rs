@@ -2,6 +2,8 @@
 //! that nobody else pays for it; in chunks as these are, so that it grows without copying and shrinks when a
 //! crowd left.
 
+use std::borrow::Cow;
+
 use exchange::hub::Decimal;
 use transport::dialect::realplexor::Tag;
 
@@ -64,14 +66,34 @@ impl Listening {
 
     /// Whether a cursor in a channel is greater than the one from which a connection listens there.
     pub(crate) fn is_due(&self, index: usize, key: u32, cursor: &Decimal) -> bool {
-        match self.get(index) {
-            Some(Listener::Small(small)) => *cursor > small.since(),
-            Some(Listener::Other(other)) => match &other.0 {
-                Since::All(since) => cursor > since,
-                Since::Each(list) => list.iter().any(|(known, since)| *known == key && cursor > since),
+        self.since(index, key).is_some_and(|since| *cursor > *since)
+    }
+
+    /// From where a connection listens in a channel.
+    pub(crate) fn since(&self, index: usize, key: u32) -> Option<Cow<'_, Decimal>> {
+        match self.get(index)? {
+            Listener::Small(small) => Some(Cow::Owned(small.since())),
+            Listener::Other(other) => match &other.0 {
+                Since::All(since) => Some(Cow::Borrowed(since)),
+                Since::Each(list) => {
+                    list.iter().find(|(known, _)| *known == key).map(|(_, since)| Cow::Borrowed(since))
+                }
             },
-            None => false,
         }
+    }
+
+    /// How many connections listen.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().flatten().map(|chunk| chunk.count).sum()
+    }
+
+    /// The connections that listen.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        let chunks = self.0.iter().enumerate().filter_map(|(number, chunk)| Some((number, chunk.as_ref()?)));
+        chunks.flat_map(|(number, chunk)| {
+            let there = chunk.listeners.iter().enumerate().filter(|(_, listener)| listener.is_some());
+            there.map(move |(at, _)| number * CHUNK + at)
+        })
     }
 
     /// The tag of a connection's cursors.

@@ -1,8 +1,10 @@
 //! Facts about clients of Realplexor: a head at once, all that is due in one array, and nothing of them is left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::hub::{Limits, Publish, ShardId};
+use exchange::{Order, Snapshot};
 use multiplexor_wait::{Classic, Settings};
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
@@ -132,7 +134,45 @@ fn the_end_of_the_server_and_of_a_channel_are_the_end() {
     say(&mut scene, &[("b", "99999999999999")], &[], "1");
     got(&both, &format!("{HEAD}{}", reply("b", "99999999999999", "1")));
     let last = scene.says("identifier=a\n");
-    scene.exchange.order_all(&exchange::Order::Drain(Duration::from_secs(1)));
+    scene.exchange.order_all(&Order::Drain(Duration::from_secs(1)));
     scene.settle();
     got(&last, HEAD);
+}
+
+/// What a snapshot of at most so many pairs shows: each connection's number with its pairs, and how many are left out.
+fn seen(scene: &mut Scene, pairs_max: usize) -> (Vec<String>, usize) {
+    let snapshot = Arc::new(Snapshot::new(1, pairs_max));
+    scene.exchange.order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
+    scene.settle();
+    assert!(snapshot.is_whole());
+    let listeners = snapshot.answers().next().flatten().expect("it is whole");
+    let name = |channel| scene.exchange.names(&[channel]).pop().expect("somebody listens");
+    let listed = listeners.listed.iter().map(|(number, pairs)| {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(channel, since)| format!("{since}:{}", name(*channel))).collect();
+        format!("{number} {}", pairs.join(" "))
+    });
+    (listed.collect(), listeners.more)
+}
+
+#[test]
+fn a_snapshot_shows_who_listens_from_where_on() {
+    let mut scene = scene(Settings::default());
+    assert_eq!(seen(&mut scene, 9), (vec![], 0));
+    let one = scene.says("identifier=5.50:a,7:b\n");
+    let native = scene.says(sse("/sub/a"));
+    let other = scene.says("identifier=9:b,9:a\n");
+    let both = ["0 5.5:a 7:b".to_owned(), "2 9:b 9:a".to_owned()];
+    assert_eq!(seen(&mut scene, 9), (both.to_vec(), 0));
+    assert_eq!(seen(&mut scene, 2), (both[..1].to_vec(), 1));
+    one.hang_up();
+    scene.settle();
+    assert_eq!(seen(&mut scene, 9), (both[1..].to_vec(), 0));
+    // Nobody waits any more for what it was asked.
+    let gone = Arc::downgrade(&Arc::new(Snapshot::new(1, 9)));
+    scene.exchange.order_all(&Order::Snapshot(gone));
+    scene.settle();
+    native.hang_up();
+    other.hang_up();
+    nothing_is_left(&mut scene);
 }

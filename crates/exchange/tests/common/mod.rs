@@ -95,6 +95,7 @@ fn words(item: &Mail) -> String {
             canary.passed();
             "canary".to_owned()
         }
+        Mail::Order(Order::Snapshot(_)) => "snapshot".to_owned(),
         Mail::Order(Order::Settings(_) | Order::Verdict(_) | Order::Keys(_)) => "settings".to_owned(),
         Mail::Order(Order::Drain(_)) => "drain".to_owned(),
     }

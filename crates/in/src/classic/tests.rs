@@ -138,8 +138,10 @@ async fn is_over(client: &mut tokio::io::DuplexStream) -> bool {
 async fn rest(line: &Line) {
     for _ in 0..20 {
         yield_now().await;
-        // Passwords are checked in a thread of their own.
-        while line.password_checks.available_permits() < PASSWORD_CHECKS_MAX {
+        // Passwords are checked in a thread of their own, and shards have to be asked.
+        while line.password_checks.available_permits() < PASSWORD_CHECKS_MAX
+            || line.snapshots.available_permits() == 0
+        {
             sleep(Duration::from_millis(1)).await;
         }
     }

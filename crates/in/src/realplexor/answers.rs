@@ -1,13 +1,13 @@
 //! What is answered on this line, byte for byte as by the servers of old.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use dialect::hub::{ChannelInfo, Message, Next, Position, Start};
-use dialect::realplexor::{Command, event_line, is_id, limiters, online_line, watch_from};
+use dialect::hub::{ChannelInfo, Position, Start};
+use dialect::realplexor::{Command, event_line, is_id, online_line, watch_from};
 
+use super::stats;
 use super::told::tell;
-use crate::limits::{HISTORY_PAGE_MAX, WATCH_PAGE};
+use crate::limits::WATCH_PAGE;
 use crate::line::Line;
 
 /// To a publisher who speaks HTTP.
@@ -19,13 +19,13 @@ pub(super) fn denied(why: &str) -> Vec<u8> {
 }
 
 /// The answer to a question; `None`: the connection ends without one.
-pub(super) fn run(line: &Line, command: &Command, login: Option<&str>) -> Option<Vec<u8>> {
+pub(super) async fn run(line: &Line, command: &Command, login: Option<&str>) -> Option<Vec<u8>> {
     let mut body = String::new();
     match command {
         Command::Online(prefixes) => online(line, &Scope::new(prefixes, login), &mut body),
         Command::Watch(cursor, prefixes) => watch(line, *cursor, &Scope::new(prefixes, login), &mut body),
         Command::Stats if login.is_some() => return None,
-        Command::Stats => stats(line, &mut body),
+        Command::Stats => body = stats::stats(line).await,
     }
     let count = || body.lines().count();
     tell(|| match command {
@@ -71,7 +71,7 @@ fn online(line: &Line, scope: &Scope, body: &mut String) {
 }
 
 /// The channels that pass, by id.
-fn channels(line: &Line, pass: &dyn Fn(&str, bool) -> bool) -> BTreeMap<String, ChannelInfo> {
+pub(super) fn channels(line: &Line, pass: &dyn Fn(&str, bool) -> bool) -> BTreeMap<String, ChannelInfo> {
     let mut found = BTreeMap::new();
     line.exchange.channels(pass, |step| {
         found.extend(step.drain(..).map(|channel| (channel.name.to_string(), channel)));
@@ -104,64 +104,4 @@ fn watch(line: &Line, cursor: Option<u64>, scope: &Scope, body: &mut String) {
     for (position, online, id) in events {
         event_line(if *online { "online" } else { "offline" }, position.to_bits(), id, body);
     }
-}
-
-fn stats(line: &Line, body: &mut String) {
-    let all = channels(line, &|id, _| is_id(id));
-    let mut handle = 0_u64;
-    let (mut data, mut waiting, mut online) = (String::new(), String::new(), String::new());
-    let mut cleanup = String::new();
-    for (id, channel) in &all {
-        if channel.messages > 0 {
-            let items = held(line, id);
-            put(&mut data, format_args!("{id} => {items}\n"));
-            put(&mut cleanup, format_args!("{id} => assigned\n"));
-        }
-        if channel.waiting > 0 {
-            // Connections live on the other line and have no number here; as many are shown as there are.
-            let handles = (0..channel.waiting).map(|_| {
-                handle += 1;
-                format!("(0x{handle:X})")
-            });
-            let handles: Vec<String> = handles.collect();
-            put(&mut waiting, format_args!("{id} => {}\n", handles.join(", ")));
-        }
-        if channel.online {
-            put(&mut online, format_args!("{id} => assigned\n"));
-        }
-    }
-    put(
-        body,
-        format_args!(
-            "[data_to_send]\n{data}\n[connected_fhs]\n{waiting}\n[online_timers]\n{online}\n\
-             [cleanup_timers]\n{cleanup}\n[pairs_by_fhs]\n"
-        ),
-    );
-}
-
-/// What is held for an id, the greatest cursor first.
-fn held(line: &Line, id: &str) -> String {
-    let (mut items, mut start) = (Vec::new(), Start::Everything);
-    while let Some(page) = line.exchange.history(id, start, HISTORY_PAGE_MAX as usize) {
-        items.extend(page.messages);
-        match page.next {
-            Next::More(resume) => start = Start::More(resume),
-            Next::Live { .. } => break,
-        }
-    }
-    let target =
-        |message: &Message| message.targets.iter().position(|target| *target.name == *id).unwrap_or(0);
-    items.sort_by_key(|message| std::cmp::Reverse((message.outside(target(message)), message.position)));
-    let item = |message: &std::sync::Arc<Message>| {
-        let mut cursor = Vec::new();
-        message.write_outside(target(message), &mut cursor);
-        let limited = limiters(&message.payload).map(|ids| ids.collect::<Vec<_>>().join(", "));
-        let limited = limited.map(|ids| format!(", limited by ({ids})")).unwrap_or_default();
-        format!("[{}: {}b{limited}]", String::from_utf8_lossy(&cursor), message.payload.data().len())
-    };
-    items.iter().map(item).collect::<Vec<String>>().join(", ")
-}
-
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
 }

@@ -3,18 +3,20 @@
 //!
 //! Settings: `online=a,b` are the channels somebody listens to, each time one more; `offline=a` those he left;
 //! `users=` whom the users file lets; `limit=N` the most bytes of an input; `partial=on`; `end=open` leaves the
-//! connection open; `held=…` is published before, an id at a time. Facts are those of the dialect of 2009, and
+//! connection open; `pairs=5:a,7.5:b` is what a client of this dialect listens to; `held=…` is published before, an id at a time. Facts are those of the dialect of 2009, and
 //! `publishes [CURSOR:ID …] "data" for [ID …]`, `refuses STATUS CODE`.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Users;
 use dialect::Classic;
-use dialect::hub::{Epoch, Limits, Next, Start};
+use dialect::hub::{ChannelId, Decimal, Epoch, Limits, Next, Start};
 use dialect::realplexor::limiters;
-use exchange::{Clock, Exchange, Immediate, Mail};
+use exchange::{Clock, Exchange, Immediate, Listeners, Mail, Order};
 use testkit::conversation::{Case, quoted, read_folder};
+use tokio::time::sleep;
 
 use super::Realplexor;
 use crate::classic::tests::{Nobody, SHARD, Talk};
@@ -62,7 +64,14 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         certificates: None,
     };
     let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None));
+    let pairs = list("pairs").into_iter().map(|pair| {
+        let (cursor, name) = pair.split_once(':').unwrap();
+        let (_, channel) = ids.iter().find(|(known, _)| *known == name).unwrap();
+        (*channel, Decimal::read(cursor).unwrap())
+    });
+    let shard = shard(Arc::clone(&line), pairs.collect());
     runtime.block_on(async {
+        tokio::spawn(shard);
         let items = list("held");
         let (limits, held): (Vec<&str>, Vec<&str>) = items.iter().partition(|item| item.starts_with('*'));
         for (number, item) in held.iter().enumerate() {
@@ -75,6 +84,23 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         let talk = Talk { parts, ends, input: &case.input, dialect: Classic::Realplexor };
         talk.run(&line, published).await.into_iter().map(refusal).collect()
     })
+}
+
+/// A shard, for whoever asks it: its connection of number 5 listens in these channels from these cursors on.
+async fn shard(line: Arc<Line>, pairs: Vec<(ChannelId, Decimal)>) {
+    let mut mail = Vec::new();
+    loop {
+        line.exchange.take_mail(SHARD, &mut mail);
+        for mail in mail.drain(..) {
+            if let Mail::Order(Order::Snapshot(snapshot)) = mail
+                && let Some(snapshot) = snapshot.upgrade()
+            {
+                let listed = if pairs.is_empty() { Vec::new() } else { vec![(5, pairs.clone())] };
+                snapshot.put(SHARD, Listeners { listed, more: 0 });
+            }
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn exchange() -> Exchange {

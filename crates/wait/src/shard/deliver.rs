@@ -60,6 +60,11 @@ impl<K: Kernel> Shard<K> {
         match order {
             Order::Deleted { channel, name, at } => self.deleting.push_back(Deletion { channel, name, at }),
             Order::Canary(canary) => canary.passed(),
+            Order::Snapshot(snapshot) => {
+                if let Some(snapshot) = snapshot.upgrade() {
+                    snapshot.put(self.id, self.listeners(snapshot.limit()));
+                }
+            }
             Order::Settings(settings) => match settings.downcast::<Certificates>() {
                 Ok(certificates) => self.set_certificates(Certificates::clone(&certificates)),
                 Err(settings) => {

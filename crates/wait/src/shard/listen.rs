@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use exchange::Listeners;
 use exchange::hub::{After, Message, Outside, Position, Right, Session};
 use smallvec::SmallVec;
 use transport::dialect::realplexor::{self, Part, Reply, Tag};
@@ -157,6 +158,25 @@ impl<K: Kernel> Shard<K> {
         let subs = &self.slab[index].subs;
         let found = self.exchange.find(&limiters).into_iter().flatten();
         found.filter_map(|channel| self.members.find(channel)).any(|key| subs.find(key).is_some())
+    }
+
+    /// Who listens to what, from which cursor on: connections with so many pairs, and the number of all others.
+    pub(super) fn listeners(&self, limit: usize) -> Listeners {
+        let (mut found, mut pairs) = (Listeners::default(), 0);
+        for index in self.listening.indices() {
+            if pairs >= limit {
+                break;
+            }
+            let subs = &self.slab[index].subs;
+            let keys = (0..subs.len()).filter_map(|number| subs.get(number)).map(|sub| sub.channel);
+            let since =
+                |key| Some((self.members.channel(key).id, self.listening.since(index, key)?.into_owned()));
+            let list: Vec<_> = keys.filter_map(since).collect();
+            pairs += list.len();
+            found.listed.push((u32::try_from(index).expect("a node holds it"), list));
+        }
+        found.more = self.listening.count() - found.listed.len();
+        found
     }
 
     /// Says that there is nothing.
