@@ -149,6 +149,8 @@ def test_hup_changes_what_can_be_changed_while_clients_wait(daemon, tmp_path):
     one.say(STAY + files + changed + "$CONFIG{WAIT_TIMEOUT} = 0.2;\n$CONFIG{MAX_MEM_MB} = 9;\n")
     one.give(signal.SIGHUP)
     one.until("Option WAIT_TIMEOUT is changed: default -> 0.2")
+    one.until("Option IN_MAXLEN is changed: default -> 100")
+    one.until("IN_MAXLEN takes effect now; the room for history that comes of it, when the program is started anew")
     one.until('Warning: login "joe_x" is not alphanumeric, skipped.')
     one.until("MAX_MEM_MB (")
 

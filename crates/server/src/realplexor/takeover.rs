@@ -120,6 +120,12 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
             if AT_START.contains(&&*key) {
                 self.journal.say(format!("Option {key} takes effect when the program is started anew"));
             }
+            if key == "IN_MAXLEN" && self.keeps_room(&fresh) {
+                self.journal.say(
+                    "Option IN_MAXLEN takes effect now; the room for history that comes of it, when the program is \
+                     started anew",
+                );
+            }
             let without = options.notes.iter().filter(|note| note.starts_with(&*key));
             without.for_each(|note| self.journal.say(note.clone()));
         }
@@ -127,6 +133,11 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
         self.journal.set_level(options.verbosity);
         self.said = said;
         Ok(())
+    }
+
+    /// Whether what the hub holds has another limit in these settings, which waits.
+    fn keeps_room(&self, fresh: &Settings) -> bool {
+        fresh.hub.history_bytes != self.set.hub.history_bytes
     }
 
     /// An IN line that others reach is heard since nobody may publish there as a guest; that must stay so.
