@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
 use crate::{ask, client, config, key, listen, realplexor, send, serve, token};
-use asking::{asking_commands, authority, server, since};
+use asking::{asking_commands, authority, server, since, tail};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -123,13 +123,7 @@ fn listen_command() -> Command {
                 .help("What to listen to"),
         )
         .arg(since())
-        .arg(
-            Arg::new("tail")
-                .long("tail")
-                .value_name("N")
-                .value_parser(clap::value_parser!(u32))
-                .help("Begin with the last N messages of each channel"),
-        )
+        .arg(tail("Begin with the last N messages of each channel"))
         .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
         .arg(
             Arg::new("listen-url")

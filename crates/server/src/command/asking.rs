@@ -17,13 +17,7 @@ pub(super) fn asking_commands() -> [Command; 5] {
             .about("Print what a channel's history holds, oldest first")
             .arg(channel())
             .arg(since())
-            .arg(
-                Arg::new("tail")
-                    .long("tail")
-                    .value_name("N")
-                    .value_parser(clap::value_parser!(u32))
-                    .help("Only the last N messages"),
-            )
+            .arg(tail("Only the last N messages"))
             .arg(flag("json", "Print the server's objects, cursors included, one message a line"))
             .args(server()),
         Command::new("stats")
@@ -73,6 +67,11 @@ pub(super) fn since() -> Arg {
         .long("since")
         .value_name("CURSOR")
         .help("Go on after this cursor; 0: all there is; 10m: an age")
+}
+
+/// How many messages.
+pub(super) fn tail(help: &'static str) -> Arg {
+    Arg::new("tail").long("tail").value_name("N").value_parser(clap::value_parser!(u32)).help(help)
 }
 
 fn prefix() -> Arg {
