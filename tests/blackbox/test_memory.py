@@ -21,8 +21,14 @@ LEFT_BYTES_MAX = 2 << 20
 KEPT_SHARE_MAX = {"shared": 0.1, "own": 0.25}
 # All on one channel; each on a channel of its own, with a name of 16 bytes and no history.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
-# The same with credentials of its own for each: who it is, what it may, and when that ends.
-BYTES_A_GUEST_MAX = 900
+# The same with tokens: one for all; one of its own for each, which is who it is, what it may, and when that ends.
+BYTES_A_GUEST_MAX = {"shared": 200, "own": 600}
+# What it costs besides to know from where each comes, and how many each address and each user has.
+BYTES_A_LIMIT_MAX = {"shared": 50, "own": 150}
+HOOK_AND_LIMITS = [
+    *["--hook", "http://127.0.0.1:1/who", "--connections-limit", "1000000", "--address-connections", "1000000"],
+    *["--address-requests", "1000000", "--user-connections", "1000000", "--user-requests", "1000000"],
+]
 CODINGS = {
     "http": "Accept-Encoding: gzip\r\n",
     "ws": "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -279,27 +285,31 @@ def test_an_idle_connection_of_tls_keeps_little_but_its_keys(version, tmp_path, 
 
 
 class Guests(Crowd):
-    """A crowd of which everybody shows a token of its own, and listens to a channel of its own."""
+    """A crowd that shows tokens: one for all on one channel, or each its own on a channel of its own."""
 
-    def __init__(self):
-        super().__init__("sse", "own", "--listen", "token", "--token-secret", SECRET)
+    def __init__(self, channels, *flags):
+        super().__init__("sse", channels, "--listen", "token", "--token-secret", SECRET, *flags)
 
     def shown(self, number):
-        token = make_token(sub=f"{number}", listen=[self.name(number)], exp=2**32)
+        user = f"{number}" if self.channels == "own" else "everybody"
+        token = make_token(sub=user, listen=[self.name(number)], exp=2**32)
         return f"Authorization: Bearer {token}\r\n"
 
 
 @pytest.mark.alone
-def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(capsys):
-    with Guests() as crowd:
+@pytest.mark.parametrize("channels", BYTES_A_GUEST_MAX)
+@pytest.mark.parametrize("limits", ["", "with hook and limits"])
+def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(channels, limits, capsys):
+    most = BYTES_A_GUEST_MAX[channels] + (BYTES_A_LIMIT_MAX[channels] if limits else 0)
+    with Guests(channels, *(HOOK_AND_LIMITS if limits else [])) as crowd:
         crowd.come(range(FEW))
         few = settled(crowd.pid)
         crowd.come(range(FEW, MANY))
         slope = (settled(crowd.pid) - few) / (MANY - FEW)
         with capsys.disabled():
-            print(f"\ntoken, own: {slope:.0f} bytes for each idle connection")
+            print(f"\ntoken, {channels}{limits and ', '}{limits}: {slope:.0f} bytes for each idle connection")
         assert crowd.program.ask("/stats")["wait"]["guests"] == MANY
-        assert slope <= BYTES_A_GUEST_MAX
+        assert slope <= most
 
 
 @pytest.mark.alone

@@ -110,7 +110,9 @@ impl Session {
     pub const NOBODY: Self = Self { user: None, expires: None, grants: Grants::Only(Vec::new()) };
 
     /// A session with these grants and no others.
-    pub fn new(user: Option<Box<str>>, expires: Option<Millis>, grants: Vec<Grant>) -> Self {
+    pub fn new(user: Option<Box<str>>, expires: Option<Millis>, mut grants: Vec<Grant>) -> Self {
+        // Many sessions have one grant, and a list that grew has room for four.
+        grants.shrink_to_fit();
         Self { user, expires, grants: Grants::Only(grants) }
     }
 
