@@ -11,12 +11,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::Session;
+use zeroize::Zeroizing;
 
 use crate::limits::KEY_LEN;
 
-/// A key itself, which its owner has and the server does not keep.
+/// A key itself, which its owner has and the server does not keep: its memory is wiped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 /// What is kept of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +57,15 @@ pub struct KeyError;
 impl Secret {
     /// The key that so much chance makes.
     pub fn new(chance: [u8; KEY_LEN]) -> Self {
-        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(chance)).into())
+        let coded = Zeroizing::new(URL_SAFE_NO_PAD.encode(Zeroizing::new(chance)));
+        Self(Zeroizing::new([PREFIX, &coded].concat().into_boxed_str()))
     }
 
     /// Reads a key. A text that somebody made up is none: it may be one that can be guessed.
     pub fn read(text: &str) -> Result<Self, KeyError> {
         let coded = text.strip_prefix(PREFIX).ok_or(KeyError)?;
-        let chance = URL_SAFE_NO_PAD.decode(coded).map_err(|_| KeyError)?;
-        if chance.len() == KEY_LEN { Ok(Self(text.into())) } else { Err(KeyError) }
+        let chance = Zeroizing::new(URL_SAFE_NO_PAD.decode(coded).map_err(|_| KeyError)?);
+        if chance.len() == KEY_LEN { Ok(Self(Zeroizing::new(text.into()))) } else { Err(KeyError) }
     }
 
     /// The key, to be shown to its owner.

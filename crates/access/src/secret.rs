@@ -1,10 +1,12 @@
 //! A secret that the server shares with the application, to check what it signed.
 
+use zeroize::Zeroizing;
+
 use crate::limits::TOKEN_SECRET_LEN;
 
-/// The secret. It is not shown by accident.
+/// The secret. It is not shown by accident, and its memory is wiped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TokenSecret(Box<str>);
+pub struct TokenSecret(Zeroizing<Box<str>>);
 
 /// Why a text is no secret; the text itself is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +20,7 @@ impl TokenSecret {
     pub fn new(text: &str) -> Result<Self, SecretError> {
         let fits = TOKEN_SECRET_LEN.contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-        if fits { Ok(Self(text.into())) } else { Err(SecretError) }
+        if fits { Ok(Self(Zeroizing::new(text.into()))) } else { Err(SecretError) }
     }
 
     /// The secret, for those who sign or write it into settings.

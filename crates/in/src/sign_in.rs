@@ -18,6 +18,7 @@ use dialect::Problem;
 use dialect::hub::{Millis, Right};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::body::{self, Limit};
 use crate::caller::{self, Caller};
@@ -80,7 +81,8 @@ async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Resp
         return Err(cross_site().into());
     }
     let advice = "send key= and an API key, as a form does";
-    let form = body::read(&head.headers, body, Limit { len_max: SIGN_IN_LEN_MAX, advice }).await?;
+    let limit = Limit { len_max: SIGN_IN_LEN_MAX, advice };
+    let form = Zeroizing::new(body::read(&head.headers, body, limit).await?);
     let shown = form_urlencoded::parse(&form).find(|(name, _)| name == "key").map(|(_, key)| key);
     let found = line.settings.keys.find(shown.unwrap_or_default().trim());
     let key = found.ok_or_else(|| refuse_key(&line))?;
