@@ -91,7 +91,7 @@ pub(crate) fn run<R: Role>(
     }
     let account = account(&settings)?;
     // Read before any thread starts: shards open no file.
-    let certificates = Certificates::new(&settings.tls)?;
+    let certificates = Certificates::new(&settings.tls);
     let snapshot = certificates.read()?;
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
     // The bell, too, must be in all tables.

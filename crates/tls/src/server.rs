@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
@@ -30,14 +30,17 @@ pub struct Options {
 }
 
 /// Makes and reads tickets, with keys that change by themselves: a client may come back to any listener that
-/// shares them.
-#[derive(Debug, Clone)]
-pub struct Tickets(Arc<dyn ProducesTickets>);
+/// shares them. The keys are made when the first listener needs them.
+#[derive(Debug, Clone, Default)]
+pub struct Tickets(Arc<OnceLock<Arc<dyn ProducesTickets>>>);
 
 impl Tickets {
-    /// Keys that nobody has yet.
-    pub fn new() -> Result<Self, Error> {
-        Ticketer::new().map(Self)
+    fn producer(&self) -> Result<Arc<dyn ProducesTickets>, Error> {
+        if let Some(producer) = self.0.get() {
+            return Ok(Arc::clone(producer));
+        }
+        let made = Ticketer::new()?;
+        Ok(Arc::clone(self.0.get_or_init(|| made)))
     }
 }
 
@@ -64,7 +67,7 @@ impl Server {
         // All suites are strong; ours come first, so that nobody is talked into the weakest.
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.ticketer = Arc::clone(&tickets.0);
+        config.ticketer = tickets.producer()?;
         config.send_tls13_tickets = TICKETS;
         config.enable_secret_extraction = options.hands_out_keys;
         Ok(Self(Arc::new(config)))

@@ -27,7 +27,7 @@ fn server(name: &str) -> (Server, CertificateDer<'static>) {
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(read.names, [name.to_owned(), format!("*.{name}")]);
     let options = Options { hands_out_keys: true, ..Options::default() };
-    (Server::new(&[read], &options, &Tickets::new().unwrap()).unwrap(), certificate.der().clone())
+    (Server::new(&[read], &options, &Tickets::default()).unwrap(), certificate.der().clone())
 }
 
 fn client_config(
