@@ -40,6 +40,7 @@ pub mod limits;
 
 pub use access::{Key, Keyring, Proxies, Users};
 pub use dialect::Classic;
+pub use dialect::native::age;
 pub use dialect::realplexor::{MARKER_LEN_MAX, Marker, is_id};
 pub use line::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
 pub use listener::{Listener, serve};

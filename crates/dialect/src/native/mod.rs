@@ -18,4 +18,4 @@ pub use names::{names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
 pub use object::{is_binary_type, write_document, write_object, write_string};
 pub use request::{Context, PATHS, intent, is_passed, wait_of_page};
-pub use since::{last_event_id, since};
+pub use since::{age, last_event_id, since};

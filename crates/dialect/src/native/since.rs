@@ -44,7 +44,7 @@ pub fn last_event_id(text: &[u8], cursors: Cursors) -> Start {
 }
 
 /// The milliseconds of `90s`, `10m`, `1h`, `2d`, `500ms`.
-fn age(text: &str) -> Option<Millis> {
+pub fn age(text: &str) -> Option<Millis> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let unit = match unit {
