@@ -160,6 +160,7 @@ def test_hup_changes_what_can_be_changed_while_clients_wait(daemon, tmp_path):
     until(changed_by_now, "the WAIT line goes by the new settings")
     waited = raw(one.wait_address, b"mark=other\n", half_close=False)
     assert waited.endswith(b"charset=koi8-r\r\n\r\n \r\n")
+    until(lambda: re.search(r"DEBUG: \[[\d.]+:other\] timeout\n", one.said()), "the time-out is in the log")
     assert raw(one.wait_address, b"x" * 65, half_close=False) == b""
     one.until("ERROR: overflow (received 65 bytes total)")
     assert raw(one.in_address, b"mark=abc\n\n1").endswith(b"access denied for guest user\n")
@@ -231,6 +232,7 @@ def test_what_connections_do_is_logged_in_the_old_words(daemon, tmp_path):
     raw(one.in_address, b"identifier=joe:wrong@joe_a\n\n1")
     raw(one.in_address, b"identifier=a\n\n")
     raw(one.wait_address, b"identifier=SCRIPT\n")
+    raw(one.wait_address, b"identifier=IFRAME\n")
     raw(one.wait_address, b"identifier=-\n")
     wait, publisher = r"WAIT: 127\.0\.0\.1:\d+: ", r"IN: 127\.0\.0\.1:\d+: "
     named = wait + r"DEBUG: \[5:abc,\(and 1 more\)\] "
@@ -240,6 +242,7 @@ def test_what_connections_do_is_logged_in_the_old_words(daemon, tmp_path):
         named + "registered",
         named + "connection closed",
         wait + "DEBUG: SCRIPT marker received, sending content",
+        wait + "DEBUG: IFRAME marker received, sending content",
         wait + "ERROR: Empty identifier passed",
         publisher + "DEBUG: connection opened",
         publisher + "DEBUG: read 27 bytes",
