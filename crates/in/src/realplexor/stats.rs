@@ -87,7 +87,7 @@ impl Clients {
             put(&mut clients.pairs, format_args!("(and {more} more)\n"));
         }
         if silent > 0 {
-            put(&mut clients.pairs, format_args!("(and those of {silent} shards that did not answer)\n"));
+            put(&mut clients.pairs, format_args!("(shards that did not answer: {silent})\n"));
         }
         clients
     }

@@ -18,7 +18,7 @@ use exchange::{Clock, Exchange, Immediate, Listeners, Mail, Order};
 use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
-use super::Realplexor;
+use super::{Realplexor, stats};
 use crate::classic::tests::{Nobody, SHARD, Talk};
 use crate::line::{Line, Settings};
 
@@ -32,11 +32,23 @@ fn conversations_go_as_written() {
     }
 }
 
+/// What it would have said is left out, and that is told.
+#[test]
+fn a_shard_that_says_nothing_holds_stats_up_for_a_while_only() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let line = line(exchange(2), Settings::default());
+    let said = runtime.block_on(async {
+        tokio::spawn(shard(Arc::clone(&line), Vec::new()));
+        stats::stats(&line).await
+    });
+    assert!(said.ends_with("[pairs_by_fhs]\n(shards that did not answer: 1)\n"), "{said}");
+}
+
 fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let set = |name: &str| case.settings.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
     let list = |name: &str| set(name).into_iter().flat_map(|names| names.split(',')).collect::<Vec<_>>();
-    let exchange = exchange();
+    let exchange = exchange(1);
     let mut ids = Vec::new();
     for name in list("online") {
         let page = exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
@@ -57,13 +69,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     realplexor.limit = case.setting("limit").unwrap_or(realplexor.limit);
     realplexor.partial = set("partial") == Some("on");
     let settings = Settings { hosts: vec!["push.example".into()], realplexor, ..Settings::default() };
-    let wait = crate::WaitLine {
-        addresses: Vec::new(),
-        counters: Box::new(Vec::new),
-        asked: Box::new(Vec::new),
-        certificates: None,
-    };
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None));
+    let line = line(exchange, settings);
     let pairs = list("pairs").into_iter().map(|pair| {
         let (cursor, name) = pair.split_once(':').unwrap();
         let (_, channel) = ids.iter().find(|(known, _)| *known == name).unwrap();
@@ -103,8 +109,19 @@ async fn shard(line: Arc<Line>, pairs: Vec<(ChannelId, Decimal)>) {
     }
 }
 
-fn exchange() -> Exchange {
-    let (limits, wakers) = (Limits::default(), vec![Arc::new(Nobody) as Arc<dyn exchange::Wake>]);
+fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
+    let wait = crate::WaitLine {
+        addresses: Vec::new(),
+        counters: Box::new(Vec::new),
+        asked: Box::new(Vec::new),
+        certificates: None,
+    };
+    Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None))
+}
+
+fn exchange(shards: usize) -> Exchange {
+    let limits = Limits::default();
+    let wakers = (0..shards).map(|_| Arc::new(Nobody) as Arc<dyn exchange::Wake>).collect();
     Exchange::new(limits, Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers)
 }
 

@@ -77,3 +77,16 @@ fn dated(time: SystemTime) -> String {
     let date = httpdate::fmt_http_date(time);
     date.replacen(", 0", ",  ", 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_day_is_padded_with_a_blank() {
+        let dated_at = |seconds| dated(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(dated_at(1_407_363_695), "Wed,  6 Aug 2014 22:21:35 GMT");
+        assert_eq!(dated_at(1_408_227_695), "Sat, 16 Aug 2014 22:21:35 GMT");
+    }
+}
