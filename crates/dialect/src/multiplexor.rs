@@ -163,14 +163,14 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
 /// Appends a message for a client that waits for the target of this index: what was published in this
 /// dialect goes as it came, everything else behind a head of HTTP.
 pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
-    let payload = &message.payload;
+    let payload = message.payload();
     if payload.origin == Origin::Multiplexor {
-        out.extend_from_slice(&payload.bytes);
+        out.extend_from_slice(payload.bytes);
         return;
     }
     let usual = if payload.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
-    let kind = payload.content_type.as_deref().unwrap_or(usual);
-    let (len, id) = (payload.data().len(), &message.targets[matched].name);
+    let kind = payload.content_type.unwrap_or(usual);
+    let (len, id) = (payload.data().len(), &message.targets()[matched].name);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     out.extend_from_slice(format!("Content-Type: {kind}\r\nContent-Length: {len}\r\n").as_bytes());
     out.extend_from_slice(b"Connection: close\r\n");

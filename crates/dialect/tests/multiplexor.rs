@@ -1,8 +1,6 @@
 //! Facts about the dialect of 2009: whose words bytes are, which ids they name, what is data in them.
 
-use std::sync::Arc;
-
-use multiplexor_dialect::hub::{ChannelId, Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
@@ -34,14 +32,9 @@ fn data(bytes: &str, expected: &str, content_type: Option<&str>) {
 }
 
 fn written(payload: Payload) -> String {
-    let target = |name: &str| Target { channel: ChannelId(0), name: name.into(), alias: None };
-    let message = Arc::new(Message {
-        position: Position::from_bits(1),
-        time: 0,
-        expires: None,
-        targets: [target("a"), target("b")].into_iter().collect(),
-        payload,
-    });
+    let target = |name: &str| Target { name: name.into(), alias: None };
+    let targets = [target("a"), target("b")].into_iter().collect();
+    let message = Message::new(Position::from_bits(1), 0, None, targets, payload);
     let mut out = Vec::new();
     multiplexor::write(&message, 1, &mut out);
     String::from_utf8_lossy(&out).into_owned()

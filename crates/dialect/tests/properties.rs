@@ -3,9 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
-use multiplexor_dialect::hub::{
-    ChannelId, Cursors, Epoch, Message, Origin, Payload, Position, Target, check_name,
-};
+use multiplexor_dialect::hub::{Cursors, Epoch, Message, Origin, Payload, Position, Target, check_name};
 use multiplexor_dialect::native::{
     Command, Context, intent, last_event_id, names_in_body, names_in_path, since, write_object,
 };
@@ -152,7 +150,7 @@ fn check_object(object: &Value, message: &Message, cursors: Option<Cursors>, nam
         [one] => assert_eq!(object["channel"], **one),
         several => assert_eq!(object["channels"], Value::from(several.to_vec())),
     }
-    assert_eq!(object["event"].as_str(), message.payload.event.as_deref());
+    assert_eq!(object["event"].as_str(), message.payload().event);
     assert_eq!(object["time"], 1.007);
 }
 
@@ -170,21 +168,16 @@ fn check_data(object: &Value, data: &[u8], binary: bool) {
 }
 
 fn message(data: &[u8], binary: bool, event: Option<&str>, names: &[String]) -> Message {
-    let target = |name: &String| Target { channel: ChannelId(0), name: name.as_str().into(), alias: None };
-    Message {
-        position: Position::from_bits(77),
-        time: 1_007,
-        expires: None,
-        targets: names.iter().map(target).collect(),
-        payload: Payload {
-            bytes: [b"head", data].concat().into(),
-            data: 4..u32::try_from(data.len()).unwrap() + 4,
-            origin: Origin::Native,
-            event: event.map(Into::into),
-            content_type: None,
-            binary,
-        },
-    }
+    let target = |name: &String| Target { name: name.as_str().into(), alias: None };
+    let payload = Payload {
+        bytes: [b"head", data].concat().into(),
+        data: 4..u32::try_from(data.len()).unwrap() + 4,
+        origin: Origin::Native,
+        event: event.map(Into::into),
+        content_type: None,
+        binary,
+    };
+    Message::new(Position::from_bits(77), 1_007, None, names.iter().map(target).collect(), payload)
 }
 
 fn any_list() -> impl Strategy<Value = String> {

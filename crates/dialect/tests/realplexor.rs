@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
-use std::sync::Arc;
-
-use multiplexor_dialect::hub::{After, ChannelId, Decimal, Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{After, Decimal, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::PATHS;
 use multiplexor_dialect::realplexor::{
@@ -130,29 +128,25 @@ proptest! {
         let names: Vec<&str> = ids.iter().map(String::as_str).collect();
         let payload = payload(&names, &data);
         prop_assert_eq!(payload.data(), &data[..]);
-        let limits: Vec<&str> = limiters(&payload).into_iter().flatten().collect();
+        let limits: Vec<&str> = limiters(payload.said()).into_iter().flatten().collect();
         prop_assert_eq!(limits, names);
     }
 }
 
 /// A message at this place, with its cursors by id.
 fn message(place: u64, cursors: &[(&str, Option<&str>)], data: &str) -> Message {
-    let target = |(name, alias): &(&str, Option<&str>)| Target {
-        channel: ChannelId(0),
-        name: (*name).into(),
-        alias: alias.map(Into::into),
-    };
-    Message {
-        position: Position::from_bits(place),
-        time: 1_795_348_412_007,
-        expires: None,
-        targets: cursors.iter().map(target).collect(),
-        payload: payload(&[], data.as_bytes()),
-    }
+    said(place, cursors, payload(&[], data.as_bytes()))
+}
+
+fn said(place: u64, cursors: &[(&str, Option<&str>)], payload: Payload) -> Message {
+    let target =
+        |(name, alias): &(&str, Option<&str>)| Target { name: (*name).into(), alias: alias.map(Into::into) };
+    let targets = cursors.iter().map(target).collect();
+    Message::new(Position::from_bits(place), 1_795_348_412_007, None, targets, payload)
 }
 
 fn written(messages: &[Message], cut: Option<&str>, len_max: usize) -> (String, Option<Decimal>) {
-    let parts = messages.iter().filter_map(|message| Part::new(message, 0..message.targets.len()));
+    let parts = messages.iter().filter_map(|message| Part::new(message, 0..message.targets().len()));
     let (reply, cut) = Reply::new(parts.collect(), cut.and_then(Decimal::read), len_max);
     let mut out = Vec::new();
     reply.write(None, &mut out);
@@ -282,7 +276,7 @@ fn what_others_published_is_json() {
         (b"a \"b\"\nc", false, r#""a \"b\"\nc""#),
         (b"\x00\xff", true, "\"AP8=\""),
     ] {
-        let message = Arc::new(Message { payload: payload(data, binary), ..message(1, &[("a", None)], "") });
+        let message = said(1, &[("a", None)], payload(data, binary));
         let mut out = Vec::new();
         write_one(&message, &[0], &mut out);
         let expected = format!("    \"data\": {expected}\n  }}\n]");

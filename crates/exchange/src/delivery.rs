@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use hub::Message;
+use hub::{ChannelId, Message};
+use smallvec::SmallVec;
 
 use crate::limits::{SHAPES_MAX, SHARED_MATCHES_MAX};
 
@@ -16,7 +17,9 @@ pub type Frame = Arc<[u8]>;
 #[derive(Debug)]
 pub struct Delivery {
     /// The message.
-    pub message: Arc<Message>,
+    pub message: Message,
+    /// The records of its channels, in the order of its targets; [`ChannelId::NONE`] where there is none.
+    pub channels: SmallVec<[ChannelId; 1]>,
     /// The first frame asked for: most messages are needed in one shape only.
     first: OnceLock<(usize, Frame)>,
     /// All others, by match and shape.
@@ -25,14 +28,14 @@ pub struct Delivery {
 
 impl Delivery {
     /// A delivery of which nothing is rendered yet.
-    pub fn new(message: Arc<Message>) -> Self {
-        Self { message, first: OnceLock::new(), more: OnceLock::new() }
+    pub fn new(message: Message, channels: SmallVec<[ChannelId; 1]>) -> Self {
+        Self { message, channels, first: OnceLock::new(), more: OnceLock::new() }
     }
 
     /// Hands `use_frame` the frame for a client whose one match is the target of index `matched`, in
     /// `shape`; renders it if nobody did before.
     pub fn frame(&self, matched: usize, shape: usize, render: impl FnOnce() -> Vec<u8>) -> FrameRef<'_> {
-        debug_assert!(shape < SHAPES_MAX && matched < self.message.targets.len());
+        debug_assert!(shape < SHAPES_MAX && matched < self.message.targets().len());
         if matched >= SHARED_MATCHES_MAX {
             return FrameRef::Own(render().into());
         }
@@ -42,7 +45,7 @@ impl Delivery {
         if *first_slot == slot {
             return FrameRef::Shared(first);
         }
-        let slots = self.message.targets.len().min(SHARED_MATCHES_MAX) * SHAPES_MAX;
+        let slots = self.message.targets().len().min(SHARED_MATCHES_MAX) * SHAPES_MAX;
         let more = self.more.get_or_init(|| (0..slots).map(|_| OnceLock::new()).collect());
         FrameRef::Shared(more[slot].get_or_init(|| draw(&mut render)))
     }

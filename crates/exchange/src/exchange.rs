@@ -339,7 +339,7 @@ impl Exchange {
             if item.shards.is_empty() {
                 continue;
             }
-            let delivery = Arc::new(Delivery::new(item.message));
+            let delivery = Arc::new(Delivery::new(item.message, item.channels));
             for shard in item.shards {
                 self.mailbox(shard).put(Arc::clone(&delivery));
                 if !rung.shards.contains(&shard) {

@@ -158,7 +158,7 @@ impl std::fmt::Debug for Journal {
 
 fn fact_bytes(fact: &Fact) -> usize {
     match fact {
-        Fact::Message { message, .. } => message.payload.bytes.len(),
+        Fact::Message { message, .. } => message.bytes().len(),
         Fact::Change { .. } | Fact::State(_) => 0,
     }
 }

@@ -109,7 +109,7 @@ impl Mailbox {
     /// Puts a message in. Whether it is full was asked before, under the lock that orders messages.
     pub(crate) fn put(&self, delivery: Arc<Delivery>) {
         self.messages.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(delivery.message.payload.bytes.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(delivery.message.bytes().len(), Ordering::Relaxed);
         self.lock().mail.push(Mail::Delivery(delivery));
     }
 

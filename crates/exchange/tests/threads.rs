@@ -94,10 +94,10 @@ impl World {
                 let Mail::Delivery(delivery) = item else { continue };
                 let message = &delivery.message;
                 assert!(message.position > last, "strictly in order");
-                assert!(message.targets.iter().any(|target| names.contains(&&*target.name)));
+                assert!(message.targets().iter().any(|target| names.contains(&&*target.name)));
                 last = message.position;
-                got.push((last.to_bits(), message.payload.data().to_vec()));
-                self.exchange.settle(shard, 1, message.payload.bytes.len());
+                got.push((last.to_bits(), message.payload().data().to_vec()));
+                self.exchange.settle(shard, 1, message.bytes().len());
             }
             // Nothing but messages has a place once messages are published.
             assert!(names[0] != "all" || got.is_empty() || last >= end, "all up to the end is in the mail");

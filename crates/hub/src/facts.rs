@@ -38,7 +38,9 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Released {
     /// The message; its targets name the channels.
-    pub message: Arc<Message>,
+    pub message: Message,
+    /// Per target: the channel's record, or [`ChannelId::NONE`]. Valid as long as anybody is registered on it.
+    pub channels: SmallVec<[ChannelId; 1]>,
     /// Per target: what the publisher learns.
     pub seen: SmallVec<[Seen; 1]>,
     /// Shards with at least one connection registered on one of the targets, each once.
@@ -95,7 +97,7 @@ impl Resume {
 #[derive(Debug)]
 pub struct Page {
     /// In order, each once, none newer than what is released.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Vec<Message>,
     /// Which of the asked names lost something the reader was owed: indices into the names, ascending.
     pub gaps: Vec<u16>,
     /// What comes next.
@@ -120,7 +122,7 @@ pub enum Next {
 #[derive(Debug)]
 pub enum Take {
     /// The next message of the channel's queue.
-    Message(Arc<Message>),
+    Message(Message),
     /// Nothing yet: registered; all who wait now get the next one released after `position`.
     Waiting {
         /// The channel's record.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::limits::ALIASED_MAX;
+use crate::message::About;
 use crate::rule::Keep;
 use crate::trash::Trash;
 use crate::{Decimal, Message, Millis, NEVER, Position};
@@ -17,7 +18,9 @@ use crate::{Decimal, Message, Millis, NEVER, Position};
 /// Messages kept for one channel.
 pub(crate) struct History {
     /// Oldest first; places and times ascend.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Message>,
+    /// What was said of the newest message, beside its bytes: most often the same will be said of the next one.
+    about: Option<Arc<About>>,
     /// Sum of the payloads' lengths.
     bytes: u64,
     /// Nothing in here dies before this; may be too early.
@@ -52,7 +55,7 @@ pub(crate) struct Mark {
 impl History {
     /// An empty history whose first message will have this place.
     pub(crate) fn new(oldest: Position) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, due: NEVER, mortal: 0, aliased: 0, oldest }
+        Self { entries: VecDeque::new(), about: None, bytes: 0, due: NEVER, mortal: 0, aliased: 0, oldest }
     }
 
     /// Adds a message to the history of the channel of this name, and removes what its limits no longer allow,
@@ -60,7 +63,7 @@ impl History {
     pub(crate) fn push(
         &mut self,
         name: &str,
-        message: Arc<Message>,
+        message: Message,
         now: Millis,
         keep: &Keep,
         trash: &mut Trash,
@@ -68,12 +71,13 @@ impl History {
         debug_assert!(keep.messages > 0);
         debug_assert!(self.newest().is_none_or(|newest| newest < message.position));
         let mut removed = self.expire(now, keep, trash);
-        let entry = Entry::new(message);
-        self.bytes += u64::from(entry.len);
-        self.mortal += u32::from(entry.mortal);
-        self.aliased += u32::from(entry.aliased);
-        self.due = self.due.min(entry.death(keep, entry.time));
-        self.entries.push_back(entry);
+        self.bytes += len(&message);
+        self.mortal += u32::from(message.ttl().is_some());
+        self.aliased += u32::from(message.about().is_aliased());
+        self.due = self.due.min(death(&message, keep, message.time));
+        self.say(message.about(), trash);
+        self.make_room(keep);
+        self.entries.push_back(message);
         while self.entries.len() > self.len_max(keep) || self.bytes > keep.bytes {
             let least = self.least(name);
             self.remove(least, now, keep, &mut removed, trash);
@@ -90,13 +94,13 @@ impl History {
         }
         let newest = self.newest_time();
         if self.mortal == 0 {
-            while self.entries.front().is_some_and(|entry| entry.death(keep, newest) <= now) {
+            while self.entries.front().is_some_and(|entry| death(entry, keep, newest) <= now) {
                 self.pop(now, keep, &mut removed, trash);
             }
         } else {
             // Once round: those that live on are put back behind, so the order stays.
             for _ in 0..self.entries.len() {
-                if self.entries[0].death(keep, newest) <= now {
+                if death(&self.entries[0], keep, newest) <= now {
                     self.pop(now, keep, &mut removed, trash);
                 } else {
                     self.entries.rotate_left(1);
@@ -116,18 +120,39 @@ impl History {
     /// Removes the message at `index`.
     fn remove(&mut self, index: usize, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
         let newest = self.newest_time();
-        let entry = self.entries.remove(index).expect("the caller saw that there is one");
-        self.bytes -= u64::from(entry.len);
-        self.mortal -= u32::from(entry.mortal);
-        self.aliased -= u32::from(entry.aliased);
+        let message = self.entries.remove(index).expect("the caller saw that there is one");
+        self.bytes -= len(&message);
+        self.mortal -= u32::from(message.ttl().is_some());
+        self.aliased -= u32::from(message.about().is_aliased());
         removed.messages += 1;
-        removed.bytes += u64::from(entry.len);
-        if entry.is_loss(now, keep, newest) {
+        removed.bytes += len(&message);
+        if is_loss(&message, now, keep, newest) {
             removed.evicted += 1;
-            let mark = Mark { position: entry.position, time: entry.time };
+            let mark = Mark { position: message.position, time: message.time };
             removed.mark = removed.mark.into_iter().chain([mark]).max_by_key(|mark| mark.position);
         }
-        trash.messages.push(entry.message);
+        trash.messages.push(message);
+    }
+
+    /// Notes what was said of the newest message.
+    fn say(&mut self, about: &Arc<About>, trash: &mut Trash) {
+        if self.about.as_ref().is_none_or(|known| !Arc::ptr_eq(known, about)) {
+            trash.abouts.extend(self.about.replace(Arc::clone(about)));
+        }
+    }
+
+    /// Makes room for one more, and for no more than may be kept.
+    fn make_room(&mut self, keep: &Keep) {
+        let count = self.entries.len();
+        if count == self.entries.capacity() {
+            let more = (count / 4).max(GROWTH_MIN).min((keep.messages as usize).saturating_sub(count) + 1);
+            self.entries.reserve_exact(more);
+        }
+    }
+
+    /// What was said of the newest message, beside its bytes.
+    pub(crate) fn about(&self) -> Option<&Arc<About>> {
+        self.about.as_ref()
     }
 
     /// Nothing in here dies before this.
@@ -161,8 +186,8 @@ impl History {
     }
 
     /// The message at `index`, oldest first, with its place.
-    pub(crate) fn at(&self, index: usize) -> Option<(Position, &Arc<Message>)> {
-        self.entries.get(index).map(|entry| (entry.position, &entry.message))
+    pub(crate) fn at(&self, index: usize) -> Option<(Position, &Message)> {
+        self.entries.get(index).map(|message| (message.position, message))
     }
 
     /// Index of the first message behind `place`.
@@ -182,8 +207,8 @@ impl History {
     }
 
     /// All messages, oldest first, if some of them came with cursors of their publisher's.
-    pub(crate) fn aliased(&self) -> Option<impl Iterator<Item = &Arc<Message>>> {
-        (self.aliased > 0).then(|| self.entries.iter().map(|entry| &entry.message))
+    pub(crate) fn aliased(&self) -> Option<impl Iterator<Item = &Message>> {
+        (self.aliased > 0).then(|| self.entries.iter())
     }
 
     /// How many messages may be kept.
@@ -197,7 +222,7 @@ impl History {
         if self.aliased == 0 {
             return 0;
         }
-        let cursors = self.entries.iter().map(|entry| entry.message.outside_in(name)).enumerate();
+        let cursors = self.entries.iter().map(|message| message.outside_in(name)).enumerate();
         cursors.min_by(|(_, a), (_, b)| a.cmp(b)).map_or(0, |(index, _)| index)
     }
 
@@ -210,7 +235,7 @@ impl History {
     fn first_death(&self, keep: &Keep) -> Millis {
         let looked_at = if self.mortal == 0 { 1 } else { self.entries.len() };
         let newest = self.newest_time();
-        let deaths = self.entries.iter().take(looked_at).map(|entry| entry.death(keep, newest));
+        let deaths = self.entries.iter().take(looked_at).map(|message| death(message, keep, newest));
         deaths.min().unwrap_or(NEVER)
     }
 
@@ -224,10 +249,10 @@ impl History {
         self.check();
         assert!(self.entries.len() <= self.len_max(keep));
         assert!(self.bytes <= keep.bytes);
-        assert_eq!(self.bytes, self.entries.iter().map(|entry| u64::from(entry.len)).sum::<u64>());
-        let mortal = self.entries.iter().filter(|entry| entry.message.expires.is_some()).count();
+        assert_eq!(self.bytes, self.entries.iter().map(len).sum::<u64>());
+        let mortal = self.entries.iter().filter(|message| message.ttl().is_some()).count();
         assert_eq!(self.mortal as usize, mortal);
-        let aliased = self.entries.iter().filter(|entry| is_aliased(&entry.message)).count();
+        let aliased = self.entries.iter().filter(|message| message.about().is_aliased()).count();
         assert_eq!(self.aliased as usize, aliased);
         assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
         assert!(self.entries.iter().is_sorted_by_key(|entry| entry.time));
@@ -235,61 +260,32 @@ impl History {
     }
 }
 
-/// A message, with what is asked of it most often: neither a search nor an ordinary eviction touches
-/// the message itself, which lies somewhere cold.
-struct Entry {
-    message: Arc<Message>,
-    position: Position,
-    time: Millis,
-    /// Bytes of payload.
-    len: u32,
-    /// Has an end of its own.
-    mortal: bool,
-    /// Came with a cursor of its publisher's.
-    aliased: bool,
+/// Bytes of payload.
+fn len(message: &Message) -> u64 {
+    message.bytes().len() as u64
 }
 
-impl Entry {
-    fn new(message: Arc<Message>) -> Self {
-        let len = u32::try_from(message.payload.bytes.len()).expect("ranges in a payload are 32 bits");
-        let (mortal, aliased) = (message.expires.is_some(), is_aliased(&message));
-        Self { position: message.position, time: message.time, len, mortal, aliased, message }
-    }
-
-    /// From when on it is gone: its own end or the age limit, whichever comes first.
-    /// `newest`: when the newest message of its channel came.
-    fn death(&self, keep: &Keep, newest: Millis) -> Millis {
-        self.aged(keep, newest).min(self.end(keep))
-    }
-
-    /// Whether a reader must be told that it was removed at `now`. Not if its own end came first,
-    /// however late it is removed: what is told must not depend on when somebody looked.
-    fn is_loss(&self, now: Millis, keep: &Keep, newest: Millis) -> bool {
-        let end = self.end(keep);
-        now < end || self.aged(keep, newest) < end
-    }
-
-    /// When the age limit ends it.
-    fn aged(&self, keep: &Keep, newest: Millis) -> Millis {
-        let from = if keep.renew { newest } else { self.time };
-        from.saturating_add(keep.age)
-    }
-
-    /// When its publisher lets it end, or the channel's rule in the publisher's stead. Of those without
-    /// an end of their own an older one never ends later.
-    fn end(&self, keep: &Keep) -> Millis {
-        if self.mortal {
-            self.message.expires.unwrap_or(NEVER)
-        } else {
-            keep.ttl.map_or(NEVER, |ttl| self.time.saturating_add(ttl))
-        }
-    }
+/// From when on it is gone: its own end or the age limit, whichever comes first.
+/// `newest`: when the newest message of its channel came.
+fn death(message: &Message, keep: &Keep, newest: Millis) -> Millis {
+    aged(message, keep, newest).min(keep.end(message))
 }
 
-/// Whether a message came with a cursor of its publisher's.
-fn is_aliased(message: &Message) -> bool {
-    message.targets.iter().any(|target| target.alias.is_some())
+/// Whether a reader must be told that it was removed at `now`. Not if its own end came first,
+/// however late it is removed: what is told must not depend on when somebody looked.
+fn is_loss(message: &Message, now: Millis, keep: &Keep, newest: Millis) -> bool {
+    let end = keep.end(message);
+    now < end || aged(message, keep, newest) < end
 }
+
+/// When the age limit ends it.
+fn aged(message: &Message, keep: &Keep, newest: Millis) -> Millis {
+    let from = if keep.renew { newest } else { message.time };
+    from.saturating_add(keep.age)
+}
+
+/// Room is made for a fourth more messages, and for so many at least.
+const GROWTH_MIN: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -297,17 +293,10 @@ mod tests {
     use crate::Target;
     use crate::trial::publish;
 
-    fn message(place: u64, time: Millis, ttl: Option<Millis>, len: u32) -> Arc<Message> {
+    fn message(place: u64, time: Millis, ttl: Option<Millis>, len: u32) -> Message {
         let payload = publish("a", len, None).payload;
-        let target = Target { channel: crate::ChannelId(0), name: "a".into(), alias: None };
-        let expires = ttl.map(|ttl| time + ttl);
-        Arc::new(Message {
-            position: Position::from_bits(place),
-            time,
-            expires,
-            targets: [target].into_iter().collect(),
-            payload,
-        })
+        let target = Target { name: "a".into(), alias: None };
+        Message::new(Position::from_bits(place), time, ttl, [target].into_iter().collect(), payload)
     }
 
     /// Pushes messages (time, ttl, len), the first at place 1, then lets time pass until `now`; checks

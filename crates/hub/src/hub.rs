@@ -117,8 +117,8 @@ impl Hub {
         let Publish { channels, mut aliases, payload, ttl } = publish;
         let payload_len = payload.bytes.len() as u64;
         let fits = self.check_payload(&channels, payload_len);
-        let targets = match fits.and_then(|()| self.targets(&channels, &mut aliases, ttl, now)) {
-            Ok(targets) => targets,
+        let (targets, ids) = match fits.and_then(|()| self.targets(&channels, &mut aliases, ttl, now)) {
+            Ok(found) => found,
             Err(refused) => {
                 self.trash.refused.push(Publish { channels, aliases, payload, ttl });
                 return Err(refused);
@@ -126,16 +126,16 @@ impl Hub {
         };
         self.last = self.last.next();
         self.totals.published += 1;
-        let expires = ttl.map(|ttl| now.saturating_add(ttl));
-        let message = Message { position: self.last, time: now, expires, targets, payload };
-        let message = Arc::new(message);
-        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, now);
+        let like = if let [id] = ids[..] { self.names.get(id.0) } else { None };
+        let like = like.and_then(|channel| channel.history.as_ref()?.about());
+        let (message, said) = Message::like(like, self.last, now, ttl, targets, payload);
+        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
         if stored {
-            self.facts.push(Fact::Message { message: Arc::clone(&message), key: None });
+            self.facts.push(Fact::Message { message: message.clone(), key: None });
         }
         let waits = stored || self.keeping == Keeping::Nothing;
-        self.ordered.push_back(Ordered { what: What::Message(message), waits });
-        self.trash.spent.push((channels, aliases));
+        self.ordered.push_back(Ordered { what: What::Message(message, ids), waits });
+        self.trash.spent.push((channels, aliases, said));
         self.check();
         Ok(self.last)
     }
@@ -148,9 +148,9 @@ impl Hub {
                 break;
             }
             match self.ordered.pop_front().expect("there is a front").what {
-                What::Message(message) => {
+                What::Message(message, ids) => {
                     self.end = message.position;
-                    let released = self.release_message(message, now);
+                    let released = self.release_message(message, ids, now);
                     out.push(released);
                 }
                 What::Deletion(position, _) => self.end = position,
@@ -232,8 +232,9 @@ impl Hub {
         aliases: &mut [Box<str>],
         ttl: Option<Millis>,
         now: Millis,
-    ) -> Result<SmallVec<[Target; 1]>, Refused> {
+    ) -> Result<(SmallVec<[Target; 1]>, Ids), Refused> {
         let mut targets: SmallVec<[Target; 1]> = SmallVec::with_capacity(names.len());
+        let mut ids = Ids::with_capacity(names.len());
         let mut known = Known::new(names.len());
         for (index, name) in names.iter().enumerate() {
             if !known.is_new(name, &targets) {
@@ -245,47 +246,46 @@ impl Hub {
                     match self.create(name, now) {
                         Ok(id) => Some(id),
                         Err(refused) => {
-                            self.unpin_all(&targets);
+                            self.unpin_all(&ids);
                             return Err(refused);
                         }
                     }
                 }
                 found => found,
             };
-            let target = match id {
+            let name = match id {
                 Some(id) => {
                     let channel = &mut self.names[id];
                     channel.pins += 1;
-                    Target { channel: ChannelId(id), name: Arc::clone(&channel.name), alias }
+                    Arc::clone(&channel.name)
                 }
-                None => Target { channel: ChannelId::NONE, name: (&**name).into(), alias },
+                None => (&**name).into(),
             };
-            targets.push(target);
+            targets.push(Target { name, alias });
+            ids.push(id.map_or(ChannelId::NONE, ChannelId));
         }
-        Ok(targets)
+        Ok((targets, ids))
     }
 
     /// Gives up on a message that was not ordered after all.
-    fn unpin_all(&mut self, targets: &[Target]) {
-        for target in targets.iter().filter(|target| target.channel != ChannelId::NONE) {
-            self.names[target.channel.0].pins -= 1;
-            self.schedule(target.channel.0);
+    fn unpin_all(&mut self, ids: &Ids) {
+        for id in ids.iter().filter(|id| **id != ChannelId::NONE) {
+            self.names[id.0].pins -= 1;
+            self.schedule(id.0);
         }
     }
 
     /// Makes a message visible: to histories, to takers, to the shards.
-    fn release_message(&mut self, mut message: Arc<Message>, now: Millis) -> Released {
-        if message.targets.iter().any(|target| !self.is_current(target)) {
-            self.resolve(&mut message);
-        }
-        let mut seen = SmallVec::with_capacity(message.targets.len());
+    fn release_message(&mut self, message: Message, mut ids: Ids, now: Millis) -> Released {
+        self.resolve(&message, &mut ids);
+        let mut seen = SmallVec::with_capacity(ids.len());
         let mut shards = SmallVec::new();
-        for target in &message.targets {
-            if target.channel == ChannelId::NONE {
+        for id in &ids {
+            if *id == ChannelId::NONE {
                 seen.push(Seen { waiting: 0, online: false });
                 continue;
             }
-            let id = target.channel.0;
+            let id = id.0;
             let channel = &mut self.names[id];
             channel.pins -= 1;
             channel.last = message.position;
@@ -303,32 +303,27 @@ impl Hub {
             self.schedule(id);
         }
         self.keep_budget(now);
-        Released { message, seen, shards }
-    }
-
-    /// Whether the channel of a message that is not released still is what it was when that was ordered.
-    fn is_current(&self, target: &Target) -> bool {
-        let channel = self.names.get(target.channel.0);
-        channel.is_some_and(|channel| Arc::ptr_eq(&channel.name, &target.name))
+        Released { message, channels: ids, seen, shards }
     }
 
     /// Looks again for channels that had no record when the message was ordered: somebody may have come
     /// in the meantime, and is owed it. And for those that have another id by now.
-    fn resolve(&mut self, message: &mut Arc<Message>) {
-        // Mostly nobody else sees a message before its release; a store may.
-        let message = Arc::make_mut(message);
-        for target in &mut message.targets {
-            let Some(id) = self.names.find(&target.name) else { continue };
-            let channel = &mut self.names[id];
-            if target.channel == ChannelId::NONE {
-                channel.pins += 1;
+    fn resolve(&mut self, message: &Message, ids: &mut Ids) {
+        for (target, known) in message.targets().iter().zip(ids) {
+            if self.names.get(known.0).is_some_and(|channel| channel.name == target.name) {
+                continue;
             }
-            target.channel = ChannelId(id);
-            let own = std::mem::replace(&mut target.name, Arc::clone(&channel.name));
-            self.trash.names.push(own);
+            let Some(id) = self.names.find(&target.name) else { continue };
+            if *known == ChannelId::NONE {
+                self.names[id].pins += 1;
+            }
+            *known = ChannelId(id);
         }
     }
 }
+
+/// The records of a message's channels, in the order of its targets.
+pub(crate) type Ids = SmallVec<[ChannelId; 1]>;
 
 /// What has its place and is not released.
 pub(crate) struct Ordered {
@@ -338,7 +333,7 @@ pub(crate) struct Ordered {
 }
 
 pub(crate) enum What {
-    Message(Arc<Message>),
+    Message(Message, Ids),
     Change(Change),
     /// A channel's history was deleted: nothing to be shown, but a store is to keep it.
     Deletion(Position, Millis),
@@ -347,7 +342,7 @@ pub(crate) enum What {
 impl Ordered {
     fn position(&self) -> Position {
         match &self.what {
-            What::Message(message) => message.position,
+            What::Message(message, _) => message.position,
             What::Change(change) => change.position,
             What::Deletion(position, _) => *position,
         }
@@ -356,7 +351,7 @@ impl Ordered {
     /// When it was ordered.
     pub(crate) fn time(&self) -> Millis {
         match &self.what {
-            What::Message(message) => message.time,
+            What::Message(message, _) => message.time,
             What::Change(change) => change.time,
             What::Deletion(_, time) => *time,
         }
@@ -412,7 +407,7 @@ mod tests {
             publish.aliases = names.split(',').enumerate().map(|(n, _)| n.to_string().into()).collect();
             hub.order(publish, 0).unwrap();
             let message = &release(&mut hub, 0)[0].message;
-            let targets: Vec<_> = message.targets.iter().map(|t| (&*t.name, t.alias.as_deref())).collect();
+            let targets: Vec<_> = message.targets().iter().map(|t| (&*t.name, t.alias.as_deref())).collect();
             assert_eq!(targets, [("a", Some("0")), ("b", Some("1"))]);
         }
     }
@@ -437,7 +432,7 @@ mod tests {
         hub.order(publish("a", 1, Some(0)), 0).unwrap();
         let id = join(&mut hub, "a", 0);
         let released = &release(&mut hub, 0)[0];
-        assert_eq!((released.message.targets[0].channel, released.shards[0]), (id, ShardId(0)));
+        assert_eq!((released.channels[0], released.shards[0]), (id, ShardId(0)));
     }
 
     #[test]
@@ -445,7 +440,7 @@ mod tests {
         let mut hub = hub(Limits::default());
         hub.order(publish("a", 1, Some(0)), 0).unwrap();
         let released = &release(&mut hub, 0)[0];
-        assert_eq!(released.message.targets[0].channel, ChannelId::NONE);
+        assert_eq!(released.channels[0], ChannelId::NONE);
         assert_eq!(released.seen[0], Seen { waiting: 0, online: false });
         assert!(hub.channel("a").is_none());
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::channel::Floor;
-use crate::hub::{Keeping, Ordered, What};
+use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
 use crate::{
     Answered, Change, ChannelId, ChannelState, Fact, Hub, Message, Millis, Past, Position, Publish, Seen,
@@ -98,11 +98,11 @@ impl Hub {
             return;
         }
         let seen = |target: &Target| {
-            let channel = names.get(target.channel.0);
+            let channel = names.find(&target.name).map(|id| &names[id]);
             let seen = channel.map(|channel| Seen { waiting: channel.waiting(), online: channel.online });
             (Arc::clone(&target.name), seen.unwrap_or(Seen { waiting: 0, online: false }))
         };
-        let seen = message.targets.iter().map(seen).collect();
+        let seen = message.targets().iter().map(seen).collect();
         *kept = Some(Box::new(Answered { key: key.into(), time: now, position: message.position, seen }));
     }
 
@@ -114,9 +114,10 @@ impl Hub {
         let mut given_up = Vec::new();
         for mut ordered in std::mem::take(&mut self.ordered) {
             match ordered.what {
-                What::Message(message) if ordered.waits => {
+                What::Message(message, ids) if ordered.waits => {
                     given_up.push(message.position);
-                    for target in message.targets.iter().filter(|target| target.channel != ChannelId::NONE) {
+                    let known = message.targets().iter().zip(&ids).filter(|(_, id)| **id != ChannelId::NONE);
+                    for (target, _) in known {
                         if let Some(id) = self.names.find(&target.name) {
                             self.names[id].pins = self.names[id].pins.saturating_sub(1);
                             self.schedule(id);
@@ -209,8 +210,8 @@ impl Hub {
     }
 
     /// Whether a store keeps a message: where one of its channels is durable, and keeps it.
-    pub(crate) fn is_to_be_stored(&self, message: &Message, now: Millis) -> bool {
-        message.targets.iter().filter_map(|target| self.names.get(target.channel.0)).any(|channel| {
+    pub(crate) fn is_to_be_stored(&self, message: &Message, ids: &Ids, now: Millis) -> bool {
+        ids.iter().filter_map(|id| self.names.get(id.0)).any(|channel| {
             let keep = self.rules.keep(channel.rule);
             keep.durable && keep.end(message) > now
         })
@@ -257,11 +258,11 @@ impl Hub {
     }
 
     /// A message comes again, at its own time.
-    fn restore_message(&mut self, mut message: Arc<Message>, emptied: &HashMap<Arc<str>, Position>) {
+    fn restore_message(&mut self, mut message: Message, emptied: &HashMap<Arc<str>, Position>) {
         let now = self.advance(message.time);
         let mut ids = smallvec::SmallVec::<[u32; 4]>::new();
         let place = message.position;
-        for target in &mut Arc::make_mut(&mut message).targets {
+        for target in message.targets() {
             let was_deleted = emptied.get(&target.name).is_some_and(|up_to| place <= *up_to);
             if was_deleted || !self.rule_of(&target.name).durable {
                 continue;
@@ -283,10 +284,15 @@ impl Hub {
                 },
             };
             let channel = &mut self.names[id];
-            target.name = Arc::clone(&channel.name);
             channel.pins += 1;
             channel.last = place;
             ids.push(id);
+        }
+        if let [id] = ids[..]
+            && let Some(history) = &self.names[id].history
+            && let Some(about) = history.about()
+        {
+            message.share(about);
         }
         for id in ids {
             self.names[id].pins -= 1;

@@ -1,8 +1,6 @@
 //! Reading by outside cursors: of a message and a channel it is what the publisher gave, or else a mark
 //! of the message's time and place. What is due is read, and the reader registered, in one step.
 
-use std::sync::Arc;
-
 use crate::limits::DUE_MESSAGES_MAX;
 use crate::{ChannelId, Decimal, Hub, Message, Millis, Position, Refused, ShardId};
 
@@ -23,7 +21,7 @@ pub enum After {
 #[derive(Debug)]
 pub struct Outside {
     /// Messages with a greater cursor in one of the channels, in the one order, each once.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Vec<Message>,
     /// There are more, whose cursors are greater than this one.
     pub cut: Option<Decimal>,
     /// Per channel: only what has a greater cursor is due.
@@ -39,13 +37,13 @@ pub struct Outside {
 impl Message {
     /// Its outside cursor in the target of this index.
     pub fn outside(&self, target: usize) -> Decimal {
-        let alias = self.targets[target].alias.as_deref().and_then(Decimal::read);
+        let alias = self.targets()[target].alias.as_deref().and_then(Decimal::read);
         alias.unwrap_or_else(|| self.mark())
     }
 
     /// Appends its outside cursor in the target of this index, as it was given where it was.
     pub fn write_outside(&self, target: usize, out: &mut Vec<u8>) {
-        match &self.targets[target].alias {
+        match &self.targets()[target].alias {
             Some(alias) => out.extend_from_slice(alias.as_bytes()),
             None => Decimal::write_mark(self.time, self.position, out),
         }
@@ -58,7 +56,7 @@ impl Message {
 
     /// Its outside cursor in the channel of this name.
     pub(crate) fn outside_in(&self, name: &str) -> Decimal {
-        let target = self.targets.iter().position(|target| *target.name == *name);
+        let target = self.targets().iter().position(|target| *target.name == *name);
         target.map_or_else(|| self.mark(), |target| self.outside(target))
     }
 }
@@ -139,15 +137,14 @@ impl Hub {
         match history.aliased() {
             None => {
                 let first = history.behind_mark(after);
-                due.messages.extend(
-                    (first..).map_while(|index| Some(Arc::clone(history.at(index)?.1))).take(due.step),
-                );
+                due.messages
+                    .extend((first..).map_while(|index| Some(history.at(index)?.1.clone())).take(due.step));
                 if first + due.step < history.len() {
                     due.cut_at(due.messages.last().expect("a step is not empty").mark());
                 }
             }
             Some(messages) => {
-                let mut found: Vec<(Decimal, &Arc<Message>)> = messages
+                let mut found: Vec<(Decimal, &Message)> = messages
                     .map(|message| (message.outside_in(name), message))
                     .filter(|(cursor, _)| cursor > after)
                     .collect();
@@ -156,7 +153,7 @@ impl Hub {
                     due.cut_at(found[due.step - 1].0.clone());
                     found.retain(|(cursor, _)| due.cut.as_ref().is_some_and(|cut| cursor <= cut));
                 }
-                due.messages.extend(found.into_iter().map(|(_, message)| Arc::clone(message)));
+                due.messages.extend(found.into_iter().map(|(_, message)| message.clone()));
             }
         }
     }
@@ -165,7 +162,7 @@ impl Hub {
 /// What is due, so far.
 #[derive(Default)]
 struct Due {
-    messages: Vec<Arc<Message>>,
+    messages: Vec<Message>,
     /// Where a channel has more than a step.
     cut: Option<Decimal>,
     /// Messages of one channel.

@@ -12,7 +12,7 @@ pub enum Fact {
     /// A message got its place.
     Message {
         /// The message.
-        message: Arc<Message>,
+        message: Message,
         /// The publisher's key, and what a repeat is answered.
         key: Option<Box<Answered>>,
     },
@@ -79,7 +79,7 @@ pub struct Past {
     /// The highest watermark of channels that were forgotten.
     pub floor: Position,
     /// By place, each once. The channels' records are not known.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Vec<Message>,
     /// In the order in which they were noted.
     pub states: Vec<ChannelState>,
     /// By place, each once, with what a [`Fact::Change`] says of takers.

@@ -1,8 +1,6 @@
 //! Who waits on what, and what follows from it: channels come online, go offline, hand out their
 //! messages one by one to takers.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use crate::{ChannelId, Hub, Millis, Position, Refused, ShardId, Take};
@@ -34,7 +32,7 @@ impl Hub {
         let channel = &mut self.names[id];
         let next = channel.history.as_ref().and_then(|history| history.at(history.behind(channel.taken)));
         let take = if let Some((position, message)) = next {
-            let message = Arc::clone(message);
+            let message = message.clone();
             channel.taken = position;
             self.tell_state(id);
             let channel = &mut self.names[id];
@@ -172,7 +170,7 @@ mod tests {
         Limits { grace: 30, ..Limits::default() }
     }
 
-    fn taken(take: Result<Take, Refused>) -> Option<Arc<Message>> {
+    fn taken(take: Result<Take, Refused>) -> Option<Message> {
         match take.unwrap() {
             Take::Message(message) => Some(message),
             Take::Waiting { .. } => None,

@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::sync::Arc;
 
 use crate::channel::Floor;
 use crate::history::History;
@@ -76,15 +75,15 @@ impl Hub {
         let gaps = asked.filter(|(_, (name, id))| self.is_gap(name, **id, &from)).map(|(n, _)| n).collect();
         let mut merge = Merge::new(self.histories(found), &from);
         let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail };
-        let mut messages: Vec<Arc<Message>> = Vec::new();
+        let mut messages: Vec<Message> = Vec::new();
         let mut bytes = 0;
         while let Some((position, message)) = merge.peek() {
-            let len = message.payload.bytes.len();
+            let len = message.bytes().len();
             if messages.len() >= limit || (!messages.is_empty() && bytes + len > PAGE_BYTES_MAX) {
                 return Reading { messages, gaps, resume: Some(resume) };
             }
             bytes += len;
-            messages.push(Arc::clone(message));
+            messages.push(message.clone());
             resume.after = position;
             merge.pass(position);
         }
@@ -142,7 +141,7 @@ impl Hub {
 /// What one page holds, and where the next begins if there is more.
 #[derive(Default)]
 struct Reading {
-    messages: Vec<Arc<Message>>,
+    messages: Vec<Message>,
     gaps: Vec<u16>,
     resume: Option<Resume>,
 }
@@ -189,7 +188,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The next message.
-    fn peek(&self) -> Option<(Position, &'a Arc<Message>)> {
+    fn peek(&self) -> Option<(Position, &'a Message)> {
         let Reverse((_, which, index)) = self.heads.peek()?;
         self.histories[*which].at(*index)
     }

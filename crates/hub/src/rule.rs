@@ -192,7 +192,7 @@ impl RuleId {
 impl Keep {
     /// When its publisher lets a message end, or the rule in the publisher's stead.
     pub(crate) fn end(&self, message: &Message) -> Millis {
-        match (message.expires, self.ttl) {
+        match (message.expires(), self.ttl) {
             (Some(expires), _) => expires,
             (None, Some(ttl)) => message.time.saturating_add(ttl),
             (None, None) => NEVER,

@@ -4,7 +4,6 @@ use crate::{
     ChannelId, Epoch, Hub, Limits, Message, Next, Origin, Page, Payload, Position, Publish, Released,
 };
 use crate::{ShardId, Start};
-use std::sync::Arc;
 
 pub(crate) const SHARD: ShardId = ShardId(0);
 
@@ -62,7 +61,7 @@ pub(crate) fn after(place: u64) -> Start {
     Start::After(Position::from_bits(place))
 }
 
-pub(crate) fn places(messages: &[Arc<Message>]) -> Vec<u64> {
+pub(crate) fn places(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(|message| message.position.to_bits()).collect()
 }
 

@@ -107,7 +107,7 @@ impl Hub {
     }
 
     /// Keeps a released message in the history of one of its channels.
-    pub(crate) fn remember(&mut self, id: u32, message: &Arc<Message>, now: Millis) {
+    pub(crate) fn remember(&mut self, id: u32, message: &Message, now: Millis) {
         let keep = self.rules.keep(self.names[id].rule);
         if keep.messages == 0 {
             let mark = Some(Mark { position: message.position, time: message.time });
@@ -119,8 +119,8 @@ impl Hub {
             Box::new(History::new(message.position))
         });
         self.totals.history_messages += 1;
-        self.totals.history_bytes += message.payload.bytes.len() as u64;
-        let removed = history.push(&channel.name, Arc::clone(message), now, keep, &mut self.trash);
+        self.totals.history_bytes += message.bytes().len() as u64;
+        let removed = history.push(&channel.name, message.clone(), now, keep, &mut self.trash);
         self.settle(id, removed);
     }
 

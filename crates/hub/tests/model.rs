@@ -8,7 +8,6 @@ mod common;
 mod naive;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
@@ -121,16 +120,16 @@ impl Both {
         assert_eq!(due, released.iter().map(|one| one.message.position.to_bits()).collect::<Vec<_>>());
         for one in &released {
             let said = self.naive.said(one.message.position.to_bits()).clone();
-            assert_eq!((one.message.time, one.message.expires), (said.time, said.expires));
+            assert_eq!((one.message.time, one.message.expires()), (said.time, said.expires));
             assert_eq!(
-                one.message.targets.iter().map(|target| &*target.name).collect::<Vec<_>>(),
+                one.message.targets().iter().map(|target| &*target.name).collect::<Vec<_>>(),
                 names(&said.channels)
             );
-            for (target, channel) in one.message.targets.iter().zip(said.channels) {
+            for (id, channel) in one.channels.iter().zip(said.channels) {
                 let record = self.naive.records.get_mut(&channel);
-                assert_eq!(record.is_some(), target.channel != ChannelId::NONE);
+                assert_eq!(record.is_some(), *id != ChannelId::NONE);
                 if let Some(record) = record {
-                    assert_eq!(*record.id.get_or_insert(target.channel.0), target.channel.0);
+                    assert_eq!(*record.id.get_or_insert(id.0), id.0);
                 }
             }
         }
@@ -326,7 +325,7 @@ fn same_page(page: &Page, read: &Read) -> Option<Resume> {
 }
 
 /// The places of messages, as numbers.
-fn places(messages: &[Arc<Message>]) -> Vec<u64> {
+fn places(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(|message| message.position.to_bits()).collect()
 }
 

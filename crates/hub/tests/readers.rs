@@ -10,7 +10,6 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use common::publish;
 use multiplexor_hub::{
@@ -33,7 +32,7 @@ struct World {
     hub: Hub,
     now: u64,
     /// All that was released, in order.
-    said: Vec<Arc<Message>>,
+    said: Vec<Message>,
     ordered: Position,
     readers: Vec<Reader>,
     /// Nothing is deleted and no record forgotten: a gap is told only where something is gone.
@@ -172,7 +171,7 @@ impl World {
         let page = self.hub.subscribe(ShardId(reader.shard), &names, start, self.now).unwrap();
         reader.told.extend(page.gaps.iter().map(|index| reader.asked[*index as usize]));
         for message in &page.messages {
-            assert!(message.expires.is_none_or(|expires| expires > self.now));
+            assert!(message.expires().is_none_or(|expires| expires > self.now));
             reader.receive(message, self.hub.cursors());
         }
         if reader.owed_after.is_empty() {
@@ -205,11 +204,11 @@ impl World {
             let place = message.position.to_bits();
             let hit: Vec<usize> = (0..reader.asked.len())
                 .filter(|index| reader.owed_after[*index] < place)
-                .filter(|index| message.targets.iter().any(|t| *t.name == *CHANNELS[reader.asked[*index]]))
+                .filter(|index| message.targets().iter().any(|t| *t.name == *CHANNELS[reader.asked[*index]]))
                 .map(|index| reader.asked[index])
                 .collect();
             let got = reader.received.binary_search(&place).is_ok();
-            let ended = message.expires.is_some_and(|expires| expires <= self.now);
+            let ended = message.expires().is_some_and(|expires| expires <= self.now);
             if !got && !ended {
                 assert!(
                     hit.iter().all(|channel| reader.told.contains(channel)),
@@ -217,7 +216,7 @@ impl World {
                 );
             }
             // What came by way of one channel may be gone from another.
-            if message.expires != Some(message.time) && (!got || hit.len() > 1) {
+            if message.expires() != Some(message.time) && (!got || hit.len() > 1) {
                 gone.extend(hit);
             }
         }
@@ -272,13 +271,13 @@ impl Reader {
     /// What a shard does with a released message.
     fn hand(&mut self, released: &Released, cursors: Cursors) {
         let State::Live(ids) = &self.state else { return };
-        let targets = &released.message.targets;
+        let targets = released.message.targets();
         let matches =
-            |index: usize| targets.iter().find(|target| *target.name == *CHANNELS[self.asked[index]]);
+            |index: usize| targets.iter().position(|target| *target.name == *CHANNELS[self.asked[index]]);
         let matched: Vec<ChannelId> = (0..ids.len())
             .filter_map(|index| Some((matches(index)?, ids[index])))
             .map(|(target, id)| {
-                assert_eq!(target.channel, id, "a message names the record it is registered on");
+                assert_eq!(released.channels[target], id, "a message names the record it is registered on");
                 id
             })
             .collect();
@@ -296,14 +295,14 @@ impl Reader {
         );
         let asked =
             |target: &multiplexor_hub::Target| self.asked.iter().any(|c| *target.name == *CHANNELS[*c]);
-        assert!(message.targets.iter().any(asked), "only what it asked for");
+        assert!(message.targets().iter().any(asked), "only what it asked for");
         self.received.push(place);
         self.cursors.push(cursors.text(message.position));
     }
 }
 
 /// The place behind which a reader is owed all of a channel, right after its first page.
-fn owed_after(hub: &Hub, said: &[Arc<Message>], reader: &Reader, start: Start) -> Vec<u64> {
+fn owed_after(hub: &Hub, said: &[Message], reader: &Reader, start: Start) -> Vec<u64> {
     let end = hub.end().to_bits();
     let owed = |channel: &usize| {
         let kept = hub.channel(CHANNELS[*channel]).and_then(|info| info.kept);

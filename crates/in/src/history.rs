@@ -47,7 +47,7 @@ pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Prob
         if n > 0 {
             out.push(b',');
         }
-        let matched = message.targets.iter().position(|target| *target.name == *name);
+        let matched = message.targets().iter().position(|target| *target.name == *name);
         write_object(message, matched.as_slice(), Some(cursors), &mut out);
     }
     out.push(b']');

@@ -4,7 +4,6 @@
 
 mod harness;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -26,10 +25,10 @@ async fn publish(line: &Line, headers: &str, body: &str) -> Answer {
 fn delivered(line: &Line) -> Vec<String> {
     let mut mail = Vec::new();
     line.exchange.take_mail(SHARD, &mut mail);
-    let told = |message: &Arc<Message>| {
-        let names: Vec<&str> = message.targets.iter().map(|target| &*target.name).collect();
-        let payload = &message.payload;
-        let ttl = message.expires.map(|expires| expires - message.time);
+    let told = |message: &Message| {
+        let names: Vec<&str> = message.targets().iter().map(|target| &*target.name).collect();
+        let payload = message.payload();
+        let ttl = message.expires().map(|expires| expires - message.time);
         format!("{names:?} {:?} {:?} {:?} {ttl:?}", payload.data(), payload.event, payload.content_type)
     };
     let messages = mail.iter().filter_map(|mail| match mail {

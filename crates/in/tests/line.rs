@@ -33,14 +33,14 @@ async fn a_message_is_published() {
     let mut mail = Vec::new();
     line.exchange.take_mail(SHARD, &mut mail);
     let [Mail::Delivery(delivery)] = &mail[..] else { panic!("{mail:?}") };
-    let payload = &delivery.message.payload;
+    let payload = delivery.message.payload();
     assert_eq!(payload.data(), b"one");
     assert_eq!(
-        (payload.event.as_deref(), payload.content_type.as_deref()),
+        (payload.event, payload.content_type),
         (Some("goal"), Some("text/plain"))
     );
     assert!(!payload.binary);
-    assert_eq!(delivery.message.expires, Some(delivery.message.time + 60_000));
+    assert_eq!(delivery.message.expires(), Some(delivery.message.time + 60_000));
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn bytes_that_are_no_text_are_binary() {
     let binary: Vec<bool> = mail
         .iter()
         .map(|mail| match mail {
-            Mail::Delivery(delivery) => delivery.message.payload.binary,
+            Mail::Delivery(delivery) => delivery.message.payload().binary,
             Mail::Order(order) => panic!("{order:?}"),
         })
         .collect();

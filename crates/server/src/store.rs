@@ -158,7 +158,7 @@ fn check(path: &Path, found: &Found) -> ExitCode {
 fn stats(path: &Path, found: &Found, as_json: bool) -> anyhow::Result<ExitCode> {
     let bytes: u64 = found.segments.iter().map(|segment| segment.len).sum();
     let records: u64 = found.segments.iter().map(|segment| segment.records).sum();
-    let payload: usize = found.past.messages.iter().map(|message| message.payload.bytes.len()).sum();
+    let payload: usize = found.past.messages.iter().map(|message| message.bytes().len()).sum();
     let numbers = json!({
         "folder": path.display().to_string(),
         "segments": found.segments.len(),

@@ -3,11 +3,7 @@
 //! A record is framed by its length and a checksum, four bytes each, lowest first. What it says begins with a
 //! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
 
-use std::sync::Arc;
-
-use exchange::hub::{
-    Answered, Change, ChannelId, ChannelState, Fact, Message, Origin, Payload, Position, Seen, Target,
-};
+use exchange::hub::{Answered, Change, ChannelState, Fact, Message, Origin, Payload, Position, Seen, Target};
 use smallvec::SmallVec;
 
 use crate::limits::RECORD_LEN_MAX;
@@ -160,8 +156,8 @@ fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
 }
 
 fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
-    let Payload { bytes, data, origin, event, content_type, binary } = &message.payload;
-    let origin = match origin {
+    let said = message.payload();
+    let origin = match said.origin {
         Origin::Native => 0,
         Origin::Multiplexor => 1,
         Origin::Realplexor => 2,
@@ -170,30 +166,30 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     out.push(MESSAGE);
     out.push(
         origin
-            | has(*binary, BINARY)
-            | has(message.expires.is_some(), EXPIRES)
-            | has(event.is_some(), EVENT)
-            | has(content_type.is_some(), CONTENT_TYPE)
+            | has(said.binary, BINARY)
+            | has(message.expires().is_some(), EXPIRES)
+            | has(said.event.is_some(), EVENT)
+            | has(said.content_type.is_some(), CONTENT_TYPE)
             | has(key.is_some(), KEYED),
     );
     put_place(message.position, out);
     put_number(message.time, out);
-    if let Some(expires) = message.expires {
+    if let Some(expires) = message.expires() {
         put_number(expires, out);
     }
-    put_number(message.targets.len() as u64, out);
-    for target in &message.targets {
+    put_number(message.targets().len() as u64, out);
+    for target in message.targets() {
         put_text(&target.name, out);
         out.push(u8::from(target.alias.is_some()));
         target.alias.iter().for_each(|alias| put_text(alias, out));
     }
-    event.iter().chain(content_type).for_each(|text| put_text(text, out));
+    said.event.iter().chain(&said.content_type).for_each(|text| put_text(text, out));
     if let Some(key) = key {
         put_key(key, out);
     }
-    put_number(u64::from(data.start), out);
-    put_number(u64::from(data.end), out);
-    out.extend_from_slice(bytes);
+    put_number(said.head_len as u64, out);
+    put_number((said.head_len + said.data().len()) as u64, out);
+    out.extend_from_slice(said.bytes);
 }
 
 fn put_key(key: &Answered, out: &mut Vec<u8>) {
@@ -241,7 +237,7 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
     for _ in 0..count {
         let name = bytes.text()?.into();
         let alias = if bytes.byte()? == 1 { Some(bytes.text()?.into()) } else { None };
-        targets.push(Target { channel: ChannelId::NONE, name, alias });
+        targets.push(Target { name, alias });
     }
     let event = if is(EVENT) { Some(bytes.text()?.into()) } else { None };
     let content_type = if is(CONTENT_TYPE) { Some(bytes.text()?.into()) } else { None };
@@ -252,7 +248,8 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
         return None;
     }
     let payload = Payload { bytes: rest.into(), data, origin, event, content_type, binary: is(BINARY) };
-    let message = Arc::new(Message { position, time, expires, targets, payload });
+    let ttl = expires.map(|expires| expires.saturating_sub(time));
+    let message = Message::new(position, time, ttl, targets, payload);
     Some(Fact::Message { message, key })
 }
 

@@ -100,7 +100,7 @@ impl Tidy {
 
     /// Whether a message is to be carried on: where history has it, unless the log has no room for it.
     fn is_held(&mut self, message: &Message, len_max: u64, exchange: &Exchange) -> bool {
-        let names = message.targets.iter().map(|target| &target.name);
+        let names = message.targets().iter().map(|target| &target.name);
         self.names.extend(names.clone().cloned());
         let places: Vec<Place<'_>> =
             names.map(|name| Place { name, position: Some(message.position) }).collect();

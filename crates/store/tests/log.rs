@@ -4,28 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use exchange::hub::{ChannelId, Fact, Message, Origin, Payload, Position, Target};
+use exchange::hub::{Bytes, Fact, Message, Origin, Payload, Position, Target};
 use multiplexor_store as store;
 use store::{Batch, Log, Options, Sync};
 use testkit::disk::{Faults, SimDisk};
 use testkit::seeds::{Chance, seeds};
 
-fn message(place: u64, len: usize) -> Arc<Message> {
-    let bytes: Arc<[u8]> = format!("{place}:{}", "x".repeat(len)).into_bytes().into();
+fn message(place: u64, len: usize) -> Message {
+    let bytes: Bytes = format!("{place}:{}", "x".repeat(len)).into_bytes().into();
     let data = 0..u32::try_from(bytes.len()).unwrap();
     let payload =
         Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
-    let target = Target { channel: ChannelId::NONE, name: "a".into(), alias: None };
-    let position = Position::from_bits(place);
-    Arc::new(Message {
-        position,
-        time: place,
-        expires: None,
-        targets: [target].into_iter().collect(),
-        payload,
-    })
+    let target = Target { name: "a".into(), alias: None };
+    Message::new(Position::from_bits(place), place, None, [target].into_iter().collect(), payload)
 }
 
 /// What the world outside knows of a store over all its lives.
@@ -66,7 +58,7 @@ impl World {
         for found in &found.past.messages {
             let place = found.position.to_bits();
             let len = self.tried.get(&place).expect("it was written");
-            assert_eq!(found.payload, message(place, *len).payload);
+            assert_eq!(found.payload(), message(place, *len).payload());
         }
         let missing: Vec<u64> = self.answered.keys().copied().filter(|place| !kept.contains(place)).collect();
         if found.lost {

@@ -145,9 +145,9 @@ pub(crate) fn poll_raw(
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let payload = &message.payload;
+    let payload = message.payload();
     let usual = if payload.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
-    let head = Head::new(out, 200).header("Content-Type", payload.content_type.as_deref().unwrap_or(usual));
+    let head = Head::new(out, 200).header("Content-Type", payload.content_type.unwrap_or(usual));
     let (head, body) = coded(head, payload.data(), coder);
     let mut head = head.header("Multiplexor-Cursor", cursors.text(message.position));
     if let Some(event) = &payload.event {

@@ -102,7 +102,7 @@ impl Shape {
         coder: &mut Coder<'_>,
         out: &mut Vec<u8>,
     ) {
-        let payload = &message.payload;
+        let payload = message.payload();
         match self {
             Self::PollObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
@@ -151,7 +151,7 @@ impl Shape {
         cursors: Cursors,
         coder: &mut Coder<'_>,
     ) -> Vec<u8> {
-        let mut out = Vec::with_capacity(message.payload.data().len() + FRAME_LEN);
+        let mut out = Vec::with_capacity(message.payload().data().len() + FRAME_LEN);
         self.render(message, matches, cursors, coder, &mut out);
         out
     }
@@ -160,10 +160,7 @@ impl Shape {
 fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u8>) {
     let mut id = Vec::with_capacity(16);
     cursors.write(message.position, &mut id);
-    sse::encode(
-        &sse::Event { id: Some(&id), event: message.payload.event.as_deref(), data: Some(data) },
-        out,
-    );
+    sse::encode(&sse::Event { id: Some(&id), event: message.payload().event, data: Some(data) }, out);
 }
 
 /// About what an object adds to its data.

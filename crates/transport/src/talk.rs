@@ -1,7 +1,5 @@
 //! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
 
-use std::sync::Arc;
-
 use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
@@ -28,7 +26,7 @@ pub struct Opening<'a> {
 #[derive(Debug)]
 pub struct Part<'a> {
     /// The message.
-    pub message: &'a Arc<Message>,
+    pub message: &'a Message,
     /// The targets this client listens to.
     pub matches: &'a [usize],
 }
@@ -185,7 +183,7 @@ impl Conn {
             return;
         }
         let object = |part: Part<'a>| {
-            let mut object = Vec::with_capacity(part.message.payload.data().len() + 96);
+            let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
             native::write_object(part.message, part.matches, Some(cursors), &mut object);
             object
         };

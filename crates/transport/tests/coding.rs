@@ -6,7 +6,6 @@
 mod said;
 
 use std::io::Read;
-use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
@@ -29,7 +28,7 @@ fn waiting(shape: Shape, coding: Coding) -> Conn {
 }
 
 /// All that a stream can be told: its beginning, a page, live messages, heartbeats, gaps, deletions.
-fn told(shape: Shape, coding: Coding, messages: &[Arc<Message>]) -> Vec<u8> {
+fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
     let (conn, mut deflater, mut out) = (waiting(shape, coding), Deflater::default(), Vec::new());
     let place = Position::from_bits(3);
     conn.open(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }, cursors(), &mut out);
@@ -72,7 +71,7 @@ fn frames(mut bytes: &[u8]) -> (Vec<(ws::Opcode, Vec<u8>)>, usize) {
 }
 
 fn check(payloads: Vec<Payload>) {
-    let messages: Vec<Arc<Message>> =
+    let messages: Vec<Message> =
         payloads.into_iter().zip(5..).map(|(payload, place)| message(place, &["a"], payload)).collect();
     for shape in [Shape::SseBare, Shape::SseObject, Shape::StreamObject, Shape::StreamRaw] {
         let plain = told(shape, Coding::Identity, &messages);

@@ -5,8 +5,6 @@
 #[path = "common/said.rs"]
 mod said;
 
-use std::sync::Arc;
-
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload};
 use multiplexor_transport::{Coder, Coding, Shape};
@@ -171,7 +169,7 @@ fn what_is_put_can_be_read_back() {
         binary(b"\x00\r\n\xff"),
         named("e", text("x")),
     ];
-    let all: Vec<Arc<Message>> =
+    let all: Vec<Message> =
         payloads.into_iter().zip(1..).map(|(payload, place)| message(place, &["a", "b"], payload)).collect();
     for shape in Shape::ALL {
         let wire: Vec<u8> =
@@ -190,15 +188,15 @@ fn what_is_put_can_be_read_back() {
     }
 }
 
-fn read_events(shape: Shape, wire: &[u8], all: &[Arc<Message>]) {
+fn read_events(shape: Shape, wire: &[u8], all: &[Message]) {
     let (mut reader, mut told) = (sse::Reader::new(1 << 20), Vec::new());
     reader.push(wire, &mut told).unwrap();
     assert_eq!(told.len(), all.len());
     for (event, message) in told.iter().zip(all) {
-        assert_eq!(event.event, message.payload.event.as_deref().unwrap_or("message"));
+        assert_eq!(event.event, message.payload().event.unwrap_or("message"));
         assert_eq!(event.last_id, cursors().text(message.position));
-        if shape == Shape::SseBare && !message.payload.binary {
-            let meant = std::str::from_utf8(message.payload.data()).unwrap();
+        if shape == Shape::SseBare && !message.payload().binary {
+            let meant = std::str::from_utf8(message.payload().data()).unwrap();
             assert_eq!(event.data, meant.replace("\r\n", "\n").replace('\r', "\n").as_bytes());
         } else {
             read_object(&event.data, message);
@@ -206,21 +204,21 @@ fn read_events(shape: Shape, wire: &[u8], all: &[Arc<Message>]) {
     }
 }
 
-fn read_lines(wire: &[u8], all: &[Arc<Message>]) {
+fn read_lines(wire: &[u8], all: &[Message]) {
     let text = std::str::from_utf8(wire).unwrap();
     assert_eq!(text.lines().count(), all.len());
     text.lines().zip(all).for_each(|(line, message)| read_object(line.as_bytes(), message));
 }
 
-fn read_frames(shape: Shape, mut wire: &[u8], all: &[Arc<Message>]) {
+fn read_frames(shape: Shape, mut wire: &[u8], all: &[Message]) {
     for message in all {
         let (header, header_len) = ws::decode_header(wire).unwrap().unwrap();
         let (payload, rest) = wire[header_len..].split_at(usize::try_from(header.len).unwrap());
         assert!(header.fin && header.rsv == 0 && header.mask.is_none());
-        let binary = shape == Shape::WsRaw && message.payload.binary;
+        let binary = shape == Shape::WsRaw && message.payload().binary;
         assert_eq!(header.opcode, if binary { ws::Opcode::Binary } else { ws::Opcode::Text });
         match shape {
-            Shape::WsRaw => assert_eq!(payload, message.payload.data()),
+            Shape::WsRaw => assert_eq!(payload, message.payload().data()),
             _ => read_object(payload, message),
         }
         wire = rest;
@@ -236,7 +234,7 @@ fn read_answer(shape: Shape, wire: &[u8], message: &Message) {
     let cursor = cursors().text(message.position);
     if shape == Shape::PollRaw {
         assert!(head.contains(&format!("\r\nMultiplexor-Cursor: {cursor}\r\n")), "{head}");
-        assert_eq!(body, message.payload.data());
+        assert_eq!(body, message.payload().data());
         return;
     }
     let document: serde_json::Value = serde_json::from_slice(body).unwrap();
@@ -249,10 +247,10 @@ fn read_answer(shape: Shape, wire: &[u8], message: &Message) {
 fn read_object(text: &[u8], message: &Message) {
     let object: serde_json::Value = serde_json::from_slice(text).unwrap();
     assert_eq!(object["cursor"], *cursors().text(message.position));
-    assert_eq!(object["channel"], *message.targets[1].name);
-    assert_eq!(object["event"].as_str(), message.payload.event.as_deref());
-    let data = message.payload.data();
-    if message.payload.binary {
+    assert_eq!(object["channel"], *message.targets()[1].name);
+    assert_eq!(object["event"].as_str(), message.payload().event);
+    let data = message.payload().data();
+    if message.payload().binary {
         assert_eq!((&object["data"], &object["base64"]), (&"AA0K/w==".into(), &true.into()));
     } else if let Ok(value) = serde_json::from_slice::<serde_json::Value>(data) {
         assert_eq!(object["data"], value);

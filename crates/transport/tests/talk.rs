@@ -5,8 +5,6 @@
 #[path = "common/said.rs"]
 mod said;
 
-use std::sync::Arc;
-
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
@@ -162,11 +160,11 @@ fn half_a_request_is_answered_when_its_time_is_over() {
 }
 
 /// Parts of a page: each message to a client that listens to its first channel.
-fn parts(messages: &[Arc<Message>]) -> impl Iterator<Item = Part<'_>> {
+fn parts(messages: &[Message]) -> impl Iterator<Item = Part<'_>> {
     messages.iter().map(|message| Part { message, matches: &[0] })
 }
 
-fn two() -> Vec<Arc<Message>> {
+fn two() -> Vec<Message> {
     vec![message(3, &["a"], text("x")), message(4, &["b"], named("e", text("1")))]
 }
 
@@ -182,7 +180,7 @@ fn a_page_looks_as_if_it_came_live() {
 
 #[test]
 fn a_poll_gets_all_messages_due_and_one_cursor() {
-    let body = |parts: &[Arc<Message>], gap, deleted| {
+    let body = |parts: &[Message], gap, deleted| {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
@@ -214,7 +212,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
 }
 
 /// The answer's status, cursor, mark and body.
-fn raw_poll(messages: &[Arc<Message>], gap: bool) -> (String, String, bool, String) {
+fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),

@@ -63,7 +63,7 @@ impl Owed {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.delivery.message.payload.bytes.len()
+        self.delivery.message.bytes().len()
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is said over a live WebSocket: commands of the client, and our answers.
 
-use std::sync::Arc;
-
 use hub::{Cursors, Message, Millis, Position, Start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -122,7 +120,7 @@ fn no_command(why: &str) -> Problem {
 /// a backlog carry no cursors: they are older than what the connection has seen live.
 pub fn write_subscribed<'a>(
     names: &[Box<str>],
-    messages: impl Iterator<Item = (&'a Arc<Message>, &'a [usize])>,
+    messages: impl Iterator<Item = (&'a Message, &'a [usize])>,
     more: bool,
     gap: bool,
     id: Option<&RawValue>,

@@ -1,10 +1,8 @@
 //! The JSON object of a message, and the document of a long poll.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hub::{Cursors, Message, Payload, Position};
+use hub::{Cursors, Message, Position, Said};
 use serde::de::IgnoredAny;
 
 /// Appends the object of `message` for a client whose matches are the targets of these indices:
@@ -22,7 +20,7 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
     match matches {
         [one] => {
             out.extend_from_slice(b"\"channel\":");
-            write_string(&message.targets[*one].name, out);
+            write_string(&message.targets()[*one].name, out);
         }
         several => {
             out.extend_from_slice(b"\"channels\":[");
@@ -30,24 +28,24 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
                 if n > 0 {
                     out.push(b',');
                 }
-                write_string(&message.targets[*index].name, out);
+                write_string(&message.targets()[*index].name, out);
             }
             out.push(b']');
         }
     }
-    if let Some(event) = &message.payload.event {
+    if let Some(event) = message.payload().event {
         out.extend_from_slice(b",\"event\":");
         write_string(event, out);
     }
     out.extend_from_slice(b",\"data\":");
-    write_data(&message.payload, out);
+    write_data(message.payload(), out);
     let (seconds, millis) = (message.time / 1_000, message.time % 1_000);
     out.extend_from_slice(format!(",\"time\":{seconds}.{millis:03}}}").as_bytes());
 }
 
 /// Appends a long poll's document: `{"cursor": C, "messages": […], "gap"?: true}`.
 pub fn write_document<'a>(
-    messages: impl Iterator<Item = (&'a Arc<Message>, &'a [usize])>,
+    messages: impl Iterator<Item = (&'a Message, &'a [usize])>,
     cursor: Position,
     gap: bool,
     cursors: Cursors,
@@ -76,7 +74,7 @@ pub fn is_binary_type(content_type: &str) -> bool {
         || ["image/", "audio/", "video/"].iter().any(|family| kind.starts_with(family))
 }
 
-fn write_data(payload: &Payload, out: &mut Vec<u8>) {
+fn write_data(payload: Said<'_>, out: &mut Vec<u8>) {
     write_value(payload, out);
     if payload.binary {
         out.extend_from_slice(b",\"base64\":true");
@@ -84,7 +82,7 @@ fn write_data(payload: &Payload, out: &mut Vec<u8>) {
 }
 
 /// Appends data as one JSON value, on one line; what is binary is a string in base64.
-pub(crate) fn write_value(payload: &Payload, out: &mut Vec<u8>) {
+pub(crate) fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
     let data = payload.data();
     if payload.binary {
         out.push(b'"');
@@ -114,24 +112,20 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hub::{ChannelId, Epoch, Origin, Target};
+    use hub::{Epoch, Origin, Payload, Target};
 
     fn message(data: &[u8], binary: bool, event: Option<&str>) -> Message {
-        let target = |n: u32, name: &str| Target { channel: ChannelId(n), name: name.into(), alias: None };
-        Message {
-            position: Position::from_bits(1),
-            time: 1_795_348_412_007,
-            expires: None,
-            targets: [target(0, "a"), target(1, "b\"")].into_iter().collect(),
-            payload: Payload {
-                bytes: data.into(),
-                data: 0..u32::try_from(data.len()).unwrap(),
-                origin: Origin::Native,
-                event: event.map(Into::into),
-                content_type: None,
-                binary,
-            },
-        }
+        let target = |name: &str| Target { name: name.into(), alias: None };
+        let payload = Payload {
+            bytes: data.into(),
+            data: 0..u32::try_from(data.len()).unwrap(),
+            origin: Origin::Native,
+            event: event.map(Into::into),
+            content_type: None,
+            binary,
+        };
+        let targets = [target("a"), target("b\"")].into_iter().collect();
+        Message::new(Position::from_bits(1), 1_795_348_412_007, None, targets, payload)
     }
 
     fn check(data: &[u8], binary: bool, expected: &str) {

@@ -1,6 +1,6 @@
 //! What a publisher says: the bytes behind the first blank line, and who may see them.
 
-use hub::{Message, Origin, Payload};
+use hub::{Message, Origin, Payload, Said};
 use memchr::memchr_iter;
 
 /// What follows the first blank line behind a line, whatever the line ends.
@@ -29,13 +29,13 @@ pub fn payload(limiters: &[&str], data: &[u8]) -> Payload {
 
 /// Whether who listens to the target of this index, and nothing else, may see a message.
 pub fn is_seen(message: &Message, target: usize) -> bool {
-    let id = &message.targets[target].name;
-    limiters(&message.payload).is_none_or(|mut ids| ids.any(|known| *known == **id))
+    let id = &message.targets()[target].name;
+    limiters(message.payload()).is_none_or(|mut ids| ids.any(|known| *known == **id))
 }
 
 /// The ids of which a client must listen to one to see this, where there are any.
-pub fn limiters(payload: &Payload) -> Option<impl Iterator<Item = &str>> {
-    let limited = payload.origin == Origin::Realplexor && payload.data.start > 0;
-    let list = limited.then(|| str::from_utf8(&payload.bytes[..payload.data.start as usize]).ok())??;
+pub fn limiters(said: Said<'_>) -> Option<impl Iterator<Item = &str>> {
+    let limited = said.origin == Origin::Realplexor && said.head_len > 0;
+    let list = limited.then(|| str::from_utf8(&said.bytes[..said.head_len]).ok())??;
     Some(list.split(','))
 }

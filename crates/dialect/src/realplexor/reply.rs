@@ -49,7 +49,7 @@ impl<'a> Part<'a> {
     /// A message that is due in the targets of these indices; none: it is not due.
     pub fn new(message: &'a Message, matches: impl IntoIterator<Item = usize>) -> Option<Self> {
         let mut matches: SmallVec<[usize; 2]> = matches.into_iter().collect();
-        matches.sort_unstable_by(|a, b| message.targets[*a].name.cmp(&message.targets[*b].name));
+        matches.sort_unstable_by(|a, b| message.targets()[*a].name.cmp(&message.targets()[*b].name));
         let cursors = || matches.iter().map(|target| message.outside(*target));
         Some(Self { message, key: cursors().min()?, last: cursors().max()?, matches })
     }
@@ -65,11 +65,11 @@ impl<'a> Reply<'a> {
         len_max: usize,
     ) -> (Self, Option<Decimal>) {
         parts.sort_by(|a, b| {
-            a.key.cmp(&b.key).then_with(|| a.message.payload.data().cmp(b.message.payload.data()))
+            a.key.cmp(&b.key).then_with(|| a.message.payload().data().cmp(b.message.payload().data()))
         });
         let mut len = 0;
         let fits = parts.iter().take_while(|part| {
-            len += part.message.payload.data().len();
+            len += part.message.payload().data().len();
             len <= len_max
         });
         let fitting = fits.count().max(1);
@@ -119,10 +119,10 @@ fn write_part(message: &Message, matches: &[usize], tag: Option<Tag>, out: &mut 
     out.extend_from_slice(b"  {\n    \"ids\": {");
     for (n, target) in matches.iter().enumerate() {
         out.extend_from_slice(if n > 0 { b", \"" } else { b" \"" });
-        out.extend_from_slice(message.targets[*target].name.as_bytes());
+        out.extend_from_slice(message.targets()[*target].name.as_bytes());
         out.extend_from_slice(b"\": \"");
         message.write_outside(*target, out);
-        if let Some(tag) = tag.filter(|_| message.targets[*target].alias.is_none()) {
+        if let Some(tag) = tag.filter(|_| message.targets()[*target].alias.is_none()) {
             tag.write(out);
         }
         out.push(b'"');
@@ -136,7 +136,7 @@ fn write_part(message: &Message, matches: &[usize], tag: Option<Tag>, out: &mut 
 
 /// What was published in this dialect goes as it came; everything else is JSON.
 fn data(message: &Message) -> Cow<'_, [u8]> {
-    let payload = &message.payload;
+    let payload = message.payload();
     if payload.origin == Origin::Realplexor {
         return payload.data().into();
     }

@@ -160,7 +160,7 @@ impl Exchange {
 }
 
 pub(super) fn published(released: &Released) -> Published {
-    let names = released.message.targets.iter().map(|target| Arc::clone(&target.name));
+    let names = released.message.targets().iter().map(|target| Arc::clone(&target.name));
     Published {
         position: released.message.position,
         seen: names.zip(released.seen.iter().copied()).collect(),

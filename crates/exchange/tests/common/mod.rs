@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use multiplexor_exchange::hub::{
-    ChannelId, Epoch, Limits, Next, Origin, Payload, Position, Publish, ShardId, Start,
+    Bytes, ChannelId, Epoch, Limits, Next, Origin, Payload, Position, Publish, ShardId, Start,
 };
 use multiplexor_exchange::{Clock, Commit, Exchange, Immediate, Mail, Order, PublishError, Receipt, Wake};
 
@@ -75,7 +75,7 @@ impl Trial {
         let words = mail.iter().map(words).collect();
         for item in mail {
             if let Mail::Delivery(delivery) = item {
-                self.exchange.settle(ShardId(shard), 1, delivery.message.payload.bytes.len());
+                self.exchange.settle(ShardId(shard), 1, delivery.message.bytes().len());
             }
         }
         words
@@ -89,7 +89,7 @@ impl Trial {
 
 fn words(item: &Mail) -> String {
     match item {
-        Mail::Delivery(delivery) => String::from_utf8_lossy(delivery.message.payload.data()).into_owned(),
+        Mail::Delivery(delivery) => String::from_utf8_lossy(delivery.message.payload().data()).into_owned(),
         Mail::Order(Order::Deleted { name, .. }) => format!("deleted {name}"),
         Mail::Order(Order::Canary(canary)) => {
             canary.passed();
@@ -102,7 +102,7 @@ fn words(item: &Mail) -> String {
 }
 
 /// What is published to channels separated by commas.
-pub(crate) fn publish(names: &str, bytes: Arc<[u8]>) -> Publish {
+pub(crate) fn publish(names: &str, bytes: Bytes) -> Publish {
     let payload = Payload {
         data: 0..u32::try_from(bytes.len()).unwrap(),
         bytes,

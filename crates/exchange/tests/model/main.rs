@@ -259,10 +259,10 @@ impl World {
             Some(Mail::Delivery(delivery)) => {
                 let message = &delivery.message;
                 for reader in self.readers.iter_mut().filter(|reader| reader.shard == index) {
-                    reader.hear(message);
+                    reader.hear(&delivery);
                 }
                 self.shards[index].handled = message.position.to_bits();
-                self.exchange.settle(self.shards[index].id, 1, message.payload.bytes.len());
+                self.exchange.settle(self.shards[index].id, 1, message.bytes().len());
             }
             Some(Mail::Order(Order::Deleted { channel, .. })) => self.end_subscriptions(index, channel),
             Some(Mail::Order(order)) => panic!("nobody ordered {order:?}"),

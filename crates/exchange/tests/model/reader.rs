@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use multiplexor_exchange::Delivery;
 use multiplexor_exchange::hub::{ChannelId, Message, Resume};
 
 /// What was said, in order.
@@ -31,9 +32,10 @@ pub(crate) enum State {
 
 impl Reader {
     /// A live message, if it is for this reader.
-    pub(crate) fn hear(&mut self, message: &Message) {
+    pub(crate) fn hear(&mut self, delivery: &Delivery) {
+        let message = &delivery.message;
         let State::Live { from, ids } = &self.state else { return };
-        let mine = message.targets.iter().any(|target| ids.contains(&target.channel));
+        let mine = delivery.channels.iter().any(|channel| ids.contains(channel));
         if mine && message.position.to_bits() > *from {
             self.receive(message);
         }
@@ -46,7 +48,7 @@ impl Reader {
             "in order, once"
         );
         assert!(
-            message.targets.iter().any(|target| self.asked.iter().any(|c| *target.name == *CHANNELS[*c]))
+            message.targets().iter().any(|target| self.asked.iter().any(|c| *target.name == *CHANNELS[*c]))
         );
         self.received.push(place);
     }

@@ -152,9 +152,9 @@ fn published(line: &Line, input: &[u8]) -> Vec<String> {
     line.exchange.take_mail(SHARD, &mut mail);
     let fact = |mail: &Mail| {
         let Mail::Delivery(delivery) = mail else { panic!("{mail:?}") };
-        let payload = &delivery.message.payload;
+        let payload = delivery.message.payload();
         assert_eq!(&payload.bytes[..], input, "a message is all that was sent");
-        let names: Vec<&str> = delivery.message.targets.iter().map(|target| &*target.name).collect();
+        let names: Vec<&str> = delivery.message.targets().iter().map(|target| &*target.name).collect();
         let kind = payload.content_type.as_deref().map(|kind| format!(" as {kind}")).unwrap_or_default();
         format!("publishes [{}] {}{kind}", names.join(" "), quoted(payload.data()))
     };

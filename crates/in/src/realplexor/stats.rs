@@ -143,14 +143,14 @@ fn held(line: &Line, id: &str) -> String {
         }
     }
     let target =
-        |message: &Message| message.targets.iter().position(|target| *target.name == *id).unwrap_or(0);
+        |message: &Message| message.targets().iter().position(|target| *target.name == *id).unwrap_or(0);
     items.sort_by_key(|message| std::cmp::Reverse((message.outside(target(message)), message.position)));
-    let item = |message: &Arc<Message>| {
+    let item = |message: &Message| {
         let mut cursor = Vec::new();
         message.write_outside(target(message), &mut cursor);
-        let limited = limiters(&message.payload).map(|ids| ids.collect::<Vec<_>>().join(", "));
+        let limited = limiters(message.payload()).map(|ids| ids.collect::<Vec<_>>().join(", "));
         let limited = limited.map(|ids| format!(", limited by ({ids})")).unwrap_or_default();
-        format!("[{}: {}b{limited}]", String::from_utf8_lossy(&cursor), message.payload.data().len())
+        format!("[{}: {}b{limited}]", String::from_utf8_lossy(&cursor), message.payload().data().len())
     };
     items.iter().map(item).collect::<Vec<String>>().join(", ")
 }

@@ -144,15 +144,15 @@ fn published(line: &Line, _: &[u8]) -> Vec<String> {
     let mut messages: Vec<_> = pages.flat_map(|page| page.messages).collect();
     messages.sort_by_key(|message| message.position);
     messages.dedup_by_key(|message| message.position);
-    let fact = |message: &Arc<dialect::hub::Message>| {
-        let targets = message.targets.iter().map(|target| match &target.alias {
+    let fact = |message: &dialect::hub::Message| {
+        let targets = message.targets().iter().map(|target| match &target.alias {
             Some(alias) => format!("{alias}:{}", target.name),
             None => target.name.to_string(),
         });
         let targets: Vec<String> = targets.collect();
-        let limits = limiters(&message.payload).map(|ids| ids.collect::<Vec<_>>().join(" "));
+        let limits = limiters(message.payload()).map(|ids| ids.collect::<Vec<_>>().join(" "));
         let limits = limits.map(|ids| format!(" for [{ids}]")).unwrap_or_default();
-        format!("publishes [{}] {}{limits}", targets.join(" "), quoted(message.payload.data()))
+        format!("publishes [{}] {}{limits}", targets.join(" "), quoted(message.payload().data()))
     };
     messages.iter().map(fact).collect()
 }

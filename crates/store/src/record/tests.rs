@@ -3,18 +3,24 @@
 use super::*;
 
 fn message(names: &[&str], bytes: &[u8]) -> Message {
-    let target = |name: &&str| Target { channel: ChannelId(7), name: (*name).into(), alias: None };
+    let target = |name: &&str| Target { name: (*name).into(), alias: None };
+    placed(None, names.iter().map(target).collect(), payload(bytes))
+}
+
+fn placed(ttl: Option<u64>, targets: SmallVec<[Target; 1]>, payload: Payload) -> Message {
+    Message::new(Position::from_bits(5), 1_700_000_000_000, ttl, targets, payload)
+}
+
+fn payload(bytes: &[u8]) -> Payload {
     let data = 0..u32::try_from(bytes.len()).unwrap();
-    let payload = Payload {
+    Payload {
         bytes: bytes.into(),
         data,
         origin: Origin::Native,
         event: None,
         content_type: None,
         binary: false,
-    };
-    let targets = names.iter().map(target).collect();
-    Message { position: Position::from_bits(5), time: 1_700_000_000_000, expires: None, targets, payload }
+    }
 }
 
 fn facts() -> Vec<Record> {
@@ -25,12 +31,12 @@ fn facts() -> Vec<Record> {
         position: Position::from_bits(5),
         seen: [("a".into(), seen)].into_iter().collect(),
     };
-    let mut rich = message(&["a", "ä.b"], b"head\n\nbody");
-    rich.expires = Some(77);
-    rich.targets[1].alias = Some("1.5".into());
-    let payload = &mut rich.payload;
-    (payload.data, payload.binary, payload.origin) = (6..10, true, Origin::Multiplexor);
-    (payload.event, payload.content_type) = (Some("e".into()), Some("text/plain".into()));
+    let mut rich = payload(b"head\n\nbody");
+    (rich.data, rich.binary, rich.origin) = (6..10, true, Origin::Multiplexor);
+    (rich.event, rich.content_type) = (Some("e".into()), Some("text/plain".into()));
+    let target = |name: &str, alias: Option<&str>| Target { name: name.into(), alias: alias.map(Into::into) };
+    let targets = [target("a", None), target("ä.b", Some("1.5"))].into_iter().collect();
+    let rich = placed(Some(77), targets, rich);
     let change = Change { position: Position::from_bits(1 << 52), name: "c".into(), online: true, time: 3 };
     let state = ChannelState {
         name: "c".into(),
@@ -41,7 +47,7 @@ fn facts() -> Vec<Record> {
         online: false,
         emptied: true,
     };
-    let fact = |message, key| Record::Fact(Fact::Message { message: Arc::new(message), key });
+    let fact = |message, key| Record::Fact(Fact::Message { message, key });
     vec![
         fact(message(&["a"], b""), None),
         fact(rich, Some(Box::new(key.clone()))),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use exchange::hub::{Epoch, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take};
+use exchange::hub::{
+    Bytes, Epoch, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
+};
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store as store;
 use store::{Keeper, Log, Options, Stats, Sync};
@@ -214,7 +216,7 @@ impl World {
             alias.iter().cycle().take(channels.len() * usize::from(alias.is_some())).cloned().collect();
         let said = Said { channels: channels.clone(), key: key.clone(), alias, time };
         self.said.insert(number, said);
-        let bytes: Arc<[u8]> = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
+        let bytes: Bytes = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
         let data = 0..u32::try_from(bytes.len()).unwrap();
         let payload =
             Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
@@ -323,12 +325,12 @@ impl World {
         let mut before = reader.place;
         let mut got = BTreeSet::new();
         for message in &messages {
-            let text = String::from_utf8(message.payload.bytes.to_vec()).unwrap();
+            let text = String::from_utf8(message.payload().bytes.to_vec()).unwrap();
             let number: u64 = text.split(':').next().unwrap().parse().unwrap();
             assert!(message.position.to_bits() > before, "out of order");
             before = message.position.to_bits();
             assert!(self.said[&number].channels.contains(&reader.channel));
-            let target = message.targets.iter().find(|target| *target.name == *reader.channel).unwrap();
+            let target = message.targets().iter().find(|target| *target.name == *reader.channel).unwrap();
             assert_eq!(target.alias, self.said[&number].alias);
             assert!(reader.got.insert(number), "{number} came twice");
             assert!(

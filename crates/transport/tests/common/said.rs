@@ -1,19 +1,12 @@
 //! Messages to be rendered, in short.
 
-use std::sync::Arc;
-
-use multiplexor_transport::dialect::hub::{ChannelId, Message, Origin, Payload, Position, Target};
+use multiplexor_transport::dialect::hub::{Message, Origin, Payload, Position, Target};
 
 /// A message to these channels at this place. Its time is always the same.
-pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Arc<Message> {
-    let target = |name: &&str| Target { channel: ChannelId(0), name: (*name).into(), alias: None };
-    Arc::new(Message {
-        position: Position::from_bits(place),
-        time: 1_700_000_000_250,
-        expires: None,
-        targets: channels.iter().map(target).collect(),
-        payload,
-    })
+pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Message {
+    let target = |name: &&str| Target { name: (*name).into(), alias: None };
+    let targets = channels.iter().map(target).collect();
+    Message::new(Position::from_bits(place), 1_700_000_000_250, None, targets, payload)
 }
 
 pub(crate) fn text(data: &str) -> Payload {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use exchange::hub::{ChannelId, Cursors, Message, Position};
+use exchange::hub::{ChannelId, Cursors, Position};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
 use transport::codec::deflate::Deflater;
@@ -46,8 +46,8 @@ impl<K: Kernel> Shard<K> {
     fn owe(&mut self, delivery: Arc<Delivery>) {
         self.seen = self.seen.max(delivery.message.position);
         let owed = Rc::new(Owed { delivery });
-        for target in &owed.delivery.message.targets {
-            if let Some(key) = self.members.find(target.channel)
+        for channel in &owed.delivery.channels {
+            if let Some(key) = self.members.find(*channel)
                 && self.members.channel_mut(key).owe(Rc::clone(&owed))
             {
                 self.jobs.push_back(key);
@@ -220,7 +220,7 @@ impl<K: Kernel> Shard<K> {
             .range(first..)
             .take_while(|owed| owed.position() <= until)
             .filter_map(|owed| {
-                let target = target_of(&owed.delivery.message, channel.id);
+                let target = target_of(&owed.delivery, channel.id);
                 realplexor::is_seen(&owed.delivery.message, target)
                     .then(|| shared_frame(&owed.delivery, target, form, &mut self.deflater))
             })
@@ -278,9 +278,7 @@ impl<K: Kernel> Shard<K> {
             let first = work.pending.partition_point(|owed| owed.position() <= from);
             let new = work.pending.range(first..).take_while(|owed| owed.position() <= until);
             let new = new.filter(|owed| self.sees(index, &owed.delivery.message));
-            found.extend(
-                new.map(|owed| (owed.position(), owed, target_of(&owed.delivery.message, channel.id))),
-            );
+            found.extend(new.map(|owed| (owed.position(), owed, target_of(&owed.delivery, channel.id))));
         }
         found.sort_unstable_by_key(|(position, _, target)| (*position, *target));
         let mut due: Vec<Due> = Vec::with_capacity(found.len());
@@ -316,6 +314,6 @@ pub(super) fn shared_frame<'a>(
 }
 
 /// Which of the message's targets this channel is.
-pub(super) fn target_of(message: &Message, channel: ChannelId) -> usize {
-    message.targets.iter().position(|target| target.channel == channel).expect("it came through this channel")
+pub(super) fn target_of(delivery: &Delivery, channel: ChannelId) -> usize {
+    delivery.channels.iter().position(|one| *one == channel).expect("it came through this channel")
 }

@@ -68,14 +68,14 @@ impl<K: Kernel> Shard<K> {
         self.tell_registered(index, names, &outside.after);
         let tag = Tag::of(listen.wishes.iter().map(|(id, _)| &**id));
         let due = |message: &Message, target: usize| {
-            let asked = names.iter().position(|name| *message.targets[target].name == **name);
+            let asked = names.iter().position(|name| *message.targets()[target].name == **name);
             asked.is_some_and(|asked| message.outside(target) > outside.after[asked])
         };
         let sees = |message: &Message| {
-            realplexor::limiters(&message.payload).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+            realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
         };
         let parts = outside.messages.iter().filter(|message| sees(message)).filter_map(|message| {
-            Part::new(message, (0..message.targets.len()).filter(|target| due(message, *target)))
+            Part::new(message, (0..message.targets().len()).filter(|target| due(message, *target)))
         });
         let (reply, cut) = Reply::new(parts.collect(), outside.cut, REPLY_LEN_MAX);
         let mut out = Vec::new();
@@ -108,7 +108,7 @@ impl<K: Kernel> Shard<K> {
         for owed in &mut due {
             let message = &owed.owed.delivery.message;
             owed.matches.retain(|target| {
-                let key = self.members.find(message.targets[*target].channel);
+                let key = self.members.find(owed.owed.delivery.channels[*target]);
                 key.is_some_and(|key| self.listening.is_due(index, key, &message.outside(*target)))
             });
         }
@@ -118,9 +118,9 @@ impl<K: Kernel> Shard<K> {
         }
         self.counters.delivered.add(due.len() as u64);
         if is_heard() {
-            let len = due.iter().map(|due| due.owed.delivery.message.payload.data().len()).sum();
+            let len = due.iter().map(|due| due.owed.delivery.message.payload().data().len()).sum();
             let targets = due.iter().flat_map(|due| {
-                due.matches.iter().map(|target| &*due.owed.delivery.message.targets[*target].name)
+                due.matches.iter().map(|target| &*due.owed.delivery.message.targets()[*target].name)
             });
             let ids: BTreeSet<&str> = targets.collect();
             self.tell_reply(due.len(), len, &Vec::from_iter(ids));
@@ -153,7 +153,7 @@ impl<K: Kernel> Shard<K> {
     /// Whether a connection may see a message: unless it is limited, or one of the ids it is limited to is
     /// among the connection's channels.
     pub(super) fn sees(&self, index: usize, message: &Message) -> bool {
-        let Some(limiters) = realplexor::limiters(&message.payload) else { return true };
+        let Some(limiters) = realplexor::limiters(message.payload()) else { return true };
         let limiters: Vec<Box<str>> = limiters.map(Box::from).collect();
         let subs = &self.slab[index].subs;
         let found = self.exchange.find(&limiters).into_iter().flatten();

@@ -37,7 +37,7 @@ impl<K: Kernel> Shard<K> {
         match self.exchange.take_one(self.id, name, self.classic_grace()) {
             Ok(Take::Message(message)) => {
                 self.counters.replayed.add(1);
-                let target = message.targets.iter().position(|target| *target.name == *name);
+                let target = message.targets().iter().position(|target| *target.name == *name);
                 let mut coder = Coder::stored(Coding::Identity);
                 let matches = [target.unwrap_or(0)];
                 if !realplexor::is_seen(&message, matches[0]) {
@@ -68,7 +68,7 @@ impl<K: Kernel> Shard<K> {
         let Some(work) = &channel.work else { return true };
         let first = work.pending.partition_point(|owed| owed.position() <= last);
         let Some(owed) = work.pending.get(first).map(Rc::clone) else { return true };
-        let target = target_of(&owed.delivery.message, channel.id);
+        let target = target_of(&owed.delivery, channel.id);
         let seen = realplexor::is_seen(&owed.delivery.message, target);
         // The hub counts it no longer.
         let (_, unneeded) = self.members.unlink(&mut self.slab, index, 0);

@@ -1,10 +1,11 @@
 //! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use access::Verdict;
 use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
-use std::sync::Arc;
-use std::time::Duration;
 use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose};
 
@@ -258,29 +259,26 @@ fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
 }
 
 /// Leaves what a listener to these channels may see.
-fn retain_seen(messages: &mut Vec<Arc<Message>>, names: &[&str]) {
+fn retain_seen(messages: &mut Vec<Message>, names: &[&str]) {
     messages.retain(|message| {
-        realplexor::limiters(&message.payload).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+        realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
     });
 }
 
 /// For each message, which of its targets are among the names.
-fn matches(messages: &[Arc<Message>], names: &[&str]) -> Vec<SmallVec<[usize; 2]>> {
+fn matches(messages: &[Message], names: &[&str]) -> Vec<SmallVec<[usize; 2]>> {
     let several =
         (names.len() > FEW).then(|| names.iter().copied().collect::<std::collections::HashSet<&str>>());
     let asked =
         |name: &str| several.as_ref().map_or_else(|| names.contains(&name), |names| names.contains(name));
-    let of = |message: &Arc<Message>| {
-        let targets = message.targets.iter().enumerate();
+    let of = |message: &Message| {
+        let targets = message.targets().iter().enumerate();
         targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number).collect()
     };
     messages.iter().map(of).collect()
 }
 
-fn parts<'a>(
-    messages: &'a [Arc<Message>],
-    matches: &'a [SmallVec<[usize; 2]>],
-) -> impl Iterator<Item = Part<'a>> {
+fn parts<'a>(messages: &'a [Message], matches: &'a [SmallVec<[usize; 2]>]) -> impl Iterator<Item = Part<'a>> {
     messages.iter().zip(matches).map(|(message, matches)| Part { message, matches })
 }
 
