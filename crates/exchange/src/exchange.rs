@@ -12,7 +12,6 @@ pub use storing::{Needed, Place};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
@@ -20,6 +19,7 @@ use hub::{
     Position, Refused, Released, Right, Rules, Session, ShardId, Start, Take, Totals, Trash,
 };
 
+use crate::answers::Answers;
 use crate::denials::Denials;
 use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
@@ -48,6 +48,7 @@ pub struct Exchange {
     /// `None`: there is nobody to ask.
     inquiries: Option<Inquiries>,
     pub(crate) shares: Shares,
+    answers: Answers,
 }
 
 struct Inner {
@@ -111,6 +112,7 @@ impl Exchange {
             denials: Denials::default(),
             inquiries: None,
             shares: Shares::default(),
+            answers: Answers::default(),
         }
     }
 
@@ -372,7 +374,7 @@ impl Exchange {
         for shard in rung.shards {
             self.mailbox(shard).ring();
         }
-        rung.publishers.into_iter().for_each(Waker::wake);
+        self.answers.wake(rung.publishers);
     }
 
     fn journal(&self) -> Option<&Arc<Journal>> {

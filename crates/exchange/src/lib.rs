@@ -4,6 +4,7 @@
 //! shard finds it in its mailbox, in order. This is the only crate with a lock. Under it nothing is
 //! parsed, rendered, freed or asked of the operating system.
 
+mod answers;
 mod canary;
 mod clock;
 mod delivery;

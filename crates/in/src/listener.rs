@@ -3,11 +3,12 @@
 //! hyper is driven directly and not through `axum::serve`, which knows no limit of connections and
 //! no timeout for a head.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Waker;
 
 use access::Key;
 use axum::{Extension, Router};
@@ -21,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
@@ -70,6 +71,7 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(housekeeping(Arc::clone(&line)));
     tasks.spawn(ringing(Arc::clone(&line)));
+    tasks.spawn(answering(Arc::clone(&line)));
     for listener in listeners {
         tasks.spawn(accept(Arc::clone(&line), listener, router.clone(), stopped.clone()));
     }
@@ -103,6 +105,15 @@ async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
 /// Wakes the shards that were given something.
 async fn ringing(line: Arc<Line>) -> io::Result<()> {
     line.bell.serve(&line.exchange).await
+}
+
+/// Wakes publishers whose messages the store has: all of a commit in one turn.
+async fn answering(line: Arc<Line>) -> io::Result<()> {
+    loop {
+        let answered = poll_fn(|context| line.exchange.poll_answered(context)).await;
+        answered.into_iter().for_each(Waker::wake);
+        yield_now().await;
+    }
 }
 
 /// Accepts until told to stop. An error means that the listener itself is broken.

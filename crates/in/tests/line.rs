@@ -35,10 +35,7 @@ async fn a_message_is_published() {
     let [Mail::Delivery(delivery)] = &mail[..] else { panic!("{mail:?}") };
     let payload = delivery.message.payload();
     assert_eq!(payload.data(), b"one");
-    assert_eq!(
-        (payload.event, payload.content_type),
-        (Some("goal"), Some("text/plain"))
-    );
+    assert_eq!((payload.event, payload.content_type), (Some("goal"), Some("text/plain")));
     assert!(!payload.binary);
     assert_eq!(delivery.message.expires(), Some(delivery.message.time + 60_000));
 }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 
 use hub::{Millis, Publish, Refused, Released};
 use smallvec::SmallVec;
@@ -29,7 +28,7 @@ impl Exchange {
         for shard in &rung.shards {
             self.mailbox(*shard).ring_later();
         }
-        rung.publishers.into_iter().for_each(Waker::wake);
+        self.answers.wake(rung.publishers);
         receipt
     }
 

@@ -1,5 +1,7 @@
 //! What a store asks of the exchange: to commit what it has kept, and to know what is still needed of it.
 
+use std::task::{Context, Poll, Waker};
+
 use hub::{ChannelState, Position, Publish};
 
 use super::{Exchange, Inner, Rung};
@@ -122,6 +124,12 @@ impl Exchange {
     /// Evicts a channel's messages up to a place: the store has no room for them.
     pub fn evict(&self, name: &str, up_to: Position) {
         while self.with(|hub, now| hub.evict(name, up_to, now)) {}
+    }
+
+    /// Publishers whose messages were committed, as soon as there are some. Whoever asks wakes them, in their own thread,
+    /// and asks again: a commit then costs the store's thread one wake-up.
+    pub fn poll_answered(&self, context: &mut Context<'_>) -> Poll<Vec<Waker>> {
+        self.answers.poll(context)
     }
 
     /// Why the store would not keep a message that it is to keep.
