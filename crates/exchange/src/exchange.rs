@@ -26,7 +26,7 @@ use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Journal, Mail, MailboxLoad, Order, Pending, Shares, Wake};
+use crate::{Clock, Delivery, Journal, Order, Pending, Shares, Wake};
 use publishing::published;
 use stages::Rung;
 
@@ -297,31 +297,6 @@ impl Exchange {
     /// How many shards there are.
     pub fn shards(&self) -> usize {
         self.mailboxes.len()
-    }
-
-    /// Takes all mail of a shard into `mail`, which must be empty.
-    pub fn take_mail(&self, shard: ShardId, mail: &mut Vec<Mail>) {
-        self.mailbox(shard).take(mail);
-    }
-
-    /// The shard has given so many messages, of so many bytes, to all its connections.
-    pub fn settle(&self, shard: ShardId, messages: usize, bytes: usize) {
-        self.mailbox(shard).settle(messages, bytes);
-    }
-
-    /// The shard wants to sleep. True: it may, and will be woken; false: it has mail.
-    pub fn may_sleep(&self, shard: ShardId) -> bool {
-        self.mailbox(shard).may_sleep()
-    }
-
-    /// The shard no longer sleeps.
-    pub fn awake(&self, shard: ShardId) {
-        self.mailbox(shard).awake();
-    }
-
-    /// How much a shard owes.
-    pub fn load(&self, shard: ShardId) -> MailboxLoad {
-        self.mailbox(shard).load()
     }
 
     /// Stage three, under the lock: into history and mailboxes, in order.

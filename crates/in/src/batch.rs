@@ -22,8 +22,8 @@ use crate::caller::Caller;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
 use crate::line::Line;
 use crate::order::{self, Patience};
-use crate::publish::Answer;
-use crate::refusal::{Refusal, json};
+use crate::publish::{ANSWER_LEN, answer, write_answer};
+use crate::refusal::Refusal;
 use crate::said;
 use form::Form;
 use item::Item;
@@ -41,7 +41,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
         let key = item.key.or(key);
         let published =
             order::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default()).await?;
-        return Ok(json(&Answer::new(&published, line.exchange.cursors())));
+        return Ok(answer(&published, line.exchange.cursors()));
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
@@ -51,7 +51,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
-        for outcome in publish_step(&line, &caller, step, &mut patience).await {
+        for outcome in publish_step(&line, &caller, step, &mut patience).await.into_iter().flatten() {
             answers.put(&line, outcome);
         }
         // A long batch does not hold up those who publish meanwhile.
@@ -62,13 +62,13 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
 }
 
 /// Reads a few items and publishes those that are good: together, but for those that have a key, which
-/// may have to wait for somebody else's.
+/// may have to wait for somebody else's. Says what became of each.
 async fn publish_step(
     line: &Line,
     caller: &Caller,
     items: &[&[u8]],
     patience: &mut Patience,
-) -> Vec<Outcome> {
+) -> Vec<Option<Outcome>> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
     for item in items {
@@ -89,7 +89,7 @@ async fn publish_step(
         }
     }
     publish_together(line, &mut together, &mut outcomes, patience).await;
-    outcomes.into_iter().flatten().collect()
+    outcomes
 }
 
 /// Reads an item that its sender may publish.
@@ -106,9 +106,13 @@ async fn publish_together(
     outcomes: &mut [Option<Outcome>],
     patience: &mut Patience,
 ) {
-    let published = order::many(line, std::mem::take(gathered), patience).await;
-    let open = outcomes.iter_mut().filter(|outcome| outcome.is_none());
-    open.zip(published).for_each(|(open, outcome)| *open = Some(outcome));
+    let mut open = outcomes.iter_mut().filter(|outcome| outcome.is_none());
+    let fill = |outcome| {
+        if let Some(open) = open.next() {
+            *open = Some(outcome);
+        }
+    };
+    order::many(line, gathered, patience, fill).await;
 }
 
 /// What became of an item.
@@ -134,10 +138,7 @@ impl Answers {
         }
         self.count += 1;
         match outcome {
-            Ok(published) => {
-                serde_json::to_writer(&mut self.text, &Answer::new(&published, line.exchange.cursors()))
-                    .expect("a vector takes everything, and our keys are strings")
-            }
+            Ok(published) => write_answer(&published, line.exchange.cursors(), &mut self.text),
             Err(refusal) => {
                 let problem = refusal.problem();
                 line.counters.refused(problem.code);
@@ -172,6 +173,3 @@ fn says_lines(headers: &HeaderMap) -> bool {
         .iter()
         .any(|lines| kind.eq_ignore_ascii_case(lines))
 }
-
-/// Bytes of an ordinary answer, for a first guess.
-const ANSWER_LEN: usize = 80;

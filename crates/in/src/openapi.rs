@@ -74,7 +74,7 @@ fn publish() -> Value {
         "summary": "Publish one message; the body is the data",
         "parameters": parameters,
         "requestBody": { "content": { "*/*": { "schema": {} } } },
-        "responses": responses("The message has its place", &json!({ "application/json": { "schema": reference("Answer") } })),
+        "responses": taken("The message has its place", &json!({ "application/json": { "schema": reference("Answer") } })),
     })
 }
 
@@ -97,7 +97,7 @@ fn publish_batch() -> Value {
                 "application/x-ndjson": { "schema": { "type": "string" } },
             },
         },
-        "responses": responses("An answer for each item, in the form of the batch", &answer),
+        "responses": taken("An answer for each item, in the form of the batch", &answer),
     })
 }
 
@@ -209,6 +209,17 @@ fn responses(told: &str, content: &Value) -> Value {
         "4XX": { "description": "What was wrong, and what would be right", "content": problem },
         "5XX": { "description": "Why it cannot be done now; with Retry-After where trying again may help", "content": problem },
     })
+}
+
+/// The same for what a store is to keep.
+fn taken(told: &str, content: &Value) -> Value {
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    let mut responses = responses(told, content);
+    let full = "It was not taken: clients take messages slower than they are published, or the disk of the store fails; with Retry-After";
+    responses["503"] = json!({ "description": full, "content": problem });
+    let room = "It was not taken: the disk of the store is full (with Retry-After), or there is no room for another channel";
+    responses["507"] = json!({ "description": room, "content": problem });
+    responses
 }
 
 /// One name in a path; or several, which are separated by commas that are not encoded. 61 characters

@@ -114,48 +114,44 @@ pub(crate) async fn patiently<T>(
     }
 }
 
-/// Gives the messages of a batch their places, in order; each was admitted before. Whoever waited
-/// in vain for room is refused, and from then on nobody waits: each further message goes where there is room, or is refused too.
+/// Gives the messages of a batch their places, in order, and tells `take` what became of each; each was admitted
+/// before. Whoever waited in vain for room is refused, and from then on nobody waits: each further message goes where
+/// there is room, or is refused too.
 pub(crate) async fn many(
     line: &Line,
-    mut batch: VecDeque<Publish>,
+    batch: &mut VecDeque<Publish>,
     patience: &mut Patience,
-) -> Vec<Result<Published, Refusal>> {
-    let mut ordered: Vec<Result<Receipt, Refusal>> = Vec::with_capacity(batch.len());
-    let mut receipts = Vec::new();
+    mut take: impl FnMut(Result<Published, Refusal>),
+) {
+    let mut receipts = Vec::with_capacity(batch.len());
     let mut waited = false;
     while !batch.is_empty() {
-        let room = line.exchange.publish_many(&mut batch, &mut receipts);
-        if !receipts.is_empty() {
+        let known = receipts.len();
+        if line.exchange.publish_many(batch, &mut receipts) {
             waited = false;
-        }
-        ordered.extend(receipts.drain(..).map(|receipt| receipt.map_err(refusal)));
-        if room {
             continue;
         }
-        if !waited {
+        if !waited || receipts.len() > known {
             line.counters.waited.add();
             patience.begin(line);
         }
         waited = true;
         if patience.is_over() {
-            batch.pop_front();
-            ordered.push(Err(full(line)));
+            let refused = batch.pop_front().map(|publish| Err(PublishError::Full(Box::new(publish))));
+            receipts.extend(refused);
             waited = false;
         } else {
             sleep(PUBLISH_RETRY).await;
         }
     }
     // All have their places; a store keeps them together.
-    let mut outcomes = Vec::with_capacity(ordered.len());
-    for receipt in ordered {
-        let outcome = match receipt {
+    for receipt in receipts {
+        take(match receipt {
             Ok(receipt) => released(receipt).await.inspect(|_| line.counters.published.add()),
-            Err(refusal) => Err(refusal),
-        };
-        outcomes.push(outcome);
+            Err(PublishError::Full(_)) => Err(full(line)),
+            Err(error) => Err(refusal(error)),
+        });
     }
-    outcomes
 }
 
 /// How long messages wait for room: each for a while, until one of the same batch waited in vain.

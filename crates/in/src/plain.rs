@@ -10,9 +10,8 @@ use tracing::{Level, enabled};
 
 use crate::line::Line;
 use crate::order::{self, Patience};
-use crate::publish::{Answer, payload};
+use crate::publish::{answer_text, payload};
 use crate::quick::Answers;
-use crate::refusal::document_text;
 use crate::{guard, routes, said};
 
 /// A request of which everything is known to be in order.
@@ -56,7 +55,7 @@ impl<'a> Plain<'a> {
         if body.len() > line.payload_limit(&names) {
             return None;
         }
-        let payload = payload(body.to_vec(), None, content_type).ok()?;
+        let payload = payload(body, std::str::from_utf8(body).is_ok(), None, content_type).ok()?;
         let channels = names.into_iter().collect();
         Some(Self { target, publish: Publish { channels, aliases: Default::default(), payload, ttl: None } })
     }
@@ -66,7 +65,7 @@ impl<'a> Plain<'a> {
         match order::one(line, self.publish, None, None, &mut Patience::default()).await {
             Ok(published) => {
                 line.counters.requests.add();
-                let body = document_text(&Answer::new(&published, line.exchange.cursors()));
+                let body = answer_text(&published, line.exchange.cursors());
                 answers.put_json(line, &body);
             }
             Err(refusal) => {

@@ -56,15 +56,10 @@ impl IntoResponse for Refusal {
 
 /// 200 with a JSON document, ended by a line end for those who read it in a terminal.
 pub(crate) fn json(document: &impl Serialize) -> Response {
-    json_text(document_text(document))
-}
-
-/// The text of such a document.
-pub(crate) fn document_text(document: &impl Serialize) -> Vec<u8> {
     let mut text = Vec::with_capacity(128);
     serde_json::to_writer(&mut text, document).expect("a vector takes everything, and our keys are strings");
     text.push(b'\n');
-    text
+    json_text(text)
 }
 
 /// 200 with JSON that is written already.

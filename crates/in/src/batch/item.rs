@@ -9,6 +9,7 @@ use dialect::hub::{Publish, check_name};
 use dialect::native::names_in_list;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::publish::{PAYLOAD_ADVICE, payload};
 use crate::refusal::excerpt;
@@ -26,7 +27,7 @@ impl Item {
     pub(super) fn read(text: &[u8], len_max: impl FnOnce(&[Box<str>]) -> usize) -> Result<Self, Problem> {
         let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
         let names = fields.names()?;
-        let bytes = fields.data(len_max(&names))?;
+        let (bytes, is_text) = fields.data(len_max(&names))?;
         let event = fields.text("event", fields.event)?.map(Cow::into_owned);
         let content_type = fields.text("content_type", fields.content_type)?;
         let ttl = fields.ttl.map(|ttl| {
@@ -36,10 +37,11 @@ impl Item {
         });
         Ok(Self {
             publish: Publish {
-                channels: names.into_iter().collect(),
+                channels: names,
                 aliases: Default::default(),
                 payload: payload(
-                    bytes,
+                    &bytes,
+                    is_text,
                     event.map(said::check_event).transpose()?.flatten(),
                     content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten(),
                 )?,
@@ -74,12 +76,13 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn names(&self) -> Result<Vec<Box<str>>, Problem> {
+    fn names(&self) -> Result<SmallVec<[Box<str>; 1]>, Problem> {
         match (self.channel, self.channels) {
             (Some(_), None) => {
                 let name = self.text("channel", self.channel)?.unwrap_or_default();
                 let name = check_name(name.as_bytes());
-                Ok(vec![name.map_err(|error| Problem::bad("channel-name", error.to_string()))?.into()])
+                let name = name.map_err(|error| Problem::bad("channel-name", error.to_string()))?;
+                Ok(SmallVec::from_buf([name.into()]))
             }
             (None, Some(channels)) => {
                 let names: Vec<String> = serde_json::from_str(channels.get()).map_err(|_| {
@@ -88,7 +91,7 @@ impl<'a> Fields<'a> {
                         "channels is no list of names; give such as [\"news\", \"user.42\"]",
                     )
                 })?;
-                if names.is_empty() { Err(no_name()) } else { names_in_list(&names) }
+                if names.is_empty() { Err(no_name()) } else { names_in_list(&names).map(SmallVec::from_vec) }
             }
             (Some(_), Some(_)) => {
                 Err(Problem::bad("channel-list", "the item has channel and channels; give one of them"))
@@ -98,8 +101,8 @@ impl<'a> Fields<'a> {
     }
 
     /// A JSON string says its text, and with `base64` the bytes it stands for; all other JSON says
-    /// itself, as it was sent.
-    fn data(&self, len_max: usize) -> Result<Vec<u8>, Problem> {
+    /// itself, as it was sent. Besides: whether it is text for sure.
+    fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, bool), Problem> {
         let Some(data) = self.data else {
             return Err(Problem::bad(
                 "item",
@@ -115,24 +118,25 @@ impl<'a> Fields<'a> {
         };
         let bytes = match data.get().as_bytes() {
             json @ [b'"', ..] => {
-                let text: Cow<'_, str> =
+                let text: Cow<'a, str> =
                     Deserialize::deserialize(&mut serde_json::Deserializer::from_slice(json))
                         .map(|Text(text)| text)
                         .map_err(|error| {
                             Problem::bad("data", format!("data is no text: {error}; for bytes use base64"))
                         })?;
-                if base64 { decode(&text)? } else { text.into_owned().into_bytes() }
+                if base64 { decode(&text)?.into() } else { bytes_of(text) }
             }
             _ if base64 => {
                 return Err(Problem::bad("base64", "base64 is true, but data is no string; give one"));
             }
-            json => json.to_vec(),
+            json => Cow::from(json),
         };
         if bytes.len() > len_max {
             let why = format!("data has more than {len_max} bytes; {PAYLOAD_ADVICE}");
             return Err(Problem::new(413, "payload", why));
         }
-        Ok(bytes)
+        let is_text = !base64 || std::str::from_utf8(&bytes).is_ok();
+        Ok((bytes, is_text))
     }
 
     fn text(&self, name: &'static str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Problem> {
@@ -149,6 +153,14 @@ impl<'a> Fields<'a> {
 /// A string, borrowed where nothing in it is escaped.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Borrowed where the text is.
+fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
 
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)

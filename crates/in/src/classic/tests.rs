@@ -153,9 +153,9 @@ fn published(line: &Line, input: &[u8]) -> Vec<String> {
     let fact = |mail: &Mail| {
         let Mail::Delivery(delivery) = mail else { panic!("{mail:?}") };
         let payload = delivery.message.payload();
-        assert_eq!(&payload.bytes[..], input, "a message is all that was sent");
+        assert_eq!(payload.bytes, input, "a message is all that was sent");
         let names: Vec<&str> = delivery.message.targets().iter().map(|target| &*target.name).collect();
-        let kind = payload.content_type.as_deref().map(|kind| format!(" as {kind}")).unwrap_or_default();
+        let kind = payload.content_type.map(|kind| format!(" as {kind}")).unwrap_or_default();
         format!("publishes [{}] {}{kind}", names.join(" "), quoted(payload.data()))
     };
     mail.iter().map(fact).collect()
