@@ -1,0 +1,91 @@
+"""What the store costs: beside a bare loop of write and fdatasync on the same disk, and with it against without."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from . import measure
+from .figures import pairs, spread
+from .measure import step
+from .programs import BUILT, multiplexor
+from .rows import figure
+
+# At most so many pairs with the store and without.
+PAIRS_MAX = 5
+PUBLISHES = 100_000
+BATCHED = 200_000
+
+
+def store(count):
+    """The example `store_cost` for the store itself; the program, with a store and without, for those who listen."""
+    # On the disk that the program is built on: where /tmp is memory, nothing would be synced.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="store-", dir=BUILT))
+    try:
+        said = cost(folder / "cost")
+        return {"figures": [*synced(said), *kept(said), *delivered(folder, min(count, PAIRS_MAX)), batches(folder)]}
+    finally:
+        shutil.rmtree(folder)
+
+
+def cost(folder):
+    """What the example says, line by line."""
+    command = [BUILT / "examples" / "store_cost", folder]
+    measure.COMMANDS["store"] = ("cargo build --release -p multiplexor-store --example store_cost", f"{command[0]} FOLDER")
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def synced(said):
+    """A publish that waits for its sync, and many that share one; the bare loop is in the place of the floor."""
+    single = [one for one in said if one["what"] == "single"]
+    values = pairs([one["ours_us"] for one in single], [one["bare_us"] for one in single])
+    what = "a single publish, sync = always; a write and fdatasync in place of the floor"
+    yield figure(what, "≤ 1.5 × fdatasync", "µs", values, [], 1.5, ratio=True)
+    for publishers, each, target in ((64, 1, False), (1_024, 1, False), (64, 64, True)):
+        runs = [one for one in said if (one.get("publishers"), one.get("each")) == (publishers, each)]
+        values = pairs([one["ours"] for one in runs], [one["bare"] for one in runs])
+        what = f"durable publishes, {publishers:,} publishers, each {each} outstanding; a bare loop that writes and syncs as many at once"
+        line = figure(what, f"≥ {PUBLISHES:,}/s" if target else "", "/s", values, [], ratio=True)
+        yield line | {"met": values["ours"] >= PUBLISHES if target else None}
+
+
+def kept(said):
+    """A million messages of 50 to 150 bytes: what each takes in memory, and how long it takes to read them again."""
+    memory = [one["bytes"] for one in said if one["what"] == "memory"]
+    recovery = [one["seconds"] for one in said if one["what"] == "recovery"]
+    yield figure("memory of a message in history beside its payload", "≤ 64 bytes", "bytes", spread(memory), [], 64)
+    yield figure("a million messages read again at the start", "≤ 2 s", "s", spread(recovery), [], 2)
+
+
+def delivered(folder, count):
+    """A message to 15,000, with a store and without, in turn."""
+    runs = {"with": [], "without": []}
+    for n in range(count):
+        for how, taken in runs.items():
+            flags = ["--store", folder / f"readers-{n}"] if how == "with" else []
+            label = f"store: {how}"
+            taken.append(measure.measure(multiplexor, "join=15000 send=8@2", label=label, server={"flags": flags}))
+    cpu = lambda run: step(run, "send")["cpu_us_per_delivery"]  # noqa: E731
+    values = pairs(list(map(cpu, runs["with"])), list(map(cpu, runs["without"])))
+    what = "CPU per delivery with a store; without in place of the floor"
+    yield figure(what, "≤ 1.1 × without", "µs", values, runs["with"] + runs["without"], 1.1, ratio=True)
+
+
+def batches(folder):
+    """NDJSON batches of 1,000 into the program, one after the other: each waits for its sync."""
+
+    def program(**wishes):
+        ours = multiplexor(**wishes)
+        ours.publishes = ours.publishes.removesuffix("/{ch}")
+        return ours
+
+    item = '{"channel":"{ch}","data":"{payload}"}\n'
+    wish = {"channels": 10_000, "body": item, "type": "application/x-ndjson", "label": "store: batches"}
+    run = measure.measure(program, f"batch={BATCHED}/1000", server={"flags": ["--store", folder / "batches"]}, **wish)
+    rate = BATCHED / run["steps"][-1]["wall_s"]
+    return figure("durable publishes, one publisher of NDJSON batches of 1,000", "", "/s", spread([rate]), [run])
+
+
+ROWS = {"store": store}
