@@ -189,7 +189,7 @@ def test_when_the_token_ends_so_does_the_wait(closed, transport, name):
         assert told.endswith(b'{"expired":true}\n'), told
     if transport == "poll":
         assert b'"messages":[]' in told
-    assert closed.waiting(f"user.{name}") == 0
+    until(lambda: closed.waiting(f"user.{name}") == 0, "nobody waits any more")
 
 
 def over_websocket(program, talk, path="/sub/", **options):
