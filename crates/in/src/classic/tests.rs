@@ -58,16 +58,21 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     }
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
+    let line = line(exchange, settings);
+    let talk =
+        Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };
+    runtime.block_on(talk.run(&line, published))
+}
+
+/// A line beside which there is nothing else.
+pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
     let wait = crate::WaitLine {
         addresses: Vec::new(),
         counters: Box::new(Vec::new),
         asked: Box::new(Vec::new),
         certificates: None,
     };
-    let line = Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None));
-    let talk =
-        Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };
-    runtime.block_on(talk.run(&line, published))
+    Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None))
 }
 
 /// What a publisher says, and to whom.

@@ -19,7 +19,7 @@ use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
 use super::{Realplexor, stats};
-use crate::classic::tests::{Nobody, SHARD, Talk};
+use crate::classic::tests::{Nobody, SHARD, Talk, line};
 use crate::line::{Line, Settings};
 
 #[test]
@@ -107,16 +107,6 @@ async fn shard(line: Arc<Line>, pairs: Vec<(ChannelId, Decimal)>) {
         }
         sleep(Duration::from_millis(1)).await;
     }
-}
-
-fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
-    let wait = crate::WaitLine {
-        addresses: Vec::new(),
-        counters: Box::new(Vec::new),
-        asked: Box::new(Vec::new),
-        certificates: None,
-    };
-    Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None))
 }
 
 fn exchange(shards: usize) -> Exchange {
