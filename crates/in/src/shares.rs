@@ -51,74 +51,45 @@ impl<K: std::hash::Hash + Eq> Share<K> {
         Self { requests: quotas(rates.requests), messages: quotas(rates.messages) }
     }
 
-    /// Takes one, if there is one left for whoever it is; there is no need to know where nothing is limited.
+    /// Takes one, if there is one left for whoever it is; there is no need to know where nothing is limited. `what` there
+    /// are too many of, and what to do then, is told behind their number.
     fn take(
         quotas: &Quotas<K>,
         who: impl FnOnce() -> Option<K>,
         line: &Line,
-        refusal: impl FnOnce(u32) -> Problem,
+        code: &'static str,
+        what: &str,
     ) -> Result<(), Refusal> {
-        if !quotas.most().limits() {
+        let most = quotas.most();
+        if !most.limits() {
             return Ok(());
         }
         let Some(who) = who() else { return Ok(()) };
-        let asked = quotas.ask(who, line.exchange.now());
-        asked.map_err(|seconds| Refusal::retry_after(refusal(quotas.most().requests), seconds))
+        quotas.ask(who, line.exchange.now()).map_err(|seconds| {
+            let why = format!("more than {} {what}", most.requests);
+            Refusal::retry_after(Problem::new(429, code, why), seconds)
+        })
     }
 }
 
 /// Takes one of the requests that the address at the other end may make this second.
 pub(crate) fn admit_address(line: &Line) -> Result<(), Refusal> {
-    Share::take(
-        &line.shares.addresses.requests,
-        || network(line),
-        line,
-        |most| {
-            let why = format!(
-                "more than {most} requests a second come from this address; wait before the next one"
-            );
-            Problem::new(429, "address-requests", why)
-        },
-    )
+    let what = "requests a second come from this address; wait before the next one";
+    Share::take(&line.shares.addresses.requests, || network(line), line, "address-requests", what)
 }
 
 /// Takes one of the requests that the key of whoever asks may make this second.
 pub(crate) fn admit_key(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
-    Share::take(
-        &line.shares.keys.requests,
-        || caller?.key_number(),
-        line,
-        |most| {
-            let why = format!(
-                "more than {most} requests a second come with this API key; wait before the next one"
-            );
-            Problem::new(429, "key-requests", why)
-        },
-    )
+    let what = "requests a second come with this API key; wait before the next one";
+    Share::take(&line.shares.keys.requests, || caller?.key_number(), line, "key-requests", what)
 }
 
 /// Takes one of the messages that whoever publishes may publish this second.
 pub(crate) fn admit_message(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
-    Share::take(
-        &line.shares.keys.messages,
-        || caller?.key_number(),
-        line,
-        |most| {
-            let why =
-                format!("more than {most} messages a second were published with this API key; publish fewer");
-            Problem::new(429, "key-publishes", why)
-        },
-    )?;
-    Share::take(
-        &line.shares.addresses.messages,
-        || network(line),
-        line,
-        |most| {
-            let why =
-                format!("more than {most} messages a second were published from this address; publish fewer");
-            Problem::new(429, "address-publishes", why)
-        },
-    )
+    let what = "messages a second were published with this API key; publish fewer";
+    Share::take(&line.shares.keys.messages, || caller?.key_number(), line, "key-publishes", what)?;
+    let what = "messages a second were published from this address; publish fewer";
+    Share::take(&line.shares.addresses.messages, || network(line), line, "address-publishes", what)
 }
 
 /// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.

@@ -125,7 +125,7 @@ impl Settings {
             log: if values.choice("log") == "json" { LogForm::Json } else { LogForm::Text },
             log_level: values.choice("log_level"),
             hub: Limits {
-                history_messages: u32::try_from(values.count("history_messages")).unwrap_or(u32::MAX),
+                history_messages: values.count_32("history_messages"),
                 history_age: millis(values.duration("history_age")),
                 history_renew: values.choice("history_renew") == "on",
                 history_bytes: values.count("history_bytes"),
@@ -255,7 +255,7 @@ fn of_in(values: &Values) -> in_line::Settings {
         heartbeat: values.duration("heartbeat"),
         idempotency_age: values.duration("idempotency_age"),
         idempotency_keys: count(values.count("idempotency_keys")),
-        publish_rate: u32::try_from(values.count("publish_rate")).unwrap_or(u32::MAX),
+        publish_rate: values.count_32("publish_rate"),
         address_rates: shares::of_address(values),
         key_rates: shares::of_key(values),
         address_prefix: shares::prefix(values),

@@ -8,36 +8,38 @@ use super::kind::Kind::{Choice, Count, Networks};
 use super::table::{Setting, line};
 use super::values::Values;
 
+/// How many a second; 0 by default, which is any number.
+const fn rate(name: &'static str, help: &'static str) -> Setting {
+    line(name, Count("0", "1000000"), "0", help)
+}
+
+/// The same, of connections at once.
+const fn connections(name: &'static str, help: &'static str) -> Setting {
+    line(name, Count("0", "10000000"), "0", help)
+}
+
 pub(super) const CONNECTIONS_LIMIT: Setting = line(
     "connections_limit",
     Count("0", "100000000"),
     "0",
     "Connections of the WAIT line in all; 0: as many as the system gives",
 );
-pub(super) const ADDRESS_CONNECTIONS: Setting = line(
+pub(super) const ADDRESS_CONNECTIONS: Setting = connections(
     "address_connections",
-    Count("0", "10000000"),
-    "0",
     "Connections of the WAIT line that one address may have; 0: any number. Many people may share one address",
 );
-pub(super) const ADDRESS_REQUESTS: Setting = line(
+pub(super) const ADDRESS_REQUESTS: Setting = rate(
     "address_requests",
-    Count("0", "1000000"),
-    "0",
     "Requests, and handshakes of TLS, that one address may make a second on the WAIT line; 0: any number",
 );
 pub(super) const ADDRESS_PREFIX: Setting =
     line("address_prefix", Count("16", "64"), "64", "Bits of an address of IPv6 that count as one address");
-pub(super) const USER_CONNECTIONS: Setting = line(
+pub(super) const USER_CONNECTIONS: Setting = connections(
     "user_connections",
-    Count("0", "10000000"),
-    "0",
     "Connections on which one user, by the `sub` of its token, may wait; 0: any number",
 );
-pub(super) const USER_REQUESTS: Setting = line(
+pub(super) const USER_REQUESTS: Setting = rate(
     "user_requests",
-    Count("0", "1000000"),
-    "0",
     "Requests to wait, and changes of channels, that one user may make a second; 0: any number",
 );
 pub(super) const PROXIES: Setting = line(
@@ -56,30 +58,14 @@ pub(super) const PROXIES_SAY: Setting = line(
     "How these proxies say it: by the header X-Forwarded-For or Forwarded on each request, or by the PROXY protocol \
      at the beginning of each connection",
 );
-pub(super) const IN_ADDRESS_REQUESTS: Setting = line(
-    "in_address_requests",
-    Count("0", "1000000"),
-    "0",
-    "Requests that one address may make a second on the IN line; 0: any number",
-);
-pub(super) const KEY_REQUESTS: Setting = line(
-    "key_requests",
-    Count("0", "1000000"),
-    "0",
-    "Requests that may be made a second with one API key; 0: any number",
-);
-pub(super) const ADDRESS_PUBLISH_RATE: Setting = line(
-    "address_publish_rate",
-    Count("0", "1000000"),
-    "0",
-    "Messages that one address may publish a second; 0: any number",
-);
-pub(super) const KEY_PUBLISH_RATE: Setting = line(
-    "key_publish_rate",
-    Count("0", "1000000"),
-    "0",
-    "Messages that may be published a second with one API key; 0: any number",
-);
+pub(super) const IN_ADDRESS_REQUESTS: Setting =
+    rate("in_address_requests", "Requests that one address may make a second on the IN line; 0: any number");
+pub(super) const KEY_REQUESTS: Setting =
+    rate("key_requests", "Requests that may be made a second with one API key; 0: any number");
+pub(super) const ADDRESS_PUBLISH_RATE: Setting =
+    rate("address_publish_rate", "Messages that one address may publish a second; 0: any number");
+pub(super) const KEY_PUBLISH_RATE: Setting =
+    rate("key_publish_rate", "Messages that may be published a second with one API key; 0: any number");
 
 /// Everything that is shared on the WAIT line, of which nothing is taken.
 pub(crate) fn shares(said: &Said) -> Shares {
@@ -97,8 +83,8 @@ pub(crate) struct Said {
 
 pub(super) fn of_wait(values: &Values) -> Said {
     let quota = |connections, requests| Quota {
-        connections: number(values, connections),
-        requests: number(values, requests),
+        connections: values.count_32(connections),
+        requests: values.count_32(requests),
     };
     Said {
         address: quota("address_connections", "address_requests"),
@@ -110,13 +96,13 @@ pub(super) fn of_wait(values: &Values) -> Said {
 
 pub(super) fn of_address(values: &Values) -> Rates {
     Rates {
-        requests: number(values, "in_address_requests"),
-        messages: number(values, "address_publish_rate"),
+        requests: values.count_32("in_address_requests"),
+        messages: values.count_32("address_publish_rate"),
     }
 }
 
 pub(super) fn of_key(values: &Values) -> Rates {
-    Rates { requests: number(values, "key_requests"), messages: number(values, "key_publish_rate") }
+    Rates { requests: values.count_32("key_requests"), messages: values.count_32("key_publish_rate") }
 }
 
 pub(super) fn prefix(values: &Values) -> u8 {
@@ -140,10 +126,6 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 pub(super) fn network_text(network: &IpNet) -> String {
     let is_one = network.prefix_len() == network.max_prefix_len();
     if is_one { network.addr().to_string() } else { network.to_string() }
-}
-
-fn number(values: &Values, name: &str) -> u32 {
-    u32::try_from(values.count(name)).unwrap_or(u32::MAX)
 }
 
 const WAYS: [&str; 3] = [Way::ALL[0].name(), Way::ALL[1].name(), Way::ALL[2].name()];

@@ -130,6 +130,11 @@ impl Values {
         self.number(name).unwrap_or_else(|| wrong_kind(name))
     }
 
+    /// A count of which the table allows no more than fit.
+    pub(super) fn count_32(&self, name: &str) -> u32 {
+        u32::try_from(self.count(name)).unwrap_or(u32::MAX)
+    }
+
     /// A count or size; `None` for `auto`.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         match self.value(name) {
