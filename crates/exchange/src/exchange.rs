@@ -116,7 +116,8 @@ impl Exchange {
         }
     }
 
-    /// Bytes that a message to all of these may have: `general` where no rule says otherwise. Without the lock.
+    /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
+    /// Asks the rules only, without the lock.
     pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
         let limit = |name: &str| self.rules.payload_limit(name).unwrap_or(general);
         channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
@@ -137,7 +138,8 @@ impl Exchange {
         self.with(|hub, now| hub.subscribe(shard, names, start, now))
     }
 
-    /// Reads what is due by outside cursors, and registers the shard on all of these channels. `memory` is how old a cursor may be from which on a channel without one is read.
+    /// Reads what is due in these channels by outside cursors, and registers the shard on all of them. The
+    /// `memory` is how old a cursor may be from which on a channel without one is read.
     pub fn subscribe_outside(
         &self,
         shard: ShardId,

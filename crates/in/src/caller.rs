@@ -1,7 +1,8 @@
 //! Who asks: the API key of a request, and what it may do.
 //!
 //! Where no keys are set, the line trusts whoever reaches it. Where some are, a request without one, or without the
-//! cookie of somebody who signed in with one, gets no further than here; what its session may do is asked of it by whoever carries the request out.
+//! cookie of somebody who signed in with one, gets no further than here; what its session may do is asked of it by
+//! whoever carries the request out.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -73,7 +73,9 @@ pub async fn serve(
     tasks.spawn(ringing(Arc::clone(&line)));
     tasks.spawn(answering(Arc::clone(&line)));
     for listener in listeners {
-        tasks.spawn(accept(Arc::clone(&line), listener, router.clone(), stopped.clone()));
+        let over_tls = listener.tls.as_ref().map(|_| router.clone().layer(Extension(OverTls)));
+        let router = over_tls.unwrap_or_else(|| router.clone());
+        tasks.spawn(accept(Arc::clone(&line), listener, router, stopped.clone()));
     }
     select! {
         () = shutdown => {}
@@ -210,7 +212,7 @@ async fn secured(
         _ = stopped.changed() => return,
     };
     if let Some(Secured { stream, key }) = secured {
-        talk(line, stream, key, classic, router.layer(Extension(OverTls)), stopped).await;
+        talk(line, stream, key, classic, router, stopped).await;
     }
 }
 
