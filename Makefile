@@ -52,7 +52,7 @@ SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; what testssl says; and an hour of load, restarts and kills.
+# description; what testssl says; Miri, where a nightly compiler has it; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -61,13 +61,16 @@ soak:
 	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
 	tests/soak/testssl.sh
+	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
+		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
 
 # Undefined behaviour, in what is remembered and in what strangers' bytes go through. Needs a nightly compiler with
-# miri: `rustup component add miri --toolchain nightly`.
-miri:
-	MULTIPLEXOR_SEEDS=1 MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri \
-		cargo +nightly miri test -p multiplexor-hub -p multiplexor-codec --lib
+# miri: `rustup component add miri rust-src --toolchain nightly`. `make -j2 miri` runs both crates at once.
+miri: miri-hub miri-codec
+
+miri-%:
+	MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri cargo +nightly miri test -p multiplexor-$* --lib
 
 # How many seconds each target of libFuzzer runs; an hour each is half a day.
 FUZZ ?= 600

@@ -278,13 +278,17 @@ mod tests {
 
     #[test]
     fn what_is_too_much_at_once_is_cut_and_due_the_next_time() {
+        // Under Miri a share is small: the channel is one of many.
+        let names = if cfg!(miri) { &["a", "b", "c", "d", "e", "f", "g", "h"][..] } else { &["a"] };
+        let share = DUE_MESSAGES_MAX / names.len();
         let mut hub = hub(Limits { history_messages: 10_000, ..Limits::default() });
-        for _ in 0..DUE_MESSAGES_MAX + 2 {
-            say(&mut hub, "a", 1, 0);
+        for _ in 0..share + 2 {
+            hub.order(publish("a", 1, None), 0).unwrap();
         }
-        let wish = [after("0")];
-        let first = hub.subscribe_outside(SHARD, &["a"], &wish, 0, 0).unwrap();
-        assert_eq!(first.messages.len(), DUE_MESSAGES_MAX);
+        release(&mut hub, 0);
+        let wish = vec![after("0"); names.len()];
+        let first = hub.subscribe_outside(SHARD, names, &wish, 0, 0).unwrap();
+        assert_eq!(first.messages.len(), share);
         let cut = first.cut.unwrap();
         assert_eq!(cut, first.messages.last().unwrap().mark());
         let rest = hub.subscribe_outside(SHARD, &["a"], &[After::Mark(cut)], 0, 0).unwrap();

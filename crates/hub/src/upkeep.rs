@@ -254,7 +254,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, say};
-    use crate::{Limits, Start};
+    use crate::{Limits, Next, Start};
 
     fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
         hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
@@ -395,8 +395,9 @@ mod tests {
         let limits = Limits { history_messages: 1_000, history_budget: 600, ..Limits::default() };
         let mut hub = hub(limits);
         for _ in 0..600 {
-            say(&mut hub, "a", 1, 0);
+            hub.order(publish("a", 1, None), 0).unwrap();
         }
+        release(&mut hub, 0);
         say(&mut hub, "b", 600, 0);
         assert_eq!(hub.totals().evicted, EVICT_STEP_MAX as u64);
         assert!(hub.tick(0));
@@ -408,9 +409,11 @@ mod tests {
     fn a_tick_goes_in_steps() {
         let mut hub = hub(Limits::default());
         for n in 0..TICK_STEP_MAX + 1 {
-            let id = join(&mut hub, &format!("c{n}"), 0);
-            hub.leave(SHARD, id, 1, 0, 0);
+            let page = hub.subscribe(SHARD, &[&format!("c{n}")], Start::Now, 0).unwrap();
+            let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
+            hub.leave(SHARD, channels[0], 1, 0, 0);
         }
+        hub.audit();
         assert!(hub.tick(0));
         assert_eq!(hub.totals().channels, 1);
         assert!(!hub.tick(0));

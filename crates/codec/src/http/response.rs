@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn every_status_line_is_well_formed() {
-        for status in 0..=999 {
+        for status in (0..=999).step_by(if cfg!(miri) { 7 } else { 1 }) {
             let line = status_line(status);
             let told = line[9..12].parse::<u16>().unwrap();
             assert!(told == status || told == 500, "{line}");
