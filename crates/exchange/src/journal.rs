@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hub::{Fact, Position};
+use smallvec::SmallVec;
 
 use crate::Published;
 use crate::limits::{UNCOMMITTED_BYTES_MAX, UNCOMMITTED_FACTS_MAX};
@@ -173,13 +174,16 @@ struct Slot {
 }
 
 enum Outcome {
-    Open(Option<Waker>),
+    /// Who waits for it: its publisher, and whoever repeats it meanwhile under the same key.
+    Open(Waiting),
     Done(Result<Published, Unstored>),
 }
 
+type Waiting = SmallVec<[Waker; 1]>;
+
 impl Pending {
     pub(crate) fn new(position: Position) -> Self {
-        Self(Arc::new(Slot { position, outcome: Mutex::new(Outcome::Open(None)) }))
+        Self(Arc::new(Slot { position, outcome: Mutex::new(Outcome::Open(Waiting::new())) }))
     }
 
     /// Its place.
@@ -195,11 +199,16 @@ impl Pending {
         }
     }
 
+    /// Whether that is known.
+    pub fn is_done(&self) -> bool {
+        matches!(&*self.lock(), Outcome::Done(_))
+    }
+
     /// It is known now; returns who is to be woken.
-    pub(crate) fn done(&self, result: Result<Published, Unstored>) -> Option<Waker> {
+    pub(crate) fn done(&self, result: Result<Published, Unstored>) -> Waiting {
         match std::mem::replace(&mut *self.lock(), Outcome::Done(result)) {
-            Outcome::Open(waker) => waker,
-            Outcome::Done(_) => None,
+            Outcome::Open(waiting) => waiting,
+            Outcome::Done(_) => Waiting::new(),
         }
     }
 
@@ -214,8 +223,10 @@ impl Future for Pending {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self.lock() {
             Outcome::Done(result) => Poll::Ready(result.clone()),
-            Outcome::Open(waker) => {
-                *waker = Some(context.waker().clone());
+            Outcome::Open(waiting) => {
+                if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                    waiting.push(context.waker().clone());
+                }
                 Poll::Pending
             }
         }

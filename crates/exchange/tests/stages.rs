@@ -5,8 +5,10 @@
 
 mod common;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 
 use common::{Manual, Trial};
 use multiplexor_exchange::hub::{Limits, Position, Refused, Seen, ShardId, Start};
@@ -74,6 +76,34 @@ fn a_commit_releases_many_at_once_in_order() {
     assert_eq!((trial.mail(0), trial.exchange.end()), (vec![], places[2]), "what is out stays out, once");
     trial.exchange.commit(Position::END);
     assert_eq!((trial.mail(0), trial.mail(1), trial.exchange.end()), (words("4"), words("4"), places[3]));
+}
+
+/// Whoever repeats a message under its key waits for the same as its publisher.
+#[test]
+fn all_who_wait_for_a_message_are_woken() {
+    let (trial, _) = manual();
+    let Ok(Receipt::Ordered(first)) = trial.say("a", "x") else { panic!("ordered") };
+    let wakers = [Arc::<Woken>::default(), Arc::default()];
+    let polled = wakers.clone().map(|woken| {
+        let waker = Waker::from(woken);
+        let mut pending = first.clone();
+        move || Pin::new(&mut pending).poll(&mut Context::from_waker(&waker)).is_ready()
+    });
+    let ready = polled.map(|mut poll| (poll(), poll()));
+    assert_eq!((ready, first.is_done()), ([(false, false); 2], false));
+    trial.exchange.commit(first.position());
+    assert_eq!(wakers.map(|woken| woken.0.load(Ordering::Relaxed)), [1, 1]);
+    assert!(first.is_done());
+}
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Woken(AtomicU64);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A store that is always one message behind: each publish releases the one before it.
