@@ -5,21 +5,16 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
+use crate::beside::Beside;
+
 /// What is known of a shard's connections, by their index.
 #[derive(Default)]
 pub(crate) struct Callers {
-    /// In chunks, so that they grow without copying and shrink when a crowd left.
-    chunks: Vec<Option<Box<Chunk>>>,
+    callers: Beside<Caller>,
     /// What has come of the headers of proxies, where it is a part only.
     headers: FxHashMap<usize, Vec<u8>>,
     /// How many have more than their share.
     refused: usize,
-}
-
-struct Chunk {
-    callers: [Option<Caller>; CHUNK],
-    /// How many are there.
-    count: usize,
 }
 
 /// Where a connection comes from.
@@ -61,30 +56,17 @@ impl Caller {
 
 impl Callers {
     pub(crate) fn put(&mut self, index: usize, caller: Caller) {
-        let (number, at) = (index / CHUNK, index % CHUNK);
-        if number >= self.chunks.len() {
-            self.chunks.resize_with(number + 1, || None);
-        }
-        let chunk = self.chunks[number]
-            .get_or_insert_with(|| Box::new(Chunk { callers: [const { None }; CHUNK], count: 0 }));
-        let before = chunk.callers[at].replace(caller);
-        chunk.count += usize::from(before.is_none());
+        let before = self.callers.put(index, caller);
         self.refused += usize::from(caller.is_refused());
         self.refused -= usize::from(before.is_some_and(Caller::is_refused));
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<Caller> {
-        self.chunks.get(index / CHUNK)?.as_ref()?.callers[index % CHUNK]
+        self.callers.get(index).copied()
     }
 
     pub(crate) fn remove(&mut self, index: usize) -> Option<Caller> {
-        let slot = self.chunks.get_mut(index / CHUNK)?;
-        let chunk = slot.as_mut()?;
-        let caller = chunk.callers[index % CHUNK].take()?;
-        chunk.count -= 1;
-        if chunk.count == 0 {
-            *slot = None;
-        }
+        let caller = self.callers.remove(index)?;
         self.headers.remove(&index);
         self.refused -= usize::from(caller.is_refused());
         Some(caller)
@@ -107,9 +89,6 @@ impl Callers {
     }
 }
 
-/// As many as there are records in a chunk of them.
-const CHUNK: usize = 128;
-
 const _: () = assert!(size_of::<Option<Caller>>() <= 18, "who has limits pays this for each connection");
 
 #[cfg(test)]
@@ -131,10 +110,6 @@ mod tests {
         callers.put(0, Caller::Counted(here));
         assert_eq!((callers.refused(), callers.get(0)), (333, Some(Caller::Counted(here))));
         assert!((0..1_000).all(|index| callers.remove(index).is_some() && callers.remove(index).is_none()));
-        assert!(
-            callers.chunks.iter().all(Option::is_none)
-                && callers.headers.is_empty()
-                && callers.refused() == 0
-        );
+        assert_eq!((callers.callers.len(), callers.headers.len(), callers.refused()), (0, 0, 0));
     }
 }

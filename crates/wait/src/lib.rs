@@ -4,6 +4,7 @@
 //! system through a small trait, so that the whole loop also runs over a fake one.
 
 mod asking;
+mod beside;
 mod callers;
 mod counters;
 mod guests;

@@ -1,22 +1,15 @@
-//! From where those listen who do so by outside cursors (Realplexor). Beside the connections' records, so
-//! that nobody else pays for it; in chunks as these are, so that it grows without copying and shrinks when a
-//! crowd left.
+//! From where those listen who do so by outside cursors (Realplexor).
 
 use std::borrow::Cow;
 
 use exchange::hub::Decimal;
 use transport::dialect::realplexor::Tag;
 
+use crate::beside::Beside;
+
 /// A shard's listeners, by the index of their connection.
 #[derive(Debug, Default)]
-pub(crate) struct Listening(Vec<Option<Box<Chunk>>>);
-
-#[derive(Debug)]
-struct Chunk {
-    /// Never 0.
-    count: usize,
-    listeners: [Option<Listener>; CHUNK],
-}
+pub(crate) struct Listening(Beside<Listener>);
 
 /// What a connection has. Nearly always few bytes hold it.
 #[derive(Debug)]
@@ -55,13 +48,7 @@ impl Listening {
         } else {
             Listener::Other(Box::new((Since::All(first.clone()), tag)))
         };
-        let (number, at) = (index / CHUNK, index % CHUNK);
-        if number >= self.0.len() {
-            self.0.resize_with(number + 1, || None);
-        }
-        let empty = || Box::new(Chunk { count: 0, listeners: [const { None }; CHUNK] });
-        let chunk = self.0[number].get_or_insert_with(empty);
-        chunk.count += usize::from(chunk.listeners[at].replace(listener).is_none());
+        self.0.put(index, listener);
     }
 
     /// Whether a cursor in a channel is greater than the one from which a connection listens there.
@@ -71,7 +58,7 @@ impl Listening {
 
     /// From where a connection listens in a channel.
     pub(crate) fn since(&self, index: usize, key: u32) -> Option<Cow<'_, Decimal>> {
-        match self.get(index)? {
+        match self.0.get(index)? {
             Listener::Small(small) => Some(Cow::Owned(small.since())),
             Listener::Other(other) => match &other.0 {
                 Since::All(since) => Some(Cow::Borrowed(since)),
@@ -84,21 +71,17 @@ impl Listening {
 
     /// How many connections listen.
     pub(crate) fn count(&self) -> usize {
-        self.0.iter().flatten().map(|chunk| chunk.count).sum()
+        self.0.len()
     }
 
     /// The connections that listen.
     pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
-        let chunks = self.0.iter().enumerate().filter_map(|(number, chunk)| Some((number, chunk.as_ref()?)));
-        chunks.flat_map(|(number, chunk)| {
-            let there = chunk.listeners.iter().enumerate().filter(|(_, listener)| listener.is_some());
-            there.map(move |(at, _)| number * CHUNK + at)
-        })
+        self.0.indices()
     }
 
     /// The tag of a connection's cursors.
     pub(crate) fn tag(&self, index: usize) -> Option<Tag> {
-        match self.get(index)? {
+        match self.0.get(index)? {
             Listener::Small(small) => small.tag(),
             Listener::Other(other) => other.1,
         }
@@ -106,16 +89,7 @@ impl Listening {
 
     /// The connection listens no longer.
     pub(crate) fn remove(&mut self, index: usize) {
-        let Some(slot) = self.0.get_mut(index / CHUNK) else { return };
-        let Some(chunk) = slot else { return };
-        chunk.count -= usize::from(chunk.listeners[index % CHUNK].take().is_some());
-        if chunk.count == 0 {
-            *slot = None;
-        }
-    }
-
-    fn get(&self, index: usize) -> Option<&Listener> {
-        self.0.get(index / CHUNK)?.as_ref()?.listeners[index % CHUNK].as_ref()
+        self.0.remove(index);
     }
 }
 
@@ -144,8 +118,6 @@ impl Small {
 
 /// A byte less than the record of a listener.
 const SMALL_LEN: usize = 15;
-/// Listeners a chunk: as many as connections in one of the slab.
-const CHUNK: usize = 128;
 
 const _: () = assert!(size_of::<Option<Listener>>() <= 16);
 
@@ -181,17 +153,5 @@ mod tests {
                 assert!(listening.is_due(0, 7, &next) && !listening.is_due(0, 7, &since), "{text}");
             }
         }
-    }
-
-    #[test]
-    fn nothing_is_kept_of_those_who_left() {
-        let mut listening = Listening::default();
-        let now = || [(7, Decimal::ZERO)].into_iter();
-        (0..3 * CHUNK).for_each(|index| listening.put(index, now(), None));
-        // Whoever listens anew in the same place is still one.
-        listening.put(5, now(), None);
-        (0..2 * CHUNK).rev().for_each(|index| listening.remove(index));
-        listening.remove(5);
-        assert_eq!(listening.0.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
     }
 }
