@@ -17,8 +17,12 @@ pub(crate) fn token(data: &[u8]) {
     }
     if let Ok(secret) = Secret::read(text) {
         let other = Secret::new([7; 32]);
-        let key =
-            Key { name: "one".into(), hash: Some(other.hash()), certificate: None, session: Session::OPEN };
+        let key = Key {
+            name: "one".into(),
+            hash: Some(other.hash()),
+            certificate: None,
+            session: Session::new(None, None, &[]),
+        };
         let found = Keyring::new(vec![key]).find(text).is_some();
         assert_eq!(found, secret.reveal() == other.reveal(), "{text:?}");
     }
@@ -41,7 +45,7 @@ pub(crate) fn claims(data: &[u8]) {
     let token = make_token(&secret(), text);
     match tokens().session(&token, NOW) {
         Ok(session) => {
-            let end = session.expires.expect("a token has an end");
+            let end = session.expires().expect("a token has an end");
             assert!(end > NOW && !session.may(Right::Listen, "a", end), "it outlives its end");
         }
         Err(denied) => assert!(!denied.detail.is_empty()),
@@ -76,7 +80,7 @@ pub(crate) fn jwks(data: &[u8]) {
 pub(crate) fn answer(data: &[u8]) {
     match session_of_answer(data, NOW, 60_000) {
         Ok((session, until)) => {
-            assert!(until > NOW && session.expires == Some(until), "it ends, and not before it begins");
+            assert!(until > NOW && session.expires() == Some(until), "it ends, and not before it begins");
             assert!(!session.may(Right::Listen, "a", until), "it outlives its end");
         }
         Err(why) => assert!(!why.is_empty()),

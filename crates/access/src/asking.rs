@@ -70,7 +70,7 @@ pub struct Held {
     /// On these channels, as in a path.
     pub names: Box<str>,
     /// Until this ends; `None`: as long as it stays.
-    pub session: Option<Arc<Session>>,
+    pub session: Option<Session>,
 }
 
 /// The answer.
@@ -88,7 +88,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// This is whoever shows it.
-    Session(Arc<Session>),
+    Session(Session),
     /// The application refuses.
     Refused(Denied),
     /// Nobody could be asked, or the answer made no sense.
@@ -176,7 +176,7 @@ pub fn session_of_answer(json: &[u8], now: Millis, age_ms: Millis) -> Result<(Se
         return Err(format!("it names {} channels; at most {GRANTS_MAX} are allowed", grants.len()));
     }
     let until = now.saturating_add(age_ms);
-    Ok((Session::new(answer.user.map(Into::into), Some(until), grants), until))
+    Ok((Session::new(answer.user.as_deref(), Some(until), &grants), until))
 }
 
 #[cfg(test)]
@@ -186,8 +186,8 @@ mod tests {
     fn check(json: &str, expected: Result<(Option<&str>, Millis), &str>) {
         match (session_of_answer(json.as_bytes(), 1_000, 60_000), expected) {
             (Ok((session, until)), Ok(expected)) => {
-                assert_eq!((session.user.as_deref(), until), expected, "{json}");
-                assert_eq!(session.expires, Some(until));
+                assert_eq!((session.user(), until), expected, "{json}");
+                assert_eq!(session.expires(), Some(until));
             }
             (Err(error), Err(part)) => assert!(error.contains(part), "{json}: {error}"),
             (got, _) => panic!("{json}: {got:?}"),

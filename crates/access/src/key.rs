@@ -196,8 +196,12 @@ mod tests {
 
     fn key(name: &str, chance: u8) -> (Secret, Key) {
         let secret = Secret::new([chance; KEY_LEN]);
-        let key =
-            Key { name: name.into(), hash: Some(secret.hash()), certificate: None, session: Session::OPEN };
+        let key = Key {
+            name: name.into(),
+            hash: Some(secret.hash()),
+            certificate: None,
+            session: Session::new(None, None, &[]),
+        };
         (secret, key)
     }
 

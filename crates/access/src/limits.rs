@@ -12,8 +12,9 @@ pub const TOKEN_SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=512;
 pub const NBF_EARLY_MS_MAX: u64 = 60_000;
 /// Secrets, and public keys, at the most: each may have to be tried.
 pub const TOKEN_KEYS_MAX: usize = 16;
-/// Sessions of tokens that a shard remembers, so that whoever polls is not checked anew each time.
-pub const SESSIONS_MAX: usize = 4_096;
+/// Sessions of tokens that a shard remembers, so that whoever polls is not checked anew each time. As many as a table of
+/// 4,096 places takes.
+pub const SESSIONS_MAX: usize = 3_584;
 /// Keys found at a URL.
 pub const FOUND_KEYS_MAX: usize = 64;
 /// Channels and patterns that the application may name for a client.

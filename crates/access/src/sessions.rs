@@ -1,7 +1,6 @@
 //! Sessions of tokens that were checked lately: whoever polls shows the same token again and again.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use hub::{Millis, Session};
@@ -11,23 +10,23 @@ use crate::{Denied, Tokens};
 
 /// What was found out, by the hash of the token.
 #[derive(Debug, Default)]
-pub struct Sessions(HashMap<[u8; 32], Arc<Session>>);
+pub struct Sessions(HashMap<[u8; 32], Session>);
 
 impl Sessions {
     /// The session of a token, as [`Tokens::session`] tells it.
-    pub fn session(&mut self, tokens: &Tokens, token: &str, now: Millis) -> Result<Arc<Session>, Denied> {
+    pub fn session(&mut self, tokens: &Tokens, token: &str, now: Millis) -> Result<Session, Denied> {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let known = self.0.get(&hash).filter(|session| session.expires.is_none_or(|expires| now < expires));
+        let known = self.0.get(&hash).filter(|session| session.expires().is_none_or(|expires| now < expires));
         if let Some(session) = known {
-            return Ok(Arc::clone(session));
+            return Ok(session.clone());
         }
-        let session = Arc::new(tokens.session(token, now)?);
+        let session = tokens.session(token, now)?;
         if self.0.len() >= SESSIONS_MAX {
             // To forget all is the cheapest, and costs each of them one check.
             self.0.clear();
         }
-        self.0.insert(hash, Arc::clone(&session));
+        self.0.insert(hash, session.clone());
         Ok(session)
     }
 }
@@ -46,7 +45,7 @@ mod tests {
         let first = sessions.session(&tokens, &token, 0).unwrap();
         // Without the secret it could not be checked again.
         let again = sessions.session(&Tokens::default(), &token, 99_999).unwrap();
-        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(first, again);
         assert_eq!(sessions.session(&tokens, &token, 100_000).unwrap_err().code, "token-expired");
         assert!(sessions.session(&tokens, &format!("{token}x"), 0).is_err());
     }

@@ -39,7 +39,7 @@ impl Tokens {
         })?;
         self.check_audience(&claims)?;
         let expires = claims.check_times(now)?;
-        Ok(Session::new(claims.sub.as_deref().map(Into::into), Some(expires), claims.grants()?))
+        Ok(Session::new(claims.sub.as_deref(), Some(expires), &claims.grants()?))
     }
 
     /// The claims of a token whose signature is right, as JSON.

@@ -62,7 +62,7 @@ impl Tokens {
         }
         let grant =
             |name: &str| Grant { rights: [Right::Listen].into_iter().collect(), names: Glob::name(name) };
-        Ok(Session::new(None, Some(expires), names.iter().map(|name| grant(name)).collect()))
+        Ok(Session::new(None, Some(expires), &names.iter().map(|name| grant(name)).collect::<Vec<_>>()))
     }
 }
 

@@ -123,8 +123,9 @@ impl Exchange {
         channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
     }
 
-    /// Whether a client of this session may do `right` on a channel now. Asks the rules only, without the lock.
-    pub fn may(&self, session: &Session, right: Right, name: &str) -> bool {
+    /// Whether a client, of this session if it has one, may do `right` on a channel now. Asks the rules only, without
+    /// the lock.
+    pub fn may(&self, session: Option<&Session>, right: Right, name: &str) -> bool {
         self.rules.may(session, right, name, self.clock.wall())
     }
 

@@ -6,11 +6,11 @@
 use crate::limits::NAME_LEN_MAX;
 
 /// A channel's name in which `*` stands for any characters, none included; or a name as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob {
-    text: Box<str>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glob<T = Box<str>> {
+    pub(crate) text: T,
     /// A star is only a star.
-    literal: bool,
+    pub(crate) literal: bool,
 }
 
 /// Why a text names no channels. The message says what would be right.
@@ -42,7 +42,9 @@ impl Glob {
     pub fn name(name: &str) -> Self {
         Self { text: name.into(), literal: true }
     }
+}
 
+impl<T: AsRef<str>> Glob<T> {
     /// Whether it is a name as it is, in which a star is a star.
     pub fn is_name(&self) -> bool {
         self.literal
@@ -50,20 +52,20 @@ impl Glob {
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_ref()
     }
 
     /// Whether it is `*`, which every name matches.
     pub fn is_everything(&self) -> bool {
-        !self.literal && self.text.bytes().all(|byte| byte == b'*')
+        !self.literal && self.as_str().bytes().all(|byte| byte == b'*')
     }
 
     /// Whether a channel of this name is meant. Takes no longer than both lengths multiplied, whatever the stars.
     pub fn matches(&self, name: &str) -> bool {
         if self.literal {
-            return *self.text == *name;
+            return self.as_str() == name;
         }
-        let mut pieces = self.text.split('*');
+        let mut pieces = self.as_str().split('*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = name.strip_prefix(first) else { return false };
         let Some(last) = pieces.next_back() else { return rest.is_empty() };

@@ -47,7 +47,7 @@ pub use outside::{After, Outside};
 pub use past::{Answered, ChannelState, Fact, Past};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules};
-pub use session::{Door, Grant, Right, Rights, Session};
+pub use session::{Door, Grant, Grants, Right, Rights, Session};
 pub use trash::Trash;
 
 /// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.

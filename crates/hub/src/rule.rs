@@ -162,9 +162,10 @@ impl Rules {
         self.keep(self.find(name)).payload
     }
 
-    /// Whether a client of this session may do `right` on a channel: because anybody may, or by a grant.
-    pub fn may(&self, session: &Session, right: Right, name: &str, now: Millis) -> bool {
-        (right == Right::Listen && self.listen(name) == Door::Open) || session.may(right, name, now)
+    /// Whether a client may do `right` on a channel: because anybody may, or by a grant of its session, if it has one.
+    pub fn may(&self, session: Option<&Session>, right: Right, name: &str, now: Millis) -> bool {
+        (right == Right::Listen && self.listen(name) == Door::Open)
+            || session.is_some_and(|session| session.may(right, name, now))
     }
 
     /// Who may listen to a channel of this name.
@@ -261,15 +262,15 @@ mod tests {
             rule("room.*"),
         ];
         let ann = Grant { rights: Rights::ALL, names: Glob::name("user.ann") };
-        let ann = Session::new(None, Some(5), vec![ann]);
+        let ann = Session::new(None, Some(5), &[ann]);
         for (listen, free) in [(Door::Open, &["user.all", "room.1", "a"][..]), (Door::Token, &["user.all"])] {
             let hub = hub(Limits { rules: rules.clone(), listen, ..Limits::default() });
             for name in ["user.all", "user.ann", "user.bob", "room.1", "a"] {
-                let may = |session: &Session, now| hub.rules().may(session, Right::Listen, name, now);
-                assert_eq!(may(&Session::NOBODY, 0), free.contains(&name), "{name}");
-                assert_eq!(may(&ann, 4), free.contains(&name) || name == "user.ann", "{name}");
-                assert_eq!(may(&ann, 5), free.contains(&name), "{name}");
-                assert!(!hub.rules().may(&Session::NOBODY, Right::Publish, name, 0));
+                let may = |session, now| hub.rules().may(session, Right::Listen, name, now);
+                assert_eq!(may(None, 0), free.contains(&name), "{name}");
+                assert_eq!(may(Some(&ann), 4), free.contains(&name) || name == "user.ann", "{name}");
+                assert_eq!(may(Some(&ann), 5), free.contains(&name), "{name}");
+                assert!(!hub.rules().may(None, Right::Publish, name, 0));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Who a connection or a publish is, and what it may do: asked in one place, `may()`.
 
-use crate::{Glob, Millis};
+use triomphe::ThinArc;
+
+use crate::limits::NAME_LEN_MAX;
+use crate::{Glob, Millis, NEVER};
 
 /// What somebody may want to do with a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +78,12 @@ impl FromIterator<Right> for Rights {
 }
 
 /// Some rights on some channels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant<T = Box<str>> {
     /// What may be done.
     pub rights: Rights,
     /// On which channels.
-    pub names: Glob,
+    pub names: Glob<T>,
 }
 
 /// Who may listen to a channel.
@@ -93,73 +96,109 @@ pub enum Door {
     Token,
 }
 
-/// Who a connection or a publish is: user, grants, expiry.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Session {
-    /// The user's name, when somebody vouched for it.
-    pub user: Option<Box<str>>,
-    /// When all grants end; `None`: never.
-    pub expires: Option<Millis>,
-    grants: Grants,
-}
+/// Who a connection or a publish is: user, grants, expiry. A reference: cloning it copies nothing.
+///
+/// One allocation, since a million may wait of whom each is somebody else. In front stands when all grants end; then
+/// come these, each as its rights, the length of its names, and the names; and behind [`USER`] the user's name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session(ThinArc<Millis, u8>);
 
 impl Session {
-    /// The session of whoever comes without credentials where none are asked for.
-    pub const OPEN: Self = Self { user: None, expires: None, grants: Grants::Open };
-    /// The session of whoever comes without credentials where some are.
-    pub const NOBODY: Self = Self { user: None, expires: None, grants: Grants::Only(Vec::new()) };
-
-    /// A session with these grants and no others.
-    pub fn new(user: Option<Box<str>>, expires: Option<Millis>, mut grants: Vec<Grant>) -> Self {
-        // Many sessions have one grant, and a list that grew has room for four.
-        grants.shrink_to_fit();
-        Self { user, expires, grants: Grants::Only(grants) }
+    /// A session with these grants and no others. The user is known when somebody vouched for the name; `expires` is when
+    /// all grants end, `None`: never.
+    pub fn new(user: Option<&str>, expires: Option<Millis>, grants: &[Grant]) -> Self {
+        let mut bytes = Vec::new();
+        for Grant { rights, names } in grants {
+            // No channel has a name that is longer.
+            let Ok(len) = u8::try_from(names.as_str().len()) else { continue };
+            bytes.extend([rights.to_bits() | if names.is_name() { NAME } else { 0 }, len]);
+            bytes.extend_from_slice(names.as_str().as_bytes());
+        }
+        if let Some(user) = user {
+            bytes.push(USER);
+            bytes.extend_from_slice(user.as_bytes());
+        }
+        Self(ThinArc::from_header_and_slice(expires.map_or(NEVER, |end| end.min(NEVER - 1)), &bytes))
     }
 
-    /// What it was given; `None`: everything.
-    pub fn grants(&self) -> Option<&[Grant]> {
-        match &self.grants {
-            Grants::Open => None,
-            Grants::Only(grants) => Some(grants),
+    /// The user's name, when somebody vouched for it.
+    pub fn user(&self) -> Option<&str> {
+        let mut grants = self.grants();
+        grants.by_ref().for_each(drop);
+        match grants.0 {
+            [USER, user @ ..] => Some(text(user)),
+            _ => None,
         }
+    }
+
+    /// When all grants end; `None`: never.
+    pub fn expires(&self) -> Option<Millis> {
+        Some(self.0.header.header).filter(|expires| *expires != NEVER)
+    }
+
+    /// What it was given.
+    pub fn grants(&self) -> Grants<'_> {
+        Grants(&self.0.slice)
     }
 
     /// Whether this session may do `right` on the channel of this name, at `now`.
     pub fn may(&self, right: Right, name: &str, now: Millis) -> bool {
-        self.is_live(now) && self.has(right, |names| names.matches(name))
+        self.has(right, now, |names| names.matches(name))
     }
 
     /// Whether it may do `right` on every channel there can be: for what is about no single one.
     pub fn may_everywhere(&self, right: Right, now: Millis) -> bool {
-        self.is_live(now) && self.has(right, Glob::is_everything)
+        self.has(right, now, |names| names.is_everything())
     }
 
     /// Whether it may do `right` on some channel.
     pub fn may_somewhere(&self, right: Right, now: Millis) -> bool {
-        self.is_live(now) && self.has(right, |_| true)
+        self.has(right, now, |_| true)
     }
 
-    fn is_live(&self, now: Millis) -> bool {
-        self.expires.is_none_or(|end| now < end)
+    fn has(&self, right: Right, now: Millis, fits: impl Fn(Glob<&str>) -> bool) -> bool {
+        let is_live = self.expires().is_none_or(|end| now < end);
+        is_live && self.grants().any(|grant| grant.rights.has(right) && fits(grant.names))
     }
+}
 
-    fn has(&self, right: Right, fits: impl Fn(&Glob) -> bool) -> bool {
-        match &self.grants {
-            Grants::Open => true,
-            Grants::Only(grants) => grants.iter().any(|grant| grant.rights.has(right) && fits(&grant.names)),
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let grants: Vec<_> = self.grants().collect();
+        let mut shown = f.debug_struct("Session");
+        shown.field("user", &self.user()).field("expires", &self.expires()).field("grants", &grants).finish()
+    }
+}
+
+/// What a session was given, one after the other.
+#[derive(Debug, Clone)]
+pub struct Grants<'a>(&'a [u8]);
+
+impl<'a> Iterator for Grants<'a> {
+    type Item = Grant<&'a str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [bits, len, behind @ ..] = self.0 else { return None };
+        if *bits == USER {
+            return None;
         }
+        let (names, behind) = behind.split_at(usize::from(*len));
+        self.0 = behind;
+        let names = Glob { text: text(names), literal: bits & NAME != 0 };
+        Some(Grant { rights: Rights::from_bits(*bits), names })
     }
 }
 
-/// What a session was given.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-enum Grants {
-    /// Everything, as in 2009: names are the secret.
-    #[default]
-    Open,
-    /// These.
-    Only(Vec<Grant>),
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("it was written as text")
 }
+
+/// Beside the rights of a grant: its names are one name as it is.
+const NAME: u8 = 1 << Right::ALL.len();
+/// In the place of a grant's rights: what follows is the user's name.
+const USER: u8 = u8::MAX;
+
+const _: () = assert!(Rights::ALL.0 | NAME < USER && NAME_LEN_MAX <= u8::MAX as usize);
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +213,7 @@ mod tests {
         let session = Session::new(
             None,
             Some(100),
-            vec![grant(&[Right::Listen, Right::History], "user.*"), grant(&[Right::Publish], "chat")],
+            &[grant(&[Right::Listen, Right::History], "user.*"), grant(&[Right::Publish], "chat")],
         );
         let table = [
             (Right::Listen, "user.1", 99, true),
@@ -193,18 +232,39 @@ mod tests {
         assert!(!session.may_somewhere(Right::Listen, 100));
     }
 
+    fn told<T: AsRef<str>>(grant: &Grant<T>) -> (Rights, String, bool) {
+        (grant.rights, grant.names.as_str().to_owned(), grant.names.is_name())
+    }
+
     #[test]
-    fn whoever_comes_without_credentials_may_all_or_nothing() {
+    fn a_session_is_what_it_was_made_of() {
+        let stars = Grant { rights: Rights::ALL, names: Glob::name("a*b") };
+        let name_of = |len| Grant { rights: Rights::ALL, names: Glob::name(&"x".repeat(len)) };
+        let grants =
+            [grant(&[Right::Listen], "Käse.*"), stars, name_of(NAME_LEN_MAX), name_of(NAME_LEN_MAX + 1)];
+        for user in [None, Some(""), Some("\u{7f}ann, of length")] {
+            for expires in [None, Some(0), Some(NEVER - 1)] {
+                let session = Session::new(user, expires, &grants);
+                assert_eq!((session.user(), session.expires()), (user, expires));
+                let (kept, given) =
+                    (session.grants().map(|grant| told(&grant)), grants[..3].iter().map(told));
+                assert!(kept.eq(given), "a name that no channel can have is left out");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_was_given_nothing_may_nothing() {
+        let nobody = Session::new(Some("ann"), None, &[]);
         for right in Right::ALL {
-            assert!(Session::OPEN.may(right, "a", 0) && Session::OPEN.may_everywhere(right, 0));
-            assert!(!Session::NOBODY.may(right, "a", 0) && !Session::NOBODY.may_somewhere(right, 0));
+            assert!(!nobody.may(right, "a", 0) && !nobody.may_somewhere(right, 0));
             assert_eq!(Right::named(right.name()), Some(right));
         }
     }
 
     #[test]
     fn all_channels_are_a_star_and_nothing_less() {
-        let session = |names| Session::new(None, None, vec![grant(&Right::ALL, names)]);
+        let session = |names| Session::new(None, None, &[grant(&Right::ALL, names)]);
         assert!(session("*").may_everywhere(Right::Administer, 0));
         assert!(!session("a*").may_everywhere(Right::Administer, 0));
         assert!(Rights::ALL.iter().eq(Right::ALL));

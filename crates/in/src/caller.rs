@@ -11,7 +11,7 @@ use access::Key;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, header};
 use dialect::Problem;
-use dialect::hub::{Right, Session};
+use dialect::hub::Right;
 
 use crate::line::Line;
 use crate::refusal::excerpt;
@@ -113,11 +113,8 @@ impl Caller {
 
     /// Whether he may know of this channel that somebody waits on it.
     pub(crate) fn sees(&self, line: &Line, name: &str) -> bool {
-        self.session().may(Right::Presence, name, line.exchange.wall())
-    }
-
-    fn session(&self) -> &Session {
-        self.key.as_ref().map_or(&Session::OPEN, |key| &key.session)
+        let may = |key: &Arc<Key>| key.session.may(Right::Presence, name, line.exchange.wall());
+        self.key.as_ref().is_none_or(may)
     }
 
     /// What is about many channels, or about none, is decided by the path.

@@ -128,14 +128,10 @@ async fn session(State(line): State<Arc<Line>>, request: Request) -> Response {
 fn told(line: &Line, caller: Option<&Caller>) -> Value {
     let session = caller.and_then(|caller| {
         let (key, ends) = (caller.key()?, caller.sign_in().map(|sign_in| sign_in.ends / 1_000));
-        let (rights, names) = match key.session.grants() {
-            None => (Right::ALL.to_vec(), vec!["*"]),
-            Some(grants) => (
-                grants.first().map_or_else(Vec::new, |grant| grant.rights.iter().collect()),
-                grants.iter().map(|grant| grant.names.as_str()).collect(),
-            ),
-        };
-        let may: Vec<&str> = rights.into_iter().map(Right::name).collect();
+        // All grants of a key are of the same rights.
+        let rights = key.session.grants().next().map(|grant| grant.rights).unwrap_or_default();
+        let may: Vec<&str> = rights.iter().map(Right::name).collect();
+        let names: Vec<String> = key.session.grants().map(|grant| grant.names.as_str().to_owned()).collect();
         Some(json!({ "key": key.name, "may": may, "match": names, "ends": ends }))
     });
     json!({ "asks": !line.settings.keys.is_empty(), "session": session })

@@ -19,7 +19,7 @@ fn key(n: u8, name: &str, rights: &[Right], names: &str) -> Key {
         name: name.into(),
         hash: Some(secret(n).hash()),
         certificate: None,
-        session: Session::new(None, None, vec![grant]),
+        session: Session::new(None, None, &[grant]),
     }
 }
 

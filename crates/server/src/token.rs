@@ -59,8 +59,8 @@ pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let session = tokens(matches)?.session(token, now()?);
             let session =
                 session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
-            let user = session.user.as_deref().unwrap_or("nobody in particular");
-            say(&format!("good for {user}{}", until(session.expires)))
+            let user = session.user().unwrap_or("nobody in particular");
+            say(&format!("good for {user}{}", until(session.expires())))
         }
         _ => bail!("there is nothing else to do with tokens"),
     }
@@ -86,7 +86,7 @@ pub(crate) fn run_url(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let session = tokens(matches)?.session_of_url(signed, &[], now()?);
             let session =
                 session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
-            say(&format!("good for {path}{}", until(session.expires)))
+            say(&format!("good for {path}{}", until(session.expires())))
         }
         _ => bail!("there is nothing else to do with URLs"),
     }

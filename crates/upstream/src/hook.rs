@@ -129,7 +129,7 @@ impl Asking {
         let now = self.exchange.wall();
         let outcome = match answer {
             Answer::Said(json) => session_of_answer(&json, now, millis(self.hook.age))
-                .map(|(session, until)| (until, Said::Session(Arc::new(session)))),
+                .map(|(session, until)| (until, Said::Session(session))),
             Answer::Refused => {
                 self.counters.hook_refused.add();
                 let detail = "the application refuses whoever shows these cookies or headers: sign in there";

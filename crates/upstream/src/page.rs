@@ -124,9 +124,9 @@ impl Pages {
     }
 
     /// Who is held for a time only.
-    fn session(&self, lasts_s: Option<u64>) -> Option<Arc<Session>> {
+    fn session(&self, lasts_s: Option<u64>) -> Option<Session> {
         let expires: Millis = self.exchange.now().saturating_add(lasts_s?.saturating_mul(1_000));
-        Some(Arc::new(Session::new(None, Some(expires), Vec::new())))
+        Some(Session::new(None, Some(expires), &[]))
     }
 
     fn tell(&self, shard: u16, subject: Subject, said: Said) {

@@ -1,25 +1,18 @@
 //! Those who showed credentials, while they wait. All others have no entry here, and cost nothing.
 
-use std::sync::Arc;
-
 use exchange::hub::{Millis, Session};
-use rustc_hash::FxHashMap;
 
-use crate::slab::Slab;
+use crate::beside::Beside;
 use crate::wheel::{Timed, Timer, Wheel};
 
 /// The sessions of a shard's connections, and when each of them ends.
 pub(crate) struct Guests {
-    table: Slab<Guest>,
-    /// Places in the table, by the index of the connection.
-    places: FxHashMap<u32, u32>,
+    guests: Beside<Guest>,
     wheel: Wheel,
 }
 
 struct Guest {
-    /// The connection's index.
-    index: usize,
-    session: Arc<Session>,
+    session: Session,
     timer: Timer,
 }
 
@@ -31,52 +24,40 @@ impl Timed for Guest {
 
 impl Guests {
     pub(crate) fn new() -> Self {
-        Self { table: Slab::new(), places: FxHashMap::default(), wheel: Wheel::new() }
+        Self { guests: Beside::default(), wheel: Wheel::new() }
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.guests.len()
     }
 
     /// The session of the connection at `index`, if it has one.
-    pub(crate) fn session(&self, index: usize) -> Option<&Arc<Session>> {
-        let place = self.places.get(&u32::try_from(index).ok()?)?;
-        Some(&self.table[*place as usize].session)
+    pub(crate) fn session(&self, index: usize) -> Option<&Session> {
+        Some(&self.guests.get(index)?.session)
     }
 
     /// From now on the connection at `index` has this session, which ends in `lasts` milliseconds.
-    pub(crate) fn put(&mut self, index: usize, session: Arc<Session>, lasts: Option<Millis>, now: u64) {
+    pub(crate) fn put(&mut self, index: usize, session: Session, lasts: Option<Millis>, now: u64) {
         self.remove(index);
-        let place = self.table.insert(Guest { index, session, timer: Timer::IDLE });
-        let of = |number: usize| u32::try_from(number).expect("indices are below 2^22");
-        self.places.insert(of(index), of(place));
+        self.guests.put(index, Guest { session, timer: Timer::IDLE });
         if let Some(lasts) = lasts {
-            self.wheel.set(&mut self.table, place, Wheel::tick_after(now.saturating_add(lasts)));
+            self.wheel.set(&mut self.guests, index, Wheel::tick_after(now.saturating_add(lasts)));
         }
     }
 
-    /// The connection at `index` waits no longer.
-    pub(crate) fn remove(&mut self, index: usize) {
-        if self.places.is_empty() {
-            return;
-        }
-        let Some(place) = u32::try_from(index).ok().and_then(|index| self.places.remove(&index)) else {
-            return;
-        };
-        self.wheel.unlink(&mut self.table, place as usize);
-        self.table.remove(place as usize);
-        if self.places.is_empty() {
-            // When a crowd has left, its table goes, too.
-            self.places = FxHashMap::default();
-        }
+    /// The connection at `index` waits no longer; returns the session it had.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<Session> {
+        self.guests.get(index)?;
+        self.wheel.unlink(&mut self.guests, index);
+        self.guests.remove(index).map(|guest| guest.session)
     }
 
     /// The indices of up to `max` connections whose sessions ended by `now`. They have no timer any more.
     pub(crate) fn expire(&mut self, now: u64, max: usize) -> Vec<usize> {
         let mut due = Vec::new();
-        self.wheel.expire(&mut self.table, now, max, &mut due);
-        due.into_iter().map(|place| self.table[place].index).collect()
+        self.wheel.expire(&mut self.guests, now, max, &mut due);
+        due
     }
 
     /// Milliseconds until the next session may end.
@@ -85,12 +66,15 @@ impl Guests {
     }
 }
 
+const _: () =
+    assert!(size_of::<Option<Guest>>() <= 24, "who shows credentials pays this for each connection");
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn session(user: &str) -> Arc<Session> {
-        Arc::new(Session::new(Some(user.into()), None, Vec::new()))
+    fn session(user: &str) -> Session {
+        Session::new(Some(user), None, &[])
     }
 
     #[test]
@@ -100,7 +84,7 @@ mod tests {
         guests.put(8, session("b"), None, 0);
         guests.put(9, session("c"), Some(1_000), 0);
         guests.put(9, session("c"), Some(5_000), 500);
-        assert_eq!(guests.session(7).and_then(|session| session.user.as_deref()), Some("a"));
+        assert_eq!(guests.session(7).and_then(Session::user), Some("a"));
         assert!(guests.expire(999, 10).is_empty());
         assert_eq!(guests.expire(1_100, 10), [7]);
         guests.remove(7);

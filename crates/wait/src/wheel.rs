@@ -4,7 +4,7 @@
 //! ([`Timer::due`]): it is looked at when its slot comes up, and linked again if it is not due. Moving
 //! it earlier links it anew.
 
-use crate::slab::Slab;
+use std::ops::IndexMut;
 
 /// Whatever carries a timer.
 pub(crate) trait Timed {
@@ -47,18 +47,18 @@ impl Wheel {
     }
 
     /// Sets the timer of the connection at `index`.
-    pub(crate) fn set<T: Timed>(&mut self, slab: &mut Slab<T>, index: usize, due: u32) {
-        let timer = slab[index].timer();
+    pub(crate) fn set(&mut self, table: &mut impl IndexMut<usize, Output: Timed>, index: usize, due: u32) {
+        let timer = table[index].timer();
         timer.due = due;
         if timer.linked == NIL || due < timer.linked {
-            self.unlink(slab, index);
-            self.link(slab, index, due.max(self.now + 1));
+            self.unlink(table, index);
+            self.link(table, index, due.max(self.now + 1));
         }
     }
 
     /// Takes the timer of the connection at `index` away.
-    pub(crate) fn unlink<T: Timed>(&mut self, slab: &mut Slab<T>, index: usize) {
-        let timer = *slab[index].timer();
+    pub(crate) fn unlink(&mut self, table: &mut impl IndexMut<usize, Output: Timed>, index: usize) {
+        let timer = *table[index].timer();
         if timer.linked == NIL {
             return;
         }
@@ -69,18 +69,18 @@ impl Wheel {
                 self.filled[slot / 64] &= !(1 << (slot % 64));
             }
         } else {
-            slab[timer.prev as usize].timer().next = timer.next;
+            table[timer.prev as usize].timer().next = timer.next;
         }
         if timer.next != NIL {
-            slab[timer.next as usize].timer().prev = timer.prev;
+            table[timer.next as usize].timer().prev = timer.prev;
         }
-        *slab[index].timer() = Timer { due: timer.due, ..Timer::IDLE };
+        *table[index].timer() = Timer { due: timer.due, ..Timer::IDLE };
     }
 
     /// Takes up to `max` timers that are due at `ms` out of the wheel, into `out`. True: there may be more.
-    pub(crate) fn expire<T: Timed>(
+    pub(crate) fn expire(
         &mut self,
-        slab: &mut Slab<T>,
+        table: &mut impl IndexMut<usize, Output: Timed>,
         ms: u64,
         max: usize,
         out: &mut Vec<usize>,
@@ -90,14 +90,14 @@ impl Wheel {
             let tick = self.now + 1;
             let mut index = self.heads[tick as usize % SLOTS];
             while index != NIL {
-                let Timer { due, linked, next, .. } = *slab[index as usize].timer();
+                let Timer { due, linked, next, .. } = *table[index as usize].timer();
                 if linked <= tick {
                     if out.len() >= max {
                         return true;
                     }
-                    self.unlink(slab, index as usize);
+                    self.unlink(table, index as usize);
                     if due > now {
-                        self.link(slab, index as usize, due);
+                        self.link(table, index as usize, due);
                     } else {
                         out.push(index as usize);
                     }
@@ -129,14 +129,14 @@ impl Wheel {
         Some(due.saturating_sub(ms).max(1))
     }
 
-    fn link<T: Timed>(&mut self, slab: &mut Slab<T>, index: usize, tick: u32) {
+    fn link(&mut self, table: &mut impl IndexMut<usize, Output: Timed>, index: usize, tick: u32) {
         let slot = tick as usize % SLOTS;
         let head = self.heads[slot];
         let place = u32::try_from(index).expect("indices are below 2^22");
-        let timer = slab[index].timer();
+        let timer = table[index].timer();
         *timer = Timer { due: timer.due, linked: tick, prev: NIL, next: head };
         if head != NIL {
-            slab[head as usize].timer().prev = place;
+            table[head as usize].timer().prev = place;
         }
         self.heads[slot] = place;
         self.filled[slot / 64] |= 1 << (slot % 64);
@@ -153,6 +153,7 @@ const NIL: u32 = u32::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slab::Slab;
 
     impl Timed for Timer {
         fn timer(&mut self) -> &mut Timer {

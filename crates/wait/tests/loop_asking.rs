@@ -42,7 +42,7 @@ fn tell(scene: &mut Scene, subject: Subject, lasts_ms: u64, said: Said) {
 fn somebody(names: &str) -> Said {
     let rights = [Right::Listen].into_iter().collect();
     let grants = vec![Grant { rights, names: Glob::new(names).unwrap() }];
-    Said::Session(Arc::new(Session::new(Some("ann".into()), None, grants)))
+    Said::Session(Session::new(Some("ann"), None, &grants))
 }
 
 fn nobody() -> Said {

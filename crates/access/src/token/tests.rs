@@ -49,7 +49,7 @@ fn check_claims(claims: &str, expected: Result<(), (&str, &str)>) {
 fn a_token_gives_what_it_names_until_it_ends() {
     for letter in ['x', 'y'] {
         let session = tokens().session(&make_token(&secret(letter), GOOD), NOW).unwrap();
-        assert_eq!((session.user.as_deref(), session.expires), (Some("ann"), Some(NOW + 60_000)));
+        assert_eq!((session.user(), session.expires()), (Some("ann"), Some(NOW + 60_000)));
         for name in ["user.ann", "room.1", "room.2"] {
             assert!(session.may(Right::Listen, name, NOW + 59_999), "{name}");
             assert!(!session.may(Right::Listen, name, NOW + 60_000), "{name}");

@@ -62,7 +62,7 @@ impl KeyEntry {
             name: self.name.as_str().into(),
             hash: self.hash,
             certificate: self.certificate.clone(),
-            session: Session::new(None, None, grants.collect()),
+            session: Session::new(None, None, &grants.collect::<Vec<_>>()),
         }
     }
 

@@ -8,32 +8,28 @@ use serde::{Deserialize, Serialize};
 pub(super) struct FrozenSession {
     user: Option<String>,
     expires: Option<u64>,
-    /// Rights, on which channels, and whether these are a name as it is; `None`: all rights on all.
-    grants: Option<Vec<(u8, String, bool)>>,
+    /// Rights, on which channels, and whether these are a name as it is.
+    grants: Vec<(u8, String, bool)>,
 }
 
 impl FrozenSession {
     pub(super) fn freeze(session: &Session) -> Self {
-        let grant =
-            |grant: &Grant| (grant.rights.to_bits(), grant.names.as_str().to_owned(), grant.names.is_name());
+        let grant = |grant: Grant<&str>| {
+            (grant.rights.to_bits(), grant.names.as_str().to_owned(), grant.names.is_name())
+        };
         Self {
-            user: session.user.as_deref().map(str::to_owned),
-            expires: session.expires,
-            grants: session.grants().map(|grants| grants.iter().map(grant).collect()),
+            user: session.user().map(str::to_owned),
+            expires: session.expires(),
+            grants: session.grants().map(grant).collect(),
         }
     }
 
     /// `None`: the data are none of ours.
     pub(super) fn thaw(self) -> Option<Session> {
-        let Some(grants) = self.grants else {
-            let mut session = Session::OPEN;
-            (session.user, session.expires) = (self.user.map(Into::into), self.expires);
-            return Some(session);
-        };
-        let thawed = grants.into_iter().map(|(rights, text, is_name)| {
+        let thawed = self.grants.into_iter().map(|(rights, text, is_name)| {
             let names = if is_name { Glob::name(&text) } else { Glob::new(&text).ok()? };
             Some(Grant { rights: Rights::from_bits(rights), names })
         });
-        Some(Session::new(self.user.map(Into::into), self.expires, thawed.collect::<Option<_>>()?))
+        Some(Session::new(self.user.as_deref(), self.expires, &thawed.collect::<Option<Vec<_>>>()?))
     }
 }

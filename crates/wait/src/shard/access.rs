@@ -17,7 +17,7 @@ use crate::limits::{DENIED_CHARS_MAX, TIMERS_PER_TURN};
 /// Who makes a request.
 pub(super) enum Who {
     /// Whoever has this session; `None`: it showed nothing, or nobody asks for it.
-    Session(Option<Arc<Session>>),
+    Session(Option<Session>),
     /// Somebody else must be asked.
     Unknown(Subject, About),
 }
@@ -43,7 +43,7 @@ impl<K: Kernel> Shard<K> {
         let session = match shown {
             Shown::Signature { path, expires, signature } => {
                 let signed = Signed { path, expires, signature };
-                tokens.session_of_url(signed, &wait.names, self.exchange.wall()).map(Arc::new)
+                tokens.session_of_url(signed, &wait.names, self.exchange.wall())
             }
             Shown::Token(token) | Shown::Headers(token) => self.session_of(token),
         };
@@ -78,7 +78,7 @@ impl<K: Kernel> Shard<K> {
             return Ok(Who::Unknown(subject, About::Headers(lines.into())));
         };
         match (&verdict.said, problem_of(verdict)) {
-            (Said::Session(session), _) => Ok(Who::Session(Some(Arc::clone(session)))),
+            (Said::Session(session), _) => Ok(Who::Session(Some(session.clone()))),
             (_, Some(problem)) if !is_open => Err(problem),
             _ => Ok(Who::Session(None)),
         }
@@ -110,19 +110,13 @@ impl<K: Kernel> Shard<K> {
         Err(Problem::new(403, "origin", why))
     }
 
-    fn session_of(&mut self, token: &str) -> Result<Arc<Session>, Denied> {
+    fn session_of(&mut self, token: &str) -> Result<Session, Denied> {
         self.sessions.session(&self.tokens, token, self.exchange.wall())
     }
 
     /// Checks that a client may listen to all of these.
-    pub(super) fn check_grants(
-        &self,
-        session: Option<&Arc<Session>>,
-        names: &[Box<str>],
-    ) -> Result<(), Problem> {
-        let nobody = Session::NOBODY;
-        let who = session.map_or(&nobody, |session| session);
-        let Some(name) = names.iter().find(|name| !self.exchange.may(who, Right::Listen, name)) else {
+    pub(super) fn check_grants(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
+        let Some(name) = names.iter().find(|name| !self.exchange.may(session, Right::Listen, name)) else {
             return Ok(());
         };
         Err(if session.is_none() {
@@ -157,27 +151,22 @@ impl<K: Kernel> Shard<K> {
             code: problem.code,
             detail: problem.detail.clone(),
             from,
-            who: self.guests.session(index).and_then(|session| session.user.clone()),
+            who: self.guests.session(index).and_then(Session::user).map(Into::into),
             what: names.join(",").chars().take(DENIED_CHARS_MAX).collect(),
             times: 1,
         });
     }
 
-    /// The session that a waiting connection has.
-    pub(super) fn session(&self, index: usize) -> Option<Arc<Session>> {
-        self.guests.session(index).map(Arc::clone)
-    }
-
     /// The connection waits with this session, until that ends.
-    pub(super) fn put_session(&mut self, index: usize, session: Option<Arc<Session>>) {
+    pub(super) fn put_session(&mut self, index: usize, session: Option<Session>) {
         if let Some(session) = session {
-            let lasts = session.expires.map(|expires| expires.saturating_sub(self.exchange.wall()));
+            let lasts = session.expires().map(|expires| expires.saturating_sub(self.exchange.wall()));
             self.guests.put(index, session, lasts, self.now);
         }
     }
 
     /// A live connection goes on by another token: one of the same user that covers all it listens to.
-    pub(super) fn renew(&mut self, index: usize, token: &str) -> Result<Arc<Session>, Problem> {
+    pub(super) fn renew(&mut self, index: usize, token: &str) -> Result<Session, Problem> {
         if self.tokens.is_empty() {
             return Err(Problem::bad(
                 "token",
@@ -192,8 +181,8 @@ impl<K: Kernel> Shard<K> {
             }
             unauthorized(denied)
         })?;
-        let before = self.session(index);
-        if before.is_some_and(|before| before.user != session.user) {
+        let before = self.guests.session(index);
+        if before.is_some_and(|before| before.user() != session.user()) {
             let why = "the token is of another user than the one before; open a connection of its own for it";
             return Err(Problem::new(403, "token-user", why));
         }
@@ -204,8 +193,8 @@ impl<K: Kernel> Shard<K> {
             self.exchange.names(&channels).iter().map(|name| (&**name).into()).collect();
         self.check_grants(Some(&session), &names)?;
         // Who had no session before begins to count for its user.
-        self.check_user(Some(&session), self.session(index).is_none())?;
-        self.put_session(index, Some(Arc::clone(&session)));
+        self.check_user(Some(&session), before.is_none())?;
+        self.put_session(index, Some(session.clone()));
         Ok(session)
     }
 

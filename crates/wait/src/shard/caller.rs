@@ -175,7 +175,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Whether the user of a session may ask once more; and have one connection more, where it `enters`.
     pub(super) fn check_user(&self, session: Option<&Session>, enters: bool) -> Result<(), Problem> {
-        let Some(user) = session.and_then(|session| session.user.as_deref()) else { return Ok(()) };
+        let Some(user) = session.and_then(Session::user) else { return Ok(()) };
         let users = &self.exchange.shares().users;
         let most = users.most();
         if !most.limits() {
@@ -204,7 +204,7 @@ impl<K: Kernel> Shard<K> {
     /// A wait that was entered is over, or did not begin.
     pub(super) fn leave_wait(&mut self, index: usize, session: Option<&Session>) {
         leave_address(index, &mut self.callers, &self.exchange);
-        if let Some(user) = session.and_then(|session| session.user.as_deref()) {
+        if let Some(user) = session.and_then(Session::user) {
             self.exchange.shares().users.leave(user);
         }
     }

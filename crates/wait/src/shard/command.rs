@@ -15,12 +15,12 @@ impl<K: Kernel> Shard<K> {
             Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
             Command::Subscribe { names, start, id } => {
                 let count = self.slab[index].subs.len() + names.len();
-                let session = self.session(index);
+                let session = self.guests.session(index);
                 let allowed = self
                     .may_ask(index)
-                    .and_then(|()| self.check_user(session.as_deref(), false))
+                    .and_then(|()| self.check_user(session, false))
                     .and_then(|()| self.check_count(count))
-                    .and_then(|()| self.check_grants(session.as_ref(), &names));
+                    .and_then(|()| self.check_grants(session, &names));
                 if let Err(problem) = allowed {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }
@@ -30,7 +30,7 @@ impl<K: Kernel> Shard<K> {
                 return;
             }
             Command::Renew { token, id } => match self.renew(index, &token) {
-                Ok(session) => self.slab[index].conn.renewed(session.expires, id.as_deref(), &mut out),
+                Ok(session) => self.slab[index].conn.renewed(session.expires(), id.as_deref(), &mut out),
                 Err(problem) => return self.answer_error(index, &problem, &[], id.as_deref()),
             },
             Command::Unsubscribe { names, id } => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use exchange::Listeners;
-use exchange::hub::{After, Message, Outside, Position, Right, Session};
+use exchange::hub::{After, Message, Outside, Position, Right};
 use smallvec::SmallVec;
 use transport::dialect::realplexor::{self, Part, Reply, Tag};
 use transport::{Coding, Listen, Shape};
@@ -35,7 +35,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         // The words of Realplexor have no place for a token: a closed channel is none of theirs.
-        let open = |id: &str| self.exchange.may(&Session::NOBODY, Right::Listen, id);
+        let open = |id: &str| self.exchange.may(None, Right::Listen, id);
         let (open, closed): (Vec<_>, Vec<_>) = listen.wishes.iter().partition(|(id, _)| open(id));
         self.counters.denied.add(closed.len() as u64);
         let too_many = open.len() > self.settings.channels_limit;

@@ -287,9 +287,8 @@ impl<K: Kernel> Shard<K> {
 
     /// Ends all memberships of a connection, and a backlog that would bring it more.
     pub(super) fn leave_all(&mut self, index: usize) {
-        let session = self.session(index);
-        self.leave_wait(index, session.as_deref());
-        self.guests.remove(index);
+        let session = self.guests.remove(index);
+        self.leave_wait(index, session.as_ref());
         self.listening.remove(index);
         if let Some(extra) = &mut self.slab[index].conn.extra {
             extra.backlog = None;

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use exchange::hub::{Millis, Right, Session, Take};
+use exchange::hub::{Millis, Right, Take};
 use transport::dialect::{Problem, multiplexor, realplexor};
 use transport::{Coder, Coding, Shape};
 
@@ -19,7 +19,7 @@ impl<K: Kernel> Shard<K> {
     /// A client named its channel. Nothing is said to it until there is something.
     pub(super) fn take(&mut self, index: usize, name: &str) {
         // The words of 2009 have no place for credentials.
-        let allowed = self.exchange.may(&Session::NOBODY, Right::Listen, name);
+        let allowed = self.exchange.may(None, Right::Listen, name);
         let asks = self.may_ask(index);
         if let Err(problem) = &asks {
             self.count_problem(index, problem, &[name.into()]);

@@ -1,6 +1,5 @@
 //! Beginning to wait: the backlog in pages, then live; registered in the step that found nothing more.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::Verdict;
@@ -30,13 +29,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The client waits from now on, with this session.
-    pub(super) fn begin_as(
-        &mut self,
-        index: usize,
-        wait: Wait,
-        head: Vec<u8>,
-        session: Option<Arc<Session>>,
-    ) {
+    pub(super) fn begin_as(&mut self, index: usize, wait: Wait, head: Vec<u8>, session: Option<Session>) {
         self.counters.waits.add(1);
         if wait.names.is_empty() {
             self.put_session(index, session);
@@ -46,7 +39,7 @@ impl<K: Kernel> Shard<K> {
         let page = self.exchange.subscribe(self.id, &texts(&wait.names), wait.start);
         match page {
             Err(refused) => {
-                self.leave_wait(index, session.as_deref());
+                self.leave_wait(index, session.as_ref());
                 let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
                 self.refuse(index, problem, &wait.names);
             }
@@ -70,7 +63,7 @@ impl<K: Kernel> Shard<K> {
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
             self.check_grants(session.as_ref(), &wait.names)?;
-            self.enter_wait(index, session.as_deref())?;
+            self.enter_wait(index, session.as_ref())?;
         }
         Ok(who)
     }
