@@ -76,7 +76,7 @@ def free_port():
     return free_port()
 
 
-def multiplexor(transport="sse", shards=None, flags=(), resumes=False, kept=True, huge_pages=True, program="multiplexor", **_):
+def multiplexor(transport="sse", shards=None, flags=(), resumes=False, kept=True, program="multiplexor", **_):
     """Ours, with its defaults; what is not to be kept is published with no time to live."""
     wait, publish = free_port(), free_port()
     shards = ["--shards", shards] if shards else []
@@ -86,7 +86,6 @@ def multiplexor(transport="sse", shards=None, flags=(), resumes=False, kept=True
         command + shards + list(flags),
         f"http://127.0.0.1:{wait}/sub/{{ch}}{since}",
         f"http://127.0.0.1:{publish}/pub/{{ch}}{'' if kept else '?ttl=0'}",
-        huge_pages=huge_pages,
     )
 
 

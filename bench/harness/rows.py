@@ -147,7 +147,7 @@ def memory(_):
         rivals[name] = {"bytes": slope(report, 2, 5, "pss")}
     empty = measure(programs.multiplexor, "idle=1", label="fixed memory", server={"shards": 2})
     fixed = empty["steps"][0]["memory"]["private"] / 2**20
-    what = "fixed memory, 2 shards, huge pages as the system has them"
+    what = "fixed memory, 2 shards"
     figures.append(figure(what, "≤ 16 MiB", "MiB", spread([fixed]), [empty], 16))
     return {"figures": figures, "rivals": rivals}
 
@@ -157,9 +157,9 @@ def measure_slopes(transport, channels):
 
     What each is told on a channel of its own is not kept: the history shall be empty.
     """
-    # No time-out comes due, so that nothing is sent but what is measured; and pages are counted, not 2 MiB.
+    # No time-out comes due, so that nothing is sent but what is measured.
     hours = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h"]
-    server = {"flags": hours, "huge_pages": False, "kept": channels == "1"}
+    server = {"flags": hours, "kept": channels == "1"}
     wish = {"transport": transport, "channels": channels, "name_len": 16, "settle": 0.5, "server": server}
     label = f"memory, {transport}, {'one channel' if channels == '1' else 'a channel each'}"
     before = measure(programs.multiplexor, "idle=0 join=8000 join=32000", label=label, **wish)

@@ -104,7 +104,7 @@ class Clients:
 
 def memory(client, flags):
     """Bytes of the server for each connection that idles."""
-    with multiplexor(flags=(*flags, "--heartbeat", "1h"), huge_pages=False) as program:
+    with multiplexor(flags=(*flags, "--heartbeat", "1h")) as program:
         clients, held = Clients(program, client), []
         for count in (FEW, MANY):
             clients.come(count)

@@ -89,7 +89,7 @@ class Crowd:
         if self.limit[1] < MANY + 200:
             pytest.skip(f"the hard limit of open files is {self.limit[1]}, this needs {MANY + 200}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit[1], self.limit[1]))
-        self.program = Program(*hour, *flags, "--shards", "2", huge_pages=False, ports=ports)
+        self.program = Program(*hour, *flags, "--shards", "2", ports=ports)
         self.pid = self.program.pid
 
     def __enter__(self):
@@ -307,8 +307,7 @@ def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(channels, 
 
 @pytest.mark.alone
 def test_the_program_itself_is_small(capsys):
-    """Counted in pages of 4 KiB: huge ones are given by the machine, 2 MiB at a time, whatever is used of them."""
-    program = Program("--shards", "2", huge_pages=False)
+    program = Program("--shards", "2")
     try:
         item = json.dumps({"channel": "news", "data": "x" * 100}) + "\n"
         for _ in range(2):

@@ -19,7 +19,7 @@ def private_bytes(program):
 
 
 def test_a_tenth_of_all_readers_stops_for_ever_and_the_others_get_everything(serve, name, capsys):
-    program = serve("--slow-reader", str(SLOW_READER), "--heartbeat", "1h", huge_pages=False)
+    program = serve("--slow-reader", str(SLOW_READER), "--heartbeat", "1h")
     with contextlib.ExitStack() as stack:
         stopped = [stack.enter_context(Sse(program, f"/sub/{name}", receive_buffer=4096)) for _ in range(STOPPED)]
         reading = [stack.enter_context(Sse(program, f"/sub/{name}")) for _ in range(READERS - STOPPED)]

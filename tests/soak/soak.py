@@ -51,7 +51,7 @@ class Side:
 
     def _start(self):
         started = time.monotonic()
-        program = Program("--store", str(self.folder), *FLAGS, huge_pages=False, patience_s=START_S_MAX)
+        program = Program("--store", str(self.folder), *FLAGS, patience_s=START_S_MAX)
         self.longest_start_s = round(max(self.longest_start_s, time.monotonic() - started), 1)
         return program
 

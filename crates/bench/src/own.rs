@@ -87,12 +87,9 @@ impl Drop for Own {
     }
 }
 
-/// Becomes that server: ends with whoever started it, and has memory in pages of 4 KiB, so that it can be
-/// counted.
+/// Becomes that server, which ends with whoever started it.
 pub(crate) fn become_server(flags: &[String]) -> anyhow::Result<()> {
     set_parent_process_death_signal(Some(Signal::TERM)).context("to end with the run")?;
-    // Where that cannot be set, memory is counted in steps of 2 MiB.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let program = std::env::current_exe().context("where this program is")?;
     Err(Command::new(program).args(flags).exec()).context("the server does not start")
 }

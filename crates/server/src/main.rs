@@ -29,6 +29,7 @@ use std::process::ExitCode;
 static ALLOCATOR: wait::Allocator = wait::Allocator;
 
 fn main() -> ExitCode {
+    wait::only_small_pages();
     match command::run() {
         Ok(code) => code,
         Err(error) => {

@@ -34,6 +34,15 @@ pub fn give_back() {
     unsafe { libmimalloc_sys::mi_collect(false) }
 }
 
+/// Has the kernel give this process memory in pages of 4 KiB, not in huge ones of 2 MiB. To be called before there is
+/// much of it; where the kernel knows nothing of this, nothing changes.
+///
+/// The kernel's `khugepaged` makes a huge page whole again of which parts were given back, so what a crowd left behind
+/// would stay: up to half of it. What huge pages save when a crowd is walked over is too little to be measured.
+pub fn only_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// The allocator of the program: mimalloc. It is asked for an alignment only where the one it always has is not
 /// enough; whoever asks for 8 bytes' alignment gets 7 bytes more, which for 10 KiB is 12 KiB.
 pub struct Allocator;

@@ -1,6 +1,5 @@
 """The real program: started with free ports, addressed by what it prints, ended by SIGTERM."""
 
-import ctypes
 import http.client
 import itertools
 import json
@@ -42,7 +41,7 @@ def until(condition, what, patience_s=PATIENCE_S):
 class Program:
     """One running multiplexor."""
 
-    def __init__(self, *flags, nofile=None, ports=True, env=None, huge_pages=True, command=None, preexec=None, patience_s=PATIENCE_S):
+    def __init__(self, *flags, nofile=None, ports=True, env=None, command=None, preexec=None, patience_s=PATIENCE_S):
         self.out = tempfile.TemporaryFile()
         self.err = tempfile.TemporaryFile()
         lines = ["--wait", "127.0.0.1:0", "--in", "127.0.0.1:0"] if ports else []
@@ -63,7 +62,7 @@ class Program:
             stderr=self.err,
             stdin=subprocess.DEVNULL,
             env=clean | (env or {}),
-            preexec_fn=preexec or (None if huge_pages else _without_huge_pages),
+            preexec_fn=preexec,
         )
         self.waits, self.ins = [], []
         try:
@@ -189,12 +188,6 @@ def place(cursor):
 def fresh_name(hint="t"):
     """A channel name nobody used before in this run."""
     return f"{hint}.{os.getpid()}.{next(_numbers)}"
-
-
-def _without_huge_pages():
-    """For this process and what it becomes: memory is given in pages of 4 KiB, so that it can be counted."""
-    pr_set_thp_disable = 41
-    assert ctypes.CDLL(None).prctl(pr_set_thp_disable, 1, 0, 0, 0) == 0
 
 
 def _contents(file):
