@@ -20,10 +20,9 @@ LEFT_BYTES_MAX = 2 << 20
 # The part of a crowd's memory that may be kept a minute after all have left; tables of names keep more than others.
 KEPT_SHARE_MAX = {"shared": 0.1, "own": 0.25}
 # All on one channel; each on a channel of its own, with a name of 16 bytes and no history. The same where they show
-# tokens: one for all; one of its own for each, which is who it is, what it may, and when that ends.
+# tokens (one for all; one of its own for each, which is who it is, what it may, and when that ends), and where it is
+# known besides from where each comes, and how many each address and each user has.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
-# What it costs besides to know from where each comes, and how many each address and each user has.
-BYTES_A_LIMIT_MAX = {"shared": 50, "own": 130}
 HOOK_AND_LIMITS = [
     *["--hook", "http://127.0.0.1:1/who", "--connections-limit", "1000000", "--address-connections", "1000000"],
     *["--address-requests", "1000000", "--user-connections", "1000000", "--user-requests", "1000000"],
@@ -296,13 +295,12 @@ class Guests(Crowd):
 @pytest.mark.parametrize("channels", BYTES_A_CONNECTION_MAX)
 @pytest.mark.parametrize("limits", ["", "with hook and limits"])
 def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(channels, limits, capsys):
-    most = BYTES_A_CONNECTION_MAX[channels] + (BYTES_A_LIMIT_MAX[channels] if limits else 0)
     with Guests(channels, *(HOOK_AND_LIMITS if limits else [])) as crowd:
         *_, slope = crowd.grow()
         with capsys.disabled():
             print(f"\ntoken, {channels}{limits and ', '}{limits}: {slope:.0f} bytes for each idle connection")
         assert crowd.program.ask("/stats")["wait"]["guests"] == MANY
-        assert slope <= most
+        assert slope <= BYTES_A_CONNECTION_MAX[channels]
 
 
 @pytest.mark.alone

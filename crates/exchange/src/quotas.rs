@@ -5,7 +5,6 @@
 //! with a lock of its own; nobody holds one for longer than it takes to look at one entry, but for the sweep
 //! that doubling pays for.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
@@ -14,9 +13,9 @@ use hub::Millis;
 use crate::limits::{QUOTA_PARTS, QUOTA_SWEEP_MIN};
 use crate::sync::{Mutex, MutexGuard};
 
-/// What each of those `K` stands for has taken of what it may.
-pub struct Quotas<K> {
-    parts: Box<[Mutex<Part<K>>]>,
+/// What each has taken of what it may.
+pub struct Quotas {
+    parts: Box<[Mutex<Part>]>,
     hasher: RandomState,
     most: Quota,
 }
@@ -31,11 +30,11 @@ pub struct Quota {
 }
 
 /// Two tables, since those who stay are many, and those who asked in the last second few.
-struct Part<K> {
+struct Part {
     /// Connections of whoever has some.
-    connections: HashMap<K, u32>,
+    connections: HashMap<Who, u32>,
     /// Until when what was taken lasts at the allowed rate, in microseconds.
-    taken_us: HashMap<K, u64>,
+    taken_us: HashMap<Who, u64>,
     /// At so many of these those that remember nothing are thrown away.
     sweep_at: usize,
 }
@@ -47,7 +46,11 @@ impl Quota {
     }
 }
 
-impl<K: Hash + Eq> Quotas<K> {
+/// Somebody, by a keyed hash of 64 bits: strangers can find no two that are alike, and among a million there are any by a
+/// chance of one in 37 million. In bytes, so that beside a number of 32 bits it takes 12 of them.
+type Who = [u8; 8];
+
+impl Quotas {
     /// A table in which each may have `most`.
     pub fn new(most: Quota) -> Self {
         let part = || {
@@ -64,11 +67,11 @@ impl<K: Hash + Eq> Quotas<K> {
     }
 
     /// One more connection; false: it has as many as it may, and this one does not count.
-    pub fn enter(&self, who: K) -> bool {
+    pub fn enter(&self, who: &(impl Hash + ?Sized)) -> bool {
         if self.most.connections == 0 {
             return true;
         }
-        let mut part = self.part(&who);
+        let (who, mut part) = self.part(who);
         let count = part.connections.entry(who).or_default();
         let fits = *count < self.most.connections;
         *count += u32::from(fits);
@@ -76,30 +79,26 @@ impl<K: Hash + Eq> Quotas<K> {
     }
 
     /// One connection that entered has ended.
-    pub fn leave<Q>(&self, who: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn leave(&self, who: &(impl Hash + ?Sized)) {
         if self.most.connections == 0 {
             return;
         }
-        let mut part = self.part(who);
-        let Some(count) = part.connections.get_mut(who) else { return };
+        let (who, mut part) = self.part(who);
+        let Some(count) = part.connections.get_mut(&who) else { return };
         *count -= 1;
         if *count == 0 {
-            part.connections.remove(who);
+            part.connections.remove(&who);
             shrink(&mut part.connections);
         }
     }
 
     /// One more request; the error is after how many seconds it may come again.
-    pub fn ask(&self, who: K, now: Millis) -> Result<(), u32> {
+    pub fn ask(&self, who: &(impl Hash + ?Sized), now: Millis) -> Result<(), u32> {
         if self.most.requests == 0 {
             return Ok(());
         }
         let each_us = SECOND_US / u64::from(self.most.requests);
-        let mut part = self.part(&who);
+        let (who, mut part) = self.part(who);
         part.sweep(now);
         let taken_us = part.taken_us.entry(who).or_default();
         let now_us = now.saturating_mul(1_000);
@@ -114,7 +113,7 @@ impl<K: Hash + Eq> Quotas<K> {
 
     /// How many are remembered now: those who have connections, and those who asked lately, each.
     pub fn len(&self) -> usize {
-        let count = |part: MutexGuard<'_, Part<K>>| part.connections.len() + part.taken_us.len();
+        let count = |part: MutexGuard<'_, Part>| part.connections.len() + part.taken_us.len();
         self.parts.iter().map(|part| count(lock(part))).sum()
     }
 
@@ -123,13 +122,15 @@ impl<K: Hash + Eq> Quotas<K> {
         self.len() == 0
     }
 
-    fn part<Q: Hash + ?Sized>(&self, who: &Q) -> MutexGuard<'_, Part<K>> {
-        let number = self.hasher.hash_one(who) % QUOTA_PARTS as u64;
-        lock(&self.parts[usize::try_from(number).unwrap_or_default()])
+    /// Who it is here, and the part with the entries.
+    fn part(&self, who: &(impl Hash + ?Sized)) -> (Who, MutexGuard<'_, Part>) {
+        let hash = self.hasher.hash_one(who);
+        let number = usize::try_from(hash % QUOTA_PARTS as u64).unwrap_or_default();
+        (hash.to_ne_bytes(), lock(&self.parts[number]))
     }
 }
 
-impl<K: Hash + Eq> Part<K> {
+impl Part {
     /// Forgets whoever took nothing lately, when the table has grown to twice what was left of it.
     fn sweep(&mut self, now: Millis) {
         if self.taken_us.len() < self.sweep_at {
@@ -142,14 +143,14 @@ impl<K: Hash + Eq> Part<K> {
 }
 
 /// Gives back what a crowd needed that has left.
-fn shrink<K: Hash + Eq, V>(table: &mut HashMap<K, V>) {
+fn shrink<V>(table: &mut HashMap<Who, V>) {
     let len = table.len().max(QUOTA_SWEEP_MIN);
     if table.capacity() > 8 * len {
         table.shrink_to(2 * len);
     }
 }
 
-fn lock<K>(part: &Mutex<Part<K>>) -> MutexGuard<'_, Part<K>> {
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
     part.lock().expect("nothing panics while it holds a part")
 }
 
@@ -160,7 +161,7 @@ const SECOND_US: u64 = 1_000_000;
 mod tests {
     use super::*;
 
-    fn quotas(connections: u32, requests: u32) -> Quotas<&'static str> {
+    fn quotas(connections: u32, requests: u32) -> Quotas {
         Quotas::new(Quota { connections, requests })
     }
 
@@ -199,7 +200,7 @@ mod tests {
     #[test]
     fn a_crowd_that_left_leaves_no_room_behind() {
         let quotas = Quotas::new(Quota { connections: 5, requests: 0 });
-        (0..100_000).for_each(|who| assert!(quotas.enter(who)));
+        (0..100_000).for_each(|who| assert!(quotas.enter(&who)));
         (0..100_000).for_each(|who| quotas.leave(&who));
         let kept: usize = quotas.parts.iter().map(|part| lock(part).connections.capacity()).sum();
         assert!(quotas.is_empty() && kept <= QUOTA_PARTS * 8 * QUOTA_SWEEP_MIN, "{kept}");
@@ -219,7 +220,7 @@ mod tests {
         let rounds = 20 * QUOTA_PARTS * QUOTA_SWEEP_MIN;
         for stranger in 0..rounds {
             let second = (stranger / (QUOTA_PARTS * QUOTA_SWEEP_MIN)) as u64;
-            quotas.ask(stranger, second * 10_000).expect("each comes once");
+            quotas.ask(&stranger, second * 10_000).expect("each comes once");
         }
         assert!(quotas.len() < rounds / 4, "{} of {rounds} are remembered", quotas.len());
     }

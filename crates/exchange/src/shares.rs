@@ -9,9 +9,9 @@ use crate::{Exchange, Quota, Quotas};
 /// Who has how much of the WAIT line, over all shards.
 pub struct Shares {
     /// By address.
-    pub addresses: Quotas<Network>,
+    pub addresses: Quotas,
     /// By the user that a session names.
-    pub users: Quotas<Box<str>>,
+    pub users: Quotas,
     /// Bits of an address of IPv6 that tell one stranger from another.
     pub prefix: u8,
     /// Connections in all; 0: any number.

@@ -1,5 +1,6 @@
 //! How much of the line one address and one key may have, and who that is where proxies stand between.
 
+use std::hash::Hash;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -27,15 +28,15 @@ pub struct Rates {
 
 /// Who has taken how much of what he may.
 pub(crate) struct Shares {
-    addresses: Share<Network>,
+    addresses: Share,
     /// By [`Caller::key_number`].
-    keys: Share<usize>,
+    keys: Share,
 }
 
 /// Requests and messages of each.
-struct Share<K> {
-    requests: Quotas<K>,
-    messages: Quotas<K>,
+struct Share {
+    requests: Quotas,
+    messages: Quotas,
 }
 
 impl Shares {
@@ -45,7 +46,7 @@ impl Shares {
     }
 }
 
-impl<K: std::hash::Hash + Eq> Share<K> {
+impl Share {
     fn new(rates: Rates) -> Self {
         let quotas = |requests| Quotas::new(Quota { connections: 0, requests });
         Self { requests: quotas(rates.requests), messages: quotas(rates.messages) }
@@ -53,8 +54,8 @@ impl<K: std::hash::Hash + Eq> Share<K> {
 
     /// Takes one, if there is one left for whoever it is; there is no need to know where nothing is limited. `what` there
     /// are too many of, and what to do then, is told behind their number.
-    fn take(
-        quotas: &Quotas<K>,
+    fn take<K: Hash>(
+        quotas: &Quotas,
         who: impl FnOnce() -> Option<K>,
         line: &Line,
         code: &'static str,
@@ -65,7 +66,7 @@ impl<K: std::hash::Hash + Eq> Share<K> {
             return Ok(());
         }
         let Some(who) = who() else { return Ok(()) };
-        quotas.ask(who, line.exchange.now()).map_err(|seconds| {
+        quotas.ask(&who, line.exchange.now()).map_err(|seconds| {
             let why = format!("more than {} {what}", most.requests);
             Refusal::retry_after(Problem::new(429, code, why), seconds)
         })

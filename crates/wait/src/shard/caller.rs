@@ -72,7 +72,7 @@ fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counter
         _ => {
             let Some(address) = caller.and_then(Caller::address) else { return Ok(()) };
             let network = shares.network(address);
-            shares.addresses.ask(network, now).map_err(|seconds| {
+            shares.addresses.ask(&network, now).map_err(|seconds| {
                 counters.requests_refused.add(1);
                 let most = shares.addresses.most().requests;
                 let why = format!(
@@ -118,13 +118,13 @@ impl<K: Kernel> Shard<K> {
     fn count_for(&mut self, index: usize, address: IpAddr) {
         let (shares, now) = (self.exchange.shares(), self.exchange.now());
         let network = shares.network(address);
-        if !shares.addresses.enter(network) {
+        if !shares.addresses.enter(&network) {
             return self.turn_away(index, Caller::Refused(address));
         }
         self.callers.put(index, Caller::Counted(address));
         // A handshake costs more than a request.
         let is_tls = matches!(self.slab[index].link, Link::Tls(_));
-        if is_tls && shares.addresses.ask(network, now).is_err() {
+        if is_tls && shares.addresses.ask(&network, now).is_err() {
             self.counters.requests_refused.add(1);
             self.close(index);
         }
@@ -164,7 +164,7 @@ impl<K: Kernel> Shard<K> {
         let exchange = &self.exchange;
         let shares = exchange.shares();
         if let Some(Caller::Passed(address)) = self.callers.get(index) {
-            if !shares.addresses.enter(shares.network(address)) {
+            if !shares.addresses.enter(&shares.network(address)) {
                 self.counters.requests_refused.add(1);
                 return Err(too_many(shares, address));
             }
@@ -185,12 +185,12 @@ impl<K: Kernel> Shard<K> {
             self.counters.requests_refused.add(1);
             Err(Problem::new(429, code, why))
         };
-        if let Err(seconds) = users.ask(user.into(), self.exchange.now()) {
+        if let Err(seconds) = users.ask(user, self.exchange.now()) {
             let most = most.requests;
             let why = format!("the user {user:?} asks more than {most} times a second; wait {seconds} s");
             return refused("user-requests", why);
         }
-        if enters && !users.enter(user.into()) {
+        if enters && !users.enter(user) {
             let most = most.connections;
             let why = format!(
                 "the user {user:?} waits on {most} connections and may have no more; close some of them, or let \
