@@ -54,17 +54,12 @@ def leaving(_, clients=100_000):
 
 
 def heartbeats(count, clients=100_000):
-    """Nothing but heartbeats, against as many sends of as many bytes by the floor: in groups as ours, and all at once."""
-    rounds = [heartbeats_once(clients) for _ in range(min(count, 3))]
-    ours, grouped, at_once = zip(*rounds, strict=True)
-    of = lambda bare: pairs([beat["cost"] for beat in ours], [one["steps"][1]["cpu_us_per_delivery"] for one in bare])  # noqa: E731
+    """Nothing but heartbeats, against as many sends of as many bytes by the floor, to all at once."""
+    ours, bare = zip(*[heartbeats_once(clients) for _ in range(min(count, 3))], strict=True)
+    costs = pairs([beat["cost"] for beat in ours], [one["steps"][1]["cpu_us_per_delivery"] for one in bare])
     what = f"{clients:,} idle SSE connections: CPU per heartbeat, in {BEATS_S} s"
-    target = "≤ 1.3 × a send of the floor"
     return {
-        "figures": [
-            figure(f"{what}; the floor sends in groups as large", target, "µs", of(grouped), [*ours, *grouped], 1.3, ratio=True),
-            figure(f"{what}; the floor sends to all at once", "", "µs", of(at_once), [*ours, *at_once]),
-        ],
+        "figures": [figure(what, "≤ 1.3 × a send of the floor", "µs", costs, [*ours, *bare], 1.3, ratio=True)],
         "heartbeats": [beat["sent"] for beat in ours],
     }  # fmt: skip
 
@@ -77,12 +72,8 @@ def heartbeats_once(clients):
     sent, idle = ours["seen"][1] - ours["seen"][0], ours["steps"][3]
     ours |= {"sent": sent, "cost": idle["server_s"] * 1e6 / sent}
     wish["server"] |= {"frame_len": round(idle["bytes"] / sent)}
-    # Each group of heartbeats is a channel of the floor, which is told something when the group would be.
-    groups = {"channels": HEARTBEAT_GROUPS, "label": "heartbeats: floor, in groups"}
-    paced = f"join={clients} send={2 * HEARTBEAT_GROUPS}@{2 * HEARTBEAT_GROUPS / BEATS_S}"
-    grouped = measure(programs.floor, paced, payload_len=0, **groups, **wish)
-    at_once = measure(programs.floor, f"join={clients} send=2@0.5", label="heartbeats: floor", payload_len=0, **wish)
-    return ours, grouped, at_once
+    bare = measure(programs.floor, f"join={clients} send=2@0.5", label="heartbeats: floor", payload_len=0, **wish)
+    return ours, bare
 
 
 def heartbeats_sent(program):
@@ -170,7 +161,7 @@ def measure_aside(name, clients, label):
 RUNS = ((100_000, 5), (300_000, 3), (1_000_000, 2))
 MILLION = {f"{clients}": large(clients) for clients in (100_000, 300_000, 1_000_000)}
 ROWS = {"storm": storm, "leaving": leaving, "heartbeats": heartbeats, "aside": aside} | MILLION
-# Heartbeats come every 25 s by default, in so many groups.
-BEATS_S, HEARTBEAT_GROUPS = 50, 64
+# Heartbeats come every 25 s by default.
+BEATS_S = 50
 # Not among those that are measured where none is named.
 LONG = {"aside", *MILLION}

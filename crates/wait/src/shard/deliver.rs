@@ -207,7 +207,7 @@ impl<K: Kernel> Shard<K> {
 
     /// The usual visit: one channel, frames that all its members share.
     fn give_one(&mut self, index: usize, key: u32, until: Position) -> Result<(), Fault> {
-        let heartbeat = self.heartbeat_tick();
+        let heartbeat = self.heartbeat_tick(index);
         let token = self.token(index);
         let channel = self.members.channel(key);
         let Some(work) = &channel.work else { return Ok(()) };
@@ -243,7 +243,7 @@ impl<K: Kernel> Shard<K> {
         if due.is_empty() {
             return Ok(());
         }
-        let heartbeat = self.heartbeat_tick();
+        let heartbeat = self.heartbeat_tick(index);
         let slot = &mut self.slab[index];
         slot.conn.last = slot.conn.last.max(self.seen.min(until));
         if self.draining.is_none() {

@@ -108,7 +108,7 @@ impl<K: Kernel> Shard<K> {
             }
             Phase::Waiting if conn.shape.is_poll() => self.set_poll_timer(index, None),
             Phase::Waiting => {
-                let due = self.heartbeat_tick();
+                let due = self.heartbeat_tick(index);
                 self.wheel.set(&mut self.slab, index, due);
             }
         }
@@ -129,12 +129,14 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The tick of the next heartbeat of somebody who was just written to. They come in groups: a shard is
-    /// woken for many of them, and not for each.
-    pub(super) fn heartbeat_tick(&mut self) -> u32 {
-        let after = self.spread(self.settings.heartbeat, HEARTBEAT_SPREAD);
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX));
-        let tick = Wheel::tick_after(self.now + ms(after));
-        tick - tick % Wheel::tick_after(ms(self.settings.heartbeat) / HEARTBEAT_GROUPS)
+    /// woken for many of them, and not for each; and in groups of neighbours, whose records, here and in the
+    /// kernel, lie side by side.
+    pub(super) fn heartbeat_tick(&self, index: usize) -> u32 {
+        let whole = u64::from(u32::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u32::MAX));
+        // Multiples of the golden ratio, less their whole part: any number of them are spread evenly.
+        let part = (index as u64 / HEARTBEAT_NEIGHBOURS).wrapping_mul(0x9e37_79b9) & 0xffff_ffff;
+        let tick = Wheel::tick_after(self.now + whole - ((whole / HEARTBEAT_SPREAD * part) >> 32));
+        tick - tick % Wheel::tick_after(whole / HEARTBEAT_GROUPS)
     }
 
     /// A time between `whole` less its `part`th part, and `whole`.
@@ -153,7 +155,9 @@ pub(super) struct Beat {
 /// Bytes of a heartbeat, about.
 const BEAT_LEN: usize = 64;
 /// A quarter of the heartbeat's time is spread.
-const HEARTBEAT_SPREAD: u32 = 4;
+const HEARTBEAT_SPREAD: u64 = 4;
+/// So many connections that follow each other in the table have their heartbeats together.
+const HEARTBEAT_NEIGHBOURS: u64 = 1_024;
 /// In so many groups heartbeats come at the most, while a heartbeat's time goes by.
 const HEARTBEAT_GROUPS: u64 = 64;
 /// A tenth of a poll's time is spread.
