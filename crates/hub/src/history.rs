@@ -145,7 +145,8 @@ impl History {
     fn make_room(&mut self, keep: &Keep) {
         let count = self.entries.len();
         if count == self.entries.capacity() {
-            let more = (count / 4).max(GROWTH_MIN).min((keep.messages as usize).saturating_sub(count) + 1);
+            let more = (1 << (count.max(ROOM_MIN).ilog2() - 2))
+                .min((keep.messages as usize).saturating_sub(count) + 1);
             self.entries.reserve_exact(more);
         }
     }
@@ -284,8 +285,9 @@ fn aged(message: &Message, keep: &Keep, newest: Millis) -> Millis {
     from.saturating_add(keep.age)
 }
 
-/// Room is made for a fourth more messages, and for so many at least.
-const GROWTH_MIN: usize = 4;
+/// Room is for a number of messages of three binary digits and zeros, so for a fourth more at the most: their references
+/// then fill a block of the allocator, whose sizes are such numbers. As much as for so many is added at least.
+const ROOM_MIN: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use exchange::hub::{Epoch, Limits, Origin, Payload, Publish};
-use exchange::{Clock, Exchange, Immediate, Journal, Pending, PublishError, Receipt, Wake};
+use exchange::{Clock, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store::{Folder, Keeper, Log, Options, Stats, Sync};
 
 /// As in the program itself.
@@ -24,8 +24,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let root = std::env::args().nth(1).expect("give the name of a folder that is not there yet");
     let root = Path::new(&root);
-    // First, while no freed memory is there to hide in.
-    memory();
     std::fs::create_dir(root).expect("the folder is not there yet, and can be made");
     single(root);
     for publishers in [64, 1_024] {
@@ -34,19 +32,6 @@ fn main() {
     many(root, 64, 64);
     recovery(root);
     std::fs::remove_dir_all(root).expect("it is ours");
-}
-
-/// What a message in history takes beside its payload: the allocator's rounding and the histories included.
-fn memory() {
-    let exchange =
-        Exchange::new(limits(), Epoch::new(1), 7, Clock::system(), Box::new(Immediate), Vec::new());
-    let say = |n: usize| exchange.publish(publish(n % CHANNELS, len(n))).map(drop).expect("nothing is full");
-    (0..CHANNELS).for_each(say);
-    let before = resident();
-    (0..MILLION).for_each(say);
-    let payload: usize = (0..MILLION).map(len).sum();
-    let bytes = (resident() - before - payload) as f64 / MILLION as f64;
-    println!(r#"{{"what": "memory", "bytes": {bytes:.1}}}"#);
 }
 
 /// One publish after the other, and the bare loop in turn.
@@ -232,12 +217,6 @@ fn median(mut times: Vec<f64>) -> f64 {
 /// Lengths from 50 to 150 bytes, since an allocator rounds each of them differently.
 fn len(n: usize) -> usize {
     50 + n % 101
-}
-
-fn resident() -> usize {
-    let words = std::fs::read_to_string("/proc/self/statm").expect("Linux tells it");
-    let pages = words.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("it is a number") * 4_096
 }
 
 const MILLION: usize = 1_000_000;
