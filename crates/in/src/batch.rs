@@ -21,7 +21,7 @@ use crate::body::{self, Limit};
 use crate::caller::Caller;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
 use crate::line::Line;
-use crate::order::{self, Patience};
+use crate::order::{self, Patience, Placed};
 use crate::publish::{ANSWER_LEN, answer, write_answer};
 use crate::refusal::Refusal;
 use crate::said;
@@ -51,7 +51,12 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
-        for outcome in publish_step(&line, &caller, step, &mut patience).await.into_iter().flatten() {
+        // All have their places; a store keeps them together.
+        for outcome in place_step(&line, &caller, step, &mut patience).await.into_iter().flatten() {
+            let outcome = match outcome {
+                Ok(placed) => placed.released(&line).await,
+                Err(refusal) => Err(refusal),
+            };
             answers.put(&line, outcome);
         }
         // A long batch does not hold up those who publish meanwhile.
@@ -61,16 +66,16 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     Ok(([(header::CONTENT_TYPE, form.content_type())], answers.text).into_response())
 }
 
-/// Reads a few items and publishes those that are good: together, but for those that have a key, which
-/// may have to wait for somebody else's. Says what became of each.
-async fn publish_step(
+/// Reads a few items and gives those that are good their places: together, but for those that have a key, which
+/// may have to wait for somebody else's.
+async fn place_step(
     line: &Line,
     caller: &Caller,
     items: &[&[u8]],
     patience: &mut Patience,
-) -> Vec<Option<Outcome>> {
+) -> Vec<Option<Result<Placed, Refusal>>> {
     let mut together = VecDeque::with_capacity(items.len());
-    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
+    let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
         let item = read(line, caller, item).map_err(Refusal::from);
         match item {
@@ -82,13 +87,14 @@ async fn publish_step(
                 Err(refusal) => outcomes.push(Some(Err(refusal))),
             },
             Ok(Item { publish, key }) => {
-                publish_together(line, &mut together, &mut outcomes, patience).await;
-                outcomes.push(Some(order::one(line, publish, key.as_deref(), Some(caller), patience).await));
+                place_together(line, &mut together, &mut outcomes, patience).await;
+                outcomes
+                    .push(Some(order::place(line, publish, key.as_deref(), Some(caller), patience).await));
             }
             Err(refusal) => outcomes.push(Some(Err(refusal))),
         }
     }
-    publish_together(line, &mut together, &mut outcomes, patience).await;
+    place_together(line, &mut together, &mut outcomes, patience).await;
     outcomes
 }
 
@@ -99,11 +105,11 @@ fn read(line: &Line, caller: &Caller, item: &[u8]) -> Result<Item, Problem> {
     Ok(item)
 }
 
-/// Publishes what was gathered, and fills in what became of it.
-async fn publish_together(
+/// Gives what was gathered its places, and fills them in.
+async fn place_together(
     line: &Line,
     gathered: &mut VecDeque<Publish>,
-    outcomes: &mut [Option<Outcome>],
+    outcomes: &mut [Option<Result<Placed, Refusal>>],
     patience: &mut Patience,
 ) {
     let mut open = outcomes.iter_mut().filter(|outcome| outcome.is_none());

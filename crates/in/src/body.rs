@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
@@ -60,10 +61,13 @@ async fn read_overlong(
 }
 
 /// The body of an answer that is there already.
-pub(crate) async fn whole(mut body: Body) -> Vec<u8> {
+pub(crate) fn whole(mut body: Body) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while let Ok(Some(piece)) = next(&mut body).await {
-        bytes.extend_from_slice(&piece);
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) {
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data);
+        }
     }
     bytes
 }

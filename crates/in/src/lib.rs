@@ -4,6 +4,7 @@
 //! nothing of the WAIT line but what [`WaitLine`] says. Every refusal is a problem
 //! document that says what was wrong and what would be right.
 
+mod answers;
 mod asked;
 mod batch;
 mod bell;

@@ -65,6 +65,10 @@ pub const QUICK_HEADERS_MAX: usize = 32;
 pub const QUICK_READ_LEN: usize = 4 << 10;
 /// Bytes of answers to requests that came together, until they are sent.
 pub const QUICK_ANSWERS_LEN_MAX: usize = 64 << 10;
+/// Requests of one connection that are carried out before the store has the message of the first.
+pub const PIPELINED_MAX: usize = 256;
+/// Of so many the memory is kept when none waits any more.
+pub const WAITING_KEPT: usize = 4;
 /// Bytes of a body too long that are read and thrown away, so that its sender gets to read the answer.
 pub const OVERLONG_LEN_MAX: usize = 16 << 20;
 /// How long the line stops accepting when the system has no room for another connection.

@@ -13,8 +13,7 @@ use crate::line::Line;
 use crate::refusal::Refusal;
 use crate::shares;
 
-/// Gives one message its place. A repeat of a key gets the answer of the first who came with it, and
-/// waits for it while that one is under way; where that one fails, it is the next one's turn.
+/// Gives one message its place, and waits until it is out.
 pub(crate) async fn one(
     line: &Line,
     publish: Publish,
@@ -22,26 +21,78 @@ pub(crate) async fn one(
     caller: Option<&Caller>,
     patience: &mut Patience,
 ) -> Result<Published, Refusal> {
+    place(line, publish, key, caller, patience).await?.released(line).await
+}
+
+/// Gives one message its place. A repeat of a key gets the place and the answer of the first who came with it, and
+/// waits while that one waits for room; where that one fails, it is the next one's turn.
+pub(crate) async fn place(
+    line: &Line,
+    publish: Publish,
+    key: Option<&str>,
+    caller: Option<&Caller>,
+    patience: &mut Patience,
+) -> Result<Placed, Refusal> {
     let Some(key) = key else {
         let receipt = alone(line, publish, None, caller, patience).await?;
-        return released(receipt).await.inspect(|_| line.counters.published.add());
+        return Ok(Placed { receipt, is_repeat: false });
     };
     let known = line.keys.entry(key, publish.channels.len(), line.exchange.now());
     let mut known = known.lock().await;
     // What the store gave up is as good as never tried.
     let first = known.take().filter(|receipt| !is_given_up(receipt));
-    let is_first = first.is_none();
+    let is_repeat = first.is_some();
     let receipt = match first {
         Some(receipt) => receipt,
         None => alone(line, publish, Some(key), caller, patience).await?,
     };
     // It is known from its place on: whoever asked may go before the store has it.
     *known = Some(receipt.clone());
-    drop(known);
-    let published = released(receipt).await?;
-    let counter = if is_first { &line.counters.published } else { &line.counters.repeated };
-    counter.add();
-    Ok(published)
+    Ok(Placed { receipt, is_repeat })
+}
+
+/// A message that has its place. It is out when the store has it; at once where there is none.
+pub(crate) struct Placed {
+    receipt: Receipt,
+    /// Somebody else came with its key before.
+    is_repeat: bool,
+}
+
+impl Placed {
+    /// Whether it is known what becomes of it.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.receipt {
+            Receipt::Released(_) => true,
+            Receipt::Ordered(pending) => pending.is_done(),
+        }
+    }
+
+    /// Waits until it is; may be given up and begun again.
+    pub(crate) async fn ready(&mut self) {
+        if let Receipt::Ordered(pending) = &mut self.receipt {
+            // It is told by `released`.
+            let _ = pending.await;
+        }
+    }
+
+    /// Waits until it is out, and counts it.
+    pub(crate) async fn released(mut self, line: &Line) -> Result<Published, Refusal> {
+        self.ready().await;
+        self.outcome(line)
+    }
+
+    /// Counts it, when it is known that it is out.
+    pub(crate) fn outcome(self, line: &Line) -> Result<Published, Refusal> {
+        let published = match self.receipt {
+            Receipt::Released(published) => published,
+            Receipt::Ordered(pending) => {
+                pending.look().expect("it is ready before it is asked for").map_err(unstored)?
+            }
+        };
+        let counter = if self.is_repeat { &line.counters.repeated } else { &line.counters.published };
+        counter.add();
+        Ok(published)
+    }
 }
 
 fn is_given_up(receipt: &Receipt) -> bool {
@@ -121,7 +172,7 @@ pub(crate) async fn many(
     line: &Line,
     batch: &mut VecDeque<Publish>,
     patience: &mut Patience,
-    mut take: impl FnMut(Result<Published, Refusal>),
+    mut take: impl FnMut(Result<Placed, Refusal>),
 ) {
     let mut receipts = Vec::with_capacity(batch.len());
     let mut waited = false;
@@ -144,10 +195,9 @@ pub(crate) async fn many(
             sleep(PUBLISH_RETRY).await;
         }
     }
-    // All have their places; a store keeps them together.
     for receipt in receipts {
         take(match receipt {
-            Ok(receipt) => released(receipt).await.inspect(|_| line.counters.published.add()),
+            Ok(receipt) => Ok(Placed { receipt, is_repeat: false }),
             Err(PublishError::Full(_)) => Err(full(line)),
             Err(error) => Err(refusal(error)),
         });

@@ -3,21 +3,20 @@
 //!
 //! What is not in order is not refused here: it is read as any other request is, which tells what is wrong.
 
-use axum::response::IntoResponse;
 use dialect::hub::Publish;
 use dialect::native::names_in_path;
 use tracing::{Level, enabled};
 
 use crate::line::Line;
-use crate::order::{self, Patience};
-use crate::publish::{answer_text, payload};
-use crate::quick::Answers;
+use crate::publish::payload;
 use crate::{guard, routes, said};
 
 /// A request of which everything is known to be in order.
 pub(crate) struct Plain<'a> {
-    target: &'a str,
-    publish: Publish,
+    /// Where it was sent to.
+    pub(crate) target: &'a str,
+    /// What is to be given its place.
+    pub(crate) publish: Publish,
 }
 
 impl<'a> Plain<'a> {
@@ -58,22 +57,6 @@ impl<'a> Plain<'a> {
         let payload = payload(body, std::str::from_utf8(body).is_ok(), None, content_type).ok()?;
         let channels = names.into_iter().collect();
         Some(Self { target, publish: Publish { channels, aliases: Default::default(), payload, ttl: None } })
-    }
-
-    /// Publishes it, and says what came of it.
-    pub(crate) async fn answer(self, line: &Line, answers: &mut Answers) {
-        match order::one(line, self.publish, None, None, &mut Patience::default()).await {
-            Ok(published) => {
-                line.counters.requests.add();
-                let body = answer_text(&published, line.exchange.cursors());
-                answers.put_json(line, &body);
-            }
-            Err(refusal) => {
-                let mut response = refusal.into_response();
-                routes::finish(line, &mut response, None, self.target);
-                answers.put(line, response).await;
-            }
-        }
     }
 }
 

@@ -12,17 +12,23 @@ use exchange::Published;
 use crate::body::{self, Limit};
 use crate::caller::Caller;
 use crate::line::Line;
-use crate::order::{self, Patience};
+use crate::order::{self, Patience, Placed};
 use crate::refusal::{Refusal, json_text};
 use crate::said::Said;
 
 /// Publishes the body to the channels in the path.
 pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let published = place(&line, request).await?.released(&line).await?;
+    Ok(answer(&published, line.exchange.cursors()))
+}
+
+/// Gives what a request publishes its place.
+pub(crate) async fn place(line: &Line, request: Request) -> Result<Placed, Refusal> {
     let (head, body) = request.into_parts();
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
-    let caller = Caller::of(&line, &head.extensions)?;
-    caller.check(&line, Right::Publish, names.iter().map(|name| &**name))?;
+    let caller = Caller::of(line, &head.extensions)?;
+    caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(&head.headers, body, limit).await?;
@@ -30,9 +36,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let payload = payload(&bytes, std::str::from_utf8(&bytes).is_ok(), said.event, said.content_type)?;
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
-    let published =
-        order::one(&line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
-    Ok(answer(&published, line.exchange.cursors()))
+    order::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await
 }
 
 /// `POST /pub/`, which names no channel.

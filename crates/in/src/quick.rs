@@ -4,62 +4,84 @@
 //! anything else goes to the service with all that was read, and the connection stays there. What a
 //! request means and how it is answered is told by the same code as there.
 
-use std::io::Write;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use access::Key;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
-use axum::response::{IntoResponse, Response};
-use dialect::hub::Millis;
-use httpdate::HttpDate;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use crate::answers::{Answers, Asked, Outcome};
 use crate::caller::Certified;
-use crate::limits::{HEAD_TIMEOUT, QUICK_ANSWERS_LEN_MAX, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
+use crate::limits::{HEAD_TIMEOUT, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::line::Line;
+use crate::order::{self, Patience};
 use crate::plain::Plain;
-use crate::routes::surrounded;
-use crate::{body, publish};
+use crate::{publish, routes};
 
 /// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
 /// are for the service. `None`: it is over.
 pub(crate) async fn serve(
     line: &Arc<Line>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    mut bytes: Vec<u8>,
+    bytes: Vec<u8>,
     key: Option<&Arc<Key>>,
     stopped: &mut watch::Receiver<()>,
 ) -> Option<Vec<u8>> {
     let mut answers = Answers::default();
+    let rest = read_on(line, stream, bytes, key, stopped, &mut answers).await;
+    // What has its place is answered before anything else is, and counted though nobody may be there any more.
+    while answers.wait() {
+        answers.ready().await;
+        answers.settle(line);
+        // Whether it is taken is known in the end.
+        let _ = answers.send(stream).await;
+    }
+    answers.send(stream).await.and(rest)
+}
+
+/// Carries out requests while they come, though the store may not have the messages of those before.
+async fn read_on(
+    line: &Arc<Line>,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut bytes: Vec<u8>,
+    key: Option<&Arc<Key>>,
+    stopped: &mut watch::Receiver<()>,
+    answers: &mut Answers,
+) -> Option<Vec<u8>> {
     let mut deadline = Instant::now() + HEAD_TIMEOUT;
     // Both stay registered from one request to the next, and the alarm looks at the deadline when it goes off.
     let mut alarm = pin!(sleep_until(deadline));
     let mut stop = pin!(stopped.changed());
     loop {
-        let (taken, is_ours) = answer_all(line, stream, &bytes, key, &mut answers).await?;
+        let (taken, is_ours) = carry_out_all(line, stream, &bytes, key, answers).await?;
         if taken > 0 {
             bytes.drain(..taken);
-            send(stream, &mut answers).await?;
+            answers.send(stream).await?;
             deadline = Instant::now() + HEAD_TIMEOUT;
         }
         if !is_ours || bytes.len() >= QUICK_LEN_MAX {
             return Some(bytes);
         }
         bytes.reserve(QUICK_READ_LEN);
-        let is_idle = bytes.is_empty();
         let read = loop {
+            let (is_idle, wait) = (bytes.is_empty() && !answers.wait(), answers.wait());
             select! {
                 biased;
-                read = stream.read_buf(&mut bytes) => break Some(read),
+                read = stream.read_buf(&mut bytes), if answers.have_room() => break Some(read),
+                () = answers.ready(), if wait => {
+                    answers.settle(line);
+                    answers.send(stream).await?;
+                    deadline = Instant::now() + HEAD_TIMEOUT;
+                }
                 _ = &mut stop, if is_idle => return None,
-                () = &mut alarm => {
+                // Who waits for the store is not silent.
+                () = &mut alarm, if !wait => {
                     if Instant::now() >= deadline {
                         break None;
                     }
@@ -76,9 +98,9 @@ pub(crate) async fn serve(
     }
 }
 
-/// Answers all whole requests that `bytes` begin with. How long they are, and whether what follows may become another;
-/// `None`: the publisher does not take the answers.
-async fn answer_all(
+/// Carries out all whole requests that `bytes` begin with. How long they are, and whether what follows may become
+/// another; `None`: the publisher does not take the answers.
+async fn carry_out_all(
     line: &Arc<Line>,
     stream: &mut (impl AsyncWrite + Unpin),
     bytes: &[u8],
@@ -92,22 +114,25 @@ async fn answer_all(
             Ok(None) => return Some((taken, true)),
             Err(Other) => return Some((taken, false)),
         };
+        while !answers.have_room() {
+            answers.ready().await;
+            answers.settle(line);
+        }
         taken += len;
         match said {
-            Said::Plain(plain) => plain.answer(line, answers).await,
-            Said::Request(request) => answer(line, *request, key, answers).await,
+            Said::Plain(Plain { target, publish }) => {
+                let outcome = order::place(line, publish, None, None, &mut Patience::default()).await;
+                answers.put(line, Asked::Plain(target.into()), outcome);
+            }
+            Said::Request(request) => {
+                let (asked, outcome) = place(line, *request, key).await;
+                answers.put(line, Asked::Request(Box::new(asked)), outcome);
+            }
         }
-        if answers.bytes.len() > QUICK_ANSWERS_LEN_MAX {
-            send(stream, answers).await?;
+        if answers.are_many() {
+            answers.send(stream).await?;
         }
     }
-}
-
-/// `None`: the publisher does not take them.
-async fn send(stream: &mut (impl AsyncWrite + Unpin), answers: &mut Answers) -> Option<()> {
-    timeout(HEAD_TIMEOUT, stream.write_all(&answers.bytes)).await.ok()?.ok()?;
-    answers.bytes.clear();
-    Some(())
 }
 
 /// A request to publish.
@@ -193,81 +218,17 @@ fn request(head: &httparse::Request<'_, '_>, bytes: &[u8], body: &[u8]) -> Optio
     Some(request)
 }
 
-async fn answer(line: &Arc<Line>, mut request: Request, key: Option<&Arc<Key>>, answers: &mut Answers) {
+/// Gives what a request publishes its place, as the service would.
+async fn place(line: &Line, mut request: Request, key: Option<&Arc<Key>>) -> (routes::Asked, Outcome) {
     if let Some(key) = key {
         request.extensions_mut().insert(Certified(Arc::clone(key)));
     }
-    let response = surrounded(line, request, async |request| {
-        publish::publish(State(Arc::clone(line)), request).await.into_response()
-    });
-    answers.put(line, response.await).await;
-}
-
-/// Answers that are still to be sent.
-#[derive(Default)]
-pub(crate) struct Answers {
-    bytes: Vec<u8>,
-    date: Date,
-}
-
-/// The date as it was last written: it is another once a second.
-#[derive(Default)]
-struct Date {
-    second: u64,
-    text: String,
-}
-
-impl Answers {
-    /// Writes an answer as hyper would.
-    pub(crate) async fn put(&mut self, line: &Line, response: Response) {
-        let (head, body) = response.into_parts();
-        let body = body::whole(body).await;
-        let out = &mut self.bytes;
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(head.status.as_str().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
-        out.extend_from_slice(b"\r\n");
-        for (name, value) in &head.headers {
-            if name != header::CONTENT_LENGTH {
-                put(out, name.as_str(), value.as_bytes());
-            }
-        }
-        self.put_rest(line, &body);
-    }
-
-    /// The same of [`crate::refusal::json_text`].
-    pub(crate) fn put_json(&mut self, line: &Line, body: &[u8]) {
-        self.bytes.extend_from_slice(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
-        );
-        self.put_rest(line, body);
-    }
-
-    fn put_rest(&mut self, line: &Line, body: &[u8]) {
-        // Nothing fails that is written to a vector.
-        let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
-        put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
-        self.bytes.extend_from_slice(b"\r\n");
-        self.bytes.extend_from_slice(body);
-    }
-}
-
-impl Date {
-    fn at(&mut self, now: Millis) -> &str {
-        if self.text.is_empty() || self.second != now / 1_000 {
-            self.second = now / 1_000;
-            self.text = HttpDate::from(UNIX_EPOCH + Duration::from_millis(now)).to_string();
-        }
-        &self.text
-    }
-}
-
-fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+    let (asked, may) = routes::Asked::begin(line, &mut request);
+    let outcome = match may {
+        Ok(()) => asked.carry_out(publish::place(line, request)).await,
+        Err(refusal) => Err(refusal),
+    };
+    (asked, outcome)
 }
 
 /// How a request of this kind begins.

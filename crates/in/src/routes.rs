@@ -101,40 +101,73 @@ pub(crate) const LOG_TARGET: &str = module_path!();
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
     line: &Line,
-    request: Request,
-    answer: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    // From here on it is the client's, whoever passes it on.
-    match shares::passed(&line.settings.proxies, request.headers()) {
-        Some(client) => PEER.scope(SocketAddr::new(client, 0), answered(line, request, answer)).await,
-        None => answered(line, request, answer).await,
-    }
-}
-
-async fn answered(
-    line: &Line,
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let started = Instant::now();
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let may = admit(line, &mut request);
-    let who = Caller::name(request.extensions());
-    let mut response = match may {
-        Ok(()) => answer(request).await,
+    let (asked, may) = Asked::begin(line, &mut request);
+    let response = match may {
+        Ok(()) => asked.carry_out(answer(request)).await,
         Err(refusal) => refusal.into_response(),
     };
-    let told = finish(line, &mut response, who, uri.path());
-    debug!(
-        target: LOG_TARGET,
-        %method,
-        path = uri.path(),
-        status = response.status().as_u16(),
-        refused = told.map(|Told(problem)| problem.code),
-        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "answered"
-    );
-    response
+    asked.end(line, response)
+}
+
+/// A request that is under way.
+pub(crate) struct Asked {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    who: Option<Box<str>>,
+    /// Whose it is, where a known proxy passes it on.
+    client: Option<SocketAddr>,
+}
+
+impl Asked {
+    /// A request begins; whether it may be carried out.
+    pub(crate) fn begin(line: &Line, request: &mut Request) -> (Self, Result<(), Refusal>) {
+        let mut asked = Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            who: None,
+            client: shares::passed(&line.settings.proxies, request.headers())
+                .map(|client| SocketAddr::new(client, 0)),
+        };
+        let may = asked.as_client(|| admit(line, request));
+        asked.who = Caller::name(request.extensions());
+        (asked, may)
+    }
+
+    /// Does what is asked, on behalf of whoever asks.
+    pub(crate) async fn carry_out<T>(&self, work: impl Future<Output = T>) -> T {
+        match self.client {
+            Some(client) => PEER.scope(client, work).await,
+            None => work.await,
+        }
+    }
+
+    /// It is answered.
+    pub(crate) fn end(mut self, line: &Line, mut response: Response) -> Response {
+        let who = self.who.take();
+        let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
+        debug!(
+            target: LOG_TARGET,
+            method = %self.method,
+            path = self.uri.path(),
+            status = response.status().as_u16(),
+            refused = told.map(|Told(problem)| problem.code),
+            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        response
+    }
+
+    fn as_client<T>(&self, run: impl FnOnce() -> T) -> T {
+        match self.client {
+            Some(client) => PEER.sync_scope(client, run),
+            None => run(),
+        }
+    }
 }
 
 /// Counts an answer, and says with it what is said with every one. What was wrong is handed back.

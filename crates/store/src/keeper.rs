@@ -104,6 +104,7 @@ impl<D: Disk> Keeper<D> {
             self.log.sync()?;
         }
         self.log.settle();
+        self.stats.committed();
         exchange.kept(taken);
         Ok(())
     }

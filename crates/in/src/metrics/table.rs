@@ -348,6 +348,11 @@ pub(super) static TABLE: &[Metric] = &[
     line("multiplexor_store_bytes", "Bytes of the store's log on disk", Read::Store("bytes")),
     line("multiplexor_store_segments", "Files of the store's log", Read::Store("segments")),
     line(
+        "multiplexor_store_commits_total",
+        "Times the store wrote, and with `always` synced, what had come together",
+        Read::Store("commits"),
+    ),
+    line(
         "multiplexor_store_failures_total",
         "How often the store's disk did not take something",
         Read::Store("failures"),

@@ -1,0 +1,191 @@
+//! The answers on a connection, in the order of its requests: those that are to be sent, and behind them those
+//! that wait for the store.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use dialect::hub::Millis;
+use httpdate::HttpDate;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::limits::{HEAD_TIMEOUT, PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
+use crate::line::Line;
+use crate::order::Placed;
+use crate::refusal::Refusal;
+use crate::{body, publish, routes};
+
+/// Answers that are still to be sent.
+#[derive(Default)]
+pub(crate) struct Answers {
+    bytes: Vec<u8>,
+    /// Answered when the first is; at most [`PIPELINED_MAX`].
+    waiting: VecDeque<(Asked<'static>, Outcome)>,
+    date: Date,
+    /// The publisher takes no more.
+    is_lost: bool,
+}
+
+/// What is answered.
+pub(crate) enum Asked<'a> {
+    /// A plain request, sent to this target.
+    Plain(Cow<'a, str>),
+    /// Any other.
+    Request(Box<routes::Asked>),
+}
+
+/// A message has its place, or was refused one.
+pub(crate) type Outcome = Result<Placed, Refusal>;
+
+/// The date as it was last written: it is another once a second.
+#[derive(Default)]
+struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Answers {
+    /// Answers a request, or lets its answer wait for the store and for those before it.
+    #[inline]
+    pub(crate) fn put(&mut self, line: &Line, asked: Asked<'_>, outcome: Outcome) {
+        if self.waiting.is_empty() && is_ready(&outcome) {
+            self.answer(line, asked, outcome);
+        } else {
+            self.waiting.push_back((asked.kept(), outcome));
+        }
+    }
+
+    /// Whether answers wait for the store.
+    pub(crate) fn wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether another request may be carried out before they are there.
+    pub(crate) fn have_room(&self) -> bool {
+        self.waiting.len() < PIPELINED_MAX
+    }
+
+    /// Whether there are so many that they should be sent before more are put.
+    pub(crate) fn are_many(&self) -> bool {
+        self.bytes.len() > QUICK_ANSWERS_LEN_MAX
+    }
+
+    /// Waits until the store has the message of the first that waits; may be given up and begun again.
+    pub(crate) async fn ready(&mut self) {
+        if let Some((_, Ok(placed))) = self.waiting.front_mut() {
+            placed.ready().await;
+        }
+    }
+
+    /// Answers those that wait no longer.
+    pub(crate) fn settle(&mut self, line: &Line) {
+        while self.waiting.front().is_some_and(|(_, outcome)| is_ready(outcome)) {
+            let (asked, outcome) = self.waiting.pop_front().expect("there is a front");
+            self.answer(line, asked, outcome);
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(WAITING_KEPT);
+        }
+    }
+
+    /// `None`: the publisher does not take them.
+    pub(crate) async fn send(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
+        if !self.is_lost && !self.bytes.is_empty() {
+            let sent = timeout(HEAD_TIMEOUT, stream.write_all(&self.bytes)).await;
+            self.is_lost = !matches!(sent, Ok(Ok(())));
+        }
+        self.bytes.clear();
+        (!self.is_lost).then_some(())
+    }
+
+    #[inline]
+    fn answer(&mut self, line: &Line, asked: Asked<'_>, outcome: Outcome) {
+        let published = outcome.and_then(|placed| placed.outcome(line));
+        let response = match (asked, published) {
+            (Asked::Plain(_), Ok(published)) => {
+                line.counters.requests.add();
+                let body = publish::answer_text(&published, line.exchange.cursors());
+                return self.put_json(line, &body);
+            }
+            (Asked::Plain(target), Err(refusal)) => {
+                let mut response = refusal.into_response();
+                routes::finish(line, &mut response, None, &target);
+                response
+            }
+            (Asked::Request(asked), published) => {
+                let answer = published.map(|published| publish::answer(&published, line.exchange.cursors()));
+                asked.end(line, answer.into_response())
+            }
+        };
+        self.put_response(line, response);
+    }
+
+    /// Writes an answer as hyper would.
+    fn put_response(&mut self, line: &Line, response: Response) {
+        let (head, body) = response.into_parts();
+        let body = body::whole(body);
+        let out = &mut self.bytes;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(head.status.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in &head.headers {
+            if name != header::CONTENT_LENGTH {
+                put(out, name.as_str(), value.as_bytes());
+            }
+        }
+        self.put_rest(line, &body);
+    }
+
+    /// The same of [`crate::refusal::json_text`].
+    fn put_json(&mut self, line: &Line, body: &[u8]) {
+        self.bytes.extend_from_slice(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
+        );
+        self.put_rest(line, body);
+    }
+
+    fn put_rest(&mut self, line: &Line, body: &[u8]) {
+        // Nothing fails that is written to a vector.
+        let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
+        put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(body);
+    }
+}
+
+impl Asked<'_> {
+    /// The same, to be kept for as long as it takes.
+    fn kept(self) -> Asked<'static> {
+        match self {
+            Asked::Plain(target) => Asked::Plain(Cow::Owned(target.into_owned())),
+            Asked::Request(asked) => Asked::Request(asked),
+        }
+    }
+}
+
+fn is_ready(outcome: &Outcome) -> bool {
+    outcome.as_ref().map_or(true, Placed::is_ready)
+}
+
+impl Date {
+    fn at(&mut self, now: Millis) -> &str {
+        if self.text.is_empty() || self.second != now / 1_000 {
+            self.second = now / 1_000;
+            self.text = HttpDate::from(UNIX_EPOCH + Duration::from_millis(now)).to_string();
+        }
+        &self.text
+    }
+}
+
+fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
