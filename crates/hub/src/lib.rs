@@ -46,7 +46,7 @@ pub use name::{NameError, check_name};
 pub use outside::{After, Outside};
 pub use past::{Answered, ChannelState, Fact, Past};
 pub use position::{Cursors, Epoch, Position, Read};
-pub use rule::{Pattern, PatternError, Rule, Rules};
+pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};
 pub use trash::Trash;
 

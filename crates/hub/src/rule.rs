@@ -124,6 +124,20 @@ impl Pattern {
     }
 }
 
+/// Tells by a number which channels are not durable under these rules; 0: all are. Where it differs, other channels may be.
+pub fn volatile_mark(rules: &[Rule]) -> u32 {
+    let last = rules.iter().rposition(|rule| rule.durable == Some(false));
+    let rules = &rules[..last.map_or(0, |last| last + 1)];
+    let bytes = rules.iter().flat_map(|rule| {
+        let kind = if rule.durable == Some(false) { b'-' } else { b'+' };
+        // No pattern holds a comma.
+        rule.pattern.as_str().bytes().chain([b',', kind])
+    });
+    // FNV-1a: the same for ever and everywhere, since it is kept on disk.
+    let mark = bytes.fold(0x811c_9dc5_u32, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    if rules.is_empty() { 0 } else { mark.max(1) }
+}
+
 impl Rules {
     /// The rules of these limits, [`RULES_MAX`] of them at the most.
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -224,6 +238,29 @@ mod tests {
     fn check(text: &str, matching: &[&str], others: &[&str]) {
         assert!(matching.iter().all(|name| pattern(text).matches(name)), "{text}");
         assert!(!others.iter().any(|name| pattern(text).matches(name)), "{text}");
+    }
+
+    #[test]
+    fn a_mark_tells_which_channels_are_not_durable() {
+        let mark = |entries: &[(&str, Option<bool>)]| {
+            let rules = entries.iter().map(|(pattern, durable)| Rule { durable: *durable, ..rule(pattern) });
+            volatile_mark(&rules.collect::<Vec<_>>())
+        };
+        assert_eq!((mark(&[]), mark(&[("a*", None), ("b", Some(true))])), (0, 0));
+        let one = mark(&[("a*", Some(false))]);
+        assert_eq!(one, 2_222_026_613, "it stands on disks");
+        assert_eq!(
+            one,
+            mark(&[("a*", Some(false)), ("b", Some(true)), ("*", None)]),
+            "what comes later adds none"
+        );
+        let marks = [
+            one,
+            mark(&[("a", Some(false))]),
+            mark(&[("ab", None), ("a*", Some(false))]),
+            mark(&[("b*", Some(false))]),
+        ];
+        assert!((1..4).all(|n| !marks[..n].contains(&marks[n]) && marks[n] > 0), "{marks:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use exchange::hub::Epoch;
+use exchange::hub::{Epoch, volatile_mark};
 use exchange::{Clock, Exchange, Immediate, Order, Wake};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -323,7 +323,8 @@ fn exchange(
             Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
         return Ok((with_bell(exchange), None));
     };
-    let (keeping, past) = Keeping::open(store, becomes, settings.in_line.idempotency_age, random)?;
+    let volatile = volatile_mark(&limits.rules);
+    let (keeping, past) = Keeping::open(store, volatile, becomes, settings.in_line.idempotency_age, random)?;
     let clock = Clock::system_after(past.time());
     let epoch = Epoch::new(keeping.epoch());
     let reserved = keeping.reserved();

@@ -30,6 +30,8 @@ pub struct Options {
     pub len_max: u64,
     /// When what was written is made durable.
     pub sync: Sync,
+    /// Which channels are not durable; see [`volatile_mark`](exchange::hub::volatile_mark).
+    pub volatile: u32,
 }
 
 /// An open log.
@@ -114,7 +116,8 @@ impl<D: Disk> Log<D> {
         boot: &str,
         random: u64,
     ) -> Result<(Self, Found), RecoverError> {
-        let found = recover(&disk, boot)?;
+        let mut found = recover(&disk, boot)?;
+        found.judge_volatile(options.volatile);
         let Past { last, lost, changes_lost, .. } = found.past;
         let meta = Meta {
             epoch: found.meta.as_ref().map_or(random, |meta| meta.epoch),
@@ -123,6 +126,7 @@ impl<D: Disk> Log<D> {
             changes_lost,
             boot: boot.to_owned(),
             synced: options.sync == Sync::Always,
+            volatile: options.volatile,
             ended: None,
             damaged: found.damaged.clone(),
         };

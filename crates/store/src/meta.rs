@@ -22,6 +22,8 @@ pub struct Meta {
     pub boot: String,
     /// Whether everything that was answered was synced before.
     pub synced: bool,
+    /// Which channels were not durable; see [`volatile_mark`](exchange::hub::volatile_mark).
+    pub volatile: u32,
     /// How it ended, if it did in good order.
     pub ended: Option<Ended>,
     /// Damage that clients were told of: no more of these segments than so many bytes is good.
@@ -61,6 +63,7 @@ impl Meta {
         line("changes_lost", &self.changes_lost.to_bits());
         line("boot", &self.boot);
         line("synced", &self.synced);
+        line("volatile", &self.volatile);
         if let Some(Ended { last, segment, len }) = self.ended {
             line("last", &last.to_bits());
             line("segment", &segment);
@@ -105,6 +108,7 @@ impl Meta {
             changes_lost: place("changes_lost")?,
             boot: (*lines.get("boot")?).into(),
             synced: lines.get("synced")?.parse().ok()?,
+            volatile: lines.get("volatile").map_or(Some(0), |mark| mark.parse().ok())?,
             ended: ended.unwrap_or_default(),
         })
     }
@@ -130,6 +134,7 @@ mod tests {
             changes_lost: place(0),
             boot: "a-b".into(),
             synced: true,
+            volatile: 7,
             ended,
             damaged: if ended.is_some() { vec![(2, 70), (3, 0)] } else { Vec::new() },
         }

@@ -139,6 +139,17 @@ impl Found {
         let changes_missing = self.lost || !whole;
         self.past.changes_lost = if changes_missing { self.past.last } else { changes_lost };
     }
+
+    /// What was not durable is not in the log. Clients are told of that by which channels are not; where others were, of all.
+    pub(crate) fn judge_volatile(&mut self, volatile: u32) {
+        let before = self.meta.as_ref().map_or(0, |meta| meta.volatile);
+        if before != 0 && before != volatile && self.past.lost < self.past.last {
+            self.past.lost = self.past.last;
+            self.notes.push(
+                "other channels are durable than before; all clients who come back are told of a gap".into(),
+            );
+        }
+    }
 }
 
 /// What is gathered from segments.

@@ -126,7 +126,7 @@ fn what_was_answered_is_found_again_or_told_to_be_lost() {
         let mut told = Told::Never;
         for life in 0..6 {
             let sync = chance.of(&[Sync::Always, Sync::Always, Sync::Interval, Sync::Os]);
-            let options = Options { len_max: 64 << 10, sync };
+            let options = Options { len_max: 64 << 10, sync, volatile: 0 };
             let (lies, errors) = (seed % 7 == 3 && life == 2, chance.once_in(3));
             let opened = world.open(&disk, options, &boot.to_string(), seed + life, told);
             let mut log = opened.expect("a disk without faults opens");
@@ -164,7 +164,7 @@ fn damage_in_any_file_is_told_and_never_read_as_a_message() {
         let mut chance = Chance::new(seed);
         let disk = SimDisk::new(seed);
         let mut world = World::default();
-        let options = Options { len_max: 64 << 10, sync: Sync::Always };
+        let options = Options { len_max: 64 << 10, sync: Sync::Always, volatile: 0 };
         for life in 0..2 {
             let mut log = world.open(&disk, options, "b", life, Told::Never).unwrap();
             for _ in 0..3 {

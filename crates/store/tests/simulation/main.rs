@@ -78,7 +78,7 @@ fn end_at(step: u64, power_fails: bool, during_start: bool) -> bool {
     }
     if during_start {
         world.disk.set(crash);
-        let options = Options { len_max: 1 << 20, sync: Sync::Always };
+        let options = Options { len_max: 1 << 20, sync: Sync::Always, volatile: 0 };
         gone = Log::open(world.disk.clone(), options, "1", 5).is_err();
     }
     world.disk.set(Faults::default());

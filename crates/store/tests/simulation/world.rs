@@ -127,7 +127,7 @@ impl World {
     /// The server starts. `honest`: nothing that was answered may be missing.
     pub(crate) fn start(&mut self, sync: Sync, boot: u64, honest: bool) -> Life {
         let len_max = if self.whole { 1 << 20 } else { 6 << 10 };
-        let options = Options { len_max, sync };
+        let options = Options { len_max, sync, volatile: 0 };
         let random = self.chance.number();
         let (log, found) = Log::open(self.disk.clone(), options, &boot.to_string(), random).unwrap();
         if honest {
