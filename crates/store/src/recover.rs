@@ -120,7 +120,11 @@ impl Found {
             let last = self.segments.last();
             let (number, good) = last.map_or((0, 0), |last| (last.number, last.good));
             if number < ended.segment || (number == ended.segment && good < ended.len) {
-                self.lose("the end of the log is missing");
+                let good = if number < ended.segment { 0 } else { good };
+                let (name, len) = (segment::name(ended.segment), ended.len);
+                self.lose(format!(
+                    "the end of the log is missing: {name} is good up to byte {good} of {len}"
+                ));
             }
         } else if !meta.synced && (boot.is_empty() || boot != meta.boot) {
             self.lose("the machine stopped, and what was not synced by then may be missing");
