@@ -1,6 +1,10 @@
 """SIGTERM: polls are answered, WebSockets told, closes spread, the end clean."""
 
+import ctypes
 import json
+import pathlib
+import platform
+import re
 import select
 import signal
 import time
@@ -8,6 +12,8 @@ import time
 from harness.frames import Frames
 from harness.program import place
 from harness.wire import Lines, Sse, Wire
+
+TGKILL = {"x86_64": 234, "aarch64": 131}[platform.machine()]
 
 
 def test_a_program_nobody_uses_ends_at_once(serve):
@@ -18,6 +24,27 @@ def test_sigint_ends_it_too(serve):
     program = serve()
     program.process.send_signal(signal.SIGINT)
     program.ended()
+
+
+def test_no_thread_of_the_wait_line_takes_a_signal(serve, name):
+    """It would be lost there, and told to whatever has the runtime's number in that thread's table: a client."""
+    program = serve("--shards", "2")
+    waiting = [Wire(program.wait_address) for _ in range(60)]
+    for wire in waiting:
+        wire.get(f"/sub/{name}?raw=1&transport=stream").until(b"\r\n\r\n")
+    program.until_waiting(name, len(waiting))
+    shards = [task for task in pathlib.Path(f"/proc/{program.pid}/task").iterdir() if (task / "comm").read_text().startswith("wait-")]
+    assert len(shards) == 2
+    for task in shards:
+        for number in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
+            mask = int(re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1], 16)
+            assert mask >> (number - 1) & 1, f"{task.name} takes {number.name}"
+            # tgkill, as the kernel chooses a thread when another one has a signal already.
+            assert ctypes.CDLL(None).syscall(TGKILL, program.pid, int(task.name), int(number)) == 0
+    program.publish(name, "still here")
+    for wire in waiting:
+        assert wire.exactly(len(b"still here\n")) == b"still here\n"
+        wire.close()
 
 
 def test_a_poll_is_answered_with_a_document(serve, name):

@@ -29,7 +29,7 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::privileges::{self, Account};
 use crate::settings::{Listener, LogForm, Settings, shares};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::store::Keeping;
 
 /// In whose place the program serves: what it says, and what it heeds besides.
@@ -108,7 +108,8 @@ pub(crate) fn run<R: Role>(
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
     let shown = wait::Certificates::new(snapshot.wait);
-    let line = wait::Line::start(&listeners, &shown, settings.wait_line.clone(), wakers, &exchange, seed)?;
+    let start = || wait::Line::start(&listeners, &shown, settings.wait_line.clone(), wakers, &exchange, seed);
+    let line = signals::kept_from(start)??;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)

@@ -1,10 +1,22 @@
 //! The signals that end the program, and the one that it may heed besides.
 
 use anyhow::Context;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use crate::serve::Role;
+
+/// Starts threads that take no signals. What catches one writes to a descriptor of the runtime: in the table of a shard
+/// that number is something else, a client's socket perhaps.
+pub(crate) fn kept_from<T>(start: impl FnOnce() -> T) -> anyhow::Result<T> {
+    let caught: SigSet = [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect();
+    let before = caught.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("signals cannot be held back")?;
+    // Threads begin with the mask of who starts them. What comes meanwhile is told when it is taken back.
+    let started = start();
+    before.thread_set_mask().context("signals cannot be taken again")?;
+    Ok(started)
+}
 
 /// The signals that are heeded.
 pub(crate) struct Signals {
