@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use hub::{Millis, Session};
 
 use crate::limits::SESSIONS_MAX;
-use crate::{Denied, Tokens};
+use crate::{Denied, Subject, Tokens};
 
 /// What was found out, by the hash of the token.
 #[derive(Debug, Default)]
-pub struct Sessions(HashMap<[u8; 32], Session>);
+pub struct Sessions(HashMap<Subject, Session>);
 
 impl Sessions {
     /// The session of a token, as [`Tokens::session`] tells it.
     pub fn session(&mut self, tokens: &Tokens, token: &str, now: Millis) -> Result<Session, Denied> {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let known = self.0.get(&hash).filter(|session| session.expires().is_none_or(|expires| now < expires));
+        let subject = Subject::of(token);
+        let known =
+            self.0.get(&subject).filter(|session| session.expires().is_none_or(|expires| now < expires));
         if let Some(session) = known {
             return Ok(session.clone());
         }
@@ -26,7 +25,7 @@ impl Sessions {
             // To forget all is the cheapest, and costs each of them one check.
             self.0.clear();
         }
-        self.0.insert(hash, session.clone());
+        self.0.insert(subject, session.clone());
         Ok(session)
     }
 }

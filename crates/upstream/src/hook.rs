@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{About, Denied, Question, Said, Subject, Verdict, session_of_answer};
 use exchange::Exchange;
-use exchange::hub::Millis;
+use exchange::hub::{Millis, Session};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
@@ -41,7 +41,10 @@ pub(crate) struct Asking {
     client: Client,
     exchange: Arc<Exchange>,
     counters: Arc<Counters>,
-    verdicts: HashMap<Subject, Arc<Verdict>>,
+    /// Whom the application knows, each until the session ends: all who wait, and those who did lately.
+    sessions: HashMap<Subject, Session>,
+    /// Whom it refused, and of whom it gave no good answer; for seconds.
+    refusals: HashMap<Subject, Arc<Verdict>>,
     /// The shards that wait for each verdict.
     under_way: HashMap<Subject, Vec<u16>>,
     /// Questions that wait for a call to end.
@@ -71,7 +74,8 @@ impl Asking {
             client,
             exchange,
             counters,
-            verdicts: HashMap::new(),
+            sessions: HashMap::new(),
+            refusals: HashMap::new(),
             under_way: HashMap::new(),
             waiting: VecDeque::new(),
             calling: 0,
@@ -82,10 +86,9 @@ impl Asking {
     /// A shard asks. Calls that begin by it are added to `calls`.
     pub(crate) fn ask(&mut self, question: Question, calls: &mut Vec<Call>) {
         let Question { shard, subject, about: About::Headers(headers) } = question else { return };
-        let known = self.verdicts.get(&subject).filter(|verdict| self.exchange.wall() < verdict.until);
-        if let Some(verdict) = known {
+        if let Some(verdict) = self.known(subject) {
             self.counters.hook_shared.add();
-            tell(&self.exchange, shard, verdict);
+            tell(&self.exchange, shard, &verdict);
         } else if let Some(shards) = self.under_way.get_mut(&subject) {
             self.counters.hook_shared.add();
             if !shards.contains(&shard) {
@@ -100,6 +103,17 @@ impl Asking {
             self.waiting.push_back((subject, headers, Instant::now()));
             self.begin(calls);
         }
+    }
+
+    /// The verdict on a subject, if there is one that holds.
+    fn known(&self, subject: Subject) -> Option<Arc<Verdict>> {
+        let of = |session: &Session| {
+            let until = session.expires().unwrap_or_default();
+            Arc::new(Verdict { subject, until, said: Said::Session(session.clone()) })
+        };
+        let session = self.sessions.get(&subject).map(of);
+        let verdict = session.or_else(|| self.refusals.get(&subject).map(Arc::clone))?;
+        (self.exchange.wall() < verdict.until).then_some(verdict)
     }
 
     /// A call has ended.
@@ -163,15 +177,29 @@ impl Asking {
         }
         let now = self.exchange.wall();
         if now < until {
-            if self.verdicts.len() >= VERDICTS_MAX {
-                self.verdicts.retain(|_, verdict| now < verdict.until);
+            self.make_room(now);
+            if let Said::Session(session) = &verdict.said {
+                self.refusals.remove(&subject);
+                self.sessions.insert(subject, session.clone());
+            } else {
+                self.sessions.remove(&subject);
+                self.refusals.insert(subject, verdict);
             }
-            if self.verdicts.len() >= VERDICTS_MAX {
-                self.verdicts.clear();
-            }
-            self.verdicts.insert(subject, verdict);
         }
-        self.counters.hook_verdicts.set(self.verdicts.len());
+        self.counters.hook_verdicts.set(self.sessions.len() + self.refusals.len());
+    }
+
+    /// Forgets verdicts where there are too many: those that hold no longer, and all if that is not enough.
+    fn make_room(&mut self, now: Millis) {
+        let Self { sessions, refusals, .. } = self;
+        if sessions.len() + refusals.len() >= VERDICTS_MAX {
+            sessions.retain(|_, session| session.expires().is_some_and(|end| now < end));
+            refusals.retain(|_, verdict| now < verdict.until);
+        }
+        if sessions.len() + refusals.len() >= VERDICTS_MAX {
+            sessions.clear();
+            refusals.clear();
+        }
     }
 }
 

@@ -22,8 +22,8 @@ pub const ACCEPT_TURNS_AT_END: usize = 64;
 pub const EVENTS_PER_TURN: usize = 256;
 /// Timers run in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
-/// Verdicts that are remembered of what clients show.
-pub const VERDICTS_MAX: usize = 4_096;
+/// Verdicts that are remembered of what clients show. As many as a table of 4,096 places takes.
+pub const VERDICTS_MAX: usize = 3_584;
 /// Different credentials that somebody is asked about at once.
 pub const SUBJECTS_MAX: usize = 2_048;
 /// Connections that wait for the same verdict.
