@@ -11,6 +11,7 @@ import zlib
 import pytest
 from harness.authority import Authority
 from harness.program import Program, request, until
+from harness.upstream import Application
 from test_tokens import SECRET, make_token
 
 FEW, MANY = 4_000, 12_000
@@ -23,10 +24,16 @@ KEPT_SHARE_MAX = {"shared": 0.1, "own": 0.25}
 # tokens (one for all; one of its own for each, which is who it is, what it may, and when that ends), and where it is
 # known besides from where each comes, and how many each address and each user has.
 BYTES_A_CONNECTION_MAX = {"shared": 200, "own": 450}
-HOOK_AND_LIMITS = [
-    *["--hook", "http://127.0.0.1:1/who", "--connections-limit", "1000000", "--address-connections", "1000000"],
+LIMITS = [
+    *["--connections-limit", "1000000", "--address-connections", "1000000"],
     *["--address-requests", "1000000", "--user-connections", "1000000", "--user-requests", "1000000"],
 ]
+HOOK_AND_LIMITS = ["--hook", "http://127.0.0.1:1/who", *LIMITS]
+# With all limits, where the application is asked about each, whose word is remembered: each is somebody else, on one channel
+# or on a channel of its own. What calls leave in pages that are used in part varies by 40 bytes.
+BYTES_A_VISITOR_MAX = {"shared": 250, "own": 500}
+# So many come at once where the application is asked about each; more than wait for its word may be refused.
+ASKED_AT_ONCE = 1_000
 CODINGS = {
     "http": "Accept-Encoding: gzip\r\n",
     "ws": "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -80,6 +87,9 @@ def least(pid):
 class Crowd:
     """A program, and many who wait on it: all on one channel, or each on its own."""
 
+    # What they say beside the channel.
+    query = ""
+
     def __init__(self, transport, channels, *flags, compressed=False, context=None, ports=True, addresses="one"):
         hour = ["--poll-timeout", "1h", "--heartbeat", "1h", "--request-timeout", "1h", "--classic-wait-timeout", "1h"]
         self.transport, self.channels, self.compressed, self.sockets = transport, channels, compressed, {}
@@ -132,7 +142,8 @@ class Crowd:
             name = self.name(number).replace(".", "_")
             return self.sockets[number].sendall(f"GET /?identifier=0:{name} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         takes = CODINGS["ws" if self.transport == "ws" else "http"] if self.compressed else ""
-        head = f"GET /sub/{self.name(number)} HTTP/1.1\r\nHost: localhost\r\n{HEADS[self.transport]}{takes}{self.shown(number)}\r\n"
+        head = f"GET /sub/{self.name(number)}{self.query} HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"{HEADS[self.transport]}{takes}{self.shown(number)}\r\n"
         return self.sockets[number].sendall(head.encode())
 
     def until_all_wait(self):
@@ -203,6 +214,21 @@ def measure_idle(transport, channels, compressed, capsys):
         # What the broadcast needed is given back within seconds.
         enough = empty + most * MANY + LEFT_BYTES_MAX
         until(lambda: private_bytes(crowd.pid) <= enough, f"the crowd costs {most} bytes each again", 60)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("transport", ["sse", "ws"])
+def test_a_backlog_of_several_pages_leaves_nothing_with_a_connection(transport, capsys):
+    most = BYTES_A_CONNECTION_MAX["shared"]
+    with Crowd(transport, "shared") as crowd:
+        items = [json.dumps({"channel": "crowd", "data": "x"})] * 100
+        assert request(crowd.program.in_address, "POST", "/pub", "\n".join(items).encode())[0] == 200
+        empty, crowd.query = settled(crowd.pid), "?since=0"
+        crowd.come(range(MANY))
+        until(lambda: private_bytes(crowd.pid) <= empty + most * MANY, f"the crowd costs {most} bytes each", 60)
+        with capsys.disabled():
+            whole = (least(crowd.pid) - empty) / MANY
+            print(f"\n{transport}, after a backlog: {whole:.0f} bytes for each idle connection")
 
 
 @pytest.mark.alone
@@ -289,6 +315,39 @@ class Guests(Crowd):
         user = f"{number}" if self.channels == "own" else "everybody"
         token = make_token(sub=user, listen=[self.name(number)], exp=2**32)
         return f"Authorization: Bearer {token}\r\n"
+
+
+class Visitors(Crowd):
+    """A crowd that shows cookies, each its own, by which the application knows it."""
+
+    def __init__(self, channels, application, *flags):
+        super().__init__("sse", channels, "--listen", "token", "--hook", application.url, *flags)
+
+    def shown(self, number):
+        return f"Cookie: session={zlib.crc32(b'%d' % number):032x}; name={self.name(number)}; user={number}\r\n"
+
+    def come(self, numbers):
+        for first in range(numbers.start, numbers.stop, ASKED_AT_ONCE):
+            super().come(range(first, min(first + ASKED_AT_ONCE, numbers.stop)))
+
+
+def who(_, headers):
+    """The application's word: whoever it is may listen to the channel of the cookie."""
+    said = dict(pair.split("=") for pair in headers["Cookie"].split("; "))
+    return 200, {}, json.dumps({"user": said["user"], "listen": said["name"], "lasts": 86_400}).encode()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("channels", BYTES_A_VISITOR_MAX)
+def test_the_application_s_word_on_each_costs_an_idle_connection_no_more_than_its_bytes(channels, capsys):
+    application = Application(who)
+    with Visitors(channels, application, *LIMITS) as crowd:
+        *_, slope = crowd.grow()
+        with capsys.disabled():
+            print(f"\nhook, {channels}, with limits: {slope:.0f} bytes for each idle connection")
+        assert crowd.program.ask("/stats")["wait"]["guests"] == MANY
+        assert slope <= BYTES_A_VISITOR_MAX[channels]
+    application.stop()
 
 
 @pytest.mark.alone

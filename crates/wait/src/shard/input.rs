@@ -43,8 +43,11 @@ impl<K: Kernel> Shard<K> {
 
     /// Looks once more at what was kept: it may be its turn now.
     pub(super) fn consume_kept(&mut self, index: usize) {
-        let mut kept = self.slab[index].conn.take_input();
-        if !kept.is_empty() {
+        let conn = &mut self.slab[index].conn;
+        let mut kept = conn.take_input();
+        if kept.is_empty() {
+            conn.tidy();
+        } else {
             self.consume(index, &mut kept);
         }
     }
