@@ -69,8 +69,9 @@ soak:
 # miri: `rustup component add miri rust-src --toolchain nightly`. `make -j2 miri` runs both crates at once.
 miri: miri-hub miri-codec
 
+# Without make's own jobs, of which a cargo inside of another knows nothing.
 miri-%:
-	MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri cargo +nightly miri test -p multiplexor-$* --lib
+	MAKEFLAGS= MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri cargo +nightly miri test -p multiplexor-$* --lib
 
 # How many seconds each target of libFuzzer runs; an hour each is half a day.
 FUZZ ?= 600
