@@ -160,6 +160,7 @@ def test_metrics_add_up_with_what_clients_saw(serve, name):
     assert told["multiplexor_wait_connections"] == told["multiplexor_subscriptions"] == 5
     stats = program.ask("/stats")
     assert stats["wait"]["delivered"] == 100
+    until(lambda: metrics(program)["multiplexor_in_connections"] == 1, "nobody is there but who asks")
     for reader in readers:
         reader.wire.close()
 

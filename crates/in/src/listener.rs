@@ -128,8 +128,11 @@ async fn accept(
     let mut pausing = false;
     loop {
         let next = async {
-            let room = Arc::clone(&line.connections).acquire_owned().await;
-            (room.expect("the semaphore is never closed"), listener.socket.accept().await)
+            // Accepted is only who has room; it is taken by those who are there.
+            let room = || Arc::clone(&line.connections).acquire_owned();
+            drop(room().await);
+            let accepted = listener.socket.accept().await;
+            (room().await.expect("the semaphore is never closed"), accepted)
         };
         let (room, accepted) = select! {
             _ = stopped.changed() => return Ok(()),
