@@ -123,12 +123,13 @@ fn heartbeats_repeat_the_cursor_and_come_only_after_silence() {
 fn clients_do_not_move_in_step() {
     let mut scene = Scene::one();
     for (request, least, most) in [(sse("/sub/a"), 18_700, 25_100), (poll("/sub/a"), 22_400, 25_100)] {
-        let peers: Vec<Peer> = (0..20).map(|_| scene.says(&request)).collect();
+        // So many that neighbours, who have their heartbeats together, are a few of them.
+        let peers: Vec<Peer> = (0..1_280).map(|_| scene.says(&request)).collect();
         peers.iter().for_each(|peer| drop(peer.take()));
         let mut moments: Vec<u64> =
             moments(&mut scene, &peers, 26_000).into_iter().map(Option::unwrap).collect();
         moments.sort_unstable();
-        assert!(moments[0] >= least && moments[19] <= most, "{moments:?}");
+        assert!(moments[0] >= least && moments[1_279] <= most, "{moments:?}");
         moments.dedup();
         assert!(moments.len() > 10, "{moments:?}");
         peers.iter().for_each(Peer::hang_up);

@@ -157,7 +157,7 @@ const BEAT_LEN: usize = 64;
 /// A quarter of the heartbeat's time is spread.
 const HEARTBEAT_SPREAD: u64 = 4;
 /// So many connections that follow each other in the table have their heartbeats together.
-const HEARTBEAT_NEIGHBOURS: u64 = 1_024;
+const HEARTBEAT_NEIGHBOURS: u64 = 64;
 /// In so many groups heartbeats come at the most, while a heartbeat's time goes by.
 const HEARTBEAT_GROUPS: u64 = 64;
 /// A tenth of a poll's time is spread.
