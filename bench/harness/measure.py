@@ -107,6 +107,12 @@ def judged(report, label):
     return report
 
 
+def private_bytes(pid):
+    """Memory that a process shares with nobody."""
+    with open(f"/proc/{pid}/smaps_rollup") as lines:
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private"))
+
+
 def step(report, begins):
     """The last step of a report whose words begin so."""
     return steps(report, begins)[-1]

@@ -12,7 +12,7 @@ from . import measure
 from .figures import pairs, spread
 from .measure import step
 from .programs import BUILT, multiplexor
-from .rows import figure
+from .rows import batch_program, figure
 
 # At most so many pairs with the store and without.
 PAIRS_MAX = 5
@@ -58,7 +58,7 @@ def synced(said):
 def held():
     """A million messages of 50 to 150 bytes in a thousand channels: what each takes beside its payload."""
     most = {"--history-messages": "100000", "--history-bytes": "64MiB", "--history-budget": "1GiB", "--history-age": "10h"}
-    with multiplexor(flags=[word for one in most.items() for word in one]) as program:
+    with batch_program(flags=[word for one in most.items() for word in one]) as program:
         # Each channel is there before, with its record and its first message.
         say(program, range(CHANNELS))
         before = settled(program)
@@ -71,8 +71,8 @@ def held():
 def say(program, numbers):
     """One NDJSON batch, with a message for each of these."""
     items = (json.dumps({"channel": f"user.{n % CHANNELS}", "data": "x" * length(n)}) + "\n" for n in numbers)
-    url, body = program.publishes.removesuffix("/{ch}"), "".join(items).encode()
-    urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/x-ndjson"})).read()
+    batch = urllib.request.Request(program.publishes, "".join(items).encode(), {"Content-Type": "application/x-ndjson"})
+    urllib.request.urlopen(batch).read()
 
 
 def length(n):
@@ -83,8 +83,7 @@ def length(n):
 def settled(program):
     """Bytes of memory of its own when what it no longer needs has been given back."""
     time.sleep(SETTLE_S)
-    with open(f"/proc/{program.process.pid}/smaps_rollup") as lines:
-        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private"))
+    return measure.private_bytes(program.process.pid)
 
 
 def recovered(said):
@@ -109,15 +108,9 @@ def delivered(folder, count):
 
 def batches(folder):
     """NDJSON batches of 1,000 into the program, one after the other: each waits for its sync."""
-
-    def program(**wishes):
-        ours = multiplexor(**wishes)
-        ours.publishes = ours.publishes.removesuffix("/{ch}")
-        return ours
-
     item = '{"channel":"{ch}","data":"{payload}"}\n'
     wish = {"channels": 10_000, "body": item, "type": "application/x-ndjson", "label": "store: batches"}
-    run = measure.measure(program, f"batch={BATCHED}/1000", server={"flags": ["--store", folder / "batches"]}, **wish)
+    run = measure.measure(batch_program, f"batch={BATCHED}/1000", server={"flags": ["--store", folder / "batches"]}, **wish)
     rate = BATCHED / run["steps"][-1]["wall_s"]
     return figure("durable publishes, one publisher of NDJSON batches of 1,000", "", "/s", spread([rate]), [run])
 

@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 from .figures import pairs, spread
+from .measure import private_bytes
 from .programs import multiplexor
 from .rows import figure
 
@@ -139,8 +140,7 @@ def settled(pid):
     last = 0
     while True:
         time.sleep(0.5)
-        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        now = sum(int(line.split()[1]) for line in lines if line.startswith("Private")) << 10
+        now = private_bytes(pid)
         if now == last:
             return now
         last = now

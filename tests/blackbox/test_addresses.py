@@ -1,14 +1,13 @@
 """How much one address, one user, one key and all together may have; and whose a connection is behind a proxy."""
 
 import json
-import re
 import ssl
 import threading
 
 import pytest
 from harness import front
 from harness.authority import Authority
-from harness.program import request, until
+from harness.program import until
 from harness.tokens import SECRET, make_token
 from harness.wire import Wire
 from test_access import make_key
@@ -29,14 +28,6 @@ def wait(program, name, source, address=None, **headers):
     return wire, status, code
 
 
-def metric(program, name):
-    """A metric, over all shards."""
-    _, _, text = request(program.in_address, "GET", "/metrics")
-    values = re.findall(rf"^multiplexor_{name}(?:{{.*}})? (\d+)$", text.decode(), re.MULTILINE)
-    assert values, name
-    return sum(int(value) for value in values)
-
-
 def refusals(program):
     """Code and address of the last refusals, the newest first."""
     return [(one["code"], one.get("from")) for one in program.ask("/refused")["refused"]]
@@ -48,7 +39,7 @@ def test_an_address_has_so_many_connections(serve, name):
     other = wait(program, name, "127.0.0.3")
     assert [one[1:] for one in (first, second, third, other)] == [(200, ""), (200, ""), (429, "address-connections"), (200, "")]
     assert not third[0].more(), "who is refused is closed"
-    assert metric(program, "wait_connections_refused_total") == 1
+    assert program.metric("multiplexor_wait_connections_refused_total") == 1
     assert refusals(program) == [("address-connections", "127.0.0.2")]
     program.until_waiting(name, 3)
     first[0].close()
@@ -65,7 +56,7 @@ def test_an_address_asks_so_often(serve, name):
     assert refused[0] in (200, 429)
     assert wait(program, name, "127.0.0.3")[1] == 200
     assert refusals(program)[0] == ("address-requests", "127.0.0.2")
-    assert program.ask("/refused")["refused"][0]["times"] == metric(program, "wait_requests_refused_total")
+    assert program.ask("/refused")["refused"][0]["times"] == program.metric("multiplexor_wait_requests_refused_total")
 
 
 def test_so_many_connections_there_are_in_all(serve, name):
@@ -89,7 +80,7 @@ def test_a_user_waits_on_so_many_connections(serve, name):
     assert [one[1:] for one in (first, second, other)] == [(200, ""), (429, "user-connections"), (200, "")]
     assert nobody == [200] * 3
     first[0].close()
-    until(lambda: metric(program, "wait_guests") == 1, "she has left")
+    until(lambda: program.metric("multiplexor_wait_guests") == 1, "she has left")
     assert wait(program, name, "127.0.0.3", **show["anna"])[1] == 200
 
 
@@ -142,7 +133,7 @@ def test_a_proxy_that_does_not_say_is_closed_and_a_stranger_is_not_believed(serv
     program = serve(*PROTOCOL, "--address-connections", "1")
     with Wire(program.wait_address, source=PROXY).get("/healthz") as wire:
         assert wire.rest() == b""
-    assert metric(program, "wait_proxy_faults_total") == 1
+    assert program.metric("multiplexor_wait_proxy_faults_total") == 1
     with Wire(program.wait_address, source="127.0.0.2") as wire:
         wire.send("PROXY TCP4 127.0.0.9 127.0.0.1 1 2\r\n").get("/healthz")
         assert b"200 OK" not in wire.rest()
@@ -201,7 +192,7 @@ def test_a_publisher_goes_wild(serve, name):
         _, _, body = wire.get("/pub", method="POST", body=items.encode(), Content_Type="application/json").response()
     answers = json.loads(body)
     assert ["error" in one for one in answers] == [False] * 5 + [True] * 15
-    assert metric(program, "denied_total") > 0
+    assert program.metric("multiplexor_denied_total") > 0
 
 
 def publish_until(program, name, source, status):
@@ -238,7 +229,7 @@ def test_an_address_asks_the_in_line_so_often(serve):
 
     assert {ask("/channels") for _ in range(20)} == {200, 429}
     assert {ask("/healthz") for _ in range(20)} == {200}, "a probe is always answered"
-    assert metric(program, "in_requests_total") > 20
+    assert program.metric("multiplexor_in_requests_total") > 20
 
 
 @pytest.mark.parametrize("proxy", PROTOCOLS)
@@ -296,7 +287,7 @@ def test_a_flood_from_one_address_harms_nobody_else(serve, name):
     for one in floods:
         one.start()
     try:
-        until(lambda: metric(program, "wait_connections_refused_total") > 500, "the flood is refused")
+        until(lambda: program.metric("multiplexor_wait_connections_refused_total") > 500, "the flood is refused")
         for n in range(20):
             program.publish(name, f"message {n}")
         for wire, _, _ in good:

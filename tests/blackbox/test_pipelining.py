@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import re
 import socket
 import threading
 
@@ -18,14 +17,9 @@ def publish(name, body, *lines):
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def metric(program, name):
-    text = request(program.in_address, "GET", "/metrics")[2].decode()
-    return int(re.search(rf"^{name} (\d+)$", text, re.MULTILINE)[1])
-
-
 def commits(program):
     """How often the store wrote and synced."""
-    return metric(program, "multiplexor_store_commits_total")
+    return program.metric("multiplexor_store_commits_total")
 
 
 class Publisher(Wire):
@@ -71,7 +65,7 @@ def test_many_are_kept_by_few_commits_and_answered_in_order(stored, name, kind):
     assert cursors == sorted(set(cursors), key=place)
     assert history(stored, name) == list(range(COUNT))
     assert commits(stored) - before <= COUNT // 10
-    assert metric(stored, "multiplexor_in_published_total") == COUNT
+    assert stored.metric("multiplexor_in_published_total") == COUNT
     publisher.close()
 
 
@@ -133,20 +127,20 @@ def test_who_ends_his_side_is_answered_what_he_said(stored, name):
 
 def test_a_connection_that_breaks_off_leaves_whole_messages_in_order(stored, name):
     said = [publish(name, str(number)) for number in range(201)]
-    open_before = metric(stored, "multiplexor_in_connections")
+    open_before = stored.metric("multiplexor_in_connections")
     for _ in range(5):
         publisher = Publisher(stored)
         publisher.send(b"".join(said[:200]) + said[200][:-2])
         # With what is unread this is a reset.
         publisher.exactly(1)
         publisher.close()
-    until(lambda: metric(stored, "multiplexor_in_connections") <= open_before, "the line has let go of them")
+    until(lambda: stored.metric("multiplexor_in_connections") <= open_before, "the line has let go of them")
     got = history(stored, name)
     # Of each its first messages are there, as many as had come before the reset, in their order.
     begins = [at for at, number in enumerate(got) if number == 0] + [len(got)]
     runs = [got[begin:end] for begin, end in itertools.pairwise(begins)]
     assert len(runs) == 5 and all(run == list(range(len(run))) and len(run) <= 200 for run in runs), runs
-    assert metric(stored, "multiplexor_in_published_total") == len(got)
+    assert stored.metric("multiplexor_in_published_total") == len(got)
 
 
 def test_two_who_come_with_one_key_get_one_answer(stored, name):

@@ -2,8 +2,8 @@
 
 import signal
 
-import httpx
 import pytest
+from harness import wire
 from harness.program import Program
 
 
@@ -48,7 +48,7 @@ def begin(tmp_path):
 
 def poll(program, channels, since):
     """What a client that comes back with this cursor is told."""
-    answer = httpx.get(f"{program.wait_url}/sub/{channels}?transport=poll&wait=0&since={since}").json()
+    answer = wire.poll(program, f"/sub/{channels}?transport=poll&wait=0&since={since}")
     return [message["data"] for message in answer["messages"]], bool(answer.get("gap"))
 
 

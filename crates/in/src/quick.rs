@@ -70,7 +70,8 @@ async fn read_on(
         }
         bytes.reserve(QUICK_READ_LEN);
         let read = loop {
-            let (is_idle, wait) = (bytes.is_empty() && !answers.wait(), answers.wait());
+            let wait = answers.wait();
+            let is_idle = bytes.is_empty() && !wait;
             select! {
                 biased;
                 read = stream.read_buf(&mut bytes), if answers.have_room() => break Some(read),

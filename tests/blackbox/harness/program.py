@@ -130,6 +130,13 @@ class Program:
         assert status == 200, (path, status, answer)
         return json.loads(answer)
 
+    def metric(self, name):
+        """A metric, summed over its labels."""
+        _, _, text = request(self.in_address, "GET", "/metrics")
+        values = re.findall(rf"^{name}(?:{{.*}})? (\d+)$", text.decode(), re.MULTILINE)
+        assert values, name
+        return sum(map(int, values))
+
     def waiting(self, channel):
         """How many connections wait on a channel now."""
         status, _, answer = request(
