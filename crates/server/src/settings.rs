@@ -144,6 +144,7 @@ impl Settings {
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 compression: values.choice("compression") == "on",
+                io_uring: values.choice("io_uring") == "on",
                 tokens: asked::tokens(values),
                 origins: Origins::new(values.names("origins")),
                 shows: asked::shows(values),

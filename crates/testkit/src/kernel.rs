@@ -24,6 +24,7 @@ pub use world::{Ask, Calls, Mischief, UNIX_AT_START, World};
 
 use state::State;
 use wait::exchange::Wake;
+use wait::limits::SENDS_PER_CALL;
 use wait::{Errno, Event, Kernel};
 
 /// The operating system of one shard, in a world it may share with others.
@@ -137,6 +138,15 @@ impl Kernel for FakeKernel {
 
     fn writev(&mut self, socket: &Socket, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         self.state.borrow_mut().writev(socket.number, slices)
+    }
+
+    fn send_each(&mut self, sends: &[(&Socket, &[u8])], results: &mut Vec<Result<usize, Errno>>) -> bool {
+        assert!((1..=SENDS_PER_CALL).contains(&sends.len()), "{} sends in a call", sends.len());
+        let mut state = self.state.borrow_mut();
+        state.calls.batches += 1;
+        let mut write = |number, bytes| state.writev(number, &[IoSlice::new(bytes)]);
+        results.extend(sends.iter().map(|(socket, bytes)| write(socket.number, bytes)));
+        true
     }
 
     fn shutdown(&mut self, socket: &Socket) {

@@ -55,8 +55,10 @@ counters! {
     problems,
     /// Messages given to clients.
     delivered,
-    /// Calls of the kernel that carried messages, heartbeats or answers.
+    /// Sends of messages, heartbeats or answers.
     writes,
+    /// Calls of the kernel that carried several of them.
+    batches,
     /// Bytes written.
     bytes_written,
     /// Visits: looks at a connection for what it is owed.

@@ -46,6 +46,14 @@ pub trait Kernel {
     /// Writes what the kernel takes at once.
     fn writev(&mut self, socket: &Self::Socket, slices: &[IoSlice<'_>]) -> Result<usize, Errno>;
 
+    /// Writes one piece to each of several, in this order, and appends what came of each to `results`: as `writev`
+    /// one after the other would, of at most [`crate::limits::SENDS_PER_CALL`]. True: in one call.
+    fn send_each(
+        &mut self,
+        sends: &[(&Self::Socket, &[u8])],
+        results: &mut Vec<Result<usize, Errno>>,
+    ) -> bool;
+
     /// Closes our side: what was written is still delivered.
     fn shutdown(&mut self, socket: &Self::Socket);
 }

@@ -35,7 +35,7 @@ pub use listener::{Certificates, Classic, Listener};
 pub use realplexor::{Realplexor, StaticPage};
 pub use settings::Settings;
 pub use shard::Shard;
-pub use thread::{Allocator, give_back, only_small_pages};
+pub use thread::{Allocator, give_back, has_io_uring, only_small_pages};
 pub use tls;
 pub use transport::dialect::realplexor::{About, TOLD, pages, replaced};
 pub use transport::dialect::{Origins, Shows};

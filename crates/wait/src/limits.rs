@@ -36,7 +36,9 @@ pub const DENIED_CHARS_MAX: usize = 200;
 pub const ENDINGS_PER_TURN: usize = 256;
 /// Requests one connection may have answered in one turn; the rest waits for the next.
 pub const REQUESTS_PER_TURN: usize = 32;
-/// Frames handed to the kernel in one call.
+/// Sends to different clients handed to the kernel in one call. More would make others wait, and save little.
+pub const SENDS_PER_CALL: usize = 32;
+/// Frames for one client handed to the kernel in one call.
 pub const FRAMES_PER_WRITE: usize = 64;
 /// Bytes read of a connection at once.
 pub const READ_LEN: usize = 64 << 10;

@@ -192,7 +192,7 @@ impl Starting {
 /// Opens a shard's epoll set and listeners, in its own thread.
 fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener>), StartError> {
     let system = |error: Errno| StartError::System(error.into());
-    let kernel = Linux::new(start.waker, start.began).map_err(system)?;
+    let kernel = Linux::new(start.waker, start.began, start.settings.io_uring).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     let unacknowledged = start.settings.unacknowledged();
     for Listener { address, classic } in wanted.iter().copied() {

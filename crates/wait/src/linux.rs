@@ -12,7 +12,7 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFla
 
 use crate::kernel::{Errno, Event, Kernel};
 use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG};
-use crate::thread;
+use crate::thread::{self, Ring};
 
 /// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
 pub(crate) struct Linux {
@@ -23,6 +23,8 @@ pub(crate) struct Linux {
     start: Instant,
     /// When the thread next gives back memory.
     give_back_at: u64,
+    /// For sends to many; `None`: each is a call of its own.
+    ring: Option<Ring>,
 }
 
 /// Wakes a shard's event loop.
@@ -49,8 +51,8 @@ impl Linux {
     /// Opens the epoll set. Called in the shard's own thread.
     ///
     /// All shards count from the same `start`: what is due to many comes due in all of them at once, so none is woken
-    /// alone for its part of it.
-    pub(crate) fn new(wake: Arc<Waker>, start: Instant) -> Result<Self, Errno> {
+    /// alone for its part of it. `with_ring`: sends to many go by io_uring, if there is one.
+    pub(crate) fn new(wake: Arc<Waker>, start: Instant, with_ring: bool) -> Result<Self, Errno> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // Edge-triggered: each wake-up is told once, and nobody has to read the counter.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
@@ -61,6 +63,7 @@ impl Linux {
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             start,
             give_back_at: GIVE_BACK_MS,
+            ring: with_ring.then(Ring::new).flatten(),
         })
     }
 
@@ -171,6 +174,22 @@ impl Kernel for Linux {
         }
         let mut control = net::SendAncillaryBuffer::new(&mut []);
         net::sendmsg(socket, slices, &mut control, SendFlags::NOSIGNAL)
+    }
+
+    fn send_each(&mut self, sends: &[(&OwnedFd, &[u8])], results: &mut Vec<Result<usize, Errno>>) -> bool {
+        let mut sent = 0;
+        // For one alone a plain call is cheaper.
+        if let Some(ring) = self.ring.as_mut().filter(|_| sends.len() > 1) {
+            let first = results.len();
+            if ring.send_each(sends, results) {
+                return true;
+            }
+            self.ring = None;
+            sent = results.len() - first;
+        }
+        results
+            .extend(sends[sent..].iter().map(|(socket, bytes)| self.writev(socket, &[IoSlice::new(bytes)])));
+        false
     }
 
     fn shutdown(&mut self, socket: &OwnedFd) {

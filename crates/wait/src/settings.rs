@@ -23,6 +23,8 @@ pub struct Settings {
     pub channels_limit: usize,
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
+    /// Whether sends to many go by io_uring, where the kernel has one for us.
+    pub io_uring: bool,
     /// How long a client of 2009 waits for its one message.
     pub classic_timeout: Duration,
     /// Bytes a client of 2009 may send before it names its channel.
@@ -63,6 +65,7 @@ impl Default for Settings {
             slow_reader: 1 << 20,
             channels_limit: 1_000,
             compression: true,
+            io_uring: true,
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),

@@ -37,6 +37,11 @@ impl<S> Slot<S> {
 }
 
 impl<S> Slot<S> {
+    /// Whether a frame for it can go with those for others: it goes out as it is, and nothing before it.
+    pub(crate) fn takes_post(&self) -> bool {
+        matches!(self.link, Link::Plain) && self.owed_len() == 0
+    }
+
     /// Bytes that the client is too slow to take.
     pub(crate) fn owed_len(&self) -> usize {
         self.conn.owed_len() + self.link.pending_len()

@@ -1,4 +1,5 @@
-//! What a thread has to itself: its fd table, and its part of the allocator. The one file that needs `unsafe`.
+//! What a thread has to itself: its fd table, its part of the allocator, and its ring of sends. The one file that
+//! needs `unsafe`.
 //!
 //! RLIMIT_NOFILE is a limit per table, not per process, and the kernel's lock on a table is not shared
 //! by threads that have one each. So every shard takes a table of its own: `unshare(CLONE_FILES)`.
@@ -6,12 +7,20 @@
 //! The allocator hands memory back to the system only when a thread asks for more or says that it is a
 //! good time; of what one thread took and another freed it learns then, too. A thread that sleeps does
 //! neither, and would keep what a crowd left behind for ever.
+//!
+//! By its ring (io_uring) a thread sends to many in one call of the kernel. While that goes through them the readers it
+//! wakes do not take the processor from it, each for one message: they find several when they run.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use io_uring::{IoUring, opcode, types};
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use crate::limits::SENDS_PER_CALL;
 
 /// Gives the calling thread an fd table of its own: a copy of what the process has open now. An error
 /// means that the thread goes on with the common table.
@@ -93,11 +102,79 @@ unsafe impl GlobalAlloc for Allocator {
 /// The alignment of every block of mimalloc.
 const ALIGN: usize = size_of::<usize>();
 
+/// Whether the kernel lets this process send to many in one call.
+pub fn has_io_uring() -> bool {
+    Ring::new().is_some()
+}
+
+/// A ring of one thread's sends. Between two calls nothing is in it.
+pub(crate) struct Ring(IoUring);
+
+impl Ring {
+    /// `None`: the kernel has no such thing, or does not let us have it.
+    ///
+    /// To be called in the thread that sends.
+    pub(crate) fn new() -> Option<Self> {
+        let len = u32::try_from(SENDS_PER_CALL).ok()?;
+        // Linux 6.1: one thread alone, and what is done is told when it asks. Before that without.
+        let mut modern = IoUring::builder();
+        modern.setup_submit_all().setup_single_issuer().setup_defer_taskrun();
+        modern.build(len).or_else(|_| IoUring::builder().build(len)).ok().map(Self)
+    }
+
+    /// Sends each piece to its socket, in this order, and appends what came of each to `results`: at most
+    /// [`SENDS_PER_CALL`]. False: the ring is of no use any more; what is missing at the end of `results` was not sent.
+    pub(crate) fn send_each(
+        &mut self,
+        sends: &[(&OwnedFd, &[u8])],
+        results: &mut Vec<Result<usize, Errno>>,
+    ) -> bool {
+        let first = results.len();
+        // Who gets no word of theirs is given up: whether they have their bytes nobody knows.
+        results.resize(first + sends.len(), Err(Errno::IO));
+        self.push(sends);
+        let (mut left, mut works) = (sends.len(), true);
+        while left > 0 && works {
+            works = match self.0.submit_and_wait(left) {
+                Ok(submitted) => submitted > 0,
+                Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+            };
+            for done in self.0.completion() {
+                let result = usize::try_from(done.result());
+                let number = usize::try_from(done.user_data()).unwrap_or(usize::MAX);
+                if let Some(place) = results[first..].get_mut(number) {
+                    *place = result.map_err(|_| Errno::from_raw_os_error(-done.result()));
+                    left -= 1;
+                }
+            }
+        }
+        results.truncate(results.len() - self.0.submission().len());
+        works
+    }
+
+    fn push(&mut self, sends: &[(&OwnedFd, &[u8])]) {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let mut queue = self.0.submission();
+        for (number, (socket, bytes)) in sends.iter().enumerate() {
+            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let send = opcode::Send::new(types::Fd(socket.as_raw_fd()), bytes.as_ptr(), len)
+                .flags(flags.bits().cast_signed())
+                .build()
+                .user_data(number as u64);
+            // SAFETY: the socket and the bytes are borrowed until `send_each` returns. By then the kernel is done
+            // with them: a send that may not wait (DONTWAIT) ends in the call that submits it, and those that were
+            // not submitted go with the ring, which its owner drops.
+            unsafe { queue.push(&send) }.expect("there is room for SENDS_PER_CALL");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::os::fd::AsRawFd;
+
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, send, socketpair};
 
     /// What a thread with its own table opens is not open in the others.
     #[test]
@@ -156,5 +233,64 @@ mod tests {
             usable
         };
         assert_eq!(usable, layout.size());
+    }
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap()
+    }
+
+    /// A ring, where this kernel lets us have one.
+    fn ring() -> Option<Ring> {
+        let ring = Ring::new();
+        let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+        // Filters of system calls may still be in the way.
+        eprintln!("io_uring: {}, kernel.io_uring_disabled is {disabled}", ring.is_some());
+        ring
+    }
+
+    #[test]
+    fn what_is_sent_arrives_and_what_is_not_is_told() {
+        let Some(mut ring) = ring() else { return };
+        let pairs: Vec<_> = (0..SENDS_PER_CALL).map(|_| pair()).collect();
+        // The fourth takes nothing more, the sixth but a part, and the ninth is gone.
+        let much = vec![b'x'; 16 << 20];
+        while send(&pairs[3].0, &much, SendFlags::NOSIGNAL).is_ok() {}
+        let bytes: Vec<Vec<u8>> = (0..pairs.len())
+            .map(|number| if number == 5 { much.clone() } else { vec![b'a'; number + 1] })
+            .collect();
+        rustix::net::shutdown(&pairs[8].1, rustix::net::Shutdown::Both).unwrap();
+        let sends: Vec<(&OwnedFd, &[u8])> =
+            pairs.iter().zip(&bytes).map(|(pair, bytes)| (&pair.0, &bytes[..])).collect();
+        // More often than the ring has room, and appended to what is there.
+        for round in 0..5 {
+            let mut results = vec![Ok(7)];
+            assert!(ring.send_each(&sends, &mut results));
+            assert_eq!((results.len(), results[0]), (1 + pairs.len(), Ok(7)));
+            for (number, result) in results[1..].iter().enumerate() {
+                match number {
+                    3 => assert_eq!(*result, Err(Errno::AGAIN)),
+                    5 if round > 0 => assert_eq!(*result, Err(Errno::AGAIN)),
+                    5 => assert!(result.is_ok_and(|taken| (1..much.len()).contains(&taken)), "{result:?}"),
+                    8 => assert_eq!(*result, Err(Errno::PIPE)),
+                    _ => assert_eq!(*result, Ok(number + 1)),
+                }
+            }
+        }
+        let mut taken = [0; 64];
+        assert_eq!(recv(&pairs[9].1, &mut taken[..], RecvFlags::empty()).unwrap().0, 50);
+    }
+
+    #[test]
+    fn a_part_of_a_ring_is_enough() {
+        let Some(mut ring) = ring() else { return };
+        let (ours, theirs) = pair();
+        let mut results = Vec::new();
+        for _ in 0..SENDS_PER_CALL {
+            assert!(ring.send_each(&[(&ours, b"1"), (&ours, b"2"), (&ours, b"3")], &mut results));
+        }
+        assert!(results.iter().all(|result| *result == Ok(1)));
+        let mut taken = vec![0; 1_000];
+        let len = recv(&theirs, &mut taken[..], RecvFlags::empty()).unwrap().0;
+        assert!(taken[..len].chunks(3).all(|three| three == b"123") && len == results.len());
     }
 }

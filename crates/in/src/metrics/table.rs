@@ -197,7 +197,12 @@ pub(super) static TABLE: &[Metric] = &[
         "Channels of which a client was told that something is gone",
         Read::Wait("gaps"),
     ),
-    line("multiplexor_wait_writes_total", "Calls of the system that wrote to clients", Read::Wait("writes")),
+    line("multiplexor_wait_writes_total", "Sends to clients", Read::Wait("writes")),
+    line(
+        "multiplexor_wait_batches_total",
+        "Calls of the system that carried several of them, by io_uring",
+        Read::Wait("batches"),
+    ),
     line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
     line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
     line(

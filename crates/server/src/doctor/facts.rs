@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     pub(crate) tracked: Option<Use>,
     /// Bytes of memory that programs could still have.
     pub(crate) memory_len: Option<u64>,
+    /// Whether io_uring is there for a process like this one; a filter of system calls may keep it from us. Not read, but tried.
+    pub(crate) io_uring: Option<bool>,
     /// Bytes of memory in the tightest control group.
     pub(crate) group_len: Option<Use>,
 }
@@ -72,6 +74,7 @@ impl Facts {
             tracked: number("net/netfilter/nf_conntrack_max")
                 .map(|limit| Use { used: number("net/netfilter/nf_conntrack_count").unwrap_or(0), limit }),
             memory_len: text(&root.join("proc/meminfo")).and_then(|text| available(&text)),
+            io_uring: None,
             group_len: group(root, process),
         }
     }
@@ -208,6 +211,7 @@ mod tests {
             tcp_len: Some(3 * 4_096),
             tracked: Some(Use { used: 2, limit: 9 }),
             memory_len: Some(8_192),
+            io_uring: None,
             group_len: None,
         };
         assert_eq!(Facts::read(&root.0, "7", 4_096), expected);

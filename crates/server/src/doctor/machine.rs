@@ -27,7 +27,9 @@ pub(crate) fn report(facts: &Facts, question: Question) -> Option<Report> {
     let tightest = findings.iter().filter_map(|finding| Some((finding.connections?, finding.name)));
     let (connections, name) = tightest.min()?;
     findings.extend(
-        [tcp_memory(facts, crowd), backlog(facts), half_open(facts), ports(facts)].into_iter().flatten(),
+        [tcp_memory(facts, crowd), backlog(facts), half_open(facts), io_uring(facts), ports(facts)]
+            .into_iter()
+            .flatten(),
     );
     let kernel = facts.kernel.as_ref().map(|kernel| format!(", Linux {kernel}")).unwrap_or_default();
     let shards_told = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
@@ -176,6 +178,21 @@ fn half_open(facts: &Facts) -> Option<Finding> {
     Some(Finding::new("half-open", Level::Warning, text).remedy(AS_ROOT, lines))
 }
 
+/// Containers mostly have none, by their filter of system calls.
+fn io_uring(facts: &Facts) -> Option<Finding> {
+    if facts.io_uring? {
+        let text = "io_uring: a message to many goes to the kernel in few calls";
+        return Some(Finding::new("io-uring", Level::Ok, text));
+    }
+    let text = "io_uring: not allowed here, so each send is a call of its own; a message to many takes more of the processors";
+    let container = "docker run --security-opt seccomp=PROFILE …    # the usual one, which also allows io_uring_setup and io_uring_enter";
+    Some(
+        Finding::new("io-uring", Level::Note, text)
+            .remedy(AS_ROOT, ["sysctl -w kernel.io_uring_disabled=0"])
+            .remedy("or where the container is started", [container]),
+    )
+}
+
 /// Clients bring their own ports; a proxy on this machine uses those of this machine.
 fn ports(facts: &Facts) -> Option<Finding> {
     let (first, last) = facts.ports?;
@@ -258,6 +275,7 @@ mod tests {
             tcp_len: Some(8 << 30),
             tracked: Some(Use { used: 10, limit: 1 << 20 }),
             memory_len: Some(8 << 30),
+            io_uring: Some(true),
             group_len: Some(Use { used: 1 << 30, limit: 8 << 30 }),
         }
     }
@@ -348,6 +366,12 @@ mod tests {
             Level::Note,
             &["28,232", "1024 65535"],
         );
+    }
+
+    #[test]
+    fn without_io_uring_there_is_a_note() {
+        let words = ["a call of its own", "kernel.io_uring_disabled=0", "seccomp=PROFILE"];
+        check(&Facts { io_uring: Some(false), ..good() }, "io-uring", Level::Note, &words);
     }
 
     #[test]

@@ -97,6 +97,12 @@ pub(crate) static TABLE: &[Setting] = &[
     ),
     line("shards", CountOrAuto("1", "1024"), "auto", "Threads of the WAIT line; auto: one a processor"),
     line(
+        "io_uring",
+        Choice(&["on", "off"]),
+        "on",
+        "Whether a message to many goes to the kernel by io_uring, where there is one: many sends in one call",
+    ),
+    line(
         "log",
         Choice(&["text", "json"]),
         "text",
@@ -403,8 +409,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_named_alike_everywhere() {
-        let setting = &TABLE[20];
-        assert_eq!(setting.name, "poll_timeout");
+        let setting = TABLE.iter().find(|setting| setting.name == "poll_timeout").unwrap();
         assert_eq!(
             (setting.flag().as_str(), setting.variable().as_str()),
             ("poll-timeout", "MULTIPLEXOR_POLL_TIMEOUT")

@@ -38,6 +38,8 @@ pub struct Calls {
     pub accepts: u64,
     pub reads: u64,
     pub writes: u64,
+    /// Sends to several at once; what they write counts among `writes`, too.
+    pub batches: u64,
     pub watches: u64,
     pub shutdowns: u64,
     pub closes: u64,

@@ -13,6 +13,7 @@ use transport::{Coder, Coding, Phase, Shape};
 use super::Shard;
 use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
+use super::post::Sending;
 use crate::kernel::Kernel;
 use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
 use crate::listener::Certificates;
@@ -101,6 +102,7 @@ impl<K: Kernel> Shard<K> {
         if !self.long_jobs.is_empty() && self.enter_lane() {
             self.run_long_jobs(budget);
         }
+        self.dispatch();
     }
 
     fn run_long_jobs(&mut self, mut budget: usize) {
@@ -157,7 +159,9 @@ impl<K: Kernel> Shard<K> {
             // Who has to ask again for the rest is given all there is.
             let shape = self.slab[index].conn.shape;
             let until = if shape.is_poll() || shape.is_one_shot() { Position::END } else { until };
-            self.visit_until(index, until);
+            if self.await_post(index) {
+                self.visit_until(index, until, Sending::ByPost);
+            }
         }
         false
     }
@@ -165,11 +169,11 @@ impl<K: Kernel> Shard<K> {
     /// Gives a connection all that its channels released after what it has. False: it is gone. A poll
     /// that was given something waits no longer.
     pub(super) fn visit(&mut self, index: usize) -> bool {
-        self.visit_until(index, Position::END)
+        self.visit_until(index, Position::END, Sending::Now)
     }
 
     /// The same up to this place, and no further.
-    fn visit_until(&mut self, index: usize, until: Position) -> bool {
+    fn visit_until(&mut self, index: usize, until: Position, sending: Sending) -> bool {
         self.counters.visits.add(1);
         debug_assert_eq!(self.slab[index].conn.phase, Phase::Waiting, "only who waits is a member");
         // That a channel was deleted is told before anything said later: the cursor of that would also
@@ -182,14 +186,14 @@ impl<K: Kernel> Shard<K> {
                 return true;
             }
         }
-        self.give(index, until)
+        self.give(index, until, sending)
     }
 
     /// Gives a connection what its channels released after what it has, and up to this place.
-    pub(super) fn give(&mut self, index: usize, until: Position) -> bool {
+    pub(super) fn give(&mut self, index: usize, until: Position, sending: Sending) -> bool {
         let slot = &self.slab[index];
         if slot.conn.shape.is_poll() {
-            return self.give_poll(index, until, None);
+            return self.give_poll(index, until, None, sending);
         }
         if slot.conn.shape.is_taker() {
             return self.visit_taker(index);
@@ -199,14 +203,14 @@ impl<K: Kernel> Shard<K> {
         }
         let result = match &slot.subs {
             Subs::None => return true,
-            Subs::One(sub) => self.give_one(index, sub.channel, until),
-            Subs::Many(_) => self.give_many(index, until),
+            Subs::One(sub) => self.give_one(index, sub.channel, until, sending),
+            Subs::Many(_) => self.give_many(index, until, sending),
         };
         self.judge(index, result)
     }
 
     /// The usual visit: one channel, frames that all its members share.
-    fn give_one(&mut self, index: usize, key: u32, until: Position) -> Result<(), Fault> {
+    fn give_one(&mut self, index: usize, key: u32, until: Position, sending: Sending) -> Result<(), Fault> {
         let heartbeat = self.heartbeat_tick(index);
         let token = self.token(index);
         let channel = self.members.channel(key);
@@ -233,12 +237,16 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_none() {
             slot.timer.due = heartbeat;
         }
+        if sending == Sending::ByPost && frames.len() == 1 && slot.takes_post() {
+            self.post.add(index, &frames[0]);
+            return Ok(());
+        }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(|frame| Piece::Shared(frame)).collect();
         let slow_reader = self.settings.slow_reader;
         write_pieces(&mut self.kernel, slot, token, &pieces, slow_reader, &self.counters, &mut self.sealed)
     }
 
-    fn give_many(&mut self, index: usize, until: Position) -> Result<(), Fault> {
+    fn give_many(&mut self, index: usize, until: Position, sending: Sending) -> Result<(), Fault> {
         let due = self.due(index, until);
         if due.is_empty() {
             return Ok(());
@@ -262,6 +270,10 @@ impl<K: Kernel> Shard<K> {
         };
         let frames: SmallVec<[exchange::Frame; 4]> = due.iter().map(frame).collect();
         self.counters.delivered.add(frames.len() as u64);
+        if sending == Sending::ByPost && frames.len() == 1 && self.slab[index].takes_post() {
+            self.post.add(index, &frames[0]);
+            return Ok(());
+        }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(Piece::Shared).collect();
         self.write_all(index, &pieces)
     }

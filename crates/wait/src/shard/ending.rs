@@ -7,6 +7,7 @@ use exchange::hub::{ChannelId, Position};
 use transport::Phase;
 
 use super::Shard;
+use super::post::Sending;
 use crate::kernel::Kernel;
 use crate::limits::{ACCEPT_TURNS_AT_END, DRAIN_EXTRA_MS, ENDINGS_PER_TURN};
 use crate::members::{NIL, parts};
@@ -96,9 +97,9 @@ impl<K: Kernel> Shard<K> {
         // What was said before is still given.
         if self.slab[index].conn.shape.is_poll() {
             // Its cursor is before whatever came later, for those who ask for that name again.
-            return self.give_poll(index, deletion.at, Some(&deletion.name));
+            return self.give_poll(index, deletion.at, Some(&deletion.name), Sending::Now);
         }
-        if !self.give(index, deletion.at) {
+        if !self.give(index, deletion.at, Sending::Now) {
             return false;
         }
         if self.slab[index].conn.phase != Phase::Waiting {

@@ -15,6 +15,7 @@ mod input;
 mod listen;
 mod output;
 mod poll;
+mod post;
 mod take;
 mod timers;
 mod told;
@@ -45,6 +46,7 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
+use post::Post;
 use timers::Beat;
 
 /// A shard over a kernel.
@@ -117,6 +119,8 @@ pub struct Shard<K: Kernel> {
     due: Vec<usize>,
     scratch: Vec<u8>,
     sealed: Vec<u8>,
+    /// What goes to many in one call of the kernel.
+    post: Post,
     /// The last heartbeat, which is mostly the next one's, too.
     beat: Option<Beat>,
     /// Compresses what clients are told; made when the first wants that.
@@ -133,9 +137,9 @@ impl<K: Kernel> Shard<K> {
         exchange: Arc<Exchange>,
         seed: u64,
     ) -> Self {
-        let now = kernel.now();
         let mut shard = Self {
             id,
+            now: kernel.now(),
             kernel,
             cursors: exchange.cursors(),
             minds_callers: exchange.shares().addresses.most().limits()
@@ -172,13 +176,13 @@ impl<K: Kernel> Shard<K> {
             leaving_listeners: Vec::new(),
             leaving_takers: Vec::new(),
             settled: (0, 0),
-            now,
             random: seed,
             events: Vec::with_capacity(EVENTS_PER_TURN),
             mail: Vec::new(),
             due: Vec::new(),
             scratch: vec![0; READ_LEN],
             sealed: Vec::new(),
+            post: Post::default(),
             beat: None,
             deflater: Deflater::default(),
         };

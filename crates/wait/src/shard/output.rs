@@ -80,7 +80,19 @@ pub(super) fn write_pieces<K: Kernel>(
             }
         }
     }
-    for piece in &pieces[at..] {
+    owe(kernel, slot, token, &pieces[at..], sent, slow_reader)
+}
+
+/// Owes what the kernel does not take now; of the first piece it took `sent` bytes.
+pub(super) fn owe<K: Kernel>(
+    kernel: &mut K,
+    slot: &mut Slot<K::Socket>,
+    token: u64,
+    pieces: &[Piece<'_>],
+    mut sent: usize,
+    slow_reader: usize,
+) -> Result<(), Fault> {
+    for piece in pieces {
         if slot.owed_len() > slow_reader {
             return Err(Fault::Slow);
         }

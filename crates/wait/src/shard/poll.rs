@@ -8,12 +8,19 @@ use transport::{Part, PollEnd, Shape};
 use super::Shard;
 use super::deliver::{Due, Form, shared_frame};
 use super::output::Piece;
+use super::post::Sending;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
     /// Answers a poll that is owed something up to this place, or whose channel was deleted there. False: the
     /// connection is gone.
-    pub(super) fn give_poll(&mut self, index: usize, until: Position, deleted: Option<&str>) -> bool {
+    pub(super) fn give_poll(
+        &mut self,
+        index: usize,
+        until: Position,
+        deleted: Option<&str>,
+        sending: Sending,
+    ) -> bool {
         let due = self.due(index, until);
         if due.is_empty() && deleted.is_none() {
             return true;
@@ -29,7 +36,13 @@ impl<K: Kernel> Shard<K> {
                 let (shape, coding) = (slot.conn.shape, slot.conn.coding);
                 let form = Form { shape, coding, cursors: self.cursors };
                 let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
-                self.write_all(index, &[Piece::Shared(&frame)])
+                // Whoever asks no more is said so behind the answer.
+                if sending == Sending::ByPost && slot.takes_post() && !slot.conn.closes() {
+                    self.post.add(index, &frame);
+                    Ok(())
+                } else {
+                    self.write_all(index, &[Piece::Shared(&frame)])
+                }
             }
             _ => {
                 let cursor = slot.conn.last.max(self.seen.min(until));

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use exchange::Frame;
 use exchange::hub::Position;
 use transport::{Coding, Phase, Shape};
 
@@ -18,6 +19,7 @@ impl<K: Kernel> Shard<K> {
         for index in due.drain(..) {
             self.run_timer(index);
         }
+        self.dispatch();
         self.due = due;
     }
 
@@ -85,10 +87,14 @@ impl<K: Kernel> Shard<K> {
         let beat = self.beat.take().filter(|beat| beat.of == of).unwrap_or_else(|| {
             let mut bytes = Vec::with_capacity(BEAT_LEN);
             conn.heartbeat(conn.last, self.cursors, &mut bytes);
-            Beat { of, bytes }
+            Beat { of, frame: bytes.into() }
         });
         self.counters.heartbeats.add(1);
-        self.write(index, &beat.bytes);
+        if !self.slab[index].takes_post() {
+            self.write(index, &beat.frame);
+        } else if self.await_post(index) {
+            self.post.add(index, &beat.frame);
+        }
         self.beat = Some(beat);
     }
 
@@ -149,7 +155,7 @@ impl<K: Kernel> Shard<K> {
 /// A heartbeat as it is written: the same for all to whom the same cursor is told in the same form.
 pub(super) struct Beat {
     of: (Shape, Coding, Position),
-    bytes: Vec<u8>,
+    frame: Frame,
 }
 
 /// Bytes of a heartbeat, about.
