@@ -134,7 +134,7 @@ fn answers_to_polls_go_together() {
 #[test]
 fn heartbeats_of_neighbours_go_together() {
     let mut scene = Scene::one();
-    let peers: Vec<Peer> = (0..SENDS_PER_CALL).map(|_| scene.says(sse("/sub/a"))).collect();
+    let peers: Vec<Peer> = (0..64).map(|_| scene.says(sse("/sub/a"))).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
     let before = scene.world.calls();
     scene.pass(25_100);
