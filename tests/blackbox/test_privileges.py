@@ -86,7 +86,8 @@ def test_what_cannot_be_is_told():
         (["--user", "nobody", "--group", "no-such-group"], 'group is "no-such-group", but there is no such group'),
         (["--user", "a b"], "give a name that the system knows"),
     ]:
-        ended = subprocess.run([binary(), *flags], capture_output=True, text=True, timeout=60)
+        command = [binary(), "--wait", "127.0.0.1:0", "--in", "127.0.0.1:0", *flags]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert ended.returncode != 0 and said in ended.stderr, ended.stderr
     not_root = subprocess.run(
         [binary(), "--user", "daemon", "--wait", "127.0.0.1:0", "--in", "127.0.0.1:0"],
