@@ -158,7 +158,7 @@ def measure_aside(name, clients, label):
 
 
 # How often so many clients and the floor's take turns, at most.
-RUNS = ((300_000, 7), (1_000_000, 1))
+RUNS = ((300_000, 7), (1_000_000, 2))
 MILLION = {f"{clients}": large(clients) for clients in (100_000, 300_000, 1_000_000)}
 ROWS = {"storm": storm, "leaving": leaving, "heartbeats": heartbeats, "aside": aside} | MILLION
 # Heartbeats come every 25 s by default.
