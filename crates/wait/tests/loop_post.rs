@@ -16,8 +16,12 @@ fn crowd(scene: &mut Scene, channels: &str, count: usize) -> Vec<Peer> {
 
 /// How many sends, and in how many calls, while the scene settles.
 fn sends(scene: &mut Scene) -> (u64, u64) {
+    sends_while(scene, Scene::settle)
+}
+
+fn sends_while(scene: &mut Scene, act: impl FnOnce(&mut Scene)) -> (u64, u64) {
     let before = scene.world.calls();
-    scene.settle();
+    act(scene);
     let after = scene.world.calls();
     (after.writes - before.writes, after.batches - before.batches)
 }
@@ -136,9 +140,6 @@ fn heartbeats_of_neighbours_go_together() {
     let mut scene = Scene::one();
     let peers: Vec<Peer> = (0..64).map(|_| scene.says(sse("/sub/a"))).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
-    let before = scene.world.calls();
-    scene.pass(25_100);
-    let after = scene.world.calls();
-    assert_eq!((after.writes - before.writes, after.batches - before.batches), (peers.len() as u64, 1));
+    assert_eq!(sends_while(&mut scene, |scene| scene.pass(25_100)), (peers.len() as u64, 1));
     assert!(peers.iter().all(|peer| peer.text().starts_with("event: cursor\n")));
 }

@@ -237,8 +237,9 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_none() {
             slot.timer.due = heartbeat;
         }
-        if sending == Sending::ByPost && frames.len() == 1 && slot.takes_post() {
-            self.post.add(index, &frames[0]);
+        if let [frame] = &frames[..]
+            && self.post.takes(index, slot, frame, sending)
+        {
             return Ok(());
         }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(|frame| Piece::Shared(frame)).collect();
@@ -270,8 +271,9 @@ impl<K: Kernel> Shard<K> {
         };
         let frames: SmallVec<[exchange::Frame; 4]> = due.iter().map(frame).collect();
         self.counters.delivered.add(frames.len() as u64);
-        if sending == Sending::ByPost && frames.len() == 1 && self.slab[index].takes_post() {
-            self.post.add(index, &frames[0]);
+        if let [frame] = &frames[..]
+            && self.post.takes(index, &self.slab[index], frame, sending)
+        {
             return Ok(());
         }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(Piece::Shared).collect();

@@ -37,8 +37,8 @@ impl<K: Kernel> Shard<K> {
                 let form = Form { shape, coding, cursors: self.cursors };
                 let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
                 // Whoever asks no more is said so behind the answer.
-                if sending == Sending::ByPost && slot.takes_post() && !slot.conn.closes() {
-                    self.post.add(index, &frame);
+                let sending = if slot.conn.closes() { Sending::Now } else { sending };
+                if self.post.takes(index, slot, &frame, sending) {
                     Ok(())
                 } else {
                     self.write_all(index, &[Piece::Shared(&frame)])

@@ -12,6 +12,7 @@ use super::Shard;
 use super::output::{Fault, Piece, owe};
 use crate::kernel::{Errno, Kernel};
 use crate::limits::SENDS_PER_CALL;
+use crate::slot::Slot;
 
 /// When a frame goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +43,17 @@ impl Post {
         self.parcels.len() == SENDS_PER_CALL
     }
 
-    /// Takes a frame for a connection that takes post and has nothing in it, while there is room.
-    pub(super) fn add(&mut self, index: usize, frame: &Frame) {
+    /// Takes a frame for a connection that has nothing in it, while there is room. False: it is to be written at once.
+    pub(super) fn takes<S>(&mut self, index: usize, slot: &Slot<S>, frame: &Frame, sending: Sending) -> bool {
+        if sending == Sending::Now || !slot.takes_post() {
+            return false;
+        }
         debug_assert!(!self.is_full() && !self.has(index), "it is dispatched before");
         if !self.frames.last().is_some_and(|last| Arc::ptr_eq(last, frame)) {
             self.frames.push(Arc::clone(frame));
         }
         self.parcels.push((index, self.frames.len() - 1));
+        true
     }
 }
 

@@ -8,6 +8,7 @@ use exchange::hub::Position;
 use transport::{Coding, Phase, Shape};
 
 use super::Shard;
+use super::post::Sending;
 use crate::kernel::Kernel;
 use crate::limits::TIMERS_PER_TURN;
 use crate::wheel::Wheel;
@@ -90,10 +91,9 @@ impl<K: Kernel> Shard<K> {
             Beat { of, frame: bytes.into() }
         });
         self.counters.heartbeats.add(1);
-        if !self.slab[index].takes_post() {
+        if self.await_post(index) && !self.post.takes(index, &self.slab[index], &beat.frame, Sending::ByPost)
+        {
             self.write(index, &beat.frame);
-        } else if self.await_post(index) {
-            self.post.add(index, &beat.frame);
         }
         self.beat = Some(beat);
     }
