@@ -91,3 +91,27 @@ def test_a_key_of_the_file_may_what_it_says(serve, name, tmp_path):
     problem = json.loads(answer)
     assert problem["code"] == "grant" and '"shop"' in problem["detail"] and name in problem["detail"]
     assert request(program.in_address, "GET", "/channels", b"", headers)[0] == 403
+
+
+def test_an_idempotency_key_is_known_by_the_api_key_it_came_with(serve, name, tmp_path):
+    (shop, shop_hash), (bank, bank_hash) = make_key(), make_key()
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(
+        f'[[key]]\nname = "shop"\nhash = "{shop_hash}"\nmatch = ["{name}.shop"]\n'
+        f'[[key]]\nname = "bank"\nhash = "{bank_hash}"\nmatch = ["{name}.bank"]\n'
+    )
+    program = serve("--config", str(settings))
+
+    def publish(key, whose, data):
+        headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "order-1"}
+        status, _, answer = request(program.in_address, "POST", f"/pub/{name}.{whose}", data, headers)
+        return status, json.loads(answer)
+
+    first = publish(shop, "shop", b"sold")
+    assert first[0] == 200
+    status, answer = publish(bank, "bank", b"paid")
+    assert (status, list(answer["channels"])) == (200, [f"{name}.bank"]), "it is no repeat of another's"
+    assert publish(shop, "shop", b"sold") == first
+    status, answer = publish(bank, "bank", b"paid twice")
+    assert (status, answer["code"]) == (422, "key-reused")
+    assert "sold" not in json.dumps(answer) and "shop" not in json.dumps(answer)

@@ -84,6 +84,8 @@ def test_a_repeat_under_a_key_gets_the_first_answer_after_a_kill(tmp_path):
     kill(program)
     program = start(tmp_path / "store")
     assert ask(program, *publish) == first
+    status, problem = ask(program, "POST", "/pub/a", "y", {"Idempotency-Key": "k"})
+    assert (status, problem["code"]) == (422, "key-reused"), "what came under it outlives the program, too"
     assert len(ask(program, "GET", "/channels/a/history")[1]["messages"]) == 1
     program.stop()
 

@@ -10,8 +10,8 @@ use crate::channel::Floor;
 use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
 use crate::{
-    Answered, Change, ChannelId, ChannelState, Fact, Hub, Message, Millis, Past, Position, Publish, Seen,
-    Target,
+    Answered, Change, ChannelId, ChannelState, Fact, Hub, IdempotencyKey, Message, Millis, Past, Position,
+    Publish, Seen, Target,
 };
 
 impl Hub {
@@ -91,7 +91,7 @@ impl Hub {
     }
 
     /// The message ordered last came under this key: a repeat is answered as it is now.
-    pub fn answered(&mut self, key: &str, now: Millis) {
+    pub fn answered(&mut self, key: &IdempotencyKey, now: Millis) {
         let names = &self.names;
         let Some(Fact::Message { message, key: kept }) = self.facts.last_mut() else { return };
         if message.position != self.last {
@@ -103,7 +103,7 @@ impl Hub {
             (Arc::clone(&target.name), seen.unwrap_or(Seen { waiting: 0, online: false }))
         };
         let seen = message.targets().iter().map(seen).collect();
-        *kept = Some(Box::new(Answered { key: key.into(), time: now, position: message.position, seen }));
+        *kept = Some(Box::new(Answered { key: key.clone(), time: now, position: message.position, seen }));
     }
 
     /// The store fails: what waits for it is given up, and nothing is told until [`Self::resume`]. Returns the

@@ -44,7 +44,7 @@ pub use limits::Limits;
 pub use message::{Bytes, Head, Message, Origin, Payload, Said, Target};
 pub use name::{NameError, check_name};
 pub use outside::{After, Outside};
-pub use past::{Answered, ChannelState, Fact, Past};
+pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};

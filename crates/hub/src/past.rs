@@ -46,17 +46,42 @@ pub struct ChannelState {
     pub emptied: bool,
 }
 
+/// An idempotency key, and what came under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The name of the API key that was shown with it: what one publisher calls a message is no concern of another's.
+    /// `None`: there was none.
+    pub owner: Option<Box<str>>,
+    /// What the publisher said. Holds no control character.
+    pub text: Box<str>,
+    /// Tells the message from any other; `None`: it is not known, so every message is taken for the same.
+    pub hash: Option<[u8; HASH_LEN]>,
+}
+
+/// Bytes of the hash that is kept of a message under a key: none is found by chance.
+pub const HASH_LEN: usize = 16;
+
 /// What a publish under an idempotency key was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The key.
-    pub key: Box<str>,
+    pub key: IdempotencyKey,
     /// When it came first.
     pub time: Millis,
     /// The message's place.
     pub position: Position,
     /// Per channel, in the publisher's order: who waited.
     pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
+}
+
+impl IdempotencyKey {
+    /// One text that no other owner's key has.
+    pub fn id(&self) -> String {
+        match &self.owner {
+            Some(owner) => [owner, "\n", &self.text].concat(),
+            None => self.text.to_string(),
+        }
+    }
 }
 
 impl Past {

@@ -34,7 +34,7 @@ pub(crate) struct Counters {
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
     pub(crate) proxy_faults: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
-    refused: [Count; CODES.len()],
+    refused: ByCode,
     other: Count,
 }
 
@@ -52,18 +52,27 @@ impl Count {
     }
 }
 
+/// A counter for each of [`CODES`].
+struct ByCode(Box<[Count]>);
+
+impl Default for ByCode {
+    fn default() -> Self {
+        Self(CODES.iter().map(|_| Count::default()).collect())
+    }
+}
+
 impl Counters {
     /// A request was refused with this code.
     pub(crate) fn refused(&self, code: &str) {
         match CODES.iter().position(|known| *known == code) {
-            Some(index) => self.refused[index].add(),
+            Some(index) => self.refused.0[index].add(),
             None => self.other.add(),
         }
     }
 
     /// Refusals by code.
     pub(crate) fn by_code(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let named = CODES.iter().copied().zip(&self.refused);
+        let named = CODES.iter().copied().zip(&self.refused.0);
         named.chain([("other", &self.other)]).map(|(code, count)| (code, count.read()))
     }
 
@@ -74,7 +83,7 @@ impl Counters {
 }
 
 /// The codes of problems that are counted one by one.
-const CODES: [&str; 32] = [
+const CODES: &[&str] = &[
     "address-publishes",
     "address-requests",
     "api-key",
@@ -97,6 +106,7 @@ const CODES: [&str; 32] = [
     "key",
     "key-publishes",
     "key-requests",
+    "key-reused",
     "memory",
     "method",
     "not-found",

@@ -14,7 +14,7 @@ pub const PUBLISH_RETRY: Duration = Duration::from_millis(10);
 pub const RETRY_AFTER_S: u32 = 1;
 /// Default for [`crate::Settings::idempotency_age`].
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(600);
-/// Default for [`crate::Settings::idempotency_keys`]. A key costs about 250 bytes.
+/// Default for [`crate::Settings::idempotency_keys`]. A key costs about 280 bytes.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 /// Bytes of an idempotency key.
 pub const KEY_LEN_MAX: usize = 255;

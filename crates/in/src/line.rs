@@ -17,6 +17,7 @@ use crate::limits::{
     PASSWORD_CHECKS_MAX, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, SIGN_IN_AGE, SIGN_INS_MAX,
     WRONG_KEYS_PER_S_MAX,
 };
+use crate::order::First;
 use crate::probes::Canaries;
 use crate::rate::Rate;
 use crate::realplexor::Realplexor;
@@ -130,7 +131,7 @@ pub(crate) struct Line {
     /// What is set about the dialect of Realplexor now.
     pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
     /// What came of the message under each key; held while the first who came with it is under way.
-    pub(crate) keys: Keys<Arc<Mutex<Option<Receipt>>>>,
+    pub(crate) keys: Keys<Arc<Mutex<Option<First>>>>,
     /// Who signed in, by what is kept of the cookie.
     pub(crate) sign_ins: Keys<Arc<SignIn>>,
     pub(crate) wrong_keys: Rate,
@@ -192,7 +193,8 @@ impl Line {
         for Answered { key, time, position, seen } in answered {
             let weight = seen.len();
             let receipt = Receipt::Released(Published { position, seen });
-            line.keys.keep(&key, weight, time, Arc::new(Mutex::new(Some(receipt))));
+            let first = First { hash: key.hash, receipt };
+            line.keys.keep(&key.id(), weight, time, Arc::new(Mutex::new(Some(first))));
         }
         line
     }

@@ -217,6 +217,8 @@ fn taken(told: &str, content: &Value) -> Value {
     let mut responses = responses(told, content);
     let full = "It was not taken: clients take messages slower than they are published, or the disk of the store fails; with Retry-After";
     responses["503"] = json!({ "description": full, "content": problem });
+    let reused = "It was not taken: another message came before under the same idempotency key";
+    responses["422"] = json!({ "description": reused, "content": problem });
     let room = "It was not taken: the disk of the store is full (with Retry-After), or there is no room for another channel";
     responses["507"] = json!({ "description": room, "content": problem });
     responses

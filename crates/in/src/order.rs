@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use dialect::Problem;
-use dialect::hub::{Publish, Refused};
+use dialect::hub::{HASH_LEN, IdempotencyKey, Publish, Refused};
 use exchange::{PublishError, Published, Receipt, Unstored};
 use tokio::time::{Instant, sleep};
 
 use crate::caller::Caller;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
 use crate::line::Line;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, excerpt};
 use crate::shares;
 
 /// Gives one message its place, and waits until it is out.
@@ -25,7 +26,8 @@ pub(crate) async fn one(
 }
 
 /// Gives one message its place. A repeat of a key gets the place and the answer of the first who came with it, and
-/// waits while that one waits for room; where that one fails, it is the next one's turn.
+/// waits while that one waits for room; where that one fails, it is the next one's turn. Another message under the same
+/// key is refused.
 pub(crate) async fn place(
     line: &Line,
     publish: Publish,
@@ -37,18 +39,61 @@ pub(crate) async fn place(
         let receipt = alone(line, publish, None, caller, patience).await?;
         return Ok(Placed { receipt, is_repeat: false });
     };
-    let known = line.keys.entry(key, publish.channels.len(), line.exchange.now());
+    let key = known_as(key, caller, &publish);
+    let known = line.keys.entry(&key.id(), publish.channels.len(), line.exchange.now());
     let mut known = known.lock().await;
     // What the store gave up is as good as never tried.
-    let first = known.take().filter(|receipt| !is_given_up(receipt));
-    let is_repeat = first.is_some();
-    let receipt = match first {
-        Some(receipt) => receipt,
-        None => alone(line, publish, Some(key), caller, patience).await?,
-    };
+    if let Some(first) = known.as_ref().filter(|first| !is_given_up(&first.receipt)) {
+        if first.hash.is_some_and(|hash| key.hash != Some(hash)) {
+            return Err(reused(&key.text).into());
+        }
+        return Ok(Placed { receipt: first.receipt.clone(), is_repeat: true });
+    }
+    *known = None;
+    let receipt = alone(line, publish, Some(&key), caller, patience).await?;
     // It is known from its place on: whoever asked may go before the store has it.
-    *known = Some(receipt.clone());
-    Ok(Placed { receipt, is_repeat })
+    *known = Some(First { hash: key.hash, receipt: receipt.clone() });
+    Ok(Placed { receipt, is_repeat: false })
+}
+
+/// The first message that came under a key, and what became of it.
+pub(crate) struct First {
+    /// Tells it from any other; `None`: not known.
+    pub(crate) hash: Option<[u8; HASH_LEN]>,
+    pub(crate) receipt: Receipt,
+}
+
+/// A key as it is remembered: whose it is, and for what.
+fn known_as(key: &str, caller: Option<&Caller>, publish: &Publish) -> IdempotencyKey {
+    let mut context = Context::new(&SHA256);
+    let mut add = |piece: Option<&[u8]>| {
+        // Pieces have their length in front, so that none can be taken for a part of another.
+        let len = piece.map_or(u64::MAX, |piece| piece.len() as u64);
+        context.update(&len.to_le_bytes());
+        context.update(piece.unwrap_or_default());
+    };
+    add(Some(&(publish.channels.len() as u64).to_le_bytes()));
+    publish.channels.iter().for_each(|name| add(Some(name.as_bytes())));
+    let payload = &publish.payload;
+    add(payload.event.as_deref().map(str::as_bytes));
+    add(payload.content_type.as_deref().map(str::as_bytes));
+    add(publish.ttl.map(u64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
+    add(Some(payload.data()));
+    let owner = caller.and_then(Caller::key).map(|key| key.name.clone());
+    let hash = context.finish().as_ref().first_chunk().copied();
+    IdempotencyKey { owner, text: key.into(), hash }
+}
+
+fn reused(key: &str) -> Problem {
+    Problem::new(
+        422,
+        "key-reused",
+        format!(
+            "the idempotency key {:?} came before with another message; give each message a key of its own, and \
+             repeat it as it was: channels, data, event, type and ttl",
+            excerpt(key)
+        ),
+    )
 }
 
 /// A message that has its place. It is out when the store has it; at once where there is none.
@@ -120,7 +165,7 @@ pub(crate) fn admit(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal>
 async fn alone(
     line: &Line,
     publish: Publish,
-    key: Option<&str>,
+    key: Option<&IdempotencyKey>,
     caller: Option<&Caller>,
     patience: &mut Patience,
 ) -> Result<Receipt, Refusal> {

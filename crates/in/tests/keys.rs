@@ -37,16 +37,41 @@ async fn a_repeat_gets_the_first_answer() {
 }
 
 #[tokio::test]
+async fn another_message_under_a_key_is_refused() {
+    let line = Line::start(Settings::default()).await;
+    let first = publish(&line, "/pub/a,b?key=1&event=e&ttl=60", "").await;
+    for (target, headers) in [
+        ("/pub/a?key=1&event=e&ttl=60", ""),
+        ("/pub/b,a?key=1&event=e&ttl=60", ""),
+        ("/pub/a,b,c?key=1&event=e&ttl=60", ""),
+        ("/pub/a,b?key=1&ttl=60", ""),
+        ("/pub/a,b?key=1&event=&ttl=60", ""),
+        ("/pub/a,b?key=1&event=e", ""),
+        ("/pub/a,b?key=1&event=e&ttl=61", ""),
+        ("/pub/a,b?key=1&event=e&ttl=60", "Content-Type: text/x\r\n"),
+    ] {
+        line.ask(&format!("POST {target}"), headers, b"x").await.check(422, "key-reused");
+    }
+    line.ask("POST /pub/a,b?key=1&event=e&ttl=60", "", b"y").await.check(422, "key-reused");
+    assert_eq!(publish(&line, "/pub/a,b?key=1&event=e&ttl=60", "").await, first, "the first is known still");
+    assert_eq!(line.exchange.totals().published, 1);
+    let stats = line.ask("GET /stats", "", b"").await.json();
+    assert_eq!(stats["in"]["refused"]["key-reused"], json!(9), "{stats}");
+}
+
+#[tokio::test]
 async fn repeats_within_a_batch_are_known_too() {
     let line = Line::start(Settings::default()).await;
     let items = r#"{"channel":"a","data":1}
         {"channel":"a","data":2,"key":"k"}
         {"channel":"a","data":3}
         {"channel":"a","data":2,"key":"k"}
-        {"channel":"a","data":1,"key":""}"#;
+        {"channel":"a","data":1,"key":""}
+        {"channel":"a","data":3,"key":"k"}"#;
     let answers = lines(&line.ask("POST /pub", "", items.as_bytes()).await.body);
     assert_eq!(answers[1], answers[3]);
     assert_eq!(answers[4]["error"]["code"], json!("key"));
+    assert_eq!(answers[5]["error"]["code"], json!("key-reused"));
     assert_eq!(line.exchange.totals().published, 3);
     line.ask("POST /pub?key=1", "", items.as_bytes()).await.check(400, "key");
 }

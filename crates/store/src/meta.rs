@@ -81,7 +81,7 @@ impl Meta {
         let text = std::str::from_utf8(bytes).map_err(|_| MetaError::Damaged)?;
         let rest = text.strip_prefix(BEGINNING).ok_or(MetaError::Damaged)?;
         let version = rest.lines().next().unwrap_or_default();
-        if version != VERSION {
+        if version != VERSION && !EARLIER.contains(&version) {
             let is_number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
             return Err(if is_number { MetaError::Version(version.into()) } else { MetaError::Damaged });
         }
@@ -119,7 +119,9 @@ pub const NAME: &str = "store";
 /// How it begins, in every version.
 const BEGINNING: &str = "multiplexor store ";
 /// The version of everything in the folder.
-pub(crate) const VERSION: &str = "1";
+pub(crate) const VERSION: &str = "2";
+/// Versions before it that are read; what is then written is of this one.
+const EARLIER: &[&str] = &["1"];
 
 #[cfg(test)]
 mod tests {
@@ -162,8 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_version_is_read() {
+        let text = String::from_utf8(meta(None).write()).unwrap().replacen("store 2", "store 1", 1);
+        let body = &text[..text.rfind("sum ").unwrap()];
+        let text = format!("{body}sum {}\n", crc32fast::hash(body.as_bytes()));
+        assert_eq!(Meta::read(text.as_bytes()), Ok(meta(None)));
+    }
+
+    #[test]
     fn another_version_is_told_apart_from_damage() {
-        assert_eq!(Meta::read(b"multiplexor store 2\nanything"), Err(MetaError::Version("2".into())));
+        assert_eq!(Meta::read(b"multiplexor store 3\nanything"), Err(MetaError::Version("3".into())));
         assert_eq!(Meta::read(b"multiplexor store x\n"), Err(MetaError::Damaged));
     }
 }

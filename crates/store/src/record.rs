@@ -3,7 +3,10 @@
 //! A record is framed by its length and a checksum, four bytes each, lowest first. What it says begins with a
 //! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
 
-use exchange::hub::{Answered, Change, ChannelState, Fact, Message, Origin, Payload, Position, Seen, Target};
+use exchange::hub::{
+    Answered, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message, Origin, Payload, Position, Seen,
+    Target,
+};
 use smallvec::SmallVec;
 
 use crate::limits::RECORD_LEN_MAX;
@@ -192,12 +195,20 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     out.extend_from_slice(said.bytes);
 }
 
-fn put_key(key: &Answered, out: &mut Vec<u8>) {
-    put_text(&key.key, out);
-    put_number(key.time, out);
-    put_place(key.position, out);
-    put_number(key.seen.len() as u64, out);
-    for (name, seen) in &key.seen {
+fn put_key(answered: &Answered, out: &mut Vec<u8>) {
+    let IdempotencyKey { owner, text, hash } = &answered.key;
+    if owner.is_some() || hash.is_some() {
+        // No key is empty: this says that an owner and a hash stand here, which version 1 did not know.
+        put_text("", out);
+        put_text(owner.as_deref().unwrap_or_default(), out);
+        put_number(hash.map_or(0, |hash| hash.len() as u64), out);
+        out.extend(hash.iter().flatten());
+    }
+    put_text(text, out);
+    put_number(answered.time, out);
+    put_place(answered.position, out);
+    put_number(answered.seen.len() as u64, out);
+    for (name, seen) in &answered.seen {
         put_text(name, out);
         put_number(u64::from(seen.waiting) << 1 | u64::from(seen.online), out);
     }
@@ -269,7 +280,16 @@ fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
 }
 
 fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
-    let (key, time, position) = (bytes.text()?.into(), bytes.number()?, bytes.place()?);
+    let (mut text, mut owner, mut hash) = (bytes.text()?, None, None);
+    if text.is_empty() {
+        owner = Some(bytes.text()?).filter(|owner| !owner.is_empty()).map(Box::from);
+        if bytes.number()? > 0 {
+            hash = Some(bytes.take(HASH_LEN)?.try_into().ok()?);
+        }
+        text = bytes.text()?;
+    }
+    let key = IdempotencyKey { owner, text: text.into(), hash };
+    let (time, position) = (bytes.number()?, bytes.place()?);
     let mut seen = SmallVec::new();
     for _ in 0..bytes.number()? {
         let (name, number) = (bytes.text()?.into(), bytes.number()?);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hub::{Millis, Publish, Refused, Released};
+use hub::{IdempotencyKey, Millis, Publish, Refused, Released};
 use smallvec::SmallVec;
 
 use crate::Pending;
@@ -23,7 +23,11 @@ impl Exchange {
 
     /// Publishes, but leaves it to [`Self::ring`] to wake who sleeps: a line that publishes much at once
     /// wakes a shard once for all of it. A store keeps the publisher's key.
-    pub fn publish_quietly(&self, publish: Publish, key: Option<&str>) -> Result<Receipt, PublishError> {
+    pub fn publish_quietly(
+        &self,
+        publish: Publish,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Receipt, PublishError> {
         let (receipt, rung) = self.publish_unrung(publish, key);
         for shard in &rung.shards {
             self.mailbox(*shard).ring_later();
@@ -37,7 +41,11 @@ impl Exchange {
         self.mailboxes.iter().for_each(Mailbox::ring_now);
     }
 
-    fn publish_unrung(&self, publish: Publish, key: Option<&str>) -> (Result<Receipt, PublishError>, Rung) {
+    fn publish_unrung(
+        &self,
+        publish: Publish,
+        key: Option<&IdempotencyKey>,
+    ) -> (Result<Receipt, PublishError>, Rung) {
         let now = self.clock.now();
         let mut rung = Rung::default();
         let mut inner = self.lock();
@@ -117,7 +125,7 @@ impl Exchange {
         &self,
         inner: &mut Inner,
         publish: Publish,
-        key: Option<&str>,
+        key: Option<&IdempotencyKey>,
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, PublishError> {
@@ -135,7 +143,7 @@ impl Exchange {
         &self,
         inner: &mut Inner,
         publish: Publish,
-        key: Option<&str>,
+        key: Option<&IdempotencyKey>,
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, Refused> {

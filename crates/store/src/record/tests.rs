@@ -26,7 +26,7 @@ fn payload(bytes: &[u8]) -> Payload {
 fn facts() -> Vec<Record> {
     let seen = Seen { waiting: 3, online: true };
     let key = Answered {
-        key: "k".into(),
+        key: IdempotencyKey { owner: None, text: "k".into(), hash: None },
         time: 9,
         position: Position::from_bits(5),
         seen: [("a".into(), seen)].into_iter().collect(),
@@ -47,13 +47,18 @@ fn facts() -> Vec<Record> {
         online: false,
         emptied: true,
     };
+    let owned = IdempotencyKey { owner: Some("shop".into()), text: "k".into(), hash: Some([7; HASH_LEN]) };
+    let hashed = IdempotencyKey { owner: None, ..owned.clone() };
+    let [owned, hashed] = [owned, hashed].map(|owned| Answered { key: owned, ..key.clone() });
     let fact = |message, key| Record::Fact(Fact::Message { message, key });
     vec![
         fact(message(&["a"], b""), None),
-        fact(rich, Some(Box::new(key.clone()))),
+        fact(rich, Some(Box::new(owned.clone()))),
         Record::Fact(Fact::Change { change, taken: Position::from_bits(4) }),
         Record::Fact(Fact::State(state)),
         Record::Key(key),
+        Record::Key(owned),
+        Record::Key(hashed),
         Record::Floor(Position::from_bits(200)),
         Record::ChangesFloor(Position::from_bits(300)),
         Record::Batch { safe: 4096 },
@@ -78,6 +83,18 @@ fn a_record_reads_as_it_was_written() {
         let plain = |record: &Record| format!("{record:?}").replace("ChannelId(7)", "ChannelId(4294967295)");
         assert_eq!(plain(&again), plain(&record));
     }
+}
+
+/// What version 1 wrote is read as long as there are stores of it.
+#[test]
+fn a_key_of_version_1_has_no_owner_and_no_hash() {
+    let content = [&[KEY, 1, b'k', 9, 5, 1, 1, b'a', 7][..]].concat();
+    let Some(Record::Key(Answered { key, time, position, seen })) = decode(&content) else {
+        panic!("it is a key")
+    };
+    assert_eq!(key, IdempotencyKey { owner: None, text: "k".into(), hash: None });
+    assert_eq!((time, position.to_bits()), (9, 5));
+    assert_eq!(seen[..], [("a".into(), Seen { waiting: 3, online: true })]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exchange::hub::{
-    Bytes, Epoch, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
+    Bytes, Epoch, IdempotencyKey, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
 };
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store as store;
@@ -139,7 +139,7 @@ impl World {
                 let answered =
                     self.answered.iter().find(|(_, said)| *said == number).map(|(place, _)| *place);
                 let is_young = said.time + KEYS_AGE > self.time.load(Ordering::Relaxed);
-                let known = found.keys.iter().find(|known| *known.key == **key);
+                let known = found.keys.iter().find(|known| *known.key.text == **key);
                 if let Some(place) = answered.filter(|_| is_young) {
                     assert_eq!(known.map(|known| known.position.to_bits()), Some(place), "key {key}");
                 }
@@ -222,7 +222,8 @@ impl World {
             Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
         let channels = channels.into_iter().map(Box::from).collect();
         let publish = Publish { channels, aliases, payload, ttl: None };
-        match life.exchange.publish_quietly(publish, key.as_deref()) {
+        let key = key.map(|text| IdempotencyKey { owner: None, text: text.into(), hash: None });
+        match life.exchange.publish_quietly(publish, key.as_ref()) {
             Ok(Receipt::Released(published)) => self.answer(number, published.position.to_bits()),
             Ok(Receipt::Ordered(pending)) => life.pending.push((number, pending)),
             // The store fails, or is slower than who publishes.
