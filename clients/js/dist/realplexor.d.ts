@@ -43,6 +43,8 @@ export declare class Dklab_Realplexor {
     private _ended;
     /** The parts of an answer; nothing where it is blank, or broke off. */
     private _read;
+    /** One part; of one that cannot be read, only where it stands. */
+    private _readPart;
     private _tell;
     private _channel;
     private _prefix;

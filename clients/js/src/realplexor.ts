@@ -161,13 +161,19 @@ export class Dklab_Realplexor {
     try {
       return JSON.parse(body);
     } catch {
-      // What a publisher wrote by hand may be JavaScript, and no JSON; pages of old could read it.
-      try {
-        return Function(`return ${body}`)();
-      } catch (error) {
-        this._say(error);
-        return undefined;
-      }
+      // What is no JSON is never run: who publishes is not who writes the page. It is passed over, and all else is heard.
+      return body.slice(1, -1).split(/,?\s*(?=\{\s*"ids":)/).flatMap((part) => this._readPart(part));
+    }
+  }
+
+  /** One part; of one that cannot be read, only where it stands. */
+  private _readPart(part: string): Part[] {
+    const [, ids] = /^\{\s*"ids":\s*(\{[^{}]*\})/.exec(part) ?? [];
+    try {
+      return ids ? [JSON.parse(part)] : [];
+    } catch (error) {
+      this._say(error);
+      return [{ ids: JSON.parse(ids!) }];
     }
   }
 
@@ -177,6 +183,7 @@ export class Dklab_Realplexor {
       const channel = this._channels.get(id);
       if (!channel) continue;
       const cursor = (channel.cursor = ids[full] + "");
+      if (data === undefined) continue;
       for (const callback of [...channel.callbacks]) {
         // One that was called before may have taken the others off.
         if (!channel.callbacks.includes(callback)) continue;
@@ -207,5 +214,6 @@ export class Dklab_Realplexor {
 
 interface Part {
   ids: Record<string, string>;
-  data: unknown;
+  /** Nothing where it cannot be read. */
+  data?: unknown;
 }

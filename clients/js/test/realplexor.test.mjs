@@ -70,6 +70,28 @@ test("it hears what is published to its ids, of its namespace, once each and wit
   await program.untilWaiting(`shop_${a}`, 0);
 });
 
+test("what is no JSON is never run, and all else is heard", async () => {
+  const id = fresh();
+  globalThis.ran = 0;
+  for (const data of ['"first"', "(globalThis.ran = 1)", "{n: 1}", "'quoted'", "{", '"last"']) {
+    const [host, port] = program.inAddress.split(":");
+    const socket = net.connect(Number(port), host);
+    socket.end(`X-Realplexor: identifier=${id}\r\n\r\n${data}`);
+    socket.resume();
+    await once(socket, "close");
+  }
+  const heard = [];
+  const rpl = new Dklab_Realplexor(`http://${program.waitAddress}/`);
+  rpl.setCursor(id, 0).subscribe(id, (data) => heard.push(data)).execute();
+  await until(() => heard.length === 2, "what is JSON is heard");
+  await program.untilWaiting(id);
+  await publish(id, "live");
+  await until(() => heard.length === 3, "it goes on behind what it could not read");
+  assert.deepEqual(heard, ["first", "last", "live"]);
+  assert.equal(globalThis.ran, 0);
+  rpl.unsubscribe(id).execute();
+});
+
 test("setCursor gives what was published after it, and large cursors stay exact", async () => {
   const id = fresh();
   await publish(`10:${id}`, "ten");

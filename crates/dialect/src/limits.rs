@@ -2,6 +2,9 @@
 
 /// Bytes of a list of channels in the body of `POST /sub/`: 1,000 names of 255 bytes and their commas.
 pub const LIST_LEN_MAX: usize = 256 << 10;
+/// How far ahead of the server's clock a `since` may be, in milliseconds: clocks differ, but not by more. What is
+/// further ahead is a mistake, mostly one of milliseconds for seconds.
+pub const SINCE_AHEAD_MS_MAX: u64 = 86_400_000;
 /// Bytes of a publisher's event name.
 pub const EVENT_LEN_MAX: usize = 255;
 /// Bytes of a publisher's media type.

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use dialect::Problem;
 use dialect::hub::{ChannelInfo, Cursors, Right};
-use dialect::native::names_in_path;
+use dialect::native::{check_escapes, names_in_path};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
@@ -61,6 +61,7 @@ fn check(line: &Line, request: &Request, right: Right, name: &str) -> Result<(),
 
 /// The one name in a path.
 fn name_of(path: &str) -> Result<Box<str>, Problem> {
+    check_escapes(path)?;
     match names_in_path(path.strip_prefix("/channels/").unwrap_or_default()) {
         Ok(names) if names.len() == 1 => Ok(names.into_iter().next().unwrap_or_default()),
         Ok(_) => Err(no_such_name(SLASH)),

@@ -143,7 +143,7 @@ fn has_marker(bytes: &[u8]) -> bool {
 /// headers that tell; a publisher of old may have none at all, not even `Host`.
 fn guarded(head: &[u8], hosts: &[String]) -> Judged {
     let map = header_map(head);
-    let may = check_site(&map).and_then(|()| guard::check(Version::HTTP_10, None, &map, hosts));
+    let may = guard::check(Version::HTTP_10, None, &map, hosts).and_then(|()| check_page(&map));
     may.map_or_else(Judged::Refused, |()| Judged::Classic)
 }
 
@@ -158,15 +158,38 @@ pub(crate) fn header_map(head: &[u8]) -> HeaderMap {
     map
 }
 
-/// Checks that no page of another site asks.
-pub(crate) fn check_site(map: &HeaderMap) -> Result<(), Problem> {
-    let site = map.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_none_or(|site| site == b"same-origin" || site == b"none") {
-        return Ok(());
+/// Checks that no page of another site asks. Older browsers, and all of them where the line is reached neither by TLS
+/// nor as this machine, do not say whose page it is by `Sec-Fetch-Site`; an image sends no `Origin`. Then `Referer`
+/// tells, and a browser that says nothing at all, as pages can make it, is not believed.
+pub(crate) fn check_page(map: &HeaderMap) -> Result<(), Problem> {
+    let header = |name: &str| map.get(name).map(HeaderValue::as_bytes);
+    let foreign = match header("sec-fetch-site") {
+        Some(site) => site != b"same-origin" && site != b"none",
+        None => match header("referer") {
+            Some(page) => !is_own_page(page, header("host").unwrap_or_default()),
+            None => !map.contains_key("origin") && header("user-agent").is_some_and(is_browser),
+        },
+    };
+    if foreign {
+        let why = "the request comes from a web page of another site, or from a browser that does not say from which; \
+                   pages may not use the IN line, publish from your application's server instead";
+        return Err(Problem::new(403, "origin", why));
     }
-    let why = "the request comes from a web page of another site; pages may not use the IN line, publish from \
-               your application's server instead";
-    Err(Problem::new(403, "origin", why))
+    Ok(())
+}
+
+/// Whether an address is one of this host, scheme aside.
+fn is_own_page(page: &[u8], host: &[u8]) -> bool {
+    let rest = page.strip_prefix(b"http://").or_else(|| page.strip_prefix(b"https://"));
+    rest.is_some_and(|rest| {
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        !host.is_empty() && rest[..end].eq_ignore_ascii_case(host)
+    })
+}
+
+/// All browsers of the last 25 years begin so.
+pub(crate) fn is_browser(agent: &[u8]) -> bool {
+    agent.starts_with(b"Mozilla/")
 }
 
 /// Publishes a whole message to those of its channels that are online.

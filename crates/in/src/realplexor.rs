@@ -357,13 +357,12 @@ fn expects(head: &[u8]) -> bool {
 /// whatever name it has, and say nothing else of themselves.
 fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
     let map = classic::header_map(head);
-    classic::check_site(&map)?;
     let agent = map.get(names::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let pages = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode"];
-    if pages.iter().any(|name| map.contains_key(*name)) || agent.starts_with(b"Mozilla") {
-        return guard::check(Version::HTTP_10, None, &map, hosts);
+    if pages.iter().any(|name| map.contains_key(*name)) || classic::is_browser(agent) {
+        guard::check(Version::HTTP_10, None, &map, hosts)?;
     }
-    Ok(())
+    classic::check_page(&map)
 }
 
 fn too_long(limit: usize) -> Problem {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use hub::check_name;
 use hub::limits::CHANNELS_MAX;
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 use crate::Problem;
@@ -14,7 +15,25 @@ pub fn names_in_path(list: &str) -> Result<Vec<Box<str>>, Problem> {
     if list.is_empty() {
         return Err(no_channel());
     }
+    check_escapes(list)?;
     checked(list.split(',').map(|name| Cow::from(percent_decode_str(name))))
+}
+
+/// Checks that each `%` is followed by two hexadecimal digits (RFC 3986, 2.1). One that is not might be meant as it
+/// stands or be an escape that was cut off: whichever it is, it is another name than the client's.
+pub fn check_escapes(path: &str) -> Result<(), Problem> {
+    let mut rest = path.as_bytes();
+    while let Some(at) = memchr(b'%', rest) {
+        rest = &rest[at + 1..];
+        if !matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
+            return Err(Problem::bad(
+                "channel-name",
+                "a % in the path is not followed by two hexadecimal digits; write a percent sign in a name as %25, and \
+                 encode names with encodeURIComponent, rawurlencode or the like",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The names in the body of `POST /sub/`: a JSON array if `json`, else separated by commas or line ends.
@@ -111,6 +130,10 @@ mod tests {
         check("a,,b", Err("channel-name"));
         check("a%2Cb", Err("channel-name"));
         check("%ff", Err("channel-name"));
+        check("100%25", Ok(&["100%"]));
+        for bad in ["a%zz", "a%", "a%4", "%%41", "a,b%g0", "%+1"] {
+            check(bad, Err("channel-name"));
+        }
         check("$a", Err("channel-name"));
         let many: Vec<String> = (0..=CHANNELS_MAX).map(|n| n.to_string()).collect();
         check(&many.join(","), Err("channel-count"));

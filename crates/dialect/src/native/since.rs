@@ -3,6 +3,7 @@
 use hub::{Cursors, Millis, Read, Start};
 
 use crate::Problem;
+use crate::limits::SINCE_AHEAD_MS_MAX;
 
 /// Reads a `since`: a cursor, an age (`90s`, `10m`, `1h`, `2d`), `0` for all history, or a time in
 /// seconds since the Unix epoch.
@@ -16,18 +17,35 @@ pub fn since(text: &str, cursors: Cursors, now: Millis) -> Result<Start, Problem
     if text == "0" {
         return Ok(Start::Everything);
     }
-    age(text)
-        .map(|age| Start::Time(now.saturating_sub(age)))
-        .or_else(|| seconds(text).map(Start::Time))
-        .ok_or_else(|| {
-            Problem::bad(
-                "since",
-                format!(
-                    "`since` is {text:?}; give a cursor as you got it, an age such as 90s, 10m or 1h, \
-                     a Unix time in seconds, or 0 for all history"
-                ),
-            )
-        })
+    if let Some(age) = age(text) {
+        return Ok(Start::Time(now.saturating_sub(age)));
+    }
+    let Some(time) = seconds(text) else {
+        return Err(Problem::bad(
+            "since",
+            format!(
+                "`since` is {text:?}; give a cursor as you got it, an age such as 90s, 10m or 1h, \
+                 a Unix time in seconds, or 0 for all history"
+            ),
+        ));
+    };
+    let last = now.saturating_add(SINCE_AHEAD_MS_MAX);
+    if time <= last { Ok(Start::Time(time)) } else { Err(ahead(time, last)) }
+}
+
+/// A time to come is a mistake: whoever waits from then on would get nothing, without a word.
+fn ahead(time: Millis, last: Millis) -> Problem {
+    // What would be a time of the last decades if it were milliseconds is just that.
+    let said = time / 1_000;
+    let hint = if (last / 2..=last).contains(&said) {
+        format!("; milliseconds? then give {}", said / 1_000)
+    } else {
+        String::new()
+    };
+    Problem::bad(
+        "since",
+        format!("`since` is {said}, a time more than a day from now; give a Unix time in seconds{hint}"),
+    )
 }
 
 /// Reads a `Last-Event-ID`. What is none of ours is treated as of another epoch, since an
@@ -74,7 +92,7 @@ mod tests {
     use super::*;
     use hub::{Epoch, Position};
 
-    const NOW: Millis = 1_000_000_000;
+    const NOW: Millis = 1_795_348_412_000;
 
     fn check(text: &str, expected: Option<Start>) {
         let cursors = Cursors::new(Epoch::new(7));
@@ -90,10 +108,23 @@ mod tests {
         check("10m", Some(Start::Time(NOW - 600_000)));
         check("500ms", Some(Start::Time(NOW - 500)));
         check("9999999d", Some(Start::Time(0)));
+        check("0.5", Some(Start::Time(500)));
         check("1795348412", Some(Start::Time(1_795_348_412_000)));
         check("1795348412.5", Some(Start::Time(1_795_348_412_500)));
         for bad in ["", "x", "-1", "10 m", "1.", ".5", "m", "10y", "99999999999999999999", "1e3"] {
             check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_time_to_come_is_a_mistake() {
+        check("1795434812", Some(Start::Time(NOW + 86_400_000)));
+        check("1795434812.001", None);
+        let detail = |text: &str| since(text, Cursors::new(Epoch::new(7)), NOW).unwrap_err().detail;
+        let hint = "a time more than a day from now; give a Unix time in seconds; milliseconds? then give 1795348412";
+        assert_eq!(detail("1795348412007"), format!("`since` is 1795348412007, {hint}"));
+        for far in ["2795348412", "1795434812.001", "18446744073709551"] {
+            assert!(detail(far).ends_with("in seconds"), "{}", detail(far));
         }
     }
 

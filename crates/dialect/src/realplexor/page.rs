@@ -56,8 +56,8 @@ impl About {
     }
 }
 
-/// How long a page may be kept.
-const KEPT: &str = "Expires: Wed, 08 Jul 2037 22:53:52 GMT\r\nCache-Control: public\r\n";
+/// How long a page may be kept: a mistake in it is gone after that.
+const KEPT: &str = "Cache-Control: public, max-age=3600\r\n";
 
 /// A page in which each `$NAME` is replaced by what is set under that name, or by `undefined-NAME`.
 pub fn replaced(page: &str, value: impl Fn(&str) -> Option<String>) -> String {
