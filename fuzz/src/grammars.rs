@@ -72,7 +72,8 @@ pub(crate) fn proxy(data: &[u8]) {
 /// Frames of a client.
 pub(crate) fn websocket(data: &[u8]) {
     let Some((first, rest)) = cut(data) else { return };
-    let limits = ws::Limits { message_bytes: 200, fragments: 4, deflate: data[0] & 1 == 1 };
+    let limits =
+        ws::Limits { message_bytes: 200, fragments: 4, inflate_ratio: 100, deflate: data[0] & 1 == 1 };
     assert_eq!(frames(&[&data[1..]], &limits), frames(&[first, rest], &limits));
 }
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 from harness import front
 from harness.authority import Authority
+from harness.frames import TEXT, Frames
 from harness.program import until
 from harness.tokens import SECRET, make_token
 from harness.wire import Wire
@@ -57,6 +58,20 @@ def test_an_address_asks_so_often(serve, name):
     assert wait(program, name, "127.0.0.3")[1] == 200
     assert refusals(program)[0] == ("address-requests", "127.0.0.2")
     assert program.ask("/refused")["refused"][0]["times"] == program.metric("multiplexor_wait_requests_refused_total")
+
+
+def test_all_that_a_websocket_says_and_is_answered_counts(serve, name):
+    program = serve("--address-requests", "5")
+    with Frames(program, f"/sub/{name}") as frames:
+        frames.until(TEXT)
+        commands = [{"ping": 1}, {"unsubscribe": [name]}, {"token": "t"}]
+        for _ in range(10):
+            for command in commands:
+                frames.send(TEXT, json.dumps(command))
+        answers = [json.loads(frames.until(TEXT)) for _ in range(30)]
+        refused = [one for one in answers if one.get("error", {}).get("code") == "address-requests"]
+        assert len(refused) >= 10, answers
+        assert program.metric("multiplexor_wait_requests_refused_total") == len(refused)
 
 
 def test_so_many_connections_there_are_in_all(serve, name):

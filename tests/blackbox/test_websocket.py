@@ -99,7 +99,8 @@ def test_an_added_channel_brings_its_backlog_in_pages(serve, name):
         program.publish(name, "200")
         assert client.until("data")["data"] == 200
     assert len(pages) > 1, "more messages than fit a page"
-    assert all(page["id"] == 7 and page["subscribed"] == [name] for page in pages)
+    assert all(page["id"] == 7 for page in pages)
+    assert [page["subscribed"] for page in pages] == [[name]] + [[]] * (len(pages) - 1)
     assert [data for page in pages for data in datas(page["messages"])] == list(range(200))
     assert not any("cursor" in message for page in pages for message in page["messages"])
     assert not any("gap" in page for page in pages)

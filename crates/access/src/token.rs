@@ -7,7 +7,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Glob, Grant, Millis, Right, Session};
+use hub::{Glob, Grant, Millis, Right, Session, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 
 use crate::limits::{NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
@@ -35,7 +35,10 @@ impl Tokens {
     /// The session that a token stands for, at `now`.
     pub fn session(&self, token: &str, now: Millis) -> Result<Session, Denied> {
         let claims: Claims = serde_json::from_slice(&self.open(token)?).map_err(|error| {
-            Denied::new("token-claims", format!("the token's claims cannot be read: {error}"))
+            Denied::new(
+                "token-claims",
+                format!("the token's claims cannot be read: {}", excerpt_of_fault(&error.to_string())),
+            )
         })?;
         self.check_audience(&claims)?;
         let expires = claims.check_times(now)?;
@@ -92,13 +95,13 @@ impl Tokens {
         if let Some(kid) =
             head.kid.as_deref().filter(|_| self.finds_keys && !is_known && secret_algorithm.is_none())
         {
-            let kid: String = kid.chars().take(60).collect();
+            let kid = excerpt(kid);
             let why = format!(
                 "the token names the key {kid:?}, which this server has not found at its token_keys_url"
             );
             return Err(Denied::new("token-key", why));
         }
-        let alg: String = head.alg.chars().take(20).collect();
+        let alg = excerpt(&head.alg);
         if fitting == 0 {
             let why = format!(
                 "the token is signed by {alg:?}, for which this server has no key; sign it by {}",
@@ -106,7 +109,7 @@ impl Tokens {
             );
             return Err(Denied::new("token-algorithm", why));
         }
-        let kid = head.kid.as_ref().map(|kid| kid.chars().take(60).collect::<String>());
+        let kid = head.kid.as_deref().map(excerpt);
         let named = kid.map_or_else(String::new, |kid| format!(", though it names the key {kid:?}"));
         let why = format!(
             "no key of this server made the token's signature by {alg}{named}; sign it with a key that is set there"
@@ -133,7 +136,7 @@ impl Tokens {
         }
         let why = match (named.first(), self.audiences.first()) {
             (Some(named), None) => {
-                let named: String = named.chars().take(100).collect();
+                let named = excerpt(named);
                 format!(
                     "the token is for {named:?} by its `aud`, which is nobody here; leave `aud` out, or set token_audience"
                 )

@@ -129,6 +129,7 @@ fn websocket_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let limits = ws::Limits {
         message_bytes: case.setting("message_bytes").unwrap_or(1 << 20),
         fragments: case.setting("fragments").unwrap_or(100),
+        inflate_ratio: 100,
         deflate: false,
     };
     let (mut held, mut facts) = (Vec::new(), Vec::new());

@@ -63,7 +63,7 @@ proptest! {
         for message in &messages {
             message.send(&mut wire);
         }
-        let limits = ws::Limits { message_bytes: 1 << 20, fragments: 100, deflate: false };
+        let limits = ws::Limits { message_bytes: 1 << 20, fragments: 100, inflate_ratio: 100, deflate: false };
         let (mut reader, mut held, mut told) = (ws::Reader::new(), Vec::new(), Vec::new());
         for part in parts(&wire, &cuts) {
             held.extend_from_slice(part);
@@ -92,7 +92,7 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let fragments = parts(&text, &cuts);
-        let limits = ws::Limits { message_bytes: 100, fragments: 100, deflate: false };
+        let limits = ws::Limits { message_bytes: 100, fragments: 100, inflate_ratio: 100, deflate: false };
         let mut reader = ws::Reader::new();
         let mut verdict = Ok(());
         for (index, fragment) in fragments.iter().enumerate() {
@@ -147,7 +147,7 @@ proptest! {
                 wire[start + 1] &= 0x7f;
             }
         }
-        let limits = ws::Limits { message_bytes: 30, fragments: 3, deflate: false };
+        let limits = ws::Limits { message_bytes: 30, fragments: 3, inflate_ratio: 100, deflate: false };
         let read = |parts: Vec<&[u8]>| {
             let (mut reader, mut held, mut told) = (ws::Reader::new(), Vec::new(), Vec::new());
             for part in parts {
@@ -176,7 +176,7 @@ proptest! {
     #[test]
     fn arbitrary_frames_are_answered(mut bytes in vec(any::<u8>(), 0..64)) {
         let given = bytes.len();
-        let limits = ws::Limits { message_bytes: 40, fragments: 2, deflate: false };
+        let limits = ws::Limits { message_bytes: 40, fragments: 2, inflate_ratio: 100, deflate: false };
         if let Ok(Some((_, consumed))) = ws::Reader::new().decode(&mut bytes, &limits) {
             prop_assert!(consumed <= given);
         }

@@ -18,5 +18,5 @@ pub use classic::Classic;
 pub use hub;
 pub use intent::{Answer, Intent, NO_STORE, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page};
-pub use problem::Problem;
+pub use problem::{Problem, fault};
 pub use shows::Shows;

@@ -5,6 +5,12 @@ pub const LIST_LEN_MAX: usize = 256 << 10;
 /// How far ahead of the server's clock a `since` may be, in milliseconds: clocks differ, but not by more. What is
 /// further ahead is a mistake, mostly one of milliseconds for seconds.
 pub const SINCE_AHEAD_MS_MAX: u64 = 86_400_000;
+/// Bytes of the `id` of a command: each page of its answer repeats it.
+pub const ID_LEN_MAX: usize = 64;
+/// Bytes of what a client may have repeated by `ping`; as many as a ping of the WebSocket itself holds.
+pub const PING_LEN_MAX: usize = 125;
+/// Bytes of the list of headers that a preflight has repeated.
+pub const PREFLIGHT_LEN_MAX: usize = 1_024;
 /// Bytes of a publisher's event name.
 pub const EVENT_LEN_MAX: usize = 255;
 /// Bytes of a publisher's media type.

@@ -1,5 +1,6 @@
 //! What is said to somebody whose request cannot be carried out: a problem document (RFC 9457).
 
+use hub::excerpt_of_fault;
 use serde::Serialize;
 
 /// What was wrong, and what would be right.
@@ -42,6 +43,11 @@ impl Problem {
         self.write(&mut out);
         out
     }
+}
+
+/// What is wrong with a JSON text, in a sentence that repeats little of it.
+pub fn fault(error: &serde_json::Error) -> String {
+    excerpt_of_fault(&error.to_string()).into()
 }
 
 /// The members of RFC 9457, section 3.1, and `code`.

@@ -7,6 +7,7 @@
 //! the caller frees it after the lock.
 
 mod decimal;
+mod excerpt;
 mod glob;
 mod message;
 mod name;
@@ -37,6 +38,7 @@ mod trash;
 mod trial;
 
 pub use decimal::{DECIMAL_LEN_MAX, Decimal};
+pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;
 pub use glob::{Glob, GlobError};
 pub use hub::Hub;

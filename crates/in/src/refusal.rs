@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
+pub(crate) use dialect::hub::excerpt;
 use serde::Serialize;
 
 /// A request is not carried out.
@@ -65,9 +66,4 @@ pub(crate) fn json(document: &impl Serialize) -> Response {
 /// 200 with JSON that is written already.
 pub(crate) fn json_text(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// At most 100 characters of what somebody sent, to be repeated to him.
-pub(crate) fn excerpt(text: &str) -> String {
-    text.chars().take(100).collect()
 }

@@ -75,7 +75,7 @@ pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: 
         detail: problem.detail.clone(),
         from: PEER.try_with(SocketAddr::ip).ok(),
         who,
-        what: excerpt(what),
+        what: excerpt(what).into(),
         times: 1,
     });
 }

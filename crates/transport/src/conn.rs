@@ -134,6 +134,11 @@ impl Conn {
         }
     }
 
+    /// Whether it is a WebSocket that waits, and may say something meanwhile.
+    pub fn is_live_ws(&self) -> bool {
+        self.phase == Phase::Waiting && self.shape.is_ws()
+    }
+
     /// Bytes not yet taken by the kernel.
     pub fn owed_len(&self) -> usize {
         self.extra.as_ref().map_or(0, |extra| extra.outbox.len())

@@ -8,6 +8,9 @@ pub const BODY_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX;
 pub const MESSAGE_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX + 1_024;
 /// Fragments of a WebSocket message.
 pub const FRAGMENTS_MAX: usize = 1_024;
+/// Bytes that a compressed message of a client may become for each byte of it that came. Lists of a thousand names
+/// that differ in their last letters become fifty times as long.
+pub const INFLATE_RATIO_MAX: usize = 100;
 /// Bytes a client may send ahead while it is not its turn.
 pub const AHEAD_LEN_MAX: usize = 64 << 10;
 /// Bytes of input kept for a connection: an incomplete head or frame, or what came ahead.

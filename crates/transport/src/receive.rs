@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::answer;
 use crate::conn::Upload;
-use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, MESSAGE_LEN_MAX};
+use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX};
 use crate::{Coding, Conn, Passed, Phase, Shape};
 
 /// What input is understood against.
@@ -346,5 +346,9 @@ pub(crate) const HTTP_LIMITS: http::Limits =
 /// The protocol that a WebSocket may name, beside one that is a token.
 const PROTOCOL: &str = "multiplexor";
 
-const WS_LIMITS: ws::Limits =
-    ws::Limits { message_bytes: MESSAGE_LEN_MAX, fragments: FRAGMENTS_MAX, deflate: false };
+const WS_LIMITS: ws::Limits = ws::Limits {
+    message_bytes: MESSAGE_LEN_MAX,
+    fragments: FRAGMENTS_MAX,
+    inflate_ratio: INFLATE_RATIO_MAX,
+    deflate: false,
+};

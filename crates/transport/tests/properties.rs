@@ -71,7 +71,7 @@ proptest! {
 
 #[test]
 fn the_longest_message_fits_and_is_taken_whole() {
-    let mut text = br#"{"ping":""#.to_vec();
+    let mut text = br#"{"token":""#.to_vec();
     text.resize(MESSAGE_LEN_MAX - 2, b'x');
     text.extend_from_slice(b"\"}");
     let mut wire = Vec::new();

@@ -30,8 +30,6 @@ pub const SUBJECTS_MAX: usize = 2_048;
 pub const PARKED_ALIKE_MAX: usize = 65_536;
 /// Connections that go on in one turn after their verdict has come.
 pub const VERDICTS_PER_TURN: usize = 64;
-/// Letters of what somebody asked for that are kept with the refusal.
-pub const DENIED_CHARS_MAX: usize = 200;
 /// Subscriptions of deleted channels ended in one turn, and connections looked at while draining.
 pub const ENDINGS_PER_TURN: usize = 256;
 /// Requests one connection may have answered in one turn; the rest waits for the next.

@@ -10,7 +10,7 @@ use multiplexor_wait::limits::{REFUSED_MAX, REFUSED_MS};
 use multiplexor_wait::{Classic, Settings};
 use testkit::kernel::{Mischief, Peer};
 use testkit::scene::Scene;
-use testkit::wire::{poll, sse};
+use testkit::wire::{client_frame, poll, server_frames, sse, text_frame, websocket};
 
 /// Two shards; whoever is in 192.0.2.0/24 is a known proxy.
 fn scene_of(way: Way, shares: Shares) -> Scene {
@@ -210,6 +210,30 @@ fn a_flood_is_told_so_only_so_often() {
     scene.pass(REFUSED_MS + 100);
     assert!(flood.iter().all(Peer::is_ended));
     assert_eq!(scene.shards[0].connections(), 1);
+}
+
+#[test]
+fn all_that_a_websocket_says_and_is_answered_counts() {
+    let mut scene = scene(0, 4);
+    let peer = says(&mut scene, 0, "198.51.100.1", websocket("/sub/a"));
+    peer.take();
+    let commands = [r#"{"ping":1}"#, r#"{"unsubscribe":["a"]}"#, r#"{"token":"t"}"#, "nonsense"];
+    for (n, command) in commands.iter().enumerate() {
+        peer.send(text_frame(command));
+        scene.settle();
+        let told = server_frames(&peer.take()).join("");
+        assert_eq!(told.contains("address-requests"), n == 3, "{command}: {told}");
+    }
+    peer.send(client_frame(0x89, b"hello"));
+    scene.settle();
+    assert!(
+        server_frames(&peer.take()).join("").contains("address-requests"),
+        "a ping, in place of its answer"
+    );
+    scene.pass(2_000);
+    peer.send(client_frame(0x89, b"hello"));
+    scene.settle();
+    assert_eq!(peer.take(), b"\x8a\x05hello");
 }
 
 #[test]

@@ -37,7 +37,8 @@ fn a_backlog_comes_in_pages_inside_the_answer_and_then_live() {
     let pages = ask(&mut scene, &peer, "{\"subscribe\":[\"a\"],\"since\":0,\"id\":7}");
     assert_eq!(pages.len(), 4);
     for (n, page) in pages.iter().enumerate() {
-        assert_eq!(page["subscribed"], serde_json::json!(["a"]));
+        let named = if n == 0 { serde_json::json!(["a"]) } else { serde_json::json!([]) };
+        assert_eq!(page["subscribed"], named);
         assert_eq!((page["id"].as_u64(), page["more"].as_bool()), (Some(7), (n < 3).then_some(true)));
         assert!(page["messages"][0].get("cursor").is_none());
     }

@@ -47,6 +47,9 @@ pub enum Error {
     /// A message over its limit.
     #[error("the message is too long")]
     MessageTooLong,
+    /// A message that becomes too much longer than it came.
+    #[error("the message becomes too many times as long as it came: send it uncompressed")]
+    InflateRatio,
     /// A message in more fragments than the limit.
     #[error("the message is in too many fragments: send fewer, longer ones")]
     TooManyFragments,
@@ -58,7 +61,7 @@ impl Error {
         match self {
             Self::Utf8 | Self::Deflate => 1007,
             Self::TooManyFragments => 1008,
-            Self::MessageTooLong => 1009,
+            Self::MessageTooLong | Self::InflateRatio => 1009,
             _ => 1002,
         }
     }

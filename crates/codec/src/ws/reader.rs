@@ -23,6 +23,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Frames of one message.
     pub fragments: usize,
+    /// Bytes that a compressed message may become for each byte of it that came.
+    pub inflate_ratio: usize,
     /// Whether messages may be compressed: [`super::accept_deflate`] took an offer.
     pub deflate: bool,
 }
@@ -216,8 +218,10 @@ impl Partial {
 
 /// A whole message that was compressed.
 fn inflate(opcode: Opcode, bytes: &[u8], limits: &Limits) -> Result<Fact<'static>, Error> {
-    let bytes = deflate::inflate(bytes, limits.message_bytes).map_err(|error| match error {
+    let by_ratio = bytes.len().saturating_mul(limits.inflate_ratio);
+    let bytes = deflate::inflate(bytes, limits.message_bytes.min(by_ratio)).map_err(|error| match error {
         InflateError::Data => Error::Deflate,
+        InflateError::TooLong if by_ratio < limits.message_bytes => Error::InflateRatio,
         InflateError::TooLong => Error::MessageTooLong,
     })?;
     if opcode == Opcode::Binary {
@@ -265,7 +269,7 @@ mod tests {
     use super::*;
     use crate::ws::encode_client_frame;
 
-    const LIMITS: Limits = Limits { message_bytes: 100, fragments: 10, deflate: false };
+    const LIMITS: Limits = Limits { message_bytes: 100, fragments: 10, inflate_ratio: 50, deflate: false };
 
     /// A frame of a client; not the last of its message unless `fin`.
     fn wire(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -379,6 +383,11 @@ mod tests {
         let read = |bytes| read_all(bytes, &limits);
         assert_eq!(read(compressed(Opcode::Text, b"\xff", 1_000)), Err(Error::Utf8));
         assert_eq!(read(compressed(Opcode::Text, &[b'x'; 101], 1_000)), Err(Error::MessageTooLong));
+        let ratio = Limits { message_bytes: 10_000, ..limits };
+        let text = compressed(Opcode::Text, &[b'x'; 9_000], 1_000);
+        assert!(text.len() < 9_000 / 50, "{}", text.len());
+        assert_eq!(read_all(text.clone(), &ratio), Err(Error::InflateRatio));
+        assert!(read_all(text, &Limits { inflate_ratio: 1_000, ..ratio }).is_ok());
         let mut nonsense = wire(true, Opcode::Text, b"\xff\xff");
         nonsense[0] |= RSV1 << 4;
         assert_eq!(read(nonsense), Err(Error::Deflate));

@@ -4,10 +4,11 @@ use hub::{Cursors, Message, Millis, Position, Start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::names::names_in_list;
+use super::names::{NameList, names_in_list};
 use super::object::{write_object, write_string};
 use super::since::since;
-use crate::Problem;
+use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
+use crate::{Problem, fault};
 
 /// A command of the client.
 pub enum Command {
@@ -42,8 +43,8 @@ pub enum Command {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Words {
-    subscribe: Option<Vec<String>>,
-    unsubscribe: Option<Vec<String>>,
+    subscribe: Option<NameList>,
+    unsubscribe: Option<NameList>,
     #[serde(default, deserialize_with = "present")]
     ping: Option<Box<RawValue>>,
     token: Option<String>,
@@ -75,10 +76,33 @@ impl std::fmt::Debug for Command {
 impl Command {
     /// Reads a command. The error carries the command's id where one could be read.
     pub fn read(text: &str, cursors: Cursors, now: Millis) -> Result<Self, (Problem, Option<Box<RawValue>>)> {
-        let words: Words =
-            serde_json::from_str(text).map_err(|error| (no_command(&error.to_string()), None))?;
+        let words: Words = serde_json::from_str(text).map_err(|error| (no_command(&fault(&error)), None))?;
+        if let Some(id) = &words.id
+            && id.get().len() > ID_LEN_MAX
+        {
+            let why = format!("its `id` has {} bytes; at most {ID_LEN_MAX} are repeated", id.get().len());
+            return Err((no_command(&why), None));
+        }
         let id = words.id.clone();
         Self::from_words(words, cursors, now).map_err(|problem| (problem, id))
+    }
+
+    /// What the answer repeats.
+    pub fn id(&self) -> Option<&RawValue> {
+        match self {
+            Self::Subscribe { id, .. } | Self::Unsubscribe { id, .. } | Self::Renew { id, .. } => {
+                id.as_deref()
+            }
+            Self::Ping(_) => None,
+        }
+    }
+
+    /// The channels it is about.
+    pub fn names(&self) -> &[Box<str>] {
+        match self {
+            Self::Subscribe { names, .. } | Self::Unsubscribe { names, .. } => names,
+            Self::Renew { .. } | Self::Ping(_) => &[],
+        }
     }
 
     fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
@@ -95,7 +119,11 @@ impl Command {
             }
             (None, Some(names), None, None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
             (None, None, None, Some(token)) => Ok(Self::Renew { token: token.into(), id }),
-            (None, None, Some(value), None) => Ok(Self::Ping(value)),
+            (None, None, Some(value), None) if value.get().len() <= PING_LEN_MAX => Ok(Self::Ping(value)),
+            (None, None, Some(value), None) => {
+                let len = value.get().len();
+                Err(no_command(&format!("its `ping` has {len} bytes; at most {PING_LEN_MAX} are repeated")))
+            }
             _ => Err(no_command("there must be exactly one of subscribe, unsubscribe, token and ping")),
         }
     }
@@ -260,5 +288,25 @@ mod tests {
         check(r#"{"subscribe":[],"id":2}"#, "channel-list 2");
         check(r#"{"subscribe":["a"],"since":"x","id":3}"#, "since 3");
         check(r#"{"subscrib":["a"]}"#, "command -");
+        let many = "\"a\",".repeat(1_000);
+        check(&format!(r#"{{"subscribe":[{many}"a"],"id":4}}"#), "channel-count 4");
+        check(&format!(r#"{{"unsubscribe":[{many}"a"],"id":4}}"#), "channel-count 4");
+    }
+
+    #[test]
+    fn what_is_repeated_is_short() {
+        let text = |len: usize| format!("\"{}\"", "x".repeat(len - 2));
+        let (id, ping) = (text(ID_LEN_MAX), text(PING_LEN_MAX));
+        check(&format!(r#"{{"unsubscribe":["a"],"id":{id}}}"#), &format!(r#"unsubscribe ["a"] {id}"#));
+        check(&format!(r#"{{"unsubscribe":["a"],"id":{}}}"#, text(ID_LEN_MAX + 1)), "command -");
+        check(&format!(r#"{{"ping":{ping}}}"#), &format!("ping {ping}"));
+        check(&format!(r#"{{"ping":{},"id":5}}"#, text(PING_LEN_MAX + 1)), "command 5");
+        let cursors = Cursors::new(Epoch::new(0));
+        let of =
+            |text: &str| Command::read(text, cursors, 0).err().map_or(0, |(problem, _)| problem.detail.len());
+        let unknown = of(r#"{"x":1}"#);
+        assert!(of(&format!(r#"{{"{}":1}}"#, "x".repeat(100_000))) <= unknown + 4 * 80);
+        assert!(of(&format!(r#"{{"subscribe":{}}}"#, text(100_000))) <= 600);
+        assert!(of(&format!(r#"{{"subscribe":["a"],"since":{}}}"#, text(100_000))) <= 400);
     }
 }

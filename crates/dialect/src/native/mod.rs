@@ -14,7 +14,7 @@ pub use command::{
     write_subscribed, write_unsubscribed,
 };
 pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
-pub use names::{check_escapes, names_in_body, names_in_list, names_in_path};
+pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
 pub use object::{is_binary_type, write_document, write_object, write_string};
 pub use request::{Context, PATHS, intent, is_passed, wait_of_page};

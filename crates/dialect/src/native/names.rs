@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Formatter;
 
 use hub::check_name;
 use hub::limits::CHANNELS_MAX;
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::Problem;
+use crate::{Problem, fault};
 
 /// The names in `news,user.42` of a path, percent-encoded or not; each once, in order.
 pub fn names_in_path(list: &str) -> Result<Vec<Box<str>>, Problem> {
@@ -39,8 +42,11 @@ pub fn check_escapes(path: &str) -> Result<(), Problem> {
 /// The names in the body of `POST /sub/`: a JSON array if `json`, else separated by commas or line ends.
 pub fn names_in_body(body: &[u8], json: bool) -> Result<Vec<Box<str>>, Problem> {
     if json {
-        let names: Vec<String> = serde_json::from_slice(body).map_err(|error| {
-            Problem::bad("channel-list", format!("the body is no JSON array of channel names: {error}"))
+        let NameList(names) = serde_json::from_slice(body).map_err(|error| {
+            Problem::bad(
+                "channel-list",
+                format!("the body is no JSON array of channel names: {}", fault(&error)),
+            )
         })?;
         return checked(names.iter().map(|name| Cow::from(name.as_bytes())));
     }
@@ -53,15 +59,60 @@ pub fn names_in_body(body: &[u8], json: bool) -> Result<Vec<Box<str>>, Problem> 
 }
 
 /// Checks names of a list in JSON.
-pub fn names_in_list(names: &[String]) -> Result<Vec<Box<str>>, Problem> {
-    checked(names.iter().map(|name| Cow::from(name.as_bytes())))
+pub fn names_in_list(names: &NameList) -> Result<Vec<Box<str>>, Problem> {
+    checked(names.0.iter().map(|name| Cow::from(name.as_bytes())))
+}
+
+/// A list of names in JSON, as it was written. Of one that is too long, one more than there may be.
+#[derive(Debug, Default)]
+pub struct NameList(Vec<String>);
+
+impl NameList {
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for NameList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = NameList;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of channel names")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NameList, A::Error> {
+        let mut names = Vec::new();
+        while names.len() <= CHANNELS_MAX {
+            let Some(name) = items.next_element()? else { return Ok(NameList(names)) };
+            names.push(name);
+        }
+        // What stands behind the list is read, too.
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(NameList(names))
+    }
 }
 
 fn checked<'a>(names: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Box<str>>, Problem> {
     let mut list: Vec<Box<str>> = Vec::new();
     // Of a few names each is looked for among the others; a set costs more than that.
     let mut known: HashSet<Box<str>> = HashSet::new();
-    for name in names {
+    for (number, name) in names.enumerate() {
+        // Each name that is written costs something, and not only those that are new.
+        if number == CHANNELS_MAX {
+            return Err(Problem::bad(
+                "channel-count",
+                format!("more than {CHANNELS_MAX} channels are named; use several connections"),
+            ));
+        }
         let name = check_name(&name).map_err(|error| Problem::bad("channel-name", error.to_string()))?;
         if list.len() == FEW {
             known.extend(list.iter().cloned());
@@ -73,12 +124,6 @@ fn checked<'a>(names: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Box<str
         };
         if is_new {
             list.push(name.into());
-        }
-        if list.len() > CHANNELS_MAX {
-            return Err(Problem::bad(
-                "channel-count",
-                format!("more than {CHANNELS_MAX} channels are named; use several connections"),
-            ));
         }
     }
     if list.is_empty() { Err(no_channel()) } else { Ok(list) }
@@ -137,6 +182,8 @@ mod tests {
         check("$a", Err("channel-name"));
         let many: Vec<String> = (0..=CHANNELS_MAX).map(|n| n.to_string()).collect();
         check(&many.join(","), Err("channel-count"));
+        check(&"a,".repeat(CHANNELS_MAX).trim_end_matches(','), Ok(&["a"]));
+        check(&format!("{}a", "a,".repeat(CHANNELS_MAX)), Err("channel-count"));
     }
 
     #[test]
@@ -150,5 +197,10 @@ mod tests {
         assert_eq!(names(b"{}", true), Err("channel-list"));
         assert_eq!(names(b"a,,b", false), Err("channel-name"));
         assert_eq!(names(br#"["a,b"]"#, true), Err("channel-name"));
+        let many = |count| format!("[{}\"a\"]", "\"a\",".repeat(count - 1));
+        assert_eq!(names(many(CHANNELS_MAX).as_bytes(), true), Ok("a".into()));
+        assert_eq!(names(many(CHANNELS_MAX + 1).as_bytes(), true), Err("channel-count"));
+        assert_eq!(names(many(60_000).as_bytes(), true), Err("channel-count"));
+        assert_eq!(names(&b"a\n".repeat(CHANNELS_MAX + 1), false), Err("channel-count"));
     }
 }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hub::{Cursors, Millis, Start};
+use hub::{Cursors, Millis, Start, excerpt};
 
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::since::{last_event_id, since};
+use crate::limits::PREFLIGHT_LEN_MAX;
 use crate::{Answer, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
 
 /// What a request is understood against.
@@ -186,7 +187,7 @@ fn transport(request: &Request<'_>, asked: Option<&str>) -> Result<Transport, Pr
         Some(other) => {
             return Err(Problem::bad(
                 "transport",
-                format!("transport is {other:?}; give sse, ws, stream or poll"),
+                format!("transport is {:?}; give sse, ws, stream or poll", excerpt(other)),
             ));
         }
         None if request.upgrade => Transport::WebSocket,
@@ -209,18 +210,20 @@ fn flag(name: &str, value: &str) -> Result<bool, Problem> {
     match value {
         "1" | "true" | "" => Ok(true),
         "0" | "false" => Ok(false),
-        other => Err(Problem::bad("flag", format!("{name} is {other:?}; give 1 or 0"))),
+        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
     }
 }
 
 fn number(name: &str, value: &str) -> Result<u32, Problem> {
     value.parse().map_err(|_| {
+        let value = excerpt(value);
         Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
     })
 }
 
 /// With the header that RFC 9110, 15.5.6 asks for.
 fn method_not_allowed(method: &str, allowed: &str) -> Intent {
+    let method = excerpt(method);
     let detail = format!("the method {method} is not for this address; use one of {allowed}");
     let mut answer = Answer::from(Problem::new(405, "method", detail));
     answer.headers.push(("Allow", allowed.to_owned()));
@@ -228,7 +231,7 @@ fn method_not_allowed(method: &str, allowed: &str) -> Intent {
 }
 
 fn not_found(path: &str) -> Problem {
-    let path: String = path.chars().take(100).collect();
+    let path = excerpt(path);
     Problem::new(
         404,
         "not-found",
@@ -248,6 +251,7 @@ fn options(request: &Request<'_>) -> Answer {
         // A browser names the headers a page wants to send; any of them may come, none is trusted.
         let asked = (request.header)("access-control-request-headers")
             .and_then(|list| std::str::from_utf8(list).ok());
+        let asked = asked.filter(|list| list.len() <= PREFLIGHT_LEN_MAX);
         let clean =
             asked.filter(|list| list.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)));
         headers.push((

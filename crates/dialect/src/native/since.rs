@@ -1,6 +1,6 @@
 //! From where a client wants to read: `since`, `Last-Event-ID`.
 
-use hub::{Cursors, Millis, Read, Start};
+use hub::{Cursors, Millis, Read, Start, excerpt};
 
 use crate::Problem;
 use crate::limits::SINCE_AHEAD_MS_MAX;
@@ -24,8 +24,9 @@ pub fn since(text: &str, cursors: Cursors, now: Millis) -> Result<Start, Problem
         return Err(Problem::bad(
             "since",
             format!(
-                "`since` is {text:?}; give a cursor as you got it, an age such as 90s, 10m or 1h, \
-                 a Unix time in seconds, or 0 for all history"
+                "`since` is {:?}; give a cursor as you got it, an age such as 90s, 10m or 1h, \
+                 a Unix time in seconds, or 0 for all history",
+                excerpt(text)
             ),
         ));
     };

@@ -2,7 +2,7 @@
 //!
 //! Only as much is read as is needed to tell items apart; what they say is read one by one, later.
 
-use dialect::Problem;
+use dialect::{Problem, fault};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -52,7 +52,7 @@ pub(super) fn split(body: &[u8], lines: bool) -> Result<(Form, Vec<&[u8]>), Prob
 
 fn split_array(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
-        Problem::bad("batch", format!("the body is no JSON array: {error}; nothing was published"))
+        Problem::bad("batch", format!("the body is no JSON array: {}; nothing was published", fault(&error)))
     })?;
     if items.len() > BATCH_ITEMS_MAX {
         return Err(too_many());

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dialect::Problem;
 use dialect::hub::{Publish, check_name};
-use dialect::native::names_in_list;
+use dialect::native::{NameList, names_in_list};
+use dialect::{Problem, fault};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -85,7 +85,7 @@ impl<'a> Fields<'a> {
                 Ok(SmallVec::from_buf([name.into()]))
             }
             (None, Some(channels)) => {
-                let names: Vec<String> = serde_json::from_str(channels.get()).map_err(|_| {
+                let names: NameList = serde_json::from_str(channels.get()).map_err(|_| {
                     Problem::bad(
                         "channel-list",
                         "channels is no list of names; give such as [\"news\", \"user.42\"]",
@@ -122,7 +122,10 @@ impl<'a> Fields<'a> {
                     Deserialize::deserialize(&mut serde_json::Deserializer::from_slice(json))
                         .map(|Text(text)| text)
                         .map_err(|error| {
-                            Problem::bad("data", format!("data is no text: {error}; for bytes use base64"))
+                            Problem::bad(
+                                "data",
+                                format!("data is no text: {}; for bytes use base64", fault(&error)),
+                            )
                         })?;
                 if base64 { decode(&text)?.into() } else { bytes_of(text) }
             }
@@ -197,7 +200,7 @@ fn no_item(text: &[u8], error: &serde_json::Error) -> Problem {
         );
         return Problem::bad("item", why);
     }
-    Problem::bad("item", format!("the item is not as it should be: {error}"))
+    Problem::bad("item", format!("the item is not as it should be: {}", fault(error)))
 }
 
 #[cfg(test)]

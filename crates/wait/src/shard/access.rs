@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use access::{About, Denied, Said, Signed, Subject, Verdict};
-use exchange::hub::{Right, Session};
+use exchange::hub::limits::QUOTED_CHARS_MAX;
+use exchange::hub::{Right, Session, excerpt};
 use exchange::{Denial, Side};
 use transport::Phase;
 use transport::dialect::native::{Credentials, Shown};
@@ -12,7 +13,7 @@ use transport::dialect::{Page, Problem, Transport, Wait};
 use super::Shard;
 use super::asking::problem_of;
 use crate::kernel::Kernel;
-use crate::limits::{DENIED_CHARS_MAX, TIMERS_PER_TURN};
+use crate::limits::TIMERS_PER_TURN;
 
 /// Who makes a request.
 pub(super) enum Who {
@@ -101,7 +102,7 @@ impl<K: Kernel> Shard<K> {
         if !is_foreign || (origins.is_empty() && !ambient) {
             return Ok(());
         }
-        let origin: String = origin.unwrap_or("another origin").chars().take(100).collect();
+        let origin = excerpt(origin.unwrap_or("another origin"));
         let what = if ambient { "a cookie" } else { "credentials" };
         let why = format!(
             "the request comes with {what} from a page of {origin:?}, which is neither of this host nor listed in \
@@ -119,6 +120,7 @@ impl<K: Kernel> Shard<K> {
         let Some(name) = names.iter().find(|name| !self.exchange.may(session, Right::Listen, name)) else {
             return Ok(());
         };
+        let name = excerpt(name);
         Err(if session.is_none() {
             let why = format!(
                 "the channel {name:?} is closed: show a token whose `listen` names it, or come by a signed URL"
@@ -151,8 +153,8 @@ impl<K: Kernel> Shard<K> {
             code: problem.code,
             detail: problem.detail.clone(),
             from,
-            who: self.guests.session(index).and_then(Session::user).map(Into::into),
-            what: names.join(",").chars().take(DENIED_CHARS_MAX).collect(),
+            who: self.guests.session(index).and_then(Session::user).map(|user| excerpt(user).into()),
+            what: what_of(names),
             times: 1,
         });
     }
@@ -225,6 +227,12 @@ impl<K: Kernel> Shard<K> {
             self.end(index, 1008, "the token has ended; come back with a new one");
         }
     }
+}
+
+/// What somebody asked for, as it is kept with the refusal.
+fn what_of(names: &[Box<str>]) -> String {
+    let first = &names[..names.len().min(QUOTED_CHARS_MAX)];
+    excerpt(&first.join(",")).into()
 }
 
 fn unauthorized(denied: Denied) -> Problem {

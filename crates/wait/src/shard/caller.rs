@@ -6,7 +6,7 @@ use std::fmt::{Debug, Formatter};
 use std::net::IpAddr;
 
 use access::Proxies;
-use exchange::hub::{Millis, Session};
+use exchange::hub::{Millis, Session, excerpt};
 use exchange::{Exchange, Shares};
 use transport::codec::{http, proxy};
 use transport::dialect::Problem;
@@ -187,11 +187,12 @@ impl<K: Kernel> Shard<K> {
         };
         if let Err(seconds) = users.ask(user, self.exchange.now()) {
             let most = most.requests;
+            let user = excerpt(user);
             let why = format!("the user {user:?} asks more than {most} times a second; wait {seconds} s");
             return refused("user-requests", why);
         }
         if enters && !users.enter(user) {
-            let most = most.connections;
+            let (most, user) = (most.connections, excerpt(user));
             let why = format!(
                 "the user {user:?} waits on {most} connections and may have no more; close some of them, or let \
                  the server's user_connections be raised"

@@ -10,6 +10,9 @@ use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
     pub(super) fn command(&mut self, index: usize, command: Command) {
+        if let Err(problem) = self.may_ask(index) {
+            return self.answer_error(index, &problem, command.names(), command.id());
+        }
         let mut out = Vec::new();
         match command {
             Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
@@ -17,8 +20,7 @@ impl<K: Kernel> Shard<K> {
                 let count = self.slab[index].subs.len() + names.len();
                 let session = self.guests.session(index);
                 let allowed = self
-                    .may_ask(index)
-                    .and_then(|()| self.check_user(session, false))
+                    .check_user(session, false)
                     .and_then(|()| self.check_count(count))
                     .and_then(|()| self.check_grants(session, &names));
                 if let Err(problem) = allowed {
@@ -34,6 +36,9 @@ impl<K: Kernel> Shard<K> {
                 Err(problem) => return self.answer_error(index, &problem, &[], id.as_deref()),
             },
             Command::Unsubscribe { names, id } => {
+                if let Err(problem) = self.check_user(self.guests.session(index), false) {
+                    return self.answer_error(index, &problem, &names, id.as_deref());
+                }
                 let found = self.exchange.find(&names);
                 // A channel deleted before that is found by its new record, and its end is in the mail.
                 self.take_mail();
@@ -53,6 +58,14 @@ impl<K: Kernel> Shard<K> {
             }
         }
         self.write(index, &out);
+    }
+
+    /// Gives the answer to what a live WebSocket said that was no command: a ping, or nonsense. It counts, too.
+    pub(super) fn answer_frame(&mut self, index: usize, answer: &[u8]) {
+        match self.may_ask(index) {
+            Ok(()) => drop(self.write(index, answer)),
+            Err(problem) => self.answer_error(index, &problem, &[], None),
+        }
     }
 
     fn answer_error(&mut self, index: usize, problem: &Problem, names: &[Box<str>], id: Option<&RawValue>) {

@@ -135,6 +135,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn act(&mut self, index: usize, action: Action) {
         match action {
             Action::More | Action::Next => {}
+            Action::Send(bytes) if self.slab[index].conn.is_live_ws() => self.answer_frame(index, &bytes),
             Action::Send(bytes) => {
                 self.set_timer_of_phase(index);
                 self.write(index, &bytes);

@@ -188,7 +188,10 @@ impl<K: Kernel> Shard<K> {
             }
             Purpose::Added(id) => {
                 let more = matches!(page.next, Next::More(_));
-                conn.added(&backlog.names, parts, more, !gaps.is_empty(), id.as_deref(), &mut out);
+                // Later pages do not name them again: a list may be longer than what there is to tell.
+                let is_first = !matches!(backlog.start, Start::More(_));
+                let names = if is_first { &backlog.names[..] } else { &[] };
+                conn.added(names, parts, more, !gaps.is_empty(), id.as_deref(), &mut out);
             }
         }
         drop(names);
