@@ -137,6 +137,38 @@ def test_it_is_told_who_said_what(file):
     assert settings["drain"] == {"value": "2s", "from": "default"}
 
 
+def refused_at_check_and_start(path):
+    """What both say of a settings file that neither takes."""
+    (checked, _, why), (started, _, also) = run("config", "check", path), run("--config", path)
+    assert (checked, started) == (1, 2), (why, also)
+    assert why.strip() in also
+    return why
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "keys.example", "127.0.0.1.example:80", "[2001:db8::1]"])
+def test_keys_come_from_another_machine_by_tls_only(file, host):
+    path = file(f'token_keys_url = "http://{host}/keys?s=hidden"\n')
+    why = refused_at_check_and_start(path)
+    assert why.startswith(f"{path}:1: token_keys_url is") and "https://" in why and "hidden" not in why, why
+    assert run("config", "check", file(f'token_keys_url = "https://{host}/keys"\n'))[0] == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "[::1]", "localhost"])
+def test_keys_of_this_machine_may_come_in_the_clear(file, host):
+    assert run("config", "check", file(f'token_keys_url = "http://{host}/keys"\n'))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["transfer-encoding", "Content-Length", "host", "connection", "te", "upgrade", "expect", "trailer", "keep-alive"]
+    + ["proxy-authorization", "proxy-connection", "accept-encoding", "range", "If-None-Match", "content-type"],
+)
+def test_the_hook_gets_no_header_that_would_break_its_request(file, header):
+    path = file(f'hook = "http://127.0.0.1:1/"\nhook_headers = ["cookie", "{header}"]\n')
+    why = refused_at_check_and_start(path)
+    assert why.startswith(f"{path}:2: hook_headers names {header},") and "cookie and authorization" in why, why
+
+
 @pytest.mark.parametrize("dialect, spoken", [("multiplexor", True), ("none", False)])
 def test_an_in_listener_speaks_2009_where_its_entry_says_so(serve, file, dialect, spoken):
     entry = f'wait = ["127.0.0.1:0"]\n[[in]]\naddress = "127.0.0.1:0"\ndialect = "{dialect}"\n'

@@ -35,6 +35,13 @@ pub struct Hook {
     pub calls: usize,
 }
 
+/// Whether a header is about the one request or connection that it came with, and so cannot go along in another one:
+/// how it is framed and routed (RFC 9110, section 7.6.1), what its body is, which answer would do.
+pub fn is_of_one_request(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    OF_ONE_REQUEST.contains(&&*name) || name.starts_with("proxy-") || name.starts_with("if-")
+}
+
 /// The hook and all that is asked of it.
 pub(crate) struct Asking {
     hook: Hook,
@@ -240,6 +247,26 @@ impl Call {
     }
 }
 
+const OF_ONE_REQUEST: &[&str] = &[
+    "host",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "expect",
+    "max-forwards",
+    "content-length",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "accept",
+    "accept-encoding",
+    "range",
+];
+
 fn busy() -> Said {
     Said::Failed(denied("hook-busy", "too many wait for the application to say who they are; try again soon"))
 }
@@ -250,4 +277,19 @@ fn denied(code: &'static str, detail: &str) -> Denied {
 
 fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_one_request_is_known_in_any_case() {
+        for name in ["Host", "transfer-encoding", "CONTENT-LENGTH", "Proxy-Authorization", "If-None-Match"] {
+            assert!(is_of_one_request(name), "{name}");
+        }
+        for name in ["cookie", "authorization", "x-user", "user-agent", "accept-language", "x-proxy-user"] {
+            assert!(!is_of_one_request(name), "{name}");
+        }
+    }
 }

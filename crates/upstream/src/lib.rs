@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use bell::{Ear, bell};
 pub use counters::Counters;
-pub use hook::Hook;
+pub use hook::{Hook, is_of_one_request};
 pub use page::Takeover;
 
 use http::Client;

@@ -1,5 +1,6 @@
 //! Who may come in, and who is asked about it: tokens, the hook, the application behind the WAIT line.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use access::Tokens;
@@ -71,5 +72,57 @@ pub(super) fn check_prefix(values: &Values) -> Result<(), String> {
     Err(format!("{place}takeover_prefix is {prefix:?}; give the beginning of a path, such as /app/"))
 }
 
+/// Checks that nobody on the way to the keys could put others in their place. The error says what would be right.
+pub(super) fn check_keys_url(values: &Values) -> Result<(), String> {
+    let Some(url) = values.url("token_keys_url") else { return Ok(()) };
+    let is_here = url.host().is_some_and(is_loopback);
+    if is_here || url.scheme_str() == Some("https") {
+        return Ok(());
+    }
+    Err(format!(
+        "{}token_keys_url is an address on the network without TLS, where whoever is on the way could answer with keys \
+         of their own and sign tokens for anybody; begin it with https://, or give one on loopback, such as \
+         http://127.0.0.1/keys",
+        values.place("token_keys_url")
+    ))
+}
+
+/// Whether this host, as it stands in a URL, is this machine and nothing else.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback(),
+    )
+}
+
+/// Checks that what the hook gets of a client is about who it is. The error says what would be right.
+pub(super) fn check_hook_headers(values: &Values) -> Result<(), String> {
+    let names = values.names("hook_headers");
+    let Some(name) = names.iter().find(|name| upstream::is_of_one_request(name)) else { return Ok(()) };
+    Err(format!(
+        "{}hook_headers names {name}, which is about the client's own request or connection and would break the hook's; \
+         name headers that say who a client is, such as cookie and authorization",
+        values.place("hook_headers")
+    ))
+}
+
 /// What a verdict may take beyond that.
 const VERDICT_MARGIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]", "localhost", "Keys.Localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["10.0.0.1", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.example", "localhost.example", "0.0.0.0"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -219,7 +219,7 @@ pub(crate) static TABLE: &[Setting] = &[
         Url,
         "",
         "Where the public keys of whoever makes your tokens are found, as a JWK set; fetched every 10 minutes, and \
-         when a token names one that is new",
+         when a token names one that is new. By https, or on loopback",
     ),
     line(
         "token_audience",
@@ -233,7 +233,12 @@ pub(crate) static TABLE: &[Setting] = &[
         "",
         "Where your application says who a client is, by the cookies and headers that the client sent",
     ),
-    line("hook_headers", Tokens, "cookie, authorization", "Headers of a client that the hook gets"),
+    line(
+        "hook_headers",
+        Tokens,
+        "cookie, authorization",
+        "Headers of a client that the hook gets; none that are about the client's own request or connection, such as host",
+    ),
     line(
         "hook_cookies",
         Tokens,
