@@ -17,6 +17,7 @@ needs=(
     /usr/bin/openssl openssl
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
+    /usr/bin/ruby ruby
     /usr/bin/slowhttptest slowhttptest
     /usr/bin/testssl testssl.sh
     /usr/bin/wget wget

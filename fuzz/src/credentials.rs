@@ -6,8 +6,6 @@ use access::{
     Key, Keyring, Proxies, Secret, Signed, TokenSecret, Tokens, Way, make_token, read_jwks, session_of_answer,
 };
 
-use crate::cut;
-
 /// A token as it was shown. Without the secret, no bytes are one.
 pub(crate) fn token(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
@@ -52,15 +50,19 @@ pub(crate) fn claims(data: &[u8]) {
     }
 }
 
-/// A signed URL.
+/// A signed URL: what nobody signed is refused, and what somebody did is for no more than it says.
 pub(crate) fn url(data: &[u8]) {
-    let Some((path, rest)) = cut(data) else { return };
-    let Some((expires, signature)) = cut(rest) else { return };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (path, expires, signature) = (text(path), text(expires), text(signature));
-    let signed = Signed { path: &path, expires: &expires, signature: &signature };
-    let session = tokens().session_of_url(signed, &["a".into()], NOW);
-    assert!(session.is_err(), "nobody signed {signed:?}");
+    let text = String::from_utf8_lossy(data);
+    let mut parts = text.splitn(5, '\n');
+    let mut part = || parts.next().unwrap_or_default();
+    let signed = Signed { path: part(), expires: part(), user: part(), iat: part(), signature: part() };
+    let session = |signed| tokens().session_of_url(signed, &["a".into()], NOW);
+    assert!(session(signed).is_err(), "nobody signed {signed:?}");
+    let signature = signed.sign(&secret());
+    if let Ok(session) = session(Signed { signature: &signature, ..signed }) {
+        assert!(!signed.path.is_empty(), "it is for nothing");
+        assert_eq!(session.user().unwrap_or_default(), signed.user);
+    }
 }
 
 /// Keys as somebody publishes them: what is wrong is told, and none of them vouches for what a secret signed.

@@ -8,7 +8,7 @@ import urllib.parse
 
 import websockets.sync.client
 from harness.program import Program, binary, request, until
-from harness.tokens import SECRET, coded, mac, make_token
+from harness.tokens import SECRET, coded, make_token, signed_url
 from harness.upstream import Application
 
 COOKIE = "multiplexor_sign_in"
@@ -136,8 +136,9 @@ class Scene:
     def with_signatures(self):
         now = int(time.time())
         for what, expires, is_right in [("right", now + 60, True), ("ended", now - 60, True), ("forged", now + 60, False)]:
-            signature = self.secret(f"signature, {what}", mac(f"user.1\n{expires}" if is_right else "nothing"))
-            status = self.poll(f"/sub/user.1?expires={expires}&signature={signature}")
+            url = signed_url("user.1" if is_right else "user.2", expires)
+            signature = self.secret(f"signature, {what}", url.split("v2.")[1])
+            status = self.poll(f"/sub/user.1?expires={expires}&signature=v2.{signature}")
             assert status == 200 if what == "right" else status in {401, 403}
 
     def with_sessions(self):

@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import os
+import re
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 import websockets
-from harness.program import request, until
-from harness.tokens import SECRET, coded, mac, make_token
+from harness.program import ROOT, request, until
+from harness.tokens import SECRET, coded, mac, make_token, signed_url
 
 TRANSPORTS = ["poll", "sse", "stream"]
+# What is said in arguments is read as it was written, whatever the machine's language is.
+UTF8 = os.environ | {"LC_ALL": "C.UTF-8"}
 
 
 @pytest.fixture(scope="module")
@@ -125,30 +130,126 @@ def test_to_close_channels_for_all_is_refused_at_the_start():
 def test_a_signed_url_is_good_for_its_names_and_its_time(closed, transport, name):
     closed.publish(f"user.{name}", "hello")
     path, later = f"user.{name}", int(time.time()) + 60
-    signature = mac(f"{path}\n{later}")
+    url = signed_url(path, later)
     end = f"&since=0&transport={transport}"
-    assert allowed(closed, f"/sub/{path}?expires={later}&signature={signature}{end}")
+    assert allowed(closed, url + end)
+    assert allowed(closed, signed_url(path, later, user="ann b", iat=later - 60) + end)
     for wrong, code in [
-        (f"/sub/user.other?expires={later}&signature={signature}", "url-signature"),
-        (f"/sub/{path},b?expires={later}&signature={signature}", "url-signature"),
-        (f"/sub/{path}?expires={later + 1}&signature={signature}", "url-signature"),
-        (f"/sub/{path}?signature={signature}", "url-signature"),
-        (f"/sub/{path}?expires=17&signature={mac(path + chr(10) + '17')}", "url-expired"),
+        (url.replace(path, "user.other"), "url-signature"),
+        (url.replace(path, f"{path},b"), "url-signature"),
+        (url.replace(f"={later}", f"={later + 1}"), "url-signature"),
+        (url.replace(f"expires={later}&", ""), "url-signature"),
+        (url.replace("=v2.", "="), "url-signature"),
+        (url + "&user=ann", "url-signature"),
+        (url + f"&iat={later}", "url-signature"),
+        (signed_url(path, later, user="ann").replace("=ann", "=bob"), "url-signature"),
+        (signed_url(path, later, method="POST"), "url-signature"),
+        (signed_url(path, 17), "url-expired"),
     ]:
         status, problem = listen(closed, wrong + end)
         assert (status, problem["code"]) == (401, code), wrong
 
 
-def test_php_signs_a_url_in_three_lines(closed):
+def test_it_does_not_matter_how_the_names_of_a_signed_url_are_encoded(closed, name):
+    later = int(time.time()) + 60
+    closed.publish(f"user.{name}.é b", "hello")
+    raw = signed_url(f"user.{name}.é b", later)
+    _, query = raw.split("?")
+    for path in ["%C3%A9%20b", "%c3%a9%20%62"]:
+        assert allowed(closed, f"/sub/user.{name}.{path}?{query}&since=0"), path
+    assert listen(closed, f"/sub/user.{name}.%C3%A9?{query}")[1]["code"] == "url-signature"
+
+
+def test_a_signed_url_without_names_opens_nothing(closed):
+    later = int(time.time()) + 60
+    old = f"/sub/?expires={later}&signature={mac(chr(10) + str(later))}"
+    for url in (signed_url("", later), signed_url("", later, method="POST"), old):
+        closed.publish("user.secret", "hello")
+        body = b"user.secret"
+        status, _, problem = request(closed.wait_address, "POST", url + "&since=0&wait=0", body)
+        assert (status, json.loads(problem)["code"]) == (401, "url-signature"), url
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            over_websocket(closed, lambda ws: ask(ws, {"subscribe": ["user.secret"]}), url)
+        assert refused.value.response.status_code == 401
+    # What was signed for a GET is not for a POST, which names its channels elsewhere.
+    url = signed_url("user.mine", later).replace("user.mine", "")
+    status, _, problem = request(closed.wait_address, "POST", url + "&since=0&wait=0", b"user.mine")
+    assert (status, json.loads(problem)["code"]) == (401, "url-signature")
+
+
+def test_a_signed_url_is_good_for_a_head_and_for_a_websocket(closed, name):
+    url = signed_url(f"user.{name}", int(time.time()) + 60)
+    closed.publish(f"user.{name}", "hello")
+    assert request(closed.wait_address, "HEAD", url + "&since=0&wait=0")[0] == 200
+
+    async def first(ws):
+        while "data" not in (said := json.loads(await ws.recv())):
+            pass
+        return said["data"]
+
+    assert over_websocket(closed, first, url + "&since=0") == "hello"
+    # It goes on to nothing else.
+    answer = over_websocket(closed, lambda ws: ask(ws, {"subscribe": ["user.other"]}), url)
+    assert answer["error"]["code"] == "grant"
+
+
+def test_a_signature_of_the_first_version_is_good_for_names_as_they_stand(closed, name):
+    closed.publish(f"user.{name} a", "hello")
+    path, later = f"user.{name}%20a", int(time.time()) + 60
+    old = f"/sub/{path}?expires={later}&signature={mac(f'{path}{chr(10)}{later}')}&since=0"
+    assert allowed(closed, old)
+    assert listen(closed, old.replace("%20a", "%20%61"))[1]["code"] == "url-signature"
+    assert listen(closed, old + "&user=ann")[1]["code"] == "url-signature"
+
+
+SIGNERS = {
+    "php": (["php", "-n", "-r"], "echo signed_url({names}, {expires}, '{secret}', {user});"),
+    "js": (
+        ["node", "--input-type=module", "-e"],
+        "process.stdout.write(signedUrl({names}, {expires}, '{secret}', {user}))",
+    ),
+    "python": ([sys.executable, "-c"], "print(signed_url({names}, {expires}, '{secret}', {user}), end='')"),
+    "ruby": (["ruby", "-e"], "print signed_url({names}, {expires}, '{secret}', {user})"),
+}
+
+
+def signed_as_documented(language, names, expires, user=""):
+    """The URL that the lines of docs/access.md make in this language."""
+    page = (ROOT / "docs/access.md").read_text()
+    section = page.split("### Signed URLs")[1].split("\n### ")[0]
+    code = re.search(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[1]
+    program, call = SIGNERS[language]
+    said = {"names": json.dumps(names, ensure_ascii=False), "user": json.dumps(user, ensure_ascii=False)}
+    call = call.format(expires=expires, secret=SECRET, **said)
+    done = subprocess.run([*program, code + call], capture_output=True, check=True, timeout=60, env=UTF8)
+    return done.stdout.decode()
+
+
+def test_the_documented_lines_of_all_languages_sign_alike(closed, name):
+    names, later = [f"user.{name}", "user.é b", "a/b?c%&d"], int(time.time()) + 600
+    urls = {language: signed_as_documented(language, names, later) for language in SIGNERS}
+    assert len(set(urls.values())) == 1, urls
+    closed.publish(",".join(names), "hello")
+    assert allowed(closed, urls["php"] + "&since=0")
+    assert not allowed(closed, urls["php"] + "x&since=0")
+
+
+@pytest.mark.parametrize("language", SIGNERS)
+def test_the_documented_lines_sign_for_a_user(closed, language):
     closed.publish("user.42", "hello")
-    script = f"""
-      $names = 'user.42'; $expires = time() + 3600;
-      $signature = rtrim(strtr(base64_encode(hash_hmac('sha256', "$names\\n$expires", '{SECRET}', true)), '+/', '-_'), '=');
-      echo "/sub/$names?expires=$expires&signature=$signature";
-    """
-    url = subprocess.run(["php", "-r", script], capture_output=True, check=True).stdout.decode()
+    url = signed_as_documented(language, ["user.42"], int(time.time()) + 600, "ann é+")
     assert allowed(closed, url + "&since=0")
-    assert not allowed(closed, url + "x&since=0")
+    code, told, _ = by_hand("url", "check", url)
+    assert code == 0 and "for ann é+, until 20" in told
+    assert not allowed(closed, url.replace("user=ann", "user=bob") + "&since=0")
+
+
+@pytest.mark.parametrize("language", SIGNERS)
+def test_the_documented_lines_sign_nothing_for_whoever_has_no_channel(closed, language):
+    url = signed_as_documented(language, [], int(time.time()) + 600, "ann")
+    status, _, problem = request(closed.wait_address, "POST", url + "&since=0&wait=0", b"user.42")
+    assert (status, json.loads(problem)["code"]) == (401, "url-signature")
+    assert listen(closed, url)[0] == 400
 
 
 def by_hand(*arguments):
@@ -173,6 +274,20 @@ def test_tokens_and_urls_are_made_and_checked_by_hand(closed, name):
     assert by_hand("url", "check", url)[0] == 0
     code, _, told = by_hand("url", "check", closed.wait_url + url + "x")
     assert code == 1 and "url-signature" in told
+    _, url, _ = by_hand("url", "sign", f"user.{name}", "user.é", "--user", "ann b")
+    assert allowed(closed, url + "&since=0") and "for ann b, until" in by_hand("url", "check", url)[1]
+
+
+@pytest.mark.parametrize("names", [[""], ["a", ""], ["a,"], ["$all"], ["x" * 256]])
+def test_a_url_is_not_signed_for_what_is_no_channel(names):
+    code, told, why = by_hand("url", "sign", *names)
+    assert (code, told) == (1, "") and "channel name" in why
+    assert by_hand("url", "check", f"/sub/?expires=9999999999&signature=v2.x")[0] == 1
+
+
+def test_a_token_is_not_made_for_what_is_no_channel():
+    code, told, why = by_hand("token", "make", "")
+    assert (code, told) == (1, "") and "pattern is empty" in why
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -29,5 +29,5 @@ pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;
 pub use token::{Tokens, make_token};
-pub use url::{Signed, sign_url};
+pub use url::Signed;
 pub use users::{NotAllowed, Users};

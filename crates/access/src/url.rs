@@ -1,22 +1,32 @@
-//! Signed URLs: three lines in an application, without a library.
+//! Signed URLs: a few lines in an application, without a library.
 //!
-//! The signature is HMAC-SHA256, in base64url without padding, over the names as they stand in the path, a
-//! line feed, and the time of expiry as it stands in the query.
+//! The signature is `v2.` and, in base64url without padding, HMAC-SHA256 over lines: [`VERSION`], the method, the names
+//! without percent-encoding and with a comma between them, the time of expiry, the user, and when it was signed; the
+//! last two are empty where the URL does not have them. No name and no user has a line feed, so each line means what it says.
+//!
+//! One without `v2.` is of old: over the names as they stand in the path, a line feed and the time of expiry.
+
+use std::borrow::Cow;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::{Glob, Grant, Millis, Right, Session};
+use percent_encoding::percent_decode_str;
 
 use crate::{Denied, TokenSecret, Tokens};
 
 /// What a signed URL shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Signed<'a> {
     /// The names as they stand in the path, percent-encoded or not.
     pub path: &'a str,
     /// The Unix time in seconds when it ends.
     pub expires: &'a str,
+    /// Whom it is for; empty: nobody in particular.
+    pub user: &'a str,
+    /// The Unix time in seconds when it was signed; empty: it does not say.
+    pub iat: &'a str,
     /// The signature.
     pub signature: &'a str,
 }
@@ -29,30 +39,35 @@ impl Tokens {
         names: &[Box<str>],
         now: Millis,
     ) -> Result<Session, Denied> {
+        let wrong = |why: &str| Err(Denied::new("url-signature", why));
         if self.secrets.is_empty() {
-            return Err(Denied::new(
-                "url-signature",
+            return wrong(
                 "the URL is signed, but the server has no secret to check it with; set token_secret there",
-            ));
+            );
         }
-        let digits = !signed.expires.is_empty() && signed.expires.bytes().all(|byte| byte.is_ascii_digit());
-        let Some(seconds) = signed.expires.parse::<u64>().ok().filter(|_| digits) else {
-            return Err(Denied::new(
-                "url-signature",
+        if signed.path.is_empty() {
+            return wrong(
+                "a signed URL names its channels in its path, and is good for GET; ask for it as it was signed, or show \
+                 a token",
+            );
+        }
+        let Some(expires) = seconds(signed.expires) else {
+            return wrong(
                 "`expires` of the signed URL is no Unix time; give the second when it ends in digits",
-            ));
+            );
         };
-        let made = URL_SAFE_NO_PAD.decode(signed.signature).unwrap_or_default();
-        let text = text(signed.path, signed.expires);
-        let is_right = |secret: &TokenSecret| hmac::verify(&key(secret), text.as_bytes(), &made).is_ok();
-        if !self.secrets.iter().any(is_right) {
-            return Err(Denied::new(
-                "url-signature",
-                "the signature is not that of this URL; sign the names as they stand in the path, a line feed and \
-                 `expires` with the token_secret of the server",
-            ));
+        if !signed.iat.is_empty() && seconds(signed.iat).is_none() {
+            return wrong(
+                "`iat` of the signed URL is no Unix time; give the second when it was signed in digits",
+            );
         }
-        let expires = seconds.saturating_mul(1_000);
+        if signed.user.chars().any(char::is_control) {
+            return wrong(
+                "`user` of the signed URL holds a control character; give a name of printable ones",
+            );
+        }
+        self.check_url_signature(signed)?;
+        let expires = expires.saturating_mul(1_000);
         if now >= expires {
             let ago = (now - expires) / 1_000;
             return Err(Denied::new(
@@ -62,37 +77,99 @@ impl Tokens {
         }
         let grant =
             |name: &str| Grant { rights: [Right::Listen].into_iter().collect(), names: Glob::name(name) };
-        Ok(Session::new(None, Some(expires), &names.iter().map(|name| grant(name)).collect::<Vec<_>>()))
+        let grants: Vec<Grant> = names.iter().map(|name| grant(name)).collect();
+        Ok(Session::new(Some(signed.user).filter(|user| !user.is_empty()), Some(expires), &grants))
+    }
+
+    /// Whether one of the secrets made the signature.
+    fn check_url_signature(&self, signed: Signed<'_>) -> Result<(), Denied> {
+        let (made, text) = match signed.signature.strip_prefix(MARK) {
+            Some(made) => (made, signed.text()),
+            // Nothing that it does not cover may be believed.
+            None if !signed.user.is_empty() || !signed.iat.is_empty() => {
+                let why = "`user` and `iat` are covered by signatures that begin with v2. only; sign this URL as \
+                           docs/access.md says";
+                return Err(Denied::new("url-signature", why));
+            }
+            None => (signed.signature, format!("{}\n{}", signed.path, signed.expires).into_bytes()),
+        };
+        let made = URL_SAFE_NO_PAD.decode(made).unwrap_or_default();
+        if self.secrets.iter().any(|secret| hmac::verify(&key(secret), &text, &made).is_ok()) {
+            return Ok(());
+        }
+        Err(Denied::new(
+            "url-signature",
+            "the signature is not that of this URL; sign multiplexor-url-2, GET, the names without percent-encoding, \
+             `expires`, `user` and `iat`, with line feeds between them, with the token_secret of the server",
+        ))
     }
 }
 
-/// The signature of a URL with these names in its path.
-pub fn sign_url(secret: &TokenSecret, path: &str, expires: u64) -> String {
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key(secret), text(path, &expires.to_string()).as_bytes()))
+impl Signed<'_> {
+    /// The signature of this URL, as it stands in the query.
+    pub fn sign(&self, secret: &TokenSecret) -> String {
+        let made = hmac::sign(&key(secret), &self.text());
+        format!("{MARK}{}", URL_SAFE_NO_PAD.encode(made))
+    }
+
+    /// What is signed. The names are decoded as a whole: a comma in one of them is none of a name.
+    fn text(&self) -> Vec<u8> {
+        let names = Cow::from(percent_decode_str(self.path));
+        let lines: [&[u8]; 6] = [
+            VERSION.as_bytes(),
+            b"GET",
+            &names,
+            self.expires.as_bytes(),
+            self.user.as_bytes(),
+            self.iat.as_bytes(),
+        ];
+        lines.join(&b'\n')
+    }
 }
 
-fn text(path: &str, expires: &str) -> String {
-    format!("{path}\n{expires}")
+/// A Unix time that is written in digits alone.
+fn seconds(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 fn key(secret: &TokenSecret) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret.bytes())
 }
 
+/// The first line of what is signed, so that no signature is good for anything else.
+const VERSION: &str = "multiplexor-url-2";
+/// How a signature of that version begins.
+const MARK: &str = "v2.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: Millis = 1_800_000_000_000;
+    const LATER: &str = "1800000001";
 
-    fn check(path: &str, expires: &str, signature: &str, expected: Result<&str, &str>) {
+    fn session(signed: Signed<'_>) -> Result<Session, Denied> {
         let tokens = Tokens { secrets: vec![secret(b'x'), secret(b'y')], ..Tokens::default() };
-        let names: Vec<Box<str>> = path.split(',').map(Into::into).collect();
-        let session = tokens.session_of_url(Signed { path, expires, signature }, &names, NOW);
-        match (session, expected) {
-            (Ok(session), Ok(name)) => assert!(session.may(Right::Listen, name, NOW), "{path}"),
-            (Err(denied), Err(code)) => assert_eq!(denied.code, code, "{path}: {denied:?}"),
-            (session, _) => panic!("{path} {expires}: {session:?}"),
+        let decoded = percent_decode_str(signed.path).decode_utf8().unwrap();
+        let names: Vec<Box<str>> = decoded.split(',').map(Into::into).collect();
+        tokens.session_of_url(signed, &names, NOW)
+    }
+
+    /// What one URL was signed for, and how it comes.
+    fn check(signed: Signed<'_>, by: u8, comes: Signed<'_>, expected: Result<&str, &str>) {
+        let signature = signed.sign(&secret(by));
+        check_signature(Signed { signature: &signature, ..comes }, expected);
+    }
+
+    fn check_signature(comes: Signed<'_>, expected: Result<&str, &str>) {
+        match (session(comes), expected) {
+            (Ok(session), Ok(name)) => {
+                assert!(session.may(Right::Listen, name, NOW), "{comes:?}");
+                assert_eq!(session.user().unwrap_or_default(), comes.user);
+            }
+            (Err(denied), Err(code)) => assert_eq!(denied.code, code, "{comes:?}: {denied:?}"),
+            (session, _) => panic!("{comes:?}: {session:?}"),
         }
     }
 
@@ -100,27 +177,76 @@ mod tests {
         TokenSecret::new(&char::from(letter).to_string().repeat(32)).unwrap()
     }
 
+    fn url<'a>(path: &'a str, expires: &'a str) -> Signed<'a> {
+        Signed { path, expires, ..Signed::default() }
+    }
+
     #[test]
     fn a_signature_is_good_for_its_names_and_its_time() {
-        let signature = sign_url(&secret(b'y'), "a,b", 1_800_000_001);
-        check("a,b", "1800000001", &signature, Ok("b"));
-        check("a", "1800000001", &signature, Err("url-signature"));
-        check("b,a", "1800000001", &signature, Err("url-signature"));
-        check("a,b", "1800000002", &signature, Err("url-signature"));
-        check("a,b", "+1800000001", &signature, Err("url-signature"));
-        check("a,b", "", &signature, Err("url-signature"));
-        check("a,b", "1800000001", "", Err("url-signature"));
-        check("a,b", "1800000001", &signature[1..], Err("url-signature"));
-        check("a,b", "1800000000", &sign_url(&secret(b'x'), "a,b", 1_800_000_000), Err("url-expired"));
-        check("a,b", "1800000001", &sign_url(&secret(b'z'), "a,b", 1_800_000_001), Err("url-signature"));
+        let signed = url("a,b", LATER);
+        check(signed, b'y', signed, Ok("b"));
+        check(signed, b'z', signed, Err("url-signature"));
+        check(signed, b'y', url("a", LATER), Err("url-signature"));
+        check(signed, b'y', url("b,a", LATER), Err("url-signature"));
+        check(signed, b'y', url("a,b,b", LATER), Err("url-signature"));
+        check(signed, b'y', url("a,b", "1800000002"), Err("url-signature"));
+        check(signed, b'y', url("a,b", "+1800000001"), Err("url-signature"));
+        check(signed, b'y', url("a,b", ""), Err("url-signature"));
+        check(url("a,b", "1800000000"), b'x', url("a,b", "1800000000"), Err("url-expired"));
+        let signature = signed.sign(&secret(b'y'));
+        for wrong in ["", "v2.", &signature[..9], &signature[3..], &signature.replace("v2.", "v3.")] {
+            check_signature(Signed { signature: wrong, ..signed }, Err("url-signature"));
+        }
+    }
+
+    #[test]
+    fn names_are_signed_as_they_are_and_sent_in_any_encoding() {
+        let raw = url("user.\u{e9},a b", LATER);
+        check(raw, b'x', url("user.%C3%A9,a%20b", LATER), Ok("user.\u{e9}"));
+        check(raw, b'x', url("user.%c3%a9,%61%20b", LATER), Ok("a b"));
+        check(url("user.%C3%A9", LATER), b'x', url("user.\u{e9}", LATER), Ok("user.\u{e9}"));
+    }
+
+    #[test]
+    fn a_url_of_no_names_is_good_for_nothing() {
+        let none = url("", LATER);
+        check(none, b'x', none, Err("url-signature"));
+        let old = old_signature("", LATER);
+        check_signature(Signed { signature: &old, ..none }, Err("url-signature"));
+    }
+
+    #[test]
+    fn user_and_time_are_signed() {
+        let ann = Signed { user: "ann", iat: "1799999999", ..url("a", LATER) };
+        check(ann, b'x', ann, Ok("a"));
+        check(ann, b'x', Signed { user: "bob", ..ann }, Err("url-signature"));
+        check(ann, b'x', Signed { user: "", ..ann }, Err("url-signature"));
+        check(ann, b'x', Signed { iat: "", ..ann }, Err("url-signature"));
+        check(ann, b'x', Signed { user: "ann\n1799999999", iat: "", ..ann }, Err("url-signature"));
+        for wrong in [Signed { iat: "soon", ..ann }, Signed { user: "an\nn", ..ann }] {
+            check(wrong, b'x', wrong, Err("url-signature"));
+        }
+    }
+
+    fn old_signature(path: &str, expires: &str) -> String {
+        let text = format!("{path}\n{expires}");
+        URL_SAFE_NO_PAD.encode(hmac::sign(&key(&secret(b'x')), text.as_bytes()))
+    }
+
+    #[test]
+    fn a_signature_of_old_is_good_for_names_as_they_stand_and_nobody_in_particular() {
+        let signature = old_signature("a%20b", LATER);
+        let old = Signed { signature: &signature, ..url("a%20b", LATER) };
+        check_signature(old, Ok("a b"));
+        check_signature(Signed { path: "a b", ..old }, Err("url-signature"));
+        check_signature(Signed { user: "ann", ..old }, Err("url-signature"));
+        check_signature(Signed { iat: LATER, ..old }, Err("url-signature"));
     }
 
     #[test]
     fn a_star_in_a_name_that_was_signed_is_a_star() {
-        let tokens = Tokens { secrets: vec![secret(b'x')], ..Tokens::default() };
-        let signature = sign_url(&secret(b'x'), "*", 1_800_000_001);
-        let signed = Signed { path: "*", expires: "1800000001", signature: &signature };
-        let session = tokens.session_of_url(signed, &["*".into()], NOW).unwrap();
+        let signature = url("*", LATER).sign(&secret(b'x'));
+        let session = session(Signed { signature: &signature, ..url("*", LATER) }).unwrap();
         assert!(session.may(Right::Listen, "*", NOW) && !session.may(Right::Listen, "a", NOW));
         assert!(!session.may(Right::Listen, "*", NOW + 1_000));
     }

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use access::hub::Millis;
-use access::{Signed, TokenSecret, Tokens, make_token, sign_url};
+use access::hub::{Glob, Millis, check_name};
+use access::{Denied, Signed, TokenSecret, Tokens, make_token};
 use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
 
-use crate::client::encode_names;
+use crate::client::{encode, encode_names};
 use crate::times::utc;
 
 /// `multiplexor token` and what it can do.
@@ -33,6 +34,7 @@ pub(crate) fn url_command() -> Command {
     let sign = Command::new("sign")
         .about("Print a signed URL, from its path on")
         .arg(channels("What it is good for: channels, separated by commas or blanks"))
+        .arg(Arg::new("user").long("user").value_name("USER").help("Whom it is for"))
         .args([lasts(), secret()]);
     let check = Command::new("check")
         .about("Say what the server would say to a signed URL; ends with 1 if it is refused")
@@ -45,6 +47,9 @@ pub(crate) fn url_command() -> Command {
 pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some(("make", matches)) => {
+            for name in names(matches) {
+                Glob::new(name)?;
+            }
             let mut claims = Map::new();
             if let Some(user) = matches.get_one::<String>("sub") {
                 claims.insert("sub".to_owned(), json!(user));
@@ -56,9 +61,7 @@ pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         }
         Some(("check", matches)) => {
             let token = matches.get_one::<String>("token").map_or("", String::as_str);
-            let session = tokens(matches)?.session(token, now()?);
-            let session =
-                session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
+            let session = tokens(matches)?.session(token, now()?).map_err(refused)?;
             let user = session.user().unwrap_or("nobody in particular");
             say(&format!("good for {user}{}", until(session.expires())))
         }
@@ -69,27 +72,49 @@ pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// Does what `multiplexor url` says.
 pub(crate) fn run_url(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
-        Some(("sign", matches)) => {
-            let (path, expires) = (encode_names(names(matches).into_iter()), ends(matches)?);
-            let signature = sign_url(&tokens(matches)?.secrets[0], &path, expires);
-            say(&format!("/sub/{path}?expires={expires}&signature={signature}"))
-        }
+        Some(("sign", matches)) => say(&signed_url(matches)?),
         Some(("check", matches)) => {
             let url = matches.get_one::<String>("url").map_or("", String::as_str);
             let (path, query) = url.split_once('?').unwrap_or((url, ""));
             let (_, path) = path.split_once("/sub/").context("the URL has no /sub/ in its path")?;
             let value = |name: &str| {
                 let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-                pairs.rev().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+                let value = pairs.rev().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
+                percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
             };
-            let signed = Signed { path, expires: value("expires"), signature: value("signature") };
-            let session = tokens(matches)?.session_of_url(signed, &[], now()?);
-            let session =
-                session.map_err(|denied| anyhow!("refused ({}): {}", denied.code, denied.detail))?;
-            say(&format!("good for {path}{}", until(session.expires())))
+            let (expires, user, iat, signature) =
+                (value("expires"), value("user"), value("iat"), value("signature"));
+            let signed = Signed { path, expires: &expires, user: &user, iat: &iat, signature: &signature };
+            let session = tokens(matches)?.session_of_url(signed, &[], now()?).map_err(refused)?;
+            for name in path.split(',') {
+                let name: Vec<u8> = percent_decode_str(name).collect();
+                check_name(&name).map_err(|why| anyhow!("refused (channel-name): {why}"))?;
+            }
+            let of_user = session.user().map(|user| format!(" for {user}")).unwrap_or_default();
+            say(&format!("good for {path}{of_user}{}", until(session.expires())))
         }
         _ => bail!("there is nothing else to do with URLs"),
     }
+}
+
+/// A signed URL, from its path on. Whom it is for is told with when that was said.
+fn signed_url(matches: &ArgMatches) -> anyhow::Result<String> {
+    let names = names(matches);
+    for name in &names {
+        check_name(name.as_bytes())?;
+    }
+    let path = encode_names(names.into_iter());
+    let user = matches.get_one::<String>("user").map_or("", String::as_str);
+    let (expires, iat) = (ends(matches)?.to_string(), (now()? / 1_000).to_string());
+    let iat = if user.is_empty() { "" } else { &iat };
+    let signed = Signed { path: &path, expires: &expires, user, iat, signature: "" };
+    let of_user = if user.is_empty() { String::new() } else { format!("&user={}&iat={iat}", encode(user)) };
+    let signature = signed.sign(&tokens(matches)?.secrets[0]);
+    Ok(format!("/sub/{path}?expires={expires}{of_user}&signature={signature}"))
+}
+
+fn refused(denied: Denied) -> anyhow::Error {
+    anyhow!("refused ({}): {}", denied.code, denied.detail)
 }
 
 fn group(name: &'static str, about: &'static str) -> Command {

@@ -72,7 +72,13 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
     let shown = [
         Shown::Token("t".into()),
         Shown::Headers("cookie: a=b\r\n".into()),
-        Shown::Signature { path: "a".into(), expires: "17".into(), signature: "s".into() },
+        Shown::Signature {
+            path: "a".into(),
+            expires: "17".into(),
+            user: "ann".into(),
+            iat: "7".into(),
+            signature: "s".into(),
+        },
     ];
     let transports = [Transport::Poll, Transport::Sse, Transport::Stream, Transport::WebSocket];
     for (shown, transport) in shown.into_iter().flat_map(|shown| transports.map(|one| (shown.clone(), one))) {

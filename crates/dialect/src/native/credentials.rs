@@ -29,6 +29,10 @@ pub enum Shown {
         path: Box<str>,
         /// The time of expiry as it stands in the query.
         expires: Box<str>,
+        /// Whom the URL is for, and when it was signed, as the query says; empty: it does not.
+        user: Box<str>,
+        /// See `user`.
+        iat: Box<str>,
         /// The signature.
         signature: Box<str>,
     },
@@ -58,20 +62,23 @@ pub(super) fn credentials(request: &Request<'_>, list: &str, shows: &Shows) -> O
 
 fn token_or_signature(request: &Request<'_>, list: &str) -> Option<Credentials> {
     let foreign = foreign_origin(request).map(Into::into);
-    let (mut token, mut expires, mut signature) = (None, None, None);
+    let (mut token, mut signature) = (None, None);
+    let (mut expires, mut user, mut iat) = Default::default();
     if !request.query.is_empty() {
         for (key, value) in form_urlencoded::parse(request.query.as_bytes()) {
             match &*key {
                 "token" if !value.is_empty() => token = Some(value),
-                "expires" => expires = Some(value),
+                "expires" => expires = value,
+                "user" => user = value,
+                "iat" => iat = value,
                 "signature" => signature = Some(value),
                 _ => {}
             }
         }
     }
     if let Some(signature) = signature {
-        let (expires, signature) = (expires.unwrap_or_default().into(), signature.into());
-        let shown = Shown::Signature { path: list.into(), expires, signature };
+        let (path, expires, signature) = (list.into(), expires.into(), signature.into());
+        let shown = Shown::Signature { path, expires, user: user.into(), iat: iat.into(), signature };
         return Some(Credentials { shown, ambient: false, foreign });
     }
     let token = token.or_else(|| bearer(request).map(Cow::from)).or_else(|| protocol(request).map(Cow::from));
@@ -178,13 +185,18 @@ mod tests {
         let request = Request {
             method: "GET",
             path: "/sub/a%20b",
-            query: "token=t&expires=17&signature=S-_",
+            query: "token=t&expires=17&signature=S-_&user=ann+b&iat=7",
             header: &|_| None,
             upgrade: false,
             body: b"",
         };
-        let signature =
-            Shown::Signature { path: "a%20b".into(), expires: "17".into(), signature: "S-_".into() };
+        let signature = Shown::Signature {
+            path: "a%20b".into(),
+            expires: "17".into(),
+            user: "ann b".into(),
+            iat: "7".into(),
+            signature: "S-_".into(),
+        };
         assert_eq!(credentials(&request, "a%20b", &Shows::NOTHING).map(|found| found.shown), Some(signature));
     }
 

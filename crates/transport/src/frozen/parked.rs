@@ -35,7 +35,7 @@ struct FrozenCredentials {
 enum FrozenShown {
     Token(String),
     Headers(String),
-    Signature { path: String, expires: String, signature: String },
+    Signature { path: String, expires: String, user: String, iat: String, signature: String },
 }
 
 /// Never shown by accident.
@@ -81,9 +81,11 @@ impl FrozenCredentials {
         let shown = match &credentials.shown {
             Shown::Token(token) => FrozenShown::Token(text(token)),
             Shown::Headers(lines) => FrozenShown::Headers(text(lines)),
-            Shown::Signature { path, expires, signature } => FrozenShown::Signature {
+            Shown::Signature { path, expires, user, iat, signature } => FrozenShown::Signature {
                 path: text(path),
                 expires: text(expires),
+                user: text(user),
+                iat: text(iat),
                 signature: text(signature),
             },
         };
@@ -94,9 +96,13 @@ impl FrozenCredentials {
         let shown = match self.shown {
             FrozenShown::Token(token) => Shown::Token(token.into()),
             FrozenShown::Headers(lines) => Shown::Headers(lines.into()),
-            FrozenShown::Signature { path, expires, signature } => {
-                Shown::Signature { path: path.into(), expires: expires.into(), signature: signature.into() }
-            }
+            FrozenShown::Signature { path, expires, user, iat, signature } => Shown::Signature {
+                path: path.into(),
+                expires: expires.into(),
+                user: user.into(),
+                iat: iat.into(),
+                signature: signature.into(),
+            },
         };
         Credentials { shown, ambient: self.ambient, foreign: self.foreign.map(Into::into) }
     }

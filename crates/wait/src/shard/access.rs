@@ -42,8 +42,8 @@ impl<K: Kernel> Shard<K> {
         }
         self.check_page(index, *ambient, foreign.as_deref())?;
         let session = match shown {
-            Shown::Signature { path, expires, signature } => {
-                let signed = Signed { path, expires, signature };
+            Shown::Signature { path, expires, user, iat, signature } => {
+                let signed = Signed { path, expires, user, iat, signature };
                 tokens.session_of_url(signed, &wait.names, self.exchange.wall())
             }
             Shown::Token(token) | Shown::Headers(token) => self.session_of(token),
