@@ -1,6 +1,8 @@
 """What sites of Dklab_Realplexor have: its PHP class as people call it, scripts that write to sockets, a cron loop."""
 
+import asyncio
 import json
+import pathlib
 import queue
 import socket
 import subprocess
@@ -182,7 +184,7 @@ def test_refusals_have_the_very_spelling(guarded):
     for code, text in [
         (send, "access denied for guest user"),
         ("$r->cmdOnline();", "access denied for guest user"),
-        (f"$r->logon('jim', 'x'); {send}", "unknown login: jim"),
+        (f"$r->logon('jim', 'x'); {send}", "invalid password for login: jim"),
         (f"$r->logon('joe', 'x'); {send}", "invalid password for login: joe"),
     ]:
         assert failure(guarded, code) == ["Dklab_Realplexor_Exception", DENIED + text]
@@ -321,3 +323,78 @@ def test_what_is_sent_in_old_words_reaches_clients_of_today(realplexor):
     reply = listening(realplexor, "k2")
     realplexor.publish("k2", "not JSON")
     assert reply()[0]["data"] == "not JSON"
+
+
+# A hash that nobody's password has, and that takes as long as it has rounds.
+SLOW = "$6$rounds={}$saltsalt$" + "." * 86
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """With a user joe, whose password takes about 0.3 s of a processor to be looked at, whatever build this is."""
+
+    def start(rounds):
+        users = f"joe:{SLOW.format(rounds)}\n"
+        return Program("--config", config(tmp_path_factory.mktemp("slow"), users), ports=False)
+
+    rounds, program = 10_000, start(10_000)
+    while (ticks := tried(program, "joe", "x")[1]) < 5:
+        program.stop()
+        rounds *= 4
+        program = start(rounds)
+    program.stop()
+    running = start(min(30 * rounds // ticks, 5_000_000))
+    yield running
+    running.stop()
+
+
+def logon(login, password):
+    return f"X-Realplexor: identifier={login}:{password}@a\n\n1".encode()
+
+
+def tried(program, login, password):
+    """What is said to a login, and for how many hundredths of a second the processor was busy with it."""
+    before = processor_ticks(program.pid)
+    said = raw(program.in_address, logon(login, password))
+    return said.replace(login.encode(), b"LOGIN"), processor_ticks(program.pid) - before
+
+
+def processor_ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_whoever_guesses_learns_no_login(slow):
+    """Neither by what is said nor by how long it takes."""
+    (wrong, wrong_ticks), (unknown, unknown_ticks) = tried(slow, "joe", "x"), tried(slow, "jim", "x")
+    assert wrong == unknown and b"invalid password" in wrong
+    assert unknown_ticks > wrong_ticks / 2 > 0, (wrong_ticks, unknown_ticks)
+
+
+def test_what_is_longer_than_any_password_is_not_hashed(slow):
+    wrong, wrong_ticks = tried(slow, "joe", "x")
+    for login in ["joe", "jim"]:
+        said, ticks = tried(slow, login, "x" * 129)
+        assert said == wrong and ticks < wrong_ticks / 4, (ticks, wrong_ticks)
+
+
+def test_who_tries_many_passwords_keeps_no_other_address_waiting(slow):
+    async def run():
+        answered = []
+
+        async def tries(address):
+            reader, writer = await asyncio.open_connection(*slow.in_address, local_addr=(address, 0))
+            writer.write(logon("joe", "x"))
+            await reader.read()
+            answered.append(address)
+            writer.close()
+
+        many = [asyncio.create_task(tries("127.0.0.2")) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(tries("127.0.0.3"), 60)
+        before = len(answered)
+        await asyncio.wait_for(asyncio.gather(*many), 60)
+        return before
+
+    # Old programs looked at those that had come before first. The last of them are told to try again.
+    assert asyncio.run(run()) < 20

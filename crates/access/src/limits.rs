@@ -21,3 +21,5 @@ pub const FOUND_KEYS_MAX: usize = 64;
 pub const GRANTS_MAX: usize = 1_000;
 /// How long the application may say that its verdict holds, in seconds.
 pub const LASTS_S: std::ops::RangeInclusive<f64> = 1.0..=2_592_000.0;
+/// Bytes of a password in the words of Realplexor: hashing costs by length.
+pub const PASSWORD_LEN_MAX: usize = 128;

@@ -112,6 +112,7 @@ const CODES: &[&str] = &[
     "not-found",
     "not-ready",
     "origin",
+    "password-busy",
     "payload",
     "rate",
     "sign-in",

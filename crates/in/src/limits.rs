@@ -29,6 +29,10 @@ pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
 pub const REALPLEXOR_LEN_MAX: usize = 204_800;
 /// Passwords that are checked at once: each may take a thread for a while.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
+/// Lines in which those stand whose passwords are checked one after the other.
+pub const PASSWORD_LINES: usize = 256;
+/// How long one waits there.
+pub const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes read at once until it is known whose words they are.
 pub const CLASSIC_READ_LEN: usize = 4 << 10;
 /// How long the rest of what a refused publisher says is read and thrown away.

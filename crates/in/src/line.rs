@@ -14,13 +14,12 @@ use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
-    PASSWORD_CHECKS_MAX, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, SIGN_IN_AGE, SIGN_INS_MAX,
-    WRONG_KEYS_PER_S_MAX,
+    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, SIGN_IN_AGE, SIGN_INS_MAX, WRONG_KEYS_PER_S_MAX,
 };
 use crate::order::First;
 use crate::probes::Canaries;
 use crate::rate::Rate;
-use crate::realplexor::Realplexor;
+use crate::realplexor::{Checks, Realplexor};
 use crate::shares::{Rates, Shares};
 use crate::sign_in::SignIn;
 
@@ -142,7 +141,7 @@ pub(crate) struct Line {
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) wait: WaitLine,
     /// One permit a password that is being checked.
-    pub(crate) password_checks: Semaphore,
+    pub(crate) password_checks: Checks,
     /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
     pub(crate) snapshots: Semaphore,
     /// Reads the counters of the store, if there is one.
@@ -184,7 +183,7 @@ impl Line {
             counters: Counters::default(),
             canaries: Arc::default(),
             wait,
-            password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            password_checks: Checks::new(),
             snapshots: Semaphore::new(1),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),

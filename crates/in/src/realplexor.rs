@@ -5,6 +5,7 @@
 //! published as soon as it is whole, and answered. Questions are answered on the same line.
 
 mod answers;
+mod checks;
 mod settings;
 mod stats;
 mod told;
@@ -24,6 +25,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+pub(crate) use checks::Checks;
 pub use settings::Realplexor;
 pub(crate) use told::Told;
 
@@ -251,12 +253,15 @@ impl Talk {
                 Some(known) => known,
                 None => {
                     // Some hashes are made to take long, which others must not wait for.
-                    let permit = line.password_checks.acquire().await;
+                    let Some(turn) = line.password_checks.turn(line.settings.address_prefix).await else {
+                        line.counters.refused(BUSY.0);
+                        return Err(refusal(&Problem::new(503, BUSY.0, BUSY.1)));
+                    };
                     let users = Arc::clone(users);
-                    let checked =
-                        spawn_blocking(move || users.check(&credentials.login, &credentials.password)).await;
-                    drop(permit);
-                    checked.map_err(|_| Vec::new())?
+                    // The turn lasts until it is checked, even if the client does not.
+                    let check = move || (users.check(&credentials.login, &credentials.password), turn);
+                    let (checked, _turn) = spawn_blocking(check).await.map_err(|_| Vec::new())?;
+                    checked
                 }
             },
         };
@@ -364,6 +369,12 @@ fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
     }
     classic::check_page(&map)
 }
+
+/// What somebody is told whose password could not be looked at in time.
+const BUSY: (&str, &str) = (
+    "password-busy",
+    "passwords that come from one address are checked one after the other, and too many wait; try again soon",
+);
 
 fn too_long(limit: usize) -> Problem {
     Problem::new(413, "payload", format!("the request has more than {limit} bytes; send less, or set more"))

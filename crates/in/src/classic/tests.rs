@@ -19,7 +19,6 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::{Begun, begin};
-use crate::limits::PASSWORD_CHECKS_MAX;
 use crate::line::{Line, Settings};
 use crate::realplexor;
 
@@ -144,9 +143,7 @@ async fn rest(line: &Line) {
     for _ in 0..20 {
         yield_now().await;
         // Passwords are checked in a thread of their own, and shards have to be asked.
-        while line.password_checks.available_permits() < PASSWORD_CHECKS_MAX
-            || line.snapshots.available_permits() == 0
-        {
+        while !line.password_checks.is_idle() || line.snapshots.available_permits() == 0 {
             sleep(Duration::from_millis(1)).await;
         }
     }
