@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -184,6 +185,54 @@ def test_many_sessions_are_asked_about_a_few_at_a_time(tmp_path):
     assert len(application.requests) == 60 and application.most <= 3
     asked = program.ask("/stats")["asked"]
     assert asked["hook_calls"] == 60 and asked["hook_verdicts"] == 60
+    program.stop()
+    application.stop()
+
+
+class Held(Application):
+    """An application whose answers wait until it is told to go on."""
+
+    def __init__(self, document):
+        self.go = threading.Event()
+        body = json.dumps(document).encode()
+        super().__init__(lambda path, headers: (self.go.wait(60), (200, {}, body))[1])
+
+
+# So many as wait, and more than a shard lets wait.
+@pytest.mark.parametrize("crowd", [1_700, 2_100])
+def test_a_newcomer_is_asked_about_before_the_made_up_cookies_of_another_address(tmp_path, crowd):
+    application = Held({"listen": "user.*"})
+    more = 'hook_calls = 2\nhook_timeout = "60s"\nproxies = ["127.0.0.1"]\nshards = 1'
+    program = start(tmp_path, application.url, more)
+    program.publish("user.a", "hello")
+    asking = lambda: program.ask("/stats")["wait"]["asking"]
+    busy = lambda: program.ask("/stats")["wait"]["problems"]
+
+    async def ask(cookie, address):
+        reader, writer = await asyncio.open_connection(*program.wait_address)
+        lines = f"GET /sub/user.a?since=0 HTTP/1.1\r\nHost: a\r\nCookie: s={cookie}\r\nX-Forwarded-For: {address}\r\n\r\n"
+        writer.write(lines.encode())
+        return reader, writer
+
+    async def run():
+        many = [await ask(n, "198.51.100.7") for n in range(crowd)]
+        await asyncio.to_thread(until, lambda: asking() == min(crowd, 2_048), "they wait")
+        before = await asyncio.to_thread(busy)
+        reader, writer = await ask("new", "198.51.100.8")
+        if crowd < 2_048:
+            await asyncio.to_thread(until, lambda: asking() == crowd + 1, "the newcomer waits, too")
+        else:
+            await asyncio.to_thread(until, lambda: busy() == before + 1, "one of the others made room")
+        application.go.set()
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+        for _, other in [*many, (reader, writer)]:
+            other.close()
+        return head
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 200 ")
+    asked = [headers.get("cookie") for _, _, headers, _ in application.requests]
+    # Two calls are under way, the next may be one of the others, and then it is its turn.
+    assert asked.index("s=new") <= 3, asked[:10]
     program.stop()
     application.stop()
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::limits::{GRANTS_MAX, LASTS_S};
 use crate::token::Names;
-use crate::{Denied, PublicKey};
+use crate::{Asker, Denied, PublicKey};
 
 /// What a question is about, and what its verdict is found by: half of the SHA-256 of what was shown, which is enough
 /// that nobody finds anything else with the same.
@@ -24,6 +24,8 @@ pub struct Subject([u8; 16]);
 pub struct Question {
     /// The number of the shard.
     pub shard: u16,
+    /// Whose turn it takes where many ask.
+    pub asker: Asker,
     /// What its verdict is found by.
     pub subject: Subject,
     /// What it is.

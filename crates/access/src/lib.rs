@@ -2,6 +2,7 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
+mod askers;
 mod asking;
 mod denied;
 mod jwks;
@@ -16,6 +17,7 @@ mod users;
 
 pub mod limits;
 
+pub use askers::{Asker, Tally};
 pub use asking::{
     About, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
 };

@@ -33,5 +33,5 @@ pub use journal::{Journal, Pending, Taken, Unstored};
 pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};
 pub use quotas::{Quota, Quotas};
-pub use shares::{Network, Shares};
+pub use shares::{Network, Shares, is_of_many};
 pub use snapshot::{Listeners, Snapshot};

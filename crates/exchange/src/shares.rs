@@ -75,6 +75,11 @@ impl Network {
     /// Bits of an address of IPv6 that are looked at, at the most: what one host is given.
     pub const PREFIX_MAX: u8 = 64;
 
+    /// As a number: no two are alike.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
     /// The network that this address counts for: itself, or so many bits of it where it is of IPv6.
     pub fn of(address: IpAddr, prefix: u8) -> Self {
         match address.to_canonical() {
@@ -87,6 +92,18 @@ impl Network {
                 Self(front >> cut << cut)
             }
         }
+    }
+}
+
+/// Whether an address may well be that of many people: of this machine, of a private network, or of one that a provider
+/// shares out (RFC 6598), so that what is there may be a proxy that nobody told us of.
+pub fn is_of_many(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(four) => {
+            let shared = four.octets()[0] == 100 && four.octets()[1] & 0xc0 == 64;
+            four.is_loopback() || four.is_private() || four.is_link_local() || shared
+        }
+        IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
     }
 }
 
@@ -114,6 +131,18 @@ mod tests {
         check("2001:db8:1:2:3:4:5:6", 64, "the network of 2001:db8:1:2::");
         check("2001:db8:1:2:3:4:5:6", 48, "the network of 2001:db8:1::");
         check("2001:db8:1:2:3:4:5:6", 56, "the network of 2001:db8:1::");
+    }
+
+    #[test]
+    fn what_is_of_this_machine_or_a_private_network_may_be_many() {
+        for many in
+            ["127.0.0.9", "10.1.2.3", "192.168.0.1", "172.31.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"]
+        {
+            assert!(is_of_many(many.parse().unwrap()), "{many}");
+        }
+        for one in ["198.51.100.7", "100.128.0.1", "172.32.0.1", "2001:db8::1", "::ffff:198.51.100.7"] {
+            assert!(!is_of_many(one.parse().unwrap()), "{one}");
+        }
     }
 
     #[test]

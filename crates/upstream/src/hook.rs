@@ -3,7 +3,7 @@
 //! Whoever shows the same is asked about once: a verdict that holds is given again, and who asks while a call
 //! is under way waits for that one. Whatever goes wrong closes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::counters::Counters;
 use crate::http::{Client, told};
 use crate::limits::{FAILED_AGE, HOOK_ANSWER_LEN_MAX, REFUSED_AGE, SUBJECTS_MAX, VERDICTS_MAX};
 use crate::tell::tell;
+use crate::turns::Turns;
 
 /// Where the application says who a client is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +56,14 @@ pub(crate) struct Asking {
     /// The shards that wait for each verdict.
     under_way: HashMap<Subject, Vec<u16>>,
     /// Questions that wait for a call to end.
-    waiting: VecDeque<(Subject, Arc<str>, Instant)>,
+    waiting: Turns<Waiting>,
     calling: usize,
     /// Whether the last call failed, so that only changes are told in the log.
     failing: bool,
 }
+
+/// A question that waits: what its verdict is found by, what is shown, and since when.
+type Waiting = (Subject, Arc<str>, Instant);
 
 /// A call that has ended.
 pub(crate) struct Called {
@@ -84,7 +88,7 @@ impl Asking {
             sessions: HashMap::new(),
             refusals: HashMap::new(),
             under_way: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting: Turns::new(SUBJECTS_MAX),
             calling: 0,
             failing: false,
         }
@@ -92,7 +96,7 @@ impl Asking {
 
     /// A shard asks. Calls that begin by it are added to `calls`.
     pub(crate) fn ask(&mut self, question: Question, calls: &mut Vec<Call>) {
-        let Question { shard, subject, about: About::Headers(headers) } = question else { return };
+        let Question { shard, subject, asker, about: About::Headers(headers) } = question else { return };
         if let Some(verdict) = self.known(subject) {
             self.counters.hook_shared.add();
             tell(&self.exchange, shard, &verdict);
@@ -101,13 +105,11 @@ impl Asking {
             if !shards.contains(&shard) {
                 shards.push(shard);
             }
-        } else if self.under_way.len() >= SUBJECTS_MAX {
-            self.counters.hook_busy.add();
-            let verdict = Arc::new(Verdict { subject, until: 0, said: busy() });
-            tell(&self.exchange, shard, &verdict);
         } else {
             self.under_way.insert(subject, vec![shard]);
-            self.waiting.push_back((subject, headers, Instant::now()));
+            if let Some((subject, ..)) = self.waiting.push(asker, (subject, headers, Instant::now())) {
+                self.give_up(subject);
+            }
             self.begin(calls);
         }
     }
@@ -134,16 +136,21 @@ impl Asking {
     /// Begins the calls for which there is room.
     fn begin(&mut self, calls: &mut Vec<Call>) {
         while self.calling < self.hook.calls {
-            let Some((subject, headers, asked)) = self.waiting.pop_front() else { return };
+            let Some((subject, headers, asked)) = self.waiting.pop() else { return };
             if asked.elapsed() >= self.hook.timeout {
-                self.counters.hook_busy.add();
-                self.settle(subject, 0, busy());
+                self.give_up(subject);
                 continue;
             }
             self.calling += 1;
             self.counters.hook_calls.add();
             calls.push(Call { subject, headers, hook: self.hook.clone(), client: self.client.clone() });
         }
+    }
+
+    /// It is not asked about in time.
+    fn give_up(&mut self, subject: Subject) {
+        self.counters.hook_busy.add();
+        self.settle(subject, 0, busy());
     }
 
     fn judge(&mut self, answer: Answer) -> (Millis, Said) {
@@ -196,7 +203,8 @@ impl Asking {
         self.counters.hook_verdicts.set(self.sessions.len() + self.refusals.len());
     }
 
-    /// Forgets verdicts where there are too many: those that hold no longer, and all if that is not enough.
+    /// Forgets verdicts where there are too many: those that hold no longer; if that is not enough, all refusals, of which
+    /// strangers can make any number; and only then sessions.
     fn make_room(&mut self, now: Millis) {
         let Self { sessions, refusals, .. } = self;
         if sessions.len() + refusals.len() >= VERDICTS_MAX {
@@ -204,8 +212,10 @@ impl Asking {
             refusals.retain(|_, verdict| now < verdict.until);
         }
         if sessions.len() + refusals.len() >= VERDICTS_MAX {
-            sessions.clear();
             refusals.clear();
+        }
+        if sessions.len() >= VERDICTS_MAX {
+            sessions.clear();
         }
     }
 }

@@ -11,6 +11,7 @@ mod http;
 mod keys;
 mod page;
 mod tell;
+mod turns;
 
 pub mod limits;
 

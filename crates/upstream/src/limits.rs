@@ -10,7 +10,8 @@ pub const HOOK_AGE: Duration = Duration::from_secs(600);
 pub const HOOK_CALLS: usize = 32;
 /// Bytes of a hook's answer.
 pub const HOOK_ANSWER_LEN_MAX: usize = 64 << 10;
-/// Clients that may wait for the hook at once, those with the same credentials counted as one.
+/// Clients that may wait for a call of the hook at once, those with the same credentials counted as one. Beyond, whoever
+/// has most of them waiting gives way.
 pub const SUBJECTS_MAX: usize = 16_384;
 /// Verdicts that are remembered.
 pub const VERDICTS_MAX: usize = 100_000;

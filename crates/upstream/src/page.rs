@@ -71,7 +71,7 @@ impl Pages {
 
     /// A shard has a request for the application.
     pub(crate) fn ask(&mut self, question: Question) -> Option<Pass> {
-        let Question { shard, subject, about: About::Page(page) } = question else { return None };
+        let Question { shard, subject, about: About::Page(page), .. } = question else { return None };
         if self.calling >= self.takeover.calls {
             self.counters.pages_failed.add();
             let why = "the application has as many requests as are allowed at this moment; try again soon";

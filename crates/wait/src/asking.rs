@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use access::{Subject, Verdict};
+use access::{Asker, Denied, Said, Subject, Tally, Verdict};
 use exchange::hub::Millis;
 use rustc_hash::FxHashMap;
 
@@ -16,10 +16,20 @@ use crate::limits::{PARKED_ALIKE_MAX, SUBJECTS_MAX, VERDICTS_MAX};
 #[derive(Default)]
 pub(crate) struct Asking {
     verdicts: FxHashMap<Subject, Arc<Verdict>>,
-    /// The tokens of the connections that wait for each verdict.
-    parked: FxHashMap<Subject, Vec<u64>>,
+    parked: FxHashMap<Subject, Parked>,
+    /// How many verdicts are waited for in whose name.
+    tally: Tally,
     /// Connections whose verdict is there, each with it.
     told: VecDeque<(u64, Arc<Verdict>)>,
+}
+
+/// Those who wait for a verdict.
+#[derive(Default)]
+struct Parked {
+    /// Their tokens.
+    tokens: Vec<u64>,
+    /// In whose name the first came; `None`: nobody has to give way for it, nor it for others.
+    asker: Option<Asker>,
 }
 
 /// What becomes of a connection that wants a verdict.
@@ -39,16 +49,26 @@ impl Asking {
         self.verdicts.get(&subject).filter(|verdict| now < verdict.until).map(Arc::clone)
     }
 
-    /// The connection of this token waits for a verdict.
-    pub(crate) fn park(&mut self, subject: Subject, token: u64) -> Parking {
+    /// The connection of this token waits for a verdict. Where there is no room, somebody in whose name most wait makes
+    /// some, and is told so.
+    pub(crate) fn park(&mut self, subject: Subject, token: u64, asker: Option<Asker>) -> Parking {
+        if self.parked.len() >= SUBJECTS_MAX
+            && !self.parked.contains_key(&subject)
+            && let Some(most) = asker.and_then(|asker| self.tally.yields_to(asker))
+            && let Some(other) = self.one_of(most)
+        {
+            let said = Said::Failed(Denied { code: BUSY.0, detail: BUSY.1.to_owned() });
+            self.tell(Arc::new(Verdict { subject: other, until: 0, said }), 0);
+        }
         let count = self.parked.len();
         match self.parked.entry(subject) {
-            Entry::Occupied(mut waiting) if waiting.get().len() < PARKED_ALIKE_MAX => {
-                waiting.get_mut().push(token);
+            Entry::Occupied(mut waiting) if waiting.get().tokens.len() < PARKED_ALIKE_MAX => {
+                waiting.get_mut().tokens.push(token);
                 Parking::Joined
             }
             Entry::Vacant(nobody) if count < SUBJECTS_MAX => {
-                nobody.insert(vec![token]);
+                nobody.insert(Parked { tokens: vec![token], asker });
+                asker.into_iter().for_each(|asker| self.tally.add(asker));
                 Parking::First
             }
             _ => Parking::Full,
@@ -57,12 +77,25 @@ impl Asking {
 
     /// The question could not be asked: nobody waits.
     pub(crate) fn forget(&mut self, subject: Subject) {
-        self.parked.remove(&subject);
+        self.take(subject);
+    }
+
+    /// Those who wait for a verdict do so no longer.
+    fn take(&mut self, subject: Subject) -> Vec<u64> {
+        let Parked { tokens, asker } = self.parked.remove(&subject).unwrap_or_default();
+        asker.into_iter().for_each(|asker| self.tally.remove(asker));
+        tokens
+    }
+
+    /// A verdict that is waited for in somebody's name.
+    fn one_of(&self, asker: Asker) -> Option<Subject> {
+        let mut parked = self.parked.iter();
+        parked.find(|(_, parked)| parked.asker == Some(asker)).map(|(subject, _)| *subject)
     }
 
     /// The verdict has come.
     pub(crate) fn tell(&mut self, verdict: Arc<Verdict>, now: Millis) {
-        let waiting = self.parked.remove(&verdict.subject).unwrap_or_default();
+        let waiting = self.take(verdict.subject);
         self.told.extend(waiting.into_iter().map(|token| (token, Arc::clone(&verdict))));
         if now < verdict.until {
             if self.verdicts.len() >= VERDICTS_MAX {
@@ -89,11 +122,15 @@ impl Asking {
     }
 }
 
+/// What somebody is told who is not asked about, since too many wait.
+pub(crate) const BUSY: (&str, &str) =
+    ("hook-busy", "too many wait to be let in at this moment; try again soon");
+
 #[cfg(test)]
 mod tests {
-    use access::{Denied, Said};
-
     use super::*;
+
+    const SOMEBODY: Option<Asker> = Some(Asker::Address(1));
 
     fn verdict(shown: &str, until: Millis) -> Arc<Verdict> {
         let said = Said::Refused(Denied { code: "hook-refused", detail: String::new() });
@@ -104,8 +141,11 @@ mod tests {
     fn the_first_asks_and_all_who_show_the_same_are_told() {
         let mut asking = Asking::default();
         let (a, b) = (Subject::of("a"), Subject::of("b"));
-        assert_eq!((asking.park(a, 1), asking.park(a, 2)), (Parking::First, Parking::Joined));
-        assert_eq!((asking.park(b, 3), asking.len()), (Parking::First, 2));
+        assert_eq!(
+            (asking.park(a, 1, SOMEBODY), asking.park(a, 2, SOMEBODY)),
+            (Parking::First, Parking::Joined)
+        );
+        assert_eq!((asking.park(b, 3, SOMEBODY), asking.len()), (Parking::First, 2));
         asking.tell(verdict("a", 100), 0);
         assert_eq!(asking.next_told().map(|(token, _)| token), Some(1));
         assert_eq!(asking.next_told().map(|(token, _)| token), Some(2));
@@ -119,16 +159,36 @@ mod tests {
     fn there_are_limits_to_all_of_it() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            assert_eq!(asking.park(Subject::of(&n.to_string()), 0), Parking::First);
+            assert_eq!(asking.park(Subject::of(&n.to_string()), 0, SOMEBODY), Parking::First);
         }
-        assert_eq!(asking.park(Subject::of("one too many"), 0), Parking::Full);
+        assert_eq!(asking.park(Subject::of("one too many"), 0, SOMEBODY), Parking::Full);
         for _ in 1..PARKED_ALIKE_MAX {
-            assert_eq!(asking.park(Subject::of("0"), 0), Parking::Joined);
+            assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY), Parking::Joined);
         }
-        assert_eq!(asking.park(Subject::of("0"), 0), Parking::Full);
+        assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY), Parking::Full);
         for n in 0..=VERDICTS_MAX {
             asking.tell(verdict(&n.to_string(), 1), 0);
             assert!(asking.verdicts.len() <= VERDICTS_MAX);
         }
+    }
+
+    #[test]
+    fn a_newcomer_has_room_where_one_address_has_taken_all() {
+        let mut asking = Asking::default();
+        for n in 0..SUBJECTS_MAX {
+            assert_eq!(asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY), Parking::First);
+        }
+        let other = Some(Asker::Connection(0, 7));
+        assert_eq!(asking.park(Subject::of("new"), 9_999, other), Parking::First);
+        let (gone, verdict) = asking.next_told().expect("somebody gave way");
+        assert!(
+            gone < SUBJECTS_MAX as u64 && matches!(&verdict.said, Said::Failed(why) if why.code == BUSY.0)
+        );
+        assert_eq!(asking.len(), SUBJECTS_MAX);
+        assert_eq!(asking.park(Subject::of("more"), 0, SOMEBODY), Parking::Full, "it has most itself");
+        assert_eq!(asking.park(Subject::of("a page"), 0, None), Parking::Full);
+        // Whoever gave way is told nothing more when its verdict comes.
+        asking.tell(Arc::new(Verdict { subject: verdict.subject, until: 0, said: Said::Again }), 0);
+        assert!(!asking.has_told());
     }
 }

@@ -179,7 +179,8 @@ impl<K: Kernel> Shard<K> {
         let session = self.session_of(token).map_err(|denied| {
             // A live WebSocket is not kept waiting for it: it may try again.
             if self.asks_for_keys(&denied) {
-                self.ask(Subject::KEYS, About::Keys);
+                let asker = self.asker(index);
+                self.ask(Subject::KEYS, asker, About::Keys);
             }
             unauthorized(denied)
         })?;

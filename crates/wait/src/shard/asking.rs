@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use access::{About, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use access::{About, Asker, Held, Page, Question, Said, Subject, Tokens, Verdict};
 use transport::dialect::native::names_in_path;
 use transport::dialect::{Problem, Transport, Wait};
 use transport::{Passed, Phase};
 
 use super::Shard;
-use crate::asking::Parking;
+use crate::asking::{BUSY, Parking};
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
 
@@ -18,8 +18,11 @@ impl<K: Kernel> Shard<K> {
     /// The connection waits for a verdict; its request is kept.
     pub(super) fn park(&mut self, index: usize, wait: Wait, head: Vec<u8>, subject: Subject, about: About) {
         let token = self.token(index);
-        let parking = self.asking.park(subject, token);
-        if parking == Parking::First && !self.ask(subject, about) {
+        let asker = self.asker(index);
+        // What was passed on is the application's, and its number is limited there.
+        let shares = matches!(about, About::Headers(_)).then_some(asker);
+        let parking = self.asking.park(subject, token, shares);
+        if parking == Parking::First && !self.ask(subject, asker, about) {
             self.asking.forget(subject);
             return self.refuse(index, too_busy(), &wait.names);
         }
@@ -32,9 +35,9 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Puts a question. False: there are too many, or nobody to ask.
-    pub(super) fn ask(&mut self, subject: Subject, about: About) -> bool {
+    pub(super) fn ask(&mut self, subject: Subject, asker: Asker, about: About) -> bool {
         self.counters.asked.add(1);
-        self.exchange.ask(Box::new(Question { shard: self.id.0, subject, about }))
+        self.exchange.ask(Box::new(Question { shard: self.id.0, asker, subject, about }))
     }
 
     /// The application answers this request.
@@ -129,5 +132,5 @@ pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
 }
 
 fn too_busy() -> Problem {
-    Problem::new(503, "hook-busy", "too many wait to be let in at this moment; try again soon")
+    Problem::new(503, BUSY.0, BUSY.1)
 }

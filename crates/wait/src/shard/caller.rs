@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
 use std::net::IpAddr;
 
-use access::Proxies;
+use access::{Asker, Proxies};
 use exchange::hub::{Millis, Session, excerpt};
-use exchange::{Exchange, Shares};
+use exchange::{Exchange, Shares, is_of_many};
 use transport::codec::{http, proxy};
 use transport::dialect::Problem;
 use transport::{Gate, Stopped};
@@ -248,6 +248,20 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn address(&mut self, index: usize) -> Option<IpAddr> {
         let said = self.callers.get(index).and_then(Caller::address);
         said.or_else(|| Some(self.kernel.peer(&self.slab[index].socket)?.ip()))
+    }
+
+    /// Whose share this is where something is full. What comes from an address of many people, or from a proxy that
+    /// names nobody, is its connection's.
+    pub(super) fn asker(&mut self, index: usize) -> Asker {
+        let caller = self.callers.get(index);
+        let is_named = matches!(caller, Some(Caller::Passed(_) | Caller::Waits(_)));
+        let is_proxy = matches!(caller, Some(Caller::Proxy | Caller::Unsaid));
+        match self.address(index) {
+            Some(address) if is_named || !(is_proxy || is_of_many(address)) => {
+                Asker::Address(self.exchange.shares().network(address).to_bits())
+            }
+            _ => Asker::Connection(self.id.0, self.token(index)),
+        }
     }
 
     /// Reads the header of a known proxy, where one is due. False: there is nothing more to read for now.
