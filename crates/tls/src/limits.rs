@@ -15,7 +15,10 @@ pub const HANDSHAKE_KEPT_MAX: usize = 2 * WIRE_LEN_MAX;
 /// safe for AES-GCM (RFC 8446, section 5.5).
 pub const RECORDS_PER_KEY_MAX: u64 = 1 << 23;
 /// Renewals of keys that are taken of a client in one read: each is some work for a few bytes.
-pub const RENEWALS_PER_READ_MAX: usize = 16;
+pub const RENEWALS_PER_READ_MAX: u16 = 16;
+/// Records without anything to be heard (empty ones, warnings, renewals of keys) that are taken of a client in all the
+/// life of its connection. Nobody needs more than a few.
+pub const HOLLOW_RECORDS_MAX: u16 = 1_024;
 /// Tickets given to a client of TLS 1.3 after a full handshake: it comes back on one connection.
 pub const TICKETS: usize = 1;
 /// Bytes of a certificate or key file.

@@ -53,7 +53,7 @@ impl Keys {
         self.seq
     }
 
-    /// Appends a record with this payload, of at most [`RECORD_LEN_MAX`] bytes, to `out`.
+    /// Appends a record with this payload, of at most [`RECORD_LEN_MAX`] bytes, to `out`; nothing where it fails.
     pub(crate) fn seal<'a>(
         &mut self,
         kind: Kind,
@@ -76,9 +76,12 @@ impl Keys {
         out[start..start + HEADER_LEN].copy_from_slice(&header(outer, len));
         let aad = self.aad(outer, len, plain_len);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = cipher
-            .seal_in_place_separate_tag(nonce, Aad::from(aad.as_slice()), &mut out[begin..])
-            .map_err(|_| Failure::Internal)?;
+        let sealed = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad.as_slice()), &mut out[begin..]);
+        let Ok(tag) = sealed else {
+            // What stands there was not encrypted.
+            out.truncate(start);
+            return Err(Failure::Internal);
+        };
         out.extend_from_slice(tag.as_ref());
         self.seq += 1;
         Ok(())

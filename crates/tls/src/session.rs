@@ -12,7 +12,8 @@ use rustls::{AlertDescription, Error, HandshakeKind, ProtocolVersion};
 
 use crate::Server;
 use crate::limits::{
-    HANDSHAKE_KEPT_MAX, HEADER_LEN, RECORD_LEN_MAX, RECORDS_PER_KEY_MAX, RENEWALS_PER_READ_MAX, WIRE_LEN_MAX,
+    HANDSHAKE_KEPT_MAX, HEADER_LEN, HOLLOW_RECORDS_MAX, RECORD_LEN_MAX, RECORDS_PER_KEY_MAX,
+    RENEWALS_PER_READ_MAX, WIRE_LEN_MAX,
 };
 use crate::record::{
     CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
@@ -80,7 +81,9 @@ struct Open {
     /// Renews keys; TLS 1.3 only.
     renewal: Option<Box<KernelConnection<ServerConnectionData>>>,
     /// Renewals that the client has made with the last bytes.
-    renewals: usize,
+    renewals: u16,
+    /// Records of the client so far in which nothing was to be heard.
+    hollow: u16,
     /// The client wants us to renew our key before we say more.
     is_renewal_due: bool,
     /// The client has said that it says no more.
@@ -98,6 +101,11 @@ impl Session {
     /// Whether the handshake is under way.
     pub fn is_handshaking(&self) -> bool {
         matches!(self.state, State::Fresh(_) | State::Handshake(_))
+    }
+
+    /// Whether a part of a record has come, and the rest of it is awaited.
+    pub fn has_part(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// Whether the client has said that it says no more.
@@ -238,6 +246,7 @@ impl Open {
             rx: Keys::new(secrets.rx, version),
             renewal: (version == Version::Tls13).then(|| Box::new(renewal)),
             renewals: 0,
+            hollow: 0,
             is_renewal_due: false,
             has_ended: false,
             is_closed: false,
@@ -248,6 +257,12 @@ impl Open {
     fn take(&mut self, record: &mut [u8]) -> Result<Option<Range<usize>>, Failure> {
         let (kind, payload) = self.rx.open(record)?;
         let bytes = &record[payload.clone()];
+        if kind != Kind::DATA || bytes.is_empty() {
+            self.hollow += 1;
+            if self.hollow > HOLLOW_RECORDS_MAX {
+                return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
+            }
+        }
         match (kind, bytes) {
             (Kind::DATA, _) => return Ok(Some(payload)),
             (Kind::ALERT, [_, CLOSE_NOTIFY]) => self.has_ended = true,
@@ -279,8 +294,13 @@ impl Open {
             return Ok(());
         }
         let renewal = self.renewal.as_mut().ok_or(Failure::Internal)?;
+        let start = out.len();
         self.tx.seal(Kind::HANDSHAKE, [[KEY_UPDATE, 0, 0, 1, 0].as_slice()], out)?;
-        let secrets = renewal.update_tx_secret().map_err(|_| Failure::Internal)?;
+        let secrets = renewal.update_tx_secret().map_err(|_| {
+            // Nobody is told of a key that there is not.
+            out.truncate(start);
+            Failure::Internal
+        })?;
         self.tx = Keys::new(secrets, Version::Tls13);
         self.is_renewal_due = false;
         Ok(())

@@ -215,6 +215,60 @@ fn who_does_nothing_but_renew_keys_is_stopped() {
 }
 
 #[test]
+fn records_with_nothing_in_them_have_a_budget_for_life() {
+    let (server, trusted) = server("hollow.example");
+    let mut config = (*client_config(&trusted, None)).clone();
+    config.enable_secret_extraction = true;
+    for (kind, payload) in [(Kind::DATA, &[][..]), (Kind::ALERT, &[WARNING, USER_CANCELED])] {
+        let mut scene = Scene::new(&server, &Arc::new(config.clone()), "hollow.example");
+        check_talk(&mut scene, &mut |all| all);
+        let Scene { client, mut session, .. } = scene;
+        let mut keys = Keys::new(client.dangerous_extract_secrets().unwrap().tx, Version::Tls13);
+        let mut hear = |kind, payload| {
+            let mut record = Vec::new();
+            keys.seal(kind, [payload], &mut record).unwrap();
+            session.receive(&mut record, &mut Vec::new())
+        };
+        for _ in 0..HOLLOW_RECORDS_MAX {
+            assert_eq!(hear(kind, payload), Ok(Heard::default()));
+            assert_eq!(
+                hear(Kind::DATA, b"x"),
+                Ok(Heard { len: 1, opened: None }),
+                "which gives nothing back"
+            );
+        }
+        assert_eq!(hear(kind, payload), Err(Failure::Malformed(UNEXPECTED_MESSAGE)));
+    }
+}
+
+#[test]
+fn renewals_of_keys_have_a_budget_for_life() {
+    let (server, trusted) = server("renewals.example");
+    let mut scene = Scene::new(&server, &client_config(&trusted, None), "renewals.example");
+    check_talk(&mut scene, &mut |all| all);
+    for _ in 0..HOLLOW_RECORDS_MAX {
+        scene.client.refresh_traffic_keys().unwrap();
+        scene.carry(&mut |all| all).unwrap();
+        // The client has a budget of its own, for renewals between which nothing is said.
+        assert_eq!(scene.answer(b"x"), b"x");
+    }
+    scene.client.refresh_traffic_keys().unwrap();
+    assert_eq!(scene.carry(&mut |all| all), Err(Failure::Malformed(UNEXPECTED_MESSAGE)));
+}
+
+#[test]
+fn nothing_stays_of_what_could_not_be_sealed() {
+    let key = rustls::crypto::cipher::AeadKey::from([7; 32]);
+    let iv = rustls::crypto::cipher::Iv::copy(&[0; 12]);
+    // A key too long for its cipher.
+    let secrets = rustls::ConnectionTrafficSecrets::Aes128Gcm { key, iv };
+    let mut keys = Keys::new((0, secrets), Version::Tls13);
+    let mut out = b"before".to_vec();
+    assert_eq!(keys.seal(Kind::DATA, [b"plain".as_slice()], &mut out), Err(Failure::Internal));
+    assert_eq!((out.as_slice(), keys.seq()), (b"before".as_slice(), 0));
+}
+
+#[test]
 fn a_worn_key_ends_a_connection_of_the_old_version() {
     let (server, trusted) = server("worn.example");
     let suite = ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied();
