@@ -121,7 +121,7 @@ def test_a_trickle_does_not_stretch_the_request_timeout(serve):
 
 
 def test_silence_is_closed_without_a_word(serve):
-    program = serve("--request-timeout", "1s")
+    program = serve("--request-timeout", "1s", "--keep-alive", "1s")
     with Wire(program.wait_address) as wire:
         assert wire.rest() == b""
     with Wire(program.wait_address) as wire:

@@ -10,6 +10,7 @@
 
 pub mod deflate;
 pub mod http;
+pub mod http2;
 pub mod proxy;
 pub mod sse;
 pub mod ws;

@@ -13,7 +13,7 @@ use httpdate::HttpDate;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::limits::{HEAD_TIMEOUT, PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
+use crate::limits::{PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
 use crate::line::Line;
 use crate::order::Placed;
 use crate::refusal::Refusal;
@@ -93,9 +93,9 @@ impl Answers {
     }
 
     /// `None`: the publisher does not take them.
-    pub(crate) async fn send(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
+    pub(crate) async fn send(&mut self, line: &Line, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
         if !self.is_lost && !self.bytes.is_empty() {
-            let sent = timeout(HEAD_TIMEOUT, stream.write_all(&self.bytes)).await;
+            let sent = timeout(line.settings.request_timeout, stream.write_all(&self.bytes)).await;
             self.is_lost = !matches!(sent, Ok(Ok(())));
         }
         self.bytes.clear();
@@ -153,6 +153,8 @@ impl Answers {
     fn put_rest(&mut self, line: &Line, body: &[u8]) {
         // Nothing fails that is written to a vector.
         let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
+        // All that is answered here leaves the connection open.
+        put(&mut self.bytes, "keep-alive", line.keep_alive().as_bytes());
         put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
         self.bytes.extend_from_slice(b"\r\n");
         self.bytes.extend_from_slice(body);

@@ -33,7 +33,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     let (head, body) = request.into_parts();
     said::identity_only(&head.headers)?;
     let caller = Caller::of(&line, &head.extensions)?;
-    let bytes = body::read(&head.headers, body, limit(&line)).await?;
+    let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
     let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
     let key = said::key(head.uri.query().unwrap_or_default(), &head.headers)?;
     if form == Form::Lone {

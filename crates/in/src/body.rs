@@ -3,13 +3,15 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
 use dialect::Problem;
 use tokio::time::timeout;
 
-use crate::limits::{BODY_TIMEOUT, OVERLONG_LEN_MAX};
+use crate::limits::{BODY_BEGUN_LEN, OVERLONG_LEN_MAX};
+use crate::line::Line;
 
 /// How long a body may be, and what is advised to whoever sends a longer one.
 #[derive(Clone, Copy)]
@@ -18,46 +20,50 @@ pub(crate) struct Limit {
     pub(crate) advice: &'static str,
 }
 
-/// Reads the whole body, if it is not too long.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: Limit) -> Result<Vec<u8>, Problem> {
-    let len_max = limit.len_max;
-    let reading = async {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > len_max {
-            return read_overlong(headers, &mut body, 0, limit).await;
-        }
-        let mut bytes = Vec::with_capacity(announced);
-        while let Some(piece) = next(&mut body).await? {
-            if bytes.len() + piece.len() > len_max {
-                return read_overlong(headers, &mut body, bytes.len() + piece.len(), limit).await;
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
-    };
-    timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(too_slow()))
-}
-
-/// Reads on and throws away, so that a sender who has not yet read our answer is not cut off before
-/// it can. One who asked first (`Expect: 100-continue`) has sent nothing yet.
-async fn read_overlong(
+/// Reads the whole body, if it is not too long. What is too long is known at once where its length is announced, and
+/// otherwise when so much has come.
+pub(crate) async fn read(
+    line: &Line,
     headers: &HeaderMap,
-    body: &mut Body,
-    mut len: usize,
+    mut body: Body,
     limit: Limit,
 ) -> Result<Vec<u8>, Problem> {
-    let asked_first = headers.contains_key(header::EXPECT) && len == 0;
-    while !asked_first && len < OVERLONG_LEN_MAX {
-        match next(body).await? {
-            Some(piece) => len += piece.len(),
-            None => break,
+    let patience = line.settings.request_timeout;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let reading = async {
+        let mut bytes = Vec::with_capacity(announced.min(limit.len_max).min(BODY_BEGUN_LEN));
+        let mut len = announced;
+        while len <= limit.len_max {
+            let Some(piece) = next(&mut body).await? else { return Ok(Some(bytes)) };
+            len = bytes.len() + piece.len();
+            bytes.extend_from_slice(&piece);
         }
+        Ok(None)
+    };
+    match timeout(patience, reading).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            // Who asked first (`Expect: 100-continue`) has sent nothing yet.
+            if !headers.contains_key(header::EXPECT) {
+                tokio::spawn(timeout(patience, throw_away(body)));
+            }
+            let why = format!("the body has more than {} bytes; {}", limit.len_max, limit.advice);
+            Err(Problem::new(413, "payload", why))
+        }
+        Ok(Err(problem)) => Err(problem),
+        Err(_) => Err(too_slow(patience)),
     }
-    Err(Problem::new(
-        413,
-        "payload",
-        format!("the body has more than {} bytes; {}", limit.len_max, limit.advice),
-    ))
+}
+
+/// Reads on and throws away, while the answer goes out: a sender who has not read it yet would otherwise be cut off
+/// before it can.
+async fn throw_away(mut body: Body) {
+    let mut len = 0;
+    while len < OVERLONG_LEN_MAX
+        && let Ok(Some(piece)) = next(&mut body).await
+    {
+        len += piece.len();
+    }
 }
 
 /// The body of an answer that is there already.
@@ -95,11 +101,12 @@ fn broken_off() -> Problem {
     )
 }
 
-fn too_slow() -> Problem {
-    let seconds = BODY_TIMEOUT.as_secs();
+/// Of a request that was not whole in time.
+pub(crate) fn too_slow(patience: Duration) -> Problem {
+    let seconds = patience.as_secs_f32();
     Problem::new(
         408,
         "timeout",
-        format!("the body was not complete after {seconds} seconds; send it in one go"),
+        format!("the request was not complete after {seconds} seconds; send it in one go"),
     )
 }

@@ -6,6 +6,7 @@
 //! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use codec::http2;
 use dialect::Problem;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::guard;
-use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN, HEAD_TIMEOUT};
+use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN};
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
@@ -68,7 +69,7 @@ pub(crate) async fn begin(
             Judged::Classic => true,
             Judged::More => false,
         };
-        let patience = if classic { line.settings.classic_timeout } else { HEAD_TIMEOUT };
+        let patience = if classic { line.settings.classic_timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
             _ = stopped.changed(), if bytes.is_empty() => return Begun::Done,
@@ -106,6 +107,11 @@ enum Judged {
 }
 
 fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
+    match http2::begins(bytes) {
+        None => return Judged::More,
+        Some(true) => return Judged::Http,
+        Some(false) => {}
+    }
     if multiplexor::is_online_command(bytes) {
         return Judged::Online;
     }

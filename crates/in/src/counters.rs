@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) tls_failures: Count,
     /// Connections to a plain port that spoke TLS.
     pub(crate) tls_misplaced: Count,
+    /// Connections that began with HTTP/2, which is not spoken here.
+    pub(crate) http2: Count,
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
     pub(crate) proxy_faults: Count,
     /// By the code of the problem; those without a place of their own go to `other`.

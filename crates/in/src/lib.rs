@@ -21,6 +21,7 @@ mod metrics;
 mod openapi;
 mod order;
 mod pages;
+mod patient;
 mod plain;
 mod prefixed;
 mod probes;

@@ -55,10 +55,12 @@ pub const WRONG_KEYS_PER_S_MAX: u32 = 20;
 
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// How long a head may take, and how long a connection may be silent between two requests.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a body may take, from its first byte to its last.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Default for [`crate::Settings::request_timeout`]; and how long a connection that has said nothing yet may go on so.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Default for [`crate::Settings::keep_alive`].
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How much longer a connection stays open than its client was told.
+pub const KEEP_ALIVE_EXTRA: Duration = Duration::from_secs(1);
 /// Bytes a connection reads ahead; a head must fit. Enough for a path of 1,000 short names.
 pub const HEAD_LEN_MAX: usize = 128 << 10;
 /// Bytes of a request to publish that is read ahead of the service; longer ones are the service's.
@@ -73,6 +75,8 @@ pub const QUICK_ANSWERS_LEN_MAX: usize = 64 << 10;
 pub const PIPELINED_MAX: usize = 256;
 /// Of so many the memory is kept when none waits any more.
 pub const WAITING_KEPT: usize = 4;
+/// Bytes for which there is room at once where a body is announced; more is made when it comes.
+pub const BODY_BEGUN_LEN: usize = 1 << 20;
 /// Bytes of a body too long that are read and thrown away, so that its sender gets to read the answer.
 pub const OVERLONG_LEN_MAX: usize = 16 << 20;
 /// How long the line stops accepting when the system has no room for another connection.

@@ -14,7 +14,8 @@ use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
-    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, SIGN_IN_AGE, SIGN_INS_MAX, WRONG_KEYS_PER_S_MAX,
+    KEEP_ALIVE, KEEP_ALIVE_EXTRA, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE,
+    SIGN_INS_MAX, WRONG_KEYS_PER_S_MAX,
 };
 use crate::order::First;
 use crate::probes::Canaries;
@@ -56,6 +57,10 @@ pub struct Settings {
     pub address_prefix: u8,
     /// Proxies that are believed when they say whose connections and requests they pass on.
     pub proxies: Proxies,
+    /// How long a request may take, from its first byte to its last.
+    pub request_timeout: Duration,
+    /// How long a connection stays open for a further request, at least.
+    pub keep_alive: Duration,
     /// How long a long poll of `/watch` waits.
     pub poll_timeout: Duration,
     /// How long a stream of `/watch` may be silent.
@@ -80,6 +85,8 @@ impl Default for Settings {
             key_rates: Rates::default(),
             address_prefix: Network::PREFIX_MAX,
             proxies: Proxies::default(),
+            request_timeout: REQUEST_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
             poll_timeout: POLL_TIMEOUT,
             heartbeat: HEARTBEAT,
         }
@@ -211,6 +218,17 @@ impl Line {
 
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How long a connection may be silent between two requests: a moment longer than its client is told, since one sent
+    /// in the last moment is still on its way.
+    pub(crate) fn silence_max(&self) -> Duration {
+        self.settings.keep_alive + KEEP_ALIVE_EXTRA
+    }
+
+    /// What a client is told of that, in the header `Keep-Alive`.
+    pub(crate) fn keep_alive(&self) -> String {
+        format!("timeout={}", self.settings.keep_alive.as_secs())
     }
 
     /// Connections open now.

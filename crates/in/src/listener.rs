@@ -11,10 +11,15 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use access::Key;
+use axum::body::Body;
 use axum::{Extension, Router};
+use codec::http2;
 use dialect::Classic;
 use exchange::Exchange;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tls::Server;
@@ -28,10 +33,9 @@ use tracing::{debug, warn};
 
 use crate::caller::Certified;
 use crate::classic::{self, Begun};
-use crate::limits::{
-    ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, HEAD_TIMEOUT, SHUTDOWN_MAX, TICK,
-};
+use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
 use crate::line::{Line, Settings, StoreLine, WaitLine};
+use crate::patient::{Patient, UnderWay};
 use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::realplexor::{self, Realplexor};
@@ -184,7 +188,7 @@ async fn connection(
         return secured(line, stream, tls, classic, router, stopped).await;
     }
     let header = select! {
-        header = timeout(HEAD_TIMEOUT, read_header(&mut stream)) => header,
+        header = timeout(line.settings.request_timeout, read_header(&mut stream)) => header,
         _ = stopped.changed() => return,
     };
     match header {
@@ -235,31 +239,58 @@ async fn talk(
         Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
-    let Begun::Http(read) = begun else {
+    let read = match begun {
+        Begun::Http(read) => quick::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await,
+        Begun::Done => None,
+    };
+    let Some(read) = read else {
         // Through TLS this says that nothing was cut off; whoever does not take it is not waited for.
         let _ = timeout(CLASSIC_LINGER, stream.shutdown()).await;
         return;
     };
-    let Some(read) = quick::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await else { return };
     if is_tls(&read) {
         return refuse_tls(&line);
     }
+    if http2::begins(&read) == Some(true) {
+        line.counters.http2.add();
+        return classic::answer(&line, &mut stream, &http2::refusal()).await;
+    }
+    serve_http(&line, Prefixed::new(read, stream), key, router, stopped).await;
+}
+
+/// Serves HTTP on a connection, until it ends or is told to.
+async fn serve_http(
+    line: &Line,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    key: Option<Arc<Key>>,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
     let router = match key {
         Some(key) => router.layer(Extension(Certified(key))),
         None => router,
     };
-    let stream = Prefixed::new(read, stream);
+    let under_way = UnderWay::default();
+    let (request_timeout, silence_max) = (line.settings.request_timeout, line.silence_max());
+    let stream = Patient::new(stream, under_way.clone(), request_timeout, silence_max);
+    let service = TowerToHyperService::new(router);
+    let counted = under_way.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (asked, answered) = (counted.hold(), counted.hold());
+        let answer = service.call(request.map(|body| Body::new(asked.with(body))));
+        async move { answer.await.map(|answer| answer.map(|body| answered.with(body))) }
+    });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LEN_MAX)
-        .pipeline_flush(true);
-    let mut served = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
-    let ended = select! {
-        ended = served.as_mut() => ended,
-        _ = stopped.changed() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_LEN_MAX).pipeline_flush(true);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = loop {
+        select! {
+            ended = served.as_mut() => break ended,
+            () = under_way.over() => {}
+            _ = stopped.changed() => {
+                served.as_mut().graceful_shutdown();
+                break served.await;
+            }
         }
     };
     if let Err(error) = ended {

@@ -31,7 +31,7 @@ pub(crate) async fn place(line: &Line, request: Request) -> Result<Placed, Refus
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
-    let bytes = body::read(&head.headers, body, limit).await?;
+    let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
     let payload = payload(&bytes, std::str::from_utf8(&bytes).is_ok(), said.event, said.content_type)?;
     let publish =

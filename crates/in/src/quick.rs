@@ -11,6 +11,7 @@ use access::Key;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use codec::http2;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::select;
 use tokio::sync::watch;
@@ -18,11 +19,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::answers::{Answers, Asked, Outcome};
 use crate::caller::Certified;
-use crate::limits::{HEAD_TIMEOUT, QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
+use crate::limits::{QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::plain::Plain;
-use crate::{publish, routes};
+use crate::{body, classic, publish, routes};
 
 /// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
 /// are for the service. `None`: it is over.
@@ -40,9 +41,9 @@ pub(crate) async fn serve(
         answers.ready().await;
         answers.settle(line);
         // Whether it is taken is known in the end.
-        let _ = answers.send(stream).await;
+        let _ = answers.send(line, stream).await;
     }
-    answers.send(stream).await.and(rest)
+    answers.send(line, stream).await.and(rest)
 }
 
 /// Carries out requests while they come, though the store may not have the messages of those before.
@@ -54,7 +55,8 @@ async fn read_on(
     stopped: &mut watch::Receiver<()>,
     answers: &mut Answers,
 ) -> Option<Vec<u8>> {
-    let mut deadline = Instant::now() + HEAD_TIMEOUT;
+    let patience = line.settings.request_timeout;
+    let mut deadline = Instant::now() + patience;
     // Both stay registered from one request to the next, and the alarm looks at the deadline when it goes off.
     let mut alarm = pin!(sleep_until(deadline));
     let mut stop = pin!(stopped.changed());
@@ -62,12 +64,13 @@ async fn read_on(
         let (taken, is_ours) = carry_out_all(line, stream, &bytes, key, answers).await?;
         if taken > 0 {
             bytes.drain(..taken);
-            answers.send(stream).await?;
-            deadline = Instant::now() + HEAD_TIMEOUT;
+            answers.send(line, stream).await?;
+            deadline = deadline_of(line, &bytes);
         }
         if !is_ours || bytes.len() >= QUICK_LEN_MAX {
             return Some(bytes);
         }
+        let was_silent = bytes.is_empty();
         bytes.reserve(QUICK_READ_LEN);
         let read = loop {
             let wait = answers.wait();
@@ -77,8 +80,8 @@ async fn read_on(
                 read = stream.read_buf(&mut bytes), if answers.have_room() => break Some(read),
                 () = answers.ready(), if wait => {
                     answers.settle(line);
-                    answers.send(stream).await?;
-                    deadline = Instant::now() + HEAD_TIMEOUT;
+                    answers.send(line, stream).await?;
+                    deadline = deadline_of(line, &bytes);
                 }
                 _ = &mut stop, if is_idle => return None,
                 // Who waits for the store is not silent.
@@ -86,16 +89,37 @@ async fn read_on(
                     if Instant::now() >= deadline {
                         break None;
                     }
-                    alarm.as_mut().reset(deadline);
+                    // The deadline comes nearer when a request begins.
+                    alarm.as_mut().reset(deadline.min(Instant::now() + patience));
                 }
             }
         };
         match read {
+            Some(Ok(len)) if len > 0 && was_silent => deadline = deadline_of(line, &bytes),
             Some(Ok(len)) if len > 0 => {}
-            // Half a request is answered there, too.
-            Some(Ok(_)) | None if !bytes.is_empty() => return Some(bytes),
+            // The end may be that of a request without a length.
+            Some(Ok(_)) if !bytes.is_empty() => return Some(bytes),
+            None if !bytes.is_empty() => {
+                refuse_late(line, stream, answers).await;
+                return None;
+            }
             _ => return None,
         }
+    }
+}
+
+/// When these bytes must be a whole request, or the first of one must have come.
+fn deadline_of(line: &Line, bytes: &[u8]) -> Instant {
+    Instant::now() + if bytes.is_empty() { line.silence_max() } else { line.settings.request_timeout }
+}
+
+/// Answers half a request whose time is over. Nothing is told before it, and nothing waits for the store.
+async fn refuse_late(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answers: &mut Answers) {
+    let problem = body::too_slow(line.settings.request_timeout);
+    line.counters.requests.add();
+    line.counters.refused(problem.code);
+    if answers.send(line, stream).await.is_some() {
+        classic::answer(line, stream, &classic::refusal(&problem)).await;
     }
 }
 
@@ -131,7 +155,7 @@ async fn carry_out_all(
             }
         }
         if answers.are_many() {
-            answers.send(stream).await?;
+            answers.send(line, stream).await?;
         }
     }
 }
@@ -152,6 +176,9 @@ fn read<'a>(
     bytes: &'a [u8],
     plain: impl FnOnce(&httparse::Request<'_, 'a>, &'a [u8]) -> Option<Plain<'a>>,
 ) -> Result<Option<(Said<'a>, usize)>, Other> {
+    if http2::begins(bytes).is_none() {
+        return Ok(None);
+    }
     let known = bytes.len().min(BEGINNING.len());
     if bytes[..known] != BEGINNING[..known] {
         return Err(Other);

@@ -13,6 +13,7 @@ mod told;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, Version, header as names};
+use codec::http2;
 use dialect::Problem;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
@@ -31,7 +32,6 @@ pub(crate) use told::Told;
 
 use crate::classic::{self, Begun, answer, linger, read, refusal};
 use crate::guard;
-use crate::limits::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
@@ -51,6 +51,9 @@ pub(crate) async fn begin(
         Talk { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
     loop {
+        if http2::begins(&talk.bytes) == Some(true) {
+            return Begun::Http(talk.bytes);
+        }
         let is_over = talk.bytes.len() > settings.limit;
         let step = match talk.step(line, ended).await {
             Step::More if is_over => Step::Overflow,
@@ -76,7 +79,7 @@ pub(crate) async fn begin(
                 return Begun::Done;
             }
         }
-        let patience = if talk.classic { settings.timeout } else { HEAD_TIMEOUT };
+        let patience = if talk.classic { settings.timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
             _ = stopped.changed(), if talk.bytes.is_empty() => return Begun::Done,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -104,12 +104,27 @@ pub(crate) async fn surrounded(
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
+    let stays = leaves_open(&request) && !line.draining();
     let (asked, may) = Asked::begin(line, &mut request);
     let response = match may {
         Ok(()) => asked.carry_out(answer(request)).await,
         Err(refusal) => refusal.into_response(),
     };
-    asked.end(line, response)
+    let mut response = asked.end(line, response);
+    if stays && let Ok(value) = line.keep_alive().try_into() {
+        response.headers_mut().insert(HeaderName::from_static("keep-alive"), value);
+    }
+    response
+}
+
+/// Whether a further request may come on the connection.
+fn leaves_open(request: &Request) -> bool {
+    let says = |token: &str| {
+        let lines = request.headers().get_all(header::CONNECTION).iter();
+        let mut said = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+        said.any(|said| said.trim().eq_ignore_ascii_case(token))
+    };
+    if request.version() >= Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }
 
 /// A request that is under way.

@@ -12,7 +12,6 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
 use crate::classic::linger;
-use crate::limits::HEAD_TIMEOUT;
 use crate::line::Line;
 
 /// A handshake that went well.
@@ -37,7 +36,7 @@ pub(crate) async fn secure(line: &Line, mut stream: TcpStream, server: &Server) 
         let accepted = TlsAcceptor::from(server.config()).accept(stream).await;
         accepted.inspect_err(|error| debug!(%error, "no TLS with a client")).ok()
     };
-    let Some(stream) = timeout(HEAD_TIMEOUT, handshake).await.ok().flatten() else {
+    let Some(stream) = timeout(line.settings.request_timeout, handshake).await.ok().flatten() else {
         line.counters.tls_failures.add();
         return None;
     };

@@ -82,7 +82,7 @@ async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Resp
     }
     let advice = "send key= and an API key, as a form does";
     let limit = Limit { len_max: SIGN_IN_LEN_MAX, advice };
-    let form = Zeroizing::new(body::read(&head.headers, body, limit).await?);
+    let form = Zeroizing::new(body::read(&line, &head.headers, body, limit).await?);
     let shown = form_urlencoded::parse(&form).find(|(name, _)| name == "key").map(|(_, key)| key);
     let found = line.settings.keys.find(shown.unwrap_or_default().trim());
     let key = found.ok_or_else(|| refuse_key(&line))?;

@@ -139,6 +139,7 @@ impl Settings {
             store: StoreSettings::of(values),
             wait_line: wait::Settings {
                 request_timeout: values.duration("request_timeout"),
+                keep_alive: values.duration("keep_alive"),
                 poll_timeout: values.duration("poll_timeout"),
                 heartbeat: values.duration("heartbeat"),
                 slow_reader: count(values.count("slow_reader")),
@@ -254,6 +255,8 @@ fn of_in(values: &Values) -> in_line::Settings {
         classic_limit: count(values.count("classic_in_limit")),
         classic_timeout: values.duration("classic_in_timeout"),
         realplexor: realplexor::of_in(values),
+        request_timeout: values.duration("request_timeout"),
+        keep_alive: values.duration("keep_alive"),
         poll_timeout: values.duration("poll_timeout"),
         heartbeat: values.duration("heartbeat"),
         idempotency_age: values.duration("idempotency_age"),

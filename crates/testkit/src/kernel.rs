@@ -25,7 +25,7 @@ pub use world::{Ask, Calls, Mischief, UNIX_AT_START, World};
 use state::State;
 use wait::exchange::Wake;
 use wait::limits::SENDS_PER_CALL;
-use wait::{Errno, Event, Kernel};
+use wait::{Errno, Event, Interest, Kernel};
 
 /// The operating system of one shard, in a world it may share with others.
 #[derive(Debug)]
@@ -128,8 +128,8 @@ impl Kernel for FakeKernel {
         self.state.borrow_mut().watch(self.number, socket.number, token)
     }
 
-    fn watch_writable(&mut self, socket: &Socket, token: u64, on: bool) -> Result<(), Errno> {
-        self.state.borrow_mut().watch_writable(socket.number, token, on)
+    fn watch_for(&mut self, socket: &Socket, token: u64, interest: Interest) -> Result<(), Errno> {
+        self.state.borrow_mut().watch_for(socket.number, token, interest)
     }
 
     fn read(&mut self, socket: &Socket, bytes: &mut [u8]) -> Result<usize, Errno> {

@@ -93,6 +93,23 @@ pub(crate) fn answer(answer: &Answer, close: bool, head_only: bool, cors: Cors<'
     out
 }
 
+/// Tells in an answer, behind its first line, for how many seconds the connection stays open for another request; `None`:
+/// it ends with this one. What was told before is replaced. What is no answer yet (100) is left as it is.
+pub fn tell_stay(answer: &mut Vec<u8>, seconds: Option<u64>) {
+    if answer.starts_with(b"HTTP/1.1 1") {
+        return;
+    }
+    let line_len = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let begin = line_len(answer);
+    let is_told = answer[begin..].starts_with(KEEP_ALIVE.as_bytes());
+    let told_len = if is_told { line_len(&answer[begin..]) } else { 0 };
+    let header = match seconds {
+        Some(seconds) => format!("{KEEP_ALIVE}{seconds}\r\n"),
+        None => "Connection: close\r\n".to_owned(),
+    };
+    answer.splice(begin..begin + told_len, header.into_bytes());
+}
+
 /// Who may read the answer: pages of a listed origin with their credentials, all others without.
 fn readable<'a>(head: Head<'a>, cors: Cors<'_>) -> Head<'a> {
     let head = match cors.listed {
@@ -188,7 +205,32 @@ fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {
         .end();
 }
 
+/// How the header begins that says how long a connection stays (RFC 2068, section 19.7.1.1).
+const KEEP_ALIVE: &str = "Keep-Alive: timeout=";
 /// About what the head of a long poll's answer takes.
 const POLL_HEAD_LEN: usize = 224;
 /// What a document has around its messages.
 const DOCUMENT_LEN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(before: &str, seconds: Option<u64>, after: &str) {
+        let mut answer = before.as_bytes().to_vec();
+        tell_stay(&mut answer, seconds);
+        assert_eq!(String::from_utf8(answer).unwrap(), after);
+    }
+
+    #[test]
+    fn how_long_a_connection_stays_is_told_once() {
+        let (plain, stays) =
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=75\r\nA: b\r\n\r\n");
+        let ends = "HTTP/1.1 200 OK\r\nConnection: close\r\nA: b\r\n\r\n";
+        check(plain, Some(75), stays);
+        check(stays, Some(75), stays);
+        check(plain, None, ends);
+        check(stays, None, ends);
+        check("HTTP/1.1 100 Continue\r\n\r\n", Some(75), "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+}

@@ -3,7 +3,7 @@
 use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
-use dialect::{Classic, Page, Wait};
+use dialect::{Classic, Page, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -60,6 +60,8 @@ pub struct Extra {
     pub backlog: Option<Backlog>,
     /// What is wanted by whoever is asked about.
     pub(crate) parked: Option<Box<Parked>>,
+    /// When what has begun to come must be whole, by the clock of whoever sets it; taken away when it is.
+    pub deadline_ms: Option<u64>,
 }
 
 /// What a client wants that is not let in yet.
@@ -149,6 +151,11 @@ impl Conn {
         self.extra.as_mut().map(|extra| std::mem::take(&mut extra.input)).unwrap_or_default()
     }
 
+    /// Whether some of the input was kept.
+    pub fn has_input(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.input.is_empty())
+    }
+
     /// Whether a backlog is under way.
     pub fn has_backlog(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.backlog.is_some())
@@ -167,6 +174,12 @@ impl Conn {
         Some((parked.wait, parked.head))
     }
 
+    /// Whether somebody is asked about a client that wants an answer, and no stream.
+    pub fn awaits_answer(&self) -> bool {
+        let parked = self.extra.as_ref().and_then(|extra| extra.parked.as_ref());
+        parked.is_some_and(|parked| parked.wait.transport == Transport::Poll)
+    }
+
     /// Whether the connection ends with the answer under way.
     pub fn closes(&self) -> bool {
         self.close
@@ -183,10 +196,24 @@ impl Conn {
             && self.extra.as_ref().is_some_and(|extra| !extra.input.is_empty() || extra.upload.is_some())
     }
 
+    /// Whether a part of a request or of a WebSocket message has come, and the rest of it is awaited.
+    pub fn is_mid_message(&self) -> bool {
+        match self.phase {
+            Phase::Request => self.is_mid_request(),
+            Phase::Waiting if self.shape.is_ws() => self.extra.as_ref().is_some_and(|extra| {
+                extra.backlog.is_none() && (!extra.input.is_empty() || extra.reader.held_bytes() > 0)
+            }),
+            Phase::Waiting | Phase::Asking | Phase::Closing => false,
+        }
+    }
+
     /// The answer is complete: the next request may come.
     pub fn answered(&mut self) {
         self.phase = Phase::Request;
         self.head_only = false;
+        if let Some(extra) = &mut self.extra {
+            extra.deadline_ms = None;
+        }
     }
 }
 
@@ -204,6 +231,7 @@ impl Extra {
             && self.reader.held_bytes() == 0
             && self.backlog.is_none()
             && self.parked.is_none()
+            && self.deadline_ms.is_none()
     }
 }
 

@@ -172,7 +172,8 @@ impl Conn {
             None => None,
         };
         let reader = ws::Reader::thaw(message);
-        let extra = Extra { input: frozen.input, upload, outbox, reader, backlog, parked };
+        let input = frozen.input;
+        let extra = Extra { input, upload, outbox, reader, backlog, parked, deadline_ms: None };
         let mut conn = Self {
             phase,
             shape,

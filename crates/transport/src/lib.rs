@@ -18,6 +18,7 @@ mod talk;
 
 pub mod limits;
 
+pub use answer::tell_stay;
 pub use codec;
 pub use coding::{Coder, Coding};
 pub use conn::{Backlog, Conn, Extra, Phase, Purpose};

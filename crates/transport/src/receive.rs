@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use codec::http::{self, Body};
+use codec::http2;
 use codec::ws::{self, Fact};
 use dialect::hub::{After, Cursors, Millis};
 use dialect::native::{self, Command, Context};
@@ -83,6 +84,8 @@ pub enum Action {
     Listen(Box<Listen>),
     /// Close without a word: so many bytes have come, and no channel was named (2009).
     Overflow,
+    /// Say in the words of HTTP/2 that it is not spoken here, then close the connection gently.
+    Http2,
 }
 
 /// A wish to listen in the words of Realplexor.
@@ -136,6 +139,14 @@ impl Conn {
     fn receive_request(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
             return self.receive_body(bytes, env);
+        }
+        match http2::begins(bytes) {
+            None => return (0, Action::More),
+            Some(true) => {
+                self.phase = Phase::Closing;
+                return (bytes.len(), Action::Http2);
+            }
+            Some(false) => {}
         }
         match self.is_classic(bytes, env) {
             None => (0, Action::More),
@@ -277,6 +288,13 @@ impl Conn {
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
         let limits = ws::Limits { deflate: self.coding == Coding::Deflate, ..WS_LIMITS };
         let decoded = reader.decode(bytes, &limits);
+        if matches!(decoded, Ok(Some(_)))
+            && reader.held_bytes() == 0
+            && let Some(extra) = &mut self.extra
+        {
+            // The message is whole.
+            extra.deadline_ms = None;
+        }
         let (taken, action) = match decoded {
             Ok(None) => (0, Action::More),
             Ok(Some((fact, taken))) => (taken, act_on(fact, env)),

@@ -83,6 +83,11 @@ impl Shape {
         self.is_taker() || self.is_listener()
     }
 
+    /// Whether the wait ends with its answer, of which a part is nothing.
+    pub fn ends_with_answer(self) -> bool {
+        self.is_poll() || self.is_one_shot()
+    }
+
     /// Whether the client can speak too.
     pub fn is_ws(self) -> bool {
         matches!(self, Self::WsObject | Self::WsRaw)

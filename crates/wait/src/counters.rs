@@ -93,7 +93,7 @@ counters! {
     heartbeats,
     /// Connections ended because they took too little too slowly.
     slow_readers,
-    /// Connections ended because a request did not come in time.
+    /// Connections ended because a request, or a message of a client, did not come in time.
     request_timeouts,
     /// Connections ended by their own errors or resets.
     resets,
@@ -115,6 +115,8 @@ counters! {
     tls_timeouts,
     /// Connections to a plain port that spoke TLS.
     tls_misplaced,
+    /// Connections that began with HTTP/2, which is not spoken here.
+    http2,
     /// Times accepting was paused because the system had no more to give.
     accept_pauses,
 }

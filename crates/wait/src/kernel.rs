@@ -37,8 +37,8 @@ pub trait Kernel {
     /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
     fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;
 
-    /// Begins or stops to report that bytes can be written, too.
-    fn watch_writable(&mut self, socket: &Self::Socket, token: u64, on: bool) -> Result<(), Errno>;
+    /// Reports this from now on. An error is reported in any case, as something that can be read.
+    fn watch_for(&mut self, socket: &Self::Socket, token: u64, interest: Interest) -> Result<(), Errno>;
 
     /// Reads what has come; 0: the client has closed its side.
     fn read(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;
@@ -56,6 +56,20 @@ pub trait Kernel {
 
     /// Closes our side: what was written is still delivered.
     fn shutdown(&mut self, socket: &Self::Socket);
+}
+
+/// What is reported of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// That bytes have come, or the end of them.
+    pub readable: bool,
+    /// That bytes can be written.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// What is reported at first.
+    pub const READ: Self = Self { readable: true, writable: false };
 }
 
 /// Something is ready.

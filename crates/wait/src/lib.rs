@@ -28,7 +28,7 @@ pub mod limits;
 pub use access;
 pub use counters::{Stats, counter_names};
 pub use exchange;
-pub use kernel::{Errno, Event, Kernel};
+pub use kernel::{Errno, Event, Interest, Kernel};
 pub use line::{Line, StartError, wakers};
 pub use linux::Waker;
 pub use listener::{Certificates, Classic, Listener};

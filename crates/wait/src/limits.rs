@@ -57,6 +57,9 @@ pub const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(10);
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long the rest of a closed client's bytes is read and thrown away, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
+/// How much longer a connection stays open for a further request than its client was told: one sent in the last moment
+/// is still on its way. In milliseconds.
+pub const KEEP_ALIVE_EXTRA_MS: u64 = 1_000;
 /// How long a connection that is one too many stays, to be told so, in milliseconds.
 pub const REFUSED_MS: u64 = 2_000;
 /// Connections of a shard that are told so at once; further ones are closed without a word.

@@ -67,6 +67,11 @@ impl Link {
         }
     }
 
+    /// Whether a part of a record has come.
+    pub(crate) fn has_part(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.session.has_part())
+    }
+
     /// Whether the client has said that it says no more, though its side may be open.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.session.has_ended())
@@ -107,6 +112,23 @@ impl Link {
         match self {
             Self::Plain => Ok(()),
             Self::Tls(tls) => tls.flush(kernel, socket),
+        }
+    }
+
+    /// Says, where there is a word for it and the kernel takes it at once, that we say no more.
+    pub(crate) fn say_last_word<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        socket: &K::Socket,
+        sealed: &mut Vec<u8>,
+    ) {
+        if let Self::Tls(tls) = self
+            && tls.pending.is_empty()
+        {
+            sealed.clear();
+            tls.session.close(sealed);
+            // Whoever is gone need not hear it.
+            let _ = tls.send(kernel, socket, sealed);
         }
     }
 

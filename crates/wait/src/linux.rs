@@ -10,7 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 
-use crate::kernel::{Errno, Event, Kernel};
+use crate::kernel::{Errno, Event, Interest, Kernel};
 use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG};
 use crate::thread::{self, Ring};
 
@@ -158,8 +158,10 @@ impl Kernel for Linux {
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
     }
 
-    fn watch_writable(&mut self, socket: &OwnedFd, token: u64, on: bool) -> Result<(), Errno> {
-        let flags = if on { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
+    fn watch_for(&mut self, socket: &OwnedFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, interest.readable);
+        flags.set(epoll::EventFlags::OUT, interest.writable);
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
     }
 

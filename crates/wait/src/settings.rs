@@ -11,8 +11,10 @@ use crate::limits::{UNACKNOWLEDGED_HEARTBEATS, UNACKNOWLEDGED_MAX, UNACKNOWLEDGE
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a client may take for its request, and how long it may be silent between two.
+    /// How long a client may take for its request, or for a message of its own, from the first byte to the last.
     pub request_timeout: Duration,
+    /// How long a connection stays open for a further request, at least.
+    pub keep_alive: Duration,
     /// How long a long poll waits.
     pub poll_timeout: Duration,
     /// How long a stream may be silent.
@@ -60,6 +62,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(75),
             poll_timeout: Duration::from_secs(25),
             heartbeat: Duration::from_secs(25),
             slow_reader: 1 << 20,

@@ -1,12 +1,13 @@
 //! The record of a connection: what an idle one costs.
 
 use exchange::hub::Position;
-use transport::Conn;
 use transport::dialect::Classic;
+use transport::{Conn, Phase};
 
+use crate::kernel::Interest;
 use crate::link::Link;
 use crate::members::NIL;
-use crate::wheel::{Timed, Timer};
+use crate::wheel::{Timed, Timer, Wheel};
 
 /// A connection.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(crate) struct Slot<S> {
     /// Tells this connection from an earlier one in the same place.
     pub(crate) generation: u32,
     pub(crate) link: Link,
-    /// The kernel reports when it can be written to.
-    pub(crate) watches_writable: bool,
+    /// What the kernel reports of it.
+    pub(crate) interest: Interest,
     pub(crate) timer: Timer,
     pub(crate) subs: Subs,
     pub(crate) conn: Conn,
@@ -28,7 +29,7 @@ impl<S> Slot<S> {
             socket,
             generation,
             link,
-            watches_writable: false,
+            interest: Interest::READ,
             timer: Timer::IDLE,
             subs: Subs::None,
             conn: Conn::of(classic),
@@ -40,6 +41,32 @@ impl<S> Slot<S> {
     /// Whether a frame for it can go with those for others: it goes out as it is, and nothing before it.
     pub(crate) fn takes_post(&self) -> bool {
         matches!(self.link, Link::Plain) && self.owed_len() == 0
+    }
+
+    /// Whether it is known that the client says no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.link.has_ended() || !self.interest.readable
+    }
+
+    /// Whether a part of a request, a message or a record has come, and the rest of it is awaited.
+    pub(crate) fn is_mid_message(&self) -> bool {
+        let may_speak = match self.conn.phase {
+            Phase::Request => true,
+            Phase::Waiting => !self.conn.shape.is_poll(),
+            // What comes ahead waits no longer than they do.
+            Phase::Asking | Phase::Closing => false,
+        };
+        self.conn.is_mid_message() || (may_speak && self.link.has_part())
+    }
+
+    /// When what has begun to come must be whole, in milliseconds; the end of time where nothing has.
+    pub(crate) fn deadline_ms(&self) -> u64 {
+        self.conn.extra.as_ref().and_then(|extra| extra.deadline_ms).unwrap_or(u64::MAX)
+    }
+
+    /// The tick of this heartbeat, or of the deadline where that is earlier.
+    pub(crate) fn due_by(&self, heartbeat: u32) -> u32 {
+        heartbeat.min(Wheel::tick_after(self.deadline_ms()))
     }
 
     /// Bytes that the client is too slow to take.

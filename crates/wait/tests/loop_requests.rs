@@ -3,7 +3,8 @@
 
 use testkit::kernel::{Mischief, Peer};
 use testkit::scene::Scene;
-use testkit::wire::{body, get, poll, sse, stream};
+use testkit::wire::{body, get, poll, sse, stream, websocket};
+use transport::codec::http2;
 
 /// The documents of all answers that have come, each of which must be 200 with a length.
 fn documents(peer: &Peer) -> Vec<serde_json::Value> {
@@ -101,13 +102,92 @@ fn a_close_is_honoured() {
 
 #[test]
 fn half_closing_is_leaving() {
-    for request in [sse("/sub/a"), stream("/sub/a,b"), poll("/sub/a"), poll("/sub")] {
+    for request in [sse("/sub/a"), stream("/sub/a,b"), websocket("/sub/a"), poll("/sub"), "GET /su".into()] {
         let mut scene = Scene::one();
         let peer = scene.says(&request);
         peer.half_close();
         scene.settle();
         assert!(peer.is_closed());
         assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+    }
+}
+
+#[test]
+fn a_poll_whose_client_says_no_more_is_answered_in_the_same_turn() {
+    let mut scene = Scene::one();
+    let (empty, due) = (scene.says(poll("/sub/a")), scene.says(poll("/sub/b")));
+    scene.publish("b", "1");
+    empty.half_close();
+    due.half_close();
+    scene.turn(0);
+    assert_eq!(scene.exchange.totals().subscriptions, 0, "nobody waits any more");
+    for (peer, expected) in [(&empty, vec![]), (&due, vec![1])] {
+        let answer = peer.text();
+        assert!(answer.contains("\r\nConnection: close\r\n") && !answer.contains("Keep-Alive"), "{answer}");
+        let document: serde_json::Value = serde_json::from_slice(body(answer.as_bytes(), 200)).unwrap();
+        assert_eq!(said(&document), expected);
+        assert!(document["cursor"].is_string() && peer.is_ended());
+    }
+    scene.settle();
+    assert_eq!(scene.shards[0].connections(), 0);
+}
+
+#[test]
+fn all_that_was_sent_before_the_end_is_answered() {
+    let mut scene = Scene::one();
+    let waiting = scene.peer();
+    waiting.send(poll("/sub/a").repeat(5));
+    waiting.half_close();
+    let quick = scene.peer();
+    quick.send(get("/healthz", "").repeat(100));
+    quick.half_close();
+    let broken_off = scene.peer();
+    broken_off.send(poll("/sub/a") + "GET /sub/b HT");
+    broken_off.half_close();
+    scene.settle();
+    assert_eq!(documents(&waiting).len(), 5);
+    assert_eq!(quick.text().matches("HTTP/1.1 200 OK").count(), 100);
+    assert_eq!(documents(&broken_off).len(), 1);
+    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+}
+
+#[test]
+fn a_long_answer_after_the_end_comes_whole_to_whoever_takes_some_of_it() {
+    for settled in [false, true] {
+        let mut scene = Scene::one();
+        let text = "x".repeat(5_000);
+        let first = scene.publish("a", "0");
+        scene.publish("a", &text);
+        let peer = scene.peer();
+        peer.set_window(100);
+        peer.send(poll(&format!("/sub/a?since={}", scene.cursor(first))));
+        if settled {
+            scene.settle();
+        }
+        peer.half_close();
+        let mut answer = Vec::new();
+        while !peer.is_ended() {
+            scene.pass(2_500);
+            answer.extend(peer.take());
+        }
+        let document: serde_json::Value = serde_json::from_slice(body(&answer, 200)).unwrap();
+        assert_eq!(document["messages"][0]["data"], *text);
+        scene.settle();
+        assert_eq!(scene.shards[0].connections(), 0);
+    }
+}
+
+#[test]
+fn who_begins_with_http_2_is_told_what_is_spoken_at_every_cut() {
+    let preface = http2::PREFACE;
+    for cut in 0..preface.len() {
+        let mut scene = Scene::one();
+        let peer = scene.says(&preface[..cut]);
+        assert_eq!(peer.unread(), 0, "at {cut}");
+        peer.send(&preface[cut..]);
+        scene.settle();
+        assert_eq!(peer.take(), http2::refusal(), "at {cut}");
+        assert!(peer.is_ended());
     }
 }
 

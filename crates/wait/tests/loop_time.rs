@@ -4,7 +4,7 @@
 use multiplexor_wait::Errno;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
-use testkit::wire::{body, poll, server_frames, sse, stream, websocket};
+use testkit::wire::{body, client_frame, poll, server_frames, sse, stream, websocket};
 
 /// When, within so long, each peer has something new or its end.
 fn moments(scene: &mut Scene, peers: &[Peer], ms: u64) -> Vec<Option<u64>> {
@@ -45,6 +45,105 @@ fn who_says_nothing_is_closed_without_a_word() {
     assert!(!silent.is_closed());
     scene.pass(200);
     assert!(silent.is_closed() && silent.unread() == 0);
+}
+
+#[test]
+fn a_connection_that_was_answered_stays_longer_than_it_says() {
+    let mut scene = Scene::one();
+    let peer = scene.says(poll("/sub/a?wait=0"));
+    let answer = peer.text();
+    assert!(answer.contains("\r\nKeep-Alive: timeout=75\r\n"), "{answer}");
+    scene.pass(75_900);
+    assert!(!peer.is_closed());
+    scene.pass(250);
+    assert!(peer.is_closed() && peer.unread() == 0);
+}
+
+#[test]
+fn a_further_request_has_its_time_from_its_first_byte() {
+    let mut scene = Scene::one();
+    let peer = scene.says(poll("/sub/a?wait=0"));
+    drop(peer.take());
+    scene.pass(60_000);
+    peer.send("GET /sub/a?wait=0 HT");
+    scene.pass(19_900);
+    assert!(peer.unread() == 0 && !peer.is_ended());
+    peer.send("TP/1.1\r\nHost: a\r\n\r\nGET /sub/a?wait=0 HT");
+    scene.settle();
+    body(&peer.take(), 200);
+    scene.pass(19_900);
+    assert!(peer.unread() == 0 && !peer.is_ended(), "that was another one");
+    scene.pass(200);
+    body(&peer.take(), 408);
+    assert!(peer.is_ended());
+}
+
+#[test]
+fn half_a_body_is_answered_408_however_its_rest_comes() {
+    for head in [
+        "Content-Length: 100\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nff\r\n",
+        "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n",
+    ] {
+        let mut scene = Scene::one();
+        let peer = scene.says(format!("POST /sub/ HTTP/1.1\r\nHost: a\r\n{head}"));
+        for _ in 0..39 {
+            peer.send("1");
+            scene.pass(500);
+        }
+        let text = peer.text();
+        assert!(!text.contains("408") && !peer.is_ended(), "{text}");
+        scene.pass(700);
+        body(&peer.take(), 408);
+    }
+}
+
+#[test]
+fn a_message_of_a_client_has_the_time_of_a_request() {
+    let text = client_frame(0x81, &[b'x'; 300]);
+    let halves: [&[&[u8]]; 3] = [
+        // Half a frame; half a message; and one whose parts come one after the other.
+        &[&text[..150]],
+        &[&client_frame(0x01, b"{\"pi")],
+        &[&client_frame(0x01, b"{"), &client_frame(0x89, b"ping"), &client_frame(0x00, b" "), &text[..1]],
+    ];
+    for half in halves {
+        let mut scene = Scene::one();
+        let peer = scene.says(websocket("/sub/a"));
+        scene.pass(5_000);
+        for part in half {
+            peer.send(part);
+            scene.pass(4_900);
+        }
+        scene.publish("a", "1");
+        scene.pass(19_900 - 4_900 * half.len() as u64);
+        assert!(!peer.is_ended() && scene.exchange.totals().subscriptions == 1);
+        peer.take();
+        scene.pass(200);
+        let last = server_frames(&peer.take()).pop().unwrap();
+        assert!(last.starts_with("1008 "), "{last}");
+        assert!(peer.is_ended());
+        assert_eq!(scene.exchange.totals().subscriptions, 0);
+    }
+}
+
+#[test]
+fn who_says_one_message_after_the_other_is_not_late() {
+    let mut scene = Scene::one();
+    let peer = scene.says(websocket("/sub/a"));
+    let ping = client_frame(0x81, b"{\"ping\":1}");
+    for _ in 0..10 {
+        // Always half a message ahead.
+        peer.send(&ping[..5]);
+        scene.pass(15_000);
+        peer.send([&ping[5..], &ping[..5]].concat());
+        scene.pass(15_000);
+        peer.send(&ping[5..]);
+        scene.settle();
+    }
+    assert!(!peer.is_ended());
+    let text = String::from_utf8_lossy(&peer.take()).into_owned();
+    assert_eq!(text.matches("{\"pong\":1}").count(), 20);
 }
 
 #[test]

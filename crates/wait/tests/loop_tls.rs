@@ -199,13 +199,44 @@ fn both_ends_say_that_they_end() {
     let (left, told) = (waiting(&mut scene, &sse("/sub/a")), waiting(&mut scene, &sse("/sub/a")));
     left.half_close();
     scene.settle();
-    assert!(left.is_closed());
+    left.take();
+    assert!(left.is_closed() && left.was_told_the_end(), "its own word is answered");
     assert_eq!(scene.exchange.totals().subscriptions, 1);
     told.take();
     assert!(scene.exchange.order_all(&Order::Drain(Duration::from_millis(50))));
     scene.pass(200);
     told.take();
     assert!(told.is_ended() && told.was_told_the_end());
+}
+
+#[test]
+fn a_poll_whose_client_ends_in_the_words_of_tls_is_answered_at_once() {
+    let mut scene = scene(Settings::default());
+    let peer = waiting(&mut scene, &get("/sub/a", ""));
+    peer.half_close();
+    scene.settle();
+    let answer = peer.text();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"messages\":[]"), "{answer}");
+    assert!(peer.is_closed() && peer.was_told_the_end());
+    assert_eq!(scene.exchange.totals().subscriptions, 0);
+}
+
+#[test]
+fn half_a_record_has_the_time_of_a_request() {
+    for request in [sse("/sub/a"), stream("/sub/a?raw=1"), get("/healthz", "")] {
+        let mut scene = scene(Settings::default());
+        let peer = waiting(&mut scene, &request);
+        // The beginning of a record of 16 KiB.
+        peer.send_raw([&[23, 3, 3, 0x40, 0][..], &[0; 9_000]].concat());
+        scene.pass(19_900);
+        peer.take();
+        peer.send_raw([0; 10]);
+        scene.settle();
+        assert!(!peer.is_closed(), "{request}");
+        scene.pass(2_300);
+        peer.take();
+        assert!(peer.is_closed(), "{request}");
+    }
 }
 
 #[test]

@@ -130,6 +130,11 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.tls_misplaced.read()),
     ),
     line(
+        "multiplexor_in_http2_total",
+        "Connections of the IN line that began with HTTP/2, which is not spoken there",
+        Read::One(|scrape| scrape.line.counters.http2.read()),
+    ),
+    line(
         "multiplexor_tls_certificate_days_left",
         "Days until the first of the certificates ends; absent where there are none",
         Read::Certificates(|news| days_left(news.not_after.load(Ordering::Relaxed))),
@@ -304,7 +309,7 @@ pub(super) static TABLE: &[Metric] = &[
     ),
     line(
         "multiplexor_wait_request_timeouts_total",
-        "Connections closed because a request did not come in time",
+        "Connections closed because a request, or a message of a client, did not come whole in time",
         Read::Wait("request_timeouts"),
     ),
     line("multiplexor_wait_resets_total", "Connections ended by errors or resets", Read::Wait("resets")),
@@ -344,6 +349,11 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_wait_tls_misplaced_total",
         "Connections to a plain port that spoke TLS",
         Read::Wait("tls_misplaced"),
+    ),
+    line(
+        "multiplexor_wait_http2_total",
+        "Connections that began with HTTP/2, which is not spoken there",
+        Read::Wait("http2"),
     ),
     line(
         "multiplexor_wait_accept_pauses_total",

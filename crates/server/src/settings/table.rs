@@ -174,7 +174,13 @@ pub(crate) static TABLE: &[Setting] = &[
         "request_timeout",
         Duration("100ms", "1h"),
         "20s",
-        "How long a client may take for its request, and be silent between two",
+        "How long a request, or a message of a client, may take from its first byte to its last, on both lines",
+    ),
+    line(
+        "keep_alive",
+        Duration("1s", "1h"),
+        "75s",
+        "How long a connection stays open for a further request, on both lines: longer than a proxy in front keeps it",
     ),
     line(
         "poll_timeout",

@@ -115,7 +115,7 @@ impl Peer {
 
     /// Whether the server watches for a chance to write.
     pub fn is_watched_for_writing(&self) -> bool {
-        self.state.borrow().line(self.number).watches_writable
+        self.state.borrow().line(self.number).interest.is_some_and(|interest| interest.writable)
     }
 
     /// Ends what the client says; it still reads.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wait::limits::EVENTS_PER_TURN;
-use wait::{Errno, Event};
+use wait::{Errno, Event, Interest};
 
 use super::world::{Ask, Calls, Mischief, UNIX_AT_START};
 use crate::seeds::Chance;
@@ -45,7 +45,7 @@ pub(super) struct Line {
     pub(super) window: usize,
     /// Kernel and token that watch it.
     watch: Option<(usize, u64)>,
-    pub(super) watches_writable: bool,
+    pub(super) interest: Option<Interest>,
     /// The client says nothing more.
     pub(super) client_done: bool,
     /// The client reads nothing more.
@@ -163,9 +163,11 @@ impl State {
         }
         for line in self.watched[kernel].iter().map(|number| &self.lines[*number]) {
             let Some((_, token)) = line.watch else { continue };
-            let readable = !line.to_server.is_empty() || line.client_done || line.reset;
+            let interest = line.interest.unwrap_or(Interest::READ);
+            let has_bytes = !line.to_server.is_empty() || line.client_done;
+            let readable = (interest.readable && has_bytes) || line.reset;
             let room = line.to_client.len() < line.window;
-            let writable = line.watches_writable && (room || line.reset || line.client_gone);
+            let writable = interest.writable && (room || line.reset || line.client_gone);
             if readable || writable {
                 ready.push(Event::Ready { token, readable, writable });
             }
@@ -225,12 +227,12 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn watch_writable(&mut self, number: usize, token: u64, on: bool) -> Result<(), Errno> {
+    pub(super) fn watch_for(&mut self, number: usize, token: u64, interest: Interest) -> Result<(), Errno> {
         self.calls.watches += 1;
         let line = &mut self.lines[number];
         let known = line.watch.map(|(_, token)| token);
         assert_eq!(known, Some(token), "a socket keeps its token");
-        line.watches_writable = on;
+        line.interest = Some(interest);
         Ok(())
     }
 

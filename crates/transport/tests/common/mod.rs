@@ -97,6 +97,10 @@ impl Line {
                 assert_eq!(self.conn.phase, Phase::Closing);
                 self.tell("says too much".to_owned());
             }
+            Action::Http2 => {
+                assert_eq!(self.conn.phase, Phase::Closing);
+                self.tell("speaks HTTP/2".to_owned());
+            }
         }
     }
 

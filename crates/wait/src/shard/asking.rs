@@ -89,7 +89,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn run_told(&mut self) {
         for _ in 0..VERDICTS_PER_TURN {
             let Some((token, verdict)) = self.asking.next_told() else { return };
-            let Some(index) = self.find(token) else { continue };
+            let Some(index) = self.find(token).filter(|index| self.hear_again(*index)) else { continue };
             if let Some((wait, head)) = self.slab[index].conn.unpark() {
                 match &verdict.said {
                     Said::Page(answer) => {
@@ -111,7 +111,9 @@ impl<K: Kernel> Shard<K> {
     /// Nobody has said anything in all that time.
     pub(super) fn end_parking(&mut self, index: usize) {
         debug_assert_eq!(self.slab[index].conn.phase, Phase::Asking);
-        if let Some((wait, _)) = self.slab[index].conn.unpark() {
+        if self.hear_again(index)
+            && let Some((wait, _)) = self.slab[index].conn.unpark()
+        {
             let why = "the application did not answer in time; try again soon";
             let was_passed = wait.credentials.is_none();
             let (status, code) = if was_passed { (504, "takeover-timeout") } else { (503, "hook") };

@@ -235,7 +235,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.delivered.add(frames.len() as u64);
         slot.conn.last = last.max(self.seen.min(until));
         if self.draining.is_none() {
-            slot.timer.due = heartbeat;
+            slot.timer.due = slot.due_by(heartbeat);
         }
         if let [frame] = &frames[..]
             && self.post.takes(index, slot, frame, sending)
@@ -256,7 +256,7 @@ impl<K: Kernel> Shard<K> {
         let slot = &mut self.slab[index];
         slot.conn.last = slot.conn.last.max(self.seen.min(until));
         if self.draining.is_none() {
-            slot.timer.due = heartbeat;
+            slot.timer.due = slot.due_by(heartbeat);
         }
         let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let frame = |due: &Due| -> exchange::Frame {

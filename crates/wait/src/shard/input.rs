@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use transport::{Action, Env, Gate, Phase};
+use transport::codec::http2;
+use transport::{Action, Env, Gate, Phase, tell_stay};
 
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
 use crate::limits::{READ_LEN, READ_MORE_LEN, REQUESTS_PER_TURN};
 use crate::link::ReadError;
+
+/// What a client said.
+enum Said {
+    /// So many bytes.
+    Bytes(usize),
+    /// That it says no more.
+    End,
+}
 
 impl<K: Kernel> Shard<K> {
     /// Bytes, or the end, have come.
@@ -27,8 +36,10 @@ impl<K: Kernel> Shard<K> {
         if kept.is_empty() {
             let mut scratch = std::mem::take(&mut self.scratch);
             debug_assert_eq!(scratch.len(), READ_LEN);
-            if let Some(len) = self.read_into(index, &mut scratch) {
-                self.consume(index, &mut scratch[..len]);
+            match self.read_into(index, &mut scratch) {
+                Some(Said::Bytes(len)) => self.consume(index, &mut scratch[..len]),
+                Some(Said::End) => self.hear_end(index),
+                None => {}
             }
             self.scratch = scratch;
             return;
@@ -36,8 +47,14 @@ impl<K: Kernel> Shard<K> {
         // What is kept is incomplete: more is read right behind it.
         let len = kept.len();
         kept.resize(len + READ_MORE_LEN, 0);
-        if let Some(more) = self.read_into(index, &mut kept[len..]) {
-            self.consume(index, &mut kept[..len + more]);
+        match self.read_into(index, &mut kept[len..]) {
+            Some(Said::Bytes(more)) => self.consume(index, &mut kept[..len + more]),
+            Some(Said::End) => {
+                kept.truncate(len);
+                self.slab[index].conn.extra_mut().input = kept;
+                self.hear_end(index);
+            }
+            None => {}
         }
     }
 
@@ -45,16 +62,17 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn consume_kept(&mut self, index: usize) {
         let conn = &mut self.slab[index].conn;
         let mut kept = conn.take_input();
-        if kept.is_empty() {
-            conn.tidy();
-        } else {
-            self.consume(index, &mut kept);
+        if !kept.is_empty() {
+            return self.consume(index, &mut kept);
+        }
+        conn.tidy();
+        if self.slab[index].has_ended() {
+            self.hear_end(index);
         }
     }
 
-    /// How many bytes were read. `None`: nothing to be looked at; the connection may be gone, or keeps
-    /// no input it had.
-    fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<usize> {
+    /// What was read. `None`: nothing to be looked at; the connection may be gone, or keeps no input it had.
+    fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<Said> {
         let slot = &mut self.slab[index];
         match slot.link.read(&mut self.kernel, &slot.socket, bytes, &mut self.sealed) {
             Ok(read) => {
@@ -62,13 +80,14 @@ impl<K: Kernel> Shard<K> {
                 if let Some(len @ 1..) = read.len {
                     self.tell(index, || format!("read {len} bytes"));
                 }
-                match read.len {
-                    Some(0) => self.close(index),
-                    len => return self.watch_pending(index).then(|| len.unwrap_or(0)),
-                }
+                let is_there = self.watch_pending(index);
+                return is_there.then(|| match read.len {
+                    Some(0) => Said::End,
+                    len => Said::Bytes(len.unwrap_or(0)),
+                });
             }
             // Nothing came after all: what was kept is looked at again, which changes nothing.
-            Err(ReadError::Kernel(Errno::AGAIN | Errno::INTR)) => return Some(0),
+            Err(ReadError::Kernel(Errno::AGAIN | Errno::INTR)) => return Some(Said::Bytes(0)),
             Err(ReadError::Kernel(_)) => {
                 self.counters.resets.add(1);
                 self.close(index);
@@ -126,9 +145,11 @@ impl<K: Kernel> Shard<K> {
             }
         }
         self.keep(index, &bytes[at..]);
-        // A client that says no more is gone, as one is that closes its side.
-        if self.find(token).is_some() && self.slab[index].link.has_ended() {
-            self.close(index);
+        if self.find(token).is_some() {
+            self.mind_deadline(index, at > 0);
+        }
+        if self.find(token).is_some() && self.slab[index].has_ended() {
+            self.hear_end(index);
         }
     }
 
@@ -136,7 +157,10 @@ impl<K: Kernel> Shard<K> {
         match action {
             Action::More | Action::Next => {}
             Action::Send(bytes) if self.slab[index].conn.is_live_ws() => self.answer_frame(index, &bytes),
-            Action::Send(bytes) => {
+            Action::Send(mut bytes) => {
+                if self.slab[index].conn.phase == Phase::Request {
+                    tell_stay(&mut bytes, Some(self.settings.keep_alive.as_secs()));
+                }
                 self.set_timer_of_phase(index);
                 self.write(index, &bytes);
             }
@@ -151,6 +175,10 @@ impl<K: Kernel> Shard<K> {
             Action::Command(command) => self.command(index, command),
             Action::Take(name) => self.take(index, &name),
             Action::Listen(listen) => self.listen(index, &listen),
+            Action::Http2 => {
+                self.counters.http2.add(1);
+                self.act(index, Action::Close(http2::refusal()));
+            }
             Action::Overflow => {
                 self.counters.classic_overflows.add(1);
                 self.close_gently(index);

@@ -10,6 +10,7 @@ mod caller;
 mod command;
 mod deliver;
 mod ending;
+mod half_close;
 mod handshake;
 mod input;
 mod listen;

@@ -10,7 +10,7 @@ use transport::{Outbox, Phase};
 
 use super::Shard;
 use crate::counters::Counters;
-use crate::kernel::{Errno, Kernel};
+use crate::kernel::{Errno, Interest, Kernel};
 use crate::limits::{FRAMES_PER_WRITE, LINGER_MS};
 use crate::slot::Slot;
 
@@ -105,9 +105,23 @@ pub(super) fn owe<K: Kernel>(
 
 /// Has the kernel report when the client takes more, where it is owed something.
 fn watch_if_owed<K: Kernel>(kernel: &mut K, slot: &mut Slot<K::Socket>, token: u64) -> Result<(), Fault> {
-    if slot.owed_len() > 0 && !slot.watches_writable {
-        kernel.watch_writable(&slot.socket, token, true).map_err(|_| Fault::Gone)?;
-        slot.watches_writable = true;
+    if slot.owed_len() == 0 {
+        return Ok(());
+    }
+    let interest = Interest { writable: true, ..slot.interest };
+    watch_for(kernel, slot, token, interest).map_err(|_| Fault::Gone)
+}
+
+/// Has the kernel report this of a connection from now on.
+fn watch_for<K: Kernel>(
+    kernel: &mut K,
+    slot: &mut Slot<K::Socket>,
+    token: u64,
+    interest: Interest,
+) -> Result<(), Errno> {
+    if slot.interest != interest {
+        kernel.watch_for(&slot.socket, token, interest)?;
+        slot.interest = interest;
     }
     Ok(())
 }
@@ -142,6 +156,16 @@ impl<K: Kernel> Shard<K> {
         write_pieces(&mut self.kernel, slot, token, pieces, slow_reader, &self.counters, &mut self.sealed)
     }
 
+    /// Has the kernel report this of a connection from now on. False: the connection is gone.
+    pub(super) fn report(&mut self, index: usize, interest: Interest) -> bool {
+        let token = self.token(index);
+        let is_done = watch_for(&mut self.kernel, &mut self.slab[index], token, interest).is_ok();
+        if !is_done {
+            self.close(index);
+        }
+        is_done
+    }
+
     /// Sees to what TLS had to say by itself. False: the connection is gone.
     pub(super) fn watch_pending(&mut self, index: usize) -> bool {
         let token = self.token(index);
@@ -173,7 +197,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let slot = &self.slab[index];
-        if slot.conn.shape.is_one_shot() && slot.conn.phase == Phase::Closing {
+        if slot.conn.shape.ends_with_answer() && slot.conn.phase == Phase::Closing {
             self.set_timer(
                 index,
                 if slot.owed_len() > 0 {
@@ -189,15 +213,11 @@ impl<K: Kernel> Shard<K> {
         if self.slab[index].conn.phase == Phase::Closing && !self.finish(index) {
             return;
         }
+        if !self.report(index, Interest::READ) {
+            return;
+        }
         let token = self.token(index);
         let slot = &mut self.slab[index];
-        if slot.watches_writable {
-            slot.watches_writable = false;
-            if self.kernel.watch_writable(&slot.socket, token, false).is_err() {
-                self.close(index);
-                return;
-            }
-        }
         if slot.conn.has_backlog() {
             self.paging.push_back(token);
         }
@@ -241,8 +261,8 @@ impl<K: Kernel> Shard<K> {
         slot.conn.phase = Phase::Closing;
         if slot.owed_len() == 0 {
             self.finish(index);
-        } else if slot.conn.shape.is_one_shot() {
-            // A taker has no cursor to come back with, and half an array is none: it gets the time it needs.
+        } else if slot.conn.shape.ends_with_answer() {
+            // Half an answer is none: whoever takes some of it now and then gets the rest.
             self.set_timer(index, self.settings.request_timeout);
             return;
         }
@@ -266,6 +286,8 @@ impl<K: Kernel> Shard<K> {
         self.tell_closed(index);
         self.leave_all(index);
         self.wheel.unlink(&mut self.slab, index);
+        let slot = &mut self.slab[index];
+        slot.link.say_last_word(&mut self.kernel, &slot.socket, &mut self.sealed);
         self.part(index);
         self.slab.remove(index);
         self.counters.closed.add(1);
@@ -289,12 +311,7 @@ impl<K: Kernel> Shard<K> {
             outbox.push(last_word.into(), 0);
         }
         self.set_timer_ms(index, LINGER_MS);
-        let token = self.token(index);
-        let slot = &mut self.slab[index];
-        slot.watches_writable = true;
-        if self.kernel.watch_writable(&slot.socket, token, true).is_err() {
-            self.close(index);
-        }
+        self.report(index, Interest { readable: true, writable: true });
     }
 
     /// Ends all memberships of a connection, and a backlog that would bring it more.

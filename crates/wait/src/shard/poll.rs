@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use exchange::hub::Position;
-use transport::{Part, PollEnd, Shape};
+use transport::{Coder, Part, PollEnd, Shape, tell_stay};
 
 use super::Shard;
-use super::deliver::{Due, Form, shared_frame};
+use super::deliver::Due;
 use super::output::Piece;
 use super::post::Sending;
 use crate::kernel::Kernel;
@@ -33,12 +33,18 @@ impl<K: Kernel> Shard<K> {
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
             [Due { owed, matches }] if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() => {
-                let (shape, coding) = (slot.conn.shape, slot.conn.coding);
-                let form = Form { shape, coding, cursors: self.cursors };
-                let frame = shared_frame(&owed.delivery, matches[0], form, &mut self.deflater);
-                // Whoever asks no more is said so behind the answer.
-                let sending = if slot.conn.closes() { Sending::Now } else { sending };
-                if self.post.takes(index, slot, &frame, sending) {
+                let (shape, coding, message) = (slot.conn.shape, slot.conn.coding, &owed.delivery.message);
+                let frame = owed.delivery.frame(matches[0], shape.slot(coding), || {
+                    let mut coder = Coder::new(coding, &mut self.deflater);
+                    let mut frame = shape.frame(message, matches, self.cursors, &mut coder);
+                    tell_stay(&mut frame, Some(settings.keep_alive.as_secs()));
+                    frame
+                });
+                if slot.conn.closes() {
+                    let mut own = frame.to_vec();
+                    tell_stay(&mut own, None);
+                    self.write_all(index, &[Piece::Own(&own)])
+                } else if self.post.takes(index, slot, &frame, sending) {
                     Ok(())
                 } else {
                     self.write_all(index, &[Piece::Shared(&frame)])
@@ -51,6 +57,7 @@ impl<K: Kernel> Shard<K> {
                 let mut out = Vec::new();
                 let end = PollEnd { cursor, gap: false, deleted };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
+                tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };
@@ -78,6 +85,7 @@ impl<K: Kernel> Shard<K> {
         let cors = self.settings.origins.cors(conn.page);
         let end = PollEnd { cursor, gap, deleted: None };
         conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
+        tell_stay(&mut out, (!conn.closes()).then_some(self.settings.keep_alive.as_secs()));
         self.write(index, &out) && self.end_poll(index)
     }
 
@@ -91,10 +99,10 @@ impl<K: Kernel> Shard<K> {
             return false;
         }
         conn.answered();
-        if conn.extra.as_ref().is_some_and(|extra| !extra.input.is_empty()) {
+        if conn.has_input() {
             self.resuming.push_back(token);
         }
-        self.set_timer(index, self.settings.request_timeout);
+        self.set_timer_of_phase(index);
         true
     }
 }

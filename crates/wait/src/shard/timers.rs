@@ -10,7 +10,7 @@ use transport::{Coding, Phase, Shape};
 use super::Shard;
 use super::post::Sending;
 use crate::kernel::Kernel;
-use crate::limits::TIMERS_PER_TURN;
+use crate::limits::{KEEP_ALIVE_EXTRA_MS, TIMERS_PER_TURN};
 use crate::wheel::Wheel;
 
 impl<K: Kernel> Shard<K> {
@@ -29,7 +29,7 @@ impl<K: Kernel> Shard<K> {
             self.counters.tls_timeouts.add(1);
             return self.close(index);
         }
-        let conn = &mut self.slab[index].conn;
+        let conn = &self.slab[index].conn;
         match conn.phase {
             Phase::Closing => self.close(index),
             Phase::Request => {
@@ -71,8 +71,34 @@ impl<K: Kernel> Shard<K> {
                     self.answer_empty(index, self.seen);
                 }
             }
+            Phase::Waiting if self.slab[index].deadline_ms() <= self.now => {
+                self.counters.request_timeouts.add(1);
+                self.end(index, 1008, "a message did not come in time; send it whole at once");
+            }
             Phase::Waiting => self.heartbeat(index),
         }
+    }
+
+    /// Sets the time by which what has begun to come must be whole, and takes it away when it is. More bytes do not
+    /// put it off, unless they were `taken` and ended what had begun.
+    pub(super) fn mind_deadline(&mut self, index: usize, taken: bool) {
+        let slot = &mut self.slab[index];
+        let is_mid_message = slot.is_mid_message();
+        let is_over = !is_mid_message || (taken && !slot.conn.is_mid_message());
+        if let Some(extra) = slot.conn.extra.as_mut().filter(|_| is_over) {
+            extra.deadline_ms = None;
+        }
+        if !is_mid_message {
+            return slot.conn.tidy();
+        }
+        if slot.conn.extra_mut().deadline_ms.is_some() || self.draining.is_some() {
+            return;
+        }
+        let deadline_ms = self.now + to_ms(self.settings.request_timeout);
+        slot.conn.extra_mut().deadline_ms = Some(deadline_ms);
+        let tick = Wheel::tick_after(deadline_ms);
+        let due = if slot.conn.phase == Phase::Request { tick } else { tick.min(slot.timer.due) };
+        self.wheel.set(&mut self.slab, index, due);
     }
 
     /// Repeats the cursor, after all that is owed. Who is slow, or still gets its backlog, is not silent.
@@ -104,9 +130,14 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_some() {
             return;
         }
+        self.mind_deadline(index, false);
         let conn = &self.slab[index].conn;
         match conn.phase {
-            Phase::Request => self.set_timer(index, self.settings.request_timeout),
+            // It has its time.
+            Phase::Request if self.slab[index].is_mid_message() => {}
+            Phase::Request => {
+                self.set_timer_ms(index, to_ms(self.settings.keep_alive) + KEEP_ALIVE_EXTRA_MS);
+            }
             Phase::Closing | Phase::Asking => {}
             Phase::Waiting if conn.shape.is_one_shot() => {
                 let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
@@ -114,7 +145,7 @@ impl<K: Kernel> Shard<K> {
             }
             Phase::Waiting if conn.shape.is_poll() => self.set_poll_timer(index, None),
             Phase::Waiting => {
-                let due = self.heartbeat_tick(index);
+                let due = self.slab[index].due_by(self.heartbeat_tick(index));
                 self.wheel.set(&mut self.slab, index, due);
             }
         }
@@ -127,7 +158,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     pub(super) fn set_timer(&mut self, index: usize, after: Duration) {
-        self.set_timer_ms(index, u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self.set_timer_ms(index, to_ms(after));
     }
 
     pub(super) fn set_timer_ms(&mut self, index: usize, after_ms: u64) {
@@ -156,6 +187,10 @@ impl<K: Kernel> Shard<K> {
 pub(super) struct Beat {
     of: (Shape, Coding, Position),
     frame: Frame,
+}
+
+fn to_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of a heartbeat, about.
