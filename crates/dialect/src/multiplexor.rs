@@ -7,11 +7,11 @@
 use std::ops::Range;
 
 use hub::limits::NAME_LEN_MAX;
-use hub::{Message, Origin, Payload};
+use hub::{Kind, Message, Origin, Payload};
 use memchr::{memchr, memmem};
 
 use crate::limits::CONTENT_TYPE_LEN_MAX;
-use crate::native::is_binary_type;
+use crate::native::kind_of;
 
 /// What a waiting client gets when its time is over.
 pub const DISCONNECT: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
@@ -155,9 +155,10 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
     let content_type =
         header(head, "content-type").filter(|_| head.starts_with(b"HTTP/")).and_then(content_type);
     let data = range(start.unwrap_or(0), bytes.len());
-    let binary = content_type.as_deref().is_some_and(is_binary_type)
-        || simdutf8::basic::from_utf8(&bytes[data.start as usize..]).is_err();
-    Payload { bytes: bytes.into(), data, origin: Origin::Multiplexor, event: None, content_type, binary }
+    let text = simdutf8::basic::from_utf8(&bytes[data.start as usize..]).ok();
+    // What is said to be JSON and is none was never refused here: it is taken as if nothing were said.
+    let kind = kind_of(content_type.as_deref(), text).unwrap_or(Kind::Either);
+    Payload { bytes: bytes.into(), data, origin: Origin::Multiplexor, event: None, content_type, kind }
 }
 
 /// Appends a message for a client that waits for the target of this index: what was published in this
@@ -168,7 +169,8 @@ pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(payload.bytes);
         return;
     }
-    let usual = if payload.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+    let usual =
+        if payload.kind == Kind::Binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
     let kind = payload.content_type.unwrap_or(usual);
     let (len, id) = (payload.data().len(), &message.targets()[matched].name);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");

@@ -1,6 +1,6 @@
 //! Facts about the dialect of 2009: whose words bytes are, which ids they name, what is data in them.
 
-use multiplexor_dialect::hub::{Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
@@ -40,14 +40,14 @@ fn written(payload: Payload) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn native(data: &[u8], content_type: Option<&str>, binary: bool) -> Payload {
+fn native(data: &[u8], content_type: Option<&str>, kind: Kind) -> Payload {
     Payload {
         bytes: [b"behind ", data].concat().into(),
         data: 7..7 + u32::try_from(data.len()).expect("a test says little"),
         origin: Origin::Native,
         event: None,
         content_type: content_type.map(Into::into),
-        binary,
+        kind,
     }
 }
 
@@ -166,9 +166,14 @@ fn data_begin_behind_the_first_blank_line() {
 
 #[test]
 fn data_that_are_no_text_are_binary() {
-    assert!(multiplexor::payload(b"identifier=a\n\n\xff".to_vec()).binary);
-    assert!(multiplexor::payload(b"HTTP/1.0 200 OK\nContent-Type: image/png\n\nx".to_vec()).binary);
-    assert!(!multiplexor::payload(b"\xff identifier=a\n\nx".to_vec()).binary);
+    let kind = |bytes: &[u8]| multiplexor::payload(bytes.to_vec()).kind;
+    assert_eq!(kind(b"identifier=a\n\n\xff"), Kind::Binary);
+    let of =
+        |content_type: &str| kind(format!("HTTP/1.0 200 OK\nContent-Type: {content_type}\n\nx").as_bytes());
+    assert_eq!(of("image/png"), Kind::Binary);
+    assert_eq!(of("text/plain; charset=utf-8"), Kind::Text);
+    assert_eq!(of("application/json"), Kind::Either, "nothing is refused here");
+    assert_eq!(kind(b"\xff identifier=a\n\nx"), Kind::Either);
 }
 
 #[test]
@@ -185,9 +190,12 @@ fn what_came_otherwise_gets_a_head() {
              X-Multiplexor: identifier=b\r\n\r\n"
         )
     };
-    assert_eq!(written(native(b"hey", None, false)), head("text/plain; charset=utf-8", 3) + "hey");
-    assert_eq!(written(native(b"{}", Some("application/json"), false)), head("application/json", 2) + "{}");
-    assert_eq!(written(native(b"", None, true)), head("application/octet-stream", 0));
+    assert_eq!(written(native(b"hey", None, Kind::Either)), head("text/plain; charset=utf-8", 3) + "hey");
+    assert_eq!(
+        written(native(b"{}", Some("application/json"), Kind::Json)),
+        head("application/json", 2) + "{}"
+    );
+    assert_eq!(written(native(b"", None, Kind::Binary)), head("application/octet-stream", 0));
 }
 
 #[test]

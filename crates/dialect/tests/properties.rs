@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
-use multiplexor_dialect::hub::{Cursors, Epoch, Message, Origin, Payload, Position, Target, check_name};
+use multiplexor_dialect::hub::{
+    Cursors, Epoch, Kind, Message, Origin, Payload, Position, Target, check_name,
+};
 use multiplexor_dialect::native::{
-    Command, Context, intent, last_event_id, names_in_body, names_in_path, since, write_object,
+    Command, Context, intent, is_json_text, last_event_id, names_in_body, names_in_path, since, write_object,
 };
 use multiplexor_dialect::{Intent, Request, Shows};
 use proptest::collection::vec;
@@ -49,13 +51,20 @@ proptest! {
     #[test]
     fn an_object_says_what_was_said(
         data in any_data(),
-        binary: bool,
+        kind in prop::sample::select(vec![Kind::Either, Kind::Text, Kind::Json, Kind::Binary]),
         event in proptest::option::of(".{0,8}"),
         names in vec(any_name(), 1..4),
         has_cursor: bool,
     ) {
+        // What is no text is bytes, and what is no JSON is none: who makes a message sees to that.
+        let text = std::str::from_utf8(&data);
+        let kind = match kind {
+            Kind::Text if text.is_err() => Kind::Binary,
+            Kind::Json if !text.is_ok_and(is_json_text) => Kind::Either,
+            kind => kind,
+        };
         let matches: Vec<usize> = (0..names.len()).collect();
-        let message = message(&data, binary, event.as_deref(), &names);
+        let message = message(&data, kind, event.as_deref(), &names);
         let cursors = has_cursor.then(|| Cursors::new(Epoch::new(9)));
         let mut out = b"before".to_vec();
         write_object(&message, &matches, cursors, &mut out);
@@ -64,10 +73,10 @@ proptest! {
         serde_json::from_str::<IgnoredAny>(text).expect("an object is JSON");
         if let Ok(object) = serde_json::from_str::<Value>(text) {
             check_object(&object, &message, cursors, &names);
-            check_data(&object, &data, binary);
+            check_data(&object, &data, kind);
         } else {
             // A lone half of a surrogate pair is JSON by its grammar, and nothing a Rust string can hold.
-            prop_assert!(!binary && serde_json::from_slice::<Value>(&data).is_err());
+            prop_assert!(kind != Kind::Binary && kind != Kind::Text && serde_json::from_slice::<Value>(&data).is_err());
         }
     }
 
@@ -156,20 +165,23 @@ fn check_object(object: &Value, message: &Message, cursors: Option<Cursors>, nam
     assert_eq!(object["time"], 1.007);
 }
 
-fn check_data(object: &Value, data: &[u8], binary: bool) {
+fn check_data(object: &Value, data: &[u8], kind: Kind) {
     use base64::Engine;
-    assert_eq!(object.get("base64"), binary.then_some(&true.into()));
-    if binary {
+    let is_binary = kind == Kind::Binary;
+    assert_eq!(object.get("base64"), is_binary.then_some(&true.into()));
+    if is_binary {
         let text = object["data"].as_str().unwrap();
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(text).unwrap(), data);
-    } else if let Ok(value) = serde_json::from_slice::<Value>(data) {
+    } else if let Ok(value) = serde_json::from_slice::<Value>(data)
+        && kind != Kind::Text
+    {
         assert_eq!(object["data"], value);
     } else {
         assert_eq!(object["data"], *String::from_utf8_lossy(data));
     }
 }
 
-fn message(data: &[u8], binary: bool, event: Option<&str>, names: &[String]) -> Message {
+fn message(data: &[u8], kind: Kind, event: Option<&str>, names: &[String]) -> Message {
     let target = |name: &String| Target { name: name.as_str().into(), alias: None };
     let payload = Payload {
         bytes: [b"head", data].concat().into(),
@@ -177,7 +189,7 @@ fn message(data: &[u8], binary: bool, event: Option<&str>, names: &[String]) -> 
         origin: Origin::Native,
         event: event.map(Into::into),
         content_type: None,
-        binary,
+        kind,
     };
     Message::new(Position::from_bits(77), 1_007, None, names.iter().map(target).collect(), payload)
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
-use multiplexor_dialect::hub::{After, Decimal, Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{After, Decimal, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::PATHS;
 use multiplexor_dialect::realplexor::{
@@ -263,20 +263,21 @@ fn a_cursor_tells_old_ids_from_new_ones() {
 
 #[test]
 fn what_others_published_is_json() {
-    let payload = |data: &[u8], binary| Payload {
+    let payload = |data: &[u8], kind| Payload {
         bytes: data.into(),
         data: 0..u32::try_from(data.len()).unwrap(),
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary,
+        kind,
     };
-    for (data, binary, expected) in [
-        (&b"{\"a\":\n1}"[..], false, "{\"a\": 1}"),
-        (b"a \"b\"\nc", false, r#""a \"b\"\nc""#),
-        (b"\x00\xff", true, "\"AP8=\""),
+    for (data, kind, expected) in [
+        (&b"{\"a\":\n1}"[..], Kind::Either, "{\"a\": 1}"),
+        (b"{\"a\":1}", Kind::Text, r#""{\"a\":1}""#),
+        (b"a \"b\"\nc", Kind::Either, r#""a \"b\"\nc""#),
+        (b"\x00\xff", Kind::Binary, "\"AP8=\""),
     ] {
-        let message = said(1, &[("a", None)], payload(data, binary));
+        let message = said(1, &[("a", None)], payload(data, kind));
         let mut out = Vec::new();
         write_one(&message, &[0], &mut out);
         let expected = format!("    \"data\": {expected}\n  }}\n]");

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hub::{ChannelId, Epoch, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
+use hub::{ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Receipt, Wake};
 
 const SHARD: ShardId = ShardId(0);
@@ -30,7 +30,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
         origin: Origin::Multiplexor,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = channels.split(',').map(Box::from).collect();
     let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use multiplexor_hub::{Epoch, Hub, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_hub::{Epoch, Hub, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
 
 /// As in the program itself: what is measured is mostly memory.
 #[global_allocator]
@@ -72,7 +72,7 @@ fn publish(name: &str) -> Publish {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = [Box::from(name)].into_iter().collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None }

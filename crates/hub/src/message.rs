@@ -37,7 +37,7 @@ pub(crate) struct About {
     /// Bytes before and behind the data.
     around: (u32, u32),
     origin: Origin,
-    binary: bool,
+    kind: Kind,
 }
 
 /// One channel a message went to.
@@ -62,8 +62,8 @@ pub struct Payload {
     pub event: Option<Box<str>>,
     /// The publisher's media type.
     pub content_type: Option<Box<str>>,
-    /// Whether the data is to be treated as bytes and not as text.
-    pub binary: bool,
+    /// What the data is.
+    pub kind: Kind,
 }
 
 /// The same, of a message that has its place.
@@ -80,8 +80,8 @@ pub struct Said<'a> {
     pub event: Option<&'a str>,
     /// The publisher's media type.
     pub content_type: Option<&'a str>,
-    /// Whether the data is to be treated as bytes and not as text.
-    pub binary: bool,
+    /// What the data is.
+    pub kind: Kind,
 }
 
 /// The bytes of a message to be: they are copied here once, and stay where they are.
@@ -98,6 +98,19 @@ pub enum Origin {
     Realplexor,
 }
 
+/// What data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// JSON where it is valid JSON, else text: its publisher did not say.
+    Either,
+    /// Text, whatever it looks like. It is UTF-8.
+    Text,
+    /// Valid JSON.
+    Json,
+    /// Bytes, to be treated as such and not as text.
+    Binary,
+}
+
 impl Message {
     /// A message at its place. `targets` is never empty, and has each channel once, in the publisher's order.
     pub fn new(
@@ -109,8 +122,8 @@ impl Message {
     ) -> Self {
         debug_assert!(!targets.is_empty());
         let around = payload.around();
-        let Payload { bytes, data: _, origin, event, content_type, binary } = payload;
-        let about = About { targets, event, content_type, ttl, around, origin, binary };
+        let Payload { bytes, data: _, origin, event, content_type, kind } = payload;
+        let about = About { targets, event, content_type, ttl, around, origin, kind };
         Self::of(bytes, position, time, Arc::new(about))
     }
 
@@ -168,7 +181,7 @@ impl Message {
             origin: about.origin,
             event: about.event.as_deref(),
             content_type: about.content_type.as_deref(),
-            binary: about.binary,
+            kind: about.kind,
         }
     }
 
@@ -211,7 +224,7 @@ impl About {
             && target.alias.is_none()
             && self.ttl == ttl
             && self.around == payload.around()
-            && (self.origin, self.binary) == (payload.origin, payload.binary)
+            && (self.origin, self.kind) == (payload.origin, payload.kind)
             && self.event == payload.event
             && self.content_type == payload.content_type
     }
@@ -237,7 +250,7 @@ impl Payload {
             origin: self.origin,
             event: self.event.as_deref(),
             content_type: self.content_type.as_deref(),
-            binary: self.binary,
+            kind: self.kind,
         }
     }
 

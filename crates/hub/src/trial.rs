@@ -1,7 +1,7 @@
 //! A hub on trial: short ways to say things in unit tests. One shard, times and places as numbers.
 
 use crate::{
-    ChannelId, Epoch, Hub, Limits, Message, Next, Origin, Page, Payload, Position, Publish, Released,
+    ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Origin, Page, Payload, Position, Publish, Released,
 };
 use crate::{ShardId, Start};
 
@@ -21,7 +21,7 @@ pub(crate) fn publish(names: &str, len: u32, ttl: Option<u64>) -> Publish {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = names.split(',').map(Box::from).collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl }

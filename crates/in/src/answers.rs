@@ -104,6 +104,7 @@ impl Answers {
 
     #[inline]
     fn answer(&mut self, line: &Line, asked: Asked<'_>, outcome: Outcome) {
+        let is_warned = outcome.as_ref().is_ok_and(Placed::is_warned);
         let published = outcome.and_then(|placed| placed.outcome(line));
         let response = match (asked, published) {
             (Asked::Plain(_), Ok(published)) => {
@@ -117,7 +118,8 @@ impl Answers {
                 response
             }
             (Asked::Request(asked), published) => {
-                let answer = published.map(|published| publish::answer(&published, line.exchange.cursors()));
+                let answer = published
+                    .map(|published| publish::answer(&published, line.exchange.cursors(), is_warned));
                 asked.end(line, answer.into_response())
             }
         };

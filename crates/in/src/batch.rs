@@ -22,7 +22,7 @@ use crate::caller::Caller;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
 use crate::line::Line;
 use crate::order::{self, Patience, Placed};
-use crate::publish::{ANSWER_LEN, answer, write_answer};
+use crate::publish::{ANSWER_LEN, answer, warn, was_json, write_answer};
 use crate::refusal::Refusal;
 use crate::said;
 use form::Form;
@@ -32,6 +32,7 @@ use item::Item;
 pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     said::identity_only(&head.headers)?;
+    said::content_type(&head.headers)?;
     let caller = Caller::of(&line, &head.extensions)?;
     let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
     let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
@@ -39,20 +40,23 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     if form == Form::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
         let key = item.key.or(key);
+        let is_warned = was_json(&item.publish.payload);
         let published =
             order::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default()).await?;
-        return Ok(answer(&published, line.exchange.cursors()));
+        return Ok(answer(&published, line.exchange.cursors(), is_warned));
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
         return Err(Problem::bad("key", why).into());
     }
-    let mut answers = Answers { form, count: 0, text: Vec::with_capacity(items.len() * ANSWER_LEN) };
+    let mut answers =
+        Answers { form, count: 0, text: Vec::with_capacity(items.len() * ANSWER_LEN), is_warned: false };
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
         // All have their places; a store keeps them together.
-        for outcome in place_step(&line, &caller, step, &mut patience).await.into_iter().flatten() {
+        let outcomes = place_step(&line, &caller, step, &mut patience, &mut answers.is_warned).await;
+        for outcome in outcomes.into_iter().flatten() {
             let outcome = match outcome {
                 Ok(placed) => placed.released(&line).await,
                 Err(refusal) => Err(refusal),
@@ -63,7 +67,11 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
         yield_now().await;
     }
     answers.end();
-    Ok(([(header::CONTENT_TYPE, form.content_type())], answers.text).into_response())
+    let mut response = ([(header::CONTENT_TYPE, form.content_type())], answers.text).into_response();
+    if answers.is_warned {
+        warn(&mut response);
+    }
+    Ok(response)
 }
 
 /// Reads a few items and gives those that are good their places: together, but for those that have a key, which
@@ -73,11 +81,13 @@ async fn place_step(
     caller: &Caller,
     items: &[&[u8]],
     patience: &mut Patience,
+    is_warned: &mut bool,
 ) -> Vec<Option<Result<Placed, Refusal>>> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
         let item = read(line, caller, item).map_err(Refusal::from);
+        *is_warned |= item.as_ref().is_ok_and(|item| was_json(&item.publish.payload));
         match item {
             Ok(Item { publish, key: None }) => match order::admit(line, Some(caller)) {
                 Ok(()) => {
@@ -129,6 +139,8 @@ struct Answers {
     form: Form,
     count: usize,
     text: Vec<u8>,
+    /// Some of the items are text that reads as JSON.
+    is_warned: bool,
 }
 
 impl Answers {

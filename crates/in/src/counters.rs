@@ -99,6 +99,7 @@ const CODES: &[&str] = &[
     "content-type",
     "credentials",
     "cross-site",
+    "data",
     "disk",
     "event",
     "full",

@@ -37,7 +37,7 @@ pub(crate) async fn place(
 ) -> Result<Placed, Refusal> {
     let Some(key) = key else {
         let receipt = alone(line, publish, None, caller, patience).await?;
-        return Ok(Placed { receipt, is_repeat: false });
+        return Ok(Placed { receipt, is_repeat: false, is_warned: false });
     };
     let key = known_as(key, caller, &publish);
     let known = line.keys.entry(&key.id(), publish.channels.len(), line.exchange.now());
@@ -47,13 +47,13 @@ pub(crate) async fn place(
         if first.hash.is_some_and(|hash| key.hash != Some(hash)) {
             return Err(reused(&key.text).into());
         }
-        return Ok(Placed { receipt: first.receipt.clone(), is_repeat: true });
+        return Ok(Placed { receipt: first.receipt.clone(), is_repeat: true, is_warned: false });
     }
     *known = None;
     let receipt = alone(line, publish, Some(&key), caller, patience).await?;
     // It is known from its place on: whoever asked may go before the store has it.
     *known = Some(First { hash: key.hash, receipt: receipt.clone() });
-    Ok(Placed { receipt, is_repeat: false })
+    Ok(Placed { receipt, is_repeat: false, is_warned: false })
 }
 
 /// The first message that came under a key, and what became of it.
@@ -101,9 +101,21 @@ pub(crate) struct Placed {
     receipt: Receipt,
     /// Somebody else came with its key before.
     is_repeat: bool,
+    /// Its publisher is told what it was taken for.
+    is_warned: bool,
 }
 
 impl Placed {
+    /// The same, of which its publisher is told that it was taken as text.
+    pub(crate) fn warned(self) -> Self {
+        Self { is_warned: true, ..self }
+    }
+
+    /// Whether its publisher is told that.
+    pub(crate) fn is_warned(&self) -> bool {
+        self.is_warned
+    }
+
     /// Whether it is known what becomes of it.
     pub(crate) fn is_ready(&self) -> bool {
         match &self.receipt {
@@ -242,7 +254,7 @@ pub(crate) async fn many(
     }
     for receipt in receipts {
         take(match receipt {
-            Ok(receipt) => Ok(Placed { receipt, is_repeat: false }),
+            Ok(receipt) => Ok(Placed { receipt, is_repeat: false, is_warned: false }),
             Err(PublishError::Full(_)) => Err(full(line)),
             Err(error) => Err(refusal(error)),
         });

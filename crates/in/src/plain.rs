@@ -8,7 +8,7 @@ use dialect::native::names_in_path;
 use tracing::{Level, enabled};
 
 use crate::line::Line;
-use crate::publish::payload;
+use crate::publish::{payload, was_json};
 use crate::{guard, routes, said};
 
 /// A request of which everything is known to be in order.
@@ -54,7 +54,10 @@ impl<'a> Plain<'a> {
         if body.len() > line.payload_limit(&names) {
             return None;
         }
-        let payload = payload(body, std::str::from_utf8(body).is_ok(), None, content_type).ok()?;
+        let payload = payload(body, None, content_type).ok()?;
+        if was_json(&payload) {
+            return None;
+        }
         let channels = names.into_iter().collect();
         Some(Self { target, publish: Publish { channels, aliases: Default::default(), payload, ttl: None } })
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::{Cursors, Origin, Payload, Publish, Right, Seen};
-use dialect::native::{is_binary_type, names_in_path, write_string};
+use dialect::hub::{Cursors, Kind, Origin, Payload, Publish, Right, Seen};
+use dialect::native::{is_json_text, kind_of, names_in_path, write_string};
 use exchange::Published;
+use serde::de::IgnoredAny;
 
 use crate::body::{self, Limit};
 use crate::caller::Caller;
@@ -18,8 +20,10 @@ use crate::said::Said;
 
 /// Publishes the body to the channels in the path.
 pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
-    let published = place(&line, request).await?.released(&line).await?;
-    Ok(answer(&published, line.exchange.cursors()))
+    let placed = place(&line, request).await?;
+    let is_warned = placed.is_warned();
+    let published = placed.released(&line).await?;
+    Ok(answer(&published, line.exchange.cursors(), is_warned))
 }
 
 /// Gives what a request publishes its place.
@@ -33,10 +37,13 @@ pub(crate) async fn place(line: &Line, request: Request) -> Result<Placed, Refus
     let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
-    let payload = payload(&bytes, std::str::from_utf8(&bytes).is_ok(), said.event, said.content_type)?;
+    let payload = payload(&bytes, said.event, said.content_type)?;
+    let was_json = was_json(&payload);
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
-    order::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await
+    let placed =
+        order::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
+    Ok(if was_json { placed.warned() } else { placed })
 }
 
 /// `POST /pub/`, which names no channel.
@@ -44,22 +51,65 @@ pub(crate) async fn publish_nowhere() -> Refusal {
     no_channel().into()
 }
 
-/// Bytes as they came, with what was said about them. `is_text`: they are UTF-8.
+/// Bytes as they came, with what was said about them. What they are follows from their media type.
 pub(crate) fn payload(
     bytes: &[u8],
-    is_text: bool,
+    event: Option<Box<str>>,
+    content_type: Option<Box<str>>,
+) -> Result<Payload, Problem> {
+    let kind =
+        kind_of(content_type.as_deref(), std::str::from_utf8(bytes).ok()).ok_or_else(|| no_json(bytes))?;
+    payload_of(kind, bytes, event, content_type)
+}
+
+/// The same, where it is known what they are.
+pub(crate) fn payload_of(
+    kind: Kind,
+    bytes: &[u8],
     event: Option<Box<str>>,
     content_type: Option<Box<str>>,
 ) -> Result<Payload, Problem> {
     let end = u32::try_from(bytes.len())
         .map_err(|_| Problem::new(413, "payload", "the body has 4 GiB or more; send less"))?;
-    let binary = !is_text || content_type.as_deref().is_some_and(is_binary_type);
-    Ok(Payload { bytes: bytes.into(), data: 0..end, origin: Origin::Native, event, content_type, binary })
+    Ok(Payload { bytes: bytes.into(), data: 0..end, origin: Origin::Native, event, content_type, kind })
 }
 
-/// What a publisher is told of a message.
-pub(crate) fn answer(published: &Published, cursors: Cursors) -> Response {
-    json_text(answer_text(published, cursors))
+/// What is said to be JSON is checked: clients would stumble over it.
+pub(crate) fn no_json(bytes: &[u8]) -> Problem {
+    let why = match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str::<IgnoredAny>(text).err().map(|error| error.to_string()),
+        Err(_) => None,
+    };
+    let why = why.unwrap_or_else(|| "it is not UTF-8".to_owned());
+    Problem::bad(
+        "data",
+        format!(
+            "the data is said to be JSON, but is none: {why}; send JSON, or Content-Type: text/plain for text and \
+             application/octet-stream for bytes"
+        ),
+    )
+}
+
+/// Whether this is text that earlier versions took for a JSON object or array, whatever its type.
+pub(crate) fn was_json(payload: &Payload) -> bool {
+    let text = || std::str::from_utf8(payload.data()).is_ok_and(is_json_text);
+    payload.kind == Kind::Text
+        && matches!(payload.data().trim_ascii_start().first(), Some(b'{' | b'['))
+        && text()
+}
+
+/// What a publisher is told of a message; `is_warned`: and of what it was taken for.
+pub(crate) fn answer(published: &Published, cursors: Cursors, is_warned: bool) -> Response {
+    let mut response = json_text(answer_text(published, cursors));
+    if is_warned {
+        warn(&mut response);
+    }
+    response
+}
+
+/// Says that data is text though it reads as JSON.
+pub(crate) fn warn(response: &mut Response) {
+    response.headers_mut().insert(WARNING, HeaderValue::from_static(TAKEN_AS_TEXT));
 }
 
 /// The text of it.
@@ -107,6 +157,12 @@ pub(crate) fn no_channel() -> Problem {
          POST /pub a JSON object such as {\"channel\": \"NAME\", \"data\": \"hello\"}",
     )
 }
+
+/// What a publisher may not have meant.
+const WARNING: &str = "multiplexor-warning";
+const TAKEN_AS_TEXT: &str = "the data reads as JSON, and was taken as text, so clients get a string: text/plain, which fetch \
+    says by itself, and a string in a batch are text; send Content-Type: application/json, or in a batch the JSON itself or \
+    \"json\": true";
 
 /// What to do about a message too long.
 pub(crate) const PAYLOAD_ADVICE: &str = "send less, or start the server with a larger --payload-limit";

@@ -121,7 +121,8 @@ pub(crate) fn read_ttl(text: &str) -> Result<Millis, Problem> {
     })
 }
 
-fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+/// The media type of a request; `None`: it says nothing.
+pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
     match headers.get(header::CONTENT_TYPE) {
         Some(value) => check_content_type(value.as_bytes()),
         None => Ok(None),
@@ -143,6 +144,14 @@ pub(crate) fn check_content_type(value: &[u8]) -> Result<Option<Box<str>>, Probl
         ));
     };
     let kind = value.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("multipart/form-data") {
+        return Err(Problem::new(
+            415,
+            "content-type",
+            "the body is a form with parts (multipart/form-data), which is no message; send the data itself: in JavaScript \
+             a string or JSON.stringify(…) as the body, in curl -d and not -F",
+        ));
+    }
     let says_nothing = kind.is_empty() || kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
     Ok((!says_nothing).then(|| value.into()))
 }
@@ -235,6 +244,7 @@ mod tests {
         check_type(b"application/x-www-form-urlencoded", Ok(None));
         check_type(b"Application/X-WWW-form-urlencoded; charset=utf-8", Ok(None));
         check_type(b"", Ok(None));
+        check_type(b"Multipart/Form-Data; boundary=x", Err("content-type"));
         check_type(b"text/\xff", Err("content-type"));
         check_type(&[b'x'; 256], Err("content-type"));
     }

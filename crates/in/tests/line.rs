@@ -7,6 +7,7 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exchange::hub::Kind;
 use exchange::{Mail, Order};
 use harness::{Line, SHARD};
 use in_line::Settings;
@@ -36,7 +37,7 @@ async fn a_message_is_published() {
     let payload = delivery.message.payload();
     assert_eq!(payload.data(), b"one");
     assert_eq!((payload.event, payload.content_type), (Some("goal"), Some("text/plain")));
-    assert!(!payload.binary);
+    assert_eq!(payload.kind, Kind::Text);
     assert_eq!(delivery.message.expires(), Some(delivery.message.time + 60_000));
 }
 
@@ -49,14 +50,14 @@ async fn bytes_that_are_no_text_are_binary() {
     line.ask("POST /pub/a", "Content-Type: application/x-www-form-urlencoded\r\n", "чат".as_bytes()).await;
     let mut mail = Vec::new();
     line.exchange.take_mail(SHARD, &mut mail);
-    let binary: Vec<bool> = mail
+    let kinds: Vec<Kind> = mail
         .iter()
         .map(|mail| match mail {
-            Mail::Delivery(delivery) => delivery.message.payload().binary,
+            Mail::Delivery(delivery) => delivery.message.payload().kind,
             Mail::Order(order) => panic!("{order:?}"),
         })
         .collect();
-    assert_eq!(binary, [true, true, false]);
+    assert_eq!(kinds, [Kind::Binary, Kind::Binary, Kind::Either]);
 }
 
 #[tokio::test]

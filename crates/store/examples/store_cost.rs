@@ -13,7 +13,7 @@ use std::task::{Context, Waker};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use exchange::hub::{Epoch, Limits, Origin, Payload, Publish};
+use exchange::hub::{Epoch, Kind, Limits, Origin, Payload, Publish};
 use exchange::{Clock, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store::{Folder, Keeper, Log, Options, Stats, Sync};
 
@@ -168,7 +168,7 @@ fn publish(channel: usize, len: usize) -> Publish {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = [format!("user.{channel}").into()].into_iter().collect();
     Publish { channels, aliases: Default::default(), payload, ttl: None }

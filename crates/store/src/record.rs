@@ -4,8 +4,8 @@
 //! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
 
 use exchange::hub::{
-    Answered, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message, Origin, Payload, Position, Seen,
-    Target,
+    Answered, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Kind, Message, Origin, Payload, Position,
+    Seen, Target,
 };
 use smallvec::SmallVec;
 
@@ -169,7 +169,7 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     out.push(MESSAGE);
     out.push(
         origin
-            | has(said.binary, BINARY)
+            | kind_flags(said.kind)
             | has(message.expires().is_some(), EXPIRES)
             | has(said.event.is_some(), EVENT)
             | has(said.content_type.is_some(), CONTENT_TYPE)
@@ -258,10 +258,28 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
     if data.start > data.end || data.end as usize > rest.len() || targets.is_empty() {
         return None;
     }
-    let payload = Payload { bytes: rest.into(), data, origin, event, content_type, binary: is(BINARY) };
+    let payload = Payload { bytes: rest.into(), data, origin, event, content_type, kind: kind(flags) };
     let ttl = expires.map(|expires| expires.saturating_sub(time));
     let message = Message::new(position, time, ttl, targets, payload);
     Some(Fact::Message { message, key })
+}
+
+fn kind_flags(kind: Kind) -> u8 {
+    match kind {
+        Kind::Either => 0,
+        Kind::Binary => BINARY,
+        Kind::Text => TEXT,
+        Kind::Json => BINARY | TEXT,
+    }
+}
+
+fn kind(flags: u8) -> Kind {
+    match (flags & BINARY != 0, flags & TEXT != 0) {
+        (false, false) => Kind::Either,
+        (true, false) => Kind::Binary,
+        (false, true) => Kind::Text,
+        (true, true) => Kind::Json,
+    }
 }
 
 fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
@@ -350,7 +368,9 @@ const CHANGES_FLOOR: u8 = 6;
 const BATCH: u8 = 7;
 const GONE: u8 = 8;
 
+/// Two of the flags say what the data is: neither, one of them, or both.
 const BINARY: u8 = 4;
+const TEXT: u8 = 128;
 const EXPIRES: u8 = 8;
 const EVENT: u8 = 16;
 const CONTENT_TYPE: u8 = 32;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wait::exchange::hub::{Epoch, Limits, Origin, Payload, Position, Publish, ShardId};
+use wait::exchange::hub::{Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
 use wait::{Classic, Settings, Shard};
 
@@ -109,7 +109,7 @@ impl Scene {
             origin: Origin::Native,
             event: None,
             content_type: None,
-            binary: false,
+            kind: Kind::Either,
         };
         let channels = channels.split(',').map(Box::from).collect();
         let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };

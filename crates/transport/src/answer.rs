@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use codec::deflate::GZIP_HEAD;
 use codec::http::Head;
-use dialect::hub::{Cursors, Message};
+use dialect::hub::{Cursors, Kind, Message};
 use dialect::{Answer, Cors, NO_STORE, Transport, native};
 
 use crate::{Coder, Coding, PollEnd};
@@ -163,7 +163,8 @@ pub(crate) fn poll_raw(
     out: &mut Vec<u8>,
 ) {
     let payload = message.payload();
-    let usual = if payload.binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+    let usual =
+        if payload.kind == Kind::Binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
     let head = Head::new(out, 200).header("Content-Type", payload.content_type.unwrap_or(usual));
     let (head, body) = coded(head, payload.data(), coder);
     let mut head = head.header("Multiplexor-Cursor", cursors.text(message.position));

@@ -1,7 +1,7 @@
 //! Shapes: the ways a message can be put into bytes, and the rendering of each.
 
 use codec::{sse, ws};
-use dialect::hub::{Cursors, Message};
+use dialect::hub::{Cursors, Kind, Message};
 use dialect::{Cors, Transport, multiplexor, native, realplexor};
 
 use crate::answer;
@@ -116,7 +116,7 @@ impl Shape {
                 answer::poll_document(&[object], &end, cursors, Cors::default(), coder, out);
             }
             Self::PollRaw => answer::poll_raw(message, false, cursors, Cors::default(), coder, out),
-            Self::SseBare if !payload.binary => {
+            Self::SseBare if payload.kind != Kind::Binary => {
                 coder.stream(out, |out| write_event(message, payload.data(), cursors, out));
             }
             Self::SseObject | Self::SseBare => {
@@ -142,7 +142,7 @@ impl Shape {
             }
             Self::Realplexor => realplexor::write_one(message, matches, out),
             Self::WsRaw => {
-                let opcode = if payload.binary { ws::Opcode::Binary } else { ws::Opcode::Text };
+                let opcode = if payload.kind == Kind::Binary { ws::Opcode::Binary } else { ws::Opcode::Text };
                 coder.message(opcode, payload.data(), out);
             }
         }

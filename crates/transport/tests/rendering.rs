@@ -6,7 +6,7 @@
 mod said;
 
 use multiplexor_transport::codec::{sse, ws};
-use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload};
+use multiplexor_transport::dialect::hub::{Cursors, Epoch, Kind, Message, Payload};
 use multiplexor_transport::{Coder, Coding, Shape};
 use said::{binary, message, named, text};
 
@@ -195,7 +195,7 @@ fn read_events(shape: Shape, wire: &[u8], all: &[Message]) {
     for (event, message) in told.iter().zip(all) {
         assert_eq!(event.event, message.payload().event.unwrap_or("message"));
         assert_eq!(event.last_id, cursors().text(message.position));
-        if shape == Shape::SseBare && !message.payload().binary {
+        if shape == Shape::SseBare && message.payload().kind != Kind::Binary {
             let meant = std::str::from_utf8(message.payload().data()).unwrap();
             assert_eq!(event.data, meant.replace("\r\n", "\n").replace('\r', "\n").as_bytes());
         } else {
@@ -215,7 +215,7 @@ fn read_frames(shape: Shape, mut wire: &[u8], all: &[Message]) {
         let (header, header_len) = ws::decode_header(wire).unwrap().unwrap();
         let (payload, rest) = wire[header_len..].split_at(usize::try_from(header.len).unwrap());
         assert!(header.fin && header.rsv == 0 && header.mask.is_none());
-        let binary = shape == Shape::WsRaw && message.payload().binary;
+        let binary = shape == Shape::WsRaw && message.payload().kind == Kind::Binary;
         assert_eq!(header.opcode, if binary { ws::Opcode::Binary } else { ws::Opcode::Text });
         match shape {
             Shape::WsRaw => assert_eq!(payload, message.payload().data()),
@@ -250,7 +250,7 @@ fn read_object(text: &[u8], message: &Message) {
     assert_eq!(object["channel"], *message.targets()[1].name);
     assert_eq!(object["event"].as_str(), message.payload().event);
     let data = message.payload().data();
-    if message.payload().binary {
+    if message.payload().kind == Kind::Binary {
         assert_eq!((&object["data"], &object["base64"]), (&"AA0K/w==".into(), &true.into()));
     } else if let Ok(value) = serde_json::from_slice::<serde_json::Value>(data) {
         assert_eq!(object["data"], value);

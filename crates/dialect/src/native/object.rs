@@ -2,14 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hub::{Cursors, Message, Position, Said};
+use hub::{Cursors, Kind, Message, Position, Said};
 use serde::de::IgnoredAny;
 
 /// Appends the object of `message` for a client whose matches are the targets of these indices:
 /// `{"cursor", "channel" or "channels", "event"?, "data", "base64"?, "time"}`.
 ///
-/// Data is embedded as JSON where it is valid JSON, on one line; else it is a string; binary data is
-/// base64. Time is seconds since the Unix epoch.
+/// Data is embedded as JSON where it is that, on one line; else it is a string; binary data is base64. Time is seconds
+/// since the Unix epoch.
 pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursors>, out: &mut Vec<u8>) {
     out.push(b'{');
     if let Some(cursors) = cursors {
@@ -67,16 +67,31 @@ pub fn write_document<'a>(
     out.push(b'}');
 }
 
-/// Whether a media type says that data is bytes and not text.
-pub fn is_binary_type(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/octet-stream"
-        || ["image/", "audio/", "video/"].iter().any(|family| kind.starts_with(family))
+/// What data of this media type is; `text`: it is UTF-8, and here it is. `None`: it is said to be JSON, and is none.
+pub fn kind_of(content_type: Option<&str>, text: Option<&str>) -> Option<Kind> {
+    let named = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let begins =
+        |family: &str| named.get(..family.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(family));
+    let ends = |suffix: &str| named.len() > suffix.len() && named.to_ascii_lowercase().ends_with(suffix);
+    let is_json = named.eq_ignore_ascii_case("application/json") || ends("+json");
+    Some(match text {
+        _ if is_json => return text.filter(|text| is_json_text(text)).map(|_| Kind::Json),
+        Some(_) if named.eq_ignore_ascii_case("text/plain") => Kind::Text,
+        Some(_) if named.eq_ignore_ascii_case("application/octet-stream") => Kind::Binary,
+        Some(_) if ["image/", "audio/", "video/"].into_iter().any(begins) => Kind::Binary,
+        Some(_) => Kind::Either,
+        None => Kind::Binary,
+    })
+}
+
+/// Whether a text is one JSON value.
+pub fn is_json_text(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 fn write_data(payload: Said<'_>, out: &mut Vec<u8>) {
     write_value(payload, out);
-    if payload.binary {
+    if payload.kind == Kind::Binary {
         out.extend_from_slice(b",\"base64\":true");
     }
 }
@@ -84,7 +99,7 @@ fn write_data(payload: Said<'_>, out: &mut Vec<u8>) {
 /// Appends data as one JSON value, on one line; what is binary is a string in base64.
 pub(crate) fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
     let data = payload.data();
-    if payload.binary {
+    if payload.kind == Kind::Binary {
         out.push(b'"');
         out.extend_from_slice(STANDARD.encode(data).as_bytes());
         out.push(b'"');
@@ -94,7 +109,12 @@ pub(crate) fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
         write_string(&String::from_utf8_lossy(data), out);
         return;
     };
-    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+    let is_json = match payload.kind {
+        Kind::Json => true,
+        Kind::Either => is_json_text(text),
+        Kind::Text | Kind::Binary => false,
+    };
+    if is_json {
         // A line end in valid JSON is white space: it cannot stand inside a string.
         out.extend(
             data.trim_ascii().iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
@@ -114,7 +134,7 @@ mod tests {
     use super::*;
     use hub::{Epoch, Origin, Payload, Target};
 
-    fn message(data: &[u8], binary: bool, event: Option<&str>) -> Message {
+    fn message(data: &[u8], kind: Kind, event: Option<&str>) -> Message {
         let target = |name: &str| Target { name: name.into(), alias: None };
         let payload = Payload {
             bytes: data.into(),
@@ -122,38 +142,41 @@ mod tests {
             origin: Origin::Native,
             event: event.map(Into::into),
             content_type: None,
-            binary,
+            kind,
         };
         let targets = [target("a"), target("b\"")].into_iter().collect();
         Message::new(Position::from_bits(1), 1_795_348_412_007, None, targets, payload)
     }
 
-    fn check(data: &[u8], binary: bool, expected: &str) {
+    fn check(data: &[u8], kind: Kind, expected: &str) {
         let mut out = Vec::new();
-        write_object(&message(data, binary, None), &[0], None, &mut out);
+        write_object(&message(data, kind, None), &[0], None, &mut out);
         let expected = format!("{{\"channel\":\"a\",\"data\":{expected},\"time\":1795348412.007}}");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]
     fn data_is_json_or_a_string_or_base64() {
-        check(b"hello", false, "\"hello\"");
-        check(b"42", false, "42");
-        check(b"{\"a\":\r\n 1}\n", false, "{\"a\":   1}");
-        check(b"{\"a\":1} x", false, "\"{\\\"a\\\":1} x\"");
-        check(b"", false, "\"\"");
-        check(b"a\nb\x01", false, "\"a\\nb\\u0001\"");
-        check(b"\xff\x00", true, "\"/wA=\",\"base64\":true");
-        check(b"\"\xff\"", false, "\"\\\"\u{fffd}\\\"\"");
-        check(b"NaN", false, "\"NaN\"");
-        check(b"1.0000000000000000000000001", false, "1.0000000000000000000000001");
+        check(b"hello", Kind::Either, "\"hello\"");
+        check(b"42", Kind::Either, "42");
+        check(b"{\"a\":\r\n 1}\n", Kind::Either, "{\"a\":   1}");
+        check(b"{\"a\":1} x", Kind::Either, "\"{\\\"a\\\":1} x\"");
+        check(b"", Kind::Either, "\"\"");
+        check(b"a\nb\x01", Kind::Either, "\"a\\nb\\u0001\"");
+        check(b"\xff\x00", Kind::Binary, "\"/wA=\",\"base64\":true");
+        check(b"\"\xff\"", Kind::Either, "\"\\\"\u{fffd}\\\"\"");
+        check(b"1.10", Kind::Text, "\"1.10\"");
+        check(b"{\"a\":1}\n", Kind::Text, "\"{\\\"a\\\":1}\\n\"");
+        check(b" {\"a\":\n1}", Kind::Json, "{\"a\": 1}");
+        check(b"NaN", Kind::Either, "\"NaN\"");
+        check(b"1.0000000000000000000000001", Kind::Either, "1.0000000000000000000000001");
     }
 
     #[test]
     fn matches_are_named() {
         let mut out = Vec::new();
         let cursors = Cursors::new(Epoch::new(0));
-        write_object(&message(b"x", false, Some("e")), &[0, 1], Some(cursors), &mut out);
+        write_object(&message(b"x", Kind::Either, Some("e")), &[0, 1], Some(cursors), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"cursor":"a0000001","channels":["a","b\""],"event":"e","data":"x","time":1795348412.007}"#
@@ -161,10 +184,28 @@ mod tests {
     }
 
     #[test]
-    fn media_types_tell_binary() {
-        assert!(is_binary_type("application/octet-stream"));
-        assert!(is_binary_type("Image/PNG; x=y"));
-        assert!(!is_binary_type("text/plain"));
-        assert!(!is_binary_type("application/json"));
+    fn media_types_tell_what_data_is() {
+        let kind =
+            |content_type: &str, data: &[u8]| kind_of(Some(content_type), std::str::from_utf8(data).ok());
+        for (content_type, of_json, of_text, of_bytes) in [
+            ("text/plain", Some(Kind::Text), Some(Kind::Text), Some(Kind::Binary)),
+            ("Text/Plain;charset=UTF-8", Some(Kind::Text), Some(Kind::Text), Some(Kind::Binary)),
+            ("application/json", Some(Kind::Json), None, None),
+            ("application/JSON; charset=utf-8", Some(Kind::Json), None, None),
+            ("application/ld+json", Some(Kind::Json), None, None),
+            ("image/svg+JSON ;x=y", Some(Kind::Json), None, None),
+            ("application/octet-stream", Some(Kind::Binary), Some(Kind::Binary), Some(Kind::Binary)),
+            ("Image/PNG; x=y", Some(Kind::Binary), Some(Kind::Binary), Some(Kind::Binary)),
+            ("text/html", Some(Kind::Either), Some(Kind::Either), Some(Kind::Binary)),
+            ("text/plainer", Some(Kind::Either), Some(Kind::Either), Some(Kind::Binary)),
+            ("application/jsonl", Some(Kind::Either), Some(Kind::Either), Some(Kind::Binary)),
+            ("+json", Some(Kind::Either), Some(Kind::Either), Some(Kind::Binary)),
+            ("", Some(Kind::Either), Some(Kind::Either), Some(Kind::Binary)),
+        ] {
+            assert_eq!(kind(content_type, b"[1]"), of_json, "{content_type}");
+            assert_eq!(kind(content_type, b"hello"), of_text, "{content_type}");
+            assert_eq!(kind(content_type, b"\xff"), of_bytes, "{content_type}");
+        }
+        assert_eq!(kind_of(None, Some("[1]")), Some(Kind::Either));
     }
 }

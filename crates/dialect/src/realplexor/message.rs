@@ -1,6 +1,6 @@
 //! What a publisher says: the bytes behind the first blank line, and who may see them.
 
-use hub::{Message, Origin, Payload, Said};
+use hub::{Kind, Message, Origin, Payload, Said};
 use memchr::memchr_iter;
 
 /// What follows the first blank line behind a line, whatever the line ends.
@@ -18,7 +18,7 @@ pub fn payload(limiters: &[&str], data: &[u8]) -> Payload {
     let number = |n: usize| u32::try_from(n).expect("the IN line's limit is far below 4 GiB");
     let range = number(limiters.len())..number(limiters.len() + data.len());
     Payload {
-        binary: simdutf8::basic::from_utf8(data).is_err(),
+        kind: if simdutf8::basic::from_utf8(data).is_ok() { Kind::Either } else { Kind::Binary },
         bytes: [limiters.as_bytes(), data].concat().into(),
         data: range,
         origin: Origin::Realplexor,

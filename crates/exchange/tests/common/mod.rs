@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use multiplexor_exchange::hub::{
-    Bytes, ChannelId, Epoch, Limits, Next, Origin, Payload, Position, Publish, ShardId, Start,
+    Bytes, ChannelId, Epoch, Kind, Limits, Next, Origin, Payload, Position, Publish, ShardId, Start,
 };
 use multiplexor_exchange::{Clock, Commit, Exchange, Immediate, Mail, Order, PublishError, Receipt, Wake};
 
@@ -109,7 +109,7 @@ pub(crate) fn publish(names: &str, bytes: Bytes) -> Publish {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = names.split(',').map(Box::from).collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use multiplexor_exchange::hub::{Epoch, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_exchange::hub::{Epoch, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
@@ -87,7 +87,7 @@ fn kept_message() -> Publish {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = std::iter::once("a".into()).collect();
     Publish { channels, aliases: Default::default(), payload, ttl: None }

@@ -1,6 +1,6 @@
 //! What the seeded tests share: short ways to say things.
 
-use multiplexor_hub::{Origin, Payload, Publish};
+use multiplexor_hub::{Kind, Origin, Payload, Publish};
 
 /// A publish of `len` bytes.
 pub(crate) fn publish(channels: &[&str], len: usize, ttl: Option<u64>) -> Publish {
@@ -10,7 +10,7 @@ pub(crate) fn publish(channels: &[&str], len: usize, ttl: Option<u64>) -> Publis
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     };
     let channels = channels.iter().map(|name| Box::from(*name)).collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl }

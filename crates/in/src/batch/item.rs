@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dialect::hub::{Publish, check_name};
-use dialect::native::{NameList, names_in_list};
+use dialect::hub::{Kind, Publish, check_name};
+use dialect::native::{NameList, is_json_text, kind_of, names_in_list};
 use dialect::{Problem, fault};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::publish::{PAYLOAD_ADVICE, payload};
+use crate::publish::{PAYLOAD_ADVICE, no_json, payload_of};
 use crate::refusal::excerpt;
 use crate::said;
 
@@ -27,9 +27,12 @@ impl Item {
     pub(super) fn read(text: &[u8], len_max: impl FnOnce(&[Box<str>]) -> usize) -> Result<Self, Problem> {
         let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
         let names = fields.names()?;
-        let (bytes, is_text) = fields.data(len_max(&names))?;
+        let (bytes, form) = fields.data(len_max(&names))?;
         let event = fields.text("event", fields.event)?.map(Cow::into_owned);
         let content_type = fields.text("content_type", fields.content_type)?;
+        let content_type =
+            content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten();
+        let kind = form.kind(content_type.as_deref(), &bytes, fields.flag("json", fields.json)?)?;
         let ttl = fields.ttl.map(|ttl| {
             // A text is taken too: that is how it stands in a query.
             let text = serde_json::from_str::<Cow<'_, str>>(ttl.get());
@@ -39,11 +42,11 @@ impl Item {
             publish: Publish {
                 channels: names,
                 aliases: Default::default(),
-                payload: payload(
+                payload: payload_of(
+                    kind,
                     &bytes,
-                    is_text,
                     event.map(said::check_event).transpose()?.flatten(),
-                    content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten(),
+                    content_type,
                 )?,
                 ttl: ttl.transpose()?,
             },
@@ -65,6 +68,8 @@ struct Fields<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
     #[serde(borrow)]
     event: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -101,22 +106,16 @@ impl<'a> Fields<'a> {
     }
 
     /// A JSON string says its text, and with `base64` the bytes it stands for; all other JSON says
-    /// itself, as it was sent. Besides: whether it is text for sure.
-    fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, bool), Problem> {
+    /// itself, as it was sent.
+    fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, Form), Problem> {
         let Some(data) = self.data else {
             return Err(Problem::bad(
                 "item",
                 "the item has no data; give any JSON, such as \"data\": \"hello\"",
             ));
         };
-        let base64 = match self.base64.map(RawValue::get) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => {
-                return Err(Problem::bad("base64", "base64 is neither true nor false; give one of them"));
-            }
-        };
-        let bytes = match data.get().as_bytes() {
+        let base64 = self.flag("base64", self.base64)?;
+        let (bytes, form) = match data.get().as_bytes() {
             json @ [b'"', ..] => {
                 let text: Cow<'a, str> =
                     Deserialize::deserialize(&mut serde_json::Deserializer::from_slice(json))
@@ -127,19 +126,29 @@ impl<'a> Fields<'a> {
                                 format!("data is no text: {}; for bytes use base64", fault(&error)),
                             )
                         })?;
-                if base64 { decode(&text)?.into() } else { bytes_of(text) }
+                if base64 { (decode(&text)?.into(), Form::Bytes) } else { (bytes_of(text), Form::Text) }
             }
             _ if base64 => {
                 return Err(Problem::bad("base64", "base64 is true, but data is no string; give one"));
             }
-            json => Cow::from(json),
+            json => (Cow::from(json), Form::Json),
         };
         if bytes.len() > len_max {
             let why = format!("data has more than {len_max} bytes; {PAYLOAD_ADVICE}");
             return Err(Problem::new(413, "payload", why));
         }
-        let is_text = !base64 || std::str::from_utf8(&bytes).is_ok();
-        Ok((bytes, is_text))
+        Ok((bytes, form))
+    }
+
+    fn flag(&self, name: &'static str, value: Option<&RawValue>) -> Result<bool, Problem> {
+        match value.map(RawValue::get) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => {
+                let why = format!("{name} is neither true nor false; give one of them");
+                Err(Problem::bad(name, why))
+            }
+        }
     }
 
     fn text(&self, name: &'static str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Problem> {
@@ -149,6 +158,35 @@ impl<'a> Fields<'a> {
             let code = if name == "content_type" { "content-type" } else { name };
             let code = if name == "channel" { "channel-name" } else { code };
             Problem::bad(code, format!("{name} is {}; give a string", excerpt(value.get())))
+        })
+    }
+}
+
+/// How data stands in an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A string.
+    Text,
+    /// A string that stands for bytes.
+    Bytes,
+    /// Any other JSON.
+    Json,
+}
+
+impl Form {
+    /// What the data is; `as_json`: a string is to be taken for the JSON that it holds.
+    fn kind(self, content_type: Option<&str>, bytes: &[u8], as_json: bool) -> Result<Kind, Problem> {
+        let text = std::str::from_utf8(bytes).ok();
+        if as_json && self == Self::Bytes {
+            return Err(Problem::bad("json", "the item has json and base64; give one of them"));
+        }
+        if as_json {
+            return if text.is_some_and(is_json_text) { Ok(Kind::Json) } else { Err(no_json(bytes)) };
+        }
+        Ok(match (self, kind_of(content_type, text).ok_or_else(|| no_json(bytes))?) {
+            (Self::Text, Kind::Either) => Kind::Text,
+            (Self::Json, Kind::Either) => Kind::Json,
+            (_, kind) => kind,
         })
     }
 }
@@ -232,6 +270,29 @@ mod tests {
         check_data(r#"{"a": [1,  2]}"#, br#"{"a": [1,  2]}"#);
         check_data("\"AAH/\",\"base64\":true", b"\x00\x01\xff");
         check_data("\"AAH/\",\"base64\":false", b"AAH/");
+    }
+
+    #[test]
+    fn a_string_is_text_and_all_else_is_json() {
+        let kind = |members: &str| {
+            let item = read(&format!("{{\"channel\":\"a\",{members}}}"));
+            item.map(|item| item.publish.payload.kind).map_err(|problem| problem.code)
+        };
+        assert_eq!(kind(r#""data":"[1]""#), Ok(Kind::Text));
+        assert_eq!(kind(r#""data":"[1]","content_type":"text/csv""#), Ok(Kind::Text));
+        assert_eq!(kind(r#""data":"[1]","json":true"#), Ok(Kind::Json));
+        assert_eq!(kind(r#""data":"[1]","json":true,"content_type":"text/plain""#), Ok(Kind::Json));
+        assert_eq!(kind(r#""data":"[1]","json":null"#), Ok(Kind::Text));
+        assert_eq!(kind(r#""data":"[1]","content_type":"application/json""#), Ok(Kind::Json));
+        assert_eq!(kind(r#""data":"[1]","content_type":"image/png""#), Ok(Kind::Binary));
+        assert_eq!(kind(r#""data":[1]"#), Ok(Kind::Json));
+        assert_eq!(kind(r#""data":[1],"json":true"#), Ok(Kind::Json));
+        assert_eq!(kind(r#""data":[1],"content_type":"text/plain""#), Ok(Kind::Text));
+        assert_eq!(kind(r#""data":"WzFd","base64":true"#), Ok(Kind::Either));
+        assert_eq!(kind(r#""data":"/w==","base64":true"#), Ok(Kind::Binary));
+        assert_eq!(kind(r#""data":"[1","json":true"#), Err("data"));
+        assert_eq!(kind(r#""data":"WzFd","base64":true,"json":true"#), Err("json"));
+        assert_eq!(kind(r#""data":"x","json":1"#), Err("json"));
     }
 
     #[test]

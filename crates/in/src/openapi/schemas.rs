@@ -90,7 +90,8 @@ fn item() -> Value {
         "properties": {
             "channel": { "anyOf": [channel, none] },
             "channels": { "anyOf": [channels, none] },
-            "data": { "description": "A string is published as its text, all other JSON as it stands" },
+            "data": { "description": "A string is published as text, all other JSON as it stands" },
+            "json": { "type": ["boolean", "null"], "description": "data is a string that holds JSON, which is published" },
             "base64": { "type": ["boolean", "null"], "description": "data is base64, and its bytes are published" },
             "event": { "type": ["string", "null"], "maxLength": 63, "pattern": PRINTABLE },
             "ttl": { "type": ["number", "null"], "minimum": 0, "maximum": 1e9 },

@@ -19,7 +19,7 @@ fn payload(bytes: &[u8]) -> Payload {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     }
 }
 
@@ -32,7 +32,7 @@ fn facts() -> Vec<Record> {
         seen: [("a".into(), seen)].into_iter().collect(),
     };
     let mut rich = payload(b"head\n\nbody");
-    (rich.data, rich.binary, rich.origin) = (6..10, true, Origin::Multiplexor);
+    (rich.data, rich.kind, rich.origin) = (6..10, Kind::Binary, Origin::Multiplexor);
     (rich.event, rich.content_type) = (Some("e".into()), Some("text/plain".into()));
     let target = |name: &str, alias: Option<&str>| Target { name: name.into(), alias: alias.map(Into::into) };
     let targets = [target("a", None), target("ä.b", Some("1.5"))].into_iter().collect();
@@ -50,9 +50,13 @@ fn facts() -> Vec<Record> {
     let owned = IdempotencyKey { owner: Some("shop".into()), text: "k".into(), hash: Some([7; HASH_LEN]) };
     let hashed = IdempotencyKey { owner: None, ..owned.clone() };
     let [owned, hashed] = [owned, hashed].map(|owned| Answered { key: owned, ..key.clone() });
+    let of_kind =
+        |kind| placed(None, [target("a", None)].into_iter().collect(), Payload { kind, ..payload(b"7") });
     let fact = |message, key| Record::Fact(Fact::Message { message, key });
     vec![
         fact(message(&["a"], b""), None),
+        fact(of_kind(Kind::Text), None),
+        fact(of_kind(Kind::Json), None),
         fact(rich, Some(Box::new(owned.clone()))),
         Record::Fact(Fact::Change { change, taken: Position::from_bits(4) }),
         Record::Fact(Fact::State(state)),

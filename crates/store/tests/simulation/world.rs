@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exchange::hub::{
-    Bytes, Epoch, IdempotencyKey, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
+    Bytes, Epoch, IdempotencyKey, Kind, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId,
+    Start, Take,
 };
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store as store;
@@ -218,8 +219,14 @@ impl World {
         self.said.insert(number, said);
         let bytes: Bytes = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
         let data = 0..u32::try_from(bytes.len()).unwrap();
-        let payload =
-            Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, binary: false };
+        let payload = Payload {
+            bytes,
+            data,
+            origin: Origin::Native,
+            event: None,
+            content_type: None,
+            kind: Kind::Either,
+        };
         let channels = channels.into_iter().map(Box::from).collect();
         let publish = Publish { channels, aliases, payload, ttl: None };
         let key = key.map(|text| IdempotencyKey { owner: None, text: text.into(), hash: None });

@@ -1,6 +1,6 @@
 //! Messages to be rendered, in short.
 
-use multiplexor_transport::dialect::hub::{Message, Origin, Payload, Position, Target};
+use multiplexor_transport::dialect::hub::{Kind, Message, Origin, Payload, Position, Target};
 
 /// A message to these channels at this place. Its time is always the same.
 pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Message {
@@ -16,13 +16,13 @@ pub(crate) fn text(data: &str) -> Payload {
         origin: Origin::Native,
         event: None,
         content_type: None,
-        binary: false,
+        kind: Kind::Either,
     }
 }
 
 pub(crate) fn binary(data: &[u8]) -> Payload {
     let len = u32::try_from(data.len()).expect("short");
-    Payload { bytes: data.into(), data: 0..len, binary: true, ..text("") }
+    Payload { bytes: data.into(), data: 0..len, kind: Kind::Binary, ..text("") }
 }
 
 pub(crate) fn named(event: &str, payload: Payload) -> Payload {
