@@ -88,7 +88,8 @@ final class Client
      * Publishes one message.
      *
      * @param string|string[] $channels where to: a channel, or several
-     * @param mixed $data a string goes as it is, anything else as JSON
+     * @param mixed $data a string goes as text whatever it looks like, or as bytes where it is not UTF-8; anything else
+     *     as JSON
      * @param array{event?: string, ttl?: int|float, type?: string, key?: string} $options
      *     event: its name; ttl: seconds it is kept; type: its media type; key: the idempotency key, under which a
      *     second try publishes nothing
@@ -117,7 +118,7 @@ final class Client
      * Publishes many messages in one request. One that is refused spoils no other.
      *
      * @param iterable<array<string, mixed>> $items each ['channel' => NAME or 'channels' => [NAME…], 'data' => anything]
-     *     and perhaps event, ttl, content_type, key
+     *     and perhaps event, ttl, content_type, key; a string is text, and with 'json' => true the JSON that it holds
      * @return list<array<string, mixed>> an answer for each, in order: that of publish(), or ['error' => PROBLEM]
      */
     public function batch(iterable $items): array
@@ -192,6 +193,22 @@ final class Client
     {
         $query = self::query(['forget' => $historyOnly ? 'history' : null]);
         return $this->ask('DELETE', '/channels/' . self::path($channel) . $query)['deleted'];
+    }
+
+    /**
+     * Takes one message back, by the cursor that publish() gave; whoever shows it is told. Tells whether it was there.
+     */
+    public function deleteMessage(string $channel, string $cursor): bool
+    {
+        try {
+            $this->ask('DELETE', '/channels/' . self::path($channel) . '/history/' . rawurlencode($cursor));
+            return true;
+        } catch (Refused $refused) {
+            if ($refused->problem !== 'message') {
+                throw $refused;
+            }
+            return false;
+        }
     }
 
     /**

@@ -115,6 +115,16 @@ def test_everybody_online_is_told(program, name):
     ]
 
 
+def test_a_string_is_text_and_a_message_may_be_taken_back(program, name):
+    cursor = client(program, f"$push->publish('{name}', '{{\"n\": 1}}')['cursor']")
+    client(program, f"$push->publish('{name}', ['n' => 1.5])")
+    client(program, f"$push->batch([['channel' => '{name}', 'data' => '[1]'], ['channel' => '{name}', 'data' => '[1]', 'json' => true]])")
+    assert client(program, f"array_column($push->history('{name}')['messages'], 'data')") == ['{"n": 1}', {"n": 1.5}, "[1]", [1]]
+    assert client(program, f"$push->deleteMessage('{name}', '{cursor}')") is True
+    assert client(program, f"$push->deleteMessage('{name}', '{cursor}')") is False
+    assert client(program, f"count($push->history('{name}')['messages'])") == 3
+
+
 def test_watching_goes_on_over_a_server_that_was_away(name):
     code = """require 'Multiplexor.php';
         foreach ((new Multiplexor\\Client($argv[1]))->watch(null, $argv[2]) as $change) {

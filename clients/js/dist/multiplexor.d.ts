@@ -33,6 +33,12 @@ export interface Gap {
 export interface Deleted {
     channel: string;
 }
+/** A message was taken back: who shows it shows it no longer. It may be one that was never heard here. */
+export interface DeletedMessage {
+    channel: string;
+    /** That of the message. */
+    cursor: string;
+}
 export interface Failure {
     /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
     code: string;
@@ -51,6 +57,7 @@ export interface Events {
     state: StateChange;
     gap: Gap;
     deleted: Deleted;
+    deletedMessage: DeletedMessage;
     error: Failure;
 }
 export interface Subscription {

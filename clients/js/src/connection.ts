@@ -27,6 +27,7 @@ export interface Facts {
   message: Item;
   gap: { channels?: string[] };
   deleted: { channel: string };
+  deletedMessage: { channel: string; cursor: string };
   error: { code: string; message: string; status?: number; fatal: boolean; channels?: string[] };
   state: { state: State; transport?: Transport; retryIn?: number; reason?: string };
 }
@@ -143,7 +144,9 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     } else if (item.gap) {
       tell("gap", { channels: channel === undefined ? channels : [channel] });
     } else if (item.cursor) {
-      tell("message", item);
+      const { deleted_message } = item;
+      if (deleted_message) tell("deletedMessage", deleted_message);
+      tell("message", deleted_message ? { cursor: item.cursor } : item);
       // After the listeners ran: what broke off before is told again.
       cursor = item.cursor;
       since = tail = undefined;

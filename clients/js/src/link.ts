@@ -11,6 +11,7 @@ export interface Item {
   time?: number;
   gap?: true;
   deleted?: string;
+  deleted_message?: { channel: string; cursor: string };
   error?: { code: string; detail: string; status: number };
   id?: unknown;
 }

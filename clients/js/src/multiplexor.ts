@@ -43,6 +43,13 @@ export interface Deleted {
   channel: string;
 }
 
+/** A message was taken back: who shows it shows it no longer. It may be one that was never heard here. */
+export interface DeletedMessage {
+  channel: string;
+  /** That of the message. */
+  cursor: string;
+}
+
 export interface Failure {
   /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
   code: string;
@@ -62,6 +69,7 @@ export interface Events {
   state: StateChange;
   gap: Gap;
   deleted: Deleted;
+  deletedMessage: DeletedMessage;
   error: Failure;
 }
 
@@ -221,7 +229,7 @@ export class Multiplexor {
       if (names && !names.some((name) => this._has(name))) return;
       if (kind === "state") this._now = fact as Facts["state"];
       this._emit(kind as keyof Events, fact as never);
-      if (names && kind !== "gap") this.unsubscribe(names);
+      if (names && (kind === "deleted" || kind === "error")) this.unsubscribe(names);
     }
   }
 

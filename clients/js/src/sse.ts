@@ -17,8 +17,9 @@ export function sseReader(tell: (item: Item) => void, advise: (retryMs: number) 
       fields = {};
       if (retry) advise(+retry);
       const item = JSON.parse(data || "{}");
+      if (event === "deleted-message") tell({ cursor: id, deleted_message: item });
       // Messages have a cursor inside; what has none is about channels.
-      if (item.cursor || !data) tell({ cursor: id, ...item });
+      else if (item.cursor || !data) tell({ cursor: id, ...item });
       else tell(event === "gap" ? { gap: true, ...item } : { deleted: item.channel });
     }
   };

@@ -35,7 +35,7 @@ export function listen(address, channels, options = {}) {
   const mx = new Multiplexor(`http://${address}`, { WebSocket, retry: { min: 20, max: 100 }, ...options });
   const heard = [];
   const told = [];
-  for (const kind of ["state", "gap", "deleted", "error"]) mx.on(kind, (event) => told.push({ kind, ...event }));
+  for (const kind of ["state", "gap", "deleted", "deletedMessage", "error"]) mx.on(kind, (event) => told.push({ kind, ...event }));
   mx.subscribe(channels, (message) => heard.push(message.data));
   return {
     mx,

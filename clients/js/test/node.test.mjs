@@ -239,6 +239,29 @@ test("a deleted channel is told and listened to no longer", async () => {
   }
 });
 
+test("a message that was taken back is told by every transport, and told to those who come back", async () => {
+  const takeBack = (name, cursor) => fetch(`http://${program.inAddress}/channels/${name}/history/${cursor}`, { method: "DELETE" });
+  for (const transport of TRANSPORTS) {
+    const name = fresh();
+    const client = listen(program.waitAddress, name, { transports: [transport] });
+    await client.opens();
+    await program.untilWaiting(name);
+    const cursor = await program.publish(name, "typo");
+    await client.hears(1);
+    assert.equal((await takeBack(name, cursor)).status, 200);
+    const told = await client.tells("deletedMessage");
+    assert.deepEqual([told.channel, told.cursor], [name, cursor], transport);
+    await program.publish(name, "right");
+    await client.hears(2);
+    assert.deepEqual(client.mx.channels, [name], "it listens on");
+    client.mx.close();
+    const again = listen(program.waitAddress, name, { transports: [transport], since: cursor });
+    assert.equal((await again.tells("deletedMessage")).cursor, cursor, transport);
+    await again.hears(1);
+    again.mx.close();
+  }
+});
+
 test("a listener that throws is told of and stops nothing", async () => {
   const name = fresh();
   const client = listen(program.waitAddress, name);

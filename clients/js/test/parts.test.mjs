@@ -11,7 +11,8 @@ const { BAN_MS, STABLE_MS, backoff, chooser } = await source("choice");
 const STREAM =
   'retry: 1500\n\nevent: cursor\nid: aA\ndata: \n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
   'id: aC\nevent: gap\ndata: {"cursor":"aC","channel":"n","event":"gap","data":1,"time":1}\n\n' +
-  'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\nevent: cursor\nid: aD\ndata: \n\n';
+  'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\n' +
+  'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\nevent: cursor\nid: aD\ndata: \n\n';
 
 const FACTS = [
   1500,
@@ -21,6 +22,7 @@ const FACTS = [
   { cursor: "aC", channel: "n", event: "gap", data: 1, time: 1 },
   { gap: true, channels: ["n"] },
   { deleted: "n" },
+  { cursor: "aC1", deleted_message: { channel: "n", cursor: "aB" } },
   { cursor: "aD" },
 ];
 

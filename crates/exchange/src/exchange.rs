@@ -7,7 +7,7 @@ mod stages;
 mod storing;
 mod working;
 
-pub use stages::{Commit, Deleted, Immediate, PublishError, Published, Receipt};
+pub use stages::{Commit, Deleted, Immediate, PublishError, Published, Receipt, RemoveError};
 pub use storing::{Needed, Place};
 
 use std::collections::VecDeque;

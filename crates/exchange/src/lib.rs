@@ -26,7 +26,9 @@ pub use canary::Canary;
 pub use clock::Clock;
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
-pub use exchange::{Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Receipt};
+pub use exchange::{
+    Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Receipt, RemoveError,
+};
 pub use hub;
 pub use inquiries::Inquiry;
 pub use journal::{Journal, Pending, Taken, Unstored};

@@ -160,9 +160,11 @@ impl Channel {
             name: Arc::clone(&self.name),
             waiting: self.waiting(),
             online: self.online,
-            messages: history.map_or(0, |history| u32::try_from(history.len()).unwrap_or(u32::MAX)),
-            bytes: history.map_or(0, |history| history.bytes()),
-            kept: history.and_then(|history| history.first().zip(history.newest())),
+            messages: history.map_or(0, |history| u32::try_from(history.said()).unwrap_or(u32::MAX)),
+            bytes: history.map_or(0, |history| history.said_bytes()),
+            kept: history
+                .filter(|history| history.said() > 0)
+                .and_then(|history| history.first().zip(history.newest())),
         }
     }
 
@@ -232,7 +234,7 @@ impl Counts {
     }
 
     /// Adds the shards that have any to `out`, each once.
-    fn shards(&self, out: &mut SmallVec<[ShardId; 4]>) {
+    pub(crate) fn shards(&self, out: &mut SmallVec<[ShardId; 4]>) {
         for (shard, _) in self.counts() {
             if !out.contains(shard) {
                 out.push(*shard);

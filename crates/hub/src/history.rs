@@ -29,6 +29,10 @@ pub(crate) struct History {
     mortal: u32,
     /// How many came with a cursor of their publisher's.
     aliased: u32,
+    /// How many are no messages, but say that one was taken back.
+    removals: u32,
+    /// Bytes of these.
+    removal_bytes: u32,
     /// The place under which the agenda of the common budget knows this history: at most that of the
     /// oldest entry.
     pub(crate) oldest: Position,
@@ -55,7 +59,17 @@ pub(crate) struct Mark {
 impl History {
     /// An empty history whose first message will have this place.
     pub(crate) fn new(oldest: Position) -> Self {
-        Self { entries: VecDeque::new(), about: None, bytes: 0, due: NEVER, mortal: 0, aliased: 0, oldest }
+        Self {
+            entries: VecDeque::new(),
+            about: None,
+            bytes: 0,
+            due: NEVER,
+            mortal: 0,
+            aliased: 0,
+            removals: 0,
+            removal_bytes: 0,
+            oldest,
+        }
     }
 
     /// Adds a message to the history of the channel of this name, and removes what its limits no longer allow,
@@ -74,6 +88,10 @@ impl History {
         self.bytes += len(&message);
         self.mortal += u32::from(message.ttl().is_some());
         self.aliased += u32::from(message.about().is_aliased());
+        if message.removal().is_some() {
+            self.removals += 1;
+            self.removal_bytes += removal_len(&message);
+        }
         self.due = self.due.min(death(&message, keep, message.time));
         self.say(message.about(), trash);
         self.make_room(keep);
@@ -120,18 +138,40 @@ impl History {
     /// Removes the message at `index`.
     fn remove(&mut self, index: usize, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
         let newest = self.newest_time();
-        let message = self.entries.remove(index).expect("the caller saw that there is one");
-        self.bytes -= len(&message);
-        self.mortal -= u32::from(message.ttl().is_some());
-        self.aliased -= u32::from(message.about().is_aliased());
-        removed.messages += 1;
-        removed.bytes += len(&message);
+        let message = self.pull(index, removed);
         if is_loss(&message, now, keep, newest) {
             removed.evicted += 1;
             let mark = Mark { position: message.position, time: message.time };
             removed.mark = removed.mark.into_iter().chain([mark]).max_by_key(|mark| mark.position);
         }
         trash.messages.push(message);
+    }
+
+    /// Takes out a message that was taken back, if it is there: nobody is to be told of a gap.
+    pub(crate) fn take(&mut self, place: Position, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
+        if self.find(place).is_none() {
+            return;
+        }
+        let message = self.pull(self.behind(place) - 1, removed);
+        trash.messages.push(message);
+        // Where the newest one keeps all alive, the others are older now.
+        self.due = self.due.min(self.first_death(keep));
+        self.check();
+    }
+
+    /// Takes out the entry at `index`.
+    fn pull(&mut self, index: usize, removed: &mut Removed) -> Message {
+        let message = self.entries.remove(index).expect("the caller saw that there is one");
+        self.bytes -= len(&message);
+        self.mortal -= u32::from(message.ttl().is_some());
+        self.aliased -= u32::from(message.about().is_aliased());
+        if message.removal().is_some() {
+            self.removals -= 1;
+            self.removal_bytes -= removal_len(&message);
+        }
+        removed.messages += 1;
+        removed.bytes += len(&message);
+        message
     }
 
     /// Notes what was said of the newest message.
@@ -161,9 +201,57 @@ impl History {
         self.due
     }
 
-    /// How many messages are kept.
+    /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many of them are messages.
+    pub(crate) fn said(&self) -> usize {
+        self.entries.len() - self.removals as usize
+    }
+
+    /// Bytes of payload of these.
+    pub(crate) fn said_bytes(&self) -> u64 {
+        self.bytes - u64::from(self.removal_bytes)
+    }
+
+    /// The message at this place.
+    pub(crate) fn find(&self, place: Position) -> Option<&Message> {
+        let entry = self.entries.get(self.behind(place).checked_sub(1)?)?;
+        (entry.position == place && entry.removal().is_none()).then_some(entry)
+    }
+
+    /// The first message behind `place`.
+    pub(crate) fn next_said(&self, place: Position) -> Option<(Position, &Message)> {
+        let mut behind = self.entries.range(self.behind(place)..);
+        behind.find(|entry| entry.removal().is_none()).map(|entry| (entry.position, entry))
+    }
+
+    /// Index of the first of the last `count` messages up to `place`; the second: there are so many.
+    pub(crate) fn tail(&self, place: Position, count: usize) -> (usize, bool) {
+        let end = self.behind(place);
+        if self.removals == 0 || count == 0 {
+            return (end.saturating_sub(count), end >= count);
+        }
+        let mut said =
+            self.entries.range(..end).enumerate().rev().filter(|(_, entry)| entry.removal().is_none());
+        match said.nth(count - 1) {
+            Some((index, _)) => (index, true),
+            None => (0, false),
+        }
+    }
+
+    /// Index of the first entry from `index` on that a reader who has all up to `after` is to be told. Of what was taken
+    /// back from its only channel, only who may have it is told.
+    pub(crate) fn told_from(&self, mut index: usize, after: Position) -> usize {
+        let is_untold = |entry: &Message| {
+            entry.removal().is_some_and(|removal| !removal.stays && removal.position > after)
+        };
+        while self.removals > 0 && self.entries.get(index).is_some_and(is_untold) {
+            index += 1;
+        }
+        index
     }
 
     /// Whether nothing is kept.
@@ -255,6 +343,12 @@ impl History {
         assert_eq!(self.mortal as usize, mortal);
         let aliased = self.entries.iter().filter(|message| message.about().is_aliased()).count();
         assert_eq!(self.aliased as usize, aliased);
+        let removals = self.entries.iter().filter(|message| message.removal().is_some());
+        let removals: Vec<u64> = removals.map(len).collect();
+        assert_eq!(
+            (self.removals as usize, u64::from(self.removal_bytes)),
+            (removals.len(), removals.iter().sum())
+        );
         assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
         assert!(self.entries.iter().is_sorted_by_key(|entry| entry.time));
         assert!(self.due <= self.first_death(keep));
@@ -264,6 +358,11 @@ impl History {
 /// Bytes of payload.
 fn len(message: &Message) -> u64 {
     message.bytes().len() as u64
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "it is a place and a byte")]
+fn removal_len(message: &Message) -> u32 {
+    len(message) as u32
 }
 
 /// From when on it is gone: its own end or the age limit, whichever comes first.

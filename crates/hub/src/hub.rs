@@ -277,6 +277,9 @@ impl Hub {
 
     /// Makes a message visible: to histories, to takers, to the shards.
     fn release_message(&mut self, message: Message, mut ids: Ids, now: Millis) -> Released {
+        if message.removal().is_some() {
+            return self.release_removal(message, ids, now);
+        }
         self.resolve(&message, &mut ids);
         let mut seen = SmallVec::with_capacity(ids.len());
         let mut shards = SmallVec::new();
@@ -308,7 +311,7 @@ impl Hub {
 
     /// Looks again for channels that had no record when the message was ordered: somebody may have come
     /// in the meantime, and is owed it. And for those that have another id by now.
-    fn resolve(&mut self, message: &Message, ids: &mut Ids) {
+    pub(crate) fn resolve(&mut self, message: &Message, ids: &mut Ids) {
         for (target, known) in message.targets().iter().zip(ids) {
             if self.names.get(known.0).is_some_and(|channel| channel.name == target.name) {
                 continue;

@@ -285,7 +285,9 @@ impl Hub {
             };
             let channel = &mut self.names[id];
             channel.pins += 1;
-            channel.last = place;
+            if message.removal().is_none() {
+                channel.last = place;
+            }
             ids.push(id);
         }
         if let [id] = ids[..]
@@ -296,6 +298,7 @@ impl Hub {
         }
         for id in ids {
             self.names[id].pins -= 1;
+            self.forget_message(id, &message);
             if self.keep(id).end(&message) > now {
                 self.remember(id, &message, now);
             }

@@ -12,6 +12,7 @@ mod glob;
 mod message;
 mod name;
 mod position;
+mod removing;
 mod rule;
 mod session;
 
@@ -43,7 +44,7 @@ pub use facts::*;
 pub use glob::{Glob, GlobError};
 pub use hub::Hub;
 pub use limits::Limits;
-pub use message::{Bytes, Head, Kind, Message, Origin, Payload, Said, Target};
+pub use message::{Bytes, Head, Kind, Message, Origin, Payload, Removal, Said, Target};
 pub use name::{NameError, check_name};
 pub use outside::{After, Outside};
 pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past};

@@ -96,6 +96,17 @@ pub enum Origin {
     Multiplexor,
     /// Dklab_Realplexor: the body is the message.
     Realplexor,
+    /// Nobody's: it is no message, but says that an earlier one was taken back from its only channel.
+    Removal,
+}
+
+/// Which message was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// Its place.
+    pub position: Position,
+    /// It stays in the other channels it went to.
+    pub stays: bool,
 }
 
 /// What data is.
@@ -185,6 +196,15 @@ impl Message {
         }
     }
 
+    /// Which message was taken back, where this says so and is no message itself.
+    pub fn removal(&self) -> Option<Removal> {
+        if self.about().origin != Origin::Removal {
+            return None;
+        }
+        let (place, stays) = self.bytes().split_first_chunk().expect("a removal is made of a place");
+        Some(Removal { position: Position::from_bits(u64::from_le_bytes(*place)), stays: !stays.is_empty() })
+    }
+
     /// What is said about it.
     pub(crate) fn about(&self) -> &Arc<About> {
         self.0.header.header.about.as_ref().expect("a message has its place")
@@ -232,6 +252,22 @@ impl About {
     /// Whether it came with a cursor of its publisher's.
     pub(crate) fn is_aliased(&self) -> bool {
         self.targets.iter().any(|target| target.alias.is_some())
+    }
+}
+
+impl Removal {
+    /// As what stands in the order and in histories.
+    pub(crate) fn payload(self) -> Payload {
+        let place = self.position.to_bits().to_le_bytes();
+        let bytes: &[u8] = if self.stays { &[&place[..], &[1]].concat() } else { &place };
+        Payload {
+            bytes: bytes.into(),
+            data: 0..0,
+            origin: Origin::Removal,
+            event: None,
+            content_type: None,
+            kind: Kind::Binary,
+        }
     }
 }
 

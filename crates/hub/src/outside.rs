@@ -136,15 +136,16 @@ impl Hub {
         let Some(history) = &self.names[id].history else { return };
         match history.aliased() {
             None => {
-                let first = history.behind_mark(after);
-                due.messages
-                    .extend((first..).map_while(|index| Some(history.at(index)?.1.clone())).take(due.step));
-                if first + due.step < history.len() {
+                let entries = (history.behind_mark(after)..).map_while(|index| Some(history.at(index)?.1));
+                let mut said = entries.filter(|message| message.removal().is_none());
+                due.messages.extend(said.by_ref().take(due.step).cloned());
+                if said.next().is_some() {
                     due.cut_at(due.messages.last().expect("a step is not empty").mark());
                 }
             }
             Some(messages) => {
                 let mut found: Vec<(Decimal, &Message)> = messages
+                    .filter(|message| message.removal().is_none())
                     .map(|message| (message.outside_in(name), message))
                     .filter(|(cursor, _)| cursor > after)
                     .collect();

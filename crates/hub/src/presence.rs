@@ -30,7 +30,7 @@ impl Hub {
             self.go_online(id, now);
         }
         let channel = &mut self.names[id];
-        let next = channel.history.as_ref().and_then(|history| history.at(history.behind(channel.taken)));
+        let next = channel.history.as_ref().and_then(|history| history.next_said(channel.taken));
         let take = if let Some((position, message)) = next {
             let message = message.clone();
             channel.taken = position;

@@ -129,7 +129,7 @@ impl Hub {
         // A tail is owed so many of each channel: while they are there, what was trimmed is older.
         let Some((count, end)) = from.tail else { return true };
         let history = channel.and_then(|channel| channel.history.as_ref());
-        history.map_or(0, |history| history.behind(end)) < count as usize
+        !history.map_or(count == 0, |history| history.tail(end, count as usize).1)
     }
 
     /// The histories of those channels that have one.
@@ -169,6 +169,8 @@ enum Gaps {
 /// Several histories as one, in the order of places, each message once.
 struct Merge<'a> {
     histories: Vec<&'a History>,
+    /// What the reader had before.
+    after: Position,
     /// The next place of each history that has one, which history, and its index in there.
     heads: BinaryHeap<Reverse<(Position, usize, usize)>>,
 }
@@ -179,12 +181,13 @@ impl<'a> Merge<'a> {
         let heads = histories.iter().enumerate().filter_map(|(which, history)| {
             let mut first = history.behind(from.after);
             if let Some((count, end)) = from.tail {
-                first = first.max(history.behind(end).saturating_sub(count as usize));
+                first = first.max(history.tail(end, count as usize).0);
             }
+            first = history.told_from(first, from.after);
             let (position, _) = history.at(first)?;
             Some(Reverse((position, which, first)))
         });
-        Self { heads: heads.collect(), histories }
+        Self { heads: heads.collect(), after: from.after, histories }
     }
 
     /// The next message.
@@ -200,8 +203,9 @@ impl<'a> Merge<'a> {
             if position > place {
                 return;
             }
-            match self.histories[which].at(index + 1) {
-                Some((next, _)) => *head = Reverse((next, which, index + 1)),
+            let index = self.histories[which].told_from(index + 1, self.after);
+            match self.histories[which].at(index) {
+                Some((next, _)) => *head = Reverse((next, which, index)),
                 None => drop(PeekMut::pop(head)),
             }
         }

@@ -46,14 +46,17 @@ impl Hub {
         let mut shards = SmallVec::new();
         let channel = &mut self.names[id];
         let mut removed = Removed::default();
+        let mut last = channel.last;
         if let Some(history) = channel.history.take() {
+            // That a message was taken back may stand behind the last message.
+            last = last.max(history.newest().unwrap_or_default());
             self.oldest.strike(history.oldest, id);
             removed.messages = history.len() as u64;
             removed.bytes = history.bytes();
             self.trash.histories.push(history);
         }
         // What is ordered and not released was said before, too.
-        let up_to = if channel.pins > 0 { self.last } else { channel.last };
+        let up_to = if channel.pins > 0 { self.last } else { last };
         if up_to > channel.watermark {
             removed.mark = Some(Mark { position: up_to, time: now });
         }
@@ -169,7 +172,7 @@ impl Hub {
     }
 
     /// Books what left a channel's history.
-    fn settle(&mut self, id: u32, removed: Removed) {
+    pub(crate) fn settle(&mut self, id: u32, removed: Removed) {
         self.totals.history_messages -= removed.messages;
         self.totals.history_bytes -= removed.bytes;
         self.totals.evicted += removed.evicted;

@@ -54,6 +54,15 @@ pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> R
     Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default()).await?))
 }
 
+/// Takes one message back.
+pub(crate) async fn remove(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+    let path = request.uri().path();
+    let (channel, cursor) = path.rsplit_once("/history/").unwrap_or_default();
+    let name = name_of(channel)?;
+    check(&line, &request, Right::Administer, &name)?;
+    Ok(json(&history::remove(&line, &name, cursor).await?))
+}
+
 /// Checks that whoever asks may do this on the channel.
 fn check(line: &Line, request: &Request, right: Right, name: &str) -> Result<(), Problem> {
     Caller::of(line, request.extensions())?.check(line, right, [name])

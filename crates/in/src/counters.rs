@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) classic_timeouts: Count,
     /// Publishes that were a repeat and got the first answer.
     pub(crate) repeated: Count,
+    /// Messages that were taken back.
+    pub(crate) messages_deleted: Count,
     /// Times somebody signed in.
     pub(crate) sign_ins: Count,
     /// Handshakes of TLS.
@@ -111,6 +113,7 @@ const CODES: &[&str] = &[
     "key-requests",
     "key-reused",
     "memory",
+    "message",
     "method",
     "not-found",
     "not-ready",

@@ -1,15 +1,16 @@
 //! `GET /channels/NAME/history`: what a channel's history holds, page by page; and
-//! `DELETE /channels/NAME`.
+//! `DELETE /channels/NAME`, `DELETE /channels/NAME/history/CURSOR`.
 
 use dialect::Problem;
-use dialect::hub::{Next, Page, Start};
+use dialect::hub::{Next, Page, Read, Start};
 use dialect::native::{since, write_object};
+use exchange::RemoveError;
 use serde::Serialize;
 
 use crate::asked::read_number;
 use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
 use crate::line::Line;
-use crate::order::unstored;
+use crate::order::{self, full, out_of_room, unstored};
 use crate::refusal::{Refusal, excerpt};
 
 /// A page of a channel's messages, oldest first: `{"cursor", "messages", "gap"?, "more"?}`.
@@ -43,7 +44,9 @@ pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Prob
     out.extend_from_slice(b"{\"cursor\":\"");
     cursors.write(cursor, &mut out);
     out.extend_from_slice(b"\",\"messages\":[");
-    for (n, message) in page.messages.iter().enumerate() {
+    // What was taken back is no longer there; that it was is told to those who wait.
+    let messages = page.messages.iter().filter(|message| message.removal().is_none());
+    for (n, message) in messages.enumerate() {
         if n > 0 {
             out.push(b',');
         }
@@ -93,4 +96,41 @@ pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Resul
         pending.await.map_err(unstored)?;
     }
     Ok(Deleted { name, deleted: is_deleted })
+}
+
+/// What taking a message back is answered with.
+#[derive(Debug, Serialize)]
+pub(crate) struct Removed<'a> {
+    channel: &'a str,
+    cursor: String,
+    deleted: bool,
+}
+
+/// Takes one message back from a channel. It is the message at this cursor.
+pub(crate) async fn remove<'a>(line: &Line, name: &'a str, cursor: &str) -> Result<Removed<'a>, Refusal> {
+    let cursors = line.exchange.cursors();
+    let Some(Read::Here(position)) = cursors.read(cursor) else { return Err(no_message(name, cursor)) };
+    let receipt = line.exchange.remove(name, position).map_err(|error| match error {
+        RemoveError::Missing => no_message(name, cursor),
+        RemoveError::Full => full(line),
+        RemoveError::Unstored(why) => unstored(why),
+        RemoveError::Refused(refused) => out_of_room(refused).into(),
+    })?;
+    order::released(receipt).await?;
+    line.counters.messages_deleted.add();
+    Ok(Removed { channel: name, cursor: cursors.text(position), deleted: true })
+}
+
+fn no_message(name: &str, cursor: &str) -> Refusal {
+    let problem = Problem::new(
+        404,
+        "message",
+        format!(
+            "no such message: the history of {:?} has none with the cursor {:?}; give the cursor that its publisher was \
+             answered, or that stands beside it in /channels/NAME/history",
+            excerpt(name),
+            excerpt(cursor)
+        ),
+    );
+    problem.into()
 }

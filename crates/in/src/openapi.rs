@@ -43,6 +43,7 @@ fn document() -> Value {
             "/channels": { "get": channels() },
             "/channels/{name}": { "get": channel(), "delete": delete() },
             "/channels/{name}/history": { "get": history() },
+            "/channels/{name}/history/{cursor}": { "delete": remove() },
             "/watch": { "get": watch() },
             "/stats": { "get": stats() },
             "/refused": { "get": refused() },
@@ -132,6 +133,21 @@ fn delete() -> Value {
         "summary": "End a channel: its subscriptions and its history",
         "parameters": [path("name", NAME), query("forget", "history: the subscriptions stay", &forget)],
         "responses": responses("It is ended", &json!({ "application/json": { "schema": reference("Deleted") } })),
+    })
+}
+
+fn remove() -> Value {
+    let cursor = json!({ "name": "cursor", "in": "path", "required": true, "description": "That of the message", "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$" } });
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    let mut responses =
+        responses("It is taken back", &json!({ "application/json": { "schema": reference("Removed") } }));
+    responses["404"] =
+        json!({ "description": "The channel's history has no such message", "content": problem });
+    json!({
+        "operationId": "removeMessage",
+        "summary": "Take one message back from a channel, and tell those who wait",
+        "parameters": [path("name", NAME), cursor],
+        "responses": responses,
     })
 }
 

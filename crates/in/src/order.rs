@@ -282,7 +282,8 @@ impl Patience {
     }
 }
 
-fn full(line: &Line) -> Refusal {
+/// There is no room now.
+pub(crate) fn full(line: &Line) -> Refusal {
     let who = if line.exchange.store_is_behind() { "the store takes" } else { "clients take" };
     let why = format!(
         "{who} messages slower than they are published, and the server holds as many as it may; try again"
@@ -325,7 +326,8 @@ pub(crate) fn unstored(why: Unstored) -> Refusal {
     }
 }
 
-fn out_of_room(refused: Refused) -> Problem {
+/// The hub has no room.
+pub(crate) fn out_of_room(refused: Refused) -> Problem {
     if let Refused::Payload(_) = refused {
         return Problem::new(413, "payload", format!("{refused}; send less, or set more for it"));
     }

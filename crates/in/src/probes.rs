@@ -66,6 +66,7 @@ pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
             "classic_overflows": line.counters.classic_overflows.read(),
             "classic_timeouts": line.counters.classic_timeouts.read(),
             "repeated": line.counters.repeated.read(),
+            "messages_deleted": line.counters.messages_deleted.read(),
             "sign_ins": line.sign_ins.load().keys,
             "keys": keys.keys,
             "keys_forgotten_early": keys.forgotten_early,

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use dialect::Problem;
 use tracing::debug;
 
@@ -63,6 +63,7 @@ pub(crate) const PATHS: &[&str] = &[
     "/channels",
     "/channels/{name}",
     "/channels/{name}/history",
+    "/channels/{name}/history/{cursor}",
     "/watch",
     "/stats",
     "/metrics",
@@ -80,6 +81,7 @@ fn answering(path: &str) -> MethodRouter<Arc<Line>> {
         "/channels" => get(channels::list),
         "/channels/{name}" => get(channels::one).delete(channels::delete),
         "/channels/{name}/history" => get(channels::history),
+        "/channels/{name}/history/{cursor}" => delete(channels::remove),
         "/watch" => get(watch::watch),
         "/stats" => get(probes::stats),
         "/metrics" => get(metrics::metrics),
@@ -236,6 +238,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     let right = match uri.path() {
         path if path.starts_with("/pub") || path == "/sign-out" => "POST",
         "/sign-in" => "GET, HEAD or POST",
+        path if path.starts_with("/channels/") && path.contains("/history/") => "DELETE",
         path if path.starts_with("/channels/") && !path.ends_with("/history") => "GET, HEAD or DELETE",
         _ => "GET or HEAD",
     };

@@ -105,7 +105,7 @@ pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends a channel.
+/// Ends a channel, or takes one of its messages back.
 pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     #[derive(Deserialize)]
     struct Answer {
@@ -113,6 +113,9 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let asker = Asker::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
+    if let Some(cursor) = matches.get_one::<String>("message") {
+        return take_back(&asker, &name, cursor);
+    }
     let history_only = matches.get_flag("history");
     let query = if history_only { "?forget=history" } else { "" };
     let url = format!("{}/channels/{}{query}", asker.base, encode(&name));
@@ -124,6 +127,14 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         (true, true) => format!("forgot the history of {name}"),
         (false, _) => format!("nothing is known of {name}"),
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes one message back.
+fn take_back(asker: &Asker, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
+    let url = format!("{}/channels/{}/history/{}", asker.base, encode(name), encode(cursor));
+    let text = asker.text(with_key(asker.agent.delete(url), asker.key.as_deref()).call())?;
+    asker.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

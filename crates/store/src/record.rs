@@ -164,6 +164,7 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
         Origin::Native => 0,
         Origin::Multiplexor => 1,
         Origin::Realplexor => 2,
+        Origin::Removal => 3,
     };
     let has = |is: bool, flag: u8| if is { flag } else { 0 };
     out.push(MESSAGE);
@@ -239,7 +240,7 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
         0 => Origin::Native,
         1 => Origin::Multiplexor,
         2 => Origin::Realplexor,
-        _ => return None,
+        _ => Origin::Removal,
     };
     let (position, time) = (bytes.place()?, bytes.number()?);
     let expires = if is(EXPIRES) { Some(bytes.number()?) } else { None };
@@ -256,6 +257,9 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
     let data = u32::try_from(bytes.number()?).ok()?..u32::try_from(bytes.number()?).ok()?;
     let rest = std::mem::take(&mut bytes.0);
     if data.start > data.end || data.end as usize > rest.len() || targets.is_empty() {
+        return None;
+    }
+    if origin == Origin::Removal && rest.len() < size_of::<u64>() {
         return None;
     }
     let payload = Payload { bytes: rest.into(), data, origin, event, content_type, kind: kind(flags) };

@@ -1,7 +1,7 @@
 //! Shapes: the ways a message can be put into bytes, and the rendering of each.
 
 use codec::{sse, ws};
-use dialect::hub::{Cursors, Kind, Message};
+use dialect::hub::{Cursors, Kind, Message, Origin};
 use dialect::{Cors, Transport, multiplexor, native, realplexor};
 
 use crate::answer;
@@ -93,12 +93,22 @@ impl Shape {
         matches!(self, Self::WsObject | Self::WsRaw)
     }
 
+    /// Whether a client is told this. That a message was taken back has no place among bare payloads, nor in old dialects.
+    pub fn tells(self, message: &Message) -> bool {
+        match self {
+            Self::PollObject | Self::SseObject | Self::SseBare | Self::StreamObject | Self::WsObject => true,
+            Self::PollRaw | Self::StreamRaw | Self::WsRaw | Self::Multiplexor | Self::Realplexor => {
+                message.removal().is_none()
+            }
+        }
+    }
+
     /// The number of this shape's frames in a coding.
     pub fn slot(self, coding: Coding) -> usize {
         2 * self as usize + coding as usize
     }
 
-    /// Appends `message`, for a client whose matches are the targets of these indices.
+    /// Appends `message`, which this shape tells, for a client whose matches are the targets of these indices.
     pub fn render(
         self,
         message: &Message,
@@ -109,9 +119,12 @@ impl Shape {
     ) {
         let payload = message.payload();
         match self {
+            Self::SseObject | Self::SseBare if payload.origin == Origin::Removal => {
+                coder.stream(out, |out| write_removal(message, cursors, out));
+            }
             Self::PollObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_object(message, matches, Some(cursors), &mut object);
+                native::write_told(message, matches, cursors, &mut object);
                 let end = PollEnd { cursor: message.position, gap: false, deleted: None };
                 answer::poll_document(&[object], &end, cursors, Cors::default(), coder, out);
             }
@@ -121,11 +134,11 @@ impl Shape {
             }
             Self::SseObject | Self::SseBare => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_object(message, matches, Some(cursors), &mut object);
+                native::write_told(message, matches, cursors, &mut object);
                 coder.stream(out, |out| write_event(message, &object, cursors, out));
             }
             Self::StreamObject => coder.stream(out, |out| {
-                native::write_object(message, matches, Some(cursors), out);
+                native::write_told(message, matches, cursors, out);
                 out.push(b'\n');
             }),
             Self::StreamRaw => coder.stream(out, |out| {
@@ -134,7 +147,7 @@ impl Shape {
             }),
             Self::WsObject => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_object(message, matches, Some(cursors), &mut object);
+                native::write_told(message, matches, cursors, &mut object);
                 coder.message(ws::Opcode::Text, &object, out);
             }
             Self::Multiplexor => {
@@ -160,6 +173,13 @@ impl Shape {
         self.render(message, matches, cursors, coder, &mut out);
         out
     }
+}
+
+fn write_removal(message: &Message, cursors: Cursors, out: &mut Vec<u8>) {
+    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(OBJECT_LEN));
+    cursors.write(message.position, &mut id);
+    native::write_removal(message, cursors, &mut data);
+    sse::encode(&sse::Event { id: Some(&id), event: Some("deleted-message"), data: Some(&data) }, out);
 }
 
 fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u8>) {

@@ -184,7 +184,7 @@ impl Conn {
         }
         let object = |part: Part<'a>| {
             let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
-            native::write_object(part.message, part.matches, Some(cursors), &mut object);
+            native::write_told(part.message, part.matches, cursors, &mut object);
             object
         };
         let objects: Vec<Vec<u8>> = parts.map(object).collect();
@@ -199,10 +199,11 @@ impl Conn {
         more: bool,
         gap: bool,
         id: Option<&RawValue>,
+        cursors: Cursors,
         out: &mut Vec<u8>,
     ) {
         let messages = parts.map(|part| (part.message, part.matches));
-        self.say(|text| native::write_subscribed(names, messages, more, gap, id, text), out);
+        self.say(|text| native::write_subscribed(names, messages, more, gap, id, cursors, text), out);
     }
 
     /// The answer to `unsubscribe`.

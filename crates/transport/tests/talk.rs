@@ -254,13 +254,15 @@ fn answers_of_a_websocket_name_their_question() {
     let names: [Box<str>; 2] = ["a".into(), "b".into()];
     for shape in [Shape::WsObject, Shape::WsRaw] {
         check(shape, r#"<Text:{"subscribed":["a","b"],"messages":[],"id":{"n": 7}}>"#, |conn, out| {
-            conn.added(&names, [].into_iter(), false, false, Some(&id), out);
+            conn.added(&names, [].into_iter(), false, false, Some(&id), cursors(), out);
         });
         let page = [message(3, &["a"], binary(b"\xff"))];
         let object = r#"{"channel":"a","data":"/w==","base64":true,"time":1700000000.250}"#;
         let expected =
             format!(r#"<Text:{{"subscribed":["a","b"],"messages":[{object}],"more":true,"gap":true}}>"#);
-        check(shape, &expected, |conn, out| conn.added(&names, parts(&page), true, true, None, out));
+        check(shape, &expected, |conn, out| {
+            conn.added(&names, parts(&page), true, true, None, cursors(), out)
+        });
         check(shape, r#"<Text:{"unsubscribed":["a","b"],"id":{"n": 7}}>"#, |conn, out| {
             conn.removed(&names, Some(&id), out);
         });

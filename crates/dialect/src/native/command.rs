@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names::{NameList, names_in_list};
-use super::object::{write_object, write_string};
+use super::object::{write_object, write_removal, write_string};
 use super::since::since;
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
 use crate::{Problem, fault};
@@ -152,6 +152,7 @@ pub fn write_subscribed<'a>(
     more: bool,
     gap: bool,
     id: Option<&RawValue>,
+    cursors: Cursors,
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"{\"subscribed\":");
@@ -161,7 +162,13 @@ pub fn write_subscribed<'a>(
         if n > 0 {
             out.push(b',');
         }
-        write_object(message, matches, None, out);
+        if message.removal().is_some() {
+            out.extend_from_slice(b"{\"deleted_message\":");
+            write_removal(message, cursors, out);
+            out.push(b'}');
+        } else {
+            write_object(message, matches, None, out);
+        }
     }
     out.push(b']');
     if more {

@@ -16,6 +16,8 @@ pub use command::{
 pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
-pub use object::{is_json_text, kind_of, write_document, write_object, write_string};
+pub use object::{
+    is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_told,
+};
 pub use request::{Context, PATHS, intent, is_passed, wait_of_page};
 pub use since::{age, last_event_id, since};

@@ -10,7 +10,10 @@ use serde::de::IgnoredAny;
 ///
 /// Data is embedded as JSON where it is that, on one line; else it is a string; binary data is base64. Time is seconds
 /// since the Unix epoch.
+///
+/// What says that a message was taken back is no message, and has an object of its own: [`write_removal`].
 pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursors>, out: &mut Vec<u8>) {
+    debug_assert!(message.removal().is_none());
     out.push(b'{');
     if let Some(cursors) = cursors {
         out.extend_from_slice(b"\"cursor\":\"");
@@ -43,6 +46,29 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
     out.extend_from_slice(format!(",\"time\":{seconds}.{millis:03}}}").as_bytes());
 }
 
+/// Appends what a channel's readers are told: a message, or that one was taken back.
+pub fn write_told(message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
+    if message.removal().is_some() {
+        out.extend_from_slice(b"{\"deleted_message\":");
+        write_removal(message, cursors, out);
+        out.extend_from_slice(b",\"cursor\":\"");
+        cursors.write(message.position, out);
+        out.extend_from_slice(b"\"}");
+    } else {
+        write_object(message, matches, Some(cursors), out);
+    }
+}
+
+/// Appends which message was taken back, and from where: `{"channel": NAME, "cursor": C}`.
+pub fn write_removal(removal: &Message, cursors: Cursors, out: &mut Vec<u8>) {
+    let Some(hub::Removal { position, .. }) = removal.removal() else { return };
+    out.extend_from_slice(b"{\"channel\":");
+    write_string(&removal.targets()[0].name, out);
+    out.extend_from_slice(b",\"cursor\":\"");
+    cursors.write(position, out);
+    out.extend_from_slice(b"\"}");
+}
+
 /// Appends a long poll's document: `{"cursor": C, "messages": […], "gap"?: true}`.
 pub fn write_document<'a>(
     messages: impl Iterator<Item = (&'a Message, &'a [usize])>,
@@ -58,7 +84,7 @@ pub fn write_document<'a>(
         if n > 0 {
             out.push(b',');
         }
-        write_object(message, matches, Some(cursors), out);
+        write_told(message, matches, cursors, out);
     }
     out.push(b']');
     if gap {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hub::{IdempotencyKey, Millis, Publish, Refused, Released};
+use hub::{IdempotencyKey, Millis, Position, Publish, Refused, Released};
 use smallvec::SmallVec;
 
 use crate::Pending;
 
-use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
+use super::{Exchange, Inner, PublishError, Published, Receipt, RemoveError, Rung};
 use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
 use crate::mailbox::Mailbox;
 
@@ -100,7 +100,7 @@ impl Exchange {
             if done > 0 && targets > PUBLISH_STEP_TARGETS_MAX {
                 break;
             }
-            room = self.has_room(&inner, publish);
+            room = self.has_room(&inner, &publish.channels);
             if !room {
                 break;
             }
@@ -115,10 +115,31 @@ impl Exchange {
         room
     }
 
-    /// Whether every mailbox that a message would go to takes more, and the store does.
-    fn has_room(&self, inner: &Inner, publish: &Publish) -> bool {
+    /// Takes a message back from a channel. It is not ordered when a mailbox it must go to is full.
+    pub fn remove(&self, name: &str, place: Position) -> Result<Receipt, RemoveError> {
+        let now = self.clock.now();
+        let mut rung = Rung::default();
+        let mut inner = self.lock();
+        let receipt = if let Some(why) = self.store_trouble().filter(|_| inner.hub.keeps(name)) {
+            Err(RemoveError::Unstored(why))
+        } else if !self.has_room(&inner, &[name.into()]) {
+            Err(RemoveError::Full)
+        } else {
+            match inner.hub.remove(name, place, now) {
+                Some(Ok(position)) => Ok(self.placed(&mut inner, position, now, &mut rung)),
+                Some(Err(refused)) => Err(RemoveError::Refused(refused)),
+                None => Err(RemoveError::Missing),
+            }
+        };
+        self.unlock(inner);
+        self.ring_all(rung);
+        receipt
+    }
+
+    /// Whether every mailbox that a message to these channels would go to takes more, and the store does.
+    fn has_room(&self, inner: &Inner, channels: &[Box<str>]) -> bool {
         !self.store_is_behind()
-            && !inner.hub.interested(&publish.channels).iter().any(|shard| self.mailbox(*shard).full())
+            && !inner.hub.interested(channels).iter().any(|shard| self.mailbox(*shard).full())
     }
 
     fn place_if_room(
@@ -132,7 +153,7 @@ impl Exchange {
         if let Some(why) = self.unstored(inner, &publish) {
             return Err(PublishError::Unstored(why));
         }
-        if !self.has_room(inner, &publish) {
+        if !self.has_room(inner, &publish.channels) {
             return Err(PublishError::Full(Box::new(publish)));
         }
         self.place(inner, publish, key, now, rung).map_err(PublishError::Refused)
@@ -151,6 +172,11 @@ impl Exchange {
         if let Some(key) = key {
             inner.hub.answered(key, now);
         }
+        Ok(self.placed(inner, position, now, rung))
+    }
+
+    /// The stages after the first.
+    fn placed(&self, inner: &mut Inner, position: Position, now: Millis, rung: &mut Rung) -> Receipt {
         let committed = self.commit.ordered(position);
         let mut own = None;
         self.release(inner, committed, now, rung, |released| {
@@ -158,11 +184,11 @@ impl Exchange {
                 own = Some(published(released));
             }
         });
-        Ok(own.map(Receipt::Released).unwrap_or_else(|| {
+        own.map(Receipt::Released).unwrap_or_else(|| {
             let pending = Pending::new(position);
             inner.pending.push_back(pending.clone());
             Receipt::Ordered(pending)
-        }))
+        })
     }
 }
 

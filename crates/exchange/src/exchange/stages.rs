@@ -82,6 +82,23 @@ pub enum PublishError {
     Refused(#[from] Refused),
 }
 
+/// Why a message was not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveError {
+    /// It is not in the channel's history.
+    #[error("the channel's history has no such message")]
+    Missing,
+    /// A shard that would have to tell it owes too much already; or the store is behind. Try again soon.
+    #[error("the mailbox of a shard is full: its readers take messages slower than they are published")]
+    Full,
+    /// The store does not take it.
+    #[error(transparent)]
+    Unstored(#[from] Unstored),
+    /// The hub refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
 /// Who got something and must be woken.
 #[derive(Default)]
 pub(super) struct Rung {

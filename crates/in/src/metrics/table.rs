@@ -160,6 +160,11 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.repeated.read()),
     ),
     line(
+        "multiplexor_in_messages_deleted_total",
+        "Messages that were taken back",
+        Read::One(|scrape| scrape.line.counters.messages_deleted.read()),
+    ),
+    line(
         "multiplexor_idempotency_keys",
         "Idempotency keys that are remembered",
         Read::One(|scrape| scrape.keys.keys as u64),

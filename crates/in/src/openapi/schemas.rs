@@ -37,6 +37,9 @@ pub(super) fn schemas() -> Value {
             })),
         })),
         "Deleted": object(&["name", "deleted"], json!({ "name": text(), "deleted": flag() })),
+        "Removed": object(&["channel", "cursor", "deleted"], json!({
+            "channel": text(), "cursor": cursor(), "deleted": { "const": true },
+        })),
         "History": object(&["cursor", "messages"], json!({
             "cursor": cursor(),
             "messages": { "type": "array", "items": reference("Message") },

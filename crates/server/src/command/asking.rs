@@ -31,9 +31,16 @@ pub(super) fn asking_commands() -> [Command; 5] {
             .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
             .args(server()),
         Command::new("delete")
-            .about("End a channel: its subscriptions and its history")
+            .about("End a channel: its subscriptions and its history; or take one message back")
             .arg(channel())
             .arg(flag("history", "Forget its history only; whoever listens stays"))
+            .arg(
+                Arg::new("message")
+                    .long("message")
+                    .value_name("CURSOR")
+                    .conflicts_with("history")
+                    .help("Take back the message with this cursor only, and tell whoever listens"),
+            )
             .arg(flag("json", "Print the server's whole answer"))
             .args(server()),
     ]

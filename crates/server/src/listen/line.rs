@@ -23,6 +23,14 @@ pub(super) struct Line<'a> {
     time: f64,
     gap: bool,
     deleted: Option<String>,
+    deleted_message: Option<Removed>,
+}
+
+/// Which message was taken back.
+#[derive(Debug, Deserialize)]
+struct Removed {
+    channel: String,
+    cursor: String,
 }
 
 impl<'a> Line<'a> {
@@ -51,6 +59,9 @@ impl<'a> Line<'a> {
 
     /// What is to be told beside the messages.
     pub(super) fn news(&self) -> Option<String> {
+        if let Some(Removed { channel, cursor }) = &self.deleted_message {
+            return Some(format!("message {cursor} of {channel} was taken back"));
+        }
         if let Some(name) = &self.deleted {
             return Some(format!("channel {name} was deleted"));
         }
@@ -98,6 +109,7 @@ mod tests {
         check(r#"{"gap":true,"channel":"news"}"#, None, true);
         check(r#"{"cursor":"a1","gap":true}"#, None, true);
         check(r#"{"deleted":"news"}"#, None, true);
+        check(r#"{"deleted_message":{"channel":"news","cursor":"a1"},"cursor":"a2"}"#, None, true);
     }
 
     #[test]

@@ -59,6 +59,10 @@ pub(crate) struct World {
     answered: BTreeMap<u64, u64>,
     /// Up to which place a channel was deleted, and that was answered.
     deleted: BTreeMap<&'static str, u64>,
+    /// Channel and place of what somebody tried to take back.
+    removing: BTreeSet<(&'static str, u64)>,
+    /// Where that was answered: the place of the removal.
+    removed: BTreeMap<(&'static str, u64), u64>,
     readers: Vec<Reader>,
     /// Changes that a quick watcher saw: place, channel, online.
     changes: Vec<(u64, String, bool)>,
@@ -78,6 +82,7 @@ pub(crate) struct Life {
     pub(crate) keeper: Keeper<SimDisk>,
     pending: Vec<(u64, Pending)>,
     deletions: Vec<(&'static str, Pending)>,
+    removals: Vec<((&'static str, u64), Pending)>,
     joined: Vec<exchange::hub::ChannelId>,
 }
 
@@ -116,6 +121,8 @@ impl World {
             said: BTreeMap::new(),
             answered: BTreeMap::new(),
             deleted: BTreeMap::new(),
+            removing: BTreeSet::new(),
+            removed: BTreeMap::new(),
             readers: (0..6).map(reader).collect(),
             changes: Vec::new(),
             watcher: 0,
@@ -153,11 +160,14 @@ impl World {
             self.answered.clear();
             self.changes.clear();
             self.deleted.clear();
+            self.removing.clear();
+            self.removed.clear();
         }
         if found.lost || !honest {
             // Everybody is told; from here on it counts anew.
             self.answered.clear();
             self.deleted.clear();
+            self.removed.clear();
             self.taken = 0;
         }
         self.epoch = Some(log.epoch());
@@ -178,7 +188,7 @@ impl World {
             reserved,
         );
         let keeper = Keeper::new(log, journal, KEYS_AGE, Arc::new(Stats::default()));
-        Life { exchange: again, keeper, pending: Vec::new(), deletions: Vec::new(), joined: Vec::new() }
+        Life { exchange: again, keeper, pending: Vec::new(), deletions: Vec::new(), removals: Vec::new(), joined: Vec::new() }
     }
 
     /// Lives for some steps, or until the disk is gone.
@@ -192,6 +202,7 @@ impl World {
                 }
                 6 => self.come_or_go(life),
                 7 if self.chance.once_in(8) => self.delete(life),
+                7 => self.take_back(life),
                 8 => self.take(life),
                 9 => self.read(life),
                 _ if !self.chance.once_in(self.slowness) => {}
@@ -266,6 +277,24 @@ impl World {
         }
     }
 
+    /// Takes back a message that was answered.
+    fn take_back(&mut self, life: &mut Life) {
+        if self.answered.is_empty() {
+            return;
+        }
+        let index = self.chance.index(self.answered.len());
+        let Some((at, number)) = self.answered.iter().nth(index) else { return };
+        let channels = &self.said[number].channels;
+        let what = (channels[self.chance.index(channels.len())], *at);
+        let receipt = life.exchange.remove(what.0, place(what.1));
+        match receipt {
+            Ok(Receipt::Released(published)) => drop(self.removed.insert(what, published.position.to_bits())),
+            Ok(Receipt::Ordered(pending)) => life.removals.push((what, pending)),
+            Err(_) => return,
+        }
+        self.removing.insert(what);
+    }
+
     fn take(&mut self, life: &mut Life) {
         if let Take::Message(message) = life.exchange.take_one(SHARD, "q", 1_000_000).unwrap() {
             let place = message.position.to_bits();
@@ -297,6 +326,13 @@ impl World {
             match pending.look() {
                 None => life.deletions.push((name, pending)),
                 Some(Ok(_)) => drop(self.deleted.insert(name, pending.position().to_bits())),
+                Some(Err(_)) => {}
+            }
+        }
+        for (what, pending) in std::mem::take(&mut life.removals) {
+            match pending.look() {
+                None => life.removals.push((what, pending)),
+                Some(Ok(published)) => drop(self.removed.insert(what, published.position.to_bits())),
                 Some(Err(_)) => {}
             }
         }
@@ -332,7 +368,14 @@ impl World {
         assert!(!(gap && self.whole), "{} is told of a gap after {}", reader.channel, reader.place);
         let mut before = reader.place;
         let mut got = BTreeSet::new();
+        let mut taken_back = BTreeSet::new();
         for message in &messages {
+            if let Some(removal) = message.removal() {
+                let what = (reader.channel, removal.position.to_bits());
+                assert!(self.removing.contains(&what), "nobody took {what:?} back");
+                taken_back.insert(what);
+                continue;
+            }
             let text = String::from_utf8(message.payload().bytes.to_vec()).unwrap();
             let number: u64 = text.split(':').next().unwrap().parse().unwrap();
             assert!(message.position.to_bits() > before, "out of order");
@@ -345,12 +388,24 @@ impl World {
                 self.deleted.get(reader.channel).is_none_or(|up_to| before > *up_to),
                 "{number} came back after its deletion"
             );
+            let what = (reader.channel, before);
+            assert!(!self.removed.contains_key(&what), "{number} came though it was taken back");
             got.insert(number);
         }
+        let untold = self.removed.iter().filter(|(what, at)| {
+            let had_it = what.0 == reader.channel && what.1 <= reader.place;
+            had_it && **at > reader.place && **at <= end && !taken_back.contains(*what)
+        });
+        let untold: Vec<_> = untold.collect();
+        assert!(
+            gap || start == Start::Everything || untold.is_empty(),
+            "{untold:?} was taken back, and who had it is not told"
+        );
         let owed = self.answered.range(reader.place..=end).filter(|(place, _)| **place > reader.place);
         let missing = owed.filter(|(_, number)| {
             self.said[number].channels.contains(&reader.channel) && !got.contains(*number)
         });
+        let missing = missing.filter(|(at, _)| !self.removing.contains(&(reader.channel, **at)));
         let missing: Vec<_> = missing.collect();
         assert!(
             gap || start == Start::Everything || missing.is_empty(),

@@ -225,7 +225,8 @@ impl<K: Kernel> Shard<K> {
             .take_while(|owed| owed.position() <= until)
             .filter_map(|owed| {
                 let target = target_of(&owed.delivery, channel.id);
-                realplexor::is_seen(&owed.delivery.message, target)
+                let message = &owed.delivery.message;
+                (realplexor::is_seen(message, target) && form.shape.tells(message))
                     .then(|| shared_frame(&owed.delivery, target, form, &mut self.deflater))
             })
             .collect();

@@ -150,9 +150,12 @@ impl<K: Kernel> Shard<K> {
         false
     }
 
-    /// Whether a connection may see a message: unless it is limited, or one of the ids it is limited to is
-    /// among the connection's channels.
+    /// Whether a connection is told a message: unless its shape has no word for it, or it is limited, and none of the
+    /// ids it is limited to is among the connection's channels.
     pub(super) fn sees(&self, index: usize, message: &Message) -> bool {
+        if !self.slab[index].conn.shape.tells(message) {
+            return false;
+        }
         let Some(limiters) = realplexor::limiters(message.payload()) else { return true };
         let limiters: Vec<Box<str>> = limiters.map(Box::from).collect();
         let subs = &self.slab[index].subs;

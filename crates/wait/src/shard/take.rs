@@ -67,7 +67,9 @@ impl<K: Kernel> Shard<K> {
         let (last, channel) = (slot.conn.last, self.members.channel(sub.channel));
         let Some(work) = &channel.work else { return true };
         let first = work.pending.partition_point(|owed| owed.position() <= last);
-        let Some(owed) = work.pending.get(first).map(Rc::clone) else { return true };
+        let mut owed = work.pending.range(first..);
+        let owed = owed.find(|owed| Shape::Multiplexor.tells(&owed.delivery.message));
+        let Some(owed) = owed.map(Rc::clone) else { return true };
         let target = target_of(&owed.delivery, channel.id);
         let seen = realplexor::is_seen(&owed.delivery.message, target);
         // The hub counts it no longer.

@@ -6,7 +6,7 @@ use access::Verdict;
 use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
 use smallvec::SmallVec;
 use transport::dialect::{Problem, Wait, realplexor};
-use transport::{Backlog, Opening, Part, Purpose};
+use transport::{Backlog, Opening, Part, Purpose, Shape};
 
 use super::Shard;
 use super::access::Who;
@@ -99,7 +99,7 @@ impl<K: Kernel> Shard<K> {
     fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
         let last = page.messages.last().map(|message| message.position);
         let Page { mut messages, gaps, next } = page;
-        retain_seen(&mut messages, &texts(&wait.names));
+        retain_seen(&mut messages, &texts(&wait.names), self.slab[index].conn.shape);
         self.count_page(messages.len(), gaps.len());
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
@@ -121,7 +121,7 @@ impl<K: Kernel> Shard<K> {
     fn begin_stream(&mut self, index: usize, wait: Wait, mut page: Page, mut out: Vec<u8>) {
         let names = texts(&wait.names);
         let cursor = opening_cursor(wait.start, &page);
-        retain_seen(&mut page.messages, &names);
+        retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         let retry_ms = self.retry_ms();
         let matches = matches(&page.messages, &names);
@@ -175,7 +175,7 @@ impl<K: Kernel> Shard<K> {
                 return;
             }
         };
-        retain_seen(&mut page.messages, &names);
+        retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         self.count_page(page.messages.len(), gaps.len());
         let matches = matches(&page.messages, &names);
@@ -190,8 +190,8 @@ impl<K: Kernel> Shard<K> {
                 let more = matches!(page.next, Next::More(_));
                 // Later pages do not name them again: a list may be longer than what there is to tell.
                 let is_first = !matches!(backlog.start, Start::More(_));
-                let names = if is_first { &backlog.names[..] } else { &[] };
-                conn.added(names, parts, more, !gaps.is_empty(), id.as_deref(), &mut out);
+                let (names, gap) = (if is_first { &backlog.names[..] } else { &[] }, !gaps.is_empty());
+                conn.added(names, parts, more, gap, id.as_deref(), self.cursors, &mut out);
             }
         }
         drop(names);
@@ -254,10 +254,11 @@ fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
     names.iter().map(|name| &**name).collect()
 }
 
-/// Leaves what a listener to these channels may see.
-fn retain_seen(messages: &mut Vec<Message>, names: &[&str]) {
+/// Leaves what a listener to these channels may see, and is told in this shape.
+fn retain_seen(messages: &mut Vec<Message>, names: &[&str], shape: Shape) {
     messages.retain(|message| {
-        realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+        shape.tells(message)
+            && realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
     });
 }
 
