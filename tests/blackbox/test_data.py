@@ -156,8 +156,9 @@ def test_clients_of_old_dialects_get_text_as_text(tmp_path):
     try:
         ident = fresh_name().replace(".", "_")
         (host, port), other = program.wait_address, program.waits[1].rsplit(":", 1)
-        assert publish(program, ident, b'{"n": 1.10}', "text/plain")[0] == 200
         with Wire((host, port)).send(f"identifier={ident}\n") as classic:
+            program.until_waiting(ident)
+            assert publish(program, ident, b'{"n": 1.10}', "text/plain")[0] == 200
             assert classic.rest().endswith(b'\r\n\r\n{"n": 1.10}')
         with Wire((other[0], int(other[1]))).send(f"identifier=0:{ident}\n") as realplexor:
             answer = realplexor.rest().split(b"\r\n\r\n", 1)[1]

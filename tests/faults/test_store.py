@@ -207,7 +207,7 @@ def test_another_program_another_version_another_folder_are_told_in_words(tmp_pa
     program.stop()
     meta = tmp_path / "store" / "store"
     text = meta.read_text()
-    meta.write_text(text.replace("multiplexor store 1", "multiplexor store 9"))
+    meta.write_text(text.replace("multiplexor store 2", "multiplexor store 9"))
     before = {path.name: path.read_bytes() for path in meta.parent.iterdir()}
     assert "version 9" in refused(tmp_path / "store")
     assert {path.name: path.read_bytes() for path in meta.parent.iterdir()} == before

@@ -142,7 +142,7 @@ def test_the_file_that_says_what_store_it_is_may_be_damaged_or_missing(folder):
 
 def test_a_store_of_another_version_is_not_read(folder):
     meta = folder / "store"
-    meta.write_text(meta.read_text().replace("multiplexor store 1", "multiplexor store 9"))
+    meta.write_text(meta.read_text().replace("multiplexor store 2", "multiplexor store 9"))
     for what in ["check", "stats"]:
         status, out, err = ask(what, folder)
         assert (status, out) == (1, "") and "version 9" in err and "the program that wrote it" in err, err

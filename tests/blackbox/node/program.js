@@ -70,7 +70,9 @@ class Program {
 
   async publish(channel, data, query = "") {
     const url = `http://${this.inAddress}/pub/${encodeURIComponent(channel)}${query}`;
-    const answer = await fetch(url, { method: "POST", body: data });
+    // As curl -d says it: fetch would say text/plain, and what is JSON would reach clients as text.
+    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(url, { method: "POST", body: data, headers });
     assert.equal(answer.status, 200);
     return (await answer.json()).cursor;
   }

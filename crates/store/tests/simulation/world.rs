@@ -188,7 +188,14 @@ impl World {
             reserved,
         );
         let keeper = Keeper::new(log, journal, KEYS_AGE, Arc::new(Stats::default()));
-        Life { exchange: again, keeper, pending: Vec::new(), deletions: Vec::new(), removals: Vec::new(), joined: Vec::new() }
+        Life {
+            exchange: again,
+            keeper,
+            pending: Vec::new(),
+            deletions: Vec::new(),
+            removals: Vec::new(),
+            joined: Vec::new(),
+        }
     }
 
     /// Lives for some steps, or until the disk is gone.
