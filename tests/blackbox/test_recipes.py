@@ -14,7 +14,7 @@ from harness.place import Place
 from harness.program import ROOT, until
 
 BLOCKS = blocks()
-RUN_BY_KIND = {"toml", "json"}
+RUN_BY_KIND = {"toml", "json", "nginx"}
 # By page and what stands in one block of it: the function that runs it, a test elsewhere, or why nobody does.
 RECIPES, ELSEWHERE, LEFT = {}, {}, {}
 
@@ -160,6 +160,14 @@ def a_publish_says_who_waits(place, block):
     expected = json.loads(answer)
     expected["channels"]["news"]["waiting"] = 1
     assert said["channels"] == expected["channels"] and said["cursor"]
+
+
+@recipe("protocol.md", 'await fetch("http://127.0.0.1:10010/pub/prices"')
+def a_page_of_node_publishes_json(place, block):
+    place.serve("multiplexor")
+    (place.work / "publish.mjs").write_text(block.text)
+    place.run("node publish.mjs")
+    assert '"data":{' in place.run("curl -s 'http://127.0.0.1:8088/sub/prices?since=0'")
 
 
 # docs/realplexor.md
@@ -335,6 +343,39 @@ def test_settings_of_a_page_are_right(place, block):
         place.run(f"mkdir -p $(dirname {file}); cp /etc/ssl/{kind}.pem {file}")
     (place.work / "multiplexor.toml").write_text(text)
     place.run("multiplexor config check multiplexor.toml")
+
+
+NGINX = """daemon off; user root; pid nginx.pid; error_log stderr; events {{}}
+http {{
+  access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+  server {{ listen 127.0.0.1:8000; {} }}
+}}
+"""
+
+
+def listens_through_nginx(place, text):
+    """The block leads to the WAIT line, wherever it says that is, under the path that it says."""
+    [path], [target] = re.findall(r"location (/\S*)", text), re.findall(r"proxy_pass http://([^;]+);", text)
+    flags = ["--wait", target if target.startswith("unix:") else target.rstrip("/")]
+    if not path.startswith("/sub") and path != "/" and not target.endswith("/"):
+        flags += ["--wait-prefix", path.rstrip("/")]
+    place.run("mkdir -p /run/multiplexor")
+    place.serve("multiplexor " + " ".join(flags))
+    (place.work / "nginx.conf").write_text(NGINX.format(text))
+    place.start("nginx -p . -c nginx.conf")
+    place.until_port(8000)
+    place.run("multiplexor send news hello")
+    base = "" if path.startswith("/sub") else path.rstrip("/")
+    assert '"data":"hello"' in place.run(f"curl -s 'http://127.0.0.1:8000{base}/sub/news?since=0'")
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "nginx"], ids=str)
+def test_a_block_of_nginx_leads_to_the_wait_line(place, block):
+    listens_through_nginx(place, block.text)
+
+
+def test_such_a_block_is_run_as_it_is(place):
+    listens_through_nginx(place, "location /sub/ { proxy_pass http://127.0.0.1:8088; proxy_http_version 1.1; }")
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
