@@ -8,6 +8,7 @@
 mod credentials;
 mod grammars;
 mod line;
+mod records;
 mod words;
 
 /// A function of bytes, by name.
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "answer", run: credentials::answer },
     Target { name: "frozen", run: line::frozen },
     Target { name: "line", run: line::line },
+    Target { name: "records", run: records::records },
 ];
 
 /// The target of that name.

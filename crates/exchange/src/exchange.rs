@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Hub, Limits, Millis, Outside, Page, Past,
+    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past,
     Position, Refused, Released, Right, Rules, Session, ShardId, Start, Take, Totals, Trash,
 };
 
@@ -25,7 +25,7 @@ use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Delivery, Journal, Order, Pending, Shares, Wake};
 use publishing::published;
 use stages::Rung;
@@ -39,6 +39,10 @@ pub struct Exchange {
     end: AtomicU64,
     /// The place of the last change of online and offline.
     changed: AtomicU64,
+    /// There is so little room for names that it matters who asks.
+    minds_guests: AtomicBool,
+    /// The store is not told all changes of presence.
+    pub(crate) leaves_out_changes: AtomicBool,
     commit: Box<dyn Commit>,
     clock: Clock,
     cursors: Cursors,
@@ -101,6 +105,8 @@ impl Exchange {
         Self {
             end: AtomicU64::new(hub.end().to_bits()),
             changed: AtomicU64::new(hub.last_change().to_bits()),
+            minds_guests: AtomicBool::new(hub.minds_guests()),
+            leaves_out_changes: AtomicBool::new(false),
             cursors: hub.cursors(),
             rules: hub.rules(),
             inner: Mutex::new(Inner { hub, released: Vec::new(), pending: VecDeque::new() }),
@@ -134,21 +140,27 @@ impl Exchange {
         self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
     }
 
-    /// Reads the next page of a backlog; registers the shard on all names when nothing more is there.
-    pub fn subscribe(&self, shard: ShardId, names: &[&str], start: Start) -> Result<Page, Refused> {
-        self.with(|hub, now| hub.subscribe(shard, names, start, now))
+    /// Reads the next page of a backlog; registers the shard of a guest who stays on all names when nothing more is
+    /// there.
+    pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
+        self.with(|hub, now| hub.subscribe(guest, names, start, now))
+    }
+
+    /// Whether guests are to say who they are, since there is little room for new names. Without the lock.
+    pub fn minds_guests(&self) -> bool {
+        self.minds_guests.load(Ordering::Relaxed)
     }
 
     /// Reads what is due in these channels by outside cursors, and registers the shard on all of them. The
     /// `memory` is how old a cursor may be from which on a channel without one is read.
     pub fn subscribe_outside(
         &self,
-        shard: ShardId,
+        guest: impl Into<Guest>,
         names: &[&str],
         after: &[After],
         memory: Millis,
     ) -> Result<Outside, Refused> {
-        self.with(|hub, now| hub.subscribe_outside(shard, names, after, memory, now))
+        self.with(|hub, now| hub.subscribe_outside(guest, names, after, memory, now))
     }
 
     /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels
@@ -165,8 +177,8 @@ impl Exchange {
 
     /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
     /// they are served, the channel stays online for the grace.
-    pub fn take_one(&self, shard: ShardId, name: &str, grace: Millis) -> Result<Take, Refused> {
-        self.with(|hub, now| hub.take(shard, name, grace, now))
+    pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
+        self.with(|hub, now| hub.take(guest, name, grace, now))
     }
 
     /// Takes back takers of a shard who wait since these places; those served meanwhile have left already.
@@ -334,6 +346,9 @@ impl Exchange {
     fn unlock(&self, mut inner: MutexGuard<'_, Inner>) {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
         self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
+        self.minds_guests.store(inner.hub.minds_guests(), Ordering::Relaxed);
+        // Before the store is told anything further.
+        self.leaves_out_changes.store(inner.hub.leaves_out_changes(), Ordering::Relaxed);
         let trash: Trash = inner.hub.take_trash();
         let (last, journal) = (inner.hub.last(), self.journal());
         let journal = journal.filter(|journal| {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
 use common::{Manual, Trial};
+use multiplexor_exchange::hub::limits::RECORD_LEN;
 use multiplexor_exchange::hub::{Limits, Position, Refused, Seen, ShardId, Start};
 use multiplexor_exchange::{Commit, PublishError, Published, Receipt};
 
@@ -149,7 +150,7 @@ fn a_commit_that_was_late_answers_later_publishers() {
 
 #[test]
 fn what_the_hub_refuses_has_no_place() {
-    let limits = Limits { records: 1, ..Limits::default() };
+    let limits = Limits { channels_budget: (RECORD_LEN + 1) * 8 / 7 + 1, ..Limits::default() };
     let trial = Trial::with(1, limits, Box::new(multiplexor_exchange::Immediate));
     trial.join(0, "a");
     let end = trial.exchange.end();

@@ -51,7 +51,18 @@ impl Hub {
 
     /// Sums over all channels, kept as they change.
     pub fn totals(&self) -> Totals {
-        Totals { histories: self.oldest.len() as u64, ..self.totals }
+        let (used, kept) = (self.room.used(), self.room.kept());
+        Totals {
+            histories: self.oldest.len() as u64,
+            channels_bytes: used,
+            channels_passing_bytes: used - kept,
+            ..self.totals
+        }
+    }
+
+    /// Whether there is so little room for names that nobody knows yet that it matters who asks for them.
+    pub fn minds_guests(&self) -> bool {
+        self.room.is_little()
     }
 
     /// How many changes of online and offline are kept.
@@ -69,13 +80,13 @@ impl Hub {
     /// when something does not.
     pub fn audit(&self) {
         self.check();
-        let mut sums =
-            Totals { evicted: self.totals.evicted, published: self.totals.published, ..Totals::default() };
+        let Totals { evicted, published, hurried, crowded, .. } = self.totals;
+        let mut sums = Totals { evicted, published, hurried, crowded, ..Totals::default() };
         let (mut due, mut kept) = (0, 0);
         for (id, channel) in self.names.iter() {
             channel.audit();
             assert_eq!(self.names.find(&channel.name), Some(id));
-            assert!(channel.due == NEVER || self.agenda.contains(channel.due, id));
+            assert!(channel.due == NEVER || self.agenda_of(channel.holder).contains(channel.due, id));
             due += usize::from(channel.due != NEVER);
             sums.channels += 1;
             sums.online += u64::from(channel.online);
@@ -90,8 +101,9 @@ impl Hub {
             }
         }
         assert_eq!(self.totals, sums);
-        assert_eq!((self.agenda.len(), self.oldest.len()), (due, kept), "nobody stands in an agenda in vain");
-        assert!(self.names.len() <= self.limits.records);
+        let entered = (self.agenda.len() + self.passing.len(), self.oldest.len());
+        assert_eq!(entered, (due, kept), "nobody stands in an agenda in vain");
+        self.room.audit(self.names.iter().map(|(_, channel)| (channel.holder, channel.record_len())));
     }
 
     /// What must hold between any two calls and is cheap to look at.
@@ -102,6 +114,8 @@ impl Hub {
         debug_assert!(self.floor.trimmed_at <= self.trims);
         debug_assert!(self.totals.channels == self.names.len() as u64);
         debug_assert!(self.totals.online <= self.totals.channels);
-        debug_assert!(self.agenda.len() <= self.names.len() && self.oldest.len() <= self.names.len());
+        debug_assert!(self.agenda.len() + self.passing.len() <= self.names.len());
+        debug_assert!(self.oldest.len() <= self.names.len());
+        debug_assert!(self.room.used() <= self.limits.channels_budget);
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::history::{History, Mark};
+use crate::limits::RECORD_LEN;
+use crate::room::Holder;
 use crate::rule::RuleId;
 use crate::{ChannelInfo, Millis, NEVER, Position, ShardId};
 
@@ -40,6 +42,8 @@ pub(crate) struct Channel {
     pub(crate) online: bool,
     /// What is set for channels of such a name.
     pub(crate) rule: RuleId,
+    /// For whom it is there. It stands in the agenda of those that are passing, or in the other one.
+    pub(crate) holder: Holder,
 }
 
 /// What few channels have.
@@ -64,7 +68,7 @@ pub(crate) struct Floor {
 
 impl Channel {
     /// A record for a channel of which no more is known than the floor.
-    pub(crate) fn new(name: &str, rule: RuleId, floor: Floor) -> Self {
+    pub(crate) fn new(name: &str, rule: RuleId, holder: Holder, floor: Floor) -> Self {
         Self {
             name: name.into(),
             interest: Counts::default(),
@@ -80,6 +84,7 @@ impl Channel {
             pins: 0,
             online: false,
             rule,
+            holder,
         }
     }
 
@@ -131,6 +136,11 @@ impl Channel {
         self.waiting() == 0 && !self.online && self.history.is_none() && self.pins == 0
     }
 
+    /// Bytes it takes, as they are counted.
+    pub(crate) fn record_len(&self) -> u64 {
+        record_len(&self.name)
+    }
+
     /// Until when its id must not be given to another channel.
     pub(crate) fn held_until(&self) -> Millis {
         self.extras.as_ref().map_or(0, |extras| extras.held_until)
@@ -173,7 +183,18 @@ impl Channel {
         assert!(self.online || self.waiting() == 0, "nobody waits offline");
         assert!(self.history.as_ref().is_none_or(|history| !history.is_empty()));
         assert!(self.due <= self.next_due(), "what is due stands in the agenda");
+        let is_waited_on = self.waiting() > 0;
+        assert!(
+            self.holder.is_public() || is_waited_on != self.holder.is_passing(),
+            "it is held by who waits"
+        );
+        assert!(self.holder.is_public() || (self.last == Position::START && self.history.is_none()));
     }
+}
+
+/// Bytes that the record of a channel of this name takes, as they are counted.
+pub(crate) fn record_len(name: &str) -> u64 {
+    RECORD_LEN + name.len() as u64
 }
 
 /// How many of something each shard has. Mostly it is one shard, which costs no allocation.

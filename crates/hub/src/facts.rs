@@ -23,9 +23,15 @@ pub struct Publish {
 /// Why the hub refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// All records are in use by channels somebody listens to or that hold history.
-    #[error("the limit of channels remembered at once is reached")]
+    /// All the room for records is taken by channels that somebody waits on or that hold history.
+    #[error("the room for names of channels (channels_budget) is taken by those that are in use")]
     Records,
+    /// There is little room for records, and whoever asks has as much of it as is left for all others.
+    #[error(
+        "the room for names of channels (channels_budget) is scarce, and whoever asks has as much of it as is left \
+         for all others"
+    )]
+    Share,
     /// The payload is too long for one of the channels; so many bytes are allowed.
     #[error("the message has more than the {0} bytes that are set for one of its channels")]
     Payload(u64),
@@ -109,11 +115,12 @@ pub struct Page {
 pub enum Next {
     /// There is more: ask again with [`Start::More`] when this page was written.
     More(Resume),
-    /// Nothing more: the shard is registered, and will be handed all that is released after `position`.
+    /// Nothing more: the shard is registered if the reader stays, and will be handed all that is released after
+    /// `position`.
     Live {
         /// Up to here the reader has everything.
         position: Position,
-        /// The channels' records, one per asked name, in that order.
+        /// The channels' records, one per asked name, in that order; none where the reader does not stay.
         channels: Vec<ChannelId>,
     },
 }
@@ -180,6 +187,14 @@ pub struct Changes {
 pub struct Totals {
     /// Records of channels.
     pub channels: u64,
+    /// Bytes they take, as they are counted.
+    pub channels_bytes: u64,
+    /// Of these, bytes of records that nobody waits on and nobody ever published to.
+    pub channels_passing_bytes: u64,
+    /// Records that went before their grace was over, to make room, since start.
+    pub hurried: u64,
+    /// How often somebody got no record, since start.
+    pub crowded: u64,
     /// Channels online.
     pub online: u64,
     /// Registrations: one per connection and channel.

@@ -1,6 +1,6 @@
 //! The hub itself: the order of messages and its stages. What else it does stands in the files beside:
-//! reading.rs (pages of history), presence.rs (who waits), upkeep.rs (what time and limits demand),
-//! asking.rs (what others may know).
+//! reading.rs (pages of history), presence.rs (who waits), records.rs (how records come and go), upkeep.rs
+//! (what time and limits demand), asking.rs (what others may know).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
 use crate::names::Names;
+use crate::room::{Holder, Room};
 use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
 use crate::{
@@ -34,8 +35,11 @@ pub struct Hub {
     /// What has a place and is not released, in order. The caller bounds it, by releasing.
     pub(crate) ordered: VecDeque<Ordered>,
     pub(crate) names: Names,
+    pub(crate) room: Room,
     /// Records by the time at which they are to be looked at.
     pub(crate) agenda: Agenda<Millis>,
+    /// The same of those that are there for nobody: the first of them goes where there is no room.
+    pub(crate) passing: Agenda<Millis>,
     /// Records with history, by the place of their oldest message.
     pub(crate) oldest: Agenda<Position>,
     pub(crate) feed: Feed,
@@ -45,6 +49,8 @@ pub struct Hub {
     /// Up to here all is missing that is not durable: the program was started anew.
     pub(crate) forgotten: Position,
     pub(crate) keeping: Keeping,
+    /// A change of presence was not told to the store, or is about not to be.
+    pub(crate) leaves_out: bool,
     /// What a store is to be told, in order.
     pub(crate) facts: Vec<Fact>,
     /// No place behind this one may be given.
@@ -65,7 +71,9 @@ impl Hub {
             end: Position::START,
             ordered: VecDeque::new(),
             names: Names::new(seed),
+            room: Room::new(limits.channels_budget, seed),
             agenda: Agenda::default(),
+            passing: Agenda::default(),
             oldest: Agenda::default(),
             feed: Feed::new(limits.changes),
             rules: Arc::new(Rules::new(&limits)),
@@ -73,6 +81,7 @@ impl Hub {
             lost: Position::START,
             forgotten: Position::START,
             keeping: Keeping::Nothing,
+            leaves_out: false,
             facts: Vec::new(),
             reserved: Position::END,
             trims: 0,
@@ -154,10 +163,10 @@ impl Hub {
                     out.push(released);
                 }
                 What::Deletion(position, _) => self.end = position,
-                What::Change(change) => {
+                What::Change(change, is_public) => {
                     self.end = change.position;
                     let Change { position, name, online, time } = change;
-                    self.feed.push(position, &name, online, time, &mut self.trash);
+                    self.feed.push(is_public, position, &name, online, time, &mut self.trash);
                     self.trash.names.push(name);
                 }
             }
@@ -181,7 +190,8 @@ impl Hub {
     }
 
     /// Gives the next place to a change of a record, and releases it at once unless something is before it
-    /// or a store is to keep it.
+    /// or a store is to keep it. A store does not keep those of names that nobody ever published to, for strangers
+    /// make them up; but it keeps the first, with which it learns that it will not have all.
     pub(crate) fn change(&mut self, id: u32, online: bool, now: Millis) {
         if self.last >= self.reserved {
             // No place is left until the store can reserve more. Whoever watches is told.
@@ -189,17 +199,19 @@ impl Hub {
         }
         self.last = self.last.next();
         let channel = &self.names[id];
+        let is_public = channel.holder.is_public();
         // Without a store it is derived from what others do, and waits only for its turn.
-        let waits = self.keeping == Keeping::Facts;
+        let waits = self.keeping == Keeping::Facts && (is_public || !self.leaves_out);
+        self.leaves_out |= !is_public && self.keeping != Keeping::Nothing;
         if self.ordered.is_empty() && !waits {
             self.end = self.last;
-            return self.feed.push(self.last, &channel.name, online, now, &mut self.trash);
+            return self.feed.push(is_public, self.last, &channel.name, online, now, &mut self.trash);
         }
         let change = Change { position: self.last, name: Arc::clone(&channel.name), online, time: now };
         if waits {
             self.facts.push(Fact::Change { change: change.clone(), taken: channel.taken });
         }
-        self.ordered.push_back(Ordered { what: What::Change(change), waits });
+        self.ordered.push_back(Ordered { what: What::Change(change, is_public), waits });
     }
 
     /// What the channel of a record keeps.
@@ -243,7 +255,7 @@ impl Hub {
             let alias = aliases.get_mut(index).map(std::mem::take).filter(|alias| !alias.is_empty());
             let id = match self.names.find(name) {
                 None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) != Some(0) => {
-                    match self.create(name, now) {
+                    match self.create(name, Holder::PUBLIC, now) {
                         Ok(id) => Some(id),
                         Err(refused) => {
                             self.unpin_all(&ids);
@@ -255,6 +267,7 @@ impl Hub {
             };
             let name = match id {
                 Some(id) => {
+                    self.publish_to(id);
                     let channel = &mut self.names[id];
                     channel.pins += 1;
                     Arc::clone(&channel.name)
@@ -318,6 +331,7 @@ impl Hub {
             }
             let Some(id) = self.names.find(&target.name) else { continue };
             if *known == ChannelId::NONE {
+                self.publish_to(id);
                 self.names[id].pins += 1;
             }
             *known = ChannelId(id);
@@ -337,7 +351,8 @@ pub(crate) struct Ordered {
 
 pub(crate) enum What {
     Message(Message, Ids),
-    Change(Change),
+    /// And whether it is of a channel that somebody published to.
+    Change(Change, bool),
     /// A channel's history was deleted: nothing to be shown, but a store is to keep it.
     Deletion(Position, Millis),
 }
@@ -346,7 +361,7 @@ impl Ordered {
     fn position(&self) -> Position {
         match &self.what {
             What::Message(message, _) => message.position,
-            What::Change(change) => change.position,
+            What::Change(change, _) => change.position,
             What::Deletion(position, _) => *position,
         }
     }
@@ -355,7 +370,7 @@ impl Ordered {
     pub(crate) fn time(&self) -> Millis {
         match &self.what {
             What::Message(message, _) => message.time,
-            What::Change(change) => change.time,
+            What::Change(change, _) => change.time,
             What::Deletion(_, time) => *time,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::channel::Floor;
 use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
+use crate::room::Holder;
 use crate::{
     Answered, Change, ChannelId, ChannelState, Fact, Hub, IdempotencyKey, Message, Millis, Past, Position,
     Publish, Seen, Target,
@@ -49,7 +50,7 @@ impl Hub {
         for (change, _) in past.changes {
             let Change { position, name, online, time } = change;
             self.clock = self.clock.max(time);
-            self.feed.push(position, &name, online, time, &mut self.trash);
+            self.feed.push(true, position, &name, online, time, &mut self.trash);
         }
         self.feed.lose(past.changes_lost);
         let now = self.advance(now);
@@ -153,9 +154,15 @@ impl Hub {
         })
     }
 
-    /// What is known of a channel beside its messages; `None`: it was forgotten.
+    /// What is known of a channel beside its messages; `None`: it was forgotten, or nobody ever published to it.
     pub fn state(&self, name: &str) -> Option<ChannelState> {
-        self.names.find(name).map(|id| self.state_of(id))
+        let id = self.names.find(name).filter(|id| self.names[*id].holder.is_public())?;
+        Some(self.state_of(id))
+    }
+
+    /// Whether the store is not told all changes of presence, in this run: those of names that nobody ever published to.
+    pub fn leaves_out_changes(&self) -> bool {
+        self.leaves_out
     }
 
     /// The same, where some messages from before the watermark are there still: up to where none is.
@@ -172,9 +179,9 @@ impl Hub {
         self.floor.position
     }
 
-    /// Changes up to here are no longer kept.
+    /// Changes up to here are no longer kept, of those that a store is told.
     pub fn changes_floor(&self) -> Position {
-        self.feed.watermark()
+        self.feed.public_watermark()
     }
 
     /// Evicts messages of a channel up to a place, a step of them. To be called again while it says true.
@@ -222,7 +229,7 @@ impl Hub {
         if self.forgotten > self.lost && !self.rule_of(name).durable { self.forgotten } else { self.lost }
     }
 
-    fn state_of(&self, id: u32) -> ChannelState {
+    pub(crate) fn state_of(&self, id: u32) -> ChannelState {
         let channel = &self.names[id];
         // Where a message of several channels was deleted in one, the log has it for the others.
         let first = channel.history.as_ref().and_then(|history| history.first());
@@ -240,7 +247,7 @@ impl Hub {
     fn restore_state(&mut self, state: &ChannelState, now: Millis) {
         let id = match self.names.find(&state.name) {
             Some(id) => id,
-            None => match self.create(&state.name, now) {
+            None => match self.create(&state.name, Holder::PUBLIC, now) {
                 Ok(id) => {
                     // What it says counts, and not the floor.
                     self.names[id].watermark = Position::START;
@@ -269,7 +276,7 @@ impl Hub {
             }
             let id = match self.names.find(&target.name) {
                 Some(id) => id,
-                None => match self.create(&target.name, now) {
+                None => match self.create(&target.name, Holder::PUBLIC, now) {
                     Ok(id) => {
                         // A channel with messages from before the floor was not among those forgotten.
                         if place <= self.floor.position {
@@ -314,7 +321,7 @@ impl Hub {
     fn restore_online(&mut self, name: &str, taken: Position, now: Millis) {
         let id = match self.names.find(name) {
             Some(id) => id,
-            None => match self.create(name, now) {
+            None => match self.create(name, Holder::PUBLIC, now) {
                 Ok(id) => id,
                 // Nobody can be told that it goes offline.
                 Err(_) => return self.feed.lose(self.last),

@@ -26,6 +26,7 @@ mod keeping;
 mod outside;
 mod presence;
 mod reading;
+mod records;
 mod upkeep;
 
 mod agenda;
@@ -34,6 +35,7 @@ mod feed;
 mod history;
 mod names;
 mod past;
+mod room;
 mod trash;
 #[cfg(test)]
 mod trial;
@@ -49,6 +51,7 @@ pub use name::{NameError, check_name};
 pub use outside::{After, Outside};
 pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past};
 pub use position::{Cursors, Epoch, Position, Read};
+pub use room::{Guest, Stay, Who};
 pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};
 pub use trash::Trash;

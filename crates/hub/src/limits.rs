@@ -19,9 +19,10 @@ pub struct Limits {
     pub resume_window: Millis,
     /// How long a channel stays online after its last connection left.
     pub grace: Millis,
-    /// Records of channels remembered at once.
-    pub records: usize,
-    /// Changes (online, offline) kept for those who watch.
+    /// Bytes that the records of channels may take: a name and [`RECORD_LEN`] each, whatever is kept of messages aside.
+    pub channels_budget: u64,
+    /// Changes (online, offline) kept for those who watch: so many of channels that were published to, and so many of
+    /// all others.
     pub changes: usize,
     /// Who may listen to a channel of which no rule says so.
     pub listen: Door,
@@ -39,7 +40,7 @@ impl Default for Limits {
             history_budget: 256 << 20,
             resume_window: 3_600_000,
             grace: 30_000,
-            records: RECORDS_MAX,
+            channels_budget: CHANNELS_BUDGET,
             changes: CHANGES_MAX,
             listen: Door::Open,
             rules: Vec::new(),
@@ -47,8 +48,13 @@ impl Default for Limits {
     }
 }
 
-/// Default for [`Limits::records`].
-pub const RECORDS_MAX: usize = 4_000_000;
+/// Default for [`Limits::channels_budget`]: 1.8 million channels with names of 50 bytes.
+pub const CHANNELS_BUDGET: u64 = 512 << 20;
+/// What a channel's record takes beside its name, in bytes: itself, the head of its name, its places in the tables by name
+/// and by id, and in the agenda.
+pub const RECORD_LEN: u64 = 240;
+/// The part of the budget of records that is for those who publish, and not for those who wait: one of so many.
+pub const PUBLISHERS_PART: u64 = 8;
 /// Default for [`Limits::changes`].
 pub const CHANGES_MAX: usize = 100_000;
 /// Rules for channels by their names; each new record is compared with all of them.
@@ -75,7 +81,7 @@ pub const EVICT_STEP_MAX: usize = 256;
 pub const OUTLIVED_MAX: usize = 10_000;
 /// Channels one call of `tick` looks at.
 pub const TICK_STEP_MAX: usize = 256;
-/// Records looked at to find one that may be forgotten when the limit of records is reached.
+/// Records looked at to find one that may be forgotten when there is no room for more; two more for each one wanted.
 pub const FORGET_LOOK_MAX: usize = 64;
 /// How long a record keeps its id after its subscriptions were deleted, in milliseconds.
 pub const DELETED_HOLD: Millis = 60_000;

@@ -199,15 +199,18 @@ const PART_CAPACITY_KEPT: usize = 16;
 mod tests {
     use super::*;
     use crate::channel::Floor;
+    use crate::room::Holder;
     use crate::rule::RuleId;
+
+    fn channel(name: &str) -> Box<Channel> {
+        Box::new(Channel::new(name, RuleId::NONE, Holder::PUBLIC, Floor::default()))
+    }
 
     #[test]
     fn a_record_is_found_by_its_name_until_it_is_removed() {
         let many = if cfg!(miri) { CHUNK + 2 } else { 5_000 };
         let mut names = Names::new(7);
-        let ids: Vec<u32> = (0..many)
-            .map(|n| names.insert(Box::new(Channel::new(&format!("c{n}"), RuleId::NONE, Floor::default()))))
-            .collect();
+        let ids: Vec<u32> = (0..many).map(|n| names.insert(channel(&format!("c{n}")))).collect();
         for (n, &id) in ids.iter().enumerate() {
             assert_eq!(names.find(&format!("c{n}")), Some(id));
         }
@@ -235,9 +238,8 @@ mod tests {
         let mut names = Names::new(7);
         // So many that the parts grow beyond what they keep; under Miri they do not.
         let (many, rounds) = if cfg!(miri) { (300, 1) } else { (20_000, 3) };
-        let channel = |n| Box::new(Channel::new(&format!("c{n}"), RuleId::NONE, Floor::default()));
         for round in 0..rounds {
-            let ids: Vec<u32> = (0..many).map(|n| names.insert(channel(n))).collect();
+            let ids: Vec<u32> = (0..many).map(|n| names.insert(channel(&format!("c{n}")))).collect();
             ids.iter().for_each(|id| drop(names.remove(*id)));
             assert_eq!((names.len(), names.ids_end()), (0, many as usize), "round {round}");
             assert!(names.chunks.iter().all(|chunk| chunk.records.is_none()));

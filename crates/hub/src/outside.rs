@@ -2,7 +2,7 @@
 //! of the message's time and place. What is due is read, and the reader registered, in one step.
 
 use crate::limits::DUE_MESSAGES_MAX;
-use crate::{ChannelId, Decimal, Hub, Message, Millis, Position, Refused, ShardId};
+use crate::{ChannelId, Decimal, Guest, Hub, Message, Millis, Position, Refused};
 
 /// From where somebody listens to a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Hub {
     /// `memory`: how long ago [`After::Recent`] means.
     pub fn subscribe_outside(
         &mut self,
-        shard: ShardId,
+        guest: impl Into<Guest>,
         names: &[&str],
         after: &[After],
         memory: Millis,
@@ -102,7 +102,7 @@ impl Hub {
         let Due { mut messages, cut, .. } = due;
         messages.sort_unstable_by_key(|message| message.position);
         messages.dedup_by_key(|message| message.position);
-        let channels = self.register(shard, names, &found, now)?;
+        let channels = self.register(guest.into(), names, &found, now)?;
         self.check();
         Ok(Outside { messages, cut, after: resolved, time, position: self.end, channels })
     }

@@ -3,7 +3,8 @@
 
 use smallvec::SmallVec;
 
-use crate::{ChannelId, Hub, Millis, Position, Refused, ShardId, Take};
+use crate::room::Holder;
+use crate::{ChannelId, Guest, Hub, Millis, NEVER, Position, Refused, ShardId, Take};
 
 impl Hub {
     /// Takes `count` registrations of this shard back. Harmless when they are gone already.
@@ -19,11 +20,19 @@ impl Hub {
 
     /// One-shot taking (2009): the next message of the channel's queue, or a place among the waiting.
     /// Whoever is served leaves; `grace` is how long the channel then stays online.
-    pub fn take(&mut self, shard: ShardId, name: &str, grace: Millis, now: Millis) -> Result<Take, Refused> {
-        let now = self.advance(now);
-        let id = match self.names.find(name) {
+    pub fn take(
+        &mut self,
+        guest: impl Into<Guest>,
+        name: &str,
+        grace: Millis,
+        now: Millis,
+    ) -> Result<Take, Refused> {
+        let (now, Guest { shard, who, .. }) = (self.advance(now), guest.into());
+        let found = self.names.find(name);
+        let holder = self.admit(who, &[name], &[found], now)?;
+        let id = match found {
             Some(id) => id,
-            None => self.create(name, now)?,
+            None => self.create(name, holder, now)?,
         };
         self.expire(id, now);
         if !self.names[id].online {
@@ -77,10 +86,10 @@ impl Hub {
         self.names.find(name).is_some_and(|id| self.names[id].online)
     }
 
-    /// Registers a shard on all of these names, those without a record among them, or on none.
+    /// Registers a guest's shard on all of these names, those without a record among them, or on none.
     pub(crate) fn register(
         &mut self,
-        shard: ShardId,
+        guest: Guest,
         names: &[&str],
         found: &[Option<u32>],
         now: Millis,
@@ -91,22 +100,53 @@ impl Hub {
             self.names[*id].pins += 1;
         }
         let mut refused = None;
-        for (name, found) in names.iter().zip(found) {
-            match found.map_or_else(|| self.create_pinned(name, now), Ok) {
-                Ok(id) => ids.push(id),
-                Err(why) => refused = Some(why),
+        match self.admit(guest.who, names, found, now) {
+            Ok(holder) => {
+                for (name, found) in names.iter().zip(found) {
+                    match found.map_or_else(|| self.create_pinned(name, holder, now), Ok) {
+                        Ok(id) => ids.push(id),
+                        Err(why) => refused = Some(why),
+                    }
+                }
+            }
+            Err(why) => {
+                ids.extend(found.iter().flatten().copied());
+                refused = Some(why);
             }
         }
         for id in &ids {
             self.names[*id].pins -= 1;
             if refused.is_none() {
-                self.join(*id, shard, now);
+                self.join(*id, guest.shard, now);
             }
             self.schedule(*id);
         }
         match refused {
             Some(why) => Err(why),
             None => Ok(ids.into_iter().map(ChannelId).collect()),
+        }
+    }
+
+    /// Somebody asked for these channels and does not wait: those that are remembered are online as if he had.
+    pub(crate) fn pass_by(&mut self, found: &[Option<u32>], now: Millis) {
+        for id in found.iter().flatten() {
+            let channel = &self.names[*id];
+            if !channel.online && !channel.holder.is_public() {
+                continue;
+            }
+            if !channel.online {
+                self.go_online(*id, now);
+            }
+            let grace = self.limits.grace;
+            let channel = &mut self.names[*id];
+            if channel.waiting() == 0 {
+                channel.offline_at = channel.offline_at.max(now.saturating_add(grace));
+            }
+            if channel.holder.is_passing() {
+                // It goes behind those that were left before.
+                self.passing.strike(std::mem::replace(&mut channel.due, NEVER), *id);
+            }
+            self.schedule(*id);
         }
     }
 
@@ -139,11 +179,11 @@ impl Hub {
     }
 
     /// The record of a name that had none, pinned.
-    fn create_pinned(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
+    fn create_pinned(&mut self, name: &str, holder: Holder, now: Millis) -> Result<u32, Refused> {
         // Looked up once more: should the caller repeat a name after all, it still has one record.
         let id = match self.names.find(name) {
             Some(id) => id,
-            None => self.create(name, now)?,
+            None => self.create(name, holder, now)?,
         };
         self.names[id].pins += 1;
         Ok(id)
@@ -163,7 +203,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{SHARD, changes, hub, join, page, places, publish, release, say};
+    use crate::trial::{SHARD, changes, hub, join, page, places, publish, release, room_for, say};
     use crate::{Limits, Message, Start};
 
     fn limits() -> Limits {
@@ -294,7 +334,7 @@ mod tests {
 
     #[test]
     fn who_is_refused_is_registered_nowhere() {
-        let mut hub = hub(Limits { records: 2, ..limits() });
+        let mut hub = hub(Limits { channels_budget: room_for(2), ..limits() });
         join(&mut hub, "a", 0);
         assert_eq!(hub.subscribe(SHARD, &["b", "a", "c"], Start::Now, 0).err(), Some(Refused::Records));
         hub.audit();

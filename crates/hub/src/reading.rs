@@ -10,27 +10,37 @@ use std::collections::binary_heap::PeekMut;
 use crate::channel::Floor;
 use crate::history::History;
 use crate::limits::{CHANNELS_MAX, PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
-use crate::{Hub, Message, Millis, Next, Page, Position, Refused, Resume, ShardId, Start};
+use crate::{Guest, Hub, Message, Millis, Next, Page, Position, Refused, Resume, Start, Stay};
 
 impl Hub {
     /// Reads the next page for a reader of these channels (checked names, no repeats). When nothing
-    /// more is there, registers the shard on all of them in the same step.
+    /// more is there, registers the shard of a guest who stays on all of them in the same step. One who does not
+    /// leaves nothing behind.
     pub fn subscribe(
         &mut self,
-        shard: ShardId,
+        guest: impl Into<Guest>,
         names: &[&str],
         start: Start,
         now: Millis,
     ) -> Result<Page, Refused> {
         debug_assert!(names.len() <= CHANNELS_MAX);
-        let now = self.advance(now);
+        let (now, guest) = (self.advance(now), guest.into());
         let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
         let Reading { messages, gaps, resume } = self.read(names, &found, start, PAGE_MESSAGES_MAX, now);
+        let stays = match guest.stay {
+            Stay::Always => true,
+            Stay::IfNothing => messages.is_empty() && gaps.is_empty(),
+            Stay::Never => false,
+        };
         let next = match resume {
             Some(resume) => Next::More(resume),
-            None => {
-                let channels = self.register(shard, names, &found, now)?;
+            None if stays => {
+                let channels = self.register(guest, names, &found, now)?;
                 Next::Live { position: self.end, channels }
+            }
+            None => {
+                self.pass_by(&found, now);
+                Next::Live { position: self.end, channels: Vec::new() }
             }
         };
         self.check();

@@ -1,5 +1,6 @@
 //! A hub on trial: short ways to say things in unit tests. One shard, times and places as numbers.
 
+use crate::limits::{PUBLISHERS_PART, RECORD_LEN};
 use crate::{
     ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Origin, Page, Payload, Position, Publish, Released,
 };
@@ -10,6 +11,11 @@ pub(crate) const SHARD: ShardId = ShardId(0);
 /// A hub with these limits.
 pub(crate) fn hub(limits: Limits) -> Hub {
     Hub::new(limits, Epoch::new(1), 7)
+}
+
+/// A budget in which so many channels with names of one byte fit if somebody waits on them, and no more of any kind.
+pub(crate) fn room_for(count: u64) -> u64 {
+    (count * (RECORD_LEN + 1) * PUBLISHERS_PART).div_ceil(PUBLISHERS_PART - 1)
 }
 
 /// What is published to these channels, separated by commas.

@@ -1,17 +1,13 @@
 //! What time and limits demand: keeping, trimming, expiring, going offline, forgetting.
-//!
-//! Every record that anything is due for stands in the agenda, once. A key may be too early, never too
-//! late: whoever makes something due sooner calls `schedule`; what moves later is found out when the
-//! record comes up.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::channel::Channel;
 use crate::history::{History, Mark, Removed};
-use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, FORGET_LOOK_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
-use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, Refused, ShardId};
+use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
+use crate::room::Holder;
+use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, ShardId};
 
 impl Hub {
     /// Does what is due: expiry, offline after the grace, forgetting; at most
@@ -20,7 +16,7 @@ impl Hub {
         let now = self.advance(now);
         self.keep_budget(now);
         let mut looked_at = 0;
-        while let Some((due, id)) = self.agenda.first()
+        while let Some((due, id)) = self.first_due()
             && due <= now
         {
             if looked_at == TICK_STEP_MAX {
@@ -81,31 +77,9 @@ impl Hub {
         let due = self.names[id].due;
         let new = self.names.renew(id, now.saturating_add(DELETED_HOLD));
         if due != NEVER {
-            self.agenda.strike(due, id);
-            self.agenda.enter(due, new);
-        }
-    }
-
-    /// Makes a record for a name that has none.
-    pub(crate) fn create(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
-        self.names.release_ids(now);
-        if self.names.len() >= self.limits.records && !self.forget_one(now) {
-            return Err(Refused::Records);
-        }
-        self.totals.channels += 1;
-        Ok(self.names.insert(Box::new(Channel::new(name, self.rules.find(name), self.floor))))
-    }
-
-    /// Enters a record in the agenda for what is due next, unless it comes up before that anyway.
-    pub(crate) fn schedule(&mut self, id: u32) {
-        let channel = &mut self.names[id];
-        let next = channel.next_due();
-        if next < channel.due {
-            if channel.due != NEVER {
-                self.agenda.strike(channel.due, id);
-            }
-            self.agenda.enter(next, id);
-            channel.due = next;
+            let agenda = self.agenda_of_mut(self.names[new].holder);
+            agenda.strike(due, id);
+            agenda.enter(due, new);
         }
     }
 
@@ -200,6 +174,9 @@ impl Hub {
         if let Some(extras) = &mut channel.extras {
             extras.held_until = now.saturating_add(DELETED_HOLD);
         }
+        // Who deletes it has named it.
+        self.hold(id, Holder::PUBLIC);
+        let channel = &self.names[id];
         self.totals.subscriptions -= u64::from(ended);
         if channel.online {
             self.go_offline(id, now);
@@ -209,8 +186,8 @@ impl Hub {
     /// A record's time has come: does what is due and enters it anew, or forgets it.
     fn come_up(&mut self, id: u32, now: Millis) {
         let channel = &mut self.names[id];
-        self.agenda.strike(channel.due, id);
-        channel.due = NEVER;
+        let (due, holder) = (std::mem::replace(&mut channel.due, NEVER), channel.holder);
+        self.agenda_of_mut(holder).strike(due, id);
         self.expire(id, now);
         let channel = &self.names[id];
         if channel.online && channel.waiting() == 0 && channel.offline_at <= now {
@@ -224,40 +201,13 @@ impl Hub {
             debug_assert!(self.names[id].due > now, "what was due is done");
         }
     }
-
-    /// Forgets one record before its time, of those that only remember a watermark. Looks at few.
-    fn forget_one(&mut self, now: Millis) -> bool {
-        let found = self.agenda.iter().take(FORGET_LOOK_MAX).find(|(_, id)| {
-            let channel = &self.names[*id];
-            channel.is_idle() && channel.held_until() <= now
-        });
-        if let Some((_, id)) = found {
-            self.forget(id);
-        }
-        found.is_some()
-    }
-
-    /// Forgets a record. From now on the floor answers for what was trimmed in it.
-    fn forget(&mut self, id: u32) {
-        let channel = self.names.remove(id);
-        debug_assert!(channel.is_idle());
-        if channel.due != NEVER {
-            self.agenda.strike(channel.due, id);
-        }
-        if channel.watermark > self.floor.position {
-            self.floor.position = channel.watermark;
-        }
-        self.floor.trimmed_at = self.floor.trimmed_at.max(channel.trimmed_at);
-        self.totals.channels -= 1;
-        self.trash.channels.push(channel);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, say};
-    use crate::{Limits, Next, Start};
+    use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, room_for, say};
+    use crate::{Limits, Next, Refused, Start};
 
     fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
         hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
@@ -310,7 +260,12 @@ mod tests {
 
     #[test]
     fn a_full_table_forgets_who_only_remembers() {
-        let mut hub = hub(Limits { history_messages: 1, history_age: 10, records: 2, ..Limits::default() });
+        let mut hub = hub(Limits {
+            history_messages: 1,
+            history_age: 10,
+            channels_budget: room_for(2),
+            ..Limits::default()
+        });
         say(&mut hub, "a", 1, 0);
         say(&mut hub, "b", 1, 5);
         assert_eq!(hub.order(publish("c", 1, None), 5), Err(Refused::Records));
@@ -325,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_refused_leaves_nothing_behind() {
-        let mut hub = hub(Limits { records: 1, ..Limits::default() });
+        let mut hub = hub(Limits { channels_budget: room_for(1), ..Limits::default() });
         assert_eq!(hub.order(publish("a,b", 1, None), 0), Err(Refused::Records));
         hub.audit();
         hub.tick(0);
@@ -351,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_deleted_channel_keeps_its_id_for_a_while() {
-        let mut hub = hub(Limits { grace: 0, records: 1, ..Limits::default() });
+        let mut hub = hub(Limits { grace: 0, channels_budget: room_for(1), ..Limits::default() });
         join(&mut hub, "a", 0);
         hub.delete("a", true, 0);
         hub.tick(DELETED_HOLD - 1);

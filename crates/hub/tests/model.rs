@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
-    Changes, ChannelId, Door, Epoch, Hub, Limits, Message, Next, Page, Pattern, Position, Refused, Resume,
-    Rule, ShardId, Start, Take,
+    Changes, ChannelId, Door, Epoch, Guest, Hub, Limits, Message, Next, Page, Pattern, Position, Refused,
+    Resume, Rule, ShardId, Start, Stay, Take,
 };
 use naive::{From, Naive, Read};
 use testkit::seeds::{Chance, seeds};
@@ -58,7 +58,7 @@ impl Both {
             history_budget: if small { chance.of(&[120, 200, 100_000]) } else { 3 << 20 },
             resume_window: chance.of(&[0, 30, 100]),
             grace: chance.of(&[0, 5, 20]),
-            records: 1_000,
+            channels_budget: 1 << 20,
             changes: 1_000_000,
             rules: (0..chance.below(4)).map(|_| rule(&mut chance)).collect(),
             listen: Door::Open,
@@ -184,7 +184,9 @@ impl Both {
     /// Reads a page. `given`: no message up to there may come again.
     fn page(&mut self, channels: Vec<usize>, start: Start, from: From, given: u64) {
         let shard = self.chance.below(3) as u16;
-        let page = self.hub.subscribe(ShardId(shard), &names(&channels), start, self.naive.now).unwrap();
+        let stay = self.chance.of(&[Stay::Always, Stay::Always, Stay::IfNothing, Stay::Never]);
+        let guest = Guest { stay, ..ShardId(shard).into() };
+        let page = self.hub.subscribe(guest, &names(&channels), start, self.naive.now).unwrap();
         let read = self.naive.read(&channels, from, PAGE_MESSAGES_MAX);
         let more = same_page(&page, &read);
         assert!(read.places.first().is_none_or(|first| *first > given));
@@ -193,9 +195,21 @@ impl Both {
             self.readers.push(Reader { channels, resume, from, given });
             return;
         }
-        self.naive.join(shard, &channels);
+        let stays = match stay {
+            Stay::Always => true,
+            Stay::IfNothing => read.places.is_empty() && read.gaps.is_empty(),
+            Stay::Never => false,
+        };
+        if stays {
+            self.naive.join(shard, &channels);
+        } else {
+            self.naive.pass_by(&channels);
+        }
         let Next::Live { position, channels: ids } = page.next else { panic!("the last page is live") };
         assert_eq!(position.to_bits(), self.naive.end);
+        if !stays {
+            return assert!(ids.is_empty(), "who does not stay is registered nowhere");
+        }
         assert_eq!(ids.len(), channels.len());
         for (channel, id) in channels.iter().zip(ids) {
             assert_eq!(*self.naive.records.get_mut(channel).unwrap().id.get_or_insert(id.0), id.0);

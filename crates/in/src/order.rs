@@ -334,6 +334,8 @@ pub(crate) fn out_of_room(refused: Refused) -> Problem {
     Problem::new(
         507,
         "memory",
-        format!("the message was not taken: {refused}; publish to channels already in use"),
+        format!(
+            "the message was not taken: {refused}; publish to channels already in use, or set more for it"
+        ),
     )
 }

@@ -130,6 +130,7 @@ impl Settings {
                 history_renew: values.choice("history_renew") == "on",
                 history_bytes: values.count("history_bytes"),
                 history_budget: values.count("history_budget"),
+                channels_budget: values.count("channels_budget"),
                 resume_window: millis(values.duration("resume_window")),
                 grace: millis(values.duration("grace")),
                 listen: channel::door(values.value("listen")),

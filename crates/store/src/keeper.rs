@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exchange::hub::{Fact, Millis};
+use exchange::hub::{Fact, Millis, Position};
 use exchange::{Exchange, Journal, Taken, Unstored};
 use tracing::{error, info, warn};
 
@@ -89,6 +89,9 @@ impl<D: Disk> Keeper<D> {
             self.facts.clear();
             return Ok(());
         }
+        if exchange.leaves_out_changes() {
+            self.log.leave_out_changes()?;
+        }
         for fact in self.facts.drain(..) {
             self.batch.add_fact(&fact);
             if self.batch.len() >= WRITE_LEN {
@@ -163,16 +166,22 @@ impl<D: Disk> Keeper<D> {
         }
         self.failed_at = Some(now);
         // What is known behind it is whole again: facts are taken from here on, and changes up to here are lost.
-        let tried = self.log.begin_segment().and_then(|()| self.log.changes_lost(exchange.last_given()));
+        let tried =
+            self.log.begin_segment().and_then(|()| self.lose_changes(exchange, exchange.last_given()));
         if tried.is_err() {
             return;
         }
         let last = exchange.store_recovers();
         self.failed_at = None;
-        match self.log.changes_lost(last) {
+        match self.lose_changes(exchange, last) {
             Ok(()) => info!("the store's disk takes what is published again"),
             Err(error) => self.fail(exchange, &error),
         }
+    }
+
+    /// Notes that changes up to a place may be missing.
+    fn lose_changes(&mut self, exchange: &Exchange, up_to: Position) -> io::Result<()> {
+        self.log.changes_lost(up_to, exchange.leaves_out_changes())
     }
 
     fn end(&mut self, exchange: &Exchange) {

@@ -50,6 +50,8 @@ pub struct Log<D> {
     torn: bool,
     /// Something was appended since the last sync.
     dirty: bool,
+    /// The file is there that says that no changes of presence are left out.
+    whole: bool,
     /// Bytes beyond which the oldest segments are removed: more than is set where more is needed.
     limit: u64,
     /// The newest segment when tidying began; when it goes itself, all was looked at.
@@ -149,6 +151,7 @@ impl<D: Disk> Log<D> {
                 writing: None,
                 torn: false,
                 dirty: false,
+                whole: true,
                 limit: options.len_max,
                 tidied_to: None,
             },
@@ -246,13 +249,22 @@ impl<D: Disk> Log<D> {
 
     /// Changes of presence are left out from now on; says so in a way for which a full disk has room.
     pub fn leave_out_changes(&mut self) -> io::Result<()> {
-        self.disk.remove(WHOLE)
+        if self.whole {
+            self.disk.remove(WHOLE)?;
+            self.whole = false;
+        }
+        Ok(())
     }
 
-    /// Changes up to here may be missing, and are whole again behind it.
-    pub fn changes_lost(&mut self, up_to: Position) -> io::Result<()> {
+    /// Changes up to here may be missing. Behind it they are whole again, unless some are left out there, too.
+    pub fn changes_lost(&mut self, up_to: Position, leaves_out: bool) -> io::Result<()> {
         self.replace_meta(|meta| meta.changes_lost = up_to)?;
-        self.disk.replace(WHOLE, b"")
+        if leaves_out {
+            return self.leave_out_changes();
+        }
+        self.disk.replace(WHOLE, b"")?;
+        self.whole = true;
+        Ok(())
     }
 
     /// Bytes of all segments.

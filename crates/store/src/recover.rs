@@ -272,5 +272,6 @@ impl Log {
 
 /// Bytes of the file that says what store this is.
 const META_LEN_MAX: usize = 64 << 10;
-/// The file whose absence says that changes of presence were left out while the disk failed.
+/// The file whose absence says that changes of presence were left out: those of names that nobody ever published to, and
+/// all while the disk failed.
 pub(crate) const WHOLE: &str = "whole";

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use hub::{ChannelState, Position, Publish};
 
 use super::{Exchange, Inner, Rung};
+use crate::sync::Ordering;
 use crate::{Taken, Unstored};
 
 /// Something of which the log has to know whether it is still needed.
@@ -91,6 +92,12 @@ impl Exchange {
     /// What is wrong with the store, if anything is.
     pub fn store_trouble(&self) -> Option<Unstored> {
         self.journal()?.trouble()
+    }
+
+    /// Whether the store is not told all changes of presence in this run. To be asked before what it took is committed:
+    /// the first of those that it will not be told all of is among that.
+    pub fn leaves_out_changes(&self) -> bool {
+        self.leaves_out_changes.load(Ordering::Relaxed)
     }
 
     /// The last place given, released or not.

@@ -96,6 +96,7 @@ fn what_outlived_its_time_meanwhile_is_gone_without_a_mark_or_with_one() {
 fn who_was_online_stays_so_for_the_grace_and_takes_go_on() {
     let limits = Limits { grace: 30, ..Limits::default() };
     let (mut hub, mut told) = Told::hub(limits.clone());
+    told.say(&mut hub, "a,b", 0);
     let a = join(&mut hub, "a", 0);
     release(&mut hub, 0);
     join(&mut hub, "b", 0);
@@ -106,17 +107,44 @@ fn who_was_online_stays_so_for_the_grace_and_takes_go_on() {
     told.say(&mut hub, "b", 2);
     told.say(&mut hub, "b", 2);
     assert!(
-        matches!(hub.take(SHARD, "b", 0, 2), Ok(Take::Message(message)) if message.position.to_bits() == 4)
+        matches!(hub.take(SHARD, "b", 0, 2), Ok(Take::Message(message)) if message.position.to_bits() == 5)
     );
     let mut again = told.again(&mut hub, limits, 100);
     let so_far = [("a".into(), true, 0), ("b".into(), true, 0), ("a".into(), false, 1)];
     assert_eq!(changes(&again), so_far);
     assert!(!again.is_online("a") && again.is_online("b"));
     assert!(
-        matches!(again.take(SHARD, "b", 0, 101), Ok(Take::Message(message)) if message.position.to_bits() == 5)
+        matches!(again.take(SHARD, "b", 0, 101), Ok(Take::Message(message)) if message.position.to_bits() == 6)
     );
     again.tick(130);
     assert_eq!(changes(&again).last(), Some(&("b".into(), false, 130)));
+}
+
+#[test]
+fn names_that_nobody_ever_published_to_are_not_told_but_once() {
+    let (mut hub, mut told) = Told::hub(Limits::default());
+    assert!(!hub.leaves_out_changes());
+    for n in 0..100 {
+        let id = join(&mut hub, &format!("x{n}"), n);
+        release(&mut hub, n);
+        hub.leave(SHARD, id, 1, 0, n);
+        hub.tick(n);
+        release(&mut hub, n);
+    }
+    assert_eq!(
+        (hub.facts().len(), changes(&hub).len()),
+        (1, 200),
+        "the first, which says that there are more"
+    );
+    assert!(hub.leaves_out_changes() && hub.state("x0").is_none());
+    // Whoever waits for the first message of a channel is remembered from then on.
+    join(&mut hub, "first", 100);
+    assert_eq!((hub.facts().len(), changes(&hub).len()), (1, 201), "it waits for no store");
+    assert!(hub.state("first").is_none());
+    told.say(&mut hub, "first", 101);
+    assert!(hub.state("first").is_some());
+    let again = told.again(&mut hub, Limits::default(), 102);
+    assert!(again.is_online("first") && !again.leaves_out_changes());
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use multiplexor_hub::limits::DELETED_HOLD;
+use multiplexor_hub::limits::{DELETED_HOLD, RECORD_LEN};
 use multiplexor_hub::{Limits, Totals};
 pub(crate) use read::{From, Read};
 
@@ -48,6 +48,8 @@ pub(crate) struct Record {
     pub(crate) waiting: BTreeMap<u16, u32>,
     pub(crate) takers: BTreeMap<u16, u32>,
     pub(crate) online: bool,
+    /// Somebody published to it, or deleted it.
+    public: bool,
     /// Places of messages ordered for it and not released.
     pins: BTreeSet<u64>,
     offline_at: u64,
@@ -95,6 +97,7 @@ impl Naive {
                     self.create(channel);
                 }
                 if let Some(record) = self.records.get_mut(&channel) {
+                    record.public = true;
                     record.pins.insert(self.last + 1);
                 }
             }
@@ -138,6 +141,7 @@ impl Naive {
                 continue;
             };
             record.pins.remove(&place);
+            record.public = true;
             seen.push((record.count(), record.online));
             shards.extend(record.waiting.keys().chain(record.takers.keys()));
             record.last = place;
@@ -220,6 +224,22 @@ impl Naive {
         }
     }
 
+    /// Somebody reads these channels, and does not wait.
+    pub(crate) fn pass_by(&mut self, channels: &[usize]) {
+        let grace_end = self.now + self.limits.grace;
+        for &channel in channels {
+            let Some(record) = self.records.get(&channel) else { continue };
+            if !record.online && !record.public {
+                continue;
+            }
+            self.go_online_at(channel);
+            let record = self.records.get_mut(&channel).unwrap();
+            if record.count() == 0 {
+                record.offline_at = record.offline_at.max(grace_end);
+            }
+        }
+    }
+
     pub(crate) fn leave(&mut self, shard: u16, channel: usize, count: u32, grace: u64) {
         let now = self.now;
         let Some(record) = self.records.get_mut(&channel) else { return };
@@ -250,6 +270,13 @@ impl Naive {
             None => *record.takers.entry(shard).or_default() += 1,
         }
         next
+    }
+
+    fn go_online_at(&mut self, channel: usize) {
+        if !self.records[&channel].online {
+            self.records.get_mut(&channel).unwrap().offline_at = self.now;
+        }
+        self.go_online(channel);
     }
 
     fn go_online(&mut self, channel: usize) {
@@ -290,6 +317,7 @@ impl Naive {
             record.waiting.clear();
             record.takers.clear();
             record.held_until = now + DELETED_HOLD;
+            record.public = true;
             if !shards.is_empty() {
                 record.id = None;
             }
@@ -325,8 +353,14 @@ impl Naive {
 
     pub(crate) fn totals(&self) -> Totals {
         let bytes = self.records.keys().map(|channel| self.bytes(*channel)).sum();
+        let len = |channel: &usize| RECORD_LEN + self.names[*channel].len() as u64;
+        let passing = self.records.iter().filter(|(_, record)| !record.public && record.count() == 0);
         Totals {
             channels: self.records.len() as u64,
+            channels_bytes: self.records.keys().map(len).sum(),
+            channels_passing_bytes: passing.map(|(channel, _)| len(channel)).sum(),
+            hurried: 0,
+            crowded: 0,
             online: self.records.values().filter(|record| record.online).count() as u64,
             subscriptions: self.records.values().map(|record| u64::from(record.count())).sum(),
             histories: self.records.values().filter(|record| !record.held.is_empty()).count() as u64,

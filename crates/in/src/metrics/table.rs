@@ -20,6 +20,26 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.totals.online),
     ),
     line(
+        "multiplexor_channels_bytes",
+        "Bytes that the records of channels take of `channels_budget`",
+        Read::One(|scrape| scrape.totals.channels_bytes),
+    ),
+    line(
+        "multiplexor_channels_passing_bytes",
+        "Of these, bytes of names that nobody waits on now and nobody ever published to: they go first",
+        Read::One(|scrape| scrape.totals.channels_passing_bytes),
+    ),
+    line(
+        "multiplexor_channels_hurried_total",
+        "Channels forgotten before their time, to make room for others",
+        Read::One(|scrape| scrape.totals.hurried),
+    ),
+    line(
+        "multiplexor_channels_crowded_total",
+        "Requests and publishes refused since there was no room for the names of their channels",
+        Read::One(|scrape| scrape.totals.crowded),
+    ),
+    line(
         "multiplexor_subscriptions",
         "Subscriptions: one a connection and channel",
         Read::One(|scrape| scrape.totals.subscriptions),

@@ -138,6 +138,13 @@ pub(crate) static TABLE: &[Setting] = &[
         "Bytes of payload kept in all; the oldest of all go first",
     ),
     line(
+        "channels_budget",
+        Size("1MiB", "1024GiB"),
+        "512MiB",
+        "Bytes that records of channels may take, about 240 and the name each; names that nobody waits on and nobody ever \
+         published to go first, and an eighth is for channels that are published to",
+    ),
+    line(
         "resume_window",
         Duration("0s", "30d"),
         "1h",

@@ -134,10 +134,10 @@ impl<K: Kernel> Shard<K> {
         })
     }
 
-    /// Counts a refusal; one for want of credentials or grants is kept for whoever asks why.
+    /// Counts a refusal; one for want of credentials, grants, shares or room is kept for whoever asks why.
     pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.problems.add(1);
-        if matches!(problem.status, 401 | 403 | 429) {
+        if matches!(problem.status, 401 | 403 | 429) || problem.code == "memory" {
             self.keep_denial(index, problem, names);
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::{Debug, Formatter};
 use std::net::IpAddr;
 
 use access::{Asker, Proxies};
-use exchange::hub::{Millis, Session, excerpt};
+use exchange::hub::{Guest, Millis, Session, Who, excerpt};
 use exchange::{Exchange, Shares, is_of_many};
 use transport::codec::{http, proxy};
 use transport::dialect::Problem;
@@ -262,6 +262,19 @@ impl<K: Kernel> Shard<K> {
             }
             _ => Asker::Connection(self.id.0, self.token(index)),
         }
+    }
+
+    /// Who a connection is to those who share out the room for new names; looked at only while there is little.
+    pub(super) fn guest(&mut self, index: usize) -> Guest {
+        let guest = Guest::from(self.id);
+        if !self.exchange.minds_guests() {
+            return guest;
+        }
+        let who = match self.asker(index) {
+            Asker::Address(network) => Who::Address(network),
+            Asker::Connection(shard, token) => Who::Connection(token.rotate_left(16) ^ u64::from(shard)),
+        };
+        Guest { who, ..guest }
     }
 
     /// Reads the header of a known proxy, where one is due. False: there is nothing more to read for now.

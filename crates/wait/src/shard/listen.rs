@@ -12,6 +12,7 @@ use super::Shard;
 use super::deliver::{Form, shared_frame};
 use super::output::Piece;
 use super::told::is_heard;
+use super::waiting::crowded;
 use crate::kernel::Kernel;
 use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 
@@ -53,10 +54,12 @@ impl<K: Kernel> Shard<K> {
         }
         let names: SmallVec<[&str; 4]> = open.iter().map(|(id, _)| &**id).collect();
         let after: SmallVec<[After; 4]> = open.iter().map(|(_, after)| after.clone()).collect();
-        match self.exchange.subscribe_outside(self.id, &names, &after, MEMORY_MS) {
+        let guest = self.guest(index);
+        match self.exchange.subscribe_outside(guest, &names, &after, MEMORY_MS) {
             Ok(outside) => self.begin_listening(index, listen, &names, outside),
-            Err(_) => {
-                self.counters.problems.add(1);
+            Err(refused) => {
+                let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();
+                self.count_problem(index, &crowded(refused), &names);
                 self.end_listener(index, listen, self.mark_now());
             }
         }

@@ -12,6 +12,7 @@ use transport::{Coder, Coding, Shape};
 use super::Shard;
 use super::deliver::{Form, shared_frame, target_of};
 use super::output::Piece;
+use super::waiting::crowded;
 use crate::kernel::Kernel;
 use crate::slot::Subs;
 
@@ -34,7 +35,8 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         self.counters.waits.add(1);
-        match self.exchange.take_one(self.id, name, self.classic_grace()) {
+        let guest = self.guest(index);
+        match self.exchange.take_one(guest, name, self.classic_grace()) {
             Ok(Take::Message(message)) => {
                 self.counters.replayed.add(1);
                 let target = message.targets().iter().position(|target| *target.name == *name);
@@ -53,8 +55,8 @@ impl<K: Kernel> Shard<K> {
                 self.join(index, &[channel], position);
                 self.set_timer_of_phase(index);
             }
-            Err(_) => {
-                self.counters.problems.add(1);
+            Err(refused) => {
+                self.count_problem(index, &crowded(refused), &[name.into()]);
                 self.end_taker(index);
             }
         }

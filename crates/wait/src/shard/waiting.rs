@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Message, Next, Page, Position, Session, Start};
+use exchange::hub::{ChannelId, Guest, Message, Next, Page, Position, Refused, Session, Start, Stay};
 use smallvec::SmallVec;
 use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose, Shape};
@@ -36,16 +36,21 @@ impl<K: Kernel> Shard<K> {
             self.begin_empty(index, head);
             return;
         }
-        let page = self.exchange.subscribe(self.id, &texts(&wait.names), wait.start);
+        let guest = self.guest(index);
+        let shape = self.slab[index].conn.shape;
+        let is_poll = shape.is_poll();
+        let page = match is_poll {
+            true => self.read_poll(guest, shape, &wait),
+            false => self.exchange.subscribe(guest, &texts(&wait.names), wait.start),
+        };
         match page {
             Err(refused) => {
                 self.leave_wait(index, session.as_ref());
-                let problem = Problem::new(503, "channels", format!("{refused}; try again later"));
-                self.refuse(index, problem, &wait.names);
+                self.refuse(index, crowded(refused), &wait.names);
             }
             Ok(page) => {
                 self.put_session(index, session);
-                if self.slab[index].conn.shape.is_poll() {
+                if is_poll {
                     self.begin_poll(index, &wait, page);
                 } else {
                     self.begin_stream(index, wait, page, head);
@@ -96,24 +101,40 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
+    /// Reads what a poll is to be answered at once; where there is nothing, it is registered. What its client may not see is
+    /// passed over.
+    fn read_poll(&self, guest: Guest, shape: Shape, wait: &Wait) -> Result<Page, Refused> {
+        let waits = wait.patience != Some(Duration::ZERO);
+        let guest = Guest { stay: if waits { Stay::IfNothing } else { Stay::Never }, ..guest };
+        let names = texts(&wait.names);
+        let read = |start| {
+            let mut page = self.exchange.subscribe(guest, &names, start)?;
+            let had = page.messages.len();
+            retain_seen(&mut page.messages, &names, shape);
+            let is_nothing = had > 0 && page.messages.is_empty() && page.gaps.is_empty();
+            Ok((page, is_nothing))
+        };
+        let (page, is_nothing) = read(wait.start)?;
+        match page.next {
+            // It waits behind that.
+            Next::Live { position, .. } if is_nothing && waits => Ok(read(Start::After(position))?.0),
+            _ => Ok(page),
+        }
+    }
+
     fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
-        let last = page.messages.last().map(|message| message.position);
-        let Page { mut messages, gaps, next } = page;
-        retain_seen(&mut messages, &texts(&wait.names), self.slab[index].conn.shape);
+        let Page { messages, gaps, next } = page;
         self.count_page(messages.len(), gaps.len());
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
-            Next::More(resume) => (last.unwrap_or_else(|| resume.after()), Vec::new()),
+            Next::More(resume) => (resume.after(), Vec::new()),
         };
         self.slab[index].conn.last = cursor;
-        let waits = !channels.is_empty() && wait.patience != Some(Duration::ZERO);
-        if messages.is_empty() && gaps.is_empty() && waits {
+        if !channels.is_empty() {
             self.join(index, &channels, cursor);
             self.set_poll_timer(index, wait.patience);
             return;
         }
-        // What counts as waiting ends with the answer; that it was here keeps the channels online.
-        channels.into_iter().for_each(|channel| self.leave(channel));
         let matches = matches(&messages, &texts(&wait.names));
         self.answer_page(index, parts(&messages, &matches), cursor, !gaps.is_empty());
     }
@@ -166,14 +187,12 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let Some(backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
+        let guest = self.guest(index);
         let names = texts(&backlog.names);
         let mut out = Vec::new();
-        let mut page = match self.exchange.subscribe(self.id, &names, backlog.start) {
+        let mut page = match self.exchange.subscribe(guest, &names, backlog.start) {
             Ok(page) => page,
-            Err(refused) => {
-                self.break_off(index, &backlog, &refused.to_string());
-                return;
-            }
+            Err(refused) => return self.break_off(index, &backlog, refused),
         };
         retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
@@ -199,9 +218,9 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
-    fn break_off(&mut self, index: usize, backlog: &Backlog, why: &str) {
-        self.counters.problems.add(1);
-        let problem = Problem::new(503, "channels", format!("{why}; try again later"));
+    fn break_off(&mut self, index: usize, backlog: &Backlog, refused: Refused) {
+        let problem = crowded(refused);
+        self.count_problem(index, &problem, &backlog.names);
         let mut out = Vec::new();
         match &backlog.purpose {
             Purpose::Added(id) => {
@@ -209,7 +228,7 @@ impl<K: Kernel> Shard<K> {
                 self.resuming.push_back(self.token(index));
                 self.write(index, &out);
             }
-            Purpose::Opening => self.end(index, 1013, why),
+            Purpose::Opening => self.end(index, 1013, &refused.to_string()),
         }
     }
 
@@ -238,6 +257,11 @@ impl<K: Kernel> Shard<K> {
         let spread = u64::from(range.end - range.start);
         range.start + u32::try_from(self.random() % spread).unwrap_or_default()
     }
+}
+
+/// There is no room for the names that somebody wants to wait on.
+pub(super) fn crowded(refused: Refused) -> Problem {
+    Problem::new(503, "memory", format!("{refused}; try again later, or with fewer new names"))
 }
 
 /// The first cursor of a stream: the place right before what it is given, and never an invented one.
