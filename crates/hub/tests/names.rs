@@ -1,7 +1,7 @@
 //! Names that anybody may make up, against a naive double: what is there for whom, who is refused when there is
 //! little room, and who goes first.
 
-#![allow(clippy::unwrap_used, reason = "in a test")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "in a test")]
 
 mod common;
 

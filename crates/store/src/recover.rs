@@ -140,6 +140,10 @@ impl Found {
         }
         let (lost, changes_lost) = (meta.lost, meta.changes_lost.max(self.past.changes_lost));
         self.past.lost = if self.lost { self.past.last } else { lost };
+        if !whole {
+            // What was left out has a place of its own, behind all cursors that watchers have.
+            self.past.last = Position::from_bits(self.past.last.to_bits() + 1);
+        }
         let changes_missing = self.lost || !whole;
         self.past.changes_lost = if changes_missing { self.past.last } else { changes_lost };
     }
