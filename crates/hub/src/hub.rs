@@ -5,13 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
+use crate::known::Known;
 use crate::names::Names;
 use crate::room::{Holder, Room};
 use crate::rule::{Keep, Rules};
@@ -386,30 +385,6 @@ pub(crate) enum Keeping {
     /// Nothing for now: it fails. Changes do not wait for it, and what is durable must not be ordered.
     Suspended,
 }
-
-/// Which names of a list were seen before.
-struct Known<'a> {
-    /// Only for long lists; a short one is faster compared name by name.
-    set: Option<HashSet<&'a str, FixedState>>,
-}
-
-impl<'a> Known<'a> {
-    fn new(names: usize) -> Self {
-        let set =
-            (names > COMPARED_MAX).then(|| HashSet::with_capacity_and_hasher(names, FixedState::default()));
-        Self { set }
-    }
-
-    /// Whether `name` was not seen before; `targets` are those that were.
-    fn is_new(&mut self, name: &'a str, targets: &[Target]) -> bool {
-        match &mut self.set {
-            Some(set) => set.insert(name),
-            None => targets.iter().all(|target| *target.name != *name),
-        }
-    }
-}
-
-const COMPARED_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

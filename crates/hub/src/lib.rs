@@ -33,6 +33,7 @@ mod agenda;
 mod channel;
 mod feed;
 mod history;
+mod known;
 mod names;
 mod past;
 mod room;
