@@ -120,6 +120,8 @@ pub struct WaitLine {
     pub certificates: Option<Arc<CertificateNews>>,
     /// Reads what is counted of asking others about its clients.
     pub asked: Box<dyn Fn() -> ShardCounters + Send + Sync>,
+    /// Reads how many lines of the log were left out.
+    pub lines_lost: fn() -> u64,
 }
 
 /// The store, as far as it is known here.

@@ -1,11 +1,12 @@
 //! What the program prints when it listens: where, and two lines to paste.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::json;
 use tls::Pair;
 
+use crate::log;
 use crate::settings::{LogForm, Tls};
 
 /// What there is to say.
@@ -20,14 +21,13 @@ pub(crate) struct Banner<'a> {
 }
 
 impl Banner<'_> {
-    /// Prints it to standard output. Whoever closed that does not want to know.
+    /// Prints it to standard output.
     pub(crate) fn print(&self, form: LogForm) {
         let text = match form {
             LogForm::Text => self.text(),
             LogForm::Json => self.json(),
         };
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        log::write_in_time(io::stdout(), text);
     }
 
     /// For people.

@@ -3,18 +3,19 @@
 mod asking;
 mod doctor;
 
-use std::process::ExitCode;
+use std::io::{self, IsTerminal};
+use std::process::{self, ExitCode};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
-use crate::{ask, client, config, key, listen, realplexor, send, serve, token};
+use crate::{ask, client, config, key, listen, log, realplexor, send, serve, token};
 use asking::{asking_commands, authority, server, since, tail};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let matches = command().get_matches();
+    let matches = command().try_get_matches().unwrap_or_else(|error| end_by(&error));
     match matches.subcommand() {
         None => start(&matches),
         Some(("serve", matches)) => start(matches),
@@ -272,7 +273,16 @@ fn variable(name: &str) -> Option<String> {
 
 /// Ends the program over its settings.
 fn refuse(errors: &Errors) -> ! {
-    command().error(ErrorKind::ValueValidation, errors).exit()
+    end_by(&command().error(ErrorKind::ValueValidation, errors))
+}
+
+/// Ends the program over its command line, or as that asks for no more than help.
+fn end_by(error: &clap::Error) -> ! {
+    if !error.use_stderr() || io::stderr().is_terminal() {
+        error.exit();
+    }
+    log::write_in_time(io::stderr(), error.render().to_string());
+    process::exit(error.exit_code())
 }
 
 const SETTINGS_HEADING: &str = "Settings of the server";

@@ -55,5 +55,15 @@ pub(crate) const NEWS_EVERY: Duration = Duration::from_millis(100);
 pub(crate) const NEWS_PAGE: usize = 1_000;
 /// How long the log of old may take to write its last lines when the program ends.
 pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
+/// Lines of the log that wait to be written; further ones are left out, and counted.
+pub(crate) const LOG_LINES_MAX: usize = 4_096;
+/// Bytes of these lines.
+pub(crate) const LOG_LEN_MAX: usize = 1 << 20;
+/// Bytes of lines after which they are written, though more wait.
+pub(crate) const LOG_WRITE_LEN: usize = 64 << 10;
+/// How long whoever ends, or says something by itself, waits for what it says to be written.
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// How long somebody who waits for that sleeps between two looks.
+pub(crate) const LOG_PAUSE: Duration = Duration::from_millis(1);
 /// How often files of certificates are looked at.
 pub(crate) const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);

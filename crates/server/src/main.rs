@@ -21,6 +21,7 @@ mod store;
 mod times;
 mod token;
 
+use std::io;
 use std::process::ExitCode;
 
 /// Gives memory back when a crowd leaves: when 900,000 of a million connections had gone, it held
@@ -31,9 +32,13 @@ static ALLOCATOR: wait::Allocator = wait::Allocator;
 fn main() -> ExitCode {
     wait::only_small_pages();
     match command::run() {
-        Ok(code) => code,
+        Ok(code) => {
+            log::flush();
+            code
+        }
         Err(error) => {
-            eprintln!("multiplexor: {error:#}");
+            log::flush();
+            log::write_in_time(io::stderr(), format!("multiplexor: {error:#}\n"));
             ExitCode::FAILURE
         }
     }

@@ -80,7 +80,7 @@ pub(crate) fn run<R: Role>(
     role: &mut R,
     listening: Option<log::Listening>,
 ) -> anyhow::Result<ExitCode> {
-    log::start(settings.log, settings.log_level, listening);
+    log::start(settings.log, settings.log_level, listening)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     let [wait_name, in_name] = role.names();
     for listener in &settings.wait {
@@ -188,6 +188,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         counters: Box::new(move || stats.by_shard()),
         certificates: news,
         asked: Box::new(move || asked.read()),
+        lines_lost: log::lines_lost,
     };
     in_line::serve(
         listeners,

@@ -5,6 +5,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
+use crate::log;
 use crate::serve::Role;
 
 /// Starts threads that take no signals. What catches one writes to a descriptor of the runtime: in the table of a shard
@@ -62,6 +63,7 @@ impl Signals {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
             }
+            log::flush();
             std::process::exit(EXIT_INTERRUPTED);
         });
     }

@@ -13,6 +13,11 @@ pub(super) static TABLE: &[Metric] = &[
         "Time since the start",
         Read::Seconds(|scrape| scrape.line.started.elapsed().as_secs_f64()),
     ),
+    line(
+        "multiplexor_log_lost_lines_total",
+        "Lines of the log that were left out, since nobody read them in time",
+        Read::One(|scrape| (scrape.line.wait.lines_lost)()),
+    ),
     line("multiplexor_channels", "Channels that are remembered", Read::One(|scrape| scrape.totals.channels)),
     line(
         "multiplexor_channels_online",

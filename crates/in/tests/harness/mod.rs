@@ -60,6 +60,7 @@ impl Line {
                 counters,
                 asked: Box::new(Vec::new),
                 certificates: None,
+                lines_lost: || 0,
             },
             None,
             None,

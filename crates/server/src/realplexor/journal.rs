@@ -79,6 +79,7 @@ impl Journal {
         }
         if self.0.queue.try_send(Said::Line(SystemTime::now(), text.into())).is_err() {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
+            log::lose_line();
         }
     }
 
