@@ -1,7 +1,7 @@
 //! The dialects: what a request wants, in whose words, and what a WebSocket's command says.
 
 use codec::http;
-use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, check_name};
+use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, Stage, check_name};
 use dialect::native::{self, Command, Context};
 use dialect::realplexor::{self, Found, Marker, Reading};
 use dialect::{Intent, Request, Shows, Transport, multiplexor as classic};
@@ -22,7 +22,10 @@ pub(crate) fn native(data: &[u8]) {
         body: &data[head_len..],
     };
     let shows = Shows { tokens: true, headers: vec!["cookie".into()], cookies: vec!["sid".into()] };
-    match native::intent(&request, Context { cursors: cursors(), now: NOW, shows: &shows }) {
+    match native::intent(
+        &request,
+        Context { cursors: cursors(), now: NOW, shows: &shows, stage: Stage::Serving, prefix: "" },
+    ) {
         Ok(Intent::Wait(wait)) => {
             let may_wait_for_nothing = wait.transport == Transport::WebSocket;
             assert!(may_wait_for_nothing || !wait.names.is_empty(), "nobody waits for nothing");
@@ -60,8 +63,10 @@ pub(crate) fn command(data: &[u8]) {
 pub(crate) fn multiplexor(data: &[u8]) {
     let Some((first, _)) = cut(data) else { return };
     let whole = &data[1..];
-    if let (Some(early), late) = (classic::whose(first, native::PATHS), classic::whose(whole, native::PATHS))
-    {
+    if let (Some(early), late) = (
+        classic::whose(first, native::Paths::default().all()),
+        classic::whose(whole, native::Paths::default().all()),
+    ) {
         assert_eq!(Some(early), late, "other words");
     }
     if let Some(early) = classic::ids(first, false) {
@@ -76,7 +81,7 @@ pub(crate) fn multiplexor(data: &[u8]) {
 pub(crate) fn realplexor(data: &[u8]) {
     let Some((first, _)) = cut(data) else { return };
     let (whole, marker) = (&data[1..], Marker::default());
-    let words = |bytes| realplexor::whose(bytes, native::PATHS, &marker);
+    let words = |bytes| realplexor::whose(bytes, native::Paths::default().all(), &marker);
     if let (Some(early), late) = (words(first), words(whole)) {
         assert_eq!(Some(early), late, "other words");
     }

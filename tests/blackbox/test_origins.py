@@ -8,6 +8,7 @@ import time
 import pytest
 import websockets
 from harness.program import Program, binary, request, until
+from harness.wire import Wire
 from test_tokens import SECRET, make_token
 
 SHOP = "https://shop.example"
@@ -179,6 +180,61 @@ def test_refusals_of_the_in_line_are_told_to_administrators_only(tmp_path):
     assert refused[1]["who"] == "shop" and refused[1]["line"] == "in" and refused[1]["from"] == "127.0.0.1"
     assert made[1]["key"] not in body.decode()
     program.stop()
+
+
+@pytest.fixture(scope="module")
+def below():
+    """A program that lists the hosts below one, by a pattern."""
+    running = Program("--token-secret", SECRET, "--listen", "token", "--origins", "https://*.shop.example,http://*.shop.example:8080")
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("transport", ["poll", "sse", "stream"])
+def test_pages_of_hosts_below_one_may_show_credentials_where_a_pattern_says_so(below, transport, name):
+    below.publish(name, "hello")
+    token = make_token(listen=[name])
+    for origin, is_listed in [
+        ("https://a.shop.example", True),
+        ("https://a.b.shop.example", True),
+        ("http://a.shop.example:8080", True),
+        ("https://shop.example", False),
+        ("https://ashop.example", False),
+        ("https://a.shop.example.evil", False),
+        ("https://a.shop.example:8080", False),
+        ("http://a.shop.example", False),
+        ("https://evil.example/.shop.example", False),
+        ("https://*.shop.example", False),
+    ]:
+        headers = {"Authorization": f"Bearer {token}", "Origin": origin}
+        status, told, problem = head_of(below, f"/sub/{name}?since=0&transport={transport}", headers)
+        assert status == (200 if is_listed else 403), (origin, problem)
+        assert told["access-control-allow-origin"] == (origin if is_listed else "*")
+        assert (told.get("access-control-allow-credentials") == "true") == is_listed
+        assert told["vary"].startswith("Origin")
+
+
+def test_a_poll_that_waited_tells_each_page_of_a_pattern_its_own_origin(below, name):
+    pages = [f"https://{page}.shop.example" for page in ("a", "b", "a.b")]
+    polls = []
+    for origin in pages:
+        polls.append(Wire(below.wait_address).get(f"/sub/{name}", Origin=origin, Authorization=f"Bearer {make_token(listen=[name])}"))
+    below.until_waiting(name, len(polls))
+    below.publish(name, "hello")
+    for origin, wire in zip(pages, polls):
+        status, told, body = wire.response()
+        assert (status, told["access-control-allow-origin"]) == (200, origin)
+        assert json.loads(body)["messages"][0]["data"] == "hello"
+        # The next request of the same connection is another page's, or nobody's.
+        told = wire.get("/healthz").response()[1]
+        assert told["access-control-allow-origin"] == "*"
+        wire.close()
+
+
+@pytest.mark.parametrize("wrong", ["https://*", "https://*.", "https://*shop.example", "https://a.*.example", "*.shop.example", "*"])
+def test_a_pattern_that_is_none_is_told(wrong):
+    done = subprocess.run([binary(), "--origins", wrong], capture_output=True, env={})
+    assert done.returncode == 2 and b"https://*.shop.example" in done.stderr
 
 
 def test_what_is_no_origin_is_told():

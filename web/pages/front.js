@@ -138,7 +138,7 @@ async function check(way, base, polled) {
 async function checkAll() {
   const base = new URL(element("address").value);
   if (!base.pathname.endsWith("/")) base.pathname += "/";
-  fillIn(base);
+  fillIn(base, await prefixed(base));
   const button = document.querySelector("#check button");
   button.disabled = true;
   element("verdict").textContent = "Checking…";
@@ -163,8 +163,14 @@ function tell(causes, count) {
   element("nginx").open = ["buffer", "upgrade", "gateway", "path"].some((cause) => causes.includes(cause));
 }
 
+/** Whether the program itself knows what stands before its paths, so that a proxy must leave it there. */
+async function prefixed(base) {
+  const answer = await fetch(new URL("healthz", base), { cache: "no-store", credentials: "omit" }).catch(() => null);
+  return Boolean(answer?.headers.get("Multiplexor-Prefix"));
+}
+
 /** Puts the address into what there is to copy. */
-function fillIn(base) {
+function fillIn(base, isPrefixed) {
   element("lines").textContent = `# beside the server block
 map $http_upgrade $connection_upgrade {
     default upgrade;
@@ -173,7 +179,7 @@ map $http_upgrade $connection_upgrade {
 
 # inside it
 location ${base.pathname} {
-    proxy_pass http://127.0.0.1:8088/;
+    proxy_pass http://127.0.0.1:8088${isPrefixed ? "" : "/"};
     proxy_http_version 1.1;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade;
@@ -181,7 +187,7 @@ location ${base.pathname} {
 }`;
   element("snippet").textContent = `<script src="${new URL("multiplexor.js", base)}"><\/script>
 <script>
-  new Multiplexor().subscribe("news", (message) => alert(message.data));
+  new Multiplexor(${base.pathname === "/" ? "" : `"${base}"`}).subscribe("news", (message) => alert(message.data));
 <\/script>`;
 }
 

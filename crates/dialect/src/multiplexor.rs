@@ -29,12 +29,17 @@ pub enum Words {
 ///
 /// `paths` are our own; one that ends in `/` stands for all that begin with it. `/` alone is ours for
 /// whoever reads (`GET`, `HEAD`, `OPTIONS`), unless a marker stands in its query.
-pub fn whose(bytes: &[u8], paths: &[&str]) -> Option<Words> {
+pub fn whose(bytes: &[u8], paths: &[impl AsRef<str>]) -> Option<Words> {
     whose_by(bytes, paths, |query, ended| ids(query, ended).is_some())
 }
 
 /// The same, where `marks` says whether a query has a marker; whether it has ended, too, is told.
-pub(crate) fn whose_by(bytes: &[u8], paths: &[&str], marks: impl Fn(&[u8], bool) -> bool) -> Option<Words> {
+pub(crate) fn whose_by(
+    bytes: &[u8],
+    paths: &[impl AsRef<str>],
+    marks: impl Fn(&[u8], bool) -> bool,
+) -> Option<Words> {
+    let mut paths = paths.iter().map(AsRef::as_ref);
     let line = skip_line_ends(bytes);
     let Some(space) = line.iter().position(|byte| !is_method(*byte)) else {
         return (line.len() > METHOD_LEN_MAX).then_some(Words::Classic);
@@ -45,11 +50,11 @@ pub(crate) fn whose_by(bytes: &[u8], paths: &[&str], marks: impl Fn(&[u8], bool)
     let (method, target) = (&line[..space], &line[space + 1..]);
     let end = target.iter().position(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n'));
     let path = &target[..end.unwrap_or(target.len())];
-    let ours = |known: &&str| match known.strip_suffix('/') {
+    let ours = |known: &str| match known.strip_suffix('/') {
         Some(_) => path.starts_with(known.as_bytes()),
         None => end.is_some() && path == known.as_bytes(),
     };
-    if paths.iter().any(ours) {
+    if paths.clone().any(ours) {
         return Some(Words::Modern);
     }
     let reads = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
@@ -57,7 +62,7 @@ pub(crate) fn whose_by(bytes: &[u8], paths: &[&str], marks: impl Fn(&[u8], bool)
         Some(end) if path == b"/" && reads => whose_root(&target[end..], marks),
         Some(_) => Some(Words::Classic),
         // What is there may still become a path of ours.
-        None => (!paths.iter().any(|known| known.as_bytes().starts_with(path))).then_some(Words::Classic),
+        None => (!paths.any(|known| known.as_bytes().starts_with(path))).then_some(Words::Classic),
     }
 }
 

@@ -21,7 +21,9 @@ pub struct Cors<'a> {
 
 /// Why a text is no origin, or there are too many. The message says what would be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an origin is a scheme and a host, and a port where it is not the usual one: https://shop.example")]
+#[error(
+    "an origin is a scheme and a host, and a port where it is not the usual one: https://shop.example, or https://*.shop.example for all hosts below it"
+)]
 pub struct OriginError;
 
 impl Page {
@@ -52,7 +54,8 @@ impl Origins {
         Self(origins.into_iter().take(Self::COUNT_MAX).map(String::into_boxed_str).collect())
     }
 
-    /// Reads an origin as somebody writes it, and gives it as browsers do (RFC 6454, section 6.2).
+    /// Reads an origin as somebody writes it, and gives it as browsers do (RFC 6454, section 6.2). The host may begin with
+    /// `*.`, which stands for one label or more.
     pub fn read(text: &str) -> Result<String, OriginError> {
         let text = text.to_ascii_lowercase();
         let (scheme, rest) = text.split_once("://").ok_or(OriginError)?;
@@ -64,8 +67,12 @@ impl Origins {
             _ => "",
         };
         let host = if usual.is_empty() { rest } else { rest.strip_suffix(usual).unwrap_or(rest) };
-        let is_host = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+        // A star is for whole labels in front of a host that has one itself.
+        let named = host.strip_prefix(ANY_LABELS).unwrap_or(host);
+        let is_named = named.len() == host.len() || !named.starts_with(['.', ':', '[']);
+        let is_host = is_named
+            && !named.is_empty()
+            && named.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
         if is_scheme && is_host { Ok(format!("{scheme}://{host}")) } else { Err(OriginError) }
     }
 
@@ -77,7 +84,7 @@ impl Origins {
     /// Whose page is behind a request.
     pub fn page(&self, request: &Request<'_>) -> Page {
         let Some(origin) = (request.header)("origin") else { return Page::OURS };
-        let listed = self.0.iter().position(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
+        let listed = self.0.iter().position(|listed| matches(listed, origin));
         match listed.and_then(|number| u8::try_from(number + 1).ok()) {
             Some(number) => Page(number),
             None if foreign_origin(request).is_none() => Page::OURS,
@@ -85,13 +92,43 @@ impl Origins {
         }
     }
 
-    /// What browsers are told of an answer for this page.
+    /// What browsers are told of an answer for this page; of one that is listed by a pattern, [`Self::by_pattern`] says more.
     pub fn cors(&self, page: Page) -> Cors<'_> {
         let number = usize::from(page.0).checked_sub(1);
         let listed = number.and_then(|number| self.0.get(number)).map(|origin| &**origin);
-        Cors { listed, varies: !self.is_empty() }
+        Cors { listed: listed.filter(|origin| !origin.contains(ANY_LABELS)), varies: !self.is_empty() }
+    }
+
+    /// The origin of a page that is listed by a pattern, which alone does not tell it.
+    pub fn by_pattern<'a>(&self, page: Page, request: &Request<'a>) -> Option<&'a str> {
+        let listed = self.0.get(usize::from(page.0).checked_sub(1)?)?;
+        let origin = (request.header)("origin").filter(|_| listed.contains(ANY_LABELS))?;
+        str::from_utf8(origin).ok()
     }
 }
+
+/// Whether an origin is the listed one, or falls under it where that is a pattern.
+fn matches(listed: &str, origin: &[u8]) -> bool {
+    let Some((scheme, host)) = listed.split_once(ANY_LABELS) else {
+        return listed.as_bytes().eq_ignore_ascii_case(origin);
+    };
+    // `https://` before the labels, and `.shop.example:8080` behind them.
+    let Some(labels_len) = origin.len().checked_sub(scheme.len() + 1 + host.len()) else { return false };
+    let (begin, rest) = origin.split_at(scheme.len());
+    let (labels, end) = rest.split_at(labels_len);
+    begin.eq_ignore_ascii_case(scheme.as_bytes())
+        && end[0] == b'.'
+        && end[1..].eq_ignore_ascii_case(host.as_bytes())
+        && labels.split(|byte| *byte == b'.').all(is_label)
+}
+
+/// Whether this may be a label of a host's name (RFC 1123, section 2.1, and `_`, which browsers take).
+fn is_label(label: &[u8]) -> bool {
+    !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+}
+
+/// In front of a host: any labels, one at least.
+const ANY_LABELS: &str = "*.";
 
 /// The origin of a request, unless it is that of the host it was sent to, scheme aside.
 pub(crate) fn foreign_origin<'a>(request: &Request<'a>) -> Option<&'a str> {
@@ -118,7 +155,16 @@ mod tests {
             ("shop.example", None),
             ("https://", None),
             ("https://shop.example/", None),
-            ("https://*.example", None),
+            ("https://*.Shop.example:443", Some("https://*.shop.example")),
+            ("https://*.shop.example:8443", Some("https://*.shop.example:8443")),
+            ("https://*.localhost", Some("https://*.localhost")),
+            ("https://*", None),
+            ("https://*.", None),
+            ("https://*.:8443", None),
+            ("https://*.*.example", None),
+            ("https://a.*.example", None),
+            ("https://*shop.example", None),
+            ("*://shop.example", None),
             ("null", None),
             ("", None),
         ] {
@@ -126,25 +172,58 @@ mod tests {
         }
     }
 
+    /// Whose page it is by these origins, whose request comes from that one; and what it may read.
+    fn check(origins: &Origins, origin: Option<&'static str>) -> (Page, Option<String>) {
+        let header = move |name: &str| match name {
+            "origin" => origin.map(str::as_bytes),
+            "host" => Some(&b"push.example:8088"[..]),
+            _ => None,
+        };
+        let request =
+            Request { method: "GET", path: "/", query: "", header: &header, upgrade: false, body: b"" };
+        let page = origins.page(&request);
+        let listed = origins.by_pattern(page, &request).or_else(|| origins.cors(page).listed);
+        (page, listed.map(str::to_owned))
+    }
+
     #[test]
     fn a_page_is_ours_or_listed_or_foreign() {
         let origins = Origins::new(["https://a.example".to_owned(), "https://b.example".to_owned()]);
-        let page = |origin: Option<&'static str>| {
-            let header = move |name: &str| match name {
-                "origin" => origin.map(str::as_bytes),
-                "host" => Some(&b"push.example:8088"[..]),
-                _ => None,
-            };
-            let request =
-                Request { method: "GET", path: "/", query: "", header: &header, upgrade: false, body: b"" };
-            origins.page(&request)
-        };
-        let listed = |origin| origins.cors(page(origin)).listed;
-        assert_eq!((page(None), listed(None)), (Page::OURS, None));
-        assert_eq!(page(Some("https://push.example:8088")), Page::OURS);
-        assert_eq!(listed(Some("https://B.example")), Some("https://b.example"));
+        assert_eq!(check(&origins, None), (Page::OURS, None));
+        assert_eq!(check(&origins, Some("https://push.example:8088")), (Page::OURS, None));
+        assert_eq!(check(&origins, Some("https://B.example")).1.as_deref(), Some("https://b.example"));
         for origin in ["null", "https://b.example.evil", "http://b.example", "https://b.example:1", ""] {
-            assert_eq!((page(Some(origin)), listed(Some(origin))), (Page::FOREIGN, None), "{origin}");
+            assert_eq!(check(&origins, Some(origin)), (Page::FOREIGN, None), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_for_hosts_below_its_own_alone() {
+        let origins =
+            Origins::new(["https://*.shop.example".to_owned(), "http://*.shop.example:81".to_owned()]);
+        for origin in ["https://a.shop.example", "https://A.b-1.Shop.example", "http://x_y.shop.example:81"] {
+            let (page, listed) = check(&origins, Some(origin));
+            assert_eq!(listed.as_deref(), Some(origin));
+            assert_eq!(origins.cors(page).listed, None, "the pattern itself is told to nobody");
+        }
+        for origin in [
+            "https://shop.example",
+            "https://.shop.example",
+            "https://a..shop.example",
+            "https://ashop.example",
+            "https://a.shop.example.evil",
+            "https://evil.example/.shop.example",
+            "https://evil.example:1.shop.example",
+            "https://evil@a.shop.example",
+            "https://a.shop.example:443",
+            "https://a.shop.example:81",
+            "http://a.shop.example",
+            "http://a.shop.example:80",
+            "https://\u{e9}.shop.example",
+            "null",
+            "",
+        ] {
+            assert_eq!(check(&origins, Some(origin)), (Page::FOREIGN, None), "{origin}");
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::multiplexor::{Words, is_http, is_like_http, whose_by};
 pub const TOLD: &str = "realplexor";
 
 /// Whose words begin with these bytes; see [`crate::multiplexor::whose`].
-pub fn whose(bytes: &[u8], paths: &[&str], marker: &Marker) -> Option<Words> {
+pub fn whose(bytes: &[u8], paths: &[impl AsRef<str>], marker: &Marker) -> Option<Words> {
     whose_by(bytes, paths, |query, ended| !matches!(marker.find(query, Reading::query(ended)), Found::None))
 }
 

@@ -4,14 +4,14 @@ use multiplexor_dialect::hub::{Kind, Message, Origin, Payload, Position, Target}
 use multiplexor_dialect::multiplexor::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
-use multiplexor_dialect::native::PATHS;
+use multiplexor_dialect::native::Paths;
 
 /// Whose words they are, and that it is told once and for all, however they come.
 fn words(bytes: &str, expected: Option<Words>) {
-    assert_eq!(whose(bytes.as_bytes(), PATHS), expected, "{bytes:?}");
+    assert_eq!(whose(bytes.as_bytes(), Paths::default().all()), expected, "{bytes:?}");
     let mut told = None;
     for cut in 0..=bytes.len() {
-        let now = whose(&bytes.as_bytes()[..cut], PATHS);
+        let now = whose(&bytes.as_bytes()[..cut], Paths::default().all());
         assert!(told.is_none() || now == told, "{bytes:?} cut at {cut}: {now:?} after {told:?}");
         told = now;
     }

@@ -4,7 +4,7 @@
 
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
 use multiplexor_dialect::hub::{
-    Cursors, Epoch, Kind, Message, Origin, Payload, Position, Target, check_name,
+    Cursors, Epoch, Kind, Message, Origin, Payload, Position, Stage, Target, check_name,
 };
 use multiplexor_dialect::native::{
     Command, Context, intent, is_json_text, last_event_id, names_in_body, names_in_path, since, write_object,
@@ -111,7 +111,13 @@ proptest! {
     ) {
         let request =
             Request { method: &method, path: &path, query: &query, header: &|_| Some(&header), upgrade, body: &body };
-        match intent(&request, Context { cursors: Cursors::new(Epoch::new(0)), now: 0, shows: &Shows::NOTHING }) {
+        match intent(&request, Context {
+            cursors: Cursors::new(Epoch::new(0)),
+            now: 0,
+            shows: &Shows::NOTHING,
+            stage: Stage::Serving,
+            prefix: "",
+        }) {
             Ok(Intent::Wait(wait)) => prop_assert!(wait.names.len() <= CHANNELS_MAX),
             Ok(Intent::Answer(answer)) => prop_assert!([200, 204, 405].contains(&answer.status)),
             Err(problem) => prop_assert!((400..500).contains(&problem.status)),

@@ -5,7 +5,7 @@
 
 use multiplexor_dialect::hub::{After, Decimal, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::Words;
-use multiplexor_dialect::native::PATHS;
+use multiplexor_dialect::native::Paths;
 use multiplexor_dialect::realplexor::{
     self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, limiters, payload, replaced, whose,
     write_one,
@@ -84,13 +84,13 @@ proptest! {
     ) {
         let reading = Reading { ended: false, decodes, query };
         let whole = Marker::default().find(said.as_bytes(), reading);
-        let words = whose(said.as_bytes(), PATHS, &Marker::default());
+        let words = whose(said.as_bytes(), Paths::default().all(), &Marker::default());
         for cut in 0..said.len() {
             let early = &said.as_bytes()[..cut];
             if let Found::List(list) = Marker::default().find(early, reading) {
                 prop_assert_eq!(&Found::List(list), &whole);
             }
-            let early: Option<Words> = whose(early, PATHS, &Marker::default());
+            let early: Option<Words> = whose(early, Paths::default().all(), &Marker::default());
             prop_assert!(early.is_none() || early == words);
         }
     }

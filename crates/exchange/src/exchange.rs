@@ -16,7 +16,7 @@ use std::sync::Arc;
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
     After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past,
-    Position, Refused, Released, Right, Rules, Session, ShardId, Start, Take, Totals, Trash,
+    Position, Refused, Released, Right, Rules, Session, ShardId, Stage, Start, Take, Totals, Trash,
 };
 
 use crate::answers::Answers;
@@ -25,7 +25,7 @@ use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Delivery, Journal, Order, Pending, Shares, Wake};
 use publishing::published;
 use stages::Rung;
@@ -53,6 +53,8 @@ pub struct Exchange {
     inquiries: Option<Inquiries>,
     pub(crate) shares: Shares,
     answers: Answers,
+    /// Where the program is in its life.
+    stage: AtomicU8,
 }
 
 struct Inner {
@@ -119,7 +121,18 @@ impl Exchange {
             inquiries: None,
             shares: Shares::default(),
             answers: Answers::default(),
+            stage: AtomicU8::new(Stage::default() as u8),
         }
+    }
+
+    /// Where the program is in its life.
+    pub fn stage(&self) -> Stage {
+        Stage::from_bits(self.stage.load(Ordering::Relaxed))
+    }
+
+    /// From now on the program is there in its life. Both lines say so to whoever asks, and in their answers.
+    pub fn set_stage(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
     /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.

@@ -15,6 +15,7 @@ mod position;
 mod removing;
 mod rule;
 mod session;
+mod stage;
 
 pub mod limits;
 
@@ -55,6 +56,7 @@ pub use position::{Cursors, Epoch, Position, Read};
 pub use room::{Guest, Stay, Who};
 pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};
+pub use stage::Stage;
 pub use trash::Trash;
 
 /// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.

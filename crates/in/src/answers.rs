@@ -149,6 +149,9 @@ impl Answers {
         self.bytes.extend_from_slice(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
         );
+        if line.is_ending() {
+            put(&mut self.bytes, "connection", b"close");
+        }
         self.put_rest(line, body);
     }
 

@@ -117,6 +117,8 @@ const CODES: &[&str] = &[
     "method",
     "not-found",
     "not-ready",
+    "starting",
+    "ending",
     "origin",
     "password-busy",
     "payload",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use access::{Keyring, Proxies};
-use exchange::hub::Answered;
+use exchange::hub::{Answered, Stage};
 use exchange::{Exchange, Keys, Network, Published, Receipt};
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -114,6 +114,8 @@ pub struct CertificateNews {
 pub struct WaitLine {
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    /// What stands before its paths.
+    pub prefix: String,
     /// Reads its counters.
     pub counters: ReadCounters,
     /// What becomes of the certificates of both lines; `None`: neither speaks TLS.
@@ -215,7 +217,13 @@ impl Line {
 
     /// The program ends: from now on the line is not ready for more.
     pub(crate) fn drain(&self) {
+        self.exchange.set_stage(Stage::Ending);
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether each answer is the last of its connection, since the program is about to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.exchange.stage() == Stage::Ending
     }
 
     pub(crate) fn draining(&self) -> bool {

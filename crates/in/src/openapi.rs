@@ -49,7 +49,7 @@ fn document() -> Value {
             "/refused": { "get": refused() },
             "/metrics": { "get": plain("metrics", "All that is counted, as Prometheus reads it") },
             "/healthz": { "get": plain("healthz", "Whether the program answers") },
-            "/readyz": { "get": plain("readyz", "Whether every shard of the WAIT line answers; 503 if not") },
+            "/readyz": { "get": plain("readyz", "Whether every shard of the WAIT line answers; 503 if not, and while the server starts or is about to end") },
             "/openapi.json": { "get": description() },
         },
         "components": {

@@ -42,7 +42,8 @@ async fn demo(State(line): State<Arc<Line>>, request: Request) -> Response {
 
 /// Where the WAIT line is for whoever asks.
 async fn wait(State(line): State<Arc<Line>>, request: Request) -> Response {
-    json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}")) }))
+    let prefix = &line.wait.prefix;
+    json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}{prefix}")) }))
 }
 
 pub(crate) fn embedded(page: &web::Page, request: &Request, sources: &str) -> Response {

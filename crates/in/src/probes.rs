@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use axum::extract::State;
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::ShardId;
+use dialect::hub::{ShardId, Stage};
 use exchange::{Canary, Order};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -22,11 +22,16 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// Whether messages would be delivered: a canary has gone round all shards.
 pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str, Refusal> {
-    if line.draining() {
-        return Err(not_ready("the server is about to end; use another one"));
+    match line.exchange.stage() {
+        Stage::Serving => {}
+        Stage::Starting => return Err(not_ready("starting", "the server is about to serve; try again soon")),
+        Stage::Ending => return Err(not_ready("ending", "the server is about to end; use another one")),
     }
     if !Canaries::round(&line).await {
-        return Err(not_ready("not every shard of the WAIT line answered within a second; try again"));
+        return Err(not_ready(
+            "not-ready",
+            "not every shard of the WAIT line answered within a second; try again",
+        ));
     }
     Ok("ready\n")
 }
@@ -88,8 +93,8 @@ fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String
     counters.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
-fn not_ready(why: &str) -> Refusal {
-    Refusal::retry_after(Problem::new(503, "not-ready", why), RETRY_AFTER_S)
+fn not_ready(code: &'static str, why: &str) -> Refusal {
+    Refusal::retry_after(Problem::new(503, code, why), RETRY_AFTER_S)
 }
 
 /// The canary under way, of which there is at most one: whoever asks meanwhile waits for it too, so

@@ -61,8 +61,12 @@ async fn read_on(
     let mut alarm = pin!(sleep_until(deadline));
     let mut stop = pin!(stopped.changed());
     loop {
+        let is_last = line.is_ending();
         let (taken, is_ours) = carry_out_all(line, stream, &bytes, key, answers).await?;
         if taken > 0 {
+            if is_last {
+                return None;
+            }
             bytes.drain(..taken);
             answers.send(line, stream).await?;
             deadline = deadline_of(line, &bytes);
@@ -134,6 +138,10 @@ async fn carry_out_all(
 ) -> Option<(usize, bool)> {
     let mut taken = 0;
     loop {
+        // An answer that is the last one is followed by none.
+        if taken > 0 && line.is_ending() {
+            return Some((taken, true));
+        }
         let (said, len) = match read(&bytes[taken..], |head, body| Plain::read(line, head, body)) {
             Ok(Some(whole)) => whole,
             Ok(None) => return Some((taken, true)),

@@ -200,6 +200,9 @@ pub(crate) fn finish(
         line.counters.refused(problem.code);
         refused::keep(line, problem, who, path);
     }
+    if line.is_ending() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     // What may be kept says so itself.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     told

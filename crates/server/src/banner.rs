@@ -13,6 +13,8 @@ use crate::settings::{LogForm, Tls};
 pub(crate) struct Banner<'a> {
     pub(crate) wait: &'a [SocketAddr],
     pub(crate) in_addresses: &'a [SocketAddr],
+    /// What stands before the paths of the WAIT line.
+    pub(crate) prefix: &'a str,
     /// Which of them speak TLS.
     pub(crate) tls: &'a Tls,
     pub(crate) shards: usize,
@@ -45,7 +47,7 @@ impl Banner<'_> {
         if let ([wait, ..], [publish, ..]) = (self.wait, self.in_addresses) {
             let (publish, listen) = (
                 url(scheme(&self.tls.in_line, 0), *publish, "/pub/news"),
-                url(scheme(&self.tls.wait, 0), *wait, "/sub/news"),
+                url(scheme(&self.tls.wait, 0), *wait, &format!("{}/sub/news", self.prefix)),
             );
             lines.push(String::new());
             lines.push(format!("publish:   curl -d 'hello' {publish}"));
@@ -62,6 +64,7 @@ impl Banner<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "wait": self.wait,
             "in": self.in_addresses,
+            "wait_prefix": self.prefix,
             "wait_schemes": schemes(&self.tls.wait, self.wait.len()),
             "in_schemes": schemes(&self.tls.in_line, self.in_addresses.len()),
             "shards": self.shards,
@@ -127,7 +130,8 @@ mod tests {
         let wait: Vec<SocketAddr> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
         let tls = &Tls::default();
-        let banner = Banner { wait: &wait, in_addresses: &in_addresses, tls, shards, connections };
+        let banner =
+            Banner { wait: &wait, in_addresses: &in_addresses, prefix: "", tls, shards, connections };
         expected.assert_eq(&if form == LogForm::Text { banner.text() } else { banner.json() });
     }
 
@@ -172,7 +176,7 @@ mod tests {
             Some(20_000),
             LogForm::Json,
             &expect![[r#"
-            {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"wait_schemes":["http"],"in_schemes":["http"],"shards":2,"connections_per_shard":20000}
+            {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"wait_prefix":"","wait_schemes":["http"],"in_schemes":["http"],"shards":2,"connections_per_shard":20000}
         "#]],
         );
     }

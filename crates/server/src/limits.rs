@@ -7,6 +7,9 @@ pub(crate) const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the shards may take to end, beyond the time over which they close connections.
 pub(crate) const JOIN_MARGIN: Duration = Duration::from_secs(5);
 
+/// How long both lines serve on after SIGTERM where somebody looks at `/readyz`.
+pub(crate) const LAME_DUCK: Duration = Duration::from_secs(5);
+
 /// How long a command line client waits for a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long `send` waits for each step of an answer.

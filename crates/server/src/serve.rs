@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use exchange::hub::{Epoch, volatile_mark};
+use exchange::hub::{Epoch, Stage, volatile_mark};
 use exchange::{Clock, Exchange, Immediate, Order, Wake};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -34,9 +34,6 @@ use crate::store::Keeping;
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {
-    /// Whether SIGHUP is heeded; otherwise it ends the program.
-    const HANGS_UP: bool;
-
     /// What the addresses of the WAIT line and the IN line are called where they are set.
     fn names(&self) -> [&'static str; 2];
 
@@ -44,7 +41,7 @@ pub(crate) trait Role {
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
 
     /// SIGHUP came.
-    fn hung_up(&mut self) {}
+    fn hung_up(&mut self);
 
     /// This signal ends the program.
     fn ending(&mut self, _signal: &'static str) {}
@@ -62,8 +59,6 @@ pub(crate) struct Running {
 pub(crate) struct Itself(pub(crate) LogForm);
 
 impl Role for Itself {
-    const HANGS_UP: bool = false;
-
     fn names(&self) -> [&'static str; 2] {
         ["--wait", "--in"]
     }
@@ -71,6 +66,10 @@ impl Role for Itself {
     fn listening(&mut self, banner: &Banner<'_>, _: Running) -> anyhow::Result<()> {
         banner.print(self.0);
         Ok(())
+    }
+
+    fn hung_up(&mut self) {
+        warn!("SIGHUP changes nothing: settings are read at the start, certificates when their files change");
     }
 }
 
@@ -80,6 +79,7 @@ pub(crate) fn run<R: Role>(
     role: &mut R,
     listening: Option<log::Listening>,
 ) -> anyhow::Result<ExitCode> {
+    signals::hold_hang_up()?;
     log::start(settings.log, settings.log_level, listening)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     let [wait_name, in_name] = role.names();
@@ -104,6 +104,7 @@ pub(crate) fn run<R: Role>(
     if let (Some(account), Some(store)) = (&account, &settings.store) {
         account.own(&store.folder).context("the store cannot be given to the user")?;
     }
+    exchange.set_stage(Stage::Starting);
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
     let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
@@ -155,7 +156,7 @@ struct Started {
 /// Opens the IN line, says where both listen, serves, and drains.
 async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
     let Started { line, exchange, ear, connections, store, certificates, account, in_servers } = started;
-    let signals = Signals::new::<R>()?;
+    let signals = Signals::new()?;
     let (listeners, senders) = listen_in(settings, in_servers, role.names()[1]).await?;
     give_up(settings, account, &certificates)?;
     for login in settings.in_line.realplexor.users.skipped() {
@@ -166,6 +167,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let banner = Banner {
         wait: line.addresses(),
         in_addresses: &in_addresses,
+        prefix: settings.wait_line.paths.prefix(),
         tls: &settings.tls,
         shards: settings.shards,
         connections,
@@ -173,6 +175,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let stats = line.stats();
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
     role.listening(&banner, Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor })?;
+    exchange.set_stage(Stage::Serving);
 
     tokio::spawn(give_back());
     let news = (!settings.tls.is_empty()).then(|| certificates.news());
@@ -189,6 +192,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         certificates: news,
         asked: Box::new(move || asked.read()),
         lines_lost: log::lines_lost,
+        prefix: settings.wait_line.paths.prefix().to_owned(),
     };
     in_line::serve(
         listeners,
@@ -197,7 +201,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         wait,
         store,
         Some(newest),
-        signals.heed(role),
+        signals.heed(role, &exchange, settings.lame_duck),
     )
     .await
     .context("the IN line broke down")?;

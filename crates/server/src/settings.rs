@@ -32,7 +32,10 @@ use std::time::Duration;
 use access::Keyring;
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
 use exchange::hub::{Door, Limits};
-use wait::Origins;
+
+use wait::{Origins, Paths};
+
+use crate::limits::LAME_DUCK;
 
 pub(crate) use self::tls::Tls;
 pub(crate) use channel::ChannelEntry;
@@ -67,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) user: String,
     pub(crate) group: String,
     pub(crate) tls: Tls,
+    /// How long both lines serve on when the program is told to end.
+    pub(crate) lame_duck: Duration,
     /// Whom to ask.
     pub(crate) upstream: upstream::Settings,
 }
@@ -150,6 +155,7 @@ impl Settings {
                 tokens: asked::tokens(values),
                 origins: Origins::new(values.names("origins")),
                 shows: asked::shows(values),
+                paths: Paths::under(values.text("wait_prefix")),
                 takeover: values.url("takeover").map(|_| values.label("takeover_prefix").into()),
                 verdict_timeout: asked::verdict_timeout(values),
                 proxies: shares::proxies(values, "proxies"),
@@ -165,6 +171,7 @@ impl Settings {
             user: values.text("user").to_owned(),
             group: values.text("group").to_owned(),
             tls: Tls::default(),
+            lame_duck: values.duration_or("lame_duck", lame_duck),
         }
     }
 
@@ -269,6 +276,14 @@ fn of_in(values: &Values) -> in_line::Settings {
         proxies: shares::proxies(values, "in_proxies"),
         ..in_line::Settings::default()
     }
+}
+
+/// How long whoever sends clients here takes to see that he should not, where there is such a one.
+fn lame_duck() -> Duration {
+    let is_set = |name| std::env::var_os(name).is_some_and(|text| !text.is_empty());
+    let is_looked_after =
+        std::process::id() == 1 || is_set("NOTIFY_SOCKET") || is_set("KUBERNETES_SERVICE_HOST");
+    if is_looked_after { LAME_DUCK } else { Duration::ZERO }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,12 +1,26 @@
-//! The signals that end the program, and the one that it may heed besides.
+//! The signals that end the program, and SIGHUP, which never does.
+
+use std::time::Duration;
 
 use anyhow::Context;
+use exchange::Exchange;
+use exchange::hub::Stage;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tracing::info;
 
 use crate::log;
 use crate::serve::Role;
+
+/// Holds SIGHUP back until [`Signals::new`] catches it: it would end the program while it starts.
+pub(crate) fn hold_hang_up() -> anyhow::Result<()> {
+    hang_up().thread_block().context("signals cannot be held back")
+}
+
+fn hang_up() -> SigSet {
+    SigSet::from(Number::SIGHUP)
+}
 
 /// Starts threads that take no signals. What catches one writes to a descriptor of the runtime: in the table of a shard
 /// that number is something else, a client's socket perhaps.
@@ -23,51 +37,67 @@ pub(crate) fn kept_from<T>(start: impl FnOnce() -> T) -> anyhow::Result<T> {
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Only where the role hangs up; otherwise it would not end the program any more.
-    hang_up: Option<Signal>,
+    hang_up: Signal,
 }
 
 impl Signals {
     /// Begins to catch them.
-    pub(crate) fn new<R: Role>() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("signals cannot be received");
         // Whoever catches it is told by the write that failed; it would end the program.
         drop(catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
-        let hang_up = if R::HANGS_UP { Some(catch(SignalKind::hangup())?) } else { None };
-        Ok(Self {
+        let caught = Self {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
-            hang_up,
-        })
+            hang_up: catch(SignalKind::hangup())?,
+        };
+        hang_up().thread_unblock().context("signals cannot be taken again")?;
+        Ok(caught)
     }
 
-    /// Done at the first SIGTERM or SIGINT; the second one ends the program at once.
-    pub(crate) async fn heed<R: Role>(mut self, role: &mut R) {
+    /// Done when the program is to end: at the first SIGTERM, and the time after it in which both lines serve on; at
+    /// SIGINT, which somebody types, or another SIGTERM within that time. One that comes later ends the program at once.
+    pub(crate) async fn heed<R: Role>(mut self, role: &mut R, exchange: &Exchange, lame_duck: Duration) {
         let name = loop {
-            let hung_up = async {
-                match &mut self.hang_up {
-                    Some(signal) => signal.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                _ = self.terminate.recv() => break "SIGTERM",
+                _ = self.terminate.recv() => break SIGTERM,
                 _ = self.interrupt.recv() => break "SIGINT",
-                _ = hung_up => role.hung_up(),
+                _ = self.hang_up.recv() => role.hung_up(),
             }
         };
         role.ending(name);
+        exchange.set_stage(Stage::Ending);
+        if name == SIGTERM && !lame_duck.is_zero() {
+            let seconds = lame_duck.as_secs_f64();
+            info!(
+                seconds,
+                "about to end: /readyz says so, and both lines serve on for this time; once more to skip it"
+            );
+            tokio::select! {
+                () = sleep(lame_duck) => {}
+                () = self.end() => {}
+            }
+        }
         info!("ending; once more to end at once");
         tokio::spawn(async move {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-            }
+            self.end().await;
             log::flush();
             std::process::exit(EXIT_INTERRUPTED);
         });
     }
+
+    /// Done at a signal that ends the program.
+    async fn end(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+        }
+    }
 }
 
+const SIGTERM: &str = "SIGTERM";
 /// What a shell shows for a program that was interrupted.
 const EXIT_INTERRUPTED: i32 = 130;

@@ -7,7 +7,6 @@
 use codec::http::{self, Body};
 use dialect::Classic;
 use dialect::multiplexor::{self, Words, whose};
-use dialect::native::PATHS;
 use dialect::realplexor::{self, Form, Found, Reading};
 
 use crate::limits::BODY_LEN_MAX;
@@ -20,8 +19,8 @@ impl Conn {
     pub(crate) fn is_classic(&self, bytes: &[u8], env: Env<'_>) -> Option<bool> {
         let words = match self.classic {
             Classic::None => return Some(false),
-            Classic::Multiplexor => whose(bytes, PATHS),
-            Classic::Realplexor => realplexor::whose(bytes, PATHS, &env.marker),
+            Classic::Multiplexor => whose(bytes, env.paths.all()),
+            Classic::Realplexor => realplexor::whose(bytes, env.paths.all(), &env.marker),
         };
         match words {
             Some(words) => Some(words == Words::Classic),

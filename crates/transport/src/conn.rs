@@ -3,7 +3,7 @@
 use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
-use dialect::{Classic, Page, Transport, Wait};
+use dialect::{Classic, Cors, Origins, Page, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -62,6 +62,8 @@ pub struct Extra {
     pub(crate) parked: Option<Box<Parked>>,
     /// When what has begun to come must be whole, by the clock of whoever sets it; taken away when it is.
     pub deadline_ms: Option<u64>,
+    /// The origin of the page that asked, where it is listed by a pattern.
+    pub(crate) origin: Option<Box<str>>,
 }
 
 /// What a client wants that is not let in yet.
@@ -180,6 +182,22 @@ impl Conn {
         parked.is_some_and(|parked| parked.wait.transport == Transport::Poll)
     }
 
+    /// What browsers are told of the answer under way.
+    pub fn cors<'a>(&'a self, origins: &'a Origins) -> Cors<'a> {
+        let cors = origins.cors(self.page);
+        let origin = self.extra.as_ref().and_then(|extra| extra.origin.as_deref());
+        Cors { listed: origin.or(cors.listed), ..cors }
+    }
+
+    /// Notes whose page asks.
+    pub(crate) fn note_page(&mut self, request: &Request<'_>, origins: &Origins) {
+        self.page = origins.page(request);
+        let origin = origins.by_pattern(self.page, request);
+        if origin.is_some() || self.extra.is_some() {
+            self.extra_mut().origin = origin.map(Into::into);
+        }
+    }
+
     /// Whether the connection ends with the answer under way.
     pub fn closes(&self) -> bool {
         self.close
@@ -213,6 +231,7 @@ impl Conn {
         self.head_only = false;
         if let Some(extra) = &mut self.extra {
             extra.deadline_ms = None;
+            extra.origin = None;
         }
     }
 }
@@ -232,6 +251,7 @@ impl Extra {
             && self.backlog.is_none()
             && self.parked.is_none()
             && self.deadline_ms.is_none()
+            && self.origin.is_none()
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Frozen {
     close: bool,
     head_only: bool,
     page: u8,
+    /// The origin of the page, where it is listed by a pattern.
+    origin: Option<String>,
     last: u64,
     /// Channels it listens to, each with the place from which on.
     pub channels: Vec<(String, u64)>,
@@ -110,6 +112,7 @@ impl Conn {
             close: self.close,
             head_only: self.head_only,
             page: self.page.to_bits(),
+            origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
             last: self.last.to_bits(),
             channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
             due_ms,
@@ -173,7 +176,8 @@ impl Conn {
         };
         let reader = ws::Reader::thaw(message);
         let input = frozen.input;
-        let extra = Extra { input, upload, outbox, reader, backlog, parked, deadline_ms: None };
+        let origin = frozen.origin.map(Into::into);
+        let extra = Extra { input, upload, outbox, reader, backlog, parked, origin, deadline_ms: None };
         let mut conn = Self {
             phase,
             shape,

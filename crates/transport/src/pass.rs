@@ -36,7 +36,7 @@ impl Conn {
         env: Env<'_>,
     ) -> Option<Action> {
         let prefix = env.takeover?;
-        if !native::is_passed(request.path, prefix) {
+        if !native::is_passed(request.path, prefix, env.paths) {
             return None;
         }
         let wait = native::wait_of_page(facts, context);

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use codec::http::{self, Body};
 use codec::http2;
 use codec::ws::{self, Fact};
-use dialect::hub::{After, Cursors, Millis};
-use dialect::native::{self, Command, Context};
+use dialect::hub::{After, Cursors, Millis, Stage};
+use dialect::native::{self, Command, Context, Paths};
 use dialect::realplexor::Marker;
 use dialect::{Answer, Intent, Origins, Problem, Request, Shows, Transport, Wait};
 use serde_json::value::RawValue;
@@ -35,6 +35,10 @@ pub struct Env<'a> {
     pub origins: &'a Origins,
     /// What counts as credentials.
     pub shows: &'a Shows,
+    /// Our paths.
+    pub paths: &'a Paths,
+    /// Where the program is in its life.
+    pub stage: Stage,
     /// How the paths begin that are the application's, where some are.
     pub takeover: Option<&'a str>,
     /// Where complete requests pass; `None`: all do.
@@ -193,22 +197,29 @@ impl Conn {
     /// A complete request.
     fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env<'_>) -> Action {
         self.head_only = request.method == "HEAD";
+        self.close |= env.stage == Stage::Ending;
+        let path = env.paths.strip(request.path);
         let facts = Request {
             method: request.method,
-            path: request.path,
+            path: path.unwrap_or(request.path),
             query: request.query,
             header: &|name| request.header(name),
             upgrade: request.upgrade_websocket(),
             body,
         };
-        self.page = env.origins.page(&facts);
+        self.note_page(&facts, env.origins);
         if let Some(Err(stopped)) = env.gate.map(|gate| gate.pass(request)) {
             self.close |= stopped.ends;
             return self.refuse(stopped.problem, env.origins);
         }
-        let context = Context { cursors: env.cursors, now: env.now, shows: env.shows };
+        let prefix = env.paths.prefix();
+        let context =
+            Context { cursors: env.cursors, now: env.now, shows: env.shows, stage: env.stage, prefix };
         if let Some(action) = self.pass(request, &facts, context, env) {
             return action;
+        }
+        if path.is_none() {
+            return self.refuse(native::not_found(request.path, prefix), env.origins);
         }
         match native::intent(&facts, context) {
             Ok(Intent::Wait(wait)) => self.begin(request, wait, env),
@@ -237,7 +248,7 @@ impl Conn {
         wait: &Wait,
         env: Env<'_>,
     ) -> Result<Vec<u8>, Problem> {
-        let (compression, cors) = (env.compression, env.origins.cors(self.page));
+        let (compression, cors) = (env.compression, self.cors(env.origins));
         let extension = (compression && wait.transport == Transport::WebSocket)
             .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
             .flatten();
@@ -268,7 +279,8 @@ impl Conn {
     }
 
     fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
-        self.give(answer::answer(answer, self.close, self.head_only, origins.cors(self.page)))
+        let answer = answer::answer(answer, self.close, self.head_only, self.cors(origins));
+        self.give(answer)
     }
 
     /// Gives the whole answer to a request; the connection ends with it, or is ready for the next.

@@ -4,7 +4,7 @@ use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
 use dialect::multiplexor::Words;
-use dialect::native::PATHS;
+use dialect::native::Paths;
 use dialect::{Classic, Cors, Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
@@ -231,7 +231,7 @@ impl Conn {
 
     /// The answer to whoever took too long for a request; nothing for whoever said nothing, or nothing that
     /// is a request.
-    pub fn too_late(&mut self) -> Vec<u8> {
+    pub fn too_late(&mut self, paths: &Paths) -> Vec<u8> {
         let late = self.is_mid_request();
         self.phase = Phase::Closing;
         if !late {
@@ -240,7 +240,7 @@ impl Conn {
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
         let classic = match self.classic {
             Classic::None => false,
-            Classic::Multiplexor => multiplexor::whose(input, PATHS) == Some(Words::Classic),
+            Classic::Multiplexor => multiplexor::whose(input, paths.all()) == Some(Words::Classic),
             Classic::Realplexor => true,
         };
         if classic && !multiplexor::is_like_http(input) {

@@ -6,16 +6,21 @@
 mod said;
 
 use std::io::Read;
+use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
 use multiplexor_transport::codec::ws;
-use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position};
+use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
+use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Origins, Shows};
 use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use said::{binary, message, named, text};
+
+/// Our paths, with nothing before them.
+static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
 
 fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
@@ -169,6 +174,8 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         compression,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        paths: &OURS,
+        stage: Stage::Serving,
         takeover: None,
         gate: None,
     };
@@ -243,6 +250,8 @@ fn a_client_may_compress_its_commands() {
         compression: true,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        paths: &OURS,
+        stage: Stage::Serving,
         takeover: None,
         gate: None,
     };

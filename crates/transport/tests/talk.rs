@@ -5,13 +5,19 @@
 #[path = "common/said.rs"]
 mod said;
 
+use std::sync::LazyLock;
+
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
-use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position};
+use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
+use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
+
+/// Our paths, with nothing before them.
+static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
 
 /// A client that waits in this shape.
 fn waiting(shape: Shape) -> Conn {
@@ -145,18 +151,18 @@ fn only_a_websocket_has_last_words() {
 #[test]
 fn half_a_request_is_answered_when_its_time_is_over() {
     let mut silent = Conn::new();
-    assert!(!silent.is_mid_request() && silent.too_late().is_empty());
+    assert!(!silent.is_mid_request() && silent.too_late(&OURS).is_empty());
     assert_eq!(silent.phase, Phase::Closing);
 
     let mut slow = Conn::new();
     slow.extra_mut().input = b"GET /sub".to_vec();
-    let answer = String::from_utf8(slow.too_late()).unwrap();
+    let answer = String::from_utf8(slow.too_late(&OURS)).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 408 Request Timeout\r\n")
             && answer.contains("\r\nConnection: close\r\n")
     );
     assert!(answer.contains("\"code\":\"request-timeout\""));
-    assert!(slow.too_late().is_empty(), "it is said once");
+    assert!(slow.too_late(&OURS).is_empty(), "it is said once");
 }
 
 /// Parts of a page: each message to a client that listens to its first channel.
@@ -287,6 +293,8 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         compression: false,
         origins: &origins,
         shows: &Shows::NOTHING,
+        paths: &OURS,
+        stage: Stage::Serving,
         takeover: None,
         gate: None,
     };
@@ -330,6 +338,8 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         compression: false,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
+        paths: &OURS,
+        stage: Stage::Serving,
         takeover: None,
         gate: None,
     };

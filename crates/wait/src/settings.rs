@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::{Proxies, Tokens};
+use transport::dialect::native::Paths;
 use transport::dialect::{Origins, Shows};
 
 use crate::Realplexor;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub origins: Origins,
     /// What counts as credentials: tokens, and what somebody is asked about.
     pub shows: Shows,
+    /// Our paths.
+    pub paths: Paths,
     /// How the paths begin that are the application's; `None`: all that are not ours lead nowhere.
     pub takeover: Option<Box<str>>,
     /// How long a client waits at the most until it is known who it is.
@@ -76,6 +79,7 @@ impl Default for Settings {
             tokens: Tokens::default(),
             origins: Origins::NONE,
             shows: Shows::NOTHING,
+            paths: Paths::default(),
             takeover: None,
             verdict_timeout: Duration::from_secs(11),
             proxies: Proxies::default(),

@@ -6,6 +6,7 @@ mod command;
 mod credentials;
 mod names;
 mod object;
+mod paths;
 mod request;
 mod since;
 
@@ -19,5 +20,6 @@ pub(crate) use object::write_value;
 pub use object::{
     is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_told,
 };
-pub use request::{Context, PATHS, intent, is_passed, wait_of_page};
+pub use paths::Paths;
+pub use request::{Context, intent, is_passed, not_found, wait_of_page};
 pub use since::{age, last_event_id, since};

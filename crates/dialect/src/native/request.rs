@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hub::{Cursors, Millis, Start, excerpt};
+use hub::{Cursors, Millis, Stage, Start, excerpt};
 
+use super::Paths;
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::since::{last_event_id, since};
@@ -20,6 +21,10 @@ pub struct Context<'a> {
     pub now: Millis,
     /// What counts as credentials.
     pub shows: &'a Shows,
+    /// Where the program is in its life.
+    pub stage: Stage,
+    /// What stands before all our paths; it does not stand before those of the request any more.
+    pub prefix: &'a str,
 }
 
 /// What a complete request wants.
@@ -31,16 +36,18 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
         return wait(request, list, context);
     }
     let answer = match request.path {
-        "/healthz" => Answer::ok("text/plain; charset=utf-8", "ok\n"),
+        "/healthz" => healthz(context.prefix),
+        "/readyz" => readyz(context.stage),
         "/multiplexor.js" => embedded(&web::CLIENT, request),
-        "/" => front(request),
+        "/" => front(request, context.prefix),
+        "" => to_front(context.prefix),
         "/sub" => {
             return Err(Problem::bad(
                 "channel-list",
-                "no channel is named; ask for /sub/NAME or /sub/NAME,NAME",
+                format!("no channel is named; ask for {0}/sub/NAME or {0}/sub/NAME,NAME", context.prefix),
             ));
         }
-        _ => return Err(not_found(request.path)),
+        _ => return Err(not_found(request.path, context.prefix)),
     };
     match request.method {
         "GET" | "HEAD" => Ok(Intent::Answer(answer)),
@@ -48,12 +55,42 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
     }
 }
 
+/// That the thread answers is the answer. What stands before our paths is told, for whoever advises about proxies.
+fn healthz(prefix: &str) -> Answer {
+    let mut answer = Answer::ok("text/plain; charset=utf-8", "ok\n");
+    if !prefix.is_empty() {
+        answer.headers.push(("Multiplexor-Prefix", prefix.to_owned()));
+    }
+    answer
+}
+
+/// Whether clients may be sent here.
+fn readyz(stage: Stage) -> Answer {
+    match stage {
+        Stage::Serving => Answer::ok("text/plain; charset=utf-8", "ready\n"),
+        Stage::Starting => {
+            Problem::new(503, "starting", "the server is about to serve; try again soon").into()
+        }
+        Stage::Ending => Problem::new(503, "ending", "the server is about to end; use another one").into(),
+    }
+}
+
+/// To the front page, from its address without the last stroke.
+fn to_front(prefix: &str) -> Answer {
+    let headers = vec![("Location", format!("{prefix}/"))];
+    Answer { status: 308, content_type: "", cache: NO_STORE, headers, body: Cow::default() }
+}
+
 /// A page for whoever looks at it, a few lines for programs.
-fn front(request: &Request<'_>) -> Answer {
+fn front(request: &Request<'_>, prefix: &str) -> Answer {
     if web::is_browser((request.header)("accept").unwrap_or_default()) {
         return embedded(&web::FRONT, request);
     }
     let mut answer = Answer::ok("text/plain; charset=utf-8", FRONT_LINES);
+    if !prefix.is_empty() {
+        let (ours, at) = ("http://ADDRESS/", format!("http://ADDRESS{prefix}/"));
+        answer.body = FRONT_LINES.replace(ours, &at).into_bytes().into();
+    }
     answer.headers.push(("Vary", "Accept".to_owned()));
     answer
 }
@@ -102,14 +139,13 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
 }
 
 /// Whether a path is the application's: not ours, beginning with the prefix, and not leaving it by `..`.
-pub fn is_passed(path: &str, prefix: &str) -> bool {
+pub fn is_passed(path: &str, prefix: &str, ours: &Paths) -> bool {
     // As whoever reads it behind us may read it.
     let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
     if plain.split(['/', '\\']).any(|step| matches!(step, "." | "..")) {
         return false;
     }
-    let is_ours = |ours: &&str| if ours.ends_with('/') { path.starts_with(*ours) } else { path == *ours };
-    path.starts_with(prefix) && path != "/" && !PATHS.iter().any(is_ours)
+    path.starts_with(prefix) && !ours.hold(path)
 }
 
 /// How whoever made a request that is the application's would wait, and from where on. Its query is the
@@ -230,13 +266,14 @@ fn method_not_allowed(method: &str, allowed: &str) -> Intent {
     Intent::Answer(answer)
 }
 
-fn not_found(path: &str) -> Problem {
+/// Nothing is at this path.
+pub fn not_found(path: &str, prefix: &str) -> Problem {
     let path = excerpt(path);
     Problem::new(
         404,
         "not-found",
         format!(
-            "there is nothing at {path}; to wait for messages ask for /sub/CHANNEL or /sub/CHANNEL,CHANNEL; \
+            "there is nothing at {path}; to wait for messages ask for {prefix}/sub/CHANNEL or {prefix}/sub/CHANNEL,CHANNEL; \
              messages are published on the IN line, not here"
         ),
     )
@@ -263,10 +300,6 @@ fn options(request: &Request<'_>) -> Answer {
     Answer { status: 204, content_type: "", cache: NO_STORE, headers, body: Cow::default() }
 }
 
-/// The paths of the WAIT line that are answered here; `/` besides. One that ends in `/` stands for all that
-/// begin with it.
-pub const PATHS: &[&str] = &["/sub", "/sub/", "/healthz", "/multiplexor.js"];
-
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 const FRONT_LINES: &str =
@@ -291,8 +324,13 @@ mod tests {
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("upgrade").is_some();
         let request = Request { method, path, query, header: &header, upgrade, body: b"x,y" };
-        let context =
-            Context { cursors: Cursors::new(Epoch::new(0)), now: 1_000_000, shows: &Shows::NOTHING };
+        let context = Context {
+            cursors: Cursors::new(Epoch::new(0)),
+            now: 1_000_000,
+            shows: &Shows::NOTHING,
+            stage: Stage::Serving,
+            prefix: "",
+        };
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {
                 let Wait { names, start, transport, bare, patience, .. } = *wait;
@@ -346,6 +384,7 @@ mod tests {
     #[test]
     fn other_requests_are_answered() {
         check("GET /healthz", "200");
+        check("GET /readyz", "200");
         check("HEAD /", "200");
         check("POST /healthz", "405");
         check("DELETE /sub/a", "405");

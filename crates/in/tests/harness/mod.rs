@@ -61,6 +61,7 @@ impl Line {
                 asked: Box::new(Vec::new),
                 certificates: None,
                 lines_lost: || 0,
+                prefix: String::new(),
             },
             None,
             None,

@@ -69,8 +69,6 @@ struct Takeover<F> {
 }
 
 impl<F: Fn(&File) -> Result<Settings, Errors>> Role for Takeover<F> {
-    const HANGS_UP: bool = true;
-
     fn names(&self) -> [&'static str; 2] {
         ["WAIT_ADDR", "IN_ADDR"]
     }

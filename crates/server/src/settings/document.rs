@@ -73,6 +73,10 @@ A setting has the same name everywhere. `poll_timeout` is the flag `--poll-timeo
 file. What can be given several times is repeated as a flag, or written with commas: `--wait 0.0.0.0:80 --wait
 [::]:80`, `MULTIPLEXOR_WAIT=0.0.0.0:80,[::]:80`.
 
+A variable that begins with `MULTIPLEXOR_` and is none of ours is an error, with the name that may have been meant; an empty one
+counts as none. What Kubernetes and links of containers make of a service of that name is left alone: `MULTIPLEXOR_SERVICE_HOST`,
+`MULTIPLEXOR_WAIT_PORT_80_TCP_ADDR` and the like. No setting is ever named so.
+
 A time is a whole number with a unit: `500ms`, `25s`, `10m`, `1h`, `7d`. A size is a number of bytes, or one
 with a unit: `100`, `64KiB`, `1MiB`, `2GiB`. A value that is wrong or out of its range ends the program at
 the start, with a sentence that says what would be right.

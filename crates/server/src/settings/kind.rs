@@ -75,6 +75,10 @@ pub(crate) enum Kind {
     CountOrAuto(&'static str, &'static str),
     /// A whole number and a unit of time.
     Duration(&'static str, &'static str),
+    /// The same, or `auto`.
+    DurationOrAuto(&'static str, &'static str),
+    /// What stands before paths; may be empty.
+    Prefix,
     /// A whole number of bytes, or of a unit of them.
     Size(&'static str, &'static str),
 }
@@ -166,7 +170,8 @@ impl Kind {
             Self::Pattern | Self::Globs => "PATTERN",
             Self::Choice(_) | Self::Truth => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
-            Self::Duration(..) => "TIME",
+            Self::Duration(..) | Self::DurationOrAuto(..) => "TIME",
+            Self::Prefix => "PATH",
             Self::Size(..) => "SIZE",
         }
     }
@@ -254,7 +259,11 @@ impl Kind {
             Self::Count(min, max) => within(text, min, max, whole_number).map(Value::Number),
             Self::CountOrAuto(..) if text == "auto" => Some(Value::Auto),
             Self::CountOrAuto(min, max) => within(text, min, max, whole_number).map(Value::Number),
-            Self::Duration(min, max) => within(text, min, max, duration).map(Value::Duration),
+            Self::DurationOrAuto(..) if text == "auto" => Some(Value::Auto),
+            Self::Duration(min, max) | Self::DurationOrAuto(min, max) => {
+                within(text, min, max, duration).map(Value::Duration)
+            }
+            Self::Prefix => is_prefix(text).then(|| Value::Text(text.to_owned())),
             Self::Size(min, max) => within(text, min, max, size).map(Value::Number),
         }
     }
@@ -274,7 +283,8 @@ impl Kind {
             Self::Tokens => "names of letters, digits, `-`, `_` and `.`, repeatable".to_owned(),
             Self::Url => "a URL that begins with `http://` or `https://`".to_owned(),
             Self::Origins => {
-                "schemes and hosts, with a port where it is not the usual one, repeatable".to_owned()
+                "schemes and hosts, with a port where it is not the usual one, `*.` for all hosts below one; repeatable"
+                    .to_owned()
             }
             Self::Account => "a name that the system knows, or nothing".to_owned(),
             Self::Networks => "networks such as `10.0.0.0/8`, or addresses, repeatable".to_owned(),
@@ -289,7 +299,10 @@ impl Kind {
             Self::Rights => Right::ALL.map(Right::name).join(", "),
             Self::Globs => "names in which `*` stands for any characters".to_owned(),
             Self::Choice(words) => words.join(", "),
-            Self::CountOrAuto(min, max) => format!("{min} to {max}, or auto"),
+            Self::CountOrAuto(min, max) | Self::DurationOrAuto(min, max) => {
+                format!("{min} to {max}, or auto")
+            }
+            Self::Prefix => "a path without a stroke at its end, or nothing".to_owned(),
             Self::Count(min, max) | Self::Duration(min, max) | Self::Size(min, max) => {
                 format!("{min} to {max}")
             }
@@ -326,7 +339,8 @@ impl Kind {
             }
             Self::Url => format!("give a URL without a password: {}", quoted("http://127.0.0.1/who.php")),
             Self::Origins => {
-                format!("give a scheme and a host, such as {}", quoted("https://shop.example"))
+                let (one, below) = (quoted("https://shop.example"), quoted("https://*.shop.example"));
+                format!("give a scheme and a host, such as {one}, or {below} for all hosts below it")
             }
             Self::Account => format!("give a name that the system knows, such as {}", quoted("www-data")),
             Self::Networks => format!("give networks or addresses, such as {}", quoted("10.0.0.0/8")),
@@ -354,11 +368,17 @@ impl Kind {
             Self::Duration(min, max) => {
                 format!("give a duration from {min} to {max}, such as {}", quoted(example))
             }
+            Self::DurationOrAuto(min, max) => {
+                format!("give a duration from {min} to {max}, or {}", quoted("auto"))
+            }
+            Self::Prefix => format!("give a path without a stroke at its end, such as {}", quoted("/push")),
             Self::Size(min, max) => format!("give a size from {min} to {max}, such as {}", quoted(example)),
         }
     }
 }
 
+/// Bytes of what stands before paths.
+const PREFIX_LEN_MAX: usize = 64;
 /// Bytes of a setting that is one text.
 const TEXT_LEN_MAX: usize = 255;
 
@@ -386,6 +406,16 @@ pub(super) fn why_no_pattern(text: &str) -> String {
 /// A list that must not be empty.
 fn some<T>(list: Vec<T>, texts: &[String]) -> Result<Vec<T>, String> {
     if list.is_empty() { Err(texts.concat()) } else { Ok(list) }
+}
+
+/// Nothing, or strokes each with a word behind it that means the same in every server.
+fn is_prefix(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !matches!(word, "" | "." | "..")
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    let mut words = text.split('/');
+    text.is_empty() || (text.len() <= PREFIX_LEN_MAX && words.next() == Some("") && words.all(is_word))
 }
 
 fn is_label(text: &str) -> bool {

@@ -7,8 +7,8 @@ use super::entries::{
     HISTORY_AGE, HISTORY_BYTES, HISTORY_MESSAGES, LISTEN, PAYLOAD_LIMIT, TLS_CERTIFICATE, TLS_KEY,
 };
 use super::kind::Kind::{
-    Account, Choice, Count, CountOrAuto, Duration, File, Files, Folder, Keys, Label, Listeners, Names,
-    Origins, Pattern, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
+    Account, Choice, Count, CountOrAuto, Duration, DurationOrAuto, File, Files, Folder, Keys, Label,
+    Listeners, Names, Origins, Pattern, Prefix, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 use super::shares;
@@ -208,6 +208,13 @@ pub(crate) static TABLE: &[Setting] = &[
         "Bytes a client may leave unread before it is closed, to resume by its cursor",
     ),
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
+    line(
+        "lame_duck",
+        DurationOrAuto("0s", "10m"),
+        "auto",
+        "How long both lines serve on after SIGTERM while /readyz says that the end is near; auto: 5s where NOTIFY_SOCKET or \
+         KUBERNETES_SERVICE_HOST is set or the program is process 1, else 0s",
+    ),
     line("drain", Duration("0s", "10m"), "2s", "Over what time connections are closed when the program ends"),
     shares::CONNECTIONS_LIMIT,
     shares::ADDRESS_CONNECTIONS,
@@ -272,6 +279,12 @@ pub(crate) static TABLE: &[Setting] = &[
         "",
         "Where your application answers requests of the WAIT line that are not for us; where it names channels, the \
          client is held",
+    ),
+    line(
+        "wait_prefix",
+        Prefix,
+        "",
+        "What stands before all paths of the WAIT line, such as /push; others are 404, and the classic dialects are left alone",
     ),
     line("takeover_prefix", Label, "/", "How the paths begin of requests that are passed on"),
     line(

@@ -126,6 +126,11 @@ impl Values {
         if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
     }
 
+    /// The duration, or another one for `auto`.
+    pub(super) fn duration_or(&self, name: &str, auto: impl Fn() -> Duration) -> Duration {
+        if *self.value(name) == Value::Auto { auto() } else { self.duration(name) }
+    }
+
     pub(super) fn count(&self, name: &str) -> u64 {
         self.number(name).unwrap_or_else(|| wrong_kind(name))
     }

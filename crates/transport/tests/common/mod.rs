@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
-use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position};
-use multiplexor_transport::dialect::native::Command;
+use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position, Stage};
+use multiplexor_transport::dialect::native::{Command, Paths};
 use multiplexor_transport::dialect::realplexor::Marker;
 use multiplexor_transport::dialect::{Cors, Origins, Shows, Transport, Wait};
 use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, PollEnd, Shape, Thawed};
@@ -157,6 +157,9 @@ impl Line {
 
 /// No page is listed.
 static ORIGINS: Origins = Origins::NONE;
+/// Our paths, with nothing before them.
+pub(crate) static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
+
 static NOTHING: Shows = Shows::NOTHING;
 
 pub(crate) static PAGES: LazyLock<[Box<str>; 2]> = LazyLock::new(|| ["IFRAME".into(), "SCRIPT".into()]);
@@ -175,6 +178,8 @@ pub(crate) fn env() -> Env<'static> {
         compression: true,
         origins: &ORIGINS,
         shows: &NOTHING,
+        paths: &OURS,
+        stage: Stage::Serving,
         takeover: None,
         gate: None,
     }

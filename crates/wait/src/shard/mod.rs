@@ -351,6 +351,8 @@ impl<K: Kernel> Shard<K> {
             compression: settings.compression,
             origins: &settings.origins,
             shows: &settings.shows,
+            paths: &settings.paths,
+            stage: self.exchange.stage(),
             takeover: settings.takeover.as_deref(),
             gate: None,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exchange::hub::Position;
+use exchange::hub::{Position, Stage};
 use transport::{Coder, Part, PollEnd, Shape, tell_stay};
 
 use super::Shard;
@@ -25,11 +25,12 @@ impl<K: Kernel> Shard<K> {
         if due.is_empty() && deleted.is_none() {
             return true;
         }
+        self.note_last(index);
         let slot = &self.slab[index];
         let given = if slot.conn.shape == Shape::PollRaw { due.len().min(1) } else { due.len() };
         self.counters.delivered.add(given as u64);
         let settings = Arc::clone(&self.settings);
-        let cors = settings.origins.cors(slot.conn.page);
+        let cors = slot.conn.cors(&settings.origins);
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
             [Due { owed, matches }] if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() => {
@@ -81,12 +82,20 @@ impl<K: Kernel> Shard<K> {
         gap: bool,
     ) -> bool {
         let mut out = Vec::new();
+        self.note_last(index);
         let conn = &self.slab[index].conn;
-        let cors = self.settings.origins.cors(conn.page);
+        let cors = conn.cors(&self.settings.origins);
         let end = PollEnd { cursor, gap, deleted: None };
         conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
         tell_stay(&mut out, (!conn.closes()).then_some(self.settings.keep_alive.as_secs()));
         self.write(index, &out) && self.end_poll(index)
+    }
+
+    /// A poll's answer is the last of its connection where the program is about to end.
+    fn note_last(&mut self, index: usize) {
+        if self.exchange.stage() == Stage::Ending {
+            self.slab[index].conn.end_after_answer();
+        }
     }
 
     /// The poll is answered. False: the connection ends with it.

@@ -35,7 +35,7 @@ impl<K: Kernel> Shard<K> {
             Phase::Request => {
                 self.counters.request_timeouts.add(1);
                 self.tell(index, || "timeout".to_owned());
-                let late = self.slab[index].conn.too_late();
+                let late = self.slab[index].conn.too_late(&self.settings.paths);
                 if late.is_empty() {
                     self.close(index);
                 } else if self.write(index, &late) {
