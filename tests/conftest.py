@@ -1,11 +1,16 @@
 """Fixtures: a program shared by the tests of a file, programs of one's own, names nobody else uses."""
 
+import os
 import pathlib
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "blackbox"))
+
+# The program refuses variables that are named like its own and are none: those of the tests get another name in here.
+for variable in [variable for variable in os.environ if variable.startswith("MULTIPLEXOR_")]:
+    os.environ["TESTS_" + variable] = os.environ.pop(variable)
 
 from harness import front  # noqa: E402
 from harness.program import Program, fresh_name  # noqa: E402

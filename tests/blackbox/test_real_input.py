@@ -102,7 +102,7 @@ def check(client, heard, said):
 
 @pytest.mark.alone
 def test_everybody_hears_every_line_in_order_once(serve, capsys):
-    seed = int(os.environ.get("MULTIPLEXOR_SEED") or time.time_ns() % (1 << 31))
+    seed = int(os.environ.get("TESTS_MULTIPLEXOR_SEED") or time.time_ns() % (1 << 31))
     chance = random.Random(seed)
     themes = corpus(real.ROUNDS)
     share = shares(themes, chance)

@@ -10,8 +10,8 @@ import pytest
 from harness.load import Load
 from harness.program import Program, binary
 
-SEED = int(os.environ.get("MULTIPLEXOR_SEED", "1"))
-ROUNDS = int(os.environ.get("MULTIPLEXOR_ROUNDS") or 1)
+SEED = int(os.environ.get("TESTS_MULTIPLEXOR_SEED", "1"))
+ROUNDS = int(os.environ.get("TESTS_MULTIPLEXOR_ROUNDS") or 1)
 ROOMY = ["--history-messages", "100000", "--history-bytes", "64MiB", "--poll-timeout", "2s", "--heartbeat", "2s"]
 
 

@@ -11,7 +11,7 @@ from harness.network import Network
 from harness.program import Program, until
 from harness.wire import Wire
 
-LONG = int(os.environ.get("MULTIPLEXOR_ROUNDS") or 1) > 1
+LONG = int(os.environ.get("TESTS_MULTIPLEXOR_ROUNDS") or 1) > 1
 TRANSPORTS = {
     "sse": "Accept: text/event-stream\r\n",
     "stream": "Accept: application/x-ndjson\r\n",

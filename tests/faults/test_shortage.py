@@ -58,7 +58,7 @@ def test_without_descriptors_of_its_own_it_loses_nothing_and_recovers(tmp_path, 
 def test_without_descriptors_of_the_machine_it_loses_nothing_and_recovers(tmp_path, capsys):
     """ENFILE. The machine's limit does not hold for root, so the program runs as somebody else."""
     limit = pathlib.Path("/proc/sys/fs/file-max")
-    if not os.environ.get("MULTIPLEXOR_ENFILE"):
+    if not os.environ.get("TESTS_MULTIPLEXOR_ENFILE"):
         pytest.skip("lowers the limit of files of the whole machine for moments: set MULTIPLEXOR_ENFILE=1")
     if os.geteuid() or not os.access(limit, os.W_OK):
         pytest.skip("only root may lower the limit of files of the machine")

@@ -12,7 +12,7 @@ import time
 import pytest
 from harness.program import Program, binary, until
 
-SEED = int(os.environ.get("MULTIPLEXOR_SEED", "1"))
+SEED = int(os.environ.get("TESTS_MULTIPLEXOR_SEED", "1"))
 
 
 def start(folder, *flags):

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from harness.program import Program, binary
 
-SEED = int(os.environ.get("MULTIPLEXOR_SEED", "1"))
+SEED = int(os.environ.get("TESTS_MULTIPLEXOR_SEED", "1"))
 # The least that may be set, so that files are of one mebibyte.
 LIMIT = ("--store-limit", "16MiB")
 CHANNELS, MESSAGES, PAYLOAD = 5, 60, 64_000

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 examples=${1:-1000}
 program=$(realpath "${MULTIPLEXOR_BIN:-${CARGO_TARGET_DIR:-$here/../../target}/release/multiplexor}")
+unset MULTIPLEXOR_BIN # the program would not know it
 
 # What schemathesis remembers between runs stays out of the repository. The program is ended by its own id.
 scratch=$(mktemp -d)

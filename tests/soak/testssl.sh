@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=${MULTIPLEXOR_BIN:-${CARGO_TARGET_DIR:-target}/release/multiplexor}
+unset MULTIPLEXOR_BIN # the program would not know it
 if ! command -v testssl >/dev/null; then
     echo "testssl is missing: apt-get install --no-install-recommends testssl.sh" >&2
     exit 1

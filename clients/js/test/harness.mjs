@@ -14,6 +14,8 @@ export const WebSocket = createRequire(path.resolve(HERE, "../../tests/package.j
 export const TRANSPORTS = ["ws", "sse", "poll"];
 
 export const SEED = Number(process.env.MULTIPLEXOR_SEED ?? Math.floor(Math.random() * 2 ** 32));
+// The program refuses variables that are named like its own and are none.
+delete process.env.MULTIPLEXOR_SEED;
 
 /** A small generator of numbers in [0, 1), the same for the same seed. */
 export function chanceOf(seed) {

@@ -16,6 +16,7 @@ use asking::{asking_commands, authority, server, since, tail};
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let matches = command().try_get_matches().unwrap_or_else(|error| end_by(&error));
+    check_variables();
     match matches.subcommand() {
         None => start(&matches),
         Some(("serve", matches)) => start(matches),
@@ -250,6 +251,25 @@ fn read_beside(file: &File) -> Result<Settings, Errors> {
 fn by_variable(setting: &Setting) -> Option<Given> {
     let text = variable(&setting.variable())?;
     Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
+}
+
+/// A variable that is named like ours and is none ends the program: whoever set it would not notice.
+fn check_variables() {
+    let said = std::env::vars_os().filter(|(_, text)| !text.is_empty());
+    let names: Vec<String> = said.map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let mut ours = vec![CONFIG_VARIABLE.to_owned()];
+    collect_variables(&command(), &mut ours);
+    let errors = settings::misspelt(names.iter().map(String::as_str), &ours);
+    if !errors.is_empty() {
+        refuse(&errors);
+    }
+}
+
+/// The variables that commands take beside those of settings.
+fn collect_variables(command: &Command, names: &mut Vec<String>) {
+    let said = command.get_arguments().filter_map(Arg::get_env);
+    names.extend(said.map(|name| name.to_string_lossy().into_owned()));
+    command.get_subcommands().for_each(|inner| collect_variables(inner, names));
 }
 
 /// The value of every setting, and who said so.

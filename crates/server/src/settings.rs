@@ -24,6 +24,7 @@ mod table;
 mod tls;
 mod units;
 mod values;
+mod variables;
 mod written;
 
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub(crate) use nearest::nearest;
 pub(crate) use shares::{Said, shares};
 pub(crate) use table::{Setting, TABLE};
 pub(crate) use values::{Given, Origin, Values};
+pub(crate) use variables::misspelt;
 
 /// All settings, read and checked, in the types of those who use them.
 #[derive(Debug, Clone, PartialEq, Eq)]

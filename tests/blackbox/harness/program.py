@@ -20,7 +20,7 @@ NOFILE = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 def binary():
     """The program under test: MULTIPLEXOR_BIN, or the release build of this tree."""
-    named = os.environ.get("MULTIPLEXOR_BIN")
+    named = os.environ.get("TESTS_MULTIPLEXOR_BIN") or os.environ.get("MULTIPLEXOR_BIN")
     if named:
         return named
     target = os.environ.get("CARGO_TARGET_DIR") or ROOT / "target"

@@ -14,7 +14,7 @@ import urllib.parse
 
 from .frames import BINARY, CLOSE, TEXT, frame
 
-ROUNDS = int(os.environ.get("MULTIPLEXOR_ROUNDS") or 1)
+ROUNDS = int(os.environ.get("TESTS_MULTIPLEXOR_ROUNDS") or 1)
 PATIENCE_S = 240 * ROUNDS
 TRANSPORTS = ("poll", "sse", "bare", "stream", "ws")
 # A cut comes after so many bytes, on the average: long enough to get on, short enough to happen often.

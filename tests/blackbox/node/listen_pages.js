@@ -8,6 +8,7 @@ import { until } from "./program.js";
 import { startProxy } from "./proxy.js";
 
 const PATIENCE_MS = 240_000 * Number(process.env.MULTIPLEXOR_ROUNDS || 1);
+delete process.env.MULTIPLEXOR_ROUNDS; // The program would not know it.
 // A page comes back a second or more after a cut, so cuts are rarer than elsewhere.
 const BYTES_TO_CUT = 250_000;
 

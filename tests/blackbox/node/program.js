@@ -11,10 +11,14 @@ import { fileURLToPath } from "node:url";
 
 export const PATIENCE_MS = 30_000;
 
+// The program refuses variables that are named like its own and are none.
+const NAMED = process.env.MULTIPLEXOR_BIN;
+delete process.env.MULTIPLEXOR_BIN;
+
 export function binary() {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
   const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
-  return process.env.MULTIPLEXOR_BIN ?? path.join(target, "release", "multiplexor");
+  return NAMED ?? path.join(target, "release", "multiplexor");
 }
 
 /** Waits until `condition()` gives something true, and gives that. */
