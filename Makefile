@@ -3,7 +3,7 @@
 PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
 PYTEST = $(PYTEST_IN) tests/blackbox
 
-.PHONY: run test lint unit loom blackbox faults client soak miri fuzz bench bench-million
+.PHONY: run test lint advisories unit loom blackbox faults client soak miri fuzz bench bench-million
 
 run:
 	cargo run --release
@@ -17,6 +17,16 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo xtask tidy
 	cargo xtask layers
+	cargo xtask deny
+	@$(MAKE) --no-print-directory advisories
+
+# Known weaknesses of what we depend on, by the database of RustSec, where cargo-deny is installed and the database is reached.
+advisories:
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+		echo "skipped: advisories, which need cargo install cargo-deny --locked"; \
+	elif ! cargo deny fetch >/dev/null 2>&1; then \
+		echo "skipped: advisories, since their database cannot be reached"; \
+	else cargo deny check advisories; fi
 
 # The crates' own tests: properties, conversations, simulations with 256 seeds each.
 unit:

@@ -3,6 +3,7 @@
 //! A rule that matters is a check, not a sentence. Every finding says where, what is wrong, and what
 //! would be right.
 
+mod deny;
 mod docs;
 mod files;
 mod layers;
@@ -50,12 +51,14 @@ fn main() -> anyhow::Result<ExitCode> {
     let findings = match words[..] {
         ["tidy"] => tidy::check(root)?,
         ["layers"] => layers::check(root)?,
+        ["deny"] => deny::check(root)?,
         ["docs"] => docs::check(root)?,
         ["docs", "--write"] => docs::write(root)?,
         ["all"] => {
             let mut all = tidy::check(root)?;
             all.extend(layers::check(root)?);
             all.extend(docs::check(root)?);
+            all.extend(deny::check(root)?);
             all
         }
         _ => bail!(USAGE),
@@ -76,4 +79,5 @@ const USAGE: &str = "give one of:
   cargo xtask layers        who may depend on whom, and where unsafe code may stand
   cargo xtask docs          docs/settings.md is what the program generates
   cargo xtask docs --write  makes it so
-  cargo xtask all           all three checks";
+  cargo xtask deny          licences, doubles and sources of what we depend on, by deny.toml
+  cargo xtask all           all four checks";
