@@ -35,5 +35,5 @@ pub use journal::{Journal, Pending, Taken, Unstored};
 pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};
 pub use quotas::{Quota, Quotas};
-pub use shares::{Network, Shares, is_of_many};
+pub use shares::{Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};

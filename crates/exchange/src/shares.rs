@@ -19,6 +19,14 @@ pub struct Shares {
     connections: AtomicU64,
 }
 
+/// The address of all who come through a UNIX socket, which has none: no host has it (RFC 1122, section 3.2.1.3).
+pub const UNIX: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// An address for people.
+pub fn shown(address: IpAddr) -> String {
+    if address == UNIX { "unix".to_owned() } else { address.to_string() }
+}
+
 /// An address as it counts: one of IPv6 for its network, all of which one stranger has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(u64);
@@ -101,7 +109,7 @@ pub fn is_of_many(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(four) => {
             let shared = four.octets()[0] == 100 && four.octets()[1] & 0xc0 == 64;
-            four.is_loopback() || four.is_private() || four.is_link_local() || shared
+            address == UNIX || four.is_loopback() || four.is_private() || four.is_link_local() || shared
         }
         IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
     }
@@ -110,7 +118,7 @@ pub fn is_of_many(address: IpAddr) -> bool {
 impl Display for Network {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match u32::try_from(self.0) {
-            Ok(four) => Display::fmt(&Ipv4Addr::from_bits(four), f),
+            Ok(four) => f.write_str(&shown(Ipv4Addr::from_bits(four).into())),
             Err(_) => write!(f, "the network of {}", Ipv6Addr::from_bits(u128::from(self.0) << 64)),
         }
     }

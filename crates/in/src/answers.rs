@@ -158,8 +158,10 @@ impl Answers {
     fn put_rest(&mut self, line: &Line, body: &[u8]) {
         // Nothing fails that is written to a vector.
         let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
-        // All that is answered here leaves the connection open.
-        put(&mut self.bytes, "keep-alive", line.keep_alive().as_bytes());
+        // All that is answered here leaves the connection open, but for the last answer before the end.
+        if !line.is_ending() {
+            put(&mut self.bytes, "keep-alive", line.keep_alive().as_bytes());
+        }
         put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
         self.bytes.extend_from_slice(b"\r\n");
         self.bytes.extend_from_slice(body);

@@ -36,6 +36,7 @@ mod said;
 mod secure;
 mod shares;
 mod sign_in;
+mod socket;
 mod watch;
 
 pub mod limits;
@@ -49,3 +50,4 @@ pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use realplexor::Realplexor;
 pub use shares::Rates;
+pub use socket::Socket;

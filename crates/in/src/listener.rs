@@ -24,7 +24,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tls::Server;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinSet, yield_now};
@@ -44,12 +43,13 @@ use crate::routes::router;
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
 use crate::shares::read_header;
 use crate::sign_in::OverTls;
+use crate::socket::{Came, Socket, Stream};
 
 /// One address of the IN line.
 #[derive(Debug)]
 pub struct Listener {
     /// The socket, which listens.
-    pub socket: TcpListener,
+    pub socket: Socket,
     /// The dialect of old that is understood there.
     pub classic: Classic,
     /// What it shows clients of TLS, the newest; `None`: it speaks plain HTTP.
@@ -147,8 +147,19 @@ async fn accept(
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
                 let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
-                let served = connection(line, stream, tls, listener.classic, room, router, stopped);
-                tokio::spawn(PEER.scope(SocketAddr::new(peer.ip().to_canonical(), peer.port()), served));
+                let classic = listener.classic;
+                match stream {
+                    // What is lost here is only time.
+                    Came::Inet(stream) => {
+                        let _ = stream.set_nodelay(true);
+                        let served = connection(line, stream, tls, classic, room, router, stopped);
+                        tokio::spawn(PEER.scope(peer, served));
+                    }
+                    Came::Unix(stream) => {
+                        let served = connection(line, stream, tls, classic, room, router, stopped);
+                        tokio::spawn(PEER.scope(peer, served));
+                    }
+                }
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
@@ -172,17 +183,13 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 /// Serves one connection, of whomever it is.
 async fn connection(
     line: Arc<Line>,
-    mut stream: TcpStream,
+    mut stream: impl Stream,
     tls: Option<Server>,
     classic: Classic,
     _room: OwnedSemaphorePermit,
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "connection was gone at once");
-        return;
-    }
     let peer = PEER.try_with(SocketAddr::ip);
     if !peer.is_ok_and(|peer| line.settings.proxies.begin_with_header(peer)) {
         return secured(line, stream, tls, classic, router, stopped).await;
@@ -207,7 +214,7 @@ async fn connection(
 /// Serves one connection whose client is known, through TLS or not.
 async fn secured(
     line: Arc<Line>,
-    stream: TcpStream,
+    stream: impl Stream,
     tls: Option<Server>,
     classic: Classic,
     router: Router,

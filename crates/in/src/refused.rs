@@ -51,7 +51,7 @@ fn object(denial: &Denial) -> Value {
         "what": denial.what,
     });
     if let Some(from) = denial.from {
-        object["from"] = json!(from.to_string());
+        object["from"] = json!(exchange::shown(from));
     }
     if denial.times > 1 {
         object["times"] = json!(denial.times);

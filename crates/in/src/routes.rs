@@ -106,7 +106,7 @@ pub(crate) async fn surrounded(
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let stays = leaves_open(&request) && !line.draining();
+    let stays = leaves_open(&request) && !line.is_ending();
     let (asked, may) = Asked::begin(line, &mut request);
     let response = match may {
         Ok(()) => asked.carry_out(answer(request)).await,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use access::Key;
 use tls::{Server, fingerprint, names};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -13,16 +12,17 @@ use tracing::{debug, info};
 
 use crate::classic::linger;
 use crate::line::Line;
+use crate::socket::Stream;
 
 /// A handshake that went well.
-pub(crate) struct Secured {
-    pub(crate) stream: TlsStream<TcpStream>,
+pub(crate) struct Secured<S> {
+    pub(crate) stream: TlsStream<S>,
     /// The key for which the client's certificate stands, if it showed one that does.
     pub(crate) key: Option<Arc<Key>>,
 }
 
 /// Makes the handshake; `None`: there is none.
-pub(crate) async fn secure(line: &Line, mut stream: TcpStream, server: &Server) -> Option<Secured> {
+pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Server) -> Option<Secured<S>> {
     let handshake = async {
         let mut first = [0];
         stream.peek(&mut first).await.ok()?;

@@ -10,12 +10,12 @@ use codec::proxy;
 use dialect::Problem;
 use exchange::{Network, Quota, Quotas};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use crate::caller::Caller;
 use crate::line::Line;
 use crate::refusal::Refusal;
 use crate::refused::PEER;
+use crate::socket::Stream;
 
 /// What one of many may have; 0: any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +109,7 @@ pub(crate) fn passed(proxies: &Proxies, headers: &HeaderMap) -> Option<IpAddr> {
 }
 
 /// Reads the header of a proxy at the beginning of its connection: whose it is, if it says so.
-pub(crate) async fn read_header(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+pub(crate) async fn read_header(stream: &mut impl Stream) -> io::Result<Option<SocketAddr>> {
     let mut header = Vec::new();
     let mut come = vec![0; proxy::HEADER_BYTES_MAX];
     loop {

@@ -118,7 +118,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let history_only = matches.get_flag("history");
     let query = if history_only { "?forget=history" } else { "" };
-    let url = format!("{}/channels/{}{query}", asker.base, encode(&name));
+    let url = client::url(&asker.base, &format!("/channels/{}{query}", encode(&name)));
     let answer = with_key(asker.agent.delete(url), asker.key.as_deref()).call();
     let text = asker.text(answer)?;
     let answer: Answer = serde_json::from_str(&text).context(NOT_OURS)?;
@@ -150,16 +150,15 @@ impl Asker {
     fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let base = base(&url, "--server", SERVER)?;
-        let agent = config(&Trust::read(matches, &base)?)
+        let config = config(&Trust::read(matches, &base)?)
             .timeout_recv_response(Some(SEND_TIMEOUT))
-            .timeout_recv_body(Some(SEND_TIMEOUT))
-            .build()
-            .new_agent();
+            .timeout_recv_body(Some(SEND_TIMEOUT));
+        let agent = client::agent(config, &base);
         Ok(Self { base, key: client::key(matches), json: matches.get_flag("json"), agent })
     }
 
     fn get(&self, target: &str) -> anyhow::Result<String> {
-        let answer = with_key(self.agent.get(format!("{}{target}", self.base)), self.key.as_deref()).call();
+        let answer = with_key(self.agent.get(client::url(&self.base, target)), self.key.as_deref()).call();
         self.text(answer)
     }
 

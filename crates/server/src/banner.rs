@@ -7,12 +7,12 @@ use serde_json::json;
 use tls::Pair;
 
 use crate::log;
-use crate::settings::{LogForm, Tls};
+use crate::settings::{Address, LogForm, Tls};
 
 /// What there is to say.
 pub(crate) struct Banner<'a> {
-    pub(crate) wait: &'a [SocketAddr],
-    pub(crate) in_addresses: &'a [SocketAddr],
+    pub(crate) wait: &'a [Address],
+    pub(crate) in_addresses: &'a [Address],
     /// What stands before the paths of the WAIT line.
     pub(crate) prefix: &'a str,
     /// Which of them speak TLS.
@@ -37,17 +37,18 @@ impl Banner<'_> {
         let mut lines = vec![format!("multiplexor {}", env!("CARGO_PKG_VERSION"))];
         for (n, address) in self.wait.iter().enumerate() {
             let about = if n == 0 { self.about() } else { String::new() };
-            let url = format!("{}://{address}", scheme(&self.tls.wait, n));
+            let url = place(scheme(&self.tls.wait, n), address);
             lines.push(format!("WAIT line  {url:<23} {about}").trim_end().to_owned());
         }
         let in_line = self.in_addresses.iter().enumerate();
         lines.extend(
-            in_line.map(|(n, address)| format!("IN line    {}://{address}", scheme(&self.tls.in_line, n))),
+            in_line
+                .map(|(n, address)| format!("IN line    {}", place(scheme(&self.tls.in_line, n), address))),
         );
         if let ([wait, ..], [publish, ..]) = (self.wait, self.in_addresses) {
             let (publish, listen) = (
-                url(scheme(&self.tls.in_line, 0), *publish, "/pub/news"),
-                url(scheme(&self.tls.wait, 0), *wait, &format!("{}/sub/news", self.prefix)),
+                url(scheme(&self.tls.in_line, 0), publish, "/pub/news"),
+                url(scheme(&self.tls.wait, 0), wait, &format!("{}/sub/news", self.prefix)),
             );
             lines.push(String::new());
             lines.push(format!("publish:   curl -d 'hello' {publish}"));
@@ -62,8 +63,8 @@ impl Banner<'_> {
         let line = json!({
             "event": "listening",
             "version": env!("CARGO_PKG_VERSION"),
-            "wait": self.wait,
-            "in": self.in_addresses,
+            "wait": texts(self.wait),
+            "in": texts(self.in_addresses),
             "wait_prefix": self.prefix,
             "wait_schemes": schemes(&self.tls.wait, self.wait.len()),
             "in_schemes": schemes(&self.tls.in_line, self.in_addresses.len()),
@@ -92,8 +93,23 @@ fn schemes(tls: &[Vec<Pair>], count: usize) -> Vec<&'static str> {
     (0..count).map(|number| scheme(tls, number)).collect()
 }
 
-/// A URL to paste, quoted where a shell would take its brackets for a pattern.
-fn url(scheme: &str, address: SocketAddr, path: &str) -> String {
+fn texts(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(Address::to_string).collect()
+}
+
+/// Where something listens, as it is shown.
+fn place(scheme: &str, address: &Address) -> String {
+    if address.path().is_some() { address.to_string() } else { format!("{scheme}://{address}") }
+}
+
+/// What to paste behind `curl`: a URL, quoted where a shell would take its brackets for a pattern.
+fn url(scheme: &str, address: &Address, path: &str) -> String {
+    let address = match address {
+        Address::Inet(address) => *address,
+        Address::Unix(socket) => {
+            return format!("--unix-socket '{}' {scheme}://localhost{path}", socket.display());
+        }
+    };
     let url = format!("{scheme}://{}{path}", reachable(address));
     if address.is_ipv6() { format!("'{url}'") } else { url }
 }
@@ -127,7 +143,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(wait: &[&str], shards: usize, connections: Option<u64>, form: LogForm, expected: &Expect) {
-        let wait: Vec<SocketAddr> = wait.iter().map(|address| address.parse().unwrap()).collect();
+        let wait: Vec<Address> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
         let tls = &Tls::default();
         let banner =

@@ -1,5 +1,7 @@
 //! What the command line clients share: the way to a server, and its refusals in plain words.
 
+mod socket;
+
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +17,11 @@ use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
+use crate::settings::UNIX;
+use socket::ToSocket;
 
 /// The IN line, where nothing else is said.
 pub(crate) const SERVER: &str = "http://127.0.0.1:10010";
@@ -76,11 +81,40 @@ pub(crate) fn with_key<B>(request: RequestBuilder<B>, key: Option<&str>) -> Requ
     }
 }
 
+/// An agent that finds its way to the server of this base.
+pub(crate) fn agent(config: ConfigBuilder<AgentScope>, base: &str) -> Agent {
+    match socket_and_prefix(base) {
+        Some((path, _)) => {
+            Agent::with_parts(config.build(), ToSocket(path.into()), DefaultResolver::default())
+        }
+        None => config.build().new_agent(),
+    }
+}
+
+/// The URL of what is at this target of a server. Through a socket, what stands for its host is not looked up.
+pub(crate) fn url(base: &str, target: &str) -> String {
+    match socket_and_prefix(base) {
+        Some((_, prefix)) => format!("http://127.0.0.1{prefix}{target}"),
+        None => format!("{base}{target}"),
+    }
+}
+
+/// The path of a socket, and what stands before all paths behind it: `unix:/run/wait.sock:/push`, as nginx has it.
+fn socket_and_prefix(base: &str) -> Option<(&str, &str)> {
+    let path = base.strip_prefix(UNIX)?;
+    Some(path.find(":/").map_or((path, ""), |at| (&path[..at], &path[at + 1..])))
+}
+
 /// The base of URLs, without its last slash.
 pub(crate) fn base(url: &str, flag: &str, example: &str) -> anyhow::Result<String> {
+    if url.strip_prefix(UNIX).is_some_and(|path| path.len() > 1 && path.starts_with('/')) {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
     match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
         Some(rest) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
-        _ => bail!("{flag} is {url:?}; give a URL such as {example}"),
+        _ => bail!(
+            "{flag} is {url:?}; give a URL such as {example}, or a UNIX socket such as unix:/run/multiplexor.sock"
+        ),
     }
 }
 
@@ -97,7 +131,9 @@ pub(crate) fn encode_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// Why there was no answer, in plain words.
 pub(crate) fn no_answer(base: &str, error: &ureq::Error) -> anyhow::Error {
     match error {
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        ureq::Error::Io(error)
+            if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) =>
+        {
             anyhow!("no server answers at {base}; start one with: multiplexor")
         }
         ureq::Error::ConnectionFailed => anyhow!("no server answers at {base}; start one with: multiplexor"),
@@ -131,9 +167,19 @@ mod tests {
     fn a_base_is_a_plain_url() {
         assert_eq!(base("http://a:1/", "--server", SERVER).unwrap(), "http://a:1");
         assert_eq!(base("http://a/b", "--server", SERVER).unwrap(), "http://a/b");
-        for bad in ["", "a:1", "http://", "https://", "ftp://a"] {
+        assert_eq!(base("unix:/a:/b/", "--server", SERVER).unwrap(), "unix:/a:/b");
+        for bad in ["", "unix:", "unix:a", "unix:/", "a:1", "http://", "https://", "ftp://a"] {
             assert!(base(bad, "--server", SERVER).unwrap_err().to_string().contains("--server"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_socket_may_have_a_prefix_behind_it() {
+        assert_eq!(url("http://a/b", "/c"), "http://a/b/c");
+        assert_eq!(url("unix:/run/a.sock", "/c"), "http://127.0.0.1/c");
+        assert_eq!(url("unix:/run/a.sock:/push", "/c"), "http://127.0.0.1/push/c");
+        assert_eq!(socket_and_prefix("unix:/run/a.sock:/push"), Some(("/run/a.sock", "/push")));
+        assert_eq!(socket_and_prefix("http://a:/b"), None);
     }
 
     #[test]

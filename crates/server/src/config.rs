@@ -96,7 +96,7 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
         Value::Number(number) => json!(number),
         Value::Listeners(listeners) => {
             let entry = |one: &Listener| {
-                let mut entry = json!({"address": one.address, "dialect": one.dialect.name()});
+                let mut entry = json!({"address": one.address.to_string(), "dialect": one.dialect.name()});
                 if let Some(tls) = one.tls {
                     entry["tls"] = json!(if tls { "on" } else { "off" });
                 }

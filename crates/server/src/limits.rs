@@ -68,5 +68,11 @@ pub(crate) const LOG_WRITE_LEN: usize = 64 << 10;
 pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// How long somebody who waits for that sleeps between two looks.
 pub(crate) const LOG_PAUSE: Duration = Duration::from_millis(1);
+/// Connections that may wait at a UNIX socket to be accepted, as far as the system lets them.
+pub(crate) const UNIX_BACKLOG: i32 = 4_096;
+/// How long somebody waits who is to make a socket in a folder in which another program is about it.
+pub(crate) const SOCKET_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long he sleeps between two looks.
+pub(crate) const SOCKET_LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// How often files of certificates are looked at.
 pub(crate) const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);

@@ -71,7 +71,7 @@ impl Wish {
     }
 
     fn url(&self) -> String {
-        let url = format!("{}{}", self.base, self.target);
+        let url = client::url(&self.base, &self.target);
         match (&self.since, self.tail) {
             (Some(since), _) => format!("{url}&since={}", encode(since)),
             (None, Some(tail)) => format!("{url}&tail={tail}"),
@@ -109,7 +109,7 @@ enum End {
 
 /// Connects, again and again; the first time somebody must be there.
 fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
-    let agent = config(&wish.trust).timeout_per_read(Some(SILENCE_MAX)).build().new_agent();
+    let agent = client::agent(config(&wish.trust).timeout_per_read(Some(SILENCE_MAX)), &wish.base);
     let (mut connected, mut attempt) = (false, 0);
     loop {
         let mut lines = 0;

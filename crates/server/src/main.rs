@@ -20,6 +20,7 @@ mod signals;
 mod store;
 mod times;
 mod token;
+mod unix;
 
 use std::io;
 use std::process::ExitCode;

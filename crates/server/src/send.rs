@@ -44,7 +44,7 @@ impl Wish {
     }
 
     fn url(&self) -> String {
-        let mut url = format!("{}/pub/{}", self.base, self.names);
+        let mut url = client::url(&self.base, &format!("/pub/{}", self.names));
         let words = [("event", &self.event), ("ttl", &self.ttl)];
         for (n, (name, value)) in
             words.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).enumerate()
@@ -65,11 +65,9 @@ pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
             data
         }
     };
-    let agent = config(&wish.trust)
-        .timeout_recv_response(Some(SEND_TIMEOUT))
-        .timeout_recv_body(Some(SEND_TIMEOUT))
-        .build()
-        .new_agent();
+    let config =
+        config(&wish.trust).timeout_recv_response(Some(SEND_TIMEOUT)).timeout_recv_body(Some(SEND_TIMEOUT));
+    let agent = client::agent(config, &wish.base);
     let mut request = with_key(agent.post(wish.url()), wish.key.as_deref());
     if let Some(content_type) = &wish.content_type {
         request = request.header("Content-Type", content_type);

@@ -4,8 +4,9 @@
 //! begins as a copy of what was open then; so shards start first, and whatever must not be in their
 //! tables (the IN line, its runtime) is opened after them.
 
+mod listening;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener as Probe};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,8 @@ use std::time::Duration;
 use anyhow::Context;
 use exchange::hub::{Epoch, Stage, volatile_mark};
 use exchange::{Clock, Exchange, Immediate, Order, Wake};
-use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -28,9 +27,11 @@ use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::privileges::{self, Account};
-use crate::settings::{Listener, LogForm, Settings, shares};
+use crate::settings::{Address, LogForm, Settings, shares};
 use crate::signals::{self, Signals};
 use crate::store::Keeping;
+use crate::unix::SocketFile;
+use listening::{In, listen_in, listen_wait, listened_in, listened_wait, probe};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {
@@ -83,11 +84,11 @@ pub(crate) fn run<R: Role>(
     log::start(settings.log, settings.log_level, listening)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     let [wait_name, in_name] = role.names();
-    for listener in &settings.wait {
-        probe("WAIT", listener.address, wait_name)?;
+    for address in settings.wait.iter().filter_map(|listener| listener.address.inet()) {
+        probe("WAIT", address, wait_name)?;
     }
-    for listener in &settings.in_listeners {
-        probe("IN", listener.address, in_name)?;
+    for address in settings.in_listeners.iter().filter_map(|listener| listener.address.inet()) {
+        probe("IN", address, in_name)?;
     }
     let account = account(&settings)?;
     // Read before any thread starts: shards open no file.
@@ -107,7 +108,8 @@ pub(crate) fn run<R: Role>(
     exchange.set_stage(Stage::Starting);
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
-    let listeners: Vec<wait::Listener> = settings.wait.iter().map(|listener| listener.of_wait()).collect();
+    // A UNIX socket is one for all shards: all tables must have it, and keep it to the end.
+    let (listeners, files) = listen_wait(&settings)?;
     let shown = wait::Certificates::new(snapshot.wait);
     let start = || wait::Line::start(&listeners, &shown, settings.wait_line.clone(), wakers, &exchange, seed);
     let line = signals::kept_from(start)??;
@@ -120,6 +122,7 @@ pub(crate) fn run<R: Role>(
     let (store, answered) = keeping.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
     let started = Started {
         line,
+        files,
         exchange,
         ear,
         connections,
@@ -140,6 +143,8 @@ pub(crate) fn run<R: Role>(
 /// What was opened before the runtime.
 struct Started {
     line: wait::Line,
+    /// The UNIX sockets of the WAIT line.
+    files: Vec<SocketFile>,
     exchange: Arc<Exchange>,
     /// Where questions of shards are heard; `None`: nobody is asked anything.
     ear: Option<upstream::Ear>,
@@ -155,17 +160,19 @@ struct Started {
 
 /// Opens the IN line, says where both listen, serves, and drains.
 async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
-    let Started { line, exchange, ear, connections, store, certificates, account, in_servers } = started;
+    let Started { line, mut files, exchange, ear, connections, store, certificates, account, in_servers } =
+        started;
     let signals = Signals::new()?;
-    let (listeners, senders) = listen_in(settings, in_servers, role.names()[1]).await?;
+    let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
+    files.extend(in_files);
     give_up(settings, account, &certificates)?;
     for login in settings.in_line.realplexor.users.skipped() {
         warn!(login, "a line of the users file was skipped; a login is letters and digits");
     }
-    let in_addresses =
-        listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
+    let wait_addresses = listened_wait(settings, &line);
     let banner = Banner {
-        wait: line.addresses(),
+        wait: &wait_addresses,
         in_addresses: &in_addresses,
         prefix: settings.wait_line.paths.prefix(),
         tls: &settings.tls,
@@ -187,7 +194,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), ear, Arc::clone(&asked)));
     }
     let wait = in_line::WaitLine {
-        addresses: line.addresses().to_vec(),
+        addresses: wait_addresses.iter().filter_map(Address::inet).collect(),
         counters: Box::new(move || stats.by_shard()),
         certificates: news,
         asked: Box::new(move || asked.read()),
@@ -206,6 +213,8 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     .await
     .context("the IN line broke down")?;
 
+    // Nobody connects any more; whoever has is still served by the shards, until they drain.
+    drop(files);
     end(settings.wait_line.drain, line, &exchange).await
 }
 
@@ -258,34 +267,6 @@ async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// Opens the IN line's listeners; through the senders they get new certificates.
-async fn listen_in(
-    settings: &Settings,
-    servers: Vec<Option<tls::Server>>,
-    flag: &str,
-) -> anyhow::Result<(Vec<in_line::Listener>, Vec<Option<watch::Sender<tls::Server>>>)> {
-    let (mut listeners, mut senders) = (Vec::new(), Vec::new());
-    for (listener, server) in settings.in_listeners.iter().zip(servers) {
-        let Listener { address, .. } = listener;
-        let socket =
-            TcpListener::bind(address).await.map_err(|error| cannot_listen("IN", *address, flag, &error))?;
-        // A watcher that vanished is given up as soon as a client of the WAIT line.
-        let unacknowledged = settings.wait_line.unacknowledged().as_millis();
-        set_tcp_user_timeout(&socket, u32::try_from(unacknowledged).unwrap_or(u32::MAX))?;
-        let users = &settings.in_line.realplexor.users;
-        if listener.is_closed_to_realplexor(users) {
-            warn!(
-                %address,
-                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
-            );
-        }
-        let (sender, tls) = server.map(watch::channel).unzip();
-        senders.push(sender);
-        listeners.push(in_line::Listener { socket, classic: listener.of_in(users), tls });
-    }
-    Ok((listeners, senders))
 }
 
 /// Asks others what shards want to know.
@@ -360,31 +341,6 @@ pub(crate) fn raise_descriptor_limit() -> Option<u64> {
             limit.current
         }
     }
-}
-
-/// Checks that nobody listens there yet. The WAIT line shares its ports between its shards, so the
-/// system would also let it share them with a server that already runs, and split the clients.
-fn probe(line: &str, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
-    if address.port() == 0 {
-        return Ok(());
-    }
-    Probe::bind(address).map(drop).map_err(|error| cannot_listen(line, address, flag, &error))
-}
-
-fn cannot_listen(line: &str, address: SocketAddr, flag: &str, error: &io::Error) -> anyhow::Error {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("another program listens there; stop it, or choose another address with {flag}")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("this user may not use port {}; choose one from 1024 on with {flag}", address.port())
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this machine has no such address; choose another one with {flag}")
-        }
-        _ => format!("{error}; choose another address with {flag}"),
-    };
-    anyhow::anyhow!("the {line} line cannot listen on {address}: {why}")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
 //! stood, what is allowed and an example.
 
+mod address;
 mod asked;
 mod channel;
 mod document;
@@ -39,6 +40,7 @@ use wait::{Origins, Paths};
 use crate::limits::LAME_DUCK;
 
 pub(crate) use self::tls::Tls;
+pub(crate) use address::{Address, UNIX, UnixRights};
 pub(crate) use channel::ChannelEntry;
 pub(crate) use document::{print_document, template};
 pub(crate) use errors::Errors;
@@ -72,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) user: String,
     pub(crate) group: String,
     pub(crate) tls: Tls,
+    /// Who may use the UNIX sockets that are made.
+    pub(crate) unix: UnixRights,
     /// How long both lines serve on when the program is told to end.
     pub(crate) lame_duck: Duration,
     /// Whom to ask.
@@ -119,6 +123,7 @@ impl Settings {
     pub(crate) fn of(values: &Values) -> Result<Self, Errors> {
         let mut settings = Self::from_values(values);
         settings.tls = Tls::of(values).map_err(|error| Errors::from_iter([error]))?;
+        settings.note_who_reaches_sockets();
         settings.check(values).map_err(|error| Errors::from_iter([error]))?;
         Ok(settings)
     }
@@ -173,8 +178,15 @@ impl Settings {
             user: values.text("user").to_owned(),
             group: values.text("group").to_owned(),
             tls: Tls::default(),
+            unix: UnixRights::of(values),
             lame_duck: values.duration_or("lame_duck", lame_duck),
         }
+    }
+
+    /// A UNIX socket from which its mode shuts others out counts as loopback.
+    fn note_who_reaches_sockets(&mut self) {
+        let is_shut = self.unix.shut_others_out();
+        self.in_listeners.iter_mut().for_each(|listener| listener.is_shut = is_shut);
     }
 
     /// What no single setting can say.
@@ -183,8 +195,12 @@ impl Settings {
         if let Some(Listener { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) {
             return Err(format!(
                 "{}the IN line would listen on {open}, where strangers could publish; set an API key by \
-                 MULTIPLEXOR_KEY, made by `multiplexor key make`, or give a loopback address such as 127.0.0.1:10010",
-                values.place("in")
+                 MULTIPLEXOR_KEY, made by `multiplexor key make`, or give {}",
+                values.place("in"),
+                match open {
+                    Address::Inet(_) => "a loopback address such as 127.0.0.1:10010",
+                    Address::Unix(_) => "a unix_mode that shuts others out, such as 0660",
+                }
             ));
         }
         let count = values.keys("key").len();
@@ -196,9 +212,10 @@ impl Settings {
         }
         self.check_tokens(values)?;
         let mut seen = Vec::new();
-        let of_wait = self.wait.iter().map(|listener| (listener.address, "wait"));
-        let of_in = self.in_listeners.iter().map(|listener| (listener.address, "in"));
-        for (address, line) in of_wait.chain(of_in).filter(|(address, _)| address.port() != 0) {
+        let of_wait = self.wait.iter().map(|listener| (&listener.address, "wait"));
+        let of_in = self.in_listeners.iter().map(|listener| (&listener.address, "in"));
+        let is_one = |address: &Address| address.inet().is_none_or(|address| address.port() != 0);
+        for (address, line) in of_wait.chain(of_in).filter(|(address, _)| is_one(address)) {
             if seen.contains(&address) {
                 return Err(format!(
                     "{}{address} is given twice; give each address once, to the WAIT line or to the IN line",
@@ -375,7 +392,8 @@ mod tests {
         check_error(
             "wait",
             "8088",
-            "--wait is \"8088\"; give an IP address and a port, such as 0.0.0.0:8088 or [::1]:8088",
+            "--wait is \"8088\"; give an IP address and a port, such as 0.0.0.0:8088 or [::1]:8088, or a UNIX socket, such as \
+             unix:/run/multiplexor.sock",
         );
         check_error(
             "in_hosts",

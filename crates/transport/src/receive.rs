@@ -218,7 +218,8 @@ impl Conn {
         if let Some(action) = self.pass(request, &facts, context, env) {
             return action;
         }
-        if path.is_none() {
+        // `OPTIONS *` is about the server and not about a path (RFC 9110, 9.3.7).
+        if path.is_none() && request.path != "*" {
             return self.refuse(native::not_found(request.path, prefix), env.origins);
         }
         match native::intent(&facts, context) {

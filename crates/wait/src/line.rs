@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::counters::{Counters, Stats};
 use crate::kernel::Errno;
 use crate::linux::{Linux, Waker};
-use crate::listener::{Certificates, Listener};
+use crate::listener::{Address, Certificates, Listener};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::thread;
@@ -27,7 +27,7 @@ use crate::thread;
 /// The running WAIT line.
 #[derive(Debug)]
 pub struct Line {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     stats: Stats,
     threads: Vec<JoinHandle<()>>,
 }
@@ -95,12 +95,12 @@ impl Line {
             counters.push(opened.counters);
         }
         let threads = starting.into_iter().map(Starting::go).collect();
-        let addresses = bound.iter().map(|listener| listener.address).collect();
+        let addresses = bound.into_iter().map(|listener| listener.address).collect();
         Ok(Self { addresses, stats: Stats(counters.into()), threads })
     }
 
     /// Where it listens; a port 0 is resolved.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
@@ -195,11 +195,17 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
     let kernel = Linux::new(start.waker, start.began, start.settings.io_uring).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     let unacknowledged = start.settings.unacknowledged();
-    for Listener { address, classic } in wanted.iter().copied() {
-        let (listener, address) = Linux::listen(address, unacknowledged)
-            .map_err(|error| StartError::Listen(address, error.into()))?;
-        listeners.push((listener, classic));
-        bound.push(Listener { address, classic });
+    for Listener { address, classic } in wanted {
+        let (listener, address) = match address {
+            Address::Inet(address) => Linux::listen(*address, unacknowledged)
+                .map(|(listener, address)| (listener, Address::Inet(address)))
+                .map_err(|error| StartError::Listen(*address, error.into()))?,
+            Address::Unix(shared) => {
+                (Linux::share(shared).map_err(system)?, Address::Unix(Arc::clone(shared)))
+            }
+        };
+        listeners.push((listener, *classic));
+        bound.push(Listener { address, classic: *classic });
     }
     let mut shard = Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed);
     shard.set_certificates(start.certificates);

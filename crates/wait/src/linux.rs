@@ -3,11 +3,14 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exchange::UNIX;
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 
 use crate::kernel::{Errno, Event, Interest, Kernel};
@@ -90,6 +93,11 @@ impl Linux {
         Ok((socket, bound))
     }
 
+    /// A listener of this shard's own for a UNIX socket that all shards have.
+    pub(crate) fn share(socket: &UnixListener) -> Result<OwnedFd, Errno> {
+        fcntl_dupfd_cloexec(socket, 0)
+    }
+
     /// Gives back memory when it is time to; how long until the next time, in milliseconds.
     fn give_back(&mut self) -> u64 {
         let now = self.now();
@@ -138,7 +146,8 @@ impl Kernel for Linux {
             return epoll::delete(&self.epoll, listener);
         }
         let token = epoll::EventData::new_u64(LISTENERS + number as u64);
-        epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN)
+        // A UNIX socket is one for all shards: not all of them are to wake for each who comes.
+        epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<OwnedFd, Errno> {
@@ -146,7 +155,11 @@ impl Kernel for Linux {
     }
 
     fn peer(&mut self, socket: &OwnedFd) -> Option<SocketAddr> {
-        let address = SocketAddr::try_from(net::getpeername(socket).ok()??).ok()?;
+        let peer = net::getpeername(socket).ok()??;
+        if peer.address_family() == AddressFamily::UNIX {
+            return Some(SocketAddr::new(UNIX, 0));
+        }
+        let address = SocketAddr::try_from(peer).ok()?;
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 

@@ -1,17 +1,38 @@
 //! Where the WAIT line listens, and what is understood there besides our own protocol.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 pub use transport::dialect::Classic;
 
 /// One address of the WAIT line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Listener {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// The dialect of old that is understood there.
     pub classic: Classic,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone)]
+pub enum Address {
+    /// An address of the network, which each shard opens for itself; port 0 is any.
+    Inet(SocketAddr),
+    /// A UNIX socket that listens already. As its file is one for all shards, so is it, and must be there before any of
+    /// them starts.
+    Unix(Arc<UnixListener>),
+}
+
+impl Address {
+    /// The address of the network, if it is one.
+    pub fn inet(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Inet(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// What each listener shows clients of TLS, in the order of the listeners; those of which nothing stands here

@@ -26,6 +26,9 @@ impl Paths {
 
     /// What of a path is behind the prefix: nothing, or a path; `None`: it does not begin so.
     pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
+        if self.prefix.is_empty() {
+            return Some(path);
+        }
         path.strip_prefix(&*self.prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
-use in_line::{Classic, Listener, Settings, WaitLine, serve};
+use in_line::{Classic, Listener, Settings, Socket, WaitLine, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -52,7 +52,7 @@ impl Line {
         let counters =
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
         let served = tokio::spawn(serve(
-            vec![Listener { socket: listener, classic: Classic::Multiplexor, tls: None }],
+            vec![Listener { socket: Socket::Inet(listener), classic: Classic::Multiplexor, tls: None }],
             settings,
             Arc::clone(&exchange),
             WaitLine {

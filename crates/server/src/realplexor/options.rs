@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::script::{Said, Value as Old};
-use crate::settings::{Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
+use crate::settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
 
 /// What old files come to.
 #[derive(Debug)]
@@ -190,9 +190,8 @@ impl Making<'_> {
         let mut listeners = Vec::new();
         for item in &items {
             match address(item) {
-                Some(address) => {
-                    listeners.push(Listener { dialect: Dialect::Realplexor, ..Listener::new(address) })
-                }
+                Some(address) => listeners
+                    .push(Listener { dialect: Dialect::Realplexor, ..Listener::new(Address::Inet(address)) }),
                 None => self
                     .wrong(key, &format!("has \"{item}\"; give an address and a port, such as '{default}'")),
             }

@@ -1,6 +1,5 @@
 //! Kinds of settings: how a text is read, what is allowed, and how that is said.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret};
@@ -8,6 +7,8 @@ use exchange::hub::{Glob, Pattern, Right, Rights};
 use upstream::Uri;
 use wait::Origins;
 
+use super::Address;
+use super::address::{is_mode, is_owner};
 pub(crate) use super::file_text::FileText;
 pub(super) use super::file_text::{public_key, why_no_key};
 use super::keys::KeyEntry;
@@ -19,9 +20,9 @@ pub(super) use super::units::{duration, size, whole_number};
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// IP addresses with ports; in a file also with a dialect each.
+    /// IP addresses with ports, or paths of UNIX sockets; in a file also with a dialect each.
     Listeners,
-    /// One IP address with a port.
+    /// One of them.
     Address,
     /// Names of channels.
     Pattern,
@@ -77,6 +78,10 @@ pub(crate) enum Kind {
     Duration(&'static str, &'static str),
     /// The same, or `auto`.
     DurationOrAuto(&'static str, &'static str),
+    /// The mode of a file.
+    Mode,
+    /// To whom a file is given; may be nobody.
+    Owner,
     /// What stands before paths; may be empty.
     Prefix,
     /// A whole number of bytes, or of a unit of them.
@@ -96,7 +101,7 @@ pub(crate) enum Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Listeners(Vec<Listener>),
-    Address(SocketAddr),
+    Address(Address),
     Pattern(Pattern),
     Names(Vec<String>),
     Keys(Vec<KeyEntry>),
@@ -172,6 +177,8 @@ impl Kind {
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
             Self::Duration(..) | Self::DurationOrAuto(..) => "TIME",
             Self::Prefix => "PATH",
+            Self::Mode => "MODE",
+            Self::Owner => "OWNER",
             Self::Size(..) => "SIZE",
         }
     }
@@ -263,6 +270,8 @@ impl Kind {
             Self::Duration(min, max) | Self::DurationOrAuto(min, max) => {
                 within(text, min, max, duration).map(Value::Duration)
             }
+            Self::Mode => is_mode(text).then(|| Value::Text(text.to_owned())),
+            Self::Owner => is_owner(text).then(|| Value::Text(text.to_owned())),
             Self::Prefix => is_prefix(text).then(|| Value::Text(text.to_owned())),
             Self::Size(min, max) => within(text, min, max, size).map(Value::Number),
         }
@@ -271,8 +280,8 @@ impl Kind {
     /// What is allowed, for the manual.
     pub(crate) fn allowed(self) -> String {
         match self {
-            Self::Listeners => "IP address and port, repeatable".to_owned(),
-            Self::Address => "IP address and port".to_owned(),
+            Self::Listeners => "IP address and port, or `unix:` and a path; repeatable".to_owned(),
+            Self::Address => "IP address and port, or `unix:` and a path".to_owned(),
             Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
             Self::Keys => "API keys or their hashes, repeatable".to_owned(),
@@ -287,7 +296,7 @@ impl Kind {
                     .to_owned()
             }
             Self::Account => "a name that the system knows, or nothing".to_owned(),
-            Self::Networks => "networks such as `10.0.0.0/8`, or addresses, repeatable".to_owned(),
+            Self::Networks => "networks such as `10.0.0.0/8`, addresses, or `unix`, repeatable".to_owned(),
             Self::Word => format!("1 to {} letters, digits and `_`", in_line::MARKER_LEN_MAX),
             Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
             Self::File => "a file, or nothing".to_owned(),
@@ -302,6 +311,8 @@ impl Kind {
             Self::CountOrAuto(min, max) | Self::DurationOrAuto(min, max) => {
                 format!("{min} to {max}, or auto")
             }
+            Self::Mode => "three octal digits".to_owned(),
+            Self::Owner => "a user, `:` and a group, both, or nothing".to_owned(),
             Self::Prefix => "a path without a stroke at its end, or nothing".to_owned(),
             Self::Count(min, max) | Self::Duration(min, max) | Self::Size(min, max) => {
                 format!("{min} to {max}")
@@ -314,9 +325,10 @@ impl Kind {
         let quoted = |text: &str| form.quoted(text);
         match self {
             Self::Listeners | Self::Address => format!(
-                "give an IP address and a port, such as {} or {}",
+                "give an IP address and a port, such as {} or {}, or a UNIX socket, such as {}",
                 quoted(example),
-                quoted("[::1]:8088")
+                quoted("[::1]:8088"),
+                quoted("unix:/run/multiplexor.sock")
             ),
             Self::Pattern => {
                 format!("give a channel's name, or the beginning of names and *, such as {}", quoted(example))
@@ -370,6 +382,10 @@ impl Kind {
             }
             Self::DurationOrAuto(min, max) => {
                 format!("give a duration from {min} to {max}, or {}", quoted("auto"))
+            }
+            Self::Mode => format!("give three octal digits, such as {}", quoted("0660")),
+            Self::Owner => {
+                format!("give a user, or a user and a group, such as {}", quoted("www-data:www-data"))
             }
             Self::Prefix => format!("give a path without a stroke at its end, such as {}", quoted("/push")),
             Self::Size(min, max) => format!("give a size from {min} to {max}, such as {}", quoted(example)),

@@ -1,13 +1,14 @@
 //! One address to listen on, the classic dialect that is spoken there, and whether TLS is.
 
-use std::net::SocketAddr;
-
+use super::Address;
 use super::written::quoted;
 
 /// An entry of `wait` or `in`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
+    /// Whether only those whom its mode lets in reach a UNIX socket.
+    pub(crate) is_shut: bool,
     pub(crate) dialect: Dialect,
     /// Whether TLS is spoken there, where that is said.
     pub(crate) tls: Option<bool>,
@@ -29,24 +30,24 @@ pub(crate) enum Dialect {
 
 impl Listener {
     /// A listener of which only the address is said.
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: Address) -> Self {
         let dialect = Dialect::Multiplexor;
-        Self { address, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
+        Self { address, is_shut: true, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
     }
 
-    /// As the WAIT line takes it.
-    pub(crate) fn of_wait(&self) -> wait::Listener {
+    /// As the WAIT line takes it, which listens there.
+    pub(crate) fn of_wait(&self, address: wait::Address) -> wait::Listener {
         let classic = match self.dialect {
             Dialect::Multiplexor => wait::Classic::Multiplexor,
             Dialect::Realplexor => wait::Classic::Realplexor,
             Dialect::None => wait::Classic::None,
         };
-        wait::Listener { address: self.address, classic }
+        wait::Listener { address, classic }
     }
 
     /// Whether only this machine reaches it.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.address.ip().to_canonical().is_loopback()
+        self.address.inet().map_or(self.is_shut, |address| address.ip().to_canonical().is_loopback())
     }
 
     /// What the IN line understands there. The words of old have no place for a key, so they are heard from
@@ -67,7 +68,7 @@ impl Listener {
     /// As an item of a list in a settings file.
     pub(crate) fn toml(&self) -> String {
         let address = quoted(&self.address.to_string());
-        if *self == Self::new(self.address) {
+        if *self == (Self { is_shut: self.is_shut, ..Self::new(self.address.clone()) }) {
             return address;
         }
         let mut entry = format!("{{ address = {address}, dialect = {}", quoted(self.dialect.name()));

@@ -1,7 +1,7 @@
 //! Goes through a settings file to its end, and collects what it says and what is wrong.
 
-use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use exchange::hub::limits::RULES_MAX;
 use toml::Spanned;
@@ -11,7 +11,7 @@ use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::keys::KeyEntry;
 use super::nearest::nearest;
 use super::written::{described, excerpt, quoted};
-use super::{ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
+use super::{Address, ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
 
 /// A file in the reading.
 pub(super) struct Reader<'a> {
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
                 _ => None,
             };
         };
-        let mut said = Listener::new(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let mut said = Listener::new(Address::Unix(PathBuf::new()));
         let (mut has_address, mut is_right) = (false, true);
         for (key, value) in self.entry(setting.name, keys, value.span(), table) {
             match (key.name, value) {

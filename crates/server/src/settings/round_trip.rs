@@ -59,6 +59,8 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
         Kind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
         Kind::Count(min, max) | Kind::CountOrAuto(min, max) => vec![within(min, max, whole_number, &[""])],
+        Kind::Mode => vec![format!("0{:o}60", chance[0] % 8)],
+        Kind::Owner => account(chance),
         Kind::Prefix if chance[0].is_multiple_of(2) => vec![String::new()],
         Kind::Prefix => vec![format!("/push/{:x}", chance[1])],
         Kind::DurationOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],

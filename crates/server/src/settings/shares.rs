@@ -1,7 +1,7 @@
 //! How much of the program one of many may have, and which proxies are believed about who that is.
 
 use access::{IpNet, Proxies, Way};
-use exchange::{Quota, Shares};
+use exchange::{Quota, Shares, UNIX, shown};
 use in_line::Rates;
 
 use super::kind::Kind::{Choice, Count, Networks};
@@ -119,13 +119,16 @@ pub(super) fn proxies(values: &Values, name: &str) -> Proxies {
 /// A network, or one address.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let one = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
+    if text == "unix" {
+        return Some(UNIX.into());
+    }
     text.parse().ok().or_else(one)
 }
 
 /// A network as one would write it: an address where it is no more.
 pub(super) fn network_text(network: &IpNet) -> String {
     let is_one = network.prefix_len() == network.max_prefix_len();
-    if is_one { network.addr().to_string() } else { network.to_string() }
+    if is_one { shown(network.addr()) } else { network.to_string() }
 }
 
 const WAYS: [&str; 3] = [Way::ALL[0].name(), Way::ALL[1].name(), Way::ALL[2].name()];

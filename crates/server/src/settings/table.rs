@@ -8,7 +8,8 @@ use super::entries::{
 };
 use super::kind::Kind::{
     Account, Choice, Count, CountOrAuto, Duration, DurationOrAuto, File, Files, Folder, Keys, Label,
-    Listeners, Names, Origins, Pattern, Prefix, PublicKeys, Secrets, Size, Text, Texts, Tokens, Url, Word,
+    Listeners, Mode, Names, Origins, Owner, Pattern, Prefix, PublicKeys, Secrets, Size, Text, Texts, Tokens,
+    Url, Word,
 };
 use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 use super::shares;
@@ -94,6 +95,18 @@ pub(crate) static TABLE: &[Setting] = &[
         Listeners,
         "127.0.0.1:10010",
         "Where application servers publish: the IN line; where others can reach it, with an API key only",
+    ),
+    line(
+        "unix_mode",
+        Mode,
+        "0660",
+        "The mode of UNIX sockets; one of the IN line that others may use (0666) needs an API key, as an open address does",
+    ),
+    line(
+        "unix_owner",
+        Owner,
+        "",
+        "To whom UNIX sockets are given: a user, `:` and a group, or both; none: to whom the program is",
     ),
     line("shards", CountOrAuto("1", "1024"), "auto", "Threads of the WAIT line; auto: one a processor"),
     line(

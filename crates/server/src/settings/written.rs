@@ -75,6 +75,9 @@ impl Kind {
                             | Self::Text
                             | Self::File
                             | Self::Url
+                            | Self::Mode
+                            | Self::Owner
+                            | Self::Prefix
                     ) =>
             {
                 text.clone()

@@ -47,6 +47,10 @@ impl<K: Kernel> Shard<K> {
                 }
             }
         }
+        // Of a socket that others have open, too, the kernel would go on reporting who comes.
+        if self.paused_until.is_none() {
+            self.watch_listeners(false);
+        }
         self.listeners.clear();
         self.paused_until = None;
         let over_ms = u64::try_from(over.as_millis()).unwrap_or_else(|_| u64::from(u32::MAX));

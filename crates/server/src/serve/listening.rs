@@ -1,0 +1,120 @@
+//! Where both lines listen: addresses of the network, and UNIX sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as Probe};
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::settings::{Address, Settings};
+use crate::unix::{self, SocketFile};
+
+/// The WAIT line's listeners, and the files of its UNIX sockets, which listen already.
+pub(super) fn listen_wait(settings: &Settings) -> anyhow::Result<(Vec<wait::Listener>, Vec<SocketFile>)> {
+    let (mut listeners, mut files) = (Vec::new(), Vec::new());
+    for listener in &settings.wait {
+        let address = match &listener.address {
+            Address::Inet(address) => wait::Address::Inet(*address),
+            Address::Unix(path) => {
+                let (socket, file) =
+                    unix::open(path, &settings.unix).context("the WAIT line cannot listen")?;
+                files.push(file);
+                wait::Address::Unix(Arc::new(socket))
+            }
+        };
+        listeners.push(listener.of_wait(address));
+    }
+    Ok((listeners, files))
+}
+
+/// Where the WAIT line listens; a port 0 is resolved.
+pub(super) fn listened_wait(settings: &Settings, line: &wait::Line) -> Vec<Address> {
+    let set = settings.wait.iter().zip(line.addresses());
+    set.map(|(set, address)| address.inet().map_or_else(|| set.address.clone(), Address::Inet)).collect()
+}
+
+/// The same of the IN line.
+pub(super) fn listened_in(settings: &Settings, listeners: &[in_line::Listener]) -> io::Result<Vec<Address>> {
+    let set = settings.in_listeners.iter().zip(listeners);
+    set.map(|(set, listener)| match &listener.socket {
+        in_line::Socket::Inet(socket) => socket.local_addr().map(Address::Inet),
+        in_line::Socket::Unix(_) => Ok(set.address.clone()),
+    })
+    .collect()
+}
+
+/// The IN line as it listens; through the senders its listeners get new certificates.
+pub(super) struct In {
+    pub(super) listeners: Vec<in_line::Listener>,
+    pub(super) senders: Vec<Option<watch::Sender<tls::Server>>>,
+    pub(super) files: Vec<SocketFile>,
+}
+
+/// Opens the IN line's listeners.
+pub(super) async fn listen_in(
+    settings: &Settings,
+    servers: Vec<Option<tls::Server>>,
+    flag: &str,
+) -> anyhow::Result<In> {
+    let (mut listeners, mut senders, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    for (listener, server) in settings.in_listeners.iter().zip(servers) {
+        let address = &listener.address;
+        let socket = match address {
+            Address::Inet(address) => in_line::Socket::Inet(bind_in(settings, *address, flag).await?),
+            Address::Unix(path) => {
+                let (socket, file) = unix::open(path, &settings.unix).context("the IN line cannot listen")?;
+                files.push(file);
+                in_line::Socket::Unix(UnixListener::from_std(socket)?)
+            }
+        };
+        let users = &settings.in_line.realplexor.users;
+        if listener.is_closed_to_realplexor(users) {
+            warn!(
+                %address,
+                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
+            );
+        }
+        let (sender, tls) = server.map(watch::channel).unzip();
+        senders.push(sender);
+        listeners.push(in_line::Listener { socket, classic: listener.of_in(users), tls });
+    }
+    Ok(In { listeners, senders, files })
+}
+
+async fn bind_in(settings: &Settings, address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let socket =
+        TcpListener::bind(address).await.map_err(|error| cannot_listen("IN", address, flag, &error))?;
+    // A watcher that vanished is given up as soon as a client of the WAIT line.
+    let unacknowledged = settings.wait_line.unacknowledged().as_millis();
+    set_tcp_user_timeout(&socket, u32::try_from(unacknowledged).unwrap_or(u32::MAX))?;
+    Ok(socket)
+}
+
+/// Checks that nobody listens there yet. The WAIT line shares its ports between its shards, so the
+/// system would also let it share them with a server that already runs, and split the clients.
+pub(super) fn probe(line: &str, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    Probe::bind(address).map(drop).map_err(|error| cannot_listen(line, address, flag, &error))
+}
+
+fn cannot_listen(line: &str, address: SocketAddr, flag: &str, error: &io::Error) -> anyhow::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program listens there; stop it, or choose another address with {flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not use port {}; choose one from 1024 on with {flag}", address.port())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; choose another one with {flag}")
+        }
+        _ => format!("{error}; choose another address with {flag}"),
+    };
+    anyhow::anyhow!("the {line} line cannot listen on {address}: {why}")
+}

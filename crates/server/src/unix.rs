@@ -1,0 +1,107 @@
+//! UNIX sockets in the file system: made with their rights, left by nobody who still listens, removed at the end.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use nix::unistd::{Group, User};
+use rustix::fs::{FlockOperation, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+
+use crate::limits::{SOCKET_LOCK_PAUSE, SOCKET_LOCK_WAIT, UNIX_BACKLOG};
+use crate::settings::UnixRights;
+
+/// The file of a UNIX socket that listens, for as long as it is to be there.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Which file it is: another program may have put its own there.
+    id: (u64, u64),
+}
+
+/// Makes a socket that listens at this path. What a program left there that has ended is replaced.
+pub(crate) fn open(path: &Path, rights: &UnixRights) -> anyhow::Result<(UnixListener, SocketFile)> {
+    let folder = path.parent().context("the path of a socket has a folder")?;
+    let wrong = || format!("no socket can be made at {}", path.display());
+    let lock = lock(folder).with_context(wrong)?;
+    clear(path)?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).with_context(wrong)?;
+    bind(&socket, &SocketAddrUnix::new(path)?).with_context(wrong)?;
+    let found = fs::symlink_metadata(path).with_context(wrong)?;
+    let file = SocketFile { path: path.to_owned(), id: (found.dev(), found.ino()) };
+    // Until it listens nobody gets in, whatever the rights are.
+    own(path, &rights.owner)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(rights.mode)).with_context(wrong)?;
+    listen(&socket, UNIX_BACKLOG).with_context(wrong)?;
+    drop(lock);
+    Ok((UnixListener::from(OwnedFd::from(socket)), file))
+}
+
+/// Nobody else of us looks at the sockets of this folder meanwhile: of two programs that start at once, one would
+/// take the other's for a stale one.
+fn lock(folder: &Path) -> io::Result<File> {
+    let (lock, began) = (File::open(folder)?, Instant::now());
+    while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if began.elapsed() > SOCKET_LOCK_WAIT {
+            return Err(error.into());
+        }
+        sleep(SOCKET_LOCK_PAUSE);
+    }
+    Ok(lock)
+}
+
+/// Removes what a dead program left.
+fn clear(path: &Path) -> anyhow::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.with_context(|| format!("{} cannot be looked at", path.display()))?,
+    };
+    ensure!(
+        found.file_type().is_socket(),
+        "{} is there, and is no socket; move it away, or give another path",
+        path.display()
+    );
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Ok(_) => bail!("another program listens at {}; stop it, or give another path", path.display()),
+        Err(error) => {
+            bail!("it cannot be seen whether another program listens at {}: {error}", path.display())
+        }
+    }
+    fs::remove_file(path).with_context(|| format!("the stale socket {} cannot be removed", path.display()))
+}
+
+/// Gives the socket to whom it is to belong.
+fn own(path: &Path, owner: &str) -> anyhow::Result<()> {
+    if owner.is_empty() {
+        return Ok(());
+    }
+    let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+    let user =
+        (!user.is_empty()).then(|| User::from_name(user).ok().flatten().context("there is no such user"));
+    let group =
+        (!group.is_empty()).then(|| Group::from_name(group).ok().flatten().context("there is no such group"));
+    let told = || format!("unix_owner is {owner:?}");
+    let user = user.transpose().with_context(told)?;
+    let group = group.transpose().with_context(told)?;
+    lchown(path, user.map(|user| user.uid.as_raw()), group.map(|group| group.gid.as_raw()))
+        .with_context(|| format!("{} cannot be given to {owner:?}", path.display()))
+}
+
+impl Drop for SocketFile {
+    /// Removes it, unless another one is there by now.
+    fn drop(&mut self) {
+        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == self.id;
+        if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+            // Whose folder it is has changed, perhaps; then the next start finds it stale.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
