@@ -131,7 +131,7 @@ async fn a_rate_refuses_what_is_beyond() {
     let refused = answers.iter().filter(|answer| answer["error"]["code"] == json!("rate")).count();
     assert_eq!(refused as u64 + line.exchange.totals().published, 10);
     assert!(answers[0]["cursor"].is_string());
-    let repeat = publish(&line, "/pub/a?key=k", "").await;
+    let repeat = line.ask("POST /pub/a?key=k", "", b"1").await.json();
     assert_eq!(repeat, answers[0], "a repeat is no further message");
     let refused = loop {
         let answer = line.ask("POST /pub/a", "", b"x").await;

@@ -282,7 +282,13 @@ async fn what_is_described_is_answered() {
         let target = path.replace("{names}", "a,b").replace("{name}", "a");
         for method in operations.as_object().unwrap().keys() {
             let answer = line.ask(&format!("{} {target}", method.to_uppercase()), "", b"").await;
-            assert!(![404, 405].contains(&answer.status), "{method} {target}: {answer:?}");
+            let is_message = answer.status == 404 && target.contains("{cursor}");
+            // Of a message that is not there, the route says so itself.
+            let code = if is_message { answer.json()["code"].clone() } else { json!(null) };
+            assert!(
+                ![404, 405].contains(&answer.status) || code == json!("message"),
+                "{method} {target}: {answer:?}"
+            );
         }
     }
 }
