@@ -90,12 +90,13 @@ def test_websockets_are_compressed_both_ways(program, name):
         answer = socket.response.headers["Sec-WebSocket-Extensions"]
         assert answer == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
         assert set(json.loads(socket.recv(timeout=PATIENCE_S))) == {"cursor"}
+        names = [f"{name}.{n}" for n in range(200)]
         for data in [LONG, "short", LONG]:
             program.publish(name, data)
             message = json.loads(socket.recv(timeout=PATIENCE_S))
             assert message["data"] == (json.loads(data) if data == LONG else data)
-            socket.send(json.dumps({"ping": LONG}))
-            assert json.loads(socket.recv(timeout=PATIENCE_S)) == {"pong": LONG}
+            socket.send(json.dumps({"unsubscribe": names}))
+            assert json.loads(socket.recv(timeout=PATIENCE_S)) == {"unsubscribed": names}
 
 
 def test_it_can_be_switched_off(serve, name):

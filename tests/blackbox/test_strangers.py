@@ -1,5 +1,6 @@
 """What a stranger can cost: bytes that come back for bytes sent, and the time of others."""
 
+import gzip
 import json
 import re
 import zlib
@@ -182,3 +183,46 @@ def test_a_message_that_becomes_too_many_times_as_long_ends_the_connection(progr
         frames.send(TEXT, deflated(json.dumps({"subscribe": names})), reserved=4)
         frames.until(TEXT)
         assert sorted(json.loads(frames.until(TEXT))["subscribed"]) == names
+
+
+def test_a_crowd_that_asks_for_much_fills_turns_and_everybody_is_answered(serve, name):
+    program = serve("--shards", "1")
+    for n in range(64):
+        program.publish(name, f"{n}:" + "x" * 200)
+    crowd = [Wire(program.wait_address) for _ in range(8)]
+    page = f"/sub/{name}?since=0&wait=0"
+    for wire in crowd:
+        for _ in range(32):
+            wire.get(page, Accept_Encoding="gzip")
+    with Wire(program.wait_address) as other:
+        status, _, body = other.get(page).response()
+    assert status == 200
+    for wire in crowd:
+        for _ in range(32):
+            status, headers, answer = wire.response()
+            # Compressed while there was time for it, and the same in any case.
+            assert (gzip.decompress(answer) if "content-encoding" in headers else answer) == body
+        wire.close()
+    assert len(json.loads(body)["messages"]) == 64
+    assert program.metric("multiplexor_wait_full_turns_total") > 0
+
+
+def test_what_is_looked_at_for_a_list_of_realplexor_is_counted(serve, tmp_path):
+    settings = tmp_path / "multiplexor.toml"
+    line = 'address = "127.0.0.1:0"\ndialect = "realplexor"\n'
+    settings.write_text(f"[[wait]]\n{line}[[in]]\n{line}[[in]]\naddress = \"127.0.0.1:0\"\n")
+    program = serve("--config", str(settings), ports=False)
+    ids = [f"i{n}" for n in range(200)]
+    host, port = program.ins[0].rsplit(":", 1)
+    for n in range(1, 101):
+        with Wire((host, int(port))) as wire:
+            listed = ",".join(f"{n}:{one}" for one in ids)
+            wire.send(f"POST / HTTP/1.0\r\nX-Realplexor: identifier={listed}\r\nContent-Length: 1\r\n\r\n1")
+            assert wire.rest().startswith(b"HTTP/1.1 200")
+    with Wire(program.wait_address) as wire:
+        wire.send(f"identifier={','.join(f'98:{one}' for one in ids[:199])}\n")
+        reply = json.loads(wire.rest().split(b"\r\n\r\n", 1)[1])
+    assert [message["data"] for message in reply] == [1, 1]
+    host, port = program.ins[1].rsplit(":", 1)
+    program.ins[0] = program.ins[1]
+    assert program.metric("multiplexor_history_read_messages_total") >= 199 * 100

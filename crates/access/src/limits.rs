@@ -17,7 +17,7 @@ pub const TOKEN_KEYS_MAX: usize = 16;
 pub const SESSIONS_MAX: usize = 3_584;
 /// Keys found at a URL.
 pub const FOUND_KEYS_MAX: usize = 64;
-/// Channels and patterns that the application may name for a client.
+/// Channels and patterns that the application may name for a client, in a token or as a verdict.
 pub const GRANTS_MAX: usize = 1_000;
 /// How long the application may say that its verdict holds, in seconds.
 pub const LASTS_S: std::ops::RangeInclusive<f64> = 1.0..=2_592_000.0;

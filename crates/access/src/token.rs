@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::{Glob, Grant, Millis, Right, Session, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 
-use crate::limits::{NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
+use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
 use crate::{Denied, PublicKey, TokenSecret};
 
 /// With what tokens and URLs may be signed, and for whom tokens must be.
@@ -244,6 +244,10 @@ impl Claims {
                 })?;
                 grants.push(Grant { rights: [right].into_iter().collect(), names });
             }
+        }
+        if grants.len() > GRANTS_MAX {
+            let why = format!("the token grants {} times; at most {GRANTS_MAX} are allowed", grants.len());
+            return Err(Denied::new("token-claims", why));
         }
         Ok(grants)
     }

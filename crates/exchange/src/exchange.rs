@@ -148,6 +148,19 @@ impl Exchange {
         self.rules.may(session, right, name, self.clock.wall())
     }
 
+    /// The first of these channels on which a client may not do `right`.
+    pub fn first_denied<'n>(
+        &self,
+        session: Option<&Session>,
+        right: Right,
+        names: &'n [Box<str>],
+    ) -> Option<&'n str> {
+        match names {
+            [name] => (!self.may(session, right, name)).then_some(name),
+            _ => self.rules.first_denied(session, right, names, self.clock.wall()),
+        }
+    }
+
     /// The names of records, those that are still there.
     pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
         self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
@@ -164,8 +177,8 @@ impl Exchange {
         self.minds_guests.load(Ordering::Relaxed)
     }
 
-    /// Reads what is due in these channels by outside cursors, and registers the shard on all of them. The
-    /// `memory` is how old a cursor may be from which on a channel without one is read.
+    /// Registers the shard on all of these channels, and reads what is due in them by outside cursors, the lock being free
+    /// between steps. The `memory` is how old a cursor may be from which on a channel without one is read.
     pub fn subscribe_outside(
         &self,
         guest: impl Into<Guest>,
@@ -173,7 +186,10 @@ impl Exchange {
         after: &[After],
         memory: Millis,
     ) -> Result<Outside, Refused> {
-        self.with(|hub, now| hub.subscribe_outside(guest, names, after, memory, now))
+        let guest = guest.into();
+        let mut reading = self.with(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
+        while self.with(|hub, now| hub.read_outside(&mut reading, now)) {}
+        Ok(reading.finish())
     }
 
     /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels
@@ -251,7 +267,7 @@ impl Exchange {
 
     /// The records of channels, where there are any.
     pub fn find(&self, names: &[Box<str>]) -> Vec<Option<ChannelId>> {
-        self.with(|hub, _| names.iter().map(|name| hub.find(name)).collect())
+        self.with(|hub, _| hub.find_each(names))
     }
 
     /// One channel, if it is remembered.

@@ -12,6 +12,12 @@ impl Hub {
         self.names.find(name).map(|id| self.names[id].info())
     }
 
+    /// The records of channels that somebody names who waits, where there are any.
+    pub fn find_each(&mut self, names: &[Box<str>]) -> Vec<Option<crate::ChannelId>> {
+        self.totals.looked_up += names.len() as u64;
+        names.iter().map(|name| self.find(name)).collect()
+    }
+
     /// The record of a channel, if it is remembered.
     pub fn find(&self, name: &str) -> Option<crate::ChannelId> {
         self.names.find(name).map(crate::ChannelId)
@@ -80,8 +86,8 @@ impl Hub {
     /// when something does not.
     pub fn audit(&self) {
         self.check();
-        let Totals { evicted, published, hurried, crowded, .. } = self.totals;
-        let mut sums = Totals { evicted, published, hurried, crowded, ..Totals::default() };
+        let Totals { evicted, published, hurried, crowded, looked_up, read, .. } = self.totals;
+        let mut sums = Totals { evicted, published, hurried, crowded, looked_up, read, ..Totals::default() };
         let (mut due, mut kept) = (0, 0);
         for (id, channel) in self.names.iter() {
             channel.audit();

@@ -209,4 +209,8 @@ pub struct Totals {
     pub evicted: u64,
     /// Messages ordered since start.
     pub published: u64,
+    /// Names looked up for those who wait, or wait no longer, since start.
+    pub looked_up: u64,
+    /// Messages looked at in histories for those who wait, since start.
+    pub read: u64,
 }

@@ -44,6 +44,13 @@ impl Glob {
     }
 }
 
+impl<'a> Glob<&'a str> {
+    /// The one name that it means, if it is no pattern.
+    pub fn only(self) -> Option<&'a str> {
+        (self.literal || !self.text.contains('*')).then_some(self.text)
+    }
+}
+
 impl<T: AsRef<str>> Glob<T> {
     /// Whether it is a name as it is, in which a star is a star.
     pub fn is_name(&self) -> bool {

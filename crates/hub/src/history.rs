@@ -311,7 +311,8 @@ impl History {
         if self.aliased == 0 {
             return 0;
         }
-        let cursors = self.entries.iter().map(|message| message.outside_in(name)).enumerate();
+        let mut hint = 0;
+        let cursors = self.entries.iter().map(|message| message.outside_in(name, &mut hint)).enumerate();
         cursors.min_by(|(_, a), (_, b)| a.cmp(b)).map_or(0, |(index, _)| index)
     }
 

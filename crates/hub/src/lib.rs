@@ -50,7 +50,7 @@ pub use hub::Hub;
 pub use limits::Limits;
 pub use message::{Bytes, Head, Kind, Message, Origin, Payload, Removal, Said, Target};
 pub use name::{NameError, check_name};
-pub use outside::{After, Outside};
+pub use outside::{After, Outside, OutsideReading};
 pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use room::{Guest, Stay, Who};

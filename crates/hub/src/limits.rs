@@ -69,8 +69,10 @@ pub const TARGETS_MAX: usize = 1_000;
 pub const CHANNELS_MAX: usize = 1_000;
 /// Messages in one page of a backlog.
 pub const PAGE_MESSAGES_MAX: usize = 64;
-/// Messages that one reading by outside cursors looks for; each channel has its share, at least one.
-pub const DUE_MESSAGES_MAX: usize = 4_096;
+/// Messages that one reading by outside cursors brings; each channel has its share, at least one.
+pub const DUE_MESSAGES_MAX: usize = 1_024;
+/// Messages that one step of such a reading looks at; all of the channel at which it is over are looked at.
+pub const OUTSIDE_STEP_MAX: usize = 1_024;
 /// Messages kept of a channel whose publisher brings cursors: each reading looks at all of them.
 pub const ALIASED_MAX: usize = 1_000;
 /// Bytes of payload in one page of a backlog; one message may exceed it.

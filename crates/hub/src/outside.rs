@@ -1,8 +1,10 @@
 //! Reading by outside cursors: of a message and a channel it is what the publisher gave, or else a mark
-//! of the message's time and place. What is due is read, and the reader registered, in one step.
+//! of the message's time and place. The reader is registered first and then reads what there was, in steps that are
+//! short however many channels it names; what is released meanwhile comes to its shard.
 
-use crate::limits::DUE_MESSAGES_MAX;
-use crate::{ChannelId, Decimal, Guest, Hub, Message, Millis, Position, Refused};
+use crate::history::History;
+use crate::limits::{CHANNELS_MAX, DUE_MESSAGES_MAX, OUTSIDE_STEP_MAX};
+use crate::{ChannelId, Decimal, Guest, Hub, Message, Millis, Position, Refused, Target};
 
 /// From where somebody listens to a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,18 +56,89 @@ impl Message {
         Decimal::of_mark(self.time, self.position)
     }
 
-    /// Its outside cursor in the channel of this name.
-    pub(crate) fn outside_in(&self, name: &str) -> Decimal {
-        let target = self.targets().iter().position(|target| *target.name == *name);
-        target.map_or_else(|| self.mark(), |target| self.outside(target))
+    /// Its outside cursor in the channel of this name. `hint`: which target that was of the message before, since
+    /// publishers name many channels in the same order.
+    pub(crate) fn outside_in(&self, name: &str, hint: &mut usize) -> Decimal {
+        let is_it = |target: &Target| *target.name == *name;
+        if !self.targets().get(*hint).is_some_and(is_it) {
+            let Some(found) = self.targets().iter().position(is_it) else { return self.mark() };
+            *hint = found;
+        }
+        self.outside(*hint)
     }
 }
 
+/// A reading by outside cursors, which takes as many steps as it must.
+#[derive(Debug)]
+pub struct OutsideReading<'a> {
+    names: &'a [&'a str],
+    after: &'a [After],
+    /// Only cursors from here on say where [`After::Recent`] goes on.
+    since: Decimal,
+    /// The newest of these so far.
+    told: Option<Decimal>,
+    /// So many names were looked at for it.
+    asked: usize,
+    /// Whatever is published from now on has a greater mark.
+    end: Decimal,
+    due: Due,
+    /// What is known of it already; `after` has as many as there are names of which all is read.
+    outside: Outside,
+}
+
 impl Hub {
-    /// Reads what is due in these channels (checked names, no repeats), and registers the shard on all
-    /// of them, whatever was found.
+    /// Registers the shard on all of these channels (checked names, no repeats), and begins to read what is due in them:
+    /// from now on all that is released comes to the shard, and what there was comes by [`Self::read_outside`].
     ///
     /// `memory`: how long ago [`After::Recent`] means.
+    pub fn begin_outside<'a>(
+        &mut self,
+        guest: impl Into<Guest>,
+        names: &'a [&'a str],
+        after: &'a [After],
+        memory: Millis,
+        now: Millis,
+    ) -> Result<OutsideReading<'a>, Refused> {
+        debug_assert!(names.len() == after.len() && names.len() <= CHANNELS_MAX);
+        let now = self.advance(now);
+        self.totals.looked_up += names.len() as u64;
+        let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
+        // What is ordered and not released comes later, but has its time already.
+        let time = self.ordered.front().map_or(now, |ordered| ordered.time().min(now));
+        let channels = self.register(guest.into(), names, &found, now)?;
+        self.check();
+        let (messages, resolved) = (Vec::new(), Vec::with_capacity(names.len()));
+        Ok(OutsideReading {
+            names,
+            after,
+            since: Decimal::of_mark(now.saturating_sub(memory), Position::START),
+            told: None,
+            asked: if after.contains(&After::Recent) { 0 } else { names.len() },
+            end: Decimal::of_mark(time, self.end),
+            due: Due { step: (DUE_MESSAGES_MAX / names.len().max(1)).max(1), ..Due::default() },
+            outside: Outside { messages, cut: None, after: resolved, time, position: self.end, channels },
+        })
+    }
+
+    /// Looks at [`OUTSIDE_STEP_MAX`] messages more, and at no more than all of one channel beyond. False: all is read.
+    pub fn read_outside(&mut self, reading: &mut OutsideReading<'_>, now: Millis) -> bool {
+        let now = self.advance(now);
+        let (mut looked, mut is_more) = (0, true);
+        while is_more && looked < OUTSIDE_STEP_MAX {
+            if let Some(name) = reading.names.get(reading.asked) {
+                looked += self.look_for_told(name, reading);
+            } else if let Some(name) = reading.names.get(reading.outside.after.len()) {
+                looked += self.read_due(name, reading, now);
+            } else {
+                is_more = false;
+            }
+        }
+        self.totals.read += looked as u64;
+        self.check();
+        is_more
+    }
+
+    /// Both in one step, for whoever has the hub alone.
     pub fn subscribe_outside(
         &mut self,
         guest: impl Into<Guest>,
@@ -74,94 +147,69 @@ impl Hub {
         memory: Millis,
         now: Millis,
     ) -> Result<Outside, Refused> {
-        let now = self.advance(now);
-        let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
-        for id in found.iter().flatten() {
-            self.expire(*id, now);
-            self.schedule(*id);
-        }
-        // What is ordered and not released comes later, but has its time already.
-        let time = self.ordered.front().map_or(now, |ordered| ordered.time().min(now));
-        let end = Decimal::of_mark(time, self.end);
-        let told =
-            self.told(names, &found, after, Decimal::of_mark(now.saturating_sub(memory), Position::START));
-        let told = told.filter(|told| *told <= end).unwrap_or_else(|| end.clone());
-        let mut due = Due { step: (DUE_MESSAGES_MAX / names.len().max(1)).max(1), ..Due::default() };
-        let mut resolved = Vec::with_capacity(after.len());
-        for ((name, id), after) in names.iter().zip(&found).zip(after) {
-            let after = match after {
-                After::Now => end.clone(),
-                After::Recent => told.clone(),
-                After::Cursor(cursor) | After::Mark(cursor) => cursor.clone(),
-            };
-            if let Some(id) = id {
-                self.read_due(*id, name, &after, &mut due);
-            }
-            resolved.push(after);
-        }
-        let Due { mut messages, cut, .. } = due;
-        messages.sort_unstable_by_key(|message| message.position);
-        messages.dedup_by_key(|message| message.position);
-        let channels = self.register(guest.into(), names, &found, now)?;
-        self.check();
-        Ok(Outside { messages, cut, after: resolved, time, position: self.end, channels })
+        let mut reading = self.begin_outside(guest, names, after, memory, now)?;
+        while self.read_outside(&mut reading, now) {}
+        Ok(reading.finish())
     }
 
-    /// The newest cursor among these that was given out not before `since`, as a mark.
-    fn told(
-        &self,
-        names: &[&str],
-        found: &[Option<u32>],
-        after: &[After],
-        since: Decimal,
-    ) -> Option<Decimal> {
-        if !after.contains(&After::Recent) {
-            return None;
-        }
-        let told = names.iter().zip(found).zip(after).filter_map(|((name, id), after)| match after {
+    /// Looks whether the next name's cursor is the newest that was given out lately; so many messages were looked at.
+    fn look_for_told(&self, name: &str, reading: &mut OutsideReading<'_>) -> usize {
+        let (mut looked, mut hint) = (1, 0);
+        let told = match &reading.after[reading.asked] {
             After::Now | After::Recent => None,
             After::Mark(mark) => Some(mark.clone()),
             // A publisher's cursor says nothing of time, but its message does.
-            After::Cursor(cursor) => {
-                let history = self.names[(*id)?].history.as_ref()?;
-                let found = history.aliased()?.find(|message| message.outside_in(name) == *cursor)?;
+            After::Cursor(cursor) => self.history_of(name).and_then(|history| {
+                looked += history.len();
+                let found =
+                    history.aliased()?.find(|message| message.outside_in(name, &mut hint) == *cursor)?;
                 Some(found.mark())
-            }
-        });
-        told.filter(|told| *told >= since).max()
+            }),
+        };
+        reading.asked += 1;
+        let told = told.filter(|told| *told >= reading.since);
+        reading.told = reading.told.take().max(told);
+        looked
     }
 
-    /// Adds what a channel has behind a cursor.
-    fn read_due(&self, id: u32, name: &str, after: &Decimal, due: &mut Due) {
-        let Some(history) = &self.names[id].history else { return };
-        match history.aliased() {
-            None => {
-                let entries = (history.behind_mark(after)..).map_while(|index| Some(history.at(index)?.1));
-                let mut said = entries.filter(|message| message.removal().is_none());
-                due.messages.extend(said.by_ref().take(due.step).cloned());
-                if said.next().is_some() {
-                    due.cut_at(due.messages.last().expect("a step is not empty").mark());
-                }
-            }
-            Some(messages) => {
-                let mut found: Vec<(Decimal, &Message)> = messages
-                    .filter(|message| message.removal().is_none())
-                    .map(|message| (message.outside_in(name), message))
-                    .filter(|(cursor, _)| cursor > after)
-                    .collect();
-                if found.len() > due.step {
-                    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-                    due.cut_at(found[due.step - 1].0.clone());
-                    found.retain(|(cursor, _)| due.cut.as_ref().is_some_and(|cut| cursor <= cut));
-                }
-                due.messages.extend(found.into_iter().map(|(_, message)| message.clone()));
-            }
+    /// Adds what the next channel has behind its cursor; so many messages were looked at.
+    fn read_due(&mut self, name: &str, reading: &mut OutsideReading<'_>, now: Millis) -> usize {
+        if let Some(id) = self.names.find(name) {
+            self.expire(id, now);
+            self.schedule(id);
         }
+        let (due, end) = (&mut reading.due, reading.outside.position);
+        let after = match &reading.after[reading.outside.after.len()] {
+            After::Now => reading.end.clone(),
+            After::Recent => reading
+                .told
+                .clone()
+                .filter(|told| *told <= reading.end)
+                .unwrap_or_else(|| reading.end.clone()),
+            After::Cursor(cursor) | After::Mark(cursor) => cursor.clone(),
+        };
+        let looked = self.history_of(name).map_or(0, |history| due.read(history, name, &after, end));
+        reading.outside.after.push(after);
+        1 + looked
+    }
+
+    fn history_of(&self, name: &str) -> Option<&History> {
+        self.names[self.names.find(name)?].history.as_deref()
+    }
+}
+
+impl OutsideReading<'_> {
+    /// What was read. Without the hub, since it takes a while for many messages.
+    pub fn finish(self) -> Outside {
+        let Due { mut messages, cut, .. } = self.due;
+        messages.sort_unstable_by_key(|message| message.position);
+        messages.dedup_by_key(|message| message.position);
+        Outside { messages, cut, ..self.outside }
     }
 }
 
 /// What is due, so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Due {
     messages: Vec<Message>,
     /// Where a channel has more than a step.
@@ -171,6 +219,34 @@ struct Due {
 }
 
 impl Due {
+    /// Adds what a channel has behind a cursor and up to a place; so many messages were looked at.
+    fn read(&mut self, history: &History, name: &str, after: &Decimal, end: Position) -> usize {
+        let Some(messages) = history.aliased() else {
+            let (mut looked, end) = (0, history.behind(end));
+            let entries = (history.behind_mark(after)..end).map_while(|index| Some(history.at(index)?.1));
+            let entries = entries.inspect(|_| looked += 1);
+            let mut said = entries.filter(|message| message.removal().is_none());
+            self.messages.extend(said.by_ref().take(self.step).cloned());
+            if said.next().is_some() {
+                self.cut_at(self.messages.last().expect("a step is not empty").mark());
+            }
+            return looked;
+        };
+        let mut hint = 0;
+        let mut found: Vec<(Decimal, &Message)> = messages
+            .filter(|message| message.position <= end && message.removal().is_none())
+            .map(|message| (message.outside_in(name, &mut hint), message))
+            .filter(|(cursor, _)| cursor > after)
+            .collect();
+        if found.len() > self.step {
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+            self.cut_at(found[self.step - 1].0.clone());
+            found.retain(|(cursor, _)| self.cut.as_ref().is_some_and(|cut| cursor <= cut));
+        }
+        self.messages.extend(found.into_iter().map(|(_, message)| message.clone()));
+        history.len()
+    }
+
     fn cut_at(&mut self, cursor: Decimal) {
         if self.cut.as_ref().is_none_or(|cut| cursor < *cut) {
             self.cut = Some(cursor);
@@ -294,6 +370,30 @@ mod tests {
         assert_eq!(cut, first.messages.last().unwrap().mark());
         let rest = hub.subscribe_outside(SHARD, &["a"], &[After::Mark(cut)], 0, 0).unwrap();
         assert_eq!((rest.messages.len(), rest.cut), (2, None));
+    }
+
+    #[test]
+    fn a_reading_of_many_channels_takes_many_short_steps() {
+        let names: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut hub = hub(Limits::default());
+        for n in 1..=100 {
+            say_as(&mut hub, &names.join(","), &vec![&*n.to_string(); 100], 5);
+        }
+        let wish = vec![after("90"); 100];
+        let mut reading = hub.begin_outside(SHARD, &names, &wish, 0, 5).unwrap();
+        let mut steps = 1;
+        while hub.read_outside(&mut reading, 5) {
+            steps += 1;
+            // Comes between two steps, and to the shard: it is not read besides.
+            say_as(&mut hub, "c1,c99", &["1000", "1000"], 5);
+        }
+        assert_eq!(steps, 100 * 100 / OUTSIDE_STEP_MAX + 1);
+        let outside = reading.finish();
+        assert_eq!(places(&outside.messages), Vec::from_iter(91..=100));
+        // The messages before, and that each of the channels came online.
+        assert_eq!((outside.position, outside.after.len()), (Position::from_bits(200), 100));
+        hub.audit();
     }
 
     #[test]

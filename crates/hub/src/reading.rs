@@ -25,6 +25,7 @@ impl Hub {
     ) -> Result<Page, Refused> {
         debug_assert!(names.len() <= CHANNELS_MAX);
         let (now, guest) = (self.advance(now), guest.into());
+        self.totals.looked_up += names.len() as u64;
         let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
         let Reading { messages, gaps, resume } = self.read(names, &found, start, PAGE_MESSAGES_MAX, now);
         let stays = match guest.stay {
@@ -90,6 +91,7 @@ impl Hub {
         while let Some((position, message)) = merge.peek() {
             let len = message.bytes().len();
             if messages.len() >= limit || (!messages.is_empty() && bytes + len > PAGE_BYTES_MAX) {
+                self.totals.read += messages.len() as u64;
                 return Reading { messages, gaps, resume: Some(resume) };
             }
             bytes += len;
@@ -97,6 +99,7 @@ impl Hub {
             resume.after = position;
             merge.pass(position);
         }
+        self.totals.read += messages.len() as u64;
         Reading { messages, gaps, resume: None }
     }
 
@@ -334,7 +337,7 @@ mod tests {
         let first = page(&mut hub, "b,a", Start::Tail(2), 0);
         assert_eq!(places(&first.messages), [1]);
         say(&mut hub, "a", 1, 0);
-        assert_eq!(page(&mut hub, "b,a", resume(&first), 0).gaps, []);
+        assert!(page(&mut hub, "b,a", resume(&first), 0).gaps.is_empty());
         say(&mut hub, "a", 1, 0);
         assert_eq!(page(&mut hub, "b,a", resume(&first), 0).gaps, [1]);
     }

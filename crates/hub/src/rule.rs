@@ -3,8 +3,10 @@
 //! A name falls under the first pattern that matches it. It is looked up when the channel's record is
 //! made; from then on the record knows its rule by number.
 
+use std::collections::HashSet;
+
 use crate::limits::RULES_MAX;
-use crate::{Door, Limits, Message, Millis, NEVER, NameError, Right, Session, check_name};
+use crate::{Door, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, check_name};
 
 /// What is set for the channels that match a pattern. For what is not, the general limits hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +184,32 @@ impl Rules {
             || session.is_some_and(|session| session.may(right, name, now))
     }
 
+    /// The first of these channels on which a client may not do `right`. Of many names, those that are granted by name
+    /// cost no more than one look each.
+    pub fn first_denied<'n>(
+        &self,
+        session: Option<&Session>,
+        right: Right,
+        names: &'n [Box<str>],
+        now: Millis,
+    ) -> Option<&'n str> {
+        let (mut granted, mut patterns) = (HashSet::new(), Vec::new());
+        let grants = session.filter(|session| session.is_live(now)).map(Session::grants);
+        for Grant { rights, names } in grants.into_iter().flatten() {
+            match names.only() {
+                _ if !rights.has(right) => {}
+                Some(name) => drop(granted.insert(name)),
+                None => patterns.push(names),
+            }
+        }
+        let may = |name: &str| {
+            granted.contains(name)
+                || self.may(None, right, name, now)
+                || patterns.iter().any(|pattern| pattern.matches(name))
+        };
+        names.iter().map(|name| &**name).find(|name| !may(name))
+    }
+
     /// Who may listen to a channel of this name.
     fn listen(&self, name: &str) -> Door {
         if self.closes { self.keep(self.find(name)).listen } else { Door::Open }
@@ -221,7 +249,7 @@ const _: () = assert!(RULES_MAX < u8::MAX as usize);
 mod tests {
     use super::*;
     use crate::trial::{after, hub, places, publish, release, say};
-    use crate::{Hub, Refused, Start};
+    use crate::{Glob, Hub, Refused, Start};
 
     fn rule(pattern: &str) -> Rule {
         Rule::new(Pattern::new(pattern).unwrap())
@@ -261,6 +289,30 @@ mod tests {
             mark(&[("b*", Some(false))]),
         ];
         assert!((1..4).all(|n| !marks[..n].contains(&marks[n]) && marks[n] > 0), "{marks:?}");
+    }
+
+    #[test]
+    fn of_many_names_the_first_that_is_denied_is_found() {
+        let grant = |right: Right, names| Grant { rights: [right].into_iter().collect(), names };
+        let grants = [
+            grant(Right::Listen, Glob::new("a").unwrap()),
+            grant(Right::Listen, Glob::name("b*")),
+            grant(Right::Listen, Glob::new("room.*").unwrap()),
+            grant(Right::Publish, Glob::new("p").unwrap()),
+        ];
+        let session = Session::new(None, Some(1_000), &grants);
+        let open = Rule { listen: Some(Door::Open), ..rule("open.*") };
+        let rules = Rules::new(&Limits { listen: Door::Token, rules: vec![open], ..Limits::default() });
+        let denied = |session, names: &str, now| {
+            let names: Vec<Box<str>> = names.split(',').map(Box::from).collect();
+            rules.first_denied(session, Right::Listen, &names, now).map(str::to_owned)
+        };
+        let of = |names, now| denied(Some(&session), names, now);
+        assert_eq!(of("a,b*,room.1,open.1", 999), None);
+        assert_eq!(of("a,b,room.1", 999).as_deref(), Some("b"), "a star is a star where a name was granted");
+        assert_eq!(of("a,p", 999).as_deref(), Some("p"), "another right");
+        assert_eq!(of("open.1,a", 1_000).as_deref(), Some("a"), "the grants have ended");
+        assert_eq!(denied(None, "open.1,room.1", 0).as_deref(), Some("room.1"));
     }
 
     #[test]

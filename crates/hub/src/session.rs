@@ -146,6 +146,11 @@ impl Session {
         self.has(right, now, |names| names.matches(name))
     }
 
+    /// Whether its grants have not ended.
+    pub fn is_live(&self, now: Millis) -> bool {
+        self.expires().is_none_or(|end| now < end)
+    }
+
     /// Whether it may do `right` on every channel there can be: for what is about no single one.
     pub fn may_everywhere(&self, right: Right, now: Millis) -> bool {
         self.has(right, now, |names| names.is_everything())
@@ -157,8 +162,7 @@ impl Session {
     }
 
     fn has(&self, right: Right, now: Millis, fits: impl Fn(Glob<&str>) -> bool) -> bool {
-        let is_live = self.expires().is_none_or(|end| now < end);
-        is_live && self.grants().any(|grant| grant.rights.has(right) && fits(grant.names))
+        self.is_live(now) && self.grants().any(|grant| grant.rights.has(right) && fits(grant.names))
     }
 }
 

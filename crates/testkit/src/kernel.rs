@@ -101,6 +101,10 @@ impl Kernel for FakeKernel {
         self.state.borrow().now()
     }
 
+    fn now_us(&mut self) -> u64 {
+        self.state.borrow_mut().now_us()
+    }
+
     fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {
         let rung = self.bell.0.swap(false, Ordering::Relaxed);
         self.state.borrow_mut().poll(self.number, timeout_ms, rung, events);

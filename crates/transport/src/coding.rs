@@ -1,13 +1,15 @@
 //! Compression of what clients are told: gzip for streams and long polls, permessage-deflate for WebSocket.
 //!
 //! A message is compressed once for all who are told it, so nothing in its bytes depends on what a client was
-//! told before, and a connection holds no state for it. What is said to one client alone, and what is too short
-//! to gain, goes as it is; in a gzip stream as a stored block.
+//! told before, and a connection holds no state for it. Pages of history are compressed as long as there is time for it
+//! (`pages.rs`). What is said to one client alone, and what is too short to gain, goes as it is; in a gzip stream as a
+//! stored block.
 
 use codec::deflate::{self, Deflater};
 use codec::ws;
 
 use crate::limits::COMPRESS_LEN_MIN;
+use crate::pages::{Form, Pages};
 
 /// How a client is told things.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,19 +26,34 @@ pub enum Coding {
 #[derive(Debug)]
 pub struct Coder<'a> {
     coding: Coding,
-    /// What compresses; without it, everything goes as it is.
-    deflater: Option<&'a mut Deflater>,
+    by: By<'a>,
+}
+
+/// What compresses.
+#[derive(Debug)]
+enum By<'a> {
+    /// Nothing: everything goes as it is.
+    Nothing,
+    /// A message, for all who get it.
+    Message(&'a mut Deflater),
+    /// Pages of history.
+    Pages(&'a mut Pages),
 }
 
 impl<'a> Coder<'a> {
     /// Compresses, for a client of this coding.
     pub fn new(coding: Coding, deflater: &'a mut Deflater) -> Self {
-        Self { coding, deflater: Some(deflater) }
+        Self { coding, by: By::Message(deflater) }
+    }
+
+    /// Compresses pages of history, for a client of this coding.
+    pub fn of_pages(coding: Coding, pages: &'a mut Pages) -> Self {
+        Self { coding, by: By::Pages(pages) }
     }
 
     /// Compresses nothing: for what one client alone is told.
     pub fn stored(coding: Coding) -> Self {
-        Self { coding, deflater: None }
+        Self { coding, by: By::Nothing }
     }
 
     /// Appends to a stream.
@@ -48,8 +65,7 @@ impl<'a> Coder<'a> {
         let mut plain = Vec::new();
         write(&mut plain);
         let start = out.len();
-        if let Some(deflater) = self.deflater_for(&plain) {
-            deflater.piece(&plain, out);
+        if self.pack(Form::Piece, &plain, out) {
             if out.len() - start < plain.len() {
                 return;
             }
@@ -60,13 +76,10 @@ impl<'a> Coder<'a> {
 
     /// Appends a WebSocket message.
     pub(crate) fn message(&mut self, opcode: ws::Opcode, payload: &[u8], out: &mut Vec<u8>) {
-        if let Some(deflater) = self.deflater_for(payload) {
-            let mut piece = Vec::new();
-            deflater.piece(payload, &mut piece);
-            if piece.len() < payload.len() {
-                ws::encode_deflated(opcode, &piece, out);
-                return;
-            }
+        let mut piece = Vec::new();
+        if self.pack(Form::Piece, payload, &mut piece) && piece.len() < payload.len() {
+            ws::encode_deflated(opcode, &piece, out);
+            return;
         }
         ws::encode_frame(opcode, payload, out);
     }
@@ -74,12 +87,20 @@ impl<'a> Coder<'a> {
     /// A long poll's document as gzip, where that is shorter.
     pub(crate) fn document(&mut self, body: &[u8]) -> Option<Vec<u8>> {
         let mut document = Vec::new();
-        self.deflater_for(body)?.gzip(body, &mut document);
-        (document.len() < body.len()).then_some(document)
+        (self.pack(Form::Gzip, body, &mut document) && document.len() < body.len()).then_some(document)
     }
 
-    fn deflater_for(&mut self, plain: &[u8]) -> Option<&mut Deflater> {
-        let compresses = self.coding == Coding::Deflate && plain.len() >= COMPRESS_LEN_MIN;
-        self.deflater.as_deref_mut().filter(|_| compresses)
+    /// Appends this in compressed form; false: it goes as it is.
+    fn pack(&mut self, form: Form, plain: &[u8], out: &mut Vec<u8>) -> bool {
+        if self.coding == Coding::Identity || plain.len() < COMPRESS_LEN_MIN {
+            return false;
+        }
+        match (&mut self.by, form) {
+            (By::Nothing, _) => return false,
+            (By::Pages(pages), _) => return pages.pack(form, plain, out),
+            (By::Message(deflater), Form::Piece) => deflater.piece(plain, out),
+            (By::Message(deflater), Form::Gzip) => deflater.gzip(plain, out),
+        }
+        true
     }
 }

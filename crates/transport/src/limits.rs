@@ -17,5 +17,14 @@ pub const AHEAD_LEN_MAX: usize = 64 << 10;
 pub const INPUT_LEN_MAX: usize = MESSAGE_LEN_MAX + 14;
 /// The shortest and the longest time after which a browser is advised to come back, in milliseconds.
 pub const RETRY_MS: std::ops::Range<u32> = 1_000..3_000;
+/// Bytes of pages of history that a shard compresses in one turn; the last page of them may exceed it, the others go as they
+/// are. About half a millisecond.
+pub const COMPRESSED_PER_TURN: usize = 64 << 10;
+/// Pages of history that a shard keeps in compressed form, for those who ask for the same.
+pub const PAGES_KEPT_MAX: usize = 8;
+/// Bytes of them, as they are and compressed.
+pub const PAGES_KEPT_LEN_MAX: usize = 1 << 20;
+/// For how long they are kept, in milliseconds.
+pub const PAGES_KEPT_MS: u64 = 2_000;
 /// Bytes from which on it is tried to compress something: shorter texts hardly get shorter, and take as long.
 pub const COMPRESS_LEN_MIN: usize = 192;

@@ -1,6 +1,5 @@
 //! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
 
-use codec::deflate::Deflater;
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
 use dialect::multiplexor::Words;
@@ -9,7 +8,7 @@ use dialect::{Classic, Cors, Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
 use crate::answer;
-use crate::{Coder, Coding, Conn, Phase, Shape};
+use crate::{Coder, Coding, Conn, Pages, Phase, Shape};
 
 /// The beginning of a wait.
 #[derive(Debug)]
@@ -143,15 +142,15 @@ impl Conn {
         &self,
         parts: impl Iterator<Item = Part<'a>>,
         cursors: Cursors,
-        deflater: &mut Deflater,
+        pages: &mut Pages,
         out: &mut Vec<u8>,
     ) {
-        let mut coder = Coder::new(self.coding, deflater);
+        let mut coder = Coder::of_pages(self.coding, pages);
         if self.shape.is_ws() {
             parts.for_each(|part| self.shape.render(part.message, part.matches, cursors, &mut coder, out));
             return;
         }
-        // A page is compressed as a whole: it is for this client alone.
+        // A page is compressed as a whole.
         let mut plain = Coder::stored(Coding::Identity);
         let mut parts = parts.peekable();
         if parts.peek().is_some() {
@@ -169,10 +168,10 @@ impl Conn {
         end: PollEnd<'_>,
         cursors: Cursors,
         cors: Cors<'_>,
-        deflater: &mut Deflater,
+        pages: &mut Pages,
         out: &mut Vec<u8>,
     ) {
-        let coder = &mut Coder::new(self.coding, deflater);
+        let coder = &mut Coder::of_pages(self.coding, pages);
         if self.shape == Shape::PollRaw {
             match parts.next() {
                 // The mark comes with a payload, so that the client gets on: alone it would be told again and

@@ -14,7 +14,7 @@ use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Origins, Shows};
-use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Part, Phase, Shape};
+use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Pages, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use said::{binary, message, named, text};
@@ -35,10 +35,11 @@ fn waiting(shape: Shape, coding: Coding) -> Conn {
 /// All that a stream can be told: its beginning, a page, live messages, heartbeats, gaps, deletions.
 fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
     let (conn, mut deflater, mut out) = (waiting(shape, coding), Deflater::default(), Vec::new());
+    let mut pages = Pages::default();
     let place = Position::from_bits(3);
     conn.open(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }, cursors(), &mut out);
     let parts = messages.iter().map(|message| Part { message, matches: &[0] });
-    conn.page(parts, cursors(), &mut deflater, &mut out);
+    conn.page(parts, cursors(), &mut pages, &mut out);
     for message in messages {
         out.extend(shape.frame(message, &[0], cursors(), &mut Coder::new(coding, &mut deflater)));
         conn.heartbeat(place, cursors(), &mut out);

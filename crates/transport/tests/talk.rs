@@ -7,12 +7,11 @@ mod said;
 
 use std::sync::LazyLock;
 
-use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
-use multiplexor_transport::{Action, Conn, Env, Opening, Part, Phase, PollEnd, Shape};
+use multiplexor_transport::{Action, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
 
@@ -177,7 +176,7 @@ fn two() -> Vec<Message> {
 #[test]
 fn a_page_looks_as_if_it_came_live() {
     let check = |shape, expected| {
-        check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), &mut Deflater::default(), out))
+        check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), &mut Pages::default(), out))
     };
     check(Shape::SseBare, "id: a0000003\ndata: x\n\nevent: e\nid: a0000004\ndata: 1\n\n");
     check(Shape::StreamRaw, "x\n1\n");
@@ -193,7 +192,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
             PollEnd { cursor: place(9), gap, deleted },
             cursors(),
             Cors::default(),
-            &mut Deflater::default(),
+            &mut Pages::default(),
             &mut out,
         );
         let text = String::from_utf8(out).unwrap();
@@ -225,7 +224,7 @@ fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
         PollEnd { cursor: place(9), gap, deleted: None },
         cursors(),
         Cors::default(),
-        &mut Deflater::default(),
+        &mut Pages::default(),
         &mut out,
     );
     let text = String::from_utf8(out).unwrap();

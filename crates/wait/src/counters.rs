@@ -63,6 +63,7 @@ counters! {
     bytes_written,
     /// Visits: looks at a connection for what it is owed.
     visits,
+    full_turns,
     /// Messages of backlogs given to clients.
     replayed,
     /// Channels of which a client was told that something is gone.

@@ -18,6 +18,9 @@ pub trait Kernel {
     /// Milliseconds of a clock that never runs backwards.
     fn now(&mut self) -> u64;
 
+    /// Microseconds of the same clock: how long what was asked for took.
+    fn now_us(&mut self) -> u64;
+
     /// Waits until something is ready, or for so many milliseconds (`None`: for ever), and appends it
     /// to `events`: at most [`crate::limits::EVENTS_PER_TURN`].
     fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>);

@@ -3,6 +3,7 @@
 //! Nothing is async here and nothing is locked on a connection's path. A shard asks the operating
 //! system through a small trait, so that the whole loop also runs over a fake one.
 
+mod askers;
 mod asking;
 mod beside;
 mod callers;

@@ -12,8 +12,11 @@ pub const VISITS_PER_TURN: usize = if cfg!(feature = "unsliced") { usize::MAX } 
 pub const VISITS_PER_SLICE: usize = if cfg!(feature = "unsliced") { usize::MAX } else { 32 };
 /// Turns for which a shard goes on with long jobs before it is another's, where there are more shards than processors.
 pub const LANE_TURNS: usize = 8;
-/// Pages of backlogs read between two looks at the mailbox.
-pub const PAGES_PER_TURN: usize = 16;
+/// How long clients are served in one turn with what they ask for, in microseconds; then come messages, and the next turn.
+/// What is under way is done.
+pub const ASKED_US_PER_TURN: u64 = 2_000;
+/// How long one connection is served of those for whom a turn had no time, in microseconds; what is under way is done.
+pub const ASKED_US_PER_SLICE: u64 = 250;
 /// Connections accepted of one listener in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Turns' worth of connections accepted of one listener before it closes for good: its whole backlog.

@@ -114,7 +114,11 @@ impl Kernel for Linux {
     type Listener = OwnedFd;
 
     fn now(&mut self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.now_us() / 1_000
+    }
+
+    fn now_us(&mut self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {

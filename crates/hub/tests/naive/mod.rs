@@ -368,6 +368,9 @@ impl Naive {
             history_bytes: bytes,
             evicted: self.evicted,
             published: self.said.len() as u64,
+            // How much was looked at is the real one's own affair.
+            looked_up: 0,
+            read: 0,
         }
     }
 

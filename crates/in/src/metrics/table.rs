@@ -70,6 +70,16 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.totals.evicted),
     ),
     line(
+        "multiplexor_names_looked_up_total",
+        "Names looked up for those who wait, or wait no longer",
+        Read::One(|scrape| scrape.totals.looked_up),
+    ),
+    line(
+        "multiplexor_history_read_messages_total",
+        "Messages looked at in histories for those who come back",
+        Read::One(|scrape| scrape.totals.read),
+    ),
+    line(
         "multiplexor_mailbox_messages",
         "Messages that a shard has still to give to its connections",
         Read::Mailbox(|load| load.messages),
@@ -239,6 +249,11 @@ pub(super) static TABLE: &[Metric] = &[
         Read::Wait("batches"),
     ),
     line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
+    line(
+        "multiplexor_wait_full_turns_total",
+        "Turns in which clients asked for more than there was time for: each address had its part",
+        Read::Wait("full_turns"),
+    ),
     line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
     line(
         "multiplexor_wait_connections_refused_total",

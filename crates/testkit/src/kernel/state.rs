@@ -18,6 +18,10 @@ pub(super) struct State {
     pub(super) clock: Arc<AtomicU64>,
     chance: Chance,
     pub(super) mischief: Mischief,
+    /// Microseconds that pass between two looks at the clock that tells them.
+    pub(super) us_per_look: u64,
+    /// So many have passed by looking.
+    looked_us: u64,
     /// Polling with nothing ready lets time pass.
     pub(super) sleeps: bool,
     pub(super) lines: Vec<Line>,
@@ -72,6 +76,8 @@ impl State {
             clock: Arc::new(AtomicU64::new(UNIX_AT_START)),
             chance: Chance::new(seed ^ 0x5eed),
             mischief: Mischief::default(),
+            us_per_look: 0,
+            looked_us: 0,
             sleeps: false,
             lines: Vec::new(),
             listeners: Vec::new(),
@@ -86,6 +92,13 @@ impl State {
 
     pub(super) fn now(&self) -> u64 {
         self.clock.load(Ordering::Relaxed) - UNIX_AT_START
+    }
+
+    /// What is done takes no time here but what is told.
+    pub(super) fn now_us(&mut self) -> u64 {
+        self.calls.looks += 1;
+        self.looked_us += self.us_per_look;
+        self.now() * 1_000 + self.looked_us
     }
 
     pub(super) fn line(&self, number: usize) -> &Line {

@@ -41,6 +41,8 @@ pub struct Calls {
     /// Sends to several at once; what they write counts among `writes`, too.
     pub batches: u64,
     pub watches: u64,
+    /// Looks at the clock that measures what clients ask for.
+    pub looks: u64,
     pub shutdowns: u64,
     pub closes: u64,
 }
@@ -75,6 +77,11 @@ impl World {
     /// Lets time pass.
     pub fn pass(&self, ms: u64) {
         self.0.borrow().clock.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// From now on each thing that a shard measures takes so many microseconds.
+    pub fn set_cost_us(&self, us: u64) {
+        self.0.borrow_mut().us_per_look = us;
     }
 
     /// Whether polling with nothing ready lets time pass, as sleeping does. Otherwise it returns at once.

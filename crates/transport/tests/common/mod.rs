@@ -2,13 +2,12 @@
 
 use std::sync::LazyLock;
 
-use multiplexor_transport::codec::deflate::Deflater;
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position, Stage};
 use multiplexor_transport::dialect::native::{Command, Paths};
 use multiplexor_transport::dialect::realplexor::Marker;
 use multiplexor_transport::dialect::{Cors, Origins, Shows, Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Phase, PollEnd, Shape, Thawed};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Pages, Phase, PollEnd, Shape, Thawed};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -138,7 +137,7 @@ impl Line {
             PollEnd { cursor: Position::from_bits(5), gap: false, deleted: None },
             cursors(),
             Cors::default(),
-            &mut Deflater::default(),
+            &mut Pages::default(),
             &mut out,
         );
         if self.conn.closes() {

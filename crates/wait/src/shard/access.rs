@@ -117,9 +117,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Checks that a client may listen to all of these.
     pub(super) fn check_grants(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
-        let Some(name) = names.iter().find(|name| !self.exchange.may(session, Right::Listen, name)) else {
-            return Ok(());
-        };
+        let Some(name) = self.exchange.first_denied(session, Right::Listen, names) else { return Ok(()) };
         let name = excerpt(name);
         Err(if session.is_none() {
             let why = format!(

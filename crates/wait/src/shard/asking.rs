@@ -10,6 +10,7 @@ use transport::dialect::{Problem, Transport, Wait};
 use transport::{Passed, Phase};
 
 use super::Shard;
+use crate::askers::Want;
 use crate::asking::{BUSY, Parking};
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
@@ -85,10 +86,14 @@ impl<K: Kernel> Shard<K> {
         self.sessions = access::Sessions::default();
     }
 
-    /// Those whose verdict has come go on.
+    /// Those whose verdict has come go on, as long as the turn has time for it; one always.
     pub(super) fn run_told(&mut self) {
+        if !self.asking.has_told() {
+            return;
+        }
+        let end = self.kernel.now_us() + self.askers.left_us;
         for _ in 0..VERDICTS_PER_TURN {
-            let Some((token, verdict)) = self.asking.next_told() else { return };
+            let Some((token, verdict)) = self.asking.next_told() else { break };
             let Some(index) = self.find(token).filter(|index| self.hear_again(*index)) else { continue };
             if let Some((wait, head)) = self.slab[index].conn.unpark() {
                 match &verdict.said {
@@ -103,9 +108,13 @@ impl<K: Kernel> Shard<K> {
                     }
                     _ => self.begin_told(index, wait, head, Some(&verdict)),
                 }
-                self.resuming.push_back(token);
+                self.askers.push(token, Want::Look);
+            }
+            if self.kernel.now_us() >= end {
+                break;
             }
         }
+        self.askers.left_us = end.saturating_sub(self.kernel.now_us());
     }
 
     /// Nobody has said anything in all that time.

@@ -1,5 +1,6 @@
 //! Commands of a live WebSocket: it changes its channels in place.
 
+use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
 use transport::dialect::Problem;
 use transport::dialect::native::Command;
@@ -46,9 +47,11 @@ impl<K: Kernel> Shard<K> {
                 if !self.visit(index) {
                     return;
                 }
-                for channel in found.into_iter().flatten() {
-                    let Some(key) = self.members.find(channel) else { continue };
-                    if let Some(number) = self.slab[index].subs.find(key) {
+                let keys: FxHashSet<u32> =
+                    found.into_iter().flatten().filter_map(|channel| self.members.find(channel)).collect();
+                // From the last one on, since that takes the place of one that goes.
+                for number in (0..self.slab[index].subs.len()).rev() {
+                    if self.slab[index].subs.get(number).is_some_and(|sub| keys.contains(&sub.channel)) {
                         let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
                         self.settle(owed);
                         self.leave(channel);

@@ -6,6 +6,7 @@
 use transport::Phase;
 
 use super::Shard;
+use crate::askers::Want;
 use crate::kernel::{Interest, Kernel};
 
 impl<K: Kernel> Shard<K> {
@@ -20,12 +21,12 @@ impl<K: Kernel> Shard<K> {
         match slot.conn.phase {
             // What was said before has come when this turn looks at it again.
             Phase::Waiting if slot.conn.shape.is_poll() && slot.interest.readable => {
-                self.resuming.push_back(token);
+                self.askers.push(token, Want::Look);
                 self.hear_no_more(index);
             }
             Phase::Waiting if slot.conn.shape.is_poll() => self.answer_now(index),
             // Requests that were sent ahead have their turn.
-            Phase::Request if slot.conn.has_input() && self.resuming.contains(&token) => {}
+            Phase::Request if slot.conn.has_input() && self.askers.has(token, Want::Look) => {}
             // Who has said all is told all.
             Phase::Request if slot.owed_len() > 0 => {
                 self.close_gently(index);

@@ -6,8 +6,9 @@ use transport::codec::http2;
 use transport::{Action, Env, Gate, Phase, tell_stay};
 
 use super::Shard;
+use crate::askers::Want;
 use crate::kernel::{Errno, Kernel};
-use crate::limits::{READ_LEN, READ_MORE_LEN, REQUESTS_PER_TURN};
+use crate::limits::{READ_LEN, READ_MORE_LEN};
 use crate::link::ReadError;
 
 /// What a client said.
@@ -117,8 +118,8 @@ impl<K: Kernel> Shard<K> {
         });
         let mut at = 0;
         for answered in 0.. {
-            if answered == REQUESTS_PER_TURN {
-                self.resuming.push_back(token);
+            if answered > 0 && at < bytes.len() && self.is_slice_over(answered) {
+                self.askers.push(token, Want::Look);
                 break;
             }
             let conn = &mut self.slab[index].conn;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use exchange::Listeners;
-use exchange::hub::{After, Message, Outside, Position, Right};
+use exchange::hub::{After, Decimal, Message, Outside, Position, Right};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use transport::dialect::realplexor::{self, Part, Reply, Tag};
 use transport::{Coding, Listen, Shape};
@@ -70,12 +71,13 @@ impl<K: Kernel> Shard<K> {
         self.counters.waits.add(1);
         self.tell_registered(index, names, &outside.after);
         let tag = Tag::of(listen.wishes.iter().map(|(id, _)| &**id));
+        let asked: FxHashMap<&str, &Decimal> = names.iter().copied().zip(&outside.after).collect();
         let due = |message: &Message, target: usize| {
-            let asked = names.iter().position(|name| *message.targets()[target].name == **name);
-            asked.is_some_and(|asked| message.outside(target) > outside.after[asked])
+            let after = asked.get(&*message.targets()[target].name);
+            after.is_some_and(|after| message.outside(target) > **after)
         };
         let sees = |message: &Message| {
-            realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
+            realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| asked.contains_key(id)))
         };
         let parts = outside.messages.iter().filter(|message| sees(message)).filter_map(|message| {
             Part::new(message, (0..message.targets().len()).filter(|target| due(message, *target)))

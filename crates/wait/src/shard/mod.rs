@@ -1,10 +1,11 @@
 //! One thread of the WAIT line: its event loop, and all it owns.
 //!
-//! A turn looks at everything once: what the kernel reports, the mailbox, a bounded piece of the jobs,
-//! pages and endings under way, timers. Nothing in it blocks but the one wait for the kernel.
+//! A turn looks at everything once: what the kernel reports, what clients ask for as long as there is time for it, the
+//! mailbox, a bounded piece of the jobs, endings under way, timers. Nothing in it blocks but the one wait for the kernel.
 
 mod accept;
 mod access;
+mod askers;
 mod asking;
 mod caller;
 mod command;
@@ -28,18 +29,19 @@ use std::sync::Arc;
 
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
 use exchange::{Exchange, Mail};
-use transport::Env;
 use transport::codec::deflate::Deflater;
 use transport::dialect::Classic;
+use transport::{Env, Pages};
 
 use ::access::{Sessions, Tokens};
 
+use crate::askers::{Askers, Want};
 use crate::asking::Asking;
 use crate::callers::Callers;
 use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
-use crate::limits::{EVENTS_PER_TURN, PAGES_PER_TURN, READ_LEN};
+use crate::limits::{ASKED_US_PER_TURN, EVENTS_PER_TURN, READ_LEN};
 use crate::listener::Certificates;
 use crate::listening::Listening;
 use crate::members::{Members, Owed};
@@ -92,10 +94,8 @@ pub struct Shard<K: Kernel> {
     long_jobs: VecDeque<u32>,
     /// For so many turns more it goes on with them; `None`: it may not, before it is its turn.
     lane: Option<usize>,
-    /// Connections whose next page is due.
-    paging: VecDeque<u64>,
-    /// Connections with input that came ahead and may be looked at now.
-    resuming: VecDeque<u64>,
+    /// Connections that ask for something.
+    askers: Askers,
     /// Connections whose handshake has something to read.
     handshaking: VecDeque<u64>,
     /// Deleted channels whose subscriptions are being ended.
@@ -126,6 +126,8 @@ pub struct Shard<K: Kernel> {
     beat: Option<Beat>,
     /// Compresses what clients are told; made when the first wants that.
     deflater: Deflater,
+    /// Compresses pages of history.
+    pages: Pages,
 }
 
 impl<K: Kernel> Shard<K> {
@@ -168,8 +170,7 @@ impl<K: Kernel> Shard<K> {
             jobs: VecDeque::new(),
             long_jobs: VecDeque::new(),
             lane: None,
-            paging: VecDeque::new(),
-            resuming: VecDeque::new(),
+            askers: Askers::default(),
             handshaking: VecDeque::new(),
             deleting: VecDeque::new(),
             draining: None,
@@ -186,6 +187,7 @@ impl<K: Kernel> Shard<K> {
             post: Post::default(),
             beat: None,
             deflater: Deflater::default(),
+            pages: Pages::default(),
         };
         shard.watch_listeners(true);
         shard
@@ -207,18 +209,24 @@ impl<K: Kernel> Shard<K> {
     pub fn turn(&mut self) -> bool {
         self.poll();
         self.now = self.kernel.now();
+        self.askers.left_us = ASKED_US_PER_TURN;
+        self.pages.turn(self.now);
         self.resume_accepting();
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             self.handle(event);
         }
         self.events = events;
+        if !self.askers.is_empty() {
+            // Whoever is answered is told what was said before he asked.
+            self.take_mail();
+            self.run_askers();
+        }
         self.take_mail();
         self.run_endings();
         self.run_jobs();
-        self.run_pages();
         self.run_told();
-        self.run_resumed();
+        self.run_askers();
         self.run_handshakes();
         self.run_expiries();
         self.run_timers();
@@ -261,8 +269,7 @@ impl<K: Kernel> Shard<K> {
     fn is_busy(&self) -> bool {
         !self.jobs.is_empty()
             || (self.lane.is_some() && !self.long_jobs.is_empty())
-            || !self.paging.is_empty()
-            || !self.resuming.is_empty()
+            || !self.askers.is_empty()
             || !self.handshaking.is_empty()
             || !self.deleting.is_empty()
             || self.asking.has_told()
@@ -279,29 +286,9 @@ impl<K: Kernel> Shard<K> {
                 if writable && let Some(index) = self.find(token) {
                     self.flush(index);
                 }
-                if readable && let Some(index) = self.find(token) {
-                    self.read(index);
+                if readable {
+                    self.askers.push(token, Want::Read);
                 }
-            }
-        }
-    }
-
-    /// Reads the next pages of backlogs, in turn.
-    fn run_pages(&mut self) {
-        for _ in 0..PAGES_PER_TURN {
-            let Some(token) = self.paging.pop_front() else { return };
-            if let Some(index) = self.find(token) {
-                self.next_page(index);
-            }
-        }
-    }
-
-    /// Looks at input that waited for its turn. What comes up meanwhile waits for the next turn.
-    fn run_resumed(&mut self) {
-        for _ in 0..self.resuming.len() {
-            let Some(token) = self.resuming.pop_front() else { return };
-            if let Some(index) = self.find(token) {
-                self.consume_kept(index);
             }
         }
     }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use transport::{Outbox, Phase};
 
 use super::Shard;
+use crate::askers::Want;
 use crate::counters::Counters;
 use crate::kernel::{Errno, Interest, Kernel};
 use crate::limits::{FRAMES_PER_WRITE, LINGER_MS};
@@ -219,7 +220,7 @@ impl<K: Kernel> Shard<K> {
         let token = self.token(index);
         let slot = &mut self.slab[index];
         if slot.conn.has_backlog() {
-            self.paging.push_back(token);
+            self.askers.push(token, Want::Page);
         }
         slot.conn.tidy();
     }

@@ -9,6 +9,7 @@ use super::Shard;
 use super::deliver::Due;
 use super::output::Piece;
 use super::post::Sending;
+use crate::askers::Want;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -57,7 +58,7 @@ impl<K: Kernel> Shard<K> {
                     due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
                 let mut out = Vec::new();
                 let end = PollEnd { cursor, gap: false, deleted };
-                slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
+                slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
             }
@@ -86,7 +87,7 @@ impl<K: Kernel> Shard<K> {
         let conn = &self.slab[index].conn;
         let cors = conn.cors(&self.settings.origins);
         let end = PollEnd { cursor, gap, deleted: None };
-        conn.poll_answer(parts, end, self.cursors, cors, &mut self.deflater, &mut out);
+        conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
         tell_stay(&mut out, (!conn.closes()).then_some(self.settings.keep_alive.as_secs()));
         self.write(index, &out) && self.end_poll(index)
     }
@@ -109,7 +110,7 @@ impl<K: Kernel> Shard<K> {
         }
         conn.answered();
         if conn.has_input() {
-            self.resuming.push_back(token);
+            self.askers.push(token, Want::Look);
         }
         self.set_timer_of_phase(index);
         true

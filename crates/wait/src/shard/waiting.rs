@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use access::Verdict;
 use exchange::hub::{ChannelId, Guest, Message, Next, Page, Position, Refused, Session, Start, Stay};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose, Shape};
 
 use super::Shard;
 use super::access::Who;
+use crate::askers::Want;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -149,7 +151,7 @@ impl<K: Kernel> Shard<K> {
         self.count_page(page.messages.len(), gaps.len());
         let conn = &self.slab[index].conn;
         conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
-        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.deflater, &mut out);
+        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.pages, &mut out);
         drop(names);
         self.set_timer_of_phase(index);
         let backlog = Backlog { names: wait.names, start: wait.start, purpose: Purpose::Opening };
@@ -167,7 +169,7 @@ impl<K: Kernel> Shard<K> {
                     slot.conn.last = position;
                 }
                 self.join(index, &channels, position);
-                self.resuming.push_back(token);
+                self.askers.push(token, Want::Look);
             }
             Next::More(resume) => {
                 if matches!(backlog.purpose, Purpose::Opening) {
@@ -175,7 +177,7 @@ impl<K: Kernel> Shard<K> {
                 }
                 backlog.start = Start::More(resume);
                 self.slab[index].conn.extra_mut().backlog = Some(backlog);
-                self.paging.push_back(token);
+                self.askers.push(token, Want::Page);
             }
         }
     }
@@ -203,7 +205,7 @@ impl<K: Kernel> Shard<K> {
         match &backlog.purpose {
             Purpose::Opening => {
                 conn.gaps(&gaps, &mut out);
-                conn.page(parts, self.cursors, &mut self.deflater, &mut out);
+                conn.page(parts, self.cursors, &mut self.pages, &mut out);
             }
             Purpose::Added(id) => {
                 let more = matches!(page.next, Next::More(_));
@@ -225,7 +227,7 @@ impl<K: Kernel> Shard<K> {
         match &backlog.purpose {
             Purpose::Added(id) => {
                 self.slab[index].conn.error(&problem, id.as_deref(), &mut out);
-                self.resuming.push_back(self.token(index));
+                self.askers.push(self.token(index), Want::Look);
                 self.write(index, &out);
             }
             Purpose::Opening => self.end(index, 1013, &refused.to_string()),
@@ -234,10 +236,12 @@ impl<K: Kernel> Shard<K> {
 
     /// Makes a connection a member of channels it is registered on. Up to `position` it has everything.
     pub(super) fn join(&mut self, index: usize, channels: &[ChannelId], position: Position) {
-        let fresh = self.slab[index].subs.len() == 0;
+        let subs = &self.slab[index].subs;
+        let keys = (0..subs.len()).filter_map(|number| subs.get(number)).map(|sub| sub.channel);
+        let known: FxHashSet<u32> = keys.collect();
         for channel in channels {
             let key = self.members.find_or_add(*channel);
-            if !fresh && self.slab[index].subs.find(key).is_some() {
+            if known.contains(&key) {
                 self.leave(*channel);
                 continue;
             }
