@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from harness.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frames
-from harness.program import PATIENCE_S, fresh_name, place
+from harness.program import PATIENCE_S, fresh_name, place, request
 from harness.wire import Wire, datas
 from websockets.sync.client import connect
 
@@ -59,7 +59,9 @@ def test_a_message_is_a_text_frame(program, name):
 def test_a_connection_may_begin_with_no_channel(program, name):
     with Client(program, "/sub/") as client:
         client.say(subscribe=[name], id=1)
-        assert client.until("subscribed") == {"subscribed": [name], "messages": [], "id": 1}
+        answer = client.until("subscribed")
+        assert place(answer.pop("cursor")), "from here on the channel is listened to"
+        assert answer == {"subscribed": [name], "messages": [], "id": 1}
         program.publish(name, "hello")
         assert client.until("data")["data"] == "hello"
 
@@ -68,7 +70,9 @@ def test_channels_change_in_place(program, name):
     other = fresh_name()
     with Client(program, f"/sub/{name}") as client:
         client.say(subscribe=[other], id="more")
-        assert client.until("subscribed") == {"subscribed": [other], "messages": [], "id": "more"}
+        answer = client.until("subscribed")
+        del answer["cursor"]
+        assert answer == {"subscribed": [other], "messages": [], "id": "more"}
         program.publish(other, "of the other")
         assert client.until("data")["data"] == "of the other"
         client.say(unsubscribe=[name], id=None)
@@ -104,6 +108,55 @@ def test_an_added_channel_brings_its_backlog_in_pages(serve, name):
     assert [data for page in pages for data in datas(page["messages"])] == list(range(200))
     assert not any("cursor" in message for page in pages for message in page["messages"])
     assert not any("gap" in page for page in pages)
+
+
+def test_a_cursor_never_speaks_for_a_backlog_under_way(serve, name):
+    """Cut after any frame, a client comes back for all its channels by the last cursor it was told; nothing is lost."""
+    program = serve("--history-messages", "2000", "--history-budget", "256M")
+    other, count = fresh_name(), 1500
+    items = [{"channel": other, "data": {"n": n, "pad": "x" * 10_000}} for n in range(count)]
+    assert request(program.in_address, "POST", "/pub", json.dumps(items))[0] == 200
+    said = 0
+    for cut in [1, 2, 10, 30, 45]:
+        with Frames(program, f"/sub/{name}", receive_buffer=4096) as frames:
+            frames.send(TEXT, json.dumps({"subscribe": [other], "since": 0}))
+            heard, live, cursor, pages = set(), [], None, 0
+            first = said
+            while pages < cut:
+                item = json.loads(frames.until(TEXT))
+                cursor = item.get("cursor", cursor)
+                if "subscribed" in item:
+                    pages += 1
+                    heard.update(message["data"]["n"] for message in item["messages"])
+                    assert item["more"], "more than the kernel takes is on its way"
+                    # It comes somewhere among the pages, and before the last one: those are stuck behind each other.
+                    program.publish(name, str(said))
+                    said += 1
+                elif "data" in item:
+                    assert "cursor" not in item, "it would speak for the pages that are still to come"
+                    live.append(item["data"])
+        assert live or cut < 45, "some live messages came between the pages"
+        with Client(program, f"/sub/{name},{other}?since={cursor}") as client:
+            last = program.publish(name, "end")
+            while (message := client.until("data"))["data"] != "end":
+                if message["channel"] == other:
+                    heard.add(message["data"]["n"])
+                else:
+                    live.append(message["data"])
+            assert message["cursor"] == last
+        assert heard == set(range(count)), f"cut after page {cut}"
+        assert set(range(first, said)) <= set(live), f"cut after page {cut}"
+
+
+def test_an_added_channel_ends_its_backlog_with_the_cursor_of_both(program, name):
+    other = fresh_name()
+    with Client(program, f"/sub/{name}") as client:
+        client.say(subscribe=[other], since=0)
+        cursor = client.until("subscribed")["cursor"]
+    program.publish(name, "one")
+    program.publish(other, "two")
+    with Client(program, f"/sub/{name},{other}?since={cursor}") as client:
+        assert [client.until("data")["data"] for _ in range(2)] == ["one", "two"]
 
 
 def test_an_added_channel_may_bring_its_tail(program, name):
@@ -244,7 +297,9 @@ def test_a_command_may_come_in_fragments_with_pings_between(program, name):
                 pongs.append(payload)
             elif opcode == TEXT and b"subscribed" in payload:
                 break
-        assert json.loads(payload) == {"subscribed": [name], "messages": [], "id": "née"}
+        answer = json.loads(payload)
+        del answer["cursor"]
+        assert answer == {"subscribed": [name], "messages": [], "id": "née"}
         assert pongs == [b"between %d" % at for at in range(1, len(command) - 1)]
 
 

@@ -2,8 +2,8 @@
 export type Transport = "ws" | "sse" | "poll";
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
 export interface Message<Data = any> {
-    /** Its place in the one order of all messages. */
-    cursor: string;
+    /** Its place in the one order of all messages; missing where more of what was missed is still to come. */
+    cursor?: string;
     /** The channel it came on; the first, if it was said on several you listen to. */
     channel: string;
     /** All channels it came on that you listen to. */

@@ -34,7 +34,7 @@ export interface Facts {
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
 export type Tell = <K extends keyof Facts>(kind: K, fact: Facts[K]) => void;
 
-/** A longer address would be refused by proxies; the names go in a body then. */
+/** A longer address would be refused by proxies; the names go in a body then, or in a command. */
 const ADDRESS_LENGTH_MAX = 4_000;
 
 const call = <T>(hook: Hook<T>) => (typeof hook === "function" ? (hook as () => T)() : hook);
@@ -131,26 +131,35 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     say("open", { transport });
   };
 
-  const hear = (item: Item) => {
-    const { error, deleted, channel, channels } = item;
+  const hear = (item: Item): void => {
+    const { error, deleted, messages, channel, channels = item.id } = item;
+    const mine = turn;
     heardAt = Date.now();
     if (error) {
       const { code, detail: message, status } = error;
       if (status >= 500) return lost(message, { _served: true });
-      tell("error", { code, message, status, fatal: false, channels: item.id as string[] });
-    } else if (deleted !== undefined) {
+      tell("error", { code, message, status, fatal: false, channels: item.id });
+    }
+    if (item.gap) tell("gap", { channels: channel === undefined ? channels : [channel] });
+    // A page of them, or a poll's answer.
+    messages?.forEach((message) => mine === turn && hear(message));
+    if (mine !== turn) return;
+    delete item.messages;
+    const { deleted_message } = item;
+    if (deleted_message) tell("deletedMessage", deleted_message);
+    if (item.cursor || item.time) {
+      tell("message", deleted_message ? { cursor: item.cursor } : item);
+      // What has no cursor comes again after a cut, until the next cursor speaks for it, too.
+      if (item.cursor) {
+        // After the listeners ran: what broke off before is told again.
+        cursor = item.cursor;
+        since = tail = undefined;
+        if (link) opened();
+      }
+    }
+    if (deleted !== undefined) {
       setNames(names.filter((name) => name !== deleted));
       tell("deleted", { channel: deleted });
-    } else if (item.gap) {
-      tell("gap", { channels: channel === undefined ? channels : [channel] });
-    } else if (item.cursor) {
-      const { deleted_message } = item;
-      if (deleted_message) tell("deletedMessage", deleted_message);
-      tell("message", deleted_message ? { cursor: item.cursor } : item);
-      // After the listeners ran: what broke off before is told again.
-      cursor = item.cursor;
-      since = tail = undefined;
-      if (link) opened();
     }
   };
 
@@ -161,16 +170,18 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   };
 
   const begin = (token?: string, headers?: Record<string, string>) => {
+    const isLong = list.length >= ADDRESS_LENGTH_MAX;
+    const first = () => (cursor ? undefined : tail);
     const address = (names: string, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
-      const query = { transport, since, tail: cursor ? undefined : tail, wait, token, envelope: 1 };
+      const query = { transport, since, tail: first(), wait, token, envelope: 1, errors: "status" };
       // What is undefined is no longer there after the way through JSON.
       url.search = "" + new URLSearchParams(JSON.parse(JSON.stringify(query)));
       return url;
     };
     const ask: Ask = (since, signal, wait) => {
-      const body = list.length < ADDRESS_LENGTH_MAX ? undefined : names.join("\n");
-      const url = address(body ? "" : list, since, wait);
+      const body = isLong ? names.join("\n") : undefined;
+      const url = address(isLong ? "" : list, since, wait);
       return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
     };
     const ear: Ear = {
@@ -182,7 +193,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     };
     link =
       transport === "ws"
-        ? openSocket(Socket!, address(list, ear._since()), names, ear)
+        ? openSocket(Socket!, isLong ? address("") : address(list, ear._since()), names, ear, isLong ? { since: ear._since(), tail: first() } : undefined)
         : (transport === "sse" ? openStream : openPoll)(ask, ear);
   };
 

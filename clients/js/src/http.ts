@@ -15,15 +15,18 @@ class Refusal {
 }
 
 async function refusal(response: Response): Promise<Refusal> {
-  const { status } = response;
-  const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
+  const { status, headers } = response;
+  const problem = (await response.json().catch(() => ({}))) as { status?: number; code?: string; detail?: string };
+  // Whatever else says no, a proxy that restarts or a page of its own, may say yes in a while.
+  const ours = problem.status === status && !!problem.code && /problem.json/.test(headers.get("Content-Type")!);
   const busy = status === 429 || status === 503;
   return new Refusal(problem.detail ?? `the server answered ${status}`, {
     _status: status,
     _code: problem.code,
-    _fatal: status >= 400 && status < 500 && !busy && status !== 408,
+    _fatal: ours && status < 500 && !busy && status !== 408,
     _served: busy,
-    _wait: Number(response.headers.get("Retry-After")) * 1000,
+    _unreachable: !ours,
+    _wait: Number(headers.get("Retry-After")) * 1000,
   });
 }
 
@@ -58,17 +61,10 @@ export const openPoll = (ask: Ask, ear: Ear): Link =>
     // The first one does not wait: it shows that polls get through, and from where the next one goes on.
     for (let wait: 0 | undefined = 0; ; wait = undefined) {
       const began = wait ?? Date.now();
-      const { cursor, messages, gap, deleted } = (await (await fetched(ear._since(), signal, wait)).json()) as {
-        cursor: string;
-        messages: Item[];
-        gap?: true;
-        deleted?: string;
-      };
-      if (gap) ear._item({ gap });
-      messages.forEach(ear._item);
-      ear._item({ cursor });
-      if (deleted) ear._item({ deleted });
-      else if (!gap && !messages[0] && Date.now() - began < 500) return;
+      const item = (await (await fetched(ear._since(), signal, wait)).json()) as Item;
+      const { messages, gap, deleted } = item;
+      ear._item(item);
+      if (!deleted && !gap && !messages![0] && Date.now() - began < 500) return;
       if (!ear._stay()) return;
     }
   });

@@ -13,7 +13,14 @@ export interface Item {
   deleted?: string;
   deleted_message?: { channel: string; cursor: string };
   error?: { code: string; detail: string; status: number };
-  id?: unknown;
+  /** The channels that an error, or a page, is about. */
+  id?: string[];
+  unsubscribed?: string[];
+  /** Channels that were asked for by command; with a page of what was missed on them. */
+  subscribed?: string[];
+  more?: true;
+  /** Of a page, or of a poll's answer. */
+  messages?: Item[];
 }
 
 export interface Loss {

@@ -8,8 +8,8 @@ export type Transport = "ws" | "sse" | "poll";
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
 
 export interface Message<Data = any> {
-  /** Its place in the one order of all messages. */
-  cursor: string;
+  /** Its place in the one order of all messages; missing where more of what was missed is still to come. */
+  cursor?: string;
   /** The channel it came on; the first, if it was said on several you listen to. */
   channel: string;
   /** All channels it came on that you listen to. */
@@ -241,7 +241,7 @@ export class Multiplexor {
     const mine = (channels ?? [channel!]).filter((name) => this._has(name));
     if (mine[0] !== undefined) {
       const message: Message = {
-        cursor: cursor!,
+        cursor,
         channel: mine[0],
         channels: mine,
         event,
@@ -253,7 +253,7 @@ export class Multiplexor {
       }
       this._emit("message", message);
     }
-    this._keep(cursor);
+    if (cursor || !time) this._keep(cursor);
   }
 
   private _keep(cursor?: string): void {

@@ -31,7 +31,7 @@ export function share(
   const { locks } = navigator;
   const radio = new BroadcastChannel(name);
   const tabs = new Map<string, readonly string[]>([[me, []]]);
-  const seen = new Set<string | undefined>();
+  const seen = new Set<string>();
   let connection: Connection | undefined;
   let state: unknown;
   let cursor: string | undefined;
@@ -47,9 +47,10 @@ export function share(
   const pass: Tell = (kind, fact) => {
     if (kind === "state") state = fact;
     if (kind === "message") {
-      cursor = (fact as Item).cursor;
-      if (cursor && seen.has(cursor)) return;
-      if (seen.add(cursor).size > SEEN_MAX) seen.delete(seen.values().next().value);
+      const { cursor: place, time } = fact as Item;
+      if (place || !time) cursor = place;
+      if (place && seen.has(place)) return;
+      if (place && seen.add(place).size > SEEN_MAX) seen.delete(seen.values().next().value!);
     }
     tell(kind, fact);
   };

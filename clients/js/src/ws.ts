@@ -5,25 +5,43 @@ import type { Ear, Item, Link } from "./link";
 /** The server goes down; it is busy, or this reader too slow. */
 const COME_BACK = [1001, 1013];
 
-export function openSocket(WebSocket: typeof globalThis.WebSocket, url: URL, names: readonly string[], ear: Ear): Link {
+/** `first`: the address names no channel; they are asked for by command, from there on. */
+export function openSocket(
+  WebSocket: typeof globalThis.WebSocket,
+  url: URL,
+  names: readonly string[],
+  ear: Ear,
+  first?: { since?: string | number; tail?: number } | false,
+): Link {
   url.protocol = url.protocol.replace("http", "ws");
   const socket = new WebSocket(url);
-  let asked = names;
+  /** What was asked for and is not answered; answers come in order. */
+  const asks: string[][] = [];
+  let asked = first ? [] : names;
   let open = false;
-  const say = (verb: string, list: string[]) => {
-    if (list.length) socket.send(JSON.stringify({ [verb]: list, id: list }));
+  /** What the server says of this connection's channels is heard. */
+  let begun = !first;
+  const say = (verb: string, list: string[], more?: object | false) => {
+    if (list[0] !== undefined && asks.push(list)) socket.send(JSON.stringify({ [verb]: list, ...more }));
   };
   const change = (wanted: readonly string[]) => {
     names = wanted;
     if (!open) return;
-    say("subscribe", names.filter((name) => !asked.includes(name)));
+    say("subscribe", names.filter((name) => !asked.includes(name)), first);
     say("unsubscribe", asked.filter((name) => !names.includes(name)));
+    first = false;
     asked = names;
   };
   socket.onmessage = ({ data }) => {
     const item = JSON.parse(data as string) as Item;
-    if (item.deleted) asked = asked.filter((name) => name !== item.deleted);
-    ear._item(item);
+    const { subscribed, more, error, deleted } = item;
+    if (deleted) asked = asked.filter((name) => name !== deleted);
+    if (subscribed || item.unsubscribed || error) item.id = more ? asks[0] : asks.shift();
+    // Where no channel is waited on yet, a cursor speaks for none.
+    begun ||= !!subscribed;
+    if (begun) ear._item(item);
+    // What this connection is for cannot be had: as if a status said it.
+    else if (error) ear._lost(error.detail, { _status: error.status, _code: error.code, _fatal: error.status < 500 });
     if (!open) {
       open = true;
       change(names);

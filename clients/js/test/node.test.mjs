@@ -292,13 +292,63 @@ test("a message to several channels is heard once by each listener", async () =>
   client.mx.close();
 });
 
-test("a thousand channels with long names are listened to", async () => {
-  const names = numbers(900).map((n) => `${"long".repeat(20)}.${n}`);
-  const client = listen(program.waitAddress, names);
-  await client.opens("sse");
-  await program.publish(names[899], "heard");
+const LONG = numbers(900).map((n) => `${"long".repeat(20)}.${n}`);
+
+for (const transport of TRANSPORTS) {
+  test(`${transport}: 900 channels with long names are listened to`, async () => {
+    const client = listen(program.waitAddress, LONG, { transports: [transport] });
+    await client.opens(transport);
+    await program.publish(LONG[899], "heard");
+    await client.hears(1);
+    client.mx.close();
+  });
+}
+
+test("where all transports may be used, 900 long names are listened to by WebSocket, and come and go there", async () => {
+  const client = listen(program.waitAddress, LONG);
+  await client.opens();
+  const more = fresh();
+  client.mx.subscribe(more);
+  client.mx.unsubscribe(LONG[0]);
+  await program.untilWaiting(more);
+  await program.untilWaiting(LONG[0], 0);
+  await program.publish(LONG[899], "heard");
   await client.hears(1);
+  assert.deepEqual(client.states(), ["connecting ws", "open ws"]);
   client.mx.close();
+});
+
+test("900 long names: what was missed comes in pages, once each and in order, through cuts in the middle of them", async () => {
+  const names = LONG.map((name) => `${name}.${fresh()}`);
+  const client = listen(program.waitAddress, names, { transports: ["ws"] });
+  await client.opens();
+  const start = client.mx.cursor;
+  client.mx.close();
+  for (let n = 0; n < 600; n += 100) {
+    const items = numbers(100, n).map((data) => ({ channel: names[(data * 7) % 900], data }));
+    await fetch(`http://${program.inAddress}/pub`, { method: "POST", body: JSON.stringify(items), headers: { "Content-Type": "application/json" } });
+  }
+  const proxy = await startProxy(program.waitAddress);
+  const chance = chanceOf(SEED);
+  proxy.state.onBytes = (pair, data) => {
+    pair.limit ??= 150_000 + chance() * 200_000;
+    return Math.max(0, Math.floor(Math.min(data.length, pair.limit - (pair.bytes - data.length))));
+  };
+  const back = listen(proxy.address, names, { transports: ["ws"], since: start });
+  await back.hears(600);
+  assert.deepEqual(back.heard, numbers(600), `MULTIPLEXOR_SEED=${SEED}`);
+  assert.ok(proxy.state.cuts >= 1, `${proxy.state.cuts} cuts, MULTIPLEXOR_SEED=${SEED}`);
+  back.mx.close();
+  proxy.stop();
+});
+
+test("a command's refusal of what a connection is for ends it, as a status would", async () => {
+  const small = await start("--channels-limit", "100");
+  const client = listen(small.waitAddress, LONG, { transports: ["ws"] });
+  const { code, status, fatal } = await client.tells("error");
+  assert.deepEqual([code, status, fatal, client.mx.state], ["channel-count", 400, true, "closed"]);
+  client.mx.close();
+  await small.stop();
 });
 
 test("a bad name is refused at once", () => {

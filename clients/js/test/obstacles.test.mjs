@@ -101,3 +101,38 @@ test("a network that swallows everything: it goes on trying, and is there when t
   held.forEach((socket) => socket.destroy());
   pipe.close();
 });
+
+const REFUSALS = {
+  "a page of 404": "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot found",
+  "a problem of somebody else's":
+    'HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\nContent-Length: 26\r\nConnection: close\r\n\r\n{"status":403,"title":"x"}',
+  "JSON of somebody else's":
+    'HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 27\r\nConnection: close\r\n\r\n{"status":401,"code":"key"}',
+};
+for (const [what, answer] of Object.entries(REFUSALS)) {
+  test(`a proxy that restarts and says ${what} for a while: it goes on trying, and by WebSocket in the end`, async () => {
+    let refused = 0;
+    const held = new Set();
+    const pipe = net.createServer((client) => {
+      held.add(client);
+      client.on("error", () => {});
+      if (refused < 9) {
+        client.once("data", () => ((refused += 1), client.end(answer)));
+        return;
+      }
+      const [host, port] = program.waitAddress.split(":");
+      const upstream = net.connect(Number(port), host);
+      held.add(upstream);
+      upstream.on("error", () => {});
+      client.pipe(upstream).pipe(client);
+    });
+    await new Promise((resolve) => pipe.listen(0, "127.0.0.1", resolve));
+    const client = listen(`127.0.0.1:${pipe.address().port}`, "restarts");
+    await client.opens("ws");
+    assert.ok(refused === 9 && !client.states().includes("closed"), JSON.stringify(client.told));
+    assert.ok(client.told.filter(({ kind }) => kind === "error").every(({ fatal }) => !fatal));
+    client.mx.close();
+    held.forEach((socket) => socket.destroy());
+    pipe.close();
+  });
+}

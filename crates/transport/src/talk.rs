@@ -3,7 +3,7 @@
 use codec::{sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
 use dialect::multiplexor::Words;
-use dialect::native::Paths;
+use dialect::native::{PageEnd, Paths};
 use dialect::{Classic, Cors, Problem, multiplexor, native};
 use serde_json::value::RawValue;
 
@@ -195,14 +195,25 @@ impl Conn {
         &self,
         names: &[Box<str>],
         parts: impl Iterator<Item = Part<'a>>,
-        more: bool,
-        gap: bool,
+        end: PageEnd,
         id: Option<&RawValue>,
         cursors: Cursors,
         out: &mut Vec<u8>,
     ) {
         let messages = parts.map(|part| (part.message, part.matches));
-        self.say(|text| native::write_subscribed(names, messages, more, gap, id, cursors, text), out);
+        self.say(|text| native::write_subscribed(names, messages, end, id, cursors, text), out);
+    }
+
+    /// A live message for a WebSocket that is still owed the backlog of other channels. It carries no cursor: that
+    /// would speak for the backlog, too.
+    pub fn uncovered(&self, part: &Part<'_>, cursors: Cursors, out: &mut Vec<u8>) {
+        match self.shape {
+            Shape::WsObject => {
+                self.say(|text| native::write_uncovered(part.message, part.matches, cursors, text), out)
+            }
+            // No other shape's clients add channels; a raw one's frames never have a cursor.
+            shape => shape.render(part.message, part.matches, cursors, &mut Coder::stored(self.coding), out),
+        }
     }
 
     /// The answer to `unsubscribe`.

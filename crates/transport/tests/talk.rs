@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
-use multiplexor_transport::dialect::native::Paths;
+use multiplexor_transport::dialect::native::{PageEnd, Paths};
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
@@ -254,19 +254,33 @@ fn a_raw_poll_that_is_told_of_a_gap_gets_on() {
 }
 
 #[test]
+fn a_message_beside_a_backlog_has_no_cursor() {
+    let check = |shape, expected| {
+        check(shape, expected, |conn, out| {
+            conn.uncovered(&Part { message: &message(3, &["a"], text("x")), matches: &[0] }, cursors(), out);
+        });
+    };
+    check(Shape::WsObject, r#"<Text:{"channel":"a","data":"x","time":1700000000.250}>"#);
+    check(Shape::WsRaw, "<Text:x>");
+}
+
+#[test]
 fn answers_of_a_websocket_name_their_question() {
     let id = RawValue::from_string("{\"n\": 7}".into()).unwrap();
     let names: [Box<str>; 2] = ["a".into(), "b".into()];
     for shape in [Shape::WsObject, Shape::WsRaw] {
-        check(shape, r#"<Text:{"subscribed":["a","b"],"messages":[],"id":{"n": 7}}>"#, |conn, out| {
-            conn.added(&names, [].into_iter(), false, false, Some(&id), cursors(), out);
+        let last = r#"<Text:{"subscribed":["a","b"],"messages":[],"cursor":"a0000005","id":{"n": 7}}>"#;
+        check(shape, last, |conn, out| {
+            let end = PageEnd { cursor: place(5), more: false, gap: false };
+            conn.added(&names, [].into_iter(), end, Some(&id), cursors(), out);
         });
         let page = [message(3, &["a"], binary(b"\xff"))];
         let object = r#"{"channel":"a","data":"/w==","base64":true,"time":1700000000.250}"#;
-        let expected =
-            format!(r#"<Text:{{"subscribed":["a","b"],"messages":[{object}],"more":true,"gap":true}}>"#);
+        let end = r#""cursor":"a0000003","more":true,"gap":true"#;
+        let expected = format!(r#"<Text:{{"subscribed":["a","b"],"messages":[{object}],{end}}}>"#);
         check(shape, &expected, |conn, out| {
-            conn.added(&names, parts(&page), true, true, None, cursors(), out)
+            let end = PageEnd { cursor: place(3), more: true, gap: true };
+            conn.added(&names, parts(&page), end, None, cursors(), out);
         });
         check(shape, r#"<Text:{"unsubscribed":["a","b"],"id":{"n": 7}}>"#, |conn, out| {
             conn.removed(&names, Some(&id), out);

@@ -13,7 +13,7 @@ class Frames:
     """A handshaken connection that speaks frames."""
 
     def __init__(self, program, path, **headers):
-        self.wire = Wire(program.wait_address)
+        self.wire = Wire(program.wait_address, receive_buffer=headers.pop("receive_buffer", None))
         key = base64.b64encode(os.urandom(16)).decode()
         self.wire.get(
             path,

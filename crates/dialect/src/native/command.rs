@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names::{NameList, names_in_list};
-use super::object::{write_object, write_removal, write_string};
+use super::object::{write_string, write_uncovered};
 use super::since::since;
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
 use crate::{Problem, fault};
@@ -144,13 +144,23 @@ fn no_command(why: &str) -> Problem {
     )
 }
 
-/// Appends `{"subscribed": […], "messages": […], "more"?: true, "gap"?: true, "id"?}`. The messages of
-/// a backlog carry no cursors: they are older than what the connection has seen live.
+/// What a page of a backlog tells besides its messages.
+#[derive(Debug, Clone, Copy)]
+pub struct PageEnd {
+    /// Up to here the client is then owed nothing, of all its channels and of those that are added.
+    pub cursor: Position,
+    /// Another page follows.
+    pub more: bool,
+    /// Something that was asked for is gone.
+    pub gap: bool,
+}
+
+/// Appends `{"subscribed": […], "messages": […], "cursor": C, "more"?: true, "gap"?: true, "id"?}`. The messages
+/// of a backlog carry no cursors: they may be older than what the connection has seen live.
 pub fn write_subscribed<'a>(
     names: &[Box<str>],
     messages: impl Iterator<Item = (&'a Message, &'a [usize])>,
-    more: bool,
-    gap: bool,
+    end: PageEnd,
     id: Option<&RawValue>,
     cursors: Cursors,
     out: &mut Vec<u8>,
@@ -162,19 +172,15 @@ pub fn write_subscribed<'a>(
         if n > 0 {
             out.push(b',');
         }
-        if message.removal().is_some() {
-            out.extend_from_slice(b"{\"deleted_message\":");
-            write_removal(message, cursors, out);
-            out.push(b'}');
-        } else {
-            write_object(message, matches, None, out);
-        }
+        write_uncovered(message, matches, cursors, out);
     }
-    out.push(b']');
-    if more {
+    out.extend_from_slice(b"],\"cursor\":\"");
+    cursors.write(end.cursor, out);
+    out.push(b'"');
+    if end.more {
         out.extend_from_slice(b",\"more\":true");
     }
-    if gap {
+    if end.gap {
         out.extend_from_slice(b",\"gap\":true");
     }
     write_id(id, out);

@@ -11,14 +11,15 @@ mod request;
 mod since;
 
 pub use command::{
-    Command, write_cursor, write_deleted, write_error, write_expired, write_gap, write_pong, write_renewed,
-    write_subscribed, write_unsubscribed,
+    Command, PageEnd, write_cursor, write_deleted, write_error, write_expired, write_gap, write_pong,
+    write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
 pub use object::{
     is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_told,
+    write_uncovered,
 };
 pub use paths::Paths;
 pub use request::{Context, intent, is_passed, not_found, wait_of_page};

@@ -59,6 +59,17 @@ pub fn write_told(message: &Message, matches: &[usize], cursors: Cursors, out: &
     }
 }
 
+/// The same without a cursor, that would speak for what the reader is still owed.
+pub fn write_uncovered(message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
+    if message.removal().is_some() {
+        out.extend_from_slice(b"{\"deleted_message\":");
+        write_removal(message, cursors, out);
+        out.push(b'}');
+    } else {
+        write_object(message, matches, None, out);
+    }
+}
+
 /// Appends which message was taken back, and from where: `{"channel": NAME, "cursor": C}`.
 pub fn write_removal(removal: &Message, cursors: Cursors, out: &mut Vec<u8>) {
     let Some(hub::Removal { position, .. }) = removal.removal() else { return };

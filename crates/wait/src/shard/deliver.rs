@@ -8,7 +8,7 @@ use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
 use transport::codec::deflate::Deflater;
 use transport::dialect::realplexor;
-use transport::{Coder, Coding, Phase, Shape};
+use transport::{Coder, Coding, Part, Phase, Shape};
 
 use super::Shard;
 use super::ending::Deletion;
@@ -173,12 +173,12 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The same up to this place, and no further.
-    fn visit_until(&mut self, index: usize, until: Position, sending: Sending) -> bool {
+    pub(super) fn visit_until(&mut self, index: usize, until: Position, sending: Sending) -> bool {
         self.counters.visits.add(1);
         debug_assert_eq!(self.slab[index].conn.phase, Phase::Waiting, "only who waits is a member");
         // That a channel was deleted is told before anything said later: the cursor of that would also
         // speak for what was said to a new channel of the same name.
-        while let Some((number, deletion)) = self.deletion_of(index) {
+        while let Some((number, deletion)) = self.deletion_of(index, until) {
             if !self.end_subscription(index, number, &deletion) {
                 return false;
             }
@@ -200,6 +200,9 @@ impl<K: Kernel> Shard<K> {
         }
         if slot.conn.shape.is_listener() {
             return self.visit_listener(index, until);
+        }
+        if slot.conn.has_backlog() {
+            return self.give_uncovered(index, until);
         }
         let result = match &slot.subs {
             Subs::None => return true,
@@ -279,6 +282,19 @@ impl<K: Kernel> Shard<K> {
         }
         let pieces: SmallVec<[Piece<'_>; 4]> = frames.iter().map(Piece::Shared).collect();
         self.write_all(index, &pieces)
+    }
+
+    /// Gives a WebSocket what is due while a backlog of channels that it added is not through: without cursors.
+    fn give_uncovered(&mut self, index: usize, until: Position) -> bool {
+        let due = self.due(index, until);
+        let conn = &mut self.slab[index].conn;
+        let mut out = Vec::new();
+        for Due { owed, matches } in &due {
+            conn.uncovered(&Part { message: &owed.delivery.message, matches }, self.cursors, &mut out);
+        }
+        conn.last = conn.last.max(self.seen.min(until));
+        self.counters.delivered.add(due.len() as u64);
+        self.write(index, &out)
     }
 
     /// All that a connection is owed up to a place, in order, each message once with its matches.

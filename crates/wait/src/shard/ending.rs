@@ -87,10 +87,11 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The subscription of the connection whose channel was deleted first: what was said between two
-    /// deletions comes behind the word of the first.
-    pub(super) fn deletion_of(&self, index: usize) -> Option<(usize, Deletion)> {
+    /// deletions comes behind the word of the first. Only of those before this place: who is told nothing behind it
+    /// is told of a later one when it goes on.
+    pub(super) fn deletion_of(&self, index: usize, until: Position) -> Option<(usize, Deletion)> {
         let subs = &self.slab[index].subs;
-        self.deleting.iter().find_map(|deletion| {
+        self.deleting.iter().filter(|deletion| deletion.at < until).find_map(|deletion| {
             let number = subs.find(self.members.find(deletion.channel)?)?;
             Some((number, deletion.clone()))
         })

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Guest, Message, Next, Page, Position, Refused, Session, Start, Stay};
+use exchange::hub::{
+    ChannelId, Guest, Message, Next, Page, Position, Refused, Resume, Session, Start, Stay,
+};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
+use transport::dialect::native::PageEnd;
 use transport::dialect::{Problem, Wait, realplexor};
 use transport::{Backlog, Opening, Part, Purpose, Shape};
 
 use super::Shard;
 use super::access::Who;
+use super::post::Sending;
 use crate::askers::Want;
 use crate::kernel::Kernel;
 
@@ -155,31 +159,36 @@ impl<K: Kernel> Shard<K> {
         drop(names);
         self.set_timer_of_phase(index);
         let backlog = Backlog { names: wait.names, start: wait.start, purpose: Purpose::Opening };
-        self.go_on(index, backlog, page);
+        self.go_on(index, backlog, page.next);
         self.write(index, &out);
     }
 
     /// After a page: live, or the next page when this one is written.
-    fn go_on(&mut self, index: usize, mut backlog: Backlog, page: Page) {
-        let token = self.token(index);
-        match page.next {
-            Next::Live { position, channels } => {
-                let slot = &mut self.slab[index];
-                if matches!(backlog.purpose, Purpose::Opening) || slot.subs.len() == 0 {
-                    slot.conn.last = position;
-                }
-                self.join(index, &channels, position);
-                self.askers.push(token, Want::Look);
-            }
-            Next::More(resume) => {
-                if matches!(backlog.purpose, Purpose::Opening) {
-                    self.slab[index].conn.last = resume.after();
-                }
-                backlog.start = Start::More(resume);
-                self.slab[index].conn.extra_mut().backlog = Some(backlog);
-                self.askers.push(token, Want::Page);
-            }
+    fn go_on(&mut self, index: usize, backlog: Backlog, next: Next) {
+        match next {
+            Next::Live { position, channels } => self.go_live(index, &backlog, &channels, position),
+            Next::More(resume) => self.go_on_paging(index, backlog, resume),
         }
+    }
+
+    fn go_live(&mut self, index: usize, backlog: &Backlog, channels: &[ChannelId], position: Position) {
+        let token = self.token(index);
+        let slot = &mut self.slab[index];
+        if matches!(backlog.purpose, Purpose::Opening) || slot.subs.len() == 0 {
+            slot.conn.last = position;
+        }
+        self.join(index, channels, position);
+        self.askers.push(token, Want::Look);
+    }
+
+    fn go_on_paging(&mut self, index: usize, mut backlog: Backlog, resume: Resume) {
+        let token = self.token(index);
+        if matches!(backlog.purpose, Purpose::Opening) {
+            self.slab[index].conn.last = resume.after();
+        }
+        backlog.start = Start::More(resume);
+        self.slab[index].conn.extra_mut().backlog = Some(backlog);
+        self.askers.push(token, Want::Page);
     }
 
     /// Reads and writes the next page of a backlog, unless the last one is not written yet.
@@ -191,33 +200,76 @@ impl<K: Kernel> Shard<K> {
         let Some(backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
         let guest = self.guest(index);
         let names = texts(&backlog.names);
-        let mut out = Vec::new();
         let mut page = match self.exchange.subscribe(guest, &names, backlog.start) {
             Ok(page) => page,
             Err(refused) => return self.break_off(index, &backlog, refused),
         };
         retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
+        self.count_page(page.messages.len(), page.gaps.len());
+        drop(names);
+        match backlog.purpose {
+            Purpose::Opening => self.write_page(index, backlog, page),
+            Purpose::Added(_) => self.write_added(index, backlog, page),
+        }
+    }
+
+    /// A page of the connection's own beginning.
+    fn write_page(&mut self, index: usize, backlog: Backlog, page: Page) {
+        let names = texts(&backlog.names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
-        self.count_page(page.messages.len(), gaps.len());
         let matches = matches(&page.messages, &names);
-        let parts = parts(&page.messages, &matches);
+        let mut out = Vec::new();
         let conn = &self.slab[index].conn;
-        match &backlog.purpose {
-            Purpose::Opening => {
-                conn.gaps(&gaps, &mut out);
-                conn.page(parts, self.cursors, &mut self.pages, &mut out);
-            }
-            Purpose::Added(id) => {
-                let more = matches!(page.next, Next::More(_));
-                // Later pages do not name them again: a list may be longer than what there is to tell.
-                let is_first = !matches!(backlog.start, Start::More(_));
-                let (names, gap) = (if is_first { &backlog.names[..] } else { &[] }, !gaps.is_empty());
-                conn.added(names, parts, more, gap, id.as_deref(), self.cursors, &mut out);
+        conn.gaps(&gaps, &mut out);
+        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.pages, &mut out);
+        drop(names);
+        self.go_on(index, backlog, page.next);
+        self.write(index, &out);
+    }
+
+    /// A page of the backlog of channels added to a live WebSocket. Its cursor is the page's end, so what the
+    /// connection's other channels were told up to there comes before it.
+    fn write_added(&mut self, index: usize, backlog: Backlog, page: Page) {
+        let Page { messages, gaps, next } = page;
+        let (cursor, more) = match &next {
+            Next::Live { position, .. } => (*position, false),
+            Next::More(resume) => (resume.after(), true),
+        };
+        let token = self.token(index);
+        // Members by now, or their first messages would pass by; but the backlog is not through.
+        if let Next::Live { position, channels } = &next {
+            self.go_live(index, &backlog, channels, *position);
+        }
+        self.slab[index].conn.extra_mut().backlog = Some(backlog);
+        if !self.catch_up(index, cursor) || self.find(token).is_none() {
+            return;
+        }
+        let conn = &mut self.slab[index].conn;
+        let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
+        let Backlog { names, purpose: Purpose::Added(id), start } = &backlog else { return };
+        let matches = matches(&messages, &texts(names));
+        // Later pages do not name them again: a list may be longer than what there is to tell.
+        let told = if matches!(start, Start::More(_)) { &[] } else { &names[..] };
+        let mut out = Vec::new();
+        let end = PageEnd { cursor, more, gap: !gaps.is_empty() };
+        conn.added(told, parts(&messages, &matches), end, id.as_deref(), self.cursors, &mut out);
+        if let Next::More(resume) = next {
+            self.go_on_paging(index, backlog, resume);
+        }
+        self.write(index, &out);
+    }
+
+    /// Gives a connection all that its channels released up to this place, which is released. False: it is gone.
+    fn catch_up(&mut self, index: usize, place: Position) -> bool {
+        if self.slab[index].subs.len() > 0 && self.slab[index].conn.last < place {
+            self.take_mail();
+            if !self.visit_until(index, place, Sending::Now) {
+                return false;
             }
         }
-        drop(names);
-        self.go_on(index, backlog, page);
-        self.write(index, &out);
+        let conn = &mut self.slab[index].conn;
+        conn.last = conn.last.max(place);
+        true
     }
 
     fn break_off(&mut self, index: usize, backlog: &Backlog, refused: Refused) {

@@ -1,7 +1,7 @@
 //! A client of the simulation: it connects, reads as fast as it likes, breaks off, and comes back with
 //! the last cursor it saw. Everything it is told is held against the model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use exchange::hub::Position;
 use multiplexor_wait::exchange;
@@ -12,7 +12,7 @@ use transport::Shape;
 use transport::codec::sse;
 
 use super::model::Model;
-use super::said::{Gzip, Places, Said, head};
+use super::said::{Gzip, Page, Places, Said, head};
 use super::session::{Owed, Session};
 
 pub(crate) struct Client {
@@ -44,9 +44,10 @@ pub(crate) struct Line {
     gzip: Option<Gzip>,
     reader: sse::Reader,
     pub(crate) session: Session,
-    /// Channels being added to a live WebSocket, and the place of the last message of their backlog.
-    adding: BTreeMap<usize, Owed>,
+    /// The last message of the backlog of channels being added; `None`: no page of it has come.
     added_last: Option<usize>,
+    /// A page of that backlog has come, and another is to follow: no cursor but a page's is told meanwhile.
+    paging: bool,
     /// All history of the added channels was asked for.
     added_all: bool,
     /// A command was sent and is not answered.
@@ -77,8 +78,8 @@ impl Client {
             gzip: None,
             reader: sse::Reader::new(1 << 20),
             session,
-            adding: BTreeMap::new(),
             added_last: None,
+            paging: false,
             added_all: false,
             asking: false,
         });
@@ -187,9 +188,13 @@ impl Client {
         }
     }
 
+    /// Cut in the middle of a backlog, it comes back for all its channels by the last cursor that was told.
     fn remember(&mut self, line: &Line) {
-        if self.resumes() && line.session.last > Position::START {
-            self.cursor = Some(line.session.last);
+        if self.resumes() && line.session.cursor > Position::START {
+            self.cursor = Some(line.session.cursor);
+        }
+        if line.paging {
+            self.wants.extend(line.session.live.keys().chain(line.session.adding.keys()));
         }
     }
 
@@ -210,7 +215,7 @@ impl Client {
             line.asking = true;
             let chosen: Vec<usize> = chance.some(others.len(), 2).into_iter().map(|n| others[n]).collect();
             let names: Vec<String> = chosen.iter().map(|channel| format!("\"c{channel}\"")).collect();
-            let since = line.session.last;
+            let since = line.session.cursor;
             let how = chance.below(3);
             let (resumes, all) = (how == 0 && since > Position::START, how == 1);
             let from = match how {
@@ -222,7 +227,7 @@ impl Client {
                 true => (*channel, Owed::after(model, *channel, since)),
                 false => (*channel, Owed::from_now(model, *channel)),
             };
-            line.adding = chosen.iter().map(owed).collect();
+            line.session.adding = chosen.iter().map(owed).collect();
             line.added_all = all;
             line.added_last = None;
             format!("{{\"subscribe\":[{}]{from}}}", names.join(","))
@@ -287,18 +292,22 @@ impl Client {
                 Said::Message(number, channels, cursor) => {
                     assert!(cursor.is_none_or(|cursor| cursor == model.position(number)));
                     line.session.message(model, number, &channels);
+                    let is_covered = !matches!(self.shape, Shape::StreamRaw | Shape::WsRaw);
+                    assert!(cursor.is_some() || !is_covered || !line.session.adding.is_empty());
+                    assert!(cursor.is_none() || !line.paging, "a cursor speaks for a backlog under way");
                     cursor.inspect(|cursor| line.session.cursor(model, *cursor));
                 }
-                Said::Cursor(position) => line.session.cursor(model, position),
+                Said::Cursor(position) => {
+                    assert!(!line.paging, "a cursor speaks for a backlog under way");
+                    line.session.cursor(model, position);
+                }
                 Said::Gap(channels) => {
                     let all = || line.session.live.keys().copied().collect();
                     let channels = if channels.is_empty() { all() } else { channels };
                     Session::gap(&mut line.session.live, model, &channels);
                 }
                 Said::Deleted(channel) => line.session.deleted(model, channel),
-                Said::Subscribed(names, messages, more, gap) => {
-                    line.added(model, &names, &messages, more, gap)
-                }
+                Said::Subscribed(page) => line.added(model, &page),
                 Said::Unsubscribed(names) => {
                     line.asking = false;
                     line.session.live.retain(|channel, _| !names.contains(channel));
@@ -308,7 +317,7 @@ impl Client {
                     }
                 }
                 Said::Answered => {
-                    self.cursor = Some(line.session.last).filter(|last| *last > Position::START);
+                    self.cursor = Some(line.session.cursor).filter(|cursor| *cursor > Position::START);
                     if line.peer.is_ended() || chance.once_in(8) {
                         self.leave();
                     } else {
@@ -328,32 +337,27 @@ impl Client {
 
 impl Line {
     /// A page of the backlog of channels that are added; with the last one they are live.
-    fn added(
-        &mut self,
-        model: &Model,
-        names: &[usize],
-        messages: &[(usize, Vec<usize>)],
-        more: bool,
-        gap: bool,
-    ) {
-        assert!(self.asking && names.iter().all(|name| self.adding.contains_key(name)));
+    fn added(&mut self, model: &Model, page: &Page) {
+        let session = &mut self.session;
+        assert!(self.asking && page.names.iter().all(|name| session.adding.contains_key(name)));
         if std::mem::take(&mut self.added_all) {
-            self.adding.iter_mut().for_each(|(channel, owed)| owed.history(model.forgotten(*channel)));
+            session.adding.iter_mut().for_each(|(channel, owed)| owed.history(model.forgotten(*channel)));
         }
-        if gap {
-            Session::gap(&mut self.adding, model, names);
+        if page.gap {
+            // Later pages name no channels.
+            let names: Vec<usize> = session.adding.keys().copied().collect();
+            Session::gap(&mut session.adding, model, &names);
         }
-        for (number, channels) in messages {
+        for (number, channels) in &page.messages {
             assert!(self.added_last < Some(*number), "a backlog is in order");
             self.added_last = Some(*number);
-            Session::backlog(&mut self.adding, model, *number, channels);
+            session.backlog(model, *number, channels);
         }
-        if !more {
+        session.page_end(model, page.cursor);
+        self.paging = page.more;
+        if !page.more {
             self.asking = false;
-            for (channel, mut owed) in std::mem::take(&mut self.adding) {
-                owed.at_most(model.count(channel));
-                self.session.live.insert(channel, owed);
-            }
+            session.live.append(&mut session.adding);
         }
     }
 

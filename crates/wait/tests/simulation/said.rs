@@ -21,13 +21,24 @@ pub(crate) enum Said {
     /// Something of these is gone; empty: of any.
     Gap(Vec<usize>),
     Deleted(usize),
-    /// A page: the channels, messages with theirs, whether there is more, whether something is gone.
-    Subscribed(Vec<usize>, Vec<(usize, Vec<usize>)>, bool, bool),
+    Subscribed(Page),
     Unsubscribed(Vec<usize>),
     /// A long poll's answer ends.
     Answered,
     Close(u16),
     Nothing,
+}
+
+/// A page of a backlog.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) names: Vec<usize>,
+    /// Messages with their channels.
+    pub(crate) messages: Vec<(usize, Vec<usize>)>,
+    pub(crate) cursor: Position,
+    pub(crate) more: bool,
+    /// Something is gone.
+    pub(crate) gap: bool,
 }
 
 /// A gzip stream without an end, as a client inflates it that keeps what came before.
@@ -91,8 +102,13 @@ impl Places {
             return Said::Message(number, channels, value["cursor"].as_str().map(|text| self.read(text)));
         }
         if let Some(names) = value.get("subscribed") {
-            let messages = value["messages"].as_array().unwrap().iter().map(message).collect();
-            return Said::Subscribed(many(names), messages, value["more"] == true, value["gap"] == true);
+            return Said::Subscribed(Page {
+                names: many(names),
+                messages: value["messages"].as_array().unwrap().iter().map(message).collect(),
+                cursor: self.read(value["cursor"].as_str().expect("a page has a cursor")),
+                more: value["more"] == true,
+                gap: value["gap"] == true,
+            });
         }
         if let Some(names) = value.get("unsubscribed") {
             return Said::Unsubscribed(many(names));

@@ -11,8 +11,12 @@ use super::model::Model;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) live: BTreeMap<usize, Owed>,
+    /// Channels being added to a live WebSocket.
+    pub(crate) adding: BTreeMap<usize, Owed>,
     /// The highest place that was told: by a cursor, or by a message.
     pub(crate) last: Position,
+    /// The last cursor that was told, by which the client comes back.
+    pub(crate) cursor: Position,
 }
 
 /// What the client is owed of one channel.
@@ -85,7 +89,7 @@ impl Owed {
 
 impl Session {
     pub(crate) fn new(last: Position) -> Self {
-        Self { live: BTreeMap::new(), last }
+        Self { live: BTreeMap::new(), adding: BTreeMap::new(), last, cursor: last }
     }
 
     /// A live message came, for these channels; none: for all it was said to, of those it listens to.
@@ -114,14 +118,9 @@ impl Session {
     }
 
     /// A message of a backlog came for one of its channels.
-    pub(crate) fn backlog(
-        adding: &mut BTreeMap<usize, Owed>,
-        model: &Model,
-        number: usize,
-        channels: &[usize],
-    ) {
+    pub(crate) fn backlog(&mut self, model: &Model, number: usize, channels: &[usize]) {
         for channel in channels {
-            let owed = adding.get_mut(channel).expect("a backlog is of the channels that are added");
+            let owed = self.adding.get_mut(channel).expect("a backlog is of the channels that are added");
             owed.give(model, *channel, number);
         }
     }
@@ -139,8 +138,17 @@ impl Session {
     /// A cursor was told: up to there the client is owed nothing.
     pub(crate) fn cursor(&mut self, model: &Model, position: Position) {
         assert!(position >= self.last, "the cursor goes back from {:?} to {position:?}", self.last);
-        self.last = position;
+        (self.last, self.cursor) = (position, position);
         for (channel, owed) in &mut self.live {
+            owed.settle(model, *channel, model.up_to(*channel, position));
+        }
+    }
+
+    /// A page of a backlog was told with this cursor: up to there the client is owed nothing, neither of what is
+    /// live nor of what is added. It may be before what was told already.
+    pub(crate) fn page_end(&mut self, model: &Model, position: Position) {
+        (self.last, self.cursor) = (self.last.max(position), position);
+        for (channel, owed) in self.live.iter_mut().chain(&mut self.adding) {
             owed.settle(model, *channel, model.up_to(*channel, position));
         }
     }
