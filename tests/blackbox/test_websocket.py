@@ -281,6 +281,39 @@ def test_a_large_message_arrives_whole(program, name):
             assert client.until("data")["data"] == "x" * size
 
 
+WRONG = {
+    "another member": '{"subscrib": ["x"], "id": 7}',
+    "a member of another type": '{"id": 7, "subscribe": "x"}',
+    "a name of another type": '{"subscribe": [1], "id": 7}',
+    "a bad name": '{"subscribe": ["a,b"], "id": 7}',
+    "a bad since": '{"subscribe": ["x"], "since": "soon", "id": 7}',
+    "a bad tail": '{"subscribe": ["x"], "tail": -1, "id": 7}',
+    "two verbs": '{"subscribe": ["x"], "unsubscribe": ["x"], "id": 7}',
+    "no verb": '{"id": 7}',
+    "a token that is none": '{"token": 1, "id": 7}',
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_an_error_carries_the_id_whatever_else_is_wrong(program, name, case):
+    with Client(program, f"/sub/{name}") as client:
+        client.socket.send(WRONG[case])
+        answer = client.until("error")
+        assert (answer["id"], answer["error"]["status"]) == (7, 400), answer
+        client.socket.send(WRONG[case].encode())
+        assert client.until("error")["id"] == 7, "in a binary frame, too"
+
+
+def test_an_array_is_no_command(program, name):
+    other = fresh_name()
+    with Client(program, f"/sub/{name}") as client:
+        for array in [[[other]], [[other], None, None, None, None, None, 7], []]:
+            client.socket.send(json.dumps(array))
+            error = client.until("error")["error"]
+            assert error["code"] == "command" and "no JSON object" in error["detail"]
+        assert program.waiting(other) == 0
+
+
 def test_a_command_may_come_in_fragments_with_pings_between(program, name):
     command = json.dumps({"subscribe": [name], "id": "née"}, ensure_ascii=False).encode()
     with Frames(program, "/sub/") as frames:

@@ -329,9 +329,9 @@ fn act_on(fact: Fact<'_>, env: Env<'_>) -> Action {
             Ok(command) => return Action::Command(command),
             Err((problem, id)) => error_frame(&problem, id.as_deref(), &mut out),
         },
-        Fact::Binary(_) => {
+        Fact::Binary(bytes) => {
             let problem = Problem::bad("command", "commands are text frames; this one is binary");
-            error_frame(&problem, None, &mut out);
+            error_frame(&problem, native::command_id(&bytes).as_deref(), &mut out);
         }
         Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
         Fact::Pong(_) | Fact::Fragment => return Action::Next,

@@ -50,6 +50,14 @@ struct Words {
     token: Option<String>,
     since: Option<Since>,
     tail: Option<u32>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Box<RawValue>>,
+}
+
+/// The id of what may be no command.
+#[derive(Deserialize)]
+struct OnlyId {
+    #[serde(default, deserialize_with = "present")]
     id: Option<Box<RawValue>>,
 }
 
@@ -74,9 +82,14 @@ impl std::fmt::Debug for Command {
 }
 
 impl Command {
-    /// Reads a command. The error carries the command's id where one could be read.
+    /// Reads a command. The error carries the command's id, whatever else is wrong with it.
     pub fn read(text: &str, cursors: Cursors, now: Millis) -> Result<Self, (Problem, Option<Box<RawValue>>)> {
-        let words: Words = serde_json::from_str(text).map_err(|error| (no_command(&fault(&error)), None))?;
+        // The members in a row, without their names, are no command.
+        if !is_object(text) {
+            return Err((no_command("it is no JSON object"), None));
+        }
+        let words: Words = serde_json::from_str(text)
+            .map_err(|error| (no_command(&fault(&error)), command_id(text.as_bytes())))?;
         if let Some(id) = &words.id
             && id.get().len() > ID_LEN_MAX
         {
@@ -129,7 +142,18 @@ impl Command {
     }
 }
 
-/// Makes `"ping": null` a ping, where serde would see nothing.
+/// The id of what a client sent, where that is an object with one that is short enough to be repeated.
+pub fn command_id(text: &[u8]) -> Option<Box<RawValue>> {
+    let text = std::str::from_utf8(text).ok().filter(|text| is_object(text))?;
+    let OnlyId { id } = serde_json::from_str(text).ok()?;
+    id.filter(|id| id.get().len() <= ID_LEN_MAX)
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
+}
+
+/// Makes `"ping": null` a ping, and `"id": null` an id, where serde would see nothing.
 fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(value).map(Some)
 }
@@ -294,6 +318,9 @@ mod tests {
     fn bad_commands_are_told() {
         check("", "command -");
         check("[]", "command -");
+        check(r#"[["a"]]"#, "command -");
+        check(r#"[["a"],null,null,null,null,null,7]"#, "command -");
+        check("\u{feff}{}", "command -");
         check("{}", "command -");
         check(r#"{"subscribe":["a"],"unsubscribe":["b"],"id":1}"#, "command 1");
         check(r#"{"subscribe":["a"],"token":"t"}"#, "command -");
@@ -321,5 +348,19 @@ mod tests {
         assert!(of(&format!(r#"{{"{}":1}}"#, "x".repeat(100_000))) <= unknown + 4 * 80);
         assert!(of(&format!(r#"{{"subscribe":{}}}"#, text(100_000))) <= 600);
         assert!(of(&format!(r#"{{"subscribe":["a"],"since":{}}}"#, text(100_000))) <= 400);
+    }
+
+    #[test]
+    fn an_error_has_the_id_whatever_else_is_wrong() {
+        check(r#"{"subscrib":["a"],"id":7}"#, "command 7");
+        check(r#"{"id":7,"subscribe":"a"}"#, "command 7");
+        check(r#" {"subscribe":[1],"id":{"n": 7}}"#, r#"command {"n": 7}"#);
+        check(r#"{"tail":-1,"subscribe":["a"],"id":"x"}"#, r#"command "x""#);
+        check(r#"{"ping":1,"ping":2,"id":null}"#, "command null");
+        check(r#"{"id":7}"#, "command 7");
+        check(r#"{"subscribe":["a"],"since":"x","id":null}"#, "since null");
+        check(r#"{"id":7,"id":8}"#, "command -");
+        check(&format!(r#"{{"id":"{}","x":1}}"#, "x".repeat(ID_LEN_MAX)), "command -");
+        check(r#"{"id":7"#, "command -");
     }
 }
