@@ -9,7 +9,7 @@ use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompr
 /// How a gzip stream begins: deflate, no name, no time, an unknown system.
 pub const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// How every piece of [`Deflater::piece`] ends: an empty stored block.
+/// How every piece ends, behind a byte that says that it is not the last: an empty stored block.
 pub const PIECE_END: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// Compresses. Its tables, some 300 KiB, are there from the first use on.
@@ -63,7 +63,8 @@ impl Deflater {
     }
 }
 
-/// Appends `bytes` uncompressed, as pieces of their own: five bytes more each.
+/// Appends `bytes` uncompressed, as a piece: ten bytes more. It ends like all pieces, by an empty block: Go's reader
+/// holds back a stored block until something follows it.
 pub fn store(bytes: &[u8], out: &mut Vec<u8>) {
     for block in bytes.chunks(usize::from(u16::MAX)) {
         let len = u16::try_from(block.len()).unwrap_or(u16::MAX);
@@ -72,6 +73,8 @@ pub fn store(bytes: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&(!len).to_le_bytes());
         out.extend_from_slice(block);
     }
+    out.push(0);
+    out.extend_from_slice(&PIECE_END);
 }
 
 /// Why bytes cannot be inflated.
@@ -168,6 +171,13 @@ mod tests {
         let mut got = vec![0; expected.len()];
         flate2::read::GzDecoder::new(&stream[..]).read_exact(&mut got).unwrap();
         assert!(got == expected);
+    }
+
+    #[test]
+    fn what_is_stored_ends_as_every_piece_does() {
+        let mut out = Vec::new();
+        store(b"x", &mut out);
+        assert_eq!(out, b"\x00\x01\x00\xfe\xffx\x00\x00\x00\xff\xff");
     }
 
     #[test]
