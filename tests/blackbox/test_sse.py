@@ -4,7 +4,7 @@ import base64
 import json
 import re
 
-from harness.program import fresh_name, place
+from harness.program import fresh_name, place, request
 from harness.wire import Sse, poll
 
 
@@ -15,13 +15,28 @@ def test_the_first_words_are_retry_and_the_cursor(program, name):
         assert stream.headers["cache-control"] == "no-cache, no-transform"
         assert stream.headers["x-accel-buffering"] == "no"
         assert "content-length" not in stream.headers
-        fields = []
-        while not any(key == "id" for key, _ in fields):
-            fields += stream.block()
+        fields = stream.block()
         assert [key for key, _ in fields] == ["retry", "event", "id", "data"]
         assert 1000 <= int(fields[0][1]) <= 3000
         assert re.fullmatch(r"a[0-9A-Za-z]{7,15}", fields[2][1])
-        assert (fields[1][1], fields[3][1]) == ("cursor", ""), "with an event, or Firefox forgets the id"
+        assert fields[1][1] == "cursor", "with an event, or Firefox forgets the id"
+        assert json.loads(fields[3][1]) == {"cursor": fields[2][1]}, "JSON for those who look at no names"
+
+
+def test_whoever_parses_all_data_as_json_finds_json(serve, name):
+    """fetch-event-source and ten others look at no names: the data of all that is no message must be JSON, never empty."""
+    program = serve("--heartbeat", "1s", "--history-messages", "1")
+    since = program.publish(name, "{}")
+    for _ in range(2):
+        program.publish(name, "{}")
+    with Sse(program, f"/sub/{name}?since={since}") as stream:
+        blocks = [dict(stream.block()) for _ in range(5)]
+        assert request(program.in_address, "DELETE", f"/channels/{name}")[0] == 200
+        blocks.append(dict(stream.block()))
+    assert [block.get("event") for block in blocks] == ["gap", "cursor", None, "cursor", "cursor", "deleted"]
+    assert ["retry" in block for block in blocks] == [False, True, False, False, False, False]
+    for block in blocks:
+        json.loads(block["data"])
 
 
 def test_the_advice_when_to_come_back_is_spread(program, name):

@@ -9,14 +9,13 @@ const { sseReader } = await source("sse");
 const { BAN_MS, STABLE_MS, backoff, chooser } = await source("choice");
 
 const STREAM =
-  'retry: 1500\n\nevent: cursor\nid: aA\ndata: \n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
+  'retry: 1500\nevent: cursor\nid: aA\ndata: {"cursor":"aA"}\n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
   'id: aC\nevent: gap\ndata: {"cursor":"aC","channel":"n","event":"gap","data":1,"time":1}\n\n' +
   'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\n' +
-  'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\nevent: cursor\nid: aD\ndata: \n\n';
+  'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\nevent: cursor\nid: aD\ndata: {"cursor":"aD"}\n\n';
 
 const FACTS = [
   1500,
-  { cursor: undefined },
   { cursor: "aA" },
   { cursor: "aB", channel: "n", data: "ü: ☃", time: 1 },
   { cursor: "aC", channel: "n", event: "gap", data: 1, time: 1 },

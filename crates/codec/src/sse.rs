@@ -42,9 +42,10 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends the advice how long to wait before reconnecting.
+/// Appends the advice how long to wait before reconnecting, as a field of the event that follows: some readers make
+/// an empty event of a block that has nothing else.
 pub fn encode_retry(retry_ms: u32, out: &mut Vec<u8>) {
-    write!(out, "retry: {retry_ms}\n\n").expect("a Vec takes whatever is written");
+    writeln!(out, "retry: {retry_ms}").expect("a Vec takes whatever is written");
 }
 
 /// Appends a comment, which no client shows: a sign of life. Each line of it becomes one.
@@ -119,6 +120,6 @@ mod tests {
         encode_retry(1500, &mut out);
         encode_comment("", &mut out);
         encode_comment("still\r\nhere", &mut out);
-        assert_eq!(out, b"retry: 1500\n\n: \n\n: still\n: here\n\n");
+        assert_eq!(out, b"retry: 1500\n: \n\n: still\n: here\n\n");
     }
 }

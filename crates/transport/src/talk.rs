@@ -42,15 +42,17 @@ pub struct PollEnd<'a> {
 }
 
 impl Conn {
-    /// The first words of a stream, after its head: reconnect advice, gaps, cursor.
+    /// The first words of a stream, after its head: gaps, then the cursor, with reconnect advice.
     pub fn open(&self, opening: &Opening<'_>, cursors: Cursors, out: &mut Vec<u8>) {
-        if matches!(self.shape, Shape::SseObject | Shape::SseBare) {
-            self.stored(out, |out| sse::encode_retry(opening.retry_ms, out));
-        }
         // Before the cursor: that may be past the gap, and the connection may break in between.
         self.gaps(opening.gaps, out);
-        if self.shape != Shape::WsRaw && self.shape != Shape::StreamRaw {
-            self.heartbeat(opening.cursor, cursors, out);
+        match self.shape {
+            Shape::SseObject | Shape::SseBare => self.stored(out, |out| {
+                sse::encode_retry(opening.retry_ms, out);
+                write_cursor_event(opening.cursor, cursors, out);
+            }),
+            Shape::WsRaw | Shape::StreamRaw => {}
+            _ => self.heartbeat(opening.cursor, cursors, out),
         }
     }
 
@@ -82,11 +84,7 @@ impl Conn {
     pub fn heartbeat(&self, cursor: Position, cursors: Cursors, out: &mut Vec<u8>) {
         match self.shape {
             Shape::SseObject | Shape::SseBare => {
-                let mut id = Vec::with_capacity(16);
-                cursors.write(cursor, &mut id);
-                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name.
-                let event = sse::Event { id: Some(&id), event: Some("cursor"), data: Some(b"") };
-                self.stored(out, |out| sse::encode(&event, out));
+                self.stored(out, |out| write_cursor_event(cursor, cursors, out));
             }
             Shape::StreamObject | Shape::WsObject => {
                 self.say(|text| native::write_cursor(cursor, cursors, text), out)
@@ -279,4 +277,13 @@ impl Conn {
     fn stored(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         Coder::stored(self.coding).stream(out, write);
     }
+}
+
+/// A cursor as an event. Nobody hears one of this name, but Firefox keeps an id only where an event comes with it, and
+/// who looks at no names finds JSON.
+fn write_cursor_event(cursor: Position, cursors: Cursors, out: &mut Vec<u8>) {
+    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(32));
+    cursors.write(cursor, &mut id);
+    native::write_cursor(cursor, cursors, &mut data);
+    sse::encode(&sse::Event { id: Some(&id), event: Some("cursor"), data: Some(&data) }, out);
 }

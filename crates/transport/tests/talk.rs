@@ -60,8 +60,9 @@ fn a_stream_begins_with_its_cursor() {
         let opening = Opening { cursor: place(5), gaps: &[], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
     };
-    check(Shape::SseBare, "retry: 1500\n\nevent: cursor\nid: a0000005\ndata: \n\n");
-    check(Shape::SseObject, "retry: 1500\n\nevent: cursor\nid: a0000005\ndata: \n\n");
+    let first = "retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
+    check(Shape::SseBare, first);
+    check(Shape::SseObject, first);
     check(Shape::StreamObject, "{\"cursor\":\"a0000005\"}\n");
     check(Shape::StreamRaw, "");
     check(Shape::WsObject, r#"<Text:{"cursor":"a0000005"}>"#);
@@ -81,7 +82,8 @@ fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     let (mut reader, mut told) = (sse::Reader::new(1_000), Vec::new());
     reader.push(&out, &mut told).unwrap();
     assert_eq!((reader.last_id(), reader.retry_ms()), ("a0000005", Some(2_000)));
-    assert!(told.len() == 1 && told[0].event == "cursor" && told[0].data.is_empty(), "{told:?}");
+    assert!(told.len() == 1 && told[0].event == "cursor", "{told:?}");
+    assert_eq!(told[0].data, br#"{"cursor":"a0000005"}"#, "what looks at no names finds JSON");
 }
 
 #[test]
@@ -90,8 +92,8 @@ fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
         let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
     };
-    let event = "retry: 1500\n\nevent: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
-                 event: cursor\nid: a0000005\ndata: \n\n";
+    let event = "event: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
+                 retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
     check(Shape::SseBare, event);
     check(Shape::SseObject, event);
     let lines =
@@ -107,8 +109,9 @@ fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
 fn a_heartbeat_repeats_the_cursor() {
     let check =
         |shape, expected| check(shape, expected, |conn, out| conn.heartbeat(place(62), cursors(), out));
-    check(Shape::SseBare, "event: cursor\nid: a00000010\ndata: \n\n");
-    check(Shape::SseObject, "event: cursor\nid: a00000010\ndata: \n\n");
+    let event = "event: cursor\nid: a00000010\ndata: {\"cursor\":\"a00000010\"}\n\n";
+    check(Shape::SseBare, event);
+    check(Shape::SseObject, event);
     check(Shape::StreamObject, "{\"cursor\":\"a00000010\"}\n");
     check(Shape::StreamRaw, "\n");
     check(Shape::WsObject, r#"<Text:{"cursor":"a00000010"}>"#);

@@ -214,7 +214,10 @@ fn heartbeats_repeat_the_cursor_and_come_only_after_silence() {
     let end = scene.publish("elsewhere", "2");
     scene.pass(25_100 - 15_000);
     let cursor = scene.cursor(end);
-    assert_eq!(peers[0].text(), format!("event: cursor\nid: {cursor}\ndata: \n\n"));
+    assert_eq!(
+        peers[0].text(),
+        format!("event: cursor\nid: {cursor}\ndata: {{\"cursor\":\"{cursor}\"}}\n\n")
+    );
     assert_eq!(peers[1].text(), format!("{{\"cursor\":\"{cursor}\"}}\n"));
     assert_eq!(server_frames(&peers[2].take()), [format!("{{\"cursor\":\"{cursor}\"}}")]);
 }

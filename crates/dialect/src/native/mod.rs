@@ -11,8 +11,8 @@ mod request;
 mod since;
 
 pub use command::{
-    Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap, write_pong, write_renewed,
-    write_subscribed, write_unsubscribed,
+    Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
+    write_pong, write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};

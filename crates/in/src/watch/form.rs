@@ -22,13 +22,13 @@ impl Form {
         }
     }
 
-    /// The first words: reconnect advice, whether something is gone, and the cursor to begin with.
+    /// The first words: whether something is gone, and the cursor to begin with, with reconnect advice.
     pub(super) fn open(self, at: Position, gap: bool, retry: Duration, cursors: Cursors, out: &mut Vec<u8>) {
-        if self == Self::Sse {
-            out.extend_from_slice(format!("retry: {}\n\n", retry.as_millis()).as_bytes());
-        }
         if gap {
             self.gap(out);
+        }
+        if self == Self::Sse {
+            out.extend_from_slice(format!("retry: {}\n", retry.as_millis()).as_bytes());
         }
         self.cursor(at, cursors, out);
     }
@@ -52,10 +52,13 @@ impl Form {
     pub(super) fn cursor(self, at: Position, cursors: Cursors, out: &mut Vec<u8>) {
         match self {
             Self::Sse => {
-                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name.
+                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name; who looks at
+                // no names finds JSON.
                 out.extend_from_slice(b"event: cursor\n");
                 write_id(at, cursors, out);
-                out.extend_from_slice(b"data: \n\n");
+                out.extend_from_slice(b"data: ");
+                write_cursor(at, cursors, out);
+                out.extend_from_slice(b"}\n\n");
             }
             Self::Lines => {
                 write_cursor(at, cursors, out);

@@ -156,7 +156,10 @@ impl Places {
                         other => panic!("no event says {other:?}"),
                     },
                     // A heartbeat repeats the cursor that its reader has.
-                    ("cursor", _) if event.data.is_empty() => Said::Cursor(self.read(reader.last_id())),
+                    ("cursor", _) => match self.object(&event.data) {
+                        Said::Cursor(place) if place == self.read(reader.last_id()) => Said::Cursor(place),
+                        other => panic!("no event `cursor` says {other:?}"),
+                    },
                     (name, cursor) => panic!("an event {name} with {cursor:?}"),
                 });
             }
