@@ -4,6 +4,7 @@ import base64
 import json
 import re
 
+import pytest
 from harness.program import fresh_name, place, request
 from harness.wire import Sse, poll
 
@@ -55,6 +56,20 @@ def test_the_first_cursor_resumes_exactly(program, name):
     program.publish(name, "missed")
     with Sse(program, f"/sub/{name}", Last_Event_ID=cursor) as stream:
         assert stream.event() == ("message", "missed")
+
+
+@pytest.mark.parametrize("parameter", ["lastEventId", "last-event-id", "last_event_id"])
+def test_the_last_id_may_be_in_the_query(program, name, parameter):
+    """event-source-polyfill and reconnecting-eventsource resume only so."""
+    first = program.publish(name, "1")
+    second = program.publish(name, "2")
+    program.publish(name, "3")
+    with Sse(program, f"/sub/{name}?{parameter}={first}&since=0") as stream:
+        assert stream.datas(2) == ["2", "3"], "it beats since"
+    with Sse(program, f"/sub/{name}?{parameter}={first}", Last_Event_ID=second) as stream:
+        assert stream.datas(1) == ["3"], "the header beats it"
+    with Sse(program, f"/sub/{name}?{parameter}=strange") as stream:
+        assert stream.event()[0] == "gap", "an EventSource would give up for good on a refusal"
 
 
 def test_a_heartbeat_repeats_the_cursor(serve, name):

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
 use dialect::hub::{Changes, Position, Start};
-use dialect::native::{last_event_id, since};
+use dialect::native::{is_last_event_id, last_event_id, since};
 use hyper::body::Frame;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -65,6 +65,7 @@ impl Asked {
     fn read(line: &Line, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let cursors = line.exchange.cursors();
         let (mut prefix, mut transport, mut from, mut tail) = (String::new(), None, None, None);
+        let mut asked_id = None;
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "prefix" => prefix = value.into_owned(),
@@ -72,13 +73,16 @@ impl Asked {
                 // A client's template has nothing to put there before its first answer.
                 "since" | "tail" if value.is_empty() => {}
                 "since" => from = Some(since(&value, cursors, line.exchange.now())?),
+                name if is_last_event_id(name) && !value.is_empty() => {
+                    asked_id = Some(last_event_id(value.as_bytes(), cursors));
+                }
                 "tail" => tail = Some(Start::Tail(read_number("tail", &value, 0, u32::MAX)?)),
                 _ => {}
             }
         }
         let last_id = headers.get("last-event-id").filter(|id| !id.is_empty());
         let last_id = last_id.map(|id| last_event_id(id.as_bytes(), cursors));
-        let start = last_id.or(from).or(tail).unwrap_or(Start::Now);
+        let start = last_id.or(asked_id).or(from).or(tail).unwrap_or(Start::Now);
         Ok(Self { prefix, start, form: form(transport.as_deref(), headers)? })
     }
 }

@@ -178,6 +178,9 @@ async fn events_resume_by_their_id() {
     let mut resumed = Stream::open(&line, "/watch?transport=sse", &last).await;
     assert!(resumed.event().await.contains(&format!("|event: cursor|{id}|data: ")));
     assert!(resumed.event().await.contains("\"channel\":\"b\""));
+    let path = format!("/watch?transport=sse&lastEventId={}", id.strip_prefix("id: ").unwrap());
+    let mut resumed = Stream::open(&line, &path, "").await;
+    assert!(resumed.event().await.contains(&format!("|event: cursor|{id}|data: ")));
     let mut lost = Stream::open(&line, "/watch?transport=sse", "Last-Event-ID: strange\r\n").await;
     assert_eq!(lost.event().await, "event: gap|data: {}");
     assert!(lost.event().await.starts_with("retry: "));

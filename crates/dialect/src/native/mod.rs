@@ -23,4 +23,4 @@ pub use object::{
 };
 pub use paths::Paths;
 pub use request::{Context, intent, is_passed, not_found, wait_of_page};
-pub use since::{age, last_event_id, since};
+pub use since::{age, is_last_event_id, last_event_id, since};

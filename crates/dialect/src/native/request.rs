@@ -8,7 +8,7 @@ use hub::{Cursors, Millis, Stage, Start, excerpt};
 use super::Paths;
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
-use super::since::{last_event_id, since};
+use super::since::{is_last_event_id, last_event_id, since};
 use crate::limits::PREFLIGHT_LEN_MAX;
 use crate::{Answer, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
 
@@ -151,7 +151,8 @@ pub fn is_passed(path: &str, prefix: &str, ours: &Paths) -> bool {
 /// How whoever made a request that is the application's would wait, and from where on. Its query is the
 /// application's, too: what is no cursor there is none.
 pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
-    let asked = Asked::read(request.query).unwrap_or_default();
+    let mut asked = Asked::read(request.query).unwrap_or_default();
+    asked.last_id = asked.last_id.filter(|id| context.cursors.read(id).is_some());
     let transport = transport(request, asked.transport.as_deref())
         .or_else(|_| transport(request, None))
         .unwrap_or(Transport::Poll);
@@ -165,6 +166,8 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
 #[derive(Default)]
 struct Asked<'a> {
     transport: Option<Cow<'a, str>>,
+    /// Libraries that cannot set headers say the last id so.
+    last_id: Option<Cow<'a, str>>,
     since: Option<Cow<'a, str>>,
     tail: Option<u32>,
     wait: Option<u32>,
@@ -181,6 +184,7 @@ impl<'a> Asked<'a> {
                 "transport" => asked.transport = Some(value),
                 // A client's template has nothing to put there before its first answer.
                 "since" | "tail" | "wait" if value.is_empty() => {}
+                name if is_last_event_id(name) => asked.last_id = Some(value).filter(|id| !id.is_empty()),
                 "since" => asked.since = Some(value),
                 "tail" => asked.tail = Some(number("tail", &value)?),
                 "wait" => asked.wait = Some(number("wait", &value)?),
@@ -192,9 +196,10 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
-    /// `Last-Event-ID` beats `since`, `since` beats `tail`.
+    /// `Last-Event-ID` beats the same in the query, that beats `since`, and `since` beats `tail`.
     fn start(&self, request: &Request<'_>, context: Context<'_>) -> Result<Start, Problem> {
-        if let Some(id) = (request.header)("last-event-id").filter(|id| !id.is_empty()) {
+        let header = (request.header)("last-event-id").filter(|id| !id.is_empty());
+        if let Some(id) = header.or(self.last_id.as_deref().map(str::as_bytes)) {
             return Ok(last_event_id(id, context.cursors));
         }
         match (&self.since, self.tail) {
@@ -367,6 +372,13 @@ mod tests {
         check("GET /sub/a?tail=3&since=0", "Poll a Everything");
         check("GET /sub/a?tail=3&since=0 last-event-id: a0000005", "Poll a After(@5)");
         check("GET /sub/a last-event-id: nonsense", "Poll a Lost");
+        for name in ["lastEventId", "last-event-id", "last_event_id"] {
+            check(&format!("GET /sub/a?{name}=a0000005&since=0&tail=3"), "Poll a After(@5)");
+            check(&format!("GET /sub/a?{name}=a0000005 last-event-id: a0000006"), "Poll a After(@6)");
+            check(&format!("GET /sub/a?{name}=a0000005 last-event-id: "), "Poll a After(@5)");
+            check(&format!("GET /sub/a?{name}=nonsense"), "Poll a Lost");
+            check(&format!("GET /sub/a?{name}=&since=0"), "Poll a Everything");
+        }
         check("GET /sub/a?since=", "Poll a Now");
         check("GET /sub/a?since=nonsense", "400 since");
         check("GET /sub/a?tail=-1", "400 number");

@@ -62,6 +62,12 @@ pub fn last_event_id(text: &[u8], cursors: Cursors) -> Start {
     }
 }
 
+/// Whether a parameter of the query is a `Last-Event-ID`: what event-source-polyfill, reconnecting-eventsource and others
+/// send, who cannot set the header.
+pub fn is_last_event_id(name: &str) -> bool {
+    matches!(name, "lastEventId" | "last-event-id" | "last_event_id")
+}
+
 /// The milliseconds of `90s`, `10m`, `1h`, `2d`, `500ms`.
 pub fn age(text: &str) -> Option<Millis> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
