@@ -20,7 +20,8 @@ SSE = {"Accept": "text/event-stream"}
 
 def wait(program, name, source, address=None, **headers):
     """Somebody from there who waits, or was refused: the wire, the status, the problem's code."""
-    wire = Wire(address or program.wait_address, source=source).get(f"/sub/{name}", **SSE, **headers)
+    wire = Wire(address or program.wait_address, source=source)
+    wire.get(f"/sub/{name}?errors=status", **SSE, **headers)
     status, headers = wire.head()
     code = ""
     if status != 200:

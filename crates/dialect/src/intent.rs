@@ -48,6 +48,8 @@ pub struct Wait {
     pub patience: Option<Duration>,
     /// Only the head is wanted (`HEAD`).
     pub head_only: bool,
+    /// A refusal that passes is told by an event, and not by a status.
+    pub hears_refusals: bool,
     /// What the client shows of itself.
     pub credentials: Option<Box<Credentials>>,
 }

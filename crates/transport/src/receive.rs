@@ -58,6 +58,8 @@ pub struct Stopped {
     pub problem: Problem,
     /// The connection ends with the answer.
     pub ends: bool,
+    /// A random number: who comes again does so in a time that is spread by it.
+    pub chance: u64,
 }
 
 /// What is to be done.
@@ -140,6 +142,14 @@ impl Conn {
         self.answer(&problem.into(), origins)
     }
 
+    /// The same, told by an event where it passes, and where `chance` is given: a random number, for who comes again.
+    pub fn refuse_for_now(&mut self, problem: Problem, chance: Option<u64>, origins: &Origins) -> Action {
+        match chance.and_then(|chance| native::told_by_event(&problem, chance)) {
+            Some(told) => self.answer(&told, origins),
+            None => self.refuse(problem, origins),
+        }
+    }
+
     fn receive_request(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
         if self.extra.as_ref().is_some_and(|extra| extra.upload.is_some()) {
             return self.receive_body(bytes, env);
@@ -210,7 +220,8 @@ impl Conn {
         self.note_page(&facts, env.origins);
         if let Some(Err(stopped)) = env.gate.map(|gate| gate.pass(request)) {
             self.close |= stopped.ends;
-            return self.refuse(stopped.problem, env.origins);
+            let chance = native::hears_refusals(&facts).then_some(stopped.chance);
+            return self.refuse_for_now(stopped.problem, chance, env.origins);
         }
         let prefix = env.paths.prefix();
         let context =

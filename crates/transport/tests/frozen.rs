@@ -89,6 +89,7 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
             bare: true,
             patience: Some(std::time::Duration::from_secs(7)),
             head_only: false,
+            hears_refusals: transport == Transport::Sse,
             credentials: Some(Box::new(Credentials {
                 shown: shown.clone(),
                 ambient: true,

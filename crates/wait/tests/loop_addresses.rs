@@ -39,7 +39,7 @@ fn says(scene: &mut Scene, shard: usize, address: &str, bytes: impl AsRef<[u8]>)
 fn is_refused(peer: &Peer, code: &str) -> bool {
     let text = peer.text();
     assert!(text.starts_with("HTTP/1.1 200 ") || text.contains(code), "{text}");
-    text.starts_with("HTTP/1.1 429 ")
+    text.starts_with("HTTP/1.1 429 ") || text.contains("\r\nMultiplexor-Status: 429\r\n")
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_address_asks_so_often() {
         asks(&mut scene, "198.51.100.1");
     }
     let third = says(&mut scene, 0, "198.51.100.1", sse("/sub/a"));
-    let fourth = says(&mut scene, 1, "198.51.100.1", sse("/sub/a"));
+    let fourth = says(&mut scene, 1, "198.51.100.1", sse("/sub/a?errors=status"));
     let other = says(&mut scene, 1, "198.51.100.2", sse("/sub/a"));
     assert!(!is_refused(&third, ""));
     let text = fourth.text();
@@ -188,7 +188,12 @@ fn so_many_connections_there_are_in_all() {
     let mut scene = scene_of(Way::Protocol, Shares::new(Quota::default(), 64, Quota::default(), 2));
     let first = says(&mut scene, 0, "198.51.100.1", sse("/sub/a"));
     let _second = says(&mut scene, 1, "198.51.100.2", sse("/sub/a"));
-    let third = says(&mut scene, 1, "198.51.100.3", sse("/sub/a"));
+    let told = says(&mut scene, 1, "198.51.100.3", sse("/sub/a"));
+    let text = told.text();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("\r\nMultiplexor-Status: 503\r\n"), "{text}");
+    assert!(text.contains("\nevent: refused\ndata: {") && !text.contains("\nid:"), "{text}");
+    assert!(told.is_ended());
+    let third = says(&mut scene, 1, "198.51.100.3", sse("/sub/a?errors=status"));
     let text = third.text();
     assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"), "{text}");
     assert!(third.is_ended());

@@ -127,6 +127,29 @@ inEachBrowser((launch) => {
     await small.stop();
   });
 
+  test("refused for now, it comes again by itself, and misses nothing", async () => {
+    const small = await start("--connections-limit", "1", "--history-messages", "100");
+    const proxy = await startProxy(small.waitAddress);
+    const tab = await listenBare(browser, site, `http://${proxy.address}/sub/a`, ["refused"]);
+    await small.untilWaiting("a");
+    await small.publish("a", "before");
+    await tab.hears(1);
+    proxy.cut();
+    await small.untilWaiting("a", 0);
+    const other = await fetch(`http://${small.waitAddress}/sub/b?transport=stream`);
+    await small.publish("a", "missed");
+    const refusals = async () => (await tab.heard()).filter((text) => text.startsWith("refused: "));
+    await until(async () => (await refusals()).length >= 2, "it was refused twice", 60_000);
+    assert.equal(JSON.parse((await refusals())[0].slice("refused: ".length)).code, "connections");
+    await other.body.cancel();
+    await until(async () => (await tab.heard()).at(-1) === "missed", "it is let in", 60_000);
+    const heard = (await tab.heard()).filter((text) => !text.startsWith("refused: "));
+    assert.deepEqual(heard, ["before", "missed"]);
+    await tab.end();
+    proxy.stop();
+    await small.stop();
+  });
+
   test("fetch from another origin reads a poll and its headers", async () => {
     const name = freshName();
     const cursor = await program.publish(name, "raw");

@@ -7,6 +7,7 @@ mod credentials;
 mod names;
 mod object;
 mod paths;
+mod refused;
 mod request;
 mod since;
 
@@ -22,5 +23,6 @@ pub use object::{
     write_uncovered,
 };
 pub use paths::Paths;
-pub use request::{Context, intent, is_passed, not_found, wait_of_page};
+pub use refused::told_by_event;
+pub use request::{Context, hears_refusals, intent, is_passed, not_found, wait_of_page};
 pub use since::{age, is_last_event_id, last_event_id, since};

@@ -134,8 +134,18 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
         bare,
         patience: asked.wait.map(|seconds| Duration::from_secs(seconds.into())),
         head_only,
+        hears_refusals: transport == Transport::Sse && !asked.by_status && !head_only,
         credentials,
     })))
+}
+
+/// Whether a request, which is not carried out, is told by an event that it is to come again.
+pub fn hears_refusals(request: &Request<'_>) -> bool {
+    let is_wait = request.path.starts_with("/sub/") && matches!(request.method, "GET" | "POST");
+    is_wait
+        && Asked::read(request.query).is_ok_and(|asked| {
+            !asked.by_status && transport(request, asked.transport.as_deref()) == Ok(Transport::Sse)
+        })
 }
 
 /// Whether a path is the application's: not ours, beginning with the prefix, and not leaving it by `..`.
@@ -159,7 +169,16 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
     let start = asked.start(request, context).unwrap_or(Start::Now);
     let head_only = request.method == "HEAD";
     let patience = asked.wait.map(|seconds| Duration::from_secs(seconds.into()));
-    Wait { names: Vec::new(), start, transport, bare: false, patience, head_only, credentials: None }
+    Wait {
+        names: Vec::new(),
+        start,
+        transport,
+        bare: false,
+        patience,
+        head_only,
+        hears_refusals: false,
+        credentials: None,
+    }
 }
 
 /// The parameters of a subscription.
@@ -173,6 +192,8 @@ struct Asked<'a> {
     wait: Option<u32>,
     raw: bool,
     envelope: bool,
+    /// Refusals of event streams are wanted as what they are (`errors=status`).
+    by_status: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -190,6 +211,7 @@ impl<'a> Asked<'a> {
                 "wait" => asked.wait = Some(number("wait", &value)?),
                 "raw" => asked.raw = flag("raw", &value)?,
                 "envelope" => asked.envelope = flag("envelope", &value)?,
+                "errors" => asked.by_status = errors(&value)?,
                 _ => {}
             }
         }
@@ -252,6 +274,14 @@ fn flag(name: &str, value: &str) -> Result<bool, Problem> {
         "1" | "true" | "" => Ok(true),
         "0" | "false" => Ok(false),
         other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
+    }
+}
+
+fn errors(value: &str) -> Result<bool, Problem> {
+    match value {
+        "status" => Ok(true),
+        "event" | "" => Ok(false),
+        other => Err(Problem::bad("errors", format!("errors is {other:?}; give status or event"))),
     }
 }
 
@@ -338,10 +368,12 @@ mod tests {
         };
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {
-                let Wait { names, start, transport, bare, patience, .. } = *wait;
+                let Wait { names, start, transport, bare, patience, hears_refusals, .. } = *wait;
                 let bare = if bare { " bare" } else { "" };
+                let told = if hears_refusals { " told" } else { "" };
+                assert_eq!(hears_refusals, super::hears_refusals(&request), "{line}");
                 let patience = patience.map(|patience| format!(" {patience:?}")).unwrap_or_default();
-                format!("{transport:?} {} {start:?}{bare}{patience}", names.join(","))
+                format!("{transport:?} {} {start:?}{bare}{patience}{told}", names.join(","))
             }
             Ok(Intent::Answer(answer)) => format!("{}", answer.status),
             Err(problem) => format!("{} {}", problem.status, problem.code),
@@ -352,9 +384,9 @@ mod tests {
     #[test]
     fn transports_are_negotiated() {
         check("GET /sub/a", "Poll a Now");
-        check("GET /sub/a accept: text/event-stream", "Sse a Now bare");
-        check("GET /sub/a,b accept: text/event-stream", "Sse a,b Now");
-        check("GET /sub/a?envelope=1 accept: text/event-stream", "Sse a Now");
+        check("GET /sub/a accept: text/event-stream", "Sse a Now bare told");
+        check("GET /sub/a,b accept: text/event-stream", "Sse a,b Now told");
+        check("GET /sub/a?envelope=1 accept: text/event-stream", "Sse a Now told");
         check("GET /sub/a accept: application/x-ndjson", "Stream a Now");
         check("GET /sub/a upgrade: websocket", "WebSocket a Now");
         check("GET /sub/ upgrade: websocket", "WebSocket  Now");
@@ -364,6 +396,18 @@ mod tests {
         check("GET /sub/a?raw=1", "Poll a Now bare");
         check("GET /sub/a?raw=x", "400 flag");
         check("POST /sub/", "Poll x,y Now");
+    }
+
+    #[test]
+    fn event_streams_hear_refusals_unless_they_want_the_status() {
+        check("GET /sub/a?transport=sse", "Sse a Now bare told");
+        check("POST /sub/?transport=sse", "Sse x,y Now told");
+        check("GET /sub/a?transport=sse&errors=event", "Sse a Now bare told");
+        check("GET /sub/a?transport=sse&errors=status", "Sse a Now bare");
+        check("HEAD /sub/a?transport=sse", "Sse a Now bare");
+        check("GET /sub/a?transport=stream", "Stream a Now");
+        check("GET /sub/a?errors=status", "Poll a Now");
+        check("GET /sub/a?errors=x", "400 errors");
     }
 
     #[test]

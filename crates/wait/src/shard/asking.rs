@@ -25,10 +25,10 @@ impl<K: Kernel> Shard<K> {
         let parking = self.asking.park(subject, token, shares);
         if parking == Parking::First && !self.ask(subject, asker, about) {
             self.asking.forget(subject);
-            return self.refuse(index, too_busy(), &wait.names);
+            return self.refuse_wait(index, too_busy(), &wait);
         }
         if parking == Parking::Full {
-            return self.refuse(index, too_busy(), &wait.names);
+            return self.refuse_wait(index, too_busy(), &wait);
         }
         self.slab[index].conn.park(wait, head);
         // The answer comes before, whatever the application does; this is for whoever is forgotten.
@@ -126,7 +126,7 @@ impl<K: Kernel> Shard<K> {
             let why = "the application did not answer in time; try again soon";
             let was_passed = wait.credentials.is_none();
             let (status, code) = if was_passed { (504, "takeover-timeout") } else { (503, "hook") };
-            self.refuse(index, Problem::new(status, code, why), &wait.names);
+            self.refuse_wait(index, Problem::new(status, code, why), &wait);
         }
     }
 }

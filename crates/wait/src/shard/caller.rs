@@ -32,6 +32,7 @@ pub(super) struct Turnstile<'a> {
     said: Cell<Option<Caller>>,
     /// Why the last request did not pass, and what it was for.
     stopped: Cell<Option<(Problem, Box<str>)>>,
+    chance: u64,
 }
 
 impl Debug for Turnstile<'_> {
@@ -54,7 +55,7 @@ impl Gate for Turnstile<'_> {
         let passed = pass(caller, self.shares, self.now, self.counters);
         passed.map_err(|problem| {
             self.stopped.set(Some((problem.clone(), request.path.into())));
-            Stopped { problem, ends: caller.is_some_and(Caller::is_refused) }
+            Stopped { problem, ends: caller.is_some_and(Caller::is_refused), chance: self.chance }
         })
     }
 }
@@ -223,8 +224,8 @@ impl<K: Kernel> Shard<K> {
         let header = proxies.header();
         let peer = header.and_then(|_| self.kernel.peer(&self.slab[index].socket)).map(|peer| peer.ip());
         let (said, stopped) = Default::default();
-        let now = self.exchange.now();
-        Some(Turnstile { caller, header, proxies, peer, shares, counters, now, said, stopped })
+        let (now, chance) = (self.exchange.now(), self.random());
+        Some(Turnstile { caller, header, proxies, peer, shares, counters, now, said, stopped, chance })
     }
 
     /// Keeps whose the last request was, and why it did not pass.

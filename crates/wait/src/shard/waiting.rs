@@ -29,7 +29,7 @@ impl<K: Kernel> Shard<K> {
         let session = match self.admit(index, &wait, verdict) {
             Ok(Who::Session(session)) => session,
             Ok(Who::Unknown(subject, about)) => return self.park(index, wait, head, subject, about),
-            Err(problem) => return self.refuse(index, problem, &wait.names),
+            Err(problem) => return self.refuse_wait(index, problem, &wait),
         };
         self.begin_as(index, wait, head, session);
     }
@@ -52,7 +52,7 @@ impl<K: Kernel> Shard<K> {
         match page {
             Err(refused) => {
                 self.leave_wait(index, session.as_ref());
-                self.refuse(index, crowded(refused), &wait.names);
+                self.refuse_wait(index, crowded(refused), &wait);
             }
             Ok(page) => {
                 self.put_session(index, session);
@@ -93,6 +93,14 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn refuse(&mut self, index: usize, problem: Problem, names: &[Box<str>]) {
         self.count_problem(index, &problem, names);
         let action = self.slab[index].conn.refuse(problem, &self.settings.origins);
+        self.act(index, action);
+    }
+
+    /// Refuses what a client wants to wait for, in the way that it hears.
+    pub(super) fn refuse_wait(&mut self, index: usize, problem: Problem, wait: &Wait) {
+        self.count_problem(index, &problem, &wait.names);
+        let chance = wait.hears_refusals.then(|| self.random());
+        let action = self.slab[index].conn.refuse_for_now(problem, chance, &self.settings.origins);
         self.act(index, action);
     }
 
