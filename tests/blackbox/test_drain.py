@@ -31,7 +31,7 @@ def test_no_thread_of_the_wait_line_takes_a_signal(serve, name):
     program = serve("--shards", "2")
     waiting = [Wire(program.wait_address) for _ in range(60)]
     for wire in waiting:
-        wire.get(f"/sub/{name}?raw=1&transport=stream").until(b"\r\n\r\n")
+        wire.get(f"/sub/{name}?raw=1&transport=stream").head()
     program.until_waiting(name, len(waiting))
     shards = [task for task in pathlib.Path(f"/proc/{program.pid}/task").iterdir() if (task / "comm").read_text().startswith("wait-")]
     assert len(shards) == 2

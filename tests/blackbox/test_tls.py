@@ -219,7 +219,7 @@ def test_new_files_are_shown_and_broken_ones_are_not(authority, serve, tmp_path,
     assert "expires soon" in program.stderr()
     assert 9 < metrics(program)["multiplexor_tls_certificate_days_left"] <= 10
     live = connect(program, trusting(authority))
-    live.sendall(f"GET /sub/{name}?transport=stream&raw=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    live.sendall(f"GET /sub/{name}?transport=stream&raw=1 HTTP/1.0\r\nHost: a\r\n\r\n".encode())
     program.until_waiting(name)
 
     put("second", "localhost", days=20)
@@ -349,7 +349,7 @@ def test_a_flood_of_handshakes_leaves_who_waits_unharmed(program, authority, nam
     context = trusting(authority)
     readers = [connect(program, context) for _ in range(5)]
     for reader in readers:
-        reader.sendall(f"GET /sub/{name}?transport=stream&raw=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        reader.sendall(f"GET /sub/{name}?transport=stream&raw=1 HTTP/1.0\r\nHost: a\r\n\r\n".encode())
     program.until_waiting(name, 5)
     memory, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     half = trusting(authority).wrap_bio(memory, out, server_hostname="localhost")

@@ -44,6 +44,9 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
             head.framing = value.eq_ignore_ascii_case("chunked").then_some(Framing::Chunked);
         } else if header.name.eq_ignore_ascii_case("connection") {
             head.keep_alive = !value.eq_ignore_ascii_case("close");
+        } else if header.name.eq_ignore_ascii_case("multiplexor-status") {
+            // A refusal that passes, told by an event.
+            head.status = value.parse().map_err(|_| Garbled)?;
         } else if header.name.eq_ignore_ascii_case("content-encoding") && value == "gzip" {
             head.coding = Coding::Gzip;
         } else if header.name.eq_ignore_ascii_case("sec-websocket-extensions") {
@@ -93,6 +96,7 @@ mod tests {
         check("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, true);
         check("HTTP/1.1 204 No Content\r\n\r\n", 204, true);
         check("HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 1\r\n\r\n!", 503, false);
+        check("HTTP/1.1 200 OK\r\nMultiplexor-Status: 503\r\nContent-Length: 1\r\n\r\n!", 503, true);
         check("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n!", 200, false);
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200, true);
     }

@@ -1,5 +1,7 @@
 //! One waiting client: what it says, and what the bytes that come mean. Knows no socket.
 
+use codec::http::{Body, Framing};
+
 use crate::answer::{decode, decode_head};
 use crate::marker::{Mark, scan};
 use crate::packed::{Broken, Coding, Packed};
@@ -17,6 +19,8 @@ pub(crate) struct Client {
     cursor: Box<str>,
     /// Bytes that make sense only with those to come.
     held: Box<[u8]>,
+    /// What a stream in chunks comes through.
+    chunks: Option<Body>,
     stage: Stage,
 }
 
@@ -81,6 +85,7 @@ impl Client {
     pub(crate) fn ask(&mut self, manner: &Manner, channel: u32, out: &mut Vec<u8>) {
         self.stage = Stage::Head;
         self.held = Box::default();
+        self.chunks = None;
         out.extend_from_slice(b"GET ");
         let fill = Fill { channel, name_len: manner.name_len, cursor: &self.cursor, payload: b"" };
         manner.request.fill(&fill, out);
@@ -113,7 +118,17 @@ impl Client {
         mut tell: impl FnMut(Told),
     ) {
         let held = std::mem::take(&mut self.held);
-        let joined;
+        let (joined, data);
+        let bytes = match &mut self.chunks {
+            None => bytes,
+            Some(chunks) => {
+                let Some(plain) = unchunked(chunks, bytes) else {
+                    return tell(Told::Refused(GARBLED.to_owned()));
+                };
+                data = plain;
+                &data
+            }
+        };
         let bytes = if held.is_empty() {
             bytes
         } else {
@@ -133,6 +148,7 @@ impl Client {
         bytes: &[u8],
         tell: &mut impl FnMut(Told),
     ) {
+        let data;
         let mut rest = bytes;
         if self.stage == Stage::Head {
             let expected = if manner.transport == Transport::Ws { 101 } else { 200 };
@@ -140,6 +156,15 @@ impl Client {
                 Ok(None) => return self.held = bytes.into(),
                 Ok(Some(head)) if head.status == expected => {
                     rest = &bytes[head.len..];
+                    if head.framing == Some(Framing::Chunked) {
+                        let mut chunks = Body::new(Framing::Chunked);
+                        match unchunked(&mut chunks, rest) {
+                            Some(plain) => data = plain,
+                            None => return tell(Told::Refused(GARBLED.to_owned())),
+                        }
+                        rest = &data;
+                        self.chunks = Some(chunks);
+                    }
                     self.stage = match head.coding {
                         Coding::Plain => Stage::Live,
                         coding => Stage::Packed { coding, at_head: true },
@@ -225,6 +250,14 @@ impl Client {
     }
 }
 
+/// What was in the chunks; `None`: they are none.
+fn unchunked(chunks: &mut Body, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut data = Vec::with_capacity(bytes.len());
+    chunks.decode(bytes, &mut data, usize::MAX).ok()?;
+    Some(data)
+}
+
+const GARBLED: &str = "what came is no chunked body";
 const OFFER: &str = "Accept-Encoding: gzip\r\n";
 const OFFER_OF_FRAMES: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
     client_no_context_takeover\r\n";
@@ -285,6 +318,21 @@ mod tests {
         let expected = [Told::Ready, mark(1), mark(2)];
         check(Transport::Sse, "/sub/{ch}?since={cursor}", &wire, &expected, "GET /sub/c7?since=c HTTP/1.1");
         check(Transport::Sse, "/sub/{ch}", &wire, &expected, "GET /sub/c7 HTTP/1.1");
+    }
+
+    #[test]
+    fn a_stream_in_chunks_is_read_at_every_cut() {
+        let (one, two) = (payload(1), payload(2));
+        let mut wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for text in
+            ["id: a\n\n".to_owned(), format!("id: b\ndata: {one}\n\nid: c\nda"), format!("ta: {two}\n\n")]
+        {
+            let start = wire.len();
+            wire.extend(text.into_bytes());
+            codec::http::enclose_chunk(start, &mut wire);
+        }
+        let (wire, path) = (String::from_utf8(wire).unwrap(), "/sub/{ch}?since={cursor}");
+        check(Transport::Sse, path, &wire, &[Told::Ready, mark(1), mark(2)], "GET /sub/c7?since=c HTTP/1.1");
     }
 
     #[test]

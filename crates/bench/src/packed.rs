@@ -63,7 +63,10 @@ impl Packed {
                 let Some(len) = rest.get(1..3) else { break };
                 let len = usize::from(u16::from_le_bytes([len[0], len[1]]));
                 let Some(plain) = rest.get(5..5 + len) else { break };
-                tell(plain);
+                // An empty one only ends the one before.
+                if len > 0 {
+                    tell(plain);
+                }
                 5 + len
             } else {
                 let Some(at) = memchr::memmem::find(rest, &PIECE_END) else { break };

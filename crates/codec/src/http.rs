@@ -15,4 +15,4 @@ mod response;
 pub use body::Body;
 pub use error::Error;
 pub use request::{Framing, HEADERS_MAX, Limits, Request, decode};
-pub use response::{Head, reason, status_line};
+pub use response::{Head, LAST_CHUNK, enclose_chunk, reason, status_line};

@@ -5,14 +5,19 @@ pub fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n")
 }
 
-/// Asks for Server-Sent Events.
+/// Asks for Server-Sent Events; in HTTP/1.0, so that they come without chunks around them.
 pub fn sse(target: &str) -> String {
-    get(target, "Accept: text/event-stream\r\n")
+    old(&get(target, "Accept: text/event-stream\r\n"))
 }
 
-/// Asks for a stream of JSON lines.
+/// Asks for a stream of JSON lines; in HTTP/1.0, too.
 pub fn stream(target: &str) -> String {
-    get(target, "Accept: application/x-ndjson\r\n")
+    old(&get(target, "Accept: application/x-ndjson\r\n"))
+}
+
+/// The same request in HTTP/1.0.
+pub fn old(request: &str) -> String {
+    request.replacen("HTTP/1.1", "HTTP/1.0", 1)
 }
 
 /// Asks for a long poll.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use codec::deflate::GZIP_HEAD;
-use codec::http::Head;
+use codec::http::{Head, enclose_chunk};
 use dialect::hub::{Cursors, Kind, Message};
 use dialect::{Answer, Cors, NO_STORE, Transport, native};
 
@@ -27,12 +27,19 @@ fn endless(content_type: &str, coding: Coding, cors: Cors<'_>) -> Vec<u8> {
         .header("Cache-Control", "no-cache, no-transform")
         .header("X-Accel-Buffering", "no");
     let mut head = readable(head, cors).header("Connection", "close");
-    if coding == Coding::Deflate {
+    if coding.deflates() {
         head = head.header("Content-Encoding", "gzip").header("Vary", "Accept-Encoding");
     }
+    if coding.is_chunked() {
+        head = head.header("Transfer-Encoding", "chunked");
+    }
     head.end();
-    if coding == Coding::Deflate {
+    if coding.deflates() {
+        let start = out.len();
         out.extend_from_slice(&GZIP_HEAD);
+        if coding.is_chunked() {
+            enclose_chunk(start, &mut out);
+        }
     }
     out
 }

@@ -3,10 +3,11 @@
 //! A message is compressed once for all who are told it, so nothing in its bytes depends on what a client was
 //! told before, and a connection holds no state for it. Pages of history are compressed as long as there is time for it
 //! (`pages.rs`). What is said to one client alone, and what is too short to gain, goes as it is; in a gzip stream as a
-//! stored block.
+//! stored block. So it is with the chunks of an HTTP/1.1 answer: each piece of a stream is one, head and tail
+//! included, whoever else gets it.
 
 use codec::deflate::{self, Deflater};
-use codec::ws;
+use codec::{http, ws};
 
 use crate::limits::COMPRESS_LEN_MIN;
 use crate::pages::{Form, Pages};
@@ -20,6 +21,33 @@ pub enum Coding {
     Identity,
     /// Compressed where that gains something.
     Deflate,
+    /// As they are, in chunks: a stream to who speaks HTTP/1.1. It is read at once by those who read an answer that ends
+    /// with its connection in whole lots, and a cut is no end.
+    Chunked,
+    /// Compressed, and in chunks.
+    ChunkedDeflate,
+}
+
+impl Coding {
+    /// The coding that is this.
+    pub fn new(deflates: bool, is_chunked: bool) -> Self {
+        match (deflates, is_chunked) {
+            (false, false) => Self::Identity,
+            (true, false) => Self::Deflate,
+            (false, true) => Self::Chunked,
+            (true, true) => Self::ChunkedDeflate,
+        }
+    }
+
+    /// Whether it compresses.
+    pub fn deflates(self) -> bool {
+        matches!(self, Self::Deflate | Self::ChunkedDeflate)
+    }
+
+    /// Whether a stream goes in chunks.
+    pub fn is_chunked(self) -> bool {
+        matches!(self, Self::Chunked | Self::ChunkedDeflate)
+    }
 }
 
 /// Puts bytes into a coding.
@@ -56,12 +84,20 @@ impl<'a> Coder<'a> {
         Self { coding, by: By::Nothing }
     }
 
-    /// Appends to a stream.
+    /// Appends to a stream: where that goes in chunks, one.
     pub(crate) fn stream(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.coding == Coding::Identity {
+        let start = out.len();
+        if self.coding.deflates() {
+            self.deflate(out, write);
+        } else {
             write(out);
-            return;
         }
+        if self.coding.is_chunked() {
+            http::enclose_chunk(start, out);
+        }
+    }
+
+    fn deflate(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let mut plain = Vec::new();
         write(&mut plain);
         let start = out.len();
@@ -92,7 +128,7 @@ impl<'a> Coder<'a> {
 
     /// Appends this in compressed form; false: it goes as it is.
     fn pack(&mut self, form: Form, plain: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.coding == Coding::Identity || plain.len() < COMPRESS_LEN_MIN {
+        if !self.coding.deflates() || plain.len() < COMPRESS_LEN_MIN {
             return false;
         }
         match (&mut self.by, form) {

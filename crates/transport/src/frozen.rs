@@ -22,6 +22,7 @@ pub struct Frozen {
     phase: u8,
     shape: u8,
     deflate: bool,
+    chunked: bool,
     classic: u8,
     close: bool,
     head_only: bool,
@@ -107,7 +108,8 @@ impl Conn {
         Frozen {
             phase: self.phase as u8,
             shape: self.shape as u8,
-            deflate: self.coding == Coding::Deflate,
+            deflate: self.coding.deflates(),
+            chunked: self.coding.is_chunked(),
             classic: self.classic as u8,
             close: self.close,
             head_only: self.head_only,
@@ -181,7 +183,7 @@ impl Conn {
         let mut conn = Self {
             phase,
             shape,
-            coding: if frozen.deflate { Coding::Deflate } else { Coding::Identity },
+            coding: Coding::new(frozen.deflate, frozen.chunked),
             classic,
             close: frozen.close,
             head_only: frozen.head_only,

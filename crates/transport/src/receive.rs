@@ -264,13 +264,12 @@ impl Conn {
         let extension = (compression && wait.transport == Transport::WebSocket)
             .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
             .flatten();
-        let coding = match wait.transport {
-            Transport::WebSocket if extension.is_some() => Coding::Deflate,
-            Transport::Poll | Transport::Sse | Transport::Stream if compression && request.accepts_gzip() => {
-                Coding::Deflate
-            }
-            _ => Coding::Identity,
+        let deflates = match wait.transport {
+            Transport::WebSocket => extension.is_some(),
+            Transport::Poll | Transport::Sse | Transport::Stream => compression && request.accepts_gzip(),
         };
+        let is_stream = matches!(wait.transport, Transport::Sse | Transport::Stream);
+        let coding = Coding::new(deflates, is_stream && request.minor == 1);
         let head = match wait.transport {
             Transport::Poll => Vec::new(),
             Transport::Sse => answer::sse_head(coding, cors),
@@ -310,7 +309,7 @@ impl Conn {
         let len = bytes.len();
         let mut reader =
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
-        let limits = ws::Limits { deflate: self.coding == Coding::Deflate, ..WS_LIMITS };
+        let limits = ws::Limits { deflate: self.coding.deflates(), ..WS_LIMITS };
         let decoded = reader.decode(bytes, &limits);
         if matches!(decoded, Ok(Some(_)))
             && reader.held_bytes() == 0

@@ -103,9 +103,10 @@ impl Shape {
         }
     }
 
-    /// The number of this shape's frames in a coding.
+    /// The number of this shape's frames in a coding. Only streams go in chunks; theirs are behind all others.
     pub fn slot(self, coding: Coding) -> usize {
-        2 * self as usize + coding as usize
+        let number = if coding.is_chunked() { CHUNKED_SLOTS + self as usize } else { self as usize };
+        2 * number + usize::from(coding.deflates())
     }
 
     /// Appends `message`, which this shape tells, for a client whose matches are the targets of these indices.
@@ -188,6 +189,8 @@ fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u
     sse::encode(&sse::Event { id: Some(&id), event: message.payload().event, data: Some(data) }, out);
 }
 
+/// What is to be added to a shape's number for its chunks.
+const CHUNKED_SLOTS: usize = Shape::ALL.len() - Shape::SseObject as usize;
 /// About what an object adds to its data.
 const OBJECT_LEN: usize = 96;
 /// About what a frame adds to its data.

@@ -1,6 +1,6 @@
 //! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
 
-use codec::{sse, ws};
+use codec::{http, sse, ws};
 use dialect::hub::{Cursors, Message, Millis, Position};
 use dialect::multiplexor::Words;
 use dialect::native::{PageEnd, Paths};
@@ -229,10 +229,13 @@ impl Conn {
         self.say(|text| native::write_error(problem, id, text), out);
     }
 
-    /// The last words before the server ends the connection; only a WebSocket has any.
+    /// The last words before the server ends the connection: of a WebSocket why; of a stream in chunks, where the
+    /// client is not to come back for the rest, the last chunk. Without that it sees a cut, as at a drain it is to.
     pub fn farewell(&mut self, code: u16, reason: &str, out: &mut Vec<u8>) {
         if self.phase == Phase::Waiting && self.shape.is_ws() {
             ws::encode_close(code, reason, out);
+        } else if self.phase == Phase::Waiting && self.coding.is_chunked() && FINAL.contains(&code) {
+            out.extend_from_slice(http::LAST_CHUNK);
         }
         self.phase = Phase::Closing;
     }
@@ -278,6 +281,9 @@ impl Conn {
         Coder::stored(self.coding).stream(out, write);
     }
 }
+
+/// All is said; the time of the credentials is over.
+const FINAL: [u16; 2] = [1000, 1008];
 
 /// A cursor as an event. Nobody hears one of this name, but Firefox keeps an id only where an event comes with it, and
 /// who looks at no names finds JSON.

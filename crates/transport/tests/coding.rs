@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
+use multiplexor_transport::codec::http::{Body, Framing};
 use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
@@ -81,6 +82,14 @@ fn check(payloads: Vec<Payload>) {
         payloads.into_iter().zip(5..).map(|(payload, place)| message(place, &["a"], payload)).collect();
     for shape in [Shape::SseBare, Shape::SseObject, Shape::StreamObject, Shape::StreamRaw] {
         let plain = told(shape, Coding::Identity, &messages);
+        for (coding, chunked) in
+            [(Coding::Identity, Coding::Chunked), (Coding::Deflate, Coding::ChunkedDeflate)]
+        {
+            let (mut body, mut data) = (Body::new(Framing::Chunked), Vec::new());
+            let bytes = told(shape, chunked, &messages);
+            assert_eq!(body.decode(&bytes, &mut data, usize::MAX), Ok((bytes.len(), false)));
+            assert!(data == told(shape, coding, &messages), "{shape:?}");
+        }
         assert!(gunzipped(&told(shape, Coding::Deflate, &messages), plain.len()) == plain, "{shape:?}");
     }
     for shape in [Shape::WsObject, Shape::WsRaw] {
@@ -184,10 +193,9 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
     let (_, action) = conn.receive(&mut request, env);
     let Action::Wait { head, .. } = action else { panic!("{action:?}") };
     let head_len = head.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
-    let begins = if conn.coding == Coding::Deflate && !conn.shape.is_ws() && head_len > 0 {
-        &deflate::GZIP_HEAD[..]
-    } else {
-        b""
+    let begins = match conn.coding {
+        Coding::ChunkedDeflate => [b"a\r\n", &deflate::GZIP_HEAD[..], b"\r\n"].concat(),
+        _ => Vec::new(),
     };
     assert_eq!(&head[head_len..], begins);
     (String::from_utf8(head[..head_len].to_vec()).unwrap(), conn.coding)
@@ -197,22 +205,23 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
 fn it_is_for_those_who_take_it() {
     for target in ["/sub/a?transport=sse", "/sub/a?transport=stream"] {
         for (accept, coding) in [
-            ("gzip, deflate, br, zstd", Coding::Deflate),
-            ("br;q=1.0, x-GZIP ; q=0.1", Coding::Deflate),
-            ("gzip;q=0", Coding::Identity),
-            ("gzip;q=0.000, identity", Coding::Identity),
-            ("br", Coding::Identity),
-            ("identity", Coding::Identity),
+            ("gzip, deflate, br, zstd", Coding::ChunkedDeflate),
+            ("br;q=1.0, x-GZIP ; q=0.1", Coding::ChunkedDeflate),
+            ("gzip;q=0", Coding::Chunked),
+            ("gzip;q=0.000, identity", Coding::Chunked),
+            ("br", Coding::Chunked),
+            ("identity", Coding::Chunked),
         ] {
             let (head, got) = asked(target, &format!("Accept-Encoding: {accept}\r\n"), true);
             assert_eq!(got, coding, "{accept}");
             assert_eq!(
                 head.contains("Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"),
-                coding == Coding::Deflate
+                coding.deflates()
             );
+            assert!(head.contains("\r\nTransfer-Encoding: chunked\r\n"), "{head}");
         }
-        assert_eq!(asked(target, "", true).1, Coding::Identity);
-        assert_eq!(asked(target, "Accept-Encoding: gzip\r\n", false).1, Coding::Identity);
+        assert_eq!(asked(target, "", true).1, Coding::Chunked);
+        assert_eq!(asked(target, "Accept-Encoding: gzip\r\n", false).1, Coding::Chunked);
     }
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAccept-Encoding: gzip\r\n";
@@ -225,7 +234,7 @@ fn it_is_for_those_who_take_it() {
     assert_eq!(asked("/sub/a", &offer, false).1, Coding::Identity);
     assert_eq!(
         asked("/sub/a?transport=stream", &offer, true).1,
-        Coding::Deflate,
+        Coding::ChunkedDeflate,
         "overruled, but gzip is taken"
     );
 }

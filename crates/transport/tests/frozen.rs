@@ -182,7 +182,7 @@ fn a_fault_in_a_message_is_found_there_too() {
 #[test]
 fn every_phase_and_shape_is_kept() {
     for phase in [Phase::Request, Phase::Waiting, Phase::Closing] {
-        let codings = [Coding::Identity, Coding::Deflate];
+        let codings = [Coding::Identity, Coding::Deflate, Coding::Chunked, Coding::ChunkedDeflate];
         for (shape, coding) in Shape::ALL.into_iter().flat_map(|shape| codings.map(|coding| (shape, coding)))
         {
             let mut conn = Conn::new();

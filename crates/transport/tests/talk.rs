@@ -11,7 +11,7 @@ use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
 use multiplexor_transport::dialect::native::{PageEnd, Paths};
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
-use multiplexor_transport::{Action, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
+use multiplexor_transport::{Action, Coding, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text};
 use serde_json::value::RawValue;
 
@@ -148,6 +148,39 @@ fn only_a_websocket_has_last_words() {
     let mut out = Vec::new();
     Conn::new().farewell(1001, "who has not begun is told nothing", &mut out);
     assert!(out.is_empty());
+}
+
+#[test]
+fn a_stream_in_chunks_ends_by_the_last_one_where_nothing_is_left_to_come_back_for() {
+    for (code, expected) in [(1000, "0\r\n\r\n"), (1008, "0\r\n\r\n"), (1001, ""), (1013, "")] {
+        for shape in [Shape::SseObject, Shape::SseBare, Shape::StreamObject, Shape::StreamRaw] {
+            check(shape, expected, |conn, out| {
+                conn.coding = Coding::Chunked;
+                conn.farewell(code, "bye", out);
+            });
+        }
+    }
+}
+
+#[test]
+fn what_a_stream_is_told_is_a_chunk() {
+    check(
+        Shape::SseBare,
+        "38\r\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n\r\n",
+        |conn, out| {
+            conn.coding = Coding::Chunked;
+            conn.heartbeat(place(5), cursors(), out);
+        },
+    );
+    check(Shape::StreamObject, "16\r\n{\"cursor\":\"a0000005\"}\n\r\n", |conn, out| {
+        conn.coding = Coding::Chunked;
+        conn.heartbeat(place(5), cursors(), out);
+    });
+    check(Shape::StreamRaw, "4\r\nx\n1\n\r\n", |conn, out| {
+        conn.coding = Coding::Chunked;
+        conn.page(parts(&two()), cursors(), &mut Pages::default(), out);
+        conn.page(parts(&[]), cursors(), &mut Pages::default(), out);
+    });
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn an_address_asks_so_often() {
         asks(&mut scene, "198.51.100.1");
     }
     let third = says(&mut scene, 0, "198.51.100.1", sse("/sub/a"));
-    let fourth = says(&mut scene, 1, "198.51.100.1", sse("/sub/a?errors=status"));
+    let request = get("/sub/a?errors=status", "Accept: text/event-stream\r\n");
+    let fourth = says(&mut scene, 1, "198.51.100.1", request);
     let other = says(&mut scene, 1, "198.51.100.2", sse("/sub/a"));
     assert!(!is_refused(&third, ""));
     let text = fourth.text();

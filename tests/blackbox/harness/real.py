@@ -13,6 +13,7 @@ import socket
 import urllib.parse
 
 from .frames import BINARY, CLOSE, TEXT, frame
+from .wire import Chunks
 
 ROUNDS = int(os.environ.get("TESTS_MULTIPLEXOR_ROUNDS") or 1)
 PATIENCE_S = 240 * ROUNDS
@@ -97,14 +98,14 @@ class _Wire:
     """A connection of which only so many bytes arrive."""
 
     def __init__(self, reader, writer, left):
-        self.reader, self.writer, self.left, self.buffer = reader, writer, left, b""
+        self.reader, self.writer, self.left, self.buffer, self.chunks = reader, writer, left, b"", None
 
     async def more(self):
         data = await self.reader.read(min(self.left, 65536)) if self.left else b""
         if not data:
             raise Cut
         self.left -= len(data)
-        self.buffer += data
+        self.buffer += self.chunks.feed(data) if self.chunks else data
 
     async def until(self, mark):
         while (at := self.buffer.find(mark)) < 0:
@@ -124,6 +125,9 @@ class _Wire:
         if head.startswith("http/1.1 503 "):
             raise Cut
         assert re.match(r"http/1\.1 (200|101) ", head), head
+        if "transfer-encoding: chunked" in head:
+            self.chunks = Chunks()
+            self.buffer = self.chunks.feed(self.buffer)
         return head
 
 

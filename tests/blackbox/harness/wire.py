@@ -18,6 +18,7 @@ class Wire:
         self.socket.settimeout(patience_s)
         self.socket.connect(address)
         self.buffer = b""
+        self.chunks = None
 
     def __enter__(self):
         return self
@@ -38,7 +39,7 @@ class Wire:
             data = self.socket.recv(65536)
         except ConnectionResetError:
             return False
-        self.buffer += data
+        self.buffer += self.chunks.feed(data) if self.chunks else data
         return bool(data)
 
     def until(self, mark):
@@ -63,12 +64,16 @@ class Wire:
         return taken
 
     def head(self):
-        """The head of a response: status, headers (names in lower case)."""
+        """The head of a response: status, headers (names in lower case). What follows in chunks is read without them."""
         lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, status, *_ = lines[0].split(" ")
         assert version == "HTTP/1.1", lines[0]
         headers = dict(line.split(":", 1) for line in lines[1:] if line)
-        return int(status), {name.lower(): value.strip() for name, value in headers.items()}
+        headers = {name.lower(): value.strip() for name, value in headers.items()}
+        if headers.get("transfer-encoding") == "chunked":
+            self.chunks = Chunks()
+            self.buffer = self.chunks.feed(self.buffer)
+        return int(status), headers
 
     def response(self, bodiless=False):
         """A complete response: status, headers, body."""
@@ -87,6 +92,35 @@ class Wire:
         if body:
             lines.append(f"Content-Length: {len(body)}")
         return self.send("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+class Chunks:
+    """A body in chunks: what is in them. `ended`: the last one has come."""
+
+    def __init__(self):
+        self.raw, self.left, self.ended = b"", 0, False
+
+    def feed(self, raw):
+        self.raw += raw
+        data = b""
+        while not self.ended:
+            if not self.left:
+                size, end, rest = self.raw.partition(b"\r\n")
+                if not end:
+                    break
+                self.left, self.raw = int(size, 16), rest
+                self.ended = not self.left
+                continue
+            part, rest = self.raw[: self.left], self.raw[self.left :]
+            if len(part) == self.left:
+                if len(rest) < 2:
+                    break
+                assert rest[:2] == b"\r\n", rest
+                rest = rest[2:]
+            if not part:
+                break
+            data, self.left, self.raw = data + part, self.left - len(part), rest
+        return data
 
 
 class Sse:

@@ -44,6 +44,19 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Makes what `out` holds from `start` on a chunk of a body (RFC 9112, section 7.1); nothing stays nothing, since an
+/// empty chunk would be the last.
+pub fn enclose_chunk(start: usize, out: &mut Vec<u8>) {
+    let len = out.len() - start;
+    if len > 0 {
+        out.splice(start..start, format!("{len:x}\r\n").into_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The last chunk: the body is complete, and has no trailers.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
 /// The words for a status; those of 500 for a status that is not in our table.
 pub fn reason(status: u16) -> &'static str {
     status_line(status).trim_end().get("HTTP/1.1 200 ".len()..).unwrap_or("")
@@ -102,6 +115,22 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_are_read_as_what_was_enclosed() {
+        let (mut out, mut expected) = (b"head".to_vec(), Vec::new());
+        for text in [&b"data: x\n\n"[..], b"", &[b'y'; 300]] {
+            let start = out.len();
+            out.extend_from_slice(text);
+            expected.extend_from_slice(text);
+            enclose_chunk(start, &mut out);
+        }
+        assert!(out.starts_with(b"head9\r\ndata: x\n\n\r\n12c\r\nyyy"), "{}", out.escape_ascii());
+        out.extend_from_slice(LAST_CHUNK);
+        let (mut body, mut got) = (super::super::Body::new(super::super::Framing::Chunked), Vec::new());
+        assert_eq!(body.decode(&out[4..], &mut got, 1_000), Ok((out.len() - 4, true)));
+        assert_eq!(got, expected);
+    }
 
     #[test]
     fn a_head_is_written_line_by_line() {

@@ -221,7 +221,7 @@ impl<'a> Asked<'a> {
     /// `Last-Event-ID` beats the same in the query, that beats `since`, and `since` beats `tail`.
     fn start(&self, request: &Request<'_>, context: Context<'_>) -> Result<Start, Problem> {
         let header = (request.header)("last-event-id").filter(|id| !id.is_empty());
-        if let Some(id) = header.or(self.last_id.as_deref().map(str::as_bytes)) {
+        if let Some(id) = header.or_else(|| self.last_id.as_deref().map(str::as_bytes)) {
             return Ok(last_event_id(id, context.cursors));
         }
         match (&self.since, self.tail) {

@@ -75,6 +75,9 @@ impl Place {
     pub(crate) fn begin(&self, query: &str, headers: &str) -> anyhow::Result<Dialogue> {
         let mut link = self.connect(&[b"http/1.1"])?;
         let (prefix, host) = (&self.prefix, &self.host);
+        // A refusal is wanted as what it is.
+        let mark = if query.is_empty() { '?' } else { '&' };
+        let query = format!("{query}{mark}errors=status");
         let request = format!("GET {prefix}/sub/{CHANNEL}{query} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let start = Instant::now();
         // Whoever closes at once is told of by what is read.

@@ -9,6 +9,7 @@ use testkit::kernel::{Peer, World};
 use testkit::seeds::Chance;
 use testkit::wire::{get, text_frame};
 use transport::Shape;
+use transport::codec::http::{Body, Framing};
 use transport::codec::sse;
 
 use super::model::Model;
@@ -40,6 +41,11 @@ pub(crate) struct Line {
     begun: bool,
     /// All history was asked for, not what follows a place.
     everything: bool,
+    /// It spoke HTTP/1.0.
+    old: bool,
+    /// What a stream in chunks comes through, and what was in them.
+    chunks: Option<Body>,
+    stream: Vec<u8>,
     /// What a compressed stream comes through.
     gzip: Option<Gzip>,
     reader: sse::Reader,
@@ -75,6 +81,9 @@ impl Client {
             unread: Vec::new(),
             begun: false,
             everything: false,
+            old: false,
+            chunks: None,
+            stream: Vec::new(),
             gzip: None,
             reader: sse::Reader::new(1 << 20),
             session,
@@ -138,6 +147,8 @@ impl Client {
             let len = body.len();
             format!("POST /sub/{query} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {len}\r\n\r\n{body}")
         };
+        let old = !self.shape.is_ws() && !self.shape.is_poll() && chance.once_in(4);
+        let request = if old { testkit::wire::old(&request) } else { request };
         let owed = |channel: &usize| match cursor {
             Some(cursor) => (*channel, Owed::after(model, *channel, cursor)),
             None => (*channel, Owed::from_now(model, *channel)),
@@ -145,7 +156,7 @@ impl Client {
         let line = self.line.as_mut().expect("it is connected");
         line.session = Session::new(cursor.unwrap_or(Position::START));
         line.session.live = self.wants.iter().map(owed).collect();
-        line.everything = everything;
+        (line.everything, line.old) = (everything, old);
         line.unsent.extend(request.into_bytes());
     }
 
@@ -260,16 +271,29 @@ impl Client {
             };
             assert_eq!(head.contains(name), self.compresses, "{head}");
             line.gzip = (self.compresses && !self.shape.is_ws()).then(Gzip::new);
+            let is_chunked = head.contains("\r\nTransfer-Encoding: chunked\r\n");
+            assert_eq!(is_chunked, !line.old && !self.shape.is_ws(), "{head}");
+            line.chunks = is_chunked.then(|| Body::new(Framing::Chunked));
             if matches!(self.shape, Shape::StreamRaw | Shape::WsRaw) {
                 line.session.live.iter_mut().for_each(|(channel, owed)| owed.at_most(model.count(*channel)));
             }
         }
-        let bytes = match &mut line.gzip {
-            Some(gzip) => {
-                gzip.take(&mut line.unread);
-                &mut gzip.plain
+        let bytes = match &mut line.chunks {
+            Some(chunks) => {
+                let done =
+                    chunks.decode(&line.unread, &mut line.stream, usize::MAX).expect("chunks are right");
+                assert_eq!(done.0, line.unread.len(), "nothing follows the last chunk");
+                line.unread.clear();
+                &mut line.stream
             }
             None => &mut line.unread,
+        };
+        let bytes = match &mut line.gzip {
+            Some(gzip) => {
+                gzip.take(bytes);
+                &mut gzip.plain
+            }
+            None => bytes,
         };
         let said = match self.shape {
             Shape::SseObject | Shape::SseBare => self.places.events(&mut line.reader, bytes),
