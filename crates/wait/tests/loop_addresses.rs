@@ -10,7 +10,7 @@ use multiplexor_wait::limits::{REFUSED_MAX, REFUSED_MS};
 use multiplexor_wait::{Classic, Settings};
 use testkit::kernel::{Mischief, Peer};
 use testkit::scene::Scene;
-use testkit::wire::{client_frame, poll, server_frames, sse, text_frame, websocket};
+use testkit::wire::{client_frame, get, poll, server_frames, sse, text_frame, websocket};
 
 /// Two shards; whoever is in 192.0.2.0/24 is a known proxy.
 fn scene_of(way: Way, shares: Shares) -> Scene {

@@ -281,7 +281,7 @@ fn errors(value: &str) -> Result<bool, Problem> {
     match value {
         "status" => Ok(true),
         "event" | "" => Ok(false),
-        other => Err(Problem::bad("errors", format!("errors is {other:?}; give status or event"))),
+        other => Err(Problem::bad("errors", format!("errors is {:?}; give status or event", excerpt(other)))),
     }
 }
 
