@@ -320,7 +320,7 @@ def test_what_the_hook_says_holds_as_long_as_it_says(tmp_path):
     with socket.create_connection(program.wait_address, timeout=60) as client:
         client.sendall(b"GET /sub/user.a?transport=sse HTTP/1.1\r\nHost: a\r\nCookie: s=1\r\n\r\n")
         told = b"".join(iter(lambda: client.recv(65536), b""))
-    assert told.endswith(b"event: expired\ndata: {}\n\n"), told
+    assert told.endswith(b"event: expired\ndata: {}\n\n\r\n0\r\n\r\n"), told
     program.publish("user.a", "hello")
     assert listen(program, "/sub/user.a?since=0", {"Cookie": "s=1"})[0] == 200
     assert len(application.requests) == 2

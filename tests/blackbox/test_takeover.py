@@ -174,7 +174,7 @@ def test_who_is_held_for_a_time_is_told_the_end():
     with socket.create_connection(program.wait_address, timeout=60) as client:
         client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
         told = b"".join(iter(lambda: client.recv(65536), b""))
-    assert told.endswith(b"event: expired\ndata: {}\n\n"), told
+    assert told.endswith(b"event: expired\ndata: {}\n\n\r\n0\r\n\r\n"), told
     program.stop()
     application.stop()
 

@@ -42,8 +42,14 @@ test("nginx as it is, without upgrades: an event stream", async () => {
   await nginx.stop();
 });
 
-test("nginx that buffers: long polls", async () => {
+test("nginx that buffers passes what comes in chunks: an event stream", async () => {
   const nginx = await startNginx(program.waitAddress, BUFFERS);
+  assert.deepEqual(await wayThrough(nginx.address, "chunks"), ["connecting ws", "connecting sse", "open sse"]);
+  await nginx.stop();
+});
+
+test("nginx that buffers, and speaks HTTP/1.0 to the server: long polls", async () => {
+  const nginx = await startNginx(program.waitAddress, BUFFERS, "1.0");
   const states = await wayThrough(nginx.address, "buffers", { connectTimeout: 1000 });
   assert.deepEqual(states, ["connecting ws", "connecting sse", "connecting poll", "open poll"]);
   await nginx.stop();
