@@ -74,8 +74,10 @@ test("behind nginx all four work with the lines that the page shows", async () =
 });
 
 test("a proxy that buffers is told from one that is in order", async () => {
+  // Chunks pass it, so what is no WebSocket is asked for in HTTP/1.0.
   const nginx = await startNginx(
-    `location / { proxy_pass http://${program.waitAddress}; proxy_ignore_headers X-Accel-Buffering; ${upgrade} }`,
+    `location / { if ($http_upgrade = "") { return 418; } error_page 418 = @plain; proxy_pass http://${program.waitAddress}; ${upgrade} }
+     location @plain { proxy_pass http://${program.waitAddress}; proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering; }`,
     map,
   );
   const said = await verdict(nginx.url);
