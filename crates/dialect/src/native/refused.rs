@@ -38,7 +38,7 @@ pub fn told_by_event(problem: &Problem, chance: u64) -> Option<Answer> {
 const STATUS: &str = "Multiplexor-Status";
 
 /// The codes of 503 that pass.
-const PASSING: &[&str] = &["hook", "hook-busy", "full", "memory", "channels", "connections", "draining"];
+const PASSING: &[&str] = &["hook", "hook-busy", "full", "memory", "connections", "draining"];
 
 #[cfg(test)]
 mod tests {
