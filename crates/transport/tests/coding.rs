@@ -82,13 +82,12 @@ fn check(payloads: Vec<Payload>) {
         payloads.into_iter().zip(5..).map(|(payload, place)| message(place, &["a"], payload)).collect();
     for shape in [Shape::SseBare, Shape::SseObject, Shape::StreamObject, Shape::StreamRaw] {
         let plain = told(shape, Coding::Identity, &messages);
-        for (coding, chunked) in
-            [(Coding::Identity, Coding::Chunked), (Coding::Deflate, Coding::ChunkedDeflate)]
-        {
+        for coding in [Coding::Chunked, Coding::ChunkedDeflate] {
             let (mut body, mut data) = (Body::new(Framing::Chunked), Vec::new());
-            let bytes = told(shape, chunked, &messages);
+            let bytes = told(shape, coding, &messages);
             assert_eq!(body.decode(&bytes, &mut data, usize::MAX), Ok((bytes.len(), false)));
-            assert!(data == told(shape, coding, &messages), "{shape:?}");
+            let data = if coding.deflates() { gunzipped(&data, plain.len()) } else { data };
+            assert!(data == plain, "{shape:?}");
         }
         assert!(gunzipped(&told(shape, Coding::Deflate, &messages), plain.len()) == plain, "{shape:?}");
     }
