@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{
-    ChannelId, Guest, Message, Next, Page, Position, Refused, Resume, Session, Start, Stay,
-};
+use exchange::hub::{ChannelId, Guest, Message, Next, Page, Position, Refused, Resume, Session, Start, Stay};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::native::PageEnd;
