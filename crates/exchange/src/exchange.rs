@@ -2,6 +2,7 @@
 //! places stands in exchange/publishing.rs.
 
 mod asking;
+mod looking;
 mod publishing;
 mod stages;
 mod storing;
@@ -13,10 +14,9 @@ pub use storing::{Needed, Place};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    After, Changes, ChannelId, ChannelInfo, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past,
-    Position, Refused, Released, Right, Rules, Session, ShardId, Stage, Start, Take, Totals, Trash,
+    After, ChannelId, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past, Position, Refused,
+    Released, Right, Rules, Session, ShardId, Stage, Start, Take, Trash,
 };
 
 use crate::answers::Answers;
@@ -221,11 +221,6 @@ impl Exchange {
         }
     }
 
-    /// Reads history without registering; `None` when nothing is known of the channel.
-    pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
-        self.with(|hub, now| hub.history(name, start, limit, now))
-    }
-
     /// Whether every mailbox takes more orders. To be asked before something is deleted: an order that
     /// finds no room is lost.
     pub fn takes_orders(&self) -> bool {
@@ -265,40 +260,6 @@ impl Exchange {
         found.map(|_| waits.map_or(Deleted::Done, Deleted::Ordered))
     }
 
-    /// The records of channels, where there are any.
-    pub fn find(&self, names: &[Box<str>]) -> Vec<Option<ChannelId>> {
-        self.with(|hub, _| hub.find_each(names))
-    }
-
-    /// One channel, if it is remembered.
-    pub fn channel(&self, name: &str) -> Option<ChannelInfo> {
-        self.with(|hub, _| hub.channel(name))
-    }
-
-    /// All channels that pass; the lock is free between steps, so this is no snapshot.
-    pub fn channels(&self, pass: &dyn Fn(&str, bool) -> bool, mut take: impl FnMut(&mut Vec<ChannelInfo>)) {
-        let (mut from, mut found) = (0, Vec::with_capacity(SCAN_STEP_MAX));
-        loop {
-            let next = self.with(|hub, _| hub.scan(from, pass, &mut found));
-            take(&mut found);
-            found.clear();
-            match next {
-                Some(next) => from = next,
-                None => return,
-            }
-        }
-    }
-
-    /// Changes of online and offline after the start.
-    pub fn changes(&self, start: Start, limit: usize) -> Changes {
-        self.with(|hub, _| hub.changes(start, limit))
-    }
-
-    /// The place of the last change; whoever waits for one looks here, and takes no lock.
-    pub fn last_change(&self) -> Position {
-        Position::from_bits(self.changed.load(Ordering::Acquire))
-    }
-
     /// Does what is due in the hub. To be called a few times a second.
     pub fn tick(&self) {
         for _ in 0..TICK_STEPS_MAX {
@@ -306,11 +267,6 @@ impl Exchange {
                 return;
             }
         }
-    }
-
-    /// Sums over all channels.
-    pub fn totals(&self) -> Totals {
-        self.with(|hub, _| hub.totals())
     }
 
     /// The time by which the hub lives.

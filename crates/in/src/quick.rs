@@ -4,8 +4,9 @@
 //! anything else goes to the service with all that was read, and the connection stays there. What a
 //! request means and how it is answered is told by the same code as there.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Key;
 use axum::body::{Body, Bytes};
@@ -15,7 +16,7 @@ use codec::http2;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::answers::{Answers, Asked, Outcome};
 use crate::caller::Certified;
@@ -55,10 +56,10 @@ async fn read_on(
     stopped: &mut watch::Receiver<()>,
     answers: &mut Answers,
 ) -> Option<Vec<u8>> {
+    // Both stay registered from one request to the next.
     let patience = line.settings.request_timeout;
-    let mut deadline = Instant::now() + patience;
-    // Both stay registered from one request to the next, and the alarm looks at the deadline when it goes off.
-    let mut alarm = pin!(sleep_until(deadline));
+    let alarm = pin!(sleep(patience));
+    let mut deadline = Deadline::new(patience, alarm);
     let mut stop = pin!(stopped.changed());
     loop {
         let is_last = line.is_ending();
@@ -69,7 +70,7 @@ async fn read_on(
             }
             bytes.drain(..taken);
             answers.send(line, stream).await?;
-            deadline = deadline_of(line, &bytes);
+            deadline.at = deadline_of(line, &bytes);
         }
         if !is_ours || bytes.len() >= QUICK_LEN_MAX {
             return Some(bytes);
@@ -85,21 +86,15 @@ async fn read_on(
                 () = answers.ready(), if wait => {
                     answers.settle(line);
                     answers.send(line, stream).await?;
-                    deadline = deadline_of(line, &bytes);
+                    deadline.at = deadline_of(line, &bytes);
                 }
                 _ = &mut stop, if is_idle => return None,
                 // Who waits for the store is not silent.
-                () = &mut alarm, if !wait => {
-                    if Instant::now() >= deadline {
-                        break None;
-                    }
-                    // The deadline comes nearer when a request begins.
-                    alarm.as_mut().reset(deadline.min(Instant::now() + patience));
-                }
+                () = deadline.pass(), if !wait => break None,
             }
         };
         match read {
-            Some(Ok(len)) if len > 0 && was_silent => deadline = deadline_of(line, &bytes),
+            Some(Ok(len)) if len > 0 && was_silent => deadline.at = deadline_of(line, &bytes),
             Some(Ok(len)) if len > 0 => {}
             // The end may be that of a request without a length.
             Some(Ok(_)) if !bytes.is_empty() => return Some(bytes),
@@ -108,6 +103,32 @@ async fn read_on(
                 return None;
             }
             _ => return None,
+        }
+    }
+}
+
+/// A deadline that is moved often, with an alarm that looks at it only when it goes off.
+struct Deadline<'a> {
+    at: Instant,
+    /// It comes no nearer than that when it is moved.
+    patience: Duration,
+    alarm: Pin<&'a mut Sleep>,
+}
+
+impl<'a> Deadline<'a> {
+    fn new(patience: Duration, alarm: Pin<&'a mut Sleep>) -> Self {
+        Self { at: alarm.deadline(), patience, alarm }
+    }
+
+    /// Waits until it has passed, and may be given up and begun again.
+    async fn pass(&mut self) {
+        loop {
+            self.alarm.as_mut().await;
+            let now = Instant::now();
+            if now >= self.at {
+                return;
+            }
+            self.alarm.as_mut().reset(self.at.min(now + self.patience));
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::settings::{Address, LogForm, Settings, shares};
 use crate::signals::{self, Signals};
 use crate::store::Keeping;
 use crate::unix::SocketFile;
-use listening::{In, listen_in, listen_wait, listened_in, listened_wait, probe};
+use listening::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {
@@ -83,13 +83,7 @@ pub(crate) fn run<R: Role>(
     signals::hold_hang_up()?;
     log::start(settings.log, settings.log_level, listening)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
-    let [wait_name, in_name] = role.names();
-    for address in settings.wait.iter().filter_map(|listener| listener.address.inet()) {
-        probe("WAIT", address, wait_name)?;
-    }
-    for address in settings.in_listeners.iter().filter_map(|listener| listener.address.inet()) {
-        probe("IN", address, in_name)?;
-    }
+    probe_all(&settings, role.names())?;
     let account = account(&settings)?;
     // Read before any thread starts: shards open no file.
     let certificates = Certificates::new(&settings.tls);

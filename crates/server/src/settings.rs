@@ -4,6 +4,7 @@
 //! stood, what is allowed and an example.
 
 mod address;
+mod advice;
 mod asked;
 mod channel;
 mod document;

@@ -2,13 +2,14 @@
 //!
 //! How the network cut the bytes never changes what is told.
 
+mod handshake;
+
 use std::io::IoSlice;
 use std::ops::Range;
 
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{AlertDescription, Error, HandshakeKind, ProtocolVersion};
+use rustls::{Error, HandshakeKind, ProtocolVersion};
 
 use crate::Server;
 use crate::limits::{
@@ -19,6 +20,7 @@ use crate::record::{
     CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
     USER_CANCELED, Version,
 };
+use handshake::shake;
 
 /// TLS on one connection.
 #[derive(Debug)]
@@ -319,21 +321,6 @@ impl Open {
     }
 }
 
-impl Failure {
-    /// What it is called where it is counted.
-    fn of(error: &Error) -> Self {
-        match error {
-            Error::AlertReceived(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
-                Self::Left
-            }
-            Error::AlertReceived(_) => Self::Refused,
-            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,
-            Error::General(_) | Error::FailedToGetRandomBytes => Self::Internal,
-            _ => Self::Malformed(DECODE_ERROR),
-        }
-    }
-}
-
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -343,59 +330,6 @@ impl std::fmt::Debug for State {
             Self::Over => "Over",
         })
     }
-}
-
-/// Hands records to the handshake: how many bytes it is done with, and whether it is over.
-fn shake(
-    connection: &mut UnbufferedServerConnection,
-    bytes: &mut [u8],
-    out: &mut Vec<u8>,
-) -> Result<(usize, bool), Failure> {
-    let mut done = 0;
-    loop {
-        let UnbufferedStatus { discard, state } = connection.process_tls_records(&mut bytes[done..]);
-        let goes_on = match state {
-            Ok(ConnectionState::EncodeTlsData(data)) => {
-                encode(data, out)?;
-                true
-            }
-            Ok(ConnectionState::TransmitTlsData(data)) => {
-                data.done();
-                true
-            }
-            Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => false,
-            // Nobody has said anything yet that could have been read, or ended.
-            Ok(_) => return Err(Failure::Malformed(UNEXPECTED_MESSAGE)),
-            Err(error) => {
-                let failure = Failure::of(&error);
-                tell_why(connection, &mut bytes[done..], out);
-                return Err(failure);
-            }
-        };
-        done += discard;
-        if !goes_on {
-            return Ok((done, !connection.is_handshaking()));
-        }
-    }
-}
-
-/// Appends the alert of a handshake that failed with these bytes: rustls counts on them, and hands an alert out
-/// before it looks at any.
-fn tell_why(connection: &mut UnbufferedServerConnection, bytes: &mut [u8], out: &mut Vec<u8>) {
-    while connection.wants_write()
-        && let Ok(ConnectionState::EncodeTlsData(data)) = connection.process_tls_records(bytes).state
-        && encode(data, out).is_ok()
-    {}
-}
-
-fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, out: &mut Vec<u8>) -> Result<(), Failure> {
-    let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) else {
-        return Err(Failure::Internal);
-    };
-    let start = out.len();
-    out.resize(start + needed.required_size, 0);
-    data.encode(&mut out[start..]).map_err(|_| Failure::Internal)?;
-    Ok(())
 }
 
 /// Records after which a key is worn; tests do not write so many.

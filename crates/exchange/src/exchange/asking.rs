@@ -44,11 +44,6 @@ impl Exchange {
         all
     }
 
-    /// How many changes of online and offline are kept.
-    pub fn changes_kept(&self) -> usize {
-        self.with(|hub, _| hub.changes_kept())
-    }
-
     /// Channels of whose history time has left nothing since this was last called; see [`hub::Hub::outlived`].
     pub fn outlived(&self) -> Vec<Arc<str>> {
         self.with(|hub, _| hub.outlived())

@@ -94,9 +94,22 @@ async fn bind_in(settings: &Settings, address: SocketAddr, flag: &str) -> anyhow
     Ok(socket)
 }
 
+/// Checks that nobody listens yet where either line is to; `names` are what their addresses are called.
+pub(super) fn probe_all(settings: &Settings, names: [&str; 2]) -> anyhow::Result<()> {
+    let wait = settings.wait.iter().map(|listener| &listener.address);
+    let in_line = settings.in_listeners.iter().map(|listener| &listener.address);
+    for address in wait.filter_map(Address::inet) {
+        probe("WAIT", address, names[0])?;
+    }
+    for address in in_line.filter_map(Address::inet) {
+        probe("IN", address, names[1])?;
+    }
+    Ok(())
+}
+
 /// Checks that nobody listens there yet. The WAIT line shares its ports between its shards, so the
 /// system would also let it share them with a server that already runs, and split the clients.
-pub(super) fn probe(line: &str, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
+fn probe(line: &str, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
     if address.port() == 0 {
         return Ok(());
     }

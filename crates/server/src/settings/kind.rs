@@ -276,143 +276,14 @@ impl Kind {
             Self::Size(min, max) => within(text, min, max, size).map(Value::Number),
         }
     }
-
-    /// What is allowed, for the manual.
-    pub(crate) fn allowed(self) -> String {
-        match self {
-            Self::Listeners => "IP address and port, or `unix:` and a path; repeatable".to_owned(),
-            Self::Address => "IP address and port, or `unix:` and a path".to_owned(),
-            Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
-            Self::Names => "host names, repeatable".to_owned(),
-            Self::Keys => "API keys or their hashes, repeatable".to_owned(),
-            Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
-            Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
-            Self::Files => "files in PEM, repeatable".to_owned(),
-            Self::Texts => "texts without commas, repeatable".to_owned(),
-            Self::Tokens => "names of letters, digits, `-`, `_` and `.`, repeatable".to_owned(),
-            Self::Url => "a URL that begins with `http://` or `https://`".to_owned(),
-            Self::Origins => {
-                "schemes and hosts, with a port where it is not the usual one, `*.` for all hosts below one; repeatable"
-                    .to_owned()
-            }
-            Self::Account => "a name that the system knows, or nothing".to_owned(),
-            Self::Networks => "networks such as `10.0.0.0/8`, addresses, or `unix`, repeatable".to_owned(),
-            Self::Word => format!("1 to {} letters, digits and `_`", in_line::MARKER_LEN_MAX),
-            Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
-            Self::File => "a file, or nothing".to_owned(),
-            Self::KeyHash => "the hash of an API key, or the key".to_owned(),
-            Self::Certified => "a name in it, or `sha256:` and its fingerprint".to_owned(),
-            Self::Label => "1 to 64 printable characters".to_owned(),
-            Self::Folder => "a folder".to_owned(),
-            Self::Truth => TRUTHS.join(", "),
-            Self::Rights => Right::ALL.map(Right::name).join(", "),
-            Self::Globs => "names in which `*` stands for any characters".to_owned(),
-            Self::Choice(words) => words.join(", "),
-            Self::CountOrAuto(min, max) | Self::DurationOrAuto(min, max) => {
-                format!("{min} to {max}, or auto")
-            }
-            Self::Mode => "three octal digits".to_owned(),
-            Self::Owner => "a user, `:` and a group, both, or nothing".to_owned(),
-            Self::Prefix => "a path without a stroke at its end, or nothing".to_owned(),
-            Self::Count(min, max) | Self::Duration(min, max) | Self::Size(min, max) => {
-                format!("{min} to {max}")
-            }
-        }
-    }
-
-    /// What would be right, for an error.
-    pub(crate) fn advice(self, example: &str, form: Form) -> String {
-        let quoted = |text: &str| form.quoted(text);
-        match self {
-            Self::Listeners | Self::Address => format!(
-                "give an IP address and a port, such as {} or {}, or a UNIX socket, such as {}",
-                quoted(example),
-                quoted("[::1]:8088"),
-                quoted("unix:/run/multiplexor.sock")
-            ),
-            Self::Pattern => {
-                format!("give a channel's name, or the beginning of names and *, such as {}", quoted(example))
-            }
-            Self::Names => format!("give a host name without a port, such as {}", quoted("push.example")),
-            Self::Keys | Self::KeyHash => {
-                "give a key as `multiplexor key make` prints it, or its hash".to_owned()
-            }
-            Self::Certified => format!(
-                "give a name in the client's certificate, or its fingerprint, such as {} or {}",
-                quoted(example),
-                quoted("sha256:fd9c…")
-            ),
-            Self::Secrets => access::SecretError.to_string(),
-            Self::PublicKeys => {
-                "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
-            }
-            Self::Tokens => {
-                format!("give a name of letters, digits, -, _ and ., such as {}", quoted("cookie"))
-            }
-            Self::Url => format!("give a URL without a password: {}", quoted("http://127.0.0.1/who.php")),
-            Self::Origins => {
-                let (one, below) = (quoted("https://shop.example"), quoted("https://*.shop.example"));
-                format!("give a scheme and a host, such as {one}, or {below} for all hosts below it")
-            }
-            Self::Account => format!("give a name that the system knows, such as {}", quoted("www-data")),
-            Self::Networks => format!("give networks or addresses, such as {}", quoted("10.0.0.0/8")),
-            Self::Files => {
-                format!("give the path of a file in PEM, such as {}", quoted("/etc/ssl/fullchain.pem"))
-            }
-            Self::Texts => format!("give a text without commas, such as {}", quoted(example)),
-            Self::Word => format!("give letters, digits and _, such as {}", quoted(example)),
-            Self::Text => format!("give printable characters, such as {}", quoted(example)),
-            Self::File => "give the path of a text file that can be read".to_owned(),
-            Self::Label => format!("give 1 to 64 printable characters, such as {}", quoted(example)),
-            Self::Folder => "give a folder, such as /var/lib/multiplexor".to_owned(),
-            Self::Truth => format!("give {}", TRUTHS.join(" or ")),
-            Self::Rights => {
-                format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
-            }
-            Self::Globs => {
-                format!("give names in which * stands for any characters, such as {}", quoted(example))
-            }
-            Self::Choice(words) => form.one_of(words),
-            Self::CountOrAuto(min, max) => {
-                format!("give a whole number from {min} to {max}, or {}", quoted("auto"))
-            }
-            Self::Count(min, max) => format!("give a whole number from {min} to {max}, such as {example}"),
-            Self::Duration(min, max) => {
-                format!("give a duration from {min} to {max}, such as {}", quoted(example))
-            }
-            Self::DurationOrAuto(min, max) => {
-                format!("give a duration from {min} to {max}, or {}", quoted("auto"))
-            }
-            Self::Mode => format!("give three octal digits, such as {}", quoted("0660")),
-            Self::Owner => {
-                format!("give a user, or a user and a group, such as {}", quoted("www-data:www-data"))
-            }
-            Self::Prefix => format!("give a path without a stroke at its end, such as {}", quoted("/push")),
-            Self::Size(min, max) => format!("give a size from {min} to {max}, such as {}", quoted(example)),
-        }
-    }
 }
 
 /// Bytes of what stands before paths.
 const PREFIX_LEN_MAX: usize = 64;
 /// Bytes of a setting that is one text.
-const TEXT_LEN_MAX: usize = 255;
+pub(super) const TEXT_LEN_MAX: usize = 255;
 
-impl Form {
-    /// A text as one would write it.
-    fn quoted(self, text: &str) -> String {
-        if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }
-    }
-
-    /// The advice to give one of these words.
-    fn one_of(self, words: &[&str]) -> String {
-        let [words @ .., last] = words else { return String::new() };
-        let words: Vec<String> = words.iter().map(|word| self.quoted(word)).collect();
-        format!("give {} or {}", words.join(", "), self.quoted(last))
-    }
-}
-
-const TRUTHS: &[&str] = &["true", "false"];
+pub(super) const TRUTHS: &[&str] = &["true", "false"];
 
 /// What is wrong with a pattern.
 pub(super) fn why_no_pattern(text: &str) -> String {

@@ -10,18 +10,7 @@ use super::{ChannelEntry, File, Given, Origin, Setting, Settings, TABLE, Values,
 
 /// One setting's value as texts, made of chance alone.
 fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
-    let within = |min: &str, max: &str, read: fn(&str) -> Option<u64>, units: &[&str]| {
-        let (min, max) = (read(min).unwrap(), read(max).unwrap());
-        let unit = units[(chance[0] % units.len() as u64) as usize];
-        let of_unit = read(&format!("1{unit}")).unwrap();
-        let (least, most) = (min.div_ceil(of_unit), max / of_unit);
-        // A unit that is too coarse for the range gives way to the value at its beginning.
-        if least > most {
-            format!("{min}{}", units[0])
-        } else {
-            format!("{}{unit}", least + chance[1] % (most - least + 1))
-        }
-    };
+    let within = |min, max, read, units| within(min, max, read, units, chance);
     let millis = |text: &str| duration(text).map(|time| time.as_millis() as u64);
     match setting.kind {
         Kind::Pattern => {
@@ -68,6 +57,20 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
             vec![within(min, max, millis, &["ms", "s", "m", "h", "d"])]
         }
         Kind::Size(min, max) => vec![within(min, max, size, &["", "KiB", "MiB", "GiB"])],
+    }
+}
+
+/// A value of a range, in one of these units.
+fn within(min: &str, max: &str, read: fn(&str) -> Option<u64>, units: &[&str], chance: &[u64]) -> String {
+    let (min, max) = (read(min).unwrap(), read(max).unwrap());
+    let unit = units[(chance[0] % units.len() as u64) as usize];
+    let of_unit = read(&format!("1{unit}")).unwrap();
+    let (least, most) = (min.div_ceil(of_unit), max / of_unit);
+    // A unit that is too coarse for the range gives way to the value at its beginning.
+    if least > most {
+        format!("{min}{}", units[0])
+    } else {
+        format!("{}{unit}", least + chance[1] % (most - least + 1))
     }
 }
 
