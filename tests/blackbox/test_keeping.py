@@ -77,7 +77,7 @@ def test_a_stream_that_is_half_closed_has_gone(program, name, accept):
 
 def test_http_2_by_prior_knowledge_is_refused_in_its_words_at_once(program):
     for address, metric in zip(addresses(program), ["wait", "in"]):
-        before = program.metric(f"multiplexor_{metric}_http2_total")
+        before = program.metric(f"multiplexor_{metric}_http_version_refused_total")
         with Wire(address) as wire:
             begun = time.monotonic()
             wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
@@ -88,7 +88,7 @@ def test_http_2_by_prior_knowledge_is_refused_in_its_words_at_once(program):
         assert (kind, len(answer)) == (7, 18 + length), "GOAWAY, and nothing behind it"
         assert answer[18:26] == bytes([0, 0, 0, 0, 0, 0, 0, 0xD]), "no stream was looked at: HTTP_1_1_REQUIRED"
         assert answer[26:] == b"HTTP/2 is not spoken here: use HTTP/1.1"
-        assert program.metric(f"multiplexor_{metric}_http2_total") == before + 1
+        assert program.metric(f"multiplexor_{metric}_http_version_refused_total") == before + 1
 
 
 def test_half_a_preface_is_awaited(program):

@@ -43,7 +43,9 @@ fn request(target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 /// Without what is another each time: cursors, the time, and whether the connection stays.
 fn comparable(head: &str, body: &str) -> String {
-    let lines = head.lines().filter(|line| !line.starts_with("date: ") && !line.starts_with("connection: "));
+    let differs =
+        |line: &str| ["date: ", "connection: ", "keep-alive: "].iter().any(|name| line.starts_with(name));
+    let lines = head.lines().filter(|line| !differs(line));
     let (before, rest) = body.split_once("\"cursor\":\"").unwrap_or((body, ""));
     let rest = rest.split_once('"').map_or("", |(_, rest)| rest);
     format!("{}\n{before}{rest}", lines.collect::<Vec<_>>().join("\n"))
@@ -84,6 +86,8 @@ async fn both_ways_answer_alike() {
             "{target} {headers}"
         );
         assert!(kept_head.contains("date: "), "{kept_head}");
+        assert!(kept_head.contains("keep-alive: timeout=75\r\n"), "it stays: {kept_head}");
+        assert!(!head.to_lowercase().contains("keep-alive"), "it does not stay: {head}");
     }
     let stats = line.ask("GET /stats", "", b"").await.json();
     assert_eq!(stats["in"]["requests"], 2 * 15, "all are counted");
@@ -112,7 +116,9 @@ async fn a_connection_may_ask_for_something_else_at_any_time() {
     let large = vec![b'x'; 200_000];
     kept.say(&[&request("/pub/a", "", b"1")[..], health, &request("/pub/a", "", &large)].concat()).await;
     assert!(kept.answer().await.1.contains("cursor"));
-    assert_eq!(kept.answer().await.1, "ok\n");
+    let (head, body) = kept.answer().await;
+    assert!(head.contains("keep-alive: timeout=75\r\n"), "as by the other way: {head}");
+    assert_eq!(body, "ok\n");
     assert!(kept.answer().await.1.contains("cursor"));
     let mut kept = Kept::open(&line).await;
     kept.say(&request("/pub/a", "", b"1")).await;

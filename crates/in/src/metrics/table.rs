@@ -165,7 +165,7 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.tls_misplaced.read()),
     ),
     line(
-        "multiplexor_in_http2_total",
+        "multiplexor_in_http_version_refused_total",
         "Connections of the IN line that began with HTTP/2, which is not spoken there",
         Read::One(|scrape| scrape.line.counters.http2.read()),
     ),
@@ -396,7 +396,7 @@ pub(super) static TABLE: &[Metric] = &[
         Read::Wait("tls_misplaced"),
     ),
     line(
-        "multiplexor_wait_http2_total",
+        "multiplexor_wait_http_version_refused_total",
         "Connections that began with HTTP/2, which is not spoken there",
         Read::Wait("http2"),
     ),
