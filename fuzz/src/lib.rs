@@ -9,6 +9,7 @@ mod credentials;
 mod grammars;
 mod line;
 mod records;
+mod tls;
 mod words;
 
 /// A function of bytes, by name.
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frozen", run: line::frozen },
     Target { name: "line", run: line::line },
     Target { name: "records", run: records::records },
+    Target { name: "tls", run: tls::tls },
 ];
 
 /// The target of that name.

@@ -25,6 +25,7 @@ use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
+use crate::memory::Memory;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Delivery, Journal, Order, Pending, Shares, Wake};
 use publishing::published;
@@ -52,6 +53,7 @@ pub struct Exchange {
     /// `None`: there is nobody to ask.
     inquiries: Option<Inquiries>,
     pub(crate) shares: Shares,
+    pub(crate) memory: Memory,
     answers: Answers,
     /// Where the program is in its life.
     stage: AtomicU8,
@@ -120,6 +122,7 @@ impl Exchange {
             denials: Denials::default(),
             inquiries: None,
             shares: Shares::default(),
+            memory: Memory::default(),
             answers: Answers::default(),
             stage: AtomicU8::new(Stage::default() as u8),
         }

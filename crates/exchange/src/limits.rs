@@ -29,6 +29,10 @@ pub const PUBLISH_STEP_MAX: usize = 64;
 /// Channels that the messages of a batch published in one hold of the lock may name together; one
 /// message may exceed it.
 pub const PUBLISH_STEP_TARGETS_MAX: usize = 1_000;
+/// Below so many percent of memory left, new clients are refused.
+pub const LEFT_FOR_NEW_PERCENT: u64 = 5;
+/// Below so many percent of memory left, large requests are refused.
+pub const LEFT_FOR_LARGE_PERCENT: u64 = 10;
 /// Parts of a table of quotas, each with a lock of its own.
 pub const QUOTA_PARTS: usize = 64;
 /// Entries a part may have before those that remember nothing are looked for.

@@ -8,10 +8,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
 use dialect::Problem;
+use exchange::Shortage;
 use tokio::time::timeout;
 
-use crate::limits::{BODY_BEGUN_LEN, OVERLONG_LEN_MAX};
+use crate::limits::{BODY_BEGUN_LEN, OVERLONG_LEN_MAX, RETRY_AFTER_S, SMALL_LEN_MAX};
 use crate::line::Line;
+use crate::refusal::Refusal;
 
 /// How long a body may be, and what is advised to whoever sends a longer one.
 #[derive(Clone, Copy)]
@@ -27,18 +29,20 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
     limit: Limit,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Vec<u8>, Refusal> {
+    let is_short = line.exchange.memory().shortage() != Shortage::None;
     let patience = line.settings.request_timeout;
+    let len_max = if is_short { limit.len_max.min(SMALL_LEN_MAX) } else { limit.len_max };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let reading = async {
-        let mut bytes = Vec::with_capacity(announced.min(limit.len_max).min(BODY_BEGUN_LEN));
+        let mut bytes = Vec::with_capacity(announced.min(len_max).min(BODY_BEGUN_LEN));
         let mut len = announced;
-        while len <= limit.len_max {
+        while len <= len_max {
             let Some(piece) = next(&mut body).await? else { return Ok(Some(bytes)) };
             len = bytes.len() + piece.len();
             bytes.extend_from_slice(&piece);
         }
-        Ok(None)
+        Ok::<_, Problem>(None)
     };
     match timeout(patience, reading).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
@@ -47,11 +51,15 @@ pub(crate) async fn read(
             if !headers.contains_key(header::EXPECT) {
                 tokio::spawn(timeout(patience, throw_away(body)));
             }
+            if is_short && announced <= limit.len_max {
+                let why = "the server is short of memory; try again soon, or send less at once";
+                return Err(Refusal::retry_after(Problem::new(503, "memory", why), RETRY_AFTER_S));
+            }
             let why = format!("the body has more than {} bytes; {}", limit.len_max, limit.advice);
-            Err(Problem::new(413, "payload", why))
+            Err(Problem::new(413, "payload", why).into())
         }
-        Ok(Err(problem)) => Err(problem),
-        Err(_) => Err(too_slow(patience)),
+        Ok(Err(problem)) => Err(Refusal::from(problem)),
+        Err(_) => Err(too_slow(patience).into()),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) tls_handshakes: Count,
     /// Connections to a TLS port with which there was no TLS.
     pub(crate) tls_failures: Count,
+    /// Handshakes that were given up for a newcomer's, because so many were under way.
+    pub(crate) tls_crowded_out: Count,
     /// Connections to a plain port that spoke TLS.
     pub(crate) tls_misplaced: Count,
     /// Connections that began with HTTP/2, which is not spoken here.

@@ -59,6 +59,8 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Default for [`crate::Settings::keep_alive`].
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Default for [`crate::Settings::tls_handshakes`].
+pub const TLS_HANDSHAKES_MAX: usize = 1_000;
 /// How much longer a connection stays open than its client was told.
 pub const KEEP_ALIVE_EXTRA: Duration = Duration::from_secs(1);
 /// Bytes a connection reads ahead; a head must fit. Enough for a path of 1,000 short names.
@@ -75,6 +77,8 @@ pub const QUICK_ANSWERS_LEN_MAX: usize = 64 << 10;
 pub const PIPELINED_MAX: usize = 256;
 /// Of so many the memory is kept when none waits any more.
 pub const WAITING_KEPT: usize = 4;
+/// Bytes of a body that are taken while memory is short.
+pub const SMALL_LEN_MAX: usize = 64 << 10;
 /// Bytes for which there is room at once where a body is announced; more is made when it comes.
 pub const BODY_BEGUN_LEN: usize = 1 << 20;
 /// Bytes of a body too long that are read and thrown away, so that its sender gets to read the answer.

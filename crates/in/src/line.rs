@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use access::{Keyring, Proxies};
+use access::{Asker, Keyring, Proxies};
 use exchange::hub::{Answered, Stage};
-use exchange::{Exchange, Keys, Network, Published, Receipt};
+use exchange::{Exchange, Keys, Network, Published, Receipt, SharedPlaces};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::bell::Bell;
@@ -15,12 +15,13 @@ use crate::counters::Counters;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
     KEEP_ALIVE, KEEP_ALIVE_EXTRA, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE,
-    SIGN_INS_MAX, WRONG_KEYS_PER_S_MAX,
+    SIGN_INS_MAX, TLS_HANDSHAKES_MAX, WRONG_KEYS_PER_S_MAX,
 };
 use crate::order::First;
 use crate::probes::Canaries;
 use crate::rate::Rate;
 use crate::realplexor::{Checks, Realplexor};
+use crate::secure::Seat;
 use crate::shares::{Rates, Shares};
 use crate::sign_in::SignIn;
 
@@ -61,6 +62,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long a connection stays open for a further request, at least.
     pub keep_alive: Duration,
+    /// Handshakes of TLS under way at once.
+    pub tls_handshakes: usize,
     /// How long a long poll of `/watch` waits.
     pub poll_timeout: Duration,
     /// How long a stream of `/watch` may be silent.
@@ -87,6 +90,7 @@ impl Default for Settings {
             proxies: Proxies::default(),
             request_timeout: REQUEST_TIMEOUT,
             keep_alive: KEEP_ALIVE,
+            tls_handshakes: TLS_HANDSHAKES_MAX,
             poll_timeout: POLL_TIMEOUT,
             heartbeat: HEARTBEAT,
         }
@@ -153,6 +157,8 @@ pub(crate) struct Line {
     pub(crate) wait: WaitLine,
     /// One permit a password that is being checked.
     pub(crate) password_checks: Checks,
+    /// Those whose handshake of TLS is under way.
+    pub(crate) handshakes: SharedPlaces<Seat, Asker>,
     /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
     pub(crate) snapshots: Semaphore,
     /// Reads the counters of the store, if there is one.
@@ -190,6 +196,7 @@ impl Line {
             shares: Shares::new(settings.address_rates, settings.key_rates),
             bell: Bell::default(),
             realplexor: realplexor.unwrap_or_else(as_set),
+            handshakes: SharedPlaces::new(settings.tls_handshakes),
             settings,
             counters: Counters::default(),
             canaries: Arc::default(),

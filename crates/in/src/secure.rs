@@ -1,10 +1,14 @@
 //! TLS on a connection of the IN line, and the words for those who speak it in the wrong place.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use access::Key;
+use access::{Asker, Key};
+use exchange::{Network, is_of_many};
 use tls::{Server, fingerprint, names};
 use tokio::io::AsyncWriteExt;
+use tokio::select;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -12,6 +16,7 @@ use tracing::{debug, info};
 
 use crate::classic::linger;
 use crate::line::Line;
+use crate::refused::PEER;
 use crate::socket::Stream;
 
 /// A handshake that went well.
@@ -21,8 +26,35 @@ pub(crate) struct Secured<S> {
     pub(crate) key: Option<Arc<Key>>,
 }
 
+/// A handshake under way; it is told when its place is another's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seat(Arc<Notify>);
+
+impl PartialEq for Seat {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
+fn place(line: &Line, seat: &Seat) {
+    let settings = &line.settings;
+    let of_one = |address: &IpAddr| !is_of_many(*address) && !settings.proxies.know(*address);
+    let peer = PEER.try_with(SocketAddr::ip).ok().filter(of_one);
+    let asker = match peer {
+        Some(address) => Asker::Address(Network::of(address, settings.address_prefix).to_bits()),
+        // A seat is where no other one is.
+        None => Asker::Connection(u16::MAX, Arc::as_ptr(&seat.0).addr() as u64),
+    };
+    if let Some(left) = line.handshakes.enter(seat.clone(), asker) {
+        line.counters.tls_crowded_out.add();
+        left.0.notify_one();
+    }
+}
+
 /// Makes the handshake; `None`: there is none.
 pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Server) -> Option<Secured<S>> {
+    let seat = Seat::default();
     let handshake = async {
         let mut first = [0];
         stream.peek(&mut first).await.ok()?;
@@ -33,10 +65,16 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
             }
             return None;
         }
+        place(line, &seat);
         let accepted = TlsAcceptor::from(server.config()).accept(stream).await;
         accepted.inspect_err(|error| debug!(%error, "no TLS with a client")).ok()
     };
-    let Some(stream) = timeout(line.settings.request_timeout, handshake).await.ok().flatten() else {
+    let stream = select! {
+        made = timeout(line.settings.request_timeout, handshake) => made.ok().flatten(),
+        () = seat.0.notified() => None,
+    };
+    line.handshakes.leave(&seat);
+    let Some(stream) = stream else {
         line.counters.tls_failures.add();
         return None;
     };

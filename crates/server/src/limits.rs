@@ -74,5 +74,7 @@ pub(crate) const UNIX_BACKLOG: i32 = 4_096;
 pub(crate) const SOCKET_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long he sleeps between two looks.
 pub(crate) const SOCKET_LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// How often it is looked at what memory is left.
+pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
 /// How often files of certificates are looked at.
 pub(crate) const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ mod key;
 mod limits;
 mod listen;
 mod log;
+mod memory;
 mod privileges;
 mod realplexor;
 mod send;

@@ -26,6 +26,7 @@ use crate::banner::Banner;
 use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
+use crate::memory;
 use crate::privileges::{self, Account};
 use crate::settings::{Address, LogForm, Settings, shares};
 use crate::signals::{self, Signals};
@@ -183,6 +184,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     if news.is_some() {
         tokio::spawn(certificates.watch(Arc::clone(&exchange), senders));
     }
+    tokio::spawn(memory::watch(settings.memory_limit, Arc::clone(&exchange)));
     let asked = Arc::new(upstream::Counters::default());
     if let Some(ear) = ear {
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), ear, Arc::clone(&asked)));

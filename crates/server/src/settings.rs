@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) in_line: in_line::Settings,
     /// Who may have how much of the WAIT line.
     pub(crate) shares: Said,
+    /// Bytes of memory that the program may have; 0: what the system has.
+    pub(crate) memory_limit: u64,
     /// Whom the program becomes, and in which group; empty: nobody else.
     pub(crate) user: String,
     pub(crate) group: String,
@@ -154,6 +156,7 @@ impl Settings {
             wait_line: wait::Settings {
                 request_timeout: values.duration("request_timeout"),
                 keep_alive: values.duration("keep_alive"),
+                tls_handshakes: count(values.count("tls_handshakes")),
                 poll_timeout: values.duration("poll_timeout"),
                 heartbeat: values.duration("heartbeat"),
                 slow_reader: count(values.count("slow_reader")),
@@ -176,6 +179,7 @@ impl Settings {
             upstream: asked::upstream(values),
             in_line: of_in(values),
             shares: shares::of_wait(values),
+            memory_limit: values.count("memory_limit"),
             user: values.text("user").to_owned(),
             group: values.text("group").to_owned(),
             tls: Tls::default(),
@@ -285,6 +289,7 @@ fn of_in(values: &Values) -> in_line::Settings {
         realplexor: realplexor::of_in(values),
         request_timeout: values.duration("request_timeout"),
         keep_alive: values.duration("keep_alive"),
+        tls_handshakes: count(values.count("tls_handshakes")),
         poll_timeout: values.duration("poll_timeout"),
         heartbeat: values.duration("heartbeat"),
         idempotency_age: values.duration("idempotency_age"),

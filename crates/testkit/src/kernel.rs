@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use peer::Peer;
-pub use tls::certificates;
+pub use tls::{Tls, certificates, server};
 pub use world::{Ask, Calls, Mischief, UNIX_AT_START, World};
 
 use state::State;

@@ -28,6 +28,6 @@ pub use frozen::{Frozen, FrozenBacklog, Thawed};
 pub use outbox::Outbox;
 pub use pages::Pages;
 pub use pass::Passed;
-pub use receive::{Action, Env, Gate, Listen, Stopped};
+pub use receive::{Action, Env, Gate, Listen, SHORT_OF_MEMORY, Stopped};
 pub use shape::Shape;
 pub use talk::{Opening, Part, PollEnd};

@@ -6,6 +6,8 @@ pub const HEAD_LEN_MAX: usize = 16 << 10;
 pub const BODY_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX;
 /// Bytes of a WebSocket message of a client: a command with the longest list of channels.
 pub const MESSAGE_LEN_MAX: usize = dialect::limits::LIST_LEN_MAX + 1_024;
+/// Bytes of a body or a WebSocket message that are taken while memory is short.
+pub const SMALL_LEN_MAX: usize = 4 << 10;
 /// Fragments of a WebSocket message.
 pub const FRAGMENTS_MAX: usize = 1_024;
 /// Bytes that a compressed message of a client may become for each byte of it that came. Lists of a thousand names

@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::answer;
 use crate::conn::Upload;
-use crate::limits::{BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX};
+use crate::limits::{
+    BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX, SMALL_LEN_MAX,
+};
 use crate::{Coding, Conn, Passed, Phase, Shape};
 
 /// What input is understood against.
@@ -43,6 +45,8 @@ pub struct Env<'a> {
     pub takeover: Option<&'a str>,
     /// Where complete requests pass; `None`: all do.
     pub gate: Option<&'a dyn Gate>,
+    /// Memory is short: nothing large is taken.
+    pub is_short: bool,
 }
 
 /// Where a request passes, or not, before it is carried out.
@@ -178,6 +182,12 @@ impl Conn {
         self.close |= !request.keep_alive || request.minor == 0;
         if request.framing == http::Framing::None || request.framing == http::Framing::Length(0) {
             return (head_len, self.carry_out(&request, &[], env));
+        }
+        if env.is_short
+            && !matches!(request.framing, http::Framing::Length(len) if len <= SMALL_LEN_MAX as u64)
+        {
+            self.close = true;
+            return (bytes.len(), self.refuse(Problem::new(503, "memory", SHORT_OF_MEMORY), env.origins));
         }
         let go_on = request.expect_continue();
         let upload =
@@ -319,7 +329,11 @@ impl Conn {
             extra.deadline_ms = None;
         }
         let (taken, action) = match decoded {
+            Ok(None) if env.is_short && len > SMALL_LEN_MAX => (len, close_frame(TRY_LATER, SHORT_OF_MEMORY)),
             Ok(None) => (0, Action::More),
+            Ok(Some((Fact::Fragment, _))) if env.is_short && reader.held_bytes() > SMALL_LEN_MAX => {
+                (len, close_frame(TRY_LATER, SHORT_OF_MEMORY))
+            }
             Ok(Some((fact, taken))) => (taken, act_on(fact, env)),
             Err(error) => (len, close_frame(error.close_code(), &error.to_string())),
         };
@@ -379,6 +393,11 @@ fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec
     let protocol = request.has_token("sec-websocket-protocol", PROTOCOL).then_some(PROTOCOL);
     Ok(answer::ws_head(&accept, extension, protocol))
 }
+
+/// What is told while memory is short.
+pub const SHORT_OF_MEMORY: &str = "the server is short of memory; try again soon, or send less at once";
+/// The code of a WebSocket's end after which its client should come back later.
+const TRY_LATER: u16 = 1013;
 
 /// How long a request may be.
 pub(crate) const HTTP_LIMITS: http::Limits =

@@ -187,6 +187,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         stage: Stage::Serving,
         takeover: None,
         gate: None,
+        is_short: false,
     };
     let mut conn = Conn::new();
     let (_, action) = conn.receive(&mut request, env);
@@ -263,6 +264,7 @@ fn a_client_may_compress_its_commands() {
         stage: Stage::Serving,
         takeover: None,
         gate: None,
+        is_short: false,
     };
     let (_, action) = waiting(Shape::WsObject, Coding::Deflate).receive(&mut frame.clone(), env);
     assert!(matches!(action, Action::Command(_)), "{action:?}");

@@ -346,6 +346,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         stage: Stage::Serving,
         takeover: None,
         gate: None,
+        is_short: false,
     };
     let head = |method: &str, path: &str, origin: &str| {
         let request = format!(
@@ -391,6 +392,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         stage: Stage::Serving,
         takeover: None,
         gate: None,
+        is_short: false,
     };
     let mut conn = Conn::new();
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";

@@ -34,12 +34,14 @@ pub(crate) enum Caller {
     Refused(IpAddr),
     /// There are as many as there may be in all.
     Full,
+    /// It came while memory was short.
+    Short,
 }
 
 impl Caller {
     /// Whether the connection itself is too much.
     pub(crate) fn is_refused(self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Full)
+        matches!(self, Self::Refused(_) | Self::Full | Self::Short)
     }
 
     /// The address of the client, if it is known.
@@ -49,7 +51,7 @@ impl Caller {
             | Self::Passed(address)
             | Self::Waits(address)
             | Self::Refused(address) => Some(address),
-            Self::Unsaid | Self::Proxy | Self::Full => None,
+            Self::Unsaid | Self::Proxy | Self::Full | Self::Short => None,
         }
     }
 }

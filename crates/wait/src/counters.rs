@@ -74,6 +74,8 @@ counters! {
     denied,
     /// Connections refused because their address, or all together, have as many as they may.
     connections_refused,
+    /// Connections, requests and messages refused because memory is short.
+    memory_refused,
     /// Requests and commands refused because their address or user asks too often, or waits on as many as it may.
     requests_refused,
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
@@ -112,6 +114,10 @@ counters! {
     tls_malformed,
     /// Clients that left in the middle of their handshake.
     tls_left,
+    /// Handshakes that were given up for a newcomer's, because so many were under way.
+    tls_crowded_out,
+    /// Handshakes under way now.
+    tls_under_way,
     /// Handshakes that took too long.
     tls_timeouts,
     /// Connections to a plain port that spoke TLS.

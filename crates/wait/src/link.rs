@@ -25,6 +25,8 @@ pub(crate) struct Tls {
     pending: Vec<u8>,
     /// It waits for its turn in the handshake.
     pub(crate) is_queued: bool,
+    /// It has a place among those whose handshake is under way.
+    pub(crate) is_placed: bool,
 }
 
 /// Why nothing could be read.
@@ -48,7 +50,12 @@ pub(crate) struct Read {
 impl Link {
     /// TLS with somebody who has said nothing yet.
     pub(crate) fn tls(server: tls::Server) -> Self {
-        Self::Tls(Box::new(Tls { session: Session::new(server), pending: Vec::new(), is_queued: false }))
+        Self::Tls(Box::new(Tls {
+            session: Session::new(server),
+            pending: Vec::new(),
+            is_queued: false,
+            is_placed: false,
+        }))
     }
 
     /// TLS whose handshake is under way.

@@ -16,6 +16,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long a connection stays open for a further request, at least.
     pub keep_alive: Duration,
+    /// Handshakes of TLS under way at once, in all shards together.
+    pub tls_handshakes: usize,
     /// How long a long poll waits.
     pub poll_timeout: Duration,
     /// How long a stream may be silent.
@@ -66,6 +68,7 @@ impl Default for Settings {
         Self {
             request_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(75),
+            tls_handshakes: 1_000,
             poll_timeout: Duration::from_secs(25),
             heartbeat: Duration::from_secs(25),
             slow_reader: 1 << 20,

@@ -5,6 +5,7 @@ use exchange::Order;
 use exchange::hub::Limits;
 use multiplexor_wait::limits::{HANDSHAKES_PER_TURN, PENDING_LEN_MAX};
 use multiplexor_wait::{Certificates, Settings};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::kernel::{Mischief, Peer, certificates};
@@ -236,6 +237,51 @@ fn half_a_record_has_the_time_of_a_request() {
         scene.pass(2_300);
         peer.take();
         assert!(peer.is_closed(), "{request}");
+    }
+}
+
+#[test]
+fn whoever_has_most_handshakes_under_way_gives_one_up_for_a_newcomer() {
+    let mut scene = scene(Settings { tls_handshakes: 16, ..Settings::default() });
+    let hello = |scene: &mut Scene, address: [u8; 4]| {
+        let peer = Peer::connect_tls(&scene.world, 0).from(IpAddr::from(address));
+        scene.settle();
+        peer
+    };
+    // Each has said hello, and was answered; none goes on.
+    let first = hello(&mut scene, [192, 0, 2, 1]);
+    let flood: Vec<Peer> = (0..100).map(|_| hello(&mut scene, [198, 51, 100, 7])).collect();
+    assert_eq!(scene.shards[0].connections(), 16);
+    assert!(flood[..85].iter().all(Peer::is_closed), "the oldest of those who have most");
+    assert!(flood[85..].iter().all(|peer| !peer.is_closed()));
+    shake(&mut scene, &first);
+    assert!(!first.is_handshaking() && !first.is_closed(), "who has one is not pushed out by who has many");
+    // One place is free again.
+    let last = hello(&mut scene, [192, 0, 2, 9]);
+    assert!(!flood[85].is_closed());
+    shake(&mut scene, &last);
+}
+
+#[test]
+fn behind_a_private_address_are_many_people() {
+    let mut scene = scene(Settings { tls_handshakes: 4, ..Settings::default() });
+    let many: Vec<Peer> = (0..8)
+        .map(|n| {
+            let address = if n == 0 { [192, 0, 2, 1] } else { [10, 0, 0, 1] };
+            let peer = Peer::connect_tls(&scene.world, 0).from(IpAddr::from(address));
+            scene.settle();
+            peer
+        })
+        .collect();
+    let closed: Vec<bool> = many.iter().map(Peer::is_closed).collect();
+    assert_eq!(closed, [true, true, true, true, false, false, false, false], "the oldest, whoever it is");
+    scene.pass(25_000);
+    assert_eq!(scene.shards[0].connections(), 0);
+    // Places are free when handshakes are over in whatever way.
+    for _ in 0..20 {
+        let peer = Peer::connect_tls(&scene.world, 0);
+        shake(&mut scene, &peer);
+        assert!(!peer.is_closed());
     }
 }
 

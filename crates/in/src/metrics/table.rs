@@ -165,6 +165,26 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.tls_misplaced.read()),
     ),
     line(
+        "multiplexor_memory_left_bytes",
+        "Bytes left of the memory that the program may have; see memory_limit",
+        Read::One(|scrape| scrape.line.exchange.memory().left_bytes()),
+    ),
+    line(
+        "multiplexor_memory_short",
+        "0: memory is enough; 1: large requests are refused; 2: new clients, too",
+        Read::One(|scrape| scrape.line.exchange.memory().shortage() as u64),
+    ),
+    line(
+        "multiplexor_in_tls_handshakes_under_way",
+        "Handshakes of TLS under way on the IN line now",
+        Read::One(|scrape| scrape.line.handshakes.count() as u64),
+    ),
+    line(
+        "multiplexor_in_tls_crowded_out_total",
+        "Handshakes of the IN line given up for a newcomer's, because so many were under way",
+        Read::One(|scrape| scrape.line.counters.tls_crowded_out.read()),
+    ),
+    line(
         "multiplexor_in_http_version_refused_total",
         "Connections of the IN line that began with HTTP/2, which is not spoken there",
         Read::One(|scrape| scrape.line.counters.http2.read()),
@@ -388,6 +408,17 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_wait_tls_left_total",
         "Clients that left in the middle of their handshake",
         Read::Wait("tls_left"),
+    ),
+    line(
+        "multiplexor_wait_tls_crowded_out_total",
+        "Handshakes that were given up for a newcomer's, because so many were under way; see tls_handshakes",
+        Read::Wait("tls_crowded_out"),
+    ),
+    line("multiplexor_wait_tls_under_way", "Handshakes of TLS under way now", Read::Wait("tls_under_way")),
+    line(
+        "multiplexor_wait_memory_refused_total",
+        "Connections refused because memory is short",
+        Read::Wait("memory_refused"),
     ),
     line("multiplexor_wait_tls_timeouts_total", "Handshakes that took too long", Read::Wait("tls_timeouts")),
     line(

@@ -220,6 +220,19 @@ pub(crate) static TABLE: &[Setting] = &[
         "1MiB",
         "Bytes a client may leave unread before it is closed, to resume by its cursor",
     ),
+    line(
+        "tls_handshakes",
+        Count("16", "1000000"),
+        "1000",
+        "Handshakes of TLS under way at once, on each line: a newcomer takes the place of whoever has most of them",
+    ),
+    line(
+        "memory_limit",
+        Size("0", "65536GiB"),
+        "0",
+        "Memory that the program may have: when a tenth of it is left, large requests are refused, and with a twentieth \
+         new clients; 0: what the machine and the cgroup have",
+    ),
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
     line(
         "lame_duck",

@@ -13,33 +13,37 @@ use wait::tls::{Certificate, Options, Pair, Server, Tickets};
 
 /// TLS on the client's end.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub struct Tls {
     client: ClientConnection,
     /// It gave up, perhaps in the middle of its handshake, and is told so.
     said_no_more: bool,
     /// What the server said, and nobody has read yet.
-    pub(super) heard: Vec<u8>,
+    pub heard: Vec<u8>,
 }
 
 impl Tls {
-    pub(super) fn new() -> Self {
+    /// A client that has said nothing yet.
+    #[allow(clippy::new_without_default, reason = "it makes keys")]
+    pub fn new() -> Self {
         let name = ServerName::try_from(NAME).expect("it is a name");
         let mut client = ClientConnection::new(Arc::clone(&world().client), name).expect("it is a client");
         client.set_buffer_limit(None);
         Self { client, said_no_more: false, heard: Vec::new() }
     }
 
-    pub(super) fn say(&mut self, bytes: &[u8]) {
+    /// Says something, when its handshake is over.
+    pub fn say(&mut self, bytes: &[u8]) {
         self.client.writer().write_all(bytes).expect("there is no limit");
     }
 
-    pub(super) fn say_no_more(&mut self) {
+    /// Says that it says no more.
+    pub fn say_no_more(&mut self) {
         self.said_no_more = true;
         self.client.send_close_notify();
     }
 
     /// Takes in what came of the server.
-    pub(super) fn hear(&mut self, bytes: &[u8]) {
+    pub fn hear(&mut self, bytes: &[u8]) {
         let mut bytes = Cursor::new(bytes);
         while bytes.position() < bytes.get_ref().len() as u64 {
             self.client.read_tls(&mut bytes).expect("memory can be read");
@@ -55,7 +59,7 @@ impl Tls {
     }
 
     /// What is to be sent.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    pub fn take(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.client.wants_write() {
             self.client.write_tls(&mut bytes).expect("memory can be written");
@@ -74,10 +78,15 @@ impl Tls {
 
 /// Certificates for the first listener that [`super::Peer::connect_tls`] trusts.
 pub fn certificates() -> Certificates {
+    Certificates::new(vec![Some(server())])
+}
+
+/// A server that such a client trusts.
+pub fn server() -> Server {
     let world = world();
     let options = Options { hands_out_keys: true, ..Options::default() };
     let server = Server::new(std::slice::from_ref(&world.certificate), &options, &world.tickets);
-    Certificates::new(vec![Some(server.expect("it is a server"))])
+    server.expect("it is a server")
 }
 
 struct World {

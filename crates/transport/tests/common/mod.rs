@@ -181,6 +181,7 @@ pub(crate) fn env() -> Env<'static> {
         stage: Stage::Serving,
         takeover: None,
         gate: None,
+        is_short: false,
     }
 }
 

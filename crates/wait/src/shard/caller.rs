@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use access::{Asker, Proxies};
 use exchange::hub::{Guest, Millis, Session, Who, excerpt};
-use exchange::{Exchange, Shares, is_of_many};
+use exchange::{Exchange, Shares, Shortage, is_of_many};
 use transport::codec::{http, proxy};
 use transport::dialect::Problem;
 use transport::{Gate, Stopped};
@@ -69,6 +69,7 @@ fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counter
             let why = format!("the server holds {most} connections and may hold no more; try again soon");
             Err(Problem::new(503, "connections", why))
         }
+        Some(Caller::Short) => Err(Problem::new(503, "memory", transport::SHORT_OF_MEMORY)),
         // A proxy that does not say whose connection it is counts for nobody.
         _ => {
             let Some(address) = caller.and_then(Caller::address) else { return Ok(()) };
@@ -97,6 +98,10 @@ fn too_many(shares: &Shares, address: IpAddr) -> Problem {
 impl<K: Kernel> Shard<K> {
     /// Looks where a new connection comes from, if that matters. It may be closed.
     pub(super) fn meet(&mut self, index: usize) {
+        if self.exchange.memory().shortage() == Shortage::New {
+            self.counters.memory_refused.add(1);
+            return self.turn_away(index, Caller::Short);
+        }
         let is_one_too_many = !self.exchange.shares().enter();
         if is_one_too_many {
             return self.turn_away(index, Caller::Full);
@@ -137,7 +142,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.connections_refused.add(1);
         let is_told = matches!(self.slab[index].link, Link::Plain) && self.callers.refused() < REFUSED_MAX;
         // A connection that counted in all does so no longer.
-        if !matches!(caller, Caller::Full) {
+        if !matches!(caller, Caller::Full | Caller::Short) {
             self.exchange.shares().leave();
         }
         self.callers.put(index, caller);

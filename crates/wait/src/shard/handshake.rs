@@ -1,5 +1,9 @@
 //! Handshakes of TLS: a few steps a turn, after those who wait had theirs; and how they fail.
 
+use std::collections::VecDeque;
+
+use access::Asker;
+use exchange::Places;
 use tls::{Failure, Opened};
 use tracing::{debug, info};
 use transport::Action;
@@ -10,6 +14,21 @@ use crate::kernel::Kernel;
 use crate::limits::HANDSHAKES_PER_TURN;
 use crate::link::Link;
 
+/// Handshakes under way.
+pub(super) struct Handshakes {
+    /// Connections of which something can be read.
+    pub(super) queue: VecDeque<u64>,
+    /// Connections that have said something.
+    pub(super) places: Places<u64, Asker>,
+}
+
+impl Handshakes {
+    /// Of so many in all, a shard has its part.
+    pub(super) fn new(count_max: usize, shards: usize) -> Self {
+        Self { queue: VecDeque::new(), places: Places::new(count_max.div_ceil(shards.max(1))) }
+    }
+}
+
 impl<K: Kernel> Shard<K> {
     /// Something can be read of a handshake: it gets its turn.
     pub(super) fn queue_handshake(&mut self, index: usize) {
@@ -17,7 +36,7 @@ impl<K: Kernel> Shard<K> {
         if let Some(tls) = self.slab[index].link.handshake()
             && !std::mem::replace(&mut tls.is_queued, true)
         {
-            self.handshaking.push_back(token);
+            self.handshakes.queue.push_back(token);
         }
     }
 
@@ -25,12 +44,36 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn run_handshakes(&mut self) {
         let steps = if self.jobs.is_empty() && self.long_jobs.is_empty() { HANDSHAKES_PER_TURN } else { 1 };
         for _ in 0..steps {
-            let Some(token) = self.handshaking.pop_front() else { return };
+            let Some(token) = self.handshakes.queue.pop_front() else { return };
             let Some(index) = self.find(token) else { continue };
-            if let Some(tls) = self.slab[index].link.handshake() {
-                tls.is_queued = false;
-                self.read_now(index);
+            let Some(tls) = self.slab[index].link.handshake() else { continue };
+            tls.is_queued = false;
+            if !std::mem::replace(&mut tls.is_placed, true) {
+                self.place_handshake(index, token);
             }
+            self.read_now(index);
+            let slot = self.find(token).map(|index| &mut self.slab[index]);
+            if slot.is_none_or(|slot| slot.link.handshake().is_none()) {
+                self.handshakes.places.leave(&token);
+            }
+        }
+    }
+
+    /// A handshake begins to cost memory. Where too many do, one of whoever has most of them is given up.
+    fn place_handshake(&mut self, index: usize, token: u64) {
+        let asker = self.asker(index);
+        if let Some(left) = self.handshakes.places.enter(token, asker)
+            && let Some(index) = self.find(left)
+        {
+            self.counters.tls_crowded_out.add(1);
+            self.close(index);
+        }
+    }
+
+    /// The connection ends; its handshake, if it was under way, is none any more.
+    pub(super) fn end_handshake(&mut self, index: usize) {
+        if self.slab[index].link.handshake().is_some_and(|tls| tls.is_placed) {
+            self.handshakes.places.leave(&self.token(index));
         }
     }
 

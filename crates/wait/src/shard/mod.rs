@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
-use exchange::{Exchange, Mail};
+use exchange::{Exchange, Mail, Shortage};
 use transport::codec::deflate::Deflater;
 use transport::dialect::Classic;
 use transport::{Env, Pages};
@@ -49,6 +49,7 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
+use handshake::Handshakes;
 use post::Post;
 use timers::Beat;
 
@@ -96,8 +97,7 @@ pub struct Shard<K: Kernel> {
     lane: Option<usize>,
     /// Connections that ask for something.
     askers: Askers,
-    /// Connections whose handshake has something to read.
-    handshaking: VecDeque<u64>,
+    handshakes: Handshakes,
     /// Deleted channels whose subscriptions are being ended.
     deleting: VecDeque<ending::Deletion>,
     /// The end of all service, when it has begun.
@@ -145,6 +145,7 @@ impl<K: Kernel> Shard<K> {
             now: kernel.now(),
             kernel,
             cursors: exchange.cursors(),
+            handshakes: Handshakes::new(settings.tls_handshakes, exchange.shards()),
             minds_callers: exchange.shares().addresses.most().limits()
                 || !settings.proxies.networks.is_empty(),
             tokens: Arc::new(settings.tokens.clone()),
@@ -171,7 +172,6 @@ impl<K: Kernel> Shard<K> {
             long_jobs: VecDeque::new(),
             lane: None,
             askers: Askers::default(),
-            handshaking: VecDeque::new(),
             deleting: VecDeque::new(),
             draining: None,
             leaving: Vec::new(),
@@ -270,7 +270,7 @@ impl<K: Kernel> Shard<K> {
         !self.jobs.is_empty()
             || (self.lane.is_some() && !self.long_jobs.is_empty())
             || !self.askers.is_empty()
-            || !self.handshaking.is_empty()
+            || !self.handshakes.queue.is_empty()
             || !self.deleting.is_empty()
             || self.asking.has_told()
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
@@ -314,6 +314,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
         self.counters.asking.set(self.asking.len() as u64);
+        self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
         self.counters.guests.set(self.guests.len() as u64);
     }
 
@@ -342,6 +343,7 @@ impl<K: Kernel> Shard<K> {
             stage: self.exchange.stage(),
             takeover: settings.takeover.as_deref(),
             gate: None,
+            is_short: self.exchange.memory().shortage() != Shortage::None,
         }
     }
 
