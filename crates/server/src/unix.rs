@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ pub(crate) fn open(path: &Path, rights: &UnixRights) -> anyhow::Result<(UnixList
     fs::set_permissions(path, fs::Permissions::from_mode(rights.mode)).with_context(wrong)?;
     listen(&socket, UNIX_BACKLOG).with_context(wrong)?;
     drop(lock);
-    Ok((UnixListener::from(OwnedFd::from(socket)), file))
+    Ok((UnixListener::from(socket), file))
 }
 
 /// Nobody else of us looks at the sockets of this folder meanwhile: of two programs that start at once, one would

@@ -112,7 +112,7 @@ impl World {
             rules: vec![volatile],
             ..Limits::default()
         };
-        let strangers = seed % 2 == 0;
+        let strangers = seed.is_multiple_of(2);
         let reader = |n: usize| Reader { channel: CHANNELS[n % 4], epoch: 0, place: 0, got: BTreeSet::new() };
         Self {
             chance,
