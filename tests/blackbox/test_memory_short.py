@@ -50,7 +50,8 @@ def test_large_requests_are_refused_first_and_who_waits_is_served(serve, name):
     taken = private_bytes(program.pid)
     program.stop()
     limit = taken // MIB + 24
-    program = serve("--memory-limit", f"{limit}MiB", "--history-bytes", "1GiB", "--history-budget", "1GiB")
+    room = ["--history-messages", "100000", "--history-bytes", "1GiB", "--history-budget", "1GiB"]
+    program = serve("--memory-limit", f"{limit}MiB", *room)
     waiting = Lines(program, f"/sub/{name}")
     waiting.object()
     until(lambda: program.metric("multiplexor_memory_left_bytes") > 0, "it was looked at")
