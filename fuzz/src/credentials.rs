@@ -1,9 +1,12 @@
 //! What clients show of themselves: nobody gets in by bytes that nobody signed.
 
+use std::net::IpAddr;
+
 use access::hub::{Right, Session};
 use access::limits::FOUND_KEYS_MAX;
 use access::{
-    Key, Keyring, Proxies, Secret, Signed, TokenSecret, Tokens, Way, make_token, read_jwks, session_of_answer,
+    Key, Keyring, Proxies, Secret, Signed, TokenSecret, Tokens, Way, Whose, forward, make_token, read_jwks,
+    session_of_answer,
 };
 
 /// A token as it was shown. Without the secret, no bytes are one.
@@ -26,15 +29,33 @@ pub(crate) fn token(data: &[u8]) {
     }
 }
 
-/// What a proxy says of a request, line by line: whoever is found is no proxy, and nobody is believed who is none.
+/// What proxies say of a request, line by line: nobody is believed who is no proxy; a client that is found stands in a line;
+/// and what a client wrote before its proxy did changes nothing, but that it may not be known any more.
 pub(crate) fn forwarded(data: &[u8]) {
     let Some((way, lines)) = data.split_first() else { return };
-    let way = Way::ALL[usize::from(*way) % Way::ALL.len()];
+    let way = [Way::ForwardedFor, Way::Forwarded][usize::from(*way) % 2];
     let networks = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().expect("it is one"));
     let proxies = Proxies { networks: networks.into(), way };
-    let client = |peer: [u8; 4]| proxies.client(peer.into(), lines.split(|byte| *byte == b'|'));
-    assert!(client([10, 0, 0, 1]).is_none_or(|client| !proxies.know(client)));
-    assert_eq!(client([192, 0, 2, 1]), Some([192, 0, 2, 1].into()));
+    let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'|').collect();
+    let (proxy, client) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([192, 0, 2, 1]));
+    let whose = |peer: IpAddr, lines: &[&[u8]]| proxies.whose(peer, lines.iter().copied());
+    assert_eq!(whose(client, &lines), Whose::Client(client));
+    match whose(proxy, &lines) {
+        Whose::Hidden(address) => assert!(proxies.know(address), "a stranger hides somebody"),
+        Whose::Client(_) => {}
+        Whose::Unsaid => panic!("there are lines"),
+    }
+    // A line of its own, as HAProxy writes it, and behind what was there, as nginx does.
+    let told = if way == Way::Forwarded { "for=192.0.2.1" } else { "192.0.2.1" };
+    let own = [&lines[..], &[told.as_bytes()]].concat();
+    assert_eq!(whose(proxy, &own), Whose::Client(client));
+    let joined = [&lines.join(&b", "[..]), b", ".as_slice(), told.as_bytes()].concat();
+    let appended = whose(proxy, &[&joined]);
+    let hidden = way == Way::Forwarded && joined.contains(&b'"');
+    assert!(appended == Whose::Client(client) || hidden && appended == Whose::Hidden(proxy), "{appended:?}");
+    // Whoever reads behind us finds the one who came to us.
+    let next = forward(way, lines.iter().copied(), client);
+    assert_eq!(whose(proxy, &[&next]), Whose::Client(client));
 }
 
 /// Claims that somebody signed: strange ones are refused in words, and none of them outlives its end.

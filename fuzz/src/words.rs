@@ -19,9 +19,11 @@ pub(crate) fn native(data: &[u8]) {
         query: head.query,
         header: &header,
         upgrade: head.upgrade_websocket(),
+        tls: false,
         body: &data[head_len..],
     };
-    let shows = Shows { tokens: true, headers: vec!["cookie".into()], cookies: vec!["sid".into()] };
+    let (headers, cookies) = (vec!["cookie".into()], vec!["sid".into()]);
+    let shows = Shows { tokens: true, headers, cookies, ..Shows::NOTHING };
     match native::intent(
         &request,
         Context { cursors: cursors(), now: NOW, shows: &shows, stage: Stage::Serving, prefix: "" },
@@ -63,10 +65,10 @@ pub(crate) fn command(data: &[u8]) {
 pub(crate) fn multiplexor(data: &[u8]) {
     let Some((first, _)) = cut(data) else { return };
     let whole = &data[1..];
-    if let (Some(early), late) = (
-        classic::whose(first, native::Paths::default().all()),
-        classic::whose(whole, native::Paths::default().all()),
-    ) {
+    let ours = native::Paths::default();
+    if let (Some(early), late) =
+        (classic::whose(first, ours.all(), None), classic::whose(whole, ours.all(), None))
+    {
         assert_eq!(Some(early), late, "other words");
     }
     if let Some(early) = classic::ids(first, false) {
@@ -81,7 +83,7 @@ pub(crate) fn multiplexor(data: &[u8]) {
 pub(crate) fn realplexor(data: &[u8]) {
     let Some((first, _)) = cut(data) else { return };
     let (whole, marker) = (&data[1..], Marker::default());
-    let words = |bytes| realplexor::whose(bytes, native::Paths::default().all(), &marker);
+    let words = |bytes| realplexor::whose(bytes, native::Paths::default().all(), None, &marker);
     if let (Some(early), late) = (words(first), words(whole)) {
         assert_eq!(Some(early), late, "other words");
     }

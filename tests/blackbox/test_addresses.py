@@ -185,6 +185,52 @@ def test_a_header_says_whose_a_request_is(serve, fronts, name, way, proxy):
     assert wait(program, name, "127.0.0.2", address)[1] == 200
 
 
+@pytest.mark.parametrize("lie", ['"', '"9.9.9.9', "x", "", 'for="', "unknown"])
+@pytest.mark.parametrize("proxy", [nginx_for, haproxy_for])
+def test_what_a_client_writes_before_its_proxy_switches_no_limit_off(serve, fronts, name, proxy, lie):
+    program = serve("--proxies", PROXY, "--address-connections", "3")
+    address = fronts(proxy, program.waits[0]).address
+    kept = [wait(program, name, "127.0.0.2", address, **{"X-Forwarded-For": lie}) for _ in range(10)]
+    assert [one[1] for one in kept].count(200) == 3
+    assert wait(program, name, "127.0.0.3", address)[1] == 200
+    assert refusals(program)[0] == ("address-connections", "127.0.0.2")
+    assert program.metric("multiplexor_wait_proxy_unreadable_total") == 0
+
+
+def nginx_appends_forwarded(server):
+    return front.nginx(server, f'proxy_bind {PROXY}; proxy_buffering off; proxy_set_header Forwarded "$http_forwarded, for=$remote_addr";')
+
+
+def test_whom_a_header_hides_counts_for_the_proxy(serve, fronts, name):
+    program = serve("--proxies", PROXY, "--proxies-say", "forwarded", "--address-connections", "3")
+    address = fronts(nginx_appends_forwarded, program.waits[0]).address
+    kept = [wait(program, name, "127.0.0.2", address, Forwarded='for="') for _ in range(10)]
+    assert [one[1] for one in kept].count(200) == 3
+    assert refusals(program)[0] == ("address-connections", PROXY)
+    assert program.metric("multiplexor_wait_proxy_unreadable_total") == 10
+    # Others are told apart as ever; and whoever is hidden is no other client.
+    assert wait(program, name, "127.0.0.2", address, Forwarded="for=9.9.9.9")[1] == 200
+
+
+def test_a_header_says_whose_a_client_of_old_is(serve, fronts, name):
+    name = name.replace(".", "_")
+    program = serve("--proxies", PROXY, "--address-connections", "2")
+    address = fronts(nginx_for, program.waits[0]).address
+
+    def waits(source):
+        return Wire(address, source=source).send(f"GET /?identifier={name}; HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+
+    kept = [waits("127.0.0.2") for _ in range(5)]
+    until(lambda: program.metric("multiplexor_wait_requests_refused_total") == 3, "three are refused")
+    assert program.waiting(name) == 2
+    kept.append(waits("127.0.0.3"))
+    program.until_waiting(name, 3)
+    program.publish(name, "x")
+    program.until_waiting(name, 0)
+    kept.append(waits("127.0.0.2"))
+    program.until_waiting(name, 1)
+
+
 def publish(program, name, source, address=None, **headers):
     with Wire(address or program.in_address, source=source) as wire:
         status, headers, body = wire.get(f"/pub/{name}", method="POST", body=b"x", **headers).response()
@@ -276,6 +322,21 @@ def test_a_header_says_whose_a_publish_is(serve, fronts, name):
     publish_until_passed(program, name, "127.0.0.2", address)
     assert publish(program, name, "127.0.0.3", address)[0] == 200
     assert ("address-publishes", "127.0.0.2") in refusals(program)
+
+
+def test_whom_a_header_hides_on_the_in_line_counts_for_the_proxy(serve, name):
+    program = serve("--in-proxies", PROXY, "--address-publish-rate", "1", "--proxies-say", "forwarded")
+    # A proxy that says nothing counts for nobody.
+    assert {publish(program, name, PROXY)[0] for _ in range(20)} == {200}
+
+    def hidden():
+        return publish(program, name, PROXY, Forwarded='for="')[0]
+
+    until(lambda: hidden() == 429, "one too many")
+    assert ("address-publishes", PROXY) in refusals(program)
+    assert publish(program, name, PROXY, Forwarded='for=", for=127.0.0.3')[0] in (200, 429)
+    assert publish(program, name, PROXY, Forwarded="for=127.0.0.3")[0] == 200
+    assert program.metric("multiplexor_in_proxy_unreadable_total") >= 2
 
 
 def test_a_flood_from_one_address_harms_nobody_else(serve, name):

@@ -71,6 +71,21 @@ def sign_in(php, user):
     return re.search(r"PHPSESSID=[^;]+", headers["set-cookie"])[0]
 
 
+def test_the_hook_gets_all_lines_of_a_header(tmp_path):
+    """HTTP/2 in front splits cookies; and one that is no text takes nothing from the others."""
+    application = Application(says({"user": "ann", "listen": "user.ann"}))
+    program = start(tmp_path, application.url, 'hook_headers = ["cookie", "x-who"]\nhook_cookies = ["sid", "b"]')
+    lines = ["Cookie: a=1; b=2", "X-Who: one", "Cookie: c=\xe9", "Cookie: sid=3", "X-Who: two"]
+    with socket.create_connection(program.wait_address, timeout=60) as client:
+        head = "\r\n".join(["GET /sub/user.ann?wait=0 HTTP/1.1", "Host: a", "Connection: close", *lines, "", ""])
+        client.sendall(head.encode("latin-1"))
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    [(_, _, got, _)] = application.requests
+    assert {name.lower(): value for name, value in got.items()}.items() >= {"cookie": "b=2; sid=3", "x-who": "one, two"}.items()
+    program.stop()
+    application.stop()
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_php_session_says_who_may_listen(site, transport):
     php, program = site

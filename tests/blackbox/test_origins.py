@@ -1,12 +1,15 @@
 """Whose pages may show credentials, and what browsers are told about it; who was refused can be asked for."""
 
 import asyncio
+import http.client
 import json
+import ssl
 import subprocess
 import time
 
 import pytest
 import websockets
+from harness.authority import Authority
 from harness.program import Program, binary, request, until
 from harness.wire import Wire
 from test_tokens import SECRET, make_token
@@ -33,6 +36,61 @@ def ask(program, path, method="GET", **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     status, told, body = request(program.wait_address, method, path, headers=headers)
     return status, told, body
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_cookie_that_a_browser_sends_for_another_site_does_not_count(listed, name, site):
+    """A page's image or script, or a link, sends no Origin; the browser says from where it is."""
+    channel = f"user.{name}"
+    listed.publish(channel, "hello")
+    token = make_token(listen=[channel])
+    path, shown = f"/sub/{channel}?since=0&raw=1", {"Cookie": f"multiplexor_token={token}"}
+    own = "http://{}:{}".format(*listed.wait_address)
+    for headers, expected in [
+        (shown | {"Sec-Fetch-Site": site}, 403),
+        (shown | {"Sec-Fetch-Site": site, "Origin": own}, 403),
+        (shown | {"Sec-Fetch-Site": "same-origin"}, 200),
+        (shown | {"Sec-Fetch-Site": "none"}, 200),
+        (shown | {"Sec-Fetch-Site": site, "Origin": SHOP}, 200),
+        # Who knows the token may be anywhere.
+        ({"Authorization": f"Bearer {token}", "Sec-Fetch-Site": site}, 200),
+    ]:
+        status, _, problem = head_of(listed, path, headers)
+        assert status == expected, (headers, problem)
+        assert expected == 200 or problem["code"] == "origin"
+
+
+def test_an_origin_of_another_scheme_is_another(serve, name, tmp_path):
+    certificate, key = Authority(tmp_path).issue("server", "localhost")
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(
+        f'token_secret = "{SECRET}"\nlisten = "token"\ntls_certificate = ["{certificate}"]\ntls_key = ["{key}"]\n'
+        '[[wait]]\naddress = "127.0.0.1:0"\n[[wait]]\naddress = "127.0.0.1:0"\ntls = "off"\n'
+    )
+    program = serve("--config", str(settings), "--in", "127.0.0.1:0", ports=False)
+    program.publish(name, "hello")
+    shown = {"Cookie": f"multiplexor_token={make_token(listen=[name])}", "Host": "push.example"}
+    path = f"/sub/{name}?since=0"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    secure, plain = ((host, int(port)) for host, port in (one.rsplit(":", 1) for one in program.waits))
+
+    def status(connection, **headers):
+        connection.request("GET", path, headers=shown | {name.replace("_", "-"): value for name, value in headers.items()})
+        return connection.getresponse().status
+
+    def through_tls(**headers):
+        return status(http.client.HTTPSConnection(*secure, context=context, timeout=60), **headers)
+
+    def in_the_clear(**headers):
+        return status(http.client.HTTPConnection(*plain, timeout=60), **headers)
+
+    assert through_tls(Origin="https://push.example") == 200
+    assert through_tls(Origin="http://push.example") == 403
+    # In the clear the program cannot know what is in front, unless that says so.
+    assert in_the_clear(Origin="https://push.example") == in_the_clear(Origin="http://push.example") == 200
+    assert in_the_clear(Origin="https://push.example", X_Forwarded_Proto="https") == 200
+    assert in_the_clear(Origin="http://push.example", X_Forwarded_Proto="https") == 403
 
 
 @pytest.mark.parametrize("transport", ["poll", "sse", "stream"])

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from harness.program import Program, binary, fresh_name, request, until
-from harness.wire import Sse, Wire
+from harness.wire import GUARDS, Sse, Wire
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-store, no-cache, must-revalidate\r\n"
@@ -303,7 +303,7 @@ def test_what_is_said_on_any_line_reaches_clients_of_all(program, ident):
     def of_2009(kind, data):
         return (
             f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n"
-            f"Connection: close\r\nX-Multiplexor: identifier={ident}\r\n\r\n{data}"
+            f"Connection: close\r\n{GUARDS}X-Multiplexor: identifier={ident}\r\n\r\n{data}"
         )
 
     text = "text/plain; charset=utf-8"

@@ -8,8 +8,10 @@ import threading
 
 import pytest
 import websockets.sync.client
+from harness import front
 from harness.program import ROOT, Program, request, until
 from harness.upstream import Application, Php, free_port
+from harness.wire import Wire
 
 LOGIN = "<?php session_start(); $_SESSION['user'] = $_GET['user'];"
 PAGE = """<?php
@@ -139,9 +141,132 @@ def test_only_paths_of_the_prefix_are_passed_on():
     program = Program("--takeover", application.url, "--takeover-prefix", "/app/")
     assert ask(program, "/app/x?y=z")[2] == b"/app/x?y=z"
     assert ask(program, "/other")[0] == 404
-    for path in ("/app/../x", "/app/%2E%2e/x", "/app/..%2fx", "/app/a/..%5cx", "/app/./x"):
-        assert ask(program, path)[0] == 404, path
+    assert ask(program, "/other/../x")[0] == 404
     assert len(application.requests) == 1
+    program.stop()
+    application.stop()
+
+
+# Other writings of a step upwards, and of what a step may end with.
+UPWARDS = ["..", ".", "%2E%2e", "..%2fx", "a/..%5cx", "..;", "..;v=1", "%252e%252e", "%25252e.", "..%c0%af", "%c0%ae.", "..%00"]
+UPWARDS += ["..%20", "..%3b", "..%3fx", "..%255c", "...", "%ef%bc%8e%ef%bc%8e", "..%ef%bc%8fx", "%e2%80%a5", "..\\x"]
+
+
+def test_a_path_that_may_leave_the_prefix_is_refused():
+    application = Application(lambda path, headers: (200, {}, path.encode()))
+    program = Program("--takeover", application.url, "--takeover-prefix", "/app/")
+    for step in UPWARDS:
+        for path in (f"/app/{step}/x", f"/app/a/{step}"):
+            status, _, body = ask(program, path)
+            assert (status, json.loads(body)["code"]) == (400, "path"), path
+    for path in ("/app/%zz", "/app/%", "/app/%0a", "/app/%ff"):
+        assert json.loads(ask(program, path)[2])["code"] == "path", path
+    assert application.requests == []
+    kept = ["/app/a.b/..c/c..", "/app/a;v=1/x", "/app/100%25", "/app/caf%C3%A9", "/app/a%2Fb", "/app/a%252Fb", "/app//x?y=../.."]
+    assert [ask(program, path)[2].decode() for path in kept] == kept
+    program.stop()
+    application.stop()
+
+
+def test_trace_and_connect_are_refused():
+    application = Application(lambda path, headers: (200, {}, b""))
+    program = Program("--takeover", application.url)
+    for method in ("TRACE", "CONNECT", "TRACK", "trace"):
+        with Wire(program.wait_address).get("/app/x", method=method) as wire:
+            status, headers, body = wire.response()
+        assert (status, json.loads(body)["code"]) == (405, "method") and "GET" in headers["allow"]
+    assert application.requests == []
+    program.stop()
+    application.stop()
+
+
+@pytest.mark.parametrize("dialect", ["multiplexor", "realplexor"])
+def test_the_prefix_wins_over_the_words_of_old(dialect, tmp_path):
+    """An application may have a parameter or a cookie of that name, and long requests."""
+    application = Application(lambda path, headers: (200, {}, f"{path} {headers.get('Cookie', '')[:20]}".encode()))
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(f'[[wait]]\naddress = "127.0.0.1:0"\ndialect = "{dialect}"\n')
+    flags = ("--config", str(settings), "--in", "127.0.0.1:0", "--takeover", application.url, "--takeover-prefix", "/app/")
+    program = Program(*flags, ports=False)
+    assert ask(program, "/app/x?identifier=a;")[2] == b"/app/x?identifier=a; "
+    assert ask(program, "/app/x", Cookie="identifier=a; b=1")[2] == b"/app/x identifier=a; b=1"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    long = "identifier=a&text=" + "x" * 200_000
+    assert ask(program, "/app/form", "POST", long, **form)[2] == b"/app/form "
+    assert application.requests[-1][3] == long.encode()
+    assert ask(program, "/app/x", Cookie="a=" + "x" * 8_000)[0] == 200
+    absolute = Wire(program.wait_address).get("http://localhost/app/y?identifier=a;")
+    assert absolute.response()[2] == b"/app/y?identifier=a; "
+    # All else is as ever.
+    with Wire(program.wait_address).send(b"GET /other?identifier=a; HTTP/1.1\r\nHost: a\r\n\r\n") as old:
+        program.until_waiting("a")
+        old.close()
+    program.stop()
+    application.stop()
+
+
+# Where the proxies of these tests come from, so that nobody else is taken for one.
+PROXY = "127.0.0.5"
+
+
+def nginx_appends(server):
+    lines = 'proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Forwarded "$http_forwarded, for=$remote_addr";'
+    return front.nginx(server, f"proxy_bind {PROXY}; {lines}")
+
+
+def haproxy_adds(server):
+    lines = "option forwardfor\n  http-request add-header Forwarded for=%[src]"
+    return front.haproxy(server, lines, f"source {PROXY}")
+
+
+@pytest.mark.parametrize("proxy", [nginx_appends, haproxy_adds])
+def test_the_application_is_told_what_proxies_in_front_said(fronts, proxy):
+    got = []
+    application = Application(lambda path, headers: (got.append(headers), (200, {}, b""))[1])
+    program = Program("--takeover", application.url)
+    address = fronts(proxy, program.waits[0]).address
+    said = {"X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9;proto=http"}
+    with Wire(address, source="127.0.0.2").get("/x", Connection="X-Forwarded-For, Forwarded", **said) as wire:
+        assert wire.response()[0] == 200
+    [way], [forwarded] = got[0].get_all("X-Forwarded-For"), got[0].get_all("Forwarded")
+    assert way == f"9.9.9.9, 127.0.0.2, {PROXY}"
+    assert forwarded == f"for=9.9.9.9;proto=http, for=127.0.0.2, for={PROXY}"
+    program.stop()
+    application.stop()
+
+
+def haproxy_protocol(server):
+    return front.haproxy(server, options=f"send-proxy-v2 source {PROXY}", mode="tcp")
+
+
+def nginx_protocol(server):
+    return front.nginx_stream(server, f"proxy_protocol on; proxy_bind {PROXY};")
+
+
+@pytest.mark.parametrize("proxy", [haproxy_protocol, nginx_protocol])
+def test_the_application_is_told_the_address_that_the_proxy_protocol_says(fronts, proxy):
+    got = []
+    application = Application(lambda path, headers: (got.append(headers), (200, {}, b""))[1])
+    program = Program("--takeover", application.url, "--proxies", PROXY, "--proxies-say", "proxy-protocol")
+    address = fronts(proxy, program.waits[0]).address
+    for said in ({}, {"X-Forwarded-For": '9.9.9.9, "', "Forwarded": 'for="'}):
+        with Wire(address, source="127.0.0.2").get("/x", **said) as wire:
+            assert wire.response()[0] == 200
+    assert [headers.get_all("X-Forwarded-For") for headers in got] == [["127.0.0.2"], ['9.9.9.9, ", 127.0.0.2']]
+    # What cannot be read would hide what stands behind it.
+    assert [headers.get_all("Forwarded") for headers in got] == [None, ["for=127.0.0.2"]]
+    program.stop()
+    application.stop()
+
+
+def test_cookies_in_several_lines_are_one_for_the_application():
+    got = []
+    application = Application(lambda path, headers: (got.append(headers), (200, {}, b""))[1])
+    program = Program("--takeover", application.url)
+    with Wire(program.wait_address) as wire:
+        wire.send(b"GET /x HTTP/1.1\r\nHost: a\r\nCookie: a=1\r\nAccept: */*\r\nCookie: b=2\r\n\r\n")
+        assert wire.response()[0] == 200
+    assert got[0].get_all("Cookie") == ["a=1; b=2"]
     program.stop()
     application.stop()
 

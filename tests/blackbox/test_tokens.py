@@ -101,6 +101,39 @@ def test_a_cookie_may_hold_the_token(closed, name):
     assert allowed(closed, f"{path}&token={token}", {"Origin": "https://other.example"})
 
 
+def test_the_good_one_of_several_cookies_counts(closed, name):
+    """Browsers show those of all paths and domains, and HTTP/2 has each in a line of its own."""
+    closed.publish(f"user.{name}", "hello")
+    path = f"/sub/user.{name}?since=0"
+    good, old = make_token(listen=[f"user.{name}"]), make_token(exp=17, listen=[f"user.{name}"])
+    cookies = [f"multiplexor_token={token}" for token in (old, "nonsense", good)]
+    assert allowed(closed, path, {"Cookie": "; ".join(cookies)})
+    assert allowed(closed, path, {"Cookie": "a=b", "COOKIE": cookies[0], "cookie": cookies[2]})
+    assert allowed(closed, path, {"Cookie": "a=\xe9", "cookie": cookies[2]})
+    # Where none is good, it is told what is wrong with the first; and not all of many are tried.
+    status, problem = listen(closed, path, {"Cookie": "; ".join(cookies[:2])})
+    assert (status, problem["code"]) == (401, "token-expired")
+    many = "; ".join(f"multiplexor_token={n}" for n in range(4))
+    assert listen(closed, path, {"Cookie": f"{many}; {cookies[2]}"})[0] == 401
+    # What somebody puts there on purpose beats them all.
+    assert listen(closed, f"{path}&token={old}", {"Cookie": cookies[2]})[0] == 401
+
+
+def test_the_cookie_has_the_name_that_is_set(serve, name):
+    program = serve("--token-secret", SECRET, "--listen", "token", "--token-cookie", "__Host-push")
+    program.publish(name, "hello")
+    token = make_token(listen=[name])
+    assert allowed(program, f"/sub/{name}?since=0", {"Cookie": f"__Host-push={token}"})
+    assert listen(program, f"/sub/{name}?since=0", {"Cookie": f"multiplexor_token={token}"})[0] == 401
+
+
+def test_a_name_that_no_cookie_may_have_is_told():
+    from harness.program import binary
+
+    done = subprocess.run([binary(), "--token-cookie", "a=b"], capture_output=True, env={})
+    assert done.returncode == 2 and b"token_cookie" in done.stderr
+
+
 def test_a_websocket_of_another_site_gets_nothing_by_a_cookie(closed, name):
     async def talk(ws):
         return await ask(ws, {"ping": 1})

@@ -5,6 +5,7 @@
 mod askers;
 mod asking;
 mod denied;
+mod forwarded;
 mod jwks;
 mod key;
 mod proxies;
@@ -22,11 +23,12 @@ pub use asking::{
     About, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
 };
 pub use denied::Denied;
+pub use forwarded::forward;
 pub use hub;
 pub use ipnet::IpNet;
 pub use jwks::read_jwks;
 pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
-pub use proxies::{Proxies, Way};
+pub use proxies::{Proxies, Way, Whose};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;

@@ -3,9 +3,11 @@
 //! Only known proxies are believed, and only by the one way in which they are said to speak: a header that a proxy
 //! does not write itself is the client's word.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+use crate::forwarded::{Hop, hops};
 
 /// The proxies that are believed, and how they say whose connection they pass on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +28,17 @@ pub enum Way {
     Forwarded,
     /// By a header of the PROXY protocol at the beginning of each connection.
     Protocol,
+}
+
+/// Whose a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// That of whoever is at this address.
+    Client(IpAddr),
+    /// A known proxy, at this address, does not say so that it can be read whose it is: it counts for the proxy.
+    Hidden(IpAddr),
+    /// The proxy says nothing of that: it may be anybody's.
+    Unsaid,
 }
 
 impl Way {
@@ -63,67 +76,56 @@ impl Proxies {
         }
     }
 
-    /// The client of a request that came from `peer` with these values of that header, in their order. Each proxy
-    /// appends whom it heard, so they are read from their end for as long as those who wrote them are known: the
-    /// first address that nobody vouches for is the client's, whatever stands before it. `peer` itself where it is no
-    /// proxy; `None`: the proxy does not say.
-    pub fn client<'a>(&self, peer: IpAddr, values: impl Iterator<Item = &'a [u8]>) -> Option<IpAddr> {
+    /// Whose a request is that came from `peer` with these lines of that header, in their order. Each proxy appends
+    /// whom it heard, so they are read from their end for as long as those who wrote them are known: the first address
+    /// that nobody vouches for is the client's, whatever stands before it.
+    pub fn whose<'a>(&self, peer: IpAddr, lines: impl DoubleEndedIterator<Item = &'a [u8]>) -> Whose {
         if !self.know(peer) {
-            return Some(peer);
+            return Whose::Client(peer);
         }
-        let of = if self.way == Way::Forwarded { for_of } else { address };
-        let mut hops: Vec<Option<IpAddr>> = values.flat_map(elements).map(of).collect();
-        loop {
-            match hops.pop()?.map(|hop| hop.to_canonical()) {
-                Some(hop) if self.know(hop) => {}
-                // Who is hidden is nobody in particular.
-                hop => return hop,
+        let mut lines = lines.peekable();
+        if lines.peek().is_none() {
+            return Whose::Unsaid;
+        }
+        let mut last = peer;
+        for hop in hops(self.way, lines) {
+            match hop {
+                Hop::From(hop) if self.know(hop) => last = hop,
+                Hop::From(hop) => return Whose::Client(hop),
+                Hop::Hidden => return Whose::Hidden(last),
             }
         }
+        // All that are named are proxies: the first of them speaks for itself. Where none is, the last hides whom it heard.
+        if last == peer { Whose::Hidden(peer) } else { Whose::Client(last) }
     }
 }
 
-/// The elements of a list: commas part them, but for those in quotes.
-fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    value.split(move |byte| {
-        quoted ^= *byte == b'"';
-        *byte == b',' && !quoted
-    })
-}
-
-/// The address of an element's `for`; `None`: it has none, or one in no form of an address.
-fn for_of(element: &[u8]) -> Option<IpAddr> {
-    element.split(|byte| *byte == b';').find_map(|pair| {
-        let pair = pair.trim_ascii();
-        let (name, value) = pair.split_at_checked(4)?;
-        name.eq_ignore_ascii_case(b"for=").then(|| address(value))
-    })?
-}
-
-/// An address in any of its forms: bare, with a port, in brackets, in quotes.
-fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = str::from_utf8(text.trim_ascii()).ok()?;
-    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+impl Whose {
+    /// For whom it counts; `None`: for nobody.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Client(address) | Self::Hidden(address) => Some(address),
+            Self::Unsaid => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Whoever is in 10.0.0.0/8 and on ::1 is known; `values` are separated by `|`.
-    fn check(way: Way, peer: &str, values: &str, expected: &str) {
+    /// Whoever is in 10.0.0.0/8 and on ::1 is known; `lines` are separated by `|`. An address that is a proxy's, since
+    /// it hides the client's, stands in brackets.
+    fn check(way: Way, peer: &str, lines: &str, expected: &str) {
         let networks = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
         let proxies = Proxies { networks: networks.into(), way };
-        let lines = values.split('|').filter(|line| !line.is_empty()).map(str::as_bytes);
-        let client = proxies.client(peer.parse().unwrap(), lines);
-        assert_eq!(
-            client.map_or_else(|| "-".to_owned(), |client| client.to_string()),
-            expected,
-            "{peer} {values}"
-        );
+        let all: Vec<_> = lines.split('|').filter(|line| !line.is_empty()).map(str::as_bytes).collect();
+        let told = match proxies.whose(peer.parse().unwrap(), all.into_iter()) {
+            Whose::Client(address) => address.to_string(),
+            Whose::Hidden(address) => format!("({address})"),
+            Whose::Unsaid => "-".to_owned(),
+        };
+        assert_eq!(told, expected, "{peer} {lines}");
     }
 
     #[test]
@@ -132,34 +134,34 @@ mod tests {
         check(Way::Forwarded, "10.0.0.1", "for=1.1.1.1, for=192.0.2.7", "192.0.2.7");
         check(Way::ForwardedFor, "10.0.0.1", "1.1.1.1, 192.0.2.7, 10.0.0.9", "192.0.2.7");
         check(Way::ForwardedFor, "10.0.0.1", "1.1.1.1|192.0.2.7", "192.0.2.7");
+        check(Way::ForwardedFor, "10.0.0.1", "\"|192.0.2.7", "192.0.2.7");
+        check(Way::ForwardedFor, "10.0.0.1", "\", 192.0.2.7", "192.0.2.7");
         check(Way::ForwardedFor, "192.0.2.1", "1.1.1.1", "192.0.2.1");
     }
 
     #[test]
-    fn an_address_has_many_forms() {
-        check(Way::Forwarded, "10.0.0.1", "proto=http;For=\"[2001:db8::17]:4711\";by=x", "2001:db8::17");
-        check(Way::Forwarded, "10.0.0.1", "for=\"192.0.2.7:80\"", "192.0.2.7");
-        check(Way::ForwardedFor, "::1", "2001:db8::1", "2001:db8::1");
-        check(Way::ForwardedFor, "::1", "[2001:db8::1]", "2001:db8::1");
+    fn whoever_is_hidden_counts_for_the_proxy_that_hides_him() {
+        for lines in ["for=192.0.2.7, for=unknown", "for=_a", "by=10.0.0.2", "for=\"a,b\"", "for=\"", " , "] {
+            check(Way::Forwarded, "10.0.0.1", lines, "(10.0.0.1)");
+        }
+        check(Way::Forwarded, "10.0.0.1", "for=_a, for=10.0.0.2", "(10.0.0.2)");
+        check(Way::Forwarded, "10.0.0.1", "for=\"a,b\", for=192.0.2.7", "192.0.2.7");
+        for lines in ["192.0.2.7, x", "\"", "unknown", ","] {
+            check(Way::ForwardedFor, "10.0.0.1", lines, "(10.0.0.1)");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_say_nothing_or_speak_for_itself() {
+        check(Way::ForwardedFor, "10.0.0.1", "", "-");
+        check(Way::ForwardedFor, "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3");
         check(Way::ForwardedFor, "10.0.0.1", "::ffff:192.0.2.7", "192.0.2.7");
     }
 
     #[test]
-    fn whoever_is_hidden_is_nobody() {
-        for values in ["for=192.0.2.7, for=unknown", "for=_a, for=10.0.0.2", "by=10.0.0.2", "for=\"a,b\"", ""]
-        {
-            check(Way::Forwarded, "10.0.0.1", values, "-");
-        }
-        for values in ["192.0.2.7, x", "", "10.0.0.2"] {
-            check(Way::ForwardedFor, "10.0.0.1", values, "-");
-        }
-        check(Way::Forwarded, "10.0.0.1", "for=\"a,b\", for=192.0.2.7", "192.0.2.7");
-    }
-
-    #[test]
     fn a_proxy_speaks_in_one_way_only() {
-        check(Way::Forwarded, "10.0.0.1", "192.0.2.7", "-");
-        check(Way::ForwardedFor, "10.0.0.1", "for=192.0.2.7", "-");
+        check(Way::Forwarded, "10.0.0.1", "192.0.2.7", "(10.0.0.1)");
+        check(Way::ForwardedFor, "10.0.0.1", "for=192.0.2.7", "(10.0.0.1)");
         assert_eq!(Proxies::default().header(), None);
     }
 }

@@ -16,10 +16,12 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// What follows `?`, or nothing.
     pub query: &'a str,
-    /// The first header of a name.
+    /// The header of a name: all its lines, as one.
     pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
     /// Whether the request is a WebSocket handshake.
     pub upgrade: bool,
+    /// Whether it came to us through TLS.
+    pub tls: bool,
     /// The body, complete.
     pub body: &'a [u8],
 }
@@ -119,6 +121,15 @@ impl From<Problem> for Answer {
 
 /// After how many seconds to ask again where it cannot be done now.
 const RETRY_AFTER_S: &str = "1";
+
+/// What is said with every answer that holds what others wrote, which is nobody's page whatever type they gave it: no
+/// browser guesses another type (Fetch, section 3.5), runs it with the rights of this host (Content Security Policy,
+/// section 7.2.2), or shows it in a page that may not read it (Fetch, section 3.6).
+pub const GUARDS: [(&str, &str); 3] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "sandbox"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+];
 
 /// What is true at one moment for one client.
 pub const NO_STORE: &str = "no-store";

@@ -16,7 +16,7 @@ pub mod realplexor;
 
 pub use classic::Classic;
 pub use hub;
-pub use intent::{Answer, Intent, NO_STORE, Request, Transport, Wait};
-pub use origin::{Cors, OriginError, Origins, Page};
+pub use intent::{Answer, GUARDS, Intent, NO_STORE, Request, Transport, Wait};
+pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Problem, fault};
 pub use shows::Shows;

@@ -11,6 +11,10 @@ pub const ID_LEN_MAX: usize = 64;
 pub const PING_LEN_MAX: usize = 125;
 /// Bytes of the list of headers that a preflight has repeated.
 pub const PREFLIGHT_LEN_MAX: usize = 1_024;
+/// How often a path's escapes may have been escaped that is passed on to an application.
+pub const PATH_DECODES_MAX: usize = 3;
+/// Tokens in cookies of one request that are tried: browsers show those of all paths and domains.
+pub const COOKIE_TOKENS_MAX: usize = 4;
 /// Bytes of a publisher's event name.
 pub const EVENT_LEN_MAX: usize = 255;
 /// Bytes of a publisher's media type.

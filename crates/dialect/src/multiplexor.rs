@@ -10,6 +10,7 @@ use hub::limits::NAME_LEN_MAX;
 use hub::{Kind, Message, Origin, Payload};
 use memchr::{memchr, memmem};
 
+use crate::GUARDS;
 use crate::limits::CONTENT_TYPE_LEN_MAX;
 use crate::native::kind_of;
 
@@ -28,15 +29,17 @@ pub enum Words {
 /// Whose words begin with these bytes; `None` until they tell. Once they told, no further byte changes it.
 ///
 /// `paths` are our own; one that ends in `/` stands for all that begin with it. `/` alone is ours for
-/// whoever reads (`GET`, `HEAD`, `OPTIONS`), unless a marker stands in its query.
-pub fn whose(bytes: &[u8], paths: &[impl AsRef<str>]) -> Option<Words> {
-    whose_by(bytes, paths, |query, ended| ids(query, ended).is_some())
+/// whoever reads (`GET`, `HEAD`, `OPTIONS`), unless a marker stands in its query. What begins with `prefix`, but for `/`
+/// alone, is for an application, which may have a marker of its own anywhere.
+pub fn whose(bytes: &[u8], paths: &[impl AsRef<str>], prefix: Option<&str>) -> Option<Words> {
+    whose_by(bytes, paths, prefix, |query, ended| ids(query, ended).is_some())
 }
 
 /// The same, where `marks` says whether a query has a marker; whether it has ended, too, is told.
 pub(crate) fn whose_by(
     bytes: &[u8],
     paths: &[impl AsRef<str>],
+    prefix: Option<&str>,
     marks: impl Fn(&[u8], bool) -> bool,
 ) -> Option<Words> {
     let mut paths = paths.iter().map(AsRef::as_ref);
@@ -48,13 +51,16 @@ pub(crate) fn whose_by(
         return Some(Words::Classic);
     }
     let (method, target) = (&line[..space], &line[space + 1..]);
+    // What an application gets is found where HTTP finds it.
+    let target = if prefix.is_some() { local(target)? } else { target };
     let end = target.iter().position(|byte| matches!(byte, b'?' | b' ' | b'\r' | b'\n'));
     let path = &target[..end.unwrap_or(target.len())];
     let ours = |known: &str| match known.strip_suffix('/') {
         Some(_) => path.starts_with(known.as_bytes()),
         None => end.is_some() && path == known.as_bytes(),
     };
-    if paths.clone().any(ours) {
+    let is_applications = prefix.is_some_and(|prefix| path.len() > 1 && path.starts_with(prefix.as_bytes()));
+    if is_applications || paths.clone().any(ours) {
         return Some(Words::Modern);
     }
     let reads = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
@@ -62,7 +68,10 @@ pub(crate) fn whose_by(
         Some(end) if path == b"/" && reads => whose_root(&target[end..], marks),
         Some(_) => Some(Words::Classic),
         // What is there may still become a path of ours.
-        None => (!paths.any(|known| known.as_bytes().starts_with(path))).then_some(Words::Classic),
+        None => {
+            let may_become = |known: &str| known.as_bytes().starts_with(path);
+            (!paths.any(may_become) && !prefix.is_some_and(may_become)).then_some(Words::Classic)
+        }
     }
 }
 
@@ -181,8 +190,24 @@ pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     out.extend_from_slice(format!("Content-Type: {kind}\r\nContent-Length: {len}\r\n").as_bytes());
     out.extend_from_slice(b"Connection: close\r\n");
+    for (name, value) in GUARDS {
+        out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
     out.extend_from_slice(format!("X-Multiplexor: identifier={id}\r\n\r\n").as_bytes());
     out.extend_from_slice(payload.data());
+}
+
+/// A target without scheme and host, where it begins with them; `None` while that is not known.
+fn local(target: &[u8]) -> Option<&[u8]> {
+    for scheme in [&b"http://"[..], b"https://"] {
+        let len = target.len().min(scheme.len());
+        if target[..len].eq_ignore_ascii_case(&scheme[..len]) {
+            let behind = target.get(scheme.len()..)?;
+            let end = behind.iter().position(|byte| matches!(byte, b'/' | b'?' | b' ' | b'\r' | b'\n'))?;
+            return Some(&behind[end..]);
+        }
+    }
+    Some(target)
 }
 
 /// Whose a request for `/` is, by what follows the path. Only a marker in the query makes it classic: in

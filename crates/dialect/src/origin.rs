@@ -31,6 +31,9 @@ impl Page {
     pub const OURS: Self = Self(0);
     /// A page of an origin that is not listed.
     pub const FOREIGN: Self = Self(u8::MAX);
+    /// A page of another origin, which its browser does not name: it may not read the answer, but the browser sends its
+    /// cookies (Fetch Metadata, section 2.4).
+    pub const CROSS_SITE: Self = Self(u8::MAX - 1);
 
     /// As plain data.
     pub fn to_bits(self) -> u8 {
@@ -45,7 +48,7 @@ impl Page {
 
 impl Origins {
     /// Origins at the most: their numbers fit a [`Page`].
-    pub const COUNT_MAX: usize = 254;
+    pub const COUNT_MAX: usize = 253;
     /// No origins.
     pub const NONE: Self = Self(Vec::new());
 
@@ -83,7 +86,9 @@ impl Origins {
 
     /// Whose page is behind a request.
     pub fn page(&self, request: &Request<'_>) -> Page {
-        let Some(origin) = (request.header)("origin") else { return Page::OURS };
+        let Some(origin) = (request.header)("origin") else {
+            return if is_same_site(request) { Page::OURS } else { Page::CROSS_SITE };
+        };
         let listed = self.0.iter().position(|listed| matches(listed, origin));
         match listed.and_then(|number| u8::try_from(number + 1).ok()) {
             Some(number) => Page(number),
@@ -130,14 +135,36 @@ fn is_label(label: &[u8]) -> bool {
 /// In front of a host: any labels, one at least.
 const ANY_LABELS: &str = "*.";
 
-/// The origin of a request, unless it is that of the host it was sent to, scheme aside.
+/// The origin of a request, unless it is that of the host it was sent to.
 pub(crate) fn foreign_origin<'a>(request: &Request<'a>) -> Option<&'a str> {
     let origin = (request.header)("origin")?;
     let origin = str::from_utf8(origin).unwrap_or("(not readable)");
-    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     let host = (request.header)("host").and_then(|host| str::from_utf8(host).ok());
-    let is_ours = rest.zip(host).is_some_and(|(ours, host)| ours.eq_ignore_ascii_case(host));
-    (!is_ours).then_some(origin)
+    let proto = (request.header)("x-forwarded-proto");
+    let is_ours = host.is_some_and(|host| is_same_origin(origin, host, request.tls, proto));
+    // The handshake of a WebSocket always has an origin, and not every browser says the right thing besides.
+    (!is_ours || !(request.upgrade || is_same_site(request))).then_some(origin)
+}
+
+/// Whether a page of this origin was served by the host that was called. The scheme is that of the connection; where that
+/// is plain, `proto` of a proxy in front says it (`X-Forwarded-Proto`), and where nothing does, it may be either.
+pub fn is_same_origin(origin: &str, host: &str, tls: bool, proto: Option<&[u8]>) -> bool {
+    let Some((scheme, ours)) = origin.split_once("://") else { return false };
+    // Each proxy appends what it knows; only the last one speaks of the way to us.
+    let said = proto.and_then(|list| list.rsplit(|byte| *byte == b',').next()).map(<[u8]>::trim_ascii);
+    let is_scheme = match (scheme, tls, said) {
+        ("https", true, _) => true,
+        ("http" | "https", false, None | Some(b"")) => true,
+        ("http" | "https", false, Some(said)) => said.eq_ignore_ascii_case(scheme.as_bytes()),
+        _ => false,
+    };
+    is_scheme && ours.eq_ignore_ascii_case(host)
+}
+
+/// Whether a browser says that the request is of a page of this very origin, or of the person in front of it; what is
+/// old, or no browser, says nothing.
+fn is_same_site(request: &Request<'_>) -> bool {
+    matches!((request.header)("sec-fetch-site"), None | Some(b"same-origin" | b"none"))
 }
 
 #[cfg(test)]
@@ -179,8 +206,15 @@ mod tests {
             "host" => Some(&b"push.example:8088"[..]),
             _ => None,
         };
-        let request =
-            Request { method: "GET", path: "/", query: "", header: &header, upgrade: false, body: b"" };
+        let request = Request {
+            method: "GET",
+            path: "/",
+            query: "",
+            header: &header,
+            upgrade: false,
+            tls: false,
+            body: b"",
+        };
         let page = origins.page(&request);
         let listed = origins.by_pattern(page, &request).or_else(|| origins.cors(page).listed);
         (page, listed.map(str::to_owned))
@@ -224,6 +258,58 @@ mod tests {
             "",
         ] {
             assert_eq!(check(&origins, Some(origin)), (Page::FOREIGN, None), "{origin}");
+        }
+    }
+
+    #[test]
+    fn schemes_count_where_they_are_known() {
+        let check = |origin, tls, proto: Option<&'static [u8]>, expected| {
+            assert_eq!(is_same_origin(origin, "a.example", tls, proto), expected, "{origin} {tls} {proto:?}");
+        };
+        check("https://A.example", true, None, true);
+        check("http://a.example", true, None, false);
+        check("http://a.example", true, Some(b"http"), false);
+        for origin in ["https://a.example", "http://a.example"] {
+            check(origin, false, None, true);
+            check(origin, false, Some(b""), true);
+        }
+        check("http://a.example", false, Some(b"https"), false);
+        check("https://a.example", false, Some(b"http, HTTPS"), true);
+        check("https://a.example", false, Some(b"https, http"), false);
+        for origin in ["ws://a.example", "a.example", "null", "https://a.example:1", "https://a.example."] {
+            check(origin, false, None, false);
+        }
+    }
+
+    #[test]
+    fn a_browser_says_that_a_page_is_foreign_also_without_its_origin() {
+        let check = |origin: Option<&'static str>, site: Option<&'static str>, upgrade, expected| {
+            let header = move |name: &str| match name {
+                "origin" => origin.map(str::as_bytes),
+                "sec-fetch-site" => site.map(str::as_bytes),
+                "host" => Some(&b"push.example"[..]),
+                _ => None,
+            };
+            let request = Request {
+                method: "GET",
+                path: "/",
+                query: "",
+                header: &header,
+                upgrade,
+                tls: false,
+                body: b"",
+            };
+            assert_eq!(Origins::NONE.page(&request), expected, "{origin:?} {site:?}");
+        };
+        let ours = Some("https://push.example");
+        for site in [None, Some("same-origin"), Some("none")] {
+            check(None, site, false, Page::OURS);
+            check(ours, site, false, Page::OURS);
+        }
+        for site in [Some("cross-site"), Some("same-site"), Some(""), Some("same-origin, none")] {
+            check(None, site, false, Page::CROSS_SITE);
+            check(ours, site, false, Page::FOREIGN);
+            check(ours, site, true, Page::OURS);
         }
     }
 }

@@ -29,8 +29,15 @@ use crate::multiplexor::{Words, is_http, is_like_http, whose_by};
 pub const TOLD: &str = "realplexor";
 
 /// Whose words begin with these bytes; see [`crate::multiplexor::whose`].
-pub fn whose(bytes: &[u8], paths: &[impl AsRef<str>], marker: &Marker) -> Option<Words> {
-    whose_by(bytes, paths, |query, ended| !matches!(marker.find(query, Reading::query(ended)), Found::None))
+pub fn whose(
+    bytes: &[u8],
+    paths: &[impl AsRef<str>],
+    prefix: Option<&str>,
+    marker: &Marker,
+) -> Option<Words> {
+    whose_by(bytes, paths, prefix, |query, ended| {
+        !matches!(marker.find(query, Reading::query(ended)), Found::None)
+    })
 }
 
 /// Whether a request is HTTP, of which more may be said than to whoever writes to a socket.

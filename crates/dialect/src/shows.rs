@@ -1,5 +1,7 @@
 //! What of a request counts as credentials, beside tokens and signatures: headers that the application knows.
 
+use std::borrow::Cow;
+
 use crate::Request;
 
 /// What of a request counts as credentials.
@@ -11,22 +13,31 @@ pub struct Shows {
     pub headers: Vec<Box<str>>,
     /// Of the header `cookie`, only cookies of these names; none: all.
     pub cookies: Vec<Box<str>>,
+    /// The cookie that may hold a token.
+    pub token_cookie: Cow<'static, str>,
 }
 
 impl Shows {
     /// Nothing.
-    pub const NOTHING: Self = Self { tokens: false, headers: Vec::new(), cookies: Vec::new() };
+    pub const NOTHING: Self = Self {
+        tokens: false,
+        headers: Vec::new(),
+        cookies: Vec::new(),
+        token_cookie: Cow::Borrowed(Self::TOKEN_COOKIE),
+    };
+    /// The usual name of [`Self::token_cookie`].
+    pub const TOKEN_COOKIE: &str = "multiplexor_token";
 
     /// The headers of a request that count, as lines of a head; `None`: it has none of them.
     pub(crate) fn headers_of(&self, request: &Request<'_>) -> Option<Box<str>> {
         let mut lines = String::new();
         for name in &self.headers {
-            let value = (request.header)(name).and_then(|value| str::from_utf8(value).ok());
-            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+            // Somebody else's cookie that is no text takes nothing from those that count.
+            let value = String::from_utf8_lossy((request.header)(name).unwrap_or_default());
             let counted = if **name == *"cookie" && !self.cookies.is_empty() {
-                self.counted(value)
+                self.counted(&value)
             } else {
-                value.to_owned()
+                value.into_owned()
             };
             if !counted.is_empty() {
                 lines.extend([&**name, ": ", &counted, "\r\n"]);
@@ -52,20 +63,28 @@ mod tests {
     #[test]
     fn only_what_the_application_looks_at_counts() {
         let header = |name: &str| match name {
-            "cookie" => Some(&b"a=1; sid=x=y;_ga=2; sid2=3"[..]),
+            "cookie" => Some(&b"a=1; sid=x=y;_ga=2; sid2=3; b=\xff"[..]),
             "x-empty" => Some(&b""[..]),
             "authorization" => Some(&b"Basic eDp5"[..]),
             _ => None,
         };
-        let request =
-            Request { method: "GET", path: "/sub/a", query: "", header: &header, upgrade: false, body: b"" };
+        let request = Request {
+            method: "GET",
+            path: "/sub/a",
+            query: "",
+            header: &header,
+            upgrade: false,
+            tls: false,
+            body: b"",
+        };
         let check = |headers: &[&str], cookies: &[&str], expected: Option<&str>| {
             let list = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
-            let shows = Shows { tokens: true, headers: list(headers), cookies: list(cookies) };
-            assert_eq!(shows.headers_of(&request).as_deref(), expected, "{headers:?} {cookies:?}");
+            let cookies = list(cookies);
+            let shows = Shows { tokens: true, headers: list(headers), cookies, ..Shows::NOTHING };
+            assert_eq!(shows.headers_of(&request).as_deref(), expected, "{shows:?}");
         };
         check(&[], &[], None);
-        check(&["cookie"], &[], Some("cookie: a=1; sid=x=y;_ga=2; sid2=3\r\n"));
+        check(&["cookie"], &[], Some("cookie: a=1; sid=x=y;_ga=2; sid2=3; b=\u{fffd}\r\n"));
         check(&["cookie"], &["sid"], Some("cookie: sid=x=y\r\n"));
         check(&["cookie"], &["_ga", "a"], Some("cookie: a=1; _ga=2\r\n"));
         check(&["cookie"], &["other"], None);

@@ -8,10 +8,15 @@ use multiplexor_dialect::native::Paths;
 
 /// Whose words they are, and that it is told once and for all, however they come.
 fn words(bytes: &str, expected: Option<Words>) {
-    assert_eq!(whose(bytes.as_bytes(), Paths::default().all()), expected, "{bytes:?}");
+    words_beside(None, bytes, expected);
+}
+
+/// The same, where what begins with `prefix` is an application's.
+fn words_beside(prefix: Option<&str>, bytes: &str, expected: Option<Words>) {
+    assert_eq!(whose(bytes.as_bytes(), Paths::default().all(), prefix), expected, "{bytes:?}");
     let mut told = None;
     for cut in 0..=bytes.len() {
-        let now = whose(&bytes.as_bytes()[..cut], Paths::default().all());
+        let now = whose(&bytes.as_bytes()[..cut], Paths::default().all(), prefix);
         assert!(told.is_none() || now == told, "{bytes:?} cut at {cut}: {now:?} after {told:?}");
         told = now;
     }
@@ -49,6 +54,34 @@ fn native(data: &[u8], content_type: Option<&str>, kind: Kind) -> Payload {
         content_type: content_type.map(Into::into),
         kind,
     }
+}
+
+#[test]
+fn what_is_an_applications_is_never_searched() {
+    for modern in [
+        "GET /app/x?identifier=a; HTTP/1.1\r\n",
+        "POST /app/ ",
+        "GET http://a/app/x?identifier=b;",
+        "TRACE /app/",
+    ] {
+        words_beside(Some("/app/"), modern, Some(Words::Modern));
+        words_beside(Some("/"), modern, Some(Words::Modern));
+    }
+    for classic in [
+        "GET /apps?identifier=a; ",
+        "GET /app ",
+        "GET /?identifier=a; ",
+        "POST / ",
+        "identifier=a;",
+        "GET http:/a",
+    ] {
+        words_beside(Some("/app/"), classic, Some(Words::Classic));
+    }
+    for open in ["GET /ap", "GET http://a", "GET HTTPS:", "GET "] {
+        words_beside(Some("/app/"), open, None);
+    }
+    words_beside(Some("/"), "GET /?identifier=a; ", Some(Words::Classic));
+    words_beside(Some("/"), "GET / HTTP/1.1\r\n", Some(Words::Modern));
 }
 
 #[test]
@@ -187,7 +220,8 @@ fn what_came_otherwise_gets_a_head() {
     let head = |kind: &str, len| {
         format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\nConnection: close\r\n\
-             X-Multiplexor: identifier=b\r\n\r\n"
+             X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n\
+             Cross-Origin-Resource-Policy: same-origin\r\nX-Multiplexor: identifier=b\r\n\r\n"
         )
     };
     assert_eq!(written(native(b"hey", None, Kind::Either)), head("text/plain; charset=utf-8", 3) + "hey");

@@ -110,7 +110,7 @@ proptest! {
         body: Vec<u8>,
     ) {
         let request =
-            Request { method: &method, path: &path, query: &query, header: &|_| Some(&header), upgrade, body: &body };
+            Request { method: &method, path: &path, query: &query, header: &|_| Some(&header), upgrade, tls: false, body: &body };
         match intent(&request, Context {
             cursors: Cursors::new(Epoch::new(0)),
             now: 0,

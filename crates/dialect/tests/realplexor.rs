@@ -84,13 +84,13 @@ proptest! {
     ) {
         let reading = Reading { ended: false, decodes, query };
         let whole = Marker::default().find(said.as_bytes(), reading);
-        let words = whose(said.as_bytes(), Paths::default().all(), &Marker::default());
+        let words = whose(said.as_bytes(), Paths::default().all(), None, &Marker::default());
         for cut in 0..said.len() {
             let early = &said.as_bytes()[..cut];
             if let Found::List(list) = Marker::default().find(early, reading) {
                 prop_assert_eq!(&Found::List(list), &whole);
             }
-            let early: Option<Words> = whose(early, Paths::default().all(), &Marker::default());
+            let early: Option<Words> = whose(early, Paths::default().all(), None, &Marker::default());
             prop_assert!(early.is_none() || early == words);
         }
     }

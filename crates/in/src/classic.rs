@@ -23,6 +23,7 @@ use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
 use crate::secure::is_tls;
+use crate::shares::on_behalf;
 
 /// What a connection turned out to be.
 pub(crate) enum Begun {
@@ -87,7 +88,8 @@ pub(crate) async fn begin(
         }
     }
     if !bytes.is_empty() {
-        publish(line, bytes).await;
+        let head = bytes[..multiplexor::head_len(&bytes).unwrap_or(0)].to_vec();
+        on_behalf(line, &head, publish(line, bytes)).await;
     }
     Begun::Done
 }
@@ -115,7 +117,7 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
     if multiplexor::is_online_command(bytes) {
         return Judged::Online;
     }
-    match whose(bytes, PREFIXES) {
+    match whose(bytes, PREFIXES, None) {
         None => return Judged::More,
         Some(Words::Modern) => return Judged::Http,
         Some(Words::Classic) if !is_http(bytes) => return Judged::Classic,
@@ -149,7 +151,7 @@ fn has_marker(bytes: &[u8]) -> bool {
 /// headers that tell; a publisher of old may have none at all, not even `Host`.
 fn guarded(head: &[u8], hosts: &[String]) -> Judged {
     let map = header_map(head);
-    let may = guard::check(Version::HTTP_10, None, &map, hosts).and_then(|()| check_page(&map));
+    let may = guard::check(Version::HTTP_10, None, &map, hosts, false).and_then(|()| check_page(&map));
     may.map_or_else(Judged::Refused, |()| Judged::Classic)
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Counters {
     pub(crate) http2: Count,
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
     pub(crate) proxy_faults: Count,
+    /// Requests that known proxies passed on without saying so that it could be read for whom.
+    pub(crate) proxy_unreadable: Count,
     /// By the code of the problem; those without a place of their own go to `other`.
     refused: ByCode,
     other: Count,

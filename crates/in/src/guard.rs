@@ -7,17 +7,18 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Version, header};
-use dialect::Problem;
+use axum::http::{HeaderMap, HeaderValue, Version, header};
+use dialect::{Problem, is_same_origin};
 
 use crate::refusal::excerpt;
 
-/// Checks a request by its target's authority, if it has one, and its headers.
+/// Checks a request by its target's authority, if it has one, and its headers. `tls`: it came to us through TLS.
 pub(crate) fn check(
     version: Version,
     authority: Option<&Authority>,
     headers: &HeaderMap,
     allowed: &[String],
+    tls: bool,
 ) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().map(|host| host.to_str().unwrap_or("(not readable)"));
@@ -31,7 +32,8 @@ pub(crate) fn check(
     }
     for origin in headers.get_all(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("(not readable)");
-        if !host.is_some_and(|host| same_origin(origin, host)) {
+        let proto = headers.get_all(PROTO).iter().next_back().map(HeaderValue::as_bytes);
+        if !host.is_some_and(|host| is_same_origin(origin, host, tls, proto)) {
             return Err(foreign_origin(origin));
         }
     }
@@ -61,12 +63,6 @@ fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
-/// Whether a page of this origin was served by us: scheme aside, its origin is our host and port.
-fn same_origin(origin: &str, host: &str) -> bool {
-    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
-}
-
 fn foreign_host(host: &str) -> Problem {
     Problem::new(
         403,
@@ -91,10 +87,12 @@ fn foreign_origin(origin: &str) -> Problem {
     )
 }
 
+/// The header by which a proxy says with what scheme it was called.
+const PROTO: &str = "x-forwarded-proto";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     /// `headers` as `name: value` separated by `; `.
     fn check_headers(headers: &str, expected: Result<(), &str>) {
@@ -102,7 +100,7 @@ mod tests {
         for (name, value) in headers.split("; ").filter_map(|header| header.split_once(": ")) {
             map.append(header::HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let got = check(Version::HTTP_11, None, &map, &["push.example".into()]);
+        let got = check(Version::HTTP_11, None, &map, &["push.example".into()], false);
         assert_eq!(got.map_err(|problem| problem.code), expected, "{headers}");
     }
 
@@ -144,7 +142,7 @@ mod tests {
     fn there_is_exactly_one_host() {
         check_headers("", Err("host"));
         check_headers("host: localhost; host: localhost", Err("host"));
-        assert!(check(Version::HTTP_10, None, &HeaderMap::new(), &[]).is_ok());
+        assert!(check(Version::HTTP_10, None, &HeaderMap::new(), &[], false).is_ok());
     }
 
     #[test]
@@ -152,13 +150,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost"));
         let authority = Authority::from_static("evil.example");
-        assert!(check(Version::HTTP_11, Some(&authority), &headers, &[]).is_err());
+        assert!(check(Version::HTTP_11, Some(&authority), &headers, &[], false).is_err());
     }
 
     #[test]
     fn only_our_own_pages_may_ask() {
         check_headers("host: localhost:10010; origin: http://localhost:10010", Ok(()));
         check_headers("host: push.example; origin: https://push.example", Ok(()));
+        let through =
+            |proto| format!("host: push.example; x-forwarded-proto: {proto}; origin: http://push.example");
+        check_headers(&through("http"), Ok(()));
+        check_headers(&through("https"), Err("origin"));
         for origin in [
             "http://localhost",
             "http://localhost:8080",

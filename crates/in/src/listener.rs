@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -38,7 +37,7 @@ use crate::patient::{Patient, UnderWay};
 use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::realplexor::{self, Realplexor};
-use crate::refused::PEER;
+use crate::refused::{PEER, Peer};
 use crate::routes::router;
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
 use crate::shares::read_header;
@@ -143,11 +142,12 @@ async fn accept(
             next = next => next,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, address)) => {
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
                 let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
-                let classic = listener.classic;
+                let is_anybody = line.settings.proxies.know(address.ip());
+                let (peer, classic) = (Peer { address, is_anybody }, listener.classic);
                 match stream {
                     // What is lost here is only time.
                     Came::Inet(stream) => {
@@ -190,8 +190,8 @@ async fn connection(
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let peer = PEER.try_with(SocketAddr::ip);
-    if !peer.is_ok_and(|peer| line.settings.proxies.begin_with_header(peer)) {
+    let begins_with_header = |peer: &Peer| line.settings.proxies.begin_with_header(peer.address.ip());
+    if !PEER.try_with(begins_with_header).unwrap_or_default() {
         return secured(line, stream, tls, classic, router, stopped).await;
     }
     let header = select! {
@@ -199,7 +199,8 @@ async fn connection(
         _ = stopped.changed() => return,
     };
     match header {
-        Ok(Ok(Some(source))) => {
+        Ok(Ok(Some(address))) => {
+            let source = Peer { address, is_anybody: false };
             PEER.scope(source, secured(line, stream, tls, classic, router, stopped)).await;
         }
         Ok(Ok(None)) => secured(line, stream, tls, classic, router, stopped).await,

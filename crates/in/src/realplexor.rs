@@ -35,6 +35,7 @@ use crate::guard;
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::routes::PREFIXES;
+use crate::shares::on_behalf;
 
 use told::tell;
 
@@ -142,7 +143,7 @@ impl Talk {
     /// Looks at all that came; `ended`: nothing more does.
     async fn step(&mut self, line: &Line, ended: bool) -> Step {
         let settings = &self.settings;
-        match realplexor::whose(&self.bytes, PREFIXES, &settings.marker) {
+        match realplexor::whose(&self.bytes, PREFIXES, None, &settings.marker) {
             Some(Words::Modern) => return Step::Http,
             None if !ended => return Step::More,
             None | Some(Words::Classic) => {}
@@ -234,7 +235,8 @@ impl Talk {
             line.counters.classic_lost.add();
             return refused(line, &Problem::bad("body", "the connection ended before the whole body came"));
         }
-        match publish(line, list.as_ref(), &self.bytes[body]).await {
+        let published = publish(line, list.as_ref(), &self.bytes[body]);
+        match on_behalf(line, &self.bytes[..head_len], published).await {
             Ok(()) => Step::Say(answers::PUBLISHED.to_vec()),
             Err(problem) => refused(line, &problem),
         }
@@ -368,7 +370,7 @@ fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
     let agent = map.get(names::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let pages = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode"];
     if pages.iter().any(|name| map.contains_key(*name)) || classic::is_browser(agent) {
-        guard::check(Version::HTTP_10, None, &map, hosts)?;
+        guard::check(Version::HTTP_10, None, &map, hosts, false)?;
     }
     classic::check_page(&map)
 }

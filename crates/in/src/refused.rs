@@ -14,9 +14,23 @@ use crate::asked::read_number;
 use crate::line::Line;
 use crate::refusal::{self, Refusal, excerpt};
 
+/// Whom a task serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// The address at the other end of the connection; the client's, where a known proxy says it.
+    pub(crate) address: SocketAddr,
+    /// It is a known proxy, and may pass on what is anybody's: it counts for nobody.
+    pub(crate) is_anybody: bool,
+}
+
 tokio::task_local! {
-    /// The address at the other end of the connection that a task serves.
-    pub(crate) static PEER: SocketAddr;
+    /// Whom a task serves.
+    pub(crate) static PEER: Peer;
+}
+
+/// The address of whom a task serves.
+pub(crate) fn address() -> Option<SocketAddr> {
+    PEER.try_with(|peer| peer.address).ok()
 }
 
 /// The last refusals, the newest first.
@@ -73,7 +87,7 @@ pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: 
         status: problem.status,
         code: problem.code,
         detail: problem.detail.clone(),
-        from: PEER.try_with(SocketAddr::ip).ok(),
+        from: address().map(|address| address.ip()),
         who,
         what: excerpt(what).into(),
         times: 1,

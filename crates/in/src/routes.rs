@@ -1,22 +1,22 @@
 //! Which URL is answered by whom, and what every request goes through.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
-use dialect::Problem;
+use dialect::{GUARDS, Problem};
 use tracing::debug;
 
 use crate::caller::{self, Caller};
 use crate::line::Line;
 use crate::refusal::{Refusal, Told, excerpt};
-use crate::refused::PEER;
+use crate::refused::{PEER, Peer};
+use crate::sign_in::OverTls;
 use crate::{
     batch, channels, guard, metrics, openapi, pages, probes, publish, refused, shares, sign_in, watch,
 };
@@ -136,7 +136,7 @@ pub(crate) struct Asked {
     uri: Uri,
     who: Option<Box<str>>,
     /// Whose it is, where a known proxy passes it on.
-    client: Option<SocketAddr>,
+    client: Option<Peer>,
 }
 
 impl Asked {
@@ -147,8 +147,7 @@ impl Asked {
             method: request.method().clone(),
             uri: request.uri().clone(),
             who: None,
-            client: shares::passed(&line.settings.proxies, request.headers())
-                .map(|client| SocketAddr::new(client, 0)),
+            client: shares::passed(line, request.headers()),
         };
         let may = asked.as_client(|| admit(line, request));
         asked.who = Caller::name(request.extensions());
@@ -167,6 +166,9 @@ impl Asked {
     pub(crate) fn end(mut self, line: &Line, mut response: Response) -> Response {
         let who = self.who.take();
         let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
+        if self.method != Method::POST {
+            guard_answer(response.headers_mut());
+        }
         debug!(
             target: LOG_TARGET,
             method = %self.method,
@@ -184,6 +186,16 @@ impl Asked {
             Some(client) => PEER.sync_scope(client, run),
             None => run(),
         }
+    }
+}
+
+/// What publishers wrote is nobody's page, and is not for pages of others to show. Our own files say what they are.
+fn guard_answer(headers: &mut HeaderMap) {
+    if headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+        return;
+    }
+    for (name, value) in GUARDS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 
@@ -210,7 +222,8 @@ pub(crate) fn finish(
 
 /// Whether a request may be carried out, and whose it is. Probes may always be.
 fn admit(line: &Line, request: &mut Request) -> Result<(), Refusal> {
-    guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts)?;
+    let tls = request.extensions().get::<OverTls>().is_some();
+    guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
     let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
     if !is_probe {
         shares::admit_address(line)?;

@@ -1,6 +1,5 @@
 //! TLS on a connection of the IN line, and the words for those who speak it in the wrong place.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use access::{Asker, Key};
@@ -16,7 +15,7 @@ use tracing::{debug, info};
 
 use crate::classic::linger;
 use crate::line::Line;
-use crate::refused::PEER;
+use crate::refused::{PEER, Peer};
 use crate::socket::Stream;
 
 /// A handshake that went well.
@@ -39,10 +38,10 @@ impl PartialEq for Seat {
 /// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
 fn place(line: &Line, seat: &Seat) {
     let settings = &line.settings;
-    let of_one = |address: &IpAddr| !is_of_many(*address) && !settings.proxies.know(*address);
-    let peer = PEER.try_with(SocketAddr::ip).ok().filter(of_one);
+    let of_one = |peer: &Peer| !peer.is_anybody && !is_of_many(peer.address.ip());
+    let peer = PEER.try_with(|peer| *peer).ok().filter(of_one);
     let asker = match peer {
-        Some(address) => Asker::Address(Network::of(address, settings.address_prefix).to_bits()),
+        Some(peer) => Asker::Address(Network::of(peer.address.ip(), settings.address_prefix).to_bits()),
         // A seat is where no other one is.
         None => Asker::Connection(u16::MAX, Arc::as_ptr(&seat.0).addr() as u64),
     };

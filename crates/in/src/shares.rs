@@ -2,9 +2,9 @@
 
 use std::hash::Hash;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use access::Proxies;
+use access::Whose;
 use axum::http::HeaderMap;
 use codec::proxy;
 use dialect::Problem;
@@ -12,9 +12,10 @@ use exchange::{Network, Quota, Quotas};
 use tokio::io::AsyncReadExt;
 
 use crate::caller::Caller;
+use crate::classic::header_map;
 use crate::line::Line;
 use crate::refusal::Refusal;
-use crate::refused::PEER;
+use crate::refused::{PEER, Peer};
 use crate::socket::Stream;
 
 /// What one of many may have; 0: any number.
@@ -95,17 +96,29 @@ pub(crate) fn admit_message(line: &Line, caller: Option<&Caller>) -> Result<(), 
 
 /// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.
 fn network(line: &Line) -> Option<Network> {
-    let address = PEER.try_with(SocketAddr::ip).ok()?;
-    let settings = &line.settings;
-    (!settings.proxies.know(address)).then(|| Network::of(address, settings.address_prefix))
+    let peer = PEER.try_with(|peer| *peer).ok()?;
+    (!peer.is_anybody).then(|| Network::of(peer.address.ip(), line.settings.address_prefix))
 }
 
-/// Whose a request is, where the proxy at the other end says so in its headers.
-pub(crate) fn passed(proxies: &Proxies, headers: &HeaderMap) -> Option<IpAddr> {
+/// For whom a request counts, where the proxy at the other end says something of it in its headers.
+pub(crate) fn passed(line: &Line, headers: &HeaderMap) -> Option<Peer> {
+    let proxies = &line.settings.proxies;
     let header = proxies.header()?;
-    let peer = PEER.try_with(SocketAddr::ip).ok()?;
-    let values = headers.get_all(header).iter().map(|value| value.as_bytes());
-    proxies.client(peer, values).filter(|client| *client != peer)
+    let peer = PEER.try_with(|peer| *peer).ok().filter(|peer| peer.is_anybody)?;
+    let lines = headers.get_all(header).iter().map(|value| value.as_bytes());
+    let whose = proxies.whose(peer.address.ip(), lines);
+    if matches!(whose, Whose::Hidden(_)) {
+        line.counters.proxy_unreadable.add();
+    }
+    whose.address().map(|address| Peer { address: SocketAddr::new(address, 0), is_anybody: false })
+}
+
+/// Does what a request in the words of old asks for, on behalf of whoever asks.
+pub(crate) async fn on_behalf<T>(line: &Line, head: &[u8], work: impl Future<Output = T>) -> T {
+    match passed(line, &header_map(head)) {
+        Some(client) => PEER.scope(client, work).await,
+        None => work.await,
+    }
 }
 
 /// Reads the header of a proxy at the beginning of its connection: whose it is, if it says so.

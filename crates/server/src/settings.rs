@@ -257,6 +257,7 @@ impl Settings {
         asked::check_prefix(values)?;
         asked::check_keys_url(values)?;
         asked::check_hook_headers(values)?;
+        asked::check_cookie(values)?;
         let count = values.names("origins").len();
         if count > Origins::COUNT_MAX {
             let (place, max) = (values.place("origins"), Origins::COUNT_MAX);

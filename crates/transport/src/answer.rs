@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use codec::deflate::GZIP_HEAD;
 use codec::http::{Head, enclose_chunk};
 use dialect::hub::{Cursors, Kind, Message};
-use dialect::{Answer, Cors, NO_STORE, Transport, native};
+use dialect::{Answer, Cors, GUARDS, NO_STORE, Transport, native};
 
 use crate::{Coder, Coding, PollEnd};
 
@@ -21,12 +21,12 @@ pub(crate) fn stream_head(bare: bool, coding: Coding, cors: Cors<'_>) -> Vec<u8>
 
 /// The head of what ends with the connection, and how its coding begins.
 fn endless(content_type: &str, coding: Coding, cors: Cors<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+    let mut out = Vec::with_capacity(384);
     let head = Head::new(&mut out, 200)
         .header("Content-Type", content_type)
         .header("Cache-Control", "no-cache, no-transform")
         .header("X-Accel-Buffering", "no");
-    let mut head = readable(head, cors).header("Connection", "close");
+    let mut head = readable(guarded(head), cors).header("Connection", "close");
     if coding.deflates() {
         head = head.header("Content-Encoding", "gzip").header("Vary", "Accept-Encoding");
     }
@@ -128,6 +128,11 @@ fn readable<'a>(head: Head<'a>, cors: Cors<'_>) -> Head<'a> {
     if cors.varies { head.header("Vary", "Origin") } else { head }
 }
 
+/// Says what is said with all that others wrote.
+fn guarded(head: Head<'_>) -> Head<'_> {
+    GUARDS.iter().fold(head, |head, (name, value)| head.header(name, value))
+}
+
 /// A long poll's answer: the document of messages already put as objects.
 pub(crate) fn poll_document(
     objects: &[Vec<u8>],
@@ -156,7 +161,7 @@ pub(crate) fn poll_document(
     body.push(b'}');
     out.reserve(POLL_HEAD_LEN + body.len());
     let (head, body) = coded(Head::new(out, 200).header("Content-Type", "application/json"), body, coder);
-    readable(head.header("Cache-Control", "no-store"), cors).end();
+    readable(guarded(head.header("Cache-Control", "no-store")), cors).end();
     out.extend_from_slice(&body);
 }
 
@@ -208,7 +213,7 @@ fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {
     if gap {
         head = head.header("Multiplexor-Gap", "true");
     }
-    readable(head.header("Cache-Control", "no-store"), cors)
+    readable(guarded(head.header("Cache-Control", "no-store")), cors)
         .header("Access-Control-Expose-Headers", "Multiplexor-Cursor, Multiplexor-Event, Multiplexor-Gap")
         .end();
 }
@@ -216,7 +221,7 @@ fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {
 /// How the header begins that says how long a connection stays (RFC 2068, section 19.7.1.1).
 const KEEP_ALIVE: &str = "Keep-Alive: timeout=";
 /// About what the head of a long poll's answer takes.
-const POLL_HEAD_LEN: usize = 224;
+const POLL_HEAD_LEN: usize = 352;
 /// What a document has around its messages.
 const DOCUMENT_LEN: usize = 64;
 

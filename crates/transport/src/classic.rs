@@ -19,8 +19,8 @@ impl Conn {
     pub(crate) fn is_classic(&self, bytes: &[u8], env: Env<'_>) -> Option<bool> {
         let words = match self.classic {
             Classic::None => return Some(false),
-            Classic::Multiplexor => whose(bytes, env.paths.all()),
-            Classic::Realplexor => realplexor::whose(bytes, env.paths.all(), &env.marker),
+            Classic::Multiplexor => whose(bytes, env.paths.all(), env.takeover),
+            Classic::Realplexor => realplexor::whose(bytes, env.paths.all(), env.takeover, &env.marker),
         };
         match words {
             Some(words) => Some(words == Words::Classic),
@@ -30,6 +30,9 @@ impl Conn {
 
     /// Looks for the marker. Nothing is taken until it is there, or the request is whole without it.
     pub(crate) fn receive_classic(&mut self, bytes: &[u8], env: Env<'_>) -> (usize, Action) {
+        if hear(bytes, env) == Heard::NotYet {
+            return (0, Action::More);
+        }
         let request_len = whole_request(bytes);
         let request = &bytes[..request_len.unwrap_or(bytes.len())];
         if self.classic == Classic::Realplexor {
@@ -73,6 +76,27 @@ impl Conn {
             self.shape = Shape::Realplexor;
         }
     }
+}
+
+/// Whether all was seen that a proxy says of a request.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    NotYet,
+    All,
+}
+
+/// Shows the gate the head of a request, where it looks at heads: what a proxy says may come behind the marker.
+fn hear(bytes: &[u8], env: Env<'_>) -> Heard {
+    let Some(gate) = env.gate.filter(|gate| gate.reads_heads()) else { return Heard::All };
+    if !multiplexor::is_like_http(bytes) {
+        return Heard::All;
+    }
+    match multiplexor::head_len(bytes) {
+        Some(len) => gate.hear(Some(&bytes[..len])),
+        None if bytes.len() <= env.classic_limit => return Heard::NotYet,
+        None => gate.hear(None),
+    }
+    Heard::All
 }
 
 /// Whether the words are those of HTTP is not known yet.

@@ -36,8 +36,10 @@ impl Conn {
         env: Env<'_>,
     ) -> Option<Action> {
         let prefix = env.takeover?;
-        if !native::is_passed(request.path, prefix, env.paths) {
-            return None;
+        match native::is_passed(request.method, request.path, prefix, env.paths) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(answer) => return Some(self.answer(&answer, env.origins)),
         }
         let wait = native::wait_of_page(facts, context);
         let head = match self.opening(request, &wait, env) {
@@ -45,7 +47,8 @@ impl Conn {
             Err(problem) => return Some(self.refuse(problem, env.origins)),
         };
         let shows = ["cookie", "authorization"].into_iter().any(|name| request.header(name).is_some());
-        let foreign = (facts.upgrade && shows && self.page == Page::FOREIGN)
+        let is_foreign = matches!(self.page, Page::FOREIGN | Page::CROSS_SITE);
+        let foreign = (facts.upgrade && shows && is_foreign)
             .then(|| String::from_utf8_lossy(request.header("origin").unwrap_or_default()).into_owned());
         let question = if request.query.is_empty() { "" } else { "?" };
         let headers = request.all_headers().map(|(name, value)| (name.into(), value.into())).collect();

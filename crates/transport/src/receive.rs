@@ -43,6 +43,8 @@ pub struct Env<'a> {
     pub stage: Stage,
     /// How the paths begin that are the application's, where some are.
     pub takeover: Option<&'a str>,
+    /// Whether the bytes come through TLS.
+    pub tls: bool,
     /// Where complete requests pass; `None`: all do.
     pub gate: Option<&'a dyn Gate>,
     /// Memory is short: nothing large is taken.
@@ -53,6 +55,12 @@ pub struct Env<'a> {
 pub trait Gate: Debug {
     /// Whether it may be carried out.
     fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped>;
+
+    /// Whether a request in the words of old must show its head: what a proxy says of it stands there.
+    fn reads_heads(&self) -> bool;
+
+    /// Looks at the head of such a request; `None`: it is too long to be looked at.
+    fn hear(&self, head: Option<&[u8]>);
 }
 
 /// A request that did not pass.
@@ -219,12 +227,17 @@ impl Conn {
         self.head_only = request.method == "HEAD";
         self.close |= env.stage == Stage::Ending;
         let path = env.paths.strip(request.path);
+        let repeated = request.repeated();
         let facts = Request {
             method: request.method,
             path: path.unwrap_or(request.path),
             query: request.query,
-            header: &|name| request.header(name),
+            header: &|name| match repeated.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, all)) => Some(all),
+                None => request.header(name),
+            },
             upgrade: request.upgrade_websocket(),
+            tls: env.tls,
             body,
         };
         self.note_page(&facts, env.origins);
@@ -299,7 +312,7 @@ impl Conn {
         self.refuse(Problem::new(error.status(), "http", error.to_string()), env.origins)
     }
 
-    fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
+    pub(crate) fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
         let answer = answer::answer(answer, self.close, self.head_only, self.cors(origins));
         self.give(answer)
     }

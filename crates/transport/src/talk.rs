@@ -251,7 +251,7 @@ impl Conn {
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
         let classic = match self.classic {
             Classic::None => false,
-            Classic::Multiplexor => multiplexor::whose(input, paths.all()) == Some(Words::Classic),
+            Classic::Multiplexor => multiplexor::whose(input, paths.all(), None) == Some(Words::Classic),
             Classic::Realplexor => true,
         };
         if classic && !multiplexor::is_like_http(input) {

@@ -186,6 +186,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         paths: &OURS,
         stage: Stage::Serving,
         takeover: None,
+        tls: false,
         gate: None,
         is_short: false,
     };
@@ -263,6 +264,7 @@ fn a_client_may_compress_its_commands() {
         paths: &OURS,
         stage: Stage::Serving,
         takeover: None,
+        tls: false,
         gate: None,
         is_short: false,
     };

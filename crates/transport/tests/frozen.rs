@@ -70,7 +70,7 @@ fn a_session_goes_on_with_its_connection() {
 #[test]
 fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
     let shown = [
-        Shown::Token("t".into()),
+        Shown::Tokens(vec!["t".into(), "u".into()]),
         Shown::Headers("cookie: a=b\r\n".into()),
         Shown::Signature {
             path: "a".into(),

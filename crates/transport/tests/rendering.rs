@@ -29,6 +29,10 @@ fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
 }
 
+/// What stands in the head of every answer that holds what others wrote.
+const GUARDS: &str = "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n\
+                      Cross-Origin-Resource-Policy: same-origin\r\n";
+
 #[test]
 fn a_line_of_a_stream_is_an_object() {
     use Shape::StreamObject as It;
@@ -116,8 +120,10 @@ fn a_frame_is_an_object_or_the_payload() {
 #[test]
 fn a_poll_is_a_document() {
     let body = r#"{"cursor":"a0000005","messages":[{"cursor":"a0000005","channel":"a","data":"hi","time":1700000000.250}]}"#;
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\n\
-                Access-Control-Allow-Origin: *\r\n\r\n";
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\n\
+                {GUARDS}Access-Control-Allow-Origin: *\r\n\r\n"
+    );
     check(Shape::PollObject, text("hi"), format!("{head}{body}"));
 }
 
@@ -127,7 +133,7 @@ fn a_raw_poll_is_the_payload_with_its_type() {
         let len = body.len();
         let expected = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\nMultiplexor-Cursor: a0000005\r\n{event}\
-             Cache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: \
+             Cache-Control: no-store\r\n{GUARDS}Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: \
              Multiplexor-Cursor, Multiplexor-Event, Multiplexor-Gap\r\n\r\n{body}"
         );
         check(Shape::PollRaw, payload, &expected);

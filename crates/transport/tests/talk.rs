@@ -345,6 +345,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         paths: &OURS,
         stage: Stage::Serving,
         takeover: None,
+        tls: false,
         gate: None,
         is_short: false,
     };
@@ -391,6 +392,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         paths: &OURS,
         stage: Stage::Serving,
         takeover: None,
+        tls: false,
         gate: None,
         is_short: false,
     };

@@ -10,6 +10,7 @@ mod hook;
 mod http;
 mod keys;
 mod page;
+mod relay;
 mod tell;
 mod turns;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use access::{About, Question};
 use exchange::Exchange;
-pub use hyper::Uri;
+pub use hyper::{self, Uri};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -28,6 +29,7 @@ pub use bell::{Ear, bell};
 pub use counters::Counters;
 pub use hook::{Hook, is_of_one_request};
 pub use page::Takeover;
+pub use relay::{Relayed, answered, request};
 
 use http::Client;
 

@@ -80,6 +80,8 @@ counters! {
     requests_refused,
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
     proxy_faults,
+    /// Requests that known proxies passed on without saying so that it could be read for whom.
+    proxy_unreadable,
     /// Connections that wait with credentials now.
     guests,
     /// Questions asked about who a client is, or about keys.

@@ -177,6 +177,41 @@ fn a_request_that_a_known_proxy_passes_counts_while_it_waits() {
 }
 
 #[test]
+fn whom_a_known_proxy_hides_counts_for_it() {
+    for (way, header, said) in
+        [(Way::ForwardedFor, "X-Forwarded-For", "unknown"), (Way::Forwarded, "Forwarded", "for=\"")]
+    {
+        let mut scene = scene_of(way, shares(1, 0));
+        let first = says(&mut scene, 0, "192.0.2.9", passed(header, said));
+        let second = says(&mut scene, 1, "192.0.2.9", passed(header, said));
+        let other = says(&mut scene, 1, "192.0.2.8", passed(header, said));
+        assert_eq!((first.text(), other.text()), (String::new(), String::new()), "{header}");
+        assert!(is_refused(&second, "address-connections"));
+        // What says nothing counts for nobody.
+        let silent: Vec<_> = (0..3).map(|_| says(&mut scene, 0, "192.0.2.9", poll("/sub/a"))).collect();
+        assert!(silent.iter().all(|peer| peer.text().is_empty()));
+    }
+}
+
+#[test]
+fn a_client_of_old_counts_for_whom_its_proxy_names_however_its_request_is_cut() {
+    let request = "GET /?identifier=a; HTTP/1.1\r\nHost: b\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n";
+    for cut in 0..request.len() {
+        let mut scene = scene_of(Way::ForwardedFor, shares(1, 0));
+        let first = says(&mut scene, 0, "192.0.2.9", &request[..cut]);
+        first.send(&request[cut..]);
+        scene.settle();
+        let second = says(&mut scene, 1, "192.0.2.9", request);
+        let (kept, refused) = (first.text(), second.text());
+        assert!(kept.is_empty() && !first.is_ended(), "cut at {cut}: {kept:?}");
+        assert!(!refused.is_empty() && second.is_ended(), "cut at {cut}: {refused:?}");
+        first.hang_up();
+        scene.settle();
+        assert!(scene.exchange.shares().addresses.is_empty());
+    }
+}
+
+#[test]
 fn the_headers_of_a_stranger_are_his_own_words() {
     let mut scene = scene_of(Way::ForwardedFor, shares(1, 0));
     let _first = says(&mut scene, 0, "198.51.100.1", passed("X-Forwarded-For", "203.0.113.1"));

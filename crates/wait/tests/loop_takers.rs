@@ -198,7 +198,9 @@ fn old_and_new_clients_get_each_others_messages() {
     scene.publish("x,a", "hi");
     scene.settle();
     assert!(new.text().contains("data: hi\n\n"));
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nConnection: close\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nConnection: close\r\n\
+                X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n\
+                Cross-Origin-Resource-Policy: same-origin\r\n";
     got(&old, &format!("{head}X-Multiplexor: identifier=a\r\n\r\nhi"));
     let old = scene.says(WAIT);
     say(&scene.exchange, "a", "ho");

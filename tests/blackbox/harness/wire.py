@@ -6,6 +6,13 @@ import socket
 from .program import PATIENCE_S
 
 
+# What stands in the head of every answer that holds what publishers wrote.
+GUARDS = (
+    "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+)
+
+
 class Wire:
     """A connection; every read waits, with patience."""
 

@@ -105,11 +105,27 @@ impl<'a> Request<'a> {
     }
 
     /// The values of all headers of that name (in any case), in their order.
-    pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn headers(&self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.headers[..self.headers_count]
             .iter()
             .filter(move |header| header.name.eq_ignore_ascii_case(name))
             .map(|header| header.value.trim_ascii())
+    }
+
+    /// Names that several headers have, each with all its values in one, as a list is continued (RFC 9110, section 5.3),
+    /// or cookies are (RFC 9113, section 8.2.3). Mostly there are none.
+    pub fn repeated(&self) -> Vec<(&'a str, Vec<u8>)> {
+        let headers = &self.headers[..self.headers_count];
+        let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
+        for (n, header) in headers.iter().enumerate() {
+            let name = header.name;
+            let is_same = |other: &httparse::Header<'_>| other.name.eq_ignore_ascii_case(name);
+            if headers[n + 1..].iter().any(is_same) && !headers[..n].iter().any(is_same) {
+                let between: &[u8] = if name.eq_ignore_ascii_case("cookie") { b"; " } else { b", " };
+                found.push((name, self.headers(name).collect::<Vec<_>>().join(between)));
+            }
+        }
+        found
     }
 
     /// Names and values of all headers, in their order.

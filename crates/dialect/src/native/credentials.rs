@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::limits::COOKIE_TOKENS_MAX;
 use crate::origin::foreign_origin;
 use crate::{Request, Shows};
 
@@ -19,8 +20,8 @@ pub struct Credentials {
 /// A token or a signature.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// A token.
-    Token(Box<str>),
+    /// Tokens, any of which will do: one, or those of several cookies of the same name.
+    Tokens(Vec<Box<str>>),
     /// Headers for the application to look at, as lines of a head.
     Headers(Box<str>),
     /// A signed URL.
@@ -42,7 +43,7 @@ pub enum Shown {
 impl std::fmt::Debug for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Token(_) => "Token(…)",
+            Self::Tokens(_) => "Tokens(…)",
             Self::Headers(_) => "Headers(…)",
             Self::Signature { .. } => "Signature(…)",
         })
@@ -52,15 +53,18 @@ impl std::fmt::Debug for Shown {
 /// The credentials of a request, `list` being the names in its path. What somebody put into the URL beats a
 /// header, and a header beats the cookie, which may be an old one.
 pub(super) fn credentials(request: &Request<'_>, list: &str, shows: &Shows) -> Option<Credentials> {
-    let signed =
-        if shows.tokens || shows.headers.is_empty() { token_or_signature(request, list) } else { None };
+    let signed = if shows.tokens || shows.headers.is_empty() {
+        token_or_signature(request, list, shows)
+    } else {
+        None
+    };
     signed.or_else(|| {
         let shown = Shown::Headers(shows.headers_of(request)?);
         Some(Credentials { shown, ambient: true, foreign: foreign_origin(request).map(Into::into) })
     })
 }
 
-fn token_or_signature(request: &Request<'_>, list: &str) -> Option<Credentials> {
+fn token_or_signature(request: &Request<'_>, list: &str, shows: &Shows) -> Option<Credentials> {
     let foreign = foreign_origin(request).map(Into::into);
     let (mut token, mut signature) = (None, None);
     let (mut expires, mut user, mut iat) = Default::default();
@@ -82,11 +86,11 @@ fn token_or_signature(request: &Request<'_>, list: &str) -> Option<Credentials> 
         return Some(Credentials { shown, ambient: false, foreign });
     }
     let token = token.or_else(|| bearer(request).map(Cow::from)).or_else(|| protocol(request).map(Cow::from));
-    let (token, ambient) = match token {
-        Some(token) => (token, false),
-        None => (cookie(request)?.into(), true),
+    let (tokens, ambient) = match token {
+        Some(token) => (vec![token.into()], false),
+        None => (cookies(request, &shows.token_cookie), true),
     };
-    Some(Credentials { shown: Shown::Token(token.into()), ambient, foreign })
+    (!tokens.is_empty()).then_some(Credentials { shown: Shown::Tokens(tokens), ambient, foreign })
 }
 
 fn text<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
@@ -105,15 +109,24 @@ fn protocol<'a>(request: &Request<'a>) -> Option<&'a str> {
     list.split(',').find_map(|name| name.trim().strip_prefix(TOKEN_PROTOCOL))
 }
 
-fn cookie<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let pairs = text(request, "cookie")?.split(';');
-    let value =
-        pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == TOKEN_COOKIE)?.1;
-    Some(value.trim_matches('"')).filter(|value| !value.is_empty())
+/// The values of all cookies of this name, each once: one may be of another path or domain, and an old one. Cookies
+/// that are no text are somebody else's.
+fn cookies(request: &Request<'_>, name: &str) -> Vec<Box<str>> {
+    let mut found: Vec<Box<str>> = Vec::new();
+    let pairs = (request.header)("cookie").unwrap_or_default().split(|byte| *byte == b';');
+    for pair in pairs.filter_map(|pair| str::from_utf8(pair).ok()) {
+        let value = pair.trim().split_once('=').filter(|(known, _)| *known == name);
+        let value = value.map_or("", |(_, value)| value.trim_matches('"'));
+        if !value.is_empty()
+            && found.len() < COOKIE_TOKENS_MAX
+            && !found.iter().any(|known| **known == *value)
+        {
+            found.push(value.into());
+        }
+    }
+    found
 }
 
-/// The cookie that may hold a token.
-pub const TOKEN_COOKIE: &str = "multiplexor_token";
 /// How the name of a WebSocket's protocol begins that is a token.
 pub const TOKEN_PROTOCOL: &str = "bearer.";
 
@@ -126,9 +139,11 @@ mod tests {
         let header =
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("sec-websocket-protocol").is_some();
-        let request = Request { method: "GET", path: "/sub/a", query, header: &header, upgrade, body: b"" };
+        let request =
+            Request { method: "GET", path: "/sub/a", query, header: &header, upgrade, tls: false, body: b"" };
         let found = credentials(&request, "a", &Shows::NOTHING).map(|found| (found.shown, found.ambient));
-        let expected = expected.map(|(token, ambient)| (Shown::Token(token.into()), ambient));
+        let tokens = |list: &str| Shown::Tokens(list.split(' ').map(Into::into).collect());
+        let expected = expected.map(|(list, ambient)| (tokens(list), ambient));
         assert_eq!(found, expected, "{query} {headers:?}");
     }
 
@@ -141,6 +156,11 @@ mod tests {
         check("", &[("sec-websocket-protocol", "multiplexor, bearer.t.o.k")], Some(("t.o.k", false)));
         check("", &[("cookie", "a=b; multiplexor_token=\"t.o.k\"; c=d")], Some(("t.o.k", true)));
         check("token=", &[("cookie", "x_multiplexor_token=t")], None);
+        let several =
+            "multiplexor_token=old; multiplexor_token=; a=b;multiplexor_token=new; multiplexor_token=old";
+        check("", &[("cookie", several)], Some(("old new", true)));
+        let many = (0..20).map(|n| format!("multiplexor_token={n};")).collect::<String>();
+        check("", &[("cookie", &many)], Some(("0 1 2 3", true)));
         check("", &[("authorization", "Basic eDp5")], None);
         check("", &[("authorization", "Basic eDp5"), ("cookie", "multiplexor_token=c")], Some(("c", true)));
         check(
@@ -170,6 +190,7 @@ mod tests {
                 query: "token=t",
                 header: &header,
                 upgrade: false,
+                tls: false,
                 body: b"",
             };
             assert_eq!(
@@ -188,6 +209,7 @@ mod tests {
             query: "token=t&expires=17&signature=S-_&user=ann+b&iat=7",
             header: &|_| None,
             upgrade: false,
+            tls: false,
             body: b"",
         };
         let signature = Shown::Signature {
@@ -203,14 +225,21 @@ mod tests {
     #[test]
     fn a_token_beats_headers_for_the_application() {
         let header = |name: &str| (name == "cookie").then_some(&b"multiplexor_token=t; sid=s"[..]);
-        let request =
-            Request { method: "GET", path: "/sub/a", query: "", header: &header, upgrade: false, body: b"" };
+        let request = Request {
+            method: "GET",
+            path: "/sub/a",
+            query: "",
+            header: &header,
+            upgrade: false,
+            tls: false,
+            body: b"",
+        };
         let shown = |tokens, names: &[&str]| {
             let headers = names.iter().map(|name| (*name).into()).collect();
-            let shows = Shows { tokens, headers, cookies: Vec::new() };
+            let shows = Shows { tokens, headers, ..Shows::NOTHING };
             credentials(&request, "a", &shows).map(|found| (found.shown, found.ambient))
         };
-        let token = Some((Shown::Token("t".into()), true));
+        let token = Some((Shown::Tokens(vec!["t".into()]), true));
         let headers = Some((Shown::Headers("cookie: multiplexor_token=t; sid=s\r\n".into()), true));
         assert_eq!((shown(true, &["cookie"]), shown(false, &["cookie"])), (token.clone(), headers));
         assert_eq!((shown(true, &[]), shown(false, &["authorization"])), (token, None));
@@ -218,6 +247,6 @@ mod tests {
 
     #[test]
     fn credentials_are_not_shown_by_accident() {
-        assert_eq!(format!("{:?}", Shown::Token("secret".into())), "Token(…)");
+        assert_eq!(format!("{:?}", Shown::Tokens(vec!["secret".into()])), "Tokens(…)");
     }
 }

@@ -6,6 +6,7 @@ mod command;
 mod credentials;
 mod names;
 mod object;
+mod passed;
 mod paths;
 mod refused;
 mod request;
@@ -15,14 +16,15 @@ pub use command::{
     Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
     write_pong, write_renewed, write_subscribed, write_unsubscribed,
 };
-pub use credentials::{Credentials, Shown, TOKEN_COOKIE, TOKEN_PROTOCOL};
+pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
 pub use object::{
     is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_told,
     write_uncovered,
 };
+pub use passed::{is_of_application, is_passed};
 pub use paths::Paths;
 pub use refused::told_by_event;
-pub use request::{Context, hears_refusals, intent, is_passed, not_found, wait_of_page};
+pub use request::{Context, hears_refusals, intent, not_found, wait_of_page};
 pub use since::{age, is_last_event_id, last_event_id, since};

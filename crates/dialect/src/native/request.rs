@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hub::{Cursors, Millis, Stage, Start, excerpt};
 
-use super::Paths;
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::since::{is_last_event_id, last_event_id, since};
@@ -51,7 +50,7 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
     };
     match request.method {
         "GET" | "HEAD" => Ok(Intent::Answer(answer)),
-        method => Ok(method_not_allowed(method, "GET, HEAD, OPTIONS")),
+        method => Ok(Intent::Answer(method_not_allowed(method, "GET, HEAD, OPTIONS"))),
     }
 }
 
@@ -121,7 +120,7 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
                 "a POST names its channels in the body; send it to /sub/, or use GET",
             ));
         }
-        method => return Ok(method_not_allowed(method, METHODS)),
+        method => return Ok(Intent::Answer(method_not_allowed(method, METHODS))),
     };
     let bare = asked.raw || (transport == Transport::Sse && names.len() == 1 && !asked.envelope);
     let start = asked.start(request, context)?;
@@ -146,16 +145,6 @@ pub fn hears_refusals(request: &Request<'_>) -> bool {
         && Asked::read(request.query).is_ok_and(|asked| {
             !asked.by_status && transport(request, asked.transport.as_deref()) == Ok(Transport::Sse)
         })
-}
-
-/// Whether a path is the application's: not ours, beginning with the prefix, and not leaving it by `..`.
-pub fn is_passed(path: &str, prefix: &str, ours: &Paths) -> bool {
-    // As whoever reads it behind us may read it.
-    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    if plain.split(['/', '\\']).any(|step| matches!(step, "." | "..")) {
-        return false;
-    }
-    path.starts_with(prefix) && !ours.hold(path)
 }
 
 /// How whoever made a request that is the application's would wait, and from where on. Its query is the
@@ -293,12 +282,12 @@ fn number(name: &str, value: &str) -> Result<u32, Problem> {
 }
 
 /// With the header that RFC 9110, 15.5.6 asks for.
-fn method_not_allowed(method: &str, allowed: &str) -> Intent {
+pub(super) fn method_not_allowed(method: &str, allowed: &str) -> Answer {
     let method = excerpt(method);
     let detail = format!("the method {method} is not for this address; use one of {allowed}");
     let mut answer = Answer::from(Problem::new(405, "method", detail));
     answer.headers.push(("Allow", allowed.to_owned()));
-    Intent::Answer(answer)
+    answer
 }
 
 /// Nothing is at this path.
@@ -358,7 +347,7 @@ mod tests {
         let header =
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("upgrade").is_some();
-        let request = Request { method, path, query, header: &header, upgrade, body: b"x,y" };
+        let request = Request { method, path, query, header: &header, upgrade, tls: false, body: b"x,y" };
         let context = Context {
             cursors: Cursors::new(Epoch::new(0)),
             now: 1_000_000,

@@ -6,6 +6,7 @@ use hub::{Decimal, Message, Millis, Origin, Position};
 use smallvec::SmallVec;
 
 use super::Tag;
+use crate::GUARDS;
 use crate::native::write_value;
 
 /// Appends the head of an answer and, unless only the head is wanted, the filler that is body already.
@@ -23,6 +24,9 @@ pub fn write_head(charset: &str, mark: Option<&[u8]>, head_only: bool, out: &mut
               Access-Control-Expose-Headers: X-Realplexor-Cursor\r\nX-Realplexor-Cursor: ",
         );
         out.extend_from_slice(mark);
+        for (name, value) in GUARDS {
+            out.extend_from_slice(format!("\r\n{name}: {value}").as_bytes());
+        }
     }
     out.extend_from_slice(if head_only { b"\r\n\r\n" } else { b"\r\n\r\n \r\n" });
 }

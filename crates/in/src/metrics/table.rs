@@ -105,6 +105,11 @@ pub(super) static TABLE: &[Metric] = &[
         Read::One(|scrape| scrape.line.counters.proxy_faults.read()),
     ),
     line(
+        "multiplexor_in_proxy_unreadable_total",
+        "Requests of known proxies to the IN line whose header does not say so that it can be read whose they are; they count for the proxy",
+        Read::One(|scrape| scrape.line.counters.proxy_unreadable.read()),
+    ),
+    line(
         "multiplexor_in_refused_total",
         "Requests and items of batches that were refused, by the code of the problem",
         Read::Refused,
@@ -289,6 +294,11 @@ pub(super) static TABLE: &[Metric] = &[
         "multiplexor_wait_proxy_faults_total",
         "Connections of known proxies that did not begin with a header of the PROXY protocol",
         Read::Wait("proxy_faults"),
+    ),
+    line(
+        "multiplexor_wait_proxy_unreadable_total",
+        "Requests of known proxies whose header does not say so that it can be read whose they are; they count for the proxy",
+        Read::Wait("proxy_unreadable"),
     ),
     line(
         "multiplexor_wait_denied_total",

@@ -2,7 +2,6 @@
 //! nobody who tries many keeps others waiting.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use exchange::Network;
@@ -10,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_LINES, PASSWORD_PATIENCE};
-use crate::refused::PEER;
+use crate::refused;
 
 /// Those who wait for their check.
 pub(crate) struct Checks {
@@ -35,7 +34,7 @@ impl Checks {
 
     /// Waits for the turn of this connection's client. `None`: too many of its address are before it.
     pub(crate) async fn turn(&self, prefix: u8) -> Option<Turn> {
-        let network = PEER.try_with(SocketAddr::ip).ok().map(|address| Network::of(address, prefix));
+        let network = refused::address().map(|address| Network::of(address.ip(), prefix));
         let number = self.hasher.hash_one(network) % PASSWORD_LINES as u64;
         let line = Arc::clone(&self.lines[usize::try_from(number).unwrap_or_default()]);
         // Only whoever is the first of its address waits among all.
@@ -55,16 +54,18 @@ impl Checks {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
 
     use tokio::runtime::Builder;
 
     use super::*;
+    use crate::refused::{PEER, Peer};
 
     /// The turn of somebody at this address, if it comes at once.
     async fn turn(checks: &Checks, address: [u8; 4]) -> Option<Turn> {
-        let turn = PEER.scope(SocketAddr::new(IpAddr::from(address), 1), checks.turn(64));
+        let address = SocketAddr::new(IpAddr::from(address), 1);
+        let turn = PEER.scope(Peer { address, is_anybody: false }, checks.turn(64));
         timeout(Duration::ZERO, turn).await.ok().flatten()
     }
 

@@ -4,7 +4,7 @@
 use dialect::realplexor::{List, TOLD};
 use tracing::{Level, debug, enabled};
 
-use crate::refused::PEER;
+use crate::refused;
 
 /// A connection, for as long as it lasts.
 pub(crate) struct Told(());
@@ -26,7 +26,7 @@ impl Drop for Told {
 /// Tells something of the connection.
 pub(super) fn tell(words: impl FnOnce() -> String) {
     if enabled!(target: TOLD, Level::DEBUG) {
-        let peer = PEER.try_with(ToString::to_string).unwrap_or_default();
+        let peer = refused::address().map(|peer| peer.to_string()).unwrap_or_default();
         debug!(target: TOLD, "IN: {peer}: {}", words());
     }
 }

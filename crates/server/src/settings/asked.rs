@@ -60,6 +60,7 @@ pub(super) fn shows(values: &Values) -> Shows {
             .map(|name| name.to_ascii_lowercase().into_boxed_str())
             .collect(),
         cookies: names("hook_cookies").filter(|_| has_hook).collect(),
+        token_cookie: values.label("token_cookie").to_owned().into(),
     }
 }
 
@@ -104,6 +105,17 @@ pub(super) fn check_hook_headers(values: &Values) -> Result<(), String> {
         "{}hook_headers names {name}, which is about the client's own request or connection and would break the hook's; \
          name headers that say who a client is, such as cookie and authorization",
         values.place("hook_headers")
+    ))
+}
+
+/// Checks the name of the cookie that may hold a token. The error says what would be right.
+pub(super) fn check_cookie(values: &Values) -> Result<(), String> {
+    let (place, name) = (values.place("token_cookie"), values.label("token_cookie"));
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return Ok(());
+    }
+    Err(format!(
+        "{place}token_cookie is {name:?}; give letters, digits, `-`, `_` and `.`, such as __Host-token"
     ))
 }
 

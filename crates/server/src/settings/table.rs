@@ -274,6 +274,12 @@ pub(crate) static TABLE: &[Setting] = &[
         "What `aud` of a token must name one of; without it, tokens must be for nobody in particular",
     ),
     line(
+        "token_cookie",
+        Label,
+        "multiplexor_token",
+        "The cookie in which a browser may show a token: letters, digits, `-`, `_` and `.`",
+    ),
+    line(
         "hook",
         Url,
         "",

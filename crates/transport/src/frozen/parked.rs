@@ -34,7 +34,7 @@ struct FrozenCredentials {
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum FrozenShown {
-    Token(String),
+    Tokens(Vec<String>),
     Headers(String),
     Signature { path: String, expires: String, user: String, iat: String, signature: String },
 }
@@ -82,7 +82,7 @@ impl FrozenCredentials {
     fn freeze(credentials: &Credentials) -> Self {
         let text = |text: &str| text.to_owned();
         let shown = match &credentials.shown {
-            Shown::Token(token) => FrozenShown::Token(text(token)),
+            Shown::Tokens(tokens) => FrozenShown::Tokens(tokens.iter().map(|token| text(token)).collect()),
             Shown::Headers(lines) => FrozenShown::Headers(text(lines)),
             Shown::Signature { path, expires, user, iat, signature } => FrozenShown::Signature {
                 path: text(path),
@@ -97,7 +97,7 @@ impl FrozenCredentials {
 
     fn thaw(self) -> Credentials {
         let shown = match self.shown {
-            FrozenShown::Token(token) => Shown::Token(token.into()),
+            FrozenShown::Tokens(tokens) => Shown::Tokens(tokens.into_iter().map(Into::into).collect()),
             FrozenShown::Headers(lines) => Shown::Headers(lines.into()),
             FrozenShown::Signature { path, expires, user, iat, signature } => Shown::Signature {
                 path: path.into(),

@@ -180,6 +180,7 @@ pub(crate) fn env() -> Env<'static> {
         paths: &OURS,
         stage: Stage::Serving,
         takeover: None,
+        tls: false,
         gate: None,
         is_short: false,
     }

@@ -33,10 +33,10 @@ impl<K: Kernel> Shard<K> {
     ) -> Result<Who, Problem> {
         let Some(credentials) = wait.credentials.as_deref() else { return Ok(Who::Session(None)) };
         let Credentials { shown, ambient, foreign } = credentials;
-        let tokens = Arc::clone(&self.tokens);
         if let Shown::Headers(lines) = shown {
             return self.identify_by_headers(index, wait, lines, verdict);
         }
+        let tokens = Arc::clone(&self.tokens);
         if tokens.is_empty() {
             return Ok(Who::Session(None));
         }
@@ -46,7 +46,8 @@ impl<K: Kernel> Shard<K> {
                 let signed = Signed { path, expires, user, iat, signature };
                 tokens.session_of_url(signed, &wait.names, self.exchange.wall())
             }
-            Shown::Token(token) | Shown::Headers(token) => self.session_of(token),
+            Shown::Tokens(tokens) => self.session_of_any(tokens),
+            Shown::Headers(_) => unreachable!("they were looked at above"),
         };
         match session {
             Err(denied) if verdict.is_none() && self.asks_for_keys(&denied) => {
@@ -98,8 +99,12 @@ impl<K: Kernel> Shard<K> {
         origin: Option<&str>,
     ) -> Result<(), Problem> {
         let origins = &self.settings.origins;
-        let is_foreign = self.slab[index].conn.page == Page::FOREIGN;
-        if !is_foreign || (origins.is_empty() && !ambient) {
+        let is_foreign = match self.slab[index].conn.page {
+            Page::FOREIGN => ambient || !origins.is_empty(),
+            Page::CROSS_SITE => ambient,
+            _ => false,
+        };
+        if !is_foreign {
             return Ok(());
         }
         let origin = excerpt(origin.unwrap_or("another origin"));
@@ -113,6 +118,20 @@ impl<K: Kernel> Shard<K> {
 
     fn session_of(&mut self, token: &str) -> Result<Session, Denied> {
         self.sessions.session(&self.tokens, token, self.exchange.wall())
+    }
+
+    /// The session of the first of these tokens that has one. Where none has, it is told what is wrong with the first, or
+    /// with one whose key may be found yet.
+    fn session_of_any(&mut self, tokens: &[Box<str>]) -> Result<Session, Denied> {
+        let mut refused: Option<Denied> = None;
+        for token in tokens {
+            match self.session_of(token) {
+                Ok(session) => return Ok(session),
+                Err(denied) if refused.is_none() || self.asks_for_keys(&denied) => refused = Some(denied),
+                Err(_) => {}
+            }
+        }
+        Err(refused.expect("credentials are one token at least"))
     }
 
     /// Checks that a client may listen to all of these.

@@ -54,7 +54,7 @@ impl<K: Kernel> Shard<K> {
         if let Err(problem) = foreign.map_or(Ok(()), |origin| self.check_page(index, true, Some(&origin))) {
             return self.refuse(index, problem, &[]);
         }
-        let from = self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip());
+        let from = self.neighbour(index);
         let page = Page { method, target, headers, body, from };
         // Nobody else may have the answer.
         let subject = Subject::of(&format!("page {} {}", self.id.0, self.token(index)));

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
 use std::net::IpAddr;
 
-use access::{Asker, Proxies};
+use access::{Asker, Proxies, Whose};
 use exchange::hub::{Guest, Millis, Session, Who, excerpt};
 use exchange::{Exchange, Shares, Shortage, is_of_many};
 use transport::codec::{http, proxy};
-use transport::dialect::Problem;
+use transport::dialect::{Problem, multiplexor};
 use transport::{Gate, Stopped};
 
 use super::Shard;
@@ -29,7 +29,7 @@ pub(super) struct Turnstile<'a> {
     counters: &'a Counters,
     now: Millis,
     /// Whose the last request was, where a proxy said so.
-    said: Cell<Option<Caller>>,
+    said: Cell<Option<Whose>>,
     /// Why the last request did not pass, and what it was for.
     stopped: Cell<Option<(Problem, Box<str>)>>,
     chance: u64,
@@ -43,14 +43,13 @@ impl Debug for Turnstile<'_> {
 
 impl Gate for Turnstile<'_> {
     fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped> {
-        let caller = match (self.caller, self.header, self.peer) {
-            (Some(Caller::Proxy | Caller::Passed(_)), Some(header), Some(peer)) => {
-                let client = self.proxies.client(peer, request.headers(header));
-                let caller = client.map_or(Caller::Proxy, Caller::Passed);
-                self.said.set(Some(caller));
-                Some(caller)
+        let caller = match self.passing() {
+            Some((header, peer)) => {
+                let whose = self.proxies.whose(peer, request.headers(header));
+                self.said.set(Some(whose));
+                Some(passed(whose))
             }
-            (caller, ..) => caller,
+            None => self.caller,
         };
         let passed = pass(caller, self.shares, self.now, self.counters);
         passed.map_err(|problem| {
@@ -58,6 +57,35 @@ impl Gate for Turnstile<'_> {
             Stopped { problem, ends: caller.is_some_and(Caller::is_refused), chance: self.chance }
         })
     }
+
+    fn reads_heads(&self) -> bool {
+        self.passing().is_some()
+    }
+
+    fn hear(&self, head: Option<&[u8]>) {
+        let Some((header, peer)) = self.passing() else { return };
+        let lines = head.into_iter().flat_map(multiplexor::headers);
+        let lines: Vec<&[u8]> = lines
+            .filter(|(name, _)| name.eq_ignore_ascii_case(header.as_bytes()))
+            .map(|(_, value)| value)
+            .collect();
+        let whose = self.proxies.whose(peer, lines.into_iter());
+        // What is too long to be looked at may hide somebody.
+        self.said.set(Some(if head.is_some() { whose } else { Whose::Hidden(peer) }));
+    }
+}
+
+impl Turnstile<'_> {
+    /// The header by which the peer, a known proxy, says whose each request is.
+    fn passing(&self) -> Option<(&'static str, IpAddr)> {
+        matches!(self.caller, Some(Caller::Proxy | Caller::Passed(_))).then_some(())?;
+        Some((self.header?, self.peer?))
+    }
+}
+
+/// Who asks by a connection of a known proxy.
+fn passed(whose: Whose) -> Caller {
+    whose.address().map_or(Caller::Proxy, Caller::Passed)
 }
 
 /// Whether whoever is there may have this connection, and one more request now.
@@ -235,9 +263,10 @@ impl<K: Kernel> Shard<K> {
 
     /// Keeps whose the last request was, and why it did not pass.
     pub(super) fn keep_caller(&mut self, index: usize, turnstile: &mut Turnstile<'_>) {
-        if let Some(caller) = turnstile.said.take() {
-            turnstile.caller = Some(caller);
-            self.callers.put(index, caller);
+        if let Some(whose) = turnstile.said.take() {
+            self.counters.proxy_unreadable.add(u64::from(matches!(whose, Whose::Hidden(_))));
+            turnstile.caller = Some(passed(whose));
+            self.callers.put(index, passed(whose));
         }
         if let Some((problem, path)) = turnstile.stopped.take() {
             self.count_problem(index, &problem, &[path]);
@@ -248,6 +277,14 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn may_ask(&self, index: usize) -> Result<(), Problem> {
         let (shares, now) = (self.exchange.shares(), self.exchange.now());
         pass(self.callers.get(index), shares, now, &self.counters)
+    }
+
+    /// From where a connection comes to us: what is at its other end, or what that passes on whole.
+    pub(super) fn neighbour(&mut self, index: usize) -> Option<IpAddr> {
+        match self.callers.get(index) {
+            Some(Caller::Counted(address) | Caller::Refused(address)) => Some(address),
+            _ => Some(self.kernel.peer(&self.slab[index].socket)?.ip().to_canonical()),
+        }
     }
 
     /// The address of a client, as far as it is known.

@@ -9,7 +9,7 @@ use super::Shard;
 use crate::askers::Want;
 use crate::kernel::{Errno, Kernel};
 use crate::limits::{READ_LEN, READ_MORE_LEN};
-use crate::link::ReadError;
+use crate::link::{Link, ReadError};
 
 /// What a client said.
 enum Said {
@@ -109,7 +109,8 @@ impl<K: Kernel> Shard<K> {
         }
         let token = self.token(index);
         let settings = Arc::clone(&self.settings);
-        let env = self.env(&settings);
+        let tls = matches!(self.slab[index].link, Link::Tls(_));
+        let env = Env { tls, ..self.env(&settings) };
         // Nobody else pays for it.
         let minded =
             self.callers.get(index).map(|_| (Arc::clone(&self.exchange), Arc::clone(&self.counters)));

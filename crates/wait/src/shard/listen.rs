@@ -20,7 +20,7 @@ use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 impl<K: Kernel> Shard<K> {
     /// A client named its ids.
     pub(super) fn listen(&mut self, index: usize, listen: &Listen) {
-        if let Err(problem) = self.may_ask(index) {
+        if let Err(problem) = self.may_ask(index).and_then(|()| self.enter_wait(index, None)) {
             self.count_problem(index, &problem, &[]);
             return self.close_gently(index);
         }

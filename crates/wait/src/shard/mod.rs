@@ -342,6 +342,7 @@ impl<K: Kernel> Shard<K> {
             paths: &settings.paths,
             stage: self.exchange.stage(),
             takeover: settings.takeover.as_deref(),
+            tls: false,
             gate: None,
             is_short: self.exchange.memory().shortage() != Shortage::None,
         }

@@ -21,7 +21,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn take(&mut self, index: usize, name: &str) {
         // The words of 2009 have no place for credentials.
         let allowed = self.exchange.may(None, Right::Listen, name);
-        let asks = self.may_ask(index);
+        let asks = self.may_ask(index).and_then(|()| self.enter_wait(index, None));
         if let Err(problem) = &asks {
             self.count_problem(index, problem, &[name.into()]);
         }
