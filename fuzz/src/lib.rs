@@ -9,6 +9,7 @@ mod credentials;
 mod grammars;
 mod line;
 mod records;
+mod relay;
 mod tls;
 mod words;
 
@@ -29,6 +30,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "inflate", run: grammars::inflate },
     Target { name: "proxy", run: grammars::proxy },
     Target { name: "forwarded", run: credentials::forwarded },
+    Target { name: "passed", run: relay::passed },
+    Target { name: "page", run: relay::page },
     Target { name: "native", run: words::native },
     Target { name: "command", run: words::command },
     Target { name: "multiplexor", run: words::multiplexor },
