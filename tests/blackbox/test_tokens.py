@@ -353,7 +353,7 @@ async def ask(ws, command):
     await ws.send(json.dumps(command))
     while True:
         answer = json.loads(await ws.recv())
-        if "cursor" not in answer:
+        if answer.keys() != {"cursor"}:
             return answer
 
 
