@@ -4,6 +4,7 @@
 //! means stands in one table, from which both the answer and docs/metrics.md are made.
 
 mod metric;
+mod shards;
 mod table;
 
 use std::fmt::{Display, Write};
@@ -19,13 +20,13 @@ use exchange::{KeysLoad, MailboxLoad};
 
 use crate::line::{Line, ShardCounters};
 use metric::{Metric, Read};
-use table::TABLE;
+use table::all;
 
 /// The numbers now.
 pub(crate) async fn metrics(State(line): State<Arc<Line>>) -> Response {
     let scrape = Scrape::now(&line);
     let mut text = String::with_capacity(16 << 10);
-    for metric in TABLE {
+    for metric in all() {
         write_metric(metric, &scrape, &mut text);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
@@ -34,7 +35,7 @@ pub(crate) async fn metrics(State(line): State<Arc<Line>>) -> Response {
 /// The page of the manual about the numbers.
 pub fn metrics_page() -> String {
     let mut page = PAGE_HEAD.to_owned();
-    for Metric { name, help, read } in TABLE {
+    for Metric { name, help, read } in all() {
         let (kind, label) = (read.kind(name), read.label().unwrap_or(""));
         page += &format!("| `{name}` | {kind} | {label} | {help} |\n");
     }
@@ -43,12 +44,12 @@ pub fn metrics_page() -> String {
 
 /// Whether a counter of the WAIT line, by the name it has there, is told to Prometheus.
 pub fn is_wait_metric(counter: &str) -> bool {
-    TABLE.iter().any(|metric| matches!(metric.read, Read::Wait(name) if name == counter))
+    all().any(|metric| matches!(metric.read, Read::Wait(name) if name == counter))
 }
 
 /// Whether a counter of those who ask others, by the name it has there, is told to Prometheus.
 pub fn is_asked_metric(counter: &str) -> bool {
-    TABLE.iter().any(|metric| matches!(metric.read, Read::Asked(name) if name == counter))
+    all().any(|metric| matches!(metric.read, Read::Asked(name) if name == counter))
 }
 
 /// Everything that is read for one answer.
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn names_follow_the_conventions() {
         let mut seen = Vec::new();
-        for Metric { name, help, read } in TABLE {
+        for Metric { name, help, read } in all() {
             assert!(name.starts_with("multiplexor_"), "{name}");
             assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             assert_eq!(read.kind(name) == "counter", name.ends_with("_total"), "{name}");

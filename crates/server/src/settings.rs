@@ -21,6 +21,7 @@ mod reader;
 mod realplexor;
 #[cfg(test)]
 mod round_trip;
+mod setting;
 mod shares;
 mod table;
 mod tls;
@@ -50,8 +51,9 @@ pub(crate) use keys::KeyEntry;
 pub(crate) use kind::{Kind, Value};
 pub(crate) use listener::{Dialect, Listener};
 pub(crate) use nearest::nearest;
+pub(crate) use setting::Setting;
 pub(crate) use shares::{Said, shares};
-pub(crate) use table::{Setting, TABLE};
+pub(crate) use table::TABLE;
 pub(crate) use values::{Given, Origin, Values};
 pub(crate) use variables::misspelt;
 

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use exchange::hub::limits::RULES_MAX;
 
 use super::entries::{CHANNEL_ENTRY, KEY_ENTRY, WAIT_ENTRY};
-use super::table::{Setting, TABLE};
+use super::setting::Setting;
+use super::table::TABLE;
 
 /// Prints `docs/settings.md`.
 pub(crate) fn print_document() -> anyhow::Result<ExitCode> {

@@ -3,7 +3,7 @@
 use super::kind::Kind::{
     Address, Certified, Choice, Count, Duration, Files, Globs, KeyHash, Label, Pattern, Rights, Size, Truth,
 };
-use super::table::{Setting, line};
+use super::setting::{Setting, line};
 
 /// The keys of an entry `[[wait]]`.
 pub(crate) static WAIT_ENTRY: &[Setting] =

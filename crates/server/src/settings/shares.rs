@@ -5,7 +5,7 @@ use exchange::{Quota, Shares, UNIX, shown};
 use in_line::Rates;
 
 use super::kind::Kind::{Choice, Count, Networks};
-use super::table::{Setting, line};
+use super::setting::{Setting, line};
 use super::values::Values;
 
 /// How many a second; 0 by default, which is any number.

@@ -1,0 +1,236 @@
+//! The metrics that each shard tells, those that the store tells, and whom the program asks: the second half of the table.
+
+use super::metric::{Metric, Read, line};
+
+/// What shards tell, and what stands behind them in the manual.
+pub(super) static SHARDS: &[Metric] = &[
+    line("multiplexor_wait_connections", "Connections of clients that are open", Read::Wait("connections")),
+    line(
+        "multiplexor_wait_channels",
+        "Channels that clients of this shard listen to",
+        Read::Wait("channels"),
+    ),
+    line("multiplexor_wait_accepted_total", "Connections of clients accepted", Read::Wait("accepted")),
+    line(
+        "multiplexor_wait_closed_total",
+        "Connections of clients that ended, for whatever reason",
+        Read::Wait("closed"),
+    ),
+    line("multiplexor_wait_waits_total", "Requests that began to wait", Read::Wait("waits")),
+    line(
+        "multiplexor_wait_problems_total",
+        "Requests and commands of clients that were refused",
+        Read::Wait("problems"),
+    ),
+    line(
+        "multiplexor_wait_delivered_messages_total",
+        "Messages given to clients as they came",
+        Read::Wait("delivered"),
+    ),
+    line(
+        "multiplexor_wait_replayed_messages_total",
+        "Messages of histories given to clients that came back",
+        Read::Wait("replayed"),
+    ),
+    line(
+        "multiplexor_wait_gaps_total",
+        "Channels of which a client was told that something is gone",
+        Read::Wait("gaps"),
+    ),
+    line("multiplexor_wait_writes_total", "Sends to clients", Read::Wait("writes")),
+    line(
+        "multiplexor_wait_batches_total",
+        "Calls of the system that carried several of them, by io_uring",
+        Read::Wait("batches"),
+    ),
+    line("multiplexor_wait_written_bytes_total", "Bytes written to clients", Read::Wait("bytes_written")),
+    line(
+        "multiplexor_wait_full_turns_total",
+        "Turns in which clients asked for more than there was time for: each address had its part",
+        Read::Wait("full_turns"),
+    ),
+    line("multiplexor_wait_visits_total", "Looks at a connection for what it is owed", Read::Wait("visits")),
+    line(
+        "multiplexor_wait_connections_refused_total",
+        "Connections refused because their address, or all together, have as many as they may",
+        Read::Wait("connections_refused"),
+    ),
+    line(
+        "multiplexor_wait_requests_refused_total",
+        "Requests and commands refused because their address or user asks too often, or waits on as many as it may",
+        Read::Wait("requests_refused"),
+    ),
+    line(
+        "multiplexor_wait_proxy_faults_total",
+        "Connections of known proxies that did not begin with a header of the PROXY protocol",
+        Read::Wait("proxy_faults"),
+    ),
+    line(
+        "multiplexor_wait_proxy_unreadable_total",
+        "Requests of known proxies whose header does not say so that it can be read whose they are; they count for the proxy",
+        Read::Wait("proxy_unreadable"),
+    ),
+    line(
+        "multiplexor_wait_denied_total",
+        "Requests and commands of clients refused for want of credentials or grants",
+        Read::Wait("denied"),
+    ),
+    line(
+        "multiplexor_wait_expired_total",
+        "Connections ended, or polls answered, because the time of their credentials was over",
+        Read::Wait("expired"),
+    ),
+    line("multiplexor_wait_guests", "Connections that wait with credentials", Read::Wait("guests")),
+    line(
+        "multiplexor_wait_asked_total",
+        "Questions of this shard about who a client is, or about keys",
+        Read::Wait("asked"),
+    ),
+    line(
+        "multiplexor_wait_asking",
+        "Of these, those without an answer yet; clients with the same credentials are one",
+        Read::Wait("asking"),
+    ),
+    line("multiplexor_hook_calls_total", "Calls of the application's hook", Read::Asked("hook_calls")),
+    line("multiplexor_hook_failed_total", "Calls of the hook that failed", Read::Asked("hook_failed")),
+    line(
+        "multiplexor_hook_refused_total",
+        "Calls of the hook that ended in a refusal",
+        Read::Asked("hook_refused"),
+    ),
+    line(
+        "multiplexor_hook_shared_total",
+        "Questions answered by what the hook said before, or by a call under way",
+        Read::Asked("hook_shared"),
+    ),
+    line(
+        "multiplexor_hook_busy_total",
+        "Questions that were not asked, since too many calls were under way",
+        Read::Asked("hook_busy"),
+    ),
+    line(
+        "multiplexor_hook_verdicts",
+        "Verdicts of the hook that are remembered",
+        Read::Asked("hook_verdicts"),
+    ),
+    line(
+        "multiplexor_takeover_passed_total",
+        "Requests of the WAIT line passed on to the application",
+        Read::Asked("pages_passed"),
+    ),
+    line(
+        "multiplexor_takeover_held_total",
+        "Of these, those whose clients are held",
+        Read::Asked("pages_held"),
+    ),
+    line(
+        "multiplexor_takeover_failed_total",
+        "Requests that it left without an answer",
+        Read::Asked("pages_failed"),
+    ),
+    line("multiplexor_keys_fetched_total", "Fetches of keys for tokens", Read::Asked("keys_fetched")),
+    line("multiplexor_keys_failed_total", "Fetches of keys that failed", Read::Asked("keys_failed")),
+    line("multiplexor_keys_known", "Keys of the URL that count now", Read::Asked("keys_known")),
+    line(
+        "multiplexor_wait_poll_timeouts_total",
+        "Long polls answered because their time was over",
+        Read::Wait("poll_timeouts"),
+    ),
+    line("multiplexor_wait_heartbeats_total", "Signs of life sent to clients", Read::Wait("heartbeats")),
+    line(
+        "multiplexor_wait_slow_readers_total",
+        "Connections closed because they read too slowly",
+        Read::Wait("slow_readers"),
+    ),
+    line(
+        "multiplexor_wait_classic_timeouts_total",
+        "Clients of a classic dialect that were sent away because nothing came for them in time",
+        Read::Wait("classic_timeouts"),
+    ),
+    line(
+        "multiplexor_wait_classic_overflows_total",
+        "Clients of a classic dialect that were closed because they said too much before they named a channel",
+        Read::Wait("classic_overflows"),
+    ),
+    line(
+        "multiplexor_wait_request_timeouts_total",
+        "Connections closed because a request, or a message of a client, did not come whole in time",
+        Read::Wait("request_timeouts"),
+    ),
+    line("multiplexor_wait_resets_total", "Connections ended by errors or resets", Read::Wait("resets")),
+    line(
+        "multiplexor_wait_tls_handshakes_total",
+        "Handshakes of TLS from the beginning",
+        Read::Wait("tls_handshakes"),
+    ),
+    line(
+        "multiplexor_wait_tls_resumptions_total",
+        "Handshakes of TLS by a ticket of an earlier one",
+        Read::Wait("tls_resumptions"),
+    ),
+    line(
+        "multiplexor_wait_tls_plain_http_total",
+        "Connections to a TLS port that spoke plain HTTP",
+        Read::Wait("tls_plain_http"),
+    ),
+    line(
+        "multiplexor_wait_tls_incompatible_total",
+        "Clients that offered no version, cipher or protocol that we have",
+        Read::Wait("tls_incompatible"),
+    ),
+    line(
+        "multiplexor_wait_tls_refused_total",
+        "Clients that refused us, mostly because they do not trust the certificate",
+        Read::Wait("tls_refused"),
+    ),
+    line("multiplexor_wait_tls_malformed_total", "Clients whose TLS was wrong", Read::Wait("tls_malformed")),
+    line(
+        "multiplexor_wait_tls_left_total",
+        "Clients that left in the middle of their handshake",
+        Read::Wait("tls_left"),
+    ),
+    line(
+        "multiplexor_wait_tls_crowded_out_total",
+        "Handshakes that were given up for a newcomer's, because so many were under way; see tls_handshakes",
+        Read::Wait("tls_crowded_out"),
+    ),
+    line("multiplexor_wait_tls_under_way", "Handshakes of TLS under way now", Read::Wait("tls_under_way")),
+    line(
+        "multiplexor_wait_memory_refused_total",
+        "Connections refused because memory is short",
+        Read::Wait("memory_refused"),
+    ),
+    line("multiplexor_wait_tls_timeouts_total", "Handshakes that took too long", Read::Wait("tls_timeouts")),
+    line(
+        "multiplexor_wait_tls_misplaced_total",
+        "Connections to a plain port that spoke TLS",
+        Read::Wait("tls_misplaced"),
+    ),
+    line(
+        "multiplexor_wait_http_version_refused_total",
+        "Connections that began with HTTP/2, which is not spoken there",
+        Read::Wait("http2"),
+    ),
+    line(
+        "multiplexor_wait_accept_pauses_total",
+        "Times that accepting paused because the system had no more to give",
+        Read::Wait("accept_pauses"),
+    ),
+    line("multiplexor_store_bytes", "Bytes of the store's log on disk", Read::Store("bytes")),
+    line("multiplexor_store_segments", "Files of the store's log", Read::Store("segments")),
+    line(
+        "multiplexor_store_commits_total",
+        "Times the store wrote, and with `always` synced, what had come together",
+        Read::Store("commits"),
+    ),
+    line(
+        "multiplexor_store_failures_total",
+        "How often the store's disk did not take something",
+        Read::Store("failures"),
+    ),
+    line(
+        "multiplexor_store_failing",
+        "1 while the store's disk fails, and what is durable is refused",
+        Read::Store("failing"),
+    ),
+];

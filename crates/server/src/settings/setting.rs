@@ -1,0 +1,80 @@
+//! One setting: its names, its kind, its default, and how it is read from what somebody says.
+
+use toml::de::DeValue;
+
+use super::Value;
+use super::kind::Kind::{Pattern, PublicKeys};
+use super::kind::{Form, Kind, why_no_key, why_no_pattern};
+
+/// One line of the table of settings.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// As in a settings file; flag and variable are made of it.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// As somebody would write it.
+    pub(crate) default: &'static str,
+    /// A sentence without its full stop.
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    /// The flag, without its dashes.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("MULTIPLEXOR_{}", self.name.to_uppercase())
+    }
+
+    /// The help of its flag.
+    pub(crate) fn flag_help(&self) -> String {
+        if self.default.is_empty() {
+            self.help.to_owned()
+        } else {
+            format!("{} [default: {}]", self.help, self.default)
+        }
+    }
+
+    /// Reads what somebody said by a flag or a variable.
+    pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
+        self.kind.read(texts).map_err(|text| {
+            let said = self.kind.nothing().map_or_else(|| format!("{text:?}"), str::to_owned);
+            format!("{source} is {said}; {}", self.kind.advice(self.default, Form::Plain))
+        })
+    }
+
+    /// Reads what a file says about it.
+    pub(crate) fn read_toml(&self, value: &DeValue<'_>) -> Result<Value, String> {
+        let wrong = |what: &str| format!("{} is {what}; {}", self.name, self.advice_toml());
+        let texts = self.kind.texts(value).map_err(|what| wrong(&what))?;
+        self.kind.read(&texts).map_err(|text| match self.kind {
+            _ if texts.is_empty() => wrong("an empty list"),
+            PublicKeys => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_key(&text))),
+            kind if kind.nothing().is_some() => wrong(kind.nothing().unwrap_or_default()),
+            Pattern => wrong(&format!("{}, but {}", self.kind.quoted(&text), why_no_pattern(&text))),
+            kind => wrong(&kind.quoted(&text)),
+        })
+    }
+
+    /// What a file may say about it.
+    pub(crate) fn advice_toml(&self) -> String {
+        self.kind.advice(self.default, Form::Toml)
+    }
+
+    /// The value that stands where nothing is said.
+    pub(crate) fn default(&self) -> Value {
+        self.kind.read(&[self.default.to_owned()]).expect("a test reads all defaults")
+    }
+}
+
+pub(super) const fn line(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, kind, default, help }
+}

@@ -1,0 +1,112 @@
+//! What input is understood against, and what is to be done about it: the words between a connection and its shard.
+
+use std::fmt::Debug;
+
+use codec::http;
+use dialect::hub::{After, Cursors, Millis, Stage};
+use dialect::native::{Command, Paths};
+use dialect::realplexor::Marker;
+use dialect::{Origins, Problem, Shows, Wait};
+
+use crate::Passed;
+
+/// What input is understood against.
+#[derive(Debug, Clone, Copy)]
+pub struct Env<'a> {
+    /// Reads and writes cursors of this order.
+    pub cursors: Cursors,
+    /// The time now.
+    pub now: Millis,
+    /// How many bytes a client of 2009 may send before it names its channel.
+    pub classic_limit: usize,
+    /// What comes before the ids in the words of Realplexor.
+    pub marker: Marker,
+    /// Ids in whose stead there are pages.
+    pub pages: &'a [Box<str>],
+    /// Whether clients that take compressed answers get them.
+    pub compression: bool,
+    /// Whose pages may show credentials.
+    pub origins: &'a Origins,
+    /// What counts as credentials.
+    pub shows: &'a Shows,
+    /// Our paths.
+    pub paths: &'a Paths,
+    /// Where the program is in its life.
+    pub stage: Stage,
+    /// How the paths begin that are the application's, where some are.
+    pub takeover: Option<&'a str>,
+    /// Whether the bytes come through TLS.
+    pub tls: bool,
+    /// Where complete requests pass; `None`: all do.
+    pub gate: Option<&'a dyn Gate>,
+    /// Memory is short: nothing large is taken.
+    pub is_short: bool,
+}
+
+/// Where a request passes, or not, before it is carried out.
+pub trait Gate: Debug {
+    /// Whether it may be carried out.
+    fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped>;
+
+    /// Whether a request in the words of old must show its head: what a proxy says of it stands there.
+    fn reads_heads(&self) -> bool;
+
+    /// Looks at the head of such a request; `None`: it is too long to be looked at.
+    fn hear(&self, head: Option<&[u8]>);
+}
+
+/// A request that did not pass.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why.
+    pub problem: Problem,
+    /// The connection ends with the answer.
+    pub ends: bool,
+    /// A random number: who comes again does so in a time that is spread by it.
+    pub chance: u64,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Wait for more bytes; keep those that were not consumed.
+    More,
+    /// Go on with the bytes that were not consumed.
+    Next,
+    /// Write these bytes, then go on.
+    Send(Vec<u8>),
+    /// Write these bytes, then close the connection gently.
+    Close(Vec<u8>),
+    /// Write this head, then begin to wait.
+    Wait {
+        /// What is wanted.
+        wait: Box<Wait>,
+        /// The response's head; empty for a long poll, whose head comes with its answer.
+        head: Vec<u8>,
+    },
+    /// Let the application answer this.
+    Pass(Box<Passed>),
+    /// Do this for a live WebSocket.
+    Command(Command),
+    /// Give the next message of this channel's queue, when there is one, and close (2009).
+    Take(Box<str>),
+    /// Listen to these ids until something is due (Realplexor).
+    Listen(Box<Listen>),
+    /// Close without a word: so many bytes have come, and no channel was named (2009).
+    Overflow,
+    /// Say in the words of HTTP/2 that it is not spoken here, then close the connection gently.
+    Http2,
+}
+
+/// A wish to listen in the words of Realplexor.
+#[derive(Debug)]
+pub struct Listen {
+    /// The ids, each once, and from where on; nothing: there was no id in the list.
+    pub wishes: Vec<(Box<str>, After)>,
+    /// The client speaks HTTP, and takes more than one of old does.
+    pub http: bool,
+    /// Only the head of the answer is wanted.
+    pub head_only: bool,
+    /// Of a page: the tags of those that the client has already.
+    pub has: Box<[u8]>,
+}
