@@ -14,10 +14,11 @@ fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<Peer> {
 }
 
 /// The data lines of what has come, but those of cursors.
+/// The data of the messages that came; that of a block with a cursor alone is none.
 fn data(peer: &Peer) -> Vec<String> {
     let text = peer.text();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    data.filter(|data| !data.is_empty()).map(String::from).collect()
+    data.filter(|data| !data.starts_with("{\"cursor\":")).map(String::from).collect()
 }
 
 fn load(scene: &Scene) -> (usize, usize) {
