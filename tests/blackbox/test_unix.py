@@ -80,7 +80,7 @@ class Raw(Wire):
     """Bytes through a UNIX socket."""
 
     def __init__(self, path):
-        self.socket, self.buffer = socket.socket(socket.AF_UNIX), b""
+        self.socket, self.buffer, self.chunks = socket.socket(socket.AF_UNIX), b"", None
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(str(path))
 
