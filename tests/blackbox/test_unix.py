@@ -58,7 +58,7 @@ def test_what_is_published_through_one_socket_arrives_through_the_other(program)
     name = fresh_name()
     wires = [Raw(program.wait).get(f"/sub/{name}?transport=stream&raw=1") for _ in range(20)]
     for wire in wires:
-        wire.until(b"\r\n\r\n")
+        wire.head()
     program.until_waiting(name, len(wires))
     status, _, answer = ask(program.publish_, "POST", f"/pub/{name}", b"hello")
     assert status == 200 and json.loads(answer)["channels"][name]["waiting"] == len(wires)
@@ -251,7 +251,7 @@ def test_both_serve_on_before_the_end_and_are_gone_at_the_drain(tmp_path):
     running = Socketed(tmp_path, "--lame-duck", "10m", "--drain", "0s")
     name = fresh_name()
     stream = Raw(running.wait).get(f"/sub/{name}?transport=stream&raw=1")
-    stream.until(b"\r\n\r\n")
+    stream.head()
     running.process.send_signal(signal.SIGTERM)
     until(lambda: ask(running.publish_, "GET", "/readyz")[0] == 503, "it says that it ends")
     assert ask(running.wait, "GET", "/readyz")[0] == 503
