@@ -12,6 +12,7 @@ import pytest
 from harness.authority import Authority
 from harness.program import Program, request, until
 from harness.upstream import Application
+from harness.wire import Chunks
 from test_tokens import SECRET, make_token
 
 FEW, MANY = 4_000, 12_000
@@ -184,6 +185,8 @@ class Crowd:
             at = 2 + body[1] if len(body) > 1 else 0
             return len(body) > at + 1 and words in zlib.decompressobj(wbits=-15).decompress(body[at + 2 :])
         assert b"Content-Encoding: gzip" in head or not body
+        if b"Transfer-Encoding: chunked" in head:
+            body = Chunks().feed(body)
         return words in zlib.decompressobj(wbits=31).decompress(body)
 
 
