@@ -37,6 +37,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
         Kind::Folder => vec![format!("/var/lib/store {}", chance[0])],
         Kind::Truth => vec![chance[0].is_multiple_of(2).to_string()],
+        Kind::Label if setting.name == "token_cookie" => vec![format!("token-{}", chance[0])],
         Kind::Label => vec![format!("/path{}/", chance[0])],
         Kind::KeyHash | Kind::Certified | Kind::Rights | Kind::Globs => {
             unreachable!("only entries have one")
