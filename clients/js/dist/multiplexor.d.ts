@@ -86,7 +86,7 @@ export interface Options {
     };
     /** After so many ms without a byte a connection counts as broken. Default: 60,000. */
     silence?: number;
-    /** So many ms may pass until a transport works. Default: 5,000. */
+    /** So many ms may pass until a transport works. Default: 6,000, so that a proxy's own 503, after 5 s as a rule, is heard. */
     connectTimeout?: number;
     fetch?: typeof fetch;
     /** For Node before 22: the class of the package `ws`. */

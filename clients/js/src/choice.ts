@@ -1,5 +1,7 @@
 // Which transport is tried, and after how long. Time and chance are arguments.
 
+import type { Loss } from "./link";
+
 export type Transport = "ws" | "sse" | "poll";
 
 /** A connection that lived so long was a good one. */
@@ -16,32 +18,35 @@ export const backoff = (losses: number, min: number, max: number, chance: number
 export interface Choice {
   _pick(now: number): Transport;
   /**
-   * Takes note of a loss. `lived`: how long it was open, if it was. `unreachable`: nobody answered at all, which
-   * is not the transport's fault. True: the next transport is to be tried at once.
+   * Takes note of a loss. `lived`: how long it was open, if it was. It is not the transport's fault where it was
+   * `_served`, the server said to come back, or `_unreachable`, nobody answered. True: the next transport is to be tried at once.
    */
-  _lost(transport: Transport, lived: number | undefined, unreachable: boolean | undefined, now: number): boolean;
+  _lost(transport: Transport, lived: number | undefined, loss: Loss, now: number): boolean;
   /** The network may be another one. */
   _reset(): unknown;
 }
 
+/** What is true of some transports; numbers are times, or counts. */
 type Numbers = Partial<Record<Transport, number>>;
 
 export function chooser(order: readonly Transport[]): Choice {
   let banned: Numbers = {};
   let losses: Numbers = {};
-  let proven: Transport | undefined;
+  /** Those that once lived here: a handshake that fails, as when the server behind a proxy restarts, says little against them. */
+  let proven: Numbers = {};
   const free = (now: number) => order.find((transport) => !(banned[transport]! > now));
   return {
     _pick: (now) => free(now)!,
-    _lost(transport, lived, unreachable, now) {
-      if (lived !== undefined) proven = transport;
+    _lost(transport, lived, { _served, _unreachable }, now) {
+      if (lived !== undefined) proven[transport] = 1;
       if (lived! >= STABLE_MS) {
         losses = {};
         return false;
       }
+      if (_served) return false;
       const count = (losses[transport] = (losses[transport] ?? 0) + 1);
-      if (count < LOSSES_MAX && (unreachable || proven === transport)) {
-        if (unreachable) banned = {};
+      if (count < LOSSES_MAX && (_unreachable || proven[transport])) {
+        if (_unreachable) banned = {};
         return false;
       }
       losses[transport] = 0;
@@ -53,7 +58,7 @@ export function chooser(order: readonly Transport[]): Choice {
     _reset() {
       banned = {};
       losses = {};
-      proven = undefined;
+      proven = {};
     },
   };
 }

@@ -36,6 +36,8 @@ export type Tell = <K extends keyof Facts>(kind: K, fact: Facts[K]) => void;
 
 /** A longer address would be refused by proxies; the names go in a body then, or in a command. */
 const ADDRESS_LENGTH_MAX = 4_000;
+/** So do names that proxies make others of, or refuse: they decode these, fold `//`, and go up at `/../`. */
+const FRAGILE = /%(2F|5C|25)/;
 
 const call = <T>(hook: Hook<T>) => (typeof hook === "function" ? (hook as () => T)() : hook);
 
@@ -50,7 +52,7 @@ export interface Connection {
 
 export function connection(base: URL, settings: Settings, tell: Tell, cursor?: string): Connection {
   let { since, tail } = settings;
-  const { token, headers, retry: { min = 1_000, max = 30_000 } = {}, silence = 60_000, connectTimeout = 5_000 } = settings;
+  const { token, headers, retry: { min = 1_000, max = 30_000 } = {}, silence = 60_000, connectTimeout = 6_000 } = settings;
   const Socket = (settings.WebSocket ?? globalThis.WebSocket) as typeof WebSocket | undefined;
   const transports = (settings.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || Socket);
   const choice = chooser(transports);
@@ -95,7 +97,8 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     if (list) go();
   };
 
-  const lost = (why?: string | void, { _wait = 0, _status, _code, _fatal, _served, _unreachable }: Loss = {}) => {
+  const lost = (why?: string | void, loss: Loss = {}) => {
+    const { _wait = 0, _status, _code, _fatal } = loss;
     const now = Date.now();
     const lived = openedAt && now - openedAt;
     const reason = why || (lived === undefined ? transport + " does not get through" : "the connection was cut off");
@@ -104,7 +107,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const fatal = !!_fatal && !(_status === 401 && typeof token === "function");
     if (_status) tell("error", { code: _code ?? "http", message: reason, status: _status, fatal });
     if (fatal) return say("closed", { reason });
-    if (!_served && choice._lost(transport, lived, _unreachable, now)) return go();
+    if (choice._lost(transport, lived, loss, now)) return go();
     if (lived! >= STABLE_MS) tries = 0;
     const jitter = backoff(tries, min, max, Math.random());
     const wait = tries || !advised ? _wait + jitter : Math.min(max, advised);
@@ -170,7 +173,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   };
 
   const begin = (token?: string, headers?: Record<string, string>) => {
-    const isLong = list.length >= ADDRESS_LENGTH_MAX;
+    const isAside = list.length >= ADDRESS_LENGTH_MAX || FRAGILE.test(list);
     const first = () => (cursor ? undefined : tail);
     const address = (names: string, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
@@ -180,8 +183,8 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       return url;
     };
     const ask: Ask = (since, signal, wait) => {
-      const body = isLong ? names.join("\n") : undefined;
-      const url = address(isLong ? "" : list, since, wait);
+      const body = isAside ? names.join("\n") : undefined;
+      const url = address(isAside ? "" : list, since, wait);
       return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
     };
     const ear: Ear = {
@@ -193,7 +196,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     };
     link =
       transport === "ws"
-        ? openSocket(Socket!, isLong ? address("") : address(list, ear._since()), names, ear, isLong ? { since: ear._since(), tail: first() } : undefined)
+        ? openSocket(Socket!, isAside ? address("") : address(list, ear._since()), names, ear, isAside ? { since: ear._since(), tail: first() } : undefined)
         : (transport === "sse" ? openStream : openPoll)(ask, ear);
   };
 

@@ -19,7 +19,8 @@ async function refusal(response: Response): Promise<Refusal> {
   const problem = (await response.json().catch(() => ({}))) as { status?: number; code?: string; detail?: string };
   // Whatever else says no, a proxy that restarts or a page of its own, may say yes in a while.
   const ours = problem.status === status && !!problem.code && /problem.json/.test(headers.get("Content-Type")!);
-  const busy = status === 429 || status === 503;
+  // The 503 of a proxy says that nobody is behind it, whatever the transport.
+  const busy = status === 429 || (ours && status === 503);
   return new Refusal(problem.detail ?? `the server answered ${status}`, {
     _status: status,
     _code: problem.code,

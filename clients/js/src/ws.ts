@@ -2,8 +2,8 @@
 
 import type { Ear, Item, Link } from "./link";
 
-/** The server goes down; it is busy, or this reader too slow. */
-const COME_BACK = [1001, 1013];
+/** The server goes down, or restarts; it is busy, or this reader too slow. */
+const COME_BACK = [1001, 1012, 1013];
 
 /** `first`: the address names no channel; they are asked for by command, from there on. */
 export function openSocket(

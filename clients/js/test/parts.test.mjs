@@ -56,7 +56,7 @@ const ORDER = ["ws", "sse", "poll"];
 test("a transport that never opened gives way at once, and has its turn again later", () => {
   const choice = chooser(ORDER);
   assert.equal(choice._pick(0), "ws");
-  assert.equal(choice._lost("ws", undefined, false, 0), true);
+  assert.equal(choice._lost("ws", undefined, {}, 0), true);
   assert.equal(choice._pick(0), "sse");
   assert.equal(choice._pick(BAN_MS - 1), "sse");
   assert.equal(choice._pick(BAN_MS), "ws");
@@ -64,39 +64,56 @@ test("a transport that never opened gives way at once, and has its turn again la
 
 test("when none is left all are tried anew, after a wait", () => {
   const choice = chooser(ORDER);
-  assert.equal(choice._lost("ws", undefined, false, 0), true);
-  assert.equal(choice._lost("sse", undefined, false, 0), true);
-  assert.equal(choice._lost("poll", undefined, false, 0), false);
+  assert.equal(choice._lost("ws", undefined, {}, 0), true);
+  assert.equal(choice._lost("sse", undefined, {}, 0), true);
+  assert.equal(choice._lost("poll", undefined, {}, 0), false);
   assert.equal(choice._pick(0), "ws");
 });
 
 test("a transport that dies soon gives way the third time running", () => {
   const choice = chooser(ORDER);
-  assert.equal(choice._lost("ws", 10, false, 0), false);
-  assert.equal(choice._lost("ws", 10, false, 0), false);
-  assert.equal(choice._lost("ws", 10, false, 0), true);
+  assert.equal(choice._lost("ws", 10, {}, 0), false);
+  assert.equal(choice._lost("ws", 10, {}, 0), false);
+  assert.equal(choice._lost("ws", 10, {}, 0), true);
   assert.equal(choice._pick(0), "sse");
 });
 
 test("one good connection makes up for what was lost before", () => {
   const choice = chooser(ORDER);
-  choice._lost("ws", 10, false, 0);
-  choice._lost("ws", 10, false, 0);
-  assert.equal(choice._lost("ws", STABLE_MS, false, 0), false);
-  assert.equal(choice._lost("ws", 10, false, 0), false);
+  choice._lost("ws", 10, {}, 0);
+  choice._lost("ws", 10, {}, 0);
+  assert.equal(choice._lost("ws", STABLE_MS, {}, 0), false);
+  assert.equal(choice._lost("ws", 10, {}, 0), false);
+  assert.equal(choice._pick(0), "ws");
+});
+
+test("a transport that once lived is not blamed for a handshake that fails, whatever lived since", () => {
+  const choice = chooser(ORDER);
+  choice._lost("ws", 10 * STABLE_MS, { _served: true }, 0);
+  choice._lost("sse", 10 * STABLE_MS, {}, 0);
+  assert.equal(choice._lost("ws", undefined, {}, 0), false);
+  assert.equal(choice._lost("ws", undefined, {}, 0), false);
+  assert.equal(choice._pick(0), "ws");
+  assert.equal(choice._lost("ws", undefined, {}, 0), true);
+  assert.equal(choice._pick(0), "sse");
+});
+
+test("what the server asked for counts against no transport", () => {
+  const choice = chooser(ORDER);
+  for (let n = 0; n < 10; n++) assert.equal(choice._lost("ws", undefined, { _served: true }, 0), false);
   assert.equal(choice._pick(0), "ws");
 });
 
 test("where nobody answers no transport is to blame", () => {
   const choice = chooser(ORDER);
-  choice._lost("ws", undefined, false, 0);
-  assert.equal(choice._lost("sse", undefined, true, 0), false);
+  choice._lost("ws", undefined, {}, 0);
+  assert.equal(choice._lost("sse", undefined, { _unreachable: true }, 0), false);
   assert.equal(choice._pick(0), "ws");
 });
 
 test("another network gives all of them a chance", () => {
   const choice = chooser(ORDER);
-  choice._lost("ws", undefined, false, 0);
+  choice._lost("ws", undefined, {}, 0);
   choice._reset();
   assert.equal(choice._pick(0), "ws");
 });
