@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
+use wait::WaitPath;
 
 use crate::client::{encode, encode_names};
 use crate::times::utc;
@@ -35,6 +36,13 @@ pub(crate) fn url_command() -> Command {
         .about("Print a signed URL, from its path on")
         .arg(channels("What it is good for: channels, separated by commas or blanks"))
         .arg(Arg::new("user").long("user").value_name("USER").help("Whom it is for"))
+        .arg(
+            Arg::new("transport")
+                .long("transport")
+                .value_name("TRANSPORT")
+                .value_parser(["sse", "stream", "poll", "ws"])
+                .help("The address that is for this transport alone; the signature is good for all of them"),
+        )
         .args([lasts(), secret()]);
     let check = Command::new("check")
         .about("Say what the server would say to a signed URL; ends with 1 if it is refused")
@@ -76,7 +84,9 @@ pub(crate) fn run_url(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(("check", matches)) => {
             let url = matches.get_one::<String>("url").map_or("", String::as_str);
             let (path, query) = url.split_once('?').unwrap_or((url, ""));
-            let (_, path) = path.split_once("/sub/").context("the URL has no /sub/ in its path")?;
+            let path = list_in(path).context(
+                "the URL has none of /sub/, /sse/, /stream/, /poll/ and /ws/ in its path, behind which names stand",
+            )?;
             let value = |name: &str| {
                 let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
                 let value = pairs.rev().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
@@ -110,7 +120,15 @@ fn signed_url(matches: &ArgMatches) -> anyhow::Result<String> {
     let signed = Signed { path: &path, expires: &expires, user, iat, signature: "" };
     let of_user = if user.is_empty() { String::new() } else { format!("&user={}&iat={iat}", encode(user)) };
     let signature = signed.sign(&tokens(matches)?.secrets[0]);
-    Ok(format!("/sub/{path}?expires={expires}{of_user}&signature={signature}"))
+    let address = matches.get_one::<String>("transport").map_or("sub", String::as_str);
+    Ok(format!("/{address}/{path}?expires={expires}{of_user}&signature={signature}"))
+}
+
+/// The names in the path of a URL: behind the first address where clients wait.
+fn list_in(path: &str) -> Option<&str> {
+    let ends =
+        WaitPath::ALL.into_iter().filter_map(|address| Some(path.find(address.path)? + address.path.len()));
+    ends.min().map(|end| &path[end..])
 }
 
 fn refused(denied: Denied) -> anyhow::Error {

@@ -1,7 +1,8 @@
-//! The native protocol: `/sub/…` to wait, and how its messages are put.
+//! The native protocol: `/sub/…`, `/sse/…` and so on to wait, and how its messages are put.
 //!
 //! `docs/protocol.md` describes it for those who write a client.
 
+mod asked;
 mod command;
 mod credentials;
 mod names;
@@ -24,7 +25,7 @@ pub use object::{
     write_uncovered,
 };
 pub use passed::{is_of_application, is_passed};
-pub use paths::Paths;
+pub use paths::{Paths, WaitPath};
 pub use refused::told_by_event;
 pub use request::{Context, hears_refusals, intent, not_found, wait_of_page};
 pub use since::{age, is_last_event_id, last_event_id, since};

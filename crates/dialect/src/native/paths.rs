@@ -1,5 +1,7 @@
 //! The paths of the WAIT line, and what stands before them all.
 
+use crate::Transport;
+
 /// The paths that are ours on the WAIT line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -46,9 +48,43 @@ impl Default for Paths {
     }
 }
 
+/// An address where clients wait; the names of channels stand behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitPath {
+    /// How its paths begin, with the last slash.
+    pub path: &'static str,
+    /// The transport that it is for; `None`: the client says which one it wants.
+    pub transport: Option<Transport>,
+}
+
+impl WaitPath {
+    /// The address for all transports.
+    pub const ANY: Self = Self { path: "/sub/", transport: None };
+
+    /// All of them. Those for one transport cannot be had wrong, whatever a library says in `Accept`.
+    pub const ALL: [Self; 5] = [
+        Self::ANY,
+        Self { path: "/sse/", transport: Some(Transport::Sse) },
+        Self { path: "/stream/", transport: Some(Transport::Stream) },
+        Self { path: "/poll/", transport: Some(Transport::Poll) },
+        Self { path: "/ws/", transport: Some(Transport::WebSocket) },
+    ];
+
+    /// The address that a path begins with, and the names behind it.
+    pub fn of(path: &str) -> Option<(Self, &str)> {
+        Self::ALL.into_iter().find_map(|address| Some((address, path.strip_prefix(address.path)?)))
+    }
+
+    /// The address that a path is but for its last slash.
+    pub fn without_list(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|address| address.path.strip_suffix('/') == Some(path))
+    }
+}
+
 /// The paths of the WAIT line that are answered here; `/` besides. One that ends in `/` stands for all that
 /// begin with it.
-const PATHS: &[&str] = &["/sub", "/sub/", "/healthz", "/readyz", "/multiplexor.js"];
+const PATHS: &[&str] =
+    &["/sub", "/sub/", "/sse/", "/stream/", "/poll/", "/ws/", "/healthz", "/readyz", "/multiplexor.js"];
 
 #[cfg(test)]
 mod tests {
@@ -70,6 +106,11 @@ mod tests {
             assert_eq!((paths.strip(path), paths.hold(path)), (rest, ours), "{path}");
         }
         let paths = Paths::default();
+        for address in WaitPath::ALL {
+            assert_eq!(WaitPath::of(&format!("{}a,b", address.path)), Some((address, "a,b")));
+            assert!(paths.hold(&format!("{}a", address.path)), "{}", address.path);
+        }
+        assert!(!paths.hold("/ws") && !paths.hold("/streams/a"), "they may be an application's");
         assert!(
             paths.hold("/") && paths.hold("/sub/a") && !paths.hold("/suburb") && !paths.hold("/push/sub/a")
         );

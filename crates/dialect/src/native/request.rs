@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hub::{Cursors, Millis, Stage, Start, excerpt};
 
+use super::asked::{Asked, transport};
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
-use super::since::{is_last_event_id, last_event_id, since};
+use super::paths::WaitPath;
 use crate::limits::PREFLIGHT_LEN_MAX;
 use crate::{Answer, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
 
@@ -31,8 +32,8 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
     if request.method == "OPTIONS" {
         return Ok(Intent::Answer(options(request)));
     }
-    if let Some(list) = request.path.strip_prefix("/sub/") {
-        return wait(request, list, context);
+    if let Some((address, list)) = WaitPath::of(request.path) {
+        return wait(request, address, list, context);
     }
     let answer = match request.path {
         "/healthz" => healthz(context.prefix),
@@ -40,13 +41,12 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
         "/multiplexor.js" => embedded(&web::CLIENT, request),
         "/" => front(request, context.prefix),
         "" => to_front(context.prefix),
-        "/sub" => {
-            return Err(Problem::bad(
-                "channel-list",
-                format!("no channel is named; ask for {0}/sub/NAME or {0}/sub/NAME,NAME", context.prefix),
-            ));
+        path => {
+            return Err(match WaitPath::without_list(path) {
+                Some(address) => no_channel(address.path, context.prefix),
+                None => not_found(path, context.prefix),
+            });
         }
-        _ => return Err(not_found(request.path, context.prefix)),
     };
     match request.method {
         "GET" | "HEAD" => Ok(Intent::Answer(answer)),
@@ -104,9 +104,19 @@ fn embedded(page: &web::Page, request: &Request<'_>) -> Answer {
     page.answer(&asked).into()
 }
 
-fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Intent, Problem> {
+fn no_channel(path: &str, prefix: &str) -> Problem {
+    let detail = format!("no channel is named; ask for {prefix}{path}NAME or {prefix}{path}NAME,NAME");
+    Problem::bad("channel-list", detail)
+}
+
+fn wait(
+    request: &Request<'_>,
+    address: WaitPath,
+    list: &str,
+    context: Context<'_>,
+) -> Result<Intent, Problem> {
     let asked = Asked::read(request.query)?;
-    let transport = transport(request, asked.transport.as_deref())?;
+    let transport = transport(request, address, asked.transport.as_deref())?;
     let names = match request.method {
         "GET" | "HEAD" if list.is_empty() && transport == Transport::WebSocket => Vec::new(),
         "GET" | "HEAD" => names_in_path(list)?,
@@ -117,7 +127,7 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
         "POST" => {
             return Err(Problem::bad(
                 "channel-list",
-                "a POST names its channels in the body; send it to /sub/, or use GET",
+                format!("a POST names its channels in the body; send it to {}, or use GET", address.path),
             ));
         }
         method => return Ok(Intent::Answer(method_not_allowed(method, METHODS))),
@@ -140,10 +150,10 @@ fn wait(request: &Request<'_>, list: &str, context: Context<'_>) -> Result<Inten
 
 /// Whether a request, which is not carried out, is told by an event that it is to come again.
 pub fn hears_refusals(request: &Request<'_>) -> bool {
-    let is_wait = request.path.starts_with("/sub/") && matches!(request.method, "GET" | "POST");
-    is_wait
+    let Some((address, _)) = WaitPath::of(request.path) else { return false };
+    matches!(request.method, "GET" | "POST")
         && Asked::read(request.query).is_ok_and(|asked| {
-            !asked.by_status && transport(request, asked.transport.as_deref()) == Ok(Transport::Sse)
+            !asked.by_status && transport(request, address, asked.transport.as_deref()) == Ok(Transport::Sse)
         })
 }
 
@@ -152,8 +162,8 @@ pub fn hears_refusals(request: &Request<'_>) -> bool {
 pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
     let mut asked = Asked::read(request.query).unwrap_or_default();
     asked.last_id = asked.last_id.filter(|id| context.cursors.read(id).is_some());
-    let transport = transport(request, asked.transport.as_deref())
-        .or_else(|_| transport(request, None))
+    let transport = transport(request, WaitPath::ANY, asked.transport.as_deref())
+        .or_else(|_| transport(request, WaitPath::ANY, None))
         .unwrap_or(Transport::Poll);
     let start = asked.start(request, context).unwrap_or(Start::Now);
     let head_only = request.method == "HEAD";
@@ -168,117 +178,6 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
         hears_refusals: false,
         credentials: None,
     }
-}
-
-/// The parameters of a subscription.
-#[derive(Default)]
-struct Asked<'a> {
-    transport: Option<Cow<'a, str>>,
-    /// Libraries that cannot set headers say the last id so.
-    last_id: Option<Cow<'a, str>>,
-    since: Option<Cow<'a, str>>,
-    tail: Option<u32>,
-    wait: Option<u32>,
-    raw: bool,
-    envelope: bool,
-    /// Refusals of event streams are wanted as what they are (`errors=status`).
-    by_status: bool,
-}
-
-impl<'a> Asked<'a> {
-    /// Unknown parameters are left alone: sites add their own against caches.
-    fn read(query: &'a str) -> Result<Self, Problem> {
-        let mut asked = Self::default();
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "transport" => asked.transport = Some(value),
-                // A client's template has nothing to put there before its first answer.
-                "since" | "tail" | "wait" if value.is_empty() => {}
-                name if is_last_event_id(name) => asked.last_id = Some(value).filter(|id| !id.is_empty()),
-                "since" => asked.since = Some(value),
-                "tail" => asked.tail = Some(number("tail", &value)?),
-                "wait" => asked.wait = Some(number("wait", &value)?),
-                "raw" => asked.raw = flag("raw", &value)?,
-                "envelope" => asked.envelope = flag("envelope", &value)?,
-                "errors" => asked.by_status = errors(&value)?,
-                _ => {}
-            }
-        }
-        Ok(asked)
-    }
-
-    /// `Last-Event-ID` beats the same in the query, that beats `since`, and `since` beats `tail`.
-    fn start(&self, request: &Request<'_>, context: Context<'_>) -> Result<Start, Problem> {
-        let header = (request.header)("last-event-id").filter(|id| !id.is_empty());
-        if let Some(id) = header.or_else(|| self.last_id.as_deref().map(str::as_bytes)) {
-            return Ok(last_event_id(id, context.cursors));
-        }
-        match (&self.since, self.tail) {
-            (Some(text), _) => since(text, context.cursors, context.now),
-            (None, Some(tail)) => Ok(Start::Tail(tail)),
-            (None, None) => Ok(Start::Now),
-        }
-    }
-}
-
-/// `?transport=` overrides the negotiation by `Upgrade` and `Accept`.
-fn transport(request: &Request<'_>, asked: Option<&str>) -> Result<Transport, Problem> {
-    let transport = match asked {
-        Some("poll") => Transport::Poll,
-        Some("sse") => Transport::Sse,
-        Some("stream") => Transport::Stream,
-        Some("ws") if request.upgrade => Transport::WebSocket,
-        Some("ws") => {
-            return Err(Problem::new(
-                426,
-                "upgrade",
-                "transport=ws needs a WebSocket handshake: Upgrade: websocket, Connection: Upgrade, \
-                 Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key; a proxy may have removed them",
-            ));
-        }
-        Some(other) => {
-            return Err(Problem::bad(
-                "transport",
-                format!("transport is {:?}; give sse, ws, stream or poll", excerpt(other)),
-            ));
-        }
-        None if request.upgrade => Transport::WebSocket,
-        None => {
-            let accept = (request.header)("accept").unwrap_or_default().to_ascii_lowercase();
-            let accepts = |kind: &[u8]| accept.windows(kind.len()).any(|window| window == kind);
-            if accepts(b"text/event-stream") {
-                Transport::Sse
-            } else if accepts(b"application/x-ndjson") {
-                Transport::Stream
-            } else {
-                Transport::Poll
-            }
-        }
-    };
-    Ok(transport)
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, Problem> {
-    match value {
-        "1" | "true" | "" => Ok(true),
-        "0" | "false" => Ok(false),
-        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
-    }
-}
-
-fn errors(value: &str) -> Result<bool, Problem> {
-    match value {
-        "status" => Ok(true),
-        "event" | "" => Ok(false),
-        other => Err(Problem::bad("errors", format!("errors is {:?}; give status or event", excerpt(other)))),
-    }
-}
-
-fn number(name: &str, value: &str) -> Result<u32, Problem> {
-    value.parse().map_err(|_| {
-        let value = excerpt(value);
-        Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
-    })
 }
 
 /// With the header that RFC 9110, 15.5.6 asks for.
@@ -381,10 +280,56 @@ mod tests {
         check("GET /sub/ upgrade: websocket", "WebSocket  Now");
         check("GET /sub/a?transport=poll accept: text/event-stream", "Poll a Now");
         check("GET /sub/a?transport=ws", "426 upgrade");
+        check("GET /sub/a?transport=ws upgrade: websocket", "WebSocket a Now");
         check("GET /sub/a?transport=x", "400 transport");
         check("GET /sub/a?raw=1", "Poll a Now bare");
         check("GET /sub/a?raw=x", "400 flag");
         check("POST /sub/", "Poll x,y Now");
+    }
+
+    #[test]
+    fn an_address_for_one_transport_cannot_be_had_wrong() {
+        for accept in ["", " accept: */*", " accept: text/event-stream", " accept: application/x-ndjson"] {
+            check(&format!("GET /sse/a{accept}"), "Sse a Now bare told");
+            check(&format!("GET /stream/a{accept}"), "Stream a Now");
+            check(&format!("GET /poll/a{accept}"), "Poll a Now");
+            check(&format!("GET /ws/a{accept}"), "426 upgrade");
+        }
+        check("GET /sse/a,b?tail=3", "Sse a,b Tail(3) told");
+        check("GET /ws/a upgrade: websocket; sec-websocket-key: k", "WebSocket a Now");
+        check("GET /ws/ upgrade: websocket", "WebSocket  Now");
+        check("POST /stream/", "Stream x,y Now");
+        check("POST /ws/", "426 upgrade");
+        check("HEAD /sse/a", "Sse a Now bare");
+        check("DELETE /sse/a", "405");
+        check("GET /sse/", "400 channel-list");
+        for path in ["/sub", "/sse", "/stream", "/poll", "/ws"] {
+            check(&format!("GET {path}"), "400 channel-list");
+        }
+        check("GET /streams/a", "404 not-found");
+    }
+
+    #[test]
+    fn an_address_and_a_transport_that_contradict_are_refused() {
+        check("GET /sse/a?transport=sse", "Sse a Now bare told");
+        check("GET /sse/a?transport=poll", "400 transport");
+        check("GET /poll/a?transport=sse", "400 transport");
+        check("GET /ws/a?transport=stream upgrade: websocket", "400 transport");
+        check("GET /ws/a?transport=ws upgrade: websocket", "WebSocket a Now");
+        check("GET /sse/a?transport=x", "400 transport");
+        check("GET /sse/a upgrade: websocket; sec-websocket-key: k", "400 transport");
+        // Some proxies say it of every request.
+        check("GET /sse/a upgrade: websocket", "Sse a Now bare told");
+    }
+
+    #[test]
+    fn a_handshake_whose_upgrade_was_dropped_is_told_so() {
+        check("GET /sub/a sec-websocket-key: k; accept: */*", "426 upgrade");
+        check("GET /sub/ sec-websocket-key: k", "426 upgrade");
+        check("GET /sub/a?transport=ws sec-websocket-key: k", "426 upgrade");
+        check("GET /ws/a sec-websocket-key: k", "426 upgrade");
+        check("GET /sub/a?transport=sse sec-websocket-key: k", "Sse a Now bare told");
+        check("GET /poll/a sec-websocket-key: k", "Poll a Now");
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn websocket(answer: &Answer) -> Vec<Finding> {
             let text = format!("WebSocket: upgraded, and an echo came back after {:?}", rounded(answer.time));
             return vec![Finding::new("websocket", Level::Ok, text)];
         }
-        200 => "the headers Upgrade and Connection were not passed on, so it became a long poll".to_owned(),
+        200 | 426 => "the headers Upgrade and Connection were not passed on".to_owned(),
         0 if answer.ended => "the connection was closed without an answer".to_owned(),
         0 => "no answer".to_owned(),
         status => format!("refused with {status}"),

@@ -1,0 +1,175 @@
+//! How a client asks to wait: by which transport, from where on, and in what form.
+
+use std::borrow::Cow;
+
+use hub::{Start, excerpt};
+
+use super::paths::WaitPath;
+use super::request::Context;
+use super::since::{is_last_event_id, last_event_id, since};
+use crate::{Problem, Request, Transport};
+
+/// The parameters of a subscription.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    pub(super) transport: Option<Cow<'a, str>>,
+    /// Libraries that cannot set headers say the last id so.
+    pub(super) last_id: Option<Cow<'a, str>>,
+    since: Option<Cow<'a, str>>,
+    tail: Option<u32>,
+    pub(super) wait: Option<u32>,
+    pub(super) raw: bool,
+    pub(super) envelope: bool,
+    /// Refusals of event streams are wanted as what they are (`errors=status`).
+    pub(super) by_status: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Unknown parameters are left alone: sites add their own against caches.
+    pub(super) fn read(query: &'a str) -> Result<Self, Problem> {
+        let mut asked = Self::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "transport" => asked.transport = Some(value),
+                // A client's template has nothing to put there before its first answer.
+                "since" | "tail" | "wait" if value.is_empty() => {}
+                name if is_last_event_id(name) => asked.last_id = Some(value).filter(|id| !id.is_empty()),
+                "since" => asked.since = Some(value),
+                "tail" => asked.tail = Some(number("tail", &value)?),
+                "wait" => asked.wait = Some(number("wait", &value)?),
+                "raw" => asked.raw = flag("raw", &value)?,
+                "envelope" => asked.envelope = flag("envelope", &value)?,
+                "errors" => asked.by_status = errors(&value)?,
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+
+    /// `Last-Event-ID` beats the same in the query, that beats `since`, and `since` beats `tail`.
+    pub(super) fn start(&self, request: &Request<'_>, context: Context<'_>) -> Result<Start, Problem> {
+        let header = (request.header)("last-event-id").filter(|id| !id.is_empty());
+        if let Some(id) = header.or_else(|| self.last_id.as_deref().map(str::as_bytes)) {
+            return Ok(last_event_id(id, context.cursors));
+        }
+        match (&self.since, self.tail) {
+            (Some(text), _) => since(text, context.cursors, context.now),
+            (None, Some(tail)) => Ok(Start::Tail(tail)),
+            (None, None) => Ok(Start::Now),
+        }
+    }
+}
+
+/// What the address is for, or what `?transport=` says, or what `Upgrade` and `Accept` ask for.
+pub(super) fn transport(
+    request: &Request<'_>,
+    address: WaitPath,
+    asked: Option<&str>,
+) -> Result<Transport, Problem> {
+    let asked = match asked {
+        None => None,
+        Some("poll") => Some(Transport::Poll),
+        Some("sse") => Some(Transport::Sse),
+        Some("stream") => Some(Transport::Stream),
+        Some("ws") => Some(Transport::WebSocket),
+        Some(other) => {
+            let detail = format!("transport is {:?}; give sse, ws, stream or poll", excerpt(other));
+            return Err(Problem::bad("transport", detail));
+        }
+    };
+    if let (Some(told), Some(asked)) = (address.transport, asked)
+        && told != asked
+    {
+        let (path, told, asked) = (address.path, name_of(told), word_of(asked));
+        let detail = format!(
+            "{path} is for {told}, and transport is {asked}; leave transport out, or say /{asked}/ in place of {path}"
+        );
+        return Err(Problem::bad("transport", detail));
+    }
+    let has_key = (request.header)("sec-websocket-key").is_some();
+    match address.transport.or(asked) {
+        Some(Transport::WebSocket) if request.upgrade => Ok(Transport::WebSocket),
+        Some(Transport::WebSocket) => Err(upgrade_missing(has_key)),
+        // A key is what no other client sends, whatever proxies add to each request.
+        Some(told) if address.transport.is_some() && request.upgrade && has_key => {
+            let (path, told) = (address.path, name_of(told));
+            let detail = format!(
+                "{path} is for {told}, and this is a WebSocket handshake; say /ws/ in place of {path}"
+            );
+            Err(Problem::bad("transport", detail))
+        }
+        Some(told) => Ok(told),
+        None if request.upgrade => Ok(Transport::WebSocket),
+        // Whoever sent it waits for the answer to a handshake, and for no message.
+        None if has_key => Err(upgrade_missing(true)),
+        None => Ok(accepted(request)),
+    }
+}
+
+/// What `Accept` asks for.
+fn accepted(request: &Request<'_>) -> Transport {
+    let accept = (request.header)("accept").unwrap_or_default().to_ascii_lowercase();
+    let accepts = |kind: &[u8]| accept.windows(kind.len()).any(|window| window == kind);
+    if accepts(b"text/event-stream") {
+        Transport::Sse
+    } else if accepts(b"application/x-ndjson") {
+        Transport::Stream
+    } else {
+        Transport::Poll
+    }
+}
+
+/// A handshake is none (RFC 6455, section 4.2.1).
+fn upgrade_missing(has_key: bool) -> Problem {
+    let detail = if has_key {
+        "this WebSocket handshake has come without `Upgrade: websocket` and `Connection: Upgrade`: a proxy on the way \
+         dropped them; let it pass WebSockets on, or wait by Server-Sent Events"
+    } else {
+        "a WebSocket needs a handshake: Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a \
+         Sec-WebSocket-Key; a proxy may have removed them"
+    };
+    Problem::new(426, "upgrade", detail)
+}
+
+/// How a transport is called in `?transport=` and in the path.
+fn word_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Poll => "poll",
+        Transport::Sse => "sse",
+        Transport::Stream => "stream",
+        Transport::WebSocket => "ws",
+    }
+}
+
+/// How it is called in a sentence.
+fn name_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Poll => "long polls",
+        Transport::Sse => "Server-Sent Events",
+        Transport::Stream => "HTTP streams",
+        Transport::WebSocket => "WebSockets",
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "1" | "true" | "" => Ok(true),
+        "0" | "false" => Ok(false),
+        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
+    }
+}
+
+fn errors(value: &str) -> Result<bool, Problem> {
+    match value {
+        "status" => Ok(true),
+        "event" | "" => Ok(false),
+        other => Err(Problem::bad("errors", format!("errors is {:?}; give status or event", excerpt(other)))),
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<u32, Problem> {
+    value.parse().map_err(|_| {
+        let value = excerpt(value);
+        Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
+    })
+}
