@@ -3,13 +3,13 @@
 PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
 PYTEST = $(PYTEST_IN) tests/blackbox
 
-.PHONY: run test lint advisories unit loom blackbox faults client soak miri fuzz bench bench-million
+.PHONY: run test lint advisories unit loom blackbox faults client quick-proxies proxies soak miri fuzz bench bench-million
 
 run:
 	cargo run --release
 
 # Everything. Installs what it needs (tests/install.sh), ends with the black-box tests and the client.
-test: lint unit loom blackbox faults client
+test: lint unit loom blackbox faults client quick-proxies
 
 # How the code looks, and who may know whom.
 lint:
@@ -57,12 +57,24 @@ client:
 	cargo build --release
 	node --test --test-force-exit --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
 
+# The program behind nginx and HAProxy, by the files of deploy/proxies.
+quick-proxies:
+	tests/install.sh
+	cargo build --release
+	$(PYTEST_IN) tests/proxies -n 2 -k "Nginx or HAProxy or page"
+
+# Behind all ten, with 75 s of silence; minutes, and Caddy is built.
+proxies:
+	tests/install.sh proxies
+	cargo build --release
+	MULTIPLEXOR_SLOW=1 $(PYTEST_IN) tests/proxies -n 2
+
 # How many examples of each operation the description of the IN line is tried with; minutes under load.
 SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; what testssl says; Miri, where a nightly compiler has it; and an hour of load, restarts and kills.
+# description; what testssl says; ten proxies; Miri, where a nightly compiler has it; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -71,6 +83,7 @@ soak:
 	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
 	tests/soak/testssl.sh
+	$(MAKE) proxies
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need: Debian packages, a Python venv, node_modules. Quick when all is there.
+# `install.sh proxies`: also the proxies of tests/proxies that only `make proxies` runs.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -24,6 +25,15 @@ needs=(
     /usr/share/games/fortunes/literature fortunes
     /usr/share/games/fortunes/cookie fortunes-min
 )
+if [[ ${1-} == proxies ]]; then
+    needs+=(
+        /usr/sbin/apache2 apache2-bin
+        /usr/bin/h2o h2o
+        /usr/sbin/lighttpd lighttpd
+        /usr/sbin/squid squid
+        /usr/sbin/varnishd varnish
+    )
+fi
 missing=()
 for ((i = 0; i < ${#needs[@]}; i += 2)); do
     [[ -e ${needs[i]} ]] || missing+=("${needs[i + 1]}")
@@ -70,4 +80,19 @@ client=../clients/js
 if ! cmp -s $client/package-lock.json $client/node_modules/installed; then
     (cd $client && npm ci --silent --no-audit --no-fund)
     cp $client/package-lock.json $client/node_modules/installed
+fi
+
+[[ ${1-} == proxies ]] || exit 0
+.venv/bin/pip install --quiet --disable-pip-version-check -r proxies/requirements.txt
+# Debian has no Caddy of today; the Go module is built once.
+caddy=v2.11.9
+tools=$PWD/../.tools
+if ! grep -qs "^$caddy$" "$tools/caddy.version"; then
+    if ! command -v go >/dev/null; then
+        echo "The tests of Caddy need Go, which builds it." >&2
+        exit 1
+    fi
+    mkdir -p "$tools"
+    GOBIN=$tools go install "github.com/caddyserver/caddy/v2/cmd/caddy@$caddy"
+    echo "$caddy" >"$tools/caddy.version"
 fi

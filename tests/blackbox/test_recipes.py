@@ -15,6 +15,12 @@ from harness.program import ROOT, until
 
 BLOCKS = blocks()
 RUN_BY_KIND = {"toml", "json", "nginx"}
+
+
+def is_run_by_kind(block):
+    return block.language in RUN_BY_KIND and block.page != "proxies.md"
+
+
 # By page and what stands in one block of it: the function that runs it, a test elsewhere, or why nobody does.
 RECIPES, ELSEWHERE, LEFT = {}, {}, {}
 
@@ -292,6 +298,14 @@ ELSEWHERE |= {
 }
 
 
+# docs/proxies.md
+
+PROXIES = "../proxies/test_proxies.py::test_the_page_shows_the_files_as_they_are"
+FILES = ["nginx in front", "nginx with the WAIT line", "HAProxy", "Apache", "Varnish", "lighttpd", "Squid", "Caddy", "Envoy", "h2o"]
+# Each is a file of deploy/proxies, which the tests beside this one run.
+ELSEWHERE |= {("proxies.md", f"# {first}"): PROXIES for first in FILES}
+
+
 # What is not run here.
 
 MACHINE = "it would change limits of the whole machine, which other tests have, too"
@@ -369,7 +383,7 @@ def listens_through_nginx(place, text):
     assert '"data":"hello"' in place.run(f"curl -s 'http://127.0.0.1:8000{base}/sub/news?since=0'")
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "nginx"], ids=str)
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "nginx" and is_run_by_kind(block)], ids=str)
 def test_a_block_of_nginx_leads_to_the_wait_line(place, block):
     listens_through_nginx(place, block.text)
 
@@ -397,7 +411,7 @@ def test_every_block_is_run_or_it_is_said_why_not():
     nobody = [
         f"{block}: {block.language}: {block.text.splitlines()[0]}"
         for block in BLOCKS
-        if block not in known and block.language not in RUN_BY_KIND
+        if block not in known and not is_run_by_kind(block)
     ]
     assert not nobody, "nobody runs these; add a recipe, or to LEFT with the reason:\n" + "\n".join(nobody)
 
