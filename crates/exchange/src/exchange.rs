@@ -170,9 +170,14 @@ impl Exchange {
     }
 
     /// Reads the next page of a backlog; registers the shard of a guest who stays on all names when nothing more is
-    /// there.
+    /// there. The lock is free between steps in which what has outlived its time is removed.
     pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
-        self.with(|hub, now| hub.subscribe(guest, names, start, now))
+        let guest = guest.into();
+        loop {
+            if let Some(page) = self.with(|hub, now| hub.try_subscribe(guest, names, start, now)) {
+                return page;
+            }
+        }
     }
 
     /// Whether guests are to say who they are, since there is little room for new names. Without the lock.

@@ -99,7 +99,7 @@ impl Hub {
             sums.subscriptions += u64::from(channel.waiting());
             if let Some(history) = &channel.history {
                 assert_eq!(channel.rule, self.rules.find(&channel.name));
-                history.audit(self.rules.keep(channel.rule));
+                history.audit(&channel.name, self.rules.keep(channel.rule));
                 assert!(self.oldest.contains(history.oldest, id));
                 kept += 1;
                 sums.history_messages += history.len() as u64;

@@ -6,6 +6,9 @@
 //!
 //! Where a publisher brings cursors of his own, the least of them goes first, whenever it came.
 
+mod cursors;
+mod rare;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -13,7 +16,8 @@ use crate::limits::ALIASED_MAX;
 use crate::message::About;
 use crate::rule::Keep;
 use crate::trash::Trash;
-use crate::{Decimal, Message, Millis, NEVER, Position};
+use crate::{Message, Millis, NEVER, Position};
+use rare::Rare;
 
 /// Messages kept for one channel.
 pub(crate) struct History {
@@ -27,12 +31,8 @@ pub(crate) struct History {
     due: Millis,
     /// How many entries have an end of their own.
     mortal: u32,
-    /// How many came with a cursor of their publisher's.
-    aliased: u32,
-    /// How many are no messages, but say that one was taken back.
-    removals: u32,
-    /// Bytes of these.
-    removal_bytes: u32,
+    /// What few have.
+    rare: Option<Box<Rare>>,
     /// The place under which the agenda of the common budget knows this history: at most that of the
     /// oldest entry.
     pub(crate) oldest: Position,
@@ -56,20 +56,21 @@ pub(crate) struct Mark {
     pub(crate) time: Millis,
 }
 
+impl Removed {
+    /// Notes what left, if a reader has to be told of it. `newest`: when the newest message of the channel came.
+    fn note(&mut self, message: &Message, now: Millis, keep: &Keep, newest: Millis) {
+        if is_loss(message, now, keep, newest) {
+            self.evicted += 1;
+            let mark = Mark { position: message.position, time: message.time };
+            self.mark = self.mark.into_iter().chain([mark]).max_by_key(|mark| mark.position);
+        }
+    }
+}
+
 impl History {
     /// An empty history whose first message will have this place.
     pub(crate) fn new(oldest: Position) -> Self {
-        Self {
-            entries: VecDeque::new(),
-            about: None,
-            bytes: 0,
-            due: NEVER,
-            mortal: 0,
-            aliased: 0,
-            removals: 0,
-            removal_bytes: 0,
-            oldest,
-        }
+        Self { entries: VecDeque::new(), about: None, bytes: 0, due: NEVER, mortal: 0, rare: None, oldest }
     }
 
     /// Adds a message to the history of the channel of this name, and removes what its limits no longer allow,
@@ -84,44 +85,58 @@ impl History {
     ) -> Removed {
         debug_assert!(keep.messages > 0);
         debug_assert!(self.newest().is_none_or(|newest| newest < message.position));
-        let mut removed = self.expire(now, keep, trash);
+        let mut removed = self.expire(now, keep, &mut { usize::MAX }, trash);
         self.bytes += len(&message);
         self.mortal += u32::from(message.ttl().is_some());
-        self.aliased += u32::from(message.about().is_aliased());
         if message.removal().is_some() {
-            self.removals += 1;
-            self.removal_bytes += removal_len(&message);
+            let rare = self.rare.get_or_insert_default();
+            rare.removals += 1;
+            rare.removal_bytes += removal_len(&message);
         }
+        self.enter_by_cursor(name, &message, now, keep, &mut removed, trash);
         self.due = self.due.min(death(&message, keep, message.time));
         self.say(message.about(), trash);
         self.make_room(keep);
         self.entries.push_back(message);
         while self.entries.len() > self.len_max(keep) || self.bytes > keep.bytes {
-            let least = self.least(name);
-            self.remove(least, now, keep, &mut removed, trash);
+            self.remove(self.least(), now, keep, &mut removed, trash);
         }
         self.check();
         removed
     }
 
-    /// Removes everything whose time is over.
-    pub(crate) fn expire(&mut self, now: Millis, keep: &Keep, trash: &mut Trash) -> Removed {
+    /// Removes what has outlived its time, looking at `steps` messages, and at no more than all beyond where some have an
+    /// end of their own. Takes from `steps` how many these were; where none is left, there may be more to remove.
+    pub(crate) fn expire(
+        &mut self,
+        now: Millis,
+        keep: &Keep,
+        steps: &mut usize,
+        trash: &mut Trash,
+    ) -> Removed {
         let mut removed = Removed::default();
         if now < self.due {
             return removed;
         }
         let newest = self.newest_time();
         if self.mortal == 0 {
-            while self.entries.front().is_some_and(|entry| death(entry, keep, newest) <= now) {
+            let is_over = |entry: &Message| death(entry, keep, newest) <= now;
+            while *steps > 0 && self.entries.front().is_some_and(is_over) {
                 self.pop(now, keep, &mut removed, trash);
+                *steps -= 1;
             }
         } else {
+            *steps = steps.saturating_sub(self.entries.len());
+            let mut living = 0;
             // Once round: those that live on are put back behind, so the order stays.
             for _ in 0..self.entries.len() {
                 if death(&self.entries[0], keep, newest) <= now {
-                    self.pop(now, keep, &mut removed, trash);
+                    let message = self.pull(0, living, &mut removed);
+                    removed.note(&message, now, keep, newest);
+                    trash.messages.push(message);
                 } else {
                     self.entries.rotate_left(1);
+                    living += 1;
                 }
             }
         }
@@ -138,12 +153,8 @@ impl History {
     /// Removes the message at `index`.
     fn remove(&mut self, index: usize, now: Millis, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
         let newest = self.newest_time();
-        let message = self.pull(index, removed);
-        if is_loss(&message, now, keep, newest) {
-            removed.evicted += 1;
-            let mark = Mark { position: message.position, time: message.time };
-            removed.mark = removed.mark.into_iter().chain([mark]).max_by_key(|mark| mark.position);
-        }
+        let message = self.pull(index, index, removed);
+        removed.note(&message, now, keep, newest);
         trash.messages.push(message);
     }
 
@@ -152,22 +163,28 @@ impl History {
         if self.find(place).is_none() {
             return;
         }
-        let message = self.pull(self.behind(place) - 1, removed);
+        let index = self.behind(place) - 1;
+        let message = self.pull(index, index, removed);
         trash.messages.push(message);
         // Where the newest one keeps all alive, the others are older now.
         self.due = self.due.min(self.first_death(keep));
         self.check();
     }
 
-    /// Takes out the entry at `index`.
-    fn pull(&mut self, index: usize, removed: &mut Removed) -> Message {
+    /// Takes out the entry at `index`, which in the order of places is the one of index `place`.
+    fn pull(&mut self, index: usize, place: usize, removed: &mut Removed) -> Message {
         let message = self.entries.remove(index).expect("the caller saw that there is one");
         self.bytes -= len(&message);
         self.mortal -= u32::from(message.ttl().is_some());
-        self.aliased -= u32::from(message.about().is_aliased());
-        if message.removal().is_some() {
-            self.removals -= 1;
-            self.removal_bytes -= removal_len(&message);
+        if let Some(rare) = &mut self.rare {
+            if rare.aliased > 0 {
+                rare.remove(place);
+                rare.aliased -= u32::from(message.about().is_aliased());
+            }
+            if message.removal().is_some() {
+                rare.removals -= 1;
+                rare.removal_bytes -= removal_len(&message);
+            }
         }
         removed.messages += 1;
         removed.bytes += len(&message);
@@ -208,12 +225,12 @@ impl History {
 
     /// How many of them are messages.
     pub(crate) fn said(&self) -> usize {
-        self.entries.len() - self.removals as usize
+        self.entries.len() - self.removals() as usize
     }
 
     /// Bytes of payload of these.
     pub(crate) fn said_bytes(&self) -> u64 {
-        self.bytes - u64::from(self.removal_bytes)
+        self.bytes - self.rare.as_ref().map_or(0, |rare| u64::from(rare.removal_bytes))
     }
 
     /// The message at this place.
@@ -231,7 +248,7 @@ impl History {
     /// Index of the first of the last `count` messages up to `place`; the second: there are so many.
     pub(crate) fn tail(&self, place: Position, count: usize) -> (usize, bool) {
         let end = self.behind(place);
-        if self.removals == 0 || count == 0 {
+        if self.removals() == 0 || count == 0 {
             return (end.saturating_sub(count), end >= count);
         }
         let mut said =
@@ -248,7 +265,7 @@ impl History {
         let is_untold = |entry: &Message| {
             entry.removal().is_some_and(|removal| !removal.stays && removal.position > after)
         };
-        while self.removals > 0 && self.entries.get(index).is_some_and(is_untold) {
+        while self.removals() > 0 && self.entries.get(index).is_some_and(is_untold) {
             index += 1;
         }
         index
@@ -290,30 +307,14 @@ impl History {
         Some(self.entries[index].position)
     }
 
-    /// Index of the first message whose time and place make a greater cursor.
-    pub(crate) fn behind_mark(&self, cursor: &Decimal) -> usize {
-        self.entries.partition_point(|entry| Decimal::of_mark(entry.time, entry.position) <= *cursor)
-    }
-
-    /// All messages, oldest first, if some of them came with cursors of their publisher's.
-    pub(crate) fn aliased(&self) -> Option<impl Iterator<Item = &Message>> {
-        (self.aliased > 0).then(|| self.entries.iter())
+    fn removals(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.removals)
     }
 
     /// How many messages may be kept.
     fn len_max(&self, keep: &Keep) -> usize {
         let max = keep.messages as usize;
-        if self.aliased > 0 { max.min(ALIASED_MAX) } else { max }
-    }
-
-    /// Index of the message that goes first: the oldest of those with the least cursor.
-    fn least(&self, name: &str) -> usize {
-        if self.aliased == 0 {
-            return 0;
-        }
-        let mut hint = 0;
-        let cursors = self.entries.iter().map(|message| message.outside_in(name, &mut hint)).enumerate();
-        cursors.min_by(|(_, a), (_, b)| a.cmp(b)).map_or(0, |(index, _)| index)
+        if self.by_cursor().is_some() { max.min(ALIASED_MAX) } else { max }
     }
 
     /// When the newest message came.
@@ -335,19 +336,22 @@ impl History {
     }
 
     /// Checks all that must hold, message by message.
-    pub(crate) fn audit(&self, keep: &Keep) {
+    pub(crate) fn audit(&self, name: &str, keep: &Keep) {
         self.check();
         assert!(self.entries.len() <= self.len_max(keep));
         assert!(self.bytes <= keep.bytes);
         assert_eq!(self.bytes, self.entries.iter().map(len).sum::<u64>());
         let mortal = self.entries.iter().filter(|message| message.ttl().is_some()).count();
         assert_eq!(self.mortal as usize, mortal);
+        let none = Rare::default();
+        let rare = self.rare.as_deref().unwrap_or(&none);
         let aliased = self.entries.iter().filter(|message| message.about().is_aliased()).count();
-        assert_eq!(self.aliased as usize, aliased);
+        assert_eq!(rare.aliased as usize, aliased);
+        self.audit_cursors(name);
         let removals = self.entries.iter().filter(|message| message.removal().is_some());
         let removals: Vec<u64> = removals.map(len).collect();
         assert_eq!(
-            (self.removals as usize, u64::from(self.removal_bytes)),
+            (rare.removals as usize, u64::from(rare.removal_bytes)),
             (removals.len(), removals.iter().sum())
         );
         assert!(self.entries.iter().is_sorted_by(|a, b| a.position < b.position));
@@ -385,6 +389,9 @@ fn aged(message: &Message, keep: &Keep, newest: Millis) -> Millis {
     from.saturating_add(keep.age)
 }
 
+/// A million channels with history are a million of these.
+const _: () = assert!(size_of::<History>() <= 80);
+
 /// Room is for a number of messages of three binary digits and zeros, so for a fourth more at the most: their references
 /// then fill a block of the allocator, whose sizes are such numbers. As much as for so many is added at least.
 const ROOM_MIN: usize = 16;
@@ -404,12 +411,13 @@ mod tests {
     /// Pushes messages (time, ttl, len), the first at place 1, then lets time pass until `now`; checks
     /// which places are left, and the mark.
     fn check(messages: &[(Millis, Option<Millis>, u32)], now: Millis, kept: &[u64], mark: Option<u64>) {
-        check_under(None, messages, now, kept, mark);
+        check_under(None, false, messages, now, kept, mark);
     }
 
-    /// The same in a channel whose rule gives messages a ttl.
+    /// The same in a channel whose rule gives messages a ttl, or has them all live on with each new one.
     fn check_under(
         ttl: Option<Millis>,
+        renew: bool,
         messages: &[(Millis, Option<Millis>, u32)],
         now: Millis,
         kept: &[u64],
@@ -419,7 +427,7 @@ mod tests {
             messages: 3,
             bytes: 100,
             age: 50,
-            renew: false,
+            renew,
             payload: None,
             ttl,
             listen: crate::Door::Open,
@@ -431,10 +439,10 @@ mod tests {
         for (place, &(time, ttl, len)) in (1..).zip(messages) {
             let removed = history.push("a", message(place, time, ttl, len), time, &keep, &mut trash);
             last_mark = removed.mark.or(last_mark);
-            history.audit(&keep);
+            history.audit("a", &keep);
         }
-        last_mark = history.expire(now, &keep, &mut trash).mark.or(last_mark);
-        history.audit(&keep);
+        last_mark = history.expire(now, &keep, &mut 10, &mut trash).mark.or(last_mark);
+        history.audit("a", &keep);
         let left: Vec<u64> = history.entries.iter().map(|entry| entry.position.to_bits()).collect();
         assert_eq!((&left[..], last_mark.map(|mark| mark.position.to_bits())), (kept, mark), "{messages:?}");
     }
@@ -473,16 +481,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_kept_alive_by_the_newest_message_is_no_loss_when_its_own_end_comes() {
+        check_under(None, true, &[(0, None, 1), (5, Some(60), 1), (40, None, 1)], 70, &[1, 3], None);
+        check_under(None, true, &[(0, None, 1), (5, Some(90), 1), (40, None, 1)], 90, &[], Some(3));
+    }
+
+    #[test]
     fn a_rule_gives_a_ttl_to_those_who_have_none() {
-        check_under(Some(5), &[(0, None, 1), (1, None, 1)], 5, &[2], None);
-        check_under(Some(5), &[(0, Some(40), 1), (1, None, 1)], 6, &[1], None);
+        check_under(Some(5), false, &[(0, None, 1), (1, None, 1)], 5, &[2], None);
+        check_under(Some(5), false, &[(0, Some(40), 1), (1, None, 1)], 6, &[1], None);
         check_under(
             Some(5),
+            false,
             &[(0, None, 1), (1, Some(9), 1), (2, None, 1), (3, None, 1)],
             3,
             &[2, 3, 4],
             Some(1),
         );
-        check_under(Some(60), &[(0, None, 1)], 60, &[], Some(1));
+        check_under(Some(60), false, &[(0, None, 1)], 60, &[], Some(1));
     }
 }

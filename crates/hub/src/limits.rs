@@ -73,7 +73,7 @@ pub const PAGE_MESSAGES_MAX: usize = 64;
 pub const DUE_MESSAGES_MAX: usize = 1_024;
 /// Messages that one step of such a reading looks at; all of the channel at which it is over are looked at.
 pub const OUTSIDE_STEP_MAX: usize = 1_024;
-/// Messages kept of a channel whose publisher brings cursors: each reading looks at all of them.
+/// Messages kept of a channel whose publisher brings cursors: each that comes or goes moves places in their order.
 pub const ALIASED_MAX: usize = 1_000;
 /// Bytes of payload in one page of a backlog; one message may exceed it.
 pub const PAGE_BYTES_MAX: usize = 256 << 10;
@@ -81,6 +81,9 @@ pub const PAGE_BYTES_MAX: usize = 256 << 10;
 pub const EVICT_STEP_MAX: usize = 256;
 /// Channels of whose history time has left nothing, noted until somebody asks.
 pub const OUTLIVED_MAX: usize = 10_000;
+/// Messages that have outlived their time and are removed in one step for those who read, or by one call of `tick`; all of the
+/// channel at which it is over are looked at where some have an end of their own.
+pub const EXPIRE_STEP_MAX: usize = 4_096;
 /// Channels one call of `tick` looks at.
 pub const TICK_STEP_MAX: usize = 256;
 /// Records looked at to find one that may be forgotten when there is no room for more; two more for each one wanted.

@@ -154,16 +154,15 @@ impl Hub {
 
     /// Looks whether the next name's cursor is the newest that was given out lately; so many messages were looked at.
     fn look_for_told(&self, name: &str, reading: &mut OutsideReading<'_>) -> usize {
-        let (mut looked, mut hint) = (1, 0);
+        let mut looked = 1;
         let told = match &reading.after[reading.asked] {
             After::Now | After::Recent => None,
             After::Mark(mark) => Some(mark.clone()),
             // A publisher's cursor says nothing of time, but its message does.
             After::Cursor(cursor) => self.history_of(name).and_then(|history| {
-                looked += history.len();
-                let found =
-                    history.aliased()?.find(|message| message.outside_in(name, &mut hint) == *cursor)?;
-                Some(found.mark())
+                let (seen, found) = history.find_cursor(name, cursor);
+                looked += seen;
+                Some(found?.mark())
             }),
         };
         reading.asked += 1;
@@ -174,9 +173,13 @@ impl Hub {
 
     /// Adds what the next channel has behind its cursor; so many messages were looked at.
     fn read_due(&mut self, name: &str, reading: &mut OutsideReading<'_>, now: Millis) -> usize {
+        let mut steps = OUTSIDE_STEP_MAX;
         if let Some(id) = self.names.find(name) {
-            self.expire(id, now);
+            self.expire(id, now, &mut steps);
             self.schedule(id);
+        }
+        if steps == 0 {
+            return OUTSIDE_STEP_MAX;
         }
         let (due, end) = (&mut reading.due, reading.outside.position);
         let after = match &reading.after[reading.outside.after.len()] {
@@ -190,7 +193,7 @@ impl Hub {
         };
         let looked = self.history_of(name).map_or(0, |history| due.read(history, name, &after, end));
         reading.outside.after.push(after);
-        1 + looked
+        1 + looked + OUTSIDE_STEP_MAX - steps
     }
 
     fn history_of(&self, name: &str) -> Option<&History> {
@@ -221,30 +224,25 @@ struct Due {
 impl Due {
     /// Adds what a channel has behind a cursor and up to a place; so many messages were looked at.
     fn read(&mut self, history: &History, name: &str, after: &Decimal, end: Position) -> usize {
-        let Some(messages) = history.aliased() else {
-            let (mut looked, end) = (0, history.behind(end));
-            let entries = (history.behind_mark(after)..end).map_while(|index| Some(history.at(index)?.1));
-            let entries = entries.inspect(|_| looked += 1);
-            let mut said = entries.filter(|message| message.removal().is_none());
-            self.messages.extend(said.by_ref().take(self.step).cloned());
-            if said.next().is_some() {
-                self.cut_at(self.messages.last().expect("a step is not empty").mark());
+        let (mut looked, greater) = history.greater(name, after);
+        let (mut found, mut cut, mut hint) = (0, None, 0);
+        for message in greater.inspect(|_| looked += 1) {
+            if message.position > end || message.removal().is_some() {
+                continue;
             }
-            return looked;
-        };
-        let mut hint = 0;
-        let mut found: Vec<(Decimal, &Message)> = messages
-            .filter(|message| message.position <= end && message.removal().is_none())
-            .map(|message| (message.outside_in(name, &mut hint), message))
-            .filter(|(cursor, _)| cursor > after)
-            .collect();
-        if found.len() > self.step {
-            found.sort_by(|(a, _), (b, _)| a.cmp(b));
-            self.cut_at(found[self.step - 1].0.clone());
-            found.retain(|(cursor, _)| self.cut.as_ref().is_some_and(|cut| cursor <= cut));
+            if found >= self.step {
+                let last = self.messages.last().expect("a step is not empty");
+                let cut = &*cut.get_or_insert_with(|| last.outside_in(name, &mut 0));
+                // Those with one cursor are due together.
+                if message.outside_in(name, &mut hint) != *cut {
+                    self.cut_at(cut.clone());
+                    break;
+                }
+            }
+            self.messages.push(message.clone());
+            found += 1;
         }
-        self.messages.extend(found.into_iter().map(|(_, message)| message.clone()));
-        history.len()
+        looked
     }
 
     fn cut_at(&mut self, cursor: Decimal) {
@@ -388,7 +386,12 @@ mod tests {
             // Comes between two steps, and to the shard: it is not read besides.
             say_as(&mut hub, "c1,c99", &["1000", "1000"], 5);
         }
-        assert_eq!(steps, 100 * 100 / OUTSIDE_STEP_MAX + 1);
+        // Of each channel what is due, and some to find it.
+        let looked = usize::try_from(hub.totals().read).unwrap();
+        assert!(
+            (100 * 10..100 * 20).contains(&looked) && steps == looked.div_ceil(OUTSIDE_STEP_MAX),
+            "{looked}"
+        );
         let outside = reading.finish();
         assert_eq!(places(&outside.messages), Vec::from_iter(91..=100));
         // The messages before, and that each of the channels came online.

@@ -34,7 +34,7 @@ impl Hub {
             Some(id) => id,
             None => self.create(name, holder, now)?,
         };
-        self.expire(id, now);
+        self.expire(id, now, &mut { usize::MAX });
         if !self.names[id].online {
             self.go_online(id, now);
         }

@@ -23,11 +23,43 @@ impl Hub {
         start: Start,
         now: Millis,
     ) -> Result<Page, Refused> {
+        let guest = guest.into();
+        loop {
+            if let Some(page) = self.try_subscribe(guest, names, start, now) {
+                return page;
+            }
+        }
+    }
+
+    /// The same for whoever shares the hub. `None`: so much had outlived its time that a step of it was removed, and nothing
+    /// else was done; to be called again.
+    pub fn try_subscribe(
+        &mut self,
+        guest: Guest,
+        names: &[&str],
+        start: Start,
+        now: Millis,
+    ) -> Option<Result<Page, Refused>> {
         debug_assert!(names.len() <= CHANNELS_MAX);
-        let (now, guest) = (self.advance(now), guest.into());
+        let now = self.advance(now);
         self.totals.looked_up += names.len() as u64;
         let found: Vec<Option<u32>> = names.iter().map(|name| self.names.find(name)).collect();
-        let Reading { messages, gaps, resume } = self.read(names, &found, start, PAGE_MESSAGES_MAX, now);
+        let is_ready = start == Start::Now || self.expire_each(&found, now);
+        let page = is_ready.then(|| self.subscribe_found(guest, names, &found, start, now));
+        self.check();
+        page
+    }
+
+    /// The same for names that were looked up, and of whose channels nothing has outlived its time.
+    fn subscribe_found(
+        &mut self,
+        guest: Guest,
+        names: &[&str],
+        found: &[Option<u32>],
+        start: Start,
+        now: Millis,
+    ) -> Result<Page, Refused> {
+        let Reading { messages, gaps, resume } = self.read(names, found, start, PAGE_MESSAGES_MAX);
         let stays = match guest.stay {
             Stay::Always => true,
             Stay::IfNothing => messages.is_empty() && gaps.is_empty(),
@@ -36,15 +68,14 @@ impl Hub {
         let next = match resume {
             Some(resume) => Next::More(resume),
             None if stays => {
-                let channels = self.register(guest, names, &found, now)?;
+                let channels = self.register(guest, names, found, now)?;
                 Next::Live { position: self.end, channels }
             }
             None => {
-                self.pass_by(&found, now);
+                self.pass_by(found, now);
                 Next::Live { position: self.end, channels: Vec::new() }
             }
         };
-        self.check();
         Ok(Page { messages, gaps, next })
     }
 
@@ -53,7 +84,8 @@ impl Hub {
     pub fn history(&mut self, name: &str, start: Start, limit: usize, now: Millis) -> Option<Page> {
         let now = self.advance(now);
         let found = self.names.find(name);
-        let Reading { messages, gaps, resume } = self.read(&[name], &[found], start, limit, now);
+        while start != Start::Now && !self.expire_each(&[found], now) {}
+        let Reading { messages, gaps, resume } = self.read(&[name], &[found], start, limit);
         self.check();
         if found.is_none() && gaps.is_empty() {
             return None;
@@ -66,20 +98,9 @@ impl Hub {
     }
 
     /// Reads one page of these channels, merged by place.
-    fn read(
-        &mut self,
-        names: &[&str],
-        found: &[Option<u32>],
-        start: Start,
-        limit: usize,
-        now: Millis,
-    ) -> Reading {
+    fn read(&mut self, names: &[&str], found: &[Option<u32>], start: Start, limit: usize) -> Reading {
         if start == Start::Now {
             return Reading::default();
-        }
-        for id in found.iter().flatten() {
-            self.expire(*id, now);
-            self.schedule(*id);
         }
         let from = self.from(found, start);
         let asked = (0u16..).zip(names.iter().zip(found));

@@ -17,7 +17,7 @@ impl Hub {
     pub fn remove(&mut self, name: &str, place: Position, now: Millis) -> Option<Result<Position, Refused>> {
         let now = self.advance(now);
         let id = self.names.find(name)?;
-        self.expire(id, now);
+        self.expire(id, now, &mut { usize::MAX });
         self.schedule(id);
         let message = self.names[id].history.as_ref()?.find(place)?;
         if self.last >= Position::LAST_ORDERED.min(self.reserved) {

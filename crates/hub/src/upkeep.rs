@@ -5,25 +5,25 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::history::{History, Mark, Removed};
-use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
+use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, EXPIRE_STEP_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
 use crate::room::Holder;
 use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, ShardId};
 
 impl Hub {
     /// Does what is due: expiry, offline after the grace, forgetting; at most
-    /// [`crate::limits::TICK_STEP_MAX`] channels a call. Returns whether more is due at `now`.
+    /// [`crate::limits::TICK_STEP_MAX`] channels and [`crate::limits::EXPIRE_STEP_MAX`] messages a call. Returns whether more is due at `now`.
     pub fn tick(&mut self, now: Millis) -> bool {
         let now = self.advance(now);
         self.keep_budget(now);
-        let mut looked_at = 0;
+        let (mut looked_at, mut steps) = (0, EXPIRE_STEP_MAX);
         while let Some((due, id)) = self.first_due()
             && due <= now
         {
-            if looked_at == TICK_STEP_MAX {
+            if looked_at == TICK_STEP_MAX || steps == 0 {
                 return true;
             }
             looked_at += 1;
-            self.come_up(id, now);
+            self.come_up(id, now, &mut steps);
         }
         self.check();
         self.totals.history_bytes > self.limits.history_budget
@@ -101,11 +101,25 @@ impl Hub {
         self.settle(id, removed);
     }
 
-    /// Removes from a channel's history what has outlived its time. The caller schedules the channel.
-    pub(crate) fn expire(&mut self, id: u32, now: Millis) {
+    /// Removes a step of what has outlived its time in these channels. False: there may be more.
+    pub(crate) fn expire_each(&mut self, ids: &[Option<u32>], now: Millis) -> bool {
+        let mut steps = EXPIRE_STEP_MAX;
+        for id in ids.iter().flatten() {
+            self.expire(*id, now, &mut steps);
+            self.schedule(*id);
+            if steps == 0 {
+                break;
+            }
+        }
+        self.totals.read += (EXPIRE_STEP_MAX - steps) as u64;
+        steps > 0
+    }
+
+    /// Removes from a channel's history what has outlived its time, as far as the steps go. The caller schedules the channel.
+    pub(crate) fn expire(&mut self, id: u32, now: Millis, steps: &mut usize) {
         let channel = &mut self.names[id];
         let Some(history) = &mut channel.history else { return };
-        let removed = history.expire(now, self.rules.keep(channel.rule), &mut self.trash);
+        let removed = history.expire(now, self.rules.keep(channel.rule), steps, &mut self.trash);
         if removed.messages > 0 {
             self.settle(id, removed);
             let Some(outlived) = &mut self.feed.outlived else { return };
@@ -184,11 +198,11 @@ impl Hub {
     }
 
     /// A record's time has come: does what is due and enters it anew, or forgets it.
-    fn come_up(&mut self, id: u32, now: Millis) {
+    fn come_up(&mut self, id: u32, now: Millis, steps: &mut usize) {
         let channel = &mut self.names[id];
         let (due, holder) = (std::mem::replace(&mut channel.due, NEVER), channel.holder);
         self.agenda_of_mut(holder).strike(due, id);
-        self.expire(id, now);
+        self.expire(id, now, steps);
         let channel = &self.names[id];
         if channel.online && channel.waiting() == 0 && channel.offline_at <= now {
             self.go_offline(id, now);
@@ -198,7 +212,7 @@ impl Hub {
             self.forget(id);
         } else {
             self.schedule(id);
-            debug_assert!(self.names[id].due > now, "what was due is done");
+            debug_assert!(*steps == 0 || self.names[id].due > now, "what was due is done");
         }
     }
 }
@@ -361,6 +375,51 @@ mod tests {
         assert!(hub.tick(0));
         while hub.tick(0) {}
         assert_eq!((hub.totals().evicted, hub.totals().history_bytes), (600, 600));
+    }
+
+    /// Four channels with twice what is removed in one step, all of whose time is over at 10.
+    fn outlived_hub(ttl: Option<Millis>) -> Hub {
+        let limits = Limits { history_messages: 5_000, history_age: 10, ..Limits::default() };
+        let mut hub = hub(limits);
+        for n in 0..2 * EXPIRE_STEP_MAX {
+            hub.order(publish(["a", "b", "c", "d"][n % 4], 1, ttl), 0).unwrap();
+        }
+        release(&mut hub, 0);
+        hub
+    }
+
+    #[test]
+    fn what_outlived_its_time_goes_in_steps() {
+        for ttl in [None, Some(5)] {
+            let mut hub = outlived_hub(ttl);
+            let (step, mut left) = (EXPIRE_STEP_MAX as u64, hub.totals().history_messages);
+            let guest = crate::Guest::from(SHARD);
+            let mut holds = 0;
+            let page = loop {
+                let tried = hub.try_subscribe(guest, &["a", "b", "c", "d"], after(0), 10);
+                let now_left = hub.totals().history_messages;
+                assert!(left - now_left <= step, "{}", left - now_left);
+                (left, holds) = (now_left, holds + 1);
+                if let Some(page) = tried {
+                    break page.unwrap();
+                }
+            };
+            hub.audit();
+            let gaps: &[u16] = if ttl.is_none() { &[0, 1, 2, 3] } else { &[] };
+            assert_eq!((left, holds, page.messages.len(), &page.gaps[..]), (0, 3, 0, gaps));
+            assert!(hub.totals().read >= 2 * step, "it is counted");
+        }
+    }
+
+    #[test]
+    fn a_tick_removes_no_more_messages_than_a_step() {
+        let mut hub = outlived_hub(None);
+        let left = hub.totals().history_messages;
+        assert!(hub.tick(10));
+        assert_eq!(left - hub.totals().history_messages, EXPIRE_STEP_MAX as u64);
+        while hub.tick(10) {}
+        assert_eq!(hub.totals().history_messages, 0);
+        hub.audit();
     }
 
     #[test]
