@@ -74,7 +74,7 @@ impl Both {
 
     fn step(&mut self) {
         self.naive.calls += 1;
-        match self.chance.below(30) {
+        match self.chance.below(32) {
             0..=8 => self.publish(1),
             9 => self.publish(40),
             10..=12 => self.release(),
@@ -86,6 +86,7 @@ impl Both {
             25 => self.delete(),
             26 | 27 => self.take(),
             28 => self.history(),
+            29 | 30 => self.take_back(),
             _ => self.changes(),
         }
     }
@@ -108,6 +109,22 @@ impl Both {
         }
     }
 
+    /// Takes a message back, mostly one that is there.
+    fn take_back(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let any = 1 + self.chance.below(self.naive.last + 1);
+        let place = match self.naive.held(channel) {
+            held if !held.is_empty() && !self.chance.once_in(4) => self.chance.of(held),
+            _ => any,
+        };
+        let taken = self.hub.remove(CHANNELS[channel], Position::from_bits(place), self.naive.now);
+        let naive = self.naive.take_back(channel, place);
+        assert_eq!(taken.map(|place| place.unwrap().to_bits()), naive, "{place} of {channel}");
+        if !self.chance.once_in(4) {
+            self.release_to(self.naive.last);
+        }
+    }
+
     fn release(&mut self) {
         let committed = self.naive.end + self.chance.below(self.naive.last - self.naive.end + 2);
         self.release_to(committed);
@@ -120,6 +137,8 @@ impl Both {
         assert_eq!(due, released.iter().map(|one| one.message.position.to_bits()).collect::<Vec<_>>());
         for one in &released {
             let said = self.naive.said(one.message.position.to_bits()).clone();
+            let removal = one.message.removal().map(|removal| (removal.position.to_bits(), removal.stays));
+            assert_eq!(removal, said.takes);
             assert_eq!((one.message.time, one.message.expires()), (said.time, said.expires));
             assert_eq!(
                 one.message.targets().iter().map(|target| &*target.name).collect::<Vec<_>>(),
@@ -300,10 +319,12 @@ impl Both {
             assert_eq!(info.is_some(), record.is_some(), "{name}");
             let (Some(info), Some(record)) = (info, record) else { continue };
             assert_eq!((info.waiting, info.online), (record.count(), record.online), "{name}");
-            assert_eq!(info.bytes, self.naive.bytes(channel));
-            assert_eq!(info.messages as usize, record.held.len());
+            let messages = || self.naive.messages(channel);
+            assert_eq!(info.bytes, messages().map(|place| self.naive.said(*place).len as u64).sum::<u64>());
+            assert_eq!(info.messages as usize, messages().count());
             let kept = info.kept.map(|(first, newest)| (first.to_bits(), newest.to_bits()));
-            assert_eq!(kept, record.held.first().copied().zip(record.held.last().copied()));
+            let held = record.held.first().copied().zip(record.held.last().copied());
+            assert_eq!(kept, held.filter(|_| messages().next().is_some()));
             let shards: BTreeSet<u16> = record.waiting.keys().chain(record.takers.keys()).copied().collect();
             assert_eq!(set(&self.hub.interested(&[Box::from(*name)])), shards);
         }

@@ -33,6 +33,8 @@ struct World {
     now: u64,
     /// All that was released, in order.
     said: Vec<Message>,
+    /// What was taken back from a channel, by channel and place.
+    taken: BTreeSet<(usize, u64)>,
     ordered: Position,
     readers: Vec<Reader>,
     /// Nothing is deleted and no record forgotten: a gap is told only where something is gone.
@@ -79,12 +81,21 @@ impl World {
         };
         let readers = (0..chance.of(&[1, 3, 8])).map(|_| Reader::default()).collect();
         let hub = Hub::new(limits, Epoch::new(seed + 2), seed);
-        Self { chance, hub, now: 1, said: Vec::new(), ordered: Position::START, readers, strict }
+        Self {
+            chance,
+            hub,
+            now: 1,
+            said: Vec::new(),
+            taken: BTreeSet::new(),
+            ordered: Position::START,
+            readers,
+            strict,
+        }
     }
 
     fn step(&mut self) {
         let who = self.chance.below(self.readers.len() as u64) as usize;
-        match self.chance.below(20) {
+        match self.chance.below(21) {
             0..=6 => self.publish(1),
             7 => self.publish(30),
             8 | 9 => self.release(),
@@ -92,6 +103,7 @@ impl World {
             12 => while self.hub.tick(self.now) {},
             13 if !self.strict => self.delete(),
             14 => self.heartbeat(who),
+            15 => self.take_back(),
             _ => match self.readers[who].state {
                 State::Away => self.come(who),
                 State::Paging(resume) if !self.chance.once_in(8) => self.page(who, Start::More(resume)),
@@ -117,6 +129,18 @@ impl World {
         }
     }
 
+    /// Takes back one of the last messages, if it is there still.
+    fn take_back(&mut self) {
+        let Some(last) = self.said.len().checked_sub(1) else { return };
+        let message = &self.said[last.saturating_sub(self.chance.below(10) as usize)];
+        let target = &message.targets()[self.chance.below(message.targets().len() as u64) as usize];
+        let place = self.hub.remove(&target.name, message.position, self.now);
+        self.ordered = place.map_or(self.ordered, |place| place.unwrap());
+        if !self.chance.once_in(3) {
+            self.release();
+        }
+    }
+
     fn release(&mut self) {
         let back = self.chance.of(&[0, 0, 3]);
         let committed = Position::from_bits(self.ordered.to_bits().saturating_sub(back));
@@ -125,6 +149,11 @@ impl World {
         for one in released {
             assert!(self.said.last().is_none_or(|last| last.position < one.message.position));
             self.readers.iter_mut().for_each(|reader| reader.hand(&one, self.hub.cursors()));
+            if let Some(removal) = one.message.removal() {
+                let name = &*one.message.targets()[0].name;
+                let channel = CHANNELS.iter().position(|known| *known == name).unwrap();
+                self.taken.insert((channel, removal.position.to_bits()));
+            }
             self.said.push(one.message);
         }
     }
@@ -209,15 +238,16 @@ impl World {
                 .collect();
             let got = reader.received.binary_search(&place).is_ok();
             let ended = message.expires().is_some_and(|expires| expires <= self.now);
-            if !got && !ended {
+            let is_taken = |channel: &usize| self.taken.contains(&(*channel, place));
+            if !got && !ended && reader.is_owed(message) {
                 assert!(
-                    hit.iter().all(|channel| reader.told.contains(channel)),
+                    hit.iter().all(|channel| reader.told.contains(channel) || is_taken(channel)),
                     "{who}: {place} was lost in silence"
                 );
             }
-            // What came by way of one channel may be gone from another.
+            // What came by way of one channel may be gone from another. What was taken back is no gap.
             if message.expires() != Some(message.time) && (!got || hit.len() > 1) {
-                gone.extend(hit);
+                gone.extend(hit.into_iter().filter(|channel| !is_taken(channel)));
             }
         }
         if self.strict && reader.came_after.is_some() {
@@ -285,6 +315,16 @@ impl Reader {
             assert!(released.shards.contains(&ShardId(self.shard)), "its shard is handed the message");
             self.receive(&released.message, cursors);
         }
+    }
+
+    /// Whether it is to be told this, if it is of its channels: that something was taken back, if it may have it.
+    fn is_owed(&self, message: &Message) -> bool {
+        message.removal().is_none_or(|removal| {
+            let place = removal.position.to_bits();
+            removal.stays
+                || self.came_after.is_some_and(|after| place <= after)
+                || self.received.binary_search(&place).is_ok()
+        })
     }
 
     fn receive(&mut self, message: &Message, cursors: Cursors) {

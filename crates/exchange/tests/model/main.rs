@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Bell, Manual, publish};
 use multiplexor_exchange::hub::{ChannelId, Epoch, Limits, Next, Page, Position, ShardId, Start};
-use multiplexor_exchange::{Clock, Exchange, Mail, Order, Receipt, Wake};
+use multiplexor_exchange::{Clock, Exchange, Mail, Order, Receipt, RemoveError, Wake};
 use reader::{CHANNELS, Reader, Said, State, names};
 use testkit::seeds::{Chance, seeds};
 
@@ -96,7 +96,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.chance.below(24) {
+        match self.chance.below(25) {
             0..=7 => self.say(),
             8 | 9 => self.commit(),
             10..=12 => self.come(),
@@ -106,6 +106,7 @@ impl World {
             20 => self.leave(),
             21 => self.come_back(),
             22 => self.sleep(),
+            23 => self.take_back(),
             _ if self.chance.once_in(6) => self.delete(),
             _ => {
                 self.clock.fetch_add(self.chance.below(4), Ordering::Relaxed);
@@ -128,8 +129,23 @@ impl World {
                 Receipt::Ordered(pending) => pending.position().to_bits(),
             };
             assert!(self.said.last().is_none_or(|last| last.place < place));
-            self.said.push(Said { place, channels, dies: ttl.map(|ttl| self.now() + ttl) });
+            let dies = ttl.map(|ttl| self.now() + ttl);
+            self.said.push(Said { place, channels, dies, takes: None });
         }
+    }
+
+    /// Takes back one of the last messages, if it is there still.
+    fn take_back(&mut self) {
+        let Some(last) = self.said.len().checked_sub(1) else { return };
+        let Said { place: taken, channels, .. } = &self.said[last.saturating_sub(self.chance.index(10))];
+        let (channel, stays) = (self.chance.of(channels), channels.len() > 1);
+        let place = match self.exchange.remove(CHANNELS[channel], Position::from_bits(*taken)) {
+            Ok(Receipt::Released(published)) => published.position.to_bits(),
+            Ok(Receipt::Ordered(pending)) => pending.position().to_bits(),
+            Err(error) => return assert!(matches!(error, RemoveError::Missing), "{error:?}"),
+        };
+        let takes = Some((*taken, stays));
+        self.said.push(Said { place, channels: vec![channel], dies: None, takes });
     }
 
     fn commit(&mut self) {
@@ -381,7 +397,8 @@ impl World {
         self.clock.fetch_add(10, Ordering::Relaxed);
         self.exchange.tick();
         assert_eq!(self.exchange.totals().online, 0);
-        assert_eq!(self.exchange.totals().published, self.said.len() as u64);
+        let published = self.said.iter().filter(|said| said.takes.is_none()).count();
+        assert_eq!(self.exchange.totals().published, published as u64);
     }
 
     fn now(&self) -> u64 {

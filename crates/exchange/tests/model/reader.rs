@@ -11,6 +11,8 @@ pub(crate) struct Said {
     pub(crate) channels: Vec<usize>,
     /// From when on nobody who comes back is owed it.
     pub(crate) dies: Option<u64>,
+    /// The place of the message that it takes back from its channel, and whether that stays in others.
+    pub(crate) takes: Option<(u64, bool)>,
 }
 
 /// One subscription: from its first page until it is left.
@@ -53,28 +55,41 @@ impl Reader {
         self.received.push(place);
     }
 
-    /// The reader has all that its channels said up to `end`, but what it was told is gone, and what was
-    /// forgotten by its publisher's leave before it was live.
-    pub(crate) fn check_owed(&self, said: &[Said], end: u64, now: u64) {
+    /// The reader has all that its channels said up to `end`, but what it was told is gone, what was taken back before it
+    /// was live, and what was forgotten by its publisher's leave before that.
+    pub(crate) fn check_owed(&self, all: &[Said], end: u64, now: u64) {
         let live_from = match self.state {
             State::Live { from, .. } => from,
             State::Paging(_) => u64::MAX,
         };
         let owed_after = self.cursor.unwrap_or(live_from);
-        for said in said.iter().filter(|said| said.place > owed_after && said.place <= end) {
+        for said in all.iter().filter(|said| said.place > owed_after && said.place <= end) {
             let mut channels =
                 self.asked.iter().zip(&self.told).filter(|(c, _)| said.channels.contains(c)).peekable();
             if channels.peek().is_none() || self.received.binary_search(&said.place).is_ok() {
                 continue;
             }
             assert!(said.place <= live_from, "{} was lost live", said.place);
-            let dead = said.dies.is_some_and(|dies| dies <= now);
+            let dead = said.dies.is_some_and(|dies| dies <= now) || !self.is_owed(said);
+            let is_taken = |channel: &usize| {
+                let place = Some(said.place);
+                let of_place = |other: &&Said| other.takes.map(|(taken, _)| taken) == place;
+                all.iter().filter(of_place).any(|other| other.channels.contains(channel))
+            };
             assert!(
-                dead || channels.all(|(_, told)| said.place <= *told),
+                dead || channels.all(|(channel, told)| said.place <= *told || is_taken(channel)),
                 "{} was lost in silence",
                 said.place
             );
         }
+    }
+
+    /// Whether it is to be told this: that something was taken back, if it may have it.
+    fn is_owed(&self, said: &Said) -> bool {
+        said.takes.is_none_or(|(taken, stays)| {
+            let had = self.cursor.is_some_and(|cursor| taken <= cursor);
+            stays || had || self.received.binary_search(&taken).is_ok()
+        })
     }
 
     /// Whether none of its channels was deleted under it.

@@ -39,6 +39,8 @@ pub(crate) struct Said {
     pub(crate) expires: Option<u64>,
     pub(crate) channels: Vec<usize>,
     pub(crate) len: usize,
+    /// The place of the message that it takes back, and whether that stays in other channels. It is no message then.
+    pub(crate) takes: Option<(u64, bool)>,
 }
 
 #[derive(Default)]
@@ -104,9 +106,26 @@ impl Naive {
         }
         self.last += 1;
         let expires = ttl.map(|ttl| self.now + ttl);
-        self.said.push(Said { place: self.last, time: self.now, expires, channels: once, len });
+        self.said.push(Said { place: self.last, time: self.now, expires, channels: once, len, takes: None });
         self.ordered.push((self.last, true));
         Ok(self.last)
+    }
+
+    /// The place of the word that the message is taken back; `None`: there is no such message.
+    pub(crate) fn take_back(&mut self, channel: usize, place: u64) -> Option<u64> {
+        self.records.get(&channel)?;
+        self.expire(channel);
+        let held = self.messages(channel).find(|held| **held == place).is_some();
+        let said = self.said.iter().find(|said| held && said.place == place)?.clone();
+        let keep = self.keep(channel);
+        let (end, stays) = (keep.end(&said), said.channels.len() > 1);
+        let expires = end.filter(|end| keep.ttl.is_some_and(|ttl| *end > self.now + ttl));
+        self.last += 1;
+        self.records.get_mut(&channel).unwrap().pins.insert(self.last);
+        let (channels, len, takes) = (vec![channel], 8 + usize::from(stays), Some((place, stays)));
+        self.said.push(Said { place: self.last, time: self.now, expires, channels, len, takes });
+        self.ordered.push((self.last, true));
+        Some(self.last)
     }
 
     /// What of the ordered is released by this commit, messages only.
@@ -143,9 +162,14 @@ impl Naive {
             record.pins.remove(&place);
             record.public = true;
             seen.push((record.count(), record.online));
-            shards.extend(record.waiting.keys().chain(record.takers.keys()));
-            record.last = place;
-            if !record.takers.is_empty() {
+            shards.extend(record.waiting.keys());
+            if let Some((taken, _)) = said.takes {
+                record.held.retain(|held| *held != taken);
+            } else {
+                shards.extend(record.takers.keys());
+                record.last = place;
+            }
+            if said.takes.is_none() && !record.takers.is_empty() {
                 record.taken = place;
                 record.takers.clear();
                 if record.count() == 0 {
@@ -259,7 +283,9 @@ impl Naive {
         self.go_online(channel);
         let grace_end = self.now + self.limits.grace;
         let record = self.records.get_mut(&channel).unwrap();
-        let next = record.held.iter().copied().find(|place| *place > record.taken);
+        let taken = record.taken;
+        let next = self.messages(channel).copied().find(|place| *place > taken);
+        let record = self.records.get_mut(&channel).unwrap();
         match next {
             Some(place) => {
                 record.taken = place;
@@ -308,8 +334,9 @@ impl Naive {
     pub(crate) fn delete(&mut self, channel: usize, subscriptions: bool) -> Option<BTreeSet<u16>> {
         let now = self.now;
         let record = self.records.get_mut(&channel)?;
+        let newest = record.held.last().copied().unwrap_or(0);
         record.held.clear();
-        let last = if record.pins.is_empty() { record.last } else { self.last };
+        let last = if record.pins.is_empty() { record.last.max(newest) } else { self.last };
         let watermark = record.watermark;
         let mut shards = BTreeSet::new();
         if subscriptions {
@@ -367,7 +394,7 @@ impl Naive {
             history_messages: self.records.values().map(|record| record.held.len() as u64).sum(),
             history_bytes: bytes,
             evicted: self.evicted,
-            published: self.said.len() as u64,
+            published: self.said.iter().filter(|said| said.takes.is_none()).count() as u64,
             // How much was looked at is the real one's own affair.
             looked_up: 0,
             read: 0,
@@ -376,6 +403,11 @@ impl Naive {
 
     pub(crate) fn held(&self, channel: usize) -> &[u64] {
         self.records.get(&channel).map_or(&[], |record| &record.held)
+    }
+
+    /// What is held of a channel, but for words that something was taken back.
+    pub(crate) fn messages(&self, channel: usize) -> impl Iterator<Item = &u64> {
+        self.held(channel).iter().filter(|place| self.said(**place).takes.is_none())
     }
 
     pub(crate) fn bytes(&self, channel: usize) -> u64 {

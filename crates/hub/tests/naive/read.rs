@@ -46,10 +46,16 @@ impl Naive {
         let gaps = gaps.map(|n| n as u16).collect();
         let mut owed = BTreeSet::new();
         for &channel in &known {
-            let old = tail.map_or(0, |(count, end)| {
-                self.held(channel).iter().filter(|p| **p <= end).count().saturating_sub(count as usize)
+            let from = tail.map_or(0, |(count, end)| {
+                let before: Vec<u64> = self.messages(channel).filter(|p| **p <= end).copied().collect();
+                let first = before.len().checked_sub(count as usize);
+                if count == 0 { end + 1 } else { first.map_or(0, |first| before[first]) }
             });
-            owed.extend(self.held(channel).iter().skip(old).filter(|place| **place > after));
+            // Who never had what was taken back from its only channel is not told of it.
+            let told =
+                |place: &u64| self.said(*place).takes.is_none_or(|(taken, stays)| stays || taken <= after);
+            let held = self.held(channel).iter().filter(|place| **place >= from && **place > after);
+            owed.extend(held.filter(|place| told(place)));
         }
         let mut read = Read { places: Vec::new(), gaps, more: None };
         let mut bytes = 0;
@@ -73,7 +79,7 @@ impl Naive {
             From::After(place) => place > self.end || watermark > place,
             From::More { after, trims, tail } => {
                 let enough = tail.is_some_and(|(count, end)| {
-                    let left = record.map_or(0, |r| r.held.iter().filter(|p| **p <= end).count());
+                    let left = record.map_or(0, |_| self.messages(channel).filter(|p| **p <= end).count());
                     left >= count as usize
                 });
                 watermark > after && trimmed_at > trims && !enough
