@@ -3,6 +3,8 @@
 use hub::excerpt_of_fault;
 use serde::Serialize;
 
+use crate::native;
+
 /// What was wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -34,7 +36,9 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
         };
-        serde_json::to_writer(out, &document).expect("a vector takes everything, and strings are JSON");
+        let from = out.len();
+        serde_json::to_writer(&mut *out, &document).expect("a vector takes everything, and strings are JSON");
+        native::escape_line_ends(from, out);
     }
 
     /// The document.

@@ -7,7 +7,8 @@ use multiplexor_dialect::hub::{
     Cursors, Epoch, Kind, Message, Origin, Payload, Position, Stage, Target, check_name,
 };
 use multiplexor_dialect::native::{
-    Command, Context, intent, is_json_text, last_event_id, names_in_body, names_in_path, since, write_object,
+    Command, Context, bare_data, intent, is_json_text, last_event_id, names_in_body, names_in_path, since,
+    write_object,
 };
 use multiplexor_dialect::{Intent, Request, Shows};
 use proptest::collection::vec;
@@ -69,8 +70,11 @@ proptest! {
         let mut out = b"before".to_vec();
         write_object(&message, &matches, cursors, &mut out);
         let text = std::str::from_utf8(&out[6..]).expect("JSON is UTF-8");
-        prop_assert!(!text.contains(['\n', '\r']));
+        prop_assert!(!text.contains(PYTHONS_LINE_ENDS));
         serde_json::from_str::<IgnoredAny>(text).expect("an object is JSON");
+        let bare = bare_data(message.payload());
+        prop_assert!(*bare == *data || kind == Kind::Json || kind == Kind::Either);
+        prop_assert_eq!(serde_json::from_slice::<Value>(&bare).ok(), serde_json::from_slice::<Value>(&data).ok());
         if let Ok(object) = serde_json::from_str::<Value>(text) {
             check_object(&object, &message, cursors, &names);
             check_data(&object, &data, kind);
@@ -210,6 +214,10 @@ fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![4 => "[a-z.]{1,3}", 2 => ".{0,4}", 1 => "[\"\\\\ \u{7f}$]{1,3}"]
 }
 
+/// Where `str.splitlines` of Python cuts.
+const PYTHONS_LINE_ENDS: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
 /// Bytes, text, JSON with any white space, and JSON that is nearly right.
 fn any_data() -> impl Strategy<Value = Vec<u8>> {
     let json = || any_json().prop_map(|value| value.to_string());
@@ -218,6 +226,7 @@ fn any_data() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<Vec<u8>>(),
         any::<String>().prop_map(String::into_bytes),
+        "[\u{85}\u{2028}\u{2029}a\"]{0,6}".prop_map(String::into_bytes),
         json().prop_map(String::into_bytes),
         (("[ \t\r\n\u{c}\u{a0}]{0,3}"), spaced)
             .prop_map(|(space, text)| (space.clone() + &text + &space).into_bytes()),
@@ -238,6 +247,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         ".{0,6}".prop_map(Value::from),
+        "[\u{85}\u{2028}\u{2029}a\"\\\\]{0,6}".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![

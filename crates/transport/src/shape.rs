@@ -131,7 +131,7 @@ impl Shape {
             }
             Self::PollRaw => answer::poll_raw(message, false, cursors, Cors::default(), coder, out),
             Self::SseBare if payload.kind != Kind::Binary => {
-                coder.stream(out, |out| write_event(message, payload.data(), cursors, out));
+                coder.stream(out, |out| write_event(message, &native::bare_data(payload), cursors, out));
             }
             Self::SseObject | Self::SseBare => {
                 let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
@@ -143,7 +143,7 @@ impl Shape {
                 out.push(b'\n');
             }),
             Self::StreamRaw => coder.stream(out, |out| {
-                out.extend_from_slice(payload.data());
+                out.extend_from_slice(&native::bare_data(payload));
                 out.push(b'\n');
             }),
             Self::WsObject => {

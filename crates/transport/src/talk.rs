@@ -63,8 +63,10 @@ impl Conn {
         }
         match self.shape {
             Shape::SseObject | Shape::SseBare => {
-                let data = serde_json::json!({ "channels": channels }).to_string();
-                let event = sse::Event { id: None, event: Some("gap"), data: Some(data.as_bytes()) };
+                let mut data = b"{\"channels\":".to_vec();
+                native::write_strings(channels, &mut data);
+                data.push(b'}');
+                let event = sse::Event { id: None, event: Some("gap"), data: Some(&data) };
                 self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {
@@ -99,8 +101,10 @@ impl Conn {
     pub fn deleted(&self, channel: &str, out: &mut Vec<u8>) {
         match self.shape {
             Shape::SseObject | Shape::SseBare => {
-                let data = serde_json::json!({ "channel": channel }).to_string();
-                let event = sse::Event { id: None, event: Some("deleted"), data: Some(data.as_bytes()) };
+                let mut data = b"{\"channel\":".to_vec();
+                native::write_string(channel, &mut data);
+                data.push(b'}');
+                let event = sse::Event { id: None, event: Some("deleted"), data: Some(&data) };
                 self.stored(out, |out| sse::encode(&event, out));
             }
             Shape::StreamObject | Shape::WsObject | Shape::WsRaw => {

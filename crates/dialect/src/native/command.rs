@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names::{NameList, names_in_list};
-use super::object::{write_string, write_uncovered};
+use super::object::{write_string, write_strings, write_uncovered};
 use super::since::since;
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
 use crate::{Problem, fault};
@@ -190,7 +190,7 @@ pub fn write_subscribed<'a>(
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"{\"subscribed\":");
-    write_names(names, out);
+    write_strings(names, out);
     out.extend_from_slice(b",\"messages\":[");
     for (n, (message, matches)) in messages.enumerate() {
         if n > 0 {
@@ -213,7 +213,7 @@ pub fn write_subscribed<'a>(
 /// Appends `{"unsubscribed": […], "id"?}`.
 pub fn write_unsubscribed(names: &[Box<str>], id: Option<&RawValue>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"unsubscribed\":");
-    write_names(names, out);
+    write_strings(names, out);
     write_id(id, out);
 }
 
@@ -264,10 +264,6 @@ pub fn write_error(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) 
     out.extend_from_slice(b"{\"error\":");
     problem.write(out);
     write_id(id, out);
-}
-
-fn write_names(names: &[Box<str>], out: &mut Vec<u8>) {
-    serde_json::to_writer(out, names).expect("a vector takes everything, and strings are JSON");
 }
 
 /// Ends an object, with the id if there is one.

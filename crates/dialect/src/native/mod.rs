@@ -5,6 +5,7 @@
 mod asked;
 mod command;
 mod credentials;
+mod line_ends;
 mod names;
 mod object;
 mod passed;
@@ -18,11 +19,13 @@ pub use command::{
     write_pong, write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
+pub use line_ends::bare_data;
+pub(crate) use line_ends::escape_line_ends;
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
 pub(crate) use object::write_value;
 pub use object::{
-    is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_told,
-    write_uncovered,
+    is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_strings,
+    write_told, write_uncovered,
 };
 pub use passed::{is_of_application, is_passed};
 pub use paths::{Paths, WaitPath};

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use hub::{Cursors, Kind, Message, Position, Said};
 use serde::de::IgnoredAny;
 
+use super::line_ends::{escape_line_ends, is_json};
+
 /// Appends the object of `message` for a client whose matches are the targets of these indices:
 /// `{"cursor", "channel" or "channels", "event"?, "data", "base64"?, "time"}`.
 ///
@@ -146,24 +148,35 @@ pub(crate) fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
         write_string(&String::from_utf8_lossy(data), out);
         return;
     };
-    let is_json = match payload.kind {
-        Kind::Json => true,
-        Kind::Either => is_json_text(text),
-        Kind::Text | Kind::Binary => false,
-    };
-    if is_json {
+    if is_json(payload) {
+        let from = out.len();
         // A line end in valid JSON is white space: it cannot stand inside a string.
         out.extend(
             data.trim_ascii().iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
         );
+        escape_line_ends(from, out);
         return;
     }
     write_string(text, out);
 }
 
-/// Appends a JSON string.
+/// Appends a JSON string, on what everybody takes for one line.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a vector takes everything, and a string is JSON");
+    let from = out.len();
+    serde_json::to_writer(&mut *out, text).expect("a vector takes everything, and a string is JSON");
+    escape_line_ends(from, out);
+}
+
+/// Appends an array of strings.
+pub fn write_strings(texts: &[impl AsRef<str>], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (n, text) in texts.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_string(text.as_ref(), out);
+    }
+    out.push(b']');
 }
 
 #[cfg(test)]
@@ -205,6 +218,9 @@ mod tests {
         check(b"1.10", Kind::Text, "\"1.10\"");
         check(b"{\"a\":1}\n", Kind::Text, "\"{\\\"a\\\":1}\\n\"");
         check(b" {\"a\":\n1}", Kind::Json, "{\"a\": 1}");
+        check("\"a\u{2028}b\"".as_bytes(), Kind::Json, r#""a\u2028b""#);
+        check("[\"\u{85}\",\n\"\u{2029}\"]".as_bytes(), Kind::Either, r#"["\u0085", "\u2029"]"#);
+        check("a\u{85}".as_bytes(), Kind::Text, r#""a\u0085""#);
         check(b"NaN", Kind::Either, "\"NaN\"");
         check(b"1.0000000000000000000000001", Kind::Either, "1.0000000000000000000000001");
     }

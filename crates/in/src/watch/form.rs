@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dialect::hub::{Change, Changes, Cursors, Position};
+use dialect::native;
 
 /// How a stream of changes is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub(super) fn document(page: &Changes, cursors: Cursors) -> Vec<u8> {
 fn write_change(change: &Change, cursors: Cursors, out: &mut Vec<u8>) {
     write_cursor(change.position, cursors, out);
     out.extend_from_slice(b",\"channel\":");
-    serde_json::to_writer(&mut *out, &*change.name).expect("a vector takes everything, and a string is JSON");
+    native::write_string(&change.name, out);
     let (seconds, millis) = (change.time / 1_000, change.time % 1_000);
     out.extend_from_slice(
         format!(",\"online\":{},\"time\":{seconds}.{millis:03}}}", change.online).as_bytes(),
