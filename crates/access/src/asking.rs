@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use hub::{Glob, Grant, Millis, Right, Session};
+use hub::{Asker, Glob, Grant, Millis, Right, Session};
 use serde::Deserialize;
 
 use crate::limits::{GRANTS_MAX, LASTS_S};
 use crate::token::Names;
-use crate::{Asker, Denied, PublicKey};
+use crate::{Denied, PublicKey};
 
 /// What a question is about, and what its verdict is found by: half of the SHA-256 of what was shown, which is enough
 /// that nobody finds anything else with the same.

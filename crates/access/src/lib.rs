@@ -2,7 +2,6 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
-mod askers;
 mod asking;
 mod denied;
 mod forwarded;
@@ -12,13 +11,13 @@ mod proxies;
 mod public;
 mod secret;
 mod sessions;
+mod tally;
 mod token;
 mod url;
 mod users;
 
 pub mod limits;
 
-pub use askers::{Asker, Tally};
 pub use asking::{
     About, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
 };
@@ -32,6 +31,7 @@ pub use proxies::{Proxies, Way, Whose};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;
+pub use tally::Tally;
 pub use token::{Tokens, make_token};
 pub use url::Signed;
 pub use users::{NotAllowed, Users};

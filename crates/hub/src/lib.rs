@@ -6,6 +6,7 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
+mod asker;
 mod decimal;
 mod excerpt;
 mod glob;
@@ -42,6 +43,7 @@ mod trash;
 #[cfg(test)]
 mod trial;
 
+pub use asker::Asker;
 pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;
@@ -53,7 +55,7 @@ pub use name::{NameError, check_name};
 pub use outside::{After, Outside, OutsideReading};
 pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past};
 pub use position::{Cursors, Epoch, Position, Read};
-pub use room::{Guest, Stay, Who};
+pub use room::{Guest, Stay};
 pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};
 pub use stage::Stage;

@@ -27,9 +27,9 @@ impl Hub {
         grace: Millis,
         now: Millis,
     ) -> Result<Take, Refused> {
-        let (now, Guest { shard, who, .. }) = (self.advance(now), guest.into());
+        let (now, Guest { shard, asker, .. }) = (self.advance(now), guest.into());
         let found = self.names.find(name);
-        let holder = self.admit(who, &[name], &[found], now)?;
+        let holder = self.admit(asker, &[name], &[found], now)?;
         let id = match found {
             Some(id) => id,
             None => self.create(name, holder, now)?,
@@ -100,7 +100,7 @@ impl Hub {
             self.names[*id].pins += 1;
         }
         let mut refused = None;
-        match self.admit(guest.who, names, found, now) {
+        match self.admit(guest.asker, names, found, now) {
             Ok(holder) => {
                 for (name, found) in names.iter().zip(found) {
                     match found.map_or_else(|| self.create_pinned(name, holder, now), Ok) {

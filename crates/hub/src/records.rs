@@ -11,19 +11,19 @@ use crate::channel::{Channel, record_len};
 use crate::hub::Keeping;
 use crate::limits::{FORGET_LOOK_MAX, RECORD_LEN};
 use crate::room::Holder;
-use crate::{Fact, Hub, Millis, NEVER, Refused, Who};
+use crate::{Asker, Fact, Hub, Millis, NEVER, Refused};
 
 impl Hub {
     /// Finds room for somebody who is to wait on all of these names: what is passing of them is there for him from now
     /// on, and for whom the others are to be made is returned. The caller makes and joins them, and schedules all.
     pub(crate) fn admit(
         &mut self,
-        who: Who,
+        asker: Option<Asker>,
         names: &[&str],
         found: &[Option<u32>],
         now: Millis,
     ) -> Result<Holder, Refused> {
-        let holder = self.room.holder(who);
+        let holder = self.room.holder(asker);
         let is_new = |id: &Option<u32>| id.is_none_or(|id| self.names[id].holder.is_passing());
         let new = names.iter().zip(found).filter(|(_, id)| is_new(id));
         let len = new.map(|(name, _)| record_len(name)).sum::<u64>();

@@ -10,34 +10,24 @@
 //! nothing here grows with those who ask. Who falls into one place together has one share.
 
 use std::collections::BTreeMap;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
 use crate::limits::PUBLISHERS_PART;
-use crate::{Refused, ShardId};
+use crate::{Asker, Refused, ShardId};
 
 /// Somebody who waits, as a shard knows him.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guest {
     /// The shard that he waits in.
     pub shard: ShardId,
-    /// Whose share it is, if there is little room for names that nobody knows yet.
-    pub who: Who,
+    /// Whose share it is, if there is little room for names that nobody knows yet; `None`: it was not looked at, since
+    /// there is plenty.
+    pub asker: Option<Asker>,
     /// Whether he waits at all.
     pub stay: Stay,
-}
-
-/// Whose share of the room for names it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// Nobody's: it was not looked at, since there is plenty of room.
-    Anybody,
-    /// Of all who are at this address, or in this network, by a number.
-    Address(u64),
-    /// Of one connection, by a number of the shard's.
-    Connection(u64),
 }
 
 /// Whether somebody waits once he has read what there is.
@@ -54,7 +44,7 @@ pub enum Stay {
 impl From<ShardId> for Guest {
     /// Somebody who stays, in nobody's name.
     fn from(shard: ShardId) -> Self {
-        Self { shard, who: Who::Anybody, stay: Stay::Always }
+        Self { shard, asker: None, stay: Stay::Always }
     }
 }
 
@@ -152,15 +142,10 @@ impl Room {
 
     /// For whom the records are that somebody needs now.
     #[allow(clippy::cast_possible_truncation, reason = "the remainder is below 16 bits")]
-    pub(crate) fn holder(&self, who: Who) -> Holder {
-        let (kind, number) = match who {
-            Who::Address(number) if self.is_little() => (0, number),
-            Who::Connection(number) if self.is_little() => (1, number),
-            _ => return Holder::EARLY,
-        };
+    pub(crate) fn holder(&self, asker: Option<Asker>) -> Holder {
+        let Some(asker) = asker.filter(|_| self.is_little()) else { return Holder::EARLY };
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
-        hasher.write_u8(kind);
-        hasher.write_u64(number);
+        asker.hash(&mut hasher);
         Holder((hasher.finish() % u64::from(Holder::EARLY.0)) as u16)
     }
 
@@ -209,9 +194,9 @@ mod tests {
         let mut room = Room::new(1_600, 7);
         assert_eq!(room.max(Holder::PUBLIC) - room.max(Holder::EARLY), 200, "the reserve of publishers");
         room.add(Holder::EARLY, 700);
-        assert_eq!(room.holder(Who::Address(1)), Holder::EARLY, "half of it is left");
+        assert_eq!(room.holder(Some(Asker::Address(1))), Holder::EARLY, "half of it is left");
         room.add(Holder::PUBLIC, 100);
-        let (one, other) = (room.holder(Who::Address(1)), room.holder(Who::Connection(1)));
+        let (one, other) = (room.holder(Some(Asker::Address(1))), room.holder(Some(Asker::Connection(0, 1))));
         assert!(one.share().is_some() && one != other);
         let has = (0..)
             .take_while(|_| {

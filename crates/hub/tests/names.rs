@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use common::publish;
 use multiplexor_hub::limits::{PUBLISHERS_PART, RECORD_LEN};
 use multiplexor_hub::{
-    ChannelId, Epoch, Guest, Hub, Limits, Next, Position, Refused, ShardId, Start, Stay, Who,
+    Asker, ChannelId, Epoch, Guest, Hub, Limits, Next, Position, Refused, ShardId, Start, Stay,
 };
 use testkit::seeds::{Chance, seeds};
 
@@ -262,7 +262,7 @@ fn hub(channels_budget: u64) -> Hub {
 }
 
 fn guest(who: u64, stay: Stay) -> Guest {
-    Guest { shard: ShardId(0), who: Who::Address(who), stay }
+    Guest { shard: ShardId(0), asker: Some(Asker::Address(who)), stay }
 }
 
 /// Two bytes each, so all records take the same.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use access::{Asker, Keyring, Proxies};
-use exchange::hub::{Answered, Stage};
+use access::{Keyring, Proxies};
+use exchange::hub::{Answered, Asker, Stage};
 use exchange::{Exchange, Keys, Network, Published, Receipt, SharedPlaces};
 use tokio::sync::{Mutex, Semaphore, watch};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Asker, Key};
+use access::Key;
+use exchange::hub::Asker;
 use exchange::{Network, is_of_many};
 use tls::{Server, fingerprint, names};
 use tokio::io::AsyncWriteExt;

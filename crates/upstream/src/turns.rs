@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use access::{Asker, Tally};
+use access::Tally;
+use access::hub::Asker;
 
 /// What waits, at most so much of it.
 #[derive(Debug)]

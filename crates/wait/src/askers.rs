@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use access::Asker;
+use exchange::hub::Asker;
 
 /// A connection, by its token, and what is to be done for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

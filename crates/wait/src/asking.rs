@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use access::{Asker, Denied, Said, Subject, Tally, Verdict};
-use exchange::hub::Millis;
+use access::{Denied, Said, Subject, Tally, Verdict};
+use exchange::hub::{Asker, Millis};
 use rustc_hash::FxHashMap;
 
 use crate::limits::{PARKED_ALIKE_MAX, SUBJECTS_MAX, VERDICTS_MAX};

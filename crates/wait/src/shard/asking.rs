@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use access::{About, Asker, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use access::{About, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use exchange::hub::Asker;
 use transport::dialect::native::names_in_path;
 use transport::dialect::{Problem, Transport, Wait};
 use transport::{Passed, Phase};

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
 use std::net::IpAddr;
 
-use access::{Asker, Proxies, Whose};
-use exchange::hub::{Guest, Millis, Session, Who, excerpt};
+use access::{Proxies, Whose};
+use exchange::hub::{Asker, Guest, Millis, Session, excerpt};
 use exchange::{Exchange, Shares, Shortage, is_of_many};
 use transport::codec::{http, proxy};
 use transport::dialect::{Problem, multiplexor};
@@ -313,11 +313,7 @@ impl<K: Kernel> Shard<K> {
         if !self.exchange.minds_guests() {
             return guest;
         }
-        let who = match self.asker(index) {
-            Asker::Address(network) => Who::Address(network),
-            Asker::Connection(shard, token) => Who::Connection(token.rotate_left(16) ^ u64::from(shard)),
-        };
-        Guest { who, ..guest }
+        Guest { asker: Some(self.asker(index)), ..guest }
     }
 
     /// Reads the header of a known proxy, where one is due. False: there is nothing more to read for now.

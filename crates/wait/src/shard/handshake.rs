@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use access::Asker;
 use exchange::Places;
+use exchange::hub::Asker;
 use tls::{Failure, Opened};
 use tracing::{debug, info};
 use transport::Action;
