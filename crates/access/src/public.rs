@@ -70,10 +70,10 @@ impl PublicKey {
         self.kid.as_deref()
     }
 
-    /// Whether it made this signature by the algorithm of this name; `None`: it is no key for that.
-    pub(crate) fn verify(&self, algorithm: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
-        let (_, key) = self.algorithms.iter().find(|(name, _)| *name == algorithm)?;
-        Some(key.verify_sig(signed, signature).is_ok())
+    /// Whether it made this signature by the algorithm of this name.
+    pub(crate) fn verify(&self, algorithm: &str, signed: &[u8], signature: &[u8]) -> bool {
+        let of_it = self.algorithms.iter().find(|(name, _)| *name == algorithm);
+        of_it.is_some_and(|(_, key)| key.verify_sig(signed, signature).is_ok())
     }
 
     /// The algorithms it is a key for.

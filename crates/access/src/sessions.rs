@@ -4,59 +4,52 @@ use std::collections::HashMap;
 
 use hub::{Millis, Session};
 
+use crate::Subject;
 use crate::limits::SESSIONS_MAX;
-use crate::{Denied, Subject, Tokens};
 
 /// What was found out, by the hash of the token.
 #[derive(Debug, Default)]
 pub struct Sessions(HashMap<Subject, Session>);
 
 impl Sessions {
-    /// The session of a token, as [`Tokens::session`] tells it.
-    pub fn session(&mut self, tokens: &Tokens, token: &str, now: Millis) -> Result<Session, Denied> {
-        let subject = Subject::of(token);
-        let known =
-            self.0.get(&subject).filter(|session| session.expires().is_none_or(|expires| now < expires));
-        if let Some(session) = known {
-            return Ok(session.clone());
-        }
-        let session = tokens.session(token, now)?;
+    /// The session of a token that was checked, if it has not ended.
+    pub fn known(&self, token: Subject, now: Millis) -> Option<&Session> {
+        self.0.get(&token).filter(|session| session.expires().is_none_or(|expires| now < expires))
+    }
+
+    /// Remembers what a token was found to be.
+    pub fn put(&mut self, token: Subject, session: Session) {
         if self.0.len() >= SESSIONS_MAX {
             // To forget all is the cheapest, and costs each of them one check.
             self.0.clear();
         }
-        self.0.insert(subject, session.clone());
-        Ok(session)
+        self.0.insert(token, session);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TokenSecret, make_token};
+
+    fn session(user: &str) -> Session {
+        Session::new(Some(user), Some(100_000), &[])
+    }
 
     #[test]
     fn a_token_is_known_until_it_ends() {
-        let secret = TokenSecret::new(&"x".repeat(32)).unwrap();
-        let token = make_token(&secret, r#"{"exp":100}"#);
-        let tokens = Tokens { secrets: vec![secret], ..Tokens::default() };
         let mut sessions = Sessions::default();
-        let first = sessions.session(&tokens, &token, 0).unwrap();
-        // Without the secret it could not be checked again.
-        let again = sessions.session(&Tokens::default(), &token, 99_999).unwrap();
-        assert_eq!(first, again);
-        assert_eq!(sessions.session(&tokens, &token, 100_000).unwrap_err().code, "token-expired");
-        assert!(sessions.session(&tokens, &format!("{token}x"), 0).is_err());
+        let (one, other) = (Subject::of("one"), Subject::of("other"));
+        assert_eq!(sessions.known(one, 0), None);
+        sessions.put(one, session("ann"));
+        assert_eq!(sessions.known(one, 99_999), Some(&session("ann")));
+        assert_eq!((sessions.known(one, 100_000), sessions.known(other, 0)), (None, None));
     }
 
     #[test]
     fn not_more_are_remembered_than_the_limit() {
-        let secret = TokenSecret::new(&"x".repeat(32)).unwrap();
-        let tokens = Tokens { secrets: vec![secret.clone()], ..Tokens::default() };
         let mut sessions = Sessions::default();
         for n in 0..=SESSIONS_MAX {
-            let token = make_token(&secret, &format!("{{\"exp\":100,\"sub\":\"{n}\"}}"));
-            sessions.session(&tokens, &token, 0).unwrap();
+            sessions.put(Subject::of(&n.to_string()), session("ann"));
             assert!(sessions.0.len() <= SESSIONS_MAX);
         }
         assert_eq!(sessions.0.len(), 1);

@@ -13,6 +13,9 @@ use serde::Deserialize;
 use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
 use crate::{Denied, PublicKey, TokenSecret};
 
+/// The code where a signature is not checked, since too many were that came to nothing.
+pub const TOKEN_BUSY: &str = "token-busy";
+
 /// With what tokens and URLs may be signed, and for whom tokens must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
@@ -34,41 +37,40 @@ impl Tokens {
 
     /// The session that a token stands for, at `now`.
     pub fn session(&self, token: &str, now: Millis) -> Result<Session, Denied> {
-        let claims: Claims = serde_json::from_slice(&self.open(token)?).map_err(|error| {
+        self.session_within(token, now, &mut || true)
+    }
+
+    /// The same, where it is asked before each check of a signature by a public key whether there may be one more. Where there
+    /// may be none, it is not known what the token is: the error has the code [`TOKEN_BUSY`].
+    pub fn session_within(
+        &self,
+        token: &str,
+        now: Millis,
+        may_check: &mut dyn FnMut() -> bool,
+    ) -> Result<Session, Denied> {
+        let Opened { head, claims, signed, signature } = Opened::read(token)?;
+        let claims: Claims = serde_json::from_slice(&claims).map_err(|error| {
             Denied::new(
                 "token-claims",
                 format!("the token's claims cannot be read: {}", excerpt_of_fault(&error.to_string())),
             )
         })?;
-        self.check_audience(&claims)?;
+        // A crowd that comes back with tokens that have ended is told so, and costs no check of a signature.
         let expires = claims.check_times(now)?;
+        self.check_signature(&head, signed.as_bytes(), &signature, may_check)?;
+        self.check_audience(&claims)?;
         Ok(Session::new(claims.sub.as_deref(), Some(expires), &claims.grants()?))
     }
 
-    /// The claims of a token whose signature is right, as JSON.
-    fn open(&self, token: &str) -> Result<Vec<u8>, Denied> {
-        if token.len() > TOKEN_LEN_MAX {
-            let why = format!("the token has {} bytes; at most {TOKEN_LEN_MAX} are allowed", token.len());
-            return Err(Denied::new("token", why));
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(no_jwt)?;
-        let (head, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
-        let head: Head = serde_json::from_slice(&decode(head)?).map_err(|_| no_jwt())?;
-        let (claims, signature) = (decode(claims)?, decode(signature)?);
-        if head.crit.is_some() {
-            return Err(Denied::new(
-                "token",
-                "the token's head has `crit`, of which this server understands nothing; leave it out",
-            ));
-        }
-        self.check_signature(&head, signed.as_bytes(), &signature)?;
-        Ok(claims)
-    }
-
-    fn check_signature(&self, head: &Head, signed: &[u8], signature: &[u8]) -> Result<(), Denied> {
-        let secret_algorithm = hmac_algorithm(&head.alg);
+    fn check_signature(
+        &self,
+        head: &Head,
+        signed: &[u8],
+        signature: &[u8],
+        may_check: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Denied> {
         let mut fitting = 0;
-        if let Some(algorithm) = secret_algorithm {
+        if let Some(algorithm) = hmac_algorithm(&head.alg) {
             for secret in &self.secrets {
                 fitting += 1;
                 let key = hmac::Key::new(algorithm, secret.bytes());
@@ -85,21 +87,34 @@ impl Tokens {
             Some(_) if is_known => named(key),
             Some(_) => key.kid().is_none(),
         };
-        for key in self.keys.iter().filter(fits) {
-            match key.verify(&head.alg, signed, signature) {
-                Some(true) => return Ok(()),
-                Some(false) => fitting += 1,
-                None => {}
+        let fitting_keys = self.keys.iter().filter(fits);
+        for key in fitting_keys.filter(|key| key.algorithms().any(|algorithm| algorithm == head.alg)) {
+            if !may_check() {
+                return Err(Denied::new(
+                    TOKEN_BUSY,
+                    "too many tokens with wrong signatures come at this moment; try again soon",
+                ));
+            }
+            fitting += 1;
+            if key.verify(&head.alg, signed, signature) {
+                return Ok(());
             }
         }
-        if let Some(kid) =
-            head.kid.as_deref().filter(|_| self.finds_keys && !is_known && secret_algorithm.is_none())
+        Err(self.no_key_for(head, is_known, fitting))
+    }
+
+    /// Why a token of this head is refused, which none of so many keys has signed. `is_known`: it names one of ours.
+    fn no_key_for(&self, head: &Head, is_known: bool, fitting: usize) -> Denied {
+        if let Some(kid) = head
+            .kid
+            .as_deref()
+            .filter(|_| self.finds_keys && !is_known && hmac_algorithm(&head.alg).is_none())
         {
             let kid = excerpt(kid);
             let why = format!(
                 "the token names the key {kid:?}, which this server has not found at its token_keys_url"
             );
-            return Err(Denied::new("token-key", why));
+            return Denied::new("token-key", why);
         }
         let alg = excerpt(&head.alg);
         if fitting == 0 {
@@ -107,14 +122,14 @@ impl Tokens {
                 "the token is signed by {alg:?}, for which this server has no key; sign it by {}",
                 self.algorithms()
             );
-            return Err(Denied::new("token-algorithm", why));
+            return Denied::new("token-algorithm", why);
         }
         let kid = head.kid.as_deref().map(excerpt);
         let named = kid.map_or_else(String::new, |kid| format!(", though it names the key {kid:?}"));
         let why = format!(
             "no key of this server made the token's signature by {alg}{named}; sign it with a key that is set there"
         );
-        Err(Denied::new("token-signature", why))
+        Denied::new("token-signature", why)
     }
 
     /// The algorithms that are taken.
@@ -160,6 +175,35 @@ pub fn make_token(secret: &TokenSecret, claims: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
     let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
     format!("{signed}.{signature}")
+}
+
+/// A token whose signature was not looked at yet.
+struct Opened<'a> {
+    head: Head,
+    /// As JSON.
+    claims: Vec<u8>,
+    signed: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> Opened<'a> {
+    fn read(token: &'a str) -> Result<Self, Denied> {
+        if token.len() > TOKEN_LEN_MAX {
+            let why = format!("the token has {} bytes; at most {TOKEN_LEN_MAX} are allowed", token.len());
+            return Err(Denied::new("token", why));
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(no_jwt)?;
+        let (head, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
+        let head: Head = serde_json::from_slice(&decode(head)?).map_err(|_| no_jwt())?;
+        let (claims, signature) = (decode(claims)?, decode(signature)?);
+        if head.crit.is_some() {
+            return Err(Denied::new(
+                "token",
+                "the token's head has `crit`, of which this server understands nothing; leave it out",
+            ));
+        }
+        Ok(Self { head, claims, signed, signature })
+    }
 }
 
 /// What the head of a token says. `typ` and all else says nothing to us.

@@ -35,10 +35,15 @@ pub struct Denial {
 }
 
 impl Denial {
+    /// Whether it is that there are too many, so that there may be a flood of the same.
+    fn is_of_many(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+
     /// Whether both are of somebody who asks too often, in the same way.
     fn is_more_of(&self, other: &Self) -> bool {
         let is_same = (self.side, self.code, self.from) == (other.side, other.code, other.from);
-        self.status == 429 && is_same && self.who == other.who
+        self.is_of_many() && is_same && self.who == other.who
     }
 }
 
@@ -67,7 +72,7 @@ impl Denials {
         self.counts[place].fetch_add(1, Ordering::Relaxed);
         let mut ring = self.ring();
         // A flood does not drive out what others were told.
-        if denial.status == 429
+        if denial.is_of_many()
             && let Some(at) = ring.iter().position(|known| denial.is_more_of(known))
         {
             let known = ring.remove(at).expect("it was just found");
@@ -98,7 +103,7 @@ impl Denials {
 }
 
 /// The codes that are counted one by one.
-const CODES: [&str; 28] = [
+const CODES: [&str; 29] = [
     "address-connections",
     "address-publishes",
     "address-requests",
@@ -117,6 +122,7 @@ const CODES: [&str; 28] = [
     "token",
     "token-algorithm",
     "token-audience",
+    "token-busy",
     "token-claims",
     "token-early",
     "token-expired",

@@ -5,6 +5,7 @@
 //! parsed, rendered, freed or asked of the operating system.
 
 mod answers;
+mod budget;
 mod canary;
 mod clock;
 mod delivery;
@@ -24,6 +25,7 @@ mod sync;
 
 pub mod limits;
 
+pub use budget::Budget;
 pub use canary::Canary;
 pub use clock::Clock;
 pub use delivery::{Delivery, Frame, FrameRef};

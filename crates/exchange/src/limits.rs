@@ -29,6 +29,8 @@ pub const PUBLISH_STEP_MAX: usize = 64;
 /// Channels that the messages of a batch published in one hold of the lock may name together; one
 /// message may exceed it.
 pub const PUBLISH_STEP_TARGETS_MAX: usize = 1_000;
+/// Default for [`crate::Shares::checks`]: of ECDSA on P-256, so many take about a tenth of a processor.
+pub const CHECKS_PER_S: u32 = 1_000;
 /// Below so many percent of memory left, new clients are refused.
 pub const LEFT_FOR_NEW_PERCENT: u64 = 5;
 /// Below so many percent of memory left, large requests are refused.

@@ -3,8 +3,9 @@
 use std::fmt::{Display, Formatter, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::limits::CHECKS_PER_S;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Exchange, Quota, Quotas};
+use crate::{Budget, Exchange, Quota, Quotas};
 
 /// Who has how much of the WAIT line, over all shards.
 pub struct Shares {
@@ -12,6 +13,8 @@ pub struct Shares {
     pub addresses: Quotas,
     /// By the user that a session names.
     pub users: Quotas,
+    /// Checks of tokens' signatures by public keys that come to nothing.
+    pub checks: Budget,
     /// Bits of an address of IPv6 that tell one stranger from another.
     pub prefix: u8,
     /// Connections in all; 0: any number.
@@ -49,7 +52,14 @@ impl Shares {
     /// Shares of which nothing is taken. `prefix` is at most 64.
     pub fn new(addresses: Quota, prefix: u8, users: Quota, connections_max: u64) -> Self {
         let (addresses, users) = (Quotas::new(addresses), Quotas::new(users));
-        Self { addresses, users, prefix, connections_max, connections: AtomicU64::new(0) }
+        let checks = Budget::new(CHECKS_PER_S);
+        Self { addresses, users, checks, prefix, connections_max, connections: AtomicU64::new(0) }
+    }
+
+    /// The same, with so many checks of tokens' signatures a second.
+    #[must_use]
+    pub fn with_checks(self, per_second: u32) -> Self {
+        Self { checks: Budget::new(per_second), ..self }
     }
 
     /// Whom an address counts for.

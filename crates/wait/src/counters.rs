@@ -72,6 +72,10 @@ counters! {
     expired,
     /// Requests and commands refused for want of credentials or grants.
     denied,
+    /// Checks of tokens' signatures by public keys.
+    token_checks,
+    /// Tokens whose signature was not checked, since too many were that came to nothing.
+    tokens_busy,
     /// Connections refused because their address, or all together, have as many as they may.
     connections_refused,
     /// Connections, requests and messages refused because memory is short.

@@ -65,7 +65,9 @@ fn a_token_gives_what_it_names_until_it_ends() {
 fn the_example_of_the_rfc_is_read() {
     // RFC 7515, A.1: its key is no text, so only what comes before the signature is shown by it.
     let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    check_denied(&tokens(), token, "token-signature", "HS256");
+    let denied = tokens().session(token, 1_300_819_379_999).unwrap_err();
+    assert_eq!(denied.code, "token-signature");
+    assert!(denied.detail.contains("HS256"), "{denied:?}");
 }
 
 #[test]
@@ -214,6 +216,34 @@ fn every_algorithm_has_its_keys() {
         ("PS384", sign(&RSA_PSS_SHA384)),
     ];
     check_key(key, "RS256 RS384 RS512 PS256 PS384 PS512", &signs);
+}
+
+#[test]
+fn each_check_of_a_public_keys_signature_is_asked_for() {
+    let (one, _, _) = ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let (two, _, sign) = ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let (other, _, _) = ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING);
+    let tokens = Tokens { keys: vec![one, other, two], ..tokens() };
+    let es256 = |claims: &str| {
+        let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
+        let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims));
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(sign(signed.as_bytes())))
+    };
+    let asked = |token: &str, most| {
+        let mut asked = 0;
+        let mut may_check = || {
+            asked += 1;
+            asked <= most
+        };
+        let found = tokens.session_within(token, NOW, &mut may_check);
+        (found.map_err(|denied| denied.code).map(|session| session.user().map(str::to_owned)), asked)
+    };
+    let good = es256(GOOD);
+    assert_eq!(asked(&good, 9), (Ok(Some("ann".to_owned())), 2), "the keys that fit, until one does");
+    assert_eq!(asked(&good, 1), (Err(TOKEN_BUSY), 2));
+    assert_eq!(asked(&format!("{good}AAAA"), 9), (Err("token-signature"), 2));
+    assert_eq!(asked(&make_token(&secret('x'), GOOD), 0).1, 0, "a secret's costs little");
+    assert_eq!(asked(&es256(r#"{"exp":17}"#), 0), (Err("token-expired"), 0), "what has ended costs none");
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn told_by_event(problem: &Problem, chance: u64) -> Option<Answer> {
 const STATUS: &str = "Multiplexor-Status";
 
 /// The codes of 503 that pass.
-const PASSING: &[&str] = &["hook", "hook-busy", "full", "memory", "connections", "draining"];
+const PASSING: &[&str] = &["hook", "hook-busy", "token-busy", "full", "memory", "connections", "draining"];
 
 #[cfg(test)]
 mod tests {
@@ -62,6 +62,7 @@ mod tests {
             (429, "whatever", true),
             (503, "hook", true),
             (503, "hook-busy", true),
+            (503, "token-busy", true),
             (503, "takeover", false),
             (401, "credentials", false),
             (403, "grant", false),

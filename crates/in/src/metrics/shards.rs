@@ -76,6 +76,16 @@ pub(super) static SHARDS: &[Metric] = &[
         Read::Wait("denied"),
     ),
     line(
+        "multiplexor_wait_token_checks_total",
+        "Checks of tokens' signatures by public keys; tokens that were found good lately need none",
+        Read::Wait("token_checks"),
+    ),
+    line(
+        "multiplexor_wait_tokens_busy_total",
+        "Tokens that were not checked since too many were wrong, and whose clients are to come again; see token_checks",
+        Read::Wait("tokens_busy"),
+    ),
+    line(
         "multiplexor_wait_expired_total",
         "Connections ended, or polls answered, because the time of their credentials was over",
         Read::Wait("expired"),

@@ -69,7 +69,7 @@ pub(super) const KEY_PUBLISH_RATE: Setting =
 
 /// Everything that is shared on the WAIT line, of which nothing is taken.
 pub(crate) fn shares(said: &Said) -> Shares {
-    Shares::new(said.address, said.prefix, said.user, said.connections)
+    Shares::new(said.address, said.prefix, said.user, said.connections).with_checks(said.checks)
 }
 
 /// What was said about shares of the WAIT line.
@@ -79,6 +79,7 @@ pub(crate) struct Said {
     prefix: u8,
     user: Quota,
     connections: u64,
+    checks: u32,
 }
 
 pub(super) fn of_wait(values: &Values) -> Said {
@@ -91,6 +92,7 @@ pub(super) fn of_wait(values: &Values) -> Said {
         prefix: prefix(values),
         user: quota("user_connections", "user_requests"),
         connections: values.count("connections_limit"),
+        checks: values.count_32("token_checks"),
     }
 }
 

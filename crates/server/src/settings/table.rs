@@ -192,6 +192,12 @@ pub(crate) static TABLE: &[Setting] = &[
          when a token names one that is new. By https, or on loopback",
     ),
     line(
+        "token_checks",
+        Count("1", "1000000"),
+        "1000",
+        "Checks a second of signatures by public keys that come to nothing, in all; of them each address has its share",
+    ),
+    line(
         "token_audience",
         Texts,
         "",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{About, Denied, Said, Signed, Subject, Verdict};
+use access::{About, Denied, Said, Signed, Subject, TOKEN_BUSY, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
 use exchange::hub::{Right, Session, excerpt};
 use exchange::{Denial, Side};
@@ -46,7 +46,7 @@ impl<K: Kernel> Shard<K> {
                 let signed = Signed { path, expires, user, iat, signature };
                 tokens.session_of_url(signed, &wait.names, self.exchange.wall())
             }
-            Shown::Tokens(tokens) => self.session_of_any(tokens),
+            Shown::Tokens(tokens) => self.session_of_any(index, tokens),
             Shown::Headers(_) => unreachable!("they were looked at above"),
         };
         match session {
@@ -116,17 +116,42 @@ impl<K: Kernel> Shard<K> {
         Err(Problem::new(403, "origin", why))
     }
 
-    fn session_of(&mut self, token: &str) -> Result<Session, Denied> {
-        self.sessions.session(&self.tokens, token, self.exchange.wall())
+    /// The session of a token. Checks of signatures by public keys cost a lot, so that those that come to nothing have a
+    /// budget.
+    fn session_of(&mut self, index: usize, token: &str) -> Result<Session, Denied> {
+        let (subject, now) = (Subject::of(token), self.exchange.wall());
+        if let Some(session) = self.sessions.known(subject, now) {
+            return Ok(session.clone());
+        }
+        let (asker, tokens) = (self.asker(index), Arc::clone(&self.tokens));
+        let checks = &self.exchange.shares().checks;
+        let mut count = 0;
+        let mut may_check = || {
+            let may = checks.take(asker, now);
+            count += u32::from(may);
+            may
+        };
+        let found = tokens.session_within(token, now, &mut may_check);
+        self.counters.token_checks.add(count.into());
+        match &found {
+            Ok(session) => {
+                checks.give_back(asker, count);
+                self.sessions.put(subject, session.clone());
+            }
+            Err(denied) => self.counters.tokens_busy.add(u64::from(denied.code == TOKEN_BUSY)),
+        }
+        found
     }
 
     /// The session of the first of these tokens that has one. Where none has, it is told what is wrong with the first, or
     /// with one whose key may be found yet.
-    fn session_of_any(&mut self, tokens: &[Box<str>]) -> Result<Session, Denied> {
+    fn session_of_any(&mut self, index: usize, tokens: &[Box<str>]) -> Result<Session, Denied> {
         let mut refused: Option<Denied> = None;
         for token in tokens {
-            match self.session_of(token) {
+            match self.session_of(index, token) {
                 Ok(session) => return Ok(session),
+                // One that was not looked at may be good.
+                Err(denied) if denied.code == TOKEN_BUSY => return Err(denied),
                 Err(denied) if refused.is_none() || self.asks_for_keys(&denied) => refused = Some(denied),
                 Err(_) => {}
             }
@@ -154,7 +179,7 @@ impl<K: Kernel> Shard<K> {
     /// Counts a refusal; one for want of credentials, grants, shares or room is kept for whoever asks why.
     pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.problems.add(1);
-        if matches!(problem.status, 401 | 403 | 429) || problem.code == "memory" {
+        if matches!(problem.status, 401 | 403 | 429) || matches!(problem.code, "memory" | TOKEN_BUSY) {
             self.keep_denial(index, problem, names);
         }
     }
@@ -193,7 +218,7 @@ impl<K: Kernel> Shard<K> {
             ));
         }
         self.check_page(index, false, None)?;
-        let session = self.session_of(token).map_err(|denied| {
+        let session = self.session_of(index, token).map_err(|denied| {
             // A live WebSocket is not kept waiting for it: it may try again.
             if self.asks_for_keys(&denied) {
                 let asker = self.asker(index);
@@ -254,5 +279,6 @@ fn what_of(names: &[Box<str>]) -> String {
 }
 
 fn unauthorized(denied: Denied) -> Problem {
-    Problem::new(401, denied.code, denied.detail)
+    let status = if denied.code == TOKEN_BUSY { 503 } else { 401 };
+    Problem::new(status, denied.code, denied.detail)
 }
