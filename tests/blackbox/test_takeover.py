@@ -9,8 +9,8 @@ import threading
 import pytest
 import websockets.sync.client
 from harness import front
-from harness.program import ROOT, Program, request, until
-from harness.upstream import Application, Php, free_port
+from harness.program import ROOT, Program, free_port, request, until
+from harness.upstream import Application, Php
 from harness.wire import Wire
 
 LOGIN = "<?php session_start(); $_SESSION['user'] = $_GET['user'];"
@@ -347,10 +347,50 @@ def test_no_more_requests_than_its_limit_are_under_way():
     clients = [socket.create_connection(program.wait_address, timeout=60) for _ in range(6)]
     for client in clients:
         client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    until(lambda: program.ask("/stats")["asked"]["pages_failed"] == 4, "four are refused")
+    until(lambda: program.ask("/stats")["asked"]["pages_failed"] == 2, "two are refused")
+    until(lambda: application.now == 2, "two are under way")
     go_on.set()
     statuses = sorted(b"".join(iter(lambda: client.recv(65536), b""))[9:12] for client in clients)
-    assert statuses == [b"200"] * 2 + [b"503"] * 4
-    until(lambda: program.ask("/stats")["asked"]["pages_passed"] == 2, "it is counted")
+    assert statuses == [b"200"] * 4 + [b"503"] * 2, "two are under way, two wait"
+    assert application.most == 2
+    until(lambda: program.ask("/stats")["asked"]["pages_passed"] == 4, "it is counted")
+    program.stop()
+    application.stop()
+
+
+def test_requests_of_one_address_that_are_under_way_keep_no_newcomer_out():
+    go_on = threading.Event()
+
+    def answer(path, headers):
+        if path == "/slow":
+            go_on.wait(60)
+        return 200, {}, path.encode()
+
+    application = Application(answer)
+    program = Program("--takeover", application.url, "--takeover-calls", "8", "--proxies", "127.0.0.1")
+    flood = [Wire(program.wait_address).get("/slow", X_Forwarded_For="192.0.2.1") for _ in range(40)]
+    until(lambda: program.ask("/stats")["asked"]["pages_failed"] == 28, "what neither goes nor waits is refused")
+    until(lambda: application.now == 4, "half of all is under way")
+    for client in ("198.51.100.1", "198.51.100.2"):
+        with Wire(program.wait_address).get("/quick", X_Forwarded_For=client) as newcomer:
+            assert newcomer.response()[::2] == (200, b"/quick"), "while the others wait"
+    assert application.now == 4
+    go_on.set()
+    told = [wire.response() for wire in flood]
+    assert sorted(status for status, *_ in told) == [200] * 12 + [503] * 28
+    assert {json.loads(body)["code"] for status, _, body in told if status == 503} == {"takeover-busy"}
+    program.stop()
+    application.stop()
+
+
+def test_who_waits_for_the_application_waits_no_longer_than_it_may_take():
+    go_on = threading.Event()
+    application = Application(lambda path, headers: (go_on.wait(60), (200, {}, b"x"))[1])
+    program = Program("--takeover", application.url, "--takeover-calls", "1", "--takeover-timeout", "1s")
+    wires = [Wire(program.wait_address).get(f"/{n}") for n in range(2)]
+    told = [(status, json.loads(body)["code"]) for status, _, body in (wire.response() for wire in wires)]
+    # The other one had its time as well, or none was left for it.
+    assert (504, "takeover-timeout") in told and set(told) <= {(504, "takeover-timeout"), (503, "takeover-busy")}
+    go_on.set()
     program.stop()
     application.stop()

@@ -115,9 +115,7 @@ impl All {
             }
             (About::Keys, Self { keys: Some(keys), .. }) => fetch(keys.ask(question.shard), work),
             (About::Page(_), Self { pages: Some(pages), .. }) => {
-                if let Some(pass) = pages.ask(question) {
-                    work.spawn(async { Done::Passed(pass.make().await) });
-                }
+                pass(|passes| pages.ask(question, passes), work);
             }
             // Whoever is not set is not asked.
             _ => {}
@@ -130,7 +128,9 @@ impl All {
                 call(|calls| hook.called(called, calls), work);
             }
             (Done::Fetched(fetched), Self { keys: Some(keys), .. }) => keys.fetched(fetched),
-            (Done::Passed(passed), Self { pages: Some(pages), .. }) => pages.passed(passed),
+            (Done::Passed(passed), Self { pages: Some(pages), .. }) => {
+                pass(|passes| pages.passed(passed, passes), work);
+            }
             _ => {}
         }
     }
@@ -142,6 +142,15 @@ fn call(lead: impl FnOnce(&mut Vec<hook::Call>), work: &mut Work) {
     lead(&mut calls);
     for call in calls {
         work.spawn(async { Done::Called(call.make().await) });
+    }
+}
+
+/// Passes on the requests that this leads to.
+fn pass(lead: impl FnOnce(&mut Vec<page::Pass>), work: &mut Work) {
+    let mut passes = Vec::new();
+    lead(&mut passes);
+    for pass in passes {
+        work.spawn(async { Done::Passed(pass.make().await) });
     }
 }
 

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{About, Denied, Held, Page, Question, Said, Subject, Verdict};
+use access::hub::Asker;
+use access::{About, Denied, Held, Page, Question, Said, Subject, Tally, Verdict};
 use exchange::Exchange;
 use exchange::hub::{Millis, Session};
 use hyper::Uri;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::Parts;
@@ -16,6 +18,7 @@ use crate::http::{Client, Failure, told};
 use crate::limits::PAGE_LEN_MAX;
 use crate::relay::{Relayed, answered, request};
 use crate::tell::tell;
+use crate::turns::Turns;
 
 /// Where requests go that are not ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct Takeover {
     pub url: Uri,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// Requests under way at once.
+    /// Requests under way at once; as many wait.
     pub calls: usize,
 }
 
@@ -34,12 +37,25 @@ pub(crate) struct Pages {
     client: Client,
     exchange: Arc<Exchange>,
     counters: Arc<Counters>,
-    calling: usize,
+    /// How many of whose requests are under way.
+    calling: Tally,
+    calls: usize,
+    /// Requests that wait for others to end.
+    waiting: Turns<Waiting>,
     failing: bool,
+}
+
+/// A request that waits, and since when.
+struct Waiting {
+    shard: u16,
+    subject: Subject,
+    page: Arc<Page>,
+    asked: Instant,
 }
 
 /// A request that is to be passed on.
 pub(crate) struct Pass {
+    asker: Asker,
     shard: u16,
     subject: Subject,
     page: Arc<Page>,
@@ -49,6 +65,7 @@ pub(crate) struct Pass {
 
 /// A request that was passed on, and what came of it.
 pub(crate) struct Passed {
+    asker: Asker,
     shard: u16,
     subject: Subject,
     answer: Result<Relayed, Failure>,
@@ -56,27 +73,62 @@ pub(crate) struct Passed {
 
 impl Pages {
     pub(crate) fn new(takeover: Takeover, (client, exchange, counters): Parts) -> Self {
-        Self { takeover, client, exchange, counters, calling: 0, failing: false }
+        let waiting = Turns::new(takeover.calls);
+        let (calling, calls, failing) = (Tally::default(), 0, false);
+        Self { takeover, client, exchange, counters, calling, calls, waiting, failing }
     }
 
-    /// A shard has a request for the application.
-    pub(crate) fn ask(&mut self, question: Question) -> Option<Pass> {
-        let Question { shard, subject, about: About::Page(page), .. } = question else { return None };
-        if self.calling >= self.takeover.calls {
-            self.counters.pages_failed.add();
-            let why = "the application has as many requests as are allowed at this moment; try again soon";
-            self.tell(shard, subject, unanswered(503, "takeover-busy", why));
-            return None;
+    /// A shard has a request for the application. What is passed on by it is added to `passes`.
+    pub(crate) fn ask(&mut self, question: Question, passes: &mut Vec<Pass>) {
+        let Question { shard, subject, asker, about: About::Page(page) } = question else { return };
+        let waiting = Waiting { shard, subject, page, asked: Instant::now() };
+        if self.has_room(asker) {
+            passes.push(self.begin(asker, waiting));
+        } else if let Some(over) = self.waiting.push(asker, waiting) {
+            self.give_up(&over);
         }
-        self.calling += 1;
+    }
+
+    /// Whether one more is passed on for whoever this is: who has fewer under way than are left for all others, so that
+    /// a newcomer finds room, however slow the application is with what it has.
+    fn has_room(&self, asker: Asker) -> bool {
+        self.calling.count(asker) < self.takeover.calls.saturating_sub(self.calls)
+    }
+
+    fn begin(&mut self, asker: Asker, waiting: Waiting) -> Pass {
+        self.calling.add(asker);
+        self.calls += 1;
         self.counters.pages_passed.add();
         let (takeover, client) = (self.takeover.clone(), self.client.clone());
-        Some(Pass { shard, subject, page, takeover, client })
+        let Waiting { shard, subject, page, .. } = waiting;
+        Pass { asker, shard, subject, page, takeover, client }
+    }
+
+    /// Passes on what waits and has room now.
+    fn go_on(&mut self, passes: &mut Vec<Pass>) {
+        loop {
+            let left = self.takeover.calls.saturating_sub(self.calls);
+            let next = self.waiting.pop_of(|asker| self.calling.count(asker) < left);
+            let Some((asker, waiting)) = next else { return };
+            if waiting.asked.elapsed() < self.takeover.timeout {
+                passes.push(self.begin(asker, waiting));
+            } else {
+                self.give_up(&waiting);
+            }
+        }
+    }
+
+    /// It is not passed on in time.
+    fn give_up(&self, waiting: &Waiting) {
+        self.counters.pages_failed.add();
+        let why = "the application has as many requests as are allowed at this moment; try again soon";
+        self.tell(waiting.shard, waiting.subject, unanswered(503, "takeover-busy", why));
     }
 
     /// The application has answered, or not.
-    pub(crate) fn passed(&mut self, passed: Passed) {
-        self.calling -= 1;
+    pub(crate) fn passed(&mut self, passed: Passed, passes: &mut Vec<Pass>) {
+        self.calling.remove(passed.asker);
+        self.calls -= 1;
         let failed = passed.answer.is_err();
         let said = match passed.answer {
             Ok(Relayed::Page(answer)) => Said::Page(Arc::new(answer)),
@@ -111,6 +163,7 @@ impl Pages {
         }
         self.failing = failed;
         self.tell(passed.shard, passed.subject, said);
+        self.go_on(passes);
     }
 
     /// Who is held for a time only.
@@ -127,7 +180,7 @@ impl Pages {
 impl Pass {
     pub(crate) async fn make(self) -> Passed {
         let answer = self.answer().await;
-        Passed { shard: self.shard, subject: self.subject, answer }
+        Passed { asker: self.asker, shard: self.shard, subject: self.subject, answer }
     }
 
     async fn answer(&self) -> Result<Relayed, Failure> {

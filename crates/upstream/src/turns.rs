@@ -44,7 +44,13 @@ impl<T> Turns<T> {
 
     /// The next one: the first of whoever has waited for his turn the longest.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let asker = self.order.pop_front()?;
+        self.pop_of(|_| true).map(|(_, one)| one)
+    }
+
+    /// The same, of those who may have one now; and whose it is. Who may not keeps his place.
+    pub(crate) fn pop_of(&mut self, may: impl Fn(Asker) -> bool) -> Option<(Asker, T)> {
+        let next = self.order.iter().position(|asker| may(*asker))?;
+        let asker = self.order.remove(next)?;
         let line = self.lines.get_mut(&asker)?;
         let one = line.pop_front();
         if line.is_empty() {
@@ -54,7 +60,7 @@ impl<T> Turns<T> {
         }
         self.tally.remove(asker);
         self.len -= 1;
-        one
+        one.map(|one| (asker, one))
     }
 }
 
@@ -81,6 +87,19 @@ mod tests {
         assert_eq!((turns.pop(), turns.pop()), (Some(2), Some(5_001)));
         assert_eq!(all(&mut turns), (3..1_700).collect::<Vec<_>>(), "in order, and all of them");
         assert!(turns.lines.is_empty() && turns.order.is_empty() && turns.len == 0);
+    }
+
+    #[test]
+    fn who_may_not_go_now_keeps_his_place() {
+        let mut turns = Turns::new(10);
+        for (who, one) in [(1, 10), (2, 20), (1, 11), (3, 30)] {
+            turns.push(Asker::Address(who), one);
+        }
+        let not_one = |asker| asker != Asker::Address(1);
+        assert_eq!(turns.pop_of(not_one), Some((Asker::Address(2), 20)));
+        assert_eq!(turns.pop_of(not_one), Some((Asker::Address(3), 30)));
+        assert_eq!((turns.pop_of(not_one), turns.pop()), (None, Some(10)));
+        assert_eq!((turns.pop(), turns.pop(), turns.len), (Some(11), None, 0));
     }
 
     #[test]

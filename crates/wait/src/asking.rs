@@ -24,12 +24,23 @@ pub(crate) struct Asking {
 }
 
 /// Those who wait for a verdict.
-#[derive(Default)]
 struct Parked {
     /// Their tokens.
     tokens: Vec<u64>,
-    /// In whose name the first came; `None`: nobody has to give way for it, nor it for others.
-    asker: Option<Asker>,
+    /// In whose name the first came.
+    asker: Asker,
+    what: Wanted,
+}
+
+/// What a verdict is wanted of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Who a client is.
+    Name,
+    /// What the application answers to a request.
+    Page,
+    /// Which keys there are: for all who wait together, so nobody has to give way for it, nor it for others.
+    Keys,
 }
 
 /// What becomes of a connection that wants a verdict.
@@ -51,13 +62,14 @@ impl Asking {
 
     /// The connection of this token waits for a verdict. Where there is no room, somebody in whose name most wait makes
     /// some, and is told so.
-    pub(crate) fn park(&mut self, subject: Subject, token: u64, asker: Option<Asker>) -> Parking {
+    pub(crate) fn park(&mut self, subject: Subject, token: u64, asker: Asker, what: Wanted) -> Parking {
         if self.parked.len() >= SUBJECTS_MAX
             && !self.parked.contains_key(&subject)
-            && let Some(most) = asker.and_then(|asker| self.tally.yields_to(asker))
-            && let Some(other) = self.one_of(most)
+            && what != Wanted::Keys
+            && let Some(most) = self.tally.yields_to(asker)
+            && let Some((other, wanted)) = self.one_of(most)
         {
-            let said = Said::Failed(Denied { code: BUSY.0, detail: BUSY.1.to_owned() });
+            let said = wanted.too_many();
             self.tell(Arc::new(Verdict { subject: other, until: 0, said }), 0);
         }
         let count = self.parked.len();
@@ -67,8 +79,10 @@ impl Asking {
                 Parking::Joined
             }
             Entry::Vacant(nobody) if count < SUBJECTS_MAX => {
-                nobody.insert(Parked { tokens: vec![token], asker });
-                asker.into_iter().for_each(|asker| self.tally.add(asker));
+                nobody.insert(Parked { tokens: vec![token], asker, what });
+                if what != Wanted::Keys {
+                    self.tally.add(asker);
+                }
                 Parking::First
             }
             _ => Parking::Full,
@@ -82,15 +96,18 @@ impl Asking {
 
     /// Those who wait for a verdict do so no longer.
     fn take(&mut self, subject: Subject) -> Vec<u64> {
-        let Parked { tokens, asker } = self.parked.remove(&subject).unwrap_or_default();
-        asker.into_iter().for_each(|asker| self.tally.remove(asker));
+        let Some(Parked { tokens, asker, what }) = self.parked.remove(&subject) else { return Vec::new() };
+        if what != Wanted::Keys {
+            self.tally.remove(asker);
+        }
         tokens
     }
 
     /// A verdict that is waited for in somebody's name.
-    fn one_of(&self, asker: Asker) -> Option<Subject> {
+    fn one_of(&self, asker: Asker) -> Option<(Subject, Wanted)> {
         let mut parked = self.parked.iter();
-        parked.find(|(_, parked)| parked.asker == Some(asker)).map(|(subject, _)| *subject)
+        let counts = |parked: &Parked| parked.asker == asker && parked.what != Wanted::Keys;
+        parked.find(|(_, parked)| counts(parked)).map(|(subject, parked)| (*subject, parked.what))
     }
 
     /// The verdict has come.
@@ -122,15 +139,35 @@ impl Asking {
     }
 }
 
-/// What somebody is told who is not asked about, since too many wait.
-pub(crate) const BUSY: (&str, &str) =
-    ("hook-busy", "too many wait to be let in at this moment; try again soon");
+impl Wanted {
+    /// What somebody is told for whom nobody is asked, since too many wait.
+    pub(crate) fn busy(self) -> Denied {
+        let (code, detail) = match self {
+            Self::Name | Self::Keys => {
+                ("hook-busy", "too many wait to be let in at this moment; try again soon")
+            }
+            Self::Page => {
+                ("takeover-busy", "too many wait for the application at this moment; try again soon")
+            }
+        };
+        Denied { code, detail: detail.to_owned() }
+    }
+
+    /// The same as a verdict.
+    fn too_many(self) -> Said {
+        match self {
+            Self::Name | Self::Keys => Said::Failed(self.busy()),
+            Self::Page => Said::Unanswered(503, self.busy()),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SOMEBODY: Option<Asker> = Some(Asker::Address(1));
+    const SOMEBODY: Asker = Asker::Address(1);
+    const NAME: Wanted = Wanted::Name;
 
     fn verdict(shown: &str, until: Millis) -> Arc<Verdict> {
         let said = Said::Refused(Denied { code: "hook-refused", detail: String::new() });
@@ -142,10 +179,10 @@ mod tests {
         let mut asking = Asking::default();
         let (a, b) = (Subject::of("a"), Subject::of("b"));
         assert_eq!(
-            (asking.park(a, 1, SOMEBODY), asking.park(a, 2, SOMEBODY)),
+            (asking.park(a, 1, SOMEBODY, NAME), asking.park(a, 2, SOMEBODY, NAME)),
             (Parking::First, Parking::Joined)
         );
-        assert_eq!((asking.park(b, 3, SOMEBODY), asking.len()), (Parking::First, 2));
+        assert_eq!((asking.park(b, 3, SOMEBODY, NAME), asking.len()), (Parking::First, 2));
         asking.tell(verdict("a", 100), 0);
         assert_eq!(asking.next_told().map(|(token, _)| token), Some(1));
         assert_eq!(asking.next_told().map(|(token, _)| token), Some(2));
@@ -159,13 +196,13 @@ mod tests {
     fn there_are_limits_to_all_of_it() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            assert_eq!(asking.park(Subject::of(&n.to_string()), 0, SOMEBODY), Parking::First);
+            assert_eq!(asking.park(Subject::of(&n.to_string()), 0, SOMEBODY, NAME), Parking::First);
         }
-        assert_eq!(asking.park(Subject::of("one too many"), 0, SOMEBODY), Parking::Full);
+        assert_eq!(asking.park(Subject::of("one too many"), 0, SOMEBODY, NAME), Parking::Full);
         for _ in 1..PARKED_ALIKE_MAX {
-            assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY), Parking::Joined);
+            assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY, NAME), Parking::Joined);
         }
-        assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY), Parking::Full);
+        assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY, NAME), Parking::Full);
         for n in 0..=VERDICTS_MAX {
             asking.tell(verdict(&n.to_string(), 1), 0);
             assert!(asking.verdicts.len() <= VERDICTS_MAX);
@@ -176,19 +213,33 @@ mod tests {
     fn a_newcomer_has_room_where_one_address_has_taken_all() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            assert_eq!(asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY), Parking::First);
+            assert_eq!(asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY, NAME), Parking::First);
         }
-        let other = Some(Asker::Connection(0, 7));
-        assert_eq!(asking.park(Subject::of("new"), 9_999, other), Parking::First);
+        let other = Asker::Connection(0, 7);
+        assert_eq!(asking.park(Subject::of("new"), 9_999, other, NAME), Parking::First);
         let (gone, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
-            gone < SUBJECTS_MAX as u64 && matches!(&verdict.said, Said::Failed(why) if why.code == BUSY.0)
+            gone < SUBJECTS_MAX as u64
+                && matches!(&verdict.said, Said::Failed(why) if why.code == "hook-busy")
         );
         assert_eq!(asking.len(), SUBJECTS_MAX);
-        assert_eq!(asking.park(Subject::of("more"), 0, SOMEBODY), Parking::Full, "it has most itself");
-        assert_eq!(asking.park(Subject::of("a page"), 0, None), Parking::Full);
+        assert_eq!(asking.park(Subject::of("more"), 0, SOMEBODY, NAME), Parking::Full, "it has most itself");
         // Whoever gave way is told nothing more when its verdict comes.
         asking.tell(Arc::new(Verdict { subject: verdict.subject, until: 0, said: Said::Again }), 0);
         assert!(!asking.has_told());
+    }
+
+    #[test]
+    fn a_page_that_gives_way_is_told_so_as_pages_are() {
+        let mut asking = Asking::default();
+        for n in 0..SUBJECTS_MAX {
+            asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY, Wanted::Page);
+        }
+        assert_eq!(asking.park(Subject::of("new"), 9_999, Asker::Address(2), NAME), Parking::First);
+        let (_, verdict) = asking.next_told().expect("somebody gave way");
+        assert!(
+            matches!(&verdict.said, Said::Unanswered(503, why) if why.code == "takeover-busy"),
+            "{verdict:?}"
+        );
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn upstream(values: &Values) -> upstream::Settings {
 pub(super) fn verdict_timeout(values: &Values) -> Duration {
     let hook = 2 * values.duration("hook_timeout");
     let longest = match values.url("takeover") {
-        Some(_) => hook.max(values.duration("takeover_timeout")),
+        Some(_) => hook.max(2 * values.duration("takeover_timeout")),
         None => hook,
     };
     longest + VERDICT_MARGIN

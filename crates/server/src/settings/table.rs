@@ -255,7 +255,12 @@ pub(crate) static TABLE: &[Setting] = &[
         "30s",
         "How long the application may take for such a request",
     ),
-    line("takeover_calls", Count("1", "10000"), "256", "Such requests under way at once; others are refused"),
+    line(
+        "takeover_calls",
+        Count("1", "10000"),
+        "256",
+        "Such requests under way at once, of which each address has its share; as many wait, and others are refused",
+    ),
     line(
         "origins",
         Origins,

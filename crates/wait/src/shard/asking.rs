@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use access::{About, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use access::{About, Denied, Held, Page, Question, Said, Subject, Tokens, Verdict};
 use exchange::hub::Asker;
 use transport::dialect::native::names_in_path;
 use transport::dialect::{Problem, Transport, Wait};
@@ -12,7 +12,7 @@ use transport::{Passed, Phase};
 
 use super::Shard;
 use crate::askers::Want;
-use crate::asking::{BUSY, Parking};
+use crate::asking::{Parking, Wanted};
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
 
@@ -21,15 +21,19 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn park(&mut self, index: usize, wait: Wait, head: Vec<u8>, subject: Subject, about: About) {
         let token = self.token(index);
         let asker = self.asker(index);
-        // What was passed on is the application's, and its number is limited there.
-        let shares = matches!(about, About::Headers(_)).then_some(asker);
-        let parking = self.asking.park(subject, token, shares);
-        if parking == Parking::First && !self.ask(subject, asker, about) {
+        let wanted = match about {
+            About::Headers(_) => Wanted::Name,
+            About::Keys => Wanted::Keys,
+            About::Page(_) => Wanted::Page,
+        };
+        let parking = self.asking.park(subject, token, asker, wanted);
+        let is_asked = parking != Parking::First || self.ask(subject, asker, about);
+        if !is_asked {
             self.asking.forget(subject);
-            return self.refuse_wait(index, too_busy(), &wait);
         }
-        if parking == Parking::Full {
-            return self.refuse_wait(index, too_busy(), &wait);
+        if parking == Parking::Full || !is_asked {
+            let Denied { code, detail } = wanted.busy();
+            return self.refuse_wait(index, Problem::new(503, code, detail), &wait);
         }
         self.slab[index].conn.park(wait, head);
         // The answer comes before, whatever the application does; this is for whoever is forgotten.
@@ -141,8 +145,4 @@ pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
             Some(Problem::new(503, denied.code, denied.detail.clone()))
         }
     }
-}
-
-fn too_busy() -> Problem {
-    Problem::new(503, BUSY.0, BUSY.1)
 }
