@@ -54,8 +54,11 @@ pub(crate) fn forwarded(data: &[u8]) {
     let hidden = way == Way::Forwarded && joined.contains(&b'"');
     assert!(appended == Whose::Client(client) || hidden && appended == Whose::Hidden(proxy), "{appended:?}");
     // Whoever reads behind us finds the one who came to us.
-    let next = forward(way, lines.iter().copied(), client);
+    let next = forward(way, lines.iter().copied(), Some(client));
     assert_eq!(whose(proxy, &[&next]), Whose::Client(client));
+    // Where nobody is known to have come, nobody whom others named is taken for him.
+    let next = forward(way, lines.iter().copied(), None);
+    assert_eq!(whose(proxy, &[&next]), Whose::Hidden(proxy));
 }
 
 /// Claims that somebody signed: strange ones are refused in words, and none of them outlives its end.

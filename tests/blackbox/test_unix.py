@@ -12,6 +12,7 @@ import subprocess
 import pytest
 from harness import front
 from harness.program import PATIENCE_S, Program, binary, fresh_name, request, until
+from harness.upstream import Application
 from harness.wire import Wire
 
 
@@ -261,3 +262,19 @@ def test_both_serve_on_before_the_end_and_are_gone_at_the_drain(tmp_path):
     stream.rest()
     running.ended()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_application_is_told_nothing_false_of_who_came_through_a_socket(tmp_path, fronts):
+    got = []
+    application = Application(lambda path, headers: (got.append(headers), (200, {}, b""))[1])
+    program = Socketed(tmp_path, "--takeover", application.url)
+    said = {"X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}
+    assert [ask(program.wait, "GET", "/x", headers=headers)[0] for headers in ({}, said)] == [200, 200]
+    lines = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+    assert request(fronts(front.nginx, f"unix:{program.wait}", lines).address, "GET", "/x", headers=said)[0] == 200
+    ways = [headers.get_all("X-Forwarded-For") for headers in got]
+    # Behind what a proxy wrote stands that there was one more step, of which nobody knows more.
+    assert ways == [["unknown"], ["9.9.9.9, unknown"], ["9.9.9.9, 127.0.0.1, unknown"]]
+    assert [headers.get_all("Forwarded") for headers in got] == [None, ["for=9.9.9.9, for=unknown"], ["for=9.9.9.9, for=unknown"]]
+    program.stop()
+    application.stop()

@@ -54,7 +54,7 @@ pub struct Page {
     pub headers: Vec<(Box<str>, Box<[u8]>)>,
     /// The body.
     pub body: Vec<u8>,
-    /// From where it came.
+    /// From where it came; `None`: that is not known, or no address.
     pub from: Option<IpAddr>,
 }
 

@@ -34,18 +34,21 @@ pub(crate) fn hops<'a>(
     })
 }
 
-/// Lines of this header as they go on to the next reader: all of them, in one, and `from` behind them. What of
-/// `Forwarded` cannot be read would make that unreadable, too, and is left out.
-pub fn forward<'a>(way: Way, lines: impl Iterator<Item = &'a [u8]>, from: IpAddr) -> Vec<u8> {
+/// Lines of this header as they go on to the next reader: all of them, in one, and `from` behind them; where that is not
+/// known, `unknown` (RFC 7239, section 6.2), so that nobody takes for ours what stands before it. What of `Forwarded` cannot
+/// be read would make that unreadable, too, and is left out.
+pub fn forward<'a>(way: Way, lines: impl Iterator<Item = &'a [u8]>, from: Option<IpAddr>) -> Vec<u8> {
     let keeps = |line: &&[u8]| !line.is_empty() && (way != Way::Forwarded || parts(line, b',').is_some());
     let mut whole = lines.map(<[u8]>::trim_ascii).filter(keeps).collect::<Vec<_>>().join(&b", "[..]);
     if !whole.is_empty() {
         whole.extend_from_slice(b", ");
     }
     let from = match (way, from) {
-        (Way::Forwarded, IpAddr::V4(from)) => format!("for={from}"),
-        (Way::Forwarded, IpAddr::V6(from)) => format!("for=\"[{from}]\""),
-        _ => from.to_string(),
+        (Way::Forwarded, Some(IpAddr::V4(from))) => format!("for={from}"),
+        (Way::Forwarded, Some(IpAddr::V6(from))) => format!("for=\"[{from}]\""),
+        (Way::Forwarded, None) => "for=unknown".to_owned(),
+        (_, Some(from)) => from.to_string(),
+        (_, None) => "unknown".to_owned(),
     };
     whole.extend_from_slice(from.as_bytes());
     whole
@@ -171,7 +174,7 @@ mod tests {
     fn whoever_reads_next_is_told_all_of_it() {
         let told = |way, lines: &[&str], from: &str| {
             let lines = lines.iter().map(|line| line.as_bytes());
-            String::from_utf8(forward(way, lines, from.parse().unwrap())).unwrap()
+            String::from_utf8(forward(way, lines, from.parse().ok())).unwrap()
         };
         assert_eq!(told(Way::ForwardedFor, &[], "192.0.2.7"), "192.0.2.7");
         assert_eq!(
@@ -183,5 +186,7 @@ mod tests {
             "for=1.1.1.1, for=x;by=y, for=\"[::1]\""
         );
         assert_eq!(told(Way::Forwarded, &["for=\"", "for=a"], "192.0.2.7"), "for=a, for=192.0.2.7");
+        assert_eq!(told(Way::ForwardedFor, &["1.1.1.1"], ""), "1.1.1.1, unknown");
+        assert_eq!(told(Way::Forwarded, &["for=1.1.1.1"], ""), "for=1.1.1.1, for=unknown");
     }
 }

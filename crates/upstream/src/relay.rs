@@ -1,6 +1,8 @@
 //! What goes to the application and what comes from it, by way of us: each is written anew, and what is between two
 //! neighbours only stays there (RFC 9110, section 7.6.1).
 
+use std::net::IpAddr;
+
 use access::{Page, PageAnswer, Way, forward};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -37,12 +39,10 @@ pub fn request(page: &Page, base: &Uri) -> Option<Request<Full<Bytes>>> {
     }
     remove_hops(all);
     join_cookies(all)?;
-    if let Some(from) = *from {
-        say_from(all, Way::ForwardedFor, HeaderName::from_static(FORWARDED_FOR), from)?;
-        // Who reads that header finds there what it reads in the other; it is made for nobody.
-        if all.contains_key(FORWARDED) {
-            say_from(all, Way::Forwarded, FORWARDED, from)?;
-        }
+    say_from(all, Way::ForwardedFor, HeaderName::from_static(FORWARDED_FOR), *from)?;
+    // Who reads that header finds there what it reads in the other; it is made for nobody.
+    if all.contains_key(FORWARDED) {
+        say_from(all, Way::Forwarded, FORWARDED, *from)?;
     }
     Some(request)
 }
@@ -59,7 +59,7 @@ pub fn answered(answer: &Response<Bytes>, is_head: bool) -> Relayed {
 }
 
 /// Writes behind what others said of it from where the request came to us.
-fn say_from(all: &mut HeaderMap, way: Way, name: HeaderName, from: std::net::IpAddr) -> Option<()> {
+fn say_from(all: &mut HeaderMap, way: Way, name: HeaderName, from: Option<IpAddr>) -> Option<()> {
     let line = forward(way, all.get_all(&name).iter().map(HeaderValue::as_bytes), from);
     all.insert(name, HeaderValue::from_bytes(&line).ok()?);
     Some(())
@@ -207,7 +207,7 @@ mod tests {
             target: "/x?y".into(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().into())).collect(),
             body: Vec::new(),
-            from: Some(from.parse().unwrap()),
+            from: from.parse().ok(),
         };
         let request = request(&page, &"http://app/base/".parse().unwrap()).unwrap();
         assert_eq!(request.uri(), "http://app/base/x?y");
@@ -234,6 +234,9 @@ mod tests {
             "forwarded: for=1.1.1.1, for=2.2.2.2, for=\"[::1]\"; x-forwarded-for: 1.1.1.1, \", 2.2.2.2, ::1"
         );
         assert_eq!(passed(&[], "192.0.2.7"), "x-forwarded-for: 192.0.2.7");
+        let said = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=1.1.1.1")];
+        let told = "forwarded: for=1.1.1.1, for=unknown; x-forwarded-for: 1.1.1.1, unknown";
+        assert_eq!(passed(&said, "a UNIX socket"), told);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use access::{Proxies, Whose};
 use exchange::hub::{Asker, Guest, Millis, Session, excerpt};
-use exchange::{Exchange, Shares, Shortage, is_of_many};
+use exchange::{Exchange, Shares, Shortage, UNIX, is_of_many};
 use transport::codec::{http, proxy};
 use transport::dialect::{Problem, multiplexor};
 use transport::{Gate, Stopped};
@@ -279,11 +279,15 @@ impl<K: Kernel> Shard<K> {
         pass(self.callers.get(index), shares, now, &self.counters)
     }
 
-    /// From where a connection comes to us: what is at its other end, or what that passes on whole.
+    /// From where a connection comes to us: what is at its other end, or what that passes on whole. `None`: from no address,
+    /// but through a UNIX socket.
     pub(super) fn neighbour(&mut self, index: usize) -> Option<IpAddr> {
         match self.callers.get(index) {
             Some(Caller::Counted(address) | Caller::Refused(address)) => Some(address),
-            _ => Some(self.kernel.peer(&self.slab[index].socket)?.ip().to_canonical()),
+            _ => {
+                let peer = self.kernel.peer(&self.slab[index].socket)?.ip().to_canonical();
+                (peer != UNIX).then_some(peer)
+            }
         }
     }
 
