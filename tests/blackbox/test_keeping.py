@@ -189,6 +189,48 @@ def test_whatever_does_not_come_whole_in_time_is_given_up(serve, name):
         assert late(program.wait_address, data)[0].startswith(b"HTTP/1.1 408 "), data
 
 
+# Requests that are not read ahead of the service: what comes behind them is looked at when they are answered.
+SERVED = {
+    "no body": f"GET /stats HTTP/1.1\r\n{HEAD}\r\n",
+    "a body": f"POST /pub HTTP/1.1\r\n{HEAD}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+    "a body that nobody reads": f"POST /nowhere HTTP/1.1\r\n{HEAD}Content-Length: 5\r\n\r\n\r\n\r\nx",
+    "chunks": f"POST /pub HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1;x=y\r\n]\r\n0\r\nX: y\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_half_a_head_behind_a_request_has_the_time_of_a_request(serve, kind):
+    program = serve("--request-timeout", "1s", "--keep-alive", "60s")
+    whole = SERVED[kind]
+    for behind in ["GET /stats HTTP/1.1\r\nHo", "x", whole + whole + "POST /pub HTTP/1.1\r\n" + HEAD]:
+        count = 1 + behind.count(whole)
+        for cut in (0, len(whole) - 1, len(whole) + 1):
+            with Wire(program.in_address) as wire:
+                # In one piece, or in two of which the first ends before or after the request.
+                begun = time.monotonic()
+                wire.send((whole + behind)[:cut]).send((whole + behind)[cut:])
+                for _ in range(count):
+                    assert wire.response()[0] in (200, 400, 404), (behind, cut)
+                assert wire.rest() == b"", (behind, cut)
+                assert time.monotonic() - begun < 30, "long before a kept connection ends"
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_nothing_behind_a_request_has_the_time_of_a_kept_connection(serve, kind):
+    program = serve("--request-timeout", "500ms", "--keep-alive", "60s")
+    with Wire(program.in_address) as wire:
+        for pause in (0, 1.2, 0, 1.2):
+            time.sleep(pause)
+            assert wire.send(SERVED[kind]).response()[0] in (200, 400, 404), "it is still there"
+
+
+def test_requests_that_come_together_are_answered_in_order_by_the_service(program):
+    with Wire(program.in_address) as wire:
+        wire.send("".join(SERVED.values()) * 30)
+        told = [wire.response()[0] for _ in range(30 * len(SERVED))]
+        assert told == told[: len(SERVED)] * 30 and set(told) <= {200, 400, 404}
+
+
 def test_half_a_websocket_message_is_not_kept(serve, name):
     program = serve("--request-timeout", "1s")
     big = b"\x81\xfe\xff\xff\0\0\0\0" + b"x" * 60_000

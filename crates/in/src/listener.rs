@@ -34,7 +34,6 @@ use crate::classic::{self, Begun};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
 use crate::line::{Line, Settings, StoreLine, WaitLine};
 use crate::patient::{Patient, UnderWay};
-use crate::prefixed::Prefixed;
 use crate::quick;
 use crate::realplexor::{self, Realplexor};
 use crate::refused::{PEER, Peer};
@@ -263,12 +262,13 @@ async fn talk(
         line.counters.http2.add();
         return classic::answer(&line, &mut stream, &http2::refusal()).await;
     }
-    serve_http(&line, Prefixed::new(read, stream), key, router, stopped).await;
+    serve_http(&line, read, stream, key, router, stopped).await;
 }
 
-/// Serves HTTP on a connection, until it ends or is told to.
+/// Serves HTTP on a connection of which this was read, until it ends or is told to.
 async fn serve_http(
     line: &Line,
+    read: Vec<u8>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     key: Option<Arc<Key>>,
     router: Router,
@@ -280,11 +280,11 @@ async fn serve_http(
     };
     let under_way = UnderWay::default();
     let (request_timeout, silence_max) = (line.settings.request_timeout, line.silence_max());
-    let stream = Patient::new(stream, under_way.clone(), request_timeout, silence_max);
+    let stream = Patient::new(read, stream, under_way.clone(), request_timeout, silence_max);
     let service = TowerToHyperService::new(router);
     let counted = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (asked, answered) = (counted.hold(), counted.hold());
+        let (asked, answered) = (counted.begin(request.body()), counted.hold());
         let answer = service.call(request.map(|body| Body::new(asked.with(body))));
         async move { answer.await.map(|answer| answer.map(|body| answered.with(body))) }
     });

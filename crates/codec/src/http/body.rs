@@ -48,6 +48,22 @@ impl Body {
         Ok((at, self.is_done()))
     }
 
+    /// Passes over what of `input` belongs to the body, and tells how many bytes that is. All of it does unless the body
+    /// ends inside it.
+    pub fn skip(&mut self, input: &[u8]) -> Result<usize, Error> {
+        let mut at = 0;
+        while at < input.len() && !self.is_done() {
+            match self.step {
+                Step::Length | Step::Data => at += self.pass(input.len() - at),
+                _ => {
+                    self.take_framing(input[at], 0, usize::MAX)?;
+                    at += 1;
+                }
+            }
+        }
+        Ok(at)
+    }
+
     /// Whether all of the body was read.
     pub fn is_done(&self) -> bool {
         self.step == Step::Done
@@ -73,13 +89,19 @@ impl Body {
 
     fn take_data(&mut self, input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<usize, Error> {
         self.check_limit(out.len(), limit)?;
-        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
+        let taken = self.pass(input.len());
         out.extend_from_slice(&input[..taken]);
+        Ok(taken)
+    }
+
+    /// So many bytes have come, of which these are data.
+    fn pass(&mut self, come: usize) -> usize {
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(come);
         self.left -= taken as u64;
         if self.left == 0 {
             self.step = if self.step == Step::Length { Step::Done } else { Step::DataCr };
         }
-        Ok(taken)
+        taken
     }
 
     /// One byte that is not data.
