@@ -177,6 +177,9 @@ fn watch() -> Value {
         "description": "As a long poll, as Server-Sent Events or as one object a line, by Accept or transport.",
         "parameters": [
             query("since", SINCE, &matching(FROM)),
+            query("lastEventId", LAST_ID, &json!({ "type": "string" })),
+            query("last-event-id", LAST_ID, &json!({ "type": "string" })),
+            query("last_event_id", LAST_ID, &json!({ "type": "string" })),
             query("tail", "Begin with the last so many changes", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
             query("prefix", "Only names that begin so", &json!({ "type": "string" })),
             query("transport", "Overrides Accept", &json!({ "type": "string", "enum": ["sse", "stream", "poll"] })),
@@ -272,6 +275,8 @@ fn printable(len_min: usize) -> Value {
 const FROM: &str = r"^(|[0-9]{1,12}(\.[0-9]{1,3})?|[0-9]{1,6}(ms|s|m|h|d)|a[0-9A-Za-z]{7,14})$";
 const TTL: &str = r"^[0-9]{1,9}(\.[0-9]{1,3})?$";
 const NAME: &str = "The channel: 1 to 255 bytes of UTF-8, percent-encoded, a slash too";
+const LAST_ID: &str = "The header Last-Event-ID for whoever cannot set it, which beats this";
+
 const SINCE: &str =
     "Only what came after: a cursor, an age such as 10m, a Unix time in seconds, or 0 for all there is";
 
