@@ -26,6 +26,14 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
+#[cfg(test)]
+impl<'a> Request<'a> {
+    /// A request of which no more is said than these headers.
+    pub(crate) fn with(header: &'a dyn Fn(&str) -> Option<&'a [u8]>) -> Self {
+        Self { method: "GET", path: "/sub/a", query: "", header, upgrade: false, tls: false, body: b"" }
+    }
+}
+
 /// What a request wants.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Intent {

@@ -206,15 +206,7 @@ mod tests {
             "host" => Some(&b"push.example:8088"[..]),
             _ => None,
         };
-        let request = Request {
-            method: "GET",
-            path: "/",
-            query: "",
-            header: &header,
-            upgrade: false,
-            tls: false,
-            body: b"",
-        };
+        let request = Request::with(&header);
         let page = origins.page(&request);
         let listed = origins.by_pattern(page, &request).or_else(|| origins.cors(page).listed);
         (page, listed.map(str::to_owned))
@@ -290,15 +282,7 @@ mod tests {
                 "host" => Some(&b"push.example"[..]),
                 _ => None,
             };
-            let request = Request {
-                method: "GET",
-                path: "/",
-                query: "",
-                header: &header,
-                upgrade,
-                tls: false,
-                body: b"",
-            };
+            let request = Request { upgrade, ..Request::with(&header) };
             assert_eq!(Origins::NONE.page(&request), expected, "{origin:?} {site:?}");
         };
         let ours = Some("https://push.example");

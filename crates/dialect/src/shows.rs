@@ -68,15 +68,7 @@ mod tests {
             "authorization" => Some(&b"Basic eDp5"[..]),
             _ => None,
         };
-        let request = Request {
-            method: "GET",
-            path: "/sub/a",
-            query: "",
-            header: &header,
-            upgrade: false,
-            tls: false,
-            body: b"",
-        };
+        let request = Request::with(&header);
         let check = |headers: &[&str], cookies: &[&str], expected: Option<&str>| {
             let list = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
             let cookies = list(cookies);

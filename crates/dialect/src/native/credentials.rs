@@ -139,8 +139,7 @@ mod tests {
         let header =
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("sec-websocket-protocol").is_some();
-        let request =
-            Request { method: "GET", path: "/sub/a", query, header: &header, upgrade, tls: false, body: b"" };
+        let request = Request { query, upgrade, ..Request::with(&header) };
         let found = credentials(&request, "a", &Shows::NOTHING).map(|found| (found.shown, found.ambient));
         let tokens = |list: &str| Shown::Tokens(list.split(' ').map(Into::into).collect());
         let expected = expected.map(|(list, ambient)| (tokens(list), ambient));
@@ -184,15 +183,7 @@ mod tests {
                 "host" => Some(&b"a.example:8088"[..]),
                 _ => None,
             };
-            let request = Request {
-                method: "GET",
-                path: "/sub/a",
-                query: "token=t",
-                header: &header,
-                upgrade: false,
-                tls: false,
-                body: b"",
-            };
+            let request = Request { query: "token=t", ..Request::with(&header) };
             assert_eq!(
                 credentials(&request, "a", &Shows::NOTHING).unwrap().foreign.as_deref(),
                 expected,
@@ -204,13 +195,9 @@ mod tests {
     #[test]
     fn a_signature_beats_a_token() {
         let request = Request {
-            method: "GET",
             path: "/sub/a%20b",
             query: "token=t&expires=17&signature=S-_&user=ann+b&iat=7",
-            header: &|_| None,
-            upgrade: false,
-            tls: false,
-            body: b"",
+            ..Request::with(&|_| None)
         };
         let signature = Shown::Signature {
             path: "a%20b".into(),
@@ -225,15 +212,7 @@ mod tests {
     #[test]
     fn a_token_beats_headers_for_the_application() {
         let header = |name: &str| (name == "cookie").then_some(&b"multiplexor_token=t; sid=s"[..]);
-        let request = Request {
-            method: "GET",
-            path: "/sub/a",
-            query: "",
-            header: &header,
-            upgrade: false,
-            tls: false,
-            body: b"",
-        };
+        let request = Request::with(&header);
         let shown = |tokens, names: &[&str]| {
             let headers = names.iter().map(|name| (*name).into()).collect();
             let shows = Shows { tokens, headers, ..Shows::NOTHING };

@@ -246,7 +246,7 @@ mod tests {
         let header =
             |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
         let upgrade = header("upgrade").is_some();
-        let request = Request { method, path, query, header: &header, upgrade, tls: false, body: b"x,y" };
+        let request = Request { method, path, query, upgrade, body: b"x,y", ..Request::with(&header) };
         let context = Context {
             cursors: Cursors::new(Epoch::new(0)),
             now: 1_000_000,
