@@ -9,8 +9,8 @@ import time
 
 import pytest
 import websockets
-from harness.program import NOFILE, Program, request, until
-from harness.upstream import Application, Php, free_port, slowly
+from harness.program import NOFILE, Program, free_port, request, until
+from harness.upstream import Application, Php, slowly
 
 CLOSED = '[[channel]]\nmatch = "user.*"\nlisten = "token"\n[[channel]]\nmatch = "room.*"\nlisten = "token"\n'
 TRANSPORTS = ["poll", "sse", "stream"]

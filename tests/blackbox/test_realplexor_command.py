@@ -5,18 +5,11 @@ import pathlib
 import pwd
 import re
 import signal
-import socket
 import subprocess
 
 import pytest
-from harness.program import PATIENCE_S, binary, until
+from harness.program import PATIENCE_S, binary, free_port, until
 from test_realplexor_clients import CRYPT_SECRET, listening, raw
-
-
-def free_port():
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        return nobody.getsockname()[1]
 
 
 class Daemon:

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from harness.program import until
+from harness.program import free_port, until
 from harness.tokens import SECRET, make_token
 from harness.upstream import Application
 from harness.wire import Sse, Wire
-from test_hook import free_port, says, start
+from test_hook import says, start
 
 SSE = {"Accept": "text/event-stream"}
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import tempfile
 
-from .program import until
+from .program import free_port, until
 
 NGINX, HAPROXY = "/usr/sbin/nginx", "/usr/sbin/haproxy"
 PATIENCE_S = 30
@@ -17,9 +17,7 @@ class Front:
 
     def __init__(self, command, config):
         self.folder = tempfile.TemporaryDirectory()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = free.getsockname()
+        self.address = "127.0.0.1", free_port()
         self.url = f"http://127.0.0.1:{self.address[1]}"
         path = os.path.join(self.folder.name, "proxy.conf")
         with open(path, "w") as file:
@@ -81,7 +79,7 @@ listen all
 def _nginx(what, before=""):
     # As root it would leave to another user, who may not enter the folder.
     user = "user root;" if os.getuid() == 0 else ""
-    first = f"daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user} {before} events {{}}"
+    first = f"daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user} {before} events {{ worker_connections 4096; }}"
     return Front([NGINX, "-c"], f"{first} {what}")
 
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -190,6 +191,19 @@ _numbers = itertools.count(1)
 def place(cursor):
     """What cursors of one epoch are ordered by."""
     return len(cursor), cursor
+
+
+def free_port():
+    """A port of this machine that is given to nobody else, neither to listen nor for an outgoing connection, as long as
+    these tests run: it is bound here, and whoever is to listen there may bind it, too (SO_REUSEADDR)."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return held.getsockname()[1]
+
+
+_held = []
 
 
 def fresh_name(hint="t"):

@@ -8,13 +8,7 @@ import subprocess
 import threading
 import time
 
-from .program import PATIENCE_S, until
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from .program import PATIENCE_S, free_port, until
 
 
 class Php:
