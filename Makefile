@@ -74,7 +74,8 @@ SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; what testssl says; ten proxies; Miri, where a nightly compiler has it; and an hour of load, restarts and kills.
+# description; what testssl says; ten proxies; Miri, where a nightly compiler has it; 50,000 clients behind one address;
+# and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -86,6 +87,7 @@ soak:
 	$(MAKE) proxies
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
+	tests/.venv/bin/python tests/soak/crowd.py
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
 
 # Undefined behaviour, in what is remembered and in what strangers' bytes go through. Needs a nightly compiler with

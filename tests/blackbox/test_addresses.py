@@ -376,3 +376,21 @@ def test_a_flood_from_one_address_harms_nobody_else(serve, name):
         for one in floods:
             one.join()
     assert program.waiting(name) <= 50 + 21
+
+
+def test_a_crowd_behind_a_proxy_that_nobody_told_us_of_is_served(program, fronts, name):
+    """All come from one address of this machine; with 50,000, it is tests/soak/crowd.py."""
+    address = fronts(front.nginx, program.waits[0], 'proxy_set_header Connection ""; proxy_buffering off;').address
+    crowd = [Wire(address).get(f"/sub/{name}", **SSE) for _ in range(500)]
+    for wire in crowd:
+        assert wire.head()[0] == 200
+    program.until_waiting(name, len(crowd))
+    program.publish(name, "hello")
+    for wire in crowd:
+        wire.until(b"data: hello\n\n")
+    # Each comes again, with a name that nobody else has.
+    polls = [Wire(address).get(f"/sub/{name}.{n}?wait=0") for n in range(len(crowd))]
+    assert {wire.response()[0] for wire in polls} == {200}
+    for wire in crowd + polls:
+        wire.close()
+    assert refusals(program) == []
