@@ -1,6 +1,8 @@
 //! The WAIT line as a whole, over a kernel that is memory: connections that say anything, cut anywhere, while
 //! messages are published, readers stop and time passes. In the end nothing of them is left.
 
+use std::time::Duration;
+
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
 use transport::{Conn, Frozen};
@@ -25,7 +27,8 @@ pub(crate) fn line(data: &[u8]) {
 }
 
 fn line_of(classic: Classic, data: &[u8]) {
-    let settings = Settings { slow_reader: 4_096, ..Settings::default() };
+    let stream_age = Duration::from_secs(30);
+    let settings = Settings { slow_reader: 4_096, stream_age, ..Settings::default() };
     let mut scene = Scene::speaking(classic, 1, 2, Limits::default(), settings);
     let mut peers: Vec<Peer> = Vec::new();
     let mut rest = data;

@@ -56,6 +56,10 @@ pub struct Wait {
     pub bare: bool,
     /// How long a poll waits at most, where the client says it; zero: it is answered at once.
     pub patience: Option<Duration>,
+    /// How long a stream is silent at most, where the client says it; a second at least.
+    pub heartbeat: Option<Duration>,
+    /// Whether what comes may be compressed.
+    pub compression: bool,
     /// Only the head is wanted (`HEAD`).
     pub head_only: bool,
     /// A refusal that passes is told by an event, and not by a status.

@@ -182,6 +182,7 @@ fn watch() -> Value {
             query("last_event_id", LAST_ID, &json!({ "type": "string" })),
             query("tail", "Begin with the last so many changes", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
             query("prefix", "Only names that begin so", &json!({ "type": "string" })),
+            query("heartbeat", "Seconds after which a stream that has nothing to tell repeats its cursor, where that is less than is set", &matching("^[1-9][0-9]{0,8}$")),
             query("transport", "Overrides Accept", &json!({ "type": "string", "enum": ["sse", "stream", "poll"] })),
             header("Last-Event-ID", "A cursor; beats since", &json!({ "type": "string" })),
         ],

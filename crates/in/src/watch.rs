@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
 use dialect::hub::{Changes, Position, Start};
-use dialect::native::{is_last_event_id, last_event_id, since};
+use dialect::native::{heartbeat, is_last_event_id, last_event_id, since};
 use hyper::body::Frame;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -36,7 +36,8 @@ use form::Form;
 pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let asked = Asked::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
     let caller = Caller::of(&line, request.extensions())?;
-    let watcher = Watcher { line, caller, prefix: asked.prefix, start: asked.start };
+    let heartbeat = asked.heartbeat.map_or(line.settings.heartbeat, |time| time.min(line.settings.heartbeat));
+    let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, start: asked.start };
     let Some(form) = asked.form else {
         return Ok(json_text(poll(watcher).await));
     };
@@ -57,6 +58,8 @@ pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Re
 struct Asked {
     prefix: String,
     start: Start,
+    /// How long a stream is silent at most, where the watcher says it.
+    heartbeat: Option<Duration>,
     /// `None`: a long poll.
     form: Option<Form>,
 }
@@ -65,17 +68,18 @@ impl Asked {
     fn read(line: &Line, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let cursors = line.exchange.cursors();
         let (mut prefix, mut transport, mut from, mut tail) = (String::new(), None, None, None);
-        let mut asked_id = None;
+        let (mut asked_id, mut beats) = (None, None);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "prefix" => prefix = value.into_owned(),
                 "transport" => transport = Some(value),
                 // A client's template has nothing to put there before its first answer.
-                "since" | "tail" if value.is_empty() => {}
+                "since" | "tail" | "heartbeat" if value.is_empty() => {}
                 "since" => from = Some(since(&value, cursors, line.exchange.now())?),
                 name if is_last_event_id(name) && !value.is_empty() => {
                     asked_id = Some(last_event_id(value.as_bytes(), cursors));
                 }
+                "heartbeat" => beats = Some(heartbeat(&value)?),
                 "tail" => tail = Some(Start::Tail(read_number("tail", &value, 0, u32::MAX)?)),
                 _ => {}
             }
@@ -83,7 +87,7 @@ impl Asked {
         let last_id = headers.get("last-event-id").filter(|id| !id.is_empty());
         let last_id = last_id.map(|id| last_event_id(id.as_bytes(), cursors));
         let start = last_id.or(asked_id).or(from).or(tail).unwrap_or(Start::Now);
-        Ok(Self { prefix, start, form: form(transport.as_deref(), headers)? })
+        Ok(Self { prefix, start, heartbeat: beats, form: form(transport.as_deref(), headers)? })
     }
 }
 
@@ -109,6 +113,7 @@ fn form(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Form>, Pr
 struct Watcher {
     line: Arc<Line>,
     caller: Caller,
+    heartbeat: Duration,
     prefix: String,
     start: Start,
 }
@@ -187,7 +192,7 @@ async fn talk(
         if page.more {
             yield_now().await;
         } else {
-            let deadline = Instant::now() + spread(watcher.line.settings.heartbeat);
+            let deadline = Instant::now() + spread(watcher.heartbeat);
             watcher.changed(page.position, deadline).await;
             if Instant::now() >= deadline {
                 form.cursor(page.position, cursors, &mut out);

@@ -161,6 +161,7 @@ impl Settings {
                 tls_handshakes: count(values.count("tls_handshakes")),
                 poll_timeout: values.duration("poll_timeout"),
                 heartbeat: values.duration("heartbeat"),
+                stream_age: values.duration("stream_age"),
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
                 compression: values.choice("compression") == "on",

@@ -44,13 +44,13 @@ fn endless(content_type: &str, coding: Coding, cors: Cors<'_>) -> Vec<u8> {
     out
 }
 
-/// The head that makes the connection a WebSocket.
-pub(crate) fn ws_head(accept: &str, extension: Option<&str>, protocol: Option<&str>) -> Vec<u8> {
+/// The head that makes the connection a WebSocket; `accept` answers its key, where it has one.
+pub(crate) fn ws_head(accept: Option<&str>, extension: Option<&str>, protocol: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let mut head = Head::new(&mut out, 101)
-        .header("Upgrade", "websocket")
-        .header("Connection", "Upgrade")
-        .header("Sec-WebSocket-Accept", accept);
+    let mut head = Head::new(&mut out, 101).header("Upgrade", "websocket").header("Connection", "Upgrade");
+    if let Some(accept) = accept {
+        head = head.header("Sec-WebSocket-Accept", accept);
+    }
     if let Some(extension) = extension {
         head = head.header("Sec-WebSocket-Extensions", extension);
     }

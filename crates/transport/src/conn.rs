@@ -25,6 +25,8 @@ pub struct Conn {
     pub(crate) head_only: bool,
     /// Whose page asked.
     pub page: Page,
+    /// After how many seconds of silence a stream is to say that it lives, where its client asks for that; 0: as is set.
+    pub heartbeat_s: u8,
     /// The highest place up to which it is owed nothing. Never goes back while it waits.
     pub last: Position,
     /// What an idle connection does not have.
@@ -121,6 +123,7 @@ impl Conn {
             close: false,
             head_only: false,
             page: Page::OURS,
+            heartbeat_s: 0,
             last: Position::START,
             extra: None,
         }
@@ -161,6 +164,15 @@ impl Conn {
     /// Whether a backlog is under way.
     pub fn has_backlog(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.backlog.is_some())
+    }
+
+    /// It waits so from now on.
+    pub(crate) fn wait_as(&mut self, wait: &Wait) {
+        self.shape = Shape::new(wait.transport, wait.bare);
+        self.phase = Phase::Waiting;
+        // More often than asked for is as asked for.
+        let seconds = wait.heartbeat.map_or(0, |time| time.as_secs());
+        self.heartbeat_s = u8::try_from(seconds).unwrap_or(u8::MAX);
     }
 
     /// Keeps what a client wants until it is known who it is.

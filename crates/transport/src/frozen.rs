@@ -27,6 +27,7 @@ pub struct Frozen {
     close: bool,
     head_only: bool,
     page: u8,
+    heartbeat_s: u8,
     /// The origin of the page, where it is listed by a pattern.
     origin: Option<String>,
     last: u64,
@@ -114,6 +115,7 @@ impl Conn {
             close: self.close,
             head_only: self.head_only,
             page: self.page.to_bits(),
+            heartbeat_s: self.heartbeat_s,
             origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
             last: self.last.to_bits(),
             channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
@@ -188,6 +190,7 @@ impl Conn {
             close: frozen.close,
             head_only: frozen.head_only,
             page: Page::from_bits(frozen.page),
+            heartbeat_s: frozen.heartbeat_s,
             last: Position::from_bits(frozen.last),
             extra: Some(Box::new(extra)),
         };

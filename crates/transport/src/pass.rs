@@ -4,7 +4,7 @@ use codec::http;
 use dialect::native::{self, Context};
 use dialect::{Page, Request, Wait};
 
-use crate::{Action, Conn, Env, Phase, Shape};
+use crate::{Action, Conn, Env};
 
 /// A request for the application.
 #[derive(Debug)]
@@ -71,7 +71,6 @@ impl Conn {
 
     /// The client is held.
     pub fn hold(&mut self, wait: &Wait) {
-        self.shape = Shape::new(wait.transport, wait.bare);
-        self.phase = Phase::Waiting;
+        self.wait_as(wait);
     }
 }

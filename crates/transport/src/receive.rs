@@ -13,7 +13,7 @@ use crate::conn::Upload;
 use crate::limits::{
     BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX, SMALL_LEN_MAX,
 };
-use crate::{Action, Coding, Conn, Env, Phase, Shape};
+use crate::{Action, Coding, Conn, Env, Phase};
 
 impl Conn {
     /// Takes what is complete at the front of `bytes`: returns how much of it, and what is to be done.
@@ -167,8 +167,7 @@ impl Conn {
             Ok(head) => head,
             Err(problem) => return self.refuse(problem, env.origins),
         };
-        self.shape = Shape::new(wait.transport, wait.bare);
-        self.phase = Phase::Waiting;
+        self.wait_as(&wait);
         Action::Wait { wait, head }
     }
 
@@ -179,7 +178,7 @@ impl Conn {
         wait: &Wait,
         env: Env<'_>,
     ) -> Result<Vec<u8>, Problem> {
-        let (compression, cors) = (env.compression, self.cors(env.origins));
+        let (compression, cors) = (env.compression && wait.compression, self.cors(env.origins));
         let extension = (compression && wait.transport == Transport::WebSocket)
             .then(|| ws::accept_deflate(request.headers("sec-websocket-extensions")))
             .flatten();
@@ -294,13 +293,20 @@ fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec
     if request.header("sec-websocket-version") != Some(b"13") {
         return Err(Problem::new(426, "websocket-version", "this server speaks WebSocket version 13 only"));
     }
-    let accept = request.header("sec-websocket-key").and_then(ws::accept_key);
-    let Some(accept) = accept else {
-        return Err(Problem::bad("websocket-key", "Sec-WebSocket-Key must be 16 bytes in base64"));
+    // A WebSocket over HTTP/2 has no key (RFC 8441, section 5), and Envoy, who makes this of one, adds none and looks for no
+    // answer to it. What a key proves, that no page's script made up the handshake, the version proves, too: no script
+    // can set either (Fetch, section 2.2.2).
+    let accept = match request.header("sec-websocket-key") {
+        None => None,
+        Some(key) => Some(ws::accept_key(key).ok_or_else(|| {
+            let detail = "Sec-WebSocket-Key must be 16 bytes in base64, as in dGhlIHNhbXBsZSBub25jZQ==; a proxy that \
+                          makes this handshake of another one leaves it out";
+            Problem::bad("websocket-key", detail)
+        })?),
     };
     // A browser takes a connection for failed whose protocols were passed over. One that is a token is not repeated.
     let protocol = request.has_token("sec-websocket-protocol", PROTOCOL).then_some(PROTOCOL);
-    Ok(answer::ws_head(&accept, extension, protocol))
+    Ok(answer::ws_head(accept.as_deref(), extension, protocol))
 }
 
 /// What is told while memory is short.

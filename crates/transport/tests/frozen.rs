@@ -88,6 +88,8 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
             transport,
             bare: true,
             patience: Some(std::time::Duration::from_secs(7)),
+            heartbeat: Some(std::time::Duration::from_secs(5)),
+            compression: transport == Transport::Sse,
             head_only: false,
             hears_refusals: transport == Transport::Sse,
             credentials: Some(Box::new(Credentials {

@@ -23,6 +23,8 @@ pub(crate) enum Want {
     Look,
     /// To read the next page of its backlog.
     Page,
+    /// To say that the server lives, sooner than is set.
+    Beat,
 }
 
 /// Those who wait for their turn.

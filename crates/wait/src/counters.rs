@@ -100,6 +100,8 @@ counters! {
     classic_overflows,
     /// Heartbeats sent.
     heartbeats,
+    /// Streams ended because they had had their time.
+    aged,
     /// Connections ended because they took too little too slowly.
     slow_readers,
     /// Connections ended because a request, or a message of a client, did not come in time.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub poll_timeout: Duration,
     /// How long a stream may be silent.
     pub heartbeat: Duration,
+    /// How long a stream lasts at the most; zero: as long as its client stays.
+    pub stream_age: Duration,
     /// Bytes a reader may owe us before it is closed.
     pub slow_reader: usize,
     /// Channels a connection may listen to.
@@ -71,6 +73,7 @@ impl Default for Settings {
             tls_handshakes: 1_000,
             poll_timeout: Duration::from_secs(25),
             heartbeat: Duration::from_secs(25),
+            stream_age: Duration::ZERO,
             slow_reader: 1 << 20,
             channels_limit: 1_000,
             compression: true,

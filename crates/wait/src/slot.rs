@@ -7,7 +7,7 @@ use transport::{Conn, Phase};
 use crate::kernel::Interest;
 use crate::link::Link;
 use crate::members::NIL;
-use crate::wheel::{Timed, Timer, Wheel};
+use crate::wheel::{TICK_MS, Timed, Timer, Wheel};
 
 /// A connection.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Slot<S> {
     /// What the kernel reports of it.
     pub(crate) interest: Interest,
     pub(crate) timer: Timer,
+    /// The tick at which a stream has had its time; the last of all ticks: it has no end.
+    pub(crate) ends: u32,
     pub(crate) subs: Subs,
     pub(crate) conn: Conn,
 }
@@ -31,6 +33,7 @@ impl<S> Slot<S> {
             link,
             interest: Interest::READ,
             timer: Timer::IDLE,
+            ends: u32::MAX,
             subs: Subs::None,
             conn: Conn::of(classic),
         }
@@ -64,9 +67,14 @@ impl<S> Slot<S> {
         self.conn.extra.as_ref().and_then(|extra| extra.deadline_ms).unwrap_or(u64::MAX)
     }
 
-    /// The tick of this heartbeat, or of the deadline where that is earlier.
+    /// The tick of this heartbeat, or of the deadline or of the end where that is earlier.
     pub(crate) fn due_by(&self, heartbeat: u32) -> u32 {
-        heartbeat.min(Wheel::tick_after(self.deadline_ms()))
+        heartbeat.min(self.ends).min(Wheel::tick_after(self.deadline_ms()))
+    }
+
+    /// Whether it is a stream that has had its time.
+    pub(crate) fn has_aged(&self, now_ms: u64) -> bool {
+        u64::from(self.ends) * TICK_MS <= now_ms
     }
 
     /// Bytes that the client is too slow to take.

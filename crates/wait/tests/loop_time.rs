@@ -1,7 +1,10 @@
 //! Facts about time: deadlines, heartbeats, spread, and pauses when the system has no more to give.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use multiplexor_wait::Errno;
+use std::time::Duration;
+
+use exchange::hub::Limits;
+use multiplexor_wait::{Errno, Settings};
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
 use testkit::wire::{body, client_frame, poll, server_frames, sse, stream, websocket};
@@ -295,4 +298,87 @@ fn a_poll_whose_time_is_over_still_gets_what_is_due() {
     for peer in &peers {
         assert!(body(&peer.take(), 200).windows(9).any(|part| part == b"\"data\":1,"));
     }
+}
+
+#[test]
+fn a_client_may_hear_of_the_server_sooner_than_is_set() {
+    let mut scene = Scene::one();
+    let others = [sse("/sub/a"), sse("/sub/a?heartbeat=60"), poll("/sub/a?heartbeat=2")];
+    let others = others.map(|request| scene.says(request));
+    let peers = [sse("/sub/a?heartbeat=2"), stream("/sub/a?heartbeat=2"), websocket("/sub/?heartbeat=2")];
+    let peers = peers.map(|request| scene.says(request));
+    for _ in 0..4 {
+        others.iter().chain(&peers).for_each(|peer| drop(peer.take()));
+        scene.pass(2_200);
+        peers.iter().for_each(|peer| assert!(peer.unread() > 0));
+        others.iter().for_each(|peer| assert!(peer.unread() == 0, "it says nothing more often for others"));
+    }
+    // A message is a sign of life, too.
+    scene.publish("a", "1");
+    scene.settle();
+    peers.iter().for_each(|peer| drop(peer.take()));
+    scene.pass(1_400);
+    assert!(peers[0].unread() == 0 && peers[1].unread() == 0);
+}
+
+fn aging(age_s: u64) -> Scene {
+    let settings = Settings { stream_age: Duration::from_secs(age_s), ..Settings::default() };
+    Scene::new(0, 1, Limits::default(), settings)
+}
+
+#[test]
+fn a_stream_ends_in_the_second_half_of_its_time_and_goes_on_from_its_cursor() {
+    let mut scene = aging(100);
+    for ask in [sse, stream, websocket] {
+        let peer = scene.says(ask("/sub/a?envelope=1"));
+        scene.pass(49_900);
+        peer.take();
+        assert!(!peer.is_ended());
+        // Messages do not put it off.
+        for number in 0..50 {
+            scene.publish("a", &format!("\"message {number}\""));
+            scene.publish("elsewhere", "1");
+            scene.pass(1_050);
+        }
+        let told = String::from_utf8_lossy(&peer.take()).into_owned();
+        assert!(peer.is_ended());
+        let has_word = told.ends_with("this connection has had its time; come back with the cursor");
+        assert_eq!(has_word, ask("/") == websocket("/"));
+        let at = told.rfind("{\"cursor\":\"").unwrap() + "{\"cursor\":\"".len();
+        let cursor = told[at..].split('"').next().unwrap();
+        assert!(told[at..].starts_with(&format!("{cursor}\"}}")), "the cursor alone: {}", &told[at..]);
+        let rest = scene.says(ask(&format!("/sub/a?envelope=1&since={cursor}")));
+        let rest = String::from_utf8_lossy(&rest.take()).into_owned();
+        let (first, second) = (told.matches("\"message ").count(), rest.matches("\"message ").count());
+        assert!(first > 0 && first + second == 50, "{first} and {second}");
+        assert!(second == 0 || rest.contains(&format!("\"message {first}\"")));
+    }
+}
+
+#[test]
+fn streams_that_began_together_do_not_end_together() {
+    let mut scene = aging(100);
+    let peers: Vec<Peer> = (0..200).map(|_| scene.says(sse("/sub/a"))).collect();
+    let (mut ended, mut most) = (0, 0);
+    while ended < peers.len() {
+        scene.pass(1_000);
+        peers.iter().for_each(|peer| drop(peer.take()));
+        let now = peers.iter().filter(|peer| peer.is_ended()).count();
+        (ended, most) = (now, most.max(now - ended));
+    }
+    assert!(scene.world.now() < 101_000 && most < 20, "{most} in one second");
+}
+
+#[test]
+fn a_slow_reader_gets_its_messages_before_its_stream_ends() {
+    let mut scene = aging(60);
+    let peer = scene.says(stream("/sub/a"));
+    peer.take();
+    peer.set_window(3);
+    scene.publish("a", "\"all of it\"");
+    scene.pass(70_000);
+    assert!(!peer.is_ended(), "it owes a message");
+    peer.set_window(1 << 20);
+    scene.pass(30_000);
+    assert!(peer.text().contains("all of it") && peer.is_ended());
 }

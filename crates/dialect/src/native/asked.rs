@@ -1,6 +1,7 @@
 //! How a client asks to wait: by which transport, from where on, and in what form.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use hub::{Start, excerpt};
 
@@ -18,10 +19,13 @@ pub(super) struct Asked<'a> {
     since: Option<Cow<'a, str>>,
     tail: Option<u32>,
     pub(super) wait: Option<u32>,
+    pub(super) heartbeat: Option<Duration>,
     pub(super) raw: bool,
     pub(super) envelope: bool,
     /// Refusals of event streams are wanted as what they are (`errors=status`).
     pub(super) by_status: bool,
+    /// Nothing is to be compressed, whatever `Accept-Encoding` says (`compression=off`).
+    pub(super) uncompressed: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -32,14 +36,16 @@ impl<'a> Asked<'a> {
             match &*key {
                 "transport" => asked.transport = Some(value),
                 // A client's template has nothing to put there before its first answer.
-                "since" | "tail" | "wait" if value.is_empty() => {}
+                "since" | "tail" | "wait" | "heartbeat" if value.is_empty() => {}
                 name if is_last_event_id(name) => asked.last_id = Some(value).filter(|id| !id.is_empty()),
                 "since" => asked.since = Some(value),
                 "tail" => asked.tail = Some(number("tail", &value)?),
                 "wait" => asked.wait = Some(number("wait", &value)?),
+                "heartbeat" => asked.heartbeat = Some(heartbeat(&value)?),
                 "raw" => asked.raw = flag("raw", &value)?,
                 "envelope" => asked.envelope = flag("envelope", &value)?,
                 "errors" => asked.by_status = errors(&value)?,
+                "compression" => asked.uncompressed = is_off(&value)?,
                 _ => {}
             }
         }
@@ -165,6 +171,31 @@ fn errors(value: &str) -> Result<bool, Problem> {
         "event" | "" => Ok(false),
         other => Err(Problem::bad("errors", format!("errors is {:?}; give status or event", excerpt(other)))),
     }
+}
+
+fn is_off(value: &str) -> Result<bool, Problem> {
+    match value {
+        "off" => Ok(true),
+        "on" | "" => Ok(false),
+        other => {
+            let detail = format!("compression is {:?}; give off or on", excerpt(other));
+            Err(Problem::bad("compression", detail))
+        }
+    }
+}
+
+/// Reads a `heartbeat`: after how many seconds of silence at the latest a stream says that it lives.
+pub fn heartbeat(value: &str) -> Result<Duration, Problem> {
+    let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
+    let seconds = seconds.ok_or_else(|| {
+        let value = excerpt(value);
+        let detail = format!(
+            "heartbeat is {value:?}; give whole seconds, 1 at least, such as 5; what is more than the server's own \
+             counts as that"
+        );
+        Problem::bad("heartbeat", detail)
+    })?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 fn number(name: &str, value: &str) -> Result<u32, Problem> {

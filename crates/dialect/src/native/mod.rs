@@ -14,6 +14,7 @@ mod refused;
 mod request;
 mod since;
 
+pub use asked::heartbeat;
 pub use command::{
     Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
     write_pong, write_renewed, write_subscribed, write_unsubscribed,

@@ -142,6 +142,8 @@ fn wait(
         transport,
         bare,
         patience: asked.wait.map(|seconds| Duration::from_secs(seconds.into())),
+        heartbeat: asked.heartbeat,
+        compression: !asked.uncompressed,
         head_only,
         hears_refusals: transport == Transport::Sse && !asked.by_status && !head_only,
         credentials,
@@ -174,6 +176,8 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
         transport,
         bare: false,
         patience,
+        heartbeat: asked.heartbeat,
+        compression: !asked.uncompressed,
         head_only,
         hears_refusals: false,
         credentials: None,
@@ -257,11 +261,13 @@ mod tests {
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {
                 let Wait { names, start, transport, bare, patience, hears_refusals, .. } = *wait;
+                let heartbeat = wait.heartbeat.map(|time| format!(" beats {time:?}")).unwrap_or_default();
+                let plain = if wait.compression { "" } else { " plain" };
                 let bare = if bare { " bare" } else { "" };
                 let told = if hears_refusals { " told" } else { "" };
                 assert_eq!(hears_refusals, super::hears_refusals(&request), "{line}");
                 let patience = patience.map(|patience| format!(" {patience:?}")).unwrap_or_default();
-                format!("{transport:?} {} {start:?}{bare}{patience}{told}", names.join(","))
+                format!("{transport:?} {} {start:?}{bare}{patience}{heartbeat}{plain}{told}", names.join(","))
             }
             Ok(Intent::Answer(answer)) => format!("{}", answer.status),
             Err(problem) => format!("{} {}", problem.status, problem.code),
@@ -369,6 +375,25 @@ mod tests {
         check("GET /sub/a?wait=", "Poll a Now");
         check("GET /sub/a?wait=soon", "400 number");
         check("GET /sub/a?wait=-1", "400 number");
+    }
+
+    #[test]
+    fn a_client_says_how_often_it_would_hear_of_the_server() {
+        check("GET /sse/a?heartbeat=5", "Sse a Now bare beats 5s told");
+        check("GET /stream/a?heartbeat=86400", "Stream a Now beats 86400s");
+        check("GET /stream/a?heartbeat=", "Stream a Now");
+        for bad in ["0", "-1", "1.5", "5s", "soon", "99999999999"] {
+            check(&format!("GET /stream/a?heartbeat={bad}"), "400 heartbeat");
+        }
+    }
+
+    #[test]
+    fn a_client_that_reads_raw_bytes_may_have_them_so() {
+        check("GET /stream/a?compression=off", "Stream a Now plain");
+        check("GET /poll/a?compression=off", "Poll a Now plain");
+        check("GET /stream/a?compression=on", "Stream a Now");
+        check("GET /stream/a?compression=", "Stream a Now");
+        check("GET /stream/a?compression=0", "400 compression");
     }
 
     #[test]

@@ -148,6 +148,11 @@ pub(super) static SHARDS: &[Metric] = &[
     ),
     line("multiplexor_wait_heartbeats_total", "Signs of life sent to clients", Read::Wait("heartbeats")),
     line(
+        "multiplexor_wait_aged_total",
+        "Streams and WebSockets ended because they had had their time (stream_age)",
+        Read::Wait("aged"),
+    ),
+    line(
         "multiplexor_wait_slow_readers_total",
         "Connections closed because they read too slowly",
         Read::Wait("slow_readers"),

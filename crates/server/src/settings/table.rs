@@ -139,6 +139,13 @@ pub(crate) static TABLE: &[Setting] = &[
         "How long a stream may be silent before the server says that it lives",
     ),
     line(
+        "stream_age",
+        Duration("0s", "24h"),
+        "0s",
+        "How long a stream or a WebSocket lasts at the most; it ends in the second half of this time, and its client comes \
+         back with its cursor, so that a proxy's old processes go; 0s: as long as its client stays",
+    ),
+    line(
         "slow_reader",
         Size("1KiB", "1GiB"),
         "1MiB",

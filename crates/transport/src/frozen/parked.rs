@@ -20,6 +20,8 @@ pub(super) struct FrozenParked {
     bare: bool,
     hears_refusals: bool,
     patience_ms: Option<u64>,
+    heartbeat_s: Option<u64>,
+    compression: bool,
     credentials: Option<FrozenCredentials>,
     head: Vec<u8>,
 }
@@ -56,6 +58,8 @@ impl FrozenParked {
             bare: wait.bare,
             hears_refusals: wait.hears_refusals,
             patience_ms: wait.patience.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            heartbeat_s: wait.heartbeat.map(|time| time.as_secs()),
+            compression: wait.compression,
             credentials: wait.credentials.as_deref().map(FrozenCredentials::freeze),
             head: head.clone(),
         }
@@ -71,6 +75,8 @@ impl FrozenParked {
             bare: self.bare,
             hears_refusals: self.hears_refusals,
             patience: self.patience_ms.map(Duration::from_millis),
+            heartbeat: self.heartbeat_s.map(Duration::from_secs),
+            compression: self.compression,
             head_only: false,
             credentials: self.credentials.map(|credentials| Box::new(credentials.thaw())),
         };

@@ -53,6 +53,7 @@ impl<K: Kernel> Shard<K> {
             Want::Read => self.read(index),
             Want::Look => self.consume_kept(index),
             Want::Page => self.next_page(index),
+            Want::Beat => self.beat_early(index),
         }
     }
 

@@ -9,8 +9,10 @@ use transport::{Coding, Phase, Shape};
 
 use super::Shard;
 use super::post::Sending;
+use crate::askers::Want;
 use crate::kernel::Kernel;
 use crate::limits::{KEEP_ALIVE_EXTRA_MS, TIMERS_PER_TURN};
+use crate::slot::Slot;
 use crate::wheel::Wheel;
 
 impl<K: Kernel> Shard<K> {
@@ -75,7 +77,10 @@ impl<K: Kernel> Shard<K> {
                 self.counters.request_timeouts.add(1);
                 self.end(index, 1008, "a message did not come in time; send it whole at once");
             }
-            Phase::Waiting => self.heartbeat(index),
+            Phase::Waiting if self.slab[index].has_aged(self.now) => self.end_aged(index),
+            // What a client asks for is done when it is its turn.
+            Phase::Waiting if self.beats_early(index) => self.askers.push(self.token(index), Want::Beat),
+            Phase::Waiting => self.heartbeat(index, Sending::ByPost),
         }
     }
 
@@ -101,8 +106,54 @@ impl<K: Kernel> Shard<K> {
         self.wheel.set(&mut self.slab, index, due);
     }
 
+    /// Whether a client asks for more heartbeats than are set.
+    fn beats_early(&self, index: usize) -> bool {
+        self.heartbeat_of(index) < self.settings.heartbeat
+    }
+
+    /// A heartbeat that somebody asked for: one more request of its address. Where that has had its part, the next one comes
+    /// when it would by itself.
+    pub(super) fn beat_early(&mut self, index: usize) {
+        let conn = &self.slab[index].conn;
+        if conn.phase != Phase::Waiting || conn.shape.ends_with_answer() || self.draining.is_some() {
+            return;
+        }
+        let token = self.token(index);
+        let is_in_budget = self.may_ask(index).is_ok();
+        self.heartbeat(index, Sending::Now);
+        if !is_in_budget && self.find(token).is_some() && self.slab[index].conn.phase == Phase::Waiting {
+            let tick = self.tick_within(index, self.settings.heartbeat);
+            let due = self.slab[index].due_by(tick);
+            self.wheel.set(&mut self.slab, index, due);
+        }
+    }
+
+    /// A stream has had its time. It gets all that is due and its cursor, by which its client comes back; who is slow, or
+    /// still gets its backlog, has some more time.
+    fn end_aged(&mut self, index: usize) {
+        let is_due = |slot: &Slot<K::Socket>| slot.owed_len() > 0 || slot.conn.has_backlog();
+        if is_due(&self.slab[index]) || !self.visit(index) || is_due(&self.slab[index]) {
+            if self.slab.get(index).is_some_and(|slot| slot.conn.phase == Phase::Waiting) {
+                self.slab[index].ends = self.heartbeat_tick(index);
+                self.set_timer_of_phase(index);
+            }
+            return;
+        }
+        let conn = &mut self.slab[index].conn;
+        if conn.phase != Phase::Waiting {
+            return;
+        }
+        conn.last = conn.last.max(self.seen);
+        let mut last = Vec::with_capacity(BEAT_LEN);
+        conn.heartbeat(conn.last, self.cursors, &mut last);
+        self.counters.aged.add(1);
+        if self.write(index, &last) {
+            self.end(index, 1001, "this connection has had its time; come back with the cursor");
+        }
+    }
+
     /// Repeats the cursor, after all that is owed. Who is slow, or still gets its backlog, is not silent.
-    fn heartbeat(&mut self, index: usize) {
+    fn heartbeat(&mut self, index: usize, sending: Sending) {
         self.set_timer_of_phase(index);
         let slot = &self.slab[index];
         if slot.owed_len() > 0 || slot.conn.has_backlog() || !self.visit(index) {
@@ -117,8 +168,7 @@ impl<K: Kernel> Shard<K> {
             Beat { of, frame: bytes.into() }
         });
         self.counters.heartbeats.add(1);
-        if self.await_post(index) && !self.post.takes(index, &self.slab[index], &beat.frame, Sending::ByPost)
-        {
+        if self.await_post(index) && !self.post.takes(index, &self.slab[index], &beat.frame, sending) {
             self.write(index, &beat.frame);
         }
         self.beat = Some(beat);
@@ -151,6 +201,16 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
+    /// When a stream that begins now has had its time.
+    pub(super) fn end_of_stream(&mut self) -> u32 {
+        let age = self.settings.stream_age;
+        if age.is_zero() {
+            return u32::MAX;
+        }
+        let age = self.spread(age, STREAM_AGE_SPREAD);
+        Wheel::tick_after(self.now.saturating_add(to_ms(age)))
+    }
+
     /// Sets the timer of a poll that waits no longer than that.
     pub(super) fn set_poll_timer(&mut self, index: usize, patience: Option<Duration>) {
         let spread = self.spread(self.settings.poll_timeout, POLL_SPREAD);
@@ -169,7 +229,20 @@ impl<K: Kernel> Shard<K> {
     /// woken for many of them, and not for each; and in groups of neighbours, whose records, here and in the
     /// kernel, lie side by side.
     pub(super) fn heartbeat_tick(&self, index: usize) -> u32 {
-        let whole = u64::from(u32::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u32::MAX));
+        self.tick_within(index, self.heartbeat_of(index))
+    }
+
+    /// How long a connection is silent at most.
+    fn heartbeat_of(&self, index: usize) -> Duration {
+        let whole = self.settings.heartbeat;
+        match self.slab[index].conn.heartbeat_s {
+            0 => whole,
+            seconds => whole.min(Duration::from_secs(seconds.into())),
+        }
+    }
+
+    fn tick_within(&self, index: usize, whole: Duration) -> u32 {
+        let whole = u64::from(u32::try_from(whole.as_millis()).unwrap_or(u32::MAX));
         // Multiples of the golden ratio, less their whole part: any number of them are spread evenly.
         let part = (index as u64 / HEARTBEAT_NEIGHBOURS).wrapping_mul(0x9e37_79b9) & 0xffff_ffff;
         let tick = Wheel::tick_after(self.now + whole - ((whole / HEARTBEAT_SPREAD * part) >> 32));
@@ -201,5 +274,7 @@ const HEARTBEAT_SPREAD: u64 = 4;
 const HEARTBEAT_NEIGHBOURS: u64 = 64;
 /// In so many groups heartbeats come at the most, while a heartbeat's time goes by.
 const HEARTBEAT_GROUPS: u64 = 64;
+/// A stream ends in the second half of its time.
+const STREAM_AGE_SPREAD: u32 = 2;
 /// A tenth of a poll's time is spread.
 const POLL_SPREAD: u32 = 10;

@@ -109,6 +109,7 @@ impl<K: Kernel> Shard<K> {
         let conn = &mut self.slab[index].conn;
         conn.last = position;
         conn.open(&Opening { cursor: position, gaps: &[], retry_ms }, self.cursors, &mut out);
+        self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
         self.write(index, &out);
     }
@@ -163,6 +164,7 @@ impl<K: Kernel> Shard<K> {
         conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
         conn.page(parts(&page.messages, &matches), self.cursors, &mut self.pages, &mut out);
         drop(names);
+        self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
         let backlog = Backlog { names: wait.names, start: wait.start, purpose: Purpose::Opening };
         self.go_on(index, backlog, page.next);

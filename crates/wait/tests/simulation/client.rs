@@ -140,6 +140,9 @@ impl Client {
         if chance.once_in(8) {
             query += "&wait=0"; // which polls heed
         }
+        if chance.once_in(4) {
+            query += "&heartbeat=1"; // which all others heed
+        }
         let request = if self.shape.is_ws() || chance.once_in(2) {
             get(&format!("/sub/{}{query}", names.join(",")), &headers)
         } else {
@@ -349,8 +352,8 @@ impl Client {
                     }
                 }
                 Said::Close(code) => {
-                    // 1008: half a command was sent, and the rest of it not in time.
-                    assert!(matches!(code, 1000 | 1008 | 1013), "closed with {code}");
+                    // 1001: it had its time. 1008: half a command was sent, and the rest of it not in time.
+                    assert!(matches!(code, 1000 | 1001 | 1008 | 1013), "closed with {code}");
                     self.leave();
                 }
                 Said::Nothing => {}

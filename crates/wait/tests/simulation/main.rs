@@ -13,6 +13,8 @@ mod model;
 mod said;
 mod session;
 
+use std::time::Duration;
+
 use client::Client;
 use exchange::hub::{Limits, ShardId};
 use model::Model;
@@ -51,7 +53,8 @@ impl Simulation {
         let keeps = if chance.once_in(3) { chance.of(&[1, 3, 10, 100]) } else { 100_000 };
         let limits = Limits { history_messages: keeps, ..Limits::default() };
         let slow_reader = chance.of(&[600, 3_000, 1 << 20]);
-        let settings = Settings { slow_reader, ..Settings::default() };
+        let stream_age = Duration::from_secs(if chance.once_in(3) { chance.of(&[2, 20, 200]) } else { 0 });
+        let settings = Settings { slow_reader, stream_age, ..Settings::default() };
         let shards = 1 + chance.index(3);
         let mut scene = Scene::new(seed, shards, limits, settings);
         let tls = seed % 16 == 2;
