@@ -26,7 +26,14 @@ pub(crate) fn native(data: &[u8]) {
     let shows = Shows { tokens: true, headers, cookies, ..Shows::NOTHING };
     match native::intent(
         &request,
-        Context { cursors: cursors(), now: NOW, shows: &shows, stage: Stage::Serving, prefix: "" },
+        Context {
+            cursors: cursors(),
+            now: NOW,
+            shows: &shows,
+            stage: Stage::Serving,
+            prefix: "",
+            address: None,
+        },
     ) {
         Ok(Intent::Wait(wait)) => {
             let may_wait_for_nothing = wait.transport == Transport::WebSocket;

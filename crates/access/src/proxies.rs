@@ -108,6 +108,14 @@ impl Whose {
             Self::Unsaid => None,
         }
     }
+
+    /// Whom a known proxy names.
+    pub fn client(self) -> Option<IpAddr> {
+        match self {
+            Self::Client(address) => Some(address),
+            Self::Hidden(_) | Self::Unsaid => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -121,6 +121,7 @@ proptest! {
             shows: &Shows::NOTHING,
             stage: Stage::Serving,
             prefix: "",
+            address: None,
         }) {
             Ok(Intent::Wait(wait)) => prop_assert!(wait.names.len() <= CHANNELS_MAX),
             Ok(Intent::Answer(answer)) => prop_assert!([200, 204, 405].contains(&answer.status)),

@@ -1,6 +1,7 @@
 //! What input is understood against, and what is to be done about it: the words between a connection and its shard.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 
 use codec::http;
 use dialect::hub::{After, Cursors, Millis, Stage};
@@ -47,6 +48,9 @@ pub struct Env<'a> {
 pub trait Gate: Debug {
     /// Whether it may be carried out.
     fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped>;
+
+    /// Whose the proxy in front said that the last request was, if it is believed.
+    fn said(&self) -> Option<IpAddr>;
 
     /// Whether a request in the words of old must show its head: what a proxy says of it stands there.
     fn reads_heads(&self) -> bool;

@@ -143,8 +143,9 @@ impl Conn {
             return self.refuse_for_now(stopped.problem, chance, env.origins);
         }
         let prefix = env.paths.prefix();
-        let context =
-            Context { cursors: env.cursors, now: env.now, shows: env.shows, stage: env.stage, prefix };
+        let address = env.gate.and_then(|gate| gate.said());
+        let Env { cursors, now, shows, stage, .. } = env;
+        let context = Context { cursors, now, shows, stage, prefix, address };
         if let Some(action) = self.pass(request, &facts, context, env) {
             return action;
         }

@@ -1,6 +1,7 @@
 //! A request of the WAIT line and what it wants.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hub::{Cursors, Millis, Stage, Start, excerpt};
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub stage: Stage,
     /// What stands before all our paths; it does not stand before those of the request any more.
     pub prefix: &'a str,
+    /// Whose a known proxy says that the request is.
+    pub address: Option<IpAddr>,
 }
 
 /// What a complete request wants.
@@ -36,7 +39,7 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
         return wait(request, address, list, context);
     }
     let answer = match request.path {
-        "/healthz" => healthz(context.prefix),
+        "/healthz" => healthz(context.prefix, context.address),
         "/readyz" => readyz(context.stage),
         "/multiplexor.js" => embedded(&web::CLIENT, request),
         "/" => front(request, context.prefix),
@@ -54,12 +57,14 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
     }
 }
 
-/// That the thread answers is the answer. What stands before our paths is told, for whoever advises about proxies.
-fn healthz(prefix: &str) -> Answer {
+/// That the thread answers is the answer. For whoever advises about proxies it is told what stands before our paths, and
+/// whom a known proxy's words make of the client; nobody learns the address of a proxy by that.
+fn healthz(prefix: &str, address: Option<IpAddr>) -> Answer {
     let mut answer = Answer::ok("text/plain; charset=utf-8", "ok\n");
     if !prefix.is_empty() {
         answer.headers.push(("Multiplexor-Prefix", prefix.to_owned()));
     }
+    answer.headers.extend(address.map(|address| ("Multiplexor-Address", address.to_string())));
     answer
 }
 
@@ -257,6 +262,7 @@ mod tests {
             shows: &Shows::NOTHING,
             stage: Stage::Serving,
             prefix: "",
+            address: None,
         };
         let got = match intent(&request, context) {
             Ok(Intent::Wait(wait)) => {

@@ -58,6 +58,10 @@ impl Gate for Turnstile<'_> {
         })
     }
 
+    fn said(&self) -> Option<IpAddr> {
+        self.said.get()?.client()
+    }
+
     fn reads_heads(&self) -> bool {
         self.passing().is_some()
     }
