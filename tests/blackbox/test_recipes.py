@@ -323,6 +323,8 @@ LEFT |= {
     ("bench.md", "--publish 'http://10.0.0.7:80/pub/{ch}'"): "it measures a server that somebody else runs; test_bench.py does so",
     ("doctor.md", "$ multiplexor doctor\n"): DOCTOR,
     ("doctor.md", "$ multiplexor doctor http://127.0.0.1:19702"): DOCTOR,
+    ("doctor.md", "--crowd 1000\n"): DOCTOR,
+    ("doctor.md", "--server http://127.0.0.1:10010\n"): DOCTOR,
     ("doctor.md", "$ multiplexor doctor https://127.0.0.1:19774"): DOCTOR,
     ("doctor.md", "$ multiplexor doctor http://127.0.0.1:19774"): DOCTOR,
     ("performance.md", "perf record"): "it needs perf, valgrind and a person who presses Enter",

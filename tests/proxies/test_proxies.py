@@ -1,12 +1,14 @@
 """The files of deploy/proxies: each run as it stands, with the real proxy, in front of the real program."""
 
 import http.client
+import json
 import os
+import subprocess
 import time
 
 import fleet
 import pytest
-from harness.program import ROOT, fresh_name, until
+from harness.program import ROOT, binary, fresh_name, until
 from listeners import KINDS, Listener
 
 # What a proxy may be silent for by docs/proxies.md: three heartbeats. It is waited for where MULTIPLEXOR_SLOW is set.
@@ -83,6 +85,17 @@ def test_a_reload_loses_nothing(kind, program, fronted):
         until(lambda: len(listener.heard) >= len(said), f"{how} hears all through {kind.__name__}: {listener.heard}", 60)
         assert listener.heard == said, how
         listener.stop()
+
+
+def test_the_doctor_finds_what_the_page_says_and_nothing_else(kind, program, fronted):
+    proxy = fronted(kind, program)
+    asked = [binary(), "doctor", "--json", "--server", f"http://{program.ins[0]}", proxy.url]
+    done = subprocess.run(asked, capture_output=True, timeout=120)
+    report = json.loads(done.stdout)
+    assert kind.__name__.lower().startswith(report["proxy"].lower())
+    bad = {finding["name"] for finding in report["findings"] if finding["level"] in ("warning", "problem")}
+    late = {"leaving": "sse", "leaving-poll": "poll"}
+    assert (done.returncode, bad) == (0, {name for name, how in late.items() if how not in kind.tells_at_once})
 
 
 def test_silence_of_three_heartbeats_cuts_nobody(serve):

@@ -139,7 +139,7 @@ fn take_back(asker: &Asker, name: &str, cursor: &str) -> anyhow::Result<ExitCode
 }
 
 /// The way to a server, and how its answers are to be printed.
-struct Asker {
+pub(crate) struct Asker {
     base: String,
     key: Option<String>,
     json: bool,
@@ -147,7 +147,8 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
+    /// By the flags `--server`, `--key`, `--ca` and `--json`.
+    pub(crate) fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let base = base(&url, "--server", SERVER)?;
         let config = config(&Trust::read(matches, &base)?)
@@ -157,7 +158,8 @@ impl Asker {
         Ok(Self { base, key: client::key(matches), json: matches.get_flag("json"), agent })
     }
 
-    fn get(&self, target: &str) -> anyhow::Result<String> {
+    /// The answer of the server, if it gives one.
+    pub(crate) fn get(&self, target: &str) -> anyhow::Result<String> {
         let answer = with_key(self.agent.get(client::url(&self.base, target)), self.key.as_deref()).call();
         self.text(answer)
     }

@@ -4,10 +4,15 @@
 //! is as bad. It changes nothing.
 
 mod advice;
+mod crowd;
 mod facts;
 mod finding;
+mod front;
+mod idle;
+mod inside;
 mod link;
 mod machine;
+mod request;
 mod way;
 mod wire;
 
@@ -20,10 +25,15 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::ArgMatches;
 use rustix::param::page_size;
+use rustix::process::{Resource, getrlimit};
 
 use facts::Facts;
 use finding::{Level, Report};
 use machine::Question;
+use way::Wish;
+
+use crate::ask::Asker;
+use crate::limits::{DESCRIPTORS_BESIDE, DOCTOR_CROWD_MAX};
 
 /// Looks and tells: ends with 0 where nothing is wrong, 1 where there are problems, 2 where it could not look.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
@@ -42,11 +52,15 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
-    let patience = matches.get_one::<Duration>("patience").copied();
-    match matches.get_one::<String>("url") {
-        Some(url) => way::look(url, matches.get_one::<String>("ca").map(Path::new), patience),
-        None => machine(matches),
-    }
+    let Some(url) = matches.get_one::<String>("url") else { return machine(matches) };
+    let inside = matches.contains_id("server").then(|| Asker::new(matches)).transpose()?;
+    way::look(Wish {
+        url,
+        authorities: matches.get_one::<String>("ca").map(Path::new),
+        patience: matches.get_one::<Duration>("patience").copied(),
+        crowd: matches.get_one::<u64>("crowd").copied().map(crowd_of).transpose()?,
+        inside: inside.as_ref(),
+    })
 }
 
 /// Looks at this machine.
@@ -59,9 +73,23 @@ fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
     let facts = Facts { io_uring, ..Facts::read(Path::new("/"), &process, page_size() as u64) };
     let shards = matches.get_one::<u64>("shards").copied();
     let shards = shards.unwrap_or_else(|| available_parallelism().map_or(1, |count| count.get() as u64));
-    let crowd = matches.get_one::<u64>("crowd").copied().unwrap_or_default();
+    let crowd = matches.get_one::<u64>("crowd").copied().unwrap_or(CROWD_USUAL);
     machine::report(&facts, Question { crowd, shards })
         .ok_or_else(|| anyhow!("/proc says nothing about the limits of this machine"))
 }
 
+/// How many connections are opened to a server; each takes an open file here.
+fn crowd_of(count: u64) -> anyhow::Result<usize> {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let room = files.saturating_sub(DESCRIPTORS_BESIDE).min(DOCTOR_CROWD_MAX);
+    if count > room {
+        bail!(
+            "--crowd is {count}, and this shell may open {files} files; give at most {room}, or raise `ulimit -n`"
+        );
+    }
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// How many connections a machine is asked for where nobody says.
+const CROWD_USUAL: u64 = 100_000;
 const COULD_NOT_LOOK: u8 = 2;

@@ -43,6 +43,14 @@ pub(crate) const MESSAGE_COST: u64 = 4_096;
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 16;
 /// How long a doctor waits for the first words of an answer that is due at once.
 pub(crate) const FIRST_WORD_MAX: Duration = Duration::from_secs(5);
+/// How long a doctor that was told no patience waits until a server hears that a client left.
+pub(crate) const LEAVING_MAX: Duration = Duration::from_secs(3);
+/// How long it sleeps between two looks.
+pub(crate) const LEAVING_PAUSE: Duration = Duration::from_millis(20);
+/// How long a doctor keeps its crowd waiting.
+pub(crate) const CROWD_HOLD: Duration = Duration::from_secs(3);
+/// Connections that a doctor opens to a server.
+pub(crate) const DOCTOR_CROWD_MAX: u64 = 20_000;
 /// Bytes of an answer that a doctor reads.
 pub(crate) const PROBE_ANSWER_LEN_MAX: usize = 64 << 10;
 

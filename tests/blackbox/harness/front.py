@@ -40,13 +40,16 @@ class Front:
         self.folder.cleanup()
 
 
-def nginx(server, inside="", version="1.1", beside="", listen="", block=""):
+def nginx(server, inside="", version="1.1", beside="", listen="", block="", events="worker_connections 4096;", direct=False):
     """Passes all to `server`. What is said goes `inside` the location, `beside` the server's address, behind the
-    port (`listen`), and into the `block` of the server."""
+    port (`listen`), into the `block` of the server, and into that of `events`. `direct`: `server` may have a path."""
+    target = server if direct else "one"
+    upstream = "" if direct else f"upstream one {{ server {server}; {beside} }}"
     return _nginx(
-        f"""http {{ access_log off; {_TEMPORARY} upstream one {{ server {server}; {beside} }}
+        f"""http {{ access_log off; {_TEMPORARY} {upstream}
           server {{ listen 127.0.0.1:PORT {listen}; {block} location / {{
-            proxy_pass http://one; proxy_http_version {version}; {inside} }} }} }}""",
+            proxy_pass http://{target}; proxy_http_version {version}; {inside} }} }} }}""",
+        events=events,
     )
 
 
@@ -76,10 +79,10 @@ listen all
     )
 
 
-def _nginx(what, before=""):
+def _nginx(what, before="", events="worker_connections 4096;"):
     # As root it would leave to another user, who may not enter the folder.
     user = "user root;" if os.getuid() == 0 else ""
-    first = f"daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user} {before} events {{ worker_connections 4096; }}"
+    first = f"daemon off; master_process off; pid FOLDER/pid; error_log stderr; {user} {before} events {{{events}}}"
     return Front([NGINX, "-c"], f"{first} {what}")
 
 

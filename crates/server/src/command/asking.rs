@@ -54,11 +54,17 @@ pub(super) fn server() -> [Arg; 3] {
         .env("MULTIPLEXOR_SERVER")
         .default_value(client::SERVER)
         .help("The IN line of the server");
-    let key =
-        Arg::new("key").long("key").value_name("KEY").env("MULTIPLEXOR_KEY").hide_env_values(true).help(
-            "The API key, where the server asks for one; better by the variable, since flags can be seen",
-        );
-    [server, key, authority()]
+    [server, key(), authority()]
+}
+
+/// What is shown to the IN line.
+pub(super) fn key() -> Arg {
+    Arg::new("key")
+        .long("key")
+        .value_name("KEY")
+        .env("MULTIPLEXOR_KEY")
+        .hide_env_values(true)
+        .help("The API key, where the server asks for one; better by the variable, since flags can be seen")
 }
 
 /// Whom to trust.

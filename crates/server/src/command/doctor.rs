@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Arg, Command};
 
+use super::asking::key;
 use super::flag;
 use crate::settings::{Kind, Value};
 
@@ -15,7 +16,7 @@ pub(super) fn doctor_command() -> Command {
         .arg(
             Arg::new("url")
                 .value_name("URL")
-                .conflicts_with_all(["crowd", "shards", "pid"])
+                .conflicts_with_all(["shards", "pid"])
                 .help("The public address of a WAIT line: look at the way to it, and not at this machine"),
         )
         .arg(
@@ -34,12 +35,19 @@ pub(super) fn doctor_command() -> Command {
                 .help("Whom to trust where the URL begins with https://: certificates in PEM; else whom the system trusts"),
         )
         .arg(
+            Arg::new("server")
+                .long("server")
+                .value_name("URL")
+                .requires("url")
+                .help("The IN line of the server behind that URL: see there how soon it hears that a client left"),
+        )
+        .arg(key())
+        .arg(
             Arg::new("crowd")
                 .long("crowd")
                 .value_name("NUMBER")
                 .value_parser(number())
-                .default_value("100000")
-                .help("How many connections this machine should hold"),
+                .help("How many connections this machine should hold, 100000 if not said; with a URL: open so many there, and tell how many could wait"),
         )
         .arg(
             Arg::new("shards")
@@ -71,5 +79,7 @@ Examples:
   multiplexor doctor --crowd 1000000
   multiplexor doctor --pid $(pidof multiplexor)
   multiplexor doctor https://push.example --patience 60s
+  multiplexor doctor https://push.example --crowd 2000
+  multiplexor doctor https://push.example --server http://127.0.0.1:10010
 
 Ends with 0 if nothing is wrong, 1 if there are problems, 2 if it could not look. It changes nothing.";

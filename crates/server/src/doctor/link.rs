@@ -4,7 +4,7 @@
 //! said over such a connection.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -94,13 +94,22 @@ impl Tls {
 }
 
 impl Link {
-    /// How long a read may take.
-    pub(crate) fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
-        let stream = match self {
+    fn stream(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
-        };
-        stream.set_read_timeout(Some(time))
+        }
+    }
+
+    /// How long a read may take.
+    pub(crate) fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
+        self.stream().set_read_timeout(Some(time))
+    }
+
+    /// Those of this side and of the other one.
+    pub(crate) fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
+        let (here, there) = (self.stream().local_addr().ok()?, self.stream().peer_addr().ok()?);
+        Some((here.ip(), there.ip()))
     }
 
     /// The protocol that was agreed on in the handshake, if any was.

@@ -11,52 +11,86 @@ use exchange::hub::{Cursors, Epoch, Position};
 use serde_json::json;
 
 use super::advice::{Fault, with_advice};
+use super::crowd::crowd;
 use super::finding::{Finding, Level, Report};
+use super::front::{BROKEN, Front};
+use super::idle::{Silent, idle};
+use super::inside::leaving;
+use super::request::{address, host, names};
 use super::wire::{Answer, Place};
+use crate::ask::Asker;
 use crate::limits::FIRST_WORD_MAX;
 
-/// Asks in all ways at once; with `patience` also how long one may be silent.
-pub(crate) fn look(
-    url: &str,
-    authorities: Option<&Path>,
-    patience: Option<Duration>,
-) -> anyhow::Result<Report> {
-    let place = Place::read(url, authorities)?;
+/// What a doctor is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) url: &'a str,
+    /// A file of those whose certificates are trusted.
+    pub(crate) authorities: Option<&'a Path>,
+    /// For how long it is tried what is closed in silence.
+    pub(crate) patience: Option<Duration>,
+    /// How many are to wait at once.
+    pub(crate) crowd: Option<usize>,
+    /// The IN line of the server that is behind the URL.
+    pub(crate) inside: Option<&'a Asker>,
+}
+
+/// Asks in all ways at once.
+pub(crate) fn look(wish: Wish<'_>) -> anyhow::Result<Report> {
+    let place = Place::read(wish.url, wish.authorities)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
-    let query = format!("?since={cursor}");
-    let poll = place.ask(&query, "", FIRST_WORD_MAX, |_| false)?;
-    let front = poll.header("server").or_else(|| poll.header("via"));
-    let reached = reached(&poll, url)?;
+    let poll = place.ask(&format!("?since={cursor}"), "", FIRST_WORD_MAX, |_| false)?;
+    let said = poll.header("server").or_else(|| poll.header("via"));
+    let front = Front::of_headers(&poll).or_else(|| Front::of_refusal(&refused(&place)));
+    let reached = reached(&poll, wish.url)?;
     let is_reached = reached.level < Level::Problem;
     let mut findings = place.tls_findings();
     findings.push(reached);
     if is_reached {
-        thread::scope(|scope| {
-            let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
-            let lines = "Accept: application/x-ndjson\r\n";
-            let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
-            let (place, query) = (&place, &query);
-            let asked = [
-                scope.spawn(move || stream(&first_words(place, "", &sse, "event: gap"), &SSE)),
-                scope.spawn(move || stream(&first_words(place, "", lines, "cursor"), &LINES)),
-                scope.spawn(move || stream(&first_words(place, "", gzip, "\nid"), &GZIP)),
-                scope.spawn(move || websocket(&upgrade(place, query))),
-            ];
-            let idle = patience
-                .map(|patience| Idle::ALL.map(|kind| scope.spawn(move || idle(place, kind, patience))));
-            for thread in asked.into_iter().chain(idle.into_iter().flatten()) {
-                findings.extend(thread.join().unwrap_or_default());
-            }
-        });
-        if patience.is_none() {
+        findings.extend(ways(&place, &cursor, wish, front));
+        // After all else: whoever is full answers nobody.
+        findings.extend(wish.crowd.map(|count| crowd(&place, count)));
+        if wish.patience.is_none() {
             findings.push(Finding::new("idle", Level::Note, UNTRIED));
         }
     }
-    Ok(report(url, front, findings))
+    Ok(report(wish.url, said, front, findings))
 }
 
-fn report(url: &str, front: Option<String>, mut findings: Vec<Finding>) -> Report {
-    let name = front.as_deref().unwrap_or("nobody gives a name");
+/// All that is looked at beside each other, in the order in which it is told.
+fn ways(place: &Place, cursor: &str, wish: Wish<'_>, front: Option<Front>) -> Vec<Finding> {
+    let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
+    let lines = "Accept: application/x-ndjson\r\n";
+    let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
+    thread::scope(|scope| {
+        let asked = [
+            scope.spawn(|| stream(&first_words(place, "", &sse, "event: gap"), &SSE)),
+            scope.spawn(|| stream(&first_words(place, "", lines, "cursor"), &LINES)),
+            scope.spawn(|| stream(&first_words(place, "", gzip, "\nid"), &GZIP)),
+            scope.spawn(|| names(place, cursor)),
+            scope.spawn(|| host(place)),
+            scope.spawn(|| address(place, front)),
+            scope.spawn(|| websocket(&upgrade(place, &format!("?since={cursor}")))),
+        ];
+        let patience = wish.patience;
+        let idle =
+            patience.map(|patience| Silent::ALL.map(|kind| scope.spawn(move || idle(place, kind, patience))));
+        let inside = wish.inside.map(|inside| {
+            Silent::ALL.map(|kind| scope.spawn(move || leaving(place, inside, kind, patience)))
+        });
+        let all = asked.into_iter().chain(idle.into_iter().flatten()).chain(inside.into_iter().flatten());
+        // A thread that panicked found nothing.
+        all.flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
+}
+
+/// How a request that is none is refused: some proxies are known by nothing else.
+fn refused(place: &Place) -> Answer {
+    place.ask("", BROKEN, FIRST_WORD_MAX, |answer| answer.says("</html>")).unwrap_or_default()
+}
+
+fn report(url: &str, said: Option<String>, front: Option<Front>, mut findings: Vec<Finding>) -> Report {
+    let name = said.as_deref().or_else(|| front.map(Front::name)).unwrap_or("nobody gives a name");
     findings.insert(0, Finding::new("front", Level::Note, format!("who answers: {name}")));
     let count = findings.iter().filter(|finding| finding.level == Level::Problem).count();
     let outcome = match count {
@@ -64,12 +98,12 @@ fn report(url: &str, front: Option<String>, mut findings: Vec<Finding>) -> Repor
         1 => "1 problem on the way.".to_owned(),
         _ => format!("{count} problems on the way."),
     };
-    let findings = findings.into_iter().map(|finding| with_advice(finding, front.as_deref())).collect();
+    let findings = findings.into_iter().map(|finding| with_advice(finding, front)).collect();
     Report {
         about: format!("Does the way to {url} let clients wait?"),
         findings,
         outcome,
-        more: json!({ "url": url, "front": front }),
+        more: json!({ "url": url, "front": said, "proxy": front.map(Front::name) }),
     }
 }
 
@@ -111,11 +145,17 @@ fn reached(poll: &Answer, url: &str) -> anyhow::Result<Finding> {
 /// What is said about storing a long poll's answer.
 fn stored(poll: &Answer) -> Finding {
     let control = poll.header("cache-control").unwrap_or_default();
-    if poll.header("age").is_some() || !control.contains("no-store") {
+    if !control.contains("no-store") {
         let text = format!(
             "long poll: Cache-Control is {control:?} and not \"no-store\", so answers may come out of a cache"
         );
         return Finding::new("reached", Level::Problem, text);
+    }
+    // RFC 9111, section 5.1: a cache says how old its answer is; 0 is one that it fetched just now.
+    let age = poll.header("age").and_then(|age| age.parse::<u64>().ok()).unwrap_or_default();
+    if age > 0 {
+        let text = format!("long poll: it came out of a cache, {age} s old, although it says \"no-store\"");
+        return Finding::new("reached", Level::Warning, text);
     }
     Finding::new("reached", Level::Ok, format!("long poll: answered at once, after {:?}", rounded(poll.time)))
 }
@@ -248,82 +288,8 @@ fn websocket(answer: &Answer) -> Vec<Finding> {
     vec![Finding::new("websocket", Level::Problem, format!("WebSocket: {text}"))]
 }
 
-/// What waits in silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Idle {
-    Poll,
-    Sse,
-    WebSocket,
-}
-
-impl Idle {
-    const ALL: [Self; 3] = [Self::Poll, Self::Sse, Self::WebSocket];
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::Poll => "idle long poll",
-            Self::Sse => "idle event stream",
-            Self::WebSocket => "idle WebSocket",
-        }
-    }
-
-    fn headers(self) -> String {
-        match self {
-            Self::Poll => String::new(),
-            Self::Sse => "Accept: text/event-stream\r\n".to_owned(),
-            Self::WebSocket => format!(
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
-            ),
-        }
-    }
-}
-
-/// Waits for as long as `patience`.
-fn idle(place: &Place, kind: Idle, patience: Duration) -> Vec<Finding> {
-    let Ok(mut dialogue) = place.begin("", &kind.headers()) else { return Vec::new() };
-    dialogue.read(FIRST_WORD_MAX.min(patience), |answer| {
-        answer.says(if kind == Idle::Sse { "\nid" } else { "cursor" })
-    });
-    let begun = dialogue.answer.body.len();
-    let left = patience.saturating_sub(dialogue.answer.time);
-    if !dialogue.answer.ended {
-        dialogue.read(left, |_| false);
-    }
-    vec![silence(&dialogue.answer, begun, kind, patience)]
-}
-
-fn silence(answer: &Answer, begun: usize, kind: Idle, patience: Duration) -> Finding {
-    let (words, time) = (kind.words(), rounded(answer.time));
-    let said = |level, text: String| Finding::new("idle", level, format!("{words}: {text}"));
-    let polled = kind == Idle::Poll && answer.status == 200;
-    if polled && answer.ended {
-        return said(Level::Ok, format!("answered after {time:?}, as its time was over"));
-    }
-    if answer.ended && kind == Idle::Poll && answer.status != 0 {
-        return said(
-            Level::Problem,
-            format!("ended with {} after {time:?}, before the server answered", answer.status),
-        );
-    }
-    if answer.ended {
-        return said(Level::Problem, format!("closed after {time:?}, before the server said that it lives"));
-    }
-    if answer.body.len() > begun && kind != Idle::Poll {
-        return said(Level::Ok, format!("open for {patience:?}, and the server was heard meanwhile"));
-    }
-    if patience >= HEARTBEAT_SURE && kind != Idle::WebSocket {
-        return said(
-            Level::Warning,
-            format!(
-                "open, but nothing came in {patience:?}; the server says something every 25 s unless it is set otherwise"
-            ),
-        );
-    }
-    said(Level::Ok, format!("open for {patience:?}; no heartbeat was due, or none came"))
-}
-
 /// In whole milliseconds, at least one.
-fn rounded(time: Duration) -> Duration {
+pub(super) fn rounded(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
@@ -347,13 +313,11 @@ const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resum
 /// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
 const GZIP_BEGIN_LEN: usize = 15;
 /// The example of RFC 6455, with its answer. Nothing is secret about it.
-const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(super) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const WS_PING: &[u8] = b"{\"ping\":1}";
 /// The epoch of an order that is nobody's, but by a chance of one in 56 billion.
 const FOREIGN_EPOCH: u64 = 1;
-/// Longer than the time after which a server that is set as usual says that it lives.
-const HEARTBEAT_SURE: Duration = Duration::from_secs(30);
 const UNTRIED: &str = "how long one may be silent was not tried; --patience 60s tries it";
 
 #[cfg(test)]

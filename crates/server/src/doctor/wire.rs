@@ -44,6 +44,12 @@ impl Place {
         Ok(Self { host: host.to_owned(), address, prefix, tls })
     }
 
+    /// The address as a browser names it: scheme, host, and port where it is not the usual one.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.host)
+    }
+
     /// What is to be said about TLS once somebody was asked over it.
     pub(crate) fn tls_findings(&self) -> Vec<Finding> {
         let Some(tls) = &self.tls else { return Vec::new() };
@@ -71,14 +77,23 @@ impl Place {
         Ok(dialogue.answer)
     }
 
-    /// Connects and sends a request.
+    /// Connects and asks for the channel of a doctor.
     pub(crate) fn begin(&self, query: &str, headers: &str) -> anyhow::Result<Dialogue> {
+        self.begin_at(&format!("{CHANNEL}{query}"), headers)
+    }
+
+    /// Connects and asks for what stands behind `/sub/`.
+    pub(crate) fn begin_at(&self, names: &str, headers: &str) -> anyhow::Result<Dialogue> {
+        // A refusal is wanted as what it is.
+        let mark = if names.contains('?') { '&' } else { '?' };
+        self.begin_path(&format!("/sub/{names}{mark}errors=status"), headers)
+    }
+
+    /// Connects and asks for what is at this path of the server.
+    pub(crate) fn begin_path(&self, path: &str, headers: &str) -> anyhow::Result<Dialogue> {
         let mut link = self.connect(&[b"http/1.1"])?;
         let (prefix, host) = (&self.prefix, &self.host);
-        // A refusal is wanted as what it is.
-        let mark = if query.is_empty() { '?' } else { '&' };
-        let query = format!("{query}{mark}errors=status");
-        let request = format!("GET {prefix}/sub/{CHANNEL}{query} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        let request = format!("GET {prefix}{path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let start = Instant::now();
         // Whoever closes at once is told of by what is read.
         let _ = link.write_all(request.as_bytes());
@@ -126,6 +141,11 @@ impl Dialogue {
         }
     }
 
+    /// Whether the other side is at the address from which it was connected to, as where both are one machine.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.link.addresses().is_some_and(|(here, there)| here == there)
+    }
+
     /// Says something more, as after an upgrade.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         let _ = self.link.write_all(bytes);
@@ -159,6 +179,15 @@ impl Answer {
 
     pub(crate) fn says(&self, text: &str) -> bool {
         self.body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    /// What a refusal of the server itself says; `None` where it is somebody else's.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.header("content-type")? != "application/problem+json" {
+            return None;
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        problem["detail"].as_str().map(str::to_owned)
     }
 
     /// Reads anew all that came; it is little.

@@ -80,18 +80,6 @@ fn an_upgrade_goes_through_or_not() {
 }
 
 #[test]
-fn an_idle_connection_stays_open() {
-    let minute = Duration::from_secs(60);
-    let level = |raw: &str, ended, begun, kind| silence(&Answer::of(raw, ended), begun, kind, minute).level;
-    assert_eq!(level(GOOD, false, 1, Idle::Sse), Level::Ok);
-    assert_eq!(level(GOOD, false, 1_000, Idle::Sse), Level::Warning);
-    assert_eq!(level(GOOD, true, 1, Idle::Sse), Level::Problem);
-    assert_eq!(level("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, 0, Idle::Poll), Level::Ok);
-    assert_eq!(level("HTTP/1.1 504 Late\r\n\r\n", true, 0, Idle::Poll), Level::Problem);
-    assert_eq!(level("", true, 0, Idle::WebSocket), Level::Problem);
-}
-
-#[test]
 fn a_compressed_stream_is_fine_where_it_was_asked_for() {
     let raw = |body: &str| {
         GOOD.split("retry").next().unwrap().replace("Cache", "Content-Encoding: gzip\r\nCache") + body
