@@ -304,6 +304,8 @@ PROXIES = "../proxies/test_proxies.py::test_the_page_shows_the_files_as_they_are
 FILES = ["nginx in front", "nginx with the WAIT line", "HAProxy", "Apache", "Varnish", "lighttpd", "Squid", "Caddy", "Envoy", "h2o"]
 # Each is a file of deploy/proxies, which the tests beside this one run.
 ELSEWHERE |= {("proxies.md", f"# {first}"): PROXIES for first in FILES}
+AGAIN = "../proxies/test_again.py::test_who_asks_for_events_is_told_to_come_again"
+ELSEWHERE |= {("proxies.md", mark): AGAIN for mark in ["= @again", "txn.accept", "handle_errors", "local_reply_config"]}
 
 
 # What is not run here.

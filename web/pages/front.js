@@ -15,7 +15,7 @@ const ADVICE = {
   dead: "Is the program running? Is this address right, and is its port open in the firewall?",
   gateway:
     "A proxy answers in the program's place. Is the program running, and is the address that the proxy passes requests on to right?",
-  path: "Let the proxy pass this path on without its prefix: the slash at the end of proxy_pass does that in nginx.",
+  path: "Let the proxy pass this path on without its prefix, and otherwise as it came; the lines for nginx below do that.",
   buffer:
     "Something collects the bytes before it passes them on. In nginx that is proxy_buffering; the program switches it off by itself with X-Accel-Buffering, unless proxy_ignore_headers has that ignored. A CDN or a virus scanner may do the same.",
   upgrade:
@@ -171,16 +171,25 @@ async function prefixed(base) {
 
 /** Puts the address into what there is to copy. */
 function fillIn(base, isPrefixed) {
+  const takesOff = !isPrefixed && base.pathname !== "/";
+  // A path behind proxy_pass would have nginx decode the names of channels, fold `//` and go up at `..`.
+  const rest = `
+# what follows the path, as it came
+map $request_uri $multiplexor_uri {
+    ~^${base.pathname.slice(0, -1).replace(/[^\w/-]/g, "\\$&")}(?<rest>/.*)$ $rest;
+}
+`;
   element("lines").textContent = `# beside the server block
 map $http_upgrade $connection_upgrade {
     default upgrade;
     ''      '';
 }
-
+${takesOff ? rest : ""}
 # inside it
 location ${base.pathname} {
-    proxy_pass http://127.0.0.1:8088${isPrefixed ? "" : "/"};
+    proxy_pass http://127.0.0.1:8088${takesOff ? "$multiplexor_uri" : ""};
     proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade;
     proxy_buffering off;

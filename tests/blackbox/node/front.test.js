@@ -70,6 +70,12 @@ test("behind nginx all four work with the lines that the page shows", async () =
   assert.match(inside, /location \/push\/ \{/);
   const nginx = await startNginx(inside.replace("127.0.0.1:8088", program.waitAddress), beside);
   assert.deepEqual(await verdict(`${nginx.url}push/`), allWork);
+  // Names stay what they are.
+  for (const name of ["a//b", "https://ex.example/../d", "50%", "a/./b c"]) {
+    await program.publish(name, `for ${name}`);
+    const heard = await fetch(`${nginx.url}push/sub/${encodeURIComponent(name)}?since=0`);
+    assert.deepEqual((await heard.json()).messages.map((message) => message.data), [`for ${name}`]);
+  }
   await nginx.stop();
 });
 
