@@ -276,7 +276,7 @@ def test_raw_frames_are_payloads(program, name):
 def test_a_large_message_arrives_whole(program, name):
     with Client(program, f"/sub/{name}") as client:
         client.until("cursor")
-        for size in [1, 125, 126, 65535, 65536, 1000000]:
+        for size in [1, 125, 126, 65535, 65536, 999000]:
             program.publish(name, "x" * size)
             assert client.until("data")["data"] == "x" * size
 

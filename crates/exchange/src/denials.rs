@@ -35,9 +35,9 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Whether it is that there are too many, so that there may be a flood of the same.
+    /// Whether it is that there are too many, or that somebody comes again and again, so that there may be a flood of the same.
     fn is_of_many(&self) -> bool {
-        matches!(self.status, 429 | 503)
+        matches!(self.status, 429 | 503) || self.code == "poison"
     }
 
     /// Whether both are of somebody who asks too often, in the same way.
@@ -103,7 +103,7 @@ impl Denials {
 }
 
 /// The codes that are counted one by one.
-const CODES: [&str; 29] = [
+const CODES: [&str; 30] = [
     "address-connections",
     "address-publishes",
     "address-requests",
@@ -117,6 +117,7 @@ const CODES: [&str; 29] = [
     "key-publishes",
     "key-requests",
     "origin",
+    "poison",
     "rate",
     "session",
     "token",

@@ -27,7 +27,7 @@ use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Journal, Order, Pending, Shares, Wake};
+use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, Wake};
 use publishing::published;
 use stages::Rung;
 
@@ -50,6 +50,7 @@ pub struct Exchange {
     rules: Arc<Rules>,
     grace: Millis,
     denials: Denials,
+    returns: Returns,
     /// `None`: there is nobody to ask.
     inquiries: Option<Inquiries>,
     pub(crate) shares: Shares,
@@ -120,6 +121,7 @@ impl Exchange {
             clock,
             grace,
             denials: Denials::default(),
+            returns: Returns::default(),
             inquiries: None,
             shares: Shares::default(),
             memory: Memory::default(),
@@ -270,6 +272,7 @@ impl Exchange {
 
     /// Does what is due in the hub. To be called a few times a second.
     pub fn tick(&self) {
+        self.returns.sweep(self.now());
         for _ in 0..TICK_STEPS_MAX {
             if !self.with(|hub, now| hub.tick(now)) {
                 return;

@@ -39,3 +39,9 @@ pub const LEFT_FOR_LARGE_PERCENT: u64 = 10;
 pub const QUOTA_PARTS: usize = 64;
 /// Entries a part may have before those that remember nothing are looked for.
 pub const QUOTA_SWEEP_MIN: usize = 64;
+/// Parts of the table of those who came back to a message, each with a lock of its own.
+pub const RETURN_PARTS: usize = 64;
+/// Entries of a part; the one that came least often goes first.
+pub const RETURNS_PER_PART: usize = 256;
+/// How long one is remembered, in milliseconds, where others want its place.
+pub const RETURN_KEPT_MS: u64 = 600_000;

@@ -432,6 +432,7 @@ mod tests {
             ttl,
             listen: crate::Door::Open,
             durable: true,
+            skip_poison: false,
         };
         let mut history = History::new(Position::from_bits(1));
         let mut trash = Trash::default();

@@ -27,6 +27,8 @@ pub struct Rule {
     pub listen: Option<Door>,
     /// Whether a store keeps its messages.
     pub durable: Option<bool>,
+    /// Whether a client that comes back to a long message again and again is taken past it.
+    pub skip_poison: Option<bool>,
 }
 
 impl Rule {
@@ -41,6 +43,7 @@ impl Rule {
             ttl: None,
             listen: None,
             durable: None,
+            skip_poison: None,
         }
     }
 }
@@ -89,6 +92,7 @@ pub(crate) struct Keep {
     pub(crate) ttl: Option<Millis>,
     pub(crate) listen: Door,
     pub(crate) durable: bool,
+    pub(crate) skip_poison: bool,
 }
 
 impl Pattern {
@@ -154,6 +158,7 @@ impl Rules {
             ttl: None,
             listen: limits.listen,
             durable: true,
+            skip_poison: false,
         };
         let under = |rule: &Rule| Keep {
             messages: rule.history_messages.unwrap_or(general.messages),
@@ -164,6 +169,7 @@ impl Rules {
             ttl: rule.ttl,
             listen: rule.listen.unwrap_or(general.listen),
             durable: rule.durable.unwrap_or(general.durable),
+            skip_poison: rule.skip_poison.unwrap_or(general.skip_poison),
         };
         Self {
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
@@ -176,6 +182,11 @@ impl Rules {
     /// Bytes that a message to a channel of this name may have, if a rule says so.
     pub fn payload_limit(&self, name: &str) -> Option<u64> {
         self.keep(self.find(name)).payload
+    }
+
+    /// Whether a client that comes back to a long message of this channel again and again is taken past it.
+    pub fn skips_poison(&self, name: &str) -> bool {
+        self.keep(self.find(name)).skip_poison
     }
 
     /// Whether a client may do `right` on a channel: because anybody may, or by a grant of its session, if it has one.

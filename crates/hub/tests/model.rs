@@ -387,6 +387,7 @@ fn rule(chance: &mut Chance) -> Rule {
         ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
         listen: None,
         durable: None,
+        skip_poison: None,
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-/// Default for [`crate::Settings::payload_limit`], in bytes.
-pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
+/// Bytes that stand around a message's data at the most, whatever the transport, where it goes to one channel: names and
+/// events have 255 bytes, and SSE says the event twice.
+pub const ENVELOPE_LEN_MAX: usize = 1_000;
+/// Default for [`crate::Settings::payload_limit`], in bytes: many libraries take no message of more than a mebibyte, and some
+/// of no more than a megabyte.
+pub const PAYLOAD_LEN_MAX: usize = 1_000_000 - ENVELOPE_LEN_MAX;
 /// Default for [`crate::Settings::publish_wait`]: how long a publish waits for a full mailbox.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(1);
 /// Messages after which shards that sleep are woken, though more are about to be published.

@@ -202,7 +202,7 @@ fn refused() -> Value {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": DENIALS_KEPT });
     json!({
         "operationId": "refused",
-        "summary": "Who was refused lately for want of credentials or grants, on both lines; the newest first",
+        "summary": "Who was refused lately for want of credentials or grants, on both lines, and who comes back to the same message (code poison); the newest first",
         "parameters": [query("limit", "How many", &limit)],
         "responses": responses("The refusals", &json!({ "application/json": { "schema": reference("Refused") } })),
     })

@@ -78,7 +78,8 @@ async fn repeats_within_a_batch_are_known_too() {
 
 #[tokio::test]
 async fn concurrent_repeats_give_one_message() {
-    let line = Arc::new(Line::start(Settings::default()).await);
+    let payload_limit = 1 << 20;
+    let line = Arc::new(Line::start(Settings { payload_limit, ..Settings::default() }).await);
     line.listen(&["a"]);
     // The first finds no room and is under way while the others come.
     let large = vec![b'x'; 1 << 20];
@@ -109,8 +110,8 @@ async fn concurrent_repeats_give_one_message() {
 
 #[tokio::test]
 async fn what_failed_may_be_tried_again() {
-    let publish_wait = Duration::from_millis(10);
-    let line = Line::start(Settings { publish_wait, ..Settings::default() }).await;
+    let (publish_wait, payload_limit) = (Duration::from_millis(10), 1 << 20);
+    let line = Line::start(Settings { publish_wait, payload_limit, ..Settings::default() }).await;
     line.listen(&["a"]);
     for _ in 0..64 {
         line.ask("POST /pub/a", "", &vec![b'x'; 1 << 20]).await;

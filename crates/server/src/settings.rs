@@ -390,7 +390,7 @@ mod tests {
         check_error(
             "payload_limit",
             "1MB",
-            "--payload-limit is \"1MB\"; give a size from 1 to 256MiB, such as 1MiB",
+            "--payload-limit is \"1MB\"; give a size from 1 to 256MiB, such as 999000",
         );
         check_error(
             "history_messages",

@@ -68,6 +68,10 @@ counters! {
     replayed,
     /// Channels of which a client was told that something is gone.
     gaps,
+    /// How often a client came back to the same message for the third time.
+    poison,
+    /// Messages past which a client was taken that came back to them again and again.
+    poison_skipped,
     /// Connections ended, or polls answered, because the time of their credentials was over.
     expired,
     /// Requests and commands refused for want of credentials or grants.

@@ -7,6 +7,7 @@ mod askers;
 mod asking;
 mod beside;
 mod callers;
+mod comers;
 mod counters;
 mod guests;
 mod kernel;

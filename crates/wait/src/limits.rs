@@ -74,6 +74,19 @@ pub const ACCEPT_PAUSE_MS: u64 = 500;
 pub const MEMORY_MS: u64 = 65_000;
 /// Bytes of data in one reply to such a listener; one message may exceed it. The rest is due the next time.
 pub const REPLY_LEN_MAX: usize = 8 << 20;
+/// Bytes above which a message may be skipped for a client that cannot take it: the least limit of a library that is known is
+/// 32 KiB.
+pub const POISON_LEN_MIN: usize = 30 << 10;
+/// How often a client comes to the same message with the same cursor until that is told.
+pub const POISON_TIMES: u8 = 3;
+/// How often a message was written whole to it, until it may be skipped.
+pub const POISON_WHOLE_TIMES: u8 = 5;
+/// How often it is said at the most, in milliseconds; all are counted.
+pub const POISON_TOLD_MS: u64 = 1_000;
+/// Connections of a shard that came to a message a short while ago. While there are more, nobody is looked for.
+pub const COMERS_MAX: usize = 1_024;
+/// How long a connection lives that took what it was given, in milliseconds.
+pub const RETURN_LIVES_MS: u64 = 10_000;
 /// Pieces of mail for which a shard keeps room when it has taken them.
 pub const MAIL_KEPT: usize = 1_024;
 /// How often a thread gives back memory that it no longer needs, in milliseconds.

@@ -1,12 +1,23 @@
 //! Looking: what is known of channels, their history and their changes; nobody is registered by it.
 
 use hub::limits::SCAN_STEP_MAX;
-use hub::{Changes, ChannelId, ChannelInfo, Page, Position, Start, Totals};
+use hub::{Changes, ChannelId, ChannelInfo, Page, Position, Rules, Start, Totals};
 
 use super::Exchange;
+use crate::Returns;
 use crate::sync::Ordering;
 
 impl Exchange {
+    /// Who came back to the same message.
+    pub fn returns(&self) -> &Returns {
+        &self.returns
+    }
+
+    /// What is set for channels by their names.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Reads history without registering; `None` when nothing is known of the channel.
     pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
         self.with(|hub, now| hub.history(name, start, limit, now))

@@ -37,6 +37,16 @@ pub(super) static SHARDS: &[Metric] = &[
         "Channels of which a client was told that something is gone",
         Read::Wait("gaps"),
     ),
+    line(
+        "multiplexor_wait_poison_total",
+        "How often a client came back to the same message for the third time: it may be longer than the client takes",
+        Read::Wait("poison"),
+    ),
+    line(
+        "multiplexor_wait_poison_skipped_total",
+        "Messages past which such a client was taken, with a gap told",
+        Read::Wait("poison_skipped"),
+    ),
     line("multiplexor_wait_writes_total", "Sends to clients", Read::Wait("writes")),
     line(
         "multiplexor_wait_batches_total",

@@ -41,6 +41,7 @@ impl ChannelEntry {
             ttl: self.millis("ttl"),
             listen: self.value("listen").map(door),
             durable: self.value("durable").map(|value| *value == Value::Choice("true")),
+            skip_poison: self.value("poison").map(|value| *value == Value::Choice("skip")),
         }
     }
 

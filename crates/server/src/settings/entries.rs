@@ -42,6 +42,13 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     ),
     LISTEN,
     line("durable", Truth, "true", "Whether its messages are kept in the store, if there is one"),
+    line(
+        "poison",
+        Choice(&["keep", "skip"]),
+        "keep",
+        "What becomes of a message of more than 30 KiB to which a client comes back, though it was written whole to it five \
+         times: it is given again, or the client is told of a gap in its place",
+    ),
 ];
 
 pub(super) const LISTEN: Setting = line(
@@ -62,7 +69,7 @@ pub(super) const HISTORY_AGE: Setting =
 pub(super) const HISTORY_BYTES: Setting =
     line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
 pub(super) const PAYLOAD_LIMIT: Setting =
-    line("payload_limit", Size("1", "256MiB"), "1MiB", "Bytes of a message at the most");
+    line("payload_limit", Size("1", "256MiB"), "999000", "Bytes of a message at the most");
 
 pub(super) const TLS_CERTIFICATE: Setting = line(
     "tls_certificate",

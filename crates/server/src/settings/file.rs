@@ -104,7 +104,7 @@ mod tests {
                 x.toml:3: log is a list; give "text" or "json"
                 x.toml:4: wait is a list with the number 1; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
                 x.toml:5: in_hosts is true; give a host name without a port, such as "push.example"
-                x.toml:6: payload_limit is the number 1.5; give a size from 1 to 256MiB, such as "1MiB"
+                x.toml:6: payload_limit is the number 1.5; give a size from 1 to 256MiB, such as "999000"
                 x.toml:7: in is a table; write [[in]], with two brackets, for each one
                 x.toml:8: shards is the text "3"; give a whole number from 1 to 1024, or "auto"
                 x.toml:9: grace is the time 1979-05-27; give a duration from 0s to 1h, such as "30s""#]],
@@ -193,7 +193,7 @@ mod tests {
                 x.toml:7: [[channel]] has no histroy_age; did you mean history_age? There, give a duration from 0s to 30d, such as "1h"
                 x.toml:8: ttl is the number 5; give a duration from 0s to 30d, such as "5m"
                 x.toml:9: [[channel]] has no grace; it is a setting of the whole server: write it above the first [[…]]
-                x.toml:10: [[channel]] has no name; it may have match, history_messages, history_age, history_bytes, payload_limit, ttl, listen, durable
+                x.toml:10: [[channel]] has no name; it may have match, history_messages, history_age, history_bytes, payload_limit, ttl, listen, durable, poison
                 x.toml:13: no channel is left for "chat.a": the first match counts, and "chat.*" at x.toml:11 takes them all; write the narrower one first
                 x.toml:16: match is a list; give a channel's name, or the beginning of names and *, such as "chat.*"
                 x.toml:17: there is no setting chanel; did you mean [[channel]]?"#]],

@@ -58,8 +58,8 @@ impl<K: Kernel> Shard<K> {
         self.watch_listeners(false);
         self.paused_until = Some(self.now + ACCEPT_PAUSE_MS);
         self.counters.accept_pauses.add(1);
-        if self.pause_told.is_none_or(|told| self.now >= told + PAUSE_TOLD_MS) {
-            self.pause_told = Some(self.now);
+        if self.told_at.pause.is_none_or(|told| self.now >= told + PAUSE_TOLD_MS) {
+            self.told_at.pause = Some(self.now);
             warn!(
                 shard = self.id.0,
                 connections = self.slab.len(),

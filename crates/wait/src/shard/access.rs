@@ -273,7 +273,7 @@ impl<K: Kernel> Shard<K> {
 }
 
 /// What somebody asked for, as it is kept with the refusal.
-fn what_of(names: &[Box<str>]) -> String {
+pub(super) fn what_of(names: &[Box<str>]) -> String {
     let first = &names[..names.len().min(QUOTED_CHARS_MAX)];
     excerpt(&first.join(",")).into()
 }

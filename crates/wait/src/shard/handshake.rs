@@ -116,8 +116,8 @@ impl<K: Kernel> Shard<K> {
     /// Says so once a minute at most.
     pub(super) fn end_misplaced_tls(&mut self, index: usize) {
         self.counters.tls_misplaced.add(1);
-        if self.misplaced_told.is_none_or(|told| self.now >= told + MISPLACED_TOLD_MS) {
-            self.misplaced_told = Some(self.now);
+        if self.told_at.misplaced.is_none_or(|told| self.now >= told + MISPLACED_TOLD_MS) {
+            self.told_at.misplaced = Some(self.now);
             info!(
                 shard = self.id.0,
                 "a client spoke TLS where plain HTTP is spoken: use http:// there, or set tls_certificate and tls_key"

@@ -18,6 +18,7 @@ mod listen;
 mod output;
 mod poll;
 mod post;
+mod returning;
 mod take;
 mod timers;
 mod told;
@@ -38,6 +39,7 @@ use ::access::{Sessions, Tokens};
 use crate::askers::{Askers, Want};
 use crate::asking::Asking;
 use crate::callers::Callers;
+use crate::comers::Comers;
 use crate::counters::Counters;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
@@ -67,10 +69,8 @@ pub struct Shard<K: Kernel> {
     certificates: Certificates,
     /// When accepting goes on, after the system had no more to give.
     paused_until: Option<u64>,
-    /// When it was last said that accepting pauses.
-    pause_told: Option<u64>,
-    /// When it was last said that somebody speaks TLS in the wrong place.
-    misplaced_told: Option<u64>,
+    /// When it was last said what is not said each time.
+    told_at: ToldAt,
     slab: Slab<Slot<K::Socket>>,
     generation: u32,
     wheel: Wheel,
@@ -81,6 +81,8 @@ pub struct Shard<K: Kernel> {
     callers: Callers,
     /// Whether it does.
     minds_callers: bool,
+    /// Those who came back to a message a short while ago.
+    comers: Comers,
     /// Those who listen by outside cursors.
     listening: Listening,
     /// Those of whom the log of old told something.
@@ -130,6 +132,17 @@ pub struct Shard<K: Kernel> {
     pages: Pages,
 }
 
+/// When something was last said in the log.
+#[derive(Debug, Default)]
+struct ToldAt {
+    /// That accepting pauses.
+    pause: Option<u64>,
+    /// That somebody speaks TLS in the wrong place.
+    misplaced: Option<u64>,
+    /// That somebody comes back to the same message again and again.
+    poison: Option<u64>,
+}
+
 impl<K: Kernel> Shard<K> {
     /// A shard that has not accepted anybody yet. `seed` spreads its timers.
     pub fn new(
@@ -156,14 +169,14 @@ impl<K: Kernel> Shard<K> {
             listeners,
             certificates: Certificates::default(),
             paused_until: None,
-            pause_told: None,
-            misplaced_told: None,
+            told_at: ToldAt::default(),
             slab: Slab::new(),
             generation: 0,
             wheel: Wheel::new(),
             members: Members::default(),
             guests: Guests::new(),
             callers: Callers::default(),
+            comers: Comers::default(),
             listening: Listening::default(),
             told: told::Told::default(),
             sessions: Sessions::default(),

@@ -285,6 +285,7 @@ impl<K: Kernel> Shard<K> {
     /// Closes at once.
     pub(super) fn close(&mut self, index: usize) {
         self.tell_closed(index);
+        self.end_return(index, false);
         self.end_handshake(index);
         self.leave_all(index);
         self.wheel.unlink(&mut self.slab, index);

@@ -33,7 +33,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The client waits from now on, with this session.
-    pub(super) fn begin_as(&mut self, index: usize, wait: Wait, head: Vec<u8>, session: Option<Session>) {
+    pub(super) fn begin_as(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, session: Option<Session>) {
         self.counters.waits.add(1);
         if wait.names.is_empty() {
             self.put_session(index, session);
@@ -52,8 +52,9 @@ impl<K: Kernel> Shard<K> {
                 self.leave_wait(index, session.as_ref());
                 self.refuse_wait(index, crowded(refused), &wait);
             }
-            Ok(page) => {
+            Ok(mut page) => {
                 self.put_session(index, session);
+                self.meet_again(index, &wait.names, &mut wait.start, &mut page);
                 if is_poll {
                     self.begin_poll(index, &wait, page);
                 } else {
@@ -205,13 +206,16 @@ impl<K: Kernel> Shard<K> {
         if slot.owed_len() > 0 {
             return;
         }
-        let Some(backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
+        let Some(mut backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else {
+            return;
+        };
         let guest = self.guest(index);
-        let names = texts(&backlog.names);
-        let mut page = match self.exchange.subscribe(guest, &names, backlog.start) {
+        let mut page = match self.exchange.subscribe(guest, &texts(&backlog.names), backlog.start) {
             Ok(page) => page,
             Err(refused) => return self.break_off(index, &backlog, refused),
         };
+        self.meet_again(index, &backlog.names, &mut backlog.start, &mut page);
+        let names = texts(&backlog.names);
         retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
         self.count_page(page.messages.len(), page.gaps.len());
         drop(names);
