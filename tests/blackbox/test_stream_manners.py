@@ -8,6 +8,7 @@ import httpx
 import pytest
 from harness.frames import CLOSE, PING, TEXT, Frames, frame
 from harness.program import request, until
+from harness.upstream import Application
 from harness.wire import Lines, Sse, Wire, poll
 
 GZIP = {"Accept_Encoding": "gzip"}
@@ -106,6 +107,23 @@ def test_each_counts_as_a_request_of_its_address(serve, name):
     finally:
         for wire in streams:
             wire.close()
+
+
+def test_the_applications_own_parameters_spoil_nothing(serve, name):
+    """Behind a takeover the query is the application's: what would be wrong for us is passed over, and all else holds."""
+    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": name}, b""))
+    try:
+        program = serve("--takeover", application.url)
+        first = program.publish(name, "1")
+        program.publish(name, "2")
+        foreign = "heartbeat=fast&compression=gzip&tail=all&raw=maybe&envelope=brown&errors=none&wait=here"
+        with Sse(program, f"/feed?{foreign}&since={first}&{foreign}") as events:
+            assert events.event() == ("message", "2")
+        with Sse(program, "/feed?heartbeat=1&compression=off", **GZIP) as events:
+            assert "content-encoding" not in events.headers
+            assert [dict(events.block())["event"] for _ in range(3)] == ["cursor"] * 3
+    finally:
+        application.stop()
 
 
 def test_nothing_is_compressed_for_whoever_says_so(program, name):

@@ -90,6 +90,8 @@ fn a_request_line_for_one_of_our_paths_is_modern() {
         "GET /sub/a?identifier=b HTTP/1.1\r\n",
         "POST /sub/ ",
         "GET /sub ",
+        "GET /sse/a?identifier=b HTTP/1.1\r\n",
+        "GET /poll/a ",
         "GET /healthz?x",
         "GET /multiplexor.js ",
         "GET / HTTP/1.1\r\nReferer: http://a/?identifier=IFRAME\r\n",

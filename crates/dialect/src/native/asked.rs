@@ -33,23 +33,38 @@ impl<'a> Asked<'a> {
     pub(super) fn read(query: &'a str) -> Result<Self, Problem> {
         let mut asked = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "transport" => asked.transport = Some(value),
-                // A client's template has nothing to put there before its first answer.
-                "since" | "tail" | "wait" | "heartbeat" if value.is_empty() => {}
-                name if is_last_event_id(name) => asked.last_id = Some(value).filter(|id| !id.is_empty()),
-                "since" => asked.since = Some(value),
-                "tail" => asked.tail = Some(number("tail", &value)?),
-                "wait" => asked.wait = Some(number("wait", &value)?),
-                "heartbeat" => asked.heartbeat = Some(heartbeat(&value)?),
-                "raw" => asked.raw = flag("raw", &value)?,
-                "envelope" => asked.envelope = flag("envelope", &value)?,
-                "errors" => asked.by_status = errors(&value)?,
-                "compression" => asked.uncompressed = is_off(&value)?,
-                _ => {}
-            }
+            asked.take(&key, value)?;
         }
         Ok(asked)
+    }
+
+    /// The same of a query that is the application's, too: what would be wrong here may be right there, and is passed over.
+    pub(super) fn read_of_page(query: &'a str) -> Self {
+        let mut asked = Self::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            // Whatever it is, what else the client asks for stands.
+            let _ = asked.take(&key, value);
+        }
+        asked
+    }
+
+    fn take(&mut self, key: &str, value: Cow<'a, str>) -> Result<(), Problem> {
+        match key {
+            "transport" => self.transport = Some(value),
+            // A client's template has nothing to put there before its first answer.
+            "since" | "tail" | "wait" | "heartbeat" if value.is_empty() => {}
+            name if is_last_event_id(name) => self.last_id = Some(value).filter(|id| !id.is_empty()),
+            "since" => self.since = Some(value),
+            "tail" => self.tail = Some(number("tail", &value)?),
+            "wait" => self.wait = Some(number("wait", &value)?),
+            "heartbeat" => self.heartbeat = Some(heartbeat(&value)?),
+            "raw" => self.raw = flag("raw", &value)?,
+            "envelope" => self.envelope = flag("envelope", &value)?,
+            "errors" => self.by_status = errors(&value)?,
+            "compression" => self.uncompressed = is_off(&value)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// `Last-Event-ID` beats the same in the query, that beats `since`, and `since` beats `tail`.

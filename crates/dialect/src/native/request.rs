@@ -167,7 +167,7 @@ pub fn hears_refusals(request: &Request<'_>) -> bool {
 /// How whoever made a request that is the application's would wait, and from where on. Its query is the
 /// application's, too: what is no cursor there is none.
 pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
-    let mut asked = Asked::read(request.query).unwrap_or_default();
+    let mut asked = Asked::read_of_page(request.query);
     asked.last_id = asked.last_id.filter(|id| context.cursors.read(id).is_some());
     let transport = transport(request, WaitPath::ANY, asked.transport.as_deref())
         .or_else(|_| transport(request, WaitPath::ANY, None))
