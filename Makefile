@@ -3,13 +3,16 @@
 PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
 PYTEST = $(PYTEST_IN) tests/blackbox
 
-.PHONY: run test lint advisories unit loom blackbox faults client quick-proxies proxies soak miri fuzz bench bench-million
+.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies soak miri fuzz bench bench-million
 
 run:
 	cargo run --release
 
-# Everything. Installs what it needs (tests/install.sh), ends with the black-box tests and the client.
-test: lint unit loom blackbox faults client quick-proxies
+PARTS = lint unit loom blackbox faults client quick-proxies
+
+# Everything. Installs what it needs (tests/install.sh). All parts run, whatever fails before them, and then it says so.
+test:
+	@$(MAKE) --no-print-directory --keep-going $(PARTS)
 
 # How the code looks, and who may know whom.
 lint:
@@ -30,37 +33,44 @@ advisories:
 
 # The crates' own tests: properties, conversations, simulations with 256 seeds each.
 unit:
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 # The lock and the mailboxes in every interleaving of their threads; another build, so another folder.
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p multiplexor-exchange --release --test loom
 
-# The real program, real clients, a real browser. What measures or crowds runs after the others, alone.
-blackbox:
+# What the tests need, and the program that they run.
+ready:
 	tests/install.sh
 	cargo build --release
+
+# That the pages made of the program are its own.
+docs: ready
 	cargo xtask docs
+
+# The real program, real clients, a real browser.
+blackbox: docs together alone browser
+
+together: ready
 	$(PYTEST) -n 2 -m "not alone"
+
+# What measures or crowds.
+alone: ready
 	$(PYTEST) -m alone
+
+browser: ready
 	node --test --test-force-exit --test-reporter=spec tests/blackbox/node/*.test.js
 
 # The real program while it is killed, starved, cut off and lied to; as root, or parts of it are skipped.
-faults:
-	tests/install.sh
-	cargo build --release
+faults: ready
 	$(PYTEST_IN) tests/faults -n 2
 
 # The client in Node, in Chromium and behind proxies; that its dist is what its sources build.
-client:
-	tests/install.sh
-	cargo build --release
+client: ready
 	node --test --test-force-exit --test-concurrency=1 --test-reporter=spec clients/js/test/*.test.mjs
 
 # The program behind nginx and HAProxy, by the files of deploy/proxies.
-quick-proxies:
-	tests/install.sh
-	cargo build --release
+quick-proxies: ready
 	$(PYTEST_IN) tests/proxies -n 2 -k "Nginx or HAProxy or page"
 
 # Behind all ten, with 75 s of silence; minutes, and Caddy is built.
