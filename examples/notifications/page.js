@@ -43,13 +43,16 @@ form.onsubmit = async (event) => {
   event.preventDefault();
   const body = new FormData(form);
   body.set("from", name);
-  form.elements.text.value = "";
-  await fetch("send.php", { method: "POST", body });
+  const answer = await fetch("send.php", { method: "POST", body });
+  if (answer.ok) form.elements.text.value = "";
+  else alert("Not sent: is the server running?");
 };
 
 /** Who else is here; asked again now and then. */
 async function meet() {
-  const online = await (await fetch("online.php")).json();
+  const answer = await fetch("online.php");
+  if (!answer.ok) return;
+  const online = await answer.json();
   const others = online.filter((one) => one !== name);
   const chosen = form.elements.to.value;
   form.elements.to.replaceChildren(...others.map((one) => new Option(one, one, false, one === chosen)));
