@@ -3,8 +3,8 @@
 const BROWSERS_MAX = 6; // a browser opens no more connections to one address, WebSockets apart
 const LINES_MAX = 200; // of one window
 const BEGIN = [
-  { way: "ws", channels: ["news", "chat"] },
-  { way: "sse", channels: ["chat"] },
+  { way: "ws", channels: ["news", "lobby"] },
+  { way: "sse", channels: ["lobby"] },
   { way: "poll", channels: ["news", "prices"] },
 ];
 const STATES = { idle: "no channel", connecting: "connecting", open: "connected", waiting: "lost, comes back", closed: "closed", cut: "cut off" };

@@ -9,7 +9,7 @@ import { start, until } from "./program.js";
 let browser, program, page, faults;
 
 before(async () => {
-  [browser, program] = await Promise.all([launch(), start("--grace", "300ms", "--history-messages", "50")]);
+  [browser, program] = await Promise.all([launch(), start("--grace", "300ms", "--history-messages", "20")]);
 });
 
 after(async () => {
@@ -72,10 +72,10 @@ const isOnline = (name, online) =>
 
 test("what is sent to one channel or several is at once where somebody listens, once", async () => {
   assert.equal(await send("one", ["news"]), "Sent to news: 2 waiting");
-  await send("two", ["chat"]);
-  await send("three", ["news", "chat"]);
-  await shows(1, ["news: one", "chat: two", "news, chat: three"]);
-  await shows(2, ["chat: two", "chat: three"]);
+  await send("two", ["lobby"]);
+  await send("three", ["news", "lobby"]);
+  await shows(1, ["news: one", "lobby: two", "news, lobby: three"]);
+  await shows(2, ["lobby: two", "lobby: three"]);
   await shows(3, ["news: one", "news: three"]);
   assert.equal(await send("four", []), "Choose a channel to send to");
   await send("<b>bold</b> & ünïcödé", ["prices"]);
@@ -114,18 +114,18 @@ test("a name that cannot be is refused where it is typed", async () => {
 });
 
 test("the transport changes without a loss", async () => {
-  await send("before", ["chat"]);
-  await shows(2, ["chat: before"]);
+  await send("before", ["lobby"]);
+  await shows(2, ["lobby: before"]);
   for (const [n, way] of ["Long poll", "WebSocket", "SSE"].entries()) {
     await of(2).getByRole("radio", { name: way }).check();
-    await send(`by ${way}`, ["chat"]);
+    await send(`by ${way}`, ["lobby"]);
     await isOpen(2);
-    await shows(2, ["chat: before", "chat: by Long poll", "chat: by WebSocket", "chat: by SSE"].slice(0, n + 2));
+    await shows(2, ["lobby: before", "lobby: by Long poll", "lobby: by WebSocket", "lobby: by SSE"].slice(0, n + 2));
   }
 });
 
 test("one that was cut off comes back and catches up, by any transport", async () => {
-  for (const [number, name] of [[1, "news"], [2, "chat"], [3, "prices"]]) {
+  for (const [number, name] of [[1, "news"], [2, "lobby"], [3, "prices"]]) {
     await send("heard", [name]);
     await until(async () => (await shown(number)).at(-1) === `${name}: heard`, "it is heard");
     await of(number).getByRole("button", { name: "Cut off" }).click();
@@ -148,15 +148,15 @@ test("one that missed more than history holds is told so", async () => {
   await shows(1, ["news: heard"]);
   await of(1).getByRole("button", { name: "Cut off" }).click();
   // The other browser polls: at the last message it may be between two polls.
-  assert.match(await send("much", ["news"], "200"), /^Sent 200 times to news: (1|nobody) waiting$/);
+  assert.match(await send("much", ["news"], "50"), /^Sent 50 times to news: (1|nobody) waiting$/);
   await of(1).getByRole("button", { name: "Come back" }).click();
-  await until(async () => (await shown(1)).length === 52, "history comes");
-  assert.deepEqual((await shown(1)).slice(0, 3), ["news: heard", "Some messages are gone from history", "news: much 151"]);
-  assert.ok(await of(1).getByText("Caught up on 50 messages").isVisible());
+  await until(async () => (await shown(1)).length === 22, "history comes");
+  assert.deepEqual((await shown(1)).slice(0, 3), ["news: heard", "Some messages are gone from history", "news: much 31"]);
+  assert.ok(await of(1).getByText("Caught up on 20 messages").isVisible());
 });
 
 test("lights tell who is online", async () => {
-  for (const name of ["news", "chat", "prices"]) await isOnline(name, true);
+  for (const name of ["news", "lobby", "prices"]) await isOnline(name, true);
   await of(3).getByRole("button", { name: "Cut off" }).click();
   await isOnline("prices", false);
   await isOnline("news", true);
@@ -187,8 +187,8 @@ test("all can be done with the keyboard alone", async () => {
   await of(2).getByRole("radio", { name: "SSE" }).focus();
   await page.keyboard.press("ArrowRight");
   assert.ok(await of(2).getByRole("radio", { name: "Long poll" }).isChecked());
-  await send("by poll", ["chat"]);
-  await shows(2, ["chat: by poll"]);
+  await send("by poll", ["lobby"]);
+  await shows(2, ["lobby: by poll"]);
   await of(2).getByRole("button", { name: "Cut off" }).focus();
   await page.keyboard.press("Enter");
   await until(() => of(2).getByText("cut off").isVisible(), "it is cut off");

@@ -83,9 +83,9 @@ inEachBrowser((launch) => {
     await says(page, "#told", /^Sent to news: 2 waiting/);
     await until(async () => (await count(page, ".log li")) === 2, "both that listen show it");
     assert.equal(await count(page, ".online"), 0);
-    await click(page, '#to input[value="chat"]');
+    await click(page, '#to input[value="lobby"]');
     await click(page, "#send button");
-    await says(page, "#told.bad", /"shop" has no right to publish for channel "chat"/);
+    await says(page, "#told.bad", /"shop" has no right to publish for channel "lobby"/);
   });
 
   test("a page of another origin does nothing by the sign-in, though it is of the same host", async () => {
