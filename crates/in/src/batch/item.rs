@@ -176,6 +176,12 @@ enum Form {
 impl Form {
     /// What the data is; `as_json`: a string is to be taken for the JSON that it holds.
     fn kind(self, content_type: Option<&str>, bytes: &[u8], as_json: bool) -> Result<Kind, Problem> {
+        // Most items say no more than their data.
+        match self {
+            Self::Text if content_type.is_none() && !as_json => return Ok(Kind::Text),
+            Self::Json if content_type.is_none() => return Ok(Kind::Json),
+            _ => {}
+        }
         let text = std::str::from_utf8(bytes).ok();
         if as_json && self == Self::Bytes {
             return Err(Problem::bad("json", "the item has json and base64; give one of them"));
