@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod asking;
+mod completion;
 mod doctor;
 
 use std::io::{self, IsTerminal};
@@ -9,7 +10,7 @@ use std::process::{self, ExitCode};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, TABLE, Values};
+use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, Values};
 use crate::{ask, client, config, key, listen, log, realplexor, send, serve, token};
 use asking::{asking_commands, authority, server, since, tail};
 
@@ -35,6 +36,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("token", matches)) => token::run_token(matches),
         Some(("url", matches)) => token::run_url(matches),
         Some(("store", matches)) => crate::store::run(matches),
+        Some(("completion", matches)) => {
+            completion::print_completion(matches, command());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("man", _)) => Ok(completion::print_man(command()).map(|()| ExitCode::SUCCESS)?),
         Some(("settings-doc", _)) => settings::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
@@ -52,10 +58,10 @@ fn command() -> Command {
     let root = Command::new("multiplexor")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A push server: one line in, and every browser that waits has it at once")
-        .after_help(EXAMPLES)
+        .after_help(format!("{EXAMPLES}\n\nThe settings, of which none is needed: multiplexor --help"))
+        .after_long_help(format!("{EXAMPLES}\n\n{SOURCES}"))
         .max_term_width(100)
-        .args_conflicts_with_subcommands(true)
-        .disable_help_subcommand(true);
+        .args_conflicts_with_subcommands(true);
     with_settings(root)
         .subcommand(with_settings(
             Command::new("serve").about("Start the server; the same as no command at all"),
@@ -71,11 +77,14 @@ fn command() -> Command {
         .subcommand(token::token_command())
         .subcommand(token::url_command())
         .subcommand(crate::store::command())
+        .subcommand(completion::completion_command())
+        .subcommand(completion::man_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
 }
 
 fn send_command() -> Command {
     Command::new("send")
+        .visible_alias("publish")
         .about("Publish one message")
         .after_help(SEND_EXAMPLES)
         .arg(
@@ -114,6 +123,7 @@ fn send_command() -> Command {
 
 fn listen_command() -> Command {
     Command::new("listen")
+        .visible_alias("subscribe")
         .about("Wait for messages and print them")
         .after_help(LISTEN_EXAMPLES)
         .arg(
@@ -225,15 +235,16 @@ fn with_settings(command: Command) -> Command {
         .long("config")
         .value_name("FILE")
         .help("A file with settings; what is given by a flag or a variable beats it")
-        .help_heading(SETTINGS_HEADING);
-    command.arg(file).args(TABLE.iter().map(|setting| {
+        .help_heading("Settings");
+    command.arg(file).args(settings::by_heading().into_iter().map(|(setting, heading)| {
         let action = if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set };
         Arg::new(setting.name)
             .long(setting.flag())
             .value_name(setting.kind.value_name())
             .action(action)
             .help(setting.flag_help())
-            .help_heading(SETTINGS_HEADING)
+            .hide_short_help(true)
+            .help_heading(heading)
     }))
 }
 
@@ -305,7 +316,6 @@ fn end_by(error: &clap::Error) -> ! {
     process::exit(error.exit_code())
 }
 
-const SETTINGS_HEADING: &str = "Settings of the server";
 /// The settings file, where no flag names one.
 const CONFIG_VARIABLE: &str = "MULTIPLEXOR_CONFIG";
 
@@ -314,10 +324,11 @@ Examples:
   multiplexor                              start the server; it needs no configuration
   multiplexor --wait 0.0.0.0:80 --grace 1m start it on another port, with another grace
   multiplexor listen news                  wait for messages, in one terminal
-  multiplexor send news 'hello'            publish one, in another
+  multiplexor send news 'hello'            publish one, in another";
 
-Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT; and from
-the file that --config or MULTIPLEXOR_CONFIG names: there it is poll_timeout.";
+const SOURCES: &str = "\
+Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT; and
+from the file that --config or MULTIPLEXOR_CONFIG names: there it is poll_timeout.";
 
 const SEND_EXAMPLES: &str = "\
 Examples:

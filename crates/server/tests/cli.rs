@@ -37,6 +37,7 @@ fn text(bytes: &[u8]) -> &str {
 fn help_says_all() {
     for (args, file) in [
         (&["--help"][..], "help.txt"),
+        (&["-h"], "help-short.txt"),
         (&["send", "--help"], "help-send.txt"),
         (&["listen", "--help"], "help-listen.txt"),
         (&["config", "--help"], "help-config.txt"),
@@ -49,6 +50,35 @@ fn help_says_all() {
         expect_file![format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"))]
             .assert_eq(text(&output.stdout));
     }
+}
+
+#[test]
+fn short_help_fits_on_a_screen_with_commands_first() {
+    let output = run(&["-h"]);
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(lines.len() <= 40, "{} lines", lines.len());
+    assert!(lines.iter().position(|line| *line == "Commands:").unwrap() < 8);
+}
+
+#[test]
+fn help_is_a_word_too_and_so_are_publish_and_subscribe() {
+    assert_eq!(run(&["help", "send"]).stdout, run(&["send", "--help"]).stdout);
+    for (word, command) in [("publish", "send"), ("subscribe", "listen")] {
+        let [said, meant] = [word, command].map(|name| text(&run(&[name, "--help"]).stdout).to_owned());
+        assert_eq!(said, meant);
+    }
+}
+
+#[test]
+fn shells_and_man_know_every_setting() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completion", shell]);
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("poll-timeout"), "{shell}");
+    }
+    let page = run(&["man"]);
+    assert!(page.status.success() && page.stderr.is_empty());
+    assert!(text(&page.stdout).contains("poll\\-timeout"));
 }
 
 #[test]
