@@ -18,8 +18,10 @@ needs=(
     /usr/bin/openssl openssl
     /usr/bin/php php-cli
     /usr/bin/prlimit util-linux
+    /usr/bin/promtool prometheus
     /usr/bin/ruby ruby
     /usr/bin/slowhttptest slowhttptest
+    /usr/bin/systemd-analyze systemd
     /usr/bin/testssl testssl.sh
     /usr/bin/wget wget
     /usr/share/games/fortunes/literature fortunes
