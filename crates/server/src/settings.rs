@@ -6,6 +6,7 @@
 mod address;
 mod advice;
 mod asked;
+mod budgets;
 mod channel;
 mod document;
 mod entries;

@@ -1,5 +1,6 @@
 //! The table of settings.
 
+use super::budgets::{MEMORY_LIMIT, TAKEOVER_CALLS, TLS_HANDSHAKES, TOKEN_CHECKS};
 use super::entries::{
     HISTORY_AGE, HISTORY_BYTES, HISTORY_MESSAGES, LISTEN, PAYLOAD_LIMIT, TLS_CERTIFICATE, TLS_KEY,
 };
@@ -151,19 +152,8 @@ pub(crate) static TABLE: &[Setting] = &[
         "1MiB",
         "Bytes a client may leave unread before it is closed, to resume by its cursor",
     ),
-    line(
-        "tls_handshakes",
-        Count("16", "1000000"),
-        "1000",
-        "Handshakes of TLS under way at once, on each line: a newcomer takes the place of whoever has most of them",
-    ),
-    line(
-        "memory_limit",
-        Size("0", "65536GiB"),
-        "0",
-        "Memory that the program may have: when a tenth of it is left, large requests are refused, and with a twentieth \
-         new clients; 0: what the machine and the cgroup have",
-    ),
+    TLS_HANDSHAKES,
+    MEMORY_LIMIT,
     line("grace", Duration("0s", "1h"), "30s", "How long a channel stays online after its last client left"),
     line(
         "lame_duck",
@@ -198,12 +188,7 @@ pub(crate) static TABLE: &[Setting] = &[
         "Where the public keys of whoever makes your tokens are found, as a JWK set; fetched every 10 minutes, and \
          when a token names one that is new. By https, or on loopback",
     ),
-    line(
-        "token_checks",
-        Count("1", "1000000"),
-        "1000",
-        "Checks a second of signatures by public keys that come to nothing, in all; of them each address has its share",
-    ),
+    TOKEN_CHECKS,
     line(
         "token_audience",
         Texts,
@@ -262,12 +247,7 @@ pub(crate) static TABLE: &[Setting] = &[
         "30s",
         "How long the application may take for such a request",
     ),
-    line(
-        "takeover_calls",
-        Count("1", "10000"),
-        "256",
-        "Such requests under way at once, of which each address has its share; as many wait, and others are refused",
-    ),
+    TAKEOVER_CALLS,
     line(
         "origins",
         Origins,
