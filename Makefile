@@ -3,12 +3,12 @@
 PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
 PYTEST = $(PYTEST_IN) tests/blackbox
 
-.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies soak miri fuzz bench bench-million
+.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million
 
 run:
 	cargo run --release
 
-PARTS = lint unit loom blackbox faults client quick-proxies
+PARTS = lint unit loom blackbox faults client quick-proxies quick-clients
 
 # Everything. Installs what it needs (tests/install.sh). All parts run, whatever fails before them, and then it says so.
 test:
@@ -79,6 +79,15 @@ proxies:
 	cargo build --release
 	MULTIPLEXOR_SLOW=1 $(PYTEST_IN) tests/proxies -n 2
 
+# Client libraries as their READMEs show them, by docs/clients.md: some that are quick to install.
+quick-clients: ready
+	$(PYTEST_IN) tests/clients
+
+# All of them; installs Node's, Python's, Go's, Rust's, Java's and PHP's. `tests/clients/run.py all --write` keeps what was seen.
+clients: ready
+	tests/clients/install.sh all
+	tests/.venv/bin/python tests/clients/run.py all
+
 # How many examples of each operation the description of the IN line is tried with; minutes under load.
 SOAK ?= 1000
 MINUTES ?= 60
@@ -95,6 +104,7 @@ soak:
 	tests/soak/openapi.sh $(SOAK)
 	tests/soak/testssl.sh
 	$(MAKE) proxies
+	$(MAKE) clients
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/crowd.py
