@@ -26,6 +26,7 @@ mod round_trip;
 mod setting;
 mod shares;
 mod table;
+mod times;
 mod tls;
 mod units;
 mod values;

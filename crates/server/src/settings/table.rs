@@ -10,7 +10,7 @@ use super::kind::Kind::{
     Word,
 };
 use super::setting::{Setting, line};
-use super::shares;
+use super::{shares, times};
 
 /// Every setting, in the order of the manual.
 pub(crate) static TABLE: &[Setting] = &[
@@ -115,37 +115,11 @@ pub(crate) static TABLE: &[Setting] = &[
         "on",
         "Whether clients that take compressed messages get them: compressed once for all who are told the same",
     ),
-    line(
-        "request_timeout",
-        Duration("100ms", "1h"),
-        "20s",
-        "How long a request, or a message of a client, may take from its first byte to its last, on both lines",
-    ),
-    line(
-        "keep_alive",
-        Duration("1s", "1h"),
-        "75s",
-        "How long a connection stays open for a further request, on both lines: longer than a proxy in front keeps it",
-    ),
-    line(
-        "poll_timeout",
-        Duration("100ms", "1h"),
-        "25s",
-        "How long a long poll waits before it is answered empty",
-    ),
-    line(
-        "heartbeat",
-        Duration("100ms", "1h"),
-        "25s",
-        "How long a stream may be silent before the server says that it lives",
-    ),
-    line(
-        "stream_age",
-        Duration("0s", "24h"),
-        "0s",
-        "How long a stream or a WebSocket lasts at the most; it ends in the second half of this time, and its client comes \
-         back with its cursor, so that a proxy's old processes go; 0s: as long as its client stays",
-    ),
+    times::REQUEST_TIMEOUT,
+    times::KEEP_ALIVE,
+    times::POLL_TIMEOUT,
+    times::HEARTBEAT,
+    times::STREAM_AGE,
     line(
         "slow_reader",
         Size("1KiB", "1GiB"),
