@@ -267,6 +267,7 @@ fn lighttpd(topic: Topic) -> &'static [&'static str] {
             "    \"url-path-dotseg-remove\" => \"disable\",",
             ")",
         ],
+        Topic::Idle => &["server.max-read-idle = 3600"],
         Topic::Crowd => &["server.max-fds = 16384"],
         _ => &[],
     }
