@@ -74,7 +74,7 @@ impl Client {
     /// Connects and asks.
     pub(crate) fn connect(&mut self, world: &World, chance: &mut Chance, listener: usize, model: &Model) {
         let peer = if self.tls { Peer::connect_tls(world, listener) } else { Peer::connect(world, listener) };
-        let session = Session::new(Position::START);
+        let session = Session::new(Position::START, self.hears_taken());
         self.line = Some(Line {
             peer,
             unsent: Vec::new(),
@@ -98,6 +98,11 @@ impl Client {
     /// Whether it comes back with a cursor: raw streams and frames tell none.
     fn resumes(&self) -> bool {
         !matches!(self.shape, Shape::StreamRaw | Shape::WsRaw)
+    }
+
+    /// Whether it is told that a message was taken back: bare payloads have no words for it.
+    fn hears_taken(&self) -> bool {
+        !matches!(self.shape, Shape::StreamRaw | Shape::WsRaw | Shape::PollRaw)
     }
 
     /// Says from where it wants to wait on its channels.
@@ -156,8 +161,9 @@ impl Client {
             Some(cursor) => (*channel, Owed::after(model, *channel, cursor)),
             None => (*channel, Owed::from_now(model, *channel)),
         };
+        let hears_taken = self.hears_taken();
         let line = self.line.as_mut().expect("it is connected");
-        line.session = Session::new(cursor.unwrap_or(Position::START));
+        line.session = Session::new(cursor.unwrap_or(Position::START), hears_taken);
         line.session.live = self.wants.iter().map(owed).collect();
         (line.everything, line.old) = (everything, old);
         line.unsent.extend(request.into_bytes());
@@ -333,11 +339,17 @@ impl Client {
                     let channels = if channels.is_empty() { all() } else { channels };
                     Session::gap(&mut line.session.live, model, &channels);
                 }
+                Said::TakenBack(channel, place, cursor) => {
+                    line.session.taken_back(model, channel, place);
+                    assert!(cursor.is_none() || !line.paging, "a cursor speaks for a backlog under way");
+                    cursor.inspect(|cursor| line.session.cursor(model, *cursor));
+                }
                 Said::Deleted(channel) => line.session.deleted(model, channel),
                 Said::Subscribed(page) => line.added(model, &page),
                 Said::Unsubscribed(names) => {
                     line.asking = false;
                     line.session.live.retain(|channel, _| !names.contains(channel));
+                    line.session.leave(&names);
                     self.wants = line.session.live.keys().copied().collect();
                     if self.wants.is_empty() {
                         self.wants.insert(names[0]);
@@ -380,6 +392,7 @@ impl Line {
             self.added_last = Some(*number);
             session.backlog(model, *number, channels);
         }
+        page.taken.iter().for_each(|(channel, place)| session.taken_back(model, *channel, *place));
         session.page_end(model, page.cursor);
         self.paging = page.more;
         if !page.more {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use client::Client;
 use exchange::hub::{Limits, ShardId};
+use exchange::{Receipt, RemoveError};
 use model::Model;
 use multiplexor_wait::{Settings, exchange};
 use said::Places;
@@ -43,6 +44,8 @@ struct Simulation {
     clients: Vec<Client>,
     /// Whether channels are deleted.
     deletes: bool,
+    /// Whether messages are taken back.
+    takes_back: bool,
     /// Steps between two jumps in time.
     jumps: u64,
 }
@@ -75,7 +78,9 @@ impl Simulation {
         let clients = (0..count).map(client).collect();
         scene.world.set_mischief(mischief(&mut chance));
         let keeps = usize::try_from(keeps).unwrap();
-        Self { model: Model::new(CHANNELS, keeps), chance, scene, clients, deletes, jumps }
+        // Where nothing is pushed out, all that is taken back is told.
+        let takes_back = keeps > 100;
+        Self { model: Model::new(CHANNELS, keeps), chance, scene, clients, deletes, takes_back, jumps }
     }
 
     fn step(&mut self) {
@@ -92,6 +97,7 @@ impl Simulation {
                     self.act(number);
                 }
             }
+            97 if self.takes_back && self.chance.once_in(2) => self.take_back(),
             97 => self.scene.exchange.tick(),
             98 if self.deletes && self.chance.once_in(2) => {
                 let channel = self.chance.index(CHANNELS);
@@ -116,6 +122,17 @@ impl Simulation {
             let len = if self.chance.once_in(4) { 300 } else { 0 };
             let position = self.scene.publish(&names.join(","), &format!("{:len$}", self.model.next()));
             self.model.say(position, &targets);
+        }
+    }
+
+    /// Takes one of the last messages back, if it is there still.
+    fn take_back(&mut self) {
+        let (channel, back) = (self.chance.index(CHANNELS), self.chance.index(6));
+        let Some(number) = self.model.last_of(channel, back) else { return };
+        match self.scene.exchange.remove(&format!("c{channel}"), self.model.position(number)) {
+            Ok(Receipt::Released(said)) => self.model.take_back(channel, number, said.position),
+            Ok(Receipt::Ordered(_)) => panic!("there is no store"),
+            Err(error) => assert_eq!(error, RemoveError::Missing, "its channel was deleted"),
         }
     }
 

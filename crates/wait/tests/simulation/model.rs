@@ -1,5 +1,7 @@
 //! What was said, where, and what has been forgotten since: the truth that clients are held against.
 
+use std::collections::BTreeMap;
+
 use exchange::hub::Position;
 use multiplexor_wait::exchange;
 
@@ -17,6 +19,8 @@ struct Channel {
     messages: Vec<usize>,
     /// How many messages it had at each of its deletions.
     deletions: Vec<usize>,
+    /// Which of its messages were taken back, and the places of the words that say so.
+    taken: BTreeMap<usize, Position>,
 }
 
 impl Model {
@@ -40,6 +44,30 @@ impl Model {
     pub(crate) fn delete(&mut self, channel: usize) {
         let channel = &mut self.channels[channel];
         channel.deletions.push(channel.messages.len());
+    }
+
+    /// The message was taken back from the channel, by a word at this place.
+    pub(crate) fn take_back(&mut self, channel: usize, number: usize, at: Position) {
+        let index = self.index(channel, number).expect("it was said there");
+        self.channels[channel].taken.insert(index, at);
+    }
+
+    /// The last message of a channel that is not taken back, among the last few.
+    pub(crate) fn last_of(&self, channel: usize, back: usize) -> Option<usize> {
+        let channel = &self.channels[channel];
+        let last = (0..channel.messages.len()).rev().filter(|index| !channel.taken.contains_key(index));
+        last.take(back + 1).last().map(|index| channel.messages[index])
+    }
+
+    /// Whether the channel's message of this index was taken back.
+    pub(crate) fn is_taken(&self, channel: usize, index: usize) -> bool {
+        self.channels[channel].taken.contains_key(&index)
+    }
+
+    /// What was taken back from a channel: the place of the message, and that of the word.
+    pub(crate) fn taken(&self, channel: usize) -> impl Iterator<Item = (Position, Position)> {
+        let channel = &self.channels[channel];
+        channel.taken.iter().map(|(index, at)| (self.said[channel.messages[*index]], *at))
     }
 
     pub(crate) fn position(&self, number: usize) -> Position {

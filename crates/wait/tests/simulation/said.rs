@@ -21,6 +21,8 @@ pub(crate) enum Said {
     /// Something of these is gone; empty: of any.
     Gap(Vec<usize>),
     Deleted(usize),
+    /// The message at this place was taken back from a channel; its own cursor, where it is told.
+    TakenBack(usize, Position, Option<Position>),
     Subscribed(Page),
     Unsubscribed(Vec<usize>),
     /// A long poll's answer ends.
@@ -35,6 +37,8 @@ pub(crate) struct Page {
     pub(crate) names: Vec<usize>,
     /// Messages with their channels.
     pub(crate) messages: Vec<(usize, Vec<usize>)>,
+    /// What was taken back: the channel and the place.
+    pub(crate) taken: Vec<(usize, Position)>,
     pub(crate) cursor: Position,
     pub(crate) more: bool,
     /// Something is gone.
@@ -97,6 +101,10 @@ impl Places {
             return Said::Message(number, Vec::new(), None);
         }
         let value: Value = serde_json::from_slice(text).expect("it is JSON");
+        if let Some(taken) = value.get("deleted_message") {
+            let (channel, place) = self.taken(taken);
+            return Said::TakenBack(channel, place, value["cursor"].as_str().map(|text| self.read(text)));
+        }
         if value.get("data").is_some() {
             let (number, channels) = message(&value);
             return Said::Message(number, channels, value["cursor"].as_str().map(|text| self.read(text)));
@@ -104,7 +112,10 @@ impl Places {
         if let Some(names) = value.get("subscribed") {
             return Said::Subscribed(Page {
                 names: many(names),
-                messages: value["messages"].as_array().unwrap().iter().map(message).collect(),
+                messages: items(&value["messages"], false).map(message).collect(),
+                taken: items(&value["messages"], true)
+                    .map(|item| self.taken(&item["deleted_message"]))
+                    .collect(),
                 cursor: self.read(value["cursor"].as_str().expect("a page has a cursor")),
                 more: value["more"] == true,
                 gap: value["gap"] == true,
@@ -146,6 +157,10 @@ impl Places {
                 said.push(match (&*event.event, cursor) {
                     ("gap", None) => Said::Gap(many(&value()["channels"])),
                     ("deleted", None) => Said::Deleted(one(&value()["channel"])),
+                    ("deleted-message", Some(_)) => {
+                        let (channel, place) = self.taken(&value());
+                        Said::TakenBack(channel, place, None)
+                    }
                     ("message", Some(cursor)) => match self.object(&event.data) {
                         Said::Message(number, channels, None) => {
                             Said::Message(number, channels, Some(cursor))
@@ -230,12 +245,21 @@ impl Places {
         Some((status, said))
     }
 
+    /// The channel and the place of a message that was taken back.
+    fn taken(self, value: &Value) -> (usize, Position) {
+        (one(&value["channel"]), self.read(value["cursor"].as_str().expect("its cursor")))
+    }
+
     fn document(self, value: &Value) -> Vec<Said> {
         let mut said = Vec::new();
         if value["gap"] == true {
             said.push(Said::Gap(Vec::new()));
         }
         for item in value["messages"].as_array().unwrap() {
+            if item.get("data").is_none() {
+                said.push(self.object(item.to_string().as_bytes()));
+                continue;
+            }
             let (number, channels) = message(item);
             said.push(Said::Message(number, channels, Some(self.read(item["cursor"].as_str().unwrap()))));
         }
@@ -255,6 +279,12 @@ pub(crate) fn head(bytes: &[u8]) -> Option<(u16, usize, String)> {
 fn message(value: &Value) -> (usize, Vec<usize>) {
     let channels = value.get("channels").map_or_else(|| vec![one(&value["channel"])], many);
     (usize::try_from(value["data"].as_u64().expect("payloads are numbers")).unwrap(), channels)
+}
+
+/// Messages of a page, or else what was taken back.
+fn items(messages: &Value, are_taken: bool) -> impl Iterator<Item = &Value> {
+    let all = messages.as_array().expect("a list").iter();
+    all.filter(move |item| item.get("deleted_message").is_some() == are_taken)
 }
 
 fn many(names: &Value) -> Vec<usize> {

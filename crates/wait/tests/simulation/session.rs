@@ -1,6 +1,6 @@
 //! What one subscription of a client is owed: checked with every message, gap, cursor and end it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::hub::Position;
 use multiplexor_wait::exchange;
@@ -17,6 +17,12 @@ pub(crate) struct Session {
     pub(crate) last: Position,
     /// The last cursor that was told, by which the client comes back.
     pub(crate) cursor: Position,
+    /// Messages that came, by channel and place.
+    got: BTreeSet<(usize, Position)>,
+    /// Of which of them it was told that they were taken back.
+    told: BTreeSet<(usize, Position)>,
+    /// Its shape has words for that.
+    hears_taken: bool,
 }
 
 /// What the client is owed of one channel.
@@ -29,18 +35,21 @@ pub(crate) struct Owed {
     free: usize,
     /// Deletions of the channel when the client asked.
     deletions: usize,
+    /// The cursor it came back with: up to there it may have everything.
+    since: Option<Position>,
 }
 
 impl Owed {
     /// All after this place.
     pub(crate) fn after(model: &Model, channel: usize, position: Position) -> Self {
         let next = model.up_to(channel, position);
-        Self { next, sure: true, free: 0, deletions: model.deletions(channel) }
+        Self { next, sure: true, free: 0, deletions: model.deletions(channel), since: Some(position) }
     }
 
     /// From the moment when it was answered; when that was is not told.
     pub(crate) fn from_now(model: &Model, channel: usize) -> Self {
-        Self { next: usize::MAX, sure: false, free: 0, deletions: model.deletions(channel) }
+        let deletions = model.deletions(channel);
+        Self { next: usize::MAX, sure: false, free: 0, deletions, since: None }
     }
 
     /// From this message on at the latest.
@@ -60,7 +69,8 @@ impl Owed {
         let index = model.index(channel, number);
         let index = index.unwrap_or_else(|| panic!("{number} was not said to c{channel}"));
         assert!(!self.sure || index >= self.next, "{number} came to c{channel} twice, or late: {self:?}");
-        let whole = index <= self.next.max(self.free);
+        let had = self.next.max(self.free);
+        let whole = index <= had || (had..index).all(|missing| model.is_taken(channel, missing));
         assert!(whole, "before {number} something of c{channel} is missing: {self:?}");
         (self.next, self.sure) = (index + 1, true);
     }
@@ -81,15 +91,17 @@ impl Owed {
         // What was said after a deletion is for those who subscribed after it.
         let deleted = model.deleted_at(channel, self.deletions, if self.sure { self.next } else { 0 });
         let owed = deleted.map_or(end, |at| at.min(end));
-        assert!(owed <= had, "c{channel} is owed {owed} messages: {self:?}");
+        let is_whole = owed <= had || (had..owed).all(|missing| model.is_taken(channel, missing));
+        assert!(is_whole, "c{channel} is owed {owed} messages: {self:?}");
         self.next = if self.sure { self.next.max(end) } else { end };
         self.sure = true;
     }
 }
 
 impl Session {
-    pub(crate) fn new(last: Position) -> Self {
-        Self { live: BTreeMap::new(), adding: BTreeMap::new(), last, cursor: last }
+    pub(crate) fn new(last: Position, hears_taken: bool) -> Self {
+        let (live, adding, got, told) = Default::default();
+        Self { live, adding, last, cursor: last, got, told, hears_taken }
     }
 
     /// A live message came, for these channels; none: for all it was said to, of those it listens to.
@@ -104,6 +116,7 @@ impl Session {
                 // it comes for another one.
                 if index >= owed.next || (owed.next == usize::MAX && !owed.sure) {
                     owed.give(model, *channel, number);
+                    self.got.insert((*channel, position));
                     any = true;
                 }
                 any |= !owed.sure;
@@ -113,6 +126,7 @@ impl Session {
         for channel in channels {
             let owed = self.live.get_mut(channel);
             owed.unwrap_or_else(|| panic!("c{channel} is not listened to")).give(model, *channel, number);
+            self.got.insert((*channel, position));
         }
         self.last = position;
     }
@@ -122,6 +136,45 @@ impl Session {
         for channel in channels {
             let owed = self.adding.get_mut(channel).expect("a backlog is of the channels that are added");
             owed.give(model, *channel, number);
+            self.got.insert((*channel, model.position(number)));
+        }
+    }
+
+    /// It was told that a message was taken back.
+    pub(crate) fn taken_back(&mut self, model: &Model, channel: usize, place: Position) {
+        let at = model.taken(channel).find(|(taken, _)| *taken == place).map(|(_, at)| at);
+        let at = at.unwrap_or_else(|| panic!("{place:?} was not taken back from c{channel}"));
+        assert!(
+            self.live.contains_key(&channel) || self.adding.contains_key(&channel),
+            "c{channel} is not listened to"
+        );
+        assert!(self.told.insert((channel, place)), "it is told twice that {place:?} was taken back");
+        assert!(
+            self.live.get(&channel).is_none_or(|_| at >= self.last),
+            "it is told after a cursor behind it"
+        );
+    }
+
+    /// Forgets what came of channels that it listens to no longer.
+    pub(crate) fn leave(&mut self, names: &[usize]) {
+        self.got.retain(|(channel, _)| !names.contains(channel));
+        self.told.retain(|(channel, _)| !names.contains(channel));
+    }
+
+    /// Up to a cursor it was told of all that was taken back which it may have.
+    fn check_taken(&self, model: &Model, position: Position) {
+        for (channel, owed) in self.live.iter().chain(&self.adding).filter(|_| self.hears_taken) {
+            if model.deletions(*channel) != owed.deletions {
+                continue;
+            }
+            // The word of it may be in a gap that was told.
+            let is_in_gap = |at: Position| owed.free > 0 && model.up_to(*channel, at) <= owed.free;
+            for (place, at) in model.taken(*channel).filter(|(_, at)| *at <= position && !is_in_gap(*at)) {
+                let had = owed.since.is_some_and(|since| place <= since && since < at);
+                let got = self.got.contains(&(*channel, place));
+                let told = self.told.contains(&(*channel, place));
+                assert!(told || !(had || got), "c{channel} had {place:?}, taken back at {at:?}: {owed:?}");
+            }
         }
     }
 
@@ -139,6 +192,7 @@ impl Session {
     pub(crate) fn cursor(&mut self, model: &Model, position: Position) {
         assert!(position >= self.last, "the cursor goes back from {:?} to {position:?}", self.last);
         (self.last, self.cursor) = (position, position);
+        self.check_taken(model, position);
         for (channel, owed) in &mut self.live {
             owed.settle(model, *channel, model.up_to(*channel, position));
         }
@@ -164,6 +218,7 @@ impl Session {
     /// channel just given up.
     pub(crate) fn deleted(&mut self, model: &Model, channel: usize) {
         let Some(owed) = self.live.remove(&channel) else { return };
+        self.leave(&[channel]);
         // A cursor may have gone past the deletion already, so the first one since it asked must do.
         let at = model.deleted_at(channel, owed.deletions, 0);
         let at = at.unwrap_or_else(|| panic!("c{channel} was not deleted: {owed:?}"));
