@@ -40,6 +40,9 @@ def main():
     try:
         told = crowd(clients, f"{proxy.url}/sub/{{ch}}", f"{program.in_url}/pub/{{ch}}", program.pid)
         counts = {name: program.metric(f"multiplexor_wait_{name}_total") for name in REFUSALS}
+        counts["accept_pauses"] = program.metric("multiplexor_wait_accept_pauses_total")
+        if told:
+            print(pathlib.Path(proxy.log).read_text(errors="replace")[:4_000], program.stderr()[:2_000], sep="\n")
     finally:
         proxy.stop()
         program.stop()
@@ -59,7 +62,7 @@ def crowd(clients, url, publish, pid):
 
 
 def nginx(servers, workers):
-    to = " ".join(f"server {server};" for server in servers)
+    to = " ".join(f"server {server} max_fails=0;" for server in servers)
     # As root it would leave to another user, who may not enter the folder.
     return f"""daemon off; worker_processes {workers}; worker_rlimit_nofile {NOFILE}; pid FOLDER/pid; error_log stderr;
         user root; events {{ worker_connections {NOFILE}; }}
