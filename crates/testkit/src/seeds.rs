@@ -1,22 +1,40 @@
 //! Chance that can be replayed: every seeded test runs many seeds, and says how to run one again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{available_parallelism, scope};
 
-/// Runs `test` for many seeds; says how to replay the one that fails. `command` is what runs the test,
-/// as in `cargo test -p multiplexor-wait --test simulation`.
+/// Runs `test` for many seeds, as many at once as there are processors; says how to replay one that fails. `command` is
+/// what runs the test, as in `cargo test -p multiplexor-wait --test simulation`.
 ///
 /// `MULTIPLEXOR_SEEDS=N` runs N of them, `MULTIPLEXOR_SEED=S` that one only.
-pub fn seeds(command: &str, test: impl Fn(u64)) {
+pub fn seeds(command: &str, test: impl Fn(u64) + Sync) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds = match number("MULTIPLEXOR_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("MULTIPLEXOR_SEEDS").unwrap_or(SEEDS),
     };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(seed))) {
-            eprintln!("replay: MULTIPLEXOR_SEED={seed} {command}");
-            resume_unwind(panic);
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(seed))) {
+                eprintln!("replay: MULTIPLEXOR_SEED={seed} {command}");
+                next.store(seeds.end, Ordering::Relaxed);
+                resume_unwind(panic);
+            }
         }
+    };
+    let ended: Vec<_> = scope(|scope| {
+        let count = available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join()).collect()
+    });
+    if let Some(panic) = ended.into_iter().find_map(Result::err) {
+        resume_unwind(panic);
     }
 }
 
