@@ -146,7 +146,7 @@ def test_the_proxy_protocol_comes_before_tls(serve, fronts, name, tmp_path):
 
 
 def test_a_proxy_that_does_not_say_is_closed_and_a_stranger_is_not_believed(serve, name):
-    program = serve(*PROTOCOL, "--address-connections", "1")
+    program = serve(*PROTOCOL, "--address-connections", "1", "--request-timeout", "2s")
     with Wire(program.wait_address, source=PROXY).get("/healthz") as wire:
         assert wire.rest() == b""
     assert program.metric("multiplexor_wait_proxy_faults_total") == 1

@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import front
@@ -179,14 +180,20 @@ def test_whatever_does_not_come_whole_in_time_is_given_up(serve, name):
         f"POST /pub HTTP/1.1\r\n{HEAD}Content-Length: 100\r\n\r\n[",
         f"POST /pub/{name} HTTP/1.1\r\n{HEAD}Content-Le",
     ]
+    silent = ["GET /stats HTTP/1.1\r\nHo", f"identifier={name}\n\nx"]
+    waiting = [f"POST /sub/ HTTP/1.1\r\n{HEAD}Content-Length: 100\r\n\r\nabc", "GET /sub/a HTTP/1.1\r\nHo"]
+    with ThreadPoolExecutor(16) as pool:
+        told = [pool.submit(late, program.in_address, data) for data in half + silent]
+        told += [pool.submit(late, program.wait_address, data) for data in waiting]
+        told = dict(zip(half + silent + waiting, (one.result() for one in told)))
     for data in half:
-        answer, seconds = late(program.in_address, data)
+        answer, seconds = told[data]
         assert answer.startswith(b"HTTP/1.1 408 ") and b'"timeout"' in answer, (data, answer)
         assert 0.9 < seconds < 15, data
-    for data in ["GET /stats HTTP/1.1\r\nHo", f"identifier={name}\n\nx"]:
-        assert late(program.in_address, data)[0] == b"", data
-    for data in [f"POST /sub/ HTTP/1.1\r\n{HEAD}Content-Length: 100\r\n\r\nabc", "GET /sub/a HTTP/1.1\r\nHo"]:
-        assert late(program.wait_address, data)[0].startswith(b"HTTP/1.1 408 "), data
+    for data in silent:
+        assert told[data][0] == b"", data
+    for data in waiting:
+        assert told[data][0].startswith(b"HTTP/1.1 408 "), data
 
 
 # Requests that are not read ahead of the service: what comes behind them is looked at when they are answered.
@@ -201,18 +208,20 @@ SERVED = {
 @pytest.mark.parametrize("kind", SERVED)
 def test_half_a_head_behind_a_request_has_the_time_of_a_request(serve, kind):
     program = serve("--request-timeout", "1s", "--keep-alive", "60s")
-    whole = SERVED[kind]
+    whole, wires = SERVED[kind], []
+    begun = time.monotonic()
     for behind in ["GET /stats HTTP/1.1\r\nHo", "x", whole + whole + "POST /pub HTTP/1.1\r\n" + HEAD]:
-        count = 1 + behind.count(whole)
+        # In one piece, or in two of which the first ends before or after the request.
         for cut in (0, len(whole) - 1, len(whole) + 1):
-            with Wire(program.in_address) as wire:
-                # In one piece, or in two of which the first ends before or after the request.
-                begun = time.monotonic()
-                wire.send((whole + behind)[:cut]).send((whole + behind)[cut:])
-                for _ in range(count):
-                    assert wire.response()[0] in (200, 400, 404), (behind, cut)
-                assert wire.rest() == b"", (behind, cut)
-                assert time.monotonic() - begun < 30, "long before a kept connection ends"
+            wire = Wire(program.in_address)
+            wire.send((whole + behind)[:cut]).send((whole + behind)[cut:])
+            wires.append((wire, behind, cut))
+    for wire, behind, cut in wires:
+        for _ in range(1 + behind.count(whole)):
+            assert wire.response()[0] in (200, 400, 404), (behind, cut)
+        assert wire.rest() == b"", (behind, cut)
+        wire.close()
+    assert time.monotonic() - begun < 30, "long before a kept connection ends"
 
 
 @pytest.mark.parametrize("kind", SERVED)
