@@ -2,6 +2,9 @@
 
 PYTEST_IN = tests/.venv/bin/python -m pytest -c tests/pytest.ini
 PYTEST = $(PYTEST_IN) tests/blackbox
+# Tests of the real program wait more than they compute, so more of them run at once than there are processors; in pieces of
+# the list, so that those of a file share what it starts.
+AT_ONCE = -n 4 --dist worksteal
 
 .PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million
 
@@ -52,7 +55,7 @@ docs: ready
 blackbox: docs together alone browser
 
 together: ready
-	$(PYTEST) -n 2 -m "not alone"
+	$(PYTEST) $(AT_ONCE) -m "not alone"
 
 # What measures or crowds.
 alone: ready
