@@ -305,7 +305,9 @@ FILES = ["nginx in front", "nginx with the WAIT line", "HAProxy", "Apache", "Var
 # Each is a file of deploy/proxies, which the tests beside this one run.
 ELSEWHERE |= {("proxies.md", f"# {first}"): PROXIES for first in FILES}
 AGAIN = "../proxies/test_again.py::test_who_asks_for_events_is_told_to_come_again"
-ELSEWHERE |= {("proxies.md", mark): AGAIN for mark in ["= @again", "txn.accept", "handle_errors", "local_reply_config"]}
+LINES = ["= @again", "txn.accept", "handle_errors", "local_reply_config", "SetHandler send-as-is", "> /etc/apache2/again.asis"]
+LINES += ["sub vcl_synth", "server.error-handler", "> /var/www/html/again.events", "http_reply_access", "mruby.handler"]
+ELSEWHERE |= {("proxies.md", mark): AGAIN for mark in LINES}
 
 
 # What is not run here.

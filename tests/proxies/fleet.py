@@ -157,7 +157,7 @@ class Apache(Proxy):
             *load,
         ]
         text = text.replace("Listen 80", f"Listen 127.0.0.1:{self.port}").replace("*:80", f"*:{self.port}")
-        return "\n".join([*first, text])
+        return "\n".join([*first, text.replace("/etc/apache2", self.folder.name)])
 
     def command(self):
         return [self.program, "-DFOREGROUND", "-f", self.config]
@@ -190,6 +190,7 @@ class Lighttpd(Proxy):
     reloads = 1
 
     def adapt(self, text):
+        text = text.replace("8089", str(free_port()))
         text = text.replace("server.port = 80", f'server.port = {self.port}\nserver.bind = "127.0.0.1"')
         text = text.replace('"host" => "127.0.0.1", "port" => "8088"',
                             f'"host" => "{self.upstream_host}", "port" => "{self.upstream_port}"')
