@@ -74,6 +74,8 @@ pub(crate) struct Parked {
     pub(crate) wait: Wait,
     /// The response's head, not written yet.
     pub(crate) head: Vec<u8>,
+    /// Which answer it waits for.
+    pub(crate) ticket: u64,
 }
 
 /// A request whose body is not complete.
@@ -176,9 +178,15 @@ impl Conn {
     }
 
     /// Keeps what a client wants until it is known who it is.
-    pub fn park(&mut self, wait: Wait, head: Vec<u8>) {
+    pub fn park(&mut self, wait: Wait, head: Vec<u8>, ticket: u64) {
         self.phase = Phase::Asking;
-        self.extra_mut().parked = Some(Box::new(Parked { wait, head }));
+        self.extra_mut().parked = Some(Box::new(Parked { wait, head, ticket }));
+    }
+
+    /// Whether it waits for the answer of this ticket; one that comes too late was for an earlier request.
+    pub fn is_parked_for(&self, ticket: u64) -> bool {
+        let parked = self.extra.as_ref().and_then(|extra| extra.parked.as_ref());
+        parked.is_some_and(|parked| parked.ticket == ticket)
     }
 
     /// What the client wanted that was kept; it waits from now on, or is refused.

@@ -297,10 +297,11 @@ fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec
     // A WebSocket over HTTP/2 has no key (RFC 8441, section 5), and Envoy, who makes this of one, adds none and looks for no
     // answer to it. What a key proves, that no page's script made up the handshake, the version proves, too: no script
     // can set either (Fetch, section 2.2.2).
-    let accept = match request.header("sec-websocket-key") {
-        None => None,
-        Some(key) => Some(ws::accept_key(key).ok_or_else(|| {
-            let detail = "Sec-WebSocket-Key must be 16 bytes in base64, as in dGhlIHNhbXBsZSBub25jZQ==; a proxy that \
+    let mut keys = request.headers("sec-websocket-key");
+    let accept = match (keys.next(), keys.next()) {
+        (None, _) => None,
+        (Some(key), another) => Some(ws::accept_key(key).filter(|_| another.is_none()).ok_or_else(|| {
+            let detail = "Sec-WebSocket-Key must be one of 16 bytes in base64, as in dGhlIHNhbXBsZSBub25jZQ==; a proxy that \
                           makes this handshake of another one leaves it out";
             Problem::bad("websocket-key", detail)
         })?),

@@ -99,7 +99,8 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
             })),
         };
         let mut conn = Conn::new();
-        conn.park(wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+        conn.park(wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), 7);
+        assert!(conn.is_parked_for(7) && !conn.is_parked_for(8));
         let mut there = handed_over(&conn).conn;
         assert_eq!(there.phase, Phase::Asking);
         assert_eq!(there.unpark(), Some((wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec())));

@@ -20,13 +20,21 @@ pub(crate) struct Asking {
     /// How many verdicts are waited for in whose name.
     tally: Tally,
     /// Connections whose verdict is there, each with it.
-    told: VecDeque<(u64, Arc<Verdict>)>,
+    told: VecDeque<(Waiter, Arc<Verdict>)>,
+    /// How many tickets were given.
+    tickets: u64,
+}
+
+/// A connection that waits for a verdict: its token, and which of its requests it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    pub(crate) token: u64,
+    pub(crate) ticket: u64,
 }
 
 /// Those who wait for a verdict.
 struct Parked {
-    /// Their tokens.
-    tokens: Vec<u64>,
+    waiters: Vec<Waiter>,
     /// In whose name the first came.
     asker: Asker,
     what: Wanted,
@@ -60,9 +68,15 @@ impl Asking {
         self.verdicts.get(&subject).filter(|verdict| now < verdict.until).map(Arc::clone)
     }
 
-    /// The connection of this token waits for a verdict. Where there is no room, somebody in whose name most wait makes
+    /// A number that no other request has had.
+    pub(crate) fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// A connection waits for a verdict. Where there is no room, somebody in whose name most wait makes
     /// some, and is told so.
-    pub(crate) fn park(&mut self, subject: Subject, token: u64, asker: Asker, what: Wanted) -> Parking {
+    pub(crate) fn park(&mut self, subject: Subject, waiter: Waiter, asker: Asker, what: Wanted) -> Parking {
         if self.parked.len() >= SUBJECTS_MAX
             && !self.parked.contains_key(&subject)
             && what != Wanted::Keys
@@ -74,12 +88,12 @@ impl Asking {
         }
         let count = self.parked.len();
         match self.parked.entry(subject) {
-            Entry::Occupied(mut waiting) if waiting.get().tokens.len() < PARKED_ALIKE_MAX => {
-                waiting.get_mut().tokens.push(token);
+            Entry::Occupied(mut waiting) if waiting.get().waiters.len() < PARKED_ALIKE_MAX => {
+                waiting.get_mut().waiters.push(waiter);
                 Parking::Joined
             }
             Entry::Vacant(nobody) if count < SUBJECTS_MAX => {
-                nobody.insert(Parked { tokens: vec![token], asker, what });
+                nobody.insert(Parked { waiters: vec![waiter], asker, what });
                 if what != Wanted::Keys {
                     self.tally.add(asker);
                 }
@@ -95,12 +109,12 @@ impl Asking {
     }
 
     /// Those who wait for a verdict do so no longer.
-    fn take(&mut self, subject: Subject) -> Vec<u64> {
-        let Some(Parked { tokens, asker, what }) = self.parked.remove(&subject) else { return Vec::new() };
+    fn take(&mut self, subject: Subject) -> Vec<Waiter> {
+        let Some(Parked { waiters, asker, what }) = self.parked.remove(&subject) else { return Vec::new() };
         if what != Wanted::Keys {
             self.tally.remove(asker);
         }
-        tokens
+        waiters
     }
 
     /// A verdict that is waited for in somebody's name.
@@ -113,7 +127,7 @@ impl Asking {
     /// The verdict has come.
     pub(crate) fn tell(&mut self, verdict: Arc<Verdict>, now: Millis) {
         let waiting = self.take(verdict.subject);
-        self.told.extend(waiting.into_iter().map(|token| (token, Arc::clone(&verdict))));
+        self.told.extend(waiting.into_iter().map(|waiter| (waiter, Arc::clone(&verdict))));
         if now < verdict.until {
             if self.verdicts.len() >= VERDICTS_MAX {
                 // To forget all is the cheapest, and costs each of them one question.
@@ -124,7 +138,7 @@ impl Asking {
     }
 
     /// The next connection that was told.
-    pub(crate) fn next_told(&mut self) -> Option<(u64, Arc<Verdict>)> {
+    pub(crate) fn next_told(&mut self) -> Option<(Waiter, Arc<Verdict>)> {
         self.told.pop_front()
     }
 
@@ -169,6 +183,10 @@ mod tests {
     const SOMEBODY: Asker = Asker::Address(1);
     const NAME: Wanted = Wanted::Name;
 
+    fn waiter(token: u64) -> Waiter {
+        Waiter { token, ticket: 0 }
+    }
+
     fn verdict(shown: &str, until: Millis) -> Arc<Verdict> {
         let said = Said::Refused(Denied { code: "hook-refused", detail: String::new() });
         Arc::new(Verdict { subject: Subject::of(shown), until, said })
@@ -179,13 +197,13 @@ mod tests {
         let mut asking = Asking::default();
         let (a, b) = (Subject::of("a"), Subject::of("b"));
         assert_eq!(
-            (asking.park(a, 1, SOMEBODY, NAME), asking.park(a, 2, SOMEBODY, NAME)),
+            (asking.park(a, waiter(1), SOMEBODY, NAME), asking.park(a, waiter(2), SOMEBODY, NAME)),
             (Parking::First, Parking::Joined)
         );
-        assert_eq!((asking.park(b, 3, SOMEBODY, NAME), asking.len()), (Parking::First, 2));
+        assert_eq!((asking.park(b, waiter(3), SOMEBODY, NAME), asking.len()), (Parking::First, 2));
         asking.tell(verdict("a", 100), 0);
-        assert_eq!(asking.next_told().map(|(token, _)| token), Some(1));
-        assert_eq!(asking.next_told().map(|(token, _)| token), Some(2));
+        assert_eq!(asking.next_told().map(|(waiter, _)| waiter.token), Some(1));
+        assert_eq!(asking.next_told().map(|(waiter, _)| waiter.token), Some(2));
         assert!(!asking.has_told() && asking.len() == 1);
         assert!(asking.verdict(a, 99).is_some() && asking.verdict(a, 100).is_none());
         asking.tell(verdict("b", 0), 0);
@@ -196,13 +214,13 @@ mod tests {
     fn there_are_limits_to_all_of_it() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            assert_eq!(asking.park(Subject::of(&n.to_string()), 0, SOMEBODY, NAME), Parking::First);
+            assert_eq!(asking.park(Subject::of(&n.to_string()), waiter(0), SOMEBODY, NAME), Parking::First);
         }
-        assert_eq!(asking.park(Subject::of("one too many"), 0, SOMEBODY, NAME), Parking::Full);
+        assert_eq!(asking.park(Subject::of("one too many"), waiter(0), SOMEBODY, NAME), Parking::Full);
         for _ in 1..PARKED_ALIKE_MAX {
-            assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY, NAME), Parking::Joined);
+            assert_eq!(asking.park(Subject::of("0"), waiter(0), SOMEBODY, NAME), Parking::Joined);
         }
-        assert_eq!(asking.park(Subject::of("0"), 0, SOMEBODY, NAME), Parking::Full);
+        assert_eq!(asking.park(Subject::of("0"), waiter(0), SOMEBODY, NAME), Parking::Full);
         for n in 0..=VERDICTS_MAX {
             asking.tell(verdict(&n.to_string(), 1), 0);
             assert!(asking.verdicts.len() <= VERDICTS_MAX);
@@ -213,17 +231,24 @@ mod tests {
     fn a_newcomer_has_room_where_one_address_has_taken_all() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            assert_eq!(asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY, NAME), Parking::First);
+            assert_eq!(
+                asking.park(Subject::of(&n.to_string()), waiter(n as u64), SOMEBODY, NAME),
+                Parking::First
+            );
         }
         let other = Asker::Connection(0, 7);
-        assert_eq!(asking.park(Subject::of("new"), 9_999, other, NAME), Parking::First);
+        assert_eq!(asking.park(Subject::of("new"), waiter(9_999), other, NAME), Parking::First);
         let (gone, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
-            gone < SUBJECTS_MAX as u64
+            gone.token < SUBJECTS_MAX as u64
                 && matches!(&verdict.said, Said::Failed(why) if why.code == "hook-busy")
         );
         assert_eq!(asking.len(), SUBJECTS_MAX);
-        assert_eq!(asking.park(Subject::of("more"), 0, SOMEBODY, NAME), Parking::Full, "it has most itself");
+        assert_eq!(
+            asking.park(Subject::of("more"), waiter(0), SOMEBODY, NAME),
+            Parking::Full,
+            "it has most itself"
+        );
         // Whoever gave way is told nothing more when its verdict comes.
         asking.tell(Arc::new(Verdict { subject: verdict.subject, until: 0, said: Said::Again }), 0);
         assert!(!asking.has_told());
@@ -233,9 +258,9 @@ mod tests {
     fn a_page_that_gives_way_is_told_so_as_pages_are() {
         let mut asking = Asking::default();
         for n in 0..SUBJECTS_MAX {
-            asking.park(Subject::of(&n.to_string()), n as u64, SOMEBODY, Wanted::Page);
+            asking.park(Subject::of(&n.to_string()), waiter(n as u64), SOMEBODY, Wanted::Page);
         }
-        assert_eq!(asking.park(Subject::of("new"), 9_999, Asker::Address(2), NAME), Parking::First);
+        assert_eq!(asking.park(Subject::of("new"), waiter(9_999), Asker::Address(2), NAME), Parking::First);
         let (_, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
             matches!(&verdict.said, Said::Unanswered(503, why) if why.code == "takeover-busy"),

@@ -50,7 +50,7 @@ impl std::fmt::Debug for FrozenCredentials {
 
 impl FrozenParked {
     pub(super) fn freeze(parked: &Parked) -> Self {
-        let Parked { wait, head } = parked;
+        let Parked { wait, head, ticket: _ } = parked;
         Self {
             names: wait.names.iter().map(|name| name.to_string()).collect(),
             start: FrozenStart::freeze(wait.start),
@@ -80,7 +80,8 @@ impl FrozenParked {
             head_only: false,
             credentials: self.credentials.map(|credentials| Box::new(credentials.thaw())),
         };
-        Some(Parked { wait, head: self.head })
+        // Whoever holds it next asks anew, by a ticket of its own.
+        Some(Parked { wait, head: self.head, ticket: 0 })
     }
 }
 

@@ -12,21 +12,21 @@ use transport::{Passed, Phase};
 
 use super::Shard;
 use crate::askers::Want;
-use crate::asking::{Parking, Wanted};
+use crate::asking::{Parking, Waiter, Wanted};
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
 
 impl<K: Kernel> Shard<K> {
     /// The connection waits for a verdict; its request is kept.
     pub(super) fn park(&mut self, index: usize, wait: Wait, head: Vec<u8>, subject: Subject, about: About) {
-        let token = self.token(index);
+        let waiter = Waiter { token: self.token(index), ticket: self.asking.ticket() };
         let asker = self.asker(index);
         let wanted = match about {
             About::Headers(_) => Wanted::Name,
             About::Keys => Wanted::Keys,
             About::Page(_) => Wanted::Page,
         };
-        let parking = self.asking.park(subject, token, asker, wanted);
+        let parking = self.asking.park(subject, waiter, asker, wanted);
         let is_asked = parking != Parking::First || self.ask(subject, asker, about);
         if !is_asked {
             self.asking.forget(subject);
@@ -35,7 +35,7 @@ impl<K: Kernel> Shard<K> {
             let Denied { code, detail } = wanted.busy();
             return self.refuse_wait(index, Problem::new(503, code, detail), &wait);
         }
-        self.slab[index].conn.park(wait, head);
+        self.slab[index].conn.park(wait, head, waiter.ticket);
         // The answer comes before, whatever the application does; this is for whoever is forgotten.
         self.set_timer(index, self.settings.verdict_timeout);
     }
@@ -62,7 +62,7 @@ impl<K: Kernel> Shard<K> {
         let from = self.neighbour(index);
         let page = Page { method, target, headers, body, from };
         // Nobody else may have the answer.
-        let subject = Subject::of(&format!("page {} {}", self.id.0, self.token(index)));
+        let subject = Subject::of(&format!("page {} {}", self.id.0, self.asking.ticket()));
         self.park(index, wait, head, subject, About::Page(Arc::new(page)));
     }
 
@@ -98,8 +98,12 @@ impl<K: Kernel> Shard<K> {
         }
         let end = self.kernel.now_us() + self.askers.left_us;
         for _ in 0..VERDICTS_PER_TURN {
-            let Some((token, verdict)) = self.asking.next_told() else { break };
-            let Some(index) = self.find(token).filter(|index| self.hear_again(*index)) else { continue };
+            let Some((Waiter { token, ticket }, verdict)) = self.asking.next_told() else { break };
+            let is_for = |index: &usize| self.slab[*index].conn.is_parked_for(ticket);
+            let Some(index) = self.find(token).filter(is_for) else { continue };
+            if !self.hear_again(index) {
+                continue;
+            }
             if let Some((wait, head)) = self.slab[index].conn.unpark() {
                 match &verdict.said {
                     Said::Page(answer) => {
