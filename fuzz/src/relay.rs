@@ -98,8 +98,10 @@ pub(crate) fn page(data: &[u8]) {
     }
     for is_head in [false, true] {
         match answered(&answer, is_head) {
-            Relayed::Page(page) => check_page(&page, answer.status().as_u16(), is_head),
-            Relayed::Hold { names, .. } => {
+            // It says for how long in no number that one could keep to.
+            None => assert!(answer.headers().contains_key("multiplexor-lasts")),
+            Some(Relayed::Page(page)) => check_page(&page, answer.status().as_u16(), is_head),
+            Some(Relayed::Hold { names, .. }) => {
                 assert!(!is_head, "nobody waits for a head");
                 if let Err(problem) = native::names_in_path(&names) {
                     assert!(!problem.detail.is_empty());

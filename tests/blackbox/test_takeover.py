@@ -304,6 +304,25 @@ def test_who_is_held_for_a_time_is_told_the_end():
     application.stop()
 
 
+@pytest.mark.parametrize("lasts", ["", "abc", "0.5", "-1", "2s", "9" * 30])
+def test_a_time_that_is_none_holds_nobody(lasts):
+    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": "a", "Multiplexor-Lasts": lasts}, b""))
+    program = Program("--takeover", application.url)
+    status, _, body = ask(program, "/x", Accept="text/event-stream")
+    assert (status, json.loads(body)["code"]) == (502, "takeover"), body
+    program.stop()
+    application.stop()
+
+
+def test_another_protocol_that_nobody_asked_for_is_not_passed_on():
+    application = Application(lambda path, headers: (101, {"Upgrade": "foo", "Connection": "Upgrade"}, b""))
+    program = Program("--takeover", application.url)
+    status, _, body = ask(program, "/x")
+    assert (status, json.loads(body)["code"]) == (502, "takeover"), body
+    program.stop()
+    application.stop()
+
+
 def test_an_application_that_is_dead_slow_or_endless():
     dead = Program("--takeover", f"http://127.0.0.1:{free_port()}")
     status, _, body = ask(dead, "/x")

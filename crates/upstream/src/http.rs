@@ -71,6 +71,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     #[error("its answer broke off, or has more than {0} bytes: {1}")]
     Incomplete(usize, String),
+    #[error("its answer changes the protocol, or its Multiplexor-Lasts is no whole number of seconds")]
+    Unreadable,
     #[error("no answer within {0:?}")]
     Late(Duration),
 }

@@ -152,6 +152,12 @@ impl Pages {
                         "takeover",
                         "the application's answer broke off, or is too long to be passed on",
                     ),
+                    Failure::Unreadable => unanswered(
+                        502,
+                        "takeover",
+                        "the application's answer cannot be passed on: it changes the protocol, or its Multiplexor-Lasts is \
+                         no whole number of seconds",
+                    ),
                     Failure::Unreachable(_) => {
                         unanswered(502, "takeover", "the application cannot be reached; try again soon")
                     }
@@ -188,7 +194,7 @@ impl Pass {
             .ok_or_else(|| Failure::Unreachable("its address and this path make no URL".to_owned()))?;
         let is_head = request.method() == hyper::Method::HEAD;
         let answer = self.client.ask(request, self.takeover.timeout, PAGE_LEN_MAX).await?;
-        Ok(answered(&answer, is_head))
+        answered(&answer, is_head).ok_or(Failure::Unreadable)
     }
 }
 

@@ -48,14 +48,21 @@ pub fn request(page: &Page, base: &Uri) -> Option<Request<Full<Bytes>>> {
 }
 
 /// What the application's answer is to us. Nobody waits who asked for a head only.
-pub fn answered(answer: &Response<Bytes>, is_head: bool) -> Relayed {
-    match names(answer.headers()) {
+/// `None`: it is none that can be passed on, or says for how long in no whole number of seconds.
+pub fn answered(answer: &Response<Bytes>, is_head: bool) -> Option<Relayed> {
+    // No client here has asked for another protocol.
+    if answer.status().is_informational() {
+        return None;
+    }
+    Some(match names(answer.headers()) {
         Some(names) if !is_head => {
-            let lasts = answer.headers().get(LASTS).and_then(|lasts| lasts.to_str().ok()?.parse().ok());
-            Relayed::Hold { names, lasts }
+            let lasts = answer.headers().get(LASTS);
+            let lasts = lasts.map(|lasts| lasts.to_str().ok()?.parse().ok());
+            // Whoever limits the time must not be taken for one who does not.
+            Relayed::Hold { names, lasts: if let Some(lasts) = lasts { Some(lasts?) } else { None } }
         }
         _ => Relayed::Page(page_answer(answer, is_head)),
-    }
+    })
 }
 
 /// Writes behind what others said of it from where the request came to us.
