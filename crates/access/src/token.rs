@@ -40,8 +40,8 @@ impl Tokens {
         self.session_within(token, now, &mut || true)
     }
 
-    /// The same, where it is asked before each check of a signature by a public key whether there may be one more. Where there
-    /// may be none, it is not known what the token is: the error has the code [`TOKEN_BUSY`].
+    /// The same, where it is asked before a signature is checked by public keys whether there may be one more such check. Where
+    /// there may be none, it is not known what the token is: the error has the code [`TOKEN_BUSY`].
     pub fn session_within(
         &self,
         token: &str,
@@ -87,14 +87,15 @@ impl Tokens {
             Some(_) if is_known => named(key),
             Some(_) => key.kid().is_none(),
         };
-        let fitting_keys = self.keys.iter().filter(fits);
-        for key in fitting_keys.filter(|key| key.algorithms().any(|algorithm| algorithm == head.alg)) {
-            if !may_check() {
-                return Err(Denied::new(
-                    TOKEN_BUSY,
-                    "too many tokens with wrong signatures come at this moment; try again soon",
-                ));
-            }
+        let has_algorithm = |key: &&PublicKey| key.algorithms().any(|algorithm| algorithm == head.alg);
+        let mut fitting_keys = self.keys.iter().filter(fits).filter(has_algorithm).peekable();
+        if fitting_keys.peek().is_some() && !may_check() {
+            return Err(Denied::new(
+                TOKEN_BUSY,
+                "too many tokens with wrong signatures come at this moment; try again soon",
+            ));
+        }
+        for key in fitting_keys {
             fitting += 1;
             if key.verify(&head.alg, signed, signature) {
                 return Ok(());

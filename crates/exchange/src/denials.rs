@@ -43,7 +43,9 @@ impl Denial {
     /// Whether both are of somebody who asks too often, in the same way.
     fn is_more_of(&self, other: &Self) -> bool {
         let is_same = (self.side, self.code, self.from) == (other.side, other.code, other.from);
-        self.is_of_many() && is_same && self.who == other.who
+        // Each message that somebody cannot take is a matter of its own.
+        let is_of_same = self.code != "poison" || self.what == other.what;
+        self.is_of_many() && is_same && is_of_same && self.who == other.who
     }
 }
 
@@ -156,6 +158,16 @@ mod tests {
         let kept: Vec<_> =
             denials.last(9).iter().map(|denial| (denial.code, denial.at, denial.times)).collect();
         assert_eq!(kept, [("rate", 1_000, 1_000), ("grant", 0, 1)]);
+    }
+
+    #[test]
+    fn channels_with_poison_are_entries_of_their_own() {
+        let denials = Denials::default();
+        for (at, what) in (0..).zip(["a", "b", "a"]) {
+            denials.add(Denial { status: 200, what: what.to_owned(), ..denial(at, "poison") });
+        }
+        let kept: Vec<_> = denials.last(9).iter().map(|denial| (denial.what.clone(), denial.times)).collect();
+        assert_eq!(kept, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
     }
 
     #[test]

@@ -139,11 +139,11 @@ fn come(
         && (cursor, first) == (known.cursor, Some(known.message))
     {
         known.at = now;
-        known.open = known.open.saturating_add(1);
         // The end of the connection before may be noticed later than that the next one comes.
-        if known.open > 2 {
+        if known.open >= 2 {
             return None;
         }
+        known.open += 1;
         known.times = known.times.saturating_add(1);
         return Some((known.message, known.times, known.whole));
     }

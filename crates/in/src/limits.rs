@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Bytes that stand around a message's data at the most, whatever the transport, where it goes to one channel: names and
-/// events have 255 bytes, and SSE says the event twice.
+/// Bytes that stand around a message's data at the most, whatever the transport, where it goes to one channel and nothing in
+/// its name and event is escaped: both have 255 bytes, and SSE says the event twice.
 pub const ENVELOPE_LEN_MAX: usize = 1_000;
 /// Default for [`crate::Settings::payload_limit`], in bytes: many libraries take no message of more than a mebibyte, and some
 /// of no more than a megabyte.

@@ -143,8 +143,8 @@ fn accepted(request: &Request<'_>) -> Transport {
 /// A handshake is none (RFC 6455, section 4.2.1).
 fn upgrade_missing(has_key: bool) -> Problem {
     let detail = if has_key {
-        "this WebSocket handshake has come without `Upgrade: websocket` and `Connection: Upgrade`: a proxy on the way \
-         dropped them; let it pass WebSockets on, or wait by Server-Sent Events"
+        "this WebSocket handshake is none: it has come without `Upgrade: websocket` and `Connection: Upgrade`, or not by GET \
+         in HTTP/1.1; where a proxy on the way made it so, let it pass WebSockets on, or wait by Server-Sent Events"
     } else {
         "a WebSocket needs a handshake: Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a \
          Sec-WebSocket-Key; a proxy may have removed them"
@@ -201,7 +201,9 @@ fn is_off(value: &str) -> Result<bool, Problem> {
 
 /// Reads a `heartbeat`: after how many seconds of silence at the latest a stream says that it lives.
 pub fn heartbeat(value: &str) -> Result<Duration, Problem> {
-    let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    // More than can be counted is more than the server's own.
+    let seconds = is_number.then(|| value.parse::<u32>().unwrap_or(u32::MAX)).filter(|seconds| *seconds > 0);
     let seconds = seconds.ok_or_else(|| {
         let value = excerpt(value);
         let detail = format!(

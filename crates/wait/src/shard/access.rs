@@ -146,17 +146,17 @@ impl<K: Kernel> Shard<K> {
     /// The session of the first of these tokens that has one. Where none has, it is told what is wrong with the first, or
     /// with one whose key may be found yet.
     fn session_of_any(&mut self, index: usize, tokens: &[Box<str>]) -> Result<Session, Denied> {
-        let mut refused: Option<Denied> = None;
+        let (mut refused, mut busy): (Option<Denied>, Option<Denied>) = (None, None);
         for token in tokens {
             match self.session_of(index, token) {
                 Ok(session) => return Ok(session),
-                // One that was not looked at may be good.
-                Err(denied) if denied.code == TOKEN_BUSY => return Err(denied),
+                // One that was not looked at may be good, and so may be one behind it.
+                Err(denied) if denied.code == TOKEN_BUSY => busy = Some(denied),
                 Err(denied) if refused.is_none() || self.asks_for_keys(&denied) => refused = Some(denied),
                 Err(_) => {}
             }
         }
-        Err(refused.expect("credentials are one token at least"))
+        Err(busy.or(refused).expect("credentials are one token at least"))
     }
 
     /// Checks that a client may listen to all of these.

@@ -286,13 +286,11 @@ impl<K: Kernel> Shard<K> {
     /// From where a connection comes to us: what is at its other end, or what that passes on whole. `None`: from no address,
     /// but through a UNIX socket.
     pub(super) fn neighbour(&mut self, index: usize) -> Option<IpAddr> {
-        match self.callers.get(index) {
-            Some(Caller::Counted(address) | Caller::Refused(address)) => Some(address),
-            _ => {
-                let peer = self.kernel.peer(&self.slab[index].socket)?.ip().to_canonical();
-                (peer != UNIX).then_some(peer)
-            }
-        }
+        let address = match self.callers.get(index) {
+            Some(Caller::Counted(address) | Caller::Refused(address)) => address,
+            _ => self.kernel.peer(&self.slab[index].socket)?.ip().to_canonical(),
+        };
+        (address != UNIX).then_some(address)
     }
 
     /// The address of a client, as far as it is known.

@@ -122,15 +122,23 @@ impl<K: Kernel> Shard<K> {
         let (from, len) = (self.address(index), message.bytes().len());
         let (cursor, what) = (self.cursors.text(message.position), what_of(names));
         let who = self.guests.session(index).and_then(Session::user).map(|user| excerpt(user).into());
+        let way = if len > POISON_LEN_MIN { ", or set poison = \"skip\" for the channel" } else { "" };
         let detail = format!(
-            "came back {} times to the message {cursor} of {len} bytes with the same cursor: if it is longer than its \
-             library takes, it gets nothing of what follows; raise that limit, or set poison = \"skip\" for the channel",
+            "came back {} times with the same cursor, whose next message is {cursor} ({len} bytes): if that is longer than \
+             the client's library takes, it gets nothing of what follows; raise that limit{way}",
             came.times
         );
         if self.told_at.poison.is_none_or(|told| self.now >= told + POISON_TOLD_MS) {
             self.told_at.poison = Some(self.now);
             let from = from.map(exchange::shown);
-            warn!(from, who = ?who, channels = what, cursor, bytes = len, "a client comes back to the same message again and again");
+            warn!(
+                from,
+                who = who.as_deref(),
+                channels = what,
+                cursor,
+                bytes = len,
+                "a client comes back to the same message again and again"
+            );
         }
         self.exchange.denials().add(Denial {
             at: self.exchange.now(),
