@@ -27,7 +27,7 @@ async function refusal(response: Response): Promise<Refusal> {
     _fatal: ours && status < 500 && !busy && status !== 408,
     _served: busy,
     _unreachable: !ours,
-    _wait: Number(headers.get("Retry-After")) * 1000,
+    _wait: Number(headers.get("Retry-After")) * 1000 || 0,
   });
 }
 

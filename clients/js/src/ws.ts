@@ -41,7 +41,10 @@ export function openSocket(
     begun ||= !!subscribed;
     if (begun) ear._item(item);
     // What this connection is for cannot be had: as if a status said it.
-    else if (error) ear._lost(error.detail, { _status: error.status, _code: error.code, _fatal: error.status < 500 });
+    else if (error) {
+      const _served = error.status === 429;
+      ear._lost(error.detail, { _status: error.status, _code: error.code, _fatal: error.status < 500 && !_served, _served });
+    }
     if (!open) {
       open = true;
       change(names);

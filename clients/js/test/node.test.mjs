@@ -187,6 +187,18 @@ for (const transport of ["sse", "poll"]) {
   });
 }
 
+test("advice that is a date, as proxies may give it, leaves the wait to the client", async () => {
+  const date = new Date(Date.now() + 3_600_000).toUTCString();
+  const server = http.createServer((request, response) => response.writeHead(503, { "Retry-After": date }).end());
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const client = listen(`127.0.0.1:${server.address().port}`, "a", { transports: ["sse"], retry: { min: 3_000, max: 9_000 } });
+  await until(() => client.mx.state === "waiting", "it waits");
+  const { retryIn } = client.told.at(-1);
+  assert.ok(retryIn >= 1_000 && retryIn <= 9_000, `${retryIn}`);
+  client.mx.close();
+  server.close();
+});
+
 test("the event stream's advice is obeyed, up to the bound that is set", async () => {
   const name = fresh();
   const proxy = await startProxy(program.waitAddress);
@@ -350,6 +362,16 @@ test("a command's refusal of what a connection is for ends it, as a status would
   assert.deepEqual([code, status, fatal, client.mx.state], ["channel-count", 400, true, "closed"]);
   client.mx.close();
   await small.stop();
+});
+
+test("a command that is refused as one too many at this moment is tried again later", async () => {
+  // The handshake is the one request of this second, and such a name goes in a command.
+  const strict = await start("--address-requests", "1");
+  const client = listen(strict.waitAddress, "user/7", { transports: ["ws"] });
+  const { status, fatal } = await client.tells("error");
+  assert.deepEqual([status, fatal, client.mx.state], [429, false, "waiting"]);
+  client.mx.close();
+  await strict.stop();
 });
 
 test("a bad name is refused at once", () => {
