@@ -103,6 +103,7 @@ soak:
 	cargo build --release
 	MULTIPLEXOR_SEEDS=10000 cargo test --release -p multiplexor-hub -p multiplexor-exchange -p multiplexor-wait -p multiplexor-store -p multiplexor-fuzz
 	MULTIPLEXOR_ROUNDS=8 $(PYTEST) -k everybody_hears_every_line
+	MULTIPLEXOR_SLOW=1 $(PYTEST) -m alone -k left_nothing
 	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
 	tests/soak/testssl.sh

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import resource
 import socket
 import ssl
@@ -247,10 +248,14 @@ def test_an_idle_listener_of_realplexor_costs_little_more(channels, tmp_path, ca
         assert slope <= REALPLEXOR_BYTES_A_CONNECTION_MAX[channels]
 
 
+# Half a minute each; `make soak` has the others, too.
+LEAVING = [("sse", "shared"), ("ws", "shared"), ("poll", "shared"), ("sse", "own")]
+if os.environ.get("TESTS_MULTIPLEXOR_SLOW"):
+    LEAVING += [("stream", "shared"), ("poll", "own")]
+
+
 @pytest.mark.alone
-@pytest.mark.parametrize(
-    ("transport", "channels"), [*((name, "shared") for name in HEADS), ("sse", "own"), ("poll", "own")]
-)
+@pytest.mark.parametrize(("transport", "channels"), LEAVING)
 def test_a_broadcast_leaves_nothing_with_a_connection_and_a_crowd_that_left_nothing(transport, channels, capsys):
     most = BYTES_A_CONNECTION_MAX[channels]
     with Crowd(transport, channels, "--grace", "1s", "--resume-window", "1s", "--history-age", "1s") as crowd:

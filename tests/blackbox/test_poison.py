@@ -121,7 +121,7 @@ def test_who_comes_back_a_third_time_is_counted_and_shown(program, visit):
     shown = [entry for entry in program.ask("/refused")["refused"] if entry["what"] == name]
     assert [(entry["code"], entry["line"], entry["from"]) for entry in shown] == [("poison", "wait", "127.0.0.1")]
     assert f"{LONG} bytes" in shown[0]["detail"] and "3 times" in shown[0]["detail"]
-    assert "comes back to the same message" in program.stderr()
+    program.until_logged("comes back to the same message")
 
 
 @pytest.mark.parametrize("visit", TRANSPORTS)

@@ -100,7 +100,7 @@ def test_certificates_that_only_root_can_read_are_told_of(serve, tmp_path):
     certificate, key = Authority(tmp_path).issue("server", "localhost")
     key.chmod(0o600)
     program = serve("--user", "nobody", "--tls-certificate", str(certificate), "--tls-key", str(key))
-    assert "the user cannot read them" in program.stderr()
+    program.until_logged("the user cannot read them")
     assert request(program.in_address, "GET", "/healthz")[0] == 200
 
 

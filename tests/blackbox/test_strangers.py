@@ -225,4 +225,5 @@ def test_what_is_looked_at_for_a_list_of_realplexor_is_counted(serve, tmp_path):
     assert [message["data"] for message in reply] == [1, 1]
     host, port = program.ins[1].rsplit(":", 1)
     program.ins[0] = program.ins[1]
-    assert program.metric("multiplexor_history_read_messages_total") >= 199 * 100
+    # About each of them, but not all 100 of each.
+    assert 199 <= program.metric("multiplexor_history_read_messages_total") <= 199 * 20

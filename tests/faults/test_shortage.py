@@ -50,7 +50,7 @@ def test_without_descriptors_of_its_own_it_loses_nothing_and_recovers(tmp_path, 
     assert len(list((tmp_path / "store").glob("*.log"))) > segments, "no file was begun meanwhile"
     with capsys.disabled():
         print(f"\nEMFILE: {counts}")
-    assert "accepting pauses" in program.stderr()
+    program.until_logged("accepting pauses")
     program.stop()
 
 

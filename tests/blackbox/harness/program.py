@@ -112,6 +112,10 @@ class Program:
     def stderr(self):
         return _contents(self.err)
 
+    def until_logged(self, text):
+        """The log says so; it is written by a thread of its own, a moment after what it is about."""
+        until(lambda: text in self.stderr(), f"the log says {text!r}")
+
     def publish(self, channels, data, query="", **headers):
         """Publishes one message and returns its cursor."""
         return self.post(channels, data, query, **headers)["cursor"]
