@@ -66,7 +66,7 @@ def test_a_library_with_little_patience_stays(serve, name):
     assert len([beat for beat, _ in zip(beats("?heartbeat=1"), range(5))]) == 5
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "5s", "soon", "99999999999"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "5s", "soon"])
 @pytest.mark.parametrize("address", ["sub", "poll", "stream"])
 def test_what_is_no_heartbeat_is_refused(program, name, address, value):
     status, _, body = request(program.wait_address, "GET", f"/{address}/{name}?heartbeat={value}")

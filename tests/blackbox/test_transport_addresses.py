@@ -81,7 +81,7 @@ def test_a_handshake_whose_upgrade_was_dropped_is_told_so_at_once(program, name)
         with Wire(program.wait_address) as wire:
             status, headers, body = wire.get(path, **KEY).response()
         assert status == 426 and headers["upgrade"] == "websocket"
-        assert json.loads(body)["code"] == "upgrade" and "a proxy on the way dropped them" in json.loads(body)["detail"]
+        assert json.loads(body)["code"] == "upgrade" and "where a proxy on the way made it so" in json.loads(body)["detail"]
     assert program.metric("multiplexor_wait_waits_total") == before, "it is no long poll"
     with Wire(program.wait_address) as wire:
         status, _, body = wire.get(f"/ws/{name}").response()

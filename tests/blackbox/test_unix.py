@@ -264,10 +264,11 @@ def test_both_serve_on_before_the_end_and_are_gone_at_the_drain(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_application_is_told_nothing_false_of_who_came_through_a_socket(tmp_path, fronts):
+@pytest.mark.parametrize("limits", [(), ("--address-connections", "100")], ids=["none", "limits"])
+def test_the_application_is_told_nothing_false_of_who_came_through_a_socket(tmp_path, fronts, limits):
     got = []
     application = Application(lambda path, headers: (got.append(headers), (200, {}, b""))[1])
-    program = Socketed(tmp_path, "--takeover", application.url)
+    program = Socketed(tmp_path, "--takeover", application.url, *limits)
     said = {"X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}
     assert [ask(program.wait, "GET", "/x", headers=headers)[0] for headers in ({}, said)] == [200, 200]
     lines = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
