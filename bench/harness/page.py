@@ -151,4 +151,8 @@ nothing else. They take turns; a ratio is of two runs next to each other, and a 
 CPU includes what the kernel does for the sender, which on loopback is the receiver's part, too. Others' CPU is the
 part of the machine that anybody else had, at worst. A verdict about times that had more than 5 % of that is marked as disturbed, one of
 fewer than 7 pairs as of few pairs: neither counts as met.
+
+Streams to HTTP/1.1 clients are in chunks: of a message of SSE or NDJSON 6 to 8 bytes are the head and the tail of its chunk, and
+5 more end a stored block of gzip, without which Go's reader would hold it back. A message of 100 bytes had 118 bytes on the wire
+before, 123 compressed.
 """
