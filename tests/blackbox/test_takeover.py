@@ -283,14 +283,29 @@ def test_what_is_between_neighbours_stays_there():
     application.stop()
 
 
-@pytest.mark.parametrize("names", ["", "a,,b", "$reserved", "\xff", ",".join(map(str, range(1001)))])
-def test_names_that_are_none_are_told(names):
-    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": names}, b""))
+def judged(status, headers, **said):
+    """What a client is told where the application answers so: the status, and the code of the problem."""
+    application = Application(lambda path, asked: (status, headers, b""))
     program = Program("--takeover", application.url)
-    status, _, body = ask(program, "/x")
-    assert (status, json.loads(body)["code"]) == (502, "takeover-channels"), body
+    told, _, body = ask(program, "/x", **said)
     program.stop()
     application.stop()
+    return told, json.loads(body)["code"]
+
+
+@pytest.mark.parametrize("names", ["", "a,,b", "$reserved", "\xff", ",".join(map(str, range(1001)))])
+def test_names_that_are_none_are_told(names):
+    assert judged(200, {"Multiplexor-Channels": names}) == (502, "takeover-channels")
+
+
+@pytest.mark.parametrize("lasts", ["", "abc", "0.5", "-1", "2s", "9" * 30])
+def test_a_time_that_is_none_holds_nobody(lasts):
+    headers = {"Multiplexor-Channels": "a", "Multiplexor-Lasts": lasts}
+    assert judged(200, headers, Accept="text/event-stream") == (502, "takeover")
+
+
+def test_another_protocol_that_nobody_asked_for_is_not_passed_on():
+    assert judged(101, {"Upgrade": "foo", "Connection": "Upgrade"}) == (502, "takeover")
 
 
 def test_who_is_held_for_a_time_is_told_the_end():
@@ -300,25 +315,6 @@ def test_who_is_held_for_a_time_is_told_the_end():
         client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
         told = b"".join(iter(lambda: client.recv(65536), b""))
     assert told.endswith(b"event: expired\ndata: {}\n\n\r\n0\r\n\r\n"), told
-    program.stop()
-    application.stop()
-
-
-@pytest.mark.parametrize("lasts", ["", "abc", "0.5", "-1", "2s", "9" * 30])
-def test_a_time_that_is_none_holds_nobody(lasts):
-    application = Application(lambda path, headers: (200, {"Multiplexor-Channels": "a", "Multiplexor-Lasts": lasts}, b""))
-    program = Program("--takeover", application.url)
-    status, _, body = ask(program, "/x", Accept="text/event-stream")
-    assert (status, json.loads(body)["code"]) == (502, "takeover"), body
-    program.stop()
-    application.stop()
-
-
-def test_another_protocol_that_nobody_asked_for_is_not_passed_on():
-    application = Application(lambda path, headers: (101, {"Upgrade": "foo", "Connection": "Upgrade"}, b""))
-    program = Program("--takeover", application.url)
-    status, _, body = ask(program, "/x")
-    assert (status, json.loads(body)["code"]) == (502, "takeover"), body
     program.stop()
     application.stop()
 

@@ -92,7 +92,12 @@ impl Pages {
     /// Whether one more is passed on for whoever this is: who has fewer under way than are left for all others, so that
     /// a newcomer finds room, however slow the application is with what it has.
     fn has_room(&self, asker: Asker) -> bool {
-        self.calling.count(asker) < self.takeover.calls.saturating_sub(self.calls)
+        self.calling.count(asker) < self.left()
+    }
+
+    /// How many more may be under way.
+    fn left(&self) -> usize {
+        self.takeover.calls.saturating_sub(self.calls)
     }
 
     fn begin(&mut self, asker: Asker, waiting: Waiting) -> Pass {
@@ -107,7 +112,7 @@ impl Pages {
     /// Passes on what waits and has room now.
     fn go_on(&mut self, passes: &mut Vec<Pass>) {
         loop {
-            let left = self.takeover.calls.saturating_sub(self.calls);
+            let left = self.left();
             let next = self.waiting.pop_of(|asker| self.calling.count(asker) < left);
             let Some((asker, waiting)) = next else { return };
             if waiting.asked.elapsed() < self.takeover.timeout {

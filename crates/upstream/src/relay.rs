@@ -56,10 +56,12 @@ pub fn answered(answer: &Response<Bytes>, is_head: bool) -> Option<Relayed> {
     }
     Some(match names(answer.headers()) {
         Some(names) if !is_head => {
-            let lasts = answer.headers().get(LASTS);
-            let lasts = lasts.map(|lasts| lasts.to_str().ok()?.parse().ok());
             // Whoever limits the time must not be taken for one who does not.
-            Relayed::Hold { names, lasts: if let Some(lasts) = lasts { Some(lasts?) } else { None } }
+            let lasts = match answer.headers().get(LASTS) {
+                Some(seconds) => Some(seconds.to_str().ok()?.parse().ok()?),
+                None => None,
+            };
+            Relayed::Hold { names, lasts }
         }
         _ => Relayed::Page(page_answer(answer, is_head)),
     })
