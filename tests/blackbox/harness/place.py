@@ -12,7 +12,7 @@ import pytest
 from .program import PATIENCE_S, binary, until
 
 # Folders that pages write into: what is changed in them is seen by nobody else, and goes with the place.
-FOLDERS = ["etc", "run", "var"]
+FOLDERS = ["etc", "opt", "run", "var"]
 NAMES = ["push.internal", "push.example"]
 ADDRESSES = ["10.0.0.7"]
 
