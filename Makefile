@@ -57,9 +57,9 @@ blackbox: docs together alone browser
 together: ready
 	$(PYTEST) $(AT_ONCE) -m "not alone"
 
-# What measures or crowds.
+# What measures memory or crowds: two at once, since they wait more than they compute, and nothing else beside them.
 alone: ready
-	$(PYTEST) -m alone
+	$(PYTEST) -n 2 --dist worksteal -m alone
 
 browser: ready
 	node --test --test-force-exit --test-reporter=spec tests/blackbox/node/*.test.js
