@@ -1,6 +1,7 @@
 """The settings file: what it says holds, by channel too; what is wrong in it is told."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -65,8 +66,9 @@ def publish(program, names, body):
     return status, json.loads(answer)
 
 
-def run(*arguments):
-    done = subprocess.run([binary(), *arguments], capture_output=True, timeout=60)
+def run(*arguments, **variables):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
+    done = subprocess.run([binary(), *arguments], capture_output=True, timeout=60, env=clean | variables)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -143,6 +145,92 @@ def refused_at_check_and_start(path):
     assert (checked, started) == (1, 2), (why, also)
     assert why.strip() in also
     return why
+
+
+def test_a_file_is_checked_beside_the_variables_of_the_environment(file):
+    path = file('in = "0.0.0.0:0"\nlisten = "token"\n')
+    status, _, errors = run("config", "check", path)
+    assert status == 1 and "MULTIPLEXOR_KEY" in errors and "set token_secret" in errors
+    secrets = {"MULTIPLEXOR_KEY": "mk_" + "k" * 40, "MULTIPLEXOR_TOKEN_SECRET": "s" * 32}
+    key = json.loads(run("key", "make", "--json")[1])["key"]
+    status, said, errors = run("config", "check", path, **(secrets | {"MULTIPLEXOR_KEY": key}))
+    assert (status, errors) == (0, "")
+    assert "beside MULTIPLEXOR_KEY, MULTIPLEXOR_TOKEN_SECRET in the environment" in said
+    assert key not in said and "s" * 32 not in said
+    status, _, errors = run("config", "check", path, **secrets, MULTIPLEXOR_GRACE="soon", MULTIPLEXOR_DRAYN="1s")
+    assert status == 1 and "MULTIPLEXOR_GRACE is" in errors and "did you mean MULTIPLEXOR_DRAIN?" in errors
+
+
+def test_what_is_wrong_in_the_file_between_settings_and_on_the_machine_is_told_in_one_go(file, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "photo.jpg").write_text("")
+    path = file(
+        f"""pol_timeout = "1s"
+grace = "2d"
+wait = ["127.0.0.1:1", "unix:{tmp_path}/nowhere/wait.sock"]
+in = ["127.0.0.1:1", "unix:{tmp_path}/file"]
+user = "nobody-of-that-name"
+store = "{tmp_path}/file/store"
+unix_owner = "no-such-user"
+tls_certificate = "{tmp_path}/missing.pem"
+tls_key = "{tmp_path}/missing.key"
+takeover = "http://127.0.0.1:1"
+takeover_prefix = "/push/"
+wait_prefix = "/push"
+"""
+    )
+    status, _, errors = run("config", "check", path)
+    lines = errors.splitlines()
+    for line, words in [
+        (1, "did you mean poll_timeout?"),
+        (2, 'grace is "2d"'),
+        (4, "127.0.0.1:1 is given twice"),
+        (3, f"there is no folder {tmp_path}/nowhere"),
+        (4, f"{tmp_path}/file is there, and is no socket"),
+        (5, "there is no such user"),
+        (6, "nothing could be stored there"),
+        (7, 'unix_owner is "no-such-user"'),
+        (8, f"{tmp_path}/missing.pem cannot be read"),
+        (11, 'takeover_prefix is "/push/", which is wait_prefix, too'),
+    ]:
+        assert any(told.startswith(f"{path}:{line}: ") and words in told for told in lines), (words, errors)
+    assert (status, len(lines)) == (1, 10), errors
+    status, _, errors = run("config", "check", file(f'store = "{tmp_path}/other"\n'))
+    assert status == 1 and "holds other files and no store" in errors
+
+
+def test_a_wrong_setting_is_one_error_and_not_those_that_would_follow_from_it(file):
+    for text, words in [
+        ('listen = "token"\ntoken_secret = "short"\n', "token_secret is"),
+        ('listen = "token"\ntoken_secrt = "x"\n', "did you mean token_secret?"),
+        ('tls_certificate = "a.pem"\ntls_kye = "a.key"\nin_tls = "on"\n', "did you mean tls_key?"),
+        ('in = "0.0.0.0:1"\nkey = "nonsense"\n', "key is"),
+    ]:
+        status, _, errors = run("config", "check", file(text))
+        assert status == 1 and words in errors and len(errors.splitlines()) == 1, errors
+
+
+def test_a_check_leaves_nothing_behind_and_minds_no_server_that_runs(file, serve, tmp_path):
+    store = tmp_path / "store"
+    path = file(f'wait = "127.0.0.1:0"\nin = "127.0.0.1:0"\nstore = "{store}"\n')
+    assert run("config", "check", path)[0] == 0
+    assert not store.exists(), "it is made by the server"
+    program = serve("--config", path, ports=False)
+    with open(path, "a") as more:
+        more.write(f'# {program.waits[0]}\n')
+    before = sorted(entry.name for entry in store.iterdir())
+    assert run("config", "check", path)[0] == 0, "the server has it, and whoever edits its file may check that"
+    assert sorted(entry.name for entry in store.iterdir()) == before
+
+
+@pytest.mark.parametrize("prefix", ["/sub/", "/push", "/push/", "/push/sub/", "/push/poll/x"])
+def test_an_application_that_would_get_nothing_is_told(file, prefix):
+    behind = "" if prefix == "/sub/" else 'wait_prefix = "/push"\n'
+    path = file(f'takeover = "http://127.0.0.1:1"\n{behind}takeover_prefix = "{prefix}"\n')
+    why = refused_at_check_and_start(path)
+    assert "takeover_prefix is" in why and "such as /app/ and /push" in why, why
+    assert run("config", "check", file(f'takeover = "http://127.0.0.1:1"\n{behind}takeover_prefix = "/app/"\n'))[0] == 0
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "keys.example", "127.0.0.1.example:80", "[2001:db8::1]"])

@@ -24,12 +24,26 @@ def run(*arguments, **variables):
         ("multiplexor_wait", "MULTIPLEXOR_WAIT"),
     ],
 )
-def test_a_misspelt_variable_ends_the_program_with_the_nearest_name(wrong, right):
-    for command in ([], ["serve"], ["config"], ["realplexor"], ["send", "a", "b"], ["listen", "a"]):
+def test_a_misspelt_variable_keeps_a_server_from_starting_and_is_told_with_the_nearest_name(wrong, right):
+    for command in ([], ["serve"], ["config"], ["realplexor"]):
         ended = run(*command, **{wrong: "secret-value"})
         assert ended.returncode == 2, (command, ended.stdout)
         assert f"{wrong} is set, and no setting has that name; did you mean {right}?" in ended.stderr, ended.stderr
         assert "secret-value" not in ended.stderr
+
+
+def test_a_client_warns_of_a_misspelt_variable_and_does_its_work(program, name):
+    wrong = {"MULTIPLEXOR_POLL_TIMOUT": "5s", "MULTIPLEXOR_SERVER": program.in_url}
+    for command in (["send", name, "hello"], ["online"], ["history", name], ["stats"], ["delete", name]):
+        ended = run(*command, **wrong)
+        assert ended.returncode == 0, (command, ended.stderr)
+        assert "multiplexor: MULTIPLEXOR_POLL_TIMOUT is set" in ended.stderr, (command, ended)
+        assert command == ["online"] or ended.stdout, command
+        assert "did you mean MULTIPLEXOR_POLL_TIMEOUT?" in ended.stderr
+    assert "MULTIPLEXOR_TOKN is set" in run("token", "make", name, "--token-secret", "s" * 32, MULTIPLEXOR_TOKN="x").stderr
+    for command in (["key", "make"], ["completion", "bash"], ["man"], ["config", "--default"]):
+        ended = run(*command, MULTIPLEXOR_POLL_TIMOUT="5s")
+        assert (ended.returncode, ended.stderr) == (0, ""), "what reads no variables has nothing to say of them"
 
 
 def test_several_are_told_at_once_and_one_that_is_like_nothing_too():

@@ -132,7 +132,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Takes one message back.
 fn take_back(asker: &Asker, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
-    let url = format!("{}/channels/{}/history/{}", asker.base, encode(name), encode(cursor));
+    let url = client::url(&asker.base, &format!("/channels/{}/history/{}", encode(name), encode(cursor)));
     let text = asker.text(with_key(asker.agent.delete(url), asker.key.as_deref()).call())?;
     asker.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
     Ok(ExitCode::SUCCESS)

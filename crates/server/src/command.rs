@@ -17,11 +17,17 @@ use asking::{asking_commands, authority, server, since, tail};
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let matches = command().try_get_matches().unwrap_or_else(|error| end_by(&error));
-    check_variables();
+    warn_of_variables(&matches);
     match matches.subcommand() {
         None => start(&matches),
         Some(("serve", matches)) => start(matches),
-        Some(("realplexor", matches)) => realplexor::run(matches, read_beside),
+        Some(("realplexor", matches)) => {
+            let errors = misspelt_variables();
+            if !errors.is_empty() {
+                refuse(&errors);
+            }
+            realplexor::run(matches, read_beside)
+        }
         Some(("config", matches)) => run_config(matches),
         Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
         Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
@@ -149,12 +155,17 @@ fn listen_command() -> Command {
 }
 
 fn config_command() -> Command {
-    let check = Command::new("check").about("Check a settings file; ends with 1 if something is wrong").arg(
-        Arg::new("file")
-            .value_name("FILE")
-            .required(true)
-            .help("The file to check, such as multiplexor.toml"),
-    );
+    let check = Command::new("check")
+        .about(
+            "Say what a server started with this file, here and in this environment, would find wrong; ends with 1 if \
+             that is anything",
+        )
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .required(true)
+                .help("The file to check, such as multiplexor.toml"),
+        );
     let config = Command::new("config")
         .about("Print the settings as the server would take them, or check a file of them")
         .after_help(CONFIG_EXAMPLES)
@@ -212,7 +223,10 @@ fn run_key(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// `multiplexor config`, in its three forms.
 fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(("check", matches)) = matches.subcommand() {
-        return config::check(matches.get_one::<String>("file").map_or("", String::as_str));
+        let name = matches.get_one::<String>("file").map_or("", String::as_str);
+        let file = File::load(name);
+        let values = values_of(by_variable, &file);
+        return config::check(name, &file, &values);
     }
     if let Some(("import", matches)) = matches.subcommand() {
         let names: Vec<String> = matches.get_many("file").into_iter().flatten().cloned().collect();
@@ -221,8 +235,11 @@ fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if matches.get_flag("default") {
         return config::print_default();
     }
-    let values = read_values(matches).and_then(|values| Settings::of(&values).map(|_| values));
-    config::print(&values.unwrap_or_else(|errors| refuse(&errors)), matches.get_flag("json"))
+    let values = read_values(matches);
+    if let Err(errors) = Settings::of(&values) {
+        refuse(&errors);
+    }
+    config::print(&values, matches.get_flag("json"))
 }
 
 pub(crate) fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -250,8 +267,7 @@ fn with_settings(command: Command) -> Command {
 
 /// The settings by flag, else by environment, else by file, else by default. A bad one ends the program.
 fn read_settings(matches: &ArgMatches) -> Settings {
-    let settings = read_values(matches).and_then(|values| Settings::of(&values));
-    settings.unwrap_or_else(|errors| refuse(&errors))
+    Settings::of(&read_values(matches)).unwrap_or_else(|errors| refuse(&errors))
 }
 
 /// The settings of variables and, where those say nothing, of a file that was read already.
@@ -264,15 +280,27 @@ fn by_variable(setting: &Setting) -> Option<Given> {
     Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
 }
 
-/// A variable that is named like ours and is none ends the program: whoever set it would not notice.
-fn check_variables() {
+/// Variables that are named like ours and are none. They keep a server from starting: whoever set one would not notice.
+fn misspelt_variables() -> Errors {
     let said = std::env::vars_os().filter(|(_, text)| !text.is_empty());
     let names: Vec<String> = said.map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     let mut ours = vec![CONFIG_VARIABLE.to_owned()];
     collect_variables(&command(), &mut ours);
-    let errors = settings::misspelt(names.iter().map(String::as_str), &ours);
-    if !errors.is_empty() {
-        refuse(&errors);
+    settings::misspelt(names.iter().map(String::as_str), &ours)
+}
+
+/// A client that is told something by variables says which of them are none, and does what it can without them.
+fn warn_of_variables(matches: &ArgMatches) {
+    let (root, mut of_client) = (command(), Vec::new());
+    let named = matches.subcommand_name().and_then(|name| root.find_subcommand(name));
+    let Some(named) = named else { return };
+    collect_variables(named, &mut of_client);
+    let errors = misspelt_variables();
+    if !of_client.is_empty() && !errors.is_empty() {
+        log::write_in_time(
+            io::stderr(),
+            format!("multiplexor: {}\n", errors.to_string().replace('\n', "\nmultiplexor: ")),
+        );
     }
 }
 
@@ -284,16 +312,23 @@ fn collect_variables(command: &Command, names: &mut Vec<String>) {
 }
 
 /// The value of every setting, and who said so.
-fn read_values(matches: &ArgMatches) -> Result<Values, Errors> {
+fn read_values(matches: &ArgMatches) -> Values {
     let file = matches.get_one::<String>("config").cloned().or_else(|| variable(CONFIG_VARIABLE));
-    let file = file.map_or_else(|| Ok(File::default()), |name| File::load(&name))?;
+    let file = file.map_or_else(File::default, |name| File::load(&name));
     let given = |setting: &Setting| {
         let by_flag = matches.get_many::<String>(setting.name);
         let by_flag = by_flag
             .map(|texts| Given { origin: Origin::Flag(setting.flag()), texts: texts.cloned().collect() });
         by_flag.or_else(|| by_variable(setting))
     };
-    Values::gather(given, &file)
+    values_of(given, &file)
+}
+
+/// The values, and what is wrong with them and the variables of the environment.
+fn values_of(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Values {
+    let mut values = Values::gather(given, file);
+    values.note(misspelt_variables());
+    values
 }
 
 /// A variable of the environment. An empty one counts as none: that is how a compose file leaves one out.

@@ -1,6 +1,8 @@
 //! `multiplexor config`: the settings in force with who said so, a file to begin with, and a check of
 //! one.
 
+mod machine;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -19,26 +21,23 @@ pub(crate) fn print_default() -> anyhow::Result<ExitCode> {
     out(&template())
 }
 
-/// Checks a settings file, by itself: no flag, no variable.
-pub(crate) fn check(name: &str) -> anyhow::Result<ExitCode> {
-    let read = || {
-        let file = File::load(name)?;
-        Settings::read(|_| None, &file)?;
-        Ok(file)
-    };
-    let checked: Result<File, crate::settings::Errors> = read();
-    match checked {
-        Ok(file) => {
-            let count = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-            let (settings, rules) =
-                (count(file.len(), "setting"), count(file.channels.len(), "channel pattern"));
-            out(&format!("{name}: nothing is wrong; {settings}, {rules}\n"))
-        }
-        Err(errors) => {
-            writeln!(io::stderr(), "{errors}")?;
-            Ok(ExitCode::FAILURE)
-        }
+/// Checks a settings file as a server would that is started with it here: beside the variables of this environment, with
+/// the users, folders and files of this machine. Whether its addresses are free is not asked, since the server may run.
+pub(crate) fn check(name: &str, file: &File, values: &Values) -> anyhow::Result<ExitCode> {
+    let (settings, mut errors) = Settings::judged(values);
+    machine::faults(&settings, values).into_iter().for_each(|fault| errors.push(fault));
+    if !errors.is_empty() {
+        writeln!(io::stderr(), "{errors}")?;
+        return Ok(ExitCode::FAILURE);
     }
+    let count = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (settings, rules) = (count(file.len(), "setting"), count(file.channels.len(), "channel pattern"));
+    let variables: Vec<&str> = values.variables().collect();
+    let beside = match &*variables.join(", ") {
+        "" => String::new(),
+        variables => format!(", beside {variables} in the environment"),
+    };
+    out(&format!("{name}: nothing is wrong; {settings}, {rules}{beside}\n"))
 }
 
 /// As a settings file, each line with who said so.

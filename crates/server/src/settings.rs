@@ -8,6 +8,7 @@ mod advice;
 mod asked;
 mod budgets;
 mod channel;
+mod checks;
 mod document;
 mod entries;
 mod errors;
@@ -37,8 +38,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use access::Keyring;
-use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
-use exchange::hub::{Door, Limits};
+use exchange::hub::Limits;
 
 use wait::{Origins, Paths};
 
@@ -125,16 +125,23 @@ pub(crate) enum LogForm {
 impl Settings {
     /// Reads all settings: by flag or variable, else by the file, else by default.
     pub(crate) fn read(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
-        Self::of(&Values::gather(given, file)?)
+        Self::of(&Values::gather(given, file))
     }
 
-    /// The settings that these values make.
+    /// The settings that these values make, or all that is wrong with them.
     pub(crate) fn of(values: &Values) -> Result<Self, Errors> {
-        let mut settings = Self::from_values(values);
-        settings.tls = Tls::of(values).map_err(|error| Errors::from_iter([error]))?;
+        let (settings, errors) = Self::judged(values);
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
+    }
+
+    /// The settings that these values make, and what is wrong with them. What is wrong has its default.
+    pub(crate) fn judged(values: &Values) -> (Self, Errors) {
+        let (mut settings, mut errors) = (Self::from_values(values), values.errors.clone());
+        let (tls, wrong) = Tls::of(values);
+        settings.tls = tls;
         settings.note_who_reaches_sockets();
-        settings.check(values).map_err(|error| Errors::from_iter([error]))?;
-        Ok(settings)
+        wrong.into_iter().chain(settings.check(values)).for_each(|error| errors.push(error));
+        (settings, errors)
     }
 
     fn from_values(values: &Values) -> Self {
@@ -201,88 +208,10 @@ impl Settings {
         self.in_listeners.iter_mut().for_each(|listener| listener.is_shut = is_shut);
     }
 
-    /// What no single setting can say.
-    fn check(&self, values: &Values) -> Result<(), String> {
-        let open = self.in_listeners.iter().find(|listener| !listener.is_loopback());
-        if let Some(Listener { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) {
-            return Err(format!(
-                "{}the IN line would listen on {open}, where strangers could publish; set an API key by \
-                 MULTIPLEXOR_KEY, made by `multiplexor key make`, or give {}",
-                values.place("in"),
-                match open {
-                    Address::Inet(_) => "a loopback address such as 127.0.0.1:10010",
-                    Address::Unix(_) => "a unix_mode that shuts others out, such as 0660",
-                }
-            ));
-        }
-        let count = values.keys("key").len();
-        if count > KEYS_MAX {
-            return Err(format!(
-                "{}there are {count} API keys; at most {KEYS_MAX} are allowed",
-                values.place("key")
-            ));
-        }
-        self.check_tokens(values)?;
-        let mut seen = Vec::new();
-        let of_wait = self.wait.iter().map(|listener| (&listener.address, "wait"));
-        let of_in = self.in_listeners.iter().map(|listener| (&listener.address, "in"));
-        let is_one = |address: &Address| address.inet().is_none_or(|address| address.port() != 0);
-        for (address, line) in of_wait.chain(of_in).filter(|(address, _)| is_one(address)) {
-            if seen.contains(&address) {
-                return Err(format!(
-                    "{}{address} is given twice; give each address once, to the WAIT line or to the IN line",
-                    values.place(line)
-                ));
-            }
-            seen.push(address);
-        }
-        Ok(())
-    }
-}
-
-impl Settings {
     /// Whether the program has something that nobody else may see.
     pub(crate) fn holds_secrets(&self) -> bool {
         let tokens = &self.wait_line.tokens;
         !tokens.secrets.is_empty() || !self.in_line.keys.is_empty() || !self.tls.is_empty()
-    }
-
-    /// What is said of tokens must go together.
-    fn check_tokens(&self, values: &Values) -> Result<(), String> {
-        let tokens = &self.wait_line.tokens;
-        let counts = [("token_secret", tokens.secrets.len()), ("token_key", tokens.keys.len())];
-        if let Some((name, count)) = counts.into_iter().find(|(_, count)| *count > TOKEN_KEYS_MAX) {
-            let place = values.place(name);
-            return Err(format!("{place}there are {count} of {name}; at most {TOKEN_KEYS_MAX} are allowed"));
-        }
-        if self.upstream.hook.is_some() && self.wait_line.shows.headers.is_empty() {
-            let place = values.place("hook_headers");
-            return Err(format!(
-                "{place}hook_headers is empty, so the hook would be asked about nobody; name cookie, for one"
-            ));
-        }
-        asked::check_prefix(values)?;
-        asked::check_keys_url(values)?;
-        asked::check_hook_headers(values)?;
-        asked::check_cookie(values)?;
-        let count = values.names("origins").len();
-        if count > Origins::COUNT_MAX {
-            let (place, max) = (values.place("origins"), Origins::COUNT_MAX);
-            return Err(format!("{place}there are {count} origins; at most {max} are allowed"));
-        }
-        let closed = values.channels.iter().find(|entry| entry.closes());
-        let place = match closed {
-            Some(entry) => format!("{}: ", entry.origin),
-            None => values.place("listen"),
-        };
-        let is_asked = self.upstream.hook.is_some() || self.upstream.takeover.is_some();
-        let is_way_in = !tokens.is_empty() || is_asked;
-        if !is_way_in && (closed.is_some() || self.hub.listen == Door::Token) {
-            return Err(format!(
-                "{place}listen is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or hook, too"
-            ));
-        }
-        Ok(())
     }
 }
 

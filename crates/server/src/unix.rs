@@ -82,6 +82,12 @@ fn own(path: &Path, owner: &str) -> anyhow::Result<()> {
     if owner.is_empty() {
         return Ok(());
     }
+    let (user, group) = self::owner(owner)?;
+    lchown(path, user, group).with_context(|| format!("{} cannot be given to {owner:?}", path.display()))
+}
+
+/// The numbers of a user, and behind a colon a group; `None`: that one is not said.
+pub(crate) fn owner(owner: &str) -> anyhow::Result<(Option<u32>, Option<u32>)> {
     let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
     let user =
         (!user.is_empty()).then(|| User::from_name(user).ok().flatten().context("there is no such user"));
@@ -90,8 +96,7 @@ fn own(path: &Path, owner: &str) -> anyhow::Result<()> {
     let told = || format!("unix_owner is {owner:?}");
     let user = user.transpose().with_context(told)?;
     let group = group.transpose().with_context(told)?;
-    lchown(path, user.map(|user| user.uid.as_raw()), group.map(|group| group.gid.as_raw()))
-        .with_context(|| format!("{} cannot be given to {owner:?}", path.display()))
+    Ok((user.map(|user| user.uid.as_raw()), group.map(|group| group.gid.as_raw())))
 }
 
 impl Drop for SocketFile {

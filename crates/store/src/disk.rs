@@ -77,6 +77,35 @@ impl Folder {
         if is_new {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(system)?;
         }
+        let folder = Self::suitable(path, becomes)?;
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
+        let lock = lock.map_err(system)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: Some(lock), ..folder }),
+            Err(fs::TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
+            Err(fs::TryLockError::Error(error)) => Err(system(error)),
+        }
+    }
+
+    /// Says whether [`Self::take`] would get this folder if nobody had it. It leaves nothing behind.
+    pub fn judge(path: &Path, becomes: Option<u32>) -> Result<(), FolderError> {
+        let system = |error| FolderError::System(path.to_owned(), error);
+        let mut there = path;
+        while !there.as_os_str().is_empty() && !there.try_exists().map_err(system)? {
+            there = there.parent().unwrap_or_else(|| Path::new(""));
+        }
+        if there == path {
+            Self::suitable(path, becomes)?;
+        }
+        // Only trying tells: root may write where no rights say so, and nowhere on a disk that is for reading only.
+        let trial = there.join(format!(".multiplexor-{}", std::process::id()));
+        fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).map_err(system)
+    }
+
+    /// A folder that is there and may hold a store.
+    fn suitable(path: &Path, becomes: Option<u32>) -> Result<Self, FolderError> {
+        let system = |error| FolderError::System(path.to_owned(), error);
         let folder = Self::look(path)?;
         let (owner, user) = (fs::metadata(path).map_err(system)?.uid(), rustix::process::geteuid().as_raw());
         if owner != user && Some(owner) != becomes {
@@ -87,14 +116,7 @@ impl Folder {
         if !names.is_empty() && !names.iter().any(is_ours) {
             return Err(FolderError::Other(path.to_owned()));
         }
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
-        let lock = lock.map_err(system)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: Some(lock), ..folder }),
-            Err(fs::TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
-            Err(fs::TryLockError::Error(error)) => Err(system(error)),
-        }
+        Ok(folder)
     }
 
     /// Looks at a folder, without a lock; for reading only.

@@ -105,7 +105,7 @@ once, each with its line, what is allowed, and the name that may have been meant
 | command | what it does |
 | --- | --- |
 | `multiplexor config --default` | prints a file with all defaults, to begin with |
-| `multiplexor config check FILE` | says what is wrong in a file; ends with 0 if nothing is, else with 1 |
+| `multiplexor config check FILE` | says what a server started with this file would find wrong: in it, in the variables of the environment, on this machine; ends with 0 if nothing is, else with 1 |
 | `multiplexor config` | prints what holds and who said so; takes the flags that the server takes |
 | `multiplexor config --json` | the same for machines: numbers and sizes are numbers |
 ";

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::limits::ERRORS_TOLD_MAX;
 
 /// What is wrong, a line each; the first of many and how many more there are.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Errors {
     told: Vec<String>,
     more: usize,
@@ -19,6 +19,12 @@ impl Errors {
         } else {
             self.more += 1;
         }
+    }
+
+    /// All of these, too.
+    pub(crate) fn append(&mut self, others: Self) {
+        others.told.into_iter().for_each(|error| self.push(error));
+        self.more += others.more;
     }
 
     /// Whether nothing is wrong.

@@ -3,12 +3,12 @@
 //! It is read to its end whatever is wrong on the way, and all of that is told at once, each error
 //! with the file, the line, what is allowed and the name that may have been meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 
-use super::reader::Reader;
-use super::{ChannelEntry, Errors, Origin, Setting, Value};
+use super::reader::{CHANNEL, Reader};
+use super::{ChannelEntry, Errors, Origin, Setting, TABLE, Value};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
@@ -17,28 +17,43 @@ pub(crate) struct File {
     pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
     /// Its entries `[[channel]]`, in order.
     pub(crate) channels: Vec<ChannelEntry>,
+    /// What is wrong in it.
+    pub(super) errors: Errors,
+    /// The settings that it means to say something about, and does so in the wrong way.
+    pub(super) wrong: BTreeSet<&'static str>,
 }
 
 impl File {
-    /// Reads the file of this name.
-    pub(crate) fn load(name: &str) -> Result<Self, Errors> {
-        let text = text(name).map_err(|error| Errors::from_iter([format!("{name}: {error}")]))?;
-        Self::read(name, &text)
+    /// Reads the file of this name, to its end. What is wrong is told with the rest of the settings.
+    pub(crate) fn load(name: &str) -> Self {
+        match text(name) {
+            Ok(text) => Self::read_whole(name, &text),
+            Err(error) => {
+                // What it would say of any of them is not known.
+                let wrong = TABLE.iter().map(|setting| setting.name).chain([CHANNEL]).collect();
+                let errors = Errors::from_iter([format!("{name}: {error}")]);
+                Self { errors, wrong, ..Self::default() }
+            }
+        }
     }
 
-    /// Reads a file's text.
+    fn read_whole(name: &str, text: &str) -> Self {
+        let (mut file, errors) = Reader::read(name, text);
+        file.errors = errors.into_iter().map(|(line, error)| format!("{name}:{line}: {error}")).collect();
+        file
+    }
+
+    /// Reads a file's text in which nothing is wrong.
+    #[cfg(test)]
     pub(crate) fn read(name: &str, text: &str) -> Result<Self, Errors> {
-        let (file, errors) = Reader::read(name, text);
-        if errors.is_empty() {
-            return Ok(file);
-        }
-        Err(errors.into_iter().map(|(line, error)| format!("{name}:{line}: {error}")).collect())
+        let file = Self::read_whole(name, text);
+        if file.errors.is_empty() { Ok(file) } else { Err(file.errors) }
     }
 
     /// A file that says this, each with who said so.
     pub(crate) fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Origin)>) -> Self {
         let values = values.into_iter().map(|(setting, value, origin)| (setting.name, (value, origin)));
-        Self { values: values.collect(), channels: Vec::new() }
+        Self { values: values.collect(), ..Self::default() }
     }
 
     /// What it says about a setting, and where.

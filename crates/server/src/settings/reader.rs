@@ -58,6 +58,7 @@ impl<'a> Reader<'a> {
                 format!("{} is there already; keep one of them", excerpt(key))
             }
             Some(setting) => {
+                self.file.wrong.insert(setting.name);
                 format!("this is no TOML: {message}; for {key}, {}", setting.advice_toml())
             }
             None => format!("this is no TOML: {message}"),
@@ -97,10 +98,12 @@ impl<'a> Reader<'a> {
             }
             _ => self.value(setting, value),
         };
-        if let Some(read) = value_read {
-            let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
-            self.file.values.insert(setting.name, (read, origin));
-        }
+        let Some(read) = value_read else {
+            self.file.wrong.insert(setting.name);
+            return;
+        };
+        let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
+        self.file.values.insert(setting.name, (read, origin));
     }
 
     /// Reads a value; `None` and an error when it is wrong.
@@ -156,6 +159,7 @@ impl<'a> Reader<'a> {
         let entries = value.get_ref().as_array();
         let Some(entries) = entries.filter(|entries| entries.iter().all(|entry| entry.get_ref().is_table()))
         else {
+            self.file.wrong.insert(CHANNEL);
             let what = described(value.get_ref());
             let error =
                 format!("{CHANNEL} is {what}; write [[{CHANNEL}]], with two brackets, for each pattern");
@@ -174,7 +178,10 @@ impl<'a> Reader<'a> {
         let Some(table) = value.get_ref().as_table() else { return };
         let values = self.entry(CHANNEL, CHANNEL_ENTRY, value.span(), table);
         let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
-        let Some(entry) = ChannelEntry::new(values, origin) else { return };
+        let Some(entry) = ChannelEntry::new(values, origin) else {
+            self.file.wrong.insert(CHANNEL);
+            return;
+        };
         let above = self.file.channels.iter().find(|above| above.pattern.covers(&entry.pattern));
         if let Some(above) = above {
             let (late, early) = (quoted(entry.pattern.as_str()), quoted(above.pattern.as_str()));
@@ -252,7 +259,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn no_setting(&mut self, name: &str, near: Option<&str>, span: Range<usize>) {
+    fn no_setting(&mut self, name: &str, near: Option<&'static str>, span: Range<usize>) {
+        self.file.wrong.extend(near);
         let right = match near.map(|near| find(TABLE, near)) {
             None => "`multiplexor config --default` prints all settings".to_owned(),
             Some(None) => format!("did you mean [[{CHANNEL}]]?"),
@@ -288,4 +296,4 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
 
 const KEY: &str = "key";
 /// The key of the entries that are for channels by their names.
-const CHANNEL: &str = "channel";
+pub(super) const CHANNEL: &str = "channel";

@@ -17,39 +17,60 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads it from the settings, or says what does not go together.
-    pub(super) fn of(values: &Values) -> Result<Self, String> {
-        let shared = pairs(&values.names("tls_certificate"), &values.names("tls_key"))
-            .map_err(|error| format!("{}{error}", values.place("tls_certificate")))?;
-        let of_line = |line: &str, is_usual: bool| {
-            let of = |listener: &Listener| of_listener(listener, is_usual, &shared);
-            let all: Result<Vec<_>, String> = values.listeners(line).iter().map(of).collect();
-            all.map_err(|error| format!("{}{error}", values.place(line)))
+    /// Reads it from the settings, and says what does not go together.
+    pub(super) fn of(values: &Values) -> (Self, Vec<String>) {
+        let mut wrong = Vec::new();
+        let mut told = |name: &str, error: String| wrong.push(format!("{}{error}", values.place(name)));
+        let is_known = |names: &[&str]| !values.is_wrong(names);
+        let shared = pairs(&values.names("tls_certificate"), &values.names("tls_key"));
+        let are_pairs = shared.is_ok() && is_known(&["tls_certificate", "tls_key"]);
+        let shared = shared.unwrap_or_else(|error| {
+            if is_known(&["tls_certificate", "tls_key"]) {
+                told("tls_certificate", error);
+            }
+            Vec::new()
+        });
+        let mut of_line = |line: &str, is_usual: bool| -> Vec<Vec<Pair>> {
+            let listeners = values.listeners(line);
+            let all = listeners.iter().map(|listener| of_listener(listener, is_usual, &shared));
+            let pairs = all.map(|pairs| {
+                pairs.unwrap_or_else(|error| {
+                    if are_pairs {
+                        told(line, error);
+                    }
+                    Vec::new()
+                })
+            });
+            pairs.collect()
         };
         let in_tls = values.choice("in_tls") == "on";
-        if in_tls && shared.is_empty() {
-            return Err(format!("{}in_tls is on, but {NO_PAIR}", values.place("in_tls")));
-        }
         let tls = Self {
-            wait: of_line("wait", !shared.is_empty())?,
-            in_line: of_line("in", in_tls)?,
+            wait: of_line("wait", !shared.is_empty()),
+            in_line: of_line("in", in_tls && !shared.is_empty()),
             authorities: values.names("client_ca").into_iter().map(PathBuf::from).collect(),
         };
-        if !tls.authorities.is_empty() && tls.in_line.iter().all(Vec::is_empty) {
-            return Err(format!(
-                "{}client_ca is set, but the IN line speaks no TLS, so nobody can show a certificate; set in_tls, too",
-                values.place("client_ca")
-            ));
+        if in_tls && shared.is_empty() && are_pairs {
+            told("in_tls", format!("in_tls is on, but {NO_PAIR}"));
+        } else if !tls.authorities.is_empty()
+            && tls.in_line.iter().all(Vec::is_empty)
+            && are_pairs
+            && is_known(&["in", "in_tls"])
+        {
+            let why = "client_ca is set, but the IN line speaks no TLS, so nobody can show a certificate; set in_tls, too";
+            told("client_ca", why.to_owned());
         }
         let certified = values.keys("key").iter().find(|key| key.certificate.is_some());
-        if let Some(key) = certified.filter(|_| tls.authorities.is_empty()) {
-            return Err(format!(
-                "{}a certificate stands for the key {:?}, but nobody vouches for clients; set client_ca, too",
-                values.place("key"),
-                key.name
-            ));
+        let vouched = !tls.authorities.is_empty() || !is_known(&["client_ca"]);
+        if let Some(key) = certified.filter(|_| !vouched) {
+            let name = &key.name;
+            told(
+                "key",
+                format!(
+                    "a certificate stands for the key {name:?}, but nobody vouches for clients; set client_ca, too"
+                ),
+            );
         }
-        Ok(tls)
+        (tls, wrong)
     }
 
     /// Whether a listener speaks TLS.

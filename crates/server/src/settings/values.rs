@@ -1,6 +1,6 @@
 //! The value of every setting, and who said so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ pub(crate) struct Values {
     settings: BTreeMap<&'static str, (Value, Origin)>,
     /// What is set for channels by their names, in the file's order.
     pub(crate) channels: Vec<ChannelEntry>,
+    /// What is wrong with single ones.
+    pub(super) errors: Errors,
+    /// The settings that are wrong, and have their defaults here.
+    wrong: BTreeSet<&'static str>,
 }
 
 /// Who said what a setting is.
@@ -39,27 +43,47 @@ pub(crate) struct Given {
 }
 
 impl Values {
-    /// The value of every setting: as given, else by the file, else by default.
-    pub(crate) fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
-        let (mut values, mut errors) = (BTreeMap::new(), Errors::default());
+    /// The value of every setting: as given, else by the file, else by default. All is read, whatever is wrong.
+    pub(crate) fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Self {
+        let (mut settings, mut errors, mut wrong) =
+            (BTreeMap::new(), file.errors.clone(), file.wrong.clone());
         for setting in TABLE {
+            let by_default = || (setting.default(), Origin::Default);
             let entry = match given(setting) {
                 Some(Given { origin, texts }) => match setting.read(&origin.to_string(), &texts) {
-                    Ok(value) => (value, origin),
+                    Ok(value) => {
+                        wrong.remove(setting.name);
+                        (value, origin)
+                    }
                     Err(error) => {
                         errors.push(error);
-                        continue;
+                        wrong.insert(setting.name);
+                        by_default()
                     }
                 },
-                None => file.value(setting.name).unwrap_or_else(|| (setting.default(), Origin::Default)),
+                None => file.value(setting.name).unwrap_or_else(by_default),
             };
-            values.insert(setting.name, entry);
+            settings.insert(setting.name, entry);
         }
-        if errors.is_empty() {
-            Ok(Self { settings: values, channels: file.channels.clone() })
-        } else {
-            Err(errors)
-        }
+        Self { settings, channels: file.channels.clone(), errors, wrong }
+    }
+
+    /// These are wrong, too.
+    pub(crate) fn note(&mut self, errors: Errors) {
+        self.errors.append(errors);
+    }
+
+    /// Whether one of these is wrong, so that what follows from it is not known.
+    pub(super) fn is_wrong(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wrong.contains(name))
+    }
+
+    /// The variables of the environment that said something.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.settings.values().filter_map(|(_, origin)| match origin {
+            Origin::Variable(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The value of a setting, and who said so.
@@ -68,7 +92,7 @@ impl Values {
     }
 
     /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.
-    pub(super) fn place(&self, name: &str) -> String {
+    pub(crate) fn place(&self, name: &str) -> String {
         match &self.entry(name).1 {
             origin @ Origin::File(..) => format!("{origin}: "),
             _ => String::new(),

@@ -1,0 +1,84 @@
+//! What settings ask of this machine: users, a folder for the store, certificates, places for sockets. Nothing is changed.
+
+use std::collections::HashSet;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use store::{Folder, FolderError};
+use tls::read_authorities;
+
+use crate::privileges::{self, Account};
+use crate::settings::{Address, Settings, Values};
+use crate::unix;
+
+/// What is missing here, each with where it is asked for.
+pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut told = |name: &str, why: String| faults.push(format!("{}{why}", values.place(name)));
+    let account = Account::find("user", &settings.user, &settings.group).unwrap_or_else(|error| {
+        let why = format!("{error:#}");
+        told(if why.starts_with("group") { "group" } else { "user" }, why);
+        None
+    });
+    if let Some(why) = store(settings, account.as_ref()) {
+        told("store", why);
+    }
+    for why in certificates(settings) {
+        told("tls_certificate", why);
+    }
+    for why in settings.tls.authorities.iter().filter_map(|file| read_authorities(file).err()) {
+        told("client_ca", why.to_string());
+    }
+    for (listeners, line) in [(&settings.wait, "wait"), (&settings.in_listeners, "in")] {
+        let paths = listeners.iter().filter_map(|listener| listener.address.path());
+        paths.filter_map(socket).for_each(|why| told(line, why));
+    }
+    let all = settings.wait.iter().chain(&settings.in_listeners);
+    let has_sockets =
+        all.map(|listener| &listener.address).any(|address| matches!(address, Address::Unix(_)));
+    if let Some(error) = unix::owner(&settings.unix.owner).err().filter(|_| has_sockets) {
+        told("unix_owner", format!("{error:#}"));
+    }
+    faults
+}
+
+/// Why nothing could be kept. Where whoever checks is not whoever will serve, as with root where the service has a user
+/// of its own, it cannot be seen.
+fn store(settings: &Settings, account: Option<&Account>) -> Option<String> {
+    let folder = &settings.store.as_ref()?.folder;
+    let becomes = account.map(Account::uid);
+    let serves = privileges::is_root() || account.is_none_or(Account::is_ours);
+    let is_known = account.is_some() || !privileges::is_root();
+    match Folder::judge(folder, becomes) {
+        Err(FolderError::Owner { .. }) if !is_known => None,
+        Err(error @ (FolderError::System(..) | FolderError::Owner { .. })) if serves => {
+            Some(format!("nothing could be stored there: {error}"))
+        }
+        Err(error @ FolderError::Other(_)) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+fn certificates(settings: &Settings) -> Vec<String> {
+    let all = settings.tls.wait.iter().chain(&settings.tls.in_line).flatten();
+    let each: HashSet<_> = all.collect();
+    let mut wrong: Vec<String> =
+        each.into_iter().filter_map(|pair| Some(pair.read().err()?.to_string())).collect();
+    wrong.sort();
+    wrong
+}
+
+/// Why no socket could be made at this path.
+fn socket(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.is_dir());
+    if let Some(folder) = folder {
+        return Some(format!(
+            "no socket can be made at {}: there is no folder {}",
+            path.display(),
+            folder.display()
+        ));
+    }
+    let found = path.symlink_metadata().ok()?;
+    (!found.file_type().is_socket())
+        .then(|| format!("{} is there, and is no socket; move it away, or give another path", path.display()))
+}

@@ -1,0 +1,141 @@
+//! What no single setting can say: what must go together, and what must not.
+
+use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
+use exchange::hub::Door;
+use wait::Origins;
+
+use super::reader::CHANNEL;
+use super::{Address, Listener, Settings, Values, asked};
+
+impl Settings {
+    /// All that is wrong between them. Of settings that are wrong by themselves nothing is concluded.
+    pub(super) fn check(&self, values: &Values) -> Vec<String> {
+        let checks: [(&[&str], Result<(), String>); 12] = [
+            (&["in", "key", "unix_mode"], self.check_strangers(values)),
+            (&["key"], check_count(values, "key", "API keys", values.keys("key").len(), KEYS_MAX)),
+            (&["token_secret"], self.check_secrets(values)),
+            (&["token_key"], self.check_keys(values)),
+            (&["hook", "hook_headers"], self.check_hook(values)),
+            (&["takeover_prefix"], asked::check_prefix(values)),
+            (&["takeover", "takeover_prefix", "wait_prefix"], self.check_takeover(values)),
+            (&["token_keys_url"], asked::check_keys_url(values)),
+            (&["hook_headers"], asked::check_hook_headers(values)),
+            (&["token_cookie"], asked::check_cookie(values)),
+            (
+                &["origins"],
+                check_count(values, "origins", "origins", values.names("origins").len(), Origins::COUNT_MAX),
+            ),
+            (
+                &["listen", "token_secret", "token_key", "token_keys_url", "hook", "takeover", CHANNEL],
+                self.check_doors(values),
+            ),
+        ];
+        let told = checks.into_iter().filter(|(about, _)| !values.is_wrong(about));
+        let mut wrong: Vec<String> = told.filter_map(|(_, checked)| checked.err()).collect();
+        if !values.is_wrong(&["wait", "in"]) {
+            wrong.extend(self.given_twice(values));
+        }
+        wrong
+    }
+
+    /// Nobody may publish but who shows a key, or who is on this machine.
+    fn check_strangers(&self, values: &Values) -> Result<(), String> {
+        let open = self.in_listeners.iter().find(|listener| !listener.is_loopback());
+        let Some(Listener { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) else {
+            return Ok(());
+        };
+        Err(format!(
+            "{}the IN line would listen on {open}, where strangers could publish; set an API key by \
+             MULTIPLEXOR_KEY, made by `multiplexor key make`, or give {}",
+            values.place("in"),
+            match open {
+                Address::Inet(_) => "a loopback address such as 127.0.0.1:10010",
+                Address::Unix(_) => "a unix_mode that shuts others out, such as 0660",
+            }
+        ))
+    }
+
+    fn check_secrets(&self, values: &Values) -> Result<(), String> {
+        let count = self.wait_line.tokens.secrets.len();
+        check_count(values, "token_secret", "of token_secret", count, TOKEN_KEYS_MAX)
+    }
+
+    fn check_keys(&self, values: &Values) -> Result<(), String> {
+        let count = self.wait_line.tokens.keys.len();
+        check_count(values, "token_key", "of token_key", count, TOKEN_KEYS_MAX)
+    }
+
+    fn check_hook(&self, values: &Values) -> Result<(), String> {
+        if self.upstream.hook.is_none() || !self.wait_line.shows.headers.is_empty() {
+            return Ok(());
+        }
+        let place = values.place("hook_headers");
+        Err(format!(
+            "{place}hook_headers is empty, so the hook would be asked about nobody; name cookie, for one"
+        ))
+    }
+
+    /// Something must be left for the application that is the WAIT line's by no other word.
+    fn check_takeover(&self, values: &Values) -> Result<(), String> {
+        if self.upstream.takeover.is_none() {
+            return Ok(());
+        }
+        let (place, prefix) = (values.place("takeover_prefix"), values.label("takeover_prefix"));
+        let paths = &self.wait_line.paths;
+        let is_same =
+            !paths.prefix().is_empty() && prefix.strip_suffix('/').unwrap_or(prefix) == paths.prefix();
+        let ours = paths.all().iter().find(|ours| ours.ends_with('/') && prefix.starts_with(&***ours));
+        let why = match ours {
+            _ if is_same => "is wait_prefix, too, behind which the WAIT line's own paths are".to_owned(),
+            Some(ours) => format!("begins with {ours}, where clients wait, so nothing would be passed on"),
+            None => return Ok(()),
+        };
+        Err(format!(
+            "{place}takeover_prefix is {prefix:?}, which {why}; give each a beginning of its own, such as /app/ and /push"
+        ))
+    }
+
+    /// Whoever is to show who he is must be able to.
+    fn check_doors(&self, values: &Values) -> Result<(), String> {
+        let closed = values.channels.iter().find(|entry| entry.closes());
+        let place = match closed {
+            Some(entry) => format!("{}: ", entry.origin),
+            None => values.place("listen"),
+        };
+        let is_asked = self.upstream.hook.is_some() || self.upstream.takeover.is_some();
+        let is_way_in = !self.wait_line.tokens.is_empty() || is_asked;
+        if is_way_in || (closed.is_none() && self.hub.listen != Door::Token) {
+            return Ok(());
+        }
+        Err(format!(
+            "{place}listen is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or \
+             hook, too"
+        ))
+    }
+
+    /// The addresses that stand in the settings more than once.
+    fn given_twice(&self, values: &Values) -> Vec<String> {
+        let (mut seen, mut wrong) = (Vec::new(), Vec::new());
+        let of_wait = self.wait.iter().map(|listener| (&listener.address, "wait"));
+        let of_in = self.in_listeners.iter().map(|listener| (&listener.address, "in"));
+        let is_one = |address: &Address| address.inet().is_none_or(|address| address.port() != 0);
+        for (address, line) in of_wait.chain(of_in).filter(|(address, _)| is_one(address)) {
+            if seen.contains(&address) {
+                wrong.push(format!(
+                    "{}{address} is given twice; give each address once, to the WAIT line or to the IN line",
+                    values.place(line)
+                ));
+            } else {
+                seen.push(address);
+            }
+        }
+        wrong
+    }
+}
+
+fn check_count(values: &Values, name: &str, what: &str, count: usize, max: usize) -> Result<(), String> {
+    if count <= max {
+        return Ok(());
+    }
+    Err(format!("{}there are {count} {what}; at most {max} are allowed", values.place(name)))
+}
