@@ -1,15 +1,20 @@
-"""What deploy/ offers is right: judged by systemd, promtool and Prometheus, with the real program's words."""
+"""What deploy/ offers is right: judged by systemd, promtool, Prometheus and schemas of Kubernetes, with the real program's words."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import tomllib
 import urllib.parse
 import urllib.request
 
+import jsonschema
+import kubernetes_validate
 import pytest
+import yaml
 from harness.program import binary, request, until
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
@@ -119,3 +124,136 @@ def test_each_line_of_the_dashboard_has_figures_from_a_real_prometheus(program, 
     # A code that nobody was refused for has no line yet.
     empty = [(title, query) for title, query in queries() if not ask(prometheus, query) and "denied" not in query]
     assert not empty
+
+
+CHART = DEPLOY / "helm" / "multiplexor"
+KINDS = ["Deployment", "Service", "NetworkPolicy"]
+# By name: what somebody sets of the chart, and which documents are made then.
+CHARTS = {
+    "plain": ({}, KINDS),
+    "whole": (
+        {
+            "settings": 'history_messages = 20\n\n[[channel]]\nmatch = "user.*"\nlisten = "token"\n',
+            "ingress": {"host": "shop.example", "className": "nginx", "tlsSecret": "shop-tls", "annotations": {"a.example/b": "c"}},
+            "store": {"size": "2Gi", "storageClass": "fast"},
+        },
+        [*KINDS, "ConfigMap", "PersistentVolumeClaim", "Ingress"],
+    ),
+    "root": ({"ingress": {"host": "push.example", "path": "/"}, "image": {"tag": "1.2.3"}}, [*KINDS, "Ingress"]),
+}
+
+
+def chart_yaml(name):
+    return yaml.safe_load((CHART / name).read_text())
+
+
+def with_defaults(defaults, given):
+    """As Helm puts values together."""
+    both = dict(defaults)
+    for key, value in given.items():
+        both[key] = with_defaults(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
+    return both
+
+
+@pytest.fixture(scope="module")
+def render(tmp_path_factory):
+    """What the chart makes of values: by Helm where it is installed, else by Go's templates, of which Helm's are."""
+    helm, go = shutil.which("helm"), shutil.which("go") or "/usr/local/go/bin/go"
+    folder = tmp_path_factory.mktemp("chart")
+    if not helm and not os.path.exists(go):
+        pytest.skip("needs Helm or Go")
+    if not helm:
+        env = os.environ | {"GO111MODULE": "off", "CGO_ENABLED": "0"}
+        source = pathlib.Path(__file__).parent / "go" / "chart.go"
+        subprocess.run([go, "build", "-o", folder / "chart", source], check=True, env=env, timeout=600)
+
+    def made(values):
+        if helm:
+            (folder / "values.json").write_text(json.dumps(values))
+            said = run(helm, "template", "push", CHART, "--namespace", "shop", "--values", folder / "values.json")
+        else:
+            release = {"Name": "push", "Namespace": "shop"}
+            chart = {"AppVersion": chart_yaml("Chart.yaml")["appVersion"]}
+            given = {"Values": with_defaults(chart_yaml("values.yaml"), values), "Release": release, "Chart": chart}
+            said = run(folder / "chart", CHART, input=json.dumps(given))
+        return [document for document in yaml.safe_load_all(said) if document]
+
+    return made
+
+
+def valid(documents):
+    for document in documents:
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("values, kinds", CHARTS.values(), ids=CHARTS)
+def test_kubernetes_takes_what_the_chart_makes(render, values, kinds):
+    documents = render(values)
+    assert sorted(document["kind"] for document in documents) == sorted(kinds)
+    valid(documents)
+
+
+def test_the_chart_takes_only_values_that_it_knows():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    for values, _ in CHARTS.values():
+        jsonschema.validate(with_defaults(chart_yaml("values.yaml"), values), schema)
+    for wrong in [{"ingres": {}}, {"ingress": {"path": "push"}}, {"store": {"size": "much"}}, {"secret": ""}]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(with_defaults(chart_yaml("values.yaml"), wrong), schema)
+
+
+def test_charts_and_images_are_of_this_version():
+    version = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    chart = chart_yaml("Chart.yaml")
+    assert chart["version"] == chart["appVersion"] == version
+    for file in ["compose.yaml", "kubernetes/multiplexor.yaml"]:
+        assert f"image: ghcr.io/multiplexor/multiplexor:{version}\n" in (DEPLOY / file).read_text(), file
+
+
+def test_kubernetes_takes_what_deploy_has():
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "multiplexor.yaml").read_text()))
+    assert [document["kind"] for document in documents] == KINDS
+    valid(documents)
+
+
+def of_container(documents):
+    [deployment] = [document for document in documents if document["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    # A secret that is there, or a value.
+    return container, {each["name"]: each.get("value", "s" * 40) for each in container["env"]}
+
+
+def starts_with(serve, given, path=""):
+    """The program takes these variables, is ready where probes ask, and is published to by its name and key."""
+    made = json.loads(run(binary(), "key", "make", "--json"))
+    address = {"MULTIPLEXOR_WAIT": "127.0.0.1:0", "MULTIPLEXOR_IN": "0.0.0.0:0"}
+    program = serve(ports=False, env=given | address | {"MULTIPLEXOR_KEY": made["hash"]})
+    there = ("127.0.0.1", program.in_address[1])
+    for host in given["MULTIPLEXOR_IN_HOSTS"].split(","):
+        asked = {"Host": f"{host}:10010", "Authorization": f"Bearer {made['key']}"}
+        assert request(there, "POST", "/pub/news", b"x", asked)[0] == 200
+    assert request(there, "POST", "/pub/news", b"x", {"Host": host})[0] == 401
+    until(lambda: request(program.wait_address, "GET", f"{path}/readyz")[0] == 200, "it is ready")
+    assert request(program.wait_address, "GET", f"{path}/healthz")[0] == 200
+
+
+def test_the_program_starts_with_what_compose_sets(serve):
+    starts_with(serve, yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["multiplexor"]["environment"])
+
+
+def test_the_program_starts_with_what_kubernetes_sets(serve):
+    documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "multiplexor.yaml").read_text())
+    starts_with(serve, of_container(documents)[1])
+
+
+@pytest.mark.parametrize("values", [values for values, _ in CHARTS.values()], ids=CHARTS)
+def test_the_program_starts_with_what_the_chart_sets(serve, render, tmp_path, values):
+    documents = render(values)
+    container, given = of_container(documents)
+    if "MULTIPLEXOR_CONFIG" in given:
+        [settings] = [document["data"] for document in documents if document["kind"] == "ConfigMap"]
+        (tmp_path / "multiplexor.toml").write_text(settings["multiplexor.toml"])
+        given |= {"MULTIPLEXOR_CONFIG": str(tmp_path / "multiplexor.toml"), "MULTIPLEXOR_STORE": str(tmp_path / "store")}
+    ready = container["readinessProbe"]["httpGet"]["path"].removesuffix("/readyz")
+    assert container["livenessProbe"]["httpGet"]["path"] == f"{ready}/healthz"
+    starts_with(serve, given, ready)
