@@ -1,4 +1,5 @@
-// Builds dist: the plain script, the module and their types. `node build.mjs FOLDER` builds elsewhere.
+// Builds dist: the plain script; each module for `import` and for `require`, and its types for both. `node build.mjs FOLDER`
+// builds elsewhere.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -38,6 +39,14 @@ async function bundle(entry, define, before, after) {
   return banner + code + "\n";
 }
 
+/** A module as `require` takes it: what it exports, by name, in a way that Node and TypeScript see without running it. */
+function required(module) {
+  const [exported, names] = /export\{(.*)\};\s*$/.exec(module);
+  const lines = names.split(",").map((one) => one.split(" as ")).map(([inside, name = inside]) => `exports.${name}=${inside};`);
+  const code = module.slice(banner.length, -exported.length);
+  return `${banner}"use strict";Object.defineProperty(exports,"__esModule",{value:!0});${code}${lines.join("")}\n`;
+}
+
 const script = await bundle(
   "src/script.ts",
   { "import.meta.url": "undefined" },
@@ -48,6 +57,8 @@ mkdirSync(out, { recursive: true });
 writeFileSync(path.join(out, "multiplexor.js"), script);
 for (const name of ["multiplexor", "realplexor"]) {
   writeFileSync(path.join(out, `${name}.mjs`), await bundle(`src/${name}.ts`, {}, "", ""));
+  const module = await bundle(`src/${name}.ts`, { "import.meta.url": "undefined" }, "", "");
+  writeFileSync(path.join(out, `${name}.cjs`), required(module));
 }
 
 // The server replaces $NAME by what it is set to, when it gives the library: so these texts stay outside of what is made short.
@@ -61,5 +72,7 @@ writeFileSync(path.join(out, "realplexor.js"), library.replace("\n", "\n(told=>{
 
 const types = mkdtempSync(path.join(tmpdir(), "multiplexor-types-"));
 execFileSync(process.execPath, [path.join(here, "node_modules/typescript/bin/tsc"), "-p", here, "--outDir", types], { stdio: "inherit" });
-for (const name of ["multiplexor.d.ts", "realplexor.d.ts"]) copyFileSync(path.join(types, name), path.join(out, name));
+for (const name of ["multiplexor", "realplexor"]) {
+  for (const end of ["d.mts", "d.cts"]) copyFileSync(path.join(types, `${name}.d.ts`), path.join(out, `${name}.${end}`));
+}
 rmSync(types, { recursive: true });

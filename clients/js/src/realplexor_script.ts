@@ -19,3 +19,6 @@ Object.assign(settings, {
   debug: told.debug !== "0",
 });
 Object.assign(globalThis, { Dklab_Realplexor });
+
+// A module, though it gives nothing to anybody who imports it.
+export {};

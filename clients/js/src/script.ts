@@ -5,3 +5,6 @@ import { Multiplexor } from "./multiplexor";
 declare function give(exports: object): void;
 
 give({ Multiplexor });
+
+// A module, though it gives nothing to anybody who imports it.
+export {};

@@ -1,4 +1,5 @@
-// What is handed out: dist is what the sources build, small enough, installs from a tarball, and does what README.md says.
+// What is handed out: dist is what the sources build, small enough, installs from a tarball, is found by Node, TypeScript and Vite
+// alike, and does what README.md says.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -9,27 +10,31 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { build } from "vite";
+
 import { launch, startSite } from "../../../tests/blackbox/node/browser.js";
 import { start, until } from "../../../tests/blackbox/node/program.js";
 import { HERE } from "./harness.mjs";
 
 const SCRIPT_GZIPPED_MAX = 4_300;
-const FILES = ["multiplexor", "realplexor"].flatMap((name) => ["d.ts", "js", "mjs"].map((end) => `${name}.${end}`));
+const FILES = ["multiplexor", "realplexor"].flatMap((name) => ["cjs", "d.cts", "d.mts", "js", "mjs"].map((end) => `${name}.${end}`));
 const run = promisify(execFile);
 const readme = readFileSync(path.join(HERE, "README.md"), "utf8");
 const snippets = (kind) => [...readme.matchAll(new RegExp(`^\`\`\`${kind}\\n([^]*?)^\`\`\``, "gm"))].map((match) => match[1]);
 
-let folder, project, program;
+let folder, project, program, tarball;
 
 before(async () => {
   program = await start();
   folder = mkdtempSync(path.join(tmpdir(), "multiplexor-client-"));
   project = path.join(folder, "project");
   await run("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: HERE });
-  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  tarball = path.join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")));
   await run("mkdir", ["-p", project]);
   writeFileSync(path.join(project, "package.json"), "{}");
-  await run("npm", ["install", "--silent", "--offline", "--no-audit", "--no-fund", path.join(folder, tarball)], { cwd: project });
+  await run("npm", ["install", "--silent", "--offline", "--no-audit", "--no-fund", tarball], { cwd: project });
   symlinkSync(path.resolve(HERE, "../../tests/node_modules/ws"), path.join(project, "node_modules/ws"));
 });
 after(async () => {
@@ -56,8 +61,77 @@ test("the script is about 4 KB gzipped, and says what it is", () => {
 
 test("the package holds what is needed, and no more", () => {
   const installed = path.join(project, "node_modules/multiplexor-client");
-  assert.deepEqual(readdirSync(installed).sort(), ["README.md", "dist", "package.json"]);
+  assert.deepEqual(readdirSync(installed).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "dist", "package.json"]);
   assert.deepEqual(readdirSync(path.join(installed, "dist")).sort(), FILES);
+  for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) {
+    assert.equal(readFileSync(path.join(installed, name), "utf8"), readFileSync(path.join(HERE, "../..", name), "utf8"));
+  }
+});
+
+test("the package says where it lives, as the rest does", () => {
+  const said = JSON.parse(readFileSync(path.join(HERE, "package.json"), "utf8"));
+  const [, home] = /^repository = "(.*)"$/m.exec(readFileSync(path.join(HERE, "../../Cargo.toml"), "utf8"));
+  assert.deepEqual(said.repository, { type: "git", url: `git+${home}.git`, directory: "clients/js" });
+  assert.equal(said.homepage, `${home}/tree/main/clients/js#readme`);
+  assert.equal(said.bugs, `${home}/issues`);
+});
+
+test("publint and arethetypeswrong have nothing to say", async () => {
+  const { messages, pkg } = await publint({ pkgDir: HERE, strict: true, pack: "npm" });
+  assert.deepEqual(messages.map((message) => formatMessage(message, pkg)), []);
+  // The plain scripts are for pages, and no modules: they have no types.
+  const scripts = ["--exclude-entrypoints", "multiplexor.js", "realplexor.js"];
+  const attw = path.join(HERE, "node_modules/@arethetypeswrong/cli/dist/index.js");
+  await run(process.execPath, [attw, tarball, ...scripts]).catch(({ stdout }) => assert.fail(stdout));
+});
+
+const BOTH = `import Multiplexor, { Multiplexor as Named, type Message } from "multiplexor-client";
+import { Dklab_Realplexor } from "multiplexor-client/realplexor";
+const told = (message: Message<number>): string => message.data.toFixed();
+if (Multiplexor !== Named || !Dklab_Realplexor.settings) throw new Error("not the same");
+const mx: Named = new Multiplexor("http://127.0.0.1:1");
+mx.subscribe("a", told);
+mx.close();
+console.log(mx.state);
+`;
+
+test("TypeScript for nodenext compiles both kinds of import, in modules and in CommonJS, and what it makes runs", async () => {
+  for (const end of ["mts", "cts"]) writeFileSync(path.join(project, `both.${end}`), BOTH);
+  const tsc = path.join(HERE, "node_modules/typescript/bin/tsc");
+  const words = [tsc, "--strict", "--target", "es2022", "--module", "nodenext", "both.mts", "both.cts"];
+  await run(process.execPath, words, { cwd: project }).catch(({ stdout }) => assert.fail(stdout));
+  for (const end of ["mjs", "cjs"]) {
+    const { stdout } = await run(process.execPath, [`both.${end}`], { cwd: project });
+    assert.match(stdout, /^(idle|closed)\n$/);
+  }
+});
+
+test("plain CommonJS has the class by its name, the old one too", async () => {
+  const code = `const { Multiplexor, default: same } = require("multiplexor-client");
+    const { Dklab_Realplexor } = require("multiplexor-client/realplexor");
+    console.log(same === Multiplexor, typeof Dklab_Realplexor, require("multiplexor-client/multiplexor.js").Multiplexor.name !== undefined);`;
+  const { stdout } = await run(process.execPath, ["-e", code], { cwd: project });
+  assert.equal(stdout, "true function true\n");
+});
+
+test("what Vite builds of it hears in a browser", async () => {
+  const root = path.join(project, "vite");
+  await run("mkdir", ["-p", root]);
+  writeFileSync(path.join(root, "index.html"), '<!doctype html><script type="module" src="./main.js"></script>');
+  writeFileSync(path.join(root, "main.js"), `import Multiplexor from "multiplexor-client";
+    new Multiplexor("http://${program.waitAddress}").subscribe("vite", ({ data }) => console.log(data));`);
+  const { output } = await build({ root, configFile: false, logLevel: "error", build: { write: false } });
+  const { code } = output.find(({ type }) => type === "chunk");
+  const [browser, site] = await Promise.all([launch(), startSite(`<!doctype html><script type="module">${code}</script>`)]);
+  const page = await browser.newPage();
+  const heard = [];
+  page.on("console", (message) => heard.push(message.text()));
+  await page.goto(site.url);
+  await program.untilWaiting("vite");
+  await program.publish("vite", "hello vite");
+  await until(() => heard.includes("hello vite"), "the page hears");
+  await browser.close();
+  site.stop();
 });
 
 test("the types are complete: a strict program compiles, and a wrong one does not", async () => {

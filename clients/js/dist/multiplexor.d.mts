@@ -1,0 +1,130 @@
+/** WebSocket, server-sent events over `fetch`, long poll. */
+export type Transport = "ws" | "sse" | "poll";
+export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
+export interface Message<Data = any> {
+    /** Its place in the one order of all messages; missing where more of what was missed is still to come. */
+    cursor?: string;
+    /** The channel it came on; the first, if it was said on several you listen to. */
+    channel: string;
+    /** All channels it came on that you listen to. */
+    channels: string[];
+    /** What the publisher called it, if anything. */
+    event?: string;
+    /** The JSON value that was published; text as a string, bytes as a `Uint8Array`. */
+    data: Data;
+    /** When it was published, by the server's clock. */
+    time: Date;
+}
+export interface StateChange {
+    state: State;
+    /** The one that is open, or tried. */
+    transport?: Transport;
+    /** With `waiting`: in how many milliseconds it is tried again. */
+    retryIn?: number;
+    /** Why, in a plain sentence. */
+    reason?: string;
+}
+/** Something you were owed is gone from history. */
+export interface Gap {
+    /** Of which channels, where the transport can tell. */
+    channels?: string[];
+}
+/** A channel was deleted; it is listened to no longer. */
+export interface Deleted {
+    channel: string;
+}
+/** A message was taken back: who shows it shows it no longer. It may be one that was never heard here. */
+export interface DeletedMessage {
+    channel: string;
+    /** That of the message. */
+    cursor: string;
+}
+export interface Failure {
+    /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
+    code: string;
+    /** For people. */
+    message: string;
+    status?: number;
+    /** Nothing is tried any more, until `reconnect()` or another channel. */
+    fatal: boolean;
+    /** The channels that were refused, where it is about some of them only. */
+    channels?: string[];
+    /** What a listener threw. */
+    cause?: unknown;
+}
+export interface Events {
+    message: Message;
+    state: StateChange;
+    gap: Gap;
+    deleted: Deleted;
+    deletedMessage: DeletedMessage;
+    error: Failure;
+}
+export interface Subscription {
+    readonly channels: string[];
+    unsubscribe(): void;
+}
+export interface Options {
+    /** Which transports may be used, best first. Default: `["ws", "sse", "poll"]`. */
+    transports?: Transport[];
+    /** Where the first connection begins: a cursor, an age such as `"10m"`, a Unix time, or `0` for all history. */
+    since?: string | number;
+    /** The first connection begins with the last so many messages of each channel. */
+    tail?: number;
+    /** Keeps the cursor in `sessionStorage`, so the next page load goes on; a string names the place. */
+    resume?: boolean | string;
+    /** One connection for all tabs of this origin; a string tells apart groups of tabs. */
+    shared?: boolean | string;
+    /** Headers of every request; a WebSocket of a browser cannot have any. */
+    headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+    /** Goes along as `?token=`; a function is asked before every connection. */
+    token?: string | (() => string | Promise<string>);
+    /** The time before another try, in ms: a random part of `min`, doubled by every failure, up to `max`. */
+    retry?: {
+        min?: number;
+        max?: number;
+    };
+    /** After so many ms without a byte a connection counts as broken. Default: 60,000. */
+    silence?: number;
+    /** So many ms may pass until a transport works. Default: 6,000, so that a proxy's own 503, after 5 s as a rule, is heard. */
+    connectTimeout?: number;
+    fetch?: typeof fetch;
+    /** For Node before 22: the class of the package `ws`. */
+    WebSocket?: unknown;
+}
+export declare class Multiplexor {
+    private _entries;
+    private _listeners;
+    private _line;
+    private _begin;
+    private _now;
+    private _cursor?;
+    private _key?;
+    private _soon;
+    constructor(url?: string | URL, options?: Options);
+    get state(): State;
+    get transport(): Transport | undefined;
+    /** Up to here all was heard. */
+    get cursor(): string | undefined;
+    get channels(): string[];
+    /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
+    subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription;
+    /** Ends what all listeners of these channels hear of them. */
+    unsubscribe(channels: string | string[]): void;
+    /** Listens to what happens; the function it gives ends that. */
+    on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void;
+    /** Tries again now, also after what was fatal. */
+    reconnect(): void;
+    /** Ends it, and all subscriptions. */
+    close(): void;
+    private _change;
+    private _stored;
+    private _heard;
+    private _has;
+    private _message;
+    private _keep;
+    private _emit;
+    /** Runs a listener. One that throws is told of, and stops nothing. */
+    private _run;
+}
+export default Multiplexor;
