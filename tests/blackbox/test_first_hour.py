@@ -33,7 +33,10 @@ case "$*" in
 esac""",
     "apt-get": r"""
 case "$*" in
-"install -y ./multiplexor_"*.deb) systemctl restart multiplexor ;;
+"install -y ./multiplexor_"*.deb)
+    echo MULTIPLEXOR_CONFIG=/etc/multiplexor/multiplexor.toml >/etc/default/multiplexor
+    touch /etc/multiplexor/multiplexor.toml
+    systemctl restart multiplexor ;;
 "install -y nginx certbot") nginx ;;
 *) echo "nobody stands in for apt-get $*"; exit 1 ;;
 esac""",

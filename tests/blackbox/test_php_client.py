@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tomllib
 
 import pytest
 from harness.program import ROOT, Program, until
@@ -46,7 +47,7 @@ def failure(code, url, options="[]"):
 
 
 def snippets():
-    return re.findall(r"^```php\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```php\n<\?php\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("code", [code for code in snippets() if "Dklab" not in code])
@@ -246,13 +247,30 @@ def test_composer_finds_nothing_to_say():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_composer_loads_both_classes(tmp_path):
-    shutil.copytree(CLIENT, tmp_path / "php")
-    env = {"PATH": os.environ["PATH"], "COMPOSER_ALLOW_SUPERUSER": "1", "COMPOSER_HOME": str(tmp_path)}
-    subprocess.run(
-        ["composer", "dump-autoload", "--no-interaction", "--no-plugins"],
-        capture_output=True, cwd=tmp_path / "php", check=True, env=env,
-    )
-    code = "require 'vendor/autoload.php'; new Multiplexor\\Client(); new Dklab_Realplexor('127.0.0.1', 1); echo 'both';"
-    said = subprocess.run(["php", "-n", "-r", code], capture_output=True, cwd=tmp_path / "php", check=True).stdout
-    assert said == b"both"
+PROJECT = {
+    "repositories": [
+        {"type": "path", "url": str(CLIENT), "options": {"symlink": False, "versions": {"multiplexor/client": "0.1.0"}}},
+        {"packagist.org": False},
+    ],
+    "require": {"multiplexor/client": "^0.1"},
+}
+
+
+def test_composer_installs_both_classes(program, tmp_path):
+    (tmp_path / "composer.json").write_text(json.dumps(PROJECT))
+    env = {"PATH": os.environ["PATH"], "COMPOSER_ALLOW_SUPERUSER": "1", "COMPOSER_HOME": str(tmp_path / "home")}
+    command = ["composer", "install", "--no-interaction", "--no-plugins"]
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=env, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    code = "require 'vendor/autoload.php'; new Dklab_Realplexor('127.0.0.1', 1); $push = new Multiplexor\\Client($argv[1]);"
+    code += "echo $push->publish('news', 'hello')['cursor'];"
+    run = subprocess.run(["php", "-n", "-r", code, "--", program.in_url], capture_output=True, cwd=tmp_path, text=True)
+    assert run.stdout and run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_package_says_where_it_lives_and_under_which_licences():
+    said = json.loads((CLIENT / "composer.json").read_text())
+    home = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["repository"]
+    assert said["homepage"] == home and said["support"]["source"] == f"{home}/tree/main/clients/php"
+    for name in ["LICENSE-MIT", "LICENSE-APACHE"]:
+        assert (CLIENT / name).read_text() == (ROOT / name).read_text()

@@ -146,9 +146,9 @@ def the_words_of_2009(place, wait, publish, online):
     place.serve("multiplexor")
     heard = [place.start(line) for line in commands(wait.text)]
     until(lambda: '"waiting":2' in place.run("curl -s http://127.0.0.1:10010/channels/u7"), "both wait")
-    (place.work / "online.php").write_text(f"<?php {online.text} echo $answer;")
+    (place.work / "online.php").write_text(f"{online.text} echo $answer;")
     assert place.run("php -n online.php") == "u7\n."
-    (place.work / "publish.php").write_text(f"<?php {publish.text}")
+    (place.work / "publish.php").write_text(publish.text)
     place.run("php -n publish.php")
     for said in heard:
         until_said(said, "hello")
@@ -177,6 +177,16 @@ def a_page_of_node_publishes_json(place, block):
     assert '"data":{' in place.run("curl -s 'http://127.0.0.1:8088/sub/prices?since=0'")
 
 
+@recipe("protocol.md", "async function history(channel)")
+def a_page_reads_all_history(place, block):
+    place.serve("multiplexor")
+    lines = "\n".join(json.dumps({"channel": "a b", "data": n}) for n in range(100))
+    (place.work / "lines").write_text(lines)
+    place.run("curl -s --data-binary @lines http://127.0.0.1:10010/pub")
+    (place.work / "read.mjs").write_text(block.text + 'console.log((await history("a b")).map(({ data }) => data).join());')
+    assert place.run("node read.mjs").strip() == ",".join(map(str, range(100)))
+
+
 # docs/realplexor.md
 
 
@@ -187,11 +197,12 @@ def the_words_of_realplexor(place, settings, wait, publish):
     [line] = commands(wait.text)
     said = place.start(line.replace("curl", "curl -sN"))
     until(lambda: '"online":true' in place.run("curl -s http://127.0.0.1:10010/channels/news"), "it waits")
-    (place.work / "publish.php").write_text(f'<?php $data = "hello"; {publish.text}')
+    (place.work / "publish.php").write_text(publish.text.replace("<?php", '<?php $data = "hello";'))
     place.run("php -n publish.php")
     # The message is for those only who listen to user1, too.
     assert '"hello"' in place.run("curl -s 'http://127.0.0.1:8088/?identifier=0:news,user1'")
-    (place.work / "publish.php").write_text(f'<?php $data = "for all"; {publish.text}'.replace(",*user1", ""))
+    for_all = publish.text.replace("<?php", '<?php $data = "for all";').replace(",*user1", "")
+    (place.work / "publish.php").write_text(for_all)
     place.run("php -n publish.php")
     until_said(said, '"for all"')
     assert '"hello"' not in said()
@@ -289,7 +300,7 @@ LISTENS = "test_readme.py::test_a_line_that_listens_hears"
 PUBLISHES = "test_readme.py::test_a_line_that_publishes_publishes"
 PHP = "test_readme.py::test_the_php_publishes"
 ELSEWHERE |= {
-    ("README.md", "# 2: listen"): LISTENS,
+    ("README.md", "# 2: subscribe"): LISTENS,
     ("README.md", "?since=10m"): LISTENS,
     ("README.md", "tick&ttl=60"): PUBLISHES,
     ("README.md", "# for Prometheus"): "test_readme.py::test_a_line_that_asks_is_answered",
@@ -313,6 +324,7 @@ ELSEWHERE |= {("proxies.md", mark): AGAIN for mark in LINES}
 
 # What is not run here.
 
+RELEASE = "a release is not on the network of a test; tests/firsthour installs what make dist builds"
 MACHINE = "it would change limits of the whole machine, which other tests have, too"
 FIGURES = "its figures are those of one machine at one time; test_bench.py runs the same commands"
 DOCTOR = "it tells what one machine had; test_doctor.py and test_doctor_tls.py compare what is told"
@@ -320,6 +332,11 @@ LONG = "it takes minutes to hours; CONTRIBUTING.md says when it is run"
 
 LEFT |= {
     ("README.md", "alert(message.data)"): "test_sse.py listens by EventSource in browsers, which alert to nobody",
+    ("README.md", "apt-get install ./multiplexor"): RELEASE,
+    ("README.md", "dnf install"): RELEASE,
+    ("README.md", "docker run"): RELEASE,
+    ("README.md", "chmod +x multiplexor"): RELEASE,
+    ("README.md", "cargo install"): RELEASE,
     ("README.md", "make run"): "these are the commands that build this program and run this test",
     ("bench.md", "$ multiplexor bench fanout --self"): FIGURES,
     ("bench.md", "$ multiplexor bench storm --self"): FIGURES,
@@ -423,6 +440,12 @@ def test_every_block_is_run_or_it_is_said_why_not():
         if block not in known and not is_run_by_kind(block)
     ]
     assert not nobody, "nobody runs these; add a recipe, or to LEFT with the reason:\n" + "\n".join(nobody)
+
+
+def test_php_begins_as_php_begins():
+    """So that it is a program wherever somebody pastes it."""
+    plain = [str(block) for block in blocks() if block.language == "php" and not block.text.startswith("<?php")]
+    assert not plain
 
 
 @pytest.mark.parametrize("name", sorted(set(ELSEWHERE.values())))

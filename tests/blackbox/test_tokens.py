@@ -250,7 +250,7 @@ def signed_as_documented(language, names, expires, user=""):
     """The URL that the lines of docs/access.md make in this language."""
     page = (ROOT / "docs/access.md").read_text()
     section = page.split("### Signed URLs")[1].split("\n### ")[0]
-    code = re.search(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[1]
+    code = re.search(rf"^```{language}\n(?:<\?php\n)?(.*?)^```", section, re.MULTILINE | re.DOTALL)[1]
     program, call = SIGNERS[language]
     said = {"names": json.dumps(names, ensure_ascii=False), "user": json.dumps(user, ensure_ascii=False)}
     call = call.format(expires=expires, secret=SECRET, **said)

@@ -115,7 +115,7 @@ def test_the_banner_says_how_to_reach_them(tmp_path):
     with open(tmp_path / "out", "wb") as out:
         running = subprocess.Popen([binary(), "--wait", f"unix:{wait}", "--in", f"unix:{publish}"], stdout=out, stderr=out)
     said = lambda: (tmp_path / "out").read_text()  # noqa: E731
-    until(lambda: "listen:" in said(), "it says where it listens")
+    until(lambda: "subscribe:" in said(), "it says where it listens")
     assert f"WAIT line  unix:{wait}" in said() and f"IN line    unix:{publish}" in said()
     assert f"curl -d 'hello' --unix-socket '{publish}' http://localhost/pub/news" in said()
     shown = subprocess.run(["curl", "-sd", "hello", "--unix-socket", str(publish), "http://localhost/pub/news"], capture_output=True)

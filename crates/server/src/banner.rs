@@ -52,7 +52,7 @@ impl Banner<'_> {
             );
             lines.push(String::new());
             lines.push(format!("publish:   curl -d 'hello' {publish}"));
-            lines.push(format!("listen:    curl -N -H 'Accept: text/event-stream' {listen}"));
+            lines.push(format!("subscribe: curl -N -H 'Accept: text/event-stream' {listen}"));
         }
         lines.push(String::new());
         lines.join("\n")
@@ -164,7 +164,7 @@ mod tests {
                 IN line    http://127.0.0.1:10010
 
                 publish:   curl -d 'hello' http://127.0.0.1:10010/pub/news
-                listen:    curl -N -H 'Accept: text/event-stream' http://127.0.0.1:8088/sub/news
+                subscribe: curl -N -H 'Accept: text/event-stream' http://127.0.0.1:8088/sub/news
             "#]],
         );
         check(
@@ -179,7 +179,7 @@ mod tests {
                 IN line    http://127.0.0.1:10010
 
                 publish:   curl -d 'hello' http://127.0.0.1:10010/pub/news
-                listen:    curl -N -H 'Accept: text/event-stream' 'http://[::1]:80/sub/news'
+                subscribe: curl -N -H 'Accept: text/event-stream' 'http://[::1]:80/sub/news'
             "#]],
         );
     }

@@ -149,7 +149,7 @@ fn listen_command() -> Command {
                 .value_name("URL")
                 .env("MULTIPLEXOR_LISTEN_URL")
                 .default_value(client::LISTEN_URL)
-                .help("The WAIT line of the server"),
+                .help("The WAIT line of the server, where one subscribes"),
         )
         .arg(authority())
 }
@@ -206,7 +206,7 @@ fn key_command() -> Command {
         .about("Print a new API key, and its hash for the server")
         .arg(flag("json", "Print them as JSON"));
     Command::new("key")
-        .about("Make API keys for the IN line")
+        .about("Make API keys for the IN line, where applications publish")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

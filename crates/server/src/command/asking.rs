@@ -53,7 +53,7 @@ pub(super) fn server() -> [Arg; 3] {
         .value_name("URL")
         .env("MULTIPLEXOR_SERVER")
         .default_value(client::SERVER)
-        .help("The IN line of the server");
+        .help("The IN line of the server, where one publishes");
     [server, key(), authority()]
 }
 

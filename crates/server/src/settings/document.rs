@@ -67,7 +67,8 @@ const INTRODUCTION: &str = "\
 
 <!-- Made by `cargo run -- settings-doc > docs/settings.md` from crates/server/src/settings/table.rs. -->
 
-The program needs none of them: every setting has a default.
+After this page you can change how the program behaves. It needs no setting: each has a default. Clients subscribe on the WAIT line,
+applications publish on the IN line.
 
 A setting has the same name everywhere. `poll_timeout` is the flag `--poll-timeout`, the environment variable
 `MULTIPLEXOR_POLL_TIMEOUT`, and `poll_timeout` in a settings file. A flag beats a variable, a variable beats the

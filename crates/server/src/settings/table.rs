@@ -14,7 +14,12 @@ use super::{shares, times};
 
 /// Every setting, in the order of the manual.
 pub(crate) static TABLE: &[Setting] = &[
-    line("wait", Listeners, "0.0.0.0:8088", "Where clients wait: the WAIT line, open to the world"),
+    line(
+        "wait",
+        Listeners,
+        "0.0.0.0:8088",
+        "Where clients wait (subscribe): the WAIT line, open to the world",
+    ),
     line(
         "in",
         Listeners,
