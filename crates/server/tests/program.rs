@@ -20,7 +20,7 @@ impl Server {
         let mut child = command.env("MULTIPLEXOR_DRAIN", "200ms").args(args).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
-        while !banner.contains("listen:    ") && !banner.contains("listening") {
+        while !banner.contains("subscribe: ") && !banner.contains("listening") {
             assert_ne!(out.read_line(&mut banner).unwrap(), 0, "ended after {banner:?}");
         }
         Self { child, out, banner }
