@@ -1,4 +1,4 @@
-"""What deploy/ offers is right: judged by systemd, promtool, Prometheus and schemas of Kubernetes, with the real program's words."""
+"""What deploy/ offers is right: judged by systemd, promtool, Prometheus, schemas of Compose and Kubernetes, with the real program's words."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tomllib
 import urllib.parse
 import urllib.request
@@ -208,6 +209,10 @@ def test_charts_and_images_are_of_this_version():
     assert chart["version"] == chart["appVersion"] == version
     for file in ["compose.yaml", "kubernetes/multiplexor.yaml"]:
         assert f"image: ghcr.io/multiplexor/multiplexor:{version}\n" in (DEPLOY / file).read_text(), file
+
+
+def test_compose_takes_what_deploy_has():
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
 
 
 def test_kubernetes_takes_what_deploy_has():

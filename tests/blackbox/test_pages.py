@@ -7,7 +7,8 @@ import tomllib
 import pytest
 from harness.program import ROOT
 
-HOME = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["repository"]
+SAID = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+HOME, VERSION = SAID["repository"], SAID["version"]
 # What packages hold is read outside of the repository, so its links are whole addresses.
 PACKED = ["clients/js/README.md", "clients/php/README.md"]
 
@@ -62,6 +63,12 @@ def test_the_test_finds_what_it_is_for():
 
 
 MANUAL = [page for page in pages() if re.fullmatch(r"docs/(?!README)\w[^/]*", page)]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/first-hour.md"])
+def test_releases_are_those_of_this_version(page):
+    named = re.findall(r"/releases/download/v([\d.]+)/multiplexor[_-]([\d.]+)|/multiplexor:([\d.]+)", (ROOT / page).read_text())
+    assert named and {version for each in named for version in each if version} == {VERSION}
 
 
 def test_all_docs_are_in_the_index():
