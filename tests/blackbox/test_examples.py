@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import urllib.parse
 
@@ -10,6 +11,7 @@ import pytest
 from harness.program import ROOT, request, until
 
 EXAMPLES = pathlib.Path(ROOT) / "examples"
+README = (ROOT / "README.md").read_text()
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -17,7 +19,8 @@ class Site:
     """An example served by PHP itself, which publishes to a line of one's choice."""
 
     def __init__(self, folder, line):
-        command = ["php", "-S", "127.0.0.1:0", "-t", str(EXAMPLES / folder)]
+        # Without php.ini, as in many containers, PHP writes its warnings into answers.
+        command = ["php", "-d", "display_errors=1", "-S", "127.0.0.1:0", "-t", str(EXAMPLES / folder)]
         clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR")}
         self.process = subprocess.Popen(
             command, env=clean | {"MULTIPLEXOR": line}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -68,6 +71,14 @@ def test_a_notification_reaches_the_one_it_is_for(program, sites):
 def test_a_page_is_told_where_the_line_does_not_answer(sites, folder, page):
     site = sites(folder, "http://127.0.0.1:1")
     assert site.post(page, to="Ann", text="hi") == 502
+
+
+def test_the_script_of_the_readme_tells_its_page_as_well(program, sites, tmp_path):
+    [say] = [code for code in re.findall(r"^```php\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "_POST" in code]
+    for line, status in {program.ins[0]: 200, "127.0.0.1:1": 502}.items():
+        (tmp_path / "say.php").write_text(say.replace("127.0.0.1:10010", line))
+        assert sites(tmp_path, "").post("say.php", text="hello") == status
+    assert last(program, "chat") == {"text": "hello"}
 
 
 @pytest.mark.parametrize("folder, page", [("chat", "say.php"), ("notifications", "send.php")])
