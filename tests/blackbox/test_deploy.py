@@ -1,5 +1,6 @@
 """What deploy/ offers is right: judged by systemd, promtool, Prometheus, schemas of Compose and Kubernetes, with the real program's words."""
 
+import fnmatch
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import yaml
 from harness.program import binary, request, until
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+VERSION = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 UNIT = DEPLOY / "systemd" / "multiplexor.service"
 # The most that systemd-analyze may find of what a service could do beyond its work: 0 nothing, 10 everything.
 EXPOSURE_MAX = 2.0
@@ -204,11 +206,26 @@ def test_the_chart_takes_only_values_that_it_knows():
 
 
 def test_charts_and_images_are_of_this_version():
-    version = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     chart = chart_yaml("Chart.yaml")
-    assert chart["version"] == chart["appVersion"] == version
+    assert chart["version"] == chart["appVersion"] == VERSION
     for file in ["compose.yaml", "kubernetes/multiplexor.yaml"]:
-        assert f"image: ghcr.io/multiplexor/multiplexor:{version}\n" in (DEPLOY / file).read_text(), file
+        assert f"image: ghcr.io/multiplexor/multiplexor:{VERSION}\n" in (DEPLOY / file).read_text(), file
+
+
+def test_the_image_is_the_static_binary_and_nothing_else():
+    """By reading: nothing here builds images from a Dockerfile."""
+    lines = [line for line in (DEPLOY / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
+    said = [line.split(" ", 1) for line in lines]
+    assert [word for word, _ in said] == ["FROM", "ARG", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT"]
+    words = dict(said)
+    name, arch = words["ARG"].split("=")
+    source, target = words["COPY"].replace(f"${{{name}}}", arch).split()
+    built = f"dist/multiplexor-{VERSION}-linux-{arch}"
+    others = [f"dist/multiplexor-{VERSION}-linux-aarch64", f"dist/multiplexor_{VERSION}_amd64.deb", f"dist/multiplexor-{VERSION}-image.tar"]
+    assert [file for file in [built, *others] if fnmatch.fnmatch(file, source)] == [built]
+    assert (words["FROM"], json.loads(words["ENTRYPOINT"])) == ("scratch", [target])
+    *_, kept = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    assert fnmatch.fnmatch(built, kept.removeprefix("!"))
 
 
 def test_compose_takes_what_deploy_has():
