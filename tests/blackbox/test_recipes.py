@@ -154,6 +154,17 @@ def the_words_of_2009(place, wait, publish, online):
         until_said(said, "hello")
 
 
+# docs/operations.md
+
+
+@recipe("operations.md", "multiplexor config check /etc/multiplexor/multiplexor.toml")
+def settings_are_checked_with_the_service_s_secrets(place, block):
+    place.run("mkdir /etc/multiplexor; echo 'listen = \"token\"' > /etc/multiplexor/multiplexor.toml; : > /etc/default/multiplexor")
+    assert "token_secret" in place.run(block.text, may_fail=True)
+    place.run("echo MULTIPLEXOR_TOKEN_SECRET=$(openssl rand -hex 32) >> /etc/default/multiplexor")
+    place.run(block.text)
+
+
 # docs/protocol.md
 
 
