@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use access::hub::{Right, Session};
+use access::hub::{Right, Session, WallTime};
 use access::limits::FOUND_KEYS_MAX;
 use access::{
     Key, Keyring, Proxies, Secret, Signed, TokenSecret, Tokens, Way, Whose, forward, make_token, read_jwks,
@@ -121,4 +121,4 @@ fn secret() -> TokenSecret {
     TokenSecret::new("a-secret-that-no-input-of-a-fuzzer-holds").expect("it is long enough")
 }
 
-const NOW: u64 = 1_800_000_000_000;
+const NOW: WallTime = WallTime::from_millis(1_800_000_000_000);

@@ -117,7 +117,7 @@ def test_a_clock_set_far_forward_between_two_runs_ages_history_and_tells_it(mach
     program.stop()
 
 
-def test_tokens_end_by_the_time_that_passes_and_by_the_right_clock_after_a_wrong_one(machine, tmp_path):
+def test_tokens_end_by_the_clock_as_it_is_set_now(machine, tmp_path):
     secret = ["--token-secret", SECRET, "--listen", "token", "--poll-timeout", "100ms"]
 
     def status(program, expires):
@@ -126,7 +126,8 @@ def test_tokens_end_by_the_time_that_passes_and_by_the_right_clock_after_a_wrong
     program = machine.start(*secret)
     for by in (0, DAY, -DAY):
         machine.set(by)
-        assert (status(program, time.time() + 600), status(program, time.time() - 600)) == (200, 401)
+        now = time.time() + by
+        assert (status(program, now + 600), status(program, now - 600)) == (200, 401)
     program.stop()
     # A run with a wrong clock leaves messages of the future behind; tokens go by the clock of today.
     store = ["--store", str(tmp_path / "store")]
@@ -137,4 +138,26 @@ def test_tokens_end_by_the_time_that_passes_and_by_the_right_clock_after_a_wrong
     machine.set(0)
     program = machine.start(*secret, *store)
     assert (status(program, time.time() + 600), status(program, time.time() - 600)) == (200, 401)
+    program.stop()
+
+
+@pytest.mark.parametrize("by_s", [3 * 3_600, -3 * 3_600])
+def test_who_is_connected_by_a_token_ends_by_the_clock_as_it_is_set(machine, by_s):
+    """As after a sleep, in which the monotonic clock stands still; and as where a clock that was ahead is set right."""
+    program = machine.start("--token-secret", SECRET, "--heartbeat", "60s")
+    ends_s = 3_600 if by_s > 0 else 4
+    token = make_token(exp=time.time() + ends_s, listen=["a"])
+    with Sse(program, f"/sub/a?token={token}") as stream:
+        program.until_waiting("a", 1)
+        machine.set(by_s)
+        if by_s > 0:
+            # Nothing else wakes the program before its heartbeat.
+            until(lambda: program.ask("/stats")["wait"]["expired"] == 1, "the token has ended", 30)
+        else:
+            # It would have ended by now, and has three hours more.
+            time.sleep(5)
+            assert program.ask("/stats")["wait"]["expired"] == 0
+            program.publish("a", "still here")
+            assert stream.event()[1] == "still here"
+        machine.set(0)
     program.stop()

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use hub::{Asker, Glob, Grant, Millis, Right, Session};
+use hub::{Asker, Glob, Grant, Millis, Right, Session, WallTime};
 use serde::Deserialize;
 
 use crate::limits::{GRANTS_MAX, LASTS_S};
@@ -82,7 +82,7 @@ pub struct Verdict {
     /// What was asked about.
     pub subject: Subject,
     /// Until when it holds for whoever shows the same.
-    pub until: Millis,
+    pub until: WallTime,
     /// What it is.
     pub said: Said,
 }
@@ -145,7 +145,7 @@ struct Answer {
 
 /// The session that a hook's answer stands for, and until when it holds: `age_ms` long where it does not say.
 /// The error says what would be right.
-pub fn session_of_answer(json: &[u8], now: Millis, age_ms: Millis) -> Result<(Session, Millis), String> {
+pub fn session_of_answer(json: &[u8], now: WallTime, age_ms: Millis) -> Result<(Session, WallTime), String> {
     let answer: Answer = serde_json::from_slice(json).map_err(|error| {
         format!(
             "its body is not as expected: {error}; it must be a JSON object such as \
@@ -177,7 +177,7 @@ pub fn session_of_answer(json: &[u8], now: Millis, age_ms: Millis) -> Result<(Se
     if grants.len() > GRANTS_MAX {
         return Err(format!("it names {} channels; at most {GRANTS_MAX} are allowed", grants.len()));
     }
-    let until = now.saturating_add(age_ms);
+    let until = now.after(age_ms);
     Ok((Session::new(answer.user.as_deref(), Some(until), &grants), until))
 }
 
@@ -186,9 +186,9 @@ mod tests {
     use super::*;
 
     fn check(json: &str, expected: Result<(Option<&str>, Millis), &str>) {
-        match (session_of_answer(json.as_bytes(), 1_000, 60_000), expected) {
+        match (session_of_answer(json.as_bytes(), WallTime::from_millis(1_000), 60_000), expected) {
             (Ok((session, until)), Ok(expected)) => {
-                assert_eq!((session.user(), until), expected, "{json}");
+                assert_eq!((session.user(), until.millis()), expected, "{json}");
                 assert_eq!(session.expires(), Some(until));
             }
             (Err(error), Err(part)) => assert!(error.contains(part), "{json}: {error}"),
@@ -201,11 +201,12 @@ mod tests {
         check("{}", Ok((None, 61_000)));
         check(r#"{"user":"ann","listen":"a","more":1}"#, Ok((Some("ann"), 61_000)));
         check(r#"{"lasts":2.5}"#, Ok((None, 3_500)));
-        let (session, _) = session_of_answer(br#"{"listen":["a","b.*"],"history":"h"}"#, 0, 1_000).unwrap();
-        let may = |right, name| session.may(right, name, 999);
+        let (session, _) =
+            session_of_answer(br#"{"listen":["a","b.*"],"history":"h"}"#, WallTime::PAST, 1_000).unwrap();
+        let may = |right, name| session.may(right, name, WallTime::from_millis(999));
         assert!(may(Right::Listen, "a") && may(Right::Listen, "b.1") && may(Right::History, "h"));
         assert!(!may(Right::Listen, "h") && !may(Right::History, "a") && !may(Right::Publish, "a"));
-        assert!(!session.may(Right::Listen, "a", 1_000));
+        assert!(!session.may(Right::Listen, "a", WallTime::from_millis(1_000)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hub::{Millis, Session};
+use hub::{Session, WallTime};
 
 use crate::Subject;
 use crate::limits::SESSIONS_MAX;
@@ -13,7 +13,7 @@ pub struct Sessions(HashMap<Subject, Session>);
 
 impl Sessions {
     /// The session of a token that was checked, if it has not ended.
-    pub fn known(&self, token: Subject, now: Millis) -> Option<&Session> {
+    pub fn known(&self, token: Subject, now: WallTime) -> Option<&Session> {
         self.0.get(&token).filter(|session| session.expires().is_none_or(|expires| now < expires))
     }
 
@@ -32,17 +32,20 @@ mod tests {
     use super::*;
 
     fn session(user: &str) -> Session {
-        Session::new(Some(user), Some(100_000), &[])
+        Session::new(Some(user), Some(WallTime::from_millis(100_000)), &[])
     }
 
     #[test]
     fn a_token_is_known_until_it_ends() {
         let mut sessions = Sessions::default();
         let (one, other) = (Subject::of("one"), Subject::of("other"));
-        assert_eq!(sessions.known(one, 0), None);
+        assert_eq!(sessions.known(one, WallTime::PAST), None);
         sessions.put(one, session("ann"));
-        assert_eq!(sessions.known(one, 99_999), Some(&session("ann")));
-        assert_eq!((sessions.known(one, 100_000), sessions.known(other, 0)), (None, None));
+        assert_eq!(sessions.known(one, WallTime::from_millis(99_999)), Some(&session("ann")));
+        assert_eq!(
+            (sessions.known(one, WallTime::from_millis(100_000)), sessions.known(other, WallTime::PAST)),
+            (None, None)
+        );
     }
 
     #[test]

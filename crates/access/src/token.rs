@@ -7,7 +7,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Glob, Grant, Millis, Right, Session, excerpt, excerpt_of_fault};
+use hub::{Glob, Grant, Right, Session, WallTime, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 
 use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
@@ -36,7 +36,7 @@ impl Tokens {
     }
 
     /// The session that a token stands for, at `now`.
-    pub fn session(&self, token: &str, now: Millis) -> Result<Session, Denied> {
+    pub fn session(&self, token: &str, now: WallTime) -> Result<Session, Denied> {
         self.session_within(token, now, &mut || true)
     }
 
@@ -45,7 +45,7 @@ impl Tokens {
     pub fn session_within(
         &self,
         token: &str,
-        now: Millis,
+        now: WallTime,
         may_check: &mut dyn FnMut() -> bool,
     ) -> Result<Session, Denied> {
         let Opened { head, claims, signed, signature } = Opened::read(token)?;
@@ -250,24 +250,24 @@ impl Names {
 
 impl Claims {
     /// When the token ends, if it holds now.
-    fn check_times(&self, now: Millis) -> Result<Millis, Denied> {
+    fn check_times(&self, now: WallTime) -> Result<WallTime, Denied> {
         let Some(exp) = self.exp else {
             return Err(Denied::new(
                 "token-claims",
                 "the token has no `exp`, so it would never end; give the Unix time in seconds when it ends",
             ));
         };
-        let expires = millis(exp);
+        let expires = wall_time(exp);
         if now >= expires {
-            let ago = now.saturating_sub(expires) / 1_000;
+            let ago = now.since(expires) / 1_000;
             return Err(Denied::new(
                 "token-expired",
                 format!("the token ended {ago} s ago by its `exp`; get a new one"),
             ));
         }
-        let begins = self.nbf.map_or(0, millis);
-        if now.saturating_add(NBF_EARLY_MS_MAX) < begins {
-            let ahead = begins.saturating_sub(now) / 1_000;
+        let begins = self.nbf.map_or(WallTime::PAST, wall_time);
+        if now.after(NBF_EARLY_MS_MAX) < begins {
+            let ahead = begins.since(now) / 1_000;
             let why = format!("the token begins in {ahead} s by its `nbf`; wait, or set the clocks right");
             return Err(Denied::new("token-early", why));
         }
@@ -300,8 +300,8 @@ impl Claims {
 
 /// Seconds, as milliseconds; what is before 1970 is its beginning.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float is cut to what fits")]
-fn millis(seconds: f64) -> Millis {
-    (seconds * 1_000.0) as Millis
+fn wall_time(seconds: f64) -> WallTime {
+    WallTime::from_millis((seconds * 1_000.0) as u64)
 }
 
 fn hmac_algorithm(name: &str) -> Option<hmac::Algorithm> {

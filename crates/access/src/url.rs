@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Glob, Grant, Millis, Right, Session};
+use hub::{Glob, Grant, Right, Session, WallTime};
 use percent_encoding::percent_decode_str;
 
 use crate::{Denied, TokenSecret, Tokens};
@@ -37,7 +37,7 @@ impl Tokens {
         &self,
         signed: Signed<'_>,
         names: &[Box<str>],
-        now: Millis,
+        now: WallTime,
     ) -> Result<Session, Denied> {
         let wrong = |why: &str| Err(Denied::new("url-signature", why));
         if self.secrets.is_empty() {
@@ -67,9 +67,9 @@ impl Tokens {
             );
         }
         self.check_url_signature(signed)?;
-        let expires = expires.saturating_mul(1_000);
+        let expires = WallTime::from_seconds(expires);
         if now >= expires {
-            let ago = (now - expires) / 1_000;
+            let ago = now.since(expires) / 1_000;
             return Err(Denied::new(
                 "url-expired",
                 format!("the signed URL ended {ago} s ago; get a new one"),
@@ -146,7 +146,7 @@ const MARK: &str = "v2.";
 mod tests {
     use super::*;
 
-    const NOW: Millis = 1_800_000_000_000;
+    const NOW: WallTime = WallTime::from_millis(1_800_000_000_000);
     const LATER: &str = "1800000001";
 
     fn session(signed: Signed<'_>) -> Result<Session, Denied> {
@@ -248,6 +248,6 @@ mod tests {
         let signature = url("*", LATER).sign(&secret(b'x'));
         let session = session(Signed { signature: &signature, ..url("*", LATER) }).unwrap();
         assert!(session.may(Right::Listen, "*", NOW) && !session.may(Right::Listen, "a", NOW));
-        assert!(!session.may(Right::Listen, "*", NOW + 1_000));
+        assert!(!session.may(Right::Listen, "*", NOW.after(1_000)));
     }
 }

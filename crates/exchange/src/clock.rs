@@ -1,61 +1,66 @@
-//! The clock of the hub: milliseconds since the Unix epoch that never run backwards.
+//! Two clocks: that of the order, which nobody can set, and that of people, by which credentials end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hub::Millis;
+use hub::{Millis, WallTime};
 
-/// Tells the time. The system's clock is read once, at the start; from then on the monotonic clock
-/// counts, so that somebody who sets the clock neither empties history nor keeps it for ever.
+/// Tells the time of the order: the system's clock is read once, at the start; from then on the monotonic clock counts, so
+/// that somebody who sets the clock neither empties history nor keeps it for ever. And tells the system's clock as it is
+/// now, for what ends by it.
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    System { unix_at_start: Millis, ahead: Millis, start: Instant },
-    Manual(Arc<AtomicU64>),
+    System { unix_at_start: Millis, start: Instant },
+    Manual { now: Arc<AtomicU64>, set_by: Arc<AtomicI64> },
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self(Kind::System { unix_at_start: millis(unix), ahead: 0, start: Instant::now() })
+        Self::system_after(0)
     }
 
     /// The machine's clock, or this time where that is later: the order goes on from there.
     pub fn system_after(time: Millis) -> Self {
-        match Self::system().0 {
-            Kind::System { unix_at_start, start, .. } => {
-                let ahead = time.saturating_sub(unix_at_start);
-                Self(Kind::System { unix_at_start: unix_at_start + ahead, ahead, start })
-            }
-            manual => Self(manual),
-        }
+        Self(Kind::System { unix_at_start: unix_now().max(time), start: Instant::now() })
     }
 
-    /// A clock that stands where `now` says: for simulations.
+    /// A clock that stands where `now` says, on the wall, too: for simulations.
     pub fn manual(now: Arc<AtomicU64>) -> Self {
-        Self(Kind::Manual(now))
+        Self::manual_set(now, Arc::default())
     }
 
-    /// The time now.
+    /// The same, where the clock on the wall was set by so many milliseconds.
+    pub fn manual_set(now: Arc<AtomicU64>, set_by: Arc<AtomicI64>) -> Self {
+        Self(Kind::Manual { now, set_by })
+    }
+
+    /// The time of the order now.
     pub fn now(&self) -> Millis {
         match &self.0 {
-            Kind::System { unix_at_start, start, .. } => unix_at_start + millis(start.elapsed()),
-            Kind::Manual(now) => now.load(Ordering::Relaxed),
+            Kind::System { unix_at_start, start } => unix_at_start + millis(start.elapsed()),
+            Kind::Manual { now, .. } => now.load(Ordering::Relaxed),
         }
     }
 
-    /// The time as the machine told it at the start, carried on; `now` is ahead of it where the order goes on from
-    /// later. A clock that was wrong once must not end everybody's credentials.
-    pub fn wall(&self) -> Millis {
-        match &self.0 {
-            Kind::System { ahead, .. } => self.now() - ahead,
-            Kind::Manual(_) => self.now(),
-        }
+    /// The time of people now. It goes on while the machine sleeps, which the monotonic clock does not, and is right again
+    /// when a clock that was wrong is set right.
+    pub fn wall(&self) -> WallTime {
+        WallTime::from_millis(match &self.0 {
+            Kind::System { .. } => unix_now(),
+            Kind::Manual { now, set_by } => {
+                now.load(Ordering::Relaxed).saturating_add_signed(set_by.load(Ordering::Relaxed))
+            }
+        })
     }
+}
+
+fn unix_now() -> Millis {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }
 
 fn millis(duration: Duration) -> Millis {
@@ -72,8 +77,18 @@ mod tests {
         let (day, before) = (86_400_000, real.now());
         let ahead = Clock::system_after(before + day);
         assert!(ahead.now() >= before + day);
-        assert!((before..before + day / 2).contains(&ahead.wall()));
+        assert!((before..before + day / 2).contains(&ahead.wall().millis()));
         let behind = Clock::system_after(before - day);
-        assert!((before..before + day / 2).contains(&behind.now()) && behind.wall() >= before);
+        assert!((before..before + day / 2).contains(&behind.now()) && behind.wall().millis() >= before);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_the_wall_and_not_the_order() {
+        let (now, set_by) = (Arc::new(AtomicU64::new(10_000)), Arc::new(AtomicI64::new(0)));
+        let clock = Clock::manual_set(now, Arc::clone(&set_by));
+        for (by, wall) in [(0, 10_000), (5_000, 15_000), (-5_000, 5_000), (-20_000, 0)] {
+            set_by.store(by, Ordering::Relaxed);
+            assert_eq!((clock.now(), clock.wall().millis()), (10_000, wall));
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use hub::Millis;
+use hub::WallTime;
 
 use crate::limits::DENIALS_KEPT;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -15,7 +15,7 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// When.
-    pub at: Millis,
+    pub at: WallTime,
     /// On which line.
     pub side: Side,
     /// The HTTP status.
@@ -143,7 +143,8 @@ const CODES: [&str; 30] = [
 mod tests {
     use super::*;
 
-    fn denial(at: Millis, code: &'static str) -> Denial {
+    fn denial(at: u64, code: &'static str) -> Denial {
+        let at = WallTime::from_millis(at);
         let (detail, what) = ("no".to_owned(), "a".to_owned());
         Denial { at, side: Side::Wait, status: 403, code, detail, from: None, who: None, what, times: 1 }
     }
@@ -156,7 +157,7 @@ mod tests {
             denials.add(Denial { status: 429, ..denial(at, "rate") });
         }
         let kept: Vec<_> =
-            denials.last(9).iter().map(|denial| (denial.code, denial.at, denial.times)).collect();
+            denials.last(9).iter().map(|denial| (denial.code, denial.at.millis(), denial.times)).collect();
         assert_eq!(kept, [("rate", 1_000, 1_000), ("grant", 0, 1)]);
     }
 
@@ -176,7 +177,7 @@ mod tests {
         for at in 0..DENIALS_KEPT as u64 + 3 {
             denials.add(denial(at, if at == 0 { "never heard of" } else { "grant" }));
         }
-        let kept: Vec<Millis> = denials.last(usize::MAX).iter().map(|denial| denial.at).collect();
+        let kept: Vec<u64> = denials.last(usize::MAX).iter().map(|denial| denial.at.millis()).collect();
         assert!(kept.iter().copied().eq((3..DENIALS_KEPT as u64 + 3).rev()), "{kept:?}");
         assert_eq!(denials.last(2).len(), 2);
         let counts: Vec<_> = denials.by_code().filter(|(_, count)| *count > 0).collect();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hub::{
     After, ChannelId, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past, Position, Refused,
-    Released, Right, Rules, Session, ShardId, Stage, Start, Take, Trash,
+    Released, Right, Rules, Session, ShardId, Stage, Start, Take, Trash, WallTime,
 };
 
 use crate::answers::Answers;
@@ -286,7 +286,7 @@ impl Exchange {
     }
 
     /// The time by which credentials end: that of the machine, even where the hub's is ahead of it.
-    pub fn wall(&self) -> Millis {
+    pub fn wall(&self) -> WallTime {
         self.clock.wall()
     }
 

@@ -17,6 +17,7 @@ mod removing;
 mod rule;
 mod session;
 mod stage;
+mod wall;
 
 pub mod limits;
 
@@ -60,8 +61,10 @@ pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session};
 pub use stage::Stage;
 pub use trash::Trash;
+pub use wall::WallTime;
 
-/// Milliseconds since the Unix epoch, as the caller's clock tells; never runs backwards.
+/// Milliseconds since the Unix epoch, as the clock of the order tells: it never runs backwards, and nobody sets it. What
+/// ends by people's clocks is a [`WallTime`].
 pub type Millis = u64;
 
 /// A time that does not come.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::limits::RULES_MAX;
-use crate::{Door, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, check_name};
+use crate::{Door, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, WallTime, check_name};
 
 /// What is set for the channels that match a pattern. For what is not, the general limits hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Rules {
     }
 
     /// Whether a client may do `right` on a channel: because anybody may, or by a grant of its session, if it has one.
-    pub fn may(&self, session: Option<&Session>, right: Right, name: &str, now: Millis) -> bool {
+    pub fn may(&self, session: Option<&Session>, right: Right, name: &str, now: WallTime) -> bool {
         (right == Right::Listen && self.listen(name) == Door::Open)
             || session.is_some_and(|session| session.may(right, name, now))
     }
@@ -202,7 +202,7 @@ impl Rules {
         session: Option<&Session>,
         right: Right,
         names: &'n [Box<str>],
-        now: Millis,
+        now: WallTime,
     ) -> Option<&'n str> {
         let (mut granted, mut patterns) = (HashSet::new(), Vec::new());
         let grants = session.filter(|session| session.is_live(now)).map(Session::grants);
@@ -311,12 +311,12 @@ mod tests {
             grant(Right::Listen, Glob::new("room.*").unwrap()),
             grant(Right::Publish, Glob::new("p").unwrap()),
         ];
-        let session = Session::new(None, Some(1_000), &grants);
+        let session = Session::new(None, Some(WallTime::from_millis(1_000)), &grants);
         let open = Rule { listen: Some(Door::Open), ..rule("open.*") };
         let rules = Rules::new(&Limits { listen: Door::Token, rules: vec![open], ..Limits::default() });
         let denied = |session, names: &str, now| {
             let names: Vec<Box<str>> = names.split(',').map(Box::from).collect();
-            rules.first_denied(session, Right::Listen, &names, now).map(str::to_owned)
+            rules.first_denied(session, Right::Listen, &names, WallTime::from_millis(now)).map(str::to_owned)
         };
         let of = |names, now| denied(Some(&session), names, now);
         assert_eq!(of("a,b*,room.1,open.1", 999), None);
@@ -362,15 +362,16 @@ mod tests {
             rule("room.*"),
         ];
         let ann = Grant { rights: Rights::ALL, names: Glob::name("user.ann") };
-        let ann = Session::new(None, Some(5), &[ann]);
+        let ann = Session::new(None, Some(WallTime::from_millis(5)), &[ann]);
         for (listen, free) in [(Door::Open, &["user.all", "room.1", "a"][..]), (Door::Token, &["user.all"])] {
             let hub = hub(Limits { rules: rules.clone(), listen, ..Limits::default() });
             for name in ["user.all", "user.ann", "user.bob", "room.1", "a"] {
-                let may = |session, now| hub.rules().may(session, Right::Listen, name, now);
+                let at = WallTime::from_millis;
+                let may = |session, now| hub.rules().may(session, Right::Listen, name, at(now));
                 assert_eq!(may(None, 0), free.contains(&name), "{name}");
                 assert_eq!(may(Some(&ann), 4), free.contains(&name) || name == "user.ann", "{name}");
                 assert_eq!(may(Some(&ann), 5), free.contains(&name), "{name}");
-                assert!(!hub.rules().may(None, Right::Publish, name, 0));
+                assert!(!hub.rules().may(None, Right::Publish, name, at(0)));
             }
         }
     }

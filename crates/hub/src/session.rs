@@ -3,7 +3,7 @@
 use triomphe::ThinArc;
 
 use crate::limits::NAME_LEN_MAX;
-use crate::{Glob, Millis, NEVER};
+use crate::{Glob, Millis, NEVER, WallTime};
 
 /// What somebody may want to do with a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub struct Session(ThinArc<Millis, u8>);
 impl Session {
     /// A session with these grants and no others. The user is known when somebody vouched for the name; `expires` is when
     /// all grants end, `None`: never.
-    pub fn new(user: Option<&str>, expires: Option<Millis>, grants: &[Grant]) -> Self {
+    pub fn new(user: Option<&str>, expires: Option<WallTime>, grants: &[Grant]) -> Self {
         let mut bytes = Vec::new();
         for Grant { rights, names } in grants {
             // No channel has a name that is longer.
@@ -118,7 +118,7 @@ impl Session {
             bytes.push(USER);
             bytes.extend_from_slice(user.as_bytes());
         }
-        Self(ThinArc::from_header_and_slice(expires.map_or(NEVER, |end| end.min(NEVER - 1)), &bytes))
+        Self(ThinArc::from_header_and_slice(expires.map_or(NEVER, |end| end.millis().min(NEVER - 1)), &bytes))
     }
 
     /// The user's name, when somebody vouched for it.
@@ -132,8 +132,8 @@ impl Session {
     }
 
     /// When all grants end; `None`: never.
-    pub fn expires(&self) -> Option<Millis> {
-        Some(self.0.header.header).filter(|expires| *expires != NEVER)
+    pub fn expires(&self) -> Option<WallTime> {
+        Some(self.0.header.header).filter(|expires| *expires != NEVER).map(WallTime::from_millis)
     }
 
     /// What it was given.
@@ -142,26 +142,26 @@ impl Session {
     }
 
     /// Whether this session may do `right` on the channel of this name, at `now`.
-    pub fn may(&self, right: Right, name: &str, now: Millis) -> bool {
+    pub fn may(&self, right: Right, name: &str, now: WallTime) -> bool {
         self.has(right, now, |names| names.matches(name))
     }
 
     /// Whether its grants have not ended.
-    pub fn is_live(&self, now: Millis) -> bool {
+    pub fn is_live(&self, now: WallTime) -> bool {
         self.expires().is_none_or(|end| now < end)
     }
 
     /// Whether it may do `right` on every channel there can be: for what is about no single one.
-    pub fn may_everywhere(&self, right: Right, now: Millis) -> bool {
+    pub fn may_everywhere(&self, right: Right, now: WallTime) -> bool {
         self.has(right, now, |names| names.is_everything())
     }
 
     /// Whether it may do `right` on some channel.
-    pub fn may_somewhere(&self, right: Right, now: Millis) -> bool {
+    pub fn may_somewhere(&self, right: Right, now: WallTime) -> bool {
         self.has(right, now, |_| true)
     }
 
-    fn has(&self, right: Right, now: Millis, fits: impl Fn(Glob<&str>) -> bool) -> bool {
+    fn has(&self, right: Right, now: WallTime, fits: impl Fn(Glob<&str>) -> bool) -> bool {
         self.is_live(now) && self.grants().any(|grant| grant.rights.has(right) && fits(grant.names))
     }
 }
@@ -216,7 +216,7 @@ mod tests {
     fn a_session_may_what_it_was_given_and_no_more() {
         let session = Session::new(
             None,
-            Some(100),
+            Some(WallTime::from_millis(100)),
             &[grant(&[Right::Listen, Right::History], "user.*"), grant(&[Right::Publish], "chat")],
         );
         let table = [
@@ -229,11 +229,12 @@ mod tests {
             (Right::Listen, "users", 0, false),
             (Right::Listen, "user.1", 100, false),
         ];
+        let at = WallTime::from_millis;
         for (right, name, now, expected) in table {
-            assert_eq!(session.may(right, name, now), expected, "{right:?} {name} {now}");
+            assert_eq!(session.may(right, name, at(now)), expected, "{right:?} {name} {now}");
         }
-        assert!(session.may_somewhere(Right::Listen, 0) && !session.may_everywhere(Right::Listen, 0));
-        assert!(!session.may_somewhere(Right::Listen, 100));
+        assert!(session.may_somewhere(Right::Listen, at(0)) && !session.may_everywhere(Right::Listen, at(0)));
+        assert!(!session.may_somewhere(Right::Listen, at(100)));
     }
 
     fn told<T: AsRef<str>>(grant: &Grant<T>) -> (Rights, String, bool) {
@@ -247,7 +248,7 @@ mod tests {
         let grants =
             [grant(&[Right::Listen], "Käse.*"), stars, name_of(NAME_LEN_MAX), name_of(NAME_LEN_MAX + 1)];
         for user in [None, Some(""), Some("\u{7f}ann, of length")] {
-            for expires in [None, Some(0), Some(NEVER - 1)] {
+            for expires in [None, Some(0), Some(NEVER - 1)].map(|end| end.map(WallTime::from_millis)) {
                 let session = Session::new(user, expires, &grants);
                 assert_eq!((session.user(), session.expires()), (user, expires));
                 let (kept, given) =
@@ -261,7 +262,7 @@ mod tests {
     fn whoever_was_given_nothing_may_nothing() {
         let nobody = Session::new(Some("ann"), None, &[]);
         for right in Right::ALL {
-            assert!(!nobody.may(right, "a", 0) && !nobody.may_somewhere(right, 0));
+            assert!(!nobody.may(right, "a", WallTime::PAST) && !nobody.may_somewhere(right, WallTime::PAST));
             assert_eq!(Right::named(right.name()), Some(right));
         }
     }
@@ -269,8 +270,8 @@ mod tests {
     #[test]
     fn all_channels_are_a_star_and_nothing_less() {
         let session = |names| Session::new(None, None, &[grant(&Right::ALL, names)]);
-        assert!(session("*").may_everywhere(Right::Administer, 0));
-        assert!(!session("a*").may_everywhere(Right::Administer, 0));
+        assert!(session("*").may_everywhere(Right::Administer, WallTime::PAST));
+        assert!(!session("a*").may_everywhere(Right::Administer, WallTime::PAST));
         assert!(Rights::ALL.iter().eq(Right::ALL));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use dialect::hub::Millis;
+use dialect::hub::WallTime;
 use httpdate::HttpDate;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -183,10 +183,10 @@ fn is_ready(outcome: &Outcome) -> bool {
 }
 
 impl Date {
-    fn at(&mut self, now: Millis) -> &str {
-        if self.text.is_empty() || self.second != now / 1_000 {
-            self.second = now / 1_000;
-            self.text = HttpDate::from(UNIX_EPOCH + Duration::from_millis(now)).to_string();
+    fn at(&mut self, now: WallTime) -> &str {
+        if self.text.is_empty() || self.second != now.seconds() {
+            self.second = now.seconds();
+            self.text = HttpDate::from(UNIX_EPOCH + Duration::from_millis(now.millis())).to_string();
         }
         &self.text
     }

@@ -51,7 +51,7 @@ pub(crate) async fn list(
 
 fn object(denial: &Denial) -> Value {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
-    let time = denial.at as f64 / 1_000.0;
+    let time = denial.at.millis() as f64 / 1_000.0;
     let side = match denial.side {
         Side::Wait => "wait",
         Side::In => "in",
@@ -82,7 +82,7 @@ pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: 
         return;
     }
     line.exchange.denials().add(Denial {
-        at: line.exchange.now(),
+        at: line.exchange.wall(),
         side: Side::In,
         status: problem.status,
         code: problem.code,

@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dialect::Problem;
-use dialect::hub::{Millis, Right};
+use dialect::hub::{Millis, Right, WallTime};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -33,7 +33,7 @@ pub(crate) struct SignIn {
     /// What is kept of the key that was shown.
     key: KeyHash,
     /// When it ends by itself.
-    ends: Millis,
+    ends: WallTime,
     /// Signed out.
     ended: AtomicBool,
 }
@@ -64,7 +64,7 @@ impl SignIn {
     /// Whether it counts yet. A key that is no longer set ends it, too.
     pub(crate) fn is_live(&self, line: &Line) -> bool {
         !self.ended.load(Ordering::Relaxed)
-            && line.exchange.now() < self.ends
+            && line.exchange.wall() < self.ends
             && line.settings.keys.of_hash(&self.key).is_some()
     }
 }
@@ -86,7 +86,7 @@ async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Resp
     let shown = form_urlencoded::parse(&form).find(|(name, _)| name == "key").map(|(_, key)| key);
     let found = line.settings.keys.find(shown.unwrap_or_default().trim());
     let key = found.ok_or_else(|| refuse_key(&line))?;
-    let ends = line.exchange.now().saturating_add(age(&line));
+    let ends = line.exchange.wall().after(age(&line));
     let hash = key.hash.expect("a key that was shown has a hash");
     let ticket = ticket()?;
     let made = Arc::new(SignIn { key: hash, ends, ended: AtomicBool::new(false) });
@@ -127,7 +127,7 @@ async fn session(State(line): State<Arc<Line>>, request: Request) -> Response {
 
 fn told(line: &Line, caller: Option<&Caller>) -> Value {
     let session = caller.and_then(|caller| {
-        let (key, ends) = (caller.key()?, caller.sign_in().map(|sign_in| sign_in.ends / 1_000));
+        let (key, ends) = (caller.key()?, caller.sign_in().map(|sign_in| sign_in.ends.seconds()));
         // All grants of a key are of the same rights.
         let rights = key.session.grants().next().map(|grant| grant.rights).unwrap_or_default();
         let may: Vec<&str> = rights.iter().map(Right::name).collect();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use access::hub::{Glob, Millis, check_name};
+use access::hub::{Glob, WallTime, check_name};
 use access::{Denied, Signed, TokenSecret, Tokens, make_token};
 use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command};
@@ -115,7 +115,7 @@ fn signed_url(matches: &ArgMatches) -> anyhow::Result<String> {
     }
     let path = encode_names(names.into_iter());
     let user = matches.get_one::<String>("user").map_or("", String::as_str);
-    let (expires, iat) = (ends(matches)?.to_string(), (now()? / 1_000).to_string());
+    let (expires, iat) = (ends(matches)?.to_string(), now()?.seconds().to_string());
     let iat = if user.is_empty() { "" } else { &iat };
     let signed = Signed { path: &path, expires: &expires, user, iat, signature: "" };
     let of_user = if user.is_empty() { String::new() } else { format!("&user={}&iat={iat}", encode(user)) };
@@ -177,21 +177,21 @@ fn tokens(matches: &ArgMatches) -> anyhow::Result<Tokens> {
     Ok(Tokens { secrets: secrets?, ..Tokens::default() })
 }
 
-fn now() -> anyhow::Result<Millis> {
+fn now() -> anyhow::Result<WallTime> {
     let since =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
-    Ok(u64::try_from(since.as_millis())?)
+    Ok(WallTime::from_millis(u64::try_from(since.as_millis())?))
 }
 
 /// When it ends, in seconds.
 fn ends(matches: &ArgMatches) -> anyhow::Result<u64> {
     let lasts = matches.get_one::<u32>("lasts").copied().unwrap_or_default();
-    Ok(now()? / 1_000 + u64::from(lasts))
+    Ok(now()?.seconds() + u64::from(lasts))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "times are small")]
-fn until(expires: Option<Millis>) -> String {
-    expires.map_or_else(String::new, |expires| format!(", until {}", utc(expires as f64 / 1_000.0)))
+fn until(expires: Option<WallTime>) -> String {
+    expires.map_or_else(String::new, |expires| format!(", until {}", utc(expires.millis() as f64 / 1_000.0)))
 }
 
 fn say(line: &str) -> anyhow::Result<ExitCode> {

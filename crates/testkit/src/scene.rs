@@ -66,7 +66,7 @@ impl Scene {
         let world = World::new(seed);
         let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
-        let clock = Clock::manual(world.clock());
+        let clock = Clock::manual_set(world.clock(), world.set_by());
         let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
         // The test itself takes what shards ask.
         let exchange = exchange.with_bell(Arc::<Bell>::default()).with_lanes(lanes).with_shares(shares);

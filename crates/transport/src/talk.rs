@@ -1,7 +1,7 @@
 //! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
 
 use codec::{http, sse, ws};
-use dialect::hub::{Cursors, Message, Millis, Position};
+use dialect::hub::{Cursors, Message, Position, WallTime};
 use dialect::multiplexor::Words;
 use dialect::native::{PageEnd, Paths};
 use dialect::{Classic, Cors, Problem, multiplexor, native};
@@ -135,7 +135,7 @@ impl Conn {
     }
 
     /// Tells that a WebSocket goes on by another token.
-    pub fn renewed(&self, expires: Option<Millis>, id: Option<&RawValue>, out: &mut Vec<u8>) {
+    pub fn renewed(&self, expires: Option<WallTime>, id: Option<&RawValue>, out: &mut Vec<u8>) {
         self.say(|text| native::write_renewed(expires, id, text), out);
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::{Line, cursors, handed_over};
 use multiplexor_transport::codec::ws::{self, Opcode};
-use multiplexor_transport::dialect::hub::{Glob, Grant, Position, Right, Session, Start};
+use multiplexor_transport::dialect::hub::{Glob, Grant, Position, Right, Session, Start, WallTime};
 use multiplexor_transport::dialect::native::{Credentials, Shown};
 use multiplexor_transport::dialect::{Transport, Wait};
 use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Opening, Phase, Purpose, Shape};
@@ -58,7 +58,7 @@ fn a_session_goes_on_with_its_connection() {
         grant(&[Right::Listen], Glob::name("a*b")),
         grant(&[Right::Listen, Right::History], Glob::new("room.*").unwrap()),
     ];
-    let some = Session::new(Some("ann"), Some(17), &grants);
+    let some = Session::new(Some("ann"), Some(WallTime::from_millis(17)), &grants);
     for session in [some, Session::new(Some("bob"), None, &[]), Session::new(None, None, &grants)] {
         let frozen = Conn::new().freeze(Vec::new(), 0, Some(&session)).to_bytes();
         let thawed = Conn::thaw(Frozen::from_bytes(&frozen).unwrap()).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{About, Denied, Question, Said, Subject, Verdict, session_of_answer};
 use exchange::Exchange;
-use exchange::hub::{Millis, Session};
+use exchange::hub::{Millis, Session, WallTime};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
@@ -150,10 +150,10 @@ impl Asking {
     /// It is not asked about in time.
     fn give_up(&mut self, subject: Subject) {
         self.counters.hook_busy.add();
-        self.settle(subject, 0, busy());
+        self.settle(subject, WallTime::PAST, busy());
     }
 
-    fn judge(&mut self, answer: Answer) -> (Millis, Said) {
+    fn judge(&mut self, answer: Answer) -> (WallTime, Said) {
         let now = self.exchange.wall();
         let outcome = match answer {
             Answer::Said(json) => session_of_answer(&json, now, millis(self.hook.age))
@@ -161,7 +161,7 @@ impl Asking {
             Answer::Refused => {
                 self.counters.hook_refused.add();
                 let detail = "the application refuses whoever shows these cookies or headers: sign in there";
-                Ok((now + millis(REFUSED_AGE), Said::Refused(denied("hook-refused", detail))))
+                Ok((now.after(millis(REFUSED_AGE)), Said::Refused(denied("hook-refused", detail))))
             }
             Answer::Failed(why) => Err(why),
         };
@@ -180,11 +180,11 @@ impl Asking {
         self.failing = outcome.is_err();
         outcome.unwrap_or_else(|_| {
             let detail = "the application was asked who this is, and gave no good answer; try again soon";
-            (now + millis(FAILED_AGE), Said::Failed(denied("hook", detail)))
+            (now.after(millis(FAILED_AGE)), Said::Failed(denied("hook", detail)))
         })
     }
 
-    fn settle(&mut self, subject: Subject, until: Millis, said: Said) {
+    fn settle(&mut self, subject: Subject, until: WallTime, said: Said) {
         let verdict = Arc::new(Verdict { subject, until, said });
         for shard in self.under_way.remove(&subject).unwrap_or_default() {
             tell(&self.exchange, shard, &verdict);
@@ -205,7 +205,7 @@ impl Asking {
 
     /// Forgets verdicts where there are too many: those that hold no longer; if that is not enough, all refusals, of which
     /// strangers can make any number; and only then sessions.
-    fn make_room(&mut self, now: Millis) {
+    fn make_room(&mut self, now: WallTime) {
         let Self { sessions, refusals, .. } = self;
         if sessions.len() + refusals.len() >= VERDICTS_MAX {
             sessions.retain(|_, session| session.expires().is_some_and(|end| now < end));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{FoundKeys, Said, Subject, Verdict, read_jwks};
+use exchange::hub::WallTime;
 use exchange::{Exchange, Order};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderValue};
@@ -164,5 +165,5 @@ impl Fetch {
 }
 
 fn again() -> Arc<Verdict> {
-    Arc::new(Verdict { subject: Subject::KEYS, until: 0, said: Said::Again })
+    Arc::new(Verdict { subject: Subject::KEYS, until: WallTime::PAST, said: Said::Again })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::hub::Asker;
 use access::{About, Denied, Held, Page, Question, Said, Subject, Tally, Verdict};
 use exchange::Exchange;
-use exchange::hub::{Millis, Session};
+use exchange::hub::{Session, WallTime};
 use hyper::Uri;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -179,12 +179,12 @@ impl Pages {
 
     /// Who is held for a time only.
     fn session(&self, lasts_s: Option<u64>) -> Option<Session> {
-        let expires: Millis = self.exchange.now().saturating_add(lasts_s?.saturating_mul(1_000));
+        let expires = self.exchange.wall().after(lasts_s?.saturating_mul(1_000));
         Some(Session::new(None, Some(expires), &[]))
     }
 
     fn tell(&self, shard: u16, subject: Subject, said: Said) {
-        tell(&self.exchange, shard, &Arc::new(Verdict { subject, until: 0, said }));
+        tell(&self.exchange, shard, &Arc::new(Verdict { subject, until: WallTime::PAST, said }));
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use access::{Denied, Said, Subject, Tally, Verdict};
-use exchange::hub::{Asker, Millis};
+use exchange::hub::{Asker, WallTime};
 use rustc_hash::FxHashMap;
 
 use crate::limits::{PARKED_ALIKE_MAX, SUBJECTS_MAX, VERDICTS_MAX};
@@ -64,7 +64,7 @@ pub(crate) enum Parking {
 
 impl Asking {
     /// The verdict that holds now.
-    pub(crate) fn verdict(&self, subject: Subject, now: Millis) -> Option<Arc<Verdict>> {
+    pub(crate) fn verdict(&self, subject: Subject, now: WallTime) -> Option<Arc<Verdict>> {
         self.verdicts.get(&subject).filter(|verdict| now < verdict.until).map(Arc::clone)
     }
 
@@ -84,7 +84,7 @@ impl Asking {
             && let Some((other, wanted)) = self.one_of(most)
         {
             let said = wanted.too_many();
-            self.tell(Arc::new(Verdict { subject: other, until: 0, said }), 0);
+            self.tell(Arc::new(Verdict { subject: other, until: WallTime::PAST, said }), WallTime::PAST);
         }
         let count = self.parked.len();
         match self.parked.entry(subject) {
@@ -125,7 +125,7 @@ impl Asking {
     }
 
     /// The verdict has come.
-    pub(crate) fn tell(&mut self, verdict: Arc<Verdict>, now: Millis) {
+    pub(crate) fn tell(&mut self, verdict: Arc<Verdict>, now: WallTime) {
         let waiting = self.take(verdict.subject);
         self.told.extend(waiting.into_iter().map(|waiter| (waiter, Arc::clone(&verdict))));
         if now < verdict.until {
@@ -187,27 +187,28 @@ mod tests {
         Waiter { token, ticket: 0 }
     }
 
-    fn verdict(shown: &str, until: Millis) -> Arc<Verdict> {
+    fn verdict(shown: &str, until: u64) -> Arc<Verdict> {
         let said = Said::Refused(Denied { code: "hook-refused", detail: String::new() });
-        Arc::new(Verdict { subject: Subject::of(shown), until, said })
+        Arc::new(Verdict { subject: Subject::of(shown), until: WallTime::from_millis(until), said })
     }
 
     #[test]
     fn the_first_asks_and_all_who_show_the_same_are_told() {
         let mut asking = Asking::default();
         let (a, b) = (Subject::of("a"), Subject::of("b"));
+        let at = WallTime::from_millis;
         assert_eq!(
             (asking.park(a, waiter(1), SOMEBODY, NAME), asking.park(a, waiter(2), SOMEBODY, NAME)),
             (Parking::First, Parking::Joined)
         );
         assert_eq!((asking.park(b, waiter(3), SOMEBODY, NAME), asking.len()), (Parking::First, 2));
-        asking.tell(verdict("a", 100), 0);
+        asking.tell(verdict("a", 100), WallTime::PAST);
         assert_eq!(asking.next_told().map(|(waiter, _)| waiter.token), Some(1));
         assert_eq!(asking.next_told().map(|(waiter, _)| waiter.token), Some(2));
         assert!(!asking.has_told() && asking.len() == 1);
-        assert!(asking.verdict(a, 99).is_some() && asking.verdict(a, 100).is_none());
-        asking.tell(verdict("b", 0), 0);
-        assert!(asking.has_told() && asking.verdict(b, 0).is_none());
+        assert!(asking.verdict(a, at(99)).is_some() && asking.verdict(a, at(100)).is_none());
+        asking.tell(verdict("b", 0), WallTime::PAST);
+        assert!(asking.has_told() && asking.verdict(b, WallTime::PAST).is_none());
     }
 
     #[test]
@@ -222,7 +223,7 @@ mod tests {
         }
         assert_eq!(asking.park(Subject::of("0"), waiter(0), SOMEBODY, NAME), Parking::Full);
         for n in 0..=VERDICTS_MAX {
-            asking.tell(verdict(&n.to_string(), 1), 0);
+            asking.tell(verdict(&n.to_string(), 1), WallTime::PAST);
             assert!(asking.verdicts.len() <= VERDICTS_MAX);
         }
     }
@@ -250,7 +251,10 @@ mod tests {
             "it has most itself"
         );
         // Whoever gave way is told nothing more when its verdict comes.
-        asking.tell(Arc::new(Verdict { subject: verdict.subject, until: 0, said: Said::Again }), 0);
+        asking.tell(
+            Arc::new(Verdict { subject: verdict.subject, until: WallTime::PAST, said: Said::Again }),
+            WallTime::PAST,
+        );
         assert!(!asking.has_told());
     }
 

@@ -1,14 +1,35 @@
 //! Those who showed credentials, while they wait. All others have no entry here, and cost nothing.
 
-use exchange::hub::{Millis, Session};
+use exchange::hub::{Session, WallTime};
 
 use crate::beside::Beside;
+use crate::limits::{CLOCK_LOOK_MS, CLOCK_STEP_MS};
 use crate::wheel::{Timed, Timer, Wheel};
 
 /// The sessions of a shard's connections, and when each of them ends.
 pub(crate) struct Guests {
     guests: Beside<Guest>,
     wheel: Wheel,
+    /// By how much the wall clock was ahead of the shard's when the timers were set.
+    ahead: i64,
+}
+
+/// The shard's clock, which timers go by, and people's, which credentials end by: at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    pub(crate) now: u64,
+    pub(crate) wall: WallTime,
+}
+
+impl Clocks {
+    fn ahead(self) -> i64 {
+        self.wall.millis().wrapping_sub(self.now).cast_signed()
+    }
+
+    /// The tick in which what ends then is over.
+    fn tick(self, end: WallTime) -> u32 {
+        Wheel::tick_after(self.now.saturating_add(end.since(self.wall)))
+    }
 }
 
 struct Guest {
@@ -24,7 +45,7 @@ impl Timed for Guest {
 
 impl Guests {
     pub(crate) fn new() -> Self {
-        Self { guests: Beside::default(), wheel: Wheel::new() }
+        Self { guests: Beside::default(), wheel: Wheel::new(), ahead: 0 }
     }
 
     /// How many there are.
@@ -37,12 +58,31 @@ impl Guests {
         Some(&self.guests.get(index)?.session)
     }
 
-    /// From now on the connection at `index` has this session, which ends in `lasts` milliseconds.
-    pub(crate) fn put(&mut self, index: usize, session: Session, lasts: Option<Millis>, now: u64) {
+    /// From now on the connection at `index` has this session, until that ends.
+    pub(crate) fn put(&mut self, index: usize, session: Session, clocks: Clocks) {
         self.remove(index);
+        if self.guests.len() == 0 {
+            self.ahead = clocks.ahead();
+        }
+        let ends = session.expires();
         self.guests.put(index, Guest { session, timer: Timer::IDLE });
-        if let Some(lasts) = lasts {
-            self.wheel.set(&mut self.guests, index, Wheel::tick_after(now.saturating_add(lasts)));
+        if let Some(end) = ends {
+            self.wheel.set(&mut self.guests, index, clocks.tick(end));
+        }
+    }
+
+    /// Sets all timers anew where somebody has set the wall clock, or the machine slept, since they were set.
+    pub(crate) fn follow(&mut self, clocks: Clocks) {
+        if self.ahead.abs_diff(clocks.ahead()) < CLOCK_STEP_MS {
+            return;
+        }
+        self.ahead = clocks.ahead();
+        let indices: Vec<usize> = self.guests.indices().collect();
+        for index in indices {
+            if let Some(end) = self.guests[index].session.expires() {
+                self.wheel.unlink(&mut self.guests, index);
+                self.wheel.set(&mut self.guests, index, clocks.tick(end));
+            }
         }
     }
 
@@ -60,9 +100,9 @@ impl Guests {
         due
     }
 
-    /// Milliseconds until the next session may end.
+    /// Milliseconds until the next session may end, or the wall clock is looked at again.
     pub(crate) fn next_ms(&self, now: u64) -> Option<u64> {
-        self.wheel.next_ms(now)
+        self.wheel.next_ms(now).map(|next| next.min(CLOCK_LOOK_MS))
     }
 }
 
@@ -73,17 +113,55 @@ const _: () =
 mod tests {
     use super::*;
 
-    fn session(user: &str) -> Session {
-        Session::new(Some(user), None, &[])
+    /// A day, since clocks on walls say more than clocks of shards.
+    const DAY: u64 = 86_400_000;
+
+    /// A session that ends so many milliseconds after the shard began.
+    fn session(user: &str, ends: Option<u64>) -> Session {
+        Session::new(Some(user), ends.map(|ends| WallTime::from_millis(DAY + ends)), &[])
+    }
+
+    /// The shard's clock, and the wall's, which was set by so much.
+    fn at(now: u64, set_by: i64) -> Clocks {
+        Clocks { now, wall: WallTime::from_millis((DAY + now).saturating_add_signed(set_by)) }
+    }
+
+    #[test]
+    fn sessions_end_by_the_wall_clock_however_it_is_set() {
+        let mut guests = Guests::new();
+        for (index, ends) in [(1, Some(60_000)), (2, Some(100_000)), (3, None)] {
+            guests.put(index, session("a", ends), at(0, 0));
+        }
+        // The machine slept for a minute: who should have ended meanwhile does so at once.
+        guests.follow(at(1_000, 60_000));
+        assert_eq!(guests.expire(1_100, 10), [1]);
+        guests.remove(1);
+        // The clock was wrong and is put back: the other has that much more.
+        guests.follow(at(2_000, -60_000));
+        assert!(guests.expire(159_900, 10).is_empty());
+        assert_eq!(guests.expire(160_100, 10), [2]);
+        assert!(guests.expire(DAY, 10).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_drawn_slowly_into_place_moves_no_timer_twice() {
+        let mut guests = Guests::new();
+        guests.put(1, session("a", Some(50_000)), at(0, 0));
+        let less = i64::try_from(CLOCK_STEP_MS).unwrap() - 1;
+        guests.follow(at(1_000, less));
+        assert_eq!((guests.ahead, guests.next_ms(1_000)), (at(0, 0).ahead(), Some(CLOCK_LOOK_MS)));
+        guests.follow(at(2_000, less + 1));
+        assert!(guests.expire(48_900, 10).is_empty());
+        assert_eq!(guests.expire(49_100, 10), [1]);
     }
 
     #[test]
     fn sessions_end_in_their_time_unless_they_were_renewed() {
         let mut guests = Guests::new();
-        guests.put(7, session("a"), Some(1_000), 0);
-        guests.put(8, session("b"), None, 0);
-        guests.put(9, session("c"), Some(1_000), 0);
-        guests.put(9, session("c"), Some(5_000), 500);
+        guests.put(7, session("a", Some(1_000)), at(0, 0));
+        guests.put(8, session("b", None), at(0, 0));
+        guests.put(9, session("c", Some(1_000)), at(0, 0));
+        guests.put(9, session("c", Some(5_500)), at(500, 0));
         assert_eq!(guests.session(7).and_then(Session::user), Some("a"));
         assert!(guests.expire(999, 10).is_empty());
         assert_eq!(guests.expire(1_100, 10), [7]);

@@ -23,6 +23,10 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 pub const ACCEPT_TURNS_AT_END: usize = 64;
 /// Events taken of the kernel in one turn.
 pub const EVENTS_PER_TURN: usize = 256;
+/// Milliseconds the wall clock may be ahead of where timers expect it, or behind, before all of them are set anew.
+pub const CLOCK_STEP_MS: u64 = 1_000;
+/// Milliseconds after which a shard looks at the wall clock again while credentials can end.
+pub const CLOCK_LOOK_MS: u64 = 5_000;
 /// Timers run in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
 /// Verdicts that are remembered of what clients show. As many as a table of 4,096 places takes.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use multiplexor_wait::access::{About, Denied, Question, Said, Subject, Verdict};
@@ -34,7 +35,7 @@ fn asked(scene: &Scene) -> Vec<(Subject, String)> {
 }
 
 fn tell(scene: &mut Scene, subject: Subject, lasts_ms: u64, said: Said) {
-    let until = scene.exchange.now() + lasts_ms;
+    let until = scene.exchange.wall().after(lasts_ms);
     assert!(scene.exchange.order(ShardId(0), Order::Verdict(Arc::new(Verdict { subject, until, said }))));
     scene.settle();
 }
@@ -43,6 +44,13 @@ fn somebody(names: &str) -> Said {
     let rights = [Right::Listen].into_iter().collect();
     let grants = vec![Grant { rights, names: Glob::new(names).unwrap() }];
     Said::Session(Session::new(Some("ann"), None, &grants))
+}
+
+/// A visitor whose session ends in so many milliseconds.
+fn visitor(scene: &Scene, lasts_ms: u64) -> Said {
+    let rights = [Right::Listen].into_iter().collect();
+    let grants = [Grant { rights, names: Glob::new("*").unwrap() }];
+    Said::Session(Session::new(Some("ann"), Some(scene.exchange.wall().after(lasts_ms)), &grants))
 }
 
 fn nobody() -> Said {
@@ -71,6 +79,37 @@ fn all_who_show_the_same_wait_for_one_verdict() {
     // Both hold for whoever comes later.
     let (again, not_again) = (scene.says(poll("a", "s=1")), scene.says(poll("a", "s=2")));
     assert!(asked(&scene).is_empty() && again.unread() == 0 && status(&not_again) == "403");
+}
+
+#[test]
+fn a_session_ends_by_the_wall_clock_however_that_is_set() {
+    // Set forward, or slept for as long: it ends at the next look. Set back: it has that much more time.
+    for (set_by, waits, ends) in
+        [(0, 50_000, false), (0, 61_000, true), (60_000, 6_000, true), (-60_000, 115_000, false)]
+    {
+        let mut scene = scene();
+        let stream = scene.says("GET /sse/a HTTP/1.1\r\nHost: a\r\nCookie: s=1\r\n\r\n");
+        let said = visitor(&scene, 60_000);
+        tell(&mut scene, Subject::of("cookie: s=1\r\n"), 60_000, said);
+        scene.world.set_by().store(set_by, Ordering::Relaxed);
+        scene.pass(waits);
+        let told = stream.text();
+        assert_eq!(told.contains("event: expired"), ends, "{set_by} {waits}: {told}");
+    }
+}
+
+#[test]
+fn histories_do_not_mind_the_wall_clock() {
+    let mut scene = scene();
+    let stream = scene.says("GET /sse/a HTTP/1.1\r\nHost: a\r\nCookie: s=1\r\n\r\n");
+    tell(&mut scene, Subject::of("cookie: s=1\r\n"), 60_000, somebody("*"));
+    scene.publish("a", "hello");
+    scene.world.set_by().store(400 * 86_400_000, Ordering::Relaxed);
+    scene.pass(1_000);
+    let later = scene.says("GET /poll/a?since=0 HTTP/1.1\r\nHost: a\r\nCookie: s=1\r\n\r\n");
+    // By the wall, what was said of it ended long ago.
+    tell(&mut scene, Subject::of("cookie: s=1\r\n"), 60_000, somebody("*"));
+    assert!(stream.text().contains("data: hello") && later.text().contains("hello"));
 }
 
 #[test]

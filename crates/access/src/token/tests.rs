@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 
-const NOW: Millis = 1_800_000_000_000;
+const NOW: WallTime = WallTime::from_millis(1_800_000_000_000);
 const GOOD: &str =
     r#"{"sub":"ann","exp":1800000060,"listen":["user.ann","room.*"],"history":"room.1","x":{}}"#;
 
@@ -49,10 +49,10 @@ fn check_claims(claims: &str, expected: Result<(), (&str, &str)>) {
 fn a_token_gives_what_it_names_until_it_ends() {
     for letter in ['x', 'y'] {
         let session = tokens().session(&make_token(&secret(letter), GOOD), NOW).unwrap();
-        assert_eq!((session.user(), session.expires()), (Some("ann"), Some(NOW + 60_000)));
+        assert_eq!((session.user(), session.expires()), (Some("ann"), Some(NOW.after(60_000))));
         for name in ["user.ann", "room.1", "room.2"] {
-            assert!(session.may(Right::Listen, name, NOW + 59_999), "{name}");
-            assert!(!session.may(Right::Listen, name, NOW + 60_000), "{name}");
+            assert!(session.may(Right::Listen, name, NOW.after(59_999)), "{name}");
+            assert!(!session.may(Right::Listen, name, NOW.after(60_000)), "{name}");
             assert!(!session.may(Right::Publish, name, NOW), "{name}");
             assert_eq!(session.may(Right::History, name, NOW), name == "room.1");
         }
@@ -65,7 +65,7 @@ fn a_token_gives_what_it_names_until_it_ends() {
 fn the_example_of_the_rfc_is_read() {
     // RFC 7515, A.1: its key is no text, so only what comes before the signature is shown by it.
     let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    let denied = tokens().session(token, 1_300_819_379_999).unwrap_err();
+    let denied = tokens().session(token, WallTime::from_millis(1_300_819_379_999)).unwrap_err();
     assert_eq!(denied.code, "token-signature");
     assert!(denied.detail.contains("HS256"), "{denied:?}");
 }

@@ -1,6 +1,6 @@
 //! What is said over a live WebSocket: commands of the client, and our answers.
 
-use hub::{Cursors, Message, Millis, Position, Start};
+use hub::{Cursors, Message, Millis, Position, Start, WallTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -218,10 +218,10 @@ pub fn write_unsubscribed(names: &[Box<str>], id: Option<&RawValue>, out: &mut V
 }
 
 /// Appends `{"renewed": true, "expires"?: SECONDS, "id"?}`.
-pub fn write_renewed(expires: Option<Millis>, id: Option<&RawValue>, out: &mut Vec<u8>) {
+pub fn write_renewed(expires: Option<WallTime>, id: Option<&RawValue>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"renewed\":true");
     if let Some(expires) = expires {
-        out.extend_from_slice(format!(",\"expires\":{}", expires / 1_000).as_bytes());
+        out.extend_from_slice(format!(",\"expires\":{}", expires.seconds()).as_bytes());
     }
     write_id(id, out);
 }

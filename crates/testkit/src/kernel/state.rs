@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use wait::limits::EVENTS_PER_TURN;
 use wait::{Errno, Event, Interest};
@@ -16,6 +16,8 @@ use crate::seeds::Chance;
 pub(super) struct State {
     /// The fake clock, in milliseconds since the Unix epoch: the hub reads it, too.
     pub(super) clock: Arc<AtomicU64>,
+    /// By how many milliseconds somebody has set the clock on the wall.
+    pub(super) set_by: Arc<AtomicI64>,
     chance: Chance,
     pub(super) mischief: Mischief,
     /// Microseconds that pass between two looks at the clock that tells them.
@@ -74,6 +76,7 @@ impl State {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             clock: Arc::new(AtomicU64::new(UNIX_AT_START)),
+            set_by: Arc::default(),
             chance: Chance::new(seed ^ 0x5eed),
             mischief: Mischief::default(),
             us_per_look: 0,

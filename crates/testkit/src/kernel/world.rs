@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use wait::Errno;
 
@@ -67,6 +67,11 @@ impl World {
     /// The clock by which the hub shall live: the kernels' time, and a fixed offset.
     pub fn clock(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.0.borrow().clock)
+    }
+
+    /// By how many milliseconds the clock on the wall was set since the world began; whoever has it may set it.
+    pub fn set_by(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.0.borrow().set_by)
     }
 
     /// Milliseconds since the world began.

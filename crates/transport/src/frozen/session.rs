@@ -1,6 +1,6 @@
 //! Who a connection is, as plain data.
 
-use dialect::hub::{Glob, Grant, Rights, Session};
+use dialect::hub::{Glob, Grant, Rights, Session, WallTime};
 use serde::{Deserialize, Serialize};
 
 /// A session.
@@ -19,7 +19,7 @@ impl FrozenSession {
         };
         Self {
             user: session.user().map(str::to_owned),
-            expires: session.expires(),
+            expires: session.expires().map(WallTime::millis),
             grants: session.grants().map(grant).collect(),
         }
     }
@@ -30,6 +30,7 @@ impl FrozenSession {
             let names = if is_name { Glob::name(&text) } else { Glob::new(&text).ok()? };
             Some(Grant { rights: Rights::from_bits(rights), names })
         });
-        Some(Session::new(self.user.as_deref(), self.expires, &thawed.collect::<Option<Vec<_>>>()?))
+        let expires = self.expires.map(WallTime::from_millis);
+        Some(Session::new(self.user.as_deref(), expires, &thawed.collect::<Option<Vec<_>>>()?))
     }
 }

@@ -12,6 +12,7 @@ use transport::dialect::{Page, Problem, Transport, Wait};
 
 use super::Shard;
 use super::asking::problem_of;
+use crate::guests::Clocks;
 use crate::kernel::Kernel;
 use crate::limits::TIMERS_PER_TURN;
 
@@ -124,10 +125,10 @@ impl<K: Kernel> Shard<K> {
             return Ok(session.clone());
         }
         let (asker, tokens) = (self.asker(index), Arc::clone(&self.tokens));
-        let checks = &self.exchange.shares().checks;
+        let (checks, order_now) = (&self.exchange.shares().checks, self.exchange.now());
         let mut count = 0;
         let mut may_check = || {
-            let may = checks.take(asker, now);
+            let may = checks.take(asker, order_now);
             count += u32::from(may);
             may
         };
@@ -189,7 +190,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.denied.add(1);
         let from = self.address(index);
         self.exchange.denials().add(Denial {
-            at: self.exchange.now(),
+            at: self.exchange.wall(),
             side: Side::Wait,
             status: problem.status,
             code: problem.code,
@@ -201,11 +202,16 @@ impl<K: Kernel> Shard<K> {
         });
     }
 
+    /// Both clocks, by which timers go and credentials end.
+    fn clocks(&self) -> Clocks {
+        Clocks { now: self.now, wall: self.exchange.wall() }
+    }
+
     /// The connection waits with this session, until that ends.
     pub(super) fn put_session(&mut self, index: usize, session: Option<Session>) {
         if let Some(session) = session {
-            let lasts = session.expires().map(|expires| expires.saturating_sub(self.exchange.wall()));
-            self.guests.put(index, session, lasts, self.now);
+            let clocks = self.clocks();
+            self.guests.put(index, session, clocks);
         }
     }
 
@@ -248,6 +254,8 @@ impl<K: Kernel> Shard<K> {
         if self.guests.len() == 0 {
             return;
         }
+        let clocks = self.clocks();
+        self.guests.follow(clocks);
         for index in self.guests.expire(self.now, TIMERS_PER_TURN) {
             self.expire(index);
         }

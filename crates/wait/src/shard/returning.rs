@@ -141,7 +141,7 @@ impl<K: Kernel> Shard<K> {
             );
         }
         self.exchange.denials().add(Denial {
-            at: self.exchange.now(),
+            at: self.exchange.wall(),
             side: Side::Wait,
             status: 200,
             code: "poison",
