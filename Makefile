@@ -96,7 +96,7 @@ SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; what testssl says; ten proxies; Miri, where a nightly compiler has it; 50,000 clients behind one address;
+# description; what testssl says, and Helm; ten proxies; Miri, where a nightly compiler has it; 50,000 clients behind one address;
 # and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
@@ -107,6 +107,7 @@ soak:
 	MULTIPLEXOR_ROUNDS=8 MULTIPLEXOR_ENFILE=1 $(PYTEST_IN) tests/faults
 	tests/soak/openapi.sh $(SOAK)
 	tests/soak/testssl.sh
+	tests/soak/helm.sh
 	$(MAKE) proxies
 	$(MAKE) clients
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
