@@ -6,7 +6,7 @@ PYTEST = $(PYTEST_IN) tests/blackbox
 # the list, so that those of a file share what it starts.
 AT_ONCE = -n 4 --dist worksteal
 
-.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million
+.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million dist dist-check firsthour
 
 run:
 	cargo run --release
@@ -91,13 +91,27 @@ clients: ready
 	tests/clients/install.sh all
 	tests/.venv/bin/python tests/clients/run.py all
 
+# What a release publishes, into dist/: static binaries, packages, an image; installs Zig, which is the C compiler for musl.
+dist:
+	deploy/package/build
+
+# That all of it is right: in an empty root, in Debian 11 and 12, under qemu; as root, or parts of it are skipped.
+dist-check:
+	tests/install.sh dist
+	$(PYTEST_IN) tests/dist
+
+# docs/first-hour.md typed on a Debian with nothing but apt, with the package of `make dist`; as root.
+firsthour:
+	tests/install.sh dist
+	$(PYTEST_IN) tests/firsthour
+
 # How many examples of each operation the description of the IN line is tried with; minutes under load.
 SOAK ?= 1000
 MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
-# description; what testssl says, and Helm; ten proxies; Miri, where a nightly compiler has it; 50,000 clients behind one address;
-# and an hour of load, restarts and kills.
+# description; what testssl says, and Helm; ten proxies; packages and image, installed; Miri, where a nightly compiler has it;
+# 50,000 clients behind one address; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -110,6 +124,8 @@ soak:
 	tests/soak/helm.sh
 	$(MAKE) proxies
 	$(MAKE) clients
+	$(MAKE) dist
+	$(MAKE) dist-check firsthour
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/crowd.py

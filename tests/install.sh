@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need: Debian packages, a Python venv, node_modules. Quick when all is there.
-# `install.sh proxies`: also the proxies of tests/proxies that only `make proxies` runs.
+# `install.sh proxies`: also the proxies of tests/proxies that only `make proxies` runs. `install.sh dist`: what tries packages.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -34,6 +34,15 @@ if [[ ${1-} == proxies ]]; then
         /usr/sbin/lighttpd lighttpd
         /usr/sbin/squid squid
         /usr/sbin/varnishd varnish
+    )
+fi
+if [[ ${1-} == dist ]]; then
+    needs+=(
+        /usr/bin/mmdebstrap mmdebstrap
+        /usr/bin/qemu-aarch64 qemu-user
+        /usr/bin/readelf binutils
+        /usr/bin/rpm rpm
+        /usr/bin/skopeo skopeo
     )
 fi
 missing=()
@@ -84,6 +93,9 @@ if ! cmp -s $client/package-lock.json $client/node_modules/installed; then
     cp $client/package-lock.json $client/node_modules/installed
 fi
 
+if [[ ${1-} == dist ]]; then
+    .venv/bin/pip install --quiet --disable-pip-version-check -r dist/requirements.txt
+fi
 [[ ${1-} == proxies ]] || exit 0
 .venv/bin/pip install --quiet --disable-pip-version-check -r proxies/requirements.txt
 # Debian has no Caddy of today; the Go module is built once.
