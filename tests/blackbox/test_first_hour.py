@@ -57,8 +57,8 @@ class Step:
     text: str
 
 
-def steps():
-    found = re.findall(r"^(?:<!-- (\w+) ?(\S*) -->\n)?```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def steps(page=PAGE):
+    found = re.findall(r"^(?:<!-- (\w+) ?(\S*) -->\n)?```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return [Step(*each) for each in found]
 
 
