@@ -114,6 +114,20 @@ def test_who_shows_nothing_or_wants_nothing_closed_is_not_asked_about(site, name
     assert len(php.calls()) == before
 
 
+def test_who_shows_nothing_is_told_what_would_do(tmp_path):
+    """Of tokens only where they are taken, of cookies only where somebody looks at them."""
+    hook, token = 'hook = "http://127.0.0.1:1/"\n', f'token_secret = "{"s" * 32}"\n'
+    file = tmp_path / "multiplexor.toml"
+    for settings, words, others in [(hook, ["sign in", "cookies"], ["token"]), (token, ["token", "signed URL"], ["cookie", "sign in"]), (hook + token, ["token", "cookies"], [])]:
+        file.write_text(settings + CLOSED)
+        program = Program("--config", str(file))
+        status, _, problem = listen(program, "/sub/user.ann")
+        assert (status, problem["code"]) == (401, "credentials")
+        assert all(word in problem["detail"] for word in words), problem
+        assert not any(word in problem["detail"] for word in others), problem
+        program.stop()
+
+
 def test_other_cookies_make_nobody_be_asked_anew(site):
     php, program = site
     cookie = sign_in(php, "ann")

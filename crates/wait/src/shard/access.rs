@@ -164,15 +164,26 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn check_grants(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
         let Some(name) = self.exchange.first_denied(session, Right::Listen, names) else { return Ok(()) };
         let name = excerpt(name);
+        let shows = &self.settings.shows;
+        let (tokens, hook) = (!self.tokens.is_empty(), !shows.headers.is_empty());
         Err(if session.is_none() {
-            let why = format!(
-                "the channel {name:?} is closed: show a token whose `listen` names it, or come by a signed URL"
-            );
-            Problem::new(401, "credentials", why)
+            let token = "show a token whose `listen` names it, or come by a signed URL";
+            let cookie = "sign in at the application, and have the page send its cookies: fetch and EventSource do so to \
+                          another origin only where they are told to (`credentials: \"include\"`, `withCredentials`)";
+            let what = match (tokens, hook) {
+                (_, false) => token.to_owned(),
+                (false, true) => cookie.to_owned(),
+                (true, true) => format!("{token}; or {cookie}"),
+            };
+            Problem::new(401, "credentials", format!("the channel {name:?} is closed: {what}"))
         } else {
-            let why = format!(
-                "the credentials shown do not grant to listen to {name:?}; `listen` in the token must name it"
-            );
+            let what = if hook {
+                "`listen` in the token, or in what the hook said,"
+            } else {
+                "`listen` in the token"
+            };
+            let why =
+                format!("the credentials shown do not grant to listen to {name:?}; {what} must name it");
             Problem::new(403, "grant", why)
         })
     }
