@@ -154,7 +154,8 @@ class Browser {
   }
 
   connect(since) {
-    const client = new Multiplexor(wait, { transports: [this.way], since, retry: { min: 200, max: 5_000 } });
+    // Each is to be a browser of its own: none shares its connection with another, or with another tab.
+    const client = new Multiplexor(wait, { transports: [this.way], since, retry: { min: 200, max: 5_000 }, shared: false });
     this.client = client;
     const on = (kind, listener) => client.on(kind, (event) => this.client === client && listener(event));
     on("message", (message) => this.show(message));

@@ -196,7 +196,7 @@ location ${base.pathname} {
 }`;
   element("snippet").textContent = `<script src="${new URL("multiplexor.js", base)}"><\/script>
 <script>
-  new Multiplexor(${base.pathname === "/" ? "" : `"${base}"`}).subscribe("news", (message) => alert(message.data));
+  new Multiplexor().subscribe("news", (message) => alert(message.data));
 <\/script>`;
 }
 

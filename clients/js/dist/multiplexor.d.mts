@@ -73,12 +73,21 @@ export interface Options {
     tail?: number;
     /** Keeps the cursor in `sessionStorage`, so the next page load goes on; a string names the place. */
     resume?: boolean | string;
-    /** One connection for all tabs of this origin; a string tells apart groups of tabs. */
+    /**
+     * Whether tabs of this origin have one connection. Left out, or `true`: those of the same address and options, with tokens of
+     * the same user or none, and without functions among the options. A string does so with functions, too: you say by it who is
+     * of one user.
+     */
     shared?: boolean | string;
     /** Headers of every request; a WebSocket of a browser cannot have any. */
     headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
-    /** Goes along as `?token=`; a function is asked before every connection. */
+    /** Goes along as `?token=`; a function is asked before every connection, and in time before its token ends. */
     token?: string | (() => string | Promise<string>);
+    /**
+     * Whether cookies go along where a page of another origin asks by SSE or long poll; by WebSocket they always do. Left out:
+     * where the server asks for credentials and there is no token, as they would by WebSocket.
+     */
+    credentials?: RequestCredentials;
     /** The time before another try, in ms: a random part of `min`, doubled by every failure, up to `max`. */
     retry?: {
         min?: number;

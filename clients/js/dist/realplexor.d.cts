@@ -4,7 +4,7 @@ export type Callback = (data: any, id: string, cursor: string) => void;
 export interface Settings {
     /** The word before the list of ids. */
     identifier: string;
-    /** Where to ask, seen from the server's address. */
+    /** Where to ask, seen from the server's address; `/`: at that address, with its path. */
     waitUri: string;
     /** Seconds after which the server ends a request that nothing came for. */
     waitTimeout: number;

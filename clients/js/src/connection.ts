@@ -1,8 +1,9 @@
 // One connection to the server, kept up: which transport, from which cursor, when to try again.
 
 import { STABLE_MS, type Transport, backoff, chooser } from "./choice";
-import { type Ask, openPoll, openStream } from "./http";
+import { type Ask, Refusal, openPoll, openStream, refusal } from "./http";
 import type { Ear, Item, Link, Loss } from "./link";
+import { renewIn } from "./token";
 import { openSocket } from "./ws";
 
 type Hook<T> = T | (() => T | Promise<T>);
@@ -14,11 +15,14 @@ export interface Settings {
   tail?: number;
   headers?: Hook<Record<string, string>>;
   token?: Hook<string>;
+  credentials?: RequestCredentials;
   retry?: { min?: number; max?: number };
   silence?: number;
   connectTimeout?: number;
   fetch?: typeof fetch;
   WebSocket?: unknown;
+  /** By polls, none of which waits. */
+  _once?: boolean;
 }
 
 /** What a connection tells, to whoever holds it or to all tabs: facts that can be cloned. */
@@ -30,12 +34,16 @@ export interface Facts {
   deletedMessage: { channel: string; cursor: string };
   error: { code: string; message: string; status?: number; fatal: boolean; channels?: string[] };
   state: { state: State; transport?: Transport; retryIn?: number; reason?: string };
+  /** To these it surely listens from now on. */
+  live: { channels?: string[] };
 }
 export type State = "idle" | "connecting" | "open" | "waiting" | "closed";
 export type Tell = <K extends keyof Facts>(kind: K, fact: Facts[K]) => void;
 
 /** A longer address would be refused by proxies; the names go in a body then, or in a command. */
 const ADDRESS_LENGTH_MAX = 4_000;
+/** Credentials that end sooner than this are not renewed at once: whoever gives them is not asked in a loop. */
+const CREDENTIALS_MS_MIN = 1_000;
 /** So do names that proxies make others of, or refuse: they decode these, fold `//`, and go up at `/../`. */
 const FRAGILE = /%(2F|5C|25)/;
 
@@ -46,18 +54,28 @@ export interface Connection {
   /** Listens to these channels from now on. */
   _want(names: readonly string[]): void;
   _reconnect(): void;
+  /** Looks whether something is overdue, as where a browser was slow with its timers. */
+  _wake(): void;
   /** Ends it; without a word where another tab goes on. */
   _close(silent?: boolean): void;
 }
 
 export function connection(base: URL, settings: Settings, tell: Tell, cursor?: string): Connection {
-  let { since, tail } = settings;
+  const { since: from, tail: last, raw, ...query } = Object.fromEntries(base.searchParams);
+  let { since = from, tail = last ? +last : undefined, credentials } = settings;
   const { token, headers, retry: { min = 1_000, max = 30_000 } = {}, silence = 60_000, connectTimeout = 6_000 } = settings;
   const Socket = (settings.WebSocket ?? globalThis.WebSocket) as typeof WebSocket | undefined;
   const transports = (settings.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || Socket);
   const choice = chooser(transports);
+  const isRenewed = typeof token === "function";
+  /** Whether a browser sends cookies to the server by WebSocket only, unless it is told to. */
+  const isForeign = globalThis.location && location.origin !== base.origin;
   let names: readonly string[] = [];
-  /** The same for an address. */
+  /** Those that the present attempt began with. */
+  let begun: readonly string[] = [];
+  /** The token that was shown last. */
+  let shown: string | undefined;
+  /** The names for an address. */
   let list = "";
   let link: Link | undefined;
   let transport: Transport;
@@ -67,9 +85,12 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   let tries = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let watch: ReturnType<typeof setTimeout> | undefined;
+  let renewal: ReturnType<typeof setTimeout> | undefined;
   let openedAt: number | undefined;
   let heardAt = 0;
   let advised: number | undefined;
+  /** When it is tried again. */
+  let due = 0;
 
   const say = (next: State, more?: Partial<Facts["state"]>) => {
     if (next !== "open" || state !== next) tell("state", { state: (state = next), ...more });
@@ -86,6 +107,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     turn += 1;
     clearTimeout(timer);
     clearTimeout(watch);
+    clearTimeout(renewal);
     openedAt = undefined;
     const last = link;
     link = undefined;
@@ -104,7 +126,9 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const reason = why || (lived === undefined ? transport + " does not get through" : "the connection was cut off");
     drop();
     // A function gives another token the next time.
-    const fatal = !!_fatal && !(_status === 401 && typeof token === "function");
+    const isOld = _status === 401 && isRenewed;
+    if (isOld && lived! >= CREDENTIALS_MS_MIN) return go(true);
+    const fatal = !!_fatal && !isOld;
     if (_status) tell("error", { code: _code ?? "http", message: reason, status: _status, fatal });
     if (fatal) return say("closed", { reason });
     if (choice._lost(transport, lived, loss, now)) return go();
@@ -114,6 +138,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     advised = undefined;
     tries += 1;
     timer = setTimeout(go, wait);
+    due = now + wait;
     say("waiting", { retryIn: wait | 0, reason });
   };
 
@@ -132,13 +157,17 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     heardAt = openedAt = Date.now();
     look();
     say("open", { transport });
+    tell("live", { channels: [...begun] });
   };
 
   const hear = (item: Item): void => {
     const { error, deleted, messages, channel, channels = item.id } = item;
     const mine = turn;
     heardAt = Date.now();
+    if (item.expired) return heardAt - openedAt! >= CREDENTIALS_MS_MIN ? go(true) : lost("the credentials have ended", { _served: true });
     if (error) {
+      // The new token is of somebody else, or not for all channels: it is shown to a connection of its own.
+      if (item.id && !item.id[0]) return go(true);
       const { code, detail: message, status } = error;
       if (status >= 500) return lost(message, { _served: true });
       tell("error", { code, message, status, fatal: false, channels: item.id });
@@ -160,6 +189,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
         if (link) opened();
       }
     }
+    if (item.subscribed && !item.more) tell("live", { channels: item.id });
     if (deleted !== undefined) {
       setNames(names.filter((name) => name !== deleted));
       tell("deleted", { channel: deleted });
@@ -172,20 +202,64 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     return (...args: A) => mine === turn && !!then(...args);
   };
 
+  /** Has the token renewed before it ends, where it says when that is: in place, or else by a connection that nobody notices. */
+  const plan = (token?: string): void => {
+    shown = token;
+    clearTimeout(renewal);
+    const wait = isRenewed && renewIn(token, Date.now(), Math.random());
+    if (wait) renewal = setTimeout(() => renew().catch(() => {}), wait);
+  };
+
+  /** What cannot be renewed now is asked for again when it has ended. */
+  const renew = async () => {
+    const then = present((token: string) => {
+      plan(token);
+      if (link?._renew) link._renew(token);
+      else if (transport === "sse") go(true, token);
+    });
+    then(await call(token as Hook<string>));
+  };
+
   const begin = (token?: string, headers?: Record<string, string>) => {
-    const isAside = list.length >= ADDRESS_LENGTH_MAX || FRAGILE.test(list);
+    plan(token);
+    begun = names;
+    const isAside = !query.signature && (list.length >= ADDRESS_LENGTH_MAX || FRAGILE.test(list));
     const first = () => (cursor ? undefined : tail);
-    const address = (names: string, since?: string | number, wait?: 0): URL => {
+    const address = (names: string, transport: Transport, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
-      const query = { transport, since, tail: first(), wait, token, envelope: 1, errors: "status" };
+      const own = { transport, since, tail: first(), wait, token: shown, envelope: 1, errors: "status" };
       // What is undefined is no longer there after the way through JSON.
-      url.search = "" + new URLSearchParams(JSON.parse(JSON.stringify(query)));
+      url.search = "" + new URLSearchParams({ ...query, ...JSON.parse(JSON.stringify(own)) });
       return url;
     };
-    const ask: Ask = (since, signal, wait) => {
+    const ask: Ask = async (since, signal, wait) => {
       const body = isAside ? names.join("\n") : undefined;
-      const url = address(isAside ? "" : list, since, wait);
-      return (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store" });
+      const url = address(isAside ? "" : list, transport === "sse" ? transport : "poll", since, wait);
+      const send = (credentials?: RequestCredentials) =>
+        (settings.fetch ?? fetch)(url, { method: body ? "POST" : "GET", body, headers, signal, cache: "no-store", credentials });
+      const hidden = async () => {
+        // A browser does not show a page why it fails; the server answers without cookies, if they are it.
+        await send("omit");
+        return send("include").catch(() => {
+          const why = `the server reads no cookies from pages of ${location.origin}; list it in \`origins\` there, or say credentials: "omit" here`;
+          throw new Refusal(why, { _status: 403, _code: "origin", _fatal: true });
+        });
+      };
+      const response = await send(credentials).catch((error) => {
+        if (isForeign && credentials === "include") return hidden();
+        throw error;
+      });
+      // Cookies are all that there is to show: with them, then, as a WebSocket has them.
+      if (response.status !== 401 || !isForeign || credentials || shown) return response;
+      const plain = await refusal(response);
+      const second = await send("include")
+        .catch(hidden)
+        .catch((error) => {
+          // Where nobody looks at cookies it matters to nobody whose pages send them.
+          throw error instanceof Refusal && !/cookie/.test(plain._reason) ? plain : error;
+        });
+      if (second.ok) credentials = "include";
+      return second;
     };
     const ear: Ear = {
       _item: present(hear),
@@ -194,28 +268,35 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       _since: () => cursor ?? since,
       _stay: present(() => choice._pick(Date.now()) === transport || go(true)),
     };
-    link =
-      transport === "ws"
-        ? openSocket(Socket!, isAside ? address("") : address(list, ear._since()), names, ear, isAside ? { since: ear._since(), tail: first() } : undefined)
-        : (transport === "sse" ? openStream : openPoll)(ask, ear);
+    if (transport !== "ws") link = (transport === "sse" ? openStream : openPoll)(ask, ear, settings._once);
+    else {
+      const since = ear._since();
+      const only = transports.length < 2;
+      // A WebSocket does not tell why it was refused; where no other transport will hear it, a poll asks.
+      const lostSocket: Ear["_lost"] = (reason, loss) =>
+        only && !openedAt && !loss?._status && !loss?._served ? (link = openPoll(ask, { ...ear, _item: () => ear._lost(reason, loss) })) : ear._lost(reason, loss);
+      const url = isAside ? address("", transport) : address(list, transport, since);
+      link = openSocket(Socket!, url, names, { ...ear, _lost: present(lostSocket) }, isAside ? { since, tail: first() } : undefined);
+    }
   };
 
   /** Begins an attempt; quietly where only the list of channels changed. */
-  const go = (quiet?: boolean | void) => {
+  const go = (quiet?: boolean | void, ready?: string) => {
     drop();
     transport = choice._pick(Date.now());
     if (!quiet) say("connecting", { transport });
     timer = setTimeout(lost, connectTimeout);
     const then = present(begin);
-    (async () => then(await call(token), await call(headers)))().catch(present((error: Error) => lost(error.message, { _served: true })));
+    (async () => then(ready ?? (await call(token)), await call(headers)))().catch(present((error: Error) => lost(error.message, { _served: true })));
   };
 
+  const wake = () => (state === "waiting" && Date.now() >= due ? go() : look());
   const events = {
     online: () => (choice._reset(), state === "waiting" ? reconnect() : look()),
     offline: () => link && lost("the browser is offline", { _served: true }),
-    pageshow: look,
-    resume: look,
-    visibilitychange: look,
+    pageshow: wake,
+    resume: wake,
+    visibilitychange: wake,
   };
   const ended = new AbortController();
   for (const [kind, listener] of Object.entries(events)) globalThis.addEventListener?.(kind, listener, ended);
@@ -231,6 +312,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       else if (state !== "waiting") go(state === "open");
     },
     _reconnect: reconnect,
+    _wake: wake,
     _close(silent) {
       drop();
       ended.abort();

@@ -7,14 +7,14 @@ import { sseReader } from "./sse";
 export type Ask = (since: string | number | undefined, signal: AbortSignal, wait?: 0) => Promise<Response>;
 
 /** What went wrong, where the server or the network said it. */
-class Refusal {
+export class Refusal {
   constructor(
     readonly _reason: string,
     readonly _loss: Loss,
   ) {}
 }
 
-async function refusal(response: Response): Promise<Refusal> {
+export async function refusal(response: Response): Promise<Refusal> {
   const { status, headers } = response;
   const problem = (await response.json().catch(() => ({}))) as { status?: number; code?: string; detail?: string };
   // Whatever else says no, a proxy that restarts or a page of its own, may say yes in a while.
@@ -35,8 +35,8 @@ async function refusal(response: Response): Promise<Refusal> {
 function link(ask: Ask, ear: Ear, wait: (fetched: Ask, signal: AbortSignal) => Promise<void>): Link {
   const abort = new AbortController();
   const fetched: Ask = async (...args) => {
-    const response = await ask(...args).catch(() => {
-      throw new Refusal("nobody answers", { _unreachable: true });
+    const response = await ask(...args).catch((error) => {
+      throw error instanceof Refusal ? error : new Refusal("nobody answers", { _unreachable: true });
     });
     if (response.status !== 200) throw await refusal(response);
     return response;
@@ -57,10 +57,11 @@ export const openStream = (ask: Ask, ear: Ear): Link =>
     }
   });
 
-export const openPoll = (ask: Ask, ear: Ear): Link =>
+/** `once`: none waits. */
+export const openPoll = (ask: Ask, ear: Ear, once?: boolean): Link =>
   link(ask, ear, async (fetched, signal) => {
     // The first one does not wait: it shows that polls get through, and from where the next one goes on.
-    for (let wait: 0 | undefined = 0; ; wait = undefined) {
+    for (let wait: 0 | undefined = 0; ; wait = once ? wait : undefined) {
       const began = wait ?? Date.now();
       const item = (await (await fetched(ear._since(), signal, wait)).json()) as Item;
       const { messages, gap, deleted } = item;

@@ -13,9 +13,12 @@ export interface Item {
   deleted?: string;
   deleted_message?: { channel: string; cursor: string };
   error?: { code: string; detail: string; status: number };
-  /** The channels that an error, or a page, is about. */
+  /** The channels that an error, or a page, is about; none where it is about a token. */
   id?: string[];
   unsubscribed?: string[];
+  renewed?: true;
+  /** The time of the credentials is over. */
+  expired?: true;
   /** Channels that were asked for by command; with a page of what was missed on them. */
   subscribed?: string[];
   more?: true;
@@ -50,5 +53,7 @@ export interface Ear {
 export interface Link {
   /** Takes another list of channels, where that goes without a new connection. */
   _change?(names: readonly string[]): void;
+  /** Shows another token, where that goes without a new connection. */
+  _renew?(token: string): void;
   _end(): void;
 }

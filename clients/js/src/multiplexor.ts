@@ -1,7 +1,9 @@
 // What a page or a program uses: channels, listeners, events. Connections are made elsewhere.
 
+import { checkListener, checkWords } from "./checks";
 import { type Connection, type Facts, type Tell, connection } from "./connection";
 import { share } from "./shared";
+import { claimsOf } from "./token";
 
 /** WebSocket, server-sent events over `fetch`, long poll. */
 export type Transport = "ws" | "sse" | "poll";
@@ -87,12 +89,21 @@ export interface Options {
   tail?: number;
   /** Keeps the cursor in `sessionStorage`, so the next page load goes on; a string names the place. */
   resume?: boolean | string;
-  /** One connection for all tabs of this origin; a string tells apart groups of tabs. */
+  /**
+   * Whether tabs of this origin have one connection. Left out, or `true`: those of the same address and options, with tokens of
+   * the same user or none, and without functions among the options. A string does so with functions, too: you say by it who is
+   * of one user.
+   */
   shared?: boolean | string;
   /** Headers of every request; a WebSocket of a browser cannot have any. */
   headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
-  /** Goes along as `?token=`; a function is asked before every connection. */
+  /** Goes along as `?token=`; a function is asked before every connection, and in time before its token ends. */
   token?: string | (() => string | Promise<string>);
+  /**
+   * Whether cookies go along where a page of another origin asks by SSE or long poll; by WebSocket they always do. Left out:
+   * where the server asks for credentials and there is no token, as they would by WebSocket.
+   */
+  credentials?: RequestCredentials;
   /** The time before another try, in ms: a random part of `min`, doubled by every failure, up to `max`. */
   retry?: { min?: number; max?: number };
   /** After so many ms without a byte a connection counts as broken. Default: 60,000. */
@@ -106,6 +117,16 @@ export interface Options {
 
 /** Where this code was loaded from. */
 const HERE: string | undefined = (globalThis.document?.currentScript as HTMLScriptElement | null)?.src || import.meta.url;
+/** Where the server is, if it gave this code: the folder. A bundle, or a copy of another name, tells the origin alone. */
+const HOME = HERE && (/^http[^?#]*\/(?=multiplexor\.m?js([?#]|$))/.exec(HERE)?.[0] ?? (/^http/.test(HERE) ? new URL("/", HERE) : undefined));
+
+/** Tabs that speak another language among themselves do not share. */
+const SHARED_VERSION = 2;
+const TRANSPORTS = ["ws", "sse", "poll"];
+const EVENTS = ["message", "state", "gap", "deleted", "deletedMessage", "error"];
+const OPTIONS = (
+  "token shared transports since tail resume headers credentials retry silence connectTimeout fetch WebSocket"
+).split(" ");
 
 /** Names the server would refuse, and those that cannot stand in a path. */
 const BAD_NAME = /^$|^\$|^\.\.?$|[,\0-\x1f\x7f]/;
@@ -126,17 +147,29 @@ export class Multiplexor {
   private _soon = false;
 
   constructor(url?: string | URL, options: Options = {}) {
+    if (typeof url === "object" && !("href" in url)) throw new TypeError("first comes the address, and then the options");
+    checkWords("option", Object.keys(options), OPTIONS);
+    const { resume, shared, since, tail, token, silence = 60_000, retry = {}, transports = TRANSPORTS } = options;
+    checkWords("option of retry", Object.keys(retry), ["min", "max"]);
+    checkWords("transport", transports, TRANSPORTS);
     const page = globalThis.location?.href;
-    const base = new URL(url ?? new URL("/", HERE?.startsWith("http") ? HERE : page), page);
+    const base = new URL(url ?? HOME ?? "/", page);
+    base.protocol = base.protocol.replace("ws", "http");
     if (!base.pathname.endsWith("/")) base.pathname += "/";
-    const { resume, shared, silence = 60_000 } = options;
-    if (resume) this._key = "multiplexor:" + (resume === true ? base : resume);
-    const connect = (tell: Tell, cursor: string | undefined = this._stored()) => connection(base, options, tell, cursor);
+    if (resume) this._key = "multiplexor:" + (resume === true ? base.origin + base.pathname : resume);
+    const connect = (tell: Tell, cursor: string | undefined = this._stored(), once?: boolean) =>
+      connection(base, once ? { ...options, transports: ["poll"], _once: true } : options, tell, cursor);
     const tell: Tell = (kind, fact) => this._heard(kind, fact);
-    this._begin = () =>
-      shared && globalThis.document && navigator.locks
-        ? share("multiplexor:" + (shared === true ? base : shared), silence, connect, tell)
-        : connect(tell);
+    const values = OPTIONS.map((name) => options[name as keyof Options]);
+    const isNamed = typeof shared === "string";
+    const canShare =
+      shared !== false && (isNamed || !values.some((value) => typeof value === "function")) && globalThis.document && navigator.locks && globalThis.BroadcastChannel;
+    const key = () => {
+      const user = typeof token === "string" && (claimsOf(token).sub ?? token);
+      return JSON.stringify([SHARED_VERSION, base, isNamed && shared, user, ...values.slice(2)]);
+    };
+    const past = () => !!this._stored() || since !== undefined || !!tail || /[?&](since|tail)=/.test(base.search);
+    this._begin = () => (canShare ? share(key(), silence, past(), connect, tell) : connect(tell));
   }
 
   get state(): State {
@@ -162,6 +195,7 @@ export class Multiplexor {
     for (const name of names) {
       if (BAD_NAME.test(name)) throw new TypeError("this cannot be the name of a channel: " + name);
     }
+    if (listener) checkListener(listener);
     const entry: Entry = { _names: new Set(names), _listener: listener as Entry["_listener"] };
     this._entries.add(entry);
     this._change();
@@ -185,6 +219,8 @@ export class Multiplexor {
 
   /** Listens to what happens; the function it gives ends that. */
   on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void {
+    checkWords("event", [kind], EVENTS);
+    checkListener(listener);
     const set = ((this._listeners as Record<K, Set<(event: Events[K]) => void>>)[kind] ??= new Set());
     set.add(listener);
     return () => set.delete(listener);

@@ -11,7 +11,7 @@ export type Callback = (data: any, id: string, cursor: string) => void;
 export interface Settings {
   /** The word before the list of ids. */
   identifier: string;
-  /** Where to ask, seen from the server's address. */
+  /** Where to ask, seen from the server's address; `/`: at that address, with its path. */
   waitUri: string;
   /** Seconds after which the server ends a request that nothing came for. */
   waitTimeout: number;
@@ -60,7 +60,9 @@ export class Dklab_Realplexor {
   /** The third argument of old, which said how to make the frame, means nothing any more. */
   constructor(fullUrl: string, namespace?: string | null, viaDocumentWrite?: boolean) {
     if (!/^https?:\/\/[^/?#]/i.test(fullUrl)) throw `Dklab_Realplexor must be given an absolute URL, "${fullUrl}" given`;
-    this._url = new URL(Dklab_Realplexor.settings.waitUri, fullUrl).href;
+    const { waitUri } = Dklab_Realplexor.settings;
+    // The usual one says nothing: the server may stand behind a path, as it did for the frame of old.
+    this._url = (waitUri === "/" ? fullUrl : new URL(waitUri, fullUrl).href).replace(/[?#].*/, "");
     this._namespace = namespace ?? "";
   }
 

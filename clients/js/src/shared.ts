@@ -1,4 +1,4 @@
-// One connection for all tabs: who holds the lock holds the connection and tells the others what it hears.
+// One connection for all tabs of one user: who holds the lock holds the connection and tells the others what it hears.
 
 import type { Connection, Facts, Tell } from "./connection";
 import type { Item } from "./link";
@@ -8,9 +8,14 @@ interface Said {
   /** Everybody shall say what they want, and the leader how it is. */
   who?: 1;
   reconnect?: 1;
-  /** A tab, and the channels it wants. */
+  /** A tab, the channels it wants, and up to where it heard the leader. */
   tab?: string;
   names?: readonly string[];
+  cursor?: string;
+  /** All that this tab wants is listened to. */
+  ready?: string;
+  /** Whoever wants one of these has a connection of its own from now on; none named: everybody. */
+  apart?: string[];
   /** What the leader heard. */
   kind?: keyof Facts;
   fact?: unknown;
@@ -21,38 +26,143 @@ const SEEN_MAX = 1_000;
 /** So long a leader may take to answer. */
 const ANSWER_MS = 3_000;
 
+/** `past`: whether this tab wants to hear what was before it came. `once`: by polls, until all of that is told. */
 export function share(
-  name: string,
+  key: string,
   silence: number,
-  connect: (tell: Tell, cursor?: string) => Connection,
+  past: boolean,
+  connect: (tell: Tell, cursor?: string, once?: boolean) => Connection,
   tell: Tell,
 ): Connection {
-  const me = name + Math.random();
+  const me = "multiplexor:" + Math.random() + Math.random();
   const { locks } = navigator;
-  const radio = new BroadcastChannel(name);
   const tabs = new Map<string, readonly string[]>([[me, []]]);
   const seen = new Set<string>();
+  let radio: BroadcastChannel | undefined;
+  let names: readonly string[] = [];
+  let group: string;
+  /** Leader: the connection of all, what it surely listens to, and who was told so. */
   let connection: Connection | undefined;
-  let state: unknown;
+  const live = new Set<string>();
+  const welcomed = new Set<string>();
+  /** The connection of this tab alone. */
+  let own: Connection | undefined;
+  /** Hears what was before this tab came, while what comes is held back. */
+  let back: Connection | undefined;
+  let held: [keyof Facts, any][] = [];
+  let joined = false;
+  let state: Facts["state"] | undefined;
+  /** Up to where the leader heard all, and up to where the page did. */
   let cursor: string | undefined;
+  let heard: string | undefined;
   let quiet = false;
   let asked: ReturnType<typeof setTimeout> | undefined;
   const ended = new AbortController();
 
-  const say = (said: Said) => radio.postMessage(said);
-  const sayNames = () => say({ tab: me, names: tabs.get(me) });
-  const unite = () => connection?._want([...new Set([...tabs.values()].flat())]);
+  const say = (said: Said) => radio?.postMessage(said);
+  const sayNames = () => say({ tab: me, names, cursor });
 
-  /** Passes on what was heard, but no message twice. */
-  const pass: Tell = (kind, fact) => {
-    if (kind === "state") state = fact;
+  /** Tells the page, but no message twice. */
+  const give: Tell = (kind, fact) => {
     if (kind === "message") {
       const { cursor: place, time } = fact as Item;
-      if (place || !time) cursor = place;
+      if (place || !time) heard = place;
       if (place && seen.has(place)) return;
       if (place && seen.add(place).size > SEEN_MAX) seen.delete(seen.values().next().value!);
     }
     tell(kind, fact);
+  };
+
+  /** Passes on what the leader heard; what is owed from before comes first, and then that it is open. */
+  const pass: Tell = (kind, fact) => {
+    const { cursor: place, time } = fact as Item;
+    if (kind === "state") {
+      state = fact as Facts["state"];
+      const { retryIn } = state;
+      // A browser lets a tab that nobody sees wait longer than it wants to.
+      if (retryIn !== undefined && !connection) setTimeout(ask, retryIn + 100);
+      if (!names[0] || (!joined && state.state === "open")) return;
+    } else if (kind === "message") {
+      if (place || !time) cursor = place;
+      if (!joined && !time) return;
+    }
+    if (!joined && past && kind !== "state" && kind !== "error") held.push([kind, fact]);
+    else give(kind, fact);
+  };
+
+  const welcome = () => {
+    back?._close(true);
+    back = undefined;
+    joined = true;
+    if (!past) give("message", { cursor });
+    held.forEach(([kind, fact]) => give(kind, fact));
+    held = [];
+    past = false;
+    if (state) give("state", state);
+  };
+
+  /** All that this tab wants is listened to. */
+  const join = () => {
+    if (joined || back) return;
+    if (!past) return welcome();
+    let some = false;
+    back = connect(
+      (kind, fact) => {
+        if (kind === "state") (fact as Facts["state"]).state === "closed" && alone();
+        else if (kind === "error") return;
+        else if (kind === "message" && !(fact as Item).time) {
+          give(kind, fact);
+          // A page without a message is the last one.
+          if (!some) welcome();
+          some = false;
+        } else {
+          some = true;
+          give(kind, fact);
+        }
+      },
+      undefined,
+      true,
+    );
+    back._want(names);
+  };
+
+  /** Leader: has the connection listen to what all want, and tells those who are new when it does. */
+  const unite = () => {
+    if (!connection) return;
+    const all = new Set([...tabs.values()].flat());
+    for (const name of live) if (!all.has(name)) live.delete(name);
+    connection._want([...all]);
+    for (const [tab, names] of tabs) {
+      if (!names[0]) welcomed.delete(tab);
+      else if (!welcomed.has(tab) && names.every((name) => live.has(name))) {
+        welcomed.add(tab);
+        if (tab === me) join();
+        else say({ ready: tab });
+      }
+    }
+  };
+
+  const leave = () => {
+    connection?._close(true);
+    back?._close(true);
+    connection = back = undefined;
+    ended.abort();
+    clearInterval(clock);
+    clearTimeout(asked);
+    radio?.close();
+    radio = undefined;
+  };
+
+  /** Goes on by a connection of its own: what this tab wants, or is, does not go with the others. */
+  const alone = () => {
+    if (ended.signal.aborted) return;
+    leave();
+    own = connect(tell, heard);
+    own._want(names);
+  };
+
+  const part = (channels: string[]) => {
+    if (!channels[0] || channels.some((name) => names.includes(name))) alone();
   };
 
   /** Holds a lock until this client closes, or another tab steals it. */
@@ -68,31 +178,66 @@ export function share(
     tab === me ||
     locks.request(tab, () => {
       tabs.delete(tab);
+      welcomed.delete(tab);
       unite();
     });
 
+  const isLed = () => {
+    clearTimeout(asked);
+    asked = undefined;
+  };
+
   const lead = () => {
-    connection = connect((kind, fact) => {
-      say({ kind, fact });
-      pass(kind, fact);
+    isLed();
+    // Who is the first of all begins by itself.
+    if (!cursor) joined = true;
+    const mine = connect((kind, fact) => {
+      if (own === mine) return give(kind, fact);
+      if (connection !== mine) return;
+      const { fatal, channels = [] } = fact as Partial<Facts["error"]>;
+      if (kind === "error" && (fatal || channels[0])) {
+        // What is refused to one is not refused to all: each finds out for itself.
+        if (tabs.size > 1) {
+          say({ apart: channels });
+          return part(channels);
+        }
+        // Whoever comes now does better without this one.
+        if (fatal) {
+          connection = undefined;
+          leave();
+          own = mine;
+          return give(kind, fact);
+        }
+      }
+      if (kind === "live") {
+        channels.forEach((name) => live.add(name));
+        unite();
+      } else {
+        say({ kind, fact });
+        pass(kind, fact);
+      }
     }, cursor);
+    connection = mine;
     [...tabs.keys()].forEach(mourn);
     unite();
   };
 
   /** Stands in the queue of those who would lead; again, when the lead is lost. */
   const run = (options: LockOptions): unknown =>
-    hold(name, options, lead).catch(() => {
+    hold(group, options, lead).catch(() => {
+      if (ended.signal.aborted) return;
       connection?._close(true);
       connection = undefined;
+      live.clear();
+      welcomed.clear();
       run({});
     });
 
-  /** Asks who leads; if nobody says so, takes the lead: a browser may have put that tab to sleep. */
+  /** Asks who leads; if nobody says so, a tab that is seen takes the lead: a browser may have put the other to sleep. */
   const ask = () => {
-    if (connection || document.hidden) return;
+    if (connection || !radio) return;
     say({ who: 1 });
-    asked ??= setTimeout(run, ANSWER_MS, { steal: true });
+    if (!document.hidden) asked ??= setTimeout(run, ANSWER_MS, { steal: true });
   };
 
   const clock = setInterval(() => {
@@ -100,51 +245,74 @@ export function share(
     quiet = true;
   }, silence / 2);
   addEventListener("visibilitychange", ask, ended);
+  // A page that was kept while the visitor was elsewhere was told nothing meanwhile.
+  addEventListener("pageshow", ({ persisted }) => persisted && alone(), ended);
 
-  radio.onmessage = ({ data: { who, reconnect, tab, names, kind, fact } }: MessageEvent<Required<Said>>) => {
+  const listen = ({ data }: MessageEvent<Required<Said>>) => {
+    const { who, reconnect, tab, names: wanted, cursor: place, ready, apart, kind, fact } = data;
     if (who) {
       sayNames();
       if (connection) {
+        connection._wake();
         say({ kind: "message", fact: { cursor } });
         say({ kind: "state", fact: state });
       }
     } else if (tab) {
       const known = tabs.has(tab);
-      tabs.set(tab, names);
+      tabs.set(tab, wanted);
+      cursor ??= place;
       if (connection && !known) mourn(tab);
       unite();
-    } else if (reconnect) connection?._reconnect();
+    } else if (apart) part(apart);
+    else if (ready) ready === me && join();
+    else if (reconnect) connection?._reconnect();
     else if (!connection) {
       // Who leads hears the server itself; what a former leader still says would come twice.
       quiet = false;
-      clearTimeout(asked);
-      asked = undefined;
-      pass(kind, fact as never);
+      isLed();
+      if (fact) pass(kind, fact as never);
     }
   };
 
-  // This lock tells the leader when this tab is gone.
-  hold(me, {}, () => {
-    say({ who: 1 });
-    sayNames();
-    run({});
-  });
+  /** Nobody reads in the name of the group what tells one user from another. */
+  const begin = async () => {
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+    if (ended.signal.aborted) return;
+    group = "multiplexor:" + btoa(String.fromCharCode(...new Uint8Array(digest)));
+    radio = new BroadcastChannel(group);
+    radio.onmessage = listen;
+    // This lock tells the leader when this tab is gone.
+    await hold(me, {}, () => {
+      sayNames();
+      ask();
+      run({});
+    });
+  };
+  // Where a browser forbids it, as in a frame without an origin, the tab is alone.
+  begin().catch(alone);
 
   return {
-    _want(names) {
-      tabs.set(me, names);
+    _want(list) {
+      const wasIdle = !names[0];
+      names = list;
+      if (own) return own._want(list);
+      tabs.set(me, list);
+      if (!list[0]) {
+        give("message", { cursor: undefined });
+        give("state", { state: "idle" });
+        // Who listens again begins anew.
+        joined = past = false;
+      } else if (wasIdle && !joined) give("state", { state: "connecting" });
+      back?._want(list);
       sayNames();
       unite();
     },
-    _reconnect: () => (connection ? connection._reconnect() : say({ reconnect: 1 })),
-    _close() {
-      connection?._close(true);
-      connection = undefined;
-      ended.abort();
-      clearInterval(clock);
-      clearTimeout(asked);
-      radio.close();
-      tell("state", { state: "closed" });
+    _reconnect: () => (own ?? connection ? (own ?? connection)!._reconnect() : say({ reconnect: 1 })),
+    _wake() {},
+    _close(silent) {
+      own?._close(true);
+      leave();
+      if (!silent) tell("state", { state: "closed" });
     },
   };
 }

@@ -36,7 +36,7 @@ export function openSocket(
     const item = JSON.parse(data as string) as Item;
     const { subscribed, more, error, deleted } = item;
     if (deleted) asked = asked.filter((name) => name !== deleted);
-    if (subscribed || item.unsubscribed || error) item.id = more ? asks[0] : asks.shift();
+    if (subscribed || item.unsubscribed || item.renewed || error) item.id = more ? asks[0] : asks.shift();
     // Where no channel is waited on yet, a cursor speaks for none.
     begun ||= !!subscribed;
     if (begun) ear._item(item);
@@ -54,6 +54,11 @@ export function openSocket(
   socket.onclose = ({ code, reason }) => ear._lost(reason, { _served: COME_BACK.includes(code) });
   return {
     _change: change,
+    _renew(token) {
+      if (!open) return;
+      asks.push([]);
+      socket.send(JSON.stringify({ token }));
+    },
     _end() {
       socket.onmessage = socket.onclose = null;
       socket.close();

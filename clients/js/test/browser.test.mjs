@@ -2,14 +2,12 @@
 // several tabs.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { inEachBrowser, launch, startSite } from "../../../tests/blackbox/node/browser.js";
 import { start, until } from "../../../tests/blackbox/node/program.js";
 import { startProxy } from "../../../tests/blackbox/node/proxy.js";
-import { HERE, TRANSPORTS, numbers } from "./harness.mjs";
+import { TRANSPORTS, contextOf, numbers } from "./harness.mjs";
 
 let site, program;
 let count = 0;
@@ -22,20 +20,6 @@ after(async () => {
   site?.stop();
   await program?.stop();
 });
-
-/** Pages that know nothing of others. Chromium's find the files of dist beside the WAIT line, wherever they ask. */
-async function contextOf(browser) {
-  if (browser.createBrowserContext) return browser.createBrowserContext();
-  const context = await browser.newContext();
-  await context.route(/\/multiplexor\.m?js$/, (route) =>
-    route.fulfill({
-      body: readFileSync(path.join(HERE, "dist", path.basename(new URL(route.request().url()).pathname))),
-      contentType: "text/javascript",
-      headers: { "Access-Control-Allow-Origin": "*" },
-    }),
-  );
-  return context;
-}
 
 /** A page that loads the script from `address` and listens; `heard` and `told` are kept in the page. */
 async function tab(context, address, channels, options = {}) {
@@ -171,7 +155,7 @@ describe("in Chromium", () => {
   test("a script listens where it was loaded from, and so does a module", async () => {
     const name = fresh();
     const context = await newContext();
-    const script = await tab(context, program.waitAddress, name);
+    const script = await tab(context, program.waitAddress, name, { shared: false });
     const page = await context.newPage();
     await page.goto(site.url);
     await page.evaluate(

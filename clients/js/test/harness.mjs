@@ -1,5 +1,6 @@
 // What the client's tests share: the client from dist, its sources one by one, a WebSocket for Node, what it heard.
 
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -51,3 +52,17 @@ export function listen(address, channels, options = {}) {
 }
 
 export const numbers = (count, from = 0) => Array.from({ length: count }, (_, n) => n + from);
+
+/** Pages that know nothing of others. Chromium's find the files of dist beside the WAIT line, wherever they ask. */
+export async function contextOf(browser) {
+  if (browser.createBrowserContext) return browser.createBrowserContext();
+  const context = await browser.newContext();
+  await context.route(/\/multiplexor\.m?js(\?.*)?$/, (route) =>
+    route.fulfill({
+      body: readFileSync(path.join(HERE, "dist", path.basename(new URL(route.request().url()).pathname))),
+      contentType: "text/javascript",
+      headers: { "Access-Control-Allow-Origin": "*" },
+    }),
+  );
+  return context;
+}

@@ -6,12 +6,13 @@ import { test } from "node:test";
 import { source } from "./harness.mjs";
 
 const { sseReader } = await source("sse");
+const { checkWords } = await source("checks");
 const { BAN_MS, STABLE_MS, backoff, chooser } = await source("choice");
 
 const STREAM =
   'retry: 1500\nevent: cursor\nid: aA\ndata: {"cursor":"aA"}\n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
   'id: aC\nevent: gap\ndata: {"cursor":"aC","channel":"n","event":"gap","data":1,"time":1}\n\n' +
-  'event: gap\ndata: {"channels":["n"]}\n\nevent: deleted\ndata: {"channel":"n"}\n\n' +
+  'event: gap\ndata: {"channels":["n"]}\n\nevent: expired\ndata: {}\n\nevent: deleted\ndata: {"channel":"n"}\n\n' +
   'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\nevent: cursor\nid: aD\ndata: {"cursor":"aD"}\n\n';
 
 const FACTS = [
@@ -20,6 +21,7 @@ const FACTS = [
   { cursor: "aB", channel: "n", data: "ü: ☃", time: 1 },
   { cursor: "aC", channel: "n", event: "gap", data: 1, time: 1 },
   { gap: true, channels: ["n"] },
+  { expired: true },
   { deleted: "n" },
   { cursor: "aC1", deleted_message: { channel: "n", cursor: "aB" } },
   { cursor: "aD" },
@@ -116,4 +118,15 @@ test("another network gives all of them a chance", () => {
   choice._lost("ws", undefined, {}, 0);
   choice._reset();
   assert.equal(choice._pick(0), "ws");
+});
+
+test("a word that there is not is told with the one that was meant, or with all that there are", () => {
+  const known = ["tail", "since", "deletedMessage", "ws"];
+  const check = (word, expected) => assert.throws(() => checkWords("thing", [word], known), new TypeError(`there is no thing "${word}"; ${expected}`));
+  for (const word of ["tails", "tial", "Tail", "ail", "tale", "TAIL"]) check(word, 'did you mean "tail"?');
+  for (const word of ["deletedmessage", "deleted-message", "deletedMessages"]) check(word, 'did you mean "deletedMessage"?');
+  check("wss", 'did you mean "ws"?');
+  for (const word of ["", "x", "heartbeat", "__proto__", "tail since"]) check(word, "there are: tail, since, deletedMessage, ws");
+  checkWords("thing", known, known);
+  checkWords("thing", [], known);
 });

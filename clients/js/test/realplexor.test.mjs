@@ -11,6 +11,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { inEachBrowser, startSite } from "../../../tests/blackbox/node/browser.js";
+import { startNginx } from "../../../tests/blackbox/node/nginx.js";
 import { startBare, until } from "../../../tests/blackbox/node/program.js";
 import { startProxy } from "../../../tests/blackbox/node/proxy.js";
 import { Dklab_Realplexor } from "../dist/realplexor.mjs";
@@ -44,7 +45,7 @@ async function publish(list, data) {
 
 /** A façade that keeps what it hears of these ids. */
 function listen(address, namespace, ...ids) {
-  const rpl = new Dklab_Realplexor(`http://${address}/`, namespace);
+  const rpl = new Dklab_Realplexor(address.includes("/") ? `http://${address}` : `http://${address}/`, namespace);
   const heard = [];
   for (const id of ids) rpl.subscribe(id, (data, id, cursor) => heard.push([id, data, cursor]));
   rpl.execute();
@@ -156,7 +157,7 @@ test("a request has the ids that somebody hears, with login, namespace and curso
   rpl.logon("user");
   rpl.unsubscribe("a", null).execute();
   await server.asks(2);
-  assert.deepEqual(server.asked, ["/?identifier=7.50:ns_b,ns_a", "/?identifier=7.50:user_ns_b"]);
+  assert.deepEqual(server.asked, ["/rpl?identifier=7.50:ns_b,ns_a", "/rpl?identifier=7.50:user_ns_b"]);
   await until(() => server.ended() === 1, "the first was ended by the second");
   rpl.unsubscribe("b").execute();
   await until(() => server.ended() === 2, "nothing is asked for where nobody hears");
@@ -184,6 +185,22 @@ test("a callback that throws, ends another or executes anew loses nothing", asyn
   console.error = error;
   assert.deepEqual(heard, numbers(5));
   rpl.unsubscribe(id).execute();
+});
+
+test("behind a path it asks there, by the address it was given; a path that the server sets counts from the host on", async () => {
+  const nginx = await startNginx(`location /push/ { proxy_pass http://${program.waitAddress}/; }`);
+  const { settings } = Dklab_Realplexor;
+  for (const [path, waitUri] of [["push/", "/"], ["push/?v=2#there", "/"], ["", "/push/"], ["elsewhere/", "/push/"]]) {
+    const id = fresh();
+    settings.waitUri = waitUri;
+    const client = listen(`${new URL(nginx.url).host}/${path}`, "", id);
+    settings.waitUri = "/";
+    await program.untilWaiting(id);
+    await publish(id, 1);
+    await client.hears(1);
+    client.end();
+  }
+  await nginx.stop();
 });
 
 test("an address that is none is refused with words", () => {
