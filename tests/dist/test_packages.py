@@ -2,10 +2,12 @@
 
 import gzip
 import json
+import pathlib
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import MACHINE
@@ -157,6 +159,11 @@ def test_the_manual_and_the_completions_are_the_programs_own(dist, tmp_path, sta
     folders = {"bash": "bash-completion/completions/multiplexor", "zsh": "zsh/vendor-completions/_multiplexor"}
     for shell, file in (folders | {"fish": "fish/vendor_completions.d/multiplexor.fish"}).items():
         assert (share / file).read_text() == run(static, "completion", shell)
+
+
+def test_the_workflow_that_publishes_them_follows_githubs_schema():
+    words = ["--builtin-schema", "vendor.github-workflows", ROOT / ".github/workflows/release.yml"]
+    run(pathlib.Path(sys.executable).with_name("check-jsonschema"), *words)
 
 
 def test_the_sums_are_right_and_name_everything(dist):
