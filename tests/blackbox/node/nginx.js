@@ -7,7 +7,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-import { until } from "./program.js";
+import { endsWithTests, until } from "./program.js";
 
 const EXECUTABLE = process.env.NGINX ?? "/usr/sbin/nginx";
 
@@ -41,6 +41,7 @@ export async function startNginx(inside, beside = "") {
   const child = spawn(EXECUTABLE, ["-p", folder, "-c", "nginx.conf", "-g", process.getuid() ? "" : "user root;"], {
     stdio: ["ignore", "ignore", "pipe"],
   });
+  endsWithTests(child);
   let said = "";
   child.stderr.on("data", (data) => (said += data));
   await until(async () => {

@@ -21,6 +21,17 @@ export function binary() {
   return NAMED ?? path.join(target, "release", "multiplexor");
 }
 
+/** What was started and has not ended: a test that fails leaves no process behind. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill()));
+
+/** Has a process end with this one, at the latest. */
+export function endsWithTests(child) {
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
+}
+
 /** Waits until `condition()` gives something true, and gives that. */
 export async function until(condition, what, patienceMs = PATIENCE_MS) {
   const deadline = Date.now() + patienceMs;
@@ -51,7 +62,7 @@ export async function startWithKeys(settings, ...flags) {
 
 /** The same where a file among the flags says where to listen. */
 export async function startBare(...flags) {
-  const child = spawn(binary(), ["--drain", "200ms", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = endsWithTests(spawn(binary(), ["--drain", "200ms", ...flags], { stdio: ["ignore", "pipe", "pipe"] }));
   const said = { out: "", err: "" };
   child.stdout.on("data", (data) => (said.out += data));
   child.stderr.on("data", (data) => (said.err += data));
