@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use hub::limits::NAME_LEN_MAX;
-use hub::{Kind, Message, Origin, Payload};
+use hub::{AudienceKind, Kind, Message, Origin, Payload};
 use memchr::{memchr, memmem};
 
 use crate::GUARDS;
@@ -172,7 +172,15 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
     let text = simdutf8::basic::from_utf8(&bytes[data.start as usize..]).ok();
     // What is said to be JSON and is none was never refused here: it is taken as if nothing were said.
     let kind = kind_of(content_type.as_deref(), text).unwrap_or(Kind::Either);
-    Payload { bytes: bytes.into(), data, origin: Origin::Multiplexor, event: None, content_type, kind }
+    Payload {
+        bytes: bytes.into(),
+        data,
+        origin: Origin::Multiplexor,
+        audience: AudienceKind::All,
+        event: None,
+        content_type,
+        kind,
+    }
 }
 
 /// Appends a message for a client that waits for the target of this index: what was published in this

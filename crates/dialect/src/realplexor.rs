@@ -13,7 +13,7 @@ mod told;
 
 pub use command::{Command, command, event_line, online_line, watch_from};
 pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
-pub use message::{behind_blank_line, is_seen, limiters, payload};
+pub use message::{behind_blank_line, payload};
 pub use page::{About, OPTIONS, replaced};
 pub use reply::{Part, Reply, mark, write_head, write_one};
 pub use told::Tag;

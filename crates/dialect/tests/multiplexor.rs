@@ -1,6 +1,6 @@
 //! Facts about the dialect of 2009: whose words bytes are, which ids they name, what is data in them.
 
-use multiplexor_dialect::hub::{Kind, Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{AudienceKind, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::multiplexor::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
@@ -50,6 +50,7 @@ fn native(data: &[u8], content_type: Option<&str>, kind: Kind) -> Payload {
         bytes: [b"behind ", data].concat().into(),
         data: 7..7 + u32::try_from(data.len()).expect("a test says little"),
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: content_type.map(Into::into),
         kind,

@@ -4,7 +4,7 @@
 
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
 use multiplexor_dialect::hub::{
-    Cursors, Epoch, Kind, Message, Origin, Payload, Position, Stage, Target, check_name,
+    AudienceKind, Cursors, Epoch, Kind, Message, Origin, Payload, Position, Stage, Target, check_name,
 };
 use multiplexor_dialect::native::{
     Command, Context, bare_data, intent, is_json_text, last_event_id, names_in_body, names_in_path, since,
@@ -198,6 +198,7 @@ fn message(data: &[u8], kind: Kind, event: Option<&str>, names: &[String]) -> Me
         bytes: [b"head", data].concat().into(),
         data: 4..u32::try_from(data.len()).unwrap() + 4,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: event.map(Into::into),
         content_type: None,
         kind,

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
-use multiplexor_dialect::hub::{After, Decimal, Kind, Message, Origin, Payload, Position, Target};
+use std::str::Split;
+
+use multiplexor_dialect::hub::{
+    After, AudienceKind, ConnectionId, Decimal, Kind, Message, Origin, Payload, Position, Reader, Target,
+    Visible,
+};
 use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::Paths;
 use multiplexor_dialect::realplexor::{
-    self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, limiters, payload, replaced, whose,
-    write_one,
+    self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, payload, replaced, whose, write_one,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -128,9 +132,31 @@ proptest! {
         let names: Vec<&str> = ids.iter().map(String::as_str).collect();
         let payload = payload(&names, &data);
         prop_assert_eq!(payload.data(), &data[..]);
-        let limits: Vec<&str> = limiters(payload.said()).into_iter().flatten().collect();
+        let message = said(1, &[("a", None)], payload);
+        let limits: Vec<&str> = message.audience().channels().into_iter().flatten().collect();
         prop_assert_eq!(limits, names);
     }
+}
+
+/// Somebody from whom nothing is hidden.
+struct Anybody;
+
+impl Reader for Anybody {
+    fn waits_on_any(&self, _: Split<'_, char>) -> bool {
+        true
+    }
+
+    fn is_connection(&self, _: ConnectionId) -> bool {
+        false
+    }
+
+    fn is_user(&self, _: &str) -> bool {
+        true
+    }
+}
+
+fn visible(message: &Message) -> Visible<'_> {
+    message.visible_to(&Anybody).unwrap()
 }
 
 /// A message at this place, with its cursors by id.
@@ -146,7 +172,7 @@ fn said(place: u64, cursors: &[(&str, Option<&str>)], payload: Payload) -> Messa
 }
 
 fn written(messages: &[Message], cut: Option<&str>, len_max: usize) -> (String, Option<Decimal>) {
-    let parts = messages.iter().filter_map(|message| Part::new(message, 0..message.targets().len()));
+    let parts = messages.iter().filter_map(|message| Part::new(visible(message), 0..message.targets().len()));
     let (reply, cut) = Reply::new(parts.collect(), cut.and_then(Decimal::read), len_max);
     let mut out = Vec::new();
     reply.write(None, &mut out);
@@ -226,7 +252,7 @@ fn a_list_says_from_where_each_id_is_wanted() {
 /// A cursor given to these ids is one of ours, and brings this list to be read so.
 fn brought(given_to: &[&str], list: &str, expected: &[&str]) {
     let message = message(4, &[("a", None)], "1");
-    let (reply, _) = Reply::new(vec![Part::new(&message, [0]).unwrap()], None, 9);
+    let (reply, _) = Reply::new(vec![Part::new(visible(&message), [0]).unwrap()], None, 9);
     let mut out = Vec::new();
     reply.write(Tag::of(given_to.iter().copied()), &mut out);
     let text = String::from_utf8(out).unwrap();
@@ -267,6 +293,7 @@ fn what_others_published_is_json() {
         bytes: data.into(),
         data: 0..u32::try_from(data.len()).unwrap(),
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind,

@@ -1,11 +1,13 @@
 //! A message on its way to clients, with the frames it has been rendered to.
 //!
 //! A frame is rendered at most once per message and shape, lazily, by whichever shard needs it first.
+//! Nobody gets one who may not see the message: to ask for it takes a [`Visible`].
+//!
 //! History holds messages, not deliveries: frames live as long as a delivery or a slow reader does.
 
 use std::sync::{Arc, OnceLock};
 
-use hub::{ChannelId, Message};
+use hub::{ChannelId, Message, Visible};
 use smallvec::SmallVec;
 
 use crate::limits::{SHAPES_MAX, SHARED_MATCHES_MAX};
@@ -32,9 +34,23 @@ impl Delivery {
         Self { message, channels, first: OnceLock::new(), more: OnceLock::new() }
     }
 
-    /// Hands `use_frame` the frame for a client whose one match is the target of index `matched`, in
+    /// The frame for a client who may see the message and whose one match is the target of index `matched`, in
     /// `shape`; renders it if nobody did before.
-    pub fn frame(&self, matched: usize, shape: usize, render: impl FnOnce() -> Vec<u8>) -> FrameRef<'_> {
+    ///
+    /// ```compile_fail,E0308
+    /// # use multiplexor_exchange::Delivery;
+    /// fn leak(delivery: &Delivery) {
+    ///     delivery.frame(&delivery.message, 0, 0, || Vec::new()); // nobody was asked whether its reader may see it
+    /// }
+    /// ```
+    pub fn frame(
+        &self,
+        message: Visible<'_>,
+        matched: usize,
+        shape: usize,
+        render: impl FnOnce() -> Vec<u8>,
+    ) -> FrameRef<'_> {
+        debug_assert_eq!(message.position, self.message.position, "a reader of another message");
         debug_assert!(shape < SHAPES_MAX && matched < self.message.targets().len());
         if matched >= SHARED_MATCHES_MAX {
             return FrameRef::Own(render().into());

@@ -5,14 +5,32 @@
 
 mod common;
 
+use std::str::Split;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::Trial;
-use multiplexor_exchange::hub::ShardId;
+use multiplexor_exchange::hub::{ConnectionId, Reader, ShardId};
 use multiplexor_exchange::limits::{SHAPES_MAX, SHARED_MATCHES_MAX};
 use multiplexor_exchange::{Delivery, Frame, FrameRef, Mail};
+
+/// Somebody from whom nothing is hidden.
+struct Anybody;
+
+impl Reader for Anybody {
+    fn waits_on_any(&self, _: Split<'_, char>) -> bool {
+        true
+    }
+
+    fn is_connection(&self, _: ConnectionId) -> bool {
+        false
+    }
+
+    fn is_user(&self, _: &str) -> bool {
+        true
+    }
+}
 
 /// A message to so many channels, as a shard gets it.
 fn delivery(channels: usize) -> Arc<Delivery> {
@@ -34,7 +52,7 @@ fn ask(delivery: &Delivery, matched: usize, shape: usize, renders: &AtomicUsize)
         renders.fetch_add(1, Ordering::SeqCst);
         format!("{matched}/{shape}").into_bytes()
     };
-    let frame = delivery.frame(matched, shape, render);
+    let frame = delivery.frame(delivery.message.visible_to(&Anybody).unwrap(), matched, shape, render);
     assert_eq!(**frame, *format!("{matched}/{shape}").as_bytes());
     (matches!(frame, FrameRef::Shared(_)), Frame::clone(&frame))
 }

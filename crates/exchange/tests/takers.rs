@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hub::{ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
+use hub::{
+    AudienceKind, ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take,
+};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Receipt, Wake};
 
 const SHARD: ShardId = ShardId(0);
@@ -28,6 +30,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
         bytes: (*b"x").into(),
         data: 0..1,
         origin: Origin::Multiplexor,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

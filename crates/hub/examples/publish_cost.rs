@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use multiplexor_hub::{Epoch, Hub, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_hub::{AudienceKind, Epoch, Hub, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
 
 /// As in the program itself: what is measured is mostly memory.
 #[global_allocator]
@@ -70,6 +70,7 @@ fn publish(name: &str) -> Publish {
         bytes: vec![b'x'; 100].into(),
         data: 0..100,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

@@ -7,6 +7,7 @@
 //! the caller frees it after the lock.
 
 mod asker;
+mod audience;
 mod decimal;
 mod excerpt;
 mod glob;
@@ -45,6 +46,7 @@ mod trash;
 mod trial;
 
 pub use asker::Asker;
+pub use audience::{Admission, Audience, AudienceKind, ConnectionId, Reader, Visible};
 pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use triomphe::ThinArc;
 
-use crate::{Millis, Position};
+use crate::{Audience, AudienceKind, Millis, Position};
 
 /// One payload with its place in the order. A reference: cloning it copies nothing.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(crate) struct About {
     /// Bytes before and behind the data.
     around: (u32, u32),
     origin: Origin,
+    audience: AudienceKind,
     kind: Kind,
 }
 
@@ -58,6 +59,8 @@ pub struct Payload {
     pub data: Range<u32>,
     /// In whose words it came.
     pub origin: Origin,
+    /// Who may see it. Where that is not all, more is said in front of the data: [`Self::limited_to`].
+    pub audience: AudienceKind,
     /// The publisher's name for this kind of event.
     pub event: Option<Box<str>>,
     /// The publisher's media type.
@@ -76,6 +79,8 @@ pub struct Said<'a> {
     data_end: usize,
     /// In whose words it came.
     pub origin: Origin,
+    /// Who may see it.
+    pub audience: AudienceKind,
     /// The publisher's name for this kind of event.
     pub event: Option<&'a str>,
     /// The publisher's media type.
@@ -133,8 +138,8 @@ impl Message {
     ) -> Self {
         debug_assert!(!targets.is_empty());
         let around = payload.around();
-        let Payload { bytes, data: _, origin, event, content_type, kind } = payload;
-        let about = About { targets, event, content_type, ttl, around, origin, kind };
+        let Payload { bytes, data: _, origin, audience, event, content_type, kind } = payload;
+        let about = About { targets, event, content_type, ttl, around, origin, audience, kind };
         Self::of(bytes, position, time, Arc::new(about))
     }
 
@@ -190,9 +195,19 @@ impl Message {
             head_len: about.around.0 as usize,
             data_end: bytes.len() - about.around.1 as usize,
             origin: about.origin,
+            audience: about.audience,
             event: about.event.as_deref(),
             content_type: about.content_type.as_deref(),
             kind: about.kind,
+        }
+    }
+
+    /// Who may see it, of those who wait on its channels.
+    #[inline]
+    pub fn audience(&self) -> Audience<'_> {
+        match self.about().audience {
+            AudienceKind::All => Audience::All,
+            kind => Audience::read(kind, &self.bytes()[..self.about().around.0 as usize]),
         }
     }
 
@@ -244,7 +259,7 @@ impl About {
             && target.alias.is_none()
             && self.ttl == ttl
             && self.around == payload.around()
-            && (self.origin, self.kind) == (payload.origin, payload.kind)
+            && (self.origin, self.audience, self.kind) == (payload.origin, payload.audience, payload.kind)
             && self.event == payload.event
             && self.content_type == payload.content_type
     }
@@ -264,6 +279,7 @@ impl Removal {
             bytes: bytes.into(),
             data: 0..0,
             origin: Origin::Removal,
+            audience: AudienceKind::All,
             event: None,
             content_type: None,
             kind: Kind::Binary,
@@ -284,6 +300,7 @@ impl Payload {
             head_len: self.data.start as usize,
             data_end: self.data.end as usize,
             origin: self.origin,
+            audience: self.audience,
             event: self.event.as_deref(),
             content_type: self.content_type.as_deref(),
             kind: self.kind,

@@ -2,7 +2,8 @@
 
 use crate::limits::{PUBLISHERS_PART, RECORD_LEN};
 use crate::{
-    ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Origin, Page, Payload, Position, Publish, Released,
+    AudienceKind, ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Origin, Page, Payload, Position,
+    Publish, Released,
 };
 use crate::{ShardId, Start};
 
@@ -25,6 +26,7 @@ pub(crate) fn publish(names: &str, len: u32, ttl: Option<u64>) -> Publish {
         bytes,
         data: 0..len,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

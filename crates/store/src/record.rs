@@ -3,12 +3,15 @@
 //! A record is framed by its length and a checksum, four bytes each, lowest first. What it says begins with a
 //! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
 
+mod flags;
+
 use exchange::hub::{
-    Answered, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Kind, Message, Origin, Payload, Position,
-    Seen, Target,
+    Answered, AudienceKind, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message, Origin, Payload,
+    Position, Seen, Target,
 };
 use smallvec::SmallVec;
 
+use self::flags::{audience, kind, kind_flags, usual_audience};
 use crate::limits::RECORD_LEN_MAX;
 
 /// One thing that the log knows.
@@ -95,7 +98,11 @@ pub fn read(bytes: &[u8]) -> Read<'_> {
 pub fn decode(content: &[u8]) -> Option<Record> {
     let mut bytes = Bytes(content);
     let record = match bytes.byte()? {
-        MESSAGE => Record::Fact(get_message(&mut bytes)?),
+        MESSAGE => Record::Fact(get_message(None, &mut bytes)?),
+        LIMITED => {
+            let audience = audience(bytes.byte()?)?;
+            Record::Fact(get_message(Some(audience), &mut bytes)?)
+        }
         CHANGE => Record::Fact(get_change(&mut bytes)?),
         STATE => Record::Fact(get_state(&mut bytes)?),
         KEY => Record::Key(get_key(&mut bytes)?),
@@ -167,7 +174,11 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
         Origin::Removal => 3,
     };
     let has = |is: bool, flag: u8| if is { flag } else { 0 };
-    out.push(MESSAGE);
+    if said.audience == usual_audience(said.origin, said.head_len) {
+        out.push(MESSAGE);
+    } else {
+        out.extend([LIMITED, said.audience as u8]);
+    }
     out.push(
         origin
             | kind_flags(said.kind)
@@ -233,7 +244,8 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
+/// A message, for this audience where it is said.
+fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<Fact> {
     let flags = bytes.byte()?;
     let is = |flag: u8| flags & flag != 0;
     let origin = match flags & 3 {
@@ -262,28 +274,12 @@ fn get_message(bytes: &mut Bytes<'_>) -> Option<Fact> {
     if origin == Origin::Removal && rest.len() < size_of::<u64>() {
         return None;
     }
-    let payload = Payload { bytes: rest.into(), data, origin, event, content_type, kind: kind(flags) };
+    let audience = audience.unwrap_or_else(|| usual_audience(origin, data.start as usize));
+    let kind = kind(flags);
+    let payload = Payload { bytes: rest.into(), data, origin, audience, event, content_type, kind };
     let ttl = expires.map(|expires| expires.saturating_sub(time));
     let message = Message::new(position, time, ttl, targets, payload);
     Some(Fact::Message { message, key })
-}
-
-fn kind_flags(kind: Kind) -> u8 {
-    match kind {
-        Kind::Either => 0,
-        Kind::Binary => BINARY,
-        Kind::Text => TEXT,
-        Kind::Json => BINARY | TEXT,
-    }
-}
-
-fn kind(flags: u8) -> Kind {
-    match (flags & BINARY != 0, flags & TEXT != 0) {
-        (false, false) => Kind::Either,
-        (true, false) => Kind::Binary,
-        (false, true) => Kind::Text,
-        (true, true) => Kind::Json,
-    }
 }
 
 fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
@@ -371,10 +367,9 @@ const FLOOR: u8 = 5;
 const CHANGES_FLOOR: u8 = 6;
 const BATCH: u8 = 7;
 const GONE: u8 = 8;
+/// A message for a certain audience: the byte that follows says which.
+const LIMITED: u8 = 9;
 
-/// Two of the flags say what the data is: neither, one of them, or both.
-const BINARY: u8 = 4;
-const TEXT: u8 = 128;
 const EXPIRES: u8 = 8;
 const EVENT: u8 = 16;
 const CONTENT_TYPE: u8 = 32;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exchange::hub::{Bytes, Fact, Kind, Message, Origin, Payload, Position, Target};
+use exchange::hub::{AudienceKind, Bytes, Fact, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_store as store;
 use store::{Batch, Log, Options, Sync};
 use testkit::disk::{Faults, SimDisk};
@@ -14,8 +14,15 @@ use testkit::seeds::{Chance, seeds};
 fn message(place: u64, len: usize) -> Message {
     let bytes: Bytes = format!("{place}:{}", "x".repeat(len)).into_bytes().into();
     let data = 0..u32::try_from(bytes.len()).unwrap();
-    let payload =
-        Payload { bytes, data, origin: Origin::Native, event: None, content_type: None, kind: Kind::Either };
+    let payload = Payload {
+        bytes,
+        data,
+        origin: Origin::Native,
+        audience: AudienceKind::All,
+        event: None,
+        content_type: None,
+        kind: Kind::Either,
+    };
     let target = Target { name: "a".into(), alias: None };
     Message::new(Position::from_bits(place), place, None, [target].into_iter().collect(), payload)
 }

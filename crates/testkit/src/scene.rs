@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use wait::exchange::hub::{Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId};
+use wait::exchange::hub::{
+    Audience, AudienceKind, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId,
+};
 use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
 use wait::{Classic, Settings, Shard};
 
@@ -102,16 +104,23 @@ impl Scene {
 
     /// Publishes text to channels separated by commas.
     pub fn publish(&self, channels: &str, text: &str) -> Position {
+        self.publish_for(Audience::All, channels, text)
+    }
+
+    /// The same for this audience.
+    pub fn publish_for(&self, audience: Audience<'_>, channels: &str, text: &str) -> Position {
         let len = u32::try_from(text.len()).expect("a test says little");
         let payload = Payload {
             bytes: text.as_bytes().into(),
             data: 0..len,
             origin: Origin::Native,
+            audience: AudienceKind::All,
             event: None,
             content_type: None,
             kind: Kind::Either,
         };
         let channels = channels.split(',').map(Box::from).collect();
+        let payload = payload.limited_to(audience);
         let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
         match self.exchange.publish(publish) {
             Ok(Receipt::Released(published)) => published.position,

@@ -1,7 +1,7 @@
 //! Shapes: the ways a message can be put into bytes, and the rendering of each.
 
 use codec::{sse, ws};
-use dialect::hub::{Cursors, Kind, Message, Origin};
+use dialect::hub::{Cursors, Kind, Message, Origin, Visible};
 use dialect::{Cors, Transport, multiplexor, native, realplexor};
 
 use crate::answer;
@@ -112,12 +112,13 @@ impl Shape {
     /// Appends `message`, which this shape tells, for a client whose matches are the targets of these indices.
     pub fn render(
         self,
-        message: &Message,
+        message: Visible<'_>,
         matches: &[usize],
         cursors: Cursors,
         coder: &mut Coder<'_>,
         out: &mut Vec<u8>,
     ) {
+        let message = message.message();
         let payload = message.payload();
         match self {
             Self::SseObject | Self::SseBare if payload.origin == Origin::Removal => {
@@ -163,9 +164,16 @@ impl Shape {
     }
 
     /// The frame of a message.
+    ///
+    /// ```compile_fail,E0308
+    /// # use multiplexor_transport::{dialect::hub::{Cursors, Message}, Coder, Shape};
+    /// fn leak(message: &Message, cursors: Cursors, coder: &mut Coder<'_>) -> Vec<u8> {
+    ///     Shape::SseBare.frame(message, &[0], cursors, coder) // nobody was asked whether its reader may see it
+    /// }
+    /// ```
     pub fn frame(
         self,
-        message: &Message,
+        message: Visible<'_>,
         matches: &[usize],
         cursors: Cursors,
         coder: &mut Coder<'_>,

@@ -1,7 +1,7 @@
 //! What a waiting client is told besides live messages: beginnings, pages, heartbeats, gaps, ends.
 
 use codec::{http, sse, ws};
-use dialect::hub::{Cursors, Message, Position, WallTime};
+use dialect::hub::{Cursors, Position, Visible, WallTime};
 use dialect::multiplexor::Words;
 use dialect::native::{PageEnd, Paths};
 use dialect::{Classic, Cors, Problem, multiplexor, native};
@@ -24,8 +24,8 @@ pub struct Opening<'a> {
 /// A message with its matches: indices into its targets.
 #[derive(Debug)]
 pub struct Part<'a> {
-    /// The message.
-    pub message: &'a Message,
+    /// The message, which the client may see.
+    pub message: Visible<'a>,
     /// The targets this client listens to.
     pub matches: &'a [usize],
 }
@@ -178,14 +178,14 @@ impl Conn {
             match parts.next() {
                 // The mark comes with a payload, so that the client gets on: alone it would be told again and
                 // again to whoever listens to several channels, one of them trimmed further.
-                Some(part) => answer::poll_raw(part.message, end.gap, cursors, cors, coder, out),
+                Some(part) => answer::poll_raw(part.message.message(), end.gap, cursors, cors, coder, out),
                 None => answer::poll_raw_empty(&end, cursors, cors, out),
             }
             return;
         }
         let object = |part: Part<'a>| {
             let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
-            native::write_told(part.message, part.matches, cursors, &mut object);
+            native::write_told(&part.message, part.matches, cursors, &mut object);
             object
         };
         let objects: Vec<Vec<u8>> = parts.map(object).collect();
@@ -202,7 +202,7 @@ impl Conn {
         cursors: Cursors,
         out: &mut Vec<u8>,
     ) {
-        let messages = parts.map(|part| (part.message, part.matches));
+        let messages = parts.map(|part| (part.message.message(), part.matches));
         self.say(|text| native::write_subscribed(names, messages, end, id, cursors, text), out);
     }
 
@@ -211,7 +211,7 @@ impl Conn {
     pub fn uncovered(&self, part: &Part<'_>, cursors: Cursors, out: &mut Vec<u8>) {
         match self.shape {
             Shape::WsObject => {
-                self.say(|text| native::write_uncovered(part.message, part.matches, cursors, text), out)
+                self.say(|text| native::write_uncovered(&part.message, part.matches, cursors, text), out)
             }
             // No other shape's clients add channels; a raw one's frames never have a cursor.
             shape => shape.render(part.message, part.matches, cursors, &mut Coder::stored(self.coding), out),

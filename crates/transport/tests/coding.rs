@@ -18,7 +18,7 @@ use multiplexor_transport::dialect::{Origins, Shows};
 use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Pages, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use said::{binary, message, named, text};
+use said::{binary, message, named, text, visible};
 
 /// Our paths, with nothing before them.
 static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
@@ -39,12 +39,12 @@ fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
     let mut pages = Pages::default();
     let place = Position::from_bits(3);
     conn.open(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }, cursors(), &mut out);
-    let parts = messages.iter().map(|message| Part { message, matches: &[0] });
+    let parts = messages.iter().map(|message| Part { message: visible(message), matches: &[0] });
     conn.page(parts, cursors(), &mut pages, &mut out);
     for message in messages {
-        out.extend(shape.frame(message, &[0], cursors(), &mut Coder::new(coding, &mut deflater)));
+        out.extend(shape.frame(visible(message), &[0], cursors(), &mut Coder::new(coding, &mut deflater)));
         conn.heartbeat(place, cursors(), &mut out);
-        out.extend(shape.frame(message, &[0], cursors(), &mut Coder::stored(coding)));
+        out.extend(shape.frame(visible(message), &[0], cursors(), &mut Coder::stored(coding)));
     }
     conn.deleted("a", &mut out);
     out
@@ -97,10 +97,14 @@ fn check(payloads: Vec<Payload>) {
     }
     for shape in [Shape::PollObject, Shape::PollRaw] {
         for message in &messages {
-            let plain = shape.frame(message, &[0], cursors(), &mut Coder::stored(Coding::Deflate));
+            let plain = shape.frame(visible(message), &[0], cursors(), &mut Coder::stored(Coding::Deflate));
             let mut deflater = Deflater::default();
-            let coded =
-                shape.frame(message, &[0], cursors(), &mut Coder::new(Coding::Deflate, &mut deflater));
+            let coded = shape.frame(
+                visible(message),
+                &[0],
+                cursors(),
+                &mut Coder::new(Coding::Deflate, &mut deflater),
+            );
             assert_eq!(body(&coded), body(&plain), "{shape:?}");
         }
     }
@@ -147,11 +151,11 @@ fn what_gains_nothing_goes_as_it_is() {
     let long = message(6, &["a"], text(&r#"{"price": 17, "symbol": "ABC"}"#.repeat(40)));
     let mut deflater = Deflater::default();
     let mut coded = |shape: Shape, message: &Message| {
-        shape.frame(message, &[0], cursors(), &mut Coder::new(Coding::Deflate, &mut deflater))
+        shape.frame(visible(message), &[0], cursors(), &mut Coder::new(Coding::Deflate, &mut deflater))
     };
     assert_eq!(frames(&coded(Shape::WsObject, &short)).1, 0);
     assert_eq!(frames(&coded(Shape::WsObject, &long)).1, 1);
-    let plain = Shape::SseBare.frame(&short, &[0], cursors(), &mut Coder::stored(Coding::Identity));
+    let plain = Shape::SseBare.frame(visible(&short), &[0], cursors(), &mut Coder::stored(Coding::Identity));
     assert_eq!(coded(Shape::SseBare, &short).len(), plain.len() + 10, "a stored block, and an empty one");
     assert!(coded(Shape::SseBare, &long).len() < 150);
     assert!(!coded(Shape::PollObject, &short).windows(4).any(|four| four == b"gzip"));
@@ -164,9 +168,10 @@ fn a_message_is_the_same_bytes_whoever_was_told_what_before() {
     let other = message(7, &["a"], text(&"something else, something else, ".repeat(40)));
     for shape in Shape::ALL {
         let (mut fresh, mut used) = (Deflater::default(), Deflater::default());
-        shape.frame(&other, &[0], cursors(), &mut Coder::new(Coding::Deflate, &mut used));
-        let frame =
-            |deflater| shape.frame(&long, &[0], cursors(), &mut Coder::new(Coding::Deflate, deflater));
+        shape.frame(visible(&other), &[0], cursors(), &mut Coder::new(Coding::Deflate, &mut used));
+        let frame = |deflater| {
+            shape.frame(visible(&long), &[0], cursors(), &mut Coder::new(Coding::Deflate, deflater))
+        };
         assert_eq!(frame(&mut fresh), frame(&mut used), "{shape:?}");
     }
 }

@@ -8,7 +8,7 @@ mod said;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Kind, Message, Payload};
 use multiplexor_transport::{Coder, Coding, Shape};
-use said::{binary, message, named, text};
+use said::{binary, message, named, text, visible};
 
 /// Nothing is compressed.
 fn plain() -> Coder<'static> {
@@ -21,7 +21,7 @@ fn check(shape: Shape, payload: Payload, expected: impl AsRef<[u8]>) {
 }
 
 fn check_matches(shape: Shape, message: &Message, matches: &[usize], expected: impl AsRef<[u8]>) {
-    let frame = shape.frame(message, matches, cursors(), &mut plain());
+    let frame = shape.frame(visible(message), matches, cursors(), &mut plain());
     assert_eq!(frame.escape_ascii().to_string(), expected.as_ref().escape_ascii().to_string(), "{shape:?}");
 }
 
@@ -81,7 +81,12 @@ fn a_line_of_a_raw_stream_is_the_payload() {
     check(Shape::StreamRaw, text(""), "\n");
     check(Shape::StreamRaw, named("price", within("head", text("hi"))), "hi\n");
     assert_eq!(
-        Shape::StreamRaw.frame(&message(5, &["a"], binary(b"\x00\xff")), &[0], cursors(), &mut plain()),
+        Shape::StreamRaw.frame(
+            visible(&message(5, &["a"], binary(b"\x00\xff"))),
+            &[0],
+            cursors(),
+            &mut plain()
+        ),
         b"\x00\xff\n"
     );
 }
@@ -178,15 +183,17 @@ fn what_is_put_can_be_read_back() {
     let all: Vec<Message> =
         payloads.into_iter().zip(1..).map(|(payload, place)| message(place, &["a", "b"], payload)).collect();
     for shape in Shape::ALL {
-        let wire: Vec<u8> =
-            all.iter().flat_map(|message| shape.frame(message, &[1], cursors(), &mut plain())).collect();
+        let wire: Vec<u8> = all
+            .iter()
+            .flat_map(|message| shape.frame(visible(message), &[1], cursors(), &mut plain()))
+            .collect();
         match shape {
             Shape::SseObject | Shape::SseBare => read_events(shape, &wire, &all),
             Shape::StreamObject => read_lines(&wire, &all),
             Shape::WsObject | Shape::WsRaw => read_frames(shape, &wire, &all),
             Shape::PollObject | Shape::PollRaw => {
                 all.iter().for_each(|message| {
-                    read_answer(shape, &shape.frame(message, &[1], cursors(), &mut plain()), message)
+                    read_answer(shape, &shape.frame(visible(message), &[1], cursors(), &mut plain()), message)
                 });
             }
             Shape::StreamRaw | Shape::Multiplexor | Shape::Realplexor => {}

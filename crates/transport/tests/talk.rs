@@ -12,7 +12,7 @@ use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Sta
 use multiplexor_transport::dialect::native::{PageEnd, Paths};
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Coding, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
-use said::{binary, message, named, text};
+use said::{binary, message, named, text, visible};
 use serde_json::value::RawValue;
 
 /// Our paths, with nothing before them.
@@ -202,7 +202,7 @@ fn half_a_request_is_answered_when_its_time_is_over() {
 
 /// Parts of a page: each message to a client that listens to its first channel.
 fn parts(messages: &[Message]) -> impl Iterator<Item = Part<'_>> {
-    messages.iter().map(|message| Part { message, matches: &[0] })
+    messages.iter().map(|message| Part { message: visible(message), matches: &[0] })
 }
 
 fn two() -> Vec<Message> {
@@ -293,7 +293,11 @@ fn a_raw_poll_that_is_told_of_a_gap_gets_on() {
 fn a_message_beside_a_backlog_has_no_cursor() {
     let check = |shape, expected| {
         check(shape, expected, |conn, out| {
-            conn.uncovered(&Part { message: &message(3, &["a"], text("x")), matches: &[0] }, cursors(), out);
+            conn.uncovered(
+                &Part { message: visible(&message(3, &["a"], text("x"))), matches: &[0] },
+                cursors(),
+                out,
+            );
         });
     };
     check(Shape::WsObject, r#"<Text:{"channel":"a","data":"x","time":1700000000.250}>"#);

@@ -3,9 +3,11 @@
 
 use std::net::IpAddr;
 
+use exchange::Exchange;
 use rustc_hash::FxHashMap;
 
 use crate::beside::Beside;
+use crate::settings::Settings;
 
 /// What is known of a shard's connections, by their index.
 #[derive(Default)]
@@ -57,6 +59,11 @@ impl Caller {
 }
 
 impl Callers {
+    /// Whether it matters at all where connections come from.
+    pub(crate) fn matter(exchange: &Exchange, settings: &Settings) -> bool {
+        exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty()
+    }
+
     pub(crate) fn put(&mut self, index: usize, caller: Caller) {
         let before = self.callers.put(index, caller);
         self.refused += usize::from(caller.is_refused());

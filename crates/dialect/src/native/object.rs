@@ -182,7 +182,7 @@ pub fn write_strings(texts: &[impl AsRef<str>], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hub::{Epoch, Origin, Payload, Target};
+    use hub::{AudienceKind, Epoch, Origin, Payload, Target};
 
     fn message(data: &[u8], kind: Kind, event: Option<&str>) -> Message {
         let target = |name: &str| Target { name: name.into(), alias: None };
@@ -190,6 +190,7 @@ mod tests {
             bytes: data.into(),
             data: 0..u32::try_from(data.len()).unwrap(),
             origin: Origin::Native,
+            audience: AudienceKind::All,
             event: event.map(Into::into),
             content_type: None,
             kind,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hub::{Decimal, Message, Millis, Origin, Position};
+use hub::{Decimal, Message, Millis, Origin, Position, Visible};
 use smallvec::SmallVec;
 
 use super::Tag;
@@ -50,8 +50,9 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A message that is due in the targets of these indices; none: it is not due.
-    pub fn new(message: &'a Message, matches: impl IntoIterator<Item = usize>) -> Option<Self> {
+    /// A message that its client may see, and that is due in the targets of these indices; none: it is not due.
+    pub fn new(message: Visible<'a>, matches: impl IntoIterator<Item = usize>) -> Option<Self> {
+        let message = message.message();
         let mut matches: SmallVec<[usize; 2]> = matches.into_iter().collect();
         matches.sort_unstable_by(|a, b| message.targets()[*a].name.cmp(&message.targets()[*b].name));
         let cursors = || matches.iter().map(|target| message.outside(*target));

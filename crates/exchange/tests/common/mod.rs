@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use multiplexor_exchange::hub::{
-    Bytes, ChannelId, Epoch, Kind, Limits, Next, Origin, Payload, Position, Publish, ShardId, Start,
+    AudienceKind, Bytes, ChannelId, Epoch, Kind, Limits, Next, Origin, Payload, Position, Publish, ShardId,
+    Start,
 };
 use multiplexor_exchange::{Clock, Commit, Exchange, Immediate, Mail, Order, PublishError, Receipt, Wake};
 
@@ -107,6 +108,7 @@ pub(crate) fn publish(names: &str, bytes: Bytes) -> Publish {
         data: 0..u32::try_from(bytes.len()).unwrap(),
         bytes,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

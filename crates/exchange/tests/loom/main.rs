@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use multiplexor_exchange::hub::{Epoch, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_exchange::hub::{
+    AudienceKind, Epoch, Kind, Limits, Origin, Payload, Publish, ShardId, Start,
+};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
@@ -85,6 +87,7 @@ fn kept_message() -> Publish {
         bytes: [].into(),
         data: 0..0,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

@@ -1,6 +1,6 @@
 //! What the seeded tests share: short ways to say things.
 
-use multiplexor_hub::{Kind, Origin, Payload, Publish};
+use multiplexor_hub::{AudienceKind, Kind, Origin, Payload, Publish};
 
 /// A publish of `len` bytes.
 pub(crate) fn publish(channels: &[&str], len: usize, ttl: Option<u64>) -> Publish {
@@ -8,6 +8,7 @@ pub(crate) fn publish(channels: &[&str], len: usize, ttl: Option<u64>) -> Publis
         bytes: vec![b'x'; len].into(),
         data: 0..len as u32,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use dialect::hub::{ChannelId, Decimal, Message, Next, Start};
-use dialect::realplexor::{is_id, limiters};
+use dialect::realplexor::is_id;
 use exchange::{Listeners, Order, Snapshot};
 use tokio::time::{Instant, sleep};
 
@@ -148,7 +148,7 @@ fn held(line: &Line, id: &str) -> String {
     let item = |message: &Message| {
         let mut cursor = Vec::new();
         message.write_outside(target(message), &mut cursor);
-        let limited = limiters(message.payload()).map(|ids| ids.collect::<Vec<_>>().join(", "));
+        let limited = message.audience().channels().map(|ids| ids.collect::<Vec<_>>().join(", "));
         let limited = limited.map(|ids| format!(", limited by ({ids})")).unwrap_or_default();
         format!("[{}: {}b{limited}]", String::from_utf8_lossy(&cursor), message.payload().data().len())
     };

@@ -13,7 +13,6 @@ use std::time::Duration;
 use access::Users;
 use dialect::Classic;
 use dialect::hub::{ChannelId, Decimal, Epoch, Limits, Next, Start};
-use dialect::realplexor::limiters;
 use exchange::{Clock, Exchange, Immediate, Listeners, Mail, Order};
 use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
@@ -140,7 +139,7 @@ fn published(line: &Line, _: &[u8]) -> Vec<String> {
             None => target.name.to_string(),
         });
         let targets: Vec<String> = targets.collect();
-        let limits = limiters(message.payload()).map(|ids| ids.collect::<Vec<_>>().join(" "));
+        let limits = message.audience().channels().map(|ids| ids.collect::<Vec<_>>().join(" "));
         let limits = limits.map(|ids| format!(" for [{ids}]")).unwrap_or_default();
         format!("publishes [{}] {}{limits}", targets.join(" "), quoted(message.payload().data()))
     };

@@ -1,6 +1,7 @@
 //! Records are read as they were written, and damage is never taken for one.
 
 use super::*;
+use exchange::hub::{Audience, ConnectionId, Kind, ShardId};
 
 fn message(names: &[&str], bytes: &[u8]) -> Message {
     let target = |name: &&str| Target { name: (*name).into(), alias: None };
@@ -17,6 +18,7 @@ fn payload(bytes: &[u8]) -> Payload {
         bytes: bytes.into(),
         data,
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,
@@ -52,11 +54,21 @@ fn facts() -> Vec<Record> {
     let [owned, hashed] = [owned, hashed].map(|owned| Answered { key: owned, ..key.clone() });
     let of_kind =
         |kind| placed(None, [target("a", None)].into_iter().collect(), Payload { kind, ..payload(b"7") });
+    let limited = |audience, origin| {
+        let payload = Payload { origin, ..payload(b"7").limited_to(audience) };
+        placed(None, [target("a", None)].into_iter().collect(), payload)
+    };
+    let connection = ConnectionId { start: u64::MAX, shard: ShardId(3), index: 70_000, generation: 9 };
     let fact = |message, key| Record::Fact(Fact::Message { message, key });
     vec![
         fact(message(&["a"], b""), None),
         fact(of_kind(Kind::Text), None),
         fact(of_kind(Kind::Json), None),
+        fact(limited(Audience::AnyOf("a,b"), Origin::Realplexor), None),
+        fact(limited(Audience::AnyOf("a,b"), Origin::Native), None),
+        fact(limited(Audience::Only("ann"), Origin::Native), None),
+        fact(limited(Audience::Only("ann"), Origin::Realplexor), None),
+        fact(limited(Audience::Except(connection), Origin::Native), None),
         fact(rich, Some(Box::new(owned.clone()))),
         Record::Fact(Fact::Change { change, taken: Position::from_bits(4) }),
         Record::Fact(Fact::State(state)),
@@ -87,6 +99,18 @@ fn a_record_reads_as_it_was_written() {
         let plain = |record: &Record| format!("{record:?}").replace("ChannelId(7)", "ChannelId(4294967295)");
         assert_eq!(plain(&again), plain(&record));
     }
+}
+
+/// So they were written before other messages could be limited, too.
+#[test]
+fn a_limited_message_of_realplexor_is_written_as_ever() {
+    let payload = Payload { origin: Origin::Realplexor, ..payload(b"7").limited_to(Audience::AnyOf("a")) };
+    let target = Target { name: "a".into(), alias: None };
+    let bytes = bytes_of(&Record::Fact(Fact::Message {
+        message: placed(None, [target].into_iter().collect(), payload),
+        key: None,
+    }));
+    assert_eq!((bytes[FRAME_LEN], bytes[FRAME_LEN + 1] & 3), (MESSAGE, 2));
 }
 
 /// What version 1 wrote is read as long as there are stores of it.

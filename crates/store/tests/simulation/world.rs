@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exchange::hub::{
-    Bytes, Epoch, IdempotencyKey, Kind, Limits, Next, Origin, Pattern, Payload, Publish, Rule, ShardId,
-    Start, Take,
+    AudienceKind, Bytes, Epoch, IdempotencyKey, Kind, Limits, Next, Origin, Pattern, Payload, Publish, Rule,
+    ShardId, Start, Take,
 };
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, Place, PublishError, Receipt, Wake};
 use multiplexor_store as store;
@@ -245,6 +245,7 @@ impl World {
             bytes,
             data,
             origin: Origin::Native,
+            audience: AudienceKind::All,
             event: None,
             content_type: None,
             kind: Kind::Either,

@@ -1,6 +1,10 @@
 //! Messages to be rendered, in short.
 
-use multiplexor_transport::dialect::hub::{Kind, Message, Origin, Payload, Position, Target};
+use std::str::Split;
+
+use multiplexor_transport::dialect::hub::{
+    AudienceKind, ConnectionId, Kind, Message, Origin, Payload, Position, Reader, Target, Visible,
+};
 
 /// A message to these channels at this place. Its time is always the same.
 pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Message {
@@ -9,11 +13,17 @@ pub(crate) fn message(place: u64, channels: &[&str], payload: Payload) -> Messag
     Message::new(Position::from_bits(place), 1_700_000_000_250, None, targets, payload)
 }
 
+/// The message for somebody who may see it.
+pub(crate) fn visible(message: &Message) -> Visible<'_> {
+    message.visible_to(&Anybody).expect("nothing is hidden from anybody")
+}
+
 pub(crate) fn text(data: &str) -> Payload {
     Payload {
         bytes: data.as_bytes().into(),
         data: 0..u32::try_from(data.len()).expect("short"),
         origin: Origin::Native,
+        audience: AudienceKind::All,
         event: None,
         content_type: None,
         kind: Kind::Either,
@@ -27,4 +37,21 @@ pub(crate) fn binary(data: &[u8]) -> Payload {
 
 pub(crate) fn named(event: &str, payload: Payload) -> Payload {
     Payload { event: Some(event.into()), ..payload }
+}
+
+/// Somebody from whom nothing is hidden.
+struct Anybody;
+
+impl Reader for Anybody {
+    fn waits_on_any(&self, _: Split<'_, char>) -> bool {
+        true
+    }
+
+    fn is_connection(&self, _: ConnectionId) -> bool {
+        false
+    }
+
+    fn is_user(&self, _: &str) -> bool {
+        true
+    }
 }

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use exchange::hub::{ChannelId, Cursors, Position};
+use exchange::hub::{Admission, ChannelId, Cursors, Position, Visible};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
 use transport::codec::deflate::Deflater;
-use transport::dialect::realplexor;
 use transport::{Coder, Coding, Part, Phase, Shape};
 
 use super::Shard;
+use super::audience::{Channels, User, Viewer, connection_id, shown};
 use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
@@ -24,6 +24,14 @@ use crate::slot::Subs;
 pub(super) struct Due {
     pub(super) owed: Rc<Owed>,
     pub(super) matches: SmallVec<[usize; 2]>,
+    /// It may see it.
+    admission: Admission,
+}
+
+impl Due {
+    pub(super) fn message(&self) -> Visible<'_> {
+        self.owed.delivery.message.visible_by(self.admission)
+    }
 }
 
 impl<K: Kernel> Shard<K> {
@@ -221,6 +229,11 @@ impl<K: Kernel> Shard<K> {
         let slot = &mut self.slab[index];
         let last = slot.conn.last;
         let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
+        let viewer = Viewer {
+            id: connection_id(self.start, self.id, index, slot.generation),
+            channels: Channels::Of { exchange: &self.exchange, members: &self.members, subs: &slot.subs },
+            user: User::Of(&self.guests, index),
+        };
         let first = work.pending.partition_point(|owed| owed.position() <= last);
         let frames: SmallVec<[FrameRef<'_>; 4]> = work
             .pending
@@ -229,8 +242,8 @@ impl<K: Kernel> Shard<K> {
             .filter_map(|owed| {
                 let target = target_of(&owed.delivery, channel.id);
                 let message = &owed.delivery.message;
-                (realplexor::is_seen(message, target) && form.shape.tells(message))
-                    .then(|| shared_frame(&owed.delivery, target, form, &mut self.deflater))
+                let message = shown(form.shape, message, &viewer.through(message, target))?;
+                Some(shared_frame(&owed.delivery, message, target, form, &mut self.deflater))
             })
             .collect();
         if frames.is_empty() {
@@ -266,10 +279,10 @@ impl<K: Kernel> Shard<K> {
         let frame = |due: &Due| -> exchange::Frame {
             let delivery = &due.owed.delivery;
             match due.matches[..] {
-                [one] => Arc::clone(&shared_frame(delivery, one, form, &mut self.deflater)),
+                [one] => Arc::clone(&shared_frame(delivery, due.message(), one, form, &mut self.deflater)),
                 _ => {
                     let mut coder = Coder::stored(form.coding);
-                    form.shape.frame(&delivery.message, &due.matches, form.cursors, &mut coder).into()
+                    form.shape.frame(due.message(), &due.matches, form.cursors, &mut coder).into()
                 }
             }
         };
@@ -289,8 +302,9 @@ impl<K: Kernel> Shard<K> {
         let due = self.due(index, until);
         let conn = &mut self.slab[index].conn;
         let mut out = Vec::new();
-        for Due { owed, matches } in &due {
-            conn.uncovered(&Part { message: &owed.delivery.message, matches }, self.cursors, &mut out);
+        for due in &due {
+            let part = Part { message: due.message(), matches: &due.matches };
+            conn.uncovered(&part, self.cursors, &mut out);
         }
         conn.last = conn.last.max(self.seen.min(until));
         self.counters.delivered.add(due.len() as u64);
@@ -300,7 +314,8 @@ impl<K: Kernel> Shard<K> {
     /// All that a connection is owed up to a place, in order, each message once with its matches.
     pub(super) fn due(&self, index: usize, until: Position) -> Vec<Due> {
         let slot = &self.slab[index];
-        let mut found: Vec<(Position, &Rc<Owed>, usize)> = Vec::new();
+        let viewer = self.viewer(index);
+        let mut found: Vec<(Admission, &Rc<Owed>, usize)> = Vec::new();
         for number in 0..slot.subs.len() {
             let Some(sub) = slot.subs.get(number) else { continue };
             let channel = self.members.channel(sub.channel);
@@ -308,15 +323,21 @@ impl<K: Kernel> Shard<K> {
             let from = slot.conn.last.max(slot.subs.from(number));
             let first = work.pending.partition_point(|owed| owed.position() <= from);
             let new = work.pending.range(first..).take_while(|owed| owed.position() <= until);
-            let new = new.filter(|owed| self.sees(index, &owed.delivery.message));
-            found.extend(new.map(|owed| (owed.position(), owed, target_of(&owed.delivery, channel.id))));
+            found.extend(new.filter_map(|owed| {
+                let (message, target) = (&owed.delivery.message, target_of(&owed.delivery, channel.id));
+                let message = shown(slot.conn.shape, message, &viewer.through(message, target))?;
+                Some((message.admission(), owed, target))
+            }));
         }
-        found.sort_unstable_by_key(|(position, _, target)| (*position, *target));
+        found.sort_unstable_by_key(|(_, owed, target)| (owed.position(), *target));
         let mut due: Vec<Due> = Vec::with_capacity(found.len());
-        for (position, owed, target) in found {
+        for (admission, owed, target) in found {
             match due.last_mut() {
-                Some(last) if last.owed.position() == position => last.matches.push(target),
-                _ => due.push(Due { owed: Rc::clone(owed), matches: SmallVec::from_slice(&[target]) }),
+                Some(last) if last.owed.position() == owed.position() => last.matches.push(target),
+                _ => {
+                    let matches = SmallVec::from_slice(&[target]);
+                    due.push(Due { owed: Rc::clone(owed), matches, admission });
+                }
             }
         }
         due
@@ -334,13 +355,14 @@ pub(super) struct Form {
 /// The frame of a message with one match, rendered once for all shards.
 pub(super) fn shared_frame<'a>(
     delivery: &'a Delivery,
+    message: Visible<'_>,
     target: usize,
     form: Form,
     deflater: &mut Deflater,
 ) -> FrameRef<'a> {
     let Form { shape, coding, cursors } = form;
-    delivery.frame(target, shape.slot(coding), || {
-        shape.frame(&delivery.message, &[target], cursors, &mut Coder::new(coding, deflater))
+    delivery.frame(message, target, shape.slot(coding), || {
+        shape.frame(message, &[target], cursors, &mut Coder::new(coding, deflater))
     })
 }
 

@@ -76,11 +76,11 @@ impl<K: Kernel> Shard<K> {
             let after = asked.get(&*message.targets()[target].name);
             after.is_some_and(|after| message.outside(target) > **after)
         };
-        let sees = |message: &Message| {
-            realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| asked.contains_key(id)))
-        };
-        let parts = outside.messages.iter().filter(|message| sees(message)).filter_map(|message| {
-            Part::new(message, (0..message.targets().len()).filter(|target| due(message, *target)))
+        let is_asked = |id: &str| asked.contains_key(id);
+        let viewer = self.newcomer(index, &is_asked, None);
+        let parts = outside.messages.iter().filter_map(|message| {
+            let targets = (0..message.targets().len()).filter(|target| due(message, *target));
+            Part::new(message.visible_to(&viewer)?, targets)
         });
         let (reply, cut) = Reply::new(parts.collect(), outside.cut, REPLY_LEN_MAX);
         let mut out = Vec::new();
@@ -135,13 +135,13 @@ impl<K: Kernel> Shard<K> {
             // The usual reply is the same for all who get it.
             [one] if one.matches.len() == 1 && tag.is_none() => {
                 let form = Form { shape: Shape::Realplexor, coding: Coding::Identity, cursors: self.cursors };
-                let frame = shared_frame(&one.owed.delivery, one.matches[0], form, &mut self.deflater);
+                let frame =
+                    shared_frame(&one.owed.delivery, one.message(), one.matches[0], form, &mut self.deflater);
                 self.write_all(index, &[Piece::Shared(&frame)])
             }
             _ => {
-                let parts = due
-                    .iter()
-                    .filter_map(|due| Part::new(&due.owed.delivery.message, due.matches.iter().copied()));
+                let parts =
+                    due.iter().filter_map(|due| Part::new(due.message(), due.matches.iter().copied()));
                 let (reply, _) = Reply::new(parts.collect(), None, REPLY_LEN_MAX);
                 let mut out = Vec::new();
                 reply.write(tag, &mut out);
@@ -153,19 +153,6 @@ impl<K: Kernel> Shard<K> {
             self.close_gently(index);
         }
         false
-    }
-
-    /// Whether a connection is told a message: unless its shape has no word for it, or it is limited, and none of the
-    /// ids it is limited to is among the connection's channels.
-    pub(super) fn sees(&self, index: usize, message: &Message) -> bool {
-        if !self.slab[index].conn.shape.tells(message) {
-            return false;
-        }
-        let Some(limiters) = realplexor::limiters(message.payload()) else { return true };
-        let limiters: Vec<Box<str>> = limiters.map(Box::from).collect();
-        let subs = &self.slab[index].subs;
-        let found = self.exchange.find(&limiters).into_iter().flatten();
-        found.filter_map(|channel| self.members.find(channel)).any(|key| subs.find(key).is_some())
     }
 
     /// Who listens to what, from which cursor on: connections with so many pairs, and the number of all others.

@@ -5,8 +5,10 @@
 
 mod accept;
 mod access;
+mod accounts;
 mod askers;
 mod asking;
+mod audience;
 mod caller;
 mod command;
 mod deliver;
@@ -25,7 +27,6 @@ mod told;
 mod waiting;
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
@@ -46,7 +47,7 @@ use crate::kernel::{Event, Kernel};
 use crate::limits::{ASKED_US_PER_TURN, EVENTS_PER_TURN, READ_LEN};
 use crate::listener::Certificates;
 use crate::listening::Listening;
-use crate::members::{Members, Owed};
+use crate::members::Members;
 use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
@@ -58,6 +59,8 @@ use timers::Beat;
 /// A shard over a kernel.
 pub struct Shard<K: Kernel> {
     id: ShardId,
+    /// A random number: it tells these connections from those of an earlier start.
+    start: u64,
     kernel: K,
     exchange: Arc<Exchange>,
     cursors: Cursors,
@@ -155,12 +158,12 @@ impl<K: Kernel> Shard<K> {
     ) -> Self {
         let mut shard = Self {
             id,
+            start: seed,
             now: kernel.now(),
             kernel,
             cursors: exchange.cursors(),
             handshakes: Handshakes::new(settings.tls_handshakes, exchange.shards()),
-            minds_callers: exchange.shares().addresses.most().limits()
-                || !settings.proxies.networks.is_empty(),
+            minds_callers: Callers::matter(&exchange, &settings),
             tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
             exchange,
@@ -306,31 +309,6 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// Tells the exchange what was given and who has left. At the end of a turn, many at a time.
-    fn settle_accounts(&mut self) {
-        let (messages, bytes) = std::mem::take(&mut self.settled);
-        if messages > 0 {
-            self.exchange.settle(self.id, messages, bytes);
-        }
-        if !self.leaving.is_empty() {
-            self.exchange.leave(self.id, &self.leaving, None);
-            self.leaving.clear();
-        }
-        if !self.leaving_listeners.is_empty() {
-            self.exchange.leave(self.id, &self.leaving_listeners, Some(self.classic_grace()));
-            self.leaving_listeners.clear();
-        }
-        if !self.leaving_takers.is_empty() {
-            self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
-            self.leaving_takers.clear();
-        }
-        self.counters.connections.set(self.slab.len() as u64);
-        self.counters.channels.set(self.members.len() as u64);
-        self.counters.asking.set(self.asking.len() as u64);
-        self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
-        self.counters.guests.set(self.guests.len() as u64);
-    }
-
     /// The index of the connection this token was given for, if it is still there.
     fn find(&self, token: u64) -> Option<usize> {
         let index = usize::try_from(token & u64::from(u32::MAX)).ok()?;
@@ -361,39 +339,11 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// A registration is to be taken back.
-    fn leave(&mut self, channel: ChannelId) {
-        count_one(&mut self.leaving, channel);
-    }
-
-    /// The same of a listener by outside cursors.
-    fn leave_listening(&mut self, channel: ChannelId) {
-        count_one(&mut self.leaving_listeners, channel);
-    }
-
-    /// These deliveries are needed here by one channel less.
-    fn settle(&mut self, done: impl IntoIterator<Item = Rc<Owed>>) {
-        for owed in done {
-            if let Some(owed) = Rc::into_inner(owed) {
-                self.settled.0 += 1;
-                self.settled.1 += owed.len();
-            }
-        }
-    }
-
     /// The next random number (splitmix64).
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
-    }
-}
-
-/// One more registration of a channel is to be taken back.
-fn count_one(leaving: &mut Vec<(ChannelId, u32)>, channel: ChannelId) {
-    match leaving.last_mut() {
-        Some((last, count)) if *last == channel => *count += 1,
-        _ => leaving.push((channel, 1)),
     }
 }

@@ -34,9 +34,11 @@ impl<K: Kernel> Shard<K> {
         let cors = slot.conn.cors(&settings.origins);
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
-            [Due { owed, matches }] if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() => {
-                let (shape, coding, message) = (slot.conn.shape, slot.conn.coding, &owed.delivery.message);
-                let frame = owed.delivery.frame(matches[0], shape.slot(coding), || {
+            [due @ Due { owed, matches, .. }]
+                if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() =>
+            {
+                let (shape, coding, message) = (slot.conn.shape, slot.conn.coding, due.message());
+                let frame = owed.delivery.frame(message, matches[0], shape.slot(coding), || {
                     let mut coder = Coder::new(coding, &mut self.deflater);
                     let mut frame = shape.frame(message, matches, self.cursors, &mut coder);
                     tell_stay(&mut frame, Some(settings.keep_alive.as_secs()));
@@ -54,8 +56,7 @@ impl<K: Kernel> Shard<K> {
             }
             _ => {
                 let cursor = slot.conn.last.max(self.seen.min(until));
-                let parts =
-                    due.iter().map(|due| Part { message: &due.owed.delivery.message, matches: &due.matches });
+                let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
                 let end = PollEnd { cursor, gap: false, deleted };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);

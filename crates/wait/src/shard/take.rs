@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
-use transport::dialect::{Problem, multiplexor, realplexor};
+use transport::dialect::{Problem, multiplexor};
 use transport::{Coder, Coding, Shape};
 
 use super::Shard;
@@ -42,10 +42,11 @@ impl<K: Kernel> Shard<K> {
                 let target = message.targets().iter().position(|target| *target.name == *name);
                 let mut coder = Coder::stored(Coding::Identity);
                 let matches = [target.unwrap_or(0)];
-                if !realplexor::is_seen(&message, matches[0]) {
+                let is_asked = |channel: &str| channel == name;
+                let Some(message) = message.visible_to(&self.newcomer(index, &is_asked, None)) else {
                     return self.end_taker(index);
-                }
-                let frame = Shape::Multiplexor.frame(&message, &matches, self.cursors, &mut coder);
+                };
+                let frame = Shape::Multiplexor.frame(message, &matches, self.cursors, &mut coder);
                 if self.write(index, &frame) {
                     self.close_gently(index);
                 }
@@ -73,18 +74,19 @@ impl<K: Kernel> Shard<K> {
         let owed = owed.find(|owed| Shape::Multiplexor.tells(&owed.delivery.message));
         let Some(owed) = owed.map(Rc::clone) else { return true };
         let target = target_of(&owed.delivery, channel.id);
-        let seen = realplexor::is_seen(&owed.delivery.message, target);
+        let message = &owed.delivery.message;
+        let visible = message.visible_to(&self.viewer(index).through(message, target));
         // The hub counts it no longer.
         let (_, unneeded) = self.members.unlink(&mut self.slab, index, 0);
         self.settle(unneeded);
-        if !seen {
+        let Some(visible) = visible else {
             self.settle([owed]);
             self.end_taker(index);
             return false;
-        }
+        };
         self.counters.delivered.add(1);
         let form = Form { shape: Shape::Multiplexor, coding: Coding::Identity, cursors: self.cursors };
-        let frame = shared_frame(&owed.delivery, target, form, &mut self.deflater);
+        let frame = shared_frame(&owed.delivery, visible, target, form, &mut self.deflater);
         let result = self.write_all(index, &[Piece::Shared(&frame)]);
         drop(frame);
         self.settle([owed]);

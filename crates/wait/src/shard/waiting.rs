@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Guest, Message, Next, Page, Position, Refused, Resume, Session, Start, Stay};
+use exchange::hub::{ChannelId, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::native::PageEnd;
-use transport::dialect::{Problem, Wait, realplexor};
-use transport::{Backlog, Opening, Part, Purpose, Shape};
+use transport::dialect::{Problem, Wait};
+use transport::{Backlog, Opening, Purpose};
 
 use super::Shard;
 use super::access::Who;
+use super::audience::{Given, Viewer, shown};
 use super::post::Sending;
 use crate::askers::Want;
 use crate::kernel::Kernel;
@@ -41,10 +42,9 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let guest = self.guest(index);
-        let shape = self.slab[index].conn.shape;
-        let is_poll = shape.is_poll();
+        let is_poll = self.slab[index].conn.shape.is_poll();
         let page = match is_poll {
-            true => self.read_poll(guest, shape, &wait),
+            true => self.read_poll(index, guest, &wait, session.as_ref()),
             false => self.exchange.subscribe(guest, &texts(&wait.names), wait.start),
         };
         match page {
@@ -117,14 +117,23 @@ impl<K: Kernel> Shard<K> {
 
     /// Reads what a poll is to be answered at once; where there is nothing, it is registered. What its client may not see is
     /// passed over.
-    fn read_poll(&self, guest: Guest, shape: Shape, wait: &Wait) -> Result<Page, Refused> {
+    fn read_poll(
+        &self,
+        index: usize,
+        guest: Guest,
+        wait: &Wait,
+        session: Option<&Session>,
+    ) -> Result<Page, Refused> {
         let waits = wait.patience != Some(Duration::ZERO);
         let guest = Guest { stay: if waits { Stay::IfNothing } else { Stay::Never }, ..guest };
         let names = texts(&wait.names);
+        let is_asked = |name: &str| names.contains(&name);
+        let viewer: Viewer<'_> = self.newcomer(index, &is_asked, session);
+        let shape = self.slab[index].conn.shape;
         let read = |start| {
             let mut page = self.exchange.subscribe(guest, &names, start)?;
             let had = page.messages.len();
-            retain_seen(&mut page.messages, &names, shape);
+            page.messages.retain(|message| shown(shape, message, &viewer).is_some());
             let is_nothing = had > 0 && page.messages.is_empty() && page.gaps.is_empty();
             Ok((page, is_nothing))
         };
@@ -149,21 +158,20 @@ impl<K: Kernel> Shard<K> {
             self.set_poll_timer(index, wait.patience);
             return;
         }
-        let matches = matches(&messages, &texts(&wait.names));
-        self.answer_page(index, parts(&messages, &matches), cursor, !gaps.is_empty());
+        let given = self.given(index, messages, &texts(&wait.names));
+        self.answer_page(index, given.iter().map(Given::part), cursor, !gaps.is_empty());
     }
 
     fn begin_stream(&mut self, index: usize, wait: Wait, mut page: Page, mut out: Vec<u8>) {
         let names = texts(&wait.names);
         let cursor = opening_cursor(wait.start, &page);
-        retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
+        let given = self.given(index, std::mem::take(&mut page.messages), &names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         let retry_ms = self.retry_ms();
-        let matches = matches(&page.messages, &names);
-        self.count_page(page.messages.len(), gaps.len());
+        self.count_page(given.len(), gaps.len());
         let conn = &self.slab[index].conn;
         conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
-        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.pages, &mut out);
+        conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
         drop(names);
         self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
@@ -215,25 +223,22 @@ impl<K: Kernel> Shard<K> {
             Err(refused) => return self.break_off(index, &backlog, refused),
         };
         self.meet_again(index, &backlog.names, &mut backlog.start, &mut page);
-        let names = texts(&backlog.names);
-        retain_seen(&mut page.messages, &names, self.slab[index].conn.shape);
-        self.count_page(page.messages.len(), page.gaps.len());
-        drop(names);
+        let given = self.given(index, std::mem::take(&mut page.messages), &texts(&backlog.names));
+        self.count_page(given.len(), page.gaps.len());
         match backlog.purpose {
-            Purpose::Opening => self.write_page(index, backlog, page),
-            Purpose::Added(_) => self.write_added(index, backlog, page),
+            Purpose::Opening => self.write_page(index, backlog, page, &given),
+            Purpose::Added(_) => self.write_added(index, backlog, page, &given),
         }
     }
 
     /// A page of the connection's own beginning.
-    fn write_page(&mut self, index: usize, backlog: Backlog, page: Page) {
+    fn write_page(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
         let names = texts(&backlog.names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
-        let matches = matches(&page.messages, &names);
         let mut out = Vec::new();
         let conn = &self.slab[index].conn;
         conn.gaps(&gaps, &mut out);
-        conn.page(parts(&page.messages, &matches), self.cursors, &mut self.pages, &mut out);
+        conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
         drop(names);
         self.go_on(index, backlog, page.next);
         self.write(index, &out);
@@ -241,8 +246,8 @@ impl<K: Kernel> Shard<K> {
 
     /// A page of the backlog of channels added to a live WebSocket. Its cursor is the page's end, so what the
     /// connection's other channels were told up to there comes before it.
-    fn write_added(&mut self, index: usize, backlog: Backlog, page: Page) {
-        let Page { messages, gaps, next } = page;
+    fn write_added(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
+        let Page { gaps, next, .. } = page;
         let (cursor, more) = match &next {
             Next::Live { position, .. } => (*position, false),
             Next::More(resume) => (resume.after(), true),
@@ -259,12 +264,11 @@ impl<K: Kernel> Shard<K> {
         let conn = &mut self.slab[index].conn;
         let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
         let Backlog { names, purpose: Purpose::Added(id), start } = &backlog else { return };
-        let matches = matches(&messages, &texts(names));
         // Later pages do not name them again: a list may be longer than what there is to tell.
         let told = if matches!(start, Start::More(_)) { &[] } else { &names[..] };
         let mut out = Vec::new();
         let end = PageEnd { cursor, more, gap: !gaps.is_empty() };
-        conn.added(told, parts(&messages, &matches), end, id.as_deref(), self.cursors, &mut out);
+        conn.added(told, given.iter().map(Given::part), end, id.as_deref(), self.cursors, &mut out);
         if let Next::More(resume) = next {
             self.go_on_paging(index, backlog, resume);
         }
@@ -345,31 +349,3 @@ fn opening_cursor(start: Start, page: &Page) -> Position {
 fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
     names.iter().map(|name| &**name).collect()
 }
-
-/// Leaves what a listener to these channels may see, and is told in this shape.
-fn retain_seen(messages: &mut Vec<Message>, names: &[&str], shape: Shape) {
-    messages.retain(|message| {
-        shape.tells(message)
-            && realplexor::limiters(message.payload()).is_none_or(|mut ids| ids.any(|id| names.contains(&id)))
-    });
-}
-
-/// For each message, which of its targets are among the names.
-fn matches(messages: &[Message], names: &[&str]) -> Vec<SmallVec<[usize; 2]>> {
-    let several =
-        (names.len() > FEW).then(|| names.iter().copied().collect::<std::collections::HashSet<&str>>());
-    let asked =
-        |name: &str| several.as_ref().map_or_else(|| names.contains(&name), |names| names.contains(name));
-    let of = |message: &Message| {
-        let targets = message.targets().iter().enumerate();
-        targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number).collect()
-    };
-    messages.iter().map(of).collect()
-}
-
-fn parts<'a>(messages: &'a [Message], matches: &'a [SmallVec<[usize; 2]>]) -> impl Iterator<Item = Part<'a>> {
-    messages.iter().zip(matches).map(|(message, matches)| Part { message, matches })
-}
-
-/// Up to so many names a list is as quick as a set.
-const FEW: usize = 8;

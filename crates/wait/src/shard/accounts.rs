@@ -1,0 +1,64 @@
+//! What was given and who has left: told to the exchange at the end of a turn, many at a time.
+
+use std::rc::Rc;
+
+use exchange::hub::ChannelId;
+
+use super::Shard;
+use crate::kernel::Kernel;
+use crate::members::Owed;
+
+impl<K: Kernel> Shard<K> {
+    /// Tells the exchange what was given and who has left. At the end of a turn, many at a time.
+    pub(super) fn settle_accounts(&mut self) {
+        let (messages, bytes) = std::mem::take(&mut self.settled);
+        if messages > 0 {
+            self.exchange.settle(self.id, messages, bytes);
+        }
+        if !self.leaving.is_empty() {
+            self.exchange.leave(self.id, &self.leaving, None);
+            self.leaving.clear();
+        }
+        if !self.leaving_listeners.is_empty() {
+            self.exchange.leave(self.id, &self.leaving_listeners, Some(self.classic_grace()));
+            self.leaving_listeners.clear();
+        }
+        if !self.leaving_takers.is_empty() {
+            self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
+            self.leaving_takers.clear();
+        }
+        self.counters.connections.set(self.slab.len() as u64);
+        self.counters.channels.set(self.members.len() as u64);
+        self.counters.asking.set(self.asking.len() as u64);
+        self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
+        self.counters.guests.set(self.guests.len() as u64);
+    }
+
+    /// A registration is to be taken back.
+    pub(super) fn leave(&mut self, channel: ChannelId) {
+        count_one(&mut self.leaving, channel);
+    }
+
+    /// The same of a listener by outside cursors.
+    pub(super) fn leave_listening(&mut self, channel: ChannelId) {
+        count_one(&mut self.leaving_listeners, channel);
+    }
+
+    /// These deliveries are needed here by one channel less.
+    pub(super) fn settle(&mut self, done: impl IntoIterator<Item = Rc<Owed>>) {
+        for owed in done {
+            if let Some(owed) = Rc::into_inner(owed) {
+                self.settled.0 += 1;
+                self.settled.1 += owed.len();
+            }
+        }
+    }
+}
+
+/// One more registration of a channel is to be taken back.
+fn count_one(leaving: &mut Vec<(ChannelId, u32)>, channel: ChannelId) {
+    match leaving.last_mut() {
+        Some((last, count)) if *last == channel => *count += 1,
+        _ => leaving.push((channel, 1)),
+    }
+}

@@ -1,0 +1,159 @@
+//! Who may see what: each message that is handed to a connection, of a page or live, is asked about here.
+
+use std::collections::HashSet;
+use std::str::Split;
+
+use exchange::Exchange;
+use exchange::hub::{Admission, ConnectionId, Message, Reader, Session, Visible};
+use smallvec::SmallVec;
+use transport::{Part, Shape};
+
+use super::Shard;
+use crate::guests::Guests;
+use crate::kernel::Kernel;
+use crate::members::Members;
+use crate::slot::Subs;
+
+/// A connection, as audiences ask about it.
+#[derive(Clone, Copy)]
+pub(super) struct Viewer<'a> {
+    pub(super) id: ConnectionId,
+    pub(super) channels: Channels<'a>,
+    pub(super) user: User<'a>,
+}
+
+/// On which channels it waits.
+#[derive(Clone, Copy)]
+pub(super) enum Channels<'a> {
+    /// On this one alone.
+    One(&'a str),
+    /// On those that it is a member of.
+    Of { exchange: &'a Exchange, members: &'a Members, subs: &'a Subs },
+    /// It is about to wait on those of which this is true.
+    Asked(&'a dyn Fn(&str) -> bool),
+}
+
+/// Who it has shown that it is.
+#[derive(Clone, Copy)]
+pub(super) enum User<'a> {
+    /// Whoever waits in this place.
+    Of(&'a Guests, usize),
+    /// Whoever has this session.
+    Session(Option<&'a Session>),
+}
+
+/// A message of a page, for whom it was read, with the targets that he waits on.
+pub(super) struct Given {
+    message: Message,
+    admission: Admission,
+    matches: SmallVec<[usize; 2]>,
+}
+
+impl Reader for Viewer<'_> {
+    fn waits_on_any(&self, mut channels: Split<'_, char>) -> bool {
+        match self.channels {
+            Channels::One(name) => channels.any(|channel| channel == name),
+            Channels::Asked(is_asked) => channels.any(is_asked),
+            Channels::Of { exchange, members, subs } => {
+                let names: Vec<Box<str>> = channels.map(Box::from).collect();
+                let found = exchange.find(&names).into_iter().flatten();
+                found.filter_map(|channel| members.find(channel)).any(|key| subs.find(key).is_some())
+            }
+        }
+    }
+
+    fn is_connection(&self, id: ConnectionId) -> bool {
+        self.id == id
+    }
+
+    fn is_user(&self, user: &str) -> bool {
+        let session = match self.user {
+            User::Of(guests, index) => guests.session(index),
+            User::Session(session) => session,
+        };
+        session.and_then(Session::user) == Some(user)
+    }
+}
+
+impl<'a> Viewer<'a> {
+    /// The same who gets a message through this target of it: where it is a member of one channel, that is the one.
+    pub(super) fn through(self, message: &'a Message, target: usize) -> Self {
+        match self.channels {
+            Channels::Of { subs: Subs::One(_), .. } => {
+                Self { channels: Channels::One(&message.targets()[target].name), ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+impl Given {
+    pub(super) fn part(&self) -> Part<'_> {
+        Part { message: self.message.visible_by(self.admission), matches: &self.matches }
+    }
+}
+
+impl<K: Kernel> Shard<K> {
+    /// The connection at `index`, which waits.
+    pub(super) fn viewer(&self, index: usize) -> Viewer<'_> {
+        let subs = &self.slab[index].subs;
+        Viewer {
+            id: self.id_of(index),
+            channels: Channels::Of { exchange: &self.exchange, members: &self.members, subs },
+            user: User::Of(&self.guests, index),
+        }
+    }
+
+    /// The connection at `index`, which is about to wait.
+    pub(super) fn newcomer<'a>(
+        &self,
+        index: usize,
+        is_asked: &'a dyn Fn(&str) -> bool,
+        session: Option<&'a Session>,
+    ) -> Viewer<'a> {
+        Viewer { id: self.id_of(index), channels: Channels::Asked(is_asked), user: User::Session(session) }
+    }
+
+    /// The id of the connection at `index`.
+    pub fn id_of(&self, index: usize) -> ConnectionId {
+        connection_id(self.start, self.id, index, self.slab[index].generation)
+    }
+
+    /// Of a page that was read for the connection at `index`, what it may see and is told, with its channels among these.
+    pub(super) fn given(&self, index: usize, messages: Vec<Message>, names: &[&str]) -> Vec<Given> {
+        let is_asked = |name: &str| names.contains(&name);
+        let session = self.guests.session(index);
+        let viewer = self.newcomer(index, &is_asked, session);
+        let shape = self.slab[index].conn.shape;
+        let several = (names.len() > FEW).then(|| names.iter().copied().collect::<HashSet<&str>>());
+        let asked =
+            |name: &str| several.as_ref().map_or_else(|| names.contains(&name), |names| names.contains(name));
+        let give = |message: Message| {
+            let admission = shown(shape, &message, &viewer)?.admission();
+            let targets = message.targets().iter().enumerate();
+            let matches = targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number);
+            Some(Given { matches: matches.collect(), admission, message })
+        };
+        messages.into_iter().filter_map(give).collect()
+    }
+}
+
+/// The message for a client of this shape, if he may see it and his shape has a word for it.
+#[inline]
+pub(super) fn shown<'a>(shape: Shape, message: &'a Message, reader: &impl Reader) -> Option<Visible<'a>> {
+    message.visible_to(reader).filter(|message| shape.tells(message))
+}
+
+/// The id of a connection in this place.
+#[inline]
+pub(super) fn connection_id(
+    start: u64,
+    shard: exchange::hub::ShardId,
+    index: usize,
+    generation: u32,
+) -> ConnectionId {
+    ConnectionId { start, shard, index: u32::try_from(index).expect("a node holds it"), generation }
+}
+
+/// Up to so many names a list is as quick as a set.
+const FEW: usize = 8;
