@@ -4,7 +4,7 @@ use codec::http::{self, Body};
 use codec::http2;
 use codec::ws::{self, Fact};
 use dialect::hub::Stage;
-use dialect::native::{self, Command, Context};
+use dialect::native::{self, Context};
 use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,8 @@ use crate::conn::Upload;
 use crate::limits::{
     BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX, SMALL_LEN_MAX,
 };
-use crate::{Action, Coding, Conn, Env, Phase};
+use crate::native::text_frame;
+use crate::{Action, Coding, Conn, Ending, Env, Phase, Shape};
 
 impl Conn {
     /// Takes what is complete at the front of `bytes`: returns how much of it, and what is to be done.
@@ -28,7 +29,7 @@ impl Conn {
             Phase::Waiting if self.shape.is_ws() => self.receive_frame(bytes, env),
             Phase::Asking => (0, Action::More),
             // The next request of a pipelining client waits its turn.
-            Phase::Waiting if self.shape.is_poll() => (0, Action::More),
+            Phase::Waiting if self.shape.ending() == Ending::OnePoll => (0, Action::More),
             // A stream's client has nothing to say.
             Phase::Waiting | Phase::Closing => (bytes.len(), Action::More),
         }
@@ -37,7 +38,7 @@ impl Conn {
     /// Whether bytes may pile up for this connection, and how many.
     pub fn input_len_max(&self) -> usize {
         match self.phase {
-            Phase::Waiting if self.shape.is_poll() => crate::limits::AHEAD_LEN_MAX,
+            Phase::Waiting if self.shape.ending() == Ending::OnePoll => crate::limits::AHEAD_LEN_MAX,
             Phase::Asking => crate::limits::AHEAD_LEN_MAX,
             Phase::Waiting => crate::limits::INPUT_LEN_MAX,
             Phase::Request => HEAD_LEN_MAX + crate::limits::AHEAD_LEN_MAX,
@@ -243,7 +244,7 @@ impl Conn {
             Ok(Some((Fact::Fragment, _))) if env.is_short && reader.held_bytes() > SMALL_LEN_MAX => {
                 (len, close_frame(TRY_LATER, SHORT_OF_MEMORY))
             }
-            Ok(Some((fact, taken))) => (taken, act_on(fact, env)),
+            Ok(Some((fact, taken))) => (taken, act_on(fact, self.shape, env)),
             Err(error) => (len, close_frame(error.close_code(), &error.to_string())),
         };
         if matches!(action, Action::Close(_)) {
@@ -255,12 +256,13 @@ impl Conn {
     }
 }
 
-fn act_on(fact: Fact<'_>, env: Env<'_>) -> Action {
+fn act_on(fact: Fact<'_>, shape: Shape, env: Env<'_>) -> Action {
     let mut out = Vec::new();
     match fact {
-        Fact::Text(text) => match Command::read(&text, env.cursors, env.now) {
-            Ok(command) => return Action::Command(command),
-            Err((problem, id)) => error_frame(&problem, id.as_deref(), &mut out),
+        Fact::Text(text) => match shape.command().map(|read| read(&text, env.cursors, env.now)) {
+            Some(Ok(command)) => return Action::Command(command),
+            Some(Err((problem, id))) => error_frame(&problem, id.as_deref(), &mut out),
+            None => return Action::Next,
         },
         Fact::Binary(bytes) => {
             let problem = Problem::bad("command", "commands are text frames; this one is binary");
@@ -278,9 +280,7 @@ fn act_on(fact: Fact<'_>, env: Env<'_>) -> Action {
 }
 
 fn error_frame(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
-    let mut text = Vec::new();
-    native::write_error(problem, id, &mut text);
-    ws::encode_frame(ws::Opcode::Text, &text, out);
+    text_frame(|text| native::write_error(problem, id, text), out);
 }
 
 fn close_frame(code: u16, reason: &str) -> Action {

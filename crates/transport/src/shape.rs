@@ -1,11 +1,12 @@
-//! Shapes: the ways a message can be put into bytes, and the rendering of each.
+//! Shapes: the ways a client is given messages and told what happens. One table says all of each of them: what it is made
+//! of, when a wait in it ends, how a message is put, how a notice is put, what its client may ask for.
 
-use codec::{sse, ws};
-use dialect::hub::{Cursors, Kind, Message, Origin, Visible};
-use dialect::{Cors, Transport, multiplexor, native, realplexor};
+use dialect::hub::{Cursors, Message, Visible};
+use dialect::{Transport, multiplexor, realplexor};
 
-use crate::answer;
-use crate::{Coder, Coding, PollEnd};
+use crate::native::{self, CommandReader};
+use crate::notice::{Notice, Tone};
+use crate::{Coder, Coding};
 
 /// A way a message is put into bytes: dialect, framing and envelope together. All clients of one
 /// shape and the same match get the same bytes.
@@ -34,20 +35,67 @@ pub enum Shape {
     Realplexor,
 }
 
+/// What bytes are made of around messages and notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// One answer of HTTP.
+    Answer,
+    /// Server-Sent Events.
+    Events,
+    /// A stream of lines.
+    Lines,
+    /// WebSocket.
+    WebSocket,
+    /// Bytes as they are, up to the end of the connection.
+    Bytes,
+}
+
+/// When a wait ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Not by itself.
+    Stream,
+    /// With one answer, after which the connection may ask again.
+    OnePoll,
+    /// With one message of a queue, and the connection with it.
+    OneMessage,
+    /// With all that is due by outside cursors, when something is, and the connection with it.
+    WhenDue,
+}
+
+/// What is known of a shape.
+#[derive(Debug)]
+struct Row {
+    shape: Shape,
+    framing: Framing,
+    ending: Ending,
+    /// Whether it has words for a message that was taken back.
+    tells_removals: bool,
+    /// Whether it has words for a gap.
+    tells_gaps: bool,
+    render: Render,
+    notice: fn(Notice<'_>, Tone, &mut Vec<u8>),
+    /// How commands of its clients are read, where they may give some.
+    command: Option<CommandReader>,
+}
+
+/// Appends a message for a client whose matches are the targets of these indices.
+type Render = fn(&Message, &[usize], Cursors, &mut Coder<'_>, &mut Vec<u8>);
+
 impl Shape {
     /// All shapes, by number.
-    pub const ALL: [Self; 10] = [
-        Self::PollObject,
-        Self::PollRaw,
-        Self::SseObject,
-        Self::SseBare,
-        Self::StreamObject,
-        Self::StreamRaw,
-        Self::WsObject,
-        Self::WsRaw,
-        Self::Multiplexor,
-        Self::Realplexor,
-    ];
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::PollObject; TABLE.len()];
+        let mut n = 0;
+        while n < TABLE.len() {
+            all[n] = TABLE[n].shape;
+            n += 1;
+        }
+        all
+    };
+
+    /// How many frames a message can have for one match: what [`Self::slot`] gives is less.
+    pub const SLOTS: usize = 2 * (TABLE.len() + LAST_STREAM - FIRST_STREAM + 1);
 
     /// The shape of a transport with or without the object around the payload.
     pub fn new(transport: Transport, bare: bool) -> Self {
@@ -63,50 +111,40 @@ impl Shape {
         }
     }
 
-    /// Whether one answer ends the wait.
-    pub fn is_poll(self) -> bool {
-        matches!(self, Self::PollObject | Self::PollRaw)
+    /// What bytes are made of around messages.
+    pub fn framing(self) -> Framing {
+        self.row().framing
     }
 
-    /// Whether one message ends the wait, and the connection.
-    pub fn is_taker(self) -> bool {
-        self == Self::Multiplexor
+    /// When a wait ends.
+    pub fn ending(self) -> Ending {
+        self.row().ending
     }
 
-    /// Whether it listens by outside cursors, until something is due.
-    pub fn is_listener(self) -> bool {
-        self == Self::Realplexor
-    }
-
-    /// Whether the connection ends with what it waits for, all of which is to reach the client.
-    pub fn is_one_shot(self) -> bool {
-        self.is_taker() || self.is_listener()
-    }
-
-    /// Whether the wait ends with its answer, of which a part is nothing.
-    pub fn ends_with_answer(self) -> bool {
-        self.is_poll() || self.is_one_shot()
-    }
-
-    /// Whether the client can speak too.
+    /// Whether it is a WebSocket.
     pub fn is_ws(self) -> bool {
-        matches!(self, Self::WsObject | Self::WsRaw)
+        self.framing() == Framing::WebSocket
     }
 
     /// Whether a client is told this. That a message was taken back has no place among bare payloads, nor in old dialects.
     pub fn tells(self, message: &Message) -> bool {
-        match self {
-            Self::PollObject | Self::SseObject | Self::SseBare | Self::StreamObject | Self::WsObject => true,
-            Self::PollRaw | Self::StreamRaw | Self::WsRaw | Self::Multiplexor | Self::Realplexor => {
-                message.removal().is_none()
-            }
-        }
+        self.row().tells_removals || message.removal().is_none()
+    }
+
+    /// Whether a client can be told of a gap.
+    pub fn tells_gaps(self) -> bool {
+        self.row().tells_gaps
+    }
+
+    /// How a client's commands are read, where it may give some.
+    pub(crate) fn command(self) -> Option<CommandReader> {
+        self.row().command
     }
 
     /// The number of this shape's frames in a coding. Only streams go in chunks; theirs are behind all others.
     pub fn slot(self, coding: Coding) -> usize {
-        let number = if coding.is_chunked() { CHUNKED_SLOTS + self as usize } else { self as usize };
-        2 * number + usize::from(coding.deflates())
+        let behind = if coding.is_chunked() { TABLE.len() - FIRST_STREAM } else { 0 };
+        2 * (behind + self as usize) + usize::from(coding.deflates())
     }
 
     /// Appends `message`, which this shape tells, for a client whose matches are the targets of these indices.
@@ -118,49 +156,7 @@ impl Shape {
         coder: &mut Coder<'_>,
         out: &mut Vec<u8>,
     ) {
-        let message = message.message();
-        let payload = message.payload();
-        match self {
-            Self::SseObject | Self::SseBare if payload.origin == Origin::Removal => {
-                coder.stream(out, |out| write_removal(message, cursors, out));
-            }
-            Self::PollObject => {
-                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_told(message, matches, cursors, &mut object);
-                let end = PollEnd { cursor: message.position, gap: false, deleted: None };
-                answer::poll_document(&[object], &end, cursors, Cors::default(), coder, out);
-            }
-            Self::PollRaw => answer::poll_raw(message, false, cursors, Cors::default(), coder, out),
-            Self::SseBare if payload.kind != Kind::Binary => {
-                coder.stream(out, |out| write_event(message, &native::bare_data(payload), cursors, out));
-            }
-            Self::SseObject | Self::SseBare => {
-                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_told(message, matches, cursors, &mut object);
-                coder.stream(out, |out| write_event(message, &object, cursors, out));
-            }
-            Self::StreamObject => coder.stream(out, |out| {
-                native::write_told(message, matches, cursors, out);
-                out.push(b'\n');
-            }),
-            Self::StreamRaw => coder.stream(out, |out| {
-                out.extend_from_slice(&native::bare_data(payload));
-                out.push(b'\n');
-            }),
-            Self::WsObject => {
-                let mut object = Vec::with_capacity(payload.data().len() + OBJECT_LEN);
-                native::write_told(message, matches, cursors, &mut object);
-                coder.message(ws::Opcode::Text, &object, out);
-            }
-            Self::Multiplexor => {
-                multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
-            }
-            Self::Realplexor => realplexor::write_one(message, matches, out),
-            Self::WsRaw => {
-                let opcode = if payload.kind == Kind::Binary { ws::Opcode::Binary } else { ws::Opcode::Text };
-                coder.message(opcode, payload.data(), out);
-            }
-        }
+        (self.row().render)(message.message(), matches, cursors, coder, out);
     }
 
     /// The frame of a message.
@@ -182,24 +178,142 @@ impl Shape {
         self.render(message, matches, cursors, coder, &mut out);
         out
     }
+
+    /// Appends a notice, where this shape has words for it.
+    pub(crate) fn tell(self, notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
+        (self.row().notice)(notice, tone, out);
+    }
+
+    fn row(self) -> &'static Row {
+        &SHAPES[self as usize]
+    }
 }
 
-fn write_removal(message: &Message, cursors: Cursors, out: &mut Vec<u8>) {
-    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(OBJECT_LEN));
-    cursors.write(message.position, &mut id);
-    native::write_removal(message, cursors, &mut data);
-    sse::encode(&sse::Event { id: Some(&id), event: Some("deleted-message"), data: Some(&data) }, out);
-}
+/// A row for each shape, by number.
+const TABLE: [Row; 10] = [
+    Row {
+        shape: Shape::PollObject,
+        framing: Framing::Answer,
+        ending: Ending::OnePoll,
+        tells_removals: true,
+        tells_gaps: true,
+        render: native::poll_object,
+        notice: silence,
+        command: None,
+    },
+    Row {
+        shape: Shape::PollRaw,
+        framing: Framing::Answer,
+        ending: Ending::OnePoll,
+        tells_removals: false,
+        tells_gaps: true,
+        render: native::poll_raw,
+        notice: silence,
+        command: None,
+    },
+    Row {
+        shape: Shape::SseObject,
+        framing: Framing::Events,
+        ending: Ending::Stream,
+        tells_removals: true,
+        tells_gaps: true,
+        render: native::event_object,
+        notice: native::tell_by_event,
+        command: None,
+    },
+    Row {
+        shape: Shape::SseBare,
+        framing: Framing::Events,
+        ending: Ending::Stream,
+        tells_removals: true,
+        tells_gaps: true,
+        render: native::event_bare,
+        notice: native::tell_by_event,
+        command: None,
+    },
+    Row {
+        shape: Shape::StreamObject,
+        framing: Framing::Lines,
+        ending: Ending::Stream,
+        tells_removals: true,
+        tells_gaps: true,
+        render: native::line_object,
+        notice: native::tell_by_line,
+        command: None,
+    },
+    Row {
+        shape: Shape::StreamRaw,
+        framing: Framing::Lines,
+        ending: Ending::Stream,
+        tells_removals: false,
+        tells_gaps: false,
+        render: native::line_raw,
+        notice: native::tell_by_empty_line,
+        command: None,
+    },
+    Row {
+        shape: Shape::WsObject,
+        framing: Framing::WebSocket,
+        ending: Ending::Stream,
+        tells_removals: true,
+        tells_gaps: true,
+        render: native::frame_object,
+        notice: native::tell_by_frame,
+        command: Some(native::read_command),
+    },
+    Row {
+        shape: Shape::WsRaw,
+        framing: Framing::WebSocket,
+        ending: Ending::Stream,
+        tells_removals: false,
+        tells_gaps: true,
+        render: native::frame_raw,
+        notice: native::tell_by_frame_beside_payloads,
+        command: Some(native::read_command),
+    },
+    Row {
+        shape: Shape::Multiplexor,
+        framing: Framing::Bytes,
+        ending: Ending::OneMessage,
+        tells_removals: false,
+        tells_gaps: false,
+        render: |message, matches, _, _, out| {
+            multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
+        },
+        notice: silence,
+        command: None,
+    },
+    Row {
+        shape: Shape::Realplexor,
+        framing: Framing::Bytes,
+        ending: Ending::WhenDue,
+        tells_removals: false,
+        tells_gaps: false,
+        render: |message, matches, _, _, out| realplexor::write_one(message, matches, out),
+        notice: silence,
+        command: None,
+    },
+];
 
-fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u8>) {
-    let mut id = Vec::with_capacity(16);
-    cursors.write(message.position, &mut id);
-    sse::encode(&sse::Event { id: Some(&id), event: message.payload().event, data: Some(data) }, out);
-}
+static SHAPES: [Row; TABLE.len()] = TABLE;
 
-/// What is to be added to a shape's number for its chunks.
-const CHUNKED_SLOTS: usize = Shape::ALL.len() - Shape::SseObject as usize;
-/// About what an object adds to its data.
-const OBJECT_LEN: usize = 96;
+/// The shapes that go in chunks, where a client takes that: all that are streams of HTTP.
+const FIRST_STREAM: usize = Shape::SseObject as usize;
+const LAST_STREAM: usize = Shape::StreamRaw as usize;
+
+/// A row stands at its shape's number, and streams of HTTP stand together: so no two shapes have the same frames.
+const _: () = {
+    let mut n = 0;
+    while n < TABLE.len() {
+        assert!(TABLE[n].shape as usize == n, "a row is not where its shape's number says");
+        let is_stream = matches!(TABLE[n].framing, Framing::Events | Framing::Lines);
+        assert!(is_stream == (FIRST_STREAM <= n && n <= LAST_STREAM), "a stream of HTTP stands apart");
+        n += 1;
+    }
+};
+
+/// A client that gets one answer is told nothing beside it.
+fn silence(_: Notice<'_>, _: Tone, _: &mut Vec<u8>) {}
+
 /// About what a frame adds to its data.
 const FRAME_LEN: usize = 128;

@@ -15,7 +15,7 @@ use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Origins, Shows};
-use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Opening, Pages, Part, Phase, Shape};
+use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use said::{binary, message, named, text, visible};
@@ -38,15 +38,19 @@ fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
     let (conn, mut deflater, mut out) = (waiting(shape, coding), Deflater::default(), Vec::new());
     let mut pages = Pages::default();
     let place = Position::from_bits(3);
-    conn.open(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }, cursors(), &mut out);
+    conn.tell(
+        Notice::Opening(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }),
+        cursors(),
+        &mut out,
+    );
     let parts = messages.iter().map(|message| Part { message: visible(message), matches: &[0] });
     conn.page(parts, cursors(), &mut pages, &mut out);
     for message in messages {
         out.extend(shape.frame(visible(message), &[0], cursors(), &mut Coder::new(coding, &mut deflater)));
-        conn.heartbeat(place, cursors(), &mut out);
+        conn.tell(Notice::Heartbeat(place), cursors(), &mut out);
         out.extend(shape.frame(visible(message), &[0], cursors(), &mut Coder::stored(coding)));
     }
-    conn.deleted("a", &mut out);
+    conn.tell(Notice::Deleted("a"), cursors(), &mut out);
     out
 }
 

@@ -11,7 +11,7 @@ use multiplexor_transport::codec::ws::{self, Opcode};
 use multiplexor_transport::dialect::hub::{Glob, Grant, Position, Right, Session, Start, WallTime};
 use multiplexor_transport::dialect::native::{Credentials, Shown};
 use multiplexor_transport::dialect::{Transport, Wait};
-use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Opening, Phase, Purpose, Shape};
+use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Notice, Opening, Phase, Purpose, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -207,10 +207,14 @@ fn every_phase_and_shape_is_kept() {
 /// All that it can be made to say.
 fn words(conn: &mut Conn) -> Vec<u8> {
     let mut out = Vec::new();
-    conn.open(&Opening { cursor: conn.last, gaps: &["a"], retry_ms: 1_000 }, cursors(), &mut out);
-    conn.heartbeat(conn.last, cursors(), &mut out);
-    conn.deleted("a", &mut out);
-    conn.farewell(1001, "bye", &mut out);
+    conn.tell(
+        Notice::Opening(&Opening { cursor: conn.last, gaps: &["a"], retry_ms: 1_000 }),
+        cursors(),
+        &mut out,
+    );
+    conn.tell(Notice::Heartbeat(conn.last), cursors(), &mut out);
+    conn.tell(Notice::Deleted("a"), cursors(), &mut out);
+    conn.farewell(1001, "bye", cursors(), &mut out);
     out
 }
 

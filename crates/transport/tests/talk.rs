@@ -11,7 +11,7 @@ use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
 use multiplexor_transport::dialect::native::{PageEnd, Paths};
 use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
-use multiplexor_transport::{Action, Coding, Conn, Env, Opening, Pages, Part, Phase, PollEnd, Shape};
+use multiplexor_transport::{Action, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text, visible};
 use serde_json::value::RawValue;
 
@@ -58,7 +58,7 @@ fn frames(mut bytes: &[u8]) -> String {
 fn a_stream_begins_with_its_cursor() {
     let check = |shape, expected| {
         let opening = Opening { cursor: place(5), gaps: &[], retry_ms: 1_500 };
-        check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
+        check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
     let first = "retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
     check(Shape::SseBare, first);
@@ -74,8 +74,8 @@ fn a_stream_begins_with_its_cursor() {
 #[test]
 fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     let mut out = Vec::new();
-    waiting(Shape::SseBare).open(
-        &Opening { cursor: place(5), gaps: &[], retry_ms: 2_000 },
+    waiting(Shape::SseBare).tell(
+        Notice::Opening(&Opening { cursor: place(5), gaps: &[], retry_ms: 2_000 }),
         cursors(),
         &mut out,
     );
@@ -90,7 +90,7 @@ fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
 fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
     let check = |shape, expected| {
         let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
-        check(shape, expected, |conn, out| conn.open(&opening, cursors(), out));
+        check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
     let event = "event: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
                  retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
@@ -107,8 +107,9 @@ fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
 
 #[test]
 fn a_heartbeat_repeats_the_cursor() {
-    let check =
-        |shape, expected| check(shape, expected, |conn, out| conn.heartbeat(place(62), cursors(), out));
+    let check = |shape, expected| {
+        check(shape, expected, |conn, out| conn.tell(Notice::Heartbeat(place(62)), cursors(), out))
+    };
     let event = "event: cursor\nid: a00000010\ndata: {\"cursor\":\"a00000010\"}\n\n";
     check(Shape::SseBare, event);
     check(Shape::SseObject, event);
@@ -121,7 +122,8 @@ fn a_heartbeat_repeats_the_cursor() {
 
 #[test]
 fn a_deletion_is_told() {
-    let check = |shape, expected| check(shape, expected, |conn, out| conn.deleted("a", out));
+    let check =
+        |shape, expected| check(shape, expected, |conn, out| conn.tell(Notice::Deleted("a"), cursors(), out));
     check(Shape::SseBare, "event: deleted\ndata: {\"channel\":\"a\"}\n\n");
     check(Shape::SseObject, "event: deleted\ndata: {\"channel\":\"a\"}\n\n");
     check(Shape::StreamObject, "{\"deleted\":\"a\"}\n");
@@ -135,9 +137,9 @@ fn a_deletion_is_told() {
 fn only_a_websocket_has_last_words() {
     let check = |shape, expected| {
         check(shape, expected, |conn, out| {
-            conn.farewell(1001, "bye", out);
+            conn.farewell(1001, "bye", cursors(), out);
             assert_eq!(conn.phase, Phase::Closing);
-            conn.farewell(1001, "once is enough", out);
+            conn.farewell(1001, "once is enough", cursors(), out);
         });
     };
     check(Shape::WsObject, r"<Close:\x03\xe9bye>");
@@ -146,7 +148,7 @@ fn only_a_websocket_has_last_words() {
         check(shape, "");
     }
     let mut out = Vec::new();
-    Conn::new().farewell(1001, "who has not begun is told nothing", &mut out);
+    Conn::new().farewell(1001, "who has not begun is told nothing", cursors(), &mut out);
     assert!(out.is_empty());
 }
 
@@ -156,7 +158,7 @@ fn a_stream_in_chunks_ends_by_the_last_one_where_nothing_is_left_to_come_back_fo
         for shape in [Shape::SseObject, Shape::SseBare, Shape::StreamObject, Shape::StreamRaw] {
             check(shape, expected, |conn, out| {
                 conn.coding = Coding::Chunked;
-                conn.farewell(code, "bye", out);
+                conn.farewell(code, "bye", cursors(), out);
             });
         }
     }
@@ -169,12 +171,12 @@ fn what_a_stream_is_told_is_a_chunk() {
         "38\r\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n\r\n",
         |conn, out| {
             conn.coding = Coding::Chunked;
-            conn.heartbeat(place(5), cursors(), out);
+            conn.tell(Notice::Heartbeat(place(5)), cursors(), out);
         },
     );
     check(Shape::StreamObject, "16\r\n{\"cursor\":\"a0000005\"}\n\r\n", |conn, out| {
         conn.coding = Coding::Chunked;
-        conn.heartbeat(place(5), cursors(), out);
+        conn.tell(Notice::Heartbeat(place(5)), cursors(), out);
     });
     check(Shape::StreamRaw, "4\r\nx\n1\n\r\n", |conn, out| {
         conn.coding = Coding::Chunked;
@@ -312,7 +314,8 @@ fn answers_of_a_websocket_name_their_question() {
         let last = r#"<Text:{"subscribed":["a","b"],"messages":[],"cursor":"a0000005","id":{"n": 7}}>"#;
         check(shape, last, |conn, out| {
             let end = PageEnd { cursor: place(5), more: false, gap: false };
-            conn.added(&names, [].into_iter(), end, Some(&id), cursors(), out);
+            let subscribed = Notice::Subscribed { names: &names, parts: &[], end, id: Some(&id) };
+            conn.tell(subscribed, cursors(), out);
         });
         let page = [message(3, &["a"], binary(b"\xff"))];
         let object = r#"{"channel":"a","data":"/w==","base64":true,"time":1700000000.250}"#;
@@ -320,16 +323,17 @@ fn answers_of_a_websocket_name_their_question() {
         let expected = format!(r#"<Text:{{"subscribed":["a","b"],"messages":[{object}],{end}}}>"#);
         check(shape, &expected, |conn, out| {
             let end = PageEnd { cursor: place(3), more: true, gap: true };
-            conn.added(&names, parts(&page), end, None, cursors(), out);
+            let parts: Vec<Part<'_>> = parts(&page).collect();
+            conn.tell(Notice::Subscribed { names: &names, parts: &parts, end, id: None }, cursors(), out);
         });
         check(shape, r#"<Text:{"unsubscribed":["a","b"],"id":{"n": 7}}>"#, |conn, out| {
-            conn.removed(&names, Some(&id), out);
+            conn.tell(Notice::Unsubscribed { names: &names, id: Some(&id) }, cursors(), out);
         });
-        check(shape, r#"<Text:{"pong":{"n": 7}}>"#, |conn, out| conn.pong(&id, out));
+        check(shape, r#"<Text:{"pong":{"n": 7}}>"#, |conn, out| conn.tell(Notice::Pong(&id), cursors(), out));
         let problem = Problem::bad("x", "y");
         let told = r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"x","detail":"y"}"#;
         check(shape, &format!(r#"<Text:{{"error":{told},"id":{{"n": 7}}}}>"#), |conn, out| {
-            conn.error(&problem, Some(&id), out);
+            conn.tell(Notice::Error { problem: &problem, id: Some(&id) }, cursors(), out);
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use exchange::hub::Position;
 use transport::dialect::Classic;
-use transport::{Conn, Phase};
+use transport::{Conn, Ending, Phase};
 
 use crate::kernel::Interest;
 use crate::link::Link;
@@ -55,7 +55,7 @@ impl<S> Slot<S> {
     pub(crate) fn is_mid_message(&self) -> bool {
         let may_speak = match self.conn.phase {
             Phase::Request => true,
-            Phase::Waiting => !self.conn.shape.is_poll(),
+            Phase::Waiting => self.conn.shape.ending() != Ending::OnePoll,
             // What comes ahead waits no longer than they do.
             Phase::Asking | Phase::Closing => false,
         };

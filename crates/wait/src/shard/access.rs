@@ -6,9 +6,9 @@ use access::{About, Denied, Said, Signed, Subject, TOKEN_BUSY, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
 use exchange::hub::{Right, Session, excerpt};
 use exchange::{Denial, Side};
-use transport::Phase;
 use transport::dialect::native::{Credentials, Shown};
 use transport::dialect::{Page, Problem, Transport, Wait};
+use transport::{Ending, Notice, Phase};
 
 use super::Shard;
 use super::asking::problem_of;
@@ -279,12 +279,12 @@ impl<K: Kernel> Shard<K> {
         if !self.visit(index) || self.slab[index].conn.phase != Phase::Waiting {
             return;
         }
-        if self.slab[index].conn.shape.is_poll() {
+        if self.slab[index].conn.shape.ending() == Ending::OnePoll {
             self.answer_empty(index, self.seen);
             return;
         }
         let mut out = Vec::new();
-        self.slab[index].conn.expired(&mut out);
+        self.slab[index].conn.tell(Notice::Expired, self.cursors, &mut out);
         if self.write(index, &out) {
             self.end(index, 1008, "the token has ended; come back with a new one");
         }

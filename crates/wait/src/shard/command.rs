@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
 use transport::dialect::Problem;
 use transport::dialect::native::Command;
-use transport::{Backlog, Purpose};
+use transport::{Backlog, Notice, Purpose};
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -14,9 +14,9 @@ impl<K: Kernel> Shard<K> {
         if let Err(problem) = self.may_ask(index) {
             return self.answer_error(index, &problem, command.names(), command.id());
         }
-        let mut out = Vec::new();
+        let (mut out, cursors) = (Vec::new(), self.cursors);
         match command {
-            Command::Ping(value) => self.slab[index].conn.pong(&value, &mut out),
+            Command::Ping(value) => self.slab[index].conn.tell(Notice::Pong(&value), cursors, &mut out),
             Command::Subscribe { names, start, id } => {
                 let count = self.slab[index].subs.len() + names.len();
                 let session = self.guests.session(index);
@@ -33,7 +33,10 @@ impl<K: Kernel> Shard<K> {
                 return;
             }
             Command::Renew { token, id } => match self.renew(index, &token) {
-                Ok(session) => self.slab[index].conn.renewed(session.expires(), id.as_deref(), &mut out),
+                Ok(session) => {
+                    let renewed = Notice::Renewed { expires: session.expires(), id: id.as_deref() };
+                    self.slab[index].conn.tell(renewed, cursors, &mut out);
+                }
                 Err(problem) => return self.answer_error(index, &problem, &[], id.as_deref()),
             },
             Command::Unsubscribe { names, id } => {
@@ -57,7 +60,8 @@ impl<K: Kernel> Shard<K> {
                         self.leave(channel);
                     }
                 }
-                self.slab[index].conn.removed(&names, id.as_deref(), &mut out);
+                let left = Notice::Unsubscribed { names: &names, id: id.as_deref() };
+                self.slab[index].conn.tell(left, cursors, &mut out);
             }
         }
         self.write(index, &out);
@@ -74,7 +78,7 @@ impl<K: Kernel> Shard<K> {
     fn answer_error(&mut self, index: usize, problem: &Problem, names: &[Box<str>], id: Option<&RawValue>) {
         self.count_problem(index, problem, names);
         let mut out = Vec::new();
-        self.slab[index].conn.error(problem, id, &mut out);
+        self.slab[index].conn.tell(Notice::Error { problem, id }, self.cursors, &mut out);
         self.write(index, &out);
     }
 }

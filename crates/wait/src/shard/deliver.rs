@@ -7,7 +7,7 @@ use exchange::hub::{Admission, ChannelId, Cursors, Position, Visible};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
 use transport::codec::deflate::Deflater;
-use transport::{Coder, Coding, Part, Phase, Shape};
+use transport::{Coder, Coding, Ending, Part, Phase, Shape};
 
 use super::Shard;
 use super::audience::{Channels, User, Viewer, connection_id, shown};
@@ -165,8 +165,10 @@ impl<K: Kernel> Shard<K> {
             *budget -= 1;
             let (index, _) = parts(at);
             // Who has to ask again for the rest is given all there is.
-            let shape = self.slab[index].conn.shape;
-            let until = if shape.is_poll() || shape.is_one_shot() { Position::END } else { until };
+            let until = match self.slab[index].conn.shape.ending() {
+                Ending::Stream => until,
+                Ending::OnePoll | Ending::OneMessage | Ending::WhenDue => Position::END,
+            };
             if self.await_post(index) {
                 self.visit_until(index, until, Sending::ByPost);
             }
@@ -200,14 +202,11 @@ impl<K: Kernel> Shard<K> {
     /// Gives a connection what its channels released after what it has, and up to this place.
     pub(super) fn give(&mut self, index: usize, until: Position, sending: Sending) -> bool {
         let slot = &self.slab[index];
-        if slot.conn.shape.is_poll() {
-            return self.give_poll(index, until, None, sending);
-        }
-        if slot.conn.shape.is_taker() {
-            return self.visit_taker(index);
-        }
-        if slot.conn.shape.is_listener() {
-            return self.visit_listener(index, until);
+        match slot.conn.shape.ending() {
+            Ending::Stream => {}
+            Ending::OnePoll => return self.give_poll(index, until, None, sending),
+            Ending::OneMessage => return self.visit_taker(index),
+            Ending::WhenDue => return self.visit_listener(index, until),
         }
         if slot.conn.has_backlog() {
             return self.give_uncovered(index, until);
@@ -343,6 +342,9 @@ impl<K: Kernel> Shard<K> {
         due
     }
 }
+
+/// A message has room for the frames of all shapes.
+const _: () = assert!(Shape::SLOTS <= exchange::limits::SHAPES_MAX);
 
 /// What a client's frames look like.
 #[derive(Clone, Copy)]

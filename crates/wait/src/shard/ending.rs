@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::hub::{ChannelId, Position};
-use transport::Phase;
+use transport::{Ending, Notice, Phase};
 
 use super::Shard;
 use super::post::Sending;
@@ -100,7 +100,7 @@ impl<K: Kernel> Shard<K> {
     /// Ends a subscription of a deleted channel. False: the connection is gone.
     pub(super) fn end_subscription(&mut self, index: usize, number: usize, deletion: &Deletion) -> bool {
         // What was said before is still given.
-        if self.slab[index].conn.shape.is_poll() {
+        if self.slab[index].conn.shape.ending() == Ending::OnePoll {
             // Its cursor is before whatever came later, for those who ask for that name again.
             return self.give_poll(index, deletion.at, Some(&deletion.name), Sending::Now);
         }
@@ -113,11 +113,11 @@ impl<K: Kernel> Shard<K> {
         let (_, owed) = self.members.unlink(&mut self.slab, index, number);
         self.settle(owed);
         let mut out = Vec::new();
-        if self.slab[index].conn.shape.is_taker() {
+        if self.slab[index].conn.shape.ending() == Ending::OneMessage {
             self.end_taker(index);
             return false;
         }
-        self.slab[index].conn.deleted(&deletion.name, &mut out);
+        self.slab[index].conn.tell(Notice::Deleted(&deletion.name), self.cursors, &mut out);
         if !self.write(index, &out) {
             return false;
         }
@@ -137,18 +137,19 @@ impl<K: Kernel> Shard<K> {
         }
         let Some(slot) = self.slab.get_mut(index) else { return next.is_some() };
         slot.conn.end_after_answer();
+        let ending = slot.conn.shape.ending();
         match slot.conn.phase {
-            Phase::Waiting if slot.conn.shape.is_poll() => {
+            Phase::Waiting if ending == Ending::OnePoll => {
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.answer_empty(index, self.seen);
                 }
             }
-            Phase::Waiting if slot.conn.shape.is_taker() => {
+            Phase::Waiting if ending == Ending::OneMessage => {
                 if self.visit_taker(index) {
                     self.end_taker(index);
                 }
             }
-            Phase::Waiting if slot.conn.shape.is_listener() => {
+            Phase::Waiting if ending == Ending::WhenDue => {
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.close_gently(index);
                 }
@@ -165,7 +166,7 @@ impl<K: Kernel> Shard<K> {
     /// Says the last word and closes.
     pub(super) fn end(&mut self, index: usize, code: u16, reason: &str) {
         let mut out = Vec::new();
-        self.slab[index].conn.farewell(code, reason, &mut out);
+        self.slab[index].conn.farewell(code, reason, self.cursors, &mut out);
         self.leave_all(index);
         if self.write(index, &out) {
             self.close_gently(index);

@@ -3,7 +3,7 @@
 //! Who waits for an answer can still read it, and many do so: it is given at once. A stream has no last word that
 //! somebody would wait for, and the clients of old leave so.
 
-use transport::Phase;
+use transport::{Ending, Phase};
 
 use super::Shard;
 use crate::askers::Want;
@@ -20,11 +20,11 @@ impl<K: Kernel> Shard<K> {
         }
         match slot.conn.phase {
             // What was said before has come when this turn looks at it again.
-            Phase::Waiting if slot.conn.shape.is_poll() && slot.interest.readable => {
+            Phase::Waiting if slot.conn.shape.ending() == Ending::OnePoll && slot.interest.readable => {
                 self.askers.push(token, Want::Look);
                 self.hear_no_more(index);
             }
-            Phase::Waiting if slot.conn.shape.is_poll() => self.answer_now(index),
+            Phase::Waiting if slot.conn.shape.ending() == Ending::OnePoll => self.answer_now(index),
             // Requests that were sent ahead have their turn.
             Phase::Request if slot.conn.has_input() && self.askers.has(token, Want::Look) => {}
             // Who has said all is told all.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transport::codec::http2;
-use transport::{Action, Env, Gate, Phase, tell_stay};
+use transport::{Action, Ending, Env, Gate, Phase, tell_stay};
 
 use super::Shard;
 use crate::askers::Want;
@@ -125,10 +125,10 @@ impl<K: Kernel> Shard<K> {
             }
             let conn = &mut self.slab[index].conn;
             let env = Env { gate: turnstile.as_ref().map(|turnstile| turnstile as &dyn Gate), ..env };
-            let listens = conn.phase == Phase::Waiting && conn.shape.is_listener();
+            let listens = conn.phase == Phase::Waiting && conn.shape.ending() == Ending::WhenDue;
             let (taken, action) = conn.receive(&mut bytes[at..], env);
             at += taken;
-            // Whoever still says something waits anew.
+            // Any input restarts its timer.
             if listens && taken > 0 {
                 self.set_timer_of_phase(index);
             }

@@ -7,7 +7,7 @@ use exchange::hub::{After, Decimal, Message, Outside, Position, Right};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use transport::dialect::realplexor::{self, Part, Reply, Tag};
-use transport::{Coding, Listen, Shape};
+use transport::{Coding, Listen};
 
 use super::Shard;
 use super::deliver::{Form, shared_frame};
@@ -130,11 +130,11 @@ impl<K: Kernel> Shard<K> {
             let ids: BTreeSet<&str> = targets.collect();
             self.tell_reply(due.len(), len, &Vec::from_iter(ids));
         }
-        let tag = self.listening.tag(index);
+        let (shape, tag) = (self.slab[index].conn.shape, self.listening.tag(index));
         let result = match &due[..] {
             // The usual reply is the same for all who get it.
             [one] if one.matches.len() == 1 && tag.is_none() => {
-                let form = Form { shape: Shape::Realplexor, coding: Coding::Identity, cursors: self.cursors };
+                let form = Form { shape, coding: Coding::Identity, cursors: self.cursors };
                 let frame =
                     shared_frame(&one.owed.delivery, one.message(), one.matches[0], form, &mut self.deflater);
                 self.write_all(index, &[Piece::Shared(&frame)])

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use exchange::Frame;
 use smallvec::SmallVec;
-use transport::{Outbox, Phase};
+use transport::{Ending, Outbox, Phase};
 
 use super::Shard;
 use crate::askers::Want;
@@ -198,7 +198,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let slot = &self.slab[index];
-        if slot.conn.shape.ends_with_answer() && slot.conn.phase == Phase::Closing {
+        if slot.conn.shape.ending() != Ending::Stream && slot.conn.phase == Phase::Closing {
             self.set_timer(
                 index,
                 if slot.owed_len() > 0 {
@@ -262,7 +262,7 @@ impl<K: Kernel> Shard<K> {
         slot.conn.phase = Phase::Closing;
         if slot.owed_len() == 0 {
             self.finish(index);
-        } else if slot.conn.shape.ends_with_answer() {
+        } else if slot.conn.shape.ending() != Ending::Stream {
             // Half an answer is none: whoever takes some of it now and then gets the rest.
             self.set_timer(index, self.settings.request_timeout);
             return;
@@ -306,7 +306,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let mut last_word = Vec::new();
-        conn.farewell(1013, "this reader is too slow", &mut last_word);
+        conn.farewell(1013, "this reader is too slow", self.cursors, &mut last_word);
         let outbox: &mut Outbox = &mut conn.extra_mut().outbox;
         outbox.cut();
         // Whoever was given its last word already, and is too slow even for that, gets no second one.
@@ -326,15 +326,14 @@ impl<K: Kernel> Shard<K> {
             extra.backlog = None;
         }
         let slot = &self.slab[index];
-        let taker = slot.conn.shape.is_taker().then_some(slot.conn.last);
-        let is_listener = slot.conn.shape.is_listener();
+        let (ending, since) = (slot.conn.shape.ending(), slot.conn.last);
         for number in (0..slot.subs.len()).rev() {
             let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
             self.settle(owed);
-            match taker {
-                Some(since) => self.leaving_takers.push((channel, since)),
-                None if is_listener => self.leave_listening(channel),
-                None => self.leave(channel),
+            match ending {
+                Ending::OneMessage => self.leaving_takers.push((channel, since)),
+                Ending::WhenDue => self.leave_listening(channel),
+                Ending::Stream | Ending::OnePoll => self.leave(channel),
             }
         }
     }

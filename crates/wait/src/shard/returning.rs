@@ -4,7 +4,7 @@
 use exchange::hub::{Message, Next, Page, Position, Session, Start, excerpt};
 use exchange::{Came, Denial, Side};
 use tracing::warn;
-use transport::Shape;
+use transport::{Ending, Shape};
 
 use super::Shard;
 use super::access::what_of;
@@ -45,7 +45,7 @@ impl<K: Kernel> Shard<K> {
             self.end_return(index, true);
             self.exchange.returns().took(came);
             self.counters.poison_skipped.add(1);
-        } else if came.times >= POISON_TIMES && shape.is_poll() && page.messages.len() > 1 {
+        } else if came.times >= POISON_TIMES && shape.ending() == Ending::OnePoll && page.messages.len() > 1 {
             // The document may be too long, not the message: it comes alone.
             page.messages.truncate(1);
             page.next = Next::Live { position: page.messages[0].position, channels: Vec::new() };
@@ -60,7 +60,7 @@ impl<K: Kernel> Shard<K> {
         let Some((came, has_lived)) = self.comers.take(self.token(index), self.now) else { return };
         let slot = &self.slab[index];
         // Who polls comes again in any case.
-        if !slot.conn.shape.is_poll() && (goes_on || has_lived) {
+        if slot.conn.shape.ending() != Ending::OnePoll && (goes_on || has_lived) {
             self.exchange.returns().took(came);
         } else {
             self.exchange.returns().end(came, slot.owed_len() == 0);
@@ -86,7 +86,7 @@ impl<K: Kernel> Shard<K> {
         cursor: Position,
         first: Option<Position>,
     ) -> Option<Came> {
-        let is_poll = self.slab[index].conn.shape.is_poll();
+        let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
         let is_looked_for = first.is_some() || is_poll && !self.exchange.returns().is_empty();
         if !is_looked_for || !self.comers.has_room() {
             return None;
@@ -111,7 +111,7 @@ impl<K: Kernel> Shard<K> {
         let rules = self.exchange.rules();
         let mut asked =
             message.targets().iter().filter(|target| names.iter().any(|name| **name == *target.name));
-        shape != Shape::StreamRaw
+        shape.tells_gaps()
             && message.bytes().len() > POISON_LEN_MIN
             && asked.all(|target| rules.skips_poison(&target.name))
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
 use transport::dialect::{Problem, multiplexor};
-use transport::{Coder, Coding, Shape};
+use transport::{Coder, Coding};
 
 use super::Shard;
 use super::deliver::{Form, shared_frame, target_of};
@@ -46,7 +46,7 @@ impl<K: Kernel> Shard<K> {
                 let Some(message) = message.visible_to(&self.newcomer(index, &is_asked, None)) else {
                     return self.end_taker(index);
                 };
-                let frame = Shape::Multiplexor.frame(message, &matches, self.cursors, &mut coder);
+                let frame = self.slab[index].conn.shape.frame(message, &matches, self.cursors, &mut coder);
                 if self.write(index, &frame) {
                     self.close_gently(index);
                 }
@@ -71,7 +71,7 @@ impl<K: Kernel> Shard<K> {
         let Some(work) = &channel.work else { return true };
         let first = work.pending.partition_point(|owed| owed.position() <= last);
         let mut owed = work.pending.range(first..);
-        let owed = owed.find(|owed| Shape::Multiplexor.tells(&owed.delivery.message));
+        let owed = owed.find(|owed| slot.conn.shape.tells(&owed.delivery.message));
         let Some(owed) = owed.map(Rc::clone) else { return true };
         let target = target_of(&owed.delivery, channel.id);
         let message = &owed.delivery.message;
@@ -85,7 +85,8 @@ impl<K: Kernel> Shard<K> {
             return false;
         };
         self.counters.delivered.add(1);
-        let form = Form { shape: Shape::Multiplexor, coding: Coding::Identity, cursors: self.cursors };
+        let form =
+            Form { shape: self.slab[index].conn.shape, coding: Coding::Identity, cursors: self.cursors };
         let frame = shared_frame(&owed.delivery, visible, target, form, &mut self.deflater);
         let result = self.write_all(index, &[Piece::Shared(&frame)]);
         drop(frame);

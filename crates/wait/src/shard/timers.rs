@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exchange::Frame;
 use exchange::hub::Position;
-use transport::{Coding, Phase, Shape};
+use transport::{Coding, Ending, Notice, Phase, Shape};
 
 use super::Shard;
 use super::post::Sending;
@@ -32,6 +32,7 @@ impl<K: Kernel> Shard<K> {
             return self.close(index);
         }
         let conn = &self.slab[index].conn;
+        let ending = conn.shape.ending();
         match conn.phase {
             Phase::Closing => self.close(index),
             Phase::Request => {
@@ -45,14 +46,14 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             Phase::Asking => self.end_parking(index),
-            Phase::Waiting if conn.shape.is_taker() => {
+            Phase::Waiting if ending == Ending::OneMessage => {
                 // What a job has not brought yet is given now.
                 if self.visit_taker(index) {
                     self.counters.classic_timeouts.add(1);
                     self.end_taker(index);
                 }
             }
-            Phase::Waiting if conn.shape.is_listener() => {
+            Phase::Waiting if ending == Ending::WhenDue => {
                 // What a job has not brought yet is given now.
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.counters.classic_timeouts.add(1);
@@ -66,7 +67,7 @@ impl<K: Kernel> Shard<K> {
                     self.end(index, 1001, "the server is going down");
                 }
             }
-            Phase::Waiting if conn.shape.is_poll() => {
+            Phase::Waiting if ending == Ending::OnePoll => {
                 // What a job has not brought yet is given now: the cursor of an empty answer is behind it.
                 if self.visit(index) && self.slab[index].conn.phase == Phase::Waiting {
                     self.counters.poll_timeouts.add(1);
@@ -115,7 +116,7 @@ impl<K: Kernel> Shard<K> {
     /// when it would by itself.
     pub(super) fn beat_early(&mut self, index: usize) {
         let conn = &self.slab[index].conn;
-        if conn.phase != Phase::Waiting || conn.shape.ends_with_answer() || self.draining.is_some() {
+        if conn.phase != Phase::Waiting || conn.shape.ending() != Ending::Stream || self.draining.is_some() {
             return;
         }
         let token = self.token(index);
@@ -145,7 +146,7 @@ impl<K: Kernel> Shard<K> {
         }
         conn.last = conn.last.max(self.seen);
         let mut last = Vec::with_capacity(BEAT_LEN);
-        conn.heartbeat(conn.last, self.cursors, &mut last);
+        conn.tell(Notice::Heartbeat(conn.last), self.cursors, &mut last);
         self.counters.aged.add(1);
         if self.write(index, &last) {
             self.end(index, 1001, "this connection has had its time; come back with the cursor");
@@ -164,7 +165,7 @@ impl<K: Kernel> Shard<K> {
         let of = (conn.shape, conn.coding, conn.last);
         let beat = self.beat.take().filter(|beat| beat.of == of).unwrap_or_else(|| {
             let mut bytes = Vec::with_capacity(BEAT_LEN);
-            conn.heartbeat(conn.last, self.cursors, &mut bytes);
+            conn.tell(Notice::Heartbeat(conn.last), self.cursors, &mut bytes);
             Beat { of, frame: bytes.into() }
         });
         self.counters.heartbeats.add(1);
@@ -189,15 +190,17 @@ impl<K: Kernel> Shard<K> {
                 self.set_timer_ms(index, to_ms(self.settings.keep_alive) + KEEP_ALIVE_EXTRA_MS);
             }
             Phase::Closing | Phase::Asking => {}
-            Phase::Waiting if conn.shape.is_one_shot() => {
-                let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
-                self.set_timer(index, spread);
-            }
-            Phase::Waiting if conn.shape.is_poll() => self.set_poll_timer(index, None),
-            Phase::Waiting => {
-                let due = self.slab[index].due_by(self.heartbeat_tick(index));
-                self.wheel.set(&mut self.slab, index, due);
-            }
+            Phase::Waiting => match conn.shape.ending() {
+                Ending::OneMessage | Ending::WhenDue => {
+                    let spread = self.spread(self.settings.classic_timeout, POLL_SPREAD);
+                    self.set_timer(index, spread);
+                }
+                Ending::OnePoll => self.set_poll_timer(index, None),
+                Ending::Stream => {
+                    let due = self.slab[index].due_by(self.heartbeat_tick(index));
+                    self.wheel.set(&mut self.slab, index, due);
+                }
+            },
         }
     }
 

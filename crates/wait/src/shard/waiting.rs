@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::native::PageEnd;
 use transport::dialect::{Problem, Wait};
-use transport::{Backlog, Opening, Purpose};
+use transport::{Backlog, Ending, Notice, Opening, Part, Purpose};
 
 use super::Shard;
 use super::access::Who;
@@ -42,7 +42,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let guest = self.guest(index);
-        let is_poll = self.slab[index].conn.shape.is_poll();
+        let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
         let page = match is_poll {
             true => self.read_poll(index, guest, &wait, session.as_ref()),
             false => self.exchange.subscribe(guest, &texts(&wait.names), wait.start),
@@ -109,7 +109,8 @@ impl<K: Kernel> Shard<K> {
         let retry_ms = self.retry_ms();
         let conn = &mut self.slab[index].conn;
         conn.last = position;
-        conn.open(&Opening { cursor: position, gaps: &[], retry_ms }, self.cursors, &mut out);
+        let opening = Opening { cursor: position, gaps: &[], retry_ms };
+        conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
         self.write(index, &out);
@@ -170,7 +171,8 @@ impl<K: Kernel> Shard<K> {
         let retry_ms = self.retry_ms();
         self.count_page(given.len(), gaps.len());
         let conn = &self.slab[index].conn;
-        conn.open(&Opening { cursor, gaps: &gaps, retry_ms }, self.cursors, &mut out);
+        let opening = Opening { cursor, gaps: &gaps, retry_ms };
+        conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
         drop(names);
         self.slab[index].ends = self.end_of_stream();
@@ -237,7 +239,7 @@ impl<K: Kernel> Shard<K> {
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
         let mut out = Vec::new();
         let conn = &self.slab[index].conn;
-        conn.gaps(&gaps, &mut out);
+        conn.tell(Notice::Gap(&gaps), self.cursors, &mut out);
         conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
         drop(names);
         self.go_on(index, backlog, page.next);
@@ -268,7 +270,9 @@ impl<K: Kernel> Shard<K> {
         let told = if matches!(start, Start::More(_)) { &[] } else { &names[..] };
         let mut out = Vec::new();
         let end = PageEnd { cursor, more, gap: !gaps.is_empty() };
-        conn.added(told, given.iter().map(Given::part), end, id.as_deref(), self.cursors, &mut out);
+        let parts: Vec<Part<'_>> = given.iter().map(Given::part).collect();
+        let page = Notice::Subscribed { names: told, parts: &parts, end, id: id.as_deref() };
+        conn.tell(page, self.cursors, &mut out);
         if let Next::More(resume) = next {
             self.go_on_paging(index, backlog, resume);
         }
@@ -294,7 +298,8 @@ impl<K: Kernel> Shard<K> {
         let mut out = Vec::new();
         match &backlog.purpose {
             Purpose::Added(id) => {
-                self.slab[index].conn.error(&problem, id.as_deref(), &mut out);
+                let error = Notice::Error { problem: &problem, id: id.as_deref() };
+                self.slab[index].conn.tell(error, self.cursors, &mut out);
                 self.askers.push(self.token(index), Want::Look);
                 self.write(index, &out);
             }

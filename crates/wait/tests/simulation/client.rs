@@ -8,9 +8,9 @@ use multiplexor_wait::exchange;
 use testkit::kernel::{Peer, World};
 use testkit::seeds::Chance;
 use testkit::wire::{get, text_frame};
-use transport::Shape;
 use transport::codec::http::{Body, Framing};
 use transport::codec::sse;
+use transport::{Ending, Shape};
 
 use super::model::Model;
 use super::said::{Gzip, Page, Places, Said, head};
@@ -155,7 +155,7 @@ impl Client {
             let len = body.len();
             format!("POST /sub/{query} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {len}\r\n\r\n{body}")
         };
-        let old = !self.shape.is_ws() && !self.shape.is_poll() && chance.once_in(4);
+        let old = !self.shape.is_ws() && self.shape.ending() != Ending::OnePoll && chance.once_in(4);
         let request = if old { testkit::wire::old(&request) } else { request };
         let owed = |channel: &usize| match cursor {
             Some(cursor) => (*channel, Owed::after(model, *channel, cursor)),
@@ -257,7 +257,7 @@ impl Client {
 
     fn understand(&mut self, chance: &mut Chance, model: &Model) {
         let Some(line) = &mut self.line else { return };
-        if self.shape.is_poll() {
+        if self.shape.ending() == Ending::OnePoll {
             if let Some((status, said)) = self.places.answer(&mut line.unread) {
                 assert!(matches!(status, 200 | 204 | 408), "the answer is {status}");
                 self.hear(chance, said, model);

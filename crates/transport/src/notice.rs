@@ -1,0 +1,78 @@
+//! What a waiting client is told beside messages.
+
+use dialect::Problem;
+use dialect::hub::{Cursors, Position, WallTime};
+use dialect::native::PageEnd;
+use serde_json::value::RawValue;
+
+use crate::{Coder, Coding, Opening, Part};
+
+/// Something that a client is told. A shape that has no words for it says nothing.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// The wait begins: the first words behind a head.
+    Opening(&'a Opening<'a>),
+    /// Messages of these channels are gone.
+    Gap(&'a [&'a str]),
+    /// The connection lives, and its client is owed nothing up to here.
+    Heartbeat(Position),
+    /// The channel was deleted, and is listened to no longer.
+    Deleted(&'a str),
+    /// The time of the credentials is over; the end follows.
+    Expired,
+    /// A page of the backlog of channels that were added, and their names with the first.
+    Subscribed {
+        /// The channels.
+        names: &'a [Box<str>],
+        /// The messages.
+        parts: &'a [Part<'a>],
+        /// What follows the page.
+        end: PageEnd,
+        /// The id of the command.
+        id: Option<&'a RawValue>,
+    },
+    /// These channels are listened to no longer, as was asked for.
+    Unsubscribed {
+        /// The channels.
+        names: &'a [Box<str>],
+        /// The id of the command.
+        id: Option<&'a RawValue>,
+    },
+    /// The connection goes on by another token.
+    Renewed {
+        /// When that ends.
+        expires: Option<WallTime>,
+        /// The id of the command.
+        id: Option<&'a RawValue>,
+    },
+    /// The answer to `ping`.
+    Pong(&'a RawValue),
+    /// Something could not be done.
+    Error {
+        /// What, and what would be right.
+        problem: &'a Problem,
+        /// The id of the command.
+        id: Option<&'a RawValue>,
+    },
+    /// The last words before the server ends the connection.
+    End {
+        /// A code of RFC 6455, section 7.4.
+        code: u16,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// How a client is told: what matters beside its shape.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tone {
+    pub(crate) coding: Coding,
+    pub(crate) cursors: Cursors,
+}
+
+impl Tone {
+    /// Appends to a stream what is short, or for this client alone.
+    pub(crate) fn stored(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        Coder::stored(self.coding).stream(out, write);
+    }
+}
