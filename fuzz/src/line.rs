@@ -21,7 +21,7 @@ pub(crate) fn frozen(data: &[u8]) {
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
-    for classic in [Classic::Multiplexor, Classic::Realplexor] {
+    for classic in [Classic::Dklab, Classic::Realplexor] {
         line_of(classic, data);
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn passed(data: &[u8]) {
         tls: false,
         gate: None,
     };
-    for classic in [dialect::Classic::None, dialect::Classic::Multiplexor, dialect::Classic::Realplexor] {
+    for classic in [dialect::Classic::None, dialect::Classic::Dklab, dialect::Classic::Realplexor] {
         let (mut conn, mut bytes, mut at) = (Conn::of(classic), data.to_vec(), 0);
         loop {
             let (taken, action) = conn.receive(&mut bytes[at..], env);

@@ -4,7 +4,7 @@ use codec::http;
 use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, Stage, check_name};
 use dialect::native::{self, Command, Context};
 use dialect::realplexor::{self, Found, Marker, Reading};
-use dialect::{Intent, Request, Shows, Transport, multiplexor as classic};
+use dialect::{Intent, Request, Shows, Transport, dklab as classic};
 
 use crate::cut;
 

@@ -8,12 +8,12 @@ pub enum Classic {
     None,
     /// dklab_multiplexor, 2009.
     #[default]
-    Multiplexor,
+    Dklab,
     /// Dklab_Realplexor, 2009 to 2014.
     Realplexor,
 }
 
 impl Classic {
     /// All of them, by number.
-    pub const ALL: [Self; 3] = [Self::None, Self::Multiplexor, Self::Realplexor];
+    pub const ALL: [Self; 3] = [Self::None, Self::Dklab, Self::Realplexor];
 }

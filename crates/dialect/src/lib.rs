@@ -9,8 +9,8 @@ mod origin;
 mod problem;
 mod shows;
 
+pub mod dklab;
 pub mod limits;
-pub mod multiplexor;
 pub mod native;
 pub mod realplexor;
 

@@ -18,17 +18,17 @@ pub use page::{About, OPTIONS, replaced};
 pub use reply::{Part, Reply, mark, write_head, write_one};
 pub use told::Tag;
 
-pub use crate::multiplexor::is_id;
+pub use crate::dklab::is_id;
 pub use web::realplexor as pages;
 
 use memchr::memchr;
 
-use crate::multiplexor::{Words, is_http, is_like_http, whose_by};
+use crate::dklab::{Words, is_http, is_like_http, whose_by};
 
 /// The target of events that tell what single connections do, in the words of the old log.
 pub const TOLD: &str = "realplexor";
 
-/// Whose words begin with these bytes; see [`crate::multiplexor::whose`].
+/// Whose words begin with these bytes; see [`crate::dklab::whose`].
 pub fn whose(
     bytes: &[u8],
     paths: &[impl AsRef<str>],

@@ -5,11 +5,11 @@
 
 use std::str::Split;
 
+use multiplexor_dialect::dklab::Words;
 use multiplexor_dialect::hub::{
     After, AudienceKind, ConnectionId, Decimal, Kind, Message, Origin, Payload, Position, Reader, Target,
     Visible,
 };
-use multiplexor_dialect::multiplexor::Words;
 use multiplexor_dialect::native::Paths;
 use multiplexor_dialect::realplexor::{
     self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, payload, replaced, whose, write_one,

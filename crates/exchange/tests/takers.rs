@@ -29,7 +29,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
     let payload = Payload {
         bytes: (*b"x").into(),
         data: 0..1,
-        origin: Origin::Multiplexor,
+        origin: Origin::Dklab,
         audience: AudienceKind::All,
         event: None,
         content_type: None,

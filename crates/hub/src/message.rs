@@ -98,7 +98,7 @@ pub enum Origin {
     /// `POST /pub/…` and all that is modern.
     Native,
     /// dklab_multiplexor, 2009: the whole input is the message.
-    Multiplexor,
+    Dklab,
     /// Dklab_Realplexor: the body is the message.
     Realplexor,
     /// Nobody's: it is no message, but says that an earlier one was taken back from its only channel.

@@ -8,9 +8,9 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use codec::http2;
 use dialect::Problem;
+use dialect::dklab::{self, Words, header, headers, is_http, is_id, whose};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
-use dialect::multiplexor::{self, Words, header, headers, is_http, is_id, whose};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
@@ -88,7 +88,7 @@ pub(crate) async fn begin(
         }
     }
     if !bytes.is_empty() {
-        let head = bytes[..multiplexor::head_len(&bytes).unwrap_or(0)].to_vec();
+        let head = bytes[..dklab::head_len(&bytes).unwrap_or(0)].to_vec();
         on_behalf(line, &head, publish(line, bytes)).await;
     }
     Begun::Done
@@ -114,7 +114,7 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
         Some(true) => return Judged::Http,
         Some(false) => {}
     }
-    if multiplexor::is_online_command(bytes) {
+    if dklab::is_online_command(bytes) {
         return Judged::Online;
     }
     match whose(bytes, PREFIXES, None) {
@@ -123,7 +123,7 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
         Some(Words::Classic) if !is_http(bytes) => return Judged::Classic,
         Some(Words::Classic) => {}
     }
-    let Some(head_len) = multiplexor::head_len(bytes) else { return Judged::Classic };
+    let Some(head_len) = dklab::head_len(bytes) else { return Judged::Classic };
     let head = &bytes[..head_len];
     let Some(request_len) = request_len(head) else {
         return if has_marker(bytes) { guarded(head, hosts) } else { Judged::Http };
@@ -144,7 +144,7 @@ fn request_len(head: &[u8]) -> Option<usize> {
 }
 
 fn has_marker(bytes: &[u8]) -> bool {
-    multiplexor::ids(bytes, true).is_some()
+    dklab::ids(bytes, true).is_some()
 }
 
 /// A message in the form of an HTTP request, unless a web page sent it. A page's request always has the
@@ -202,18 +202,18 @@ pub(crate) fn is_browser(agent: &[u8]) -> bool {
 
 /// Publishes a whole message to those of its channels that are online.
 async fn publish(line: &Line, bytes: Vec<u8>) {
-    let Some(ids) = multiplexor::ids(&bytes, false) else {
+    let Some(ids) = dklab::ids(&bytes, false) else {
         line.counters.classic_unnamed.add();
         debug!(bytes = bytes.len(), "classic message named no channel");
         return;
     };
     // What would tell that a web page sent it may be missing: a page can break its request off.
-    if multiplexor::is_like_http(&bytes) && multiplexor::head_len(&bytes).is_none() {
+    if dklab::is_like_http(&bytes) && dklab::head_len(&bytes).is_none() {
         line.counters.classic_lost.add();
         debug!(bytes = bytes.len(), "classic message broke off in its head");
         return;
     }
-    let payload = multiplexor::payload(bytes);
+    let payload = dklab::payload(bytes);
     for ids in ids.chunks(TARGETS_MAX) {
         if let Err(refusal) = order::admit(line, None) {
             line.counters.refused(refusal.problem().code);

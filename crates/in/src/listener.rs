@@ -243,7 +243,7 @@ async fn talk(
     let _told = (classic == Classic::Realplexor).then(realplexor::Told::opened);
     let begun = match classic {
         Classic::None => Begun::Http(Vec::new()),
-        Classic::Multiplexor => classic::begin(&line, &mut stream, stopped.clone()).await,
+        Classic::Dklab => classic::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
     let read = match begun {

@@ -169,7 +169,7 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     let said = message.payload();
     let origin = match said.origin {
         Origin::Native => 0,
-        Origin::Multiplexor => 1,
+        Origin::Dklab => 1,
         Origin::Realplexor => 2,
         Origin::Removal => 3,
     };
@@ -250,7 +250,7 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
     let is = |flag: u8| flags & flag != 0;
     let origin = match flags & 3 {
         0 => Origin::Native,
-        1 => Origin::Multiplexor,
+        1 => Origin::Dklab,
         2 => Origin::Realplexor,
         _ => Origin::Removal,
     };

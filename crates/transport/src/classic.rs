@@ -6,7 +6,7 @@
 
 use codec::http::{self, Body};
 use dialect::Classic;
-use dialect::multiplexor::{self, Words, whose};
+use dialect::dklab::{self, Words, whose};
 use dialect::realplexor::{self, Form, Found, Reading};
 
 use crate::limits::BODY_LEN_MAX;
@@ -19,7 +19,7 @@ impl Conn {
     pub(crate) fn is_classic(&self, bytes: &[u8], env: Env<'_>) -> Option<bool> {
         let words = match self.classic {
             Classic::None => return Some(false),
-            Classic::Multiplexor => whose(bytes, env.paths.all(), env.takeover),
+            Classic::Dklab => whose(bytes, env.paths.all(), env.takeover),
             Classic::Realplexor => realplexor::whose(bytes, env.paths.all(), env.takeover, &env.marker),
         };
         match words {
@@ -45,10 +45,10 @@ impl Conn {
                 Err(Undecided) => return (0, Action::More),
             }
         } else if let Some(id) =
-            multiplexor::ids(request, request_len.is_some()).and_then(|ids| ids.into_iter().next())
+            dklab::ids(request, request_len.is_some()).and_then(|ids| ids.into_iter().next())
         {
             self.phase = Phase::Waiting;
-            self.shape = Shape::Multiplexor;
+            self.shape = Shape::Dklab;
             self.close = true;
             return (bytes.len(), Action::Take(id));
         }
@@ -88,10 +88,10 @@ enum Heard {
 /// Shows the gate the head of a request, where it looks at heads: what a proxy says may come behind the marker.
 fn hear(bytes: &[u8], env: Env<'_>) -> Heard {
     let Some(gate) = env.gate.filter(|gate| gate.reads_heads()) else { return Heard::All };
-    if !multiplexor::is_like_http(bytes) {
+    if !dklab::is_like_http(bytes) {
         return Heard::All;
     }
-    match multiplexor::head_len(bytes) {
+    match dklab::head_len(bytes) {
         Some(len) => gate.hear(Some(&bytes[..len])),
         None if bytes.len() <= env.classic_limit => return Heard::NotYet,
         None => gate.hear(None),
@@ -119,10 +119,10 @@ fn find_list(request: &[u8], ended: bool, env: Env<'_>) -> Result<Option<Action>
             let mut has: &[u8] = &[];
             if http && wishes.first().is_some_and(|(id, _)| env.pages.contains(id)) {
                 // Who asks for a page may say which one he has, in any line of the head.
-                if !ended && multiplexor::head_len(request).is_none() {
+                if !ended && dklab::head_len(request).is_none() {
                     return Err(Undecided);
                 }
-                has = multiplexor::header(request, "if-none-match").unwrap_or_default();
+                has = dklab::header(request, "if-none-match").unwrap_or_default();
             }
             Action::Listen(Box::new(Listen { wishes, http, head_only, has: has.into() }))
         }
@@ -132,7 +132,7 @@ fn find_list(request: &[u8], ended: bool, env: Env<'_>) -> Result<Option<Action>
 fn breaks_http(bytes: &[u8]) -> bool {
     let fault = http::decode(bytes, &HTTP_LIMITS).err();
     let too_long = matches!(fault, Some(http::Error::TargetTooLong | http::Error::HeadTooLong));
-    too_long && multiplexor::is_like_http(bytes)
+    too_long && dklab::is_like_http(bytes)
 }
 
 /// How long the request of HTTP at the front is, if it is whole. A head that is not right, though it has an
@@ -148,6 +148,6 @@ fn whole_request(bytes: &[u8]) -> Option<usize> {
             }
         }
         Ok(None) | Err(http::Error::BareLineFeed) => None,
-        Err(_) => multiplexor::head_len(bytes).filter(|_| multiplexor::is_http(bytes)),
+        Err(_) => dklab::head_len(bytes).filter(|_| dklab::is_http(bytes)),
     }
 }

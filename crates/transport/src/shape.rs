@@ -2,7 +2,7 @@
 //! of, when a wait in it ends, how a message is put, how a notice is put, what its client may ask for.
 
 use dialect::hub::{Cursors, Message, Visible};
-use dialect::{Transport, multiplexor, realplexor};
+use dialect::{Transport, dklab, realplexor};
 
 use crate::native::{self, CommandReader};
 use crate::notice::{Notice, Tone};
@@ -30,7 +30,7 @@ pub enum Shape {
     /// WebSocket, a payload a frame.
     WsRaw,
     /// A client of 2009: one message, and the end.
-    Multiplexor,
+    Dklab,
     /// A client of Realplexor: all that is due, and the end.
     Realplexor,
 }
@@ -272,13 +272,13 @@ const TABLE: [Row; 10] = [
         command: Some(native::read_command),
     },
     Row {
-        shape: Shape::Multiplexor,
+        shape: Shape::Dklab,
         framing: Framing::Bytes,
         ending: Ending::OneMessage,
         tells_removals: false,
         tells_gaps: false,
         render: |message, matches, _, _, out| {
-            multiplexor::write(message, *matches.first().expect("whoever takes listens"), out);
+            dklab::write(message, *matches.first().expect("whoever takes listens"), out);
         },
         notice: silence,
         command: None,

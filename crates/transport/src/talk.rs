@@ -1,9 +1,9 @@
 //! What a waiting client is told besides live messages: pages, notices, ends.
 
+use dialect::dklab::Words;
 use dialect::hub::{Cursors, Position, Visible};
-use dialect::multiplexor::Words;
 use dialect::native::Paths;
-use dialect::{Classic, Cors, Problem, multiplexor, native};
+use dialect::{Classic, Cors, Problem, dklab, native};
 
 use crate::answer;
 use crate::native::text_frame;
@@ -132,10 +132,10 @@ impl Conn {
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
         let classic = match self.classic {
             Classic::None => false,
-            Classic::Multiplexor => multiplexor::whose(input, paths.all(), None) == Some(Words::Classic),
+            Classic::Dklab => dklab::whose(input, paths.all(), None) == Some(Words::Classic),
             Classic::Realplexor => true,
         };
-        if classic && !multiplexor::is_like_http(input) {
+        if classic && !dklab::is_like_http(input) {
             return Vec::new();
         }
         let problem =

@@ -16,7 +16,7 @@ proptest! {
     fn cuts_change_nothing(bytes in any_bytes(), cuts in vec(any::<prop::sample::Index>(), 0..8)) {
         let run = |mut places: Vec<usize>, hands_over| {
             places.sort_unstable();
-            let (mut line, mut at) = (Line::of(Conn::of(Classic::Multiplexor)), 0);
+            let (mut line, mut at) = (Line::of(Conn::of(Classic::Dklab)), 0);
             line.answers_polls = true;
             for place in places.into_iter().chain([bytes.len()]) {
                 line.feed(&bytes[at..place]);
@@ -45,7 +45,7 @@ proptest! {
             line.feed(&bytes);
             line.exact
         };
-        prop_assert_eq!(run(Classic::Multiplexor), run(Classic::None));
+        prop_assert_eq!(run(Classic::Dklab), run(Classic::None));
     }
 }
 

@@ -31,7 +31,7 @@ fn conversations_go_as_written() {
 fn run(case: &Case, parts: &[&[u8]], hands_over: bool) -> Vec<String> {
     let set = |key: &str, value: &str| case.settings.iter().any(|(k, v)| k == key && v == value);
     let mut line = Line::of(if set("classic", "on") {
-        Conn::of(Classic::Multiplexor)
+        Conn::of(Classic::Dklab)
     } else if set("realplexor", "on") {
         Conn::of(Classic::Realplexor)
     } else {

@@ -196,7 +196,7 @@ fn what_is_put_can_be_read_back() {
                     read_answer(shape, &shape.frame(visible(message), &[1], cursors(), &mut plain()), message)
                 });
             }
-            Shape::StreamRaw | Shape::Multiplexor | Shape::Realplexor => {}
+            Shape::StreamRaw | Shape::Dklab | Shape::Realplexor => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use testkit::wire::{get, old, poll, sse, stream, text_frame, websocket};
 
 /// All ways to wait live for the channel `a`, as what is sent.
 fn ways() -> Vec<(&'static str, Classic, Vec<String>)> {
-    let (none, old_one, old_two) = (Classic::None, Classic::Multiplexor, Classic::Realplexor);
+    let (none, old_one, old_two) = (Classic::None, Classic::Dklab, Classic::Realplexor);
     let several = |ask: fn(&str) -> String| ask("/sub/a,b");
     vec![
         ("a poll", none, vec![poll("/sub/a")]),

@@ -6,7 +6,7 @@ use multiplexor_wait::Settings;
 use testkit::kernel::{Mischief, Peer};
 use testkit::scene::Scene;
 use testkit::wire::sse;
-use transport::dialect::multiplexor::{DISCONNECT, payload};
+use transport::dialect::dklab::{DISCONNECT, payload};
 
 const WAIT: &str = "GET /?identifier=a HTTP/1.1\r\nHost: h\r\n\r\n";
 

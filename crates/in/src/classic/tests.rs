@@ -58,8 +58,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
     let line = line(exchange, settings);
-    let talk =
-        Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Multiplexor };
+    let talk = Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Dklab };
     runtime.block_on(talk.run(&line, published))
 }
 

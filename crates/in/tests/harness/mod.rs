@@ -52,7 +52,7 @@ impl Line {
         let counters =
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
         let served = tokio::spawn(serve(
-            vec![Listener { socket: Socket::Inet(listener), classic: Classic::Multiplexor, tls: None }],
+            vec![Listener { socket: Socket::Inet(listener), classic: Classic::Dklab, tls: None }],
             settings,
             Arc::clone(&exchange),
             WaitLine {

@@ -22,7 +22,7 @@ pub(crate) struct Listener {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// That of 2009.
-    Multiplexor,
+    Dklab,
     /// That of Dklab_Realplexor.
     Realplexor,
     None,
@@ -31,14 +31,14 @@ pub(crate) enum Dialect {
 impl Listener {
     /// A listener of which only the address is said.
     pub(crate) fn new(address: Address) -> Self {
-        let dialect = Dialect::Multiplexor;
+        let dialect = Dialect::Dklab;
         Self { address, is_shut: true, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
     }
 
     /// As the WAIT line takes it, which listens there.
     pub(crate) fn of_wait(&self, address: wait::Address) -> wait::Listener {
         let classic = match self.dialect {
-            Dialect::Multiplexor => wait::Classic::Multiplexor,
+            Dialect::Dklab => wait::Classic::Dklab,
             Dialect::Realplexor => wait::Classic::Realplexor,
             Dialect::None => wait::Classic::None,
         };
@@ -54,7 +54,7 @@ impl Listener {
     /// this machine only; those of Realplexor also where these users must show passwords.
     pub(crate) fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
         match self.dialect {
-            Dialect::Multiplexor if self.is_loopback() => in_line::Classic::Multiplexor,
+            Dialect::Dklab if self.is_loopback() => in_line::Classic::Dklab,
             Dialect::Realplexor if self.is_loopback() || users.closed() => in_line::Classic::Realplexor,
             _ => in_line::Classic::None,
         }
@@ -91,14 +91,14 @@ impl Dialect {
         match name {
             "none" => Self::None,
             "realplexor" => Self::Realplexor,
-            _ => Self::Multiplexor,
+            _ => Self::Dklab,
         }
     }
 
     /// Its name in a settings file.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Multiplexor => "multiplexor",
+            Self::Dklab => "multiplexor",
             Self::Realplexor => "realplexor",
             Self::None => "none",
         }

@@ -34,7 +34,7 @@ fn facts() -> Vec<Record> {
         seen: [("a".into(), seen)].into_iter().collect(),
     };
     let mut rich = payload(b"head\n\nbody");
-    (rich.data, rich.kind, rich.origin) = (6..10, Kind::Binary, Origin::Multiplexor);
+    (rich.data, rich.kind, rich.origin) = (6..10, Kind::Binary, Origin::Dklab);
     (rich.event, rich.content_type) = (Some("e".into()), Some("text/plain".into()));
     let target = |name: &str, alias: Option<&str>| Target { name: name.into(), alias: alias.map(Into::into) };
     let targets = [target("a", None), target("ä.b", Some("1.5"))].into_iter().collect();

@@ -87,7 +87,7 @@ impl Line {
             Action::Wait { wait, head } => self.wait(&wait, &head),
             Action::Command(command) => self.tell(command_words(&command)),
             Action::Take(id) => {
-                assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Multiplexor));
+                assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Dklab));
                 self.tell(format!("takes {id}"));
             }
             Action::Listen(listen) => self.listen(&listen),

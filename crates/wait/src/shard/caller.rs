@@ -9,7 +9,7 @@ use access::{Proxies, Whose};
 use exchange::hub::{Asker, Guest, Millis, Session, excerpt};
 use exchange::{Exchange, Shares, Shortage, UNIX, is_of_many};
 use transport::codec::{http, proxy};
-use transport::dialect::{Problem, multiplexor};
+use transport::dialect::{Problem, dklab};
 use transport::{Gate, Stopped};
 
 use super::Shard;
@@ -68,7 +68,7 @@ impl Gate for Turnstile<'_> {
 
     fn hear(&self, head: Option<&[u8]>) {
         let Some((header, peer)) = self.passing() else { return };
-        let lines = head.into_iter().flat_map(multiplexor::headers);
+        let lines = head.into_iter().flat_map(dklab::headers);
         let lines: Vec<&[u8]> = lines
             .filter(|(name, _)| name.eq_ignore_ascii_case(header.as_bytes()))
             .map(|(_, value)| value)

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
-use transport::dialect::{Problem, multiplexor};
+use transport::dialect::{Problem, dklab};
 use transport::{Coder, Coding};
 
 use super::Shard;
@@ -100,7 +100,7 @@ impl<K: Kernel> Shard<K> {
     /// Ends a taker with the bytes that say so.
     pub(super) fn end_taker(&mut self, index: usize) {
         self.leave_all(index);
-        if self.write(index, multiplexor::DISCONNECT) {
+        if self.write(index, dklab::DISCONNECT) {
             self.close_gently(index);
         }
     }

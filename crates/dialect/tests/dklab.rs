@@ -1,9 +1,9 @@
 //! Facts about the dialect of 2009: whose words bytes are, which ids they name, what is data in them.
 
-use multiplexor_dialect::hub::{AudienceKind, Kind, Message, Origin, Payload, Position, Target};
-use multiplexor_dialect::multiplexor::{
+use multiplexor_dialect::dklab::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
+use multiplexor_dialect::hub::{AudienceKind, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::native::Paths;
 
 /// Whose words they are, and that it is told once and for all, however they come.
@@ -30,10 +30,10 @@ fn found(bytes: &str, expected: &str) {
 
 /// The data, and its content type.
 fn data(bytes: &str, expected: &str, content_type: Option<&str>) {
-    let payload = multiplexor::payload(bytes.into());
+    let payload = dklab::payload(bytes.into());
     assert_eq!(payload.data(), expected.as_bytes(), "{bytes:?}");
     assert_eq!(payload.content_type.as_deref(), content_type, "{bytes:?}");
-    assert_eq!((&payload.bytes[..], payload.origin), (bytes.as_bytes(), Origin::Multiplexor));
+    assert_eq!((&payload.bytes[..], payload.origin), (bytes.as_bytes(), Origin::Dklab));
 }
 
 fn written(payload: Payload) -> String {
@@ -41,7 +41,7 @@ fn written(payload: Payload) -> String {
     let targets = [target("a"), target("b")].into_iter().collect();
     let message = Message::new(Position::from_bits(1), 0, None, targets, payload);
     let mut out = Vec::new();
-    multiplexor::write(&message, 1, &mut out);
+    dklab::write(&message, 1, &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
@@ -202,7 +202,7 @@ fn data_begin_behind_the_first_blank_line() {
 
 #[test]
 fn data_that_are_no_text_are_binary() {
-    let kind = |bytes: &[u8]| multiplexor::payload(bytes.to_vec()).kind;
+    let kind = |bytes: &[u8]| dklab::payload(bytes.to_vec()).kind;
     assert_eq!(kind(b"identifier=a\n\n\xff"), Kind::Binary);
     let of =
         |content_type: &str| kind(format!("HTTP/1.0 200 OK\nContent-Type: {content_type}\n\nx").as_bytes());
@@ -215,7 +215,7 @@ fn data_that_are_no_text_are_binary() {
 #[test]
 fn what_came_in_this_dialect_goes_as_it_came() {
     let whole = "HTTP/1.1 200 OK\nX-Multiplexor: identifier=a,b\n\nhey";
-    assert_eq!(written(multiplexor::payload(whole.into())), whole);
+    assert_eq!(written(dklab::payload(whole.into())), whole);
 }
 
 #[test]

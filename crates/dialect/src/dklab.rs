@@ -175,7 +175,7 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
     Payload {
         bytes: bytes.into(),
         data,
-        origin: Origin::Multiplexor,
+        origin: Origin::Dklab,
         audience: AudienceKind::All,
         event: None,
         content_type,
@@ -187,7 +187,7 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
 /// dialect goes as it came, everything else behind a head of HTTP.
 pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
     let payload = message.payload();
-    if payload.origin == Origin::Multiplexor {
+    if payload.origin == Origin::Dklab {
         out.extend_from_slice(payload.bytes);
         return;
     }
