@@ -35,6 +35,7 @@ impl Kind {
             Self::Truth => TRUTHS.join(", "),
             Self::Rights => Right::ALL.map(Right::name).join(", "),
             Self::Globs => "names in which `*` stands for any characters".to_owned(),
+            Self::Dialects => format!("dklab (also called multiplexor), realplexor, none{OR_A_LIST}"),
             Self::Choice(words) => words.join(", "),
             Self::CountOrAuto(min, max) | Self::DurationOrAuto(min, max) => {
                 format!("{min} to {max}, or auto")
@@ -96,6 +97,7 @@ impl Kind {
                 format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
             }
             Self::Globs => format!("give names in which * stands for any characters, {}", such_as(example)),
+            Self::Dialects => form.one_of(&["dklab", "realplexor", "none"]) + OR_A_LIST,
             Self::Choice(words) => form.one_of(words),
             Self::Count(min, max) => range("whole number", min, max, &format!("such as {example}")),
             Self::CountOrAuto(min, max) => range("whole number", min, max, &or_auto()),
@@ -108,6 +110,9 @@ impl Kind {
         }
     }
 }
+
+/// Two classic dialects answer the same bytes differently.
+const OR_A_LIST: &str = "; or a list with one of the first two at most";
 
 impl Form {
     /// A text as one would write it.

@@ -1,7 +1,8 @@
 //! The keys of entries in the settings file, and the settings that stand both there and above all entries.
 
 use super::kind::Kind::{
-    Address, Certified, Choice, Count, Duration, Files, Globs, KeyHash, Label, Pattern, Rights, Size, Truth,
+    Address, Certified, Choice, Count, Dialects, Duration, Files, Globs, KeyHash, Label, Pattern, Rights,
+    Size, Truth,
 };
 use super::setting::{Setting, line};
 
@@ -93,7 +94,7 @@ pub(super) const TLS: Setting = line(
 
 pub(super) const DIALECT: Setting = line(
     "dialect",
-    Choice(&["multiplexor", "realplexor", "none"]),
+    Dialects,
     "multiplexor",
     "The classic dialect that is spoken there beside the native one",
 );

@@ -12,7 +12,7 @@ use super::address::{is_mode, is_owner};
 pub(crate) use super::file_text::FileText;
 pub(super) use super::file_text::{public_key, why_no_key};
 use super::keys::KeyEntry;
-use super::listener::Listener;
+use super::listener::{Dialect, Listener};
 use super::names::{read_name, read_token, read_url};
 use super::shares::network;
 pub(super) use super::units::{duration, size, whole_number};
@@ -68,6 +68,8 @@ pub(crate) enum Kind {
     Rights,
     /// Channels by name, with stars; at least one.
     Globs,
+    /// What a listener speaks beside the native dialect: a word, or a list with one classic dialect at most.
+    Dialects,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number.
@@ -117,6 +119,7 @@ pub(crate) enum Value {
     Rights(Rights),
     Url(Option<Uri>),
     Globs(Vec<Glob>),
+    Dialect(Dialect),
     Choice(&'static str),
     Number(u64),
     Auto,
@@ -140,6 +143,7 @@ impl Kind {
                 | Self::Keys
                 | Self::Rights
                 | Self::Globs
+                | Self::Dialects
         )
     }
 
@@ -173,7 +177,7 @@ impl Kind {
             Self::Tokens => "NAME",
             Self::Url => "URL",
             Self::Pattern | Self::Globs => "PATTERN",
-            Self::Choice(_) | Self::Truth => "WORD",
+            Self::Choice(_) | Self::Truth | Self::Dialects => "WORD",
             Self::Count(..) | Self::CountOrAuto(..) => "NUMBER",
             Self::Duration(..) | Self::DurationOrAuto(..) => "TIME",
             Self::Prefix => "PATH",
@@ -219,6 +223,8 @@ impl Kind {
                     let read = |item: &str| network(item).ok_or_else(|| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Networks)
                 }
+                Self::Dialects if texts.iter().any(|text| text.trim().is_empty()) => Err(String::new()),
+                Self::Dialects => Dialect::of(items()).map(Value::Dialect),
                 Self::Texts | Self::Files => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));
@@ -240,7 +246,7 @@ impl Kind {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
             Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
-            Self::Files | Self::Tokens | Self::Networks => None,
+            Self::Files | Self::Tokens | Self::Networks | Self::Dialects => None,
             Self::Url if text.is_empty() => Some(Value::Url(None)),
             Self::Url => read_url(text).map(|url| Value::Url(Some(url))),
             Self::KeyHash => KeyHash::read(text).ok().map(Value::KeyHash),

@@ -86,12 +86,28 @@ impl Listener {
 }
 
 impl Dialect {
-    /// The dialect of a name that is one.
-    pub(crate) fn named(name: &str) -> Self {
+    /// What these names say together. Two classic dialects answer the same bytes differently, so there is one at most. The
+    /// error is what is wrong in the names.
+    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let mut found = Self::None;
+        for name in names {
+            match (found, Self::named(name).ok_or_else(|| name.to_owned())?) {
+                (_, Self::None) => {}
+                (Self::None, named) => found = named,
+                (found, named) if found == named => {}
+                (found, named) => return Err([found.name(), named.name()].join(", ")),
+            }
+        }
+        Ok(found)
+    }
+
+    fn named(name: &str) -> Option<Self> {
         match name {
-            "none" => Self::None,
-            "realplexor" => Self::Realplexor,
-            _ => Self::Dklab,
+            // The native dialect is spoken everywhere.
+            "native" | "none" => Some(Self::None),
+            "dklab" | "multiplexor" => Some(Self::Dklab),
+            "realplexor" => Some(Self::Realplexor),
+            _ => None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::keys::KeyEntry;
 use super::nearest::nearest;
 use super::written::{described, excerpt, quoted};
-use super::{Address, ChannelEntry, Dialect, File, Listener, Origin, Setting, TABLE, Value};
+use super::{Address, ChannelEntry, File, Listener, Origin, Setting, TABLE, Value};
 
 /// A file in the reading.
 pub(super) struct Reader<'a> {
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
             match (key.name, value) {
                 (_, Some(Value::Address(address))) => (said.address, has_address) = (address, true),
                 ("tls", Some(Value::Choice(word))) => said.tls = Some(word == "on"),
-                (_, Some(Value::Choice(name))) => said.dialect = Dialect::named(name),
+                (_, Some(Value::Dialect(dialect))) => said.dialect = dialect,
                 ("tls_certificate", Some(Value::Names(files))) => said.certificates = files,
                 ("tls_key", Some(Value::Names(files))) => said.keys = files,
                 _ => is_right = false,

@@ -39,7 +39,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         Kind::Truth => vec![chance[0].is_multiple_of(2).to_string()],
         Kind::Label if setting.name == "token_cookie" => vec![format!("token-{}", chance[0])],
         Kind::Label => vec![format!("/path{}/", chance[0])],
-        Kind::KeyHash | Kind::Certified | Kind::Rights | Kind::Globs => {
+        Kind::KeyHash | Kind::Certified | Kind::Rights | Kind::Globs | Kind::Dialects => {
             unreachable!("only entries have one")
         }
         // A channel that is closed must have a way in, which chance does not give it.

@@ -57,7 +57,7 @@ impl Kind {
         let texts = self.written(value);
         let bare = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match &texts[..] {
-            _ if self.is_list() => {
+            _ if self.is_list() && self != Self::Dialects => {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", items.join(", "))
             }
@@ -107,6 +107,7 @@ impl Kind {
             Value::Url(url) => vec![url.as_ref().map_or_else(String::new, ToString::to_string)],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
             Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
+            Value::Dialect(dialect) => vec![dialect.name().to_owned()],
             Value::Choice(word) => vec![(*word).to_owned()],
             Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],
             Value::Number(number) => vec![number.to_string()],
