@@ -4,6 +4,7 @@
 //! would be right.
 
 mod deny;
+mod dialects;
 mod docs;
 mod files;
 mod layers;
@@ -76,7 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 const USAGE: &str = "give one of:
   cargo xtask tidy          lengths of files and functions, first lines, banned words, white space
-  cargo xtask layers        who may depend on whom, and where unsafe code may stand
+  cargo xtask layers        who may depend on whom, where unsafe code may stand, where dialects are named
   cargo xtask docs          docs/settings.md is what the program generates
   cargo xtask docs --write  makes it so
   cargo xtask deny          licences, doubles and sources of what we depend on, by deny.toml
