@@ -1,7 +1,9 @@
 """Fixtures: a program shared by the tests of a file, programs of one's own, names nobody else uses."""
 
+import ctypes
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -13,7 +15,46 @@ for variable in [variable for variable in os.environ if variable.startswith("MUL
     os.environ["TESTS_" + variable] = os.environ.pop(variable)
 
 from harness import front  # noqa: E402
-from harness.program import Program, fresh_name  # noqa: E402
+from harness.program import Program, fresh_name, until  # noqa: E402
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays_behind():
+    """What tests start ends with them. Whose parent has ended is ours from then on, so nobody gets away."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = descendants()
+    yield
+    try:
+        until(lambda: not descendants().keys() - before.keys(), "all that the tests started has ended")
+    except AssertionError:
+        left = {pid: line for pid, line in descendants().items() if pid not in before}
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"tests left processes behind: {left}") from None
+
+
+def descendants():
+    """Processes below this one that run, by their ids, with their command lines. Python's own helpers are no tests'."""
+    found, parents = {}, [os.getpid()]
+    while parents:
+        parent = parents.pop()
+        for task in pathlib.Path(f"/proc/{parent}/task").glob("*"):
+            try:
+                children = (task / "children").read_text().split()
+            except OSError:
+                continue
+            for child in map(int, children):
+                try:
+                    line = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                except OSError:
+                    continue
+                parents.append(child)
+                # What has ended and was not waited for has no command line.
+                if line and "multiprocessing" not in line and "execnet" not in line:
+                    found[child] = line
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from harness.frames import Frames
-from harness.program import Program, fresh_name, request, until
+from harness.place import Place
+from harness.program import fresh_name, request, until
 from harness.wire import GUARDS, Lines, Sse, Wire
 
 DISCONNECT = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
@@ -41,6 +42,13 @@ fwrite($f, "POST / HTTP/1.1\r\nHost: $argv[1]\r\nContent-Length: " . strlen($dat
 stream_socket_shutdown($f, STREAM_SHUT_WR);
 echo stream_get_contents($f);
 """
+
+
+@pytest.fixture
+def place():
+    there = Place()
+    yield there
+    there.close()
 
 
 @pytest.fixture
@@ -85,35 +93,17 @@ def counted(program, line, name, value):
     until(lambda: program.ask("/stats")[line][name] >= value, f"{line}.{name} is {value}")
 
 
-@pytest.fixture(scope="module")
-def defaults():
-    """A program as it starts without flags; its ports must be free for that."""
-
-    def free():
-        for port in (8088, 10010):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    return False
-        return True
-
-    until(free, "the default ports are free")
-    running = Program(ports=False)
-    yield running
-    running.stop()
-
-
-def test_the_commands_of_the_old_readme_work_on_the_default_ports(defaults, ident):
-    for command in [["wget", "-q", "-O", "-"], ["curl", "-sS"]]:
-        url = f"http://127.0.0.1:8088/?identifier={ident}"
-        client = subprocess.Popen([*command, url], stdout=subprocess.PIPE)
-        defaults.until_waiting(ident)
-        assert ident in json.loads(php(ONLINE, "127.0.0.1", 10010))
-        php(SEND, "127.0.0.1", 10010, f"other,{ident}", "hello from 2009")
-        assert client.communicate(timeout=60)[0] == b"hello from 2009"
-        assert client.returncode == 0
+def test_the_commands_of_the_old_readme_work_on_the_default_ports(place, ident):
+    """As it starts without flags, in a network of its own: whoever runs the tests may run a server."""
+    place.serve("multiplexor")
+    for command in ["wget -q -O -", "curl -sS"]:
+        said = place.start(f"{command} 'http://127.0.0.1:8088/?identifier={ident}'")
+        until(lambda: '"waiting":1' in place.run(f"curl -s http://127.0.0.1:10010/channels/{ident}"), "it waits")
+        for name, code in [("online", ONLINE), ("send", SEND)]:
+            (place.work / f"{name}.php").write_text(f"<?php\n{code}")
+        assert ident in json.loads(place.run("php -n online.php 127.0.0.1 10010"))
+        place.run(f"php -n send.php 127.0.0.1 10010 other,{ident} 'hello from 2009'")
+        until(lambda said=said: said() == "hello from 2009", "it has the message")
 
 
 def test_any_path_and_no_http_at_all_will_do(program, ident):

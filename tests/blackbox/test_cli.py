@@ -1,6 +1,11 @@
 """The command line: send and listen against a running server; helpful refusals."""
 
+import base64
 import json
+import os
+import pty
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -196,3 +201,74 @@ def test_version_and_help():
     text = run("--help").stdout.decode()
     for flag in ["--wait", "--in", "--shards", "--log", "--log-level", "--history-messages", "--heartbeat"]:
         assert flag in text
+
+
+SECRET = "of-at-least-thirty-two-characters-indeed"
+RUNNERS = {"php": ["php", "-n"], "node": ["node", "--input-type=module"], "python": ["python3", "-"], "ruby": ["ruby"]}
+
+
+@pytest.mark.parametrize("language", RUNNERS)
+def test_a_token_is_made_in_other_languages_as_it_is_shown(language):
+    if not shutil.which(RUNNERS[language][0]):
+        pytest.skip(f"{language} is not installed")
+    names = ["user.42", "room.*", "it's \\ a name"]
+    arguments = ["token", "make", *names, "--sub", "ann", "--lasts", "600"]
+    shown = printed(*arguments, "--show", language)
+    assert SECRET not in shown
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
+    made = subprocess.run(
+        RUNNERS[language], input=shown, capture_output=True, text=True, timeout=60, env=clean | {"MULTIPLEXOR_TOKEN_SECRET": SECRET}
+    )
+    assert made.returncode == 0, made.stderr
+    token, ours = made.stdout.strip(), printed(*arguments, "--token-secret", SECRET).strip()
+    assert printed("token", "check", token, "--token-secret", SECRET).startswith("good for ann, until ")
+    claims = [json.loads(base64.urlsafe_b64decode(one.split(".")[1] + "==")) for one in (token, ours)]
+    for one in claims:
+        assert (one["sub"], one["listen"]) == ("ann", names)
+    assert abs(claims[0]["exp"] - claims[1]["exp"]) < 60
+
+
+def test_what_is_shown_needs_neither_names_nor_a_secret():
+    assert "make_token(" in printed("token", "make", "--show", "php")
+
+
+def printed(*arguments):
+    """What a command prints where nobody looks at it."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
+    done = subprocess.run([binary(), *arguments], capture_output=True, text=True, env=clean, timeout=60)
+    assert done.returncode == 0, (arguments, done.stderr)
+    return done.stdout
+
+
+def on_a_terminal(*arguments):
+    """What a command prints where somebody looks at it."""
+    ours, its = pty.openpty()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
+    command = subprocess.Popen([binary(), *arguments], stdin=its, stdout=its, stderr=its, env=clean | {"TERM": "xterm"})
+    os.close(its)
+    said = b""
+    try:
+        while data := os.read(ours, 65536):
+            said += data
+    except OSError:
+        # So it is told that the other end was closed.
+        pass
+    os.close(ours)
+    command.wait(60)
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_colours_and_columns_are_for_terminals_only(program, name):
+    program.publish(name, "hello")
+    server = ["--server", program.in_url]
+    for arguments in (
+        ["stats", *server], ["online", *server], ["history", name, *server], ["send", name, "x", *server], ["delete", name, *server],
+        ["config"], ["config", "--default"], ["--help"], ["send", "--help"], ["key", "make"], ["man"], ["completion", "bash"], ["--nonsense"],
+        ["doctor", program.wait_url], ["bench", "--help"], ["token", "make", "a", "--token-secret", SECRET],
+    ):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("MULTIPLEXOR_")}
+        done = subprocess.run([binary(), *arguments], capture_output=True, env=clean, timeout=120)
+        assert b"\x1b" not in done.stdout + done.stderr, arguments
+    piped, shown = printed("stats", *server), on_a_terminal("stats", *server)
+    assert "\nhistory.messages\t" in piped and "\t" not in shown
+    assert re.search(r"\nhistory\.messages {5,}\d+\n", shown), shown

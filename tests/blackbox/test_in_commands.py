@@ -56,7 +56,7 @@ def test_history_reads_all_pages(serve, name):
 
 
 def test_stats_are_lines_or_an_object(program):
-    assert re.search(r"^history\.messages +\d+$", run(program, "stats"), re.MULTILINE)
+    assert re.search(r"^history\.messages\t\d+$", run(program, "stats"), re.MULTILINE)
     assert "uptime_seconds" in json.loads(run(program, "stats", "--json"))
 
 

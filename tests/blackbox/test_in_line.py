@@ -174,3 +174,17 @@ def test_a_rate_of_publishing_is_kept(serve, name):
     assert "rate" in refused
     kept = len(poll(program, f"/sub/{name}?since=0")["messages"])
     assert kept == refused.count(None)
+
+
+def test_a_deletion_says_whether_there_was_anything(program, name):
+    def deleted(query=""):
+        return json.loads(request(program.in_address, "DELETE", f"/channels/{name}{query}")[2])["deleted"]
+
+    assert not deleted()
+    program.publish(name, "x")
+    assert [deleted(), deleted(), deleted("?forget=history")] == [True, False, False]
+    program.publish(name, "x")
+    assert [deleted("?forget=history"), deleted("?forget=history")] == [True, False]
+    with Sse(program, f"/sse/{name}"):
+        program.until_waiting(name)
+        assert [deleted("?forget=history"), deleted(), deleted()] == [False, True, False]

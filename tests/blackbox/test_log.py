@@ -6,9 +6,10 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 from harness.program import Program, binary, fresh_name, request, until
-from harness.wire import Lines, Wire
+from harness.wire import Lines, Sse, Wire
 
 PATIENCE_S = 60
 
@@ -176,3 +177,54 @@ def test_the_journal_of_realplexor_holds_up_nobody(tmp_path):
     program.terminate()
     assert program.wait(PATIENCE_S) == 0, (tmp_path / "errors").read_text()
     out.close()
+
+
+def test_who_comes_waits_and_goes_is_told_at_debug(serve, name):
+    program = serve("--log-level", "debug")
+    with Sse(program, f"/sse/{name}"):
+        program.until_waiting(name)
+    program.publish(name, "never in the log")
+    until(lambda: "a client has gone" in program.stderr(), "it has gone")
+    lines = [line for line in program.stderr().splitlines() if "a client" in line]
+    numbers = {re.search(r"connection=(\d+)", line).group(1) for line in lines if f'channels="{name}"' in line}
+    assert len(numbers) == 1
+    told = [line for line in lines if f"connection={numbers.copy().pop()}" in line]
+    assert [re.search("has come|waits|has gone", line).group() for line in told] == ["has come", "waits", "has gone"]
+    assert "from=127.0.0.1:" in told[0] and "transport=Sse" in told[1]
+    program.until_logged("a publisher has come")
+    assert "never in the log" not in program.stderr()
+
+
+def test_each_refusal_is_told_and_a_flood_of_them_in_a_few_lines(serve, name):
+    program = serve("--listen", "token", "--token-secret", "s" * 32)
+    assert request(program.wait_address, "GET", f"/sub/{name}?token=secret.to.all")[0] == 401
+    assert request(program.in_address, "POST", f"/pub/{name}?ttl=soon", b"x")[0] == 400
+
+    def refused():
+        return [line for line in program.stderr().splitlines() if " refused " in line]
+
+    until(lambda: len(refused()) == 2, "both are told")
+    wait, publish = sorted(refused(), key=lambda line: 'line="in"' in line)
+    assert 'line="wait"' in wait and "status=401" in wait and f'what="{name}"' in wait and "from=127.0.0.1" in wait
+    assert "status=400" in publish and 'code="ttl"' in publish and "give seconds" in publish
+    assert "secret.to.all" not in program.stderr()
+    began = time.monotonic()
+    with Wire(program.in_address) as wire:
+        for _ in range(300):
+            wire.get(f"/pub/{name}?ttl=soon", method="POST", body=b"x").response()
+        seconds = time.monotonic() - began
+        time.sleep(1.1)
+        wire.get(f"/pub/{name}?ttl=soon", method="POST", body=b"x").response()
+    until(lambda: "untold=" in program.stderr(), "how many were left out is told")
+    assert len(refused()) <= 3 + 5 * (seconds + 2), "five a second"
+
+    def accounted():
+        return len(refused()) + sum(map(int, re.findall(r"untold=(\d+)", program.stderr())))
+
+    until(lambda: accounted() == 303, "all are told or counted")
+
+
+def test_the_end_says_what_may_be_done(serve):
+    program = serve()
+    program.process.send_signal(signal.SIGTERM)
+    program.until_logged("ending: clients are sent away and may come back; SIGTERM or Ctrl+C once more ends it at once")

@@ -443,3 +443,11 @@ def test_frames_sent_with_the_handshake_are_heard(program, name):
             said = json.loads(frames.until(TEXT))
             pongs += [said["pong"]] if "pong" in said else []
         assert pongs == list(range(50))
+
+
+def test_a_ping_is_answered_with_its_id(program):
+    with Frames(program, "/sub/") as ws:
+        ws.until(TEXT)
+        for said, answer in [({"ping": 1, "id": 7}, {"pong": 1, "id": 7}), ({"ping": None}, {"pong": None})]:
+            ws.send(TEXT, json.dumps(said))
+            assert json.loads(ws.until(TEXT)) == answer

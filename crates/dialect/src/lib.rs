@@ -8,6 +8,7 @@ mod intent;
 mod origin;
 mod problem;
 mod shows;
+mod slips;
 
 pub mod dklab;
 pub mod limits;
@@ -20,3 +21,4 @@ pub use intent::{Answer, GUARDS, Intent, NO_STORE, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Problem, fault};
 pub use shows::Shows;
+pub use slips::slips;

@@ -19,3 +19,7 @@ pub const COOKIE_TOKENS_MAX: usize = 4;
 pub const EVENT_LEN_MAX: usize = 255;
 /// Bytes of a publisher's media type.
 pub const CONTENT_TYPE_LEN_MAX: usize = 255;
+/// Parameters of a request that are looked at for what may have been meant.
+pub const WARNED_PARAMETERS_MAX: usize = 16;
+/// Warnings about them that an answer has.
+pub const WARNINGS_MAX: usize = 4;

@@ -27,6 +27,11 @@ impl Problem {
         Self::new(400, code, detail)
     }
 
+    /// Somebody speaks plain HTTP where TLS is spoken.
+    pub fn plain_http() -> Self {
+        Self::bad("tls", "this port speaks TLS, and the request came in plain HTTP: use https://")
+    }
+
     /// Appends the document to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let document = Document {

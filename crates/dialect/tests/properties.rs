@@ -92,7 +92,7 @@ proptest! {
                 prop_assert!(!names.is_empty() && names.iter().all(|name| check_name(name.as_bytes()).is_ok()));
             }
             Ok(Command::Renew { token, .. }) => prop_assert!(text.contains("token") && token.len() <= text.len()),
-            Ok(Command::Ping(value)) => prop_assert!(serde_json::from_str::<IgnoredAny>(value.get()).is_ok()),
+            Ok(Command::Ping { value, .. }) => prop_assert!(serde_json::from_str::<IgnoredAny>(value.get()).is_ok()),
             Err((problem, _)) => prop_assert_eq!(problem.status, 400),
         }
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use hub::WallTime;
 
-use crate::limits::DENIALS_KEPT;
+use crate::limits::{DENIALS_KEPT, DENIALS_TOLD_PER_S};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// A request or a command that was refused: for want of credentials or grants, or of room for one more.
@@ -65,6 +65,10 @@ pub struct Denials {
     ring: Mutex<VecDeque<Denial>>,
     /// By the place of the code in [`CODES`], and one more for all others.
     counts: [AtomicU64; CODES.len() + 1],
+    /// The second in which a refusal was last a line of the log, and how many were in it.
+    told: AtomicU64,
+    /// Refusals since then that were none.
+    untold: AtomicU64,
 }
 
 impl Denials {
@@ -86,6 +90,20 @@ impl Denials {
         ring.push_back(denial);
         drop(ring);
         drop(oldest);
+    }
+
+    /// Whether a refusal may be a line of the log now, of which there are a few a second; and how many before it were none.
+    pub fn may_tell(&self, now: hub::Millis) -> Option<u64> {
+        let second = now / 1_000;
+        let told = self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |told| {
+            let count = if told >> 8 == second { told & 0xff } else { 0 };
+            (count < DENIALS_TOLD_PER_S).then_some(second << 8 | (count + 1))
+        });
+        if told.is_ok() {
+            return Some(self.untold.swap(0, Ordering::Relaxed));
+        }
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// Up to so many of the last, the newest first.
@@ -159,6 +177,14 @@ mod tests {
         let kept: Vec<_> =
             denials.last(9).iter().map(|denial| (denial.code, denial.at.millis(), denial.times)).collect();
         assert_eq!(kept, [("rate", 1_000, 1_000), ("grant", 0, 1)]);
+    }
+
+    #[test]
+    fn a_few_a_second_are_told_and_the_rest_is_counted() {
+        let denials = Denials::default();
+        let told: Vec<_> = (0..DENIALS_TOLD_PER_S + 5).map(|_| denials.may_tell(1_999)).collect();
+        assert_eq!(told.iter().flatten().count() as u64, DENIALS_TOLD_PER_S);
+        assert_eq!([denials.may_tell(2_000), denials.may_tell(2_001)], [Some(5), Some(0)]);
     }
 
     #[test]

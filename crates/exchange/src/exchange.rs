@@ -237,17 +237,18 @@ impl Exchange {
         self.mailboxes.iter().all(Mailbox::takes_orders)
     }
 
-    /// Forgets a channel's history, and ends its subscriptions if asked. False: no such channel. A store is told,
-    /// and not waited for.
+    /// Forgets a channel's history, and ends its subscriptions if asked. False: there was nothing to forget or end. A store
+    /// is told, and not waited for.
     pub fn delete(&self, name: &str, subscriptions: bool) -> bool {
-        self.begin_deletion(name, subscriptions).is_some()
+        self.begin_deletion(name, subscriptions).0
     }
 
-    /// The same, for those who wait for the store. `None`: no such channel.
-    pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> Option<Deleted> {
+    /// The same, for those who wait for the store.
+    pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> (bool, Deleted) {
         let now = self.clock.now();
         let mut inner = self.lock();
         let Inner { hub, pending, .. } = &mut *inner;
+        let was_anything = hub.has_to_delete(name, subscriptions);
         let found = {
             let found = hub.delete(name, subscriptions, now);
             // Under the lock, so that the order stands in the mailboxes before any later message.
@@ -267,7 +268,7 @@ impl Exchange {
         for shard in found.iter().flat_map(|(_, shards)| shards) {
             self.mailbox(*shard).ring();
         }
-        found.map(|_| waits.map_or(Deleted::Done, Deleted::Ordered))
+        (was_anything, waits.map_or(Deleted::Done, Deleted::Ordered))
     }
 
     /// Does what is due in the hub. To be called a few times a second.

@@ -45,3 +45,5 @@ pub const RETURN_PARTS: usize = 64;
 pub const RETURNS_PER_PART: usize = 256;
 /// How long one is remembered, in milliseconds, where others want its place.
 pub const RETURN_KEPT_MS: u64 = 600_000;
+/// Refusals a second that are lines of the log, below 256; the others are counted in the next.
+pub const DENIALS_TOLD_PER_S: u64 = 5;

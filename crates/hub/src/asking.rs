@@ -12,6 +12,15 @@ impl Hub {
         self.names.find(name).map(|id| self.names[id].info())
     }
 
+    /// Whether a deletion of this channel would take anything: messages, and `subscriptions` too, or that it is online.
+    pub fn has_to_delete(&self, name: &str, subscriptions: bool) -> bool {
+        let channel = self.names.find(name).map(|id| &self.names[id]);
+        channel.is_some_and(|channel| {
+            let is_used = subscriptions && (channel.online || channel.waiting() > 0);
+            is_used || channel.pins > 0 || channel.info().messages > 0
+        })
+    }
+
     /// The records of channels that somebody names who waits, where there are any.
     pub fn find_each(&mut self, names: &[Box<str>]) -> Vec<Option<crate::ChannelId>> {
         self.totals.looked_up += names.len() as u64;

@@ -112,9 +112,10 @@ fn broken_off() -> Problem {
 /// Of a request that was not whole in time.
 pub(crate) fn too_slow(patience: Duration) -> Problem {
     let seconds = patience.as_secs_f32();
+    let unit = if patience == Duration::from_secs(1) { "second" } else { "seconds" };
     Problem::new(
         408,
-        "timeout",
-        format!("the request was not complete after {seconds} seconds; send it in one go"),
+        "request-timeout",
+        format!("the request was not complete after {seconds} {unit}; send it in one go"),
     )
 }

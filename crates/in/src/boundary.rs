@@ -58,6 +58,16 @@ impl Boundary {
         matches!(self, Self::Head(head) if !head.has_begun)
     }
 
+    /// Whether a head has come to its end, of which the service has not said what follows.
+    pub(crate) fn is_head_whole(&self) -> bool {
+        matches!(self, Self::Head(head) if head.has_ended)
+    }
+
+    /// Whether what comes behind a head is no body, so that nobody knows where it ends.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost)
+    }
+
     /// Whether something is to come of a body.
     pub(crate) fn is_in_body(&self) -> bool {
         !matches!(self, Self::Head(_))

@@ -111,6 +111,7 @@ const CODES: &[&str] = &[
     "full",
     "grant",
     "host",
+    "http",
     "item",
     "key",
     "key-publishes",
@@ -127,8 +128,9 @@ const CODES: &[&str] = &[
     "password-busy",
     "payload",
     "rate",
+    "request-timeout",
     "sign-in",
-    "timeout",
+    "tls",
     "ttl",
 ];
 

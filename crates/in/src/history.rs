@@ -90,9 +90,8 @@ pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Resul
     if let Some(why) = line.exchange.store_trouble() {
         return Err(unstored(why));
     }
-    let deleted = line.exchange.begin_deletion(name, subscriptions);
-    let is_deleted = deleted.is_some();
-    if let Some(exchange::Deleted::Ordered(pending)) = deleted {
+    let (is_deleted, deleted) = line.exchange.begin_deletion(name, subscriptions);
+    if let exchange::Deleted::Ordered(pending) = deleted {
         pending.await.map_err(unstored)?;
     }
     Ok(Deleted { name, deleted: is_deleted })

@@ -15,6 +15,7 @@ mod channels;
 mod classic;
 mod counters;
 mod guard;
+mod head;
 mod history;
 mod line;
 mod listener;
@@ -37,6 +38,7 @@ mod secure;
 mod shares;
 mod sign_in;
 mod socket;
+mod warnings;
 mod watch;
 
 pub mod limits;

@@ -5,6 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -37,7 +38,7 @@ use crate::patient::{Patient, UnderWay};
 use crate::quick;
 use crate::realplexor::{self, Realplexor};
 use crate::refused::{PEER, Peer};
-use crate::routes::router;
+use crate::routes::{self, router};
 use crate::secure::{Secured, is_tls, refuse_tls, secure};
 use crate::shares::read_header;
 use crate::sign_in::OverTls;
@@ -152,11 +153,11 @@ async fn accept(
                     Came::Inet(stream) => {
                         let _ = stream.set_nodelay(true);
                         let served = connection(line, stream, tls, classic, room, router, stopped);
-                        tokio::spawn(PEER.scope(peer, served));
+                        tokio::spawn(PEER.scope(peer, logged(address, served)));
                     }
                     Came::Unix(stream) => {
                         let served = connection(line, stream, tls, classic, room, router, stopped);
-                        tokio::spawn(PEER.scope(peer, served));
+                        tokio::spawn(PEER.scope(peer, logged(address, served)));
                     }
                 }
             }
@@ -171,6 +172,13 @@ async fn accept(
             }
         }
     }
+}
+
+/// Says who comes and goes.
+async fn logged(from: SocketAddr, served: impl Future<Output = ()>) {
+    debug!(%from, "a publisher has come");
+    served.await;
+    debug!(%from, "a publisher has gone");
 }
 
 /// Whether a connection was gone before it was accepted, which is nothing to us.
@@ -284,9 +292,17 @@ async fn serve_http(
     let service = TowerToHyperService::new(router);
     let counted = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        let fault = counted.fault().map(|problem| routes::refuse(line, problem));
         let (asked, answered) = (counted.begin(request.body()), counted.hold());
-        let answer = service.call(request.map(|body| Body::new(asked.with(body))));
-        async move { answer.await.map(|answer| answer.map(|body| answered.with(body))) }
+        let answer = fault.is_none().then(|| service.call(request.map(|body| Body::new(asked.with(body)))));
+        async move {
+            let answer = match (fault, answer) {
+                (Some(refused), _) => Ok(refused),
+                (None, Some(answer)) => answer.await,
+                (None, None) => unreachable!("what is no request is refused"),
+            };
+            answer.map(|answer| answer.map(|body| answered.with(body)))
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_LEN_MAX).pipeline_flush(true);

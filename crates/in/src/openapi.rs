@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
 use crate::refusal::json_text;
-use schemas::{PRINTABLE, reference, schemas};
+use schemas::{IN_BYTES, LEN_MAX, PRINTABLE, channel_name, reference, schemas};
 
 /// The document.
 pub(crate) async fn openapi() -> Response {
@@ -27,7 +27,7 @@ fn text() -> String {
     text
 }
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -244,10 +244,9 @@ fn taken(told: &str, content: &Value) -> Value {
     responses
 }
 
-/// One name in a path; or several, which are separated by commas that are not encoded. 61 characters
-/// are 255 bytes at the most.
+/// One name in a path; or several, which are separated by commas that are not encoded.
 fn path(name: &str, what: &str) -> Value {
-    let one = matching(r"^[^$,/\u0000-\u001f\u007f-\u009f][^,/\u0000-\u001f\u007f-\u009f]{0,60}$");
+    let one = channel_name();
     let schema = match name {
         "names" => json!({ "type": "array", "items": one, "minItems": 1, "maxItems": TARGETS_MAX }),
         _ => one,
@@ -267,9 +266,9 @@ fn matching(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": pattern })
 }
 
-/// A word without control characters. What is limited to 255 bytes is safe with 63 characters.
+/// A word without control characters.
 fn printable(len_min: usize) -> Value {
-    json!({ "type": "string", "minLength": len_min, "maxLength": 63, "pattern": PRINTABLE })
+    json!({ "type": "string", "minLength": len_min, "maxLength": LEN_MAX, "pattern": PRINTABLE, "description": IN_BYTES })
 }
 
 /// A cursor, an age, a time in seconds, 0, or nothing.
@@ -285,6 +284,8 @@ const SINCE: &str =
 mod tests {
     use super::*;
     use crate::routes;
+    use dialect::hub::check_name;
+    use dialect::hub::limits::NAME_LEN_MAX;
 
     #[test]
     fn the_golden_file_is_up_to_date() {
@@ -298,6 +299,27 @@ mod tests {
             let path = route.replace("{*", "{");
             assert!(document["paths"].get(&path).is_some(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_may_be_a_name_is_described_as_it_is() {
+        let described = channel_name();
+        let expected = r"^[^$,\u0000-\u001f\u007f-\u009f][^,\u0000-\u001f\u007f-\u009f]*$";
+        assert_eq!(
+            (&described["pattern"], &described["maxLength"]),
+            (&json!(expected), &json!(NAME_LEN_MAX))
+        );
+        let letters = (0..0x300).filter_map(char::from_u32).chain(['\u{20ac}', '\u{1f600}']);
+        for letter in letters {
+            let is_out = letter == ',' || matches!(letter, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}');
+            assert_eq!(check_name(format!("a{letter}").as_bytes()).is_err(), is_out, "{letter:?}");
+            assert_eq!(
+                check_name(letter.to_string().as_bytes()).is_err(),
+                is_out || letter == '$',
+                "{letter:?}"
+            );
+        }
+        assert!(check_name("x".repeat(NAME_LEN_MAX).as_bytes()).is_ok());
     }
 
     #[test]

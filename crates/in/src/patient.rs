@@ -3,22 +3,29 @@
 //! behind them when it has answered.
 //!
 //! While a request is answered nobody is waited for here: its body has a time of its own, and so has its answer.
+//!
+//! Nor does hyper say what is wrong with a head that is none: it closes. So a head is judged here first, when it is whole,
+//! and in place of one that will not do the service gets a request of ours, and answers that with what was wrong.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use codec::http::Framing;
+use dialect::Problem;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::body::too_slow;
 use crate::boundary::Boundary;
+use crate::head;
+use crate::limits::{CLASSIC_LINGER, HEAD_LEN_MAX};
 
 /// Requests of a connection that are under way: that one is, or what is left of one that was answered.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +37,8 @@ struct Shared {
     over: Notify,
     /// What the last head that was read says of its body, until somebody looks: a length and 2, [`CHUNKED`], or 0.
     begun: AtomicU64,
+    /// What is wrong with what came last: its answer is the last one.
+    fault: OnceLock<Problem>,
 }
 
 /// One of them; over when it is dropped.
@@ -50,6 +59,10 @@ pub(crate) struct Patient<S> {
     ahead: Vec<u8>,
     /// Bytes of it that are.
     taken: usize,
+    /// Bytes of it that may be: those of a body, or of a head that is whole.
+    cleared: usize,
+    /// Bytes of it that the boundary has taken.
+    scanned: usize,
     boundary: Boundary,
     under_way: UnderWay,
     state: State,
@@ -66,8 +79,10 @@ enum State {
     Silent,
     /// Some of it has.
     Begun,
-    /// It took too long.
+    /// It took too long, or is no request: nothing more is read.
     Over,
+    /// All was said, and what still comes is thrown away.
+    Left,
 }
 
 impl UnderWay {
@@ -96,6 +111,11 @@ impl UnderWay {
     /// not ask again before something comes.
     pub(crate) async fn over(&self) {
         self.0.over.notified().await;
+    }
+
+    /// What is wrong with what came, so that the request which the service is given stands for it.
+    pub(crate) fn fault(&self) -> Option<&Problem> {
+        self.0.fault.get()
     }
 
     fn is_any(&self) -> bool {
@@ -128,9 +148,21 @@ impl<S> Patient<S> {
         silence_max: Duration,
     ) -> Self {
         let alarm = Box::pin(sleep(request_timeout));
-        let boundary = Boundary::new();
-        let state = State::Begun;
-        Self { stream, ahead, taken: 0, boundary, under_way, state, alarm, request_timeout, silence_max }
+        let (boundary, state) = (Boundary::new(), State::Begun);
+        let (taken, cleared, scanned) = (0, 0, 0);
+        Self {
+            stream,
+            ahead,
+            taken,
+            cleared,
+            scanned,
+            boundary,
+            under_way,
+            state,
+            alarm,
+            request_timeout,
+            silence_max,
+        }
     }
 
     /// Looks which request it is at. Whether one is under way.
@@ -139,6 +171,9 @@ impl<S> Patient<S> {
         let is_busy = self.under_way.is_any();
         if let Some(framing) = begun {
             self.boundary.begin_body(framing);
+        }
+        if matches!(self.state, State::Over | State::Left) {
+            return is_busy;
         }
         if is_busy || begun.is_some() {
             self.state = State::Busy;
@@ -159,16 +194,80 @@ impl<S> Patient<S> {
         self.alarm.as_mut().reset(Instant::now() + patience);
     }
 
-    /// Hands on what was read before, as far as it is of the same head or body.
+    /// Goes through what was read and was not looked at, as far as it is of the same head or body. A head is cleared when it
+    /// is whole and will do.
+    fn scan(&mut self) {
+        let was_in_body = self.boundary.is_in_body();
+        self.scanned += self.boundary.take(&self.ahead[self.scanned..]);
+        let head = &self.ahead[self.taken..self.scanned];
+        if self.boundary.is_lost() {
+            self.state = State::Over;
+        } else if was_in_body {
+            self.cleared = self.scanned;
+        } else if head.len() >= HEAD_LEN_MAX {
+            self.refuse(head::too_long(head));
+        } else if self.boundary.is_head_whole() {
+            match head::judge(head) {
+                None => self.cleared = self.scanned,
+                Some(problem) => self.refuse(problem),
+            }
+        }
+    }
+
+    /// What came is no request: a request of ours stands for it, and nothing is read behind it.
+    fn refuse(&mut self, problem: Problem) {
+        // There is one at the most: nothing is looked at after it.
+        let _ = self.under_way.0.fault.set(problem);
+        self.ahead = STAND_IN.to_vec();
+        (self.taken, self.cleared, self.scanned) = (0, STAND_IN.len(), STAND_IN.len());
+        self.state = State::Over;
+    }
+
+    /// Hands on what is cleared.
     fn hand_on(&mut self, into: &mut ReadBuf<'_>) {
-        let end = self.ahead.len().min(self.taken + into.remaining());
-        let len = self.boundary.take(&self.ahead[self.taken..end]);
-        into.put_slice(&self.ahead[self.taken..self.taken + len]);
-        self.taken += len;
+        let end = self.cleared.min(self.taken + into.remaining());
+        into.put_slice(&self.ahead[self.taken..end]);
+        self.taken = end;
         if self.taken == self.ahead.len() {
             // An idle connection keeps no buffer.
-            (self.ahead, self.taken) = (Vec::new(), 0);
+            self.ahead = Vec::new();
+            (self.taken, self.cleared, self.scanned) = (0, 0, 0);
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Reads more. What is of a body is `into` right away, all else is kept. `Some(Ready)`: that is what there is to say.
+    fn read_more(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        waits: bool,
+    ) -> Poll<Option<io::Result<()>>> {
+        let before = into.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, into));
+        let come = &into.filled()[before..];
+        if read.is_err() || come.is_empty() {
+            return Poll::Ready(Some(read));
+        }
+        let is_of_body = !waits && self.ahead.is_empty() && self.boundary.is_in_body();
+        let len = if is_of_body { self.boundary.take(come) } else { 0 };
+        // Of a body whose end cannot be found nothing is the service's: to it that body broke off.
+        let len = if self.boundary.is_lost() { 0 } else { len };
+        self.ahead.extend_from_slice(&come[len..]);
+        into.set_filled(before + len);
+        if self.boundary.is_lost() {
+            self.state = State::Over;
+        } else if self.state == State::Silent {
+            self.enter(State::Begun, self.request_timeout);
+        }
+        if is_of_body {
+            return Poll::Ready(Some(Ok(())));
+        }
+        if !waits {
+            self.scan();
+        }
+        Poll::Ready(None)
     }
 }
 
@@ -182,43 +281,42 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let is_busy = this.look();
         // What comes behind a request has to wait; then all that can be read is the end.
         let waits = is_busy && !this.boundary.is_in_body();
-        if !this.ahead.is_empty() {
-            if waits {
+        if !waits && this.state != State::Over && this.scanned < this.ahead.len() {
+            this.scan();
+        }
+        loop {
+            if this.taken < this.cleared {
+                this.hand_on(into);
+                return Poll::Ready(Ok(()));
+            }
+            if matches!(this.state, State::Over | State::Left) {
+                // An end would take the answer with it that says what was wrong.
+                let is_answered = is_busy && this.under_way.fault().is_some();
+                return if is_answered { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            if waits && !this.ahead.is_empty() {
                 return Poll::Pending;
             }
-            this.hand_on(into);
-            return Poll::Ready(Ok(()));
-        }
-        if this.state == State::Over {
-            return Poll::Ready(Ok(()));
-        }
-        let before = into.filled().len();
-        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, into) {
-            let come = &into.filled()[before..];
-            let len = if waits || come.is_empty() { 0 } else { this.boundary.take(come) };
-            if read.is_err() || come.is_empty() {
-                return Poll::Ready(read);
+            match this.read_more(context, into, waits) {
+                Poll::Ready(Some(end)) => return Poll::Ready(end),
+                // Whoever waits is woken when the request is over.
+                Poll::Ready(None) if waits => return Poll::Pending,
+                Poll::Ready(None) => {}
+                Poll::Pending if is_busy => return Poll::Pending,
+                Poll::Pending => {
+                    ready!(this.alarm.as_mut().poll(context));
+                    match this.state {
+                        State::Begun if !this.ahead.is_empty() => this.refuse(too_slow(this.request_timeout)),
+                        // As if the client had said that it says no more: then all ends in good order.
+                        _ => this.state = State::Over,
+                    }
+                }
             }
-            this.ahead = come[len..].to_vec();
-            into.set_filled(before + len);
-            if this.state == State::Silent {
-                let patience = this.request_timeout;
-                this.enter(State::Begun, patience);
-            }
-            // Whoever waits is woken when the request is over.
-            return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
         }
-        if !is_busy {
-            ready!(this.alarm.as_mut().poll(context));
-            // As if the client had said that it says no more: then all ends in good order.
-            this.state = State::Over;
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -243,8 +341,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Whoever is told that what he said is no request may still be saying it: a close with bytes unread would cut that off.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        let is_broken = this.under_way.fault().is_some() || this.boundary.is_lost();
+        if !is_broken {
+            return Pin::new(&mut this.stream).poll_shutdown(context);
+        }
+        if this.state != State::Left {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            this.state = State::Left;
+            this.alarm.as_mut().reset(Instant::now() + CLASSIC_LINGER);
+        }
+        let mut rest = [0; REST_LEN];
+        for _ in 0..REST_READS_MAX {
+            let mut rest = ReadBuf::new(&mut rest);
+            match Pin::new(&mut this.stream).poll_read(context, &mut rest) {
+                Poll::Ready(Ok(())) if !rest.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return this.alarm.as_mut().poll(context).map(Ok),
+            }
+        }
+        // More than anybody says who waits for an answer.
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -270,3 +389,10 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Holding<B> {
 
 /// A body in chunks, of which nobody knows the length before; no length of one that could come is that.
 const CHUNKED: u64 = u64::MAX;
+
+/// The request that stands for what is none. Its answer is the last one.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+/// Bytes that are thrown away at once of what comes behind the end.
+const REST_LEN: usize = 4_096;
+/// How often that is done in a row.
+const REST_READS_MAX: usize = 1_024;

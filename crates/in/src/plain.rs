@@ -67,7 +67,8 @@ impl<'a> Plain<'a> {
 const UNHEEDED: &[&str] =
     &["content-length", "user-agent", "accept", "connection", "accept-encoding", "accept-language"];
 
-/// Whether a byte stands for itself in the path of a URL, or is a part of one that does not.
+/// Whether a byte stands for itself in the path of a URL, or is a part of one that does not. Of a `*` there is something to
+/// say.
 fn is_of_names(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%,:@!$*+;=/".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~%,:@!$+;=/".contains(&byte)
 }

@@ -117,7 +117,7 @@ pub(crate) fn answer(published: &Published, cursors: Cursors, is_warned: bool) -
 
 /// Says that data is text though it reads as JSON.
 pub(crate) fn warn(response: &mut Response) {
-    response.headers_mut().insert(WARNING, HeaderValue::from_static(TAKEN_AS_TEXT));
+    response.headers_mut().append(WARNING, HeaderValue::from_static(TAKEN_AS_TEXT));
 }
 
 /// The text of it.

@@ -24,7 +24,7 @@ use crate::limits::{QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::line::Line;
 use crate::order::{self, Patience};
 use crate::plain::Plain;
-use crate::{body, classic, publish, routes};
+use crate::{body, classic, publish, refused, routes};
 
 /// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
 /// are for the service. `None`: it is over.
@@ -143,6 +143,7 @@ async fn refuse_late(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Un
     let problem = body::too_slow(line.settings.request_timeout);
     line.counters.requests.add();
     line.counters.refused(problem.code);
+    refused::tell(line, &problem, None, "");
     if answers.send(line, stream).await.is_some() {
         classic::answer(line, stream, &classic::refusal(&problem)).await;
     }

@@ -9,6 +9,7 @@ use dialect::Problem;
 use exchange::limits::DENIALS_KEPT;
 use exchange::{Denial, Side};
 use serde_json::{Value, json};
+use tracing::{Level, enabled, info};
 
 use crate::asked::read_number;
 use crate::line::Line;
@@ -74,6 +75,25 @@ fn object(denial: &Denial) -> Value {
         object["who"] = json!(who);
     }
     object
+}
+
+/// Says in the log that something is refused. That nobody is to be sent here is the answer to a probe, and no refusal.
+pub(crate) fn tell(line: &Line, problem: &Problem, who: Option<&str>, what: &str) {
+    if !enabled!(Level::INFO) || matches!(problem.code, "starting" | "ending" | "not-ready") {
+        return;
+    }
+    let Some(untold) = line.exchange.denials().may_tell(line.exchange.now()) else { return };
+    info!(
+        line = "in",
+        status = problem.status,
+        code = problem.code,
+        from = address().map(|address| tracing::field::display(address.ip())),
+        key = who,
+        what = &*excerpt(what),
+        why = problem.detail,
+        untold = (untold > 0).then_some(untold),
+        "refused"
+    );
 }
 
 /// Keeps a refusal of this line, where it was for want of credentials or grants.

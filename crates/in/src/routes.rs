@@ -18,7 +18,8 @@ use crate::refusal::{Refusal, Told, excerpt};
 use crate::refused::{PEER, Peer};
 use crate::sign_in::OverTls;
 use crate::{
-    batch, channels, guard, metrics, openapi, pages, probes, publish, refused, shares, sign_in, watch,
+    batch, channels, guard, metrics, openapi, pages, probes, publish, refused, shares, sign_in, warnings,
+    watch,
 };
 
 /// The whole line as one service.
@@ -165,6 +166,9 @@ impl Asked {
     /// It is answered.
     pub(crate) fn end(mut self, line: &Line, mut response: Response) -> Response {
         let who = self.who.take();
+        if response.status().is_success() {
+            warnings::tell(&self.method, &self.uri, response.headers_mut());
+        }
         let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
         if self.method != Method::POST {
             guard_answer(response.headers_mut());
@@ -210,6 +214,7 @@ pub(crate) fn finish(
     let told = response.extensions_mut().remove::<Told>();
     if let Some(Told(problem)) = &told {
         line.counters.refused(problem.code);
+        refused::tell(line, problem, who.as_deref(), path);
         refused::keep(line, problem, who, path);
     }
     if line.is_ending() {
@@ -218,6 +223,15 @@ pub(crate) fn finish(
     // What may be kept says so itself.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     told
+}
+
+/// The answer to what came and is no request; the connection ends with it.
+pub(crate) fn refuse(line: &Line, problem: &Problem) -> Response {
+    let mut response = Refusal::from(problem.clone()).into_response();
+    finish(line, &mut response, None, "");
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    guard_answer(response.headers_mut());
+    response
 }
 
 /// Whether a request may be carried out, and whose it is. Probes may always be.

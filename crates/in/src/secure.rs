@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::Key;
+use dialect::Problem;
 use exchange::hub::Asker;
 use exchange::{Network, is_of_many};
 use tls::{Server, fingerprint, names};
@@ -14,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
-use crate::classic::linger;
+use crate::classic::{linger, refusal};
 use crate::line::Line;
 use crate::refused::{PEER, Peer};
 use crate::socket::Stream;
@@ -60,7 +61,7 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
         stream.peek(&mut first).await.ok()?;
         if first[0].is_ascii_uppercase() {
             debug!("plain HTTP came to a port that speaks TLS");
-            if stream.write_all(PLAIN_HTTP).await.is_ok() {
+            if stream.write_all(&refusal(&Problem::plain_http())).await.is_ok() {
                 linger(&mut stream).await;
             }
             return None;
@@ -96,8 +97,3 @@ pub(crate) fn refuse_tls(line: &Line) {
         info!("a client spoke TLS on the IN line, which speaks plain HTTP there: use http://, or set in_tls");
     }
 }
-
-/// What somebody reads who forgot the s.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-Content-Length: 72\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
-This port speaks TLS, and the request came in plain HTTP: use https://.\n";

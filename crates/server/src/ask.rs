@@ -1,7 +1,7 @@
 //! `multiplexor online`, `history`, `stats`, `delete`: questions to a running server, answered for people
 //! or, with `--json`, for programs.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -38,7 +38,10 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         for object in &page.channels {
             count += 1;
             let channel: Channel = serde_json::from_str(object.get()).context(NOT_OURS)?;
-            let for_people = || format!("{:>9}  {}", channel.waiting, channel.name);
+            let for_people = || match io::stdout().is_terminal() {
+                true => format!("{:>9}  {}", channel.waiting, channel.name),
+                false => format!("{}\t{}", channel.waiting, channel.name),
+            };
             if !asker.print(object.get(), for_people)? {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -100,7 +103,11 @@ pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     asker.print(text.trim_end(), || {
         let mut lines = Vec::new();
         flatten("", &value, &mut lines);
-        lines.join("\n")
+        let line = |(way, value): &(String, String)| match io::stdout().is_terminal() {
+            true => format!("{way:<32} {value}"),
+            false => format!("{way}\t{value}"),
+        };
+        lines.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -205,16 +212,16 @@ impl Message<'_> {
     }
 }
 
-/// Every number as a line of its own, named by the way to it.
-fn flatten(way: &str, value: &Value, lines: &mut Vec<String>) {
+/// Every number, named by the way to it.
+fn flatten(way: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     let within = |key: &str| if way.is_empty() { key.to_owned() } else { format!("{way}.{key}") };
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| flatten(&within(key), value, lines)),
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(n, value)| flatten(&within(&n.to_string()), value, lines));
         }
-        Value::String(text) => lines.push(format!("{way:<32} {text}")),
-        other => lines.push(format!("{way:<32} {other}")),
+        Value::String(text) => lines.push((way.to_owned(), text.clone())),
+        other => lines.push((way.to_owned(), other.to_string())),
     }
 }
 
@@ -239,8 +246,7 @@ mod tests {
         let mut lines = Vec::new();
         let value = serde_json::json!({ "a": 1, "b": { "c": "x" }, "d": [{ "e": 2 }] });
         flatten("", &value, &mut lines);
-        let lines: Vec<String> =
-            lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let lines: Vec<String> = lines.iter().map(|(way, value)| format!("{way} {value}")).collect();
         assert_eq!(lines, ["a 1", "b.c x", "d.0.e 2"]);
     }
 }

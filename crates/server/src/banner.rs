@@ -20,6 +20,10 @@ pub(crate) struct Banner<'a> {
     pub(crate) shards: usize,
     /// Connections each shard may hold, if there is a limit.
     pub(crate) connections: Option<u64>,
+    /// Publishers show a key.
+    pub(crate) needs_key: bool,
+    /// Clients show a token, or who they are in some other way.
+    pub(crate) needs_token: bool,
 }
 
 impl Banner<'_> {
@@ -51,8 +55,19 @@ impl Banner<'_> {
                 url(scheme(&self.tls.wait, 0), wait, &format!("{}/sub/news", self.prefix)),
             );
             lines.push(String::new());
-            lines.push(format!("publish:   curl -d 'hello' {publish}"));
-            lines.push(format!("subscribe: curl -N -H 'Accept: text/event-stream' {listen}"));
+            let shown = |is_needed, variable| {
+                if is_needed { format!("-H \"Authorization: Bearer ${variable}\" ") } else { String::new() }
+            };
+            let key = shown(self.needs_key, "MULTIPLEXOR_KEY");
+            let token = shown(self.needs_token, "TOKEN");
+            lines.push(format!("publish:   curl -d 'hello' {key}{publish}"));
+            lines.push(format!("subscribe: curl -N -H 'Accept: text/event-stream' {token}{listen}"));
+            if self.needs_token {
+                lines.push(
+                    "           where TOKEN=$(multiplexor token make news), or as your application makes it"
+                        .to_owned(),
+                );
+            }
         }
         lines.push(String::new());
         lines.join("\n")
@@ -146,8 +161,17 @@ mod tests {
         let wait: Vec<Address> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
         let tls = &Tls::default();
-        let banner =
-            Banner { wait: &wait, in_addresses: &in_addresses, prefix: "", tls, shards, connections };
+        let (needs_key, needs_token) = (false, false);
+        let banner = Banner {
+            wait: &wait,
+            in_addresses: &in_addresses,
+            prefix: "",
+            tls,
+            shards,
+            connections,
+            needs_key,
+            needs_token,
+        };
         expected.assert_eq(&if form == LogForm::Text { banner.text() } else { banner.json() });
     }
 

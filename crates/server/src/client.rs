@@ -113,7 +113,7 @@ pub(crate) fn base(url: &str, flag: &str, example: &str) -> anyhow::Result<Strin
     match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
         Some(rest) if !rest.trim_end_matches('/').is_empty() => Ok(url.trim_end_matches('/').to_owned()),
         _ => bail!(
-            "{flag} is {url:?}; give a URL such as {example}, or a UNIX socket such as unix:/run/multiplexor.sock"
+            "{flag} is {url:?}; give a URL such as {example}, or a UNIX socket by its absolute path, such as unix:/run/multiplexor.sock"
         ),
     }
 }

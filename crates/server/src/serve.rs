@@ -173,12 +173,13 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         tls: &settings.tls,
         shards: settings.shards,
         connections,
+        needs_key: !settings.in_line.keys.is_empty(),
+        needs_token: settings.closes("news"),
     };
     let stats = line.stats();
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
     role.listening(&banner, Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor })?;
     exchange.set_stage(Stage::Serving);
-
     tokio::spawn(give_back());
     let news = (!settings.tls.is_empty()).then(|| certificates.news());
     if news.is_some() {

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use access::Keyring;
-use exchange::hub::Limits;
+use exchange::hub::{Door, Limits};
 
 use wait::{Origins, Paths};
 
@@ -175,6 +175,7 @@ impl Settings {
                 stream_age: values.duration("stream_age"),
                 slow_reader: count(values.count("slow_reader")),
                 channels_limit: count(values.count("channels_limit")),
+                strict_names: values.choice("strict_names") == "on",
                 compression: values.choice("compression") == "on",
                 io_uring: values.choice("io_uring") == "on",
                 tokens: asked::tokens(values),
@@ -206,6 +207,12 @@ impl Settings {
     fn note_who_reaches_sockets(&mut self) {
         let is_shut = self.unix.shut_others_out();
         self.in_listeners.iter_mut().for_each(|listener| listener.is_shut = is_shut);
+    }
+
+    /// Whether nobody may listen to a channel of this name without showing who he is.
+    pub(crate) fn closes(&self, name: &str) -> bool {
+        let rule = self.hub.rules.iter().find(|rule| rule.pattern.matches(name));
+        rule.and_then(|rule| rule.listen).unwrap_or(self.hub.listen) == Door::Token
     }
 
     /// Whether the program has something that nobody else may see.
@@ -335,8 +342,8 @@ mod tests {
         check_error(
             "wait",
             "8088",
-            "--wait is \"8088\"; give an IP address and a port, such as 0.0.0.0:8088 or [::1]:8088, or a UNIX socket, such as \
-             unix:/run/multiplexor.sock",
+            "--wait is \"8088\"; give an IP address and a port, such as 0.0.0.0:8088 or [::1]:8088, or a UNIX socket \
+             by its absolute path of 107 bytes at the most, such as unix:/run/multiplexor.sock",
         );
         check_error(
             "in_hosts",

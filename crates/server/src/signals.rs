@@ -71,14 +71,14 @@ impl Signals {
             let seconds = lame_duck.as_secs_f64();
             info!(
                 seconds,
-                "about to end: /readyz says so, and both lines serve on for this time; once more to skip it"
+                "about to end: /readyz says so, and both lines serve on for this time; SIGTERM or Ctrl+C once more skips it"
             );
             tokio::select! {
                 () = sleep(lame_duck) => {}
                 () = self.end() => {}
             }
         }
-        info!("ending; once more to end at once");
+        info!("ending: clients are sent away and may come back; SIGTERM or Ctrl+C once more ends it at once");
         tokio::spawn(async move {
             self.end().await;
             log::flush();

@@ -1,6 +1,6 @@
 //! The store: opened before the shards start, kept by a thread of its own after; and `multiplexor store`.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -176,7 +176,12 @@ fn stats(path: &Path, found: &Found, as_json: bool) -> anyhow::Result<ExitCode> 
         say(&numbers.to_string());
     } else {
         let lines = numbers.as_object().into_iter().flatten();
-        lines.for_each(|(name, value)| say(&format!("{name:<14} {}", value.to_string().trim_matches('"'))));
+        let is_table = io::stdout().is_terminal();
+        lines.for_each(|(name, value)| {
+            let (text, tab) = (value.to_string(), if is_table { ' ' } else { '\t' });
+            let width = if is_table { 14 } else { 0 };
+            say(&format!("{name:<width$}{tab}{}", text.trim_matches('"')));
+        });
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,8 @@
 //! `multiplexor token` and `multiplexor url`: what an application does with its secret, done by hand; and
 //! what the server would say to it.
 
+mod language;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -15,18 +17,25 @@ use wait::WaitPath;
 
 use crate::client::{encode, encode_names};
 use crate::times::utc;
+use language::Language;
 
 /// `multiplexor token` and what it can do.
 pub(crate) fn token_command() -> Command {
     let make = Command::new("make")
         .about("Print a token, signed by HS256")
-        .arg(channels("What its owner may listen to: names, in which * stands for any characters"))
+        .arg(
+            channels("What its owner may listen to: names, in which * stands for any characters")
+                .required_unless_present("show"),
+        )
         .arg(Arg::new("sub").long("sub").value_name("USER").help("Who its owner is"))
-        .args([lasts(), secret()]);
+        .arg(Arg::new("show").long("show").value_name("LANGUAGE").value_parser(Language::NAMES).help(
+            "In place of a token, print how an application makes the same: in php, node, python or ruby",
+        ))
+        .args([lasts(), secret().required_unless_present("show")]);
     let check = Command::new("check")
         .about("Say what the server would say to a token; ends with 1 if it is refused")
         .arg(Arg::new("token").value_name("TOKEN").required(true).help("The token"))
-        .arg(secret());
+        .arg(secret().required(true));
     group("token", "Make a token by hand, or check one").subcommands([make, check])
 }
 
@@ -34,7 +43,7 @@ pub(crate) fn token_command() -> Command {
 pub(crate) fn url_command() -> Command {
     let sign = Command::new("sign")
         .about("Print a signed URL, from its path on")
-        .arg(channels("What it is good for: channels, separated by commas or blanks"))
+        .arg(channels("What it is good for: channels, separated by commas or blanks").required(true))
         .arg(Arg::new("user").long("user").value_name("USER").help("Whom it is for"))
         .arg(
             Arg::new("transport")
@@ -43,17 +52,18 @@ pub(crate) fn url_command() -> Command {
                 .value_parser(["sse", "stream", "poll", "ws"])
                 .help("The address that is for this transport alone; the signature is good for all of them"),
         )
-        .args([lasts(), secret()]);
+        .args([lasts(), secret().required(true)]);
     let check = Command::new("check")
         .about("Say what the server would say to a signed URL; ends with 1 if it is refused")
         .arg(Arg::new("url").value_name("URL").required(true).help("The URL, whole or from its path on"))
-        .arg(secret());
+        .arg(secret().required(true));
     group("url", "Sign a URL by hand, or check one").subcommands([sign, check])
 }
 
 /// Does what `multiplexor token` says.
 pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
+        Some(("make", matches)) if matches.contains_id("show") => say(shown(matches)?.trim_end()),
         Some(("make", matches)) => {
             for name in names(matches) {
                 Glob::new(name)?;
@@ -75,6 +85,21 @@ pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         }
         _ => bail!("there is nothing else to do with tokens"),
     }
+}
+
+/// How an application makes the same token: the lines of examples/tokens, and a call of them with what was said.
+fn shown(matches: &ArgMatches) -> anyhow::Result<String> {
+    let language = Language::named(matches.get_one::<String>("show").map_or("", String::as_str));
+    let user = matches.get_one::<String>("sub").map_or("ann", String::as_str);
+    let names = if matches.contains_id("channel") { names(matches) } else { vec!["news"] };
+    for name in &names {
+        Glob::new(name)?;
+    }
+    if user.chars().any(char::is_control) {
+        bail!("the user's name holds a control character; use printable characters only");
+    }
+    let lasts = matches.get_one::<u32>("lasts").copied().unwrap_or_default();
+    Ok(language.shown(user, &names, lasts))
 }
 
 /// Does what `multiplexor url` says.
@@ -144,7 +169,7 @@ fn group(name: &'static str, about: &'static str) -> Command {
 }
 
 fn channels(help: &'static str) -> Arg {
-    Arg::new("channel").value_name("CHANNEL").required(true).num_args(1..).value_delimiter(',').help(help)
+    Arg::new("channel").value_name("CHANNEL").num_args(1..).value_delimiter(',').help(help)
 }
 
 fn lasts() -> Arg {
@@ -162,7 +187,6 @@ fn secret() -> Arg {
         .value_name("SECRET")
         .env("MULTIPLEXOR_TOKEN_SECRET")
         .hide_env_values(true)
-        .required(true)
         .help("token_secret of the server; better by the variable, since flags can be seen")
 }
 

@@ -117,6 +117,13 @@ pub fn tell_stay(answer: &mut Vec<u8>, seconds: Option<u64>) {
     answer.splice(begin..begin + told_len, header.into_bytes());
 }
 
+/// Adds a header to an answer, behind its first line. Where there is none yet, nothing is added.
+pub(crate) fn tell(answer: &mut Vec<u8>, name: &str, value: &str) {
+    if let Some(begin) = answer.iter().position(|byte| *byte == b'\n') {
+        answer.splice(begin + 1..begin + 1, format!("{name}: {value}\r\n").into_bytes());
+    }
+}
+
 /// Who may read the answer: pages of a listed origin with their credentials, all others without.
 fn readable<'a>(head: Head<'a>, cors: Cors<'_>) -> Head<'a> {
     let head = match cors.listed {

@@ -66,6 +66,8 @@ pub struct Extra {
     pub deadline_ms: Option<u64>,
     /// The origin of the page that asked, where it is listed by a pattern.
     pub(crate) origin: Option<Box<str>>,
+    /// What a poll's answer says of the request.
+    pub(crate) warning: Option<Box<str>>,
 }
 
 /// What a client wants that is not let in yet.
@@ -218,6 +220,11 @@ impl Conn {
         }
     }
 
+    /// What the answer under way says of its request, of which no other answer says it.
+    pub fn warning(&self) -> Option<&str> {
+        self.extra.as_ref()?.warning.as_deref()
+    }
+
     /// Whether the connection ends with the answer under way.
     pub fn closes(&self) -> bool {
         self.close
@@ -252,6 +259,7 @@ impl Conn {
         if let Some(extra) = &mut self.extra {
             extra.deadline_ms = None;
             extra.origin = None;
+            extra.warning = None;
         }
     }
 }
@@ -272,6 +280,7 @@ impl Extra {
             && self.parked.is_none()
             && self.deadline_ms.is_none()
             && self.origin.is_none()
+            && self.warning.is_none()
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Frozen {
     heartbeat_s: u8,
     /// The origin of the page, where it is listed by a pattern.
     origin: Option<String>,
+    /// What a poll's answer says of the request.
+    warning: Option<String>,
     last: u64,
     /// Channels it listens to, each with the place from which on.
     pub channels: Vec<(String, u64)>,
@@ -117,6 +119,7 @@ impl Conn {
             page: self.page.to_bits(),
             heartbeat_s: self.heartbeat_s,
             origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
+            warning: self.warning().map(str::to_owned),
             last: self.last.to_bits(),
             channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
             due_ms,
@@ -180,8 +183,9 @@ impl Conn {
         };
         let reader = ws::Reader::thaw(message);
         let input = frozen.input;
-        let origin = frozen.origin.map(Into::into);
-        let extra = Extra { input, upload, outbox, reader, backlog, parked, origin, deadline_ms: None };
+        let (origin, warning) = (frozen.origin.map(Into::into), frozen.warning.map(Into::into));
+        let extra =
+            Extra { input, upload, outbox, reader, backlog, parked, origin, warning, deadline_ms: None };
         let mut conn = Self {
             phase,
             shape,

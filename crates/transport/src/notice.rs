@@ -46,7 +46,12 @@ pub enum Notice<'a> {
         id: Option<&'a RawValue>,
     },
     /// The answer to `ping`.
-    Pong(&'a RawValue),
+    Pong {
+        /// What the client said.
+        value: &'a RawValue,
+        /// What its command is called, where it is called anything.
+        id: Option<&'a RawValue>,
+    },
     /// Something could not be done.
     Error {
         /// What, and what would be right.

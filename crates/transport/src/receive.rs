@@ -165,10 +165,16 @@ impl Conn {
         if wait.head_only {
             return self.answer(&answer::only_head(wait.transport), env.origins);
         }
-        let head = match self.opening(request, &wait, env) {
+        let mut head = match self.opening(request, &wait, env) {
             Ok(head) => head,
             Err(problem) => return self.refuse(problem, env.origins),
         };
+        if let Some(warning) = native::warning_of_wait(request.query, &wait.names) {
+            answer::tell(&mut head, native::WARNING, &warning);
+            if wait.transport == Transport::Poll {
+                self.extra_mut().warning = Some(warning.into());
+            }
+        }
         self.wait_as(&wait);
         Action::Wait { wait, head }
     }

@@ -89,15 +89,18 @@ impl Conn {
                 Some(part) => answer::poll_raw(part.message.message(), end.gap, cursors, cors, coder, out),
                 None => answer::poll_raw_empty(&end, cursors, cors, out),
             }
-            return;
+        } else {
+            let object = |part: Part<'a>| {
+                let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
+                native::write_told(&part.message, part.matches, cursors, &mut object);
+                object
+            };
+            let objects: Vec<Vec<u8>> = parts.map(object).collect();
+            answer::poll_document(&objects, &end, cursors, cors, coder, out);
         }
-        let object = |part: Part<'a>| {
-            let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
-            native::write_told(&part.message, part.matches, cursors, &mut object);
-            object
-        };
-        let objects: Vec<Vec<u8>> = parts.map(object).collect();
-        answer::poll_document(&objects, &end, cursors, cors, coder, out);
+        if let Some(warning) = self.warning() {
+            answer::tell(out, native::WARNING, warning);
+        }
     }
 
     /// A live message for a WebSocket that is still owed the backlog of other channels. It carries no cursor: that

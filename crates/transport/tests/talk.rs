@@ -329,7 +329,12 @@ fn answers_of_a_websocket_name_their_question() {
         check(shape, r#"<Text:{"unsubscribed":["a","b"],"id":{"n": 7}}>"#, |conn, out| {
             conn.tell(Notice::Unsubscribed { names: &names, id: Some(&id) }, cursors(), out);
         });
-        check(shape, r#"<Text:{"pong":{"n": 7}}>"#, |conn, out| conn.tell(Notice::Pong(&id), cursors(), out));
+        check(shape, r#"<Text:{"pong":{"n": 7}}>"#, |conn, out| {
+            conn.tell(Notice::Pong { value: &id, id: None }, cursors(), out);
+        });
+        check(shape, r#"<Text:{"pong":{"n": 7},"id":{"n": 7}}>"#, |conn, out| {
+            conn.tell(Notice::Pong { value: &id, id: Some(&id) }, cursors(), out);
+        });
         let problem = Problem::bad("x", "y");
         let told = r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"x","detail":"y"}"#;
         check(shape, &format!(r#"<Text:{{"error":{told},"id":{{"n": 7}}}}>"#), |conn, out| {

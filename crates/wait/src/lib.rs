@@ -41,4 +41,4 @@ pub use thread::{Allocator, give_back, has_io_uring, only_small_pages};
 pub use tls;
 pub use transport::dialect::native::{Paths, WaitPath};
 pub use transport::dialect::realplexor::{About, TOLD, pages, replaced};
-pub use transport::dialect::{Origins, Shows};
+pub use transport::dialect::{Origins, Shows, slips};

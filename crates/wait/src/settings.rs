@@ -28,6 +28,8 @@ pub struct Settings {
     pub slow_reader: usize,
     /// Channels a connection may listen to.
     pub channels_limit: usize,
+    /// Whether a name with a `*` is refused, which some take for a pattern.
+    pub strict_names: bool,
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
     /// Whether sends to many go by io_uring, where the kernel has one for us.
@@ -76,6 +78,7 @@ impl Default for Settings {
             stream_age: Duration::ZERO,
             slow_reader: 1 << 20,
             channels_limit: 1_000,
+            strict_names: false,
             compression: true,
             io_uring: true,
             classic_timeout: Duration::from_secs(300),

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::names::{NameList, names_in_list};
 use super::object::{write_string, write_strings, write_uncovered};
 use super::since::since;
+use super::warnings::STAR;
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
 use crate::{Problem, fault};
 
@@ -36,7 +37,12 @@ pub enum Command {
         id: Option<Box<RawValue>>,
     },
     /// To be answered with the same value.
-    Ping(Box<RawValue>),
+    Ping {
+        /// The value.
+        value: Box<RawValue>,
+        /// To be repeated in the answer.
+        id: Option<Box<RawValue>>,
+    },
 }
 
 /// A command as it is written.
@@ -76,7 +82,7 @@ impl std::fmt::Debug for Command {
             Self::Subscribe { .. } => "Subscribe",
             Self::Unsubscribe { .. } => "Unsubscribe",
             Self::Renew { .. } => "Renew",
-            Self::Ping(_) => "Ping",
+            Self::Ping { .. } => "Ping",
         })
     }
 }
@@ -103,10 +109,10 @@ impl Command {
     /// What the answer repeats.
     pub fn id(&self) -> Option<&RawValue> {
         match self {
-            Self::Subscribe { id, .. } | Self::Unsubscribe { id, .. } | Self::Renew { id, .. } => {
-                id.as_deref()
-            }
-            Self::Ping(_) => None,
+            Self::Subscribe { id, .. }
+            | Self::Unsubscribe { id, .. }
+            | Self::Renew { id, .. }
+            | Self::Ping { id, .. } => id.as_deref(),
         }
     }
 
@@ -114,7 +120,7 @@ impl Command {
     pub fn names(&self) -> &[Box<str>] {
         match self {
             Self::Subscribe { names, .. } | Self::Unsubscribe { names, .. } => names,
-            Self::Renew { .. } | Self::Ping(_) => &[],
+            Self::Renew { .. } | Self::Ping { .. } => &[],
         }
     }
 
@@ -132,7 +138,9 @@ impl Command {
             }
             (None, Some(names), None, None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
             (None, None, None, Some(token)) => Ok(Self::Renew { token: token.into(), id }),
-            (None, None, Some(value), None) if value.get().len() <= PING_LEN_MAX => Ok(Self::Ping(value)),
+            (None, None, Some(value), None) if value.get().len() <= PING_LEN_MAX => {
+                Ok(Self::Ping { value, id })
+            }
             (None, None, Some(value), None) => {
                 let len = value.get().len();
                 Err(no_command(&format!("its `ping` has {len} bytes; at most {PING_LEN_MAX} are repeated")))
@@ -163,7 +171,7 @@ fn no_command(why: &str) -> Problem {
         "command",
         format!(
             "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"id\"?}}, \
-             {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any}}"
+             {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any, \"id\"?}}"
         ),
     )
 }
@@ -179,7 +187,7 @@ pub struct PageEnd {
     pub gap: bool,
 }
 
-/// Appends `{"subscribed": […], "messages": […], "cursor": C, "more"?: true, "gap"?: true, "id"?}`. The messages
+/// Appends `{"subscribed": […], "messages": […], "cursor": C, "more"?: true, "gap"?: true, "warning"?, "id"?}`. The messages
 /// of a backlog carry no cursors: they may be older than what the connection has seen live.
 pub fn write_subscribed<'a>(
     names: &[Box<str>],
@@ -207,6 +215,10 @@ pub fn write_subscribed<'a>(
     if end.gap {
         out.extend_from_slice(b",\"gap\":true");
     }
+    if names.iter().any(|name| name.contains('*')) {
+        out.extend_from_slice(b",\"warning\":");
+        write_string(STAR, out);
+    }
     write_id(id, out);
 }
 
@@ -231,11 +243,11 @@ pub fn write_expired(out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"expired\":true}");
 }
 
-/// Appends `{"pong": any}`.
-pub fn write_pong(value: &RawValue, out: &mut Vec<u8>) {
+/// Appends `{"pong": any, "id"?}`.
+pub fn write_pong(value: &RawValue, id: Option<&RawValue>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"pong\":");
     out.extend_from_slice(value.get().as_bytes());
-    out.push(b'}');
+    write_id(id, out);
 }
 
 /// Appends `{"cursor": C}`.
@@ -288,7 +300,8 @@ mod tests {
             }
             Ok(Command::Unsubscribe { names, id }) => format!("unsubscribe {names:?} {}", shown(id)),
             Ok(Command::Renew { token, id }) => format!("renew {token} {}", shown(id)),
-            Ok(Command::Ping(value)) => format!("ping {value}"),
+            Ok(Command::Ping { value, id: None }) => format!("ping {value}"),
+            Ok(Command::Ping { value, id }) => format!("ping {value} {}", shown(id)),
             Err((problem, id)) => format!("{} {}", problem.code, shown(id)),
         };
         assert_eq!(got, expected, "{text}");
@@ -307,6 +320,7 @@ mod tests {
         check(r#"{"unsubscribe":["a"]}"#, r#"unsubscribe ["a"] -"#);
         check(r#"{"token":"t.o.k","id":7}"#, "renew t.o.k 7");
         check(r#"{"ping":null}"#, "ping null");
+        check(r#"{"ping":1,"id":7}"#, "ping 1 7");
         check(r#"{"ping":{"t":1}}"#, r#"ping {"t":1}"#);
     }
 

@@ -47,7 +47,7 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
         path => {
             return Err(match WaitPath::without_list(path) {
                 Some(address) => no_channel(address.path, context.prefix),
-                None => not_found(path, context.prefix),
+                None => not_found(&format!("{}{path}", context.prefix), context.prefix),
             });
         }
     };

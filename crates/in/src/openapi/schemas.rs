@@ -1,6 +1,6 @@
 //! The objects of the IN line, as JSON Schema.
 
-use dialect::hub::limits::TARGETS_MAX;
+use dialect::hub::limits::{NAME_LEN_MAX, TARGETS_MAX};
 use serde_json::{Value, json};
 
 /// Refers to a schema by its name.
@@ -70,6 +70,11 @@ pub(super) fn schemas() -> Value {
     })
 }
 
+/// What may be a channel's name.
+pub(super) fn channel_name() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": LEN_MAX, "pattern": NAME, "description": IN_BYTES })
+}
+
 fn refused() -> Value {
     let one = object(
         &["time", "line", "status", "code", "detail", "what"],
@@ -84,7 +89,7 @@ fn refused() -> Value {
 /// What may be published in a batch. `null` counts as not there, but for data.
 fn item() -> Value {
     let none = json!({ "type": "null" });
-    let channel = json!({ "type": "string", "maxLength": 63, "pattern": NAME });
+    let channel = channel_name();
     let channels = json!({ "type": "array", "items": channel, "minItems": 1, "maxItems": TARGETS_MAX });
     let base64 = json!({ "type": "string", "pattern": BASE64 });
     json!({
@@ -96,10 +101,10 @@ fn item() -> Value {
             "data": { "description": "A string is published as text, all other JSON as it stands" },
             "json": { "type": ["boolean", "null"], "description": "data is a string that holds JSON, which is published" },
             "base64": { "type": ["boolean", "null"], "description": "data is base64, and its bytes are published" },
-            "event": { "type": ["string", "null"], "maxLength": 63, "pattern": PRINTABLE },
+            "event": { "type": ["string", "null"], "maxLength": LEN_MAX, "pattern": PRINTABLE },
             "ttl": { "type": ["number", "null"], "minimum": 0, "maximum": 1e9 },
             "content_type": { "type": ["string", "null"], "maxLength": 255, "pattern": "^[ -~]*$" },
-            "key": { "type": ["string", "null"], "minLength": 1, "maxLength": 63, "pattern": PRINTABLE },
+            "key": { "type": ["string", "null"], "minLength": 1, "maxLength": LEN_MAX, "pattern": PRINTABLE },
         },
         "additionalProperties": false,
         "oneOf": [
@@ -111,6 +116,11 @@ fn item() -> Value {
     })
 }
 
+/// Characters of what is limited to 255 bytes.
+pub(super) const LEN_MAX: usize = NAME_LEN_MAX;
+/// What cannot be put in a schema.
+pub(super) const IN_BYTES: &str =
+    "255 bytes of UTF-8 at the most, so fewer characters where they are not ASCII";
 const NAME: &str = r"^[^$,\u0000-\u001f\u007f-\u009f][^,\u0000-\u001f\u007f-\u009f]*$";
 /// What is limited to 255 bytes and holds no control character.
 pub(super) const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";

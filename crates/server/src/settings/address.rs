@@ -100,7 +100,7 @@ pub(super) fn is_owner(text: &str) -> bool {
 /// How a UNIX socket is written, here and by nginx.
 pub(crate) const UNIX: &str = "unix:";
 /// Bytes of a path that the system takes (unix(7)), without the one behind it.
-const PATH_LEN_MAX: usize = 107;
+pub(super) const PATH_LEN_MAX: usize = 107;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use exchange::hub::Right;
 
+use super::address::PATH_LEN_MAX;
 use super::kind::{Form, Kind, TEXT_LEN_MAX, TRUTHS};
 
 impl Kind {
@@ -56,7 +57,8 @@ impl Kind {
         let or_auto = || format!("or {}", quoted("auto"));
         match self {
             Self::Listeners | Self::Address => format!(
-                "give an IP address and a port, such as {} or {}, or a UNIX socket, such as {}",
+                "give an IP address and a port, such as {} or {}, or a UNIX socket by its absolute path of {PATH_LEN_MAX} bytes at the most, \
+                 such as {}",
                 quoted(example),
                 quoted("[::1]:8088"),
                 quoted("unix:/run/multiplexor.sock")

@@ -117,7 +117,7 @@ mod tests {
                 x.toml:1: heartbeat is the number 25; give a duration from 100ms to 1h, such as "25s"
                 x.toml:2: history_messages is the text "100"; give a whole number from 0 to 100000, such as 100
                 x.toml:3: log is a list; give "text" or "json"
-                x.toml:4: wait is a list with the number 1; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
+                x.toml:4: wait is a list with the number 1; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:5: in_hosts is true; give a host name without a port, such as "push.example"
                 x.toml:6: payload_limit is the number 1.5; give a size from 1 to 256MiB, such as "999000"
                 x.toml:7: in is a table; write [[in]], with two brackets, for each one
@@ -137,8 +137,8 @@ mod tests {
                 x.toml:3: slow_reader is -1; give a size from 1KiB to 1GiB, such as "1MiB"
                 x.toml:4: history_bytes is "1MB"; give a size from 0 to 64GiB, such as "1MiB"
                 x.toml:5: log is "xml"; give "text" or "json"
-                x.toml:6: wait is "8088"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
-                x.toml:7: in is an empty list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
+                x.toml:6: wait is "8088"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
+                x.toml:7: in is an empty list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:8: in_hosts is "a:1"; give a host name without a port, such as "push.example"
                 x.toml:9: history_messages is 2147483647; give a whole number from 0 to 100000, such as 100"#]],
         );
@@ -162,8 +162,8 @@ mod tests {
              dialect = \"realplexor\"\n[[wait]]\naddress = \"127.0.0.1:2\"\ndialect = \"pusher\"\nport = 80\n\
              drain = \"1s\"\n[in]\naddress = \"127.0.0.1:3\"\n",
             &expect![[r#"
-                x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
-                x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
+                x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
+                x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:9: dialect is "pusher"; give "dklab", "realplexor" or "none"; or a list with one of the first two at most
                 x.toml:10: [[wait]] has no port; it may have address, dialect, tls, tls_certificate, tls_key
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
@@ -172,11 +172,11 @@ mod tests {
         check_errors(
             "wait = [{ dialect = 5 }, \"x\", 7]\nin = [[]]\n",
             &expect![[r#"
-                x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
-                x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
-                x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock"
+                x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
+                x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
+                x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:1: dialect is the number 5; give "dklab", "realplexor" or "none"; or a list with one of the first two at most
-                x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088", or a UNIX socket, such as "unix:/run/multiplexor.sock""#]],
+                x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock""#]],
         );
     }
 

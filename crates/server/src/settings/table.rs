@@ -115,6 +115,12 @@ pub(crate) static TABLE: &[Setting] = &[
     PAYLOAD_LIMIT,
     line("channels_limit", Count("1", "1000"), "1000", "Channels a connection may listen to"),
     line(
+        "strict_names",
+        Choice(&["on", "off"]),
+        "off",
+        "Whether a client is refused that names a channel with a `*`, which stands for itself; else its answer has a warning",
+    ),
+    line(
         "compression",
         Choice(&["on", "off"]),
         "on",

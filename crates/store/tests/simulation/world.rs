@@ -295,7 +295,7 @@ impl World {
 
     fn delete(&mut self, life: &mut Life) {
         let name = CHANNELS[self.chance.index(3)];
-        if let Some(Deleted::Ordered(pending)) = life.exchange.begin_deletion(name, false) {
+        if let Deleted::Ordered(pending) = life.exchange.begin_deletion(name, false).1 {
             life.deletions.push((name, pending));
             self.whole = false;
         }

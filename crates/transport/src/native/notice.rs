@@ -95,7 +95,7 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             text_frame(|text| native::write_unsubscribed(names, id, text), out);
         }
         Notice::Renewed { expires, id } => text_frame(|text| native::write_renewed(expires, id, text), out),
-        Notice::Pong(value) => text_frame(|text| native::write_pong(value, text), out),
+        Notice::Pong { value, id } => text_frame(|text| native::write_pong(value, id, text), out),
         Notice::Error { problem, id } => text_frame(|text| native::write_error(problem, id, text), out),
         Notice::End { code, reason } => ws::encode_close(code, reason, out),
     }

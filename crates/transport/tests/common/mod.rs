@@ -279,6 +279,6 @@ fn command_words(command: &Command) -> String {
         }
         Command::Unsubscribe { names, id } => format!("unsubscribe [{}]{}", names.join(" "), id_words(id)),
         Command::Renew { token, id } => format!("renew {token}{}", id_words(id)),
-        Command::Ping(value) => format!("ping {value}"),
+        Command::Ping { value, .. } => format!("ping {value}"),
     }
 }

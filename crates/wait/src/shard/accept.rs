@@ -48,6 +48,7 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         self.counters.accepted.add(1);
+        self.log_came(index);
         self.tell_opened(index);
         self.set_timer(index, self.settings.request_timeout);
         self.meet(index);

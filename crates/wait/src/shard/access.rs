@@ -191,6 +191,7 @@ impl<K: Kernel> Shard<K> {
     /// Counts a refusal; one for want of credentials, grants, shares or room is kept for whoever asks why.
     pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.problems.add(1);
+        self.log_refused(index, problem, names);
         if matches!(problem.status, 401 | 403 | 429) || matches!(problem.code, "memory" | TOKEN_BUSY) {
             self.keep_denial(index, problem, names);
         }
@@ -286,7 +287,7 @@ impl<K: Kernel> Shard<K> {
         let mut out = Vec::new();
         self.slab[index].conn.tell(Notice::Expired, self.cursors, &mut out);
         if self.write(index, &out) {
-            self.end(index, 1008, "the token has ended; come back with a new one");
+            self.end(index, 1008, "the time of its credentials is over; come back with new ones");
         }
     }
 }

@@ -70,6 +70,7 @@ impl<K: Kernel> Shard<K> {
     fn hold(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, held: &Held) {
         let names =
             names_in_path(&held.names).and_then(|names| self.check_count(names.len()).map(|()| names));
+        let names = names.and_then(|names| self.check_names(&names).map(|()| names));
         wait.names = match names {
             Ok(names) => names,
             Err(problem) => {

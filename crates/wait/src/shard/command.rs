@@ -16,13 +16,17 @@ impl<K: Kernel> Shard<K> {
         }
         let (mut out, cursors) = (Vec::new(), self.cursors);
         match command {
-            Command::Ping(value) => self.slab[index].conn.tell(Notice::Pong(&value), cursors, &mut out),
+            Command::Ping { value, id } => {
+                let pong = Notice::Pong { value: &value, id: id.as_deref() };
+                self.slab[index].conn.tell(pong, cursors, &mut out);
+            }
             Command::Subscribe { names, start, id } => {
                 let count = self.slab[index].subs.len() + names.len();
                 let session = self.guests.session(index);
                 let allowed = self
                     .check_user(session, false)
                     .and_then(|()| self.check_count(count))
+                    .and_then(|()| self.check_names(&names))
                     .and_then(|()| self.check_grants(session, &names));
                 if let Err(problem) = allowed {
                     return self.answer_error(index, &problem, &names, id.as_deref());

@@ -6,8 +6,8 @@ use exchange::Places;
 use exchange::hub::Asker;
 use tls::{Failure, Opened};
 use tracing::{debug, info};
-use transport::Action;
 use transport::Phase;
+use transport::dialect::Problem;
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -101,7 +101,10 @@ impl<K: Kernel> Shard<K> {
         }
         self.slab[index].link = Link::Plain;
         if failure == Failure::PlainHttp {
-            self.act(index, Action::Close(PLAIN_HTTP.to_vec()));
+            let conn = &mut self.slab[index].conn;
+            conn.end_after_answer();
+            let action = conn.refuse(Problem::plain_http(), &self.settings.origins);
+            self.act(index, action);
         } else {
             self.close_gently(index);
         }
@@ -127,22 +130,5 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
-/// What somebody reads who forgot the s.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-Content-Length: 72\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
-This port speaks TLS, and the request came in plain HTTP: use https://.\n";
-
 /// How often misplaced TLS is worth a line in the log.
 const MISPLACED_TOLD_MS: u64 = 60_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_is_as_long_as_it_says() {
-        let text = str::from_utf8(PLAIN_HTTP).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
-    }
-}

@@ -16,6 +16,7 @@ mod ending;
 mod half_close;
 mod handshake;
 mod input;
+mod journal;
 mod listen;
 mod output;
 mod poll;

@@ -284,6 +284,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Closes at once.
     pub(super) fn close(&mut self, index: usize) {
+        self.log_gone(index);
         self.tell_closed(index);
         self.end_return(index, false);
         self.end_handshake(index);

@@ -32,11 +32,10 @@ impl<K: Kernel> Shard<K> {
         self.counters.delivered.add(given as u64);
         let settings = Arc::clone(&self.settings);
         let cors = slot.conn.cors(&settings.origins);
+        let is_usual = cors.listed.is_none() && slot.conn.warning().is_none();
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
-            [due @ Due { owed, matches, .. }]
-                if matches.len() == 1 && deleted.is_none() && cors.listed.is_none() =>
-            {
+            [due @ Due { owed, matches, .. }] if matches.len() == 1 && deleted.is_none() && is_usual => {
                 let (shape, coding, message) = (slot.conn.shape, slot.conn.coding, due.message());
                 let frame = owed.delivery.frame(message, matches[0], shape.slot(coding), || {
                     let mut coder = Coder::new(coding, &mut self.deflater);

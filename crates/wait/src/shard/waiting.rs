@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay};
+use exchange::hub::{ChannelId, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay, excerpt};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::native::PageEnd;
@@ -36,6 +36,7 @@ impl<K: Kernel> Shard<K> {
     /// The client waits from now on, with this session.
     pub(super) fn begin_as(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, session: Option<Session>) {
         self.counters.waits.add(1);
+        self.log_waits(index, &wait, session.as_ref());
         if wait.names.is_empty() {
             self.put_session(index, session);
             self.begin_empty(index, head);
@@ -70,6 +71,7 @@ impl<K: Kernel> Shard<K> {
             return Err(Problem::new(503, "draining", "this server is going down; try again soon"));
         }
         self.check_count(wait.names.len())?;
+        self.check_names(&wait.names)?;
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
             self.check_grants(session.as_ref(), &wait.names)?;
@@ -87,6 +89,21 @@ impl<K: Kernel> Shard<K> {
             "{count} channels on one connection; at most {limit} are allowed, use several connections"
         );
         Err(Problem::bad("channel-count", detail))
+    }
+
+    /// Whether nobody may think that one of these names matches others.
+    pub(super) fn check_names(&self, names: &[Box<str>]) -> Result<(), Problem> {
+        match names.iter().find(|name| name.contains('*')).filter(|_| self.settings.strict_names) {
+            None => Ok(()),
+            Some(name) => Err(Problem::bad(
+                "channel-name",
+                format!(
+                    "{:?} has a *, which stands for itself and matches no other name; name each channel, or let \
+                     strict_names of the server be off",
+                    excerpt(name)
+                ),
+            )),
+        }
     }
 
     pub(super) fn refuse(&mut self, index: usize, problem: Problem, names: &[Box<str>]) {

@@ -1,0 +1,76 @@
+//! What is carried out, though whoever asks probably means something else: the answer says so in a header.
+
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use dialect::native::{STAR_PUBLISHED, warning_of_query};
+
+/// Says with the answer to a request what of it was passed over, or means something else than it seems to.
+pub(crate) fn tell(method: &Method, uri: &Uri, headers: &mut HeaderMap) {
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    let of_query = known(method, path).and_then(|known| warning_of_query(query, known));
+    let is_star = method == Method::POST && path.starts_with("/pub/") && names_a_star(path);
+    for warning in of_query.into_iter().chain(is_star.then(|| STAR_PUBLISHED.to_owned())) {
+        if let Ok(value) = HeaderValue::from_str(&warning) {
+            headers.append(NAME, value);
+        }
+    }
+}
+
+/// Whether a path has a `*`, written as it is or not.
+fn names_a_star(path: &str) -> bool {
+    path.contains('*') || path.contains("%2A") || path.contains("%2a")
+}
+
+/// The parameters that an address takes; `None`: it is a page, whose addresses may say what they like.
+fn known(method: &Method, path: &str) -> Option<&'static [&'static str]> {
+    let known: &[&str] = match path {
+        "/pub" | "/pub/" => &["key"],
+        "/channels" => &["prefix", "after", "limit", "all"],
+        "/watch" => WATCH,
+        "/refused" => &["limit"],
+        "/stats" | "/metrics" | "/healthz" | "/readyz" | "/openapi.json" => &[],
+        path if path.starts_with("/pub/") => &["event", "ttl", "key"],
+        path if path.starts_with("/channels/") && path.ends_with("/history") => &["since", "tail", "limit"],
+        path if path.starts_with("/channels/") && method == Method::DELETE && !path.contains("/history/") => {
+            &["forget"]
+        }
+        path if path.starts_with("/channels/") => &[],
+        _ => return None,
+    };
+    Some(known)
+}
+
+const WATCH: &[&str] =
+    &["prefix", "transport", "since", "tail", "heartbeat", "lastEventId", "last-event-id", "last_event_id"];
+const NAME: &str = "multiplexor-warning";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openapi;
+    use dialect::native::WARNING;
+
+    #[test]
+    fn what_is_known_is_what_is_described() {
+        let document = openapi::document();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, described) in methods.as_object().unwrap() {
+                let parameters = described["parameters"].as_array().cloned().unwrap_or_default();
+                let mut expected: Vec<_> = parameters
+                    .iter()
+                    .filter(|one| one["in"] == "query")
+                    .map(|one| one["name"].as_str().unwrap().to_owned())
+                    .collect();
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
+                let mut known: Vec<_> = known(&method, &path.replace(['{', '}'], "")).unwrap().to_vec();
+                expected.sort();
+                known.sort_unstable();
+                assert_eq!(known, expected, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_other_line() {
+        assert!(WARNING.eq_ignore_ascii_case(NAME));
+    }
+}
