@@ -113,7 +113,7 @@ fn plain_http_is_told_of_tls() {
     let mut scene = scene(Settings::default());
     let peer = scene.says(get("/sub/a", ""));
     let text = peer.text();
-    assert!(text.starts_with("HTTP/1.1 400 ") && text.ends_with("use https://.\n"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 400 ") && text.ends_with("use https://\"}"), "{text}");
     assert!(peer.is_ended());
     peer.hang_up();
     scene.settle();
