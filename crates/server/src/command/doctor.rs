@@ -11,7 +11,7 @@ use crate::settings::{Kind, Value};
 pub(super) fn doctor_command() -> Command {
     let number = || clap::value_parser!(u64).range(1..=100_000_000);
     Command::new("doctor")
-        .about("Look for what stops a crowd on this machine, or on the way to a WAIT line, where clients subscribe")
+        .about("Look for what stops a crowd, on this machine or on the way to where clients wait")
         .after_help(EXAMPLES)
         .arg(
             Arg::new("url")
