@@ -64,7 +64,7 @@ def test_readiness_fails_first_and_both_lines_serve_on(serve, name):
         program.process.send_signal(signal.SIGTERM)
         early.wire.rest()
     program.ended()
-    program.until_logged("once more to skip it")
+    program.until_logged("once more skips it")
 
 
 def test_a_publisher_that_keeps_its_connection_is_told_so(serve, name):

@@ -379,6 +379,12 @@ openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem 2>/d
 openssl req -x509 -key key.pem -days 30 -subj /CN=push.example -addext subjectAltName=DNS:push.example -out certificate.pem
 """
 
+# What the package brings, or systemd before it starts the program: the service's user, its folder, and the web server's group.
+PACKAGE = """getent group www-data >/dev/null || echo www-data:x:33: >> /etc/group
+getent passwd multiplexor >/dev/null || echo multiplexor:x:990:990::/nonexistent:/usr/sbin/nologin >> /etc/passwd
+mkdir -p /run/multiplexor
+"""
+
 
 def written(text):
     """Settings with what the reader is to put in."""
@@ -393,6 +399,7 @@ def test_settings_of_a_page_are_right(place, block):
         kind = "key" if file.endswith("key") or "privkey" in file else "certificate"
         place.run(f"mkdir -p $(dirname {file}); cp /etc/ssl/{kind}.pem {file}")
     (place.work / "multiplexor.toml").write_text(text)
+    place.run(PACKAGE)
     place.run("multiplexor config check multiplexor.toml")
 
 
