@@ -353,9 +353,12 @@ impl World {
         self.exchange.commit(Position::END);
         let name = self.chance.of(&CHANNELS);
         let id = self.exchange.find(&[name.into()])[0];
-        let waiting = self.exchange.channel(name).map_or(0, |info| info.waiting);
+        let info = self.exchange.channel(name);
+        let waiting = info.as_ref().map_or(0, |info| info.waiting);
         let (end, subscriptions) = (self.end(), self.chance.once_in(2));
-        assert_eq!(self.exchange.delete(name, subscriptions), id.is_some());
+        let was_anything =
+            info.is_some_and(|info| info.messages > 0 || subscriptions && (info.online || info.waiting > 0));
+        assert_eq!(self.exchange.delete(name, subscriptions), was_anything);
         if let Some(id) = id.filter(|_| subscriptions && waiting > 0) {
             self.deleted.insert(id, end);
         }
