@@ -28,6 +28,20 @@ MALFORMED = {
 }
 
 
+# What the service takes, or has words of its own for: where its body ends is judged nevertheless.
+ODD = {
+    "a fragment": ("/pub/{}#x", HOST),
+    "two hosts": ("/pub/{}", HOST + HOST),
+    "no host": ("/pub/{}", ""),
+    "a host that is none": ("/pub/{}", "Host: a/b\r\n"),
+}
+TWO_ENDS = {
+    "a length beside chunks": ("Content-Length: 4\r\nTransfer-Encoding: chunked", 400),
+    "another coding before the chunks": ("Transfer-Encoding: gzip, chunked", 501),
+    "two lengths": ("Content-Length: 4\r\nContent-Length: 5", 400),
+}
+
+
 def said(address, data):
     with Wire(address) as wire:
         head, _, body = wire.send(data).rest().partition(b"\r\n\r\n")
@@ -42,6 +56,16 @@ def test_what_is_no_request_is_told(program, what):
     assert head.startswith(f"HTTP/1.1 {status} ") and "application/problem+json" in head, head
     assert (problem["status"], problem["code"]) == (status, "http") and words in problem["detail"], problem
     assert "connection: close" in head.lower() and "no-store" in head
+
+
+@pytest.mark.parametrize("framing", TWO_ENDS)
+@pytest.mark.parametrize("odd", ODD)
+def test_two_ends_of_a_body_are_told_whatever_else_is_odd(program, name, odd, framing):
+    (target, hosts), (lines, status) = ODD[odd], TWO_ENDS[framing]
+    hidden = f"POST /pub/{name} HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx"
+    head, rest = said(program.in_address, f"POST {target.format(name)} HTTP/1.1\r\n{hosts}{lines}\r\n\r\n0\r\n\r\n{hidden}")
+    assert head.startswith(f"HTTP/1.1 {status} ") and json.loads(rest)["code"] == "http", (head, rest)
+    assert program.ask(f"/channels/{name}")["history"]["messages"] == 0
 
 
 def test_chunks_that_are_none_are_told(program, name):

@@ -14,5 +14,5 @@ mod response;
 
 pub use body::Body;
 pub use error::Error;
-pub use request::{Framing, HEADERS_MAX, Limits, Request, decode};
+pub use request::{Framing, HEADERS_MAX, Limits, Request, decode, decode_framing};
 pub use response::{Head, LAST_CHUNK, enclose_chunk, reason, status_line};

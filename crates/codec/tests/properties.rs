@@ -259,6 +259,18 @@ proptest! {
             told.map(|told| told.map(|(request, head_len)| (format!("{request:?}"), head_len)))
         };
         let whole = tell(&bytes);
+        // Nothing but the target and the host makes the two differ.
+        let framing = http::decode_framing(&bytes, &limits);
+        match http::decode(&bytes, &limits) {
+            Ok(told) => prop_assert_eq!(framing, Ok(told.map(|(request, _)| request.framing))),
+            Err(
+                http::Error::Target
+                | http::Error::Host
+                | http::Error::HostMissing
+                | http::Error::HostRepeated,
+            ) => {}
+            Err(error) => prop_assert_eq!(framing, Err(error)),
+        }
         if let Ok(Some((_, head_len))) = &whole {
             prop_assert!(*head_len <= bytes.len());
         }

@@ -4,22 +4,27 @@
 use std::borrow::Cow;
 
 use axum::http::Uri;
-use codec::http::{Error, HEADERS_MAX, Limits, decode};
+use codec::http::{Error, HEADERS_MAX, Limits, decode, decode_framing};
 use dialect::Problem;
 
 use crate::limits::HEAD_LEN_MAX;
 
 /// What is wrong with a whole head. `None`: nothing, or what the service tells itself.
 pub(crate) fn judge(head: &[u8]) -> Option<Problem> {
-    match decode(&with_line_ends(head), &LIMITS) {
+    let mended = with_line_ends(head);
+    match decode(&mended, &LIMITS) {
         Ok(_) if is_target_read(head) => None,
         Ok(_) if target(head).len() > TARGET_LEN_MAX => Some(problem(Error::TargetTooLong)),
         Ok(_) => Some(problem(Error::Target)),
-        // The service has more to say of these.
-        Err(Error::HostMissing | Error::HostRepeated | Error::Host) => None,
-        Err(Error::Target) if is_target_read(head) => None,
+        // The service has more to say of these, or takes them; where they end is judged nevertheless.
+        Err(Error::HostMissing | Error::HostRepeated | Error::Host) => judge_framing(&mended),
+        Err(Error::Target) if is_target_read(head) => judge_framing(&mended),
         Err(error) => Some(problem(error)),
     }
+}
+
+fn judge_framing(head: &[u8]) -> Option<Problem> {
+    decode_framing(head, &LIMITS).err().map(problem)
 }
 
 /// What is wrong with a head that does not end.
@@ -96,6 +101,33 @@ mod tests {
         check(&format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(TARGET_LEN_MAX)), Some(414));
         assert_eq!(too_long(b"\r\nGET /aaaa").status, 414);
         assert_eq!(too_long(b"GET / HTTP/1.1\r\nX: ").status, 431);
+    }
+
+    #[test]
+    fn where_it_ends_is_judged_whatever_else_is_odd() {
+        for (target, hosts, version) in [
+            ("/pub/a#x", "Host: a\r\n", "1.1"),
+            ("a", "Host: a\r\n", "1.1"),
+            ("/pub/a", "Host: a\r\nHost: b\r\n", "1.1"),
+            ("/pub/a", "Host: a/b\r\n", "1.1"),
+            ("/pub/a", "", "1.1"),
+            ("/pub/a#x", "Host: a\r\nHost: b\r\n", "1.1"),
+            ("/pub/a#x", "", "1.0"),
+        ] {
+            let chunked = if version == "1.0" { Some(400) } else { None };
+            for (lines, expected) in [
+                ("Content-Length: 4", None),
+                ("Transfer-Encoding: chunked", chunked),
+                ("Content-Length: 4\r\nTransfer-Encoding: chunked", Some(400)),
+                ("Transfer-Encoding: chunked\r\nContent-Length: 4", Some(400)),
+                ("Content-Length: 4\r\nContent-Length: 5", Some(400)),
+                ("Content-Length: +4", Some(400)),
+                ("Transfer-Encoding: gzip, chunked", chunked.or(Some(501))),
+                ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", chunked.or(Some(501))),
+            ] {
+                check(&format!("POST {target} HTTP/{version}\r\n{hosts}{lines}\r\n\r\n"), expected);
+            }
+        }
     }
 
     #[test]

@@ -62,6 +62,24 @@ pub enum Framing {
 /// Also tells the head's length in bytes, the blank line and any empty lines before it included:
 /// the body begins there. A line that cannot begin a request is an error as soon as that is seen.
 pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a>, usize)>, Error> {
+    let Some((mut request, target, len)) = parse(bytes, limits)? else { return Ok(None) };
+    (request.path, request.query) = split_target(request.method, target)?;
+    request.check_host()?;
+    request.framing = request.judge_framing(limits)?;
+    request.keep_alive = request.judge_keep_alive();
+    Ok(Some((request, len)))
+}
+
+/// Decodes where the body ends whose request's head is at the front of `bytes`, whatever its target is and for which host;
+/// `None` until all of the head is there.
+///
+/// For a reader of [`decode`]'s errors that takes some of those requests nevertheless.
+pub fn decode_framing(bytes: &[u8], limits: &Limits) -> Result<Option<Framing>, Error> {
+    parse(bytes, limits)?.map(|(request, _, _)| request.judge_framing(limits)).transpose()
+}
+
+/// The lines of a head, its target, and its length; where the body ends is not looked at.
+fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a>, &'a str, usize)>, Error> {
     let Some(skipped) = empty_lines(bytes)? else { return Ok(None) };
     let bytes = &bytes[skipped..];
     let window = &bytes[..bytes.len().min(limits.head_bytes)];
@@ -81,21 +99,9 @@ pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a
     };
     let headers_count = parsed.headers.len();
 
-    let (path, query) = split_target(method, target)?;
-    let mut request = Request {
-        method,
-        path,
-        query,
-        minor,
-        framing: Framing::None,
-        keep_alive: false,
-        headers,
-        headers_count,
-    };
-    request.check_host()?;
-    request.framing = request.judge_framing(limits)?;
-    request.keep_alive = request.judge_keep_alive();
-    Ok(Some((request, skipped + head_len)))
+    let (path, query, framing, keep_alive) = ("", "", Framing::None, false);
+    let request = Request { method, path, query, minor, framing, keep_alive, headers, headers_count };
+    Ok(Some((request, target, skipped + head_len)))
 }
 
 impl<'a> Request<'a> {
