@@ -88,7 +88,8 @@ impl Folder {
         }
     }
 
-    /// Says whether [`Self::take`] would get this folder if nobody had it. It leaves nothing behind.
+    /// Says whether [`Self::take`] would get this folder if nobody had it. It leaves nothing behind; where it is killed, what
+    /// it leaves is nobody's file.
     pub fn judge(path: &Path, becomes: Option<u32>) -> Result<(), FolderError> {
         let system = |error| FolderError::System(path.to_owned(), error);
         let mut there = path;
@@ -99,8 +100,12 @@ impl Folder {
             Self::suitable(path, becomes)?;
         }
         // Only trying tells: root may write where no rights say so, and nowhere on a disk that is for reading only.
-        let trial = there.join(format!(".multiplexor-{}", std::process::id()));
-        fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).map_err(system)
+        let trial = there.join(format!("{TRIAL}{}", std::process::id()));
+        match fs::create_dir(&trial) {
+            // One that was killed in between had the same number, as the first process of a container always has.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(system(error)),
+            _ => fs::remove_dir(&trial).map_err(system),
+        }
     }
 
     /// A folder that is there and may hold a store.
@@ -147,8 +152,9 @@ impl Disk for Folder {
     fn list(&self) -> io::Result<Vec<String>> {
         let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().into_string()));
         let names = names.collect::<io::Result<Vec<_>>>()?;
-        // Some file systems have a folder of their own in each.
-        Ok(names.into_iter().flatten().filter(|name| name != "lost+found").collect())
+        // Some file systems have a folder of their own in each, and whoever tries a folder one for a moment.
+        let is_file = |name: &String| name != "lost+found" && !name.starts_with(TRIAL);
+        Ok(names.into_iter().flatten().filter(is_file).collect())
     }
 
     fn read(&self, name: &str, len_max: usize) -> io::Result<Vec<u8>> {
@@ -205,3 +211,25 @@ impl Disk for Folder {
 
 /// The file that is locked.
 pub(crate) const LOCK: &str = "lock";
+/// How a folder is called that is made to try whether one can be; behind it stands by which process.
+const TRIAL: &str = ".multiplexor-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_was_killed_is_in_nobodys_way() {
+        let path = std::env::temp_dir().join(format!("multiplexor-trial-{}", std::process::id()));
+        for number in [1, std::process::id()] {
+            fs::create_dir_all(path.join(format!("{TRIAL}{number}"))).unwrap();
+        }
+        Folder::judge(&path, None).unwrap();
+        let folder = Folder::take(&path, None).unwrap();
+        assert_eq!(folder.list().unwrap(), [LOCK]);
+        fs::write(path.join("other"), "").unwrap();
+        fs::remove_file(path.join(LOCK)).unwrap();
+        assert!(matches!(Folder::judge(&path, None), Err(FolderError::Other(_))));
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
