@@ -197,6 +197,17 @@ def test_whatever_does_not_come_whole_in_time_is_given_up(serve, name):
         assert told[data][0].startswith(b"HTTP/1.1 408 ") and b'"request-timeout"' in told[data][0], data
 
 
+@pytest.mark.parametrize("request_said", [f"GET /stats HTTP/1.1\r\n{HEAD}\r\n", "POST /pub/a HTTP/1.1\r\n" + HEAD + "Content-Length: 1\r\n\r\nx", ""])
+def test_an_empty_line_behind_a_request_is_no_request(serve, request_said):
+    program = serve("--request-timeout", "1s", "--keep-alive", "60s")
+    with Wire(program.in_address) as wire:
+        wire.send(request_said + "\r\n")
+        if request_said:
+            assert wire.response()[0] == 200
+        assert wire.rest() == b""
+    assert "request-timeout" not in program.ask("/stats")["in"]["refused"]
+
+
 # Requests that are not read ahead of the service: what comes behind them is looked at when they are answered.
 SERVED = {
     "no body": f"GET /stats HTTP/1.1\r\n{HEAD}\r\n",

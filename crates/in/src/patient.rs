@@ -148,8 +148,7 @@ impl<S> Patient<S> {
         silence_max: Duration,
     ) -> Self {
         let alarm = Box::pin(sleep(request_timeout));
-        let (boundary, state) = (Boundary::new(), State::Begun);
-        let (taken, cleared, scanned) = (0, 0, 0);
+        let (boundary, state, taken, cleared, scanned) = (Boundary::new(), State::Begun, 0, 0, 0);
         Self {
             stream,
             ahead,
@@ -306,7 +305,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
                 Poll::Pending => {
                     ready!(this.alarm.as_mut().poll(context));
                     match this.state {
-                        State::Begun if !this.ahead.is_empty() => this.refuse(too_slow(this.request_timeout)),
+                        // Empty lines may stand before a request, and are none.
+                        State::Begun if !this.ahead.is_empty() && !this.boundary.is_between() => {
+                            this.refuse(too_slow(this.request_timeout))
+                        }
                         // As if the client had said that it says no more: then all ends in good order.
                         _ => this.state = State::Over,
                     }
