@@ -60,10 +60,13 @@ def test_a_websocket_is_told_in_its_handshake(program, name):
         ("POST", "/pub/{}?evnt=a", "did you mean event?"),
         ("POST", "/pub/{}?tail=5", "tail means nothing here"),
         ("POST", "/pub/a*{}", "a * in a channel's name stands for itself"),
+        ("POST", "/pub/a%2A{}", "a * in a channel's name stands for itself"),
+        ("POST", "/pub/{},%2a", "a * in a channel's name stands for itself"),
         ("GET", "/channels/{}/history?before=x", "before means nothing here, what does is since, tail, limit"),
         ("GET", "/channels/{}/history?limt=1", "did you mean limit?"),
         ("GET", "/channels/{}?tail=1", "tail means nothing here"),
         ("DELETE", "/channels/{}?forgot=history", "did you mean forget?"),
+        ("GET", "/channels/history?tail=5", "tail means nothing here"),
         ("GET", "/channels?prefx={}", "did you mean prefix?"),
         ("GET", "/watch?transport=sse&sinse=0", "did you mean since?"),
         ("GET", "/refused?limits=1", "did you mean limit?"),
@@ -78,6 +81,7 @@ def test_what_is_right_or_some_sites_own_has_no_warning(program, name):
         assert warning(program.wait_address, path) == ""
     assert warning(program.in_address, f"/pub/{name}?event=a&ttl=5&key={name}&_=1&t=2", "POST", b"x") == ""
     assert "before means nothing here" in warning(program.wait_address, f"/sub/{name}?wait=0&before=x")
+    assert warning(program.in_address, "/channels/history?forget=history", "DELETE") == ""
 
 
 def test_a_header_is_one_line_whatever_the_parameter_is(program, name):

@@ -51,6 +51,10 @@ impl<'a> Plain<'a> {
         let target = head.path?;
         let names = target.strip_prefix("/pub/").filter(|names| names.bytes().all(is_of_names))?;
         let names = names_in_path(names).ok()?;
+        // Of a `*` there is something to say, however it is written.
+        if names.iter().any(|name| name.contains('*')) {
+            return None;
+        }
         if body.len() > line.payload_limit(&names) {
             return None;
         }
@@ -67,8 +71,7 @@ impl<'a> Plain<'a> {
 const UNHEEDED: &[&str] =
     &["content-length", "user-agent", "accept", "connection", "accept-encoding", "accept-language"];
 
-/// Whether a byte stands for itself in the path of a URL, or is a part of one that does not. Of a `*` there is something to
-/// say.
+/// Whether a byte stands for itself in the path of a URL, or is a part of one that does not.
 fn is_of_names(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%,:@!$+;=/".contains(&byte)
 }

@@ -29,12 +29,12 @@ fn known(method: &Method, path: &str) -> Option<&'static [&'static str]> {
         "/refused" => &["limit"],
         "/stats" | "/metrics" | "/healthz" | "/readyz" | "/openapi.json" => &[],
         path if path.starts_with("/pub/") => &["event", "ttl", "key"],
-        path if path.starts_with("/channels/") && path.ends_with("/history") => &["since", "tail", "limit"],
-        path if path.starts_with("/channels/") && method == Method::DELETE && !path.contains("/history/") => {
-            &["forget"]
-        }
-        path if path.starts_with("/channels/") => &[],
-        _ => return None,
+        // A channel may be called `history`, too: what counts is where a word stands.
+        path => match path.strip_prefix("/channels/")?.split_once('/') {
+            Some((_, "history")) => &["since", "tail", "limit"],
+            None if method == Method::DELETE => &["forget"],
+            _ => &[],
+        },
     };
     Some(known)
 }
@@ -69,6 +69,18 @@ mod tests {
                 assert_eq!(known, expected, "{method} {path}");
             }
         }
+    }
+
+    #[test]
+    fn a_channel_may_have_the_name_of_a_part_of_a_path() {
+        let check = |method: Method, path, expected: &[&str]| {
+            assert_eq!(known(&method, path), Some(expected), "{method} {path}");
+        };
+        check(Method::DELETE, "/channels/history", &["forget"]);
+        check(Method::GET, "/channels/history", &[]);
+        check(Method::GET, "/channels/history/history", &["since", "tail", "limit"]);
+        check(Method::DELETE, "/channels/history/history/1-2", &[]);
+        check(Method::DELETE, "/channels/a%2Fhistory", &["forget"]);
     }
 
     #[test]
