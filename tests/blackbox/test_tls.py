@@ -180,10 +180,12 @@ def test_a_certificate_is_found_by_its_name(authority, serve):
 
 
 def test_http_where_tls_is_spoken_is_told(program, authority):
-    before = metrics(program)["multiplexor_wait_tls_plain_http_total"]
+    before = metrics(program)
     status, _, body = request(program.wait_address, "GET", "/sub/a")
     assert (status, b"use https://" in body) == (400, True)
-    assert metrics(program)["multiplexor_wait_tls_plain_http_total"] == before + 1
+    now = metrics(program)
+    for counted in ("multiplexor_wait_tls_plain_http_total", "multiplexor_wait_problems_total"):
+        assert now[counted] == before[counted] + 1, counted
 
 
 def test_tls_where_http_is_spoken_is_closed_and_counted(authority, serve):
@@ -319,6 +321,15 @@ def test_the_in_line_speaks_tls_and_knows_clients(authority, shown, serve, tmp_p
                 answers += data
     status, _, body = request(program.in_address, "GET", "/healthz")
     assert (status, b"use https://" in body) == (400, True)
+
+
+def test_http_where_the_in_line_speaks_tls_is_counted_and_logged(authority, shown, serve):
+    program = serve(*shown, "--in-tls", "on")
+    assert request(program.in_address, "GET", "/healthz")[0] == 400
+    with httpx.Client(verify=trusting(authority)) as client:
+        told = client.get(f"https://localhost:{program.in_address[1]}/stats").json()["in"]["refused"]
+    assert told == {"tls": 1}
+    assert 'code="tls"' in program.stderr() or '"code":"tls"' in program.stderr(), program.stderr()
 
 
 def test_the_words_of_2009_come_through_tls(authority, shown, serve):

@@ -17,7 +17,7 @@ use tracing::{debug, info};
 
 use crate::classic::{linger, refusal};
 use crate::line::Line;
-use crate::refused::{PEER, Peer};
+use crate::refused::{self, PEER, Peer};
 use crate::socket::Stream;
 
 /// A handshake that went well.
@@ -61,7 +61,11 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
         stream.peek(&mut first).await.ok()?;
         if first[0].is_ascii_uppercase() {
             debug!("plain HTTP came to a port that speaks TLS");
-            if stream.write_all(&refusal(&Problem::plain_http())).await.is_ok() {
+            let problem = Problem::plain_http();
+            line.counters.requests.add();
+            line.counters.refused(problem.code);
+            refused::tell(line, &problem, None, "");
+            if stream.write_all(&refusal(&problem)).await.is_ok() {
                 linger(&mut stream).await;
             }
             return None;

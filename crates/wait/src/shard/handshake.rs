@@ -101,9 +101,11 @@ impl<K: Kernel> Shard<K> {
         }
         self.slab[index].link = Link::Plain;
         if failure == Failure::PlainHttp {
+            let problem = Problem::plain_http();
+            self.count_problem(index, &problem, &[]);
             let conn = &mut self.slab[index].conn;
             conn.end_after_answer();
-            let action = conn.refuse(Problem::plain_http(), &self.settings.origins);
+            let action = conn.refuse(problem, &self.settings.origins);
             self.act(index, action);
         } else {
             self.close_gently(index);
