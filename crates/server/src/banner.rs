@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use access::Tokens;
 use serde_json::json;
 use tls::Pair;
 
@@ -22,8 +23,30 @@ pub(crate) struct Banner<'a> {
     pub(crate) connections: Option<u64>,
     /// Publishers show a key.
     pub(crate) needs_key: bool,
-    /// Clients show a token, or who they are in some other way.
-    pub(crate) needs_token: bool,
+    /// What clients show.
+    pub(crate) token: Shown,
+}
+
+/// The token that a client shows in the lines to paste.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// None: nothing is asked for, or something else is.
+    Nothing,
+    /// One that is made with a secret, which this program can do, too.
+    OfSecret,
+    /// One that only the application can make.
+    OfApplication,
+}
+
+impl Shown {
+    /// What is shown where one can listen only by showing who one is.
+    pub(crate) fn of(tokens: &Tokens) -> Self {
+        match (tokens.is_empty(), tokens.secrets.is_empty()) {
+            (true, _) => Self::Nothing,
+            (false, true) => Self::OfApplication,
+            (false, false) => Self::OfSecret,
+        }
+    }
 }
 
 impl Banner<'_> {
@@ -59,15 +82,15 @@ impl Banner<'_> {
                 if is_needed { format!("-H \"Authorization: Bearer ${variable}\" ") } else { String::new() }
             };
             let key = shown(self.needs_key, "MULTIPLEXOR_KEY");
-            let token = shown(self.needs_token, "TOKEN");
+            let token = shown(self.token != Shown::Nothing, "TOKEN");
             lines.push(format!("publish:   curl -d 'hello' {key}{publish}"));
             lines.push(format!("subscribe: curl -N -H 'Accept: text/event-stream' {token}{listen}"));
-            if self.needs_token {
-                lines.push(
-                    "           where TOKEN=$(multiplexor token make news), or as your application makes it"
-                        .to_owned(),
-                );
-            }
+            let made = match self.token {
+                Shown::Nothing => None,
+                Shown::OfSecret => Some("$(multiplexor token make news), or as your application makes it"),
+                Shown::OfApplication => Some("… is one that your application makes"),
+            };
+            lines.extend(made.map(|made| format!("           where TOKEN={made}")));
         }
         lines.push(String::new());
         lines.join("\n")
@@ -155,13 +178,14 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use access::TokenSecret;
     use expect_test::{Expect, expect};
 
     fn check(wait: &[&str], shards: usize, connections: Option<u64>, form: LogForm, expected: &Expect) {
         let wait: Vec<Address> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
         let tls = &Tls::default();
-        let (needs_key, needs_token) = (false, false);
+        let (needs_key, token) = (false, Shown::Nothing);
         let banner = Banner {
             wait: &wait,
             in_addresses: &in_addresses,
@@ -170,7 +194,7 @@ mod tests {
             shards,
             connections,
             needs_key,
-            needs_token,
+            token,
         };
         expected.assert_eq(&if form == LogForm::Text { banner.text() } else { banner.json() });
     }
@@ -206,6 +230,33 @@ mod tests {
                 subscribe: curl -N -H 'Accept: text/event-stream' 'http://[::1]:80/sub/news'
             "#]],
         );
+    }
+
+    #[test]
+    fn a_token_is_shown_where_one_is_taken_and_made_where_one_can_be() {
+        let wait: [Address; 1] = ["127.0.0.1:1".parse().unwrap()];
+        let finds = Tokens { finds_keys: true, ..Tokens::default() };
+        let secret = TokenSecret::new(&"s".repeat(32)).unwrap();
+        let both = Tokens { secrets: vec![secret], ..finds.clone() };
+        for (tokens, is_shown, words) in [
+            (Tokens::default(), false, "/sub/news\n"),
+            (finds, true, "where TOKEN=… is one that your application makes\n"),
+            (both, true, "where TOKEN=$(multiplexor token make news), or as your application makes it\n"),
+        ] {
+            let text = Banner {
+                wait: &wait,
+                in_addresses: &wait,
+                prefix: "",
+                tls: &Tls::default(),
+                shards: 1,
+                connections: None,
+                needs_key: false,
+                token: Shown::of(&tokens),
+            }
+            .text();
+            assert!(text.ends_with(words), "{text}");
+            assert_eq!(text.contains("Bearer $TOKEN"), is_shown, "{text}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 use wait::limits::GIVE_BACK_MS;
 
-use crate::banner::Banner;
+use crate::banner::{Banner, Shown};
 use crate::certificates::Certificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
@@ -174,7 +174,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         shards: settings.shards,
         connections,
         needs_key: !settings.in_line.keys.is_empty(),
-        needs_token: settings.closes("news"),
+        token: if settings.closes("news") { Shown::of(&settings.wait_line.tokens) } else { Shown::Nothing },
     };
     let stats = line.stats();
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
