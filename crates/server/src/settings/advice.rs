@@ -114,7 +114,7 @@ impl Kind {
 }
 
 /// Two classic dialects answer the same bytes differently.
-const OR_A_LIST: &str = "; or a list with one of the first two at most";
+const OR_A_LIST: &str = "; or a list of native and one of the first two";
 
 impl Form {
     /// A text as one would write it.

@@ -164,7 +164,7 @@ mod tests {
             &expect![[r#"
                 x.toml:3: [[wait]] has no adress; did you mean address? There, give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:5: address is "127.0.0.1"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
-                x.toml:9: dialect is "pusher"; give "dklab", "realplexor" or "none"; or a list with one of the first two at most
+                x.toml:9: dialect is "pusher"; give "dklab", "realplexor" or "none"; or a list of native and one of the first two
                 x.toml:10: [[wait]] has no port; it may have address, dialect, tls, tls_certificate, tls_key
                 x.toml:11: [[wait]] has no drain; it is a setting of the whole server: write it above the first [[…]]
                 x.toml:12: in is a table; write [[in]], with two brackets, for each one"#]],
@@ -175,7 +175,7 @@ mod tests {
                 x.toml:1: [[wait]] has no address; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:1: address is "x"; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
                 x.toml:1: address is the number 7; give an IP address and a port, such as "0.0.0.0:8088" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock"
-                x.toml:1: dialect is the number 5; give "dklab", "realplexor" or "none"; or a list with one of the first two at most
+                x.toml:1: dialect is the number 5; give "dklab", "realplexor" or "none"; or a list of native and one of the first two
                 x.toml:2: in is a list with a list; give an IP address and a port, such as "127.0.0.1:10010" or "[::1]:8088", or a UNIX socket by its absolute path of 107 bytes at the most, such as "unix:/run/multiplexor.sock""#]],
         );
     }
@@ -204,6 +204,7 @@ mod tests {
             ("[\"native\", \"realplexor\"]", Dialect::Realplexor),
             ("\"native\"", Dialect::None),
             ("[]", Dialect::None),
+            ("[\"none\"]", Dialect::None),
         ] {
             let text = format!("wait = [{{ address = \"1.1.1.1:1\", dialect = {said} }}]\n");
             let (value, _) = File::read("x", &text).unwrap().value("wait").unwrap();
@@ -212,10 +213,12 @@ mod tests {
         }
         check_errors(
             "[[wait]]\naddress = \"1.1.1.1:1\"\ndialect = [\"dklab\", \"realplexor\"]\n[[wait]]\n\
-             address = \"1.1.1.1:2\"\ndialect = \"\"\n",
+             address = \"1.1.1.1:2\"\ndialect = \"\"\n[[wait]]\naddress = \"1.1.1.1:3\"\n\
+             dialect = [\"none\", \"realplexor\"]\n",
             &expect![[r#"
-                x.toml:3: dialect is "multiplexor, realplexor"; give "dklab", "realplexor" or "none"; or a list with one of the first two at most
-                x.toml:6: dialect is ""; give "dklab", "realplexor" or "none"; or a list with one of the first two at most"#]],
+                x.toml:3: dialect is "dklab, realplexor"; give "dklab", "realplexor" or "none"; or a list of native and one of the first two
+                x.toml:6: dialect is ""; give "dklab", "realplexor" or "none"; or a list of native and one of the first two
+                x.toml:9: dialect is "none, realplexor"; give "dklab", "realplexor" or "none"; or a list of native and one of the first two"#]],
         );
     }
 

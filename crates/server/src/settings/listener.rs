@@ -86,19 +86,20 @@ impl Listener {
 }
 
 impl Dialect {
-    /// What these names say together. Two classic dialects answer the same bytes differently, so there is one at most. The
-    /// error is what is wrong in the names.
+    /// What these names say together. Two classic dialects answer the same bytes differently, so there is one at most; and
+    /// beside `none` there is none. The error is what is wrong in the names.
     pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let names: Vec<&str> = names.collect();
         let mut found = Self::None;
-        for name in names {
-            match (found, Self::named(name).ok_or_else(|| name.to_owned())?) {
+        let mut agree = names.iter().all(|name| *name == "none") || !names.contains(&"none");
+        for name in &names {
+            match (found, Self::named(name).ok_or_else(|| (*name).to_owned())?) {
                 (_, Self::None) => {}
                 (Self::None, named) => found = named,
-                (found, named) if found == named => {}
-                (found, named) => return Err([found.name(), named.name()].join(", ")),
+                (found, named) => agree &= found == named,
             }
         }
-        Ok(found)
+        if agree { Ok(found) } else { Err(names.join(", ")) }
     }
 
     fn named(name: &str) -> Option<Self> {
