@@ -90,12 +90,12 @@ pub(crate) fn run_token(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// How an application makes the same token: the lines of examples/tokens, and a call of them with what was said.
 fn shown(matches: &ArgMatches) -> anyhow::Result<String> {
     let language = Language::named(matches.get_one::<String>("show").map_or("", String::as_str));
-    let user = matches.get_one::<String>("sub").map_or("ann", String::as_str);
+    let user = matches.get_one::<String>("sub").map(String::as_str);
     let names = if matches.contains_id("channel") { names(matches) } else { vec!["news"] };
     for name in &names {
         Glob::new(name)?;
     }
-    if user.chars().any(char::is_control) {
+    if user.is_some_and(|user| user.chars().any(char::is_control)) {
         bail!("the user's name holds a control character; use printable characters only");
     }
     let lasts = matches.get_one::<u32>("lasts").copied().unwrap_or_default();

@@ -41,17 +41,26 @@ impl Language {
         }
     }
 
-    /// A program that prints a token.
-    pub(super) fn shown(self, user: &str, channels: &[&str], seconds: u32) -> String {
+    /// A program that prints a token. Where it is not said for whom, it is for an example, and says so.
+    pub(super) fn shown(self, user: Option<&str>, channels: &[&str], seconds: u32) -> String {
         let definition = self.example.split(self.comment).next().unwrap_or_default();
         let channels: Vec<String> = channels.iter().map(|channel| quoted(channel)).collect();
         // Names last, since they may hold those words themselves.
         let (before, rest) = self.call.split_once("USER").unwrap_or_default();
         let (between, after) = rest.split_once("CHANNELS").unwrap_or_default();
         let after = after.replace("SECONDS", &seconds.to_string());
-        format!("{definition}{before}{}{between}[{}]{after}\n", quoted(user), channels.join(", "))
+        let mark = self.comment.split(' ').next().unwrap_or_default();
+        let note = user.map_or_else(
+            || format!("{mark} '{EXAMPLE}' is an example: say who your user is.\n"),
+            |_| String::new(),
+        );
+        let user = quoted(user.unwrap_or(EXAMPLE));
+        format!("{definition}{note}{before}{user}{between}[{}]{after}\n", channels.join(", "))
     }
 }
+
+/// Somebody.
+const EXAMPLE: &str = "ann";
 
 /// A text between single quotes, as all four languages read it.
 fn quoted(text: &str) -> String {
@@ -67,10 +76,16 @@ mod tests {
         for name in Language::NAMES {
             let language = Language::named(name);
             assert!(language.example.contains(language.comment), "{name}");
-            let shown = language.shown("a'USER", &["room.*", "b\\CHANNELS"], 60);
+            let shown = language.shown(Some("a'USER"), &["room.*", "b\\CHANNELS"], 60);
             let call = shown.lines().last().unwrap();
             assert!(call.contains(r"'a\'USER', ['room.*', 'b\\CHANNELS'], 60)"), "{call}");
             assert!(shown.contains("make_token(") && !shown.contains(language.comment), "{shown}");
+            assert!(!shown.contains("is an example"), "{shown}");
+            let shown = language.shown(None, &["news"], 60);
+            let mut last = shown.lines().rev();
+            assert!(last.next().unwrap().contains("'ann', ['news'], 60)"), "{shown}");
+            let note = last.next().unwrap();
+            assert!(note.starts_with(['#', '/']) && note.contains("'ann' is an example"), "{shown}");
         }
     }
 }
