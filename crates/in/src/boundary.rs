@@ -1,8 +1,8 @@
 //! Where a request ends in the bytes of a connection: its head at an empty line, its body where the service, which has
 //! read the head, says that it does.
 //!
-//! This judges nothing: what is wrong with a request is the service's to say. What this cannot follow is the service's,
-//! too, and all that comes behind it.
+//! This judges no request. A body that it cannot follow is lost, and so is all that comes behind: nobody knows where the
+//! next request begins.
 
 use codec::http::{Body, Framing};
 
@@ -153,13 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_left_to_the_service() {
+    fn what_cannot_be_followed_is_lost_and_all_behind_it() {
         let mut boundary = Boundary::new();
         boundary.take(b"POST / HTTP/1.1\r\n\r\n");
         boundary.begin_body(Framing::Chunked);
         assert_eq!(boundary.take(b"nonsense\r\n\r\nGET /"), 17);
         boundary.begin_body(Framing::Length(0));
-        assert!(boundary.is_in_body() && !boundary.is_between());
+        assert!(boundary.is_lost() && boundary.is_in_body() && !boundary.is_between());
         assert_eq!(boundary.take(b"x"), 1);
+        assert!(boundary.is_lost());
     }
 }
