@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import { fileURLToPath } from "node:url";
 
 export function make_token(secret, user, channels, seconds) {
+  if (!secret) throw new Error("The secret is empty: MULTIPLEXOR_TOKEN_SECRET does not reach this program.");
   const base64url = (text) => Buffer.from(text).toString("base64url");
   const now = Math.floor(Date.now() / 1000);
   const claims = { sub: user, listen: channels, iat: now, exp: now + seconds };

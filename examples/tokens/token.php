@@ -2,6 +2,9 @@
 
 function make_token(string $secret, string $user, array $channels, int $seconds): string
 {
+    if ($secret === '') {
+        throw new InvalidArgumentException('The secret is empty: MULTIPLEXOR_TOKEN_SECRET does not reach this program.');
+    }
     $base64url = fn(string $bytes) => rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
     $now = time();
     $claims = ['sub' => $user, 'listen' => array_values($channels), 'iat' => $now, 'exp' => $now + $seconds];

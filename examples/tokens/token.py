@@ -10,6 +10,9 @@ from base64 import urlsafe_b64encode
 
 
 def make_token(secret, user, channels, seconds):
+    if not secret:
+        raise ValueError("The secret is empty: MULTIPLEXOR_TOKEN_SECRET does not reach this program.")
+
     def base64url(data):
         return urlsafe_b64encode(data).rstrip(b"=")
 

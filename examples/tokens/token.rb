@@ -4,6 +4,8 @@ require "json"
 require "openssl"
 
 def make_token(secret, user, channels, seconds)
+  raise ArgumentError, "The secret is empty: MULTIPLEXOR_TOKEN_SECRET does not reach this program." if secret.to_s.empty?
+
   base64url = ->(bytes) { [bytes].pack("m0").tr("+/", "-_").delete("=") }
   now = Time.now.to_i
   claims = { sub: user, listen: channels, iat: now, exp: now + seconds }

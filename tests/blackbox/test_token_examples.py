@@ -25,6 +25,15 @@ def tokens():
     return {end: process.communicate(timeout=60)[0].strip() for end, process in running.items()}
 
 
+@pytest.mark.parametrize("end", LANGUAGES)
+def test_without_a_secret_none_is_made(end):
+    """An empty one would sign, too, and the server would only say that the signature is wrong."""
+    env = os.environ | {"MULTIPLEXOR_TOKEN_SECRET": "", "LC_ALL": "C.UTF-8"}
+    words = [*LANGUAGES[end], str(TOKENS / f"token.{end}"), USER, *CHANNELS]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "The secret is empty" in done.stdout + done.stderr
+
+
 def claims(token):
     middle = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
