@@ -102,7 +102,7 @@ dist-check:
 
 # docs/first-hour.md typed on a Debian with nothing but apt, with the package of `make dist`; as root.
 firsthour:
-	tests/install.sh dist
+	tests/install.sh firsthour
 	$(PYTEST_IN) tests/firsthour
 
 # How many examples of each operation the description of the IN line is tried with; minutes under load.

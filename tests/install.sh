@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need: Debian packages, a Python venv, node_modules. Quick when all is there.
-# `install.sh proxies`: also the proxies of tests/proxies that only `make proxies` runs. `install.sh dist`: what tries packages.
+# `install.sh proxies`: also the proxies of tests/proxies that only `make proxies` runs. `install.sh dist`: only what tries packages, which
+# Ubuntu has, too; `install.sh firsthour`: that, and all that the tests need.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -36,21 +37,27 @@ if [[ ${1-} == proxies ]]; then
         /usr/sbin/varnishd varnish
     )
 fi
-if [[ ${1-} == dist ]]; then
-    needs+=(
-        /usr/bin/mmdebstrap mmdebstrap
-        /usr/bin/qemu-aarch64 qemu-user
-        /usr/bin/readelf binutils
-        /usr/bin/rpm rpm
-        /usr/bin/skopeo skopeo
-    )
-fi
+packages=(
+    /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+    /usr/bin/mmdebstrap mmdebstrap
+    /usr/bin/qemu-aarch64 qemu-user
+    /usr/bin/readelf binutils
+    /usr/bin/rpm rpm
+    /usr/bin/skopeo skopeo
+    /usr/bin/systemd-analyze systemd
+)
+case ${1-} in
+dist) needs=("${packages[@]}") ;;
+firsthour) needs+=("${packages[@]}") ;;
+esac
 missing=()
 for ((i = 0; i < ${#needs[@]}; i += 2)); do
     [[ -e ${needs[i]} ]] || missing+=("${needs[i + 1]}")
 done
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
+if [[ ${1-} != dist ]]; then
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+fi
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
@@ -71,18 +78,23 @@ if ((${#missing[@]})); then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
-if ((node_major < 20)); then
-    echo "The tests need Node 20 or newer; this is $(node --version)." >&2
-    exit 1
-fi
-
 # Each stamp holds what was installed, so a changed list installs anew.
 if ! cmp -s requirements.txt .venv/installed; then
     python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
     cp requirements.txt .venv/installed
 fi
+if [[ ${1-} == dist || ${1-} == firsthour ]]; then
+    .venv/bin/pip install --quiet --disable-pip-version-check -r dist/requirements.txt
+fi
+[[ ${1-} != dist ]] || exit 0
+
+node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+if ((node_major < 20)); then
+    echo "The tests need Node 20 or newer; this is $(node --version)." >&2
+    exit 1
+fi
+
 if ! cmp -s package-lock.json node_modules/installed; then
     npm ci --silent --no-audit --no-fund
     cp package-lock.json node_modules/installed
@@ -93,9 +105,6 @@ if ! cmp -s $client/package-lock.json $client/node_modules/installed; then
     cp $client/package-lock.json $client/node_modules/installed
 fi
 
-if [[ ${1-} == dist ]]; then
-    .venv/bin/pip install --quiet --disable-pip-version-check -r dist/requirements.txt
-fi
 [[ ${1-} == proxies ]] || exit 0
 .venv/bin/pip install --quiet --disable-pip-version-check -r proxies/requirements.txt
 # Debian has no Caddy of today; the Go module is built once.
