@@ -134,6 +134,21 @@ test("what Vite builds of it hears in a browser", async () => {
   site.stop();
 });
 
+test("a bundle keeps the plain scripts, which are imported for what they do", async () => {
+  const root = path.join(project, "scripts");
+  await run("mkdir", ["-p", root]);
+  // By name: what each of them says.
+  const scripts = { multiplexor: "the listener is no function", realplexor: "Dklab_Realplexor must be given" };
+  const entry = path.join(root, "main.js");
+  writeFileSync(entry, Object.keys(scripts).map((name) => `import "multiplexor-client/${name}.js";\n`).join(""));
+  const rollupOptions = { input: entry, preserveEntrySignatures: false };
+  const { output } = await build({ root, configFile: false, logLevel: "error", build: { write: false, minify: false, rollupOptions } });
+  const code = output.map(({ code }) => code).join("");
+  for (const [name, said] of Object.entries(scripts)) {
+    assert.ok(code.includes(said), `${name}.js is not in it`);
+  }
+});
+
 test("the types are complete: a strict program compiles, and a wrong one does not", async () => {
   const tsc = path.join(HERE, "node_modules/typescript/bin/tsc");
   const compile = (code) => {
