@@ -240,6 +240,36 @@ def test_kubernetes_takes_what_deploy_has():
     valid(documents)
 
 
+def test_kubernetes_knows_the_service_by_all_its_names():
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "multiplexor.yaml").read_text()))
+    hosts = of_container(documents)[1]["MULTIPLEXOR_IN_HOSTS"].split(",")
+    assert hosts == ["multiplexor" + rest for rest in ("", ".default", ".default.svc", ".default.svc.cluster.local")]
+
+
+def test_no_pod_says_that_it_can_be_scraped_without_a_key():
+    """Annotations that are asked for by the names of prometheus.io bring no key, and the NetworkPolicy lets nobody in by them."""
+    for file in ["kubernetes/multiplexor.yaml", "helm/multiplexor/templates/deployment.yaml"]:
+        assert "prometheus.io/" not in (DEPLOY / file).read_text(), file
+
+
+def test_prometheus_takes_the_job_for_a_cluster(tmp_path):
+    [job] = re.findall(r"^```yaml\n(scrape_configs:.*?)^```$", (DEPLOY / "README.md").read_text(), re.M | re.S)
+    (tmp_path / "prometheus.yml").write_text(job.replace("/etc/prometheus/secrets/multiplexor", str(tmp_path)))
+    (tmp_path / "key").write_text("mpx_")
+    run("promtool", "check", "config", tmp_path / "prometheus.yml")
+
+
+def test_a_key_of_prometheus_reads_the_metrics_and_publishes_nothing(serve, tmp_path):
+    made = json.loads(run(binary(), "key", "make", "--json"))
+    [settings] = re.findall(r"^```toml\n(\[\[key\]\].*?)^```$", (DEPLOY / "README.md").read_text(), re.M | re.S)
+    (tmp_path / "multiplexor.toml").write_text(re.sub(r"sha256:\w+", made["hash"], settings))
+    program = serve(env={"MULTIPLEXOR_CONFIG": str(tmp_path / "multiplexor.toml")})
+    asked = {"Authorization": f"Bearer {made['key']}"}
+    assert request(program.in_address, "GET", "/metrics", headers=asked)[0] == 200
+    assert request(program.in_address, "POST", "/pub/news", b"x", asked)[0] == 403
+    assert request(program.in_address, "GET", "/metrics")[0] == 401
+
+
 def of_container(documents):
     [deployment] = [document for document in documents if document["kind"] == "Deployment"]
     [container] = deployment["spec"]["template"]["spec"]["containers"]
