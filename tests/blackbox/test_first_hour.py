@@ -24,7 +24,10 @@ case "$*" in
     [[ ! -e /etc/default/multiplexor ]] || { set -a; . /etc/default/multiplexor; set +a; }
     setsid multiplexor >/var/log/multiplexor.log 2>&1 &
     until grep -q 'IN line' /var/log/multiplexor.log; do sleep 0.05; pidof -q multiplexor || cat /var/log/multiplexor.log; done ;;
-"reload nginx") nginx -s reload; until ss -Hltn sport = :443 | grep -q .; do sleep 0.05; done ;;
+"reload nginx")
+    nginx -s reload
+    # Before its file is there, it has nothing on 443.
+    ! grep -qs "listen 443" /etc/nginx/conf.d/shop.conf || until ss -Hltn sport = :443 | grep -q .; do sleep 0.05; done ;;
 "restart nginx")
     nginx -s stop
     while [[ -e /run/nginx.pid ]]; do sleep 0.05; done
@@ -41,10 +44,11 @@ case "$*" in
 *) echo "nobody stands in for apt-get $*"; exit 1 ;;
 esac""",
     "certbot": r"""
-[[ $* == "certonly --webroot -w /var/www/html -d shop.example" ]]
+[[ $* == "certonly --webroot -w /var/www/html -d shop.example --deploy-hook systemctl reload nginx" ]]
 D=/etc/letsencrypt/live/shop.example; mkdir -p $D
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 30 -subj /CN=shop.example \
-  -addext subjectAltName=DNS:shop.example -keyout $D/privkey.pem -out $D/fullchain.pem""",
+  -addext subjectAltName=DNS:shop.example -keyout $D/privkey.pem -out $D/fullchain.pem
+${@: -1}""",
 }
 
 

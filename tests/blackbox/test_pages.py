@@ -71,6 +71,14 @@ def test_releases_are_those_of_this_version(page):
     assert named and {version for each in named for version in each if version} == {VERSION}
 
 
+def test_a_service_that_no_package_starts_is_started_by_hand():
+    """Fedora and RHEL enable no service that comes with a package, and the rpm leaves that as it is."""
+    [block] = re.findall(r"^ *sudo dnf install .*\n(.*)\n", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert block.strip() == "sudo systemctl enable --now multiplexor"
+    assert "systemctl enable --now multiplexor" in (ROOT / "docs/first-hour.md").read_text()
+    assert "preset" in (ROOT / "deploy/package/multiplexor.spec").read_text()
+
+
 def test_all_docs_are_in_the_index():
     index = (ROOT / "docs/README.md").read_text()
     assert not [page for page in MANUAL if f"({page[5:]}" not in index]
