@@ -268,6 +268,18 @@ def test_composer_installs_both_classes(program, tmp_path):
     assert run.stdout and run.returncode == 0, run.stdout + run.stderr
 
 
+def test_composer_installs_it_from_a_clone_as_the_readme_says(tmp_path):
+    [typed] = re.findall(r"^```sh\n(composer .*?)^```$", (CLIENT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "composer.json").write_text(json.dumps({"repositories": {"packagist.org": False}}))
+    env = {"PATH": os.environ["PATH"], "COMPOSER_ALLOW_SUPERUSER": "1", "COMPOSER_HOME": str(tmp_path / "home")}
+    script = "set -e\n" + typed.replace("/path/to/multiplexor/clients/php", str(CLIENT))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=tmp_path, env=env, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    code = "require 'vendor/autoload.php'; echo get_class(new Multiplexor\\Client());"
+    run = subprocess.run(["php", "-n", "-r", code], capture_output=True, cwd=tmp_path, text=True)
+    assert run.stdout == "Multiplexor\\Client", run.stdout + run.stderr
+
+
 def test_the_package_says_where_it_lives_and_under_which_licences():
     said = json.loads((CLIENT / "composer.json").read_text())
     home = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["repository"]
