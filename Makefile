@@ -6,7 +6,7 @@ PYTEST = $(PYTEST_IN) tests/blackbox
 # the list, so that those of a file share what it starts.
 AT_ONCE = -n 4 --dist worksteal
 
-.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million dist dist-check firsthour
+.PHONY: run test lint advisories unit loom ready docs blackbox together alone browser faults client quick-proxies proxies quick-clients clients soak miri fuzz bench bench-million dist dist-check dist-twice firsthour
 
 run:
 	cargo run --release
@@ -100,6 +100,13 @@ dist-check:
 	tests/install.sh dist
 	$(PYTEST_IN) tests/dist
 
+# That a commit gives the same bytes in another folder: a clone is built there, too, and the sums compared. After `make dist`, of what is committed.
+dist-twice:
+	rm -rf target/twice
+	git clone --quiet . target/twice
+	cd target/twice && CARGO_TARGET_DIR=target deploy/package/build
+	cmp dist/SHA256SUMS target/twice/dist/SHA256SUMS
+
 # docs/first-hour.md typed on a Debian with nothing but apt, with the package of `make dist`; as root.
 firsthour:
 	tests/install.sh firsthour
@@ -125,7 +132,7 @@ soak:
 	$(MAKE) proxies
 	$(MAKE) clients
 	$(MAKE) dist
-	$(MAKE) dist-check firsthour
+	$(MAKE) dist-check firsthour dist-twice
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/crowd.py

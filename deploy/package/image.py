@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes an image for containers, in the OCI layout, of nothing but the binary: image.py VERSION OUT BINARY…
+"""Makes an image for containers, in the OCI layout, of nothing but the binary and the licences of what is in it:
+image.py VERSION OUT LICENCES BINARY…
 
 Each binary is that of one processor, which its name ends with. One tar holds the image for all of them; the same
 binaries give the same bytes. Docker, Podman, containerd and skopeo read it.
@@ -49,9 +50,9 @@ class Layout:
         self.blobs[digest] = data
         return {"mediaType": OCI + media_type, "digest": f"sha256:{digest}", "size": len(data), **more}
 
-    def image(self, version, binary, architecture):
+    def image(self, version, licences, binary, architecture):
         """One binary as an image of one layer, and gives the descriptor of its manifest."""
-        layer = tar([("multiplexor", 0o755, binary)])
+        layer = tar([("multiplexor", 0o755, binary), ("THIRD-PARTY.txt", 0o644, licences)])
         config = {
             "architecture": architecture,
             "os": "linux",
@@ -91,12 +92,14 @@ def labels(version):
     return {key + "title": TITLE, key + "version": version, key + "licenses": "MIT OR Apache-2.0"}
 
 
-def main(version, out, *binaries):
+def main(version, out, licences, *binaries):
     layout, images = Layout(), []
+    with open(licences, "rb") as file:
+        licences = file.read()
     for path in binaries:
         architecture = next(ours for theirs, ours in ARCHITECTURES.items() if path.endswith(theirs))
         with open(path, "rb") as binary:
-            images.append(layout.image(version, binary.read(), architecture))
+            images.append(layout.image(version, licences, binary.read(), architecture))
     with open(out, "wb") as file:
         file.write(layout.tar(version, images))
 

@@ -42,6 +42,12 @@ def reference(one):
     return "pkg:cargo/{}@{}".format(*one)
 
 
+def compiler():
+    """What compiles it: another one may make other bytes of the same sources."""
+    said = subprocess.run(["rustc", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return {"type": "application", "name": said[0], "version": said[1]}
+
+
 def component(package, sums):
     """What the document says of one package; `sums` are those of Cargo.lock."""
     name = package["name"], package["version"]
@@ -82,7 +88,11 @@ def main(*targets):
         "specVersion": "1.5",
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([program, components]))}",
         "version": 1,
-        "metadata": {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ"), "component": program},
+        "metadata": {
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "tools": {"components": [compiler()]},
+            "component": program,
+        },
         "components": components,
         "dependencies": graph,
     }

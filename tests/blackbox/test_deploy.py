@@ -214,11 +214,13 @@ def test_charts_and_images_are_of_this_version():
         assert f"image: ghcr.io/multiplexor/multiplexor:{VERSION}\n" in (DEPLOY / file).read_text(), file
 
 
-def test_the_image_is_the_static_binary_and_nothing_else():
+def test_the_image_is_the_static_binary_with_its_licences_and_nothing_else():
     """By reading: nothing here builds images from a Dockerfile."""
     lines = [line for line in (DEPLOY / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
     said = [line.split(" ", 1) for line in lines]
-    assert [word for word, _ in said] == ["FROM", "ARG", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT"]
+    assert [word for word, _ in said] == ["FROM", "ARG", "COPY", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT"]
+    licences = said.pop(3)[1].split()
+    assert licences == ["dist/multiplexor-*-THIRD-PARTY.txt", "/THIRD-PARTY.txt"]
     words = dict(said)
     name, arch = words["ARG"].split("=")
     source, target = words["COPY"].replace(f"${{{name}}}", arch).split()
@@ -226,8 +228,8 @@ def test_the_image_is_the_static_binary_and_nothing_else():
     others = [f"dist/multiplexor-{VERSION}-linux-aarch64", f"dist/multiplexor_{VERSION}_amd64.deb", f"dist/multiplexor-{VERSION}-image.tar"]
     assert [file for file in [built, *others] if fnmatch.fnmatch(file, source)] == [built]
     assert (words["FROM"], json.loads(words["ENTRYPOINT"])) == ("scratch", [target])
-    *_, kept = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
-    assert fnmatch.fnmatch(built, kept.removeprefix("!"))
+    *_, kept, of_others = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    assert fnmatch.fnmatch(built, kept.removeprefix("!")) and of_others == f"!{licences[0]}"
 
 
 def test_compose_takes_what_deploy_has():

@@ -1,4 +1,4 @@
-"""The image: each blob is what its digest says, it holds the binary and nothing else, and what it starts serves."""
+"""The image: each blob is what its digest says, it holds the binary, the licences of what is in that and nothing else, and what it starts serves."""
 
 import gzip
 import hashlib
@@ -64,9 +64,10 @@ def unpacked(layout, folder, architecture):
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_it_holds_the_binary_and_nothing_else(layout, binaries, tmp_path, arch):
+def test_it_holds_the_binary_with_its_licences_and_nothing_else(layout, dist, binaries, tmp_path, arch):
     unpacked(layout, tmp_path, ARCHITECTURES[arch])
-    assert [path.name for path in tmp_path.rglob("*")] == ["multiplexor"]
+    assert {path.name for path in tmp_path.rglob("*")} == {"multiplexor", "THIRD-PARTY.txt"}
+    assert (tmp_path / "THIRD-PARTY.txt").read_bytes() == next(dist.glob("*-THIRD-PARTY.txt")).read_bytes()
     assert (tmp_path / "multiplexor").read_bytes() == binaries[arch].read_bytes()
 
 

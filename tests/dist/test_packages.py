@@ -27,6 +27,7 @@ FILES = {
     "usr/share/fish/vendor_completions.d/multiplexor.fish": "-rw-r--r--",
     "usr/share/doc/multiplexor/README.md": "-rw-r--r--",
     "usr/share/doc/multiplexor/docs/settings.md": "-rw-r--r--",
+    "usr/share/doc/multiplexor/THIRD-PARTY.txt": "-rw-r--r--",
     "etc/default/multiplexor": "-rw-------",
     "etc/multiplexor/multiplexor.toml": "-rw-r-----",
 }
@@ -159,6 +160,39 @@ def test_the_manual_and_the_completions_are_the_programs_own(dist, tmp_path, sta
     folders = {"bash": "bash-completion/completions/multiplexor", "zsh": "zsh/vendor-completions/_multiplexor"}
     for shell, file in (folders | {"fish": "fish/vendor_completions.d/multiplexor.fish"}).items():
         assert (share / file).read_text() == run(static, "completion", shell)
+
+
+def test_links_of_the_packed_pages_lead_to_what_is_packed_or_to_the_repository(dist, tmp_path):
+    run("dpkg-deb", "--extract", deb(dist, MACHINE), tmp_path)
+    pages = list((tmp_path / "usr/share/doc/multiplexor").rglob("*.md"))
+    assert len(pages) > 20
+    for page in pages:
+        text = re.sub(r"^( *)```.*?^\1```$|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        links = [link for link in re.findall(r"\]\(([^)\s#]+)", text) if not re.match(r"[a-z]+:", link)]
+        assert not [link for link in links if not (page.parent / link).exists()], page
+
+
+def test_the_licences_of_all_parts_are_handed_on(dist):
+    said = next(dist.glob("*-THIRD-PARTY.txt")).read_text()
+    parts = json.loads(next(dist.glob("*.cdx.json")).read_text())["components"]
+    outside = [part for part in parts if not part["name"].startswith("multiplexor-")]
+    assert outside and not [part["name"] for part in outside if f"{part['name']} {part['version']}" not in said]
+    assert "musl" in said and "Rust's standard library" in said
+
+
+def test_packed_twice_it_is_the_same_byte_for_byte(static, tmp_path):
+    """From one binary, in two folders; as a release candidate, which sorts before the release."""
+    made = []
+    for folder in (tmp_path / "one", tmp_path / "another"):
+        folder.mkdir()
+        shutil.copy(static, folder / f"multiplexor-1.0.0-rc.1-linux-{MACHINE}")
+        done = subprocess.run([ROOT / "deploy/package/build", "--pack", folder, MACHINE], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0].keys() == made[1].keys() and len(made[0]) == 7
+    assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+    assert run("dpkg-deb", "--field", next(tmp_path.glob("one/*.deb")), "Version") == "1.0.0~rc.1\n"
+    assert run("rpm", "-qp", "--nosignature", "--queryformat", "%{VERSION}", next(tmp_path.glob("one/*.rpm"))) == "1.0.0~rc.1"
 
 
 def test_the_workflow_that_publishes_them_follows_githubs_schema():
