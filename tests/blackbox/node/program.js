@@ -24,6 +24,8 @@ export function binary() {
 /** What was started and has not ended: a test that fails leaves no process behind. */
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill()));
+// A signal ends a process without that event.
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 /** Has a process end with this one, at the latest. */
 export function endsWithTests(child) {
