@@ -42,7 +42,7 @@ export type Tell = <K extends keyof Facts>(kind: K, fact: Facts[K]) => void;
 
 /** A longer address would be refused by proxies; the names go in a body then, or in a command. */
 const ADDRESS_LENGTH_MAX = 4_000;
-/** Credentials that end sooner than this are not renewed at once: whoever gives them is not asked in a loop. */
+/** Credentials that end sooner than this are not renewed at once, or in time: whoever gives them is not asked in a loop. */
 const CREDENTIALS_MS_MIN = 1_000;
 /** So do names that proxies make others of, or refuse: they decode these, fold `//`, and go up at `/../`. */
 const FRAGILE = /%(2F|5C|25)/;
@@ -206,18 +206,19 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   const plan = (token?: string): void => {
     shown = token;
     clearTimeout(renewal);
-    const wait = isRenewed && renewIn(token, Date.now(), Math.random());
-    if (wait) renewal = setTimeout(() => renew().catch(() => {}), wait);
+    const wait = isRenewed ? renewIn(token, Date.now(), Math.random()) : 0;
+    if (wait! >= CREDENTIALS_MS_MIN) renewal = setTimeout(renew, wait);
   };
 
-  /** What cannot be renewed now is asked for again when it has ended. */
+  /** Where there is no other token yet, or none can be had now, it is asked for again in the rest of the time. */
   const renew = async () => {
-    const then = present((token: string) => {
+    const then = present((token: string | undefined = shown) => {
+      const isNew = token !== shown;
       plan(token);
-      if (link?._renew) link._renew(token);
-      else if (transport === "sse") go(true, token);
+      if (isNew && link?._renew) link._renew(token!);
+      else if (isNew && transport === "sse") go(true, token);
     });
-    then(await call(token as Hook<string>));
+    then(await (async () => call(token as Hook<string>))().catch(() => undefined as string | undefined));
   };
 
   const begin = (token?: string, headers?: Record<string, string>) => {

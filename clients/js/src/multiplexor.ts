@@ -121,7 +121,7 @@ const HERE: string | undefined = (globalThis.document?.currentScript as HTMLScri
 const HOME = HERE && (/^http[^?#]*\/(?=multiplexor\.m?js([?#]|$))/.exec(HERE)?.[0] ?? (/^http/.test(HERE) ? new URL("/", HERE) : undefined));
 
 /** Tabs that speak another language among themselves do not share. */
-const SHARED_VERSION = 2;
+const SHARED_VERSION = 3;
 const TRANSPORTS = ["ws", "sse", "poll"];
 const EVENTS = ["message", "state", "gap", "deleted", "deletedMessage", "error"];
 const OPTIONS = (

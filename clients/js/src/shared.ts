@@ -12,16 +12,20 @@ interface Said {
   tab?: string;
   names?: readonly string[];
   cursor?: string;
+  /** This tab is not joined to the leader. */
+  out?: boolean;
+  /** Which run of leaders, each of whom went on where the last one was, the cursor is of. */
+  line?: string;
   /** All that this tab wants is listened to. */
   ready?: string;
-  /** Whoever wants one of these has a connection of its own from now on; none named: everybody. */
+  /** Whoever wants one of these, or is this tab, has a connection of its own from now on. */
   apart?: string[];
   /** What the leader heard. */
   kind?: keyof Facts;
   fact?: unknown;
 }
 
-/** So many messages are remembered, to know those that come again when another tab takes over. */
+/** So many messages are remembered, to know those that come again when another tab takes over; and so many are held back. */
 const SEEN_MAX = 1_000;
 /** So long a leader may take to answer. */
 const ANSWER_MS = 3_000;
@@ -45,9 +49,11 @@ export function share(
   let connection: Connection | undefined;
   const live = new Set<string>();
   const welcomed = new Set<string>();
+  /** Leader: since a refusal that names no channel those who are new are taken in one by one, to see whose fault it is. */
+  let isCareful = false;
   /** The connection of this tab alone. */
   let own: Connection | undefined;
-  /** Hears what was before this tab came, while what comes is held back. */
+  /** Hears what was before this tab came, or while it slept; what comes meanwhile is held back. */
   let back: Connection | undefined;
   let held: [keyof Facts, any][] = [];
   let joined = false;
@@ -55,12 +61,13 @@ export function share(
   /** Up to where the leader heard all, and up to where the page did. */
   let cursor: string | undefined;
   let heard: string | undefined;
+  let line: string | undefined;
   let quiet = false;
   let asked: ReturnType<typeof setTimeout> | undefined;
   const ended = new AbortController();
 
-  const say = (said: Said) => radio?.postMessage(said);
-  const sayNames = () => say({ tab: me, names, cursor });
+  const say = (said: Said) => radio?.postMessage({ line, ...said });
+  const sayNames = () => say({ tab: me, names, cursor, out: !joined });
 
   /** Tells the page, but no message twice. */
   const give: Tell = (kind, fact) => {
@@ -86,16 +93,24 @@ export function share(
       if (place || !time) cursor = place;
       if (!joined && !time) return;
     }
-    if (!joined && past && kind !== "state" && kind !== "error") held.push([kind, fact]);
-    else give(kind, fact);
+    if (joined || !past || kind === "state" || kind === "error") give(kind, fact);
+    else if (back) {
+      held.push([kind, fact]);
+      if (met() >= 0) welcome();
+      else if (held.length > SEEN_MAX) alone();
+    } else if (kind !== "message") give(kind, fact);
   };
+
+  /** The last of what is held back that was told already: up to there nothing is missing. */
+  const met = () => held.map(([kind, { cursor }]) => kind === "message" && seen.has(cursor)).lastIndexOf(true);
 
   const welcome = () => {
     back?._close(true);
     back = undefined;
     joined = true;
     if (!past) give("message", { cursor });
-    held.forEach(([kind, fact]) => give(kind, fact));
+    const told = met();
+    held.forEach(([kind, fact], n) => (kind === "message" && n <= told) || give(kind, fact));
     held = [];
     past = false;
     if (state) give("state", state);
@@ -105,36 +120,53 @@ export function share(
   const join = () => {
     if (joined || back) return;
     if (!past) return welcome();
-    let some = false;
+    let some = 0;
     back = connect(
       (kind, fact) => {
         if (kind === "state") (fact as Facts["state"]).state === "closed" && alone();
         else if (kind === "error") return;
         else if (kind === "message" && !(fact as Item).time) {
           give(kind, fact);
-          // A page without a message is the last one.
-          if (!some) welcome();
-          some = false;
+          // A page without a message is the last one, and so is one that reaches what the leader heard.
+          if (!some || (some < 2 && met() >= 0)) welcome();
+          else some--;
         } else {
-          some = true;
+          // What was taken back has a cursor that comes by itself.
+          some = kind === "deletedMessage" ? 2 : 1;
           give(kind, fact);
         }
       },
-      undefined,
+      heard,
       true,
     );
     back._want(names);
   };
 
+  /** Hears a leader. One who did not go on where the last one was knows nothing of what this tab may have missed. */
+  const follow = (theirs: string) => {
+    if (line === theirs) return;
+    line = theirs;
+    if (!joined) return;
+    joined = false;
+    past = true;
+    sayNames();
+  };
+
+  const isSure = (names: readonly string[]) => names.every((name) => live.has(name));
+  const inDoubt = () => [...tabs].filter(([, names]) => !isSure(names));
+
   /** Leader: has the connection listen to what all want, and tells those who are new when it does. */
   const unite = () => {
     if (!connection) return;
-    const all = new Set([...tabs.values()].flat());
+    const [first, ...rest] = inDoubt();
+    isCareful &&= !!first;
+    const later = isCareful ? rest.map(([tab]) => tab) : [];
+    const all = new Set([...tabs].flatMap(([tab, names]) => (later.includes(tab) ? [] : names)));
     for (const name of live) if (!all.has(name)) live.delete(name);
     connection._want([...all]);
     for (const [tab, names] of tabs) {
       if (!names[0]) welcomed.delete(tab);
-      else if (!welcomed.has(tab) && names.every((name) => live.has(name))) {
+      else if (!welcomed.has(tab) && isSure(names)) {
         welcomed.add(tab);
         if (tab === me) join();
         else say({ ready: tab });
@@ -162,7 +194,7 @@ export function share(
   };
 
   const part = (channels: string[]) => {
-    if (!channels[0] || channels.some((name) => names.includes(name))) alone();
+    if (channels.some((name) => name === me || names.includes(name))) alone();
   };
 
   /** Holds a lock until this client closes, or another tab steals it. */
@@ -187,20 +219,29 @@ export function share(
     asked = undefined;
   };
 
-  const lead = () => {
-    isLed();
-    // Who is the first of all begins by itself.
-    if (!cursor) joined = true;
+  /** Leader: what is refused to one is not refused to all. Where no channel is named, whose fault it is has to be found out. */
+  const refused = (channels: string[]) => {
+    const doubt = inDoubt();
+    const isKnown = isCareful || !doubt[1];
+    // Where nobody is new it is about this tab's token.
+    const guilty = channels[0] ? channels : isKnown ? [doubt[0]?.[0] ?? me] : [];
+    say({ apart: guilty });
+    part(guilty);
+    if (channels[0] || !connection) return;
+    isCareful = true;
+    guilty.forEach((tab) => tabs.delete(tab));
+    connection._close(true);
+    dial();
+  };
+
+  /** Leader: connects, from where all was heard. */
+  const dial = () => {
     const mine = connect((kind, fact) => {
       if (own === mine) return give(kind, fact);
       if (connection !== mine) return;
       const { fatal, channels = [] } = fact as Partial<Facts["error"]>;
       if (kind === "error" && (fatal || channels[0])) {
-        // What is refused to one is not refused to all: each finds out for itself.
-        if (tabs.size > 1) {
-          say({ apart: channels });
-          return part(channels);
-        }
+        if (tabs.size > 1) return refused(channels);
         // Whoever comes now does better without this one.
         if (fatal) {
           connection = undefined;
@@ -218,8 +259,18 @@ export function share(
       }
     }, cursor);
     connection = mine;
-    [...tabs.keys()].forEach(mourn);
     unite();
+  };
+
+  const lead = () => {
+    isLed();
+    // Who is the first of all begins by itself.
+    if (!cursor) {
+      joined = true;
+      line = me;
+    }
+    [...tabs.keys()].forEach(mourn);
+    dial();
   };
 
   /** Stands in the queue of those who would lead; again, when the lead is lost. */
@@ -231,6 +282,7 @@ export function share(
       live.clear();
       welcomed.clear();
       run({});
+      ask();
     });
 
   /** Asks who leads; if nobody says so, a tab that is seen takes the lead: a browser may have put the other to sleep. */
@@ -249,7 +301,7 @@ export function share(
   addEventListener("pageshow", ({ persisted }) => persisted && alone(), ended);
 
   const listen = ({ data }: MessageEvent<Required<Said>>) => {
-    const { who, reconnect, tab, names: wanted, cursor: place, ready, apart, kind, fact } = data;
+    const { who, reconnect, tab, names: wanted, cursor: place, out, ready, apart, kind, fact } = data;
     if (who) {
       sayNames();
       if (connection) {
@@ -260,17 +312,22 @@ export function share(
     } else if (tab) {
       const known = tabs.has(tab);
       tabs.set(tab, wanted);
-      cursor ??= place;
+      if (!cursor && place) {
+        cursor = place;
+        line = data.line;
+      }
+      if (out) welcomed.delete(tab);
       if (connection && !known) mourn(tab);
       unite();
     } else if (apart) part(apart);
-    else if (ready) ready === me && join();
     else if (reconnect) connection?._reconnect();
     else if (!connection) {
       // Who leads hears the server itself; what a former leader still says would come twice.
       quiet = false;
       isLed();
-      if (fact) pass(kind, fact as never);
+      follow(data.line);
+      if (ready) ready === me && join();
+      else if (fact) pass(kind, fact as never);
     }
   };
 

@@ -160,6 +160,30 @@ test("with tokens of 8 seconds nobody sees that they end: on the live WebSocket,
   }));
 });
 
+test("a token that is the same still is not shown anew, and a function that fails is asked again in time", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const kinds = ["cached", "failing"].flatMap((kind) => ["ws", "sse"].map((transport) => [kind, transport]));
+  await Promise.all(kinds.map(async ([kind, transport]) => {
+    const [name, proxy, exp] = [fresh(), await startProxy(program.waitAddress), seconds() + 8];
+    const asked = [];
+    const token = () => {
+      asked.push(Date.now());
+      if (kind === "failing" && asked.length === 2) throw new Error("not now");
+      return jwt({ exp: kind === "failing" && asked.length > 2 ? exp + 600 : exp, sub: "ann", listen: name });
+    };
+    const client = listen(proxy.address, name, { transports: [transport], token });
+    await client.opens();
+    await until(() => asked.length >= 3 || seconds() >= exp, "it asks");
+    assert.ok(asked.length >= 3 && asked[2] < exp * 1000, "it is asked again before the end");
+    assert.ok(asked.every((at, n) => !n || at - asked[n - 1] >= 1_000), `no sooner than after a second: ${asked}`);
+    if (kind === "failing") await until(() => seconds() > exp, "it outlives its first token");
+    assert.equal(proxy.state.requests.length, transport === "sse" && kind === "failing" ? 2 : 1);
+    assert.equal(client.mx.state, "open");
+    client.mx.close();
+    proxy.stop();
+  }));
+});
+
 test("where the next token is of somebody else, a live WebSocket gives way to a new one, unseen", async () => {
   const name = fresh();
   let asked = 0;

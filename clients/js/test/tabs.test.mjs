@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { inEachBrowser } from "../../../tests/blackbox/node/browser.js";
+import { inEachBrowser, launchFirefox } from "../../../tests/blackbox/node/browser.js";
 import { start, until } from "../../../tests/blackbox/node/program.js";
 import { startProxy } from "../../../tests/blackbox/node/proxy.js";
 import { HERE, TRANSPORTS, contextOf, numbers } from "./harness.mjs";
@@ -22,11 +22,14 @@ const fresh = () => `tab.${++count}`;
 /** A site with the client in its page, and a frame of no origin. */
 function startPages() {
   const script = readFileSync(path.join(HERE, "dist/multiplexor.js"), "utf8");
+  const asleep = [];
   const server = http.createServer((request, response) => {
+    if (request.url === "/sleep") return asleep.push(response);
+    if (request.url.startsWith("/publish?")) return program.publish(request.url.split("?")[1], String(site.published++)).then(() => response.end());
     response.setHeader("Content-Type", request.url === "/multiplexor.js" ? "text/javascript" : "text/html; charset=utf-8");
     response.end(request.url === "/multiplexor.js" ? script : '<!doctype html><meta charset=utf-8><title>test</title><script src="/multiplexor.js"></script>');
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ url: `http://127.0.0.1:${server.address().port}/`, stop: () => (server.closeAllConnections(), server.close()) })));
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve({ url: `http://127.0.0.1:${server.address().port}/`, asleep, published: 0, stop: () => (server.closeAllConnections(), server.close()) })));
 }
 
 before(async () => {
@@ -165,6 +168,25 @@ inEachBrowser((launch) => {
     await leaveAll([first, second]);
   });
 
+  test("a tab that wants what was before opens though each of its polls finds a message, and hears all of them once", async () => {
+    for (const begin of ["tail: 3", "since: 0"]) {
+      const name = fresh();
+      const from = site.published;
+      const options = `{ ${begin}, shared: "${name}", fetch: async (...args) => (await fetch("/publish?${name}"), await fetch("/publish?${name}"), fetch(...args)) }`;
+      const tabs = [await open(program.waitAddress, name, options), await open(program.waitAddress, name, options), await open(program.waitAddress, name, options)];
+      assert.equal(await program.waiting(name), 1);
+      await program.publish(name, String(site.published++));
+      const last = site.published - 1;
+      for (const { page, heard } of tabs) {
+        await until(() => page.evaluate((last) => window.heard.includes(last), last), "it hears the last");
+        const all = await heard();
+        assert.deepEqual(all, numbers(all.length, last + 1 - all.length), "in order, each once");
+      }
+      if (begin === "since: 0") for (const each of tabs.slice(1)) assert.equal((await each.heard())[0], from);
+      await leaveAll(tabs);
+    }
+  });
+
   test("open means that a tab's own channels are listened to, whoever holds the connection", async () => {
     const first = await open(program.waitAddress, fresh());
     for (let n = 0; n < 10; n++) {
@@ -186,6 +208,41 @@ inEachBrowser((launch) => {
     await program.publish(name, "1");
     await first.hears(1);
     await leave(first);
+    proxy.stop();
+  });
+
+  // Firefox goes on with a page's messages while its script waits for an answer.
+  test("tabs that slept while one that knew nothing of them took over hear what they missed", { skip: launch === launchFirefox }, async () => {
+    const name = fresh();
+    const proxy = await startProxy(program.waitAddress);
+    const tabs = [await open(proxy.address, name), await open(proxy.address, name)];
+    await program.publish(name, "0");
+    for (const each of tabs) await each.hears(1);
+    for (const { page } of tabs) {
+      await page.evaluate(() => {
+        setTimeout(() => {
+          const request = new XMLHttpRequest();
+          request.open("GET", "/sleep", false);
+          request.send();
+        });
+      });
+    }
+    await until(() => site.asleep.length === 2, "they sleep");
+    proxy.cut();
+    await publishNumbers(name, 1, 4);
+    const third = await open(proxy.address, name);
+    await program.publish(name, "4");
+    await third.hears(1);
+    site.asleep.splice(0).forEach((response) => response.end());
+    for (const each of tabs) await each.hears(5);
+    await program.publish(name, "5");
+    for (const each of tabs) {
+      await each.hears(6);
+      assert.deepEqual(await each.heard(), numbers(6));
+    }
+    assert.deepEqual(await third.heard(), [4, 5]);
+    assert.equal(await program.waiting(name), 1);
+    await leaveAll([...tabs, third]);
     proxy.stop();
   });
 
@@ -242,9 +299,41 @@ inEachBrowser((launch) => {
         await each.is("open");
         assert.deepEqual((await each.told()).filter(({ kind, state }) => kind === "error" || state === "closed"), []);
       }
+      assert.equal(await closed.waiting(name), 1, "the others share on");
       await leaveAll([...tabs, refused]);
     });
   }
+
+  test("sse: who may not hear is found out, also where all came at once, and the others share on", async () => {
+    const name = fresh();
+    const options = { transports: ["sse"] };
+    const names = [name, "user.x", name, [name, fresh()], "user.y", name];
+    const tabs = await Promise.all(names.map((names) => tab(all, closed.waitAddress, names, options)));
+    for (const [n, each] of tabs.entries()) await each.is(/user/.test(names[n]) ? "closed" : "open");
+    await until(async () => (await closed.waiting(name)) === 1, "they share", 5_000);
+    await closed.publish(name, "1");
+    for (const [n, each] of tabs.entries()) {
+      if (/user/.test(names[n])) continue;
+      await each.hears(1);
+      assert.deepEqual((await each.told()).filter(({ kind, state }) => kind === "error" || state === "closed"), []);
+    }
+    await leaveAll(tabs);
+  });
+
+  test("where the token of the one that holds the connection ends, those with newer ones share on", async () => {
+    const name = `user.${fresh()}`;
+    const options = (seconds) => ({ transports: ["sse"], token: jwt({ sub: name, listen: name, exp: Math.floor(Date.now() / 1000) + seconds }) });
+    const tabs = [];
+    for (const seconds of [4, 600, 700]) tabs.push(await open(closed.waitAddress, name, options(seconds)));
+    assert.equal(await closed.waiting(name), 1);
+    await tabs[0].is("closed");
+    await closed.untilWaiting(name, 1);
+    await closed.publish(name, "1");
+    for (const each of tabs.slice(1)) await each.hears(1);
+    assert.equal(await closed.waiting(name), 1);
+    assert.deepEqual((await tabs[1].told()).filter(({ kind }) => kind === "error"), []);
+    await leaveAll(tabs);
+  });
 
   test("a tab with a token that is good for more hears what the one that holds the connection may not", async () => {
     const [own, other] = [`user.${fresh()}`, `user.${fresh()}`];
