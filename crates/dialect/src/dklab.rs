@@ -187,7 +187,8 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
 /// dialect goes as it came, everything else behind a head of HTTP.
 pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
     let payload = message.payload();
-    if payload.origin == Origin::Dklab {
+    // What is for some stands in front of the data, in the same bytes.
+    if payload.origin == Origin::Dklab && payload.audience == AudienceKind::All {
         out.extend_from_slice(payload.bytes);
         return;
     }

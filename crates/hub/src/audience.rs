@@ -1,7 +1,8 @@
 //! Who may see a message, of those who wait on its channels.
 //!
-//! What a client is given is made of a [`Visible`] message, and there is one way to come by one: to ask
-//! [`Message::visible_to`] for that client. So no path to clients forgets to ask: it would not compile.
+//! A shard gives its clients [`Visible`] messages, and there is one way to come by one: to ask
+//! [`Message::visible_to`] for that client. What only puts a message into some dialect's words takes any message: whoever calls
+//! it has asked.
 //!
 //! Most messages are for all, and have nothing more for it. Whom another one is for stands in front of its data, in the
 //! same bytes.
@@ -9,7 +10,7 @@
 use std::ops::Deref;
 use std::str::Split;
 
-use crate::{Message, Payload, Position, ShardId};
+use crate::{Message, Origin, Payload, Position, ShardId};
 
 /// Who may see a message, of those who wait on its channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +108,10 @@ impl Deref for Visible<'_> {
 }
 
 impl Payload {
-    /// The same for this audience only. All of its bytes are data so far.
+    /// The same for this audience only. All of its bytes are data so far. Panics where its origin is [`Origin::Dklab`]: there
+    /// all bytes are given to clients, and the audience would be among them.
     pub fn limited_to(self, audience: Audience<'_>) -> Self {
+        assert!(self.origin != Origin::Dklab, "all bytes of an input of 2009 are given to clients");
         debug_assert!(self.audience == AudienceKind::All && self.data.start == 0);
         let kind = audience.kind();
         if kind == AudienceKind::All {
@@ -274,6 +277,12 @@ mod tests {
             last = Some(message);
         }
         assert!(last.is_some());
+    }
+
+    #[test]
+    fn an_input_of_2009_which_is_given_whole_is_never_limited() {
+        let payload = Payload { origin: Origin::Dklab, ..trial::publish("a", 4, None).payload };
+        std::panic::catch_unwind(|| payload.limited_to(Audience::Only("ann"))).unwrap_err();
     }
 
     #[test]
