@@ -90,6 +90,25 @@ fn a_page_for_added_channels_has_nothing_hidden() {
 }
 
 #[test]
+fn whoever_is_let_see_a_message_by_another_of_his_channels_finds_it_in_a_page_for_added_ones() {
+    let mut scene = scene(Classic::None);
+    scene.publish_for(Audience::AnyOf("a"), "b", "known");
+    scene.publish_for(Audience::AnyOf("c"), "b", "secret");
+    for (waits_on, is_told) in [("/ws/a", true), ("/ws/a,x", true), ("/ws/x", false), ("/ws/", false)] {
+        let peer = scene.says(websocket(waits_on));
+        peer.send(text_frame(r#"{"subscribe":["b"],"since":0}"#));
+        scene.settle();
+        let shown = text(&peer);
+        assert!(shown.contains("subscribed") && !shown.contains("secret"), "{waits_on}: {shown}");
+        assert_eq!(shown.contains("known"), is_told, "{waits_on}: {shown}");
+    }
+    let peer = scene.says(websocket("/ws/"));
+    peer.send(text_frame(r#"{"subscribe":["b","a"],"since":0}"#));
+    scene.settle();
+    assert!(text(&peer).contains("known"), "both are added at once");
+}
+
+#[test]
 fn what_is_for_one_user_reaches_him_alone() {
     let shows = Shows { headers: vec!["cookie".into()], ..Shows::NOTHING };
     let settings = Settings { shows, ..Settings::default() };

@@ -31,6 +31,8 @@ pub(super) enum Channels<'a> {
     Of { exchange: &'a Exchange, members: &'a Members, subs: &'a Subs },
     /// It is about to wait on those of which this is true.
     Asked(&'a dyn Fn(&str) -> bool),
+    /// The same, and it is a member of these already.
+    Added { asked: &'a dyn Fn(&str) -> bool, exchange: &'a Exchange, members: &'a Members, subs: &'a Subs },
 }
 
 /// Who it has shown that it is.
@@ -54,10 +56,9 @@ impl Reader for Viewer<'_> {
         match self.channels {
             Channels::One(name) => channels.any(|channel| channel == name),
             Channels::Asked(is_asked) => channels.any(is_asked),
-            Channels::Of { exchange, members, subs } => {
-                let names: Vec<Box<str>> = channels.map(Box::from).collect();
-                let found = exchange.find(&names).into_iter().flatten();
-                found.filter_map(|channel| members.find(channel)).any(|key| subs.find(key).is_some())
+            Channels::Of { exchange, members, subs } => is_member(exchange, members, subs, channels),
+            Channels::Added { asked, exchange, members, subs } => {
+                channels.clone().any(asked) || is_member(exchange, members, subs, channels)
             }
         }
     }
@@ -121,13 +122,13 @@ impl<K: Kernel> Shard<K> {
 
     /// Of a page that was read for the connection at `index`, what it may see and is told, with its channels among these.
     pub(super) fn given(&self, index: usize, messages: Vec<Message>, names: &[&str]) -> Vec<Given> {
-        let is_asked = |name: &str| names.contains(&name);
-        let session = self.guests.session(index);
-        let viewer = self.newcomer(index, &is_asked, session);
         let shape = self.slab[index].conn.shape;
         let several = (names.len() > FEW).then(|| names.iter().copied().collect::<HashSet<&str>>());
         let asked =
             |name: &str| several.as_ref().map_or_else(|| names.contains(&name), |names| names.contains(name));
+        let (exchange, members, subs) = (&self.exchange, &self.members, &self.slab[index].subs);
+        let channels = Channels::Added { asked: &asked, exchange, members, subs };
+        let viewer = Viewer { channels, ..self.viewer(index) };
         let give = |message: Message| {
             let admission = shown(shape, &message, &viewer)?.admission();
             let targets = message.targets().iter().enumerate();
@@ -136,6 +137,13 @@ impl<K: Kernel> Shard<K> {
         };
         messages.into_iter().filter_map(give).collect()
     }
+}
+
+/// Whether who waits so is a member of one of these channels.
+fn is_member(exchange: &Exchange, members: &Members, subs: &Subs, channels: Split<'_, char>) -> bool {
+    let names: Vec<Box<str>> = channels.map(Box::from).collect();
+    let found = exchange.find(&names).into_iter().flatten();
+    found.filter_map(|channel| members.find(channel)).any(|key| subs.find(key).is_some())
 }
 
 /// The message for a client of this shape, if he may see it and his shape has a word for it.
