@@ -58,13 +58,13 @@ impl<T> Beside<T> {
         self.chunks.get_mut(index / CHUNK)?.values.as_mut()?[index % CHUNK].as_mut()
     }
 
-    /// The indices of those that have one.
-    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
-        let chunks = self.chunks.iter().enumerate();
+    /// The indices of those that have one, from this one on.
+    pub(crate) fn indices_from(&self, from: usize) -> impl Iterator<Item = usize> {
+        let chunks = self.chunks.iter().enumerate().skip(from / CHUNK);
         let values = chunks.filter_map(|(number, chunk)| Some((number, chunk.values.as_ref()?)));
-        values.flat_map(|(number, values)| {
+        values.flat_map(move |(number, values)| {
             let there = values.iter().enumerate().filter(|(_, value)| value.is_some());
-            there.map(move |(at, _)| number * CHUNK + at)
+            there.map(move |(at, _)| number * CHUNK + at).filter(move |index| *index >= from)
         })
     }
 }
@@ -110,6 +110,8 @@ mod tests {
         assert_eq!((beside.remove(5), beside.remove(9 * CHUNK), beside.len()), (None, None, CHUNK));
         let kept: Vec<bool> = beside.chunks.iter().map(|chunk| chunk.values.is_some()).collect();
         assert_eq!(kept, [false, false, true]);
-        assert!(beside.indices().eq(2 * CHUNK..3 * CHUNK));
+        for from in [0, 2 * CHUNK, 2 * CHUNK + 5, 3 * CHUNK, 9 * CHUNK] {
+            assert!(beside.indices_from(from).eq(from.max(2 * CHUNK)..3 * CHUNK), "{from}");
+        }
     }
 }

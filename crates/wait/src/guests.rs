@@ -12,6 +12,8 @@ pub(crate) struct Guests {
     wheel: Wheel,
     /// By how much the wall clock was ahead of the shard's when the timers were set.
     ahead: i64,
+    /// From where on timers are still to be set anew, since that changed.
+    following: Option<usize>,
 }
 
 /// The shard's clock, which timers go by, and people's, which credentials end by: at one moment.
@@ -45,7 +47,7 @@ impl Timed for Guest {
 
 impl Guests {
     pub(crate) fn new() -> Self {
-        Self { guests: Beside::default(), wheel: Wheel::new(), ahead: 0 }
+        Self { guests: Beside::default(), wheel: Wheel::new(), ahead: 0, following: None }
     }
 
     /// How many there are.
@@ -71,13 +73,16 @@ impl Guests {
         }
     }
 
-    /// Sets all timers anew where somebody has set the wall clock, or the machine slept, since they were set.
-    pub(crate) fn follow(&mut self, clocks: Clocks) {
-        if self.ahead.abs_diff(clocks.ahead()) < CLOCK_STEP_MS {
-            return;
+    /// Sets timers anew where somebody has set the wall clock, or the machine slept, since they were set: up to `max` of them,
+    /// and the others when it is called again.
+    pub(crate) fn follow(&mut self, clocks: Clocks, max: usize) {
+        if self.ahead.abs_diff(clocks.ahead()) >= CLOCK_STEP_MS {
+            self.ahead = clocks.ahead();
+            self.following = Some(0);
         }
-        self.ahead = clocks.ahead();
-        let indices: Vec<usize> = self.guests.indices().collect();
+        let Some(from) = self.following else { return };
+        let indices: Vec<usize> = self.guests.indices_from(from).take(max).collect();
+        self.following = indices.last().filter(|_| indices.len() == max).map(|last| last + 1);
         for index in indices {
             if let Some(end) = self.guests[index].session.expires() {
                 self.wheel.unlink(&mut self.guests, index);
@@ -86,17 +91,34 @@ impl Guests {
         }
     }
 
+    /// Whether some timers are still to be set anew.
+    pub(crate) fn is_following(&self) -> bool {
+        self.following.is_some()
+    }
+
     /// The connection at `index` waits no longer; returns the session it had.
     pub(crate) fn remove(&mut self, index: usize) -> Option<Session> {
         self.guests.get(index)?;
         self.wheel.unlink(&mut self.guests, index);
-        self.guests.remove(index).map(|guest| guest.session)
+        let guest = self.guests.remove(index);
+        if self.guests.len() == 0 {
+            self.following = None;
+        }
+        guest.map(|guest| guest.session)
     }
 
-    /// The indices of up to `max` connections whose sessions ended by `now`. They have no timer any more.
-    pub(crate) fn expire(&mut self, now: u64, max: usize) -> Vec<usize> {
+    /// The indices of up to `max` connections whose sessions ended by now. They have no timer any more. Whose timer
+    /// was not set anew yet since the clock was put back goes on.
+    pub(crate) fn expire(&mut self, clocks: Clocks, max: usize) -> Vec<usize> {
         let mut due = Vec::new();
-        self.wheel.expire(&mut self.guests, now, max, &mut due);
+        self.wheel.expire(&mut self.guests, clocks.now, max, &mut due);
+        due.retain(|index| match self.guests[*index].session.expires() {
+            Some(end) if end > clocks.wall => {
+                self.wheel.set(&mut self.guests, *index, clocks.tick(end));
+                false
+            }
+            _ => true,
+        });
         due
     }
 
@@ -133,14 +155,14 @@ mod tests {
             guests.put(index, session("a", ends), at(0, 0));
         }
         // The machine slept for a minute: who should have ended meanwhile does so at once.
-        guests.follow(at(1_000, 60_000));
-        assert_eq!(guests.expire(1_100, 10), [1]);
+        guests.follow(at(1_000, 60_000), 10);
+        assert_eq!(guests.expire(at(1_100, 60_000), 10), [1]);
         guests.remove(1);
         // The clock was wrong and is put back: the other has that much more.
-        guests.follow(at(2_000, -60_000));
-        assert!(guests.expire(159_900, 10).is_empty());
-        assert_eq!(guests.expire(160_100, 10), [2]);
-        assert!(guests.expire(DAY, 10).is_empty());
+        guests.follow(at(2_000, -60_000), 10);
+        assert!(guests.expire(at(159_900, -60_000), 10).is_empty());
+        assert_eq!(guests.expire(at(160_100, -60_000), 10), [2]);
+        assert!(guests.expire(at(DAY, -60_000), 10).is_empty());
     }
 
     #[test]
@@ -148,11 +170,39 @@ mod tests {
         let mut guests = Guests::new();
         guests.put(1, session("a", Some(50_000)), at(0, 0));
         let less = i64::try_from(CLOCK_STEP_MS).unwrap() - 1;
-        guests.follow(at(1_000, less));
+        guests.follow(at(1_000, less), 10);
         assert_eq!((guests.ahead, guests.next_ms(1_000)), (at(0, 0).ahead(), Some(CLOCK_LOOK_MS)));
-        guests.follow(at(2_000, less + 1));
-        assert!(guests.expire(48_900, 10).is_empty());
-        assert_eq!(guests.expire(49_100, 10), [1]);
+        guests.follow(at(2_000, less + 1), 10);
+        assert!(guests.expire(at(48_900, 1_000), 10).is_empty());
+        assert_eq!(guests.expire(at(49_100, 1_000), 10), [1]);
+    }
+
+    #[test]
+    fn after_the_clock_was_set_so_many_timers_a_turn_are_set_anew_and_nobody_ends_too_early() {
+        let mut guests = Guests::new();
+        (0..100).for_each(|index| guests.put(index * 3, session("a", Some(60_000)), at(0, 0)));
+        // Put back by an hour: no timer is right before it was its turn.
+        let back = -3_600_000;
+        for turn in 1..=10 {
+            guests.follow(at(60_100, back), 10);
+            assert!(guests.is_following(), "turn {turn}");
+            assert!(guests.expire(at(60_100, back), 7).is_empty(), "turn {turn}");
+        }
+        guests.follow(at(60_100, back), 10);
+        assert!(!guests.is_following());
+        assert!(guests.expire(at(3_659_900, back), 1_000).is_empty());
+        assert_eq!(guests.expire(at(3_660_100, back), 1_000).len(), 100);
+        // Set once more before all were set anew: it begins again; and where all have left, it is over.
+        let mut guests = Guests::new();
+        (0..20).for_each(|index| guests.put(index, session("a", Some(60_000)), at(0, 0)));
+        guests.follow(at(1_000, back), 15);
+        guests.follow(at(1_000, 0), 15);
+        assert!(guests.is_following());
+        guests.follow(at(1_000, 0), 15);
+        assert!(!guests.is_following());
+        assert_eq!(guests.expire(at(60_100, 0), 100).len(), 20);
+        guests.follow(at(60_100, back), 1);
+        assert!((0..20).all(|index| guests.remove(index).is_some()) && !guests.is_following());
     }
 
     #[test]
@@ -163,12 +213,12 @@ mod tests {
         guests.put(9, session("c", Some(1_000)), at(0, 0));
         guests.put(9, session("c", Some(5_500)), at(500, 0));
         assert_eq!(guests.session(7).and_then(Session::user), Some("a"));
-        assert!(guests.expire(999, 10).is_empty());
-        assert_eq!(guests.expire(1_100, 10), [7]);
+        assert!(guests.expire(at(999, 0), 10).is_empty());
+        assert_eq!(guests.expire(at(1_100, 0), 10), [7]);
         guests.remove(7);
         assert_eq!((guests.len(), guests.session(7)), (2, None));
-        assert!(guests.expire(5_400, 10).is_empty());
-        assert_eq!(guests.expire(5_600, 10), [9]);
+        assert!(guests.expire(at(5_400, 0), 10).is_empty());
+        assert_eq!(guests.expire(at(5_600, 0), 10), [9]);
         guests.remove(8);
         guests.remove(9);
         assert_eq!((guests.len(), guests.next_ms(5_600)), (0, None));

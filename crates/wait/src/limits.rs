@@ -27,6 +27,8 @@ pub const EVENTS_PER_TURN: usize = 256;
 pub const CLOCK_STEP_MS: u64 = 1_000;
 /// Milliseconds after which a shard looks at the wall clock again while credentials can end.
 pub const CLOCK_LOOK_MS: u64 = 5_000;
+/// Ends of sessions that are set anew in one turn, after the wall clock was set.
+pub const GUESTS_PER_TURN: usize = 1_024;
 /// Timers run in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
 /// Verdicts that are remembered of what clients show. As many as a table of 4,096 places takes.

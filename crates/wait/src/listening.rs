@@ -76,7 +76,7 @@ impl Listening {
 
     /// The connections that listen.
     pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
-        self.0.indices()
+        self.0.indices_from(0)
     }
 
     /// The tag of a connection's cursors.

@@ -14,7 +14,7 @@ use super::Shard;
 use super::asking::problem_of;
 use crate::guests::Clocks;
 use crate::kernel::Kernel;
-use crate::limits::TIMERS_PER_TURN;
+use crate::limits::{GUESTS_PER_TURN, TIMERS_PER_TURN};
 
 /// Who makes a request.
 pub(super) enum Who {
@@ -267,8 +267,8 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let clocks = self.clocks();
-        self.guests.follow(clocks);
-        for index in self.guests.expire(self.now, TIMERS_PER_TURN) {
+        self.guests.follow(clocks, GUESTS_PER_TURN);
+        for index in self.guests.expire(clocks, TIMERS_PER_TURN) {
             self.expire(index);
         }
     }

@@ -287,6 +287,7 @@ impl<K: Kernel> Shard<K> {
         !self.jobs.is_empty()
             || (self.lane.is_some() && !self.long_jobs.is_empty())
             || !self.askers.is_empty()
+            || self.guests.is_following()
             || !self.handshakes.queue.is_empty()
             || !self.deleting.is_empty()
             || self.asking.has_told()
