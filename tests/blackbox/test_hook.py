@@ -115,10 +115,18 @@ def test_who_shows_nothing_or_wants_nothing_closed_is_not_asked_about(site, name
 
 
 def test_who_shows_nothing_is_told_what_would_do(tmp_path):
-    """Of tokens only where they are taken, of cookies only where somebody looks at them."""
+    """Of tokens only where they are taken, of URLs only where a secret signs them, of cookies only where somebody looks at them."""
+    keys, takeover = 'token_keys_url = "https://127.0.0.1:1/"\n', 'takeover = "http://127.0.0.1:1/"\n'
     hook, token = 'hook = "http://127.0.0.1:1/"\n', f'token_secret = "{"s" * 32}"\n'
     file = tmp_path / "multiplexor.toml"
-    for settings, words, others in [(hook, ["sign in", "cookies"], ["token"]), (token, ["token", "signed URL"], ["cookie", "sign in"]), (hook + token, ["token", "cookies"], [])]:
+    for settings, words, others in [
+        (hook, ["sign in", "cookies"], ["token"]),
+        (token, ["token", "signed URL"], ["cookie", "sign in"]),
+        (keys, ["show a token"], ["signed URL", "cookie"]),
+        (hook + token, ["token", "signed URL", "cookies"], []),
+        (hook + keys, ["token", "cookies"], ["signed URL"]),
+        (takeover, ["takeover", "no tokens and no cookies"], ["show a token", "signed URL", "sign in"]),
+    ]:
         file.write_text(settings + CLOSED)
         program = Program("--config", str(file))
         status, _, problem = listen(program, "/sub/user.ann")

@@ -166,12 +166,16 @@ impl<K: Kernel> Shard<K> {
         let name = excerpt(name);
         let shows = &self.settings.shows;
         let (tokens, hook) = (!self.tokens.is_empty(), !shows.headers.is_empty());
+        let has_secret = !self.tokens.secrets.is_empty();
         Err(if session.is_none() {
-            let token = "show a token whose `listen` names it, or come by a signed URL";
+            let token = "show a token whose `listen` names it";
+            let token =
+                if has_secret { format!("{token}, or come by a signed URL") } else { token.to_owned() };
             let cookie = "sign in at the application, and have the page send its cookies: fetch and EventSource do so to \
                           another origin only where they are told to (`credentials: \"include\"`, `withCredentials`)";
             let what = match (tokens, hook) {
-                (_, false) => token.to_owned(),
+                (false, false) => CLOSED_TO_ALL.to_owned(),
+                (true, false) => token,
                 (false, true) => cookie.to_owned(),
                 (true, true) => format!("{token}; or {cookie}"),
             };
@@ -302,3 +306,7 @@ fn unauthorized(denied: Denied) -> Problem {
     let status = if denied.code == TOKEN_BUSY { 503 } else { 401 };
     Problem::new(status, denied.code, denied.detail)
 }
+
+/// What somebody can do where nothing is looked at that he could show.
+const CLOSED_TO_ALL: &str = "this server looks at no tokens and no cookies, so only the application lets clients in, by its own \
+    answers (takeover); or set token_secret, token_key, token_keys_url or hook there";
