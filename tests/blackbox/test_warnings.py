@@ -25,7 +25,22 @@ def warning(address, path, method="GET", body=None, **headers):
 @pytest.mark.parametrize("address", ["/sub/{}?wait=0&", "/poll/{}?wait=0&", "/sse/{}?", "/stream/{}?"])
 def test_a_misspelt_parameter_of_a_subscription_is_told(program, name, address, said, meant):
     told = warning(program.wait_address, address.format(name) + said)
-    assert f"{said.split('=')[0]} is unknown" in told and f"did you mean {meant}?" in told
+    which = said.split("=")[0] if address.startswith("/s") and "wait" not in address else "a parameter"
+    assert told == f"{which} is unknown and was passed over, did you mean {meant}?"
+
+
+def test_pages_may_read_a_warning(program, name):
+    for path in (f"/sub/{name}?wait=0&tial=1", f"/sub/{name}?raw=1&wait=0&tial=1", f"/sse/{name}?tial=1"):
+        with Wire(program.wait_address) as wire:
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = wire.until(b"\r\n\r\n")
+        assert b"Access-Control-Expose-Headers: Multiplexor-Warning\r\n" in head, path
+
+
+def test_a_usual_parameter_of_a_site_has_no_warning(program, name):
+    query = "&".join(f"{usual}=1" for usual in ("lat", "cat", "mail", "row", "size", "site", "users", "lang"))
+    for path in (f"/sub/{name}?wait=0&{query}", f"/stream/{name}?{query}"):
+        assert warning(program.wait_address, path) == ""
 
 
 def test_a_poll_that_waits_tells_it_with_its_answer(program, name):

@@ -21,5 +21,7 @@ pub const EVENT_LEN_MAX: usize = 255;
 pub const CONTENT_TYPE_LEN_MAX: usize = 255;
 /// Parameters of a request that are looked at for what may have been meant.
 pub const WARNED_PARAMETERS_MAX: usize = 16;
+/// Letters of a word of which it is asked how near it is to another; no name of ours has as many.
+pub const WORD_LETTERS_MAX: usize = 64;
 /// Warnings about them that an answer has.
 pub const WARNINGS_MAX: usize = 4;

@@ -117,10 +117,12 @@ pub fn tell_stay(answer: &mut Vec<u8>, seconds: Option<u64>) {
     answer.splice(begin..begin + told_len, header.into_bytes());
 }
 
-/// Adds a header to an answer, behind its first line. Where there is none yet, nothing is added.
-pub(crate) fn tell(answer: &mut Vec<u8>, name: &str, value: &str) {
+/// Adds a warning to an answer, behind its first line, and that pages may read it. Where there is none yet, nothing is added.
+pub fn tell_warning(answer: &mut Vec<u8>, warning: &str) {
     if let Some(begin) = answer.iter().position(|byte| *byte == b'\n') {
-        answer.splice(begin + 1..begin + 1, format!("{name}: {value}\r\n").into_bytes());
+        let name = native::WARNING;
+        let headers = format!("{name}: {warning}\r\nAccess-Control-Expose-Headers: {name}\r\n");
+        answer.splice(begin + 1..begin + 1, headers.into_bytes());
     }
 }
 

@@ -3,6 +3,7 @@
 use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
+use dialect::native::Remark;
 use dialect::{Classic, Cors, Origins, Page, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
@@ -21,8 +22,8 @@ pub struct Conn {
     pub classic: Classic,
     /// The connection ends with the answer under way.
     pub(crate) close: bool,
-    /// Only the head of the answer is wanted.
-    pub(crate) head_only: bool,
+    /// What of the answer is wanted.
+    pub(crate) manner: Manner,
     /// Whose page asked.
     pub page: Page,
     /// After how many seconds of silence a stream is to say that it lives, where its client asks for that; 0: as is set.
@@ -31,6 +32,15 @@ pub struct Conn {
     pub last: Position,
     /// What an idle connection does not have.
     pub extra: Option<Box<Extra>>,
+}
+
+/// What of an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Its head.
+    Head,
+    /// All of it; and this is said in it of its request.
+    Whole(Remark),
 }
 
 /// What a connection does.
@@ -66,8 +76,6 @@ pub struct Extra {
     pub deadline_ms: Option<u64>,
     /// The origin of the page that asked, where it is listed by a pattern.
     pub(crate) origin: Option<Box<str>>,
-    /// What a poll's answer says of the request.
-    pub(crate) warning: Option<Box<str>>,
 }
 
 /// What a client wants that is not let in yet.
@@ -125,7 +133,7 @@ impl Conn {
             coding: Coding::Identity,
             classic,
             close: false,
-            head_only: false,
+            manner: Manner::Whole(Remark::NOTHING),
             page: Page::OURS,
             heartbeat_s: 0,
             last: Position::START,
@@ -221,8 +229,11 @@ impl Conn {
     }
 
     /// What the answer under way says of its request, of which no other answer says it.
-    pub fn warning(&self) -> Option<&str> {
-        self.extra.as_ref()?.warning.as_deref()
+    pub fn warning(&self) -> Option<String> {
+        match self.manner {
+            Manner::Head => None,
+            Manner::Whole(remark) => remark.text(),
+        }
     }
 
     /// Whether the connection ends with the answer under way.
@@ -255,11 +266,10 @@ impl Conn {
     /// The answer is complete: the next request may come.
     pub fn answered(&mut self) {
         self.phase = Phase::Request;
-        self.head_only = false;
+        self.manner = Manner::Whole(Remark::NOTHING);
         if let Some(extra) = &mut self.extra {
             extra.deadline_ms = None;
             extra.origin = None;
-            extra.warning = None;
         }
     }
 }
@@ -280,7 +290,6 @@ impl Extra {
             && self.parked.is_none()
             && self.deadline_ms.is_none()
             && self.origin.is_none()
-            && self.warning.is_none()
     }
 }
 

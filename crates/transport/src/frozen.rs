@@ -6,11 +6,12 @@ mod session;
 use codec::http::{self, Body};
 use codec::ws;
 use dialect::hub::{Position, Session, Start};
+use dialect::native::Remark;
 use dialect::{Classic, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::conn::{Extra, Upload};
+use crate::conn::{Extra, Manner, Upload};
 use crate::frozen::parked::FrozenParked;
 use crate::frozen::session::FrozenSession;
 use crate::receive::HTTP_LIMITS;
@@ -31,7 +32,7 @@ pub struct Frozen {
     /// The origin of the page, where it is listed by a pattern.
     origin: Option<String>,
     /// What a poll's answer says of the request.
-    warning: Option<String>,
+    remark: u8,
     last: u64,
     /// Channels it listens to, each with the place from which on.
     pub channels: Vec<(String, u64)>,
@@ -115,11 +116,15 @@ impl Conn {
             chunked: self.coding.is_chunked(),
             classic: self.classic as u8,
             close: self.close,
-            head_only: self.head_only,
+            head_only: self.manner == Manner::Head,
             page: self.page.to_bits(),
             heartbeat_s: self.heartbeat_s,
             origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
-            warning: self.warning().map(str::to_owned),
+            remark: match self.manner {
+                Manner::Head => Remark::NOTHING,
+                Manner::Whole(remark) => remark,
+            }
+            .to_bits(),
             last: self.last.to_bits(),
             channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
             due_ms,
@@ -183,16 +188,16 @@ impl Conn {
         };
         let reader = ws::Reader::thaw(message);
         let input = frozen.input;
-        let (origin, warning) = (frozen.origin.map(Into::into), frozen.warning.map(Into::into));
-        let extra =
-            Extra { input, upload, outbox, reader, backlog, parked, origin, warning, deadline_ms: None };
+        let origin = frozen.origin.map(Into::into);
+        let extra = Extra { input, upload, outbox, reader, backlog, parked, origin, deadline_ms: None };
+        let remark = Remark::from_bits(frozen.remark);
         let mut conn = Self {
             phase,
             shape,
             coding: Coding::new(frozen.deflate, frozen.chunked),
             classic,
             close: frozen.close,
-            head_only: frozen.head_only,
+            manner: if frozen.head_only { Manner::Head } else { Manner::Whole(remark) },
             page: Page::from_bits(frozen.page),
             heartbeat_s: frozen.heartbeat_s,
             last: Position::from_bits(frozen.last),

@@ -9,7 +9,7 @@ use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::answer;
-use crate::conn::Upload;
+use crate::conn::{Manner, Upload};
 use crate::limits::{
     BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX, SMALL_LEN_MAX,
 };
@@ -121,7 +121,8 @@ impl Conn {
 
     /// A complete request.
     fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env<'_>) -> Action {
-        self.head_only = request.method == "HEAD";
+        let is_head = request.method == "HEAD";
+        self.manner = if is_head { Manner::Head } else { Manner::Whole(native::Remark::NOTHING) };
         self.close |= env.stage == Stage::Ending;
         let path = env.paths.strip(request.path);
         let repeated = request.repeated();
@@ -169,11 +170,10 @@ impl Conn {
             Ok(head) => head,
             Err(problem) => return self.refuse(problem, env.origins),
         };
-        if let Some(warning) = native::warning_of_wait(request.query, &wait.names) {
-            answer::tell(&mut head, native::WARNING, &warning);
-            if wait.transport == Transport::Poll {
-                self.extra_mut().warning = Some(warning.into());
-            }
+        if wait.transport == Transport::Poll {
+            self.manner = Manner::Whole(native::Remark::on_wait(request.query, &wait.names));
+        } else if let Some(warning) = native::warning_of_wait(request.query, &wait.names) {
+            answer::tell_warning(&mut head, &warning);
         }
         self.wait_as(&wait);
         Action::Wait { wait, head }
@@ -216,7 +216,7 @@ impl Conn {
     }
 
     pub(crate) fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
-        let answer = answer::answer(answer, self.close, self.head_only, self.cors(origins));
+        let answer = answer::answer(answer, self.close, self.manner == Manner::Head, self.cors(origins));
         self.give(answer)
     }
 

@@ -99,7 +99,7 @@ impl Conn {
             answer::poll_document(&objects, &end, cursors, cors, coder, out);
         }
         if let Some(warning) = self.warning() {
-            answer::tell(out, native::WARNING, warning);
+            answer::tell_warning(out, &warning);
         }
     }
 

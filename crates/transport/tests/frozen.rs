@@ -117,6 +117,26 @@ const UPGRADE: &[u8] = b"GET /sub/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 #[test]
+fn a_poll_that_waits_with_a_warning_keeps_it_and_has_nothing_of_its_own() {
+    for query in ["sinse=0", "limit=20"] {
+        let mut line = Line::of(Conn::new());
+        line.feed(format!("GET /sub/a*?{query} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        let conn = &line.conn;
+        let warning = conn.warning().unwrap();
+        assert!(
+            warning.contains("did you mean since?") || warning.contains("limit means nothing here"),
+            "{warning}"
+        );
+        assert!(warning.contains("a * in a channel's name"), "{warning}");
+        assert!(
+            conn.phase == Phase::Waiting && conn.extra.is_none(),
+            "100,000 of them would fill the memory"
+        );
+        assert_eq!(handed_over(conn).conn.warning(), Some(warning));
+    }
+}
+
+#[test]
 fn half_a_request_goes_on() {
     for request in [PROBE, POLL, LENGTH, CHUNKED, UPGRADE] {
         for cut in 0..request.len() {

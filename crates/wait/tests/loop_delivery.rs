@@ -4,7 +4,7 @@
 use multiplexor_wait::limits::VISITS_PER_TURN;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
-use testkit::wire::{body, poll, server_frames, sse, stream, websocket};
+use testkit::wire::{body, get, poll, server_frames, sse, stream, websocket};
 
 /// So many clients on a channel, one after the other, whose beginnings are read.
 fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<Peer> {
@@ -51,6 +51,42 @@ fn a_message_reaches_every_transport_in_its_own_words() {
     assert_eq!(body(answer.as_bytes(), 200), document.as_bytes());
     assert!(answer.contains(&format!("Content-Length: {}\r\n", document.len())), "{answer}");
     assert_eq!(load(&scene), (0, 0));
+}
+
+#[test]
+fn a_poll_with_a_warning_is_answered_as_all_others_but_for_its_headers() {
+    let mut scene = Scene::one();
+    let (odd, plain) = ("/sub/news?limit=20", "/sub/news");
+    let peers = [odd, plain, odd].map(|path| scene.says(poll(path)));
+    let last = scene.says(get(odd, "Connection: close\r\n"));
+    scene.publish("news", "1");
+    scene.settle();
+    let [first, usual, third] = peers.each_ref().map(|peer| peer.text());
+    assert_eq!(first, third);
+    let warned = |answer: &str| {
+        let told: String = answer.split_inclusive("\r\n").filter(|line| is_of_warning(line)).collect();
+        (told, answer.split_inclusive("\r\n").filter(|line| !is_of_warning(line)).collect::<String>())
+    };
+    let (told, rest) = warned(&first);
+    assert!(
+        told.contains("limit means nothing here") && told.contains("Expose-Headers: Multiplexor-Warning"),
+        "{told}"
+    );
+    assert_eq!((rest, warned(&usual)), (usual.clone(), (String::new(), usual)));
+    let closing = last.text();
+    assert_eq!(warned(&closing).0, told);
+    assert!(closing.contains("Connection: close\r\n") && !closing.contains("Keep-Alive"), "{closing}");
+    // It is of that request alone.
+    peers[0].send(poll(plain));
+    scene.settle();
+    scene.publish("news", "2");
+    scene.settle();
+    assert!(!peers[0].text().contains("Warning"));
+}
+
+/// Whether a line of a head belongs to a warning.
+fn is_of_warning(line: &str) -> bool {
+    line.contains("Multiplexor-Warning")
 }
 
 #[test]
@@ -193,7 +229,7 @@ fn a_client_that_comes_back_gets_what_it_missed_and_no_more() {
     let mut scene = Scene::one();
     let positions: Vec<_> = (0..150).map(|n| scene.publish("a", &n.to_string())).collect();
     let back = format!("Last-Event-ID: {}\r\nAccept: text/event-stream\r\n", scene.cursor(positions[49]));
-    let peer = scene.says(testkit::wire::get("/sub/a", &back));
+    let peer = scene.says(get("/sub/a", &back));
     assert_eq!(data(&peer), (50..150).map(|n| n.to_string()).collect::<Vec<_>>(), "in two pages");
     scene.publish("a", "live");
     scene.settle();

@@ -7,8 +7,7 @@ pub(crate) fn nearest<'a>(said: &str, names: impl Iterator<Item = &'a str>) -> O
     let said: String = said.chars().take(SAID_CHARS_MAX).collect::<String>().to_lowercase();
     let said = said.replace(['-', '.', ' '], "_");
     let near = |name: &str| (name.chars().count() / CHARS_PER_SLIP).max(1);
-    let found = names.map(|name| (slips(&said, name), name)).min();
-    found.filter(|(slips, name)| *slips <= near(name)).map(|(_, name)| name)
+    names.filter_map(|name| Some((slips(&said, name, near(name))?, name))).min().map(|(_, name)| name)
 }
 
 /// Letters of a wrong name that are looked at; no right one has as many.

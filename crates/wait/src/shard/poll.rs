@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exchange::hub::{Position, Stage};
-use transport::{Coder, Part, PollEnd, Shape, tell_stay};
+use transport::{Coder, Part, PollEnd, Shape, tell_stay, tell_warning};
 
 use super::Shard;
 use super::deliver::Due;
@@ -32,7 +32,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.delivered.add(given as u64);
         let settings = Arc::clone(&self.settings);
         let cors = slot.conn.cors(&settings.origins);
-        let is_usual = cors.listed.is_none() && slot.conn.warning().is_none();
+        let is_usual = cors.listed.is_none();
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
             [due @ Due { owed, matches, .. }] if matches.len() == 1 && deleted.is_none() && is_usual => {
@@ -43,9 +43,15 @@ impl<K: Kernel> Shard<K> {
                     tell_stay(&mut frame, Some(settings.keep_alive.as_secs()));
                     frame
                 });
-                if slot.conn.closes() {
+                let warning = slot.conn.warning();
+                if slot.conn.closes() || warning.is_some() {
                     let mut own = frame.to_vec();
-                    tell_stay(&mut own, None);
+                    if slot.conn.closes() {
+                        tell_stay(&mut own, None);
+                    }
+                    if let Some(warning) = warning {
+                        tell_warning(&mut own, &warning);
+                    }
                     self.write_all(index, &[Piece::Own(&own)])
                 } else if self.post.takes(index, slot, &frame, sending) {
                     Ok(())
