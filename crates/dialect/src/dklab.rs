@@ -172,15 +172,7 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
     let text = simdutf8::basic::from_utf8(&bytes[data.start as usize..]).ok();
     // What is said to be JSON and is none was never refused here: it is taken as if nothing were said.
     let kind = kind_of(content_type.as_deref(), text).unwrap_or(Kind::Either);
-    Payload {
-        bytes: bytes.into(),
-        data,
-        origin: Origin::Dklab,
-        audience: AudienceKind::All,
-        event: None,
-        content_type,
-        kind,
-    }
+    Payload { data, origin: Origin::Dklab, content_type, ..Payload::new(bytes, kind) }
 }
 
 /// Appends a message for a client that waits for the target of this index: what was published in this

@@ -3,7 +3,7 @@
 use multiplexor_dialect::dklab::{
     self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
 };
-use multiplexor_dialect::hub::{Audience, AudienceKind, Kind, Message, Origin, Payload, Position, Target};
+use multiplexor_dialect::hub::{Audience, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::native::Paths;
 
 /// Whose words they are, and that it is told once and for all, however they come.
@@ -47,19 +47,15 @@ fn written(payload: Payload) -> String {
 
 fn native(data: &[u8], content_type: Option<&str>, kind: Kind) -> Payload {
     Payload {
-        bytes: [b"behind ", data].concat().into(),
         data: 7..7 + u32::try_from(data.len()).expect("a test says little"),
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
         content_type: content_type.map(Into::into),
-        kind,
+        ..Payload::new([b"behind ", data].concat(), kind)
     }
 }
 
 #[test]
 fn what_an_input_is_limited_by_is_never_given_away() {
-    let payload = Payload { bytes: b"data".to_vec().into(), data: 0..4, ..native(b"", None, Kind::Text) };
+    let payload = Payload::new(*b"data", Kind::Text);
     let limited = Payload { origin: Origin::Dklab, ..payload.limited_to(Audience::Only("ann")) };
     let text = written(limited);
     assert!(text.ends_with("\r\n\r\ndata") && !text.contains("ann"), "{text}");

@@ -3,9 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
-use multiplexor_dialect::hub::{
-    AudienceKind, Cursors, Epoch, Kind, Message, Origin, Payload, Position, Stage, Target, check_name,
-};
+use multiplexor_dialect::hub::{Cursors, Epoch, Kind, Message, Payload, Position, Stage, Target, check_name};
 use multiplexor_dialect::native::{
     Command, Context, bare_data, intent, is_json_text, last_event_id, names_in_body, names_in_path, since,
     write_object,
@@ -195,13 +193,9 @@ fn check_data(object: &Value, data: &[u8], kind: Kind) {
 fn message(data: &[u8], kind: Kind, event: Option<&str>, names: &[String]) -> Message {
     let target = |name: &String| Target { name: name.as_str().into(), alias: None };
     let payload = Payload {
-        bytes: [b"head", data].concat().into(),
         data: 4..u32::try_from(data.len()).unwrap() + 4,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
         event: event.map(Into::into),
-        content_type: None,
-        kind,
+        ..Payload::new([b"head", data].concat(), kind)
     };
     Message::new(Position::from_bits(77), 1_007, None, names.iter().map(target).collect(), payload)
 }
@@ -220,7 +214,7 @@ fn any_name() -> impl Strategy<Value = String> {
 const PYTHONS_LINE_ENDS: [char; 10] =
     ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
-/// Bytes, text, JSON with any white space, and JSON that is nearly right.
+/// text, JSON with any white space, and JSON that is nearly right.
 fn any_data() -> impl Strategy<Value = Vec<u8>> {
     let json = || any_json().prop_map(|value| value.to_string());
     let spaced =

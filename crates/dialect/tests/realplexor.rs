@@ -7,8 +7,7 @@ use std::str::Split;
 
 use multiplexor_dialect::dklab::Words;
 use multiplexor_dialect::hub::{
-    After, AudienceKind, ConnectionId, Decimal, Kind, Message, Origin, Payload, Position, Reader, Target,
-    Visible,
+    After, ConnectionId, Decimal, Kind, Message, Payload, Position, Reader, Target, Visible,
 };
 use multiplexor_dialect::native::Paths;
 use multiplexor_dialect::realplexor::{
@@ -289,15 +288,7 @@ fn a_cursor_tells_old_ids_from_new_ones() {
 
 #[test]
 fn what_others_published_is_json() {
-    let payload = |data: &[u8], kind| Payload {
-        bytes: data.into(),
-        data: 0..u32::try_from(data.len()).unwrap(),
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind,
-    };
+    let payload = |data: &[u8], kind| Payload::new(data, kind);
     for (data, kind, expected) in [
         (&b"{\"a\":\n1}"[..], Kind::Either, "{\"a\": 1}"),
         (b"{\"a\":1}", Kind::Text, r#""{\"a\":1}""#),

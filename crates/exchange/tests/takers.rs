@@ -5,9 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hub::{
-    AudienceKind, ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take,
-};
+use hub::{ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Receipt, Wake};
 
 const SHARD: ShardId = ShardId(0);
@@ -26,15 +24,7 @@ fn exchange(time: &Arc<AtomicU64>) -> Exchange {
 
 /// The names it went to, separated by commas; nothing when nobody is online.
 fn say(exchange: &Exchange, channels: &str) -> String {
-    let payload = Payload {
-        bytes: (*b"x").into(),
-        data: 0..1,
-        origin: Origin::Dklab,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload { origin: Origin::Dklab, ..Payload::new(*b"x", Kind::Either) };
     let channels = channels.split(',').map(Box::from).collect();
     let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
     match exchange.publish_online(publish).unwrap() {

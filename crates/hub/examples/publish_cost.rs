@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use multiplexor_hub::{AudienceKind, Epoch, Hub, Kind, Limits, Origin, Payload, Publish, ShardId, Start};
+use multiplexor_hub::{Epoch, Hub, Kind, Limits, Payload, Publish, ShardId, Start};
 
 /// As in the program itself: what is measured is mostly memory.
 #[global_allocator]
@@ -66,15 +66,7 @@ fn records() {
 }
 
 fn publish(name: &str) -> Publish {
-    let payload = Payload {
-        bytes: vec![b'x'; 100].into(),
-        data: 0..100,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload::new(vec![b'x'; 100], Kind::Either);
     let channels = [Box::from(name)].into_iter().collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None }
 }

@@ -282,19 +282,19 @@ impl Removal {
     pub(crate) fn payload(self) -> Payload {
         let place = self.position.to_bits().to_le_bytes();
         let bytes: &[u8] = if self.stays { &[&place[..], &[1]].concat() } else { &place };
-        Payload {
-            bytes: bytes.into(),
-            data: 0..0,
-            origin: Origin::Removal,
-            audience: AudienceKind::All,
-            event: None,
-            content_type: None,
-            kind: Kind::Binary,
-        }
+        Payload { data: 0..0, origin: Origin::Removal, ..Payload::new(bytes, Kind::Binary) }
     }
 }
 
 impl Payload {
+    /// Bytes that are all data, in our own words, for all, without an event's name or a media type. Panics at 4 GiB or more.
+    pub fn new(bytes: impl Into<Bytes>, kind: Kind) -> Self {
+        let bytes = bytes.into();
+        let end = u32::try_from(bytes.len()).expect("the lines' limits are far below 4 GiB");
+        let (origin, audience) = (Origin::Native, AudienceKind::All);
+        Self { bytes, data: 0..end, origin, audience, event: None, content_type: None, kind }
+    }
+
     /// The bytes that are data.
     pub fn data(&self) -> &[u8] {
         self.said().data()

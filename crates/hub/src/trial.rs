@@ -1,10 +1,7 @@
 //! A hub on trial: short ways to say things in unit tests. One shard, times and places as numbers.
 
 use crate::limits::{PUBLISHERS_PART, RECORD_LEN};
-use crate::{
-    AudienceKind, ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Origin, Page, Payload, Position,
-    Publish, Released,
-};
+use crate::{ChannelId, Epoch, Hub, Kind, Limits, Message, Next, Page, Payload, Position, Publish, Released};
 use crate::{ShardId, Start};
 
 pub(crate) const SHARD: ShardId = ShardId(0);
@@ -21,16 +18,7 @@ pub(crate) fn room_for(count: u64) -> u64 {
 
 /// What is published to these channels, separated by commas.
 pub(crate) fn publish(names: &str, len: u32, ttl: Option<u64>) -> Publish {
-    let bytes = vec![b'x'; len as usize].into();
-    let payload = Payload {
-        bytes,
-        data: 0..len,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload::new(vec![b'x'; len as usize], Kind::Either);
     let channels = names.split(',').map(Box::from).collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl }
 }

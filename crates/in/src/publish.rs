@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use dialect::Problem;
-use dialect::hub::{AudienceKind, Cursors, Kind, Origin, Payload, Publish, Right, Seen};
+use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
 use dialect::native::{is_json_text, kind_of, names_in_path, write_string};
 use exchange::Published;
 use serde::de::IgnoredAny;
@@ -69,17 +69,10 @@ pub(crate) fn payload_of(
     event: Option<Box<str>>,
     content_type: Option<Box<str>>,
 ) -> Result<Payload, Problem> {
-    let end = u32::try_from(bytes.len())
-        .map_err(|_| Problem::new(413, "payload", "the body has 4 GiB or more; send less"))?;
-    Ok(Payload {
-        bytes: bytes.into(),
-        data: 0..end,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event,
-        content_type,
-        kind,
-    })
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(Problem::new(413, "payload", "the body has 4 GiB or more; send less"));
+    }
+    Ok(Payload { event, content_type, ..Payload::new(bytes, kind) })
 }
 
 /// What is said to be JSON is checked: clients would stumble over it.

@@ -13,7 +13,7 @@ use std::task::{Context, Waker};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use exchange::hub::{AudienceKind, Epoch, Kind, Limits, Origin, Payload, Publish};
+use exchange::hub::{Epoch, Kind, Limits, Payload, Publish};
 use exchange::{Clock, Exchange, Journal, Pending, PublishError, Receipt, Wake};
 use multiplexor_store::{Folder, Keeper, Log, Options, Stats, Sync};
 
@@ -162,15 +162,7 @@ impl Store {
 }
 
 fn publish(channel: usize, len: usize) -> Publish {
-    let payload = Payload {
-        bytes: vec![b'x'; len].into(),
-        data: 0..u32::try_from(len).expect("it is short"),
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload::new(vec![b'x'; len], Kind::Either);
     let channels = [format!("user.{channel}").into()].into_iter().collect();
     Publish { channels, aliases: Default::default(), payload, ttl: None }
 }

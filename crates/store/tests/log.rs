@@ -5,24 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exchange::hub::{AudienceKind, Bytes, Fact, Kind, Message, Origin, Payload, Position, Target};
+use exchange::hub::{Fact, Kind, Message, Payload, Position, Target};
 use multiplexor_store as store;
 use store::{Batch, Log, Options, Sync};
 use testkit::disk::{Faults, SimDisk};
 use testkit::seeds::{Chance, seeds};
 
 fn message(place: u64, len: usize) -> Message {
-    let bytes: Bytes = format!("{place}:{}", "x".repeat(len)).into_bytes().into();
-    let data = 0..u32::try_from(bytes.len()).unwrap();
-    let payload = Payload {
-        bytes,
-        data,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let bytes = format!("{place}:{}", "x".repeat(len)).into_bytes();
+    let payload = Payload::new(bytes, Kind::Either);
     let target = Target { name: "a".into(), alias: None };
     Message::new(Position::from_bits(place), place, None, [target].into_iter().collect(), payload)
 }

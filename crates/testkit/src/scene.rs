@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use wait::exchange::hub::{
-    Audience, AudienceKind, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId,
-};
+use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
 use wait::{Classic, Settings, Shard};
 
@@ -109,16 +107,7 @@ impl Scene {
 
     /// The same for this audience.
     pub fn publish_for(&self, audience: Audience<'_>, channels: &str, text: &str) -> Position {
-        let len = u32::try_from(text.len()).expect("a test says little");
-        let payload = Payload {
-            bytes: text.as_bytes().into(),
-            data: 0..len,
-            origin: Origin::Native,
-            audience: AudienceKind::All,
-            event: None,
-            content_type: None,
-            kind: Kind::Either,
-        };
+        let payload = Payload::new(text.as_bytes(), Kind::Either);
         let channels = channels.split(',').map(Box::from).collect();
         let payload = payload.limited_to(audience);
         let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };

@@ -182,19 +182,11 @@ pub fn write_strings(texts: &[impl AsRef<str>], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hub::{AudienceKind, Epoch, Origin, Payload, Target};
+    use hub::{Epoch, Payload, Target};
 
     fn message(data: &[u8], kind: Kind, event: Option<&str>) -> Message {
         let target = |name: &str| Target { name: name.into(), alias: None };
-        let payload = Payload {
-            bytes: data.into(),
-            data: 0..u32::try_from(data.len()).unwrap(),
-            origin: Origin::Native,
-            audience: AudienceKind::All,
-            event: event.map(Into::into),
-            content_type: None,
-            kind,
-        };
+        let payload = Payload { event: event.map(Into::into), ..Payload::new(data, kind) };
         let targets = [target("a"), target("b\"")].into_iter().collect();
         Message::new(Position::from_bits(1), 1_795_348_412_007, None, targets, payload)
     }

@@ -1,6 +1,6 @@
 //! What a publisher says: the bytes behind the first blank line, and who may see them.
 
-use hub::{Audience, AudienceKind, Kind, Origin, Payload};
+use hub::{Audience, Kind, Origin, Payload};
 use memchr::memchr_iter;
 
 /// What follows the first blank line behind a line, whatever the line ends.
@@ -14,14 +14,7 @@ pub fn behind_blank_line(bytes: &[u8]) -> Option<usize> {
 
 /// A message as a payload, for those who wait on one of these ids, where there are any.
 pub fn payload(limiters: &[&str], data: &[u8]) -> Payload {
-    let payload = Payload {
-        kind: if simdutf8::basic::from_utf8(data).is_ok() { Kind::Either } else { Kind::Binary },
-        bytes: data.into(),
-        data: 0..u32::try_from(data.len()).expect("the IN line's limit is far below 4 GiB"),
-        origin: Origin::Realplexor,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-    };
+    let kind = if simdutf8::basic::from_utf8(data).is_ok() { Kind::Either } else { Kind::Binary };
+    let payload = Payload { origin: Origin::Realplexor, ..Payload::new(data, kind) };
     if limiters.is_empty() { payload } else { payload.limited_to(Audience::AnyOf(&limiters.join(","))) }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use multiplexor_exchange::hub::{
-    AudienceKind, Bytes, ChannelId, Epoch, Kind, Limits, Next, Origin, Payload, Position, Publish, ShardId,
-    Start,
+    Bytes, ChannelId, Epoch, Kind, Limits, Next, Payload, Position, Publish, ShardId, Start,
 };
 use multiplexor_exchange::{Clock, Commit, Exchange, Immediate, Mail, Order, PublishError, Receipt, Wake};
 
@@ -104,15 +103,7 @@ fn words(item: &Mail) -> String {
 
 /// What is published to channels separated by commas.
 pub(crate) fn publish(names: &str, bytes: Bytes) -> Publish {
-    let payload = Payload {
-        data: 0..u32::try_from(bytes.len()).unwrap(),
-        bytes,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload::new(bytes, Kind::Either);
     let channels = names.split(',').map(Box::from).collect();
     Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None }
 }

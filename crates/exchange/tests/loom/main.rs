@@ -22,9 +22,7 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use multiplexor_exchange::hub::{
-    AudienceKind, Epoch, Kind, Limits, Origin, Payload, Publish, ShardId, Start,
-};
+use multiplexor_exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId, Start};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
@@ -83,15 +81,7 @@ fn message() -> Publish {
 
 /// A message that a store keeps: one with `ttl` 0 is not.
 fn kept_message() -> Publish {
-    let payload = Payload {
-        bytes: [].into(),
-        data: 0..0,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    };
+    let payload = Payload::new([], Kind::Either);
     let channels = std::iter::once("a".into()).collect();
     Publish { channels, aliases: Default::default(), payload, ttl: None }
 }

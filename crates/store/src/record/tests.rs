@@ -13,16 +13,7 @@ fn placed(ttl: Option<u64>, targets: SmallVec<[Target; 1]>, payload: Payload) ->
 }
 
 fn payload(bytes: &[u8]) -> Payload {
-    let data = 0..u32::try_from(bytes.len()).unwrap();
-    Payload {
-        bytes: bytes.into(),
-        data,
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    }
+    Payload::new(bytes, Kind::Either)
 }
 
 fn facts() -> Vec<Record> {

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exchange::hub::{
-    AudienceKind, Bytes, Epoch, IdempotencyKey, Kind, Limits, Next, Origin, Pattern, Payload, Publish, Rule,
-    ShardId, Start, Take,
+    Epoch, IdempotencyKey, Kind, Limits, Next, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
 };
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, Place, PublishError, Receipt, Wake};
 use multiplexor_store as store;
@@ -239,17 +238,8 @@ impl World {
             alias.iter().cycle().take(channels.len() * usize::from(alias.is_some())).cloned().collect();
         let said = Said { channels: channels.clone(), key: key.clone(), alias, time };
         self.said.insert(number, said);
-        let bytes: Bytes = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes().into();
-        let data = 0..u32::try_from(bytes.len()).unwrap();
-        let payload = Payload {
-            bytes,
-            data,
-            origin: Origin::Native,
-            audience: AudienceKind::All,
-            event: None,
-            content_type: None,
-            kind: Kind::Either,
-        };
+        let bytes = format!("{number}:{}", "x".repeat(self.chance.index(60))).into_bytes();
+        let payload = Payload::new(bytes, Kind::Either);
         let channels = channels.into_iter().map(Box::from).collect();
         let publish = Publish { channels, aliases, payload, ttl: None };
         let key = key.map(|text| IdempotencyKey { owner: None, text: text.into(), hash: None });

@@ -3,7 +3,7 @@
 use std::str::Split;
 
 use multiplexor_transport::dialect::hub::{
-    AudienceKind, ConnectionId, Kind, Message, Origin, Payload, Position, Reader, Target, Visible,
+    ConnectionId, Kind, Message, Payload, Position, Reader, Target, Visible,
 };
 
 /// A message to these channels at this place. Its time is always the same.
@@ -19,20 +19,11 @@ pub(crate) fn visible(message: &Message) -> Visible<'_> {
 }
 
 pub(crate) fn text(data: &str) -> Payload {
-    Payload {
-        bytes: data.as_bytes().into(),
-        data: 0..u32::try_from(data.len()).expect("short"),
-        origin: Origin::Native,
-        audience: AudienceKind::All,
-        event: None,
-        content_type: None,
-        kind: Kind::Either,
-    }
+    Payload::new(data.as_bytes(), Kind::Either)
 }
 
 pub(crate) fn binary(data: &[u8]) -> Payload {
-    let len = u32::try_from(data.len()).expect("short");
-    Payload { bytes: data.into(), data: 0..len, kind: Kind::Binary, ..text("") }
+    Payload::new(data, Kind::Binary)
 }
 
 pub(crate) fn named(event: &str, payload: Payload) -> Payload {
