@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -294,12 +295,12 @@ async fn serve_http(
     let service = service_fn(move |request: Request<Incoming>| {
         let fault = counted.fault().map(|problem| routes::refuse(line, problem));
         let (asked, answered) = (counted.begin(request.body()), counted.hold());
-        let answer = fault.is_none().then(|| service.call(request.map(|body| Body::new(asked.with(body)))));
+        let serve = || service.call(request.map(|body| Body::new(asked.with(body))));
+        let answer = fault.map_or_else(|| ControlFlow::Continue(serve()), ControlFlow::Break);
         async move {
-            let answer = match (fault, answer) {
-                (Some(refused), _) => Ok(refused),
-                (None, Some(answer)) => answer.await,
-                (None, None) => unreachable!("what is no request is refused"),
+            let answer = match answer {
+                ControlFlow::Break(refused) => Ok(refused),
+                ControlFlow::Continue(answer) => answer.await,
             };
             answer.map(|answer| answer.map(|body| answered.with(body)))
         }

@@ -4,7 +4,7 @@
 //! What is not in order is not refused here: it is read as any other request is, which tells what is wrong.
 
 use dialect::hub::Publish;
-use dialect::native::names_in_path;
+use dialect::native::{has_star, names_in_path};
 use tracing::{Level, enabled};
 
 use crate::line::Line;
@@ -52,7 +52,7 @@ impl<'a> Plain<'a> {
         let names = target.strip_prefix("/pub/").filter(|names| names.bytes().all(is_of_names))?;
         let names = names_in_path(names).ok()?;
         // Of a `*` there is something to say, however it is written.
-        if names.iter().any(|name| name.contains('*')) {
+        if has_star(&names) {
             return None;
         }
         if body.len() > line.payload_limit(&names) {

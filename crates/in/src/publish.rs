@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use axum::response::Response;
 use dialect::Problem;
 use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
-use dialect::native::{is_json_text, kind_of, names_in_path, write_string};
+use dialect::native::{WARNING, is_json_text, kind_of, names_in_path, write_string};
 use exchange::Published;
 use serde::de::IgnoredAny;
 
@@ -160,7 +160,6 @@ pub(crate) fn no_channel() -> Problem {
 }
 
 /// What a publisher may not have meant.
-const WARNING: &str = "multiplexor-warning";
 const TAKEN_AS_TEXT: &str = "the data reads as JSON, and was taken as text, so clients get a string: text/plain, which fetch \
     says by itself, and a string in a batch are text; send Content-Type: application/json, or in a batch the JSON itself or \
     \"json\": true";

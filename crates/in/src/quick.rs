@@ -142,7 +142,6 @@ fn deadline_of(line: &Line, bytes: &[u8]) -> Instant {
 async fn refuse_late(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answers: &mut Answers) {
     let problem = body::too_slow(line.settings.request_timeout);
     line.counters.requests.add();
-    line.counters.refused(problem.code);
     refused::tell(line, &problem, None, "");
     if answers.send(line, stream).await.is_some() {
         classic::answer(line, stream, &classic::refusal(&problem)).await;

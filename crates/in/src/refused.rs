@@ -77,8 +77,10 @@ fn object(denial: &Denial) -> Value {
     object
 }
 
-/// Says in the log that something is refused. That nobody is to be sent here is the answer to a probe, and no refusal.
+/// Counts that something is refused, and says so in the log. That nobody is to be sent here is the answer to a probe, and no
+/// line there.
 pub(crate) fn tell(line: &Line, problem: &Problem, who: Option<&str>, what: &str) {
+    line.counters.refused(problem.code);
     if !enabled!(Level::INFO) || matches!(problem.code, "starting" | "ending" | "not-ready") {
         return;
     }

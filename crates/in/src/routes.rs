@@ -213,7 +213,6 @@ pub(crate) fn finish(
     line.counters.requests.add();
     let told = response.extensions_mut().remove::<Told>();
     if let Some(Told(problem)) = &told {
-        line.counters.refused(problem.code);
         refused::tell(line, problem, who.as_deref(), path);
         refused::keep(line, problem, who, path);
     }

@@ -63,7 +63,6 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
             debug!("plain HTTP came to a port that speaks TLS");
             let problem = Problem::plain_http();
             line.counters.requests.add();
-            line.counters.refused(problem.code);
             refused::tell(line, &problem, None, "");
             if stream.write_all(&refusal(&problem)).await.is_ok() {
                 linger(&mut stream).await;

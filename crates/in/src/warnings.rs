@@ -1,7 +1,7 @@
 //! What is carried out, though whoever asks probably means something else: the answer says so in a header.
 
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
-use dialect::native::{STAR_PUBLISHED, warning_of_query};
+use dialect::native::{STAR_PUBLISHED, WARNING, warning_of_query};
 
 /// Says with the answer to a request what of it was passed over, or means something else than it seems to.
 pub(crate) fn tell(method: &Method, uri: &Uri, headers: &mut HeaderMap) {
@@ -10,7 +10,7 @@ pub(crate) fn tell(method: &Method, uri: &Uri, headers: &mut HeaderMap) {
     let is_star = method == Method::POST && path.starts_with("/pub/") && names_a_star(path);
     for warning in of_query.into_iter().chain(is_star.then(|| STAR_PUBLISHED.to_owned())) {
         if let Ok(value) = HeaderValue::from_str(&warning) {
-            headers.append(NAME, value);
+            headers.append(WARNING, value);
         }
     }
 }
@@ -41,13 +41,11 @@ fn known(method: &Method, path: &str) -> Option<&'static [&'static str]> {
 
 const WATCH: &[&str] =
     &["prefix", "transport", "since", "tail", "heartbeat", "lastEventId", "last-event-id", "last_event_id"];
-const NAME: &str = "multiplexor-warning";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::openapi;
-    use dialect::native::WARNING;
 
     #[test]
     fn what_is_known_is_what_is_described() {
@@ -81,10 +79,5 @@ mod tests {
         check(Method::GET, "/channels/history/history", &["since", "tail", "limit"]);
         check(Method::DELETE, "/channels/history/history/1-2", &[]);
         check(Method::DELETE, "/channels/a%2Fhistory", &["forget"]);
-    }
-
-    #[test]
-    fn the_name_is_that_of_the_other_line() {
-        assert!(WARNING.eq_ignore_ascii_case(NAME));
     }
 }

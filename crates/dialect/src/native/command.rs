@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::names::{NameList, names_in_list};
 use super::object::{write_string, write_strings, write_uncovered};
 use super::since::since;
-use super::warnings::STAR;
+use super::warnings::{STAR, has_star};
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
 use crate::{Problem, fault};
 
@@ -215,7 +215,7 @@ pub fn write_subscribed<'a>(
     if end.gap {
         out.extend_from_slice(b",\"gap\":true");
     }
-    if names.iter().any(|name| name.contains('*')) {
+    if has_star(names) {
         out.extend_from_slice(b",\"warning\":");
         write_string(STAR, out);
     }

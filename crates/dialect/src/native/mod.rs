@@ -34,4 +34,4 @@ pub use paths::{Paths, WaitPath};
 pub use refused::told_by_event;
 pub use request::{Context, hears_refusals, intent, not_found, wait_of_page};
 pub use since::{age, is_last_event_id, last_event_id, since};
-pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, warning_of_query, warning_of_wait};
+pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

@@ -103,7 +103,8 @@ impl Remark {
     }
 }
 
-fn has_star(names: &[Box<str>]) -> bool {
+/// Whether one of these names has a `*`, which stands for itself.
+pub fn has_star(names: &[Box<str>]) -> bool {
     names.iter().any(|name| name.contains('*'))
 }
 
