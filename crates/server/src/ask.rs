@@ -31,14 +31,14 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let asker = Asker::new(matches)?;
     let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
-    let (mut after, mut count) = (String::new(), 0_u64);
+    let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
     loop {
         let text = asker.get(&format!("/channels?limit=1000&prefix={}{after}", encode(prefix)))?;
         let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
         for object in &page.channels {
             count += 1;
             let channel: Channel = serde_json::from_str(object.get()).context(NOT_OURS)?;
-            let for_people = || match io::stdout().is_terminal() {
+            let for_people = || match is_table {
                 true => format!("{:>9}  {}", channel.waiting, channel.name),
                 false => format!("{}\t{}", channel.waiting, channel.name),
             };
@@ -101,9 +101,9 @@ pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = asker.get("/stats")?;
     let value: Value = serde_json::from_str(&text).context(NOT_OURS)?;
     asker.print(text.trim_end(), || {
-        let mut lines = Vec::new();
+        let (mut lines, is_table) = (Vec::new(), io::stdout().is_terminal());
         flatten("", &value, &mut lines);
-        let line = |(way, value): &(String, String)| match io::stdout().is_terminal() {
+        let line = |(way, value): &(String, String)| match is_table {
             true => format!("{way:<32} {value}"),
             false => format!("{way}\t{value}"),
         };

@@ -178,9 +178,9 @@ fn stats(path: &Path, found: &Found, as_json: bool) -> anyhow::Result<ExitCode> 
         let lines = numbers.as_object().into_iter().flatten();
         let is_table = io::stdout().is_terminal();
         lines.for_each(|(name, value)| {
-            let (text, tab) = (value.to_string(), if is_table { ' ' } else { '\t' });
-            let width = if is_table { 14 } else { 0 };
-            say(&format!("{name:<width$}{tab}{}", text.trim_matches('"')));
+            let text = value.to_string();
+            let text = text.trim_matches('"');
+            say(&if is_table { format!("{name:<14} {text}") } else { format!("{name}\t{text}") });
         });
     }
     Ok(ExitCode::SUCCESS)

@@ -16,8 +16,8 @@ pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
     let mut faults = Vec::new();
     let mut told = |name: &str, why: String| faults.push(format!("{}{why}", values.place(name)));
     let account = Account::find("user", &settings.user, &settings.group).unwrap_or_else(|error| {
-        let why = format!("{error:#}");
-        told(if why.starts_with("group") { "group" } else { "user" }, why);
+        let is_user_there = Account::find("user", &settings.user, "").is_ok();
+        told(if is_user_there { "group" } else { "user" }, format!("{error:#}"));
         None
     });
     if let Some(why) = store(settings, account.as_ref()) {

@@ -4,14 +4,11 @@ use wait::slips;
 
 /// The one of `names` that is nearest to `said`, if any is near enough to be meant.
 pub(crate) fn nearest<'a>(said: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let said: String = said.chars().take(SAID_CHARS_MAX).collect::<String>().to_lowercase();
-    let said = said.replace(['-', '.', ' '], "_");
+    let said = said.to_lowercase().replace(['-', '.', ' '], "_");
     let near = |name: &str| (name.chars().count() / CHARS_PER_SLIP).max(1);
     names.filter_map(|name| Some((slips(&said, name, near(name))?, name))).min().map(|(_, name)| name)
 }
 
-/// Letters of a wrong name that are looked at; no right one has as many.
-const SAID_CHARS_MAX: usize = 64;
 /// So many letters of a name allow for one slip.
 const CHARS_PER_SLIP: usize = 3;
 

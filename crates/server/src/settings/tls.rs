@@ -23,9 +23,10 @@ impl Tls {
         let mut told = |name: &str, error: String| wrong.push(format!("{}{error}", values.place(name)));
         let is_known = |names: &[&str]| !values.is_wrong(names);
         let shared = pairs(&values.names("tls_certificate"), &values.names("tls_key"));
-        let are_pairs = shared.is_ok() && is_known(&["tls_certificate", "tls_key"]);
+        let is_said = is_known(&["tls_certificate", "tls_key"]);
+        let are_pairs = shared.is_ok() && is_said;
         let shared = shared.unwrap_or_else(|error| {
-            if is_known(&["tls_certificate", "tls_key"]) {
+            if is_said {
                 told("tls_certificate", error);
             }
             Vec::new()
