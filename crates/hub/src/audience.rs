@@ -113,10 +113,6 @@ impl Payload {
     pub fn limited_to(self, audience: Audience<'_>) -> Self {
         assert!(!self.origin.is_given_whole(), "all bytes of an input of 2009 are given to clients");
         debug_assert!(self.audience == AudienceKind::All && self.data.start == 0);
-        let kind = audience.kind();
-        if kind == AudienceKind::All {
-            return self;
-        }
         let bytes = match audience {
             Audience::All => return self,
             Audience::AnyOf(text) | Audience::Only(text) => [text.as_bytes(), &self.bytes].concat(),
@@ -124,7 +120,7 @@ impl Payload {
         };
         let len = u32::try_from(bytes.len() - self.bytes.len()).expect("names are far below 4 GiB");
         let data = self.data.start + len..self.data.end + len;
-        Self { bytes: bytes.into(), data, audience: kind, ..self }
+        Self { bytes: bytes.into(), data, audience: audience.kind(), ..self }
     }
 }
 

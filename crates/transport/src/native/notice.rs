@@ -5,14 +5,14 @@ use dialect::hub::{Cursors, Position};
 use dialect::native;
 
 use super::text_frame;
-use crate::Opening;
 use crate::notice::{Notice, Tone};
 
 /// As an event. Commands have no answers here.
 pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     match notice {
         Notice::Opening(opening) => {
-            tell_gaps_first(opening, tell_by_event, tone, out);
+            // Before the cursor: that may be past the gap, and the connection may break in between.
+            tell_by_event(Notice::Gap(opening.gaps), tone, out);
             tone.stored(out, |out| {
                 sse::encode_retry(opening.retry_ms, out);
                 write_cursor_event(opening.cursor, tone.cursors, out);
@@ -44,7 +44,7 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
 pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     match notice {
         Notice::Opening(opening) => {
-            tell_gaps_first(opening, tell_by_line, tone, out);
+            tell_by_line(Notice::Gap(opening.gaps), tone, out);
             tell_by_line(Notice::Heartbeat(opening.cursor), tone, out);
         }
         Notice::Gap(channels) => {
@@ -76,7 +76,7 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     let cursors = tone.cursors;
     match notice {
         Notice::Opening(opening) => {
-            tell_gaps_first(opening, tell_by_frame, tone, out);
+            tell_by_frame(Notice::Gap(opening.gaps), tone, out);
             tell_by_frame(Notice::Heartbeat(opening.cursor), tone, out);
         }
         Notice::Gap(channels) => {
@@ -108,16 +108,6 @@ pub(crate) fn tell_by_frame_beside_payloads(notice: Notice<'_>, tone: Tone, out:
         Notice::Heartbeat(_) => ws::encode_frame(ws::Opcode::Ping, &[], out),
         notice => tell_by_frame(notice, tone, out),
     }
-}
-
-/// Before the cursor: that may be past the gap, and the connection may break in between.
-fn tell_gaps_first(
-    opening: &Opening<'_>,
-    tell: fn(Notice<'_>, Tone, &mut Vec<u8>),
-    tone: Tone,
-    out: &mut Vec<u8>,
-) {
-    tell(Notice::Gap(opening.gaps), tone, out);
 }
 
 /// The last chunk, where the client is not to come back for the rest. Without that it sees a cut, as at a drain it is to.

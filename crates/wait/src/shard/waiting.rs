@@ -93,17 +93,16 @@ impl<K: Kernel> Shard<K> {
 
     /// Whether nobody may think that one of these names matches others.
     pub(super) fn check_names(&self, names: &[Box<str>]) -> Result<(), Problem> {
-        match names.iter().find(|name| name.contains('*')).filter(|_| self.settings.strict_names) {
-            None => Ok(()),
-            Some(name) => Err(Problem::bad(
-                "channel-name",
-                format!(
-                    "{:?} has a *, which stands for itself and matches no other name; name each channel, or let \
-                     strict_names of the server be off",
-                    excerpt(name)
-                ),
-            )),
-        }
+        let star = || names.iter().find(|name| name.contains('*'));
+        let Some(name) = self.settings.strict_names.then(star).flatten() else { return Ok(()) };
+        Err(Problem::bad(
+            "channel-name",
+            format!(
+                "{:?} has a *, which stands for itself and matches no other name; name each channel, or let \
+                 strict_names of the server be off",
+                excerpt(name)
+            ),
+        ))
     }
 
     pub(super) fn refuse(&mut self, index: usize, problem: Problem, names: &[Box<str>]) {
