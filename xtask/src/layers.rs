@@ -70,7 +70,7 @@ fn ours(key: &str, value: &str) -> Option<&'static str> {
     ARROWS.iter().map(|(from, _)| *from).find(|from| *from == folder)
 }
 
-/// Every crate takes the lints of the workspace, which forbid unsafe code; only `wait` has its own list.
+/// Every crate takes the lints of the workspace, which forbid unsafe code; only `sys` has its own list.
 fn check_lints(file: &Text, findings: &mut Vec<Finding>) {
     let all = entries(&file.text);
     let said =
@@ -84,34 +84,24 @@ fn check_lints(file: &Text, findings: &mut Vec<Finding>) {
     } else if said("lints", "workspace").is_some_and(|entry| entry.value == "true") {
     } else if crate_of(&file.path) != Some(UNSAFE_CRATE) {
         findings.push(Finding::new(&file.path, 0, "the lints are missing: [lints] and workspace = true"));
-    } else if let Some(entry) = said("lints.rust", "unsafe_code").filter(|entry| word(entry.value) != "deny")
-    {
-        let what =
-            format!("unsafe_code is {}; it must be \"deny\", with one file that allows it", entry.value);
-        findings.push(Finding::new(&file.path, entry.line, what));
-    } else if said("lints.rust", "unsafe_code").is_none() {
-        findings.push(Finding::new(&file.path, 0, "[lints.rust] must say unsafe_code = \"deny\""));
+    } else {
+        for (section, key, level) in UNSAFE_LINTS {
+            let found = said(section, key);
+            if found.is_none_or(|entry| word(entry.value) != level) {
+                let what = format!("[{section}] must say {key} = \"{level}\"");
+                findings.push(Finding::new(&file.path, found.map_or(0, |entry| entry.line), what));
+            }
+        }
     }
 }
 
-/// One file may allow unsafe code, and it lies in `wait`.
+/// Only files of `sys` may allow unsafe code.
 fn check_unsafe(files: &[Text], findings: &mut Vec<Finding>) {
-    let mut allowing = 0;
     for file in files.iter().filter(|file| file.path.extension().is_some_and(|extension| extension == "rs")) {
         for (n, line) in file.text.lines().enumerate() {
-            if !line.contains(ALLOW_UNSAFE) {
-                continue;
-            }
-            allowing += 1;
-            if crate_of(&file.path) != Some(UNSAFE_CRATE) {
+            if line.contains(ALLOW_UNSAFE) && crate_of(&file.path) != Some(UNSAFE_CRATE) {
                 let what = format!("unsafe code is for the crate {UNSAFE_CRATE} alone; do without it");
                 findings.push(Finding::new(&file.path, n + 1, what));
-            } else if allowing > 1 {
-                findings.push(Finding::new(
-                    &file.path,
-                    n + 1,
-                    "a second place allows unsafe code; move it to the first",
-                ));
             }
         }
     }
@@ -119,9 +109,9 @@ fn check_unsafe(files: &[Text], findings: &mut Vec<Finding>) {
 
 /// Each crate of ours, and those of ours it depends on. No other arrow may exist.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("server", &["wait", "upstream", "in", "access", "exchange", "store", "tls", "bench"]),
+    ("server", &["wait", "upstream", "in", "access", "exchange", "store", "tls", "bench", "sys"]),
     ("bench", &["codec"]),
-    ("wait", &["transport", "access", "exchange", "tls"]),
+    ("wait", &["transport", "access", "exchange", "tls", "sys"]),
     ("transport", &["codec", "dialect"]),
     ("upstream", &["access", "exchange"]),
     ("in", &["access", "exchange", "tls", "codec", "dialect", "web"]),
@@ -133,9 +123,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("hub", &[]),
     ("web", &[]),
+    ("sys", &[]),
     ("testkit", &["wait", "store"]), // the fake kernel and the simulated disk stand in for the real ones
 ];
-const UNSAFE_CRATE: &str = "wait";
+const UNSAFE_CRATE: &str = "sys";
+/// What its `Cargo.toml` says in place of the workspace's lints: each file allows for itself, each block states its reason.
+const UNSAFE_LINTS: [(&str, &str, &str); 2] =
+    [("lints.rust", "unsafe_code", "deny"), ("lints.clippy", "undocumented_unsafe_blocks", "warn")];
 /// Put together here, so that this file does not find itself.
 const ALLOW_UNSAFE: &str = concat!("allow(", "unsafe_code");
 
@@ -193,11 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn unsafe_code_stands_in_one_file() {
+    fn unsafe_code_stands_in_one_crate() {
         let allow = format!("#![{ALLOW_UNSAFE})]\n");
-        check("crates/wait/src/linux.rs", &allow, &[]);
-        check("crates/hub/src/hub.rs", &allow, &[(1, "wait alone")]);
-        check("crates/wait/src/linux.rs", &allow.repeat(2), &[(2, "second")]);
+        check("crates/sys/src/ring.rs", &allow, &[]);
+        check("crates/hub/src/hub.rs", &allow, &[(1, "sys alone")]);
     }
 
     #[test]
@@ -206,8 +199,11 @@ mod tests {
         check_lints_of("Cargo.toml", "[workspace.lints.rust]\nunsafe_code = \"deny\"\n", false);
         check_lints_of("crates/hub/Cargo.toml", "[lints]\nworkspace = true\n", true);
         check_lints_of("crates/hub/Cargo.toml", "[lints.rust]\nunsafe_code = \"deny\"\n", false);
-        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\nunsafe_code = \"deny\"\n", true);
-        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\nunsafe_code = \"allow\"\n", false);
-        check_lints_of("crates/wait/Cargo.toml", "[lints.rust]\n", false);
+        let reasons = "[lints.clippy]\nundocumented_unsafe_blocks = \"warn\"\n";
+        let of_sys = |level| format!("[lints.rust]\nunsafe_code = \"{level}\"\n");
+        check_lints_of("crates/sys/Cargo.toml", &format!("{}{reasons}", of_sys("deny")), true);
+        check_lints_of("crates/sys/Cargo.toml", &format!("{}{reasons}", of_sys("allow")), false);
+        check_lints_of("crates/sys/Cargo.toml", &of_sys("deny"), false);
+        check_lints_of("crates/sys/Cargo.toml", "[lints.rust]\n", false);
     }
 }

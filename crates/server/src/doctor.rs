@@ -69,7 +69,7 @@ fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
     if !Path::new("/proc").join(&process).exists() {
         bail!("there is no process {process}; give the number of a running multiplexor, or leave --pid out");
     }
-    let io_uring = Some(wait::has_io_uring());
+    let io_uring = Some(sys::has_io_uring());
     let facts = Facts { io_uring, ..Facts::read(Path::new("/"), &process, page_size() as u64) };
     let shards = matches.get_one::<u64>("shards").copied();
     let shards = shards.unwrap_or_else(|| available_parallelism().map_or(1, |count| count.get() as u64));

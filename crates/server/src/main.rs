@@ -29,10 +29,10 @@ use std::process::ExitCode;
 /// Gives memory back when a crowd leaves: when 900,000 of a million connections had gone, it held
 /// 63 MiB and glibc's allocator 323, both without tuning.
 #[global_allocator]
-static ALLOCATOR: wait::Allocator = wait::Allocator;
+static ALLOCATOR: sys::Allocator = sys::Allocator;
 
 fn main() -> ExitCode {
-    wait::only_small_pages();
+    sys::only_small_pages();
     match command::run() {
         Ok(code) => {
             log::flush();

@@ -284,7 +284,7 @@ async fn give_back() {
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         times.tick().await;
-        wait::give_back();
+        sys::give_back();
     }
 }
 

@@ -22,7 +22,6 @@ mod settings;
 mod shard;
 mod slab;
 mod slot;
-mod thread;
 mod wheel;
 
 pub mod limits;
@@ -37,7 +36,6 @@ pub use listener::{Address, Certificates, Classic, Listener};
 pub use realplexor::{Realplexor, StaticPage};
 pub use settings::Settings;
 pub use shard::Shard;
-pub use thread::{Allocator, give_back, has_io_uring, only_small_pages};
 pub use tls;
 pub use transport::dialect::native::{Paths, WaitPath};
 pub use transport::dialect::realplexor::{About, TOLD, pages, replaced};

@@ -22,7 +22,6 @@ use crate::linux::{Linux, Waker};
 use crate::listener::{Address, Certificates, Listener};
 use crate::settings::Settings;
 use crate::shard::Shard;
-use crate::thread;
 
 /// The running WAIT line.
 #[derive(Debug)]
@@ -151,7 +150,7 @@ impl Starting {
         let (go, go_in) = channel();
         let thread = std::thread::Builder::new().name(format!("wait-{}", start.id.0)).stack_size(STACK_LEN).spawn(
             move || {
-                if let Err(error) = thread::unshare() {
+                if let Err(error) = sys::unshare() {
                     warn!(shard = start.id.0, %error, "no fd table of its own: the limit of open files is for all shards together");
                 }
                 barrier.wait();

@@ -12,10 +12,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
+use sys::Ring;
 
 use crate::kernel::{Errno, Event, Interest, Kernel};
-use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG};
-use crate::thread::{self, Ring};
+use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG, SENDS_PER_CALL};
 
 /// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
 pub(crate) struct Linux {
@@ -66,7 +66,7 @@ impl Linux {
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             start,
             give_back_at: GIVE_BACK_MS,
-            ring: with_ring.then(Ring::new).flatten(),
+            ring: with_ring.then(|| Ring::new(SENDS_PER_CALL)).flatten(),
         })
     }
 
@@ -102,7 +102,7 @@ impl Linux {
     fn give_back(&mut self) -> u64 {
         let now = self.now();
         if now >= self.give_back_at {
-            thread::give_back();
+            sys::give_back();
             self.give_back_at = now + GIVE_BACK_MS;
         }
         self.give_back_at - now

@@ -20,13 +20,11 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use crate::limits::SENDS_PER_CALL;
-
 /// Gives the calling thread an fd table of its own: a copy of what the process has open now. An error
 /// means that the thread goes on with the common table.
 ///
 /// To be called by a shard's thread as the first thing it does.
-pub(crate) fn unshare() -> Result<(), Errno> {
+pub fn unshare() -> Result<(), Errno> {
     // SAFETY: after this call an fd number means the same in this thread and in the others only if it
     // was open before. The crate keeps that apart by construction: a shard uses fds that were open
     // before any shard started (the wakers, standard error), and fds that it opened itself after this
@@ -104,27 +102,27 @@ const ALIGN: usize = size_of::<usize>();
 
 /// Whether the kernel lets this process send to many in one call.
 pub fn has_io_uring() -> bool {
-    Ring::new().is_some()
+    Ring::new(1).is_some()
 }
 
 /// A ring of one thread's sends. Between two calls nothing is in it.
-pub(crate) struct Ring(IoUring);
+pub struct Ring(IoUring);
 
 impl Ring {
-    /// `None`: the kernel has no such thing, or does not let us have it.
+    /// One with room for so many sends at once. `None`: the kernel has no such thing, or does not let us have it.
     ///
     /// To be called in the thread that sends.
-    pub(crate) fn new() -> Option<Self> {
-        let len = u32::try_from(SENDS_PER_CALL).ok()?;
+    pub fn new(sends: usize) -> Option<Self> {
+        let len = u32::try_from(sends).ok()?;
         // Linux 6.1: one thread alone, and what is done is told when it asks. Before that without.
         let mut modern = IoUring::builder();
         modern.setup_submit_all().setup_single_issuer().setup_defer_taskrun();
         modern.build(len).or_else(|_| IoUring::builder().build(len)).ok().map(Self)
     }
 
-    /// Sends each piece to its socket, in this order, and appends what came of each to `results`: at most
-    /// [`SENDS_PER_CALL`]. False: the ring is of no use any more; what is missing at the end of `results` was not sent.
-    pub(crate) fn send_each(
+    /// Sends each piece to its socket, in this order, and appends what came of each to `results`: at most as many as there
+    /// is room for. False: the ring is of no use any more; what is missing at the end of `results` was not sent.
+    pub fn send_each(
         &mut self,
         sends: &[(&OwnedFd, &[u8])],
         results: &mut Vec<Result<usize, Errno>>,
@@ -164,7 +162,7 @@ impl Ring {
             // SAFETY: the socket and the bytes are borrowed until `send_each` returns. By then the kernel is done
             // with them: a send that may not wait (DONTWAIT) ends in the call that submits it, and those that were
             // not submitted go with the ring, which its owner drops.
-            unsafe { queue.push(&send) }.expect("there is room for SENDS_PER_CALL");
+            unsafe { queue.push(&send) }.expect("the caller sends no more than the ring has room for");
         }
     }
 }
@@ -221,7 +219,7 @@ mod tests {
         }
     }
 
-    /// The records of 128 connections take no more than they have: [`crate::slab`] counts on it.
+    /// The records of 128 connections take no more than they have: the WAIT line counts on it.
     #[test]
     fn a_chunk_of_records_wastes_nothing() {
         let layout = Layout::from_size_align(128 * 80, 8).unwrap();
@@ -239,9 +237,11 @@ mod tests {
         socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap()
     }
 
+    const SENDS: usize = 128;
+
     /// A ring, where this kernel lets us have one.
     fn ring() -> Option<Ring> {
-        let ring = Ring::new();
+        let ring = Ring::new(SENDS);
         let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
         // Filters of system calls may still be in the way.
         eprintln!("io_uring: {}, kernel.io_uring_disabled is {disabled}", ring.is_some());
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_sent_arrives_and_what_is_not_is_told() {
         let Some(mut ring) = ring() else { return };
-        let pairs: Vec<_> = (0..SENDS_PER_CALL).map(|_| pair()).collect();
+        let pairs: Vec<_> = (0..SENDS).map(|_| pair()).collect();
         // The fourth takes nothing more, the sixth but a part, and the ninth is gone.
         let much = vec![b'x'; 16 << 20];
         while send(&pairs[3].0, &much, SendFlags::NOSIGNAL).is_ok() {}
