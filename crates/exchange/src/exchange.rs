@@ -4,6 +4,7 @@
 mod asking;
 mod looking;
 mod publishing;
+mod registry;
 mod stages;
 mod storing;
 mod working;
@@ -15,8 +16,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hub::{
-    After, ChannelId, Cursors, Epoch, Guest, Hub, Limits, Millis, Outside, Page, Past, Position, Refused,
-    Released, Right, Rules, Session, ShardId, Stage, Start, Take, Trash, WallTime,
+    ChannelId, Cursors, Epoch, Hub, Limits, Millis, Past, Position, Released, Right, Rules, Session, ShardId,
+    Stage, Trash, WallTime,
 };
 
 use crate::answers::Answers;
@@ -169,66 +170,6 @@ impl Exchange {
     /// The names of records, those that are still there.
     pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
         self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
-    }
-
-    /// Reads the next page of a backlog; registers the shard of a guest who stays on all names when nothing more is
-    /// there. The lock is free between steps in which what has outlived its time is removed.
-    pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
-        let guest = guest.into();
-        loop {
-            if let Some(page) = self.with(|hub, now| hub.try_subscribe(guest, names, start, now)) {
-                return page;
-            }
-        }
-    }
-
-    /// Whether guests are to say who they are, since there is little room for new names. Without the lock.
-    pub fn minds_guests(&self) -> bool {
-        self.minds_guests.load(Ordering::Relaxed)
-    }
-
-    /// Registers the shard on all of these channels, and reads what is due in them by outside cursors, the lock being free
-    /// between steps. The `memory` is how old a cursor may be from which on a channel without one is read.
-    pub fn subscribe_outside(
-        &self,
-        guest: impl Into<Guest>,
-        names: &[&str],
-        after: &[After],
-        memory: Millis,
-    ) -> Result<Outside, Refused> {
-        let guest = guest.into();
-        let mut reading = self.with(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
-        while self.with(|hub, now| hub.read_outside(&mut reading, now)) {}
-        Ok(reading.finish())
-    }
-
-    /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels
-    /// stay online; `None`: as long as is usual.
-    pub fn leave(&self, shard: ShardId, channels: &[(ChannelId, u32)], grace: Option<Millis>) {
-        for step in channels.chunks(LEAVE_STEP_MAX) {
-            self.with(|hub, now| {
-                for (channel, count) in step {
-                    hub.leave(shard, *channel, *count, grace.unwrap_or(self.grace), now);
-                }
-            });
-        }
-    }
-
-    /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
-    /// they are served, the channel stays online for the grace.
-    pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
-        self.with(|hub, now| hub.take(guest, name, grace, now))
-    }
-
-    /// Takes back takers of a shard who wait since these places; those served meanwhile have left already.
-    pub fn leave_take(&self, shard: ShardId, takers: &[(ChannelId, Position)], grace: Millis) {
-        for step in takers.chunks(LEAVE_STEP_MAX) {
-            self.with(|hub, now| {
-                for (channel, since) in step {
-                    hub.leave_take(shard, *channel, *since, grace, now);
-                }
-            });
-        }
     }
 
     /// Whether every mailbox takes more orders. To be asked before something is deleted: an order that
@@ -387,6 +328,3 @@ impl Exchange {
         self.inner.lock().expect("nothing panics while it holds the exchange")
     }
 }
-
-/// Channels left in one hold of the lock.
-const LEAVE_STEP_MAX: usize = 64;
