@@ -1,8 +1,10 @@
 """The IN line of the real program: batches, keys, history, deletion, watching, metrics."""
 
+import glob
 import json
 import re
 import threading
+import time
 
 import pytest
 from harness.program import request, until
@@ -136,6 +138,32 @@ def test_a_watcher_sees_who_comes_and_goes(serve, name, away):
     assert (went["channel"], went["online"]) == (name, False)
     document = program.ask(f"/watch?since={since}&prefix={name}")
     assert [(change["channel"], change["online"]) for change in document["changes"]] == [(name, False)]
+
+
+def naps(program):
+    """How often threads of the program fell asleep, each time to be woken later."""
+    count = 0
+    for path in glob.glob(f"/proc/{program.pid}/task/*/status"):
+        count += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", open(path).read(), re.M).group(1))
+    return count
+
+
+def test_an_idle_server_with_watchers_sleeps(serve):
+    program = serve("--shards", "1")
+
+    def naps_of_a_second():
+        before = naps(program)
+        time.sleep(1)
+        return naps(program) - before
+
+    alone = min(naps_of_a_second() for _ in range(4))
+    watchers = [Watch(program, "?transport=stream") for _ in range(20)]
+    for watcher in watchers:
+        watcher.object()
+    # A watcher that looks by itself, however seldom, would be seen: 20 of them once in two seconds are 10 naps.
+    assert min(naps_of_a_second() for _ in range(4)) < alone + 10
+    with Lines(program, "/sub/idle"):
+        assert {watcher.change()["channel"] for watcher in watchers} == {"idle"}
 
 
 def test_metrics_add_up_with_what_clients_saw(serve, name):

@@ -22,6 +22,7 @@ use hub::{
 
 use crate::answers::Answers;
 use crate::denials::Denials;
+use crate::follower::Followers;
 use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
@@ -57,6 +58,7 @@ pub struct Exchange {
     pub(crate) shares: Shares,
     pub(crate) memory: Memory,
     answers: Answers,
+    pub(crate) followers: Followers,
     /// Where the program is in its life.
     stage: AtomicU8,
 }
@@ -67,7 +69,29 @@ struct Inner {
     released: Vec<Released>,
     /// What has its place and is not released, where somebody waits for it; in order.
     pending: VecDeque<Pending>,
+    /// The last change of presence when a follower last found no more; the end of all places: none waits.
+    followed: Position,
 }
+
+impl Inner {
+    fn new(hub: Hub) -> Self {
+        Self { hub, released: Vec::new(), pending: VecDeque::new(), followed: Position::END }
+    }
+
+    /// Whether there is a change of presence that followers wait for; they are told of it once.
+    fn take_news(&mut self) -> News {
+        let is_new = self.hub.last_change() > self.followed;
+        if is_new {
+            self.followed = Position::END;
+        }
+        News(is_new)
+    }
+}
+
+/// Whether followers are to be told that there is more, which is done without the lock: at once, or by a shard at the end
+/// of its turn.
+#[must_use]
+struct News(bool);
 
 impl Exchange {
     /// An exchange with one mailbox per waker, and nothing remembered.
@@ -115,7 +139,7 @@ impl Exchange {
             leaves_out_changes: AtomicBool::new(false),
             cursors: hub.cursors(),
             rules: hub.rules(),
-            inner: Mutex::new(Inner { hub, released: Vec::new(), pending: VecDeque::new() }),
+            inner: Mutex::new(Inner::new(hub)),
             lanes: Lanes::new(wakers.len(), wakers.len()),
             mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
             commit,
@@ -127,6 +151,7 @@ impl Exchange {
             shares: Shares::default(),
             memory: Memory::default(),
             answers: Answers::default(),
+            followers: Followers::default(),
             stage: AtomicU8::new(Stage::default() as u8),
         }
     }
@@ -205,7 +230,8 @@ impl Exchange {
         let waits = found.is_some() && self.journal().is_some() && hub.end() < hub.last();
         let waits = waits.then(|| Pending::new(hub.last()));
         pending.extend(waits.clone());
-        self.unlock(inner);
+        let news = self.unlock(inner);
+        self.tell_followers(news);
         for shard in found.iter().flat_map(|(_, shards)| shards) {
             self.mailbox(*shard).ring();
         }
@@ -261,7 +287,7 @@ impl Exchange {
         rung: &mut Rung,
         mut each: impl FnMut(&Released),
     ) {
-        let Inner { hub, released, pending } = inner;
+        let Inner { hub, released, pending, .. } = inner;
         hub.release(committed, now, released);
         for item in released.drain(..) {
             each(&item);
@@ -281,12 +307,13 @@ impl Exchange {
     }
 
     /// Leaves the lock; then frees.
-    fn unlock(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn unlock(&self, mut inner: MutexGuard<'_, Inner>) -> News {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
         self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
         self.minds_guests.store(inner.hub.minds_guests(), Ordering::Relaxed);
         // Before the store is told anything further.
         self.leaves_out_changes.store(inner.hub.leaves_out_changes(), Ordering::Relaxed);
+        let news = inner.take_news();
         let trash: Trash = inner.hub.take_trash();
         let (last, journal) = (inner.hub.last(), self.journal());
         let journal = journal.filter(|journal| {
@@ -298,10 +325,12 @@ impl Exchange {
             journal.ring();
         }
         drop(trash);
+        news
     }
 
-    /// Wakes those of the shards that sleep, and publishers; without the lock.
-    fn ring_all(&self, rung: Rung) {
+    /// Wakes those of the shards that sleep, publishers and followers; without the lock.
+    fn ring_all(&self, rung: Rung, news: News) {
+        self.tell_followers(news);
         for shard in rung.shards {
             self.mailbox(shard).ring();
         }
@@ -313,11 +342,31 @@ impl Exchange {
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
+        let (result, news) = self.locked(run);
+        self.tell_followers(news);
+        result
+    }
+
+    /// The same in a shard's turn, at whose end followers are told.
+    fn in_turn<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
+        let (result, news) = self.locked(run);
+        if news.0 {
+            self.followers.tell_later();
+        }
+        result
+    }
+
+    fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News) {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = run(&mut inner.hub, now);
-        self.unlock(inner);
-        result
+        (result, self.unlock(inner))
+    }
+
+    fn tell_followers(&self, news: News) {
+        if news.0 {
+            self.followers.tell();
+        }
     }
 
     fn mailbox(&self, shard: ShardId) -> &Mailbox {

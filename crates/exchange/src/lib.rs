@@ -11,6 +11,7 @@ mod clock;
 mod delivery;
 mod denials;
 mod exchange;
+mod follower;
 mod inquiries;
 mod journal;
 mod keys;
@@ -34,6 +35,7 @@ pub use denials::{Denial, Denials, Side};
 pub use exchange::{
     Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Receipt, RemoveError,
 };
+pub use follower::Follower;
 pub use hub;
 pub use inquiries::Inquiry;
 pub use journal::{Journal, Pending, Taken, Unstored};

@@ -1,5 +1,7 @@
 //! Every limit of the exchange, by name.
 
+use std::time::Duration;
+
 /// Messages a shard may owe its connections, in its mailbox and in its jobs together.
 pub const MAILBOX_MESSAGES_MAX: usize = 65_536;
 /// Bytes of payload a shard may owe its connections; one message may exceed it.
@@ -47,3 +49,5 @@ pub const RETURNS_PER_PART: usize = 256;
 pub const RETURN_KEPT_MS: u64 = 600_000;
 /// Refusals a second that are lines of the log, below 256; the others are counted in the next.
 pub const DENIALS_TOLD_PER_S: u64 = 5;
+/// How long followers that were woken are left alone: what comes meanwhile is told in one.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(5);

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Key;
 use axum::extract::Request;
@@ -75,6 +76,11 @@ impl Caller {
     /// Whether he is still who he was when he came, for what lasts.
     pub(crate) fn is_live(&self, line: &Line) -> bool {
         self.sign_in().is_none_or(|sign_in| sign_in.is_live(line))
+    }
+
+    /// How long he is that, if time ends it.
+    pub(crate) fn lasts(&self, line: &Line) -> Option<Duration> {
+        self.sign_in().map(|sign_in| sign_in.lasts(line))
     }
 
     /// Who was found to ask. A request that nobody looked at may nothing where keys are asked for.

@@ -110,8 +110,6 @@ pub const CHANNELS_PAGE: usize = 1_000;
 pub const POLL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Default for [`crate::Settings::heartbeat`].
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
-/// How often a watcher looks for changes.
-pub const WATCH_LOOK: Duration = Duration::from_millis(50);
 /// Changes a watcher reads at a time.
 pub const WATCH_PAGE: usize = 256;
 /// Pieces of a watcher's stream that wait to be sent.

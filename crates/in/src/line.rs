@@ -1,6 +1,7 @@
 //! What all requests of the IN line share.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -128,6 +129,8 @@ pub struct WaitLine {
     pub asked: Box<dyn Fn() -> ShardCounters + Send + Sync>,
     /// Reads how many lines of the log were left out.
     pub lines_lost: fn() -> u64,
+    /// Becomes readable when there is more for those who follow the order; `None`: they are woken by whoever finds it.
+    pub notices: Option<OwnedFd>,
 }
 
 /// The store, as far as it is known here.
@@ -226,6 +229,7 @@ impl Line {
     pub(crate) fn drain(&self) {
         self.exchange.set_stage(Stage::Ending);
         self.draining.store(true, Ordering::Relaxed);
+        self.exchange.wake_followers();
     }
 
     /// Whether each answer is the last of its connection, since the program is about to end.

@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -17,6 +18,7 @@ use axum::{Extension, Router};
 use codec::http2;
 use dialect::Classic;
 use exchange::Exchange;
+use exchange::limits::FOLLOW_PAUSE;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,6 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tls::Server;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::unix::pipe;
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinSet, yield_now};
@@ -64,11 +67,12 @@ pub async fn serve(
     listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
-    wait: WaitLine,
+    mut wait: WaitLine,
     store: Option<StoreLine>,
     realplexor: Option<watch::Receiver<Arc<Realplexor>>>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let notices = wait.notices.take();
     let line = Arc::new(Line::new(exchange, settings, wait, store, realplexor));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
@@ -76,6 +80,9 @@ pub async fn serve(
     tasks.spawn(housekeeping(Arc::clone(&line)));
     tasks.spawn(ringing(Arc::clone(&line)));
     tasks.spawn(answering(Arc::clone(&line)));
+    if let Some(notices) = notices {
+        tasks.spawn(waking_followers(Arc::clone(&line), notices));
+    }
     for listener in listeners {
         let over_tls = listener.tls.as_ref().map(|_| router.clone().layer(Extension(OverTls)));
         let router = over_tls.unwrap_or_else(|| router.clone());
@@ -119,6 +126,25 @@ async fn answering(line: Arc<Line>) -> io::Result<()> {
         let answered = poll_fn(|context| line.exchange.poll_answered(context)).await;
         answered.into_iter().for_each(Waker::wake);
         yield_now().await;
+    }
+}
+
+/// Wakes those who follow the order, when something was written that there is more.
+async fn waking_followers(line: Arc<Line>, notices: OwnedFd) -> io::Result<()> {
+    // An eventfd is read as a pipe is.
+    let notices = pipe::Receiver::from_owned_fd_unchecked(notices)?;
+    loop {
+        notices.readable().await?;
+        // How often it was written does not matter.
+        if notices.try_read(&mut [0; 8]).is_err() {
+            continue;
+        }
+        line.exchange.wake_followers();
+        sleep(FOLLOW_PAUSE).await;
+        while line.exchange.followers_go_on() {
+            line.exchange.wake_followers();
+            sleep(FOLLOW_PAUSE).await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use access::KeyHash;
 use axum::Router;
@@ -66,6 +67,11 @@ impl SignIn {
         !self.ended.load(Ordering::Relaxed)
             && line.exchange.wall() < self.ends
             && line.settings.keys.of_hash(&self.key).is_some()
+    }
+
+    /// How long until it ends by itself.
+    pub(crate) fn lasts(&self, line: &Line) -> Duration {
+        Duration::from_millis(self.ends.millis().saturating_sub(line.exchange.wall().millis()))
     }
 }
 
@@ -153,6 +159,8 @@ fn check_page(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
 fn end(line: &Line, headers: &HeaderMap) {
     if let Some(sign_in) = shown(headers).and_then(|shown| find(line, shown)) {
         sign_in.ended.store(true, Ordering::Relaxed);
+        // Whoever watches by it is to see that.
+        line.exchange.wake_followers();
     }
 }
 

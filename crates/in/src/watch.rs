@@ -1,8 +1,7 @@
 //! `GET /watch`: who comes online and who goes, as it happens; as SSE, one object a line, or a long poll.
 //!
 //! It is a view of the hub's feed of changes, so a watcher resumes by cursor like any other reader, and
-//! is told when the feed no longer has all it missed. Shards must not wake a task of this line, so a
-//! watcher looks for the last change, an atomic, a few times a second.
+//! is told when the feed no longer has all it missed.
 
 mod form;
 
@@ -19,15 +18,16 @@ use axum::response::{IntoResponse, Response};
 use dialect::Problem;
 use dialect::hub::{Changes, Position, Start};
 use dialect::native::{heartbeat, is_last_event_id, last_event_id, since};
+use exchange::Follower;
 use hyper::body::Frame;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 use crate::asked::read_number;
 use crate::caller::Caller;
-use crate::limits::{WATCH_CHUNKS_MAX, WATCH_LOOK, WATCH_PAGE, WATCH_RETRY};
+use crate::limits::{WATCH_CHUNKS_MAX, WATCH_PAGE, WATCH_RETRY};
 use crate::line::Line;
 use crate::refusal::{Refusal, excerpt, json_text};
 use form::Form;
@@ -37,7 +37,8 @@ pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Re
     let asked = Asked::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
     let caller = Caller::of(&line, request.extensions())?;
     let heartbeat = asked.heartbeat.map_or(line.settings.heartbeat, |time| time.min(line.settings.heartbeat));
-    let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, start: asked.start };
+    let follower = Follower::new(Arc::clone(&line.exchange), asked.start);
+    let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, follower };
     let Some(form) = asked.form else {
         return Ok(json_text(poll(watcher).await));
     };
@@ -115,15 +116,13 @@ struct Watcher {
     caller: Caller,
     heartbeat: Duration,
     prefix: String,
-    start: Start,
+    follower: Follower,
 }
 
 impl Watcher {
     /// What comes next of the feed, by whatever name.
     fn read(&mut self) -> Changes {
-        let page = self.line.exchange.changes(self.start, WATCH_PAGE);
-        self.start = Start::After(page.position);
-        page
+        self.follower.read(WATCH_PAGE)
     }
 
     fn keep_wanted(&self, page: &mut Changes) {
@@ -138,15 +137,16 @@ impl Watcher {
         self.line.draining() || !self.caller.is_live(&self.line)
     }
 
-    /// Done when something changed after `position`, or at the deadline, or when there is no more to be told.
+    /// Done when something changed after `position`, or at the deadline, or when it may be that there is no more to be
+    /// told.
     async fn changed(&self, position: Position, deadline: Instant) {
-        while self.line.exchange.last_change() <= position && !self.ends() {
-            let next = Instant::now() + WATCH_LOOK;
-            if next >= deadline {
-                return sleep_until(deadline).await;
-            }
-            sleep(WATCH_LOOK).await;
+        if self.ends() {
+            return;
         }
+        let ends = self.caller.lasts(&self.line).and_then(|lasts| Instant::now().checked_add(lasts));
+        let until = ends.map_or(deadline, |ends| ends.min(deadline));
+        // What it is done for is seen by whoever looks again.
+        let _ = timeout_at(until, self.follower.more(position)).await;
     }
 }
 

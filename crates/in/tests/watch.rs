@@ -16,7 +16,10 @@ use tokio::net::TcpStream;
 /// Somebody comes to a channel and may be sent away again.
 fn come(line: &Line, name: &str) -> ChannelId {
     match line.listen(&[name]).next {
-        Next::Live { channels, .. } => channels[0],
+        Next::Live { channels, .. } => {
+            line.exchange.end_turn();
+            channels[0]
+        }
         Next::More(_) => panic!("there is no history"),
     }
 }
@@ -107,6 +110,27 @@ async fn a_poll_waits_for_a_change() {
     let short = Settings { poll_timeout: Duration::from_millis(10), ..Settings::default() };
     let line = Line::start(short).await;
     assert_eq!(told(&line.ask("GET /watch", "", b"").await.json()), "");
+}
+
+/// Changes come when they happen, and nobody looks for them meanwhile: one that waits is told through the notifier, once for
+/// a turn of a shard.
+#[tokio::test]
+async fn who_watches_is_woken_by_what_happens_alone() {
+    let line = Line::start(Settings::default()).await;
+    let mut stream = Stream::open(&line, "/watch?transport=stream", "").await;
+    stream.object().await;
+    assert_eq!(line.notifier.count(), 0);
+    for round in 1..=3 {
+        // What follows at once is told after the pause, without a write.
+        for name in ["a", "b", "c"] {
+            line.listen(&[&format!("{name}{round}")]);
+        }
+        line.exchange.end_turn();
+        for name in ["a", "b", "c"] {
+            assert_eq!(sign(&stream.object().await), format!("+{name}{round}"));
+        }
+        assert!((1..=round).contains(&line.notifier.count()), "{}", line.notifier.count());
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 mod listening;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,7 @@ pub(crate) fn run<R: Role>(
     // The bell, too, must be in all tables.
     let bell = (!settings.upstream.is_empty()).then(upstream::bell).transpose();
     let (bell, ear) = bell.context("the bell of those who ask cannot be made")?.unzip();
+    let notifier = wait::Waker::new().map(Arc::new).context("the notifier of followers cannot be made")?;
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let becomes = account.as_ref().map(Account::uid);
@@ -101,6 +103,7 @@ pub(crate) fn run<R: Role>(
         account.own(&store.folder).context("the store cannot be given to the user")?;
     }
     exchange.set_stage(Stage::Starting);
+    let exchange = exchange.with_follower_notifier(Arc::clone(&notifier) as Arc<dyn Wake>);
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
     // A UNIX socket is one for all shards: all tables must have it, and keep it to the end.
@@ -119,7 +122,7 @@ pub(crate) fn run<R: Role>(
         line,
         files,
         exchange,
-        ear,
+        heard: Heard { ear, notices: notifier.listen()? },
         connections,
         store: answered,
         certificates,
@@ -141,8 +144,7 @@ struct Started {
     /// The UNIX sockets of the WAIT line.
     files: Vec<SocketFile>,
     exchange: Arc<Exchange>,
-    /// Where questions of shards are heard; `None`: nobody is asked anything.
-    ear: Option<upstream::Ear>,
+    heard: Heard,
     /// How many there may be, in each shard.
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
@@ -153,9 +155,17 @@ struct Started {
     in_servers: Vec<Option<tls::Server>>,
 }
 
+/// Where the runtime hears what shards have to say.
+struct Heard {
+    /// Their questions; `None`: nobody is asked anything.
+    ear: Option<upstream::Ear>,
+    /// Becomes readable when there is more for those who follow the order.
+    notices: OwnedFd,
+}
+
 /// Opens the IN line, says where both listen, serves, and drains.
 async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
-    let Started { line, mut files, exchange, ear, connections, store, certificates, account, in_servers } =
+    let Started { line, mut files, exchange, heard, connections, store, certificates, account, in_servers } =
         started;
     let signals = Signals::new()?;
     let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
@@ -180,14 +190,13 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
     role.listening(&banner, Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor })?;
     exchange.set_stage(Stage::Serving);
-    tokio::spawn(give_back());
+    look_after_memory(settings.memory_limit, &exchange);
     let news = (!settings.tls.is_empty()).then(|| certificates.news());
     if news.is_some() {
         tokio::spawn(certificates.watch(Arc::clone(&exchange), senders));
     }
-    tokio::spawn(memory::watch(settings.memory_limit, Arc::clone(&exchange)));
     let asked = Arc::new(upstream::Counters::default());
-    if let Some(ear) = ear {
+    if let Some(ear) = heard.ear {
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), ear, Arc::clone(&asked)));
     }
     let wait = in_line::WaitLine {
@@ -196,6 +205,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         certificates: news,
         asked: Box::new(move || asked.read()),
         lines_lost: log::lines_lost,
+        notices: Some(heard.notices),
         prefix: settings.wait_line.paths.prefix().to_owned(),
     };
     in_line::serve(
@@ -276,6 +286,12 @@ async fn ask(
     if let Err(error) = upstream::serve(settings, exchange, ear, counters).await {
         error!(%error, "nobody can be asked who a client is; whoever needs that is refused");
     }
+}
+
+/// Gives back memory and looks how much is left, for ever.
+fn look_after_memory(limit: u64, exchange: &Arc<Exchange>) {
+    tokio::spawn(give_back());
+    tokio::spawn(memory::watch(limit, Arc::clone(exchange)));
 }
 
 /// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.

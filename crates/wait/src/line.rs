@@ -53,7 +53,7 @@ impl std::error::Error for StartError {}
 
 /// Makes the wakers of so many shards. Before any shard starts: all fd tables must have them.
 pub fn wakers(shards: usize) -> std::io::Result<Vec<Arc<Waker>>> {
-    (0..shards).map(|_| Waker::new().map(Arc::new).map_err(Into::into)).collect()
+    (0..shards).map(|_| Waker::new().map(Arc::new)).collect()
 }
 
 impl Line {

@@ -30,7 +30,7 @@ pub(crate) struct Linux {
     ring: Option<Ring>,
 }
 
-/// Wakes a shard's event loop.
+/// Wakes a shard's event loop, or a task that listens to it.
 ///
 /// Made before any shard starts: each shard has an fd table of its own, a copy of the one there was,
 /// and what is opened later is not in it.
@@ -38,8 +38,14 @@ pub(crate) struct Linux {
 pub struct Waker(OwnedFd);
 
 impl Waker {
-    pub(crate) fn new() -> Result<Self, Errno> {
-        eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map(Self)
+    /// Makes one. Before any shard starts.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+    }
+
+    /// A descriptor that becomes readable at each wake-up, for a task to listen to.
+    pub fn listen(&self) -> std::io::Result<OwnedFd> {
+        self.0.try_clone()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hub::ShardId;
+use hub::{Position, ShardId};
 
 use super::Exchange;
+use crate::follower::Followers;
 use crate::inquiries::{Inquiries, Inquiry};
 use crate::{Order, Wake};
 
@@ -13,6 +14,38 @@ impl Exchange {
     #[must_use]
     pub fn with_bell(self, bell: Arc<dyn Wake>) -> Self {
         Self { inquiries: Some(Inquiries::new(bell)), ..self }
+    }
+
+    /// The same, whose followers are told through this notifier. It must be there before all shards.
+    #[must_use]
+    pub fn with_follower_notifier(self, notifier: Arc<dyn Wake>) -> Self {
+        Self { followers: Followers::with_notifier(notifier), ..self }
+    }
+
+    /// Wakes all who follow: something was written to their notifier, or there is another reason to look.
+    pub fn wake_followers(&self) {
+        self.followers.wake();
+    }
+
+    /// To be asked when followers had their pause. True: they are to be woken again; false: the next change is written to
+    /// their notifier.
+    pub fn followers_go_on(&self) -> bool {
+        self.followers.go_on()
+    }
+
+    /// A shard's turn ends: followers are told what came about in it.
+    pub fn end_turn(&self) {
+        self.followers.end_turn();
+    }
+
+    /// The next change behind this place is told. False: there is one.
+    pub(crate) fn await_change(&self, read: Position) -> bool {
+        let mut inner = self.lock();
+        let (last, waits) = (inner.hub.last_change(), inner.hub.last_change() <= read);
+        if waits {
+            inner.followed = last;
+        }
+        waits
     }
 
     /// A shard asks something that it cannot find out itself. False: nobody takes questions, or there are too many.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::Pending;
 
-use super::{Exchange, Inner, PublishError, Published, Receipt, RemoveError, Rung};
+use super::{Exchange, Inner, News, PublishError, Published, Receipt, RemoveError, Rung};
 use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
 use crate::mailbox::Mailbox;
 
@@ -16,8 +16,8 @@ impl Exchange {
     /// Gives a message its place, commits and releases it; without a store all of that at once.
     /// It is not ordered when a mailbox it must go to is full.
     pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
-        let (receipt, rung) = self.publish_unrung(publish, None);
-        self.ring_all(rung);
+        let (receipt, rung, news) = self.publish_unrung(publish, None);
+        self.ring_all(rung, news);
         receipt
     }
 
@@ -28,7 +28,8 @@ impl Exchange {
         publish: Publish,
         key: Option<&IdempotencyKey>,
     ) -> Result<Receipt, PublishError> {
-        let (receipt, rung) = self.publish_unrung(publish, key);
+        let (receipt, rung, news) = self.publish_unrung(publish, key);
+        self.tell_followers(news);
         for shard in &rung.shards {
             self.mailbox(*shard).ring_later();
         }
@@ -45,13 +46,12 @@ impl Exchange {
         &self,
         publish: Publish,
         key: Option<&IdempotencyKey>,
-    ) -> (Result<Receipt, PublishError>, Rung) {
+    ) -> (Result<Receipt, PublishError>, Rung, News) {
         let now = self.clock.now();
         let mut rung = Rung::default();
         let mut inner = self.lock();
         let receipt = self.place_if_room(&mut inner, publish, key, now, &mut rung);
-        self.unlock(inner);
-        (receipt, rung)
+        (receipt, rung, self.unlock(inner))
     }
 
     /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
@@ -76,8 +76,8 @@ impl Exchange {
         } else {
             self.place_if_room(&mut inner, publish, None, now, &mut rung).map(Some)
         };
-        self.unlock(inner);
-        self.ring_all(rung);
+        let news = self.unlock(inner);
+        self.ring_all(rung, news);
         receipt
     }
 
@@ -110,8 +110,8 @@ impl Exchange {
                 None => self.place(&mut inner, publish, None, now, &mut rung).map_err(PublishError::Refused),
             });
         }
-        self.unlock(inner);
-        self.ring_all(rung);
+        let news = self.unlock(inner);
+        self.ring_all(rung, news);
         room
     }
 
@@ -131,8 +131,8 @@ impl Exchange {
                 None => Err(RemoveError::Missing),
             }
         };
-        self.unlock(inner);
-        self.ring_all(rung);
+        let news = self.unlock(inner);
+        self.ring_all(rung, news);
         receipt
     }
 

@@ -11,7 +11,7 @@ impl Exchange {
     pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
         let guest = guest.into();
         loop {
-            if let Some(page) = self.with(|hub, now| hub.try_subscribe(guest, names, start, now)) {
+            if let Some(page) = self.in_turn(|hub, now| hub.try_subscribe(guest, names, start, now)) {
                 return page;
             }
         }
@@ -32,8 +32,8 @@ impl Exchange {
         memory: Millis,
     ) -> Result<Outside, Refused> {
         let guest = guest.into();
-        let mut reading = self.with(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
-        while self.with(|hub, now| hub.read_outside(&mut reading, now)) {}
+        let mut reading = self.in_turn(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
+        while self.in_turn(|hub, now| hub.read_outside(&mut reading, now)) {}
         Ok(reading.finish())
     }
 
@@ -41,7 +41,7 @@ impl Exchange {
     /// stay online; `None`: as long as is usual.
     pub fn leave(&self, shard: ShardId, channels: &[(ChannelId, u32)], grace: Option<Millis>) {
         for step in channels.chunks(LEAVE_STEP_MAX) {
-            self.with(|hub, now| {
+            self.in_turn(|hub, now| {
                 for (channel, count) in step {
                     hub.leave(shard, *channel, *count, grace.unwrap_or(self.grace), now);
                 }
@@ -52,13 +52,13 @@ impl Exchange {
     /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
     /// they are served, the channel stays online for the grace.
     pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
-        self.with(|hub, now| hub.take(guest, name, grace, now))
+        self.in_turn(|hub, now| hub.take(guest, name, grace, now))
     }
 
     /// Takes back takers of a shard who wait since these places; those served meanwhile have left already.
     pub fn leave_take(&self, shard: ShardId, takers: &[(ChannelId, Position)], grace: Millis) {
         for step in takers.chunks(LEAVE_STEP_MAX) {
-            self.with(|hub, now| {
+            self.in_turn(|hub, now| {
                 for (channel, since) in step {
                     hub.leave_take(shard, *channel, *since, grace, now);
                 }

@@ -41,8 +41,8 @@ impl Exchange {
         let mut rung = Rung::default();
         let mut inner = self.lock();
         self.release(&mut inner, position, now, &mut rung, |_| ());
-        self.unlock(inner);
-        self.ring_all(rung);
+        let news = self.unlock(inner);
+        self.ring_all(rung, news);
     }
 
     /// The store has kept what it took: releases it. What was taken must have been dropped by then.
@@ -73,9 +73,9 @@ impl Exchange {
             !lost
         });
         self.release(&mut inner, Position::START, now, &mut rung, |_| ());
-        self.unlock(inner);
+        let news = self.unlock(inner);
         drop(facts);
-        self.ring_all(rung);
+        self.ring_all(rung, news);
     }
 
     /// The store takes everything again. Changes of presence up to the place returned may be missing in it.
@@ -85,7 +85,8 @@ impl Exchange {
             journal.recover();
         }
         let last = inner.hub.resume();
-        self.unlock(inner);
+        let news = self.unlock(inner);
+        self.tell_followers(news);
         last
     }
 

@@ -18,12 +18,13 @@ mod store;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use multiplexor_exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId, Start};
-use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Order, Wake};
+use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, Mail, Order, Wake};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
 #[derive(Default)]
@@ -216,6 +217,48 @@ fn a_deletion_wakes_it() {
         }
         manager.join().unwrap();
     });
+}
+
+/// Whoever follows, reads all there is and waits is told of a change that comes about meanwhile; a notice that is given in
+/// the pause is found behind it.
+#[test]
+fn a_follower_misses_no_change() {
+    bounded(3, || {
+        let bell = Arc::new(Bell::default());
+        let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
+        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Bell::default())];
+        let exchange = Exchange::new(Limits::default(), Epoch::new(0), 0, clock, Box::new(Immediate), wakers);
+        let exchange = Arc::new(exchange.with_follower_notifier(bell.clone()));
+        let shard = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || {
+                for name in ["a", "b"] {
+                    exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
+                    exchange.end_turn();
+                }
+            }
+        });
+        let mut follower = Follower::new(Arc::clone(&exchange), Start::Everything);
+        let mut found = 0;
+        while found < 2 {
+            let page = follower.read(9);
+            found += page.changes.len();
+            if found < 2 && std::pin::pin!(follower.more(page.position)).poll(&mut context()).is_pending() {
+                // The task behind the notifier, and the follower in one.
+                if !exchange.followers_go_on() {
+                    bell.sleep();
+                }
+                exchange.wake_followers();
+            }
+        }
+        shard.join().unwrap();
+        assert!(bell.count() <= 2);
+    });
+}
+
+/// Of a task that need not be woken: it looks itself.
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// Interleavings with at most so many switches that nobody had to make: all of them are too many.

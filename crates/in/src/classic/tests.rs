@@ -70,6 +70,7 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
         asked: Box::new(Vec::new),
         certificates: None,
         lines_lost: || 0,
+        notices: None,
         prefix: String::new(),
     };
     Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None))

@@ -4,8 +4,11 @@
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 #![allow(unreachable_pub, reason = "a folder of tests has no crate of its own")]
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
@@ -24,7 +27,28 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
+/// The notifier of those who follow.
+pub struct Notifier {
+    socket: UnixStream,
+    count: AtomicUsize,
+}
+
+impl Wake for Notifier {
+    fn wake(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        (&self.socket).write_all(&[1]).unwrap();
+    }
+}
+
+impl Notifier {
+    /// How often it was written to.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
 pub struct Line {
+    pub notifier: Arc<Notifier>,
     pub address: SocketAddr,
     pub exchange: Arc<Exchange>,
     pub stop: oneshot::Sender<()>,
@@ -44,7 +68,11 @@ impl Line {
         let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
         let exchange =
             Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
-        let exchange = Arc::new(exchange);
+        let (notifier, notices) = UnixStream::pair().unwrap();
+        notifier.set_nonblocking(true).unwrap();
+        notices.set_nonblocking(true).unwrap();
+        let notifier = Arc::new(Notifier { socket: notifier, count: AtomicUsize::new(0) });
+        let exchange = Arc::new(exchange.with_follower_notifier(Arc::clone(&notifier) as Arc<dyn Wake>));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -61,13 +89,14 @@ impl Line {
                 asked: Box::new(Vec::new),
                 certificates: None,
                 lines_lost: || 0,
+                notices: Some(notices.into()),
                 prefix: String::new(),
             },
             None,
             None,
             shutdown,
         ));
-        Self { address, exchange, stop, served }
+        Self { notifier, address, exchange, stop, served }
     }
 
     pub fn listen(&self, names: &[&str]) -> Page {

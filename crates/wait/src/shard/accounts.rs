@@ -27,6 +27,7 @@ impl<K: Kernel> Shard<K> {
             self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
             self.leaving_takers.clear();
         }
+        self.exchange.end_turn();
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
         self.counters.asking.set(self.asking.len() as u64);

@@ -1,0 +1,163 @@
+//! Those who follow the order: woken when there is more, and not before.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use multiplexor_exchange::hub::{Epoch, Limits, Position, ShardId, Start};
+use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, Wake};
+
+/// Counts how often it was woken, as a task or as a notifier.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Count {
+    fn read(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl std::task::Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One shard, and who follows what it does.
+struct Scene {
+    exchange: Arc<Exchange>,
+    notifier: Arc<Count>,
+    task: Arc<Count>,
+    follower: Follower,
+    channels: usize,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (clock, notifier) = (Clock::manual(Arc::default()), Arc::<Count>::default());
+        let wakers: Vec<Arc<dyn Wake>> = vec![Arc::<Count>::default()];
+        let exchange = Exchange::new(Limits::default(), Epoch::new(1), 1, clock, Box::new(Immediate), wakers);
+        let exchange = Arc::new(exchange.with_follower_notifier(Arc::clone(&notifier) as Arc<dyn Wake>));
+        let follower = Follower::new(Arc::clone(&exchange), Start::Now);
+        Self { exchange, notifier, task: Arc::default(), follower, channels: 0 }
+    }
+
+    /// So many channels come online in one turn of the shard.
+    fn turn(&mut self, channels: usize) {
+        for _ in 0..channels {
+            self.channels += 1;
+            let name = format!("c{}", self.channels);
+            self.exchange.subscribe(SHARD, &[&name], Start::Now).unwrap();
+        }
+        self.exchange.end_turn();
+    }
+
+    /// Reads all there is; how much that was, and up to where.
+    fn read(&mut self) -> (usize, Position) {
+        let page = self.follower.read(100);
+        assert!(!page.more && !page.gap);
+        (page.changes.len(), page.position)
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.notifier.read(), self.task.read())
+    }
+}
+
+/// Polls as the task of the follower.
+fn poll<F: Future<Output = ()>>(task: &Arc<Count>, waiting: Pin<&mut F>) -> Poll<()> {
+    waiting.poll(&mut Context::from_waker(&Waker::from(Arc::clone(task))))
+}
+
+#[test]
+fn a_notice_is_written_once_a_turn_and_only_if_somebody_waits() {
+    let mut scene = Scene::new();
+    let (_, read) = scene.read();
+    scene.turn(3);
+    assert_eq!(scene.counts(), (0, 0), "nobody waits");
+    assert!(poll(&scene.task, pin!(scene.follower.more(read))).is_ready(), "there is more already");
+    let (found, read) = scene.read();
+    assert_eq!(found, 3);
+    let follower = std::mem::replace(
+        &mut scene.follower,
+        Follower::new(Arc::clone(&scene.exchange), Start::After(read)),
+    );
+    let mut waiting = pin!(follower.more(read));
+    assert!(poll(&scene.task, waiting.as_mut()).is_pending());
+    scene.turn(0);
+    assert_eq!(scene.counts(), (0, 0), "nothing changed");
+    scene.turn(3);
+    assert_eq!(scene.counts(), (1, 0), "a shard wakes no task");
+    scene.exchange.wake_followers();
+    assert_eq!(scene.counts(), (1, 1));
+    assert!(poll(&scene.task, waiting.as_mut()).is_ready());
+    assert_eq!(scene.read().0, 3);
+}
+
+#[test]
+fn nothing_is_written_in_the_pause_and_nothing_is_forgotten() {
+    let mut scene = Scene::new();
+    let (_, read) = scene.read();
+    let mut waits = Box::pin(wait(&scene, read));
+    assert!(poll(&scene.task, waits.as_mut()).is_pending());
+    scene.turn(1);
+    scene.exchange.wake_followers();
+    assert!(poll(&scene.task, waits.as_mut()).is_ready());
+    for round in 1..=10 {
+        let (found, read) = scene.read();
+        assert_eq!((found, scene.counts()), (1, (1, round)));
+        waits = Box::pin(wait(&scene, read));
+        assert!(poll(&scene.task, waits.as_mut()).is_pending());
+        scene.turn(1);
+        assert!(scene.exchange.followers_go_on(), "something came in the pause");
+        scene.exchange.wake_followers();
+    }
+    assert!(!scene.exchange.followers_go_on());
+    let (_, read) = scene.read();
+    waits = Box::pin(wait(&scene, read));
+    assert!(poll(&scene.task, waits.as_mut()).is_pending());
+    scene.turn(1);
+    assert_eq!(scene.notifier.read(), 2);
+}
+
+/// Another one who follows waits.
+fn wait(scene: &Scene, read: Position) -> impl Future<Output = ()> + use<> {
+    let follower = Follower::new(Arc::clone(&scene.exchange), Start::After(read));
+    async move { follower.more(read).await }
+}
+
+#[test]
+fn who_waits_no_longer_is_not_woken() {
+    let mut scene = Scene::new();
+    let (_, read) = scene.read();
+    let mut waits = Box::pin(wait(&scene, read));
+    assert!(poll(&scene.task, waits.as_mut()).is_pending());
+    drop(waits);
+    scene.turn(1);
+    scene.exchange.wake_followers();
+    assert_eq!(scene.task.read(), 0);
+}
+
+#[test]
+fn what_is_told_at_once_by_others_than_shards() {
+    let mut scene = Scene::new();
+    scene.turn(1);
+    let (_, read) = scene.read();
+    let mut waits = Box::pin(wait(&scene, read));
+    assert!(poll(&scene.task, waits.as_mut()).is_pending());
+    let channel = scene.exchange.find(&["c1".into()])[0].unwrap();
+    scene.exchange.leave(SHARD, &[(channel, 1)], Some(0));
+    scene.exchange.tick();
+    assert_eq!(scene.counts(), (1, 0));
+}
+
+const SHARD: ShardId = ShardId(0);
