@@ -54,7 +54,7 @@ const AT_HOME: &[&str] = &[
     "crates/dialect/src/lib.rs", // where they are registered
     "crates/dialect/src/realplexor",
     "crates/server/src/realplexor", // the import of old configurations
-    "crates/server/src/settings",
+    "crates/settings/src",
 ];
 
 /// Files that still name one. A file leaves this list when it no longer does; none comes into it.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tls::Pair;
 
 use crate::log;
-use crate::settings::{Address, LogForm, Tls};
+use settings::{Address, LogForm, Tls};
 
 /// What there is to say.
 pub(crate) struct Banner<'a> {

@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use crate::limits::CERTIFICATE_LOOK;
-use crate::settings::Tls;
+use settings::Tls;
 
 /// What both lines show.
 pub(crate) struct Certificates {

@@ -20,7 +20,7 @@ use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
-use crate::settings::UNIX;
+use settings::UNIX;
 use socket::ToSocket;
 
 /// The IN line, where nothing else is said.

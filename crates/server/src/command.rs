@@ -10,9 +10,9 @@ use std::process::{self, ExitCode};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::settings::{self, Errors, File, Given, Origin, Setting, Settings, Values};
 use crate::{ask, client, config, key, listen, log, realplexor, send, serve, token};
 use asking::{asking_commands, authority, server, since, tail};
+use settings::{Errors, File, Given, Origin, Setting, Settings, Values};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -47,7 +47,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(("man", _)) => Ok(completion::print_man(command()).map(|()| ExitCode::SUCCESS)?),
-        Some(("settings-doc", _)) => settings::print_document(),
+        Some(("settings-doc", _)) => config::print_document(),
         Some((other, _)) => anyhow::bail!("there is no command {other}"),
     }
 }
@@ -254,10 +254,10 @@ fn with_settings(command: Command) -> Command {
         .help("A file with settings; what is given by a flag or a variable beats it")
         .help_heading("Settings");
     command.arg(file).args(settings::by_heading().into_iter().map(|(setting, heading)| {
-        let action = if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set };
+        let action = if setting.is_list() { ArgAction::Append } else { ArgAction::Set };
         Arg::new(setting.name)
             .long(setting.flag())
-            .value_name(setting.kind.value_name())
+            .value_name(setting.value_name())
             .action(action)
             .help(setting.flag_help())
             .hide_short_help(true)

@@ -7,9 +7,6 @@ pub(crate) const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the shards may take to end, beyond the time over which they close connections.
 pub(crate) const JOIN_MARGIN: Duration = Duration::from_secs(5);
 
-/// How long both lines serve on after SIGTERM where somebody looks at `/readyz`.
-pub(crate) const LAME_DUCK: Duration = Duration::from_secs(5);
-
 /// How long a command line client waits for a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long `send` waits for each step of an answer.
@@ -24,13 +21,6 @@ pub(crate) const ANSWER_LEN_MAX: u64 = 4 << 20;
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// How long `listen` waits between two attempts at the most.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
-/// Bytes of a file with a public key.
-pub(crate) const PEM_LEN_MAX: u64 = 64 << 10;
-/// Bytes of a settings file.
-pub(crate) const FILE_LEN_MAX: u64 = 1 << 20;
-/// Errors of the settings that are told at once; of the others only the number.
-pub(crate) const ERRORS_TOLD_MAX: usize = 20;
 
 /// Bytes of memory that an idle connection takes: about 3.6 KiB of the kernel's (measured with Linux 6.18) and
 /// 0.2 of the program's.
@@ -54,6 +44,8 @@ pub(crate) const DOCTOR_CROWD_MAX: u64 = 20_000;
 /// Bytes of an answer that a doctor reads.
 pub(crate) const PROBE_ANSWER_LEN_MAX: usize = 64 << 10;
 
+/// Bytes of an old configuration file.
+pub(crate) const OLD_FILE_LEN_MAX: u64 = 1 << 20;
 /// Bytes of a value in an old configuration file.
 pub(crate) const OLD_VALUE_LEN_MAX: usize = 64 << 10;
 /// Expressions within expressions in an old configuration file.

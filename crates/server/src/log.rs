@@ -20,8 +20,8 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::limits::LOG_PATIENCE;
-use crate::settings::LogForm;
 use queue::{Queue, StandardError};
+use settings::LogForm;
 
 /// Who listens to what the lines say of single connections in the words of Realplexor.
 pub(crate) type Listening = Box<dyn Layer<Registry> + Send + Sync>;

@@ -16,7 +16,6 @@ mod privileges;
 mod realplexor;
 mod send;
 mod serve;
-mod settings;
 mod signals;
 mod store;
 mod times;

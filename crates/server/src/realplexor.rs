@@ -18,8 +18,8 @@ use options::Options;
 use script::Said;
 pub(crate) use takeover::run;
 
-use crate::limits::FILE_LEN_MAX;
-use crate::settings::Errors;
+use crate::limits::OLD_FILE_LEN_MAX;
+use settings::Errors;
 
 /// Reads old files; a later one beats an earlier one.
 fn read(names: &[String]) -> Result<Options, Errors> {
@@ -60,9 +60,9 @@ fn text(name: &str) -> Result<String, String> {
         _ => format!("the old configuration cannot be read: {error}"),
     };
     let mut bytes = Vec::new();
-    Opened::open(name).map_err(told)?.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
-        return Err(format!("the file has more than {FILE_LEN_MAX} bytes; is it the right one?"));
+    Opened::open(name).map_err(told)?.take(OLD_FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > OLD_FILE_LEN_MAX {
+        return Err(format!("the file has more than {OLD_FILE_LEN_MAX} bytes; is it the right one?"));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -29,11 +29,11 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::memory;
 use crate::privileges::{self, Account};
-use crate::settings::{Address, LogForm, Settings, shares};
 use crate::signals::{self, Signals};
 use crate::store::Keeping;
 use crate::unix::SocketFile;
 use listening::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
+use settings::{Address, LogForm, Settings, shares};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {

@@ -16,7 +16,7 @@ use serde_json::json;
 use store::{Folder, Found, Keeper, Log, Options, Stats};
 use tracing::{info, warn};
 
-use crate::settings::StoreSettings;
+use settings::StoreSettings;
 
 /// A store that was opened, before anything is published.
 pub(crate) struct Keeping {

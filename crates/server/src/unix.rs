@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 
 use crate::limits::{SOCKET_LOCK_PAUSE, SOCKET_LOCK_WAIT, UNIX_BACKLOG};
-use crate::settings::UnixRights;
+use settings::UnixRights;
 
 /// The file of a UNIX socket that listens, for as long as it is to be there.
 #[derive(Debug)]

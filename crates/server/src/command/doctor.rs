@@ -6,7 +6,6 @@ use clap::{Arg, Command};
 
 use super::asking::key;
 use super::flag;
-use crate::settings::{Kind, Value};
 
 pub(super) fn doctor_command() -> Command {
     let number = || clap::value_parser!(u64).range(1..=100_000_000);
@@ -67,10 +66,7 @@ pub(super) fn doctor_command() -> Command {
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
-    match Kind::Duration("100ms", "1h").read(&[text.to_owned()]) {
-        Ok(Value::Duration(time)) => Ok(time),
-        _ => Err("give a duration from 100ms to 1h, such as 60s".to_owned()),
-    }
+    settings::read_duration(text, ["100ms", "1h"], "60s")
 }
 
 const EXAMPLES: &str = "\

@@ -8,8 +8,8 @@ use store::{Folder, FolderError};
 use tls::read_authorities;
 
 use crate::privileges::{self, Account};
-use crate::settings::{Address, Settings, Values};
 use crate::unix;
+use settings::{Address, Settings, Values};
 
 /// What is missing here, each with where it is asked for.
 pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use super::Options;
-use crate::settings::{Errors, Settings};
+use settings::{Errors, Settings};
 
 /// Prints the settings file that these files come to, and tells what is wrong with it on standard error.
 pub(crate) fn import(names: &[String]) -> anyhow::Result<ExitCode> {
@@ -35,7 +35,7 @@ fn printed(names: &[String], options: &Options) -> String {
     let mut write = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes everything");
     for (setting, from) in &options.from {
         if let Some((value, _)) = options.file.value(setting.name) {
-            write(format_args!("\n# {from}\n{} = {}\n", setting.name, setting.kind.toml(&value)));
+            write(format_args!("\n# {from}\n{} = {}\n", setting.name, setting.toml(&value)));
         }
     }
     if !options.user.is_empty() {
@@ -55,9 +55,9 @@ fn printed(names: &[String], options: &Options) -> String {
 mod tests {
     use super::*;
     use crate::realplexor::script::Said;
-    use crate::settings::File;
     use expect_test::expect;
     use proptest::prelude::*;
+    use settings::File;
 
     fn options(text: &str) -> Result<Options, String> {
         let mut said = Said::default();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::script::{Said, Value as Old};
-use crate::settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
+use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
 
 /// What old files come to.
 #[derive(Debug)]
@@ -163,10 +163,10 @@ impl Making<'_> {
     /// Takes a value for a setting, as somebody would write it there.
     fn take(&mut self, key: &str, said: &str, setting: &str, text: String) {
         let setting = named(setting);
-        match setting.kind.read(&[text]) {
-            Ok(value) => self.put(key, setting, value),
-            Err(_) => {
-                let (name, allowed) = (setting.name, setting.kind.allowed());
+        match setting.parse(text) {
+            Some(value) => self.put(key, setting, value),
+            None => {
+                let (name, allowed) = (setting.name, setting.allowed());
                 self.wrong(key, &format!("is {said}; {name}, which it becomes, may be: {allowed}"));
             }
         }
@@ -190,8 +190,9 @@ impl Making<'_> {
         let mut listeners = Vec::new();
         for item in &items {
             match address(item) {
-                Some(address) => listeners
-                    .push(Listener { dialect: Dialect::Realplexor, ..Listener::new(Address::Inet(address)) }),
+                Some(address) => {
+                    listeners.push(Listener::new(Address::Inet(address)).speaking(Dialect::Realplexor))
+                }
                 None => self
                     .wrong(key, &format!("has \"{item}\"; give an address and a port, such as '{default}'")),
             }
@@ -206,7 +207,7 @@ impl Making<'_> {
         let said = self.text(key, default, default);
         match said.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
             Some(time) => {
-                let text = named(setting).kind.written(&Value::Duration(time)).concat();
+                let text = named(setting).written(&Value::Duration(time));
                 self.take(key, &format!("{said} seconds"), setting, text);
             }
             None => self.wrong(key, &format!("is \"{said}\"; give seconds, such as {default}")),

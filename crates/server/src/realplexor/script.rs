@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::token::{Fault, Token, Tokens};
 use crate::limits::OLD_VALUE_LEN_MAX;
-use crate::settings::{Errors, Origin};
+use settings::{Errors, Origin};
 
 /// What files say, by key; a later one beats an earlier one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::script::{Said, Value};
 use super::watching::Watching;
 use crate::banner::Banner;
 use crate::serve::{self, Role, Running};
-use crate::settings::{Errors, File, Settings};
+use settings::{Errors, File, Settings};
 
 /// Serves as the old server did. `settings` makes them of what the files come to.
 pub(crate) fn run(

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::settings::{Address, Settings};
 use crate::unix::{self, SocketFile};
+use settings::{Address, Settings};
 
 /// The WAIT line's listeners, and the files of its UNIX sockets, which listen already.
 pub(super) fn listen_wait(settings: &Settings) -> anyhow::Result<(Vec<wait::Listener>, Vec<SocketFile>)> {

@@ -20,7 +20,7 @@ const GROUPS: &[(&str, &str)] = &[
 ];
 
 /// Each setting with its heading, in the order of the help.
-pub(crate) fn by_heading() -> Vec<(&'static Setting, &'static str)> {
+pub fn by_heading() -> Vec<(&'static Setting, &'static str)> {
     let mut group = 0;
     let of_group = TABLE.iter().map(|setting| {
         group = GROUPS.iter().position(|(first, _)| *first == setting.name).unwrap_or(group);

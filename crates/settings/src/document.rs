@@ -1,8 +1,6 @@
 //! The manual's page about settings, made of the table.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use exchange::hub::limits::RULES_MAX;
 
@@ -10,14 +8,8 @@ use super::entries::{CHANNEL_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::setting::Setting;
 use super::table::TABLE;
 
-/// Prints `docs/settings.md`.
-pub(crate) fn print_document() -> anyhow::Result<ExitCode> {
-    io::stdout().write_all(document().as_bytes())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The page.
-fn document() -> String {
+/// The text of `docs/settings.md`.
+pub fn document() -> String {
     let settings: String = TABLE.iter().map(row).collect();
     let listener: String = WAIT_ENTRY.iter().map(row).collect();
     let key: String = KEY_ENTRY.iter().map(row).collect();
@@ -35,7 +27,7 @@ fn row(setting: &Setting) -> String {
 }
 
 /// A settings file in which every setting has its default, with what there is to say about it.
-pub(crate) fn template() -> String {
+pub fn template() -> String {
     let mut page = TEMPLATE_INTRODUCTION.to_owned();
     for setting in TABLE {
         let (name, kind) = (setting.name, setting.kind);
@@ -65,7 +57,7 @@ const TEMPLATE_CHANNELS: &str = "
 const INTRODUCTION: &str = "\
 # Settings
 
-<!-- Made by `cargo run -- settings-doc > docs/settings.md` from crates/server/src/settings/table.rs. -->
+<!-- Made by `cargo run -- settings-doc > docs/settings.md` from crates/settings/src/table.rs. -->
 
 After this page you can change how the program behaves. It needs no setting: each has a default. Clients subscribe on the WAIT line,
 applications publish on the IN line.
@@ -188,7 +180,7 @@ messages whose publisher gives none; what it ends is not told as a gap, since it
 mod tests {
     #[test]
     fn the_manual_is_up_to_date() {
-        expect_test::expect_file!["../../../../docs/settings.md"].assert_eq(&super::document());
+        expect_test::expect_file!["../../../docs/settings.md"].assert_eq(&super::document());
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::kind::{Form, Kind, why_no_key, why_no_pattern};
 
 /// One line of the table of settings.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Setting {
+pub struct Setting {
     /// As in a settings file; flag and variable are made of it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     pub(crate) kind: Kind,
     /// As somebody would write it.
     pub(crate) default: &'static str,
@@ -20,17 +20,47 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// The flag, without its dashes.
-    pub(crate) fn flag(&self) -> String {
+    pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
 
     /// The environment variable.
-    pub(crate) fn variable(&self) -> String {
+    pub fn variable(&self) -> String {
         format!("MULTIPLEXOR_{}", self.name.to_uppercase())
     }
 
+    /// Whether it may be given several times.
+    pub fn is_list(&self) -> bool {
+        self.kind.is_list()
+    }
+
+    /// What stands for its value in the help.
+    pub fn value_name(&self) -> &'static str {
+        self.kind.value_name()
+    }
+
+    /// What is allowed, in words.
+    pub fn allowed(&self) -> String {
+        self.kind.allowed()
+    }
+
+    /// The value that a text stands for; `None`: none that is allowed.
+    pub fn parse(&self, text: String) -> Option<Value> {
+        self.kind.read(&[text]).ok()
+    }
+
+    /// A value as one would write it in a flag.
+    pub fn written(&self, value: &Value) -> String {
+        self.kind.written(value).concat()
+    }
+
+    /// A value as it stands in a settings file.
+    pub fn toml(&self, value: &Value) -> String {
+        self.kind.toml(value)
+    }
+
     /// The help of its flag.
-    pub(crate) fn flag_help(&self) -> String {
+    pub fn flag_help(&self) -> String {
         if self.default.is_empty() {
             self.help.to_owned()
         } else {
@@ -65,12 +95,12 @@ impl Setting {
     }
 
     /// The value that stands where nothing is said.
-    pub(crate) fn default(&self) -> Value {
+    pub fn default(&self) -> Value {
         self.kind.read(&[self.default.to_owned()]).expect("a test reads all defaults")
     }
 }
 
-pub(super) const fn line(
+pub(crate) const fn line(
     name: &'static str,
     kind: Kind,
     default: &'static str,

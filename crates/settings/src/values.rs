@@ -13,19 +13,19 @@ use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Values {
+pub struct Values {
     settings: BTreeMap<&'static str, (Value, Origin)>,
     /// What is set for channels by their names, in the file's order.
-    pub(crate) channels: Vec<ChannelEntry>,
+    pub channels: Vec<ChannelEntry>,
     /// What is wrong with single ones.
-    pub(super) errors: Errors,
+    pub(crate) errors: Errors,
     /// The settings that are wrong, and have their defaults here.
     wrong: BTreeSet<&'static str>,
 }
 
 /// Who said what a setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// A flag, without its dashes.
     Flag(String),
     /// An environment variable.
@@ -37,14 +37,16 @@ pub(crate) enum Origin {
 }
 
 /// What a flag or a variable said about a setting.
-pub(crate) struct Given {
-    pub(crate) origin: Origin,
-    pub(crate) texts: Vec<String>,
+pub struct Given {
+    /// Which of them.
+    pub origin: Origin,
+    /// What it said, one text each time.
+    pub texts: Vec<String>,
 }
 
 impl Values {
     /// The value of every setting: as given, else by the file, else by default. All is read, whatever is wrong.
-    pub(crate) fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Self {
+    pub fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Self {
         let (mut settings, mut errors, mut wrong) =
             (BTreeMap::new(), file.errors.clone(), file.wrong.clone());
         for setting in TABLE {
@@ -69,17 +71,17 @@ impl Values {
     }
 
     /// These are wrong, too.
-    pub(crate) fn note(&mut self, errors: Errors) {
+    pub fn note(&mut self, errors: Errors) {
         self.errors.append(errors);
     }
 
     /// Whether one of these is wrong, so that what follows from it is not known.
-    pub(super) fn is_wrong(&self, names: &[&str]) -> bool {
+    pub(crate) fn is_wrong(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.wrong.contains(name))
     }
 
     /// The variables of the environment that said something.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.settings.values().filter_map(|(_, origin)| match origin {
             Origin::Variable(name) => Some(name.as_str()),
             _ => None,
@@ -92,80 +94,80 @@ impl Values {
     }
 
     /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.
-    pub(crate) fn place(&self, name: &str) -> String {
+    pub fn place(&self, name: &str) -> String {
         match &self.entry(name).1 {
             origin @ Origin::File(..) => format!("{origin}: "),
             _ => String::new(),
         }
     }
 
-    pub(super) fn listeners(&self, name: &str) -> Vec<Listener> {
+    pub(crate) fn listeners(&self, name: &str) -> Vec<Listener> {
         if let Value::Listeners(listeners) = self.value(name) { listeners.clone() } else { wrong_kind(name) }
     }
 
-    pub(super) fn names(&self, name: &str) -> Vec<String> {
+    pub(crate) fn names(&self, name: &str) -> Vec<String> {
         if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
     }
 
-    pub(super) fn networks(&self, name: &str) -> &[IpNet] {
+    pub(crate) fn networks(&self, name: &str) -> &[IpNet] {
         if let Value::Networks(networks) = self.value(name) { networks } else { wrong_kind(name) }
     }
 
-    pub(super) fn keys(&self, name: &str) -> &[KeyEntry] {
+    pub(crate) fn keys(&self, name: &str) -> &[KeyEntry] {
         if let Value::Keys(keys) = self.value(name) { keys } else { wrong_kind(name) }
     }
 
-    pub(super) fn secrets(&self, name: &str) -> &[TokenSecret] {
+    pub(crate) fn secrets(&self, name: &str) -> &[TokenSecret] {
         if let Value::Secrets(secrets) = self.value(name) { secrets } else { wrong_kind(name) }
     }
 
-    pub(super) fn public_keys(&self, name: &str) -> impl Iterator<Item = &PublicKey> {
+    pub(crate) fn public_keys(&self, name: &str) -> impl Iterator<Item = &PublicKey> {
         let Value::PublicKeys(keys) = self.value(name) else { wrong_kind(name) };
         keys.iter().map(|(_, key)| key)
     }
 
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         if let Value::Text(text) = self.value(name) { text } else { wrong_kind(name) }
     }
 
     /// What is in a file, if one is named.
-    pub(super) fn file(&self, name: &str) -> Option<&FileText> {
+    pub(crate) fn file(&self, name: &str) -> Option<&FileText> {
         let Value::File(path, text) = self.value(name) else { wrong_kind(name) };
         (!path.is_empty()).then_some(text)
     }
 
-    pub(super) fn url(&self, name: &str) -> Option<Uri> {
+    pub(crate) fn url(&self, name: &str) -> Option<Uri> {
         if let Value::Url(url) = self.value(name) { url.clone() } else { wrong_kind(name) }
     }
 
-    pub(super) fn label(&self, name: &str) -> &str {
+    pub(crate) fn label(&self, name: &str) -> &str {
         if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
     }
 
-    pub(super) fn choice(&self, name: &str) -> &'static str {
+    pub(crate) fn choice(&self, name: &str) -> &'static str {
         if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
     }
 
-    pub(super) fn duration(&self, name: &str) -> Duration {
+    pub(crate) fn duration(&self, name: &str) -> Duration {
         if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
     }
 
     /// The duration, or another one for `auto`.
-    pub(super) fn duration_or(&self, name: &str, auto: impl Fn() -> Duration) -> Duration {
+    pub(crate) fn duration_or(&self, name: &str, auto: impl Fn() -> Duration) -> Duration {
         if *self.value(name) == Value::Auto { auto() } else { self.duration(name) }
     }
 
-    pub(super) fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         self.number(name).unwrap_or_else(|| wrong_kind(name))
     }
 
     /// A count of which the table allows no more than fit.
-    pub(super) fn count_32(&self, name: &str) -> u32 {
+    pub(crate) fn count_32(&self, name: &str) -> u32 {
         u32::try_from(self.count(name)).unwrap_or(u32::MAX)
     }
 
     /// A count or size; `None` for `auto`.
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         match self.value(name) {
             Value::Number(number) => Some(*number),
             Value::Auto => None,
@@ -173,7 +175,7 @@ impl Values {
         }
     }
 
-    pub(super) fn value(&self, name: &str) -> &Value {
+    pub(crate) fn value(&self, name: &str) -> &Value {
         &self.entry(name).0
     }
 }

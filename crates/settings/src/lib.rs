@@ -1,7 +1,8 @@
 //! The settings: one table from which flags, variables, the file, help and the manual are made.
 //!
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
-//! stood, what is allowed and an example.
+//! stood, what is allowed and an example. The crate knows the types of those whose settings they are, and what
+//! must go together. It changes nothing, and of the machine it reads no more than the files that settings name.
 
 mod address;
 mod advice;
@@ -17,11 +18,13 @@ mod file_text;
 mod groups;
 mod keys;
 mod kind;
+mod limits;
 mod listener;
 mod names;
 mod nearest;
 mod reader;
 mod realplexor;
+mod report;
 #[cfg(test)]
 mod round_trip;
 mod setting;
@@ -44,60 +47,72 @@ use wait::{Origins, Paths};
 
 use crate::limits::LAME_DUCK;
 
-pub(crate) use self::tls::Tls;
-pub(crate) use address::{Address, UNIX, UnixRights};
-pub(crate) use channel::ChannelEntry;
-pub(crate) use document::{print_document, template};
-pub(crate) use errors::Errors;
-pub(crate) use file::File;
-pub(crate) use groups::by_heading;
-pub(crate) use keys::KeyEntry;
-pub(crate) use kind::{Kind, Value};
-pub(crate) use listener::{Dialect, Listener};
-pub(crate) use nearest::nearest;
-pub(crate) use setting::Setting;
-pub(crate) use shares::{Said, shares};
-pub(crate) use table::TABLE;
-pub(crate) use values::{Given, Origin, Values};
-pub(crate) use variables::misspelt;
+pub use self::tls::Tls;
+pub use address::{Address, UNIX, UnixRights};
+pub use advice::read_duration;
+use channel::ChannelEntry;
+pub use document::{document, template};
+pub use errors::Errors;
+pub use file::File;
+pub use groups::by_heading;
+use keys::KeyEntry;
+pub use kind::Value;
+pub use listener::{Dialect, Listener};
+pub use nearest::nearest;
+pub use setting::Setting;
+pub use shares::{Said, shares};
+pub use table::TABLE;
+pub use values::{Given, Origin, Values};
+pub use variables::misspelt;
 
 /// All settings, read and checked, in the types of those who use them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Where the WAIT line listens.
-    pub(crate) wait: Vec<Listener>,
+    pub wait: Vec<Listener>,
     /// Where the IN line listens; loopback only.
-    pub(crate) in_listeners: Vec<Listener>,
-    pub(crate) shards: usize,
-    pub(crate) log: LogForm,
-    pub(crate) log_level: &'static str,
-    pub(crate) hub: Limits,
-    pub(crate) store: Option<StoreSettings>,
-    pub(crate) wait_line: wait::Settings,
-    pub(crate) in_line: in_line::Settings,
+    pub in_listeners: Vec<Listener>,
+    /// Threads of the WAIT line.
+    pub shards: usize,
+    /// How to log.
+    pub log: LogForm,
+    /// How much to log.
+    pub log_level: &'static str,
+    /// What is remembered.
+    pub hub: Limits,
+    /// What is kept on disk, if anything is.
+    pub store: Option<StoreSettings>,
+    /// As the WAIT line takes them.
+    pub wait_line: wait::Settings,
+    /// As the IN line takes them.
+    pub in_line: in_line::Settings,
     /// Who may have how much of the WAIT line.
-    pub(crate) shares: Said,
+    pub shares: Said,
     /// Bytes of memory that the program may have; 0: what the system has.
-    pub(crate) memory_limit: u64,
-    /// Whom the program becomes, and in which group; empty: nobody else.
-    pub(crate) user: String,
-    pub(crate) group: String,
-    pub(crate) tls: Tls,
+    pub memory_limit: u64,
+    /// Whom the program becomes; empty: nobody else.
+    pub user: String,
+    /// In which group; empty: in that of the user.
+    pub group: String,
+    /// Certificates.
+    pub tls: Tls,
     /// Who may use the UNIX sockets that are made.
-    pub(crate) unix: UnixRights,
+    pub unix: UnixRights,
     /// How long both lines serve on when the program is told to end.
-    pub(crate) lame_duck: Duration,
+    pub lame_duck: Duration,
     /// Whom to ask.
-    pub(crate) upstream: upstream::Settings,
+    pub upstream: upstream::Settings,
 }
 
 /// Where and how messages are kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoreSettings {
-    pub(crate) folder: PathBuf,
-    pub(crate) sync: store::Sync,
+pub struct StoreSettings {
+    /// Where.
+    pub folder: PathBuf,
+    /// When it is made safe.
+    pub sync: store::Sync,
     /// Bytes at the most.
-    pub(crate) limit: u64,
+    pub limit: u64,
 }
 
 impl StoreSettings {
@@ -115,7 +130,7 @@ impl StoreSettings {
 
 /// How the program says what happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogForm {
+pub enum LogForm {
     /// For people.
     Text,
     /// For machines: one object a line.
@@ -124,18 +139,18 @@ pub(crate) enum LogForm {
 
 impl Settings {
     /// Reads all settings: by flag or variable, else by the file, else by default.
-    pub(crate) fn read(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
+    pub fn read(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
         Self::of(&Values::gather(given, file))
     }
 
     /// The settings that these values make, or all that is wrong with them.
-    pub(crate) fn of(values: &Values) -> Result<Self, Errors> {
+    pub fn of(values: &Values) -> Result<Self, Errors> {
         let (settings, errors) = Self::judged(values);
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 
     /// The settings that these values make, and what is wrong with them. What is wrong has its default.
-    pub(crate) fn judged(values: &Values) -> (Self, Errors) {
+    pub fn judged(values: &Values) -> (Self, Errors) {
         let (mut settings, mut errors) = (Self::from_values(values), values.errors.clone());
         let (tls, wrong) = Tls::of(values);
         settings.tls = tls;
@@ -210,13 +225,13 @@ impl Settings {
     }
 
     /// Whether nobody may listen to a channel of this name without showing who he is.
-    pub(crate) fn closes(&self, name: &str) -> bool {
+    pub fn closes(&self, name: &str) -> bool {
         let rule = self.hub.rules.iter().find(|rule| rule.pattern.matches(name));
         rule.and_then(|rule| rule.listen).unwrap_or(self.hub.listen) == Door::Token
     }
 
     /// Whether the program has something that nobody else may see.
-    pub(crate) fn holds_secrets(&self) -> bool {
+    pub fn holds_secrets(&self) -> bool {
         let tokens = &self.wait_line.tokens;
         !tokens.secrets.is_empty() || !self.in_line.keys.is_empty() || !self.tls.is_empty()
     }

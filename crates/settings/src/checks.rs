@@ -9,7 +9,7 @@ use super::{Address, Listener, Settings, Values, asked};
 
 impl Settings {
     /// All that is wrong between them. Of settings that are wrong by themselves nothing is concluded.
-    pub(super) fn check(&self, values: &Values) -> Vec<String> {
+    pub(crate) fn check(&self, values: &Values) -> Vec<String> {
         let checks: [(&[&str], Result<(), String>); 12] = [
             (&["in", "key", "unix_mode"], self.check_strangers(values)),
             (&["key"], check_count(values, "key", "API keys", values.keys("key").len(), KEYS_MAX)),

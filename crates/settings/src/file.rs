@@ -13,19 +13,19 @@ use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct File {
-    pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+pub struct File {
+    pub(crate) values: BTreeMap<&'static str, (Value, Origin)>,
     /// Its entries `[[channel]]`, in order.
-    pub(crate) channels: Vec<ChannelEntry>,
+    pub channels: Vec<ChannelEntry>,
     /// What is wrong in it.
-    pub(super) errors: Errors,
+    pub(crate) errors: Errors,
     /// The settings that it means to say something about, and does so in the wrong way.
-    pub(super) wrong: BTreeSet<&'static str>,
+    pub(crate) wrong: BTreeSet<&'static str>,
 }
 
 impl File {
     /// Reads the file of this name, to its end. What is wrong is told with the rest of the settings.
-    pub(crate) fn load(name: &str) -> Self {
+    pub fn load(name: &str) -> Self {
         match text(name) {
             Ok(text) => Self::read_whole(name, &text),
             Err(error) => {
@@ -44,25 +44,25 @@ impl File {
     }
 
     /// Reads a file's text in which nothing is wrong.
-    #[cfg(test)]
-    pub(crate) fn read(name: &str, text: &str) -> Result<Self, Errors> {
+    pub fn read(name: &str, text: &str) -> Result<Self, Errors> {
         let file = Self::read_whole(name, text);
         if file.errors.is_empty() { Ok(file) } else { Err(file.errors) }
     }
 
     /// A file that says this, each with who said so.
-    pub(crate) fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Origin)>) -> Self {
+    pub fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Origin)>) -> Self {
         let values = values.into_iter().map(|(setting, value, origin)| (setting.name, (value, origin)));
         Self { values: values.collect(), ..Self::default() }
     }
 
     /// What it says about a setting, and where.
-    pub(crate) fn value(&self, name: &str) -> Option<(Value, Origin)> {
+    pub fn value(&self, name: &str) -> Option<(Value, Origin)> {
         self.values.get(name).cloned()
     }
 
     /// How many settings it has.
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks whether it is empty")]
+    pub fn len(&self) -> usize {
         self.values.len()
     }
 }
@@ -88,7 +88,7 @@ fn text(name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Dialect, Listener};
+    use crate::{Dialect, Listener};
     use expect_test::{Expect, expect};
 
     fn check_errors(text: &str, expected: &Expect) {

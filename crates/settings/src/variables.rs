@@ -5,7 +5,7 @@ use super::written::excerpt;
 use super::{Errors, TABLE};
 
 /// What is wrong among these names of variables; `ours` are those that are none of settings.
-pub(crate) fn misspelt<'a>(names: impl Iterator<Item = &'a str>, ours: &[String]) -> Errors {
+pub fn misspelt<'a>(names: impl Iterator<Item = &'a str>, ours: &[String]) -> Errors {
     let known: Vec<String> = TABLE.iter().map(super::Setting::variable).chain(ours.iter().cloned()).collect();
     names
         .filter(|name| name.to_ascii_uppercase().starts_with(PREFIX))
@@ -25,7 +25,7 @@ fn wrong(name: &str, known: &[String]) -> String {
 
 /// Whether a variable is what Kubernetes, or a link of containers, makes of a service named like us:
 /// `MULTIPLEXOR_SERVICE_HOST`, `MULTIPLEXOR_WAIT_PORT_80_TCP_ADDR`.
-pub(super) fn is_of_an_orchestrator(name: &str) -> bool {
+pub(crate) fn is_of_an_orchestrator(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX.trim_end_matches('_')) else { return false };
     rest.bytes().all(is_part)
         && rest.match_indices('_').any(|(at, _)| at != 1 && tells_a_service(&rest[at + 1..]))

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-pub(super) fn whole_number(text: &str) -> Option<u64> {
+pub(crate) fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
 /// `500ms`, `25s`, `10m`, `1h`, `7d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     in_line::age(text).map(Duration::from_millis)
 }
 
 /// `100`, `64KiB`, `1MiB`, `2GiB`, in bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let unit_len = match unit {
         "" => 1,

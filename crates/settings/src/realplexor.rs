@@ -8,7 +8,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::{Values, count};
 
 /// As the WAIT line takes it.
-pub(super) fn of_wait(values: &Values) -> wait::Realplexor {
+pub(crate) fn of_wait(values: &Values) -> wait::Realplexor {
     let page = |name: &str, content_type, own: &str| {
         let file = values.file(&format!("realplexor_{name}_file"));
         let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(wait::pages::CHANGED);
@@ -37,7 +37,7 @@ pub(super) fn of_wait(values: &Values) -> wait::Realplexor {
 }
 
 /// As the IN line takes it.
-pub(super) fn of_in(values: &Values) -> in_line::Realplexor {
+pub(crate) fn of_in(values: &Values) -> in_line::Realplexor {
     let mut chance = [0; 32];
     // Without chance what is remembered of passwords is no safer than the file.
     let _ = getrandom(&mut chance, GetRandomFlags::empty());

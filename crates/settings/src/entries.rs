@@ -52,47 +52,47 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     ),
 ];
 
-pub(super) const LISTEN: Setting = line(
+pub(crate) const LISTEN: Setting = line(
     "listen",
     Choice(&["open", "token"]),
     "open",
     "Who may listen to a channel: whoever knows its name, or who shows a token or a signed URL for it",
 );
 
-pub(super) const HISTORY_MESSAGES: Setting = line(
+pub(crate) const HISTORY_MESSAGES: Setting = line(
     "history_messages",
     Count("0", "100000"),
     "100",
     "Messages kept a channel for those who come back; 0 keeps none",
 );
-pub(super) const HISTORY_AGE: Setting =
+pub(crate) const HISTORY_AGE: Setting =
     line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept");
-pub(super) const HISTORY_BYTES: Setting =
+pub(crate) const HISTORY_BYTES: Setting =
     line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
-pub(super) const PAYLOAD_LIMIT: Setting =
+pub(crate) const PAYLOAD_LIMIT: Setting =
     line("payload_limit", Size("1", "256MiB"), "999000", "Bytes of a message at the most");
 
-pub(super) const TLS_CERTIFICATE: Setting = line(
+pub(crate) const TLS_CERTIFICATE: Setting = line(
     "tls_certificate",
     Files,
     "",
     "Certificates, each with those up to its authority, as fullchain.pem of certbot; the WAIT line then speaks TLS. \
      Clients get the one for the name they ask for, or the first; read again when they change",
 );
-pub(super) const TLS_KEY: Setting = line(
+pub(crate) const TLS_KEY: Setting = line(
     "tls_key",
     Files,
     "",
     "The private keys of these certificates, in the same order, as privkey.pem of certbot",
 );
-pub(super) const TLS: Setting = line(
+pub(crate) const TLS: Setting = line(
     "tls",
     Choice(&["on", "off"]),
     "on",
     "Whether TLS is spoken there; left out: on the WAIT line where there are certificates, on the IN line as in_tls says",
 );
 
-pub(super) const DIALECT: Setting = line(
+pub(crate) const DIALECT: Setting = line(
     "dialect",
     Dialects,
     "multiplexor",

@@ -14,7 +14,7 @@ use super::written::{described, excerpt, quoted};
 use super::{Address, ChannelEntry, File, Listener, Origin, Setting, TABLE, Value};
 
 /// A file in the reading.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     name: &'a str,
     text: &'a str,
     /// Where each line begins.
@@ -24,11 +24,11 @@ pub(super) struct Reader<'a> {
 }
 
 /// A line, and what is wrong in it.
-pub(super) type Wrong = (usize, String);
+pub(crate) type Wrong = (usize, String);
 
 impl<'a> Reader<'a> {
     /// Reads a file's text: what it says, and what is wrong, line by line.
-    pub(super) fn read(name: &'a str, text: &'a str) -> (File, Vec<Wrong>) {
+    pub(crate) fn read(name: &'a str, text: &'a str) -> (File, Vec<Wrong>) {
         let (table, faults) = DeTable::parse_recoverable(text);
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let mut reader = Self { name, text, lines, file: File::default(), errors: Vec::new() };
@@ -296,4 +296,4 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
 
 const KEY: &str = "key";
 /// The key of the entries that are for channels by their names.
-pub(super) const CHANNEL: &str = "channel";
+pub(crate) const CHANNEL: &str = "channel";

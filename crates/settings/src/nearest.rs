@@ -3,7 +3,7 @@
 use wait::slips;
 
 /// The one of `names` that is nearest to `said`, if any is near enough to be meant.
-pub(crate) fn nearest<'a>(said: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(said: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let said = said.to_lowercase().replace(['-', '.', ' '], "_");
     let near = |name: &str| (name.chars().count() / CHARS_PER_SLIP).max(1);
     names.filter_map(|name| Some((slips(&said, name, near(name))?, name))).min().map(|(_, name)| name)

@@ -6,14 +6,14 @@ use crate::limits::ERRORS_TOLD_MAX;
 
 /// What is wrong, a line each; the first of many and how many more there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Errors {
+pub struct Errors {
     told: Vec<String>,
     more: usize,
 }
 
 impl Errors {
     /// One more.
-    pub(crate) fn push(&mut self, error: String) {
+    pub fn push(&mut self, error: String) {
         if self.told.len() < ERRORS_TOLD_MAX {
             self.told.push(error);
         } else {
@@ -28,7 +28,7 @@ impl Errors {
     }
 
     /// Whether nothing is wrong.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.told.is_empty()
     }
 }

@@ -13,7 +13,7 @@ use super::setting::{Setting, line};
 use super::{shares, times};
 
 /// Every setting, in the order of the manual.
-pub(crate) static TABLE: &[Setting] = &[
+pub static TABLE: &[Setting] = &[
     line(
         "wait",
         Listeners,

@@ -9,16 +9,18 @@ use super::{Listener, Values};
 
 /// Files of certificates, by listener; empty where plain HTTP is spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tls {
-    pub(crate) wait: Vec<Vec<Pair>>,
-    pub(crate) in_line: Vec<Vec<Pair>>,
+pub struct Tls {
+    /// Of the WAIT line.
+    pub wait: Vec<Vec<Pair>>,
+    /// Of the IN line.
+    pub in_line: Vec<Vec<Pair>>,
     /// Files with those who vouch for clients of the IN line.
-    pub(crate) authorities: Vec<PathBuf>,
+    pub authorities: Vec<PathBuf>,
 }
 
 impl Tls {
     /// Reads it from the settings, and says what does not go together.
-    pub(super) fn of(values: &Values) -> (Self, Vec<String>) {
+    pub(crate) fn of(values: &Values) -> (Self, Vec<String>) {
         let mut wrong = Vec::new();
         let mut told = |name: &str, error: String| wrong.push(format!("{}{error}", values.place(name)));
         let is_known = |names: &[&str]| !values.is_wrong(names);
@@ -74,8 +76,8 @@ impl Tls {
         (tls, wrong)
     }
 
-    /// Whether a listener speaks TLS.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether no listener speaks TLS.
+    pub fn is_empty(&self) -> bool {
         self.wait.iter().chain(&self.in_line).all(Vec::is_empty)
     }
 }

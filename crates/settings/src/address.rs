@@ -9,7 +9,8 @@ use super::values::Values;
 
 /// Where a line listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
+    /// Of the network.
     Inet(SocketAddr),
     /// The path of a UNIX socket, which is made there.
     Unix(PathBuf),
@@ -17,11 +18,11 @@ pub(crate) enum Address {
 
 /// A text is neither an IP address with a port nor `unix:` with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoAddress;
+pub struct NoAddress;
 
 impl Address {
     /// The address of the network; `None`: it is a socket's.
-    pub(crate) fn inet(&self) -> Option<SocketAddr> {
+    pub fn inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(address) => Some(*address),
             Self::Unix(_) => None,
@@ -29,7 +30,7 @@ impl Address {
     }
 
     /// The path of a UNIX socket.
-    pub(crate) fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Inet(_) => None,
             Self::Unix(path) => Some(path),
@@ -63,15 +64,15 @@ impl fmt::Display for Address {
 
 /// Who may use the UNIX sockets that are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnixRights {
+pub struct UnixRights {
     /// Bits of the file's mode.
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// A user, and behind a colon a group; empty: those of the program.
-    pub(crate) owner: String,
+    pub owner: String,
 }
 
 impl UnixRights {
-    pub(super) fn of(values: &Values) -> Self {
+    pub(crate) fn of(values: &Values) -> Self {
         let mode = u32::from_str_radix(values.text("unix_mode"), 8).expect("its kind is a mode");
         Self { mode, owner: values.text("unix_owner").to_owned() }
     }
@@ -83,14 +84,14 @@ impl UnixRights {
 }
 
 /// Whether a text is a mode of a file: three octal digits, with a zero before them or not.
-pub(super) fn is_mode(text: &str) -> bool {
+pub(crate) fn is_mode(text: &str) -> bool {
     let digits = if text.len() == 4 { text.strip_prefix('0') } else { Some(text) };
     digits
         .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit)))
 }
 
 /// Whether a text names a user, a group behind a colon, or both; or nobody.
-pub(super) fn is_owner(text: &str) -> bool {
+pub(crate) fn is_owner(text: &str) -> bool {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let is_name =
         |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -98,9 +99,9 @@ pub(super) fn is_owner(text: &str) -> bool {
 }
 
 /// How a UNIX socket is written, here and by nginx.
-pub(crate) const UNIX: &str = "unix:";
+pub const UNIX: &str = "unix:";
 /// Bytes of a path that the system takes (unix(7)), without the one behind it.
-pub(super) const PATH_LEN_MAX: usize = 107;
+pub(crate) const PATH_LEN_MAX: usize = 107;
 
 #[cfg(test)]
 mod tests {

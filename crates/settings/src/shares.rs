@@ -18,63 +18,63 @@ const fn connections(name: &'static str, help: &'static str) -> Setting {
     line(name, Count("0", "10000000"), "0", help)
 }
 
-pub(super) const CONNECTIONS_LIMIT: Setting = line(
+pub(crate) const CONNECTIONS_LIMIT: Setting = line(
     "connections_limit",
     Count("0", "100000000"),
     "0",
     "Connections of the WAIT line in all; 0: as many as the system gives",
 );
-pub(super) const ADDRESS_CONNECTIONS: Setting = connections(
+pub(crate) const ADDRESS_CONNECTIONS: Setting = connections(
     "address_connections",
     "Connections of the WAIT line that one address may have; 0: any number. Many people may share one address",
 );
-pub(super) const ADDRESS_REQUESTS: Setting = rate(
+pub(crate) const ADDRESS_REQUESTS: Setting = rate(
     "address_requests",
     "Requests, and handshakes of TLS, that one address may make a second on the WAIT line; 0: any number",
 );
-pub(super) const ADDRESS_PREFIX: Setting =
+pub(crate) const ADDRESS_PREFIX: Setting =
     line("address_prefix", Count("16", "64"), "64", "Bits of an address of IPv6 that count as one address");
-pub(super) const USER_CONNECTIONS: Setting = connections(
+pub(crate) const USER_CONNECTIONS: Setting = connections(
     "user_connections",
     "Connections on which one user, by the `sub` of its token, may wait; 0: any number",
 );
-pub(super) const USER_REQUESTS: Setting = rate(
+pub(crate) const USER_REQUESTS: Setting = rate(
     "user_requests",
     "Requests to wait, and changes of channels, that one user may make a second; 0: any number",
 );
-pub(super) const PROXIES: Setting = line(
+pub(crate) const PROXIES: Setting = line(
     "proxies",
     Networks,
     "",
     "Networks of the proxies in front of the WAIT line; they are believed when they say whose connection or request \
      they pass on",
 );
-pub(super) const IN_PROXIES: Setting =
+pub(crate) const IN_PROXIES: Setting =
     line("in_proxies", Networks, "", "The same, of proxies in front of the IN line");
-pub(super) const PROXIES_SAY: Setting = line(
+pub(crate) const PROXIES_SAY: Setting = line(
     "proxies_say",
     Choice(&WAYS),
     Way::ForwardedFor.name(),
     "How these proxies say it: by the header X-Forwarded-For or Forwarded on each request, or by the PROXY protocol \
      at the beginning of each connection",
 );
-pub(super) const IN_ADDRESS_REQUESTS: Setting =
+pub(crate) const IN_ADDRESS_REQUESTS: Setting =
     rate("in_address_requests", "Requests that one address may make a second on the IN line; 0: any number");
-pub(super) const KEY_REQUESTS: Setting =
+pub(crate) const KEY_REQUESTS: Setting =
     rate("key_requests", "Requests that may be made a second with one API key; 0: any number");
-pub(super) const ADDRESS_PUBLISH_RATE: Setting =
+pub(crate) const ADDRESS_PUBLISH_RATE: Setting =
     rate("address_publish_rate", "Messages that one address may publish a second; 0: any number");
-pub(super) const KEY_PUBLISH_RATE: Setting =
+pub(crate) const KEY_PUBLISH_RATE: Setting =
     rate("key_publish_rate", "Messages that may be published a second with one API key; 0: any number");
 
 /// Everything that is shared on the WAIT line, of which nothing is taken.
-pub(crate) fn shares(said: &Said) -> Shares {
+pub fn shares(said: &Said) -> Shares {
     Shares::new(said.address, said.prefix, said.user, said.connections).with_checks(said.checks)
 }
 
 /// What was said about shares of the WAIT line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub struct Said {
     address: Quota,
     prefix: u8,
     user: Quota,
@@ -82,7 +82,7 @@ pub(crate) struct Said {
     checks: u32,
 }
 
-pub(super) fn of_wait(values: &Values) -> Said {
+pub(crate) fn of_wait(values: &Values) -> Said {
     let quota = |connections, requests| Quota {
         connections: values.count_32(connections),
         requests: values.count_32(requests),
@@ -96,30 +96,30 @@ pub(super) fn of_wait(values: &Values) -> Said {
     }
 }
 
-pub(super) fn of_address(values: &Values) -> Rates {
+pub(crate) fn of_address(values: &Values) -> Rates {
     Rates {
         requests: values.count_32("in_address_requests"),
         messages: values.count_32("address_publish_rate"),
     }
 }
 
-pub(super) fn of_key(values: &Values) -> Rates {
+pub(crate) fn of_key(values: &Values) -> Rates {
     Rates { requests: values.count_32("key_requests"), messages: values.count_32("key_publish_rate") }
 }
 
-pub(super) fn prefix(values: &Values) -> u8 {
+pub(crate) fn prefix(values: &Values) -> u8 {
     u8::try_from(values.count("address_prefix")).expect("the table's range fits")
 }
 
 /// The proxies of this setting.
-pub(super) fn proxies(values: &Values, name: &str) -> Proxies {
+pub(crate) fn proxies(values: &Values, name: &str) -> Proxies {
     let said = values.choice("proxies_say");
     let way = Way::ALL.into_iter().find(|way| way.name() == said).unwrap_or_default();
     Proxies { networks: values.networks(name).to_vec(), way }
 }
 
 /// A network, or one address.
-pub(super) fn network(text: &str) -> Option<IpNet> {
+pub(crate) fn network(text: &str) -> Option<IpNet> {
     let one = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
     if text == "unix" {
         return Some(UNIX.into());
@@ -128,7 +128,7 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 }
 
 /// A network as one would write it: an address where it is no more.
-pub(super) fn network_text(network: &IpNet) -> String {
+pub(crate) fn network_text(network: &IpNet) -> String {
     let is_one = network.prefix_len() == network.max_prefix_len();
     if is_one { shown(network.addr()) } else { network.to_string() }
 }

@@ -10,12 +10,12 @@ use wait::Origins;
 use super::Address;
 use super::address::{is_mode, is_owner};
 pub(crate) use super::file_text::FileText;
-pub(super) use super::file_text::{public_key, why_no_key};
+pub(crate) use super::file_text::{public_key, why_no_key};
 use super::keys::KeyEntry;
 use super::listener::{Dialect, Listener};
 use super::names::{read_name, read_token, read_url};
 use super::shares::network;
-pub(super) use super::units::{duration, size, whole_number};
+pub(crate) use super::units::{duration, size, whole_number};
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,28 +101,48 @@ pub(crate) enum Form {
 
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Where a line listens.
     Listeners(Vec<Listener>),
+    /// One place to listen.
     Address(Address),
+    /// Names of channels.
     Pattern(Pattern),
+    /// Texts of a list.
     Names(Vec<String>),
+    /// API keys.
     Keys(Vec<KeyEntry>),
+    /// What is kept of one API key.
     KeyHash(KeyHash),
+    /// A certificate.
     Certified(Certified),
+    /// Secrets shared with an application.
     Secrets(Vec<TokenSecret>),
+    /// Files, and the public key in each.
     PublicKeys(Vec<(String, PublicKey)>),
+    /// Networks.
     Networks(Vec<IpNet>),
+    /// One text.
     Text(String),
     /// The path, and what is in it.
     File(String, FileText),
+    /// What something is called, or a folder.
     Label(String),
+    /// Rights.
     Rights(Rights),
+    /// An address on the web, if there is one.
     Url(Option<Uri>),
+    /// Channels by name.
     Globs(Vec<Glob>),
+    /// The classic dialect of a listener.
     Dialect(Dialect),
+    /// A word.
     Choice(&'static str),
+    /// A number of things or bytes.
     Number(u64),
+    /// What the program finds best.
     Auto,
+    /// A time.
     Duration(Duration),
 }
 
@@ -287,12 +307,12 @@ impl Kind {
 /// Bytes of what stands before paths.
 const PREFIX_LEN_MAX: usize = 64;
 /// Bytes of a setting that is one text.
-pub(super) const TEXT_LEN_MAX: usize = 255;
+pub(crate) const TEXT_LEN_MAX: usize = 255;
 
-pub(super) const TRUTHS: &[&str] = &["true", "false"];
+pub(crate) const TRUTHS: &[&str] = &["true", "false"];
 
 /// What is wrong with a pattern.
-pub(super) fn why_no_pattern(text: &str) -> String {
+pub(crate) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
 }
 

@@ -10,7 +10,7 @@ use crate::limits::{FILE_LEN_MAX, PEM_LEN_MAX};
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileText {
+pub struct FileText {
     pub(crate) text: Arc<str>,
     /// When it was last changed.
     pub(crate) changed: SystemTime,
@@ -18,7 +18,7 @@ pub(crate) struct FileText {
 
 impl FileText {
     /// Reads a file; no name is no file, and there is nothing in it.
-    pub(super) fn read(name: &str) -> Option<Self> {
+    pub(crate) fn read(name: &str) -> Option<Self> {
         if name.is_empty() {
             return Some(Self { text: "".into(), changed: SystemTime::UNIX_EPOCH });
         }
@@ -31,12 +31,12 @@ impl FileText {
 }
 
 /// What is wrong with a file that should have a public key.
-pub(super) fn why_no_key(file: &str) -> String {
+pub(crate) fn why_no_key(file: &str) -> String {
     public_key(file).err().unwrap_or_default()
 }
 
 /// The public key in a file.
-pub(super) fn public_key(file: &str) -> Result<PublicKey, String> {
+pub(crate) fn public_key(file: &str) -> Result<PublicKey, String> {
     let mut text = String::new();
     let read = std::fs::File::open(file).and_then(|file| file.take(PEM_LEN_MAX).read_to_string(&mut text));
     read.map_err(|error| format!("it cannot be read: {error}"))?;

@@ -8,7 +8,7 @@ use super::written::quoted;
 
 /// An entry of `key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeyEntry {
+pub struct KeyEntry {
     pub(crate) name: String,
     /// What is kept of the key; the key itself is forgotten as soon as it is read.
     pub(crate) hash: Option<KeyHash>,
@@ -20,7 +20,7 @@ pub(crate) struct KeyEntry {
 
 impl KeyEntry {
     /// A key of which only the hash is said: it may do everything.
-    pub(super) fn new(hash: KeyHash) -> Self {
+    pub(crate) fn new(hash: KeyHash) -> Self {
         Self { hash: Some(hash), ..Self::everything() }
     }
 
@@ -30,7 +30,7 @@ impl KeyEntry {
     }
 
     /// Takes in what an entry says; `None` when something in it is wrong.
-    pub(super) fn of(values: impl IntoIterator<Item = Option<Value>>) -> Option<Self> {
+    pub(crate) fn of(values: impl IntoIterator<Item = Option<Value>>) -> Option<Self> {
         let (mut name, mut hash, mut may, mut names, mut certificate) = (None, None, None, None, None);
         for value in values {
             match value? {

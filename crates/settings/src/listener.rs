@@ -5,10 +5,12 @@ use super::written::quoted;
 
 /// An entry of `wait` or `in`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listener {
-    pub(crate) address: Address,
+pub struct Listener {
+    /// Where it listens.
+    pub address: Address,
     /// Whether only those whom its mode lets in reach a UNIX socket.
     pub(crate) is_shut: bool,
+    /// What is spoken there beside the native dialect.
     pub(crate) dialect: Dialect,
     /// Whether TLS is spoken there, where that is said.
     pub(crate) tls: Option<bool>,
@@ -20,23 +22,29 @@ pub(crate) struct Listener {
 
 /// The classic dialect of a listener, beside the native one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// That of 2009.
     Dklab,
     /// That of Dklab_Realplexor.
     Realplexor,
+    /// The native one only.
     None,
 }
 
 impl Listener {
     /// A listener of which only the address is said.
-    pub(crate) fn new(address: Address) -> Self {
+    pub fn new(address: Address) -> Self {
         let dialect = Dialect::Dklab;
         Self { address, is_shut: true, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
     }
 
+    /// The same, with this dialect beside the native one.
+    pub fn speaking(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
     /// As the WAIT line takes it, which listens there.
-    pub(crate) fn of_wait(&self, address: wait::Address) -> wait::Listener {
+    pub fn of_wait(&self, address: wait::Address) -> wait::Listener {
         let classic = match self.dialect {
             Dialect::Dklab => wait::Classic::Dklab,
             Dialect::Realplexor => wait::Classic::Realplexor,
@@ -52,7 +60,7 @@ impl Listener {
 
     /// What the IN line understands there. The words of old have no place for a key, so they are heard from
     /// this machine only; those of Realplexor also where these users must show passwords.
-    pub(crate) fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
+    pub fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
         match self.dialect {
             Dialect::Dklab if self.is_loopback() => in_line::Classic::Dklab,
             Dialect::Realplexor if self.is_loopback() || users.closed() => in_line::Classic::Realplexor,
@@ -61,7 +69,7 @@ impl Listener {
     }
 
     /// Whether publishers of Realplexor were to be heard there, and are not.
-    pub(crate) fn is_closed_to_realplexor(&self, users: &in_line::Users) -> bool {
+    pub fn is_closed_to_realplexor(&self, users: &in_line::Users) -> bool {
         self.dialect == Dialect::Realplexor && self.of_in(users) == in_line::Classic::None
     }
 

@@ -10,7 +10,7 @@ use super::count;
 use super::values::Values;
 
 /// By what tokens and signatures are checked.
-pub(super) fn tokens(values: &Values) -> Tokens {
+pub(crate) fn tokens(values: &Values) -> Tokens {
     Tokens {
         secrets: values.secrets("token_secret").to_vec(),
         keys: values.public_keys("token_key").cloned().collect(),
@@ -20,7 +20,7 @@ pub(super) fn tokens(values: &Values) -> Tokens {
 }
 
 /// Whom to ask.
-pub(super) fn upstream(values: &Values) -> upstream::Settings {
+pub(crate) fn upstream(values: &Values) -> upstream::Settings {
     let hook = |url| upstream::Hook {
         url,
         timeout: values.duration("hook_timeout"),
@@ -40,7 +40,7 @@ pub(super) fn upstream(values: &Values) -> upstream::Settings {
 }
 
 /// How long a client waits at the most for what is asked: for a call to end, and for its own.
-pub(super) fn verdict_timeout(values: &Values) -> Duration {
+pub(crate) fn verdict_timeout(values: &Values) -> Duration {
     let hook = 2 * values.duration("hook_timeout");
     let longest = match values.url("takeover") {
         Some(_) => hook.max(2 * values.duration("takeover_timeout")),
@@ -50,7 +50,7 @@ pub(super) fn verdict_timeout(values: &Values) -> Duration {
 }
 
 /// What of a request counts as credentials.
-pub(super) fn shows(values: &Values) -> Shows {
+pub(crate) fn shows(values: &Values) -> Shows {
     let names = |name| values.names(name).into_iter().map(String::into_boxed_str);
     let has_hook = values.url("hook").is_some();
     Shows {
@@ -65,7 +65,7 @@ pub(super) fn shows(values: &Values) -> Shows {
 }
 
 /// Checks the beginning of the paths that are the application's. The error says what would be right.
-pub(super) fn check_prefix(values: &Values) -> Result<(), String> {
+pub(crate) fn check_prefix(values: &Values) -> Result<(), String> {
     let (place, prefix) = (values.place("takeover_prefix"), values.label("takeover_prefix"));
     if prefix.starts_with('/') && !prefix.contains(['?', '#']) {
         return Ok(());
@@ -74,7 +74,7 @@ pub(super) fn check_prefix(values: &Values) -> Result<(), String> {
 }
 
 /// Checks that nobody on the way to the keys could put others in their place. The error says what would be right.
-pub(super) fn check_keys_url(values: &Values) -> Result<(), String> {
+pub(crate) fn check_keys_url(values: &Values) -> Result<(), String> {
     let Some(url) = values.url("token_keys_url") else { return Ok(()) };
     let is_here = url.host().is_some_and(is_loopback);
     if is_here || url.scheme_str() == Some("https") {
@@ -98,7 +98,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Checks that what the hook gets of a client is about who it is. The error says what would be right.
-pub(super) fn check_hook_headers(values: &Values) -> Result<(), String> {
+pub(crate) fn check_hook_headers(values: &Values) -> Result<(), String> {
     let names = values.names("hook_headers");
     let Some(name) = names.iter().find(|name| upstream::is_of_one_request(name)) else { return Ok(()) };
     Err(format!(
@@ -109,7 +109,7 @@ pub(super) fn check_hook_headers(values: &Values) -> Result<(), String> {
 }
 
 /// Checks the name of the cookie that may hold a token. The error says what would be right.
-pub(super) fn check_cookie(values: &Values) -> Result<(), String> {
+pub(crate) fn check_cookie(values: &Values) -> Result<(), String> {
     let (place, name) = (values.place("token_cookie"), values.label("token_cookie"));
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Ok(());

@@ -7,7 +7,7 @@ use super::{Origin, Setting, Value, millis};
 
 /// An entry `[[channel]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChannelEntry {
+pub struct ChannelEntry {
     pub(crate) pattern: Pattern,
     /// What it says, in the order of the table; the pattern first.
     pub(crate) values: Vec<(&'static Setting, Value)>,
@@ -16,7 +16,7 @@ pub(crate) struct ChannelEntry {
 
 impl ChannelEntry {
     /// An entry of these values; `None` when it has no pattern, or something in it is wrong.
-    pub(super) fn new(values: Vec<(&'static Setting, Option<Value>)>, origin: Origin) -> Option<Self> {
+    pub(crate) fn new(values: Vec<(&'static Setting, Option<Value>)>, origin: Origin) -> Option<Self> {
         let values = values.into_iter().map(|(setting, value)| Some((setting, value?)));
         let mut values = values.collect::<Option<Vec<_>>>()?;
         values.sort_by_key(|(setting, _)| CHANNEL_ENTRY.iter().position(|key| key == *setting));
@@ -25,7 +25,7 @@ impl ChannelEntry {
     }
 
     /// Whether it closes its channels to those without a token.
-    pub(super) fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.rule().listen == Some(Door::Token)
     }
 
@@ -65,6 +65,6 @@ impl ChannelEntry {
 }
 
 /// Who may listen.
-pub(super) fn door(value: &Value) -> Door {
+pub(crate) fn door(value: &Value) -> Door {
     if *value == Value::Choice("token") { Door::Token } else { Door::Open }
 }

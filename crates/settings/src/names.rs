@@ -3,19 +3,19 @@
 use upstream::Uri;
 
 /// The name of a host, by the letters that one may have; no port, no wildcard.
-pub(super) fn read_name(item: &str) -> Result<String, String> {
+pub(crate) fn read_name(item: &str) -> Result<String, String> {
     let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
 /// The name of a header or a cookie.
-pub(super) fn read_token(item: &str) -> Result<String, String> {
+pub(crate) fn read_token(item: &str) -> Result<String, String> {
     let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
 /// The address of something on the web. User and password would not be sent: whoever writes them is to know.
-pub(super) fn read_url(text: &str) -> Option<Uri> {
+pub(crate) fn read_url(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     (matches!(url.scheme_str(), Some("http" | "https"))
         && url.host().is_some()

@@ -1,9 +1,11 @@
 //! What is allowed for a kind of settings, as the manual says it, and what would be right, as errors say it.
 
+use std::time::Duration;
+
 use exchange::hub::Right;
 
 use super::address::PATH_LEN_MAX;
-use super::kind::{Form, Kind, TEXT_LEN_MAX, TRUTHS};
+use super::kind::{Form, Kind, TEXT_LEN_MAX, TRUTHS, Value};
 
 impl Kind {
     /// What is allowed, for the manual.
@@ -110,6 +112,15 @@ impl Kind {
             Self::Owner => format!("give a user, or a user and a group, {}", such_as("www-data:www-data")),
             Self::Prefix => format!("give a path without a stroke at its end, {}", such_as("/push")),
         }
+    }
+}
+
+/// Reads a time between these two; the error says what would be right.
+pub fn read_duration(text: &str, [min, max]: [&'static str; 2], example: &str) -> Result<Duration, String> {
+    let kind = Kind::Duration(min, max);
+    match kind.read(&[text.to_owned()]) {
+        Ok(Value::Duration(time)) => Ok(time),
+        _ => Err(kind.advice(example, Form::Plain)),
     }
 }
 
