@@ -193,6 +193,27 @@ def test_metrics_add_up_with_what_clients_saw(serve, name):
         reader.wire.close()
 
 
+def test_each_code_of_a_refusal_is_counted_by_its_name(serve):
+    program = serve()
+    refusals = {
+        "number": ("GET", "/channels?limit=x"),
+        "transport": ("GET", "/watch?transport=pigeon"),
+        "since": ("GET", "/watch?since=yesterday"),
+        "heartbeat": ("GET", "/watch?heartbeat=x"),
+        "flag": ("GET", "/channels?all=maybe"),
+        "forget": ("DELETE", "/channels/a?forget=me"),
+        "data": ("POST", "/pub/a", b"{", {"Content-Type": "application/json"}),
+        "json": ("POST", "/pub", b'{"channel": "a", "data": "1", "json": 1}'),
+    }
+    for code, asked in refusals.items():
+        status, _, answer = request(program.in_address, *asked)
+        assert (status, json.loads(answer)["code"]) == (400, code)
+    _, _, text = request(program.in_address, "GET", "/metrics")
+    for code in [*refusals, "other"]:
+        count = 0 if code == "other" else 1
+        assert f'multiplexor_in_refused_total{{code="{code}"}} {count}' in text.decode().splitlines()
+
+
 def test_a_rate_of_publishing_is_kept(serve, name):
     program = serve("--publish-rate", "5")
     lines = "\n".join(json.dumps({"channel": name, "data": n}) for n in range(100))

@@ -32,6 +32,6 @@ pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;
 pub use tally::Tally;
-pub use token::{TOKEN_BUSY, Tokens, make_token};
+pub use token::{Tokens, make_token};
 pub use url::Signed;
 pub use users::{NotAllowed, Users};

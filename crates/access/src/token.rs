@@ -7,14 +7,11 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Glob, Grant, Right, Session, WallTime, excerpt, excerpt_of_fault};
+use hub::{Code, Glob, Grant, Right, Session, WallTime, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 
 use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
 use crate::{Denied, PublicKey, TokenSecret};
-
-/// The code where a signature is not checked, since too many were that came to nothing.
-pub const TOKEN_BUSY: &str = "token-busy";
 
 /// With what tokens and URLs may be signed, and for whom tokens must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +38,7 @@ impl Tokens {
     }
 
     /// The same, where it is asked before a signature is checked by public keys whether there may be one more such check. Where
-    /// there may be none, it is not known what the token is: the error has the code [`TOKEN_BUSY`].
+    /// there may be none, it is not known what the token is: the error has the code [`Code::TokenBusy`].
     pub fn session_within(
         &self,
         token: &str,
@@ -51,7 +48,7 @@ impl Tokens {
         let Opened { head, claims, signed, signature } = Opened::read(token)?;
         let claims: Claims = serde_json::from_slice(&claims).map_err(|error| {
             Denied::new(
-                "token-claims",
+                Code::TokenClaims,
                 format!("the token's claims cannot be read: {}", excerpt_of_fault(&error.to_string())),
             )
         })?;
@@ -91,7 +88,7 @@ impl Tokens {
         let mut fitting_keys = self.keys.iter().filter(fits).filter(has_algorithm).peekable();
         if fitting_keys.peek().is_some() && !may_check() {
             return Err(Denied::new(
-                TOKEN_BUSY,
+                Code::TokenBusy,
                 "too many tokens with wrong signatures come at this moment; try again soon",
             ));
         }
@@ -115,7 +112,7 @@ impl Tokens {
             let why = format!(
                 "the token names the key {kid:?}, which this server has not found at its token_keys_url"
             );
-            return Denied::new("token-key", why);
+            return Denied::new(Code::TokenKey, why);
         }
         let alg = excerpt(&head.alg);
         if fitting == 0 {
@@ -123,14 +120,14 @@ impl Tokens {
                 "the token is signed by {alg:?}, for which this server has no key; sign it by {}",
                 self.algorithms()
             );
-            return Denied::new("token-algorithm", why);
+            return Denied::new(Code::TokenAlgorithm, why);
         }
         let kid = head.kid.as_deref().map(excerpt);
         let named = kid.map_or_else(String::new, |kid| format!(", though it names the key {kid:?}"));
         let why = format!(
             "no key of this server made the token's signature by {alg}{named}; sign it with a key that is set there"
         );
-        Denied::new("token-signature", why)
+        Denied::new(Code::TokenSignature, why)
     }
 
     /// The algorithms that are taken.
@@ -162,7 +159,7 @@ impl Tokens {
                 format!("the token is not for this server; its `aud` must name {audience:?}")
             }
         };
-        Err(Denied::new("token-audience", why))
+        Err(Denied::new(Code::TokenAudience, why))
     }
 }
 
@@ -191,7 +188,7 @@ impl<'a> Opened<'a> {
     fn read(token: &'a str) -> Result<Self, Denied> {
         if token.len() > TOKEN_LEN_MAX {
             let why = format!("the token has {} bytes; at most {TOKEN_LEN_MAX} are allowed", token.len());
-            return Err(Denied::new("token", why));
+            return Err(Denied::new(Code::Token, why));
         }
         let (signed, signature) = token.rsplit_once('.').ok_or_else(no_jwt)?;
         let (head, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
@@ -199,7 +196,7 @@ impl<'a> Opened<'a> {
         let (claims, signature) = (decode(claims)?, decode(signature)?);
         if head.crit.is_some() {
             return Err(Denied::new(
-                "token",
+                Code::Token,
                 "the token's head has `crit`, of which this server understands nothing; leave it out",
             ));
         }
@@ -253,7 +250,7 @@ impl Claims {
     fn check_times(&self, now: WallTime) -> Result<WallTime, Denied> {
         let Some(exp) = self.exp else {
             return Err(Denied::new(
-                "token-claims",
+                Code::TokenClaims,
                 "the token has no `exp`, so it would never end; give the Unix time in seconds when it ends",
             ));
         };
@@ -261,7 +258,7 @@ impl Claims {
         if now >= expires {
             let ago = now.since(expires) / 1_000;
             return Err(Denied::new(
-                "token-expired",
+                Code::TokenExpired,
                 format!("the token ended {ago} s ago by its `exp`; get a new one"),
             ));
         }
@@ -269,7 +266,7 @@ impl Claims {
         if now.after(NBF_EARLY_MS_MAX) < begins {
             let ahead = begins.since(now) / 1_000;
             let why = format!("the token begins in {ahead} s by its `nbf`; wait, or set the clocks right");
-            return Err(Denied::new("token-early", why));
+            return Err(Denied::new(Code::TokenEarly, why));
         }
         Ok(expires)
     }
@@ -285,14 +282,14 @@ impl Claims {
         for (right, names) in said {
             for name in names.as_ref().map_or(&[][..], Names::list) {
                 let names = Glob::new(name).map_err(|error| {
-                    Denied::new("token-claims", format!("in the token's `{}` {error}", right.name()))
+                    Denied::new(Code::TokenClaims, format!("in the token's `{}` {error}", right.name()))
                 })?;
                 grants.push(Grant { rights: [right].into_iter().collect(), names });
             }
         }
         if grants.len() > GRANTS_MAX {
             let why = format!("the token grants {} times; at most {GRANTS_MAX} are allowed", grants.len());
-            return Err(Denied::new("token-claims", why));
+            return Err(Denied::new(Code::TokenClaims, why));
         }
         Ok(grants)
     }
@@ -318,7 +315,10 @@ fn decode(part: &str) -> Result<Vec<u8>, Denied> {
 }
 
 fn no_jwt() -> Denied {
-    Denied::new("token", "the token is no JWT: give three parts in base64url, the first of which names `alg`")
+    Denied::new(
+        Code::Token,
+        "the token is no JWT: give three parts in base64url, the first of which names `alg`",
+    )
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Glob, Grant, Right, Session, WallTime};
+use hub::{Code, Glob, Grant, Right, Session, WallTime};
 use percent_encoding::percent_decode_str;
 
 use crate::{Denied, TokenSecret, Tokens};
@@ -39,7 +39,7 @@ impl Tokens {
         names: &[Box<str>],
         now: WallTime,
     ) -> Result<Session, Denied> {
-        let wrong = |why: &str| Err(Denied::new("url-signature", why));
+        let wrong = |why: &str| Err(Denied::new(Code::UrlSignature, why));
         if self.secrets.is_empty() {
             return wrong(
                 "the URL is signed, but the server has no secret to check it with; set token_secret there",
@@ -71,7 +71,7 @@ impl Tokens {
         if now >= expires {
             let ago = now.since(expires) / 1_000;
             return Err(Denied::new(
-                "url-expired",
+                Code::UrlExpired,
                 format!("the signed URL ended {ago} s ago; get a new one"),
             ));
         }
@@ -89,7 +89,7 @@ impl Tokens {
             None if !signed.user.is_empty() || !signed.iat.is_empty() => {
                 let why = "`user` and `iat` are covered by signatures that begin with v2. only; sign this URL as \
                            docs/access.md says";
-                return Err(Denied::new("url-signature", why));
+                return Err(Denied::new(Code::UrlSignature, why));
             }
             None => (signed.signature, format!("{}\n{}", signed.path, signed.expires).into_bytes()),
         };
@@ -98,7 +98,7 @@ impl Tokens {
             return Ok(());
         }
         Err(Denied::new(
-            "url-signature",
+            Code::UrlSignature,
             "the signature is not that of this URL; sign multiplexor-url-2, GET, the names without percent-encoding, \
              `expires`, `user` and `iat`, with line feeds between them, with the token_secret of the server",
         ))
@@ -168,7 +168,7 @@ mod tests {
                 assert!(session.may(Right::Listen, name, NOW), "{comes:?}");
                 assert_eq!(session.user().unwrap_or_default(), comes.user);
             }
-            (Err(denied), Err(code)) => assert_eq!(denied.code, code, "{comes:?}: {denied:?}"),
+            (Err(denied), Err(code)) => assert_eq!(denied.code.name(), code, "{comes:?}: {denied:?}"),
             (session, _) => panic!("{comes:?}: {session:?}"),
         }
     }

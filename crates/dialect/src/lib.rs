@@ -19,6 +19,6 @@ pub use classic::Classic;
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
-pub use problem::{Problem, fault};
+pub use problem::{Code, Problem, fault};
 pub use shows::Shows;
 pub use slips::slips;

@@ -1,35 +1,36 @@
 //! What is said to somebody whose request cannot be carried out: a problem document (RFC 9457).
 
+pub use hub::Code;
 use hub::excerpt_of_fault;
 use serde::Serialize;
 
 use crate::native;
 
 /// What was wrong, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    /// A short name for programs, stable between versions.
-    pub code: &'static str,
+    /// For programs, stable between versions.
+    pub code: Code,
     /// A sentence or two for people.
     pub detail: String,
 }
 
 impl Problem {
     /// A problem with this status, code and explanation.
-    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: u16, code: Code, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 
     /// A bad request.
-    pub fn bad(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad(code: Code, detail: impl Into<String>) -> Self {
         Self::new(400, code, detail)
     }
 
     /// Somebody speaks plain HTTP where TLS is spoken.
     pub fn plain_http() -> Self {
-        Self::bad("tls", "this port speaks TLS, and the request came in plain HTTP: use https://")
+        Self::bad(Code::Tls, "this port speaks TLS, and the request came in plain HTTP: use https://")
     }
 
     /// Appends the document to `out`.
@@ -38,7 +39,7 @@ impl Problem {
             kind: "about:blank",
             title: title(self.status),
             status: self.status,
-            code: self.code,
+            code: self.code.name(),
             detail: &self.detail,
         };
         let from = out.len();
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_a_document() {
-        let problem = Problem::bad("since", "`since` is \"x\"; give a cursor");
+        let problem = Problem::bad(Code::Since, "`since` is \"x\"; give a cursor");
         let text = String::from_utf8(problem.document()).unwrap();
         assert_eq!(
             text,

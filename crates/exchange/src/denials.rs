@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use hub::WallTime;
+use hub::{Code, WallTime};
 
+use crate::code_counts::CodeCounts;
 use crate::limits::{DENIALS_KEPT, DENIALS_TOLD_PER_S};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -21,7 +22,7 @@ pub struct Denial {
     /// The HTTP status.
     pub status: u16,
     /// For programs.
-    pub code: &'static str,
+    pub code: Code,
     /// For people, as it was said to whoever was refused.
     pub detail: String,
     /// From where, as far as it is known; behind a proxy that is the proxy.
@@ -37,14 +38,14 @@ pub struct Denial {
 impl Denial {
     /// Whether it is that there are too many, or that somebody comes again and again, so that there may be a flood of the same.
     fn is_of_many(&self) -> bool {
-        matches!(self.status, 429 | 503) || self.code == "poison"
+        matches!(self.status, 429 | 503) || self.code == Code::Poison
     }
 
     /// Whether both are of somebody who asks too often, in the same way.
     fn is_more_of(&self, other: &Self) -> bool {
         let is_same = (self.side, self.code, self.from) == (other.side, other.code, other.from);
         // Each message that somebody cannot take is a matter of its own.
-        let is_of_same = self.code != "poison" || self.what == other.what;
+        let is_of_same = self.code != Code::Poison || self.what == other.what;
         self.is_of_many() && is_same && is_of_same && self.who == other.who
     }
 }
@@ -63,8 +64,7 @@ pub enum Side {
 pub struct Denials {
     /// The newest at the back.
     ring: Mutex<VecDeque<Denial>>,
-    /// By the place of the code in [`CODES`], and one more for all others.
-    counts: [AtomicU64; CODES.len() + 1],
+    counts: CodeCounts,
     /// The second in which a refusal was last a line of the log, and how many were in it.
     told: AtomicU64,
     /// Refusals since then that were none.
@@ -74,8 +74,7 @@ pub struct Denials {
 impl Denials {
     /// Somebody was refused.
     pub fn add(&self, denial: Denial) {
-        let place = CODES.iter().position(|code| *code == denial.code).unwrap_or(CODES.len());
-        self.counts[place].fetch_add(1, Ordering::Relaxed);
+        self.counts.add(denial.code);
         let mut ring = self.ring();
         // A flood does not drive out what others were told.
         if denial.is_of_many()
@@ -111,10 +110,9 @@ impl Denials {
         self.ring().iter().rev().take(count).cloned().collect()
     }
 
-    /// How many there were, by code; those of no code in the list under `other`.
+    /// How many there were, by code; those of codes that are for other things under `other`.
     pub fn by_code(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let codes = CODES.iter().copied().chain(["other"]);
-        codes.zip(&self.counts).map(|(code, count)| (code, count.load(Ordering::Relaxed)))
+        self.counts.by_code(Code::is_denial)
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Denial>> {
@@ -122,46 +120,12 @@ impl Denials {
     }
 }
 
-/// The codes that are counted one by one.
-const CODES: [&str; 30] = [
-    "address-connections",
-    "address-publishes",
-    "address-requests",
-    "api-key",
-    "credentials",
-    "grant",
-    "hook",
-    "hook-busy",
-    "hook-refused",
-    "host",
-    "key-publishes",
-    "key-requests",
-    "origin",
-    "poison",
-    "rate",
-    "session",
-    "token",
-    "token-algorithm",
-    "token-audience",
-    "token-busy",
-    "token-claims",
-    "token-early",
-    "token-expired",
-    "token-key",
-    "token-signature",
-    "token-user",
-    "url-expired",
-    "url-signature",
-    "user-connections",
-    "user-requests",
-];
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;
 
-    fn denial(at: u64, code: &'static str) -> Denial {
+    fn denial(at: u64, code: Code) -> Denial {
         let at = WallTime::from_millis(at);
         let (detail, what) = ("no".to_owned(), "a".to_owned());
         Denial { at, side: Side::Wait, status: 403, code, detail, from: None, who: None, what, times: 1 }
@@ -170,13 +134,13 @@ mod tests {
     #[test]
     fn a_flood_is_one_entry() {
         let denials = Denials::default();
-        denials.add(denial(0, "grant"));
+        denials.add(denial(0, Code::Grant));
         for at in 1..=1_000 {
-            denials.add(Denial { status: 429, ..denial(at, "rate") });
+            denials.add(Denial { status: 429, ..denial(at, Code::Rate) });
         }
         let kept: Vec<_> =
             denials.last(9).iter().map(|denial| (denial.code, denial.at.millis(), denial.times)).collect();
-        assert_eq!(kept, [("rate", 1_000, 1_000), ("grant", 0, 1)]);
+        assert_eq!(kept, [(Code::Rate, 1_000, 1_000), (Code::Grant, 0, 1)]);
     }
 
     #[test]
@@ -191,7 +155,7 @@ mod tests {
     fn channels_with_poison_are_entries_of_their_own() {
         let denials = Denials::default();
         for (at, what) in (0..).zip(["a", "b", "a"]) {
-            denials.add(Denial { status: 200, what: what.to_owned(), ..denial(at, "poison") });
+            denials.add(Denial { status: 200, what: what.to_owned(), ..denial(at, Code::Poison) });
         }
         let kept: Vec<_> = denials.last(9).iter().map(|denial| (denial.what.clone(), denial.times)).collect();
         assert_eq!(kept, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
@@ -201,7 +165,7 @@ mod tests {
     fn the_last_are_kept_and_all_are_counted() {
         let denials = Denials::default();
         for at in 0..DENIALS_KEPT as u64 + 3 {
-            denials.add(denial(at, if at == 0 { "never heard of" } else { "grant" }));
+            denials.add(denial(at, if at == 0 { Code::Ttl } else { Code::Grant }));
         }
         let kept: Vec<u64> = denials.last(usize::MAX).iter().map(|denial| denial.at.millis()).collect();
         assert!(kept.iter().copied().eq((3..DENIALS_KEPT as u64 + 3).rev()), "{kept:?}");

@@ -8,6 +8,7 @@ mod answers;
 mod budget;
 mod canary;
 mod clock;
+mod code_counts;
 mod delivery;
 mod denials;
 mod exchange;
@@ -30,6 +31,7 @@ pub mod limits;
 pub use budget::Budget;
 pub use canary::Canary;
 pub use clock::Clock;
+pub use code_counts::CodeCounts;
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
 pub use exchange::{

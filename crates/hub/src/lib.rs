@@ -8,6 +8,7 @@
 
 mod asker;
 mod audience;
+mod code;
 mod decimal;
 mod excerpt;
 mod glob;
@@ -47,6 +48,7 @@ mod trial;
 
 pub use asker::Asker;
 pub use audience::{Admission, Audience, AudienceKind, ConnectionId, Reader, Visible};
+pub use code::Code;
 pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use dialect::Problem;
+use dialect::{Code, Problem};
 
 use crate::refusal::excerpt;
 
@@ -16,6 +16,6 @@ pub(crate) fn read_number<N: FromStr + PartialOrd + Display>(
 ) -> Result<N, Problem> {
     text.parse().ok().filter(|number| (&min..=&max).contains(&number)).ok_or_else(|| {
         let text = excerpt(text);
-        Problem::bad("number", format!("{name} is {text:?}; give a whole number from {min} to {max}"))
+        Problem::bad(Code::Number, format!("{name} is {text:?}; give a whole number from {min} to {max}"))
     })
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::Problem;
 use dialect::hub::{Publish, Right};
+use dialect::{Code, Problem};
 use exchange::Published;
 use tokio::task::yield_now;
 
@@ -47,7 +47,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
-        return Err(Problem::bad("key", why).into());
+        return Err(Problem::bad(Code::Key, why).into());
     }
     let mut answers =
         Answers { form, count: 0, text: Vec::with_capacity(items.len() * ANSWER_LEN), is_warned: false };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, header};
-use dialect::Problem;
+use dialect::{Code, Problem};
 use exchange::Shortage;
 use tokio::time::timeout;
 
@@ -53,10 +53,10 @@ pub(crate) async fn read(
             }
             if is_short && announced <= limit.len_max {
                 let why = "the server is short of memory; try again soon, or send less at once";
-                return Err(Refusal::retry_after(Problem::new(503, "memory", why), RETRY_AFTER_S));
+                return Err(Refusal::retry_after(Problem::new(503, Code::Memory, why), RETRY_AFTER_S));
             }
             let why = format!("the body has more than {} bytes; {}", limit.len_max, limit.advice);
-            Err(Problem::new(413, "payload", why).into())
+            Err(Problem::new(413, Code::Payload, why).into())
         }
         Ok(Err(problem)) => Err(Refusal::from(problem)),
         Err(_) => Err(too_slow(patience).into()),
@@ -104,7 +104,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
 
 fn broken_off() -> Problem {
     Problem::bad(
-        "body",
+        Code::Body,
         "the body broke off, or its framing is wrong; send Content-Length and as many bytes, or chunks",
     )
 }
@@ -115,7 +115,7 @@ pub(crate) fn too_slow(patience: Duration) -> Problem {
     let unit = if patience == Duration::from_secs(1) { "second" } else { "seconds" };
     Problem::new(
         408,
-        "request-timeout",
+        Code::RequestTimeout,
         format!("the request was not complete after {seconds} {unit}; send it in one go"),
     )
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use access::Key;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, header};
-use dialect::Problem;
 use dialect::hub::Right;
+use dialect::{Code, Problem};
 
 use crate::line::Line;
 use crate::refusal::excerpt;
@@ -164,7 +164,7 @@ fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
     let shown = said.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, shown)) = shown else {
         return Err(unauthorized(
-            "api-key",
+            Code::ApiKey,
             "the header Authorization does not say Bearer and a key; send Authorization: Bearer mpx_…",
         ));
     };
@@ -173,20 +173,20 @@ fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
 
 pub(crate) fn unknown_key() -> Problem {
     unauthorized(
-        "api-key",
+        Code::ApiKey,
         "the server does not know this API key; send one that is set there, by MULTIPLEXOR_KEY or [[key]]",
     )
 }
 
 fn no_key() -> Problem {
     unauthorized(
-        "credentials",
+        Code::Credentials,
         "this server asks for an API key; send the header Authorization: Bearer mpx_… with one that is set \
          there, or sign in at /sign-in in a browser",
     )
 }
 
-fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Problem {
+fn unauthorized(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(401, code, detail.into())
 }
 
@@ -194,7 +194,7 @@ fn not_granted(key: &Key, right: Right, whose: &str) -> Problem {
     let (name, right) = (&key.name, right.name());
     Problem::new(
         403,
-        "grant",
+        Code::Grant,
         format!(
             "the API key {name:?} has no right to {right} for {whose}; add it to `may` and `match` of its [[key]], \
              or send another key"

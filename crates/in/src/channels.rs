@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use dialect::Problem;
 use dialect::hub::{ChannelInfo, Cursors, Right};
 use dialect::native::{check_escapes, names_in_path};
+use dialect::{Code, Problem};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
@@ -49,7 +49,7 @@ pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> R
     check(&line, &request, Right::Administer, &name)?;
     if !line.exchange.takes_orders() {
         let why = "more channels were deleted than the shards have carried out so far; try again";
-        return Err(Refusal::retry_after(Problem::new(503, "full", why), RETRY_AFTER_S));
+        return Err(Refusal::retry_after(Problem::new(503, Code::Full, why), RETRY_AFTER_S));
     }
     Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default()).await?))
 }
@@ -200,12 +200,16 @@ fn read_flag(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "1" | "true" | "" => Ok(true),
         "0" | "false" => Ok(false),
-        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
+        other => Err(Problem::bad(Code::Flag, format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
     }
 }
 
 pub(crate) fn no_such_name(why: &str) -> Problem {
-    Problem::new(404, "channel-name", format!("no channel can have this name: {why}; ask for /channels/NAME"))
+    Problem::new(
+        404,
+        Code::ChannelName,
+        format!("no channel can have this name: {why}; ask for /channels/NAME"),
+    )
 }
 
 /// Why a path with further parts names no channel.

@@ -7,10 +7,10 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use codec::http2;
-use dialect::Problem;
 use dialect::dklab::{self, Words, header, headers, is_http, is_id, whose};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
+use dialect::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
@@ -181,7 +181,7 @@ pub(crate) fn check_page(map: &HeaderMap) -> Result<(), Problem> {
     if foreign {
         let why = "the request comes from a web page of another site, or from a browser that does not say from which; \
                    pages may not use the IN line, publish from your application's server instead";
-        return Err(Problem::new(403, "origin", why));
+        return Err(Problem::new(403, Code::Origin, why));
     }
     Ok(())
 }
@@ -218,7 +218,7 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
         if let Err(refusal) = order::admit(line, None) {
             line.counters.refused(refusal.problem().code);
             line.counters.classic_lost.add();
-            debug!(why = refusal.problem().code, "classic message was lost");
+            debug!(why = refusal.problem().code.name(), "classic message was lost");
             return;
         }
         let publish = Publish {
@@ -239,7 +239,7 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
             Ok(None) => line.counters.classic_dropped.add(),
             Err(refusal) => {
                 line.counters.classic_lost.add();
-                debug!(why = refusal.problem().code, "classic message was lost");
+                debug!(why = refusal.problem().code.name(), "classic message was lost");
             }
         }
     }

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dialect::Code;
+use exchange::CodeCounts;
+
 /// Counters since the start.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -41,9 +44,7 @@ pub(crate) struct Counters {
     pub(crate) proxy_faults: Count,
     /// Requests that known proxies passed on without saying so that it could be read for whom.
     pub(crate) proxy_unreadable: Count,
-    /// By the code of the problem; those without a place of their own go to `other`.
-    refused: ByCode,
-    other: Count,
+    refused: CodeCounts,
 }
 
 /// One counter.
@@ -60,28 +61,15 @@ impl Count {
     }
 }
 
-/// A counter for each of [`CODES`].
-struct ByCode(Box<[Count]>);
-
-impl Default for ByCode {
-    fn default() -> Self {
-        Self(CODES.iter().map(|_| Count::default()).collect())
-    }
-}
-
 impl Counters {
     /// A request was refused with this code.
-    pub(crate) fn refused(&self, code: &str) {
-        match CODES.iter().position(|known| *known == code) {
-            Some(index) => self.refused.0[index].add(),
-            None => self.other.add(),
-        }
+    pub(crate) fn refused(&self, code: Code) {
+        self.refused.add(code);
     }
 
-    /// Refusals by code.
+    /// Refusals by code; those of codes that are for the WAIT line alone under `other`.
     pub(crate) fn by_code(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let named = CODES.iter().copied().zip(&self.refused.0);
-        named.chain([("other", &self.other)]).map(|(code, count)| (code, count.read()))
+        self.refused.by_code(Code::is_of_in)
     }
 
     /// Refusals by code, those that happened.
@@ -90,50 +78,6 @@ impl Counters {
     }
 }
 
-/// The codes of problems that are counted one by one.
-const CODES: &[&str] = &[
-    "address-publishes",
-    "address-requests",
-    "api-key",
-    "base64",
-    "batch",
-    "body",
-    "channel-count",
-    "channel-list",
-    "channel-name",
-    "content-encoding",
-    "content-type",
-    "credentials",
-    "cross-site",
-    "data",
-    "disk",
-    "event",
-    "full",
-    "grant",
-    "host",
-    "http",
-    "item",
-    "key",
-    "key-publishes",
-    "key-requests",
-    "key-reused",
-    "memory",
-    "message",
-    "method",
-    "not-found",
-    "not-ready",
-    "starting",
-    "ending",
-    "origin",
-    "password-busy",
-    "payload",
-    "rate",
-    "request-timeout",
-    "sign-in",
-    "tls",
-    "ttl",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +85,7 @@ mod tests {
     #[test]
     fn refusals_are_counted_by_code() {
         let counters = Counters::default();
-        for code in ["ttl", "event", "ttl", "never heard of"] {
+        for code in [Code::Ttl, Code::Event, Code::Ttl, Code::Draining] {
             counters.refused(code);
         }
         let counted: Vec<_> = counters.refusals().collect();

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Version, header};
-use dialect::{Problem, is_same_origin};
+use dialect::{Code, Problem, is_same_origin};
 
 use crate::refusal::excerpt;
 
@@ -23,7 +23,7 @@ pub(crate) fn check(
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().map(|host| host.to_str().unwrap_or("(not readable)"));
     if hosts.next().is_some() || (host.is_none() && version >= Version::HTTP_11) {
-        return Err(Problem::bad("host", "the request has no Host header, or several; send exactly one"));
+        return Err(Problem::bad(Code::Host, "the request has no Host header, or several; send exactly one"));
     }
     for name in [host, authority.map(Authority::as_str)].into_iter().flatten() {
         if !host_is_ours(name, allowed) {
@@ -66,7 +66,7 @@ fn is_port(text: &str) -> bool {
 fn foreign_host(host: &str) -> Problem {
     Problem::new(
         403,
-        "host",
+        Code::Host,
         format!(
             "the IN line was called by the name {:?}; call it by its IP address or as localhost, \
              or start the server with --in-hosts and the name",
@@ -78,7 +78,7 @@ fn foreign_host(host: &str) -> Problem {
 fn foreign_origin(origin: &str) -> Problem {
     Problem::new(
         403,
-        "origin",
+        Code::Origin,
         format!(
             "the request comes from a web page of {:?}; pages may not use the IN line, publish from \
              your application's server instead",
@@ -101,7 +101,7 @@ mod tests {
             map.append(header::HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let got = check(Version::HTTP_11, None, &map, &["push.example".into()], false);
-        assert_eq!(got.map_err(|problem| problem.code), expected, "{headers}");
+        assert_eq!(got.map_err(|problem| problem.code.name()), expected, "{headers}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use axum::http::Uri;
 use codec::http::{Error, HEADERS_MAX, Limits, decode, decode_framing};
-use dialect::Problem;
+use dialect::{Code, Problem};
 
 use crate::limits::HEAD_LEN_MAX;
 
@@ -34,7 +34,7 @@ pub(crate) fn too_long(head: &[u8]) -> Problem {
 }
 
 fn problem(error: Error) -> Problem {
-    Problem::new(error.status(), "http", error.to_string())
+    Problem::new(error.status(), Code::Http, error.to_string())
 }
 
 /// The head with CR LF where a line ends in LF alone, as scripts write it that speak HTTP by hand.

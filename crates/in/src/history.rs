@@ -1,9 +1,9 @@
 //! `GET /channels/NAME/history`: what a channel's history holds, page by page; and
 //! `DELETE /channels/NAME`, `DELETE /channels/NAME/history/CURSOR`.
 
-use dialect::Problem;
 use dialect::hub::{Next, Page, Read, Start};
 use dialect::native::{since, write_object};
+use dialect::{Code, Problem};
 use exchange::RemoveError;
 use serde::Serialize;
 
@@ -82,7 +82,7 @@ pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Resul
                     "forget is {:?}; give history, or leave it out to end the subscriptions too",
                     excerpt(other)
                 );
-                return Err(Problem::bad("forget", why).into());
+                return Err(Problem::bad(Code::Forget, why).into());
             }
             _ => {}
         }
@@ -123,7 +123,7 @@ pub(crate) async fn remove<'a>(line: &Line, name: &'a str, cursor: &str) -> Resu
 fn no_message(name: &str, cursor: &str) -> Refusal {
     let problem = Problem::new(
         404,
-        "message",
+        Code::Message,
         format!(
             "no such message: the history of {:?} has none with the cursor {:?}; give the cursor that its publisher was \
              answered, or that stands beside it in /channels/NAME/history",

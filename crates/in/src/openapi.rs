@@ -4,6 +4,7 @@
 //! the handlers, which take requests and bodies as they are. Tests hold it to the routes: each is
 //! described, and each operation that is described is answered. docs/openapi.json is a copy of it.
 
+mod codes;
 mod schemas;
 
 use axum::response::Response;

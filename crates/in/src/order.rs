@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use dialect::Problem;
 use dialect::hub::{HASH_LEN, IdempotencyKey, Publish, Refused};
+use dialect::{Code, Problem};
 use exchange::{PublishError, Published, Receipt, Unstored};
 use tokio::time::{Instant, sleep};
 
@@ -87,7 +87,7 @@ fn known_as(key: &str, caller: Option<&Caller>, publish: &Publish) -> Idempotenc
 fn reused(key: &str) -> Problem {
     Problem::new(
         422,
-        "key-reused",
+        Code::KeyReused,
         format!(
             "the idempotency key {:?} came before with another message; give each message a key of its own, and \
              repeat it as it was: channels, data, event, type and ttl",
@@ -164,7 +164,7 @@ pub(crate) fn admit(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal>
         let rate = line.settings.publish_rate;
         let problem = Problem::new(
             429,
-            "rate",
+            Code::Rate,
             format!(
                 "more than {rate} messages a second were published; publish fewer, or start the server with \
                  a larger --publish-rate"
@@ -288,7 +288,7 @@ pub(crate) fn full(line: &Line) -> Refusal {
     let why = format!(
         "{who} messages slower than they are published, and the server holds as many as it may; try again"
     );
-    let problem = Problem::new(503, "full", why);
+    let problem = Problem::new(503, Code::Full, why);
     Refusal::retry_after(problem, RETRY_AFTER_S)
 }
 
@@ -296,7 +296,7 @@ fn refusal(error: PublishError) -> Refusal {
     match error {
         // Whoever publishes waits before he comes here.
         PublishError::Full(_) => Refusal::retry_after(
-            Problem::new(503, "full", "the server holds as many messages as it may; try again"),
+            Problem::new(503, Code::Full, "the server holds as many messages as it may; try again"),
             RETRY_AFTER_S,
         ),
         PublishError::Unstored(why) => unstored(why),
@@ -310,7 +310,7 @@ pub(crate) fn unstored(why: Unstored) -> Refusal {
         Unstored::Full => Refusal::retry_after(
             Problem::new(
                 507,
-                "disk",
+                Code::Disk,
                 "the message was not taken: the disk of the store is full; make room on it, and try again",
             ),
             RETRY_AFTER_S,
@@ -318,7 +318,7 @@ pub(crate) fn unstored(why: Unstored) -> Refusal {
         Unstored::Broken => Refusal::retry_after(
             Problem::new(
                 503,
-                "disk",
+                Code::Disk,
                 "the message was not taken: the disk of the store fails, see the server's log; try again",
             ),
             RETRY_AFTER_S,
@@ -329,11 +329,11 @@ pub(crate) fn unstored(why: Unstored) -> Refusal {
 /// The hub has no room.
 pub(crate) fn out_of_room(refused: Refused) -> Problem {
     if let Refused::Payload(_) = refused {
-        return Problem::new(413, "payload", format!("{refused}; send less, or set more for it"));
+        return Problem::new(413, Code::Payload, format!("{refused}; send less, or set more for it"));
     }
     Problem::new(
         507,
-        "memory",
+        Code::Memory,
         format!(
             "the message was not taken: {refused}; publish to channels already in use, or set more for it"
         ),

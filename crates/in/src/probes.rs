@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::extract::State;
 use axum::response::Response;
-use dialect::Problem;
 use dialect::hub::{ShardId, Stage};
+use dialect::{Code, Problem};
 use exchange::{Canary, Order};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -24,12 +24,14 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str, Refusal> {
     match line.exchange.stage() {
         Stage::Serving => {}
-        Stage::Starting => return Err(not_ready("starting", "the server is about to serve; try again soon")),
-        Stage::Ending => return Err(not_ready("ending", "the server is about to end; use another one")),
+        Stage::Starting => {
+            return Err(not_ready(Code::Starting, "the server is about to serve; try again soon"));
+        }
+        Stage::Ending => return Err(not_ready(Code::Ending, "the server is about to end; use another one")),
     }
     if !Canaries::round(&line).await {
         return Err(not_ready(
-            "not-ready",
+            Code::NotReady,
             "not every shard of the WAIT line answered within a second; try again",
         ));
     }
@@ -93,7 +95,7 @@ fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String
     counters.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
-fn not_ready(code: &'static str, why: &str) -> Refusal {
+fn not_ready(code: Code, why: &str) -> Refusal {
     Refusal::retry_after(Problem::new(503, code, why), RETRY_AFTER_S)
 }
 

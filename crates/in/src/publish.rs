@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
-use dialect::Problem;
 use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
 use dialect::native::{WARNING, is_json_text, kind_of, names_in_path, write_string};
+use dialect::{Code, Problem};
 use exchange::Published;
 use serde::de::IgnoredAny;
 
@@ -70,7 +70,7 @@ pub(crate) fn payload_of(
     content_type: Option<Box<str>>,
 ) -> Result<Payload, Problem> {
     if u32::try_from(bytes.len()).is_err() {
-        return Err(Problem::new(413, "payload", "the body has 4 GiB or more; send less"));
+        return Err(Problem::new(413, Code::Payload, "the body has 4 GiB or more; send less"));
     }
     Ok(Payload { event, content_type, ..Payload::new(bytes, kind) })
 }
@@ -83,7 +83,7 @@ pub(crate) fn no_json(bytes: &[u8]) -> Problem {
     };
     let why = why.unwrap_or_else(|| "it is not UTF-8".to_owned());
     Problem::bad(
-        "data",
+        Code::Data,
         format!(
             "the data is said to be JSON, but is none: {why}; send JSON, or Content-Type: text/plain for text and \
              application/octet-stream for bytes"
@@ -148,12 +148,12 @@ pub(crate) const ANSWER_LEN: usize = 80;
 
 /// A list of names is the same in both lines, but whoever named none here wants to publish.
 fn for_publishers(problem: Problem) -> Problem {
-    if problem.code == "channel-list" { no_channel() } else { problem }
+    if problem.code == Code::ChannelList { no_channel() } else { problem }
 }
 
 pub(crate) fn no_channel() -> Problem {
     Problem::bad(
-        "channel-list",
+        Code::ChannelList,
         "no channel is named; publish to /pub/NAME or /pub/NAME,NAME, the body being the data, or send \
          POST /pub a JSON object such as {\"channel\": \"NAME\", \"data\": \"hello\"}",
     )

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, Version, header as names};
 use codec::http2;
-use dialect::Problem;
 use dialect::dklab::{Words, head_len, header};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
 use dialect::realplexor::{self, Command, Form, Found, Item, List, Reading, behind_blank_line};
+use dialect::{Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
@@ -180,7 +180,7 @@ impl Talk {
         let start = behind_blank_line(&self.bytes).unwrap_or(self.bytes.len());
         // A publisher of old learns nothing but that the connection ends.
         if let Err(problem) = publish(line, list.as_ref(), &self.bytes[start..]).await {
-            debug!(why = problem.code, "classic message was not published");
+            debug!(why = problem.code.name(), "classic message was not published");
         }
         Step::Say(Vec::new())
     }
@@ -233,7 +233,10 @@ impl Talk {
         }
         if ended && !whole && length.is_some() && !self.settings.partial {
             line.counters.classic_lost.add();
-            return refused(line, &Problem::bad("body", "the connection ended before the whole body came"));
+            return refused(
+                line,
+                &Problem::bad(Code::Body, "the connection ended before the whole body came"),
+            );
         }
         let published = publish(line, list.as_ref(), &self.bytes[body]);
         match on_behalf(line, &self.bytes[..head_len], published).await {
@@ -271,7 +274,7 @@ impl Talk {
             },
         };
         allowed.map_err(|why| {
-            line.counters.refused("credentials");
+            line.counters.refused(Code::Credentials);
             tell(|| format!("ERROR: {why}"));
             answers::denied(&why.to_string())
         })
@@ -292,12 +295,15 @@ impl Talk {
 async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Problem> {
     let Some(list) = list else {
         line.counters.classic_unnamed.add();
-        return Err(Problem::bad("channel-list", "the request names no id; put identifier=ID into a header"));
+        return Err(Problem::bad(
+            Code::ChannelList,
+            "the request names no id; put identifier=ID into a header",
+        ));
     };
     if data.is_empty() {
         line.counters.classic_lost.add();
         tell(|| "DEBUG: passed empty HTTP body, ignored".to_owned());
-        return Err(Problem::bad("body", "the message is empty, which no client could read; send JSON"));
+        return Err(Problem::bad(Code::Body, "the message is empty, which no client could read; send JSON"));
     }
     let own = list.credentials.as_ref().map(|credentials| format!("{}_", credentials.login));
     let limiters: Vec<&str> = list.items.iter().filter(|item| item.star).map(|item| &*item.id).collect();
@@ -351,11 +357,11 @@ fn refused(line: &Line, problem: &Problem) -> Step {
 fn length(head: &[u8]) -> Result<Option<usize>, Problem> {
     if header(head, "transfer-encoding").is_some() {
         let why = "a body in chunks is not understood here; send Content-Length";
-        return Err(Problem::new(411, "body", why));
+        return Err(Problem::new(411, Code::Body, why));
     }
     let Some(text) = header(head, "content-length") else { return Ok(None) };
     let length = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    length.map(Some).ok_or_else(|| Problem::bad("body", "Content-Length is no number of bytes"))
+    length.map(Some).ok_or_else(|| Problem::bad(Code::Body, "Content-Length is no number of bytes"))
 }
 
 /// Whether the publisher waits to be told to go on.
@@ -376,13 +382,17 @@ fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
 }
 
 /// What somebody is told whose password could not be looked at in time.
-const BUSY: (&str, &str) = (
-    "password-busy",
+const BUSY: (Code, &str) = (
+    Code::PasswordBusy,
     "passwords that come from one address are checked one after the other, and too many wait; try again soon",
 );
 
 fn too_long(limit: usize) -> Problem {
-    Problem::new(413, "payload", format!("the request has more than {limit} bytes; send less, or set more"))
+    Problem::new(
+        413,
+        Code::Payload,
+        format!("the request has more than {limit} bytes; send less, or set more"),
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use dialect::Problem;
+use dialect::{Code, Problem};
 use exchange::limits::DENIALS_KEPT;
 use exchange::{Denial, Side};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn object(denial: &Denial) -> Value {
         "time": time,
         "line": side,
         "status": denial.status,
-        "code": denial.code,
+        "code": denial.code.name(),
         "detail": denial.detail,
         "what": denial.what,
     });
@@ -81,14 +81,14 @@ fn object(denial: &Denial) -> Value {
 /// line there.
 pub(crate) fn tell(line: &Line, problem: &Problem, who: Option<&str>, what: &str) {
     line.counters.refused(problem.code);
-    if !enabled!(Level::INFO) || matches!(problem.code, "starting" | "ending" | "not-ready") {
+    if !enabled!(Level::INFO) || matches!(problem.code, Code::Starting | Code::Ending | Code::NotReady) {
         return;
     }
     let Some(untold) = line.exchange.denials().may_tell(line.exchange.now()) else { return };
     info!(
         line = "in",
         status = problem.status,
-        code = problem.code,
+        code = problem.code.name(),
         from = address().map(|address| tracing::field::display(address.ip())),
         key = who,
         what = &*excerpt(what),

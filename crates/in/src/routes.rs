@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, heade
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
-use dialect::{GUARDS, Problem};
+use dialect::{Code, GUARDS, Problem};
 use tracing::debug;
 
 use crate::caller::{self, Caller};
@@ -178,7 +178,7 @@ impl Asked {
             method = %self.method,
             path = self.uri.path(),
             status = response.status().as_u16(),
-            refused = told.map(|Told(problem)| problem.code),
+            refused = told.map(|Told(problem)| problem.code.name()),
             micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
@@ -252,7 +252,7 @@ async fn not_found(uri: Uri) -> Refusal {
     let path = excerpt(uri.path());
     let problem = Problem::new(
         404,
-        "not-found",
+        Code::NotFound,
         format!(
             "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
              /watch, /stats, /metrics, /refused, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
@@ -272,5 +272,6 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
         _ => "GET or HEAD",
     };
     let method = excerpt(method.as_str());
-    Problem::new(405, "method", format!("the method {method} is not for this address; use {right}")).into()
+    Problem::new(405, Code::Method, format!("the method {method} is not for this address; use {right}"))
+        .into()
 }

@@ -4,9 +4,9 @@
 //! that somebody typed.
 
 use axum::http::{HeaderMap, header};
-use dialect::Problem;
 use dialect::hub::Millis;
 use dialect::limits::{CONTENT_TYPE_LEN_MAX, EVENT_LEN_MAX};
+use dialect::{Code, Problem};
 
 use crate::limits::{KEY_LEN_MAX, TTL_MS_MAX};
 use crate::refusal::excerpt;
@@ -32,8 +32,8 @@ impl Said {
                 _ => {}
             }
         }
-        let event = or_header(event, headers, "multiplexor-event", "event")?;
-        let ttl = or_header(ttl, headers, "multiplexor-ttl", "ttl")?;
+        let event = or_header(event, headers, "multiplexor-event", Code::Event)?;
+        let ttl = or_header(ttl, headers, "multiplexor-ttl", Code::Ttl)?;
         identity_only(headers)?;
         Ok(Self {
             event: event.map(check_event).transpose()?.flatten(),
@@ -47,7 +47,7 @@ impl Said {
 /// The idempotency key, from the query or the header.
 pub(crate) fn key(query: &str, headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
     let said = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "key");
-    let key = or_header(said.map(|(_, value)| value.into_owned()), headers, "idempotency-key", "key")?;
+    let key = or_header(said.map(|(_, value)| value.into_owned()), headers, "idempotency-key", Code::Key)?;
     key.map(check_key).transpose()
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn key(query: &str, headers: &HeaderMap) -> Result<Option<Box<str>>, 
 pub(crate) fn check_key(key: String) -> Result<Box<str>, Problem> {
     if key.is_empty() || key.len() > KEY_LEN_MAX || key.chars().any(char::is_control) {
         return Err(Problem::bad(
-            "key",
+            Code::Key,
             format!(
                 "the idempotency key is {:?}; give 1 to {KEY_LEN_MAX} printable bytes that are another for each message",
                 excerpt(&key)
@@ -70,7 +70,7 @@ fn or_header(
     value: Option<String>,
     headers: &HeaderMap,
     name: &str,
-    code: &'static str,
+    code: Code,
 ) -> Result<Option<String>, Problem> {
     let Some(header) = headers.get(name).filter(|_| value.is_none()) else { return Ok(value) };
     match std::str::from_utf8(header.as_bytes()) {
@@ -84,13 +84,13 @@ pub(crate) fn check_event(name: String) -> Result<Option<Box<str>>, Problem> {
     if name.len() > EVENT_LEN_MAX {
         let len = name.len();
         return Err(Problem::bad(
-            "event",
+            Code::Event,
             format!("the event's name has {len} bytes; at most {EVENT_LEN_MAX} are allowed"),
         ));
     }
     if name.chars().any(char::is_control) {
         return Err(Problem::bad(
-            "event",
+            Code::Event,
             "the event's name holds a control character; use printable characters only",
         ));
     }
@@ -115,7 +115,7 @@ pub(crate) fn read_ttl(text: &str) -> Result<Millis, Problem> {
     };
     millis().ok_or_else(|| {
         Problem::bad(
-            "ttl",
+            Code::Ttl,
             format!("ttl is {:?}; give seconds, such as 60 or 0.5, or 0 to keep nothing", excerpt(text)),
         )
     })
@@ -137,7 +137,7 @@ pub(crate) fn check_content_type(value: &[u8]) -> Result<Option<Box<str>>, Probl
     };
     let Some(value) = std::str::from_utf8(value).ok().filter(is_header) else {
         return Err(Problem::bad(
-            "content-type",
+            Code::ContentType,
             format!(
                 "the content type is not ASCII, or longer than {CONTENT_TYPE_LEN_MAX} bytes; send one such as text/plain"
             ),
@@ -147,7 +147,7 @@ pub(crate) fn check_content_type(value: &[u8]) -> Result<Option<Box<str>>, Probl
     if kind.eq_ignore_ascii_case("multipart/form-data") {
         return Err(Problem::new(
             415,
-            "content-type",
+            Code::ContentType,
             "the body is a form with parts (multipart/form-data), which is no message; send the data itself: in JavaScript \
              a string or JSON.stringify(…) as the body, in curl -d and not -F",
         ));
@@ -161,7 +161,7 @@ pub(crate) fn identity_only(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
             415,
-            "content-encoding",
+            Code::ContentEncoding,
             "the body is compressed (Content-Encoding); send the data as it is to reach the clients",
         )),
         _ => Ok(()),
@@ -178,7 +178,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
         }
-        Said::read(query, &map).map_err(|problem| problem.code)
+        Said::read(query, &map).map_err(|problem| problem.code.name())
     }
 
     fn check_event(

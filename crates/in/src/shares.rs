@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use access::Whose;
 use axum::http::HeaderMap;
 use codec::proxy;
-use dialect::Problem;
+use dialect::{Code, Problem};
 use exchange::{Network, Quota, Quotas};
 use tokio::io::AsyncReadExt;
 
@@ -59,7 +59,7 @@ impl Share {
         quotas: &Quotas,
         who: impl FnOnce() -> Option<K>,
         line: &Line,
-        code: &'static str,
+        code: Code,
         what: &str,
     ) -> Result<(), Refusal> {
         let most = quotas.most();
@@ -77,21 +77,21 @@ impl Share {
 /// Takes one of the requests that the address at the other end may make this second.
 pub(crate) fn admit_address(line: &Line) -> Result<(), Refusal> {
     let what = "requests a second come from this address; wait before the next one";
-    Share::take(&line.shares.addresses.requests, || network(line), line, "address-requests", what)
+    Share::take(&line.shares.addresses.requests, || network(line), line, Code::AddressRequests, what)
 }
 
 /// Takes one of the requests that the key of whoever asks may make this second.
 pub(crate) fn admit_key(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
     let what = "requests a second come with this API key; wait before the next one";
-    Share::take(&line.shares.keys.requests, || caller?.key_number(), line, "key-requests", what)
+    Share::take(&line.shares.keys.requests, || caller?.key_number(), line, Code::KeyRequests, what)
 }
 
 /// Takes one of the messages that whoever publishes may publish this second.
 pub(crate) fn admit_message(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
     let what = "messages a second were published with this API key; publish fewer";
-    Share::take(&line.shares.keys.messages, || caller?.key_number(), line, "key-publishes", what)?;
+    Share::take(&line.shares.keys.messages, || caller?.key_number(), line, Code::KeyPublishes, what)?;
     let what = "messages a second were published from this address; publish fewer";
-    Share::take(&line.shares.addresses.messages, || network(line), line, "address-publishes", what)
+    Share::take(&line.shares.addresses.messages, || network(line), line, Code::AddressPublishes, what)
 }
 
 /// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.

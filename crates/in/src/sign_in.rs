@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dialect::Problem;
 use dialect::hub::{Millis, Right, WallTime};
+use dialect::{Code, Problem};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -79,9 +79,11 @@ impl SignIn {
 async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     if line.settings.keys.is_empty() {
-        return Err(
-            Problem::bad("sign-in", "this server asks for no API key; there is no need to sign in").into()
-        );
+        return Err(Problem::bad(
+            Code::SignIn,
+            "this server asks for no API key; there is no need to sign in",
+        )
+        .into());
     }
     if head.headers.get(FETCHED_BY).is_some_and(|page| page != "same-origin") {
         return Err(cross_site().into());
@@ -114,7 +116,7 @@ fn refuse_key(line: &Line) -> Refusal {
         let why = format!(
             "more than {WRONG_KEYS_PER_S_MAX} wrong keys a second are shown here; wait before the next one"
         );
-        Refusal::retry_after(Problem::new(429, "rate", why), seconds)
+        Refusal::retry_after(Problem::new(429, Code::Rate, why), seconds)
     };
     line.wrong_keys.take().map_or_else(too_many, |()| caller::unknown_key().into())
 }
@@ -177,7 +179,7 @@ fn ticket() -> Result<String, Problem> {
     let mut chance = [0; access::limits::KEY_LEN];
     // So few bytes come whole or not at all.
     getrandom(&mut chance, GetRandomFlags::empty())
-        .map_err(|_| Problem::new(503, "not-ready", "the system gives no random numbers; try again"))?;
+        .map_err(|_| Problem::new(503, Code::NotReady, "the system gives no random numbers; try again"))?;
     Ok(URL_SAFE_NO_PAD.encode(chance))
 }
 
@@ -204,7 +206,7 @@ fn age(line: &Line) -> Millis {
 fn not_signed_in() -> Problem {
     Problem::new(
         401,
-        "sign-in",
+        Code::SignIn,
         "the cookie is of no sign-in that counts: it ended, its key is gone, or the server was started anew; \
          sign in again at /sign-in",
     )
@@ -213,7 +215,7 @@ fn not_signed_in() -> Problem {
 fn cross_site() -> Problem {
     Problem::new(
         403,
-        "cross-site",
+        Code::CrossSite,
         "a sign-in counts for requests of this server's own pages, and nothing shows that this one is; programs send \
          the header Authorization: Bearer mpx_…",
     )

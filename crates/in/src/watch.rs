@@ -15,9 +15,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::Problem;
 use dialect::hub::{Changes, Position, Start};
 use dialect::native::{heartbeat, is_last_event_id, last_event_id, since};
+use dialect::{Code, Problem};
 use exchange::Follower;
 use hyper::body::Frame;
 use tokio::select;
@@ -102,7 +102,7 @@ fn form(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Form>, Pr
         Some("poll") => Ok(None),
         Some(other) => {
             let other = excerpt(other);
-            Err(Problem::bad("transport", format!("transport is {other:?}; give sse, stream or poll")))
+            Err(Problem::bad(Code::Transport, format!("transport is {other:?}; give sse, stream or poll")))
         }
         None if accept.contains("text/event-stream") => Ok(Some(Form::Sse)),
         None if accept.contains("application/x-ndjson") => Ok(Some(Form::Lines)),

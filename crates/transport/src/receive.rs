@@ -5,7 +5,7 @@ use codec::http2;
 use codec::ws::{self, Fact};
 use dialect::hub::Stage;
 use dialect::native::{self, Context};
-use dialect::{Answer, Intent, Origins, Problem, Request, Transport, Wait};
+use dialect::{Answer, Code, Intent, Origins, Problem, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::answer;
@@ -92,7 +92,7 @@ impl Conn {
             && !matches!(request.framing, http::Framing::Length(len) if len <= SMALL_LEN_MAX as u64)
         {
             self.close = true;
-            return (bytes.len(), self.refuse(Problem::new(503, "memory", SHORT_OF_MEMORY), env.origins));
+            return (bytes.len(), self.refuse(Problem::new(503, Code::Memory, SHORT_OF_MEMORY), env.origins));
         }
         let go_on = request.expect_continue();
         let upload =
@@ -212,7 +212,7 @@ impl Conn {
         if let Some(extra) = &mut self.extra {
             extra.upload = None;
         }
-        self.refuse(Problem::new(error.status(), "http", error.to_string()), env.origins)
+        self.refuse(Problem::new(error.status(), Code::Http, error.to_string()), env.origins)
     }
 
     pub(crate) fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
@@ -271,7 +271,7 @@ fn act_on(fact: Fact<'_>, shape: Shape, env: Env<'_>) -> Action {
             None => return Action::Next,
         },
         Fact::Binary(bytes) => {
-            let problem = Problem::bad("command", "commands are text frames; this one is binary");
+            let problem = Problem::bad(Code::Command, "commands are text frames; this one is binary");
             error_frame(&problem, native::command_id(&bytes).as_deref(), &mut out);
         }
         Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
@@ -298,7 +298,11 @@ fn close_frame(code: u16, reason: &str) -> Action {
 /// The head of the answer to a WebSocket handshake (RFC 6455, section 4.2).
 fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec<u8>, Problem> {
     if request.header("sec-websocket-version") != Some(b"13") {
-        return Err(Problem::new(426, "websocket-version", "this server speaks WebSocket version 13 only"));
+        return Err(Problem::new(
+            426,
+            Code::WebsocketVersion,
+            "this server speaks WebSocket version 13 only",
+        ));
     }
     // A WebSocket over HTTP/2 has no key (RFC 8441, section 5), and Envoy, who makes this of one, adds none and looks for no
     // answer to it. What a key proves, that no page's script made up the handshake, the version proves, too: no script
@@ -309,7 +313,7 @@ fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec
         (Some(key), another) => Some(ws::accept_key(key).filter(|_| another.is_none()).ok_or_else(|| {
             let detail = "Sec-WebSocket-Key must be one of 16 bytes in base64, as in dGhlIHNhbXBsZSBub25jZQ==; a proxy that \
                           makes this handshake of another one leaves it out";
-            Problem::bad("websocket-key", detail)
+            Problem::bad(Code::WebsocketKey, detail)
         })?),
     };
     // A browser takes a connection for failed whose protocols were passed over. One that is a token is not repeated.

@@ -3,7 +3,7 @@
 use dialect::dklab::Words;
 use dialect::hub::{Cursors, Position, Visible};
 use dialect::native::Paths;
-use dialect::{Classic, Cors, Problem, dklab, native};
+use dialect::{Classic, Code, Cors, Problem, dklab, native};
 
 use crate::answer;
 use crate::native::text_frame;
@@ -141,8 +141,11 @@ impl Conn {
         if classic && !dklab::is_like_http(input) {
             return Vec::new();
         }
-        let problem =
-            Problem::new(408, "request-timeout", "the request did not come in time; send it whole at once");
+        let problem = Problem::new(
+            408,
+            Code::RequestTimeout,
+            "the request did not come in time; send it whole at once",
+        );
         answer::answer(&problem.into(), true, false, Cors::default())
     }
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
 use multiplexor_transport::dialect::native::{PageEnd, Paths};
-use multiplexor_transport::dialect::{Cors, Origins, Problem, Shows, Transport};
+use multiplexor_transport::dialect::{Code, Cors, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text, visible};
 use serde_json::value::RawValue;
@@ -335,8 +335,8 @@ fn answers_of_a_websocket_name_their_question() {
         check(shape, r#"<Text:{"pong":{"n": 7},"id":{"n": 7}}>"#, |conn, out| {
             conn.tell(Notice::Pong { value: &id, id: Some(&id) }, cursors(), out);
         });
-        let problem = Problem::bad("x", "y");
-        let told = r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"x","detail":"y"}"#;
+        let problem = Problem::bad(Code::Since, "y");
+        let told = r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"since","detail":"y"}"#;
         check(shape, &format!(r#"<Text:{{"error":{told},"id":{{"n": 7}}}}>"#), |conn, out| {
             conn.tell(Notice::Error { problem: &problem, id: Some(&id) }, cursors(), out);
         });
@@ -413,7 +413,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
     let mut request = *b"GET /sub/a HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n";
     let (_, action) = conn.receive(&mut request, env);
     assert!(matches!(action, Action::Wait { wait, .. } if wait.transport == Transport::Sse));
-    let action = conn.refuse(Problem::new(403, "grant", "no"), &Origins::NONE);
+    let action = conn.refuse(Problem::new(403, Code::Grant, "no"), &Origins::NONE);
     assert!(matches!(action, Action::Send(bytes) if bytes.starts_with(b"HTTP/1.1 403 ")));
     assert_eq!(conn.phase, Phase::Request);
 
@@ -423,6 +423,6 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         matches!(action, Action::Wait { .. }) && conn.closes(),
         "a further request does not keep it open"
     );
-    let action = conn.refuse(Problem::new(503, "draining", "no"), &Origins::NONE);
+    let action = conn.refuse(Problem::new(503, Code::Draining, "no"), &Origins::NONE);
     assert!(matches!(action, Action::Close(_)));
 }

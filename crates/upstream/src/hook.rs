@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{About, Denied, Question, Said, Subject, Verdict, session_of_answer};
 use exchange::Exchange;
-use exchange::hub::{Millis, Session, WallTime};
+use exchange::hub::{Code, Millis, Session, WallTime};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
@@ -161,7 +161,7 @@ impl Asking {
             Answer::Refused => {
                 self.counters.hook_refused.add();
                 let detail = "the application refuses whoever shows these cookies or headers: sign in there";
-                Ok((now.after(millis(REFUSED_AGE)), Said::Refused(denied("hook-refused", detail))))
+                Ok((now.after(millis(REFUSED_AGE)), Said::Refused(denied(Code::HookRefused, detail))))
             }
             Answer::Failed(why) => Err(why),
         };
@@ -180,7 +180,7 @@ impl Asking {
         self.failing = outcome.is_err();
         outcome.unwrap_or_else(|_| {
             let detail = "the application was asked who this is, and gave no good answer; try again soon";
-            (now.after(millis(FAILED_AGE)), Said::Failed(denied("hook", detail)))
+            (now.after(millis(FAILED_AGE)), Said::Failed(denied(Code::Hook, detail)))
         })
     }
 
@@ -278,10 +278,13 @@ const OF_ONE_REQUEST: &[&str] = &[
 ];
 
 fn busy() -> Said {
-    Said::Failed(denied("hook-busy", "too many wait for the application to say who they are; try again soon"))
+    Said::Failed(denied(
+        Code::HookBusy,
+        "too many wait for the application to say who they are; try again soon",
+    ))
 }
 
-fn denied(code: &'static str, detail: &str) -> Denied {
+fn denied(code: Code, detail: &str) -> Denied {
     Denied { code, detail: detail.to_owned() }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::hub::Asker;
 use access::{About, Denied, Held, Page, Question, Said, Subject, Tally, Verdict};
 use exchange::Exchange;
-use exchange::hub::{Session, WallTime};
+use exchange::hub::{Code, Session, WallTime};
 use hyper::Uri;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -127,7 +127,7 @@ impl Pages {
     fn give_up(&self, waiting: &Waiting) {
         self.counters.pages_failed.add();
         let why = "the application has as many requests as are allowed at this moment; try again soon";
-        self.tell(waiting.shard, waiting.subject, unanswered(503, "takeover-busy", why));
+        self.tell(waiting.shard, waiting.subject, unanswered(503, Code::TakeoverBusy, why));
     }
 
     /// The application has answered, or not.
@@ -149,22 +149,22 @@ impl Pages {
                 match failure {
                     Failure::Late(_) => unanswered(
                         504,
-                        "takeover-timeout",
+                        Code::TakeoverTimeout,
                         "the application did not answer in time; try again soon",
                     ),
                     Failure::Incomplete(..) => unanswered(
                         502,
-                        "takeover",
+                        Code::Takeover,
                         "the application's answer broke off, or is too long to be passed on",
                     ),
                     Failure::Unreadable => unanswered(
                         502,
-                        "takeover",
+                        Code::Takeover,
                         "the application's answer cannot be passed on: it changes the protocol, or its Multiplexor-Lasts is \
                          no whole number of seconds",
                     ),
                     Failure::Unreachable(_) => {
-                        unanswered(502, "takeover", "the application cannot be reached; try again soon")
+                        unanswered(502, Code::Takeover, "the application cannot be reached; try again soon")
                     }
                 }
             }
@@ -203,6 +203,6 @@ impl Pass {
     }
 }
 
-fn unanswered(status: u16, code: &'static str, detail: &str) -> Said {
+fn unanswered(status: u16, code: Code, detail: &str) -> Said {
     Said::Unanswered(status, Denied { code, detail: detail.to_owned() })
 }

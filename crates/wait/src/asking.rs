@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use access::{Denied, Said, Subject, Tally, Verdict};
-use exchange::hub::{Asker, WallTime};
+use exchange::hub::{Asker, Code, WallTime};
 use rustc_hash::FxHashMap;
 
 use crate::limits::{PARKED_ALIKE_MAX, SUBJECTS_MAX, VERDICTS_MAX};
@@ -158,10 +158,10 @@ impl Wanted {
     pub(crate) fn busy(self) -> Denied {
         let (code, detail) = match self {
             Self::Name | Self::Keys => {
-                ("hook-busy", "too many wait to be let in at this moment; try again soon")
+                (Code::HookBusy, "too many wait to be let in at this moment; try again soon")
             }
             Self::Page => {
-                ("takeover-busy", "too many wait for the application at this moment; try again soon")
+                (Code::TakeoverBusy, "too many wait for the application at this moment; try again soon")
             }
         };
         Denied { code, detail: detail.to_owned() }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn verdict(shown: &str, until: u64) -> Arc<Verdict> {
-        let said = Said::Refused(Denied { code: "hook-refused", detail: String::new() });
+        let said = Said::Refused(Denied { code: Code::HookRefused, detail: String::new() });
         Arc::new(Verdict { subject: Subject::of(shown), until: WallTime::from_millis(until), said })
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let (gone, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
             gone.token < SUBJECTS_MAX as u64
-                && matches!(&verdict.said, Said::Failed(why) if why.code == "hook-busy")
+                && matches!(&verdict.said, Said::Failed(why) if why.code == Code::HookBusy)
         );
         assert_eq!(asking.len(), SUBJECTS_MAX);
         assert_eq!(
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(asking.park(Subject::of("new"), waiter(9_999), Asker::Address(2), NAME), Parking::First);
         let (_, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
-            matches!(&verdict.said, Said::Unanswered(503, why) if why.code == "takeover-busy"),
+            matches!(&verdict.said, Said::Unanswered(503, why) if why.code == Code::TakeoverBusy),
             "{verdict:?}"
         );
     }

@@ -284,7 +284,7 @@ fn refusals_can_be_asked_for() {
         says(&mut scene, 0, "198.51.100.1", sse("/sub/a")).hang_up();
     }
     let [denial] = &scene.exchange.denials().last(9)[..] else { panic!("one entry for all") };
-    let told = (denial.code, denial.times, denial.from, &*denial.what);
+    let told = (denial.code.name(), denial.times, denial.from, &*denial.what);
     assert_eq!(told, ("address-requests", 3, Some([198, 51, 100, 1].into()), "/sub/a"));
 }
 

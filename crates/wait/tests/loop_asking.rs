@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use multiplexor_wait::access::{About, Denied, Question, Said, Subject, Verdict};
 use multiplexor_wait::exchange::Order;
-use multiplexor_wait::exchange::hub::{Door, Glob, Grant, Limits, Right, Session, ShardId};
+use multiplexor_wait::exchange::hub::{Code, Door, Glob, Grant, Limits, Right, Session, ShardId};
 use multiplexor_wait::{Settings, Shows};
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
@@ -54,7 +54,7 @@ fn visitor(scene: &Scene, lasts_ms: u64) -> Said {
 }
 
 fn nobody() -> Said {
-    Said::Refused(Denied { code: "hook-refused", detail: "no".to_owned() })
+    Said::Refused(Denied { code: Code::HookRefused, detail: "no".to_owned() })
 }
 
 fn status(peer: &Peer) -> String {
@@ -131,7 +131,7 @@ fn who_is_let_in_may_only_what_the_verdict_says() {
     let subject = asked(&scene)[0].0;
     tell(&mut scene, subject, 60_000, somebody("a*"));
     assert_eq!(status(&peer), "403");
-    assert_eq!(scene.exchange.denials().last(1)[0].code, "grant");
+    assert_eq!(scene.exchange.denials().last(1)[0].code.name(), "grant");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use hub::{Start, excerpt};
 use super::paths::WaitPath;
 use super::request::Context;
 use super::since::{is_last_event_id, last_event_id, since};
-use crate::{Problem, Request, Transport};
+use crate::{Code, Problem, Request, Transport};
 
 /// The parameters of a subscription.
 #[derive(Default)]
@@ -95,7 +95,7 @@ pub(super) fn transport(
         Some("ws") => Some(Transport::WebSocket),
         Some(other) => {
             let detail = format!("transport is {:?}; give sse, ws, stream or poll", excerpt(other));
-            return Err(Problem::bad("transport", detail));
+            return Err(Problem::bad(Code::Transport, detail));
         }
     };
     if let (Some(told), Some(asked)) = (address.transport, asked)
@@ -105,7 +105,7 @@ pub(super) fn transport(
         let detail = format!(
             "{path} is for {told}, and transport is {asked}; leave transport out, or say /{asked}/ in place of {path}"
         );
-        return Err(Problem::bad("transport", detail));
+        return Err(Problem::bad(Code::Transport, detail));
     }
     let has_key = (request.header)("sec-websocket-key").is_some();
     match address.transport.or(asked) {
@@ -117,7 +117,7 @@ pub(super) fn transport(
             let detail = format!(
                 "{path} is for {told}, and this is a WebSocket handshake; say /ws/ in place of {path}"
             );
-            Err(Problem::bad("transport", detail))
+            Err(Problem::bad(Code::Transport, detail))
         }
         Some(told) => Ok(told),
         None if request.upgrade => Ok(Transport::WebSocket),
@@ -149,7 +149,7 @@ fn upgrade_missing(has_key: bool) -> Problem {
         "a WebSocket needs a handshake: Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a \
          Sec-WebSocket-Key; a proxy may have removed them"
     };
-    Problem::new(426, "upgrade", detail)
+    Problem::new(426, Code::Upgrade, detail)
 }
 
 /// How a transport is called in `?transport=` and in the path.
@@ -176,7 +176,7 @@ fn flag(name: &str, value: &str) -> Result<bool, Problem> {
     match value {
         "1" | "true" | "" => Ok(true),
         "0" | "false" => Ok(false),
-        other => Err(Problem::bad("flag", format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
+        other => Err(Problem::bad(Code::Flag, format!("{name} is {:?}; give 1 or 0", excerpt(other)))),
     }
 }
 
@@ -184,7 +184,9 @@ fn errors(value: &str) -> Result<bool, Problem> {
     match value {
         "status" => Ok(true),
         "event" | "" => Ok(false),
-        other => Err(Problem::bad("errors", format!("errors is {:?}; give status or event", excerpt(other)))),
+        other => {
+            Err(Problem::bad(Code::Errors, format!("errors is {:?}; give status or event", excerpt(other))))
+        }
     }
 }
 
@@ -194,7 +196,7 @@ fn is_off(value: &str) -> Result<bool, Problem> {
         "on" | "" => Ok(false),
         other => {
             let detail = format!("compression is {:?}; give off or on", excerpt(other));
-            Err(Problem::bad("compression", detail))
+            Err(Problem::bad(Code::Compression, detail))
         }
     }
 }
@@ -210,7 +212,7 @@ pub fn heartbeat(value: &str) -> Result<Duration, Problem> {
             "heartbeat is {value:?}; give whole seconds, 1 at least, such as 5; what is more than the server's own \
              counts as that"
         );
-        Problem::bad("heartbeat", detail)
+        Problem::bad(Code::Heartbeat, detail)
     })?;
     Ok(Duration::from_secs(seconds.into()))
 }
@@ -218,6 +220,6 @@ pub fn heartbeat(value: &str) -> Result<Duration, Problem> {
 fn number(name: &str, value: &str) -> Result<u32, Problem> {
     value.parse().map_err(|_| {
         let value = excerpt(value);
-        Problem::bad("number", format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
+        Problem::bad(Code::Number, format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
     })
 }

@@ -9,7 +9,7 @@ use super::object::{write_string, write_strings, write_uncovered};
 use super::since::since;
 use super::warnings::{STAR, has_star};
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
-use crate::{Problem, fault};
+use crate::{Code, Problem, fault};
 
 /// A command of the client.
 pub enum Command {
@@ -168,7 +168,7 @@ fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawV
 
 fn no_command(why: &str) -> Problem {
     Problem::bad(
-        "command",
+        Code::Command,
         format!(
             "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"id\"?}}, \
              {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any, \"id\"?}}"

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::{Problem, fault};
+use crate::{Code, Problem, fault};
 
 /// The names in `news,user.42` of a path, percent-encoded or not; each once, in order.
 pub fn names_in_path(list: &str) -> Result<Vec<Box<str>>, Problem> {
@@ -30,7 +30,7 @@ pub fn check_escapes(path: &str) -> Result<(), Problem> {
         rest = &rest[at + 1..];
         if !matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
             return Err(Problem::bad(
-                "channel-name",
+                Code::ChannelName,
                 "a % in the path is not followed by two hexadecimal digits; write a percent sign in a name as %25, and \
                  encode names with encodeURIComponent, rawurlencode or the like",
             ));
@@ -44,7 +44,7 @@ pub fn names_in_body(body: &[u8], json: bool) -> Result<Vec<Box<str>>, Problem> 
     if json {
         let NameList(names) = serde_json::from_slice(body).map_err(|error| {
             Problem::bad(
-                "channel-list",
+                Code::ChannelList,
                 format!("the body is no JSON array of channel names: {}", fault(&error)),
             )
         })?;
@@ -109,11 +109,11 @@ fn checked<'a>(names: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Box<str
         // Each name that is written costs something, and not only those that are new.
         if number == CHANNELS_MAX {
             return Err(Problem::bad(
-                "channel-count",
+                Code::ChannelCount,
                 format!("more than {CHANNELS_MAX} channels are named; use several connections"),
             ));
         }
-        let name = check_name(&name).map_err(|error| Problem::bad("channel-name", error.to_string()))?;
+        let name = check_name(&name).map_err(|error| Problem::bad(Code::ChannelName, error.to_string()))?;
         if list.len() == FEW {
             known.extend(list.iter().cloned());
         }
@@ -131,7 +131,7 @@ fn checked<'a>(names: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Box<str
 
 fn no_channel() -> Problem {
     Problem::bad(
-        "channel-list",
+        Code::ChannelList,
         "no channel is named; give at least one, as in /sub/news or /sub/news,user.42",
     )
 }
@@ -157,7 +157,7 @@ mod tests {
             (Ok(names), Ok(expected)) => {
                 assert!(names.iter().map(|name| &**name).eq(expected.iter().copied()), "{names:?}")
             }
-            (Err(problem), Err(code)) => assert_eq!(problem.code, code),
+            (Err(problem), Err(code)) => assert_eq!(problem.code.name(), code),
             _ => panic!("{list}: {got:?}"),
         }
     }
@@ -188,8 +188,9 @@ mod tests {
 
     #[test]
     fn a_body_is_a_list_of_names() {
-        let names =
-            |body: &[u8], json| names_in_body(body, json).map(|names| names.join("|")).map_err(|p| p.code);
+        let names = |body: &[u8], json| {
+            names_in_body(body, json).map(|names| names.join("|")).map_err(|p| p.code.name())
+        };
         assert_eq!(names(b"a,b\r\nc\n", false), Ok("a|b|c".into()));
         assert_eq!(names(br#"["a", "b"]"#, true), Ok("a|b".into()));
         assert_eq!(names(b"", false), Err("channel-list"));

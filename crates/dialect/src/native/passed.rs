@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::Paths;
 use super::request::method_not_allowed;
 use crate::limits::PATH_DECODES_MAX;
-use crate::{Answer, Problem};
+use crate::{Answer, Code, Problem};
 
 /// Whether a path is one of the application's: it begins so, and is none of ours.
 pub fn is_of_application(path: &str, prefix: &str, ours: &Paths) -> bool {
@@ -24,7 +24,7 @@ pub fn is_passed(method: &str, path: &str, prefix: &str, ours: &Paths) -> Result
     }
     check_path(path).map(|()| true).map_err(|why| {
         let why = format!("the path is not passed on, since {why}");
-        Problem::bad("path", why).into()
+        Problem::bad(Code::Path, why).into()
     })
 }
 

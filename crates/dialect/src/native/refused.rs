@@ -1,7 +1,7 @@
 //! Refusals that pass, told by an event: an `EventSource` gives up for good on a status other than 200, and none of the
 //! libraries that were tried heeds `Retry-After`.
 
-use crate::{Answer, NO_STORE, Problem};
+use crate::{Answer, Code, NO_STORE, Problem};
 
 /// The answer to whoever asked for server-sent events and is to come again: a stream of one event, `refused`, that
 /// says after how long. It has no id, so what was heard last stays so. `chance` spreads that time. `None`: what is
@@ -38,7 +38,15 @@ pub fn told_by_event(problem: &Problem, chance: u64) -> Option<Answer> {
 const STATUS: &str = "Multiplexor-Status";
 
 /// The codes of 503 that pass.
-const PASSING: &[&str] = &["hook", "hook-busy", "token-busy", "full", "memory", "connections", "draining"];
+const PASSING: &[Code] = &[
+    Code::Hook,
+    Code::HookBusy,
+    Code::TokenBusy,
+    Code::Full,
+    Code::Memory,
+    Code::Connections,
+    Code::Draining,
+];
 
 #[cfg(test)]
 mod tests {
@@ -46,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_by_one_event() {
-        let problem = Problem::new(503, "connections", "it is full\nhere");
+        let problem = Problem::new(503, Code::Connections, "it is full\nhere");
         let told =
             |chance| String::from_utf8(told_by_event(&problem, chance).unwrap().body.into_owned()).unwrap();
         let document = String::from_utf8(problem.document()).unwrap();
@@ -59,7 +67,7 @@ mod tests {
     fn what_does_not_pass_keeps_its_status() {
         for (status, code, passes) in [
             (429, "address-requests", true),
-            (429, "whatever", true),
+            (429, "user-requests", true),
             (503, "hook", true),
             (503, "hook-busy", true),
             (503, "token-busy", true),
@@ -70,7 +78,7 @@ mod tests {
             (502, "takeover-channels", false),
         ] {
             assert_eq!(
-                told_by_event(&Problem::new(status, code, ""), 7).is_some(),
+                told_by_event(&Problem::new(status, Code::find(code).unwrap(), ""), 7).is_some(),
                 passes,
                 "{status} {code}"
             );

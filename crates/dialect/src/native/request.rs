@@ -11,7 +11,7 @@ use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::paths::WaitPath;
 use crate::limits::PREFLIGHT_LEN_MAX;
-use crate::{Answer, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
+use crate::{Answer, Code, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
 
 /// What a request is understood against.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +73,11 @@ fn readyz(stage: Stage) -> Answer {
     match stage {
         Stage::Serving => Answer::ok("text/plain; charset=utf-8", "ready\n"),
         Stage::Starting => {
-            Problem::new(503, "starting", "the server is about to serve; try again soon").into()
+            Problem::new(503, Code::Starting, "the server is about to serve; try again soon").into()
         }
-        Stage::Ending => Problem::new(503, "ending", "the server is about to end; use another one").into(),
+        Stage::Ending => {
+            Problem::new(503, Code::Ending, "the server is about to end; use another one").into()
+        }
     }
 }
 
@@ -111,7 +113,7 @@ fn embedded(page: &web::Page, request: &Request<'_>) -> Answer {
 
 fn no_channel(path: &str, prefix: &str) -> Problem {
     let detail = format!("no channel is named; ask for {prefix}{path}NAME or {prefix}{path}NAME,NAME");
-    Problem::bad("channel-list", detail)
+    Problem::bad(Code::ChannelList, detail)
 }
 
 fn wait(
@@ -131,7 +133,7 @@ fn wait(
         }
         "POST" => {
             return Err(Problem::bad(
-                "channel-list",
+                Code::ChannelList,
                 format!("a POST names its channels in the body; send it to {}, or use GET", address.path),
             ));
         }
@@ -193,7 +195,7 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
 pub(super) fn method_not_allowed(method: &str, allowed: &str) -> Answer {
     let method = excerpt(method);
     let detail = format!("the method {method} is not for this address; use one of {allowed}");
-    let mut answer = Answer::from(Problem::new(405, "method", detail));
+    let mut answer = Answer::from(Problem::new(405, Code::Method, detail));
     answer.headers.push(("Allow", allowed.to_owned()));
     answer
 }
@@ -203,7 +205,7 @@ pub fn not_found(path: &str, prefix: &str) -> Problem {
     let path = excerpt(path);
     Problem::new(
         404,
-        "not-found",
+        Code::NotFound,
         format!(
             "there is nothing at {path}; to wait for messages ask for {prefix}/sub/CHANNEL or {prefix}/sub/CHANNEL,CHANNEL; \
              messages are published on the IN line, not here"

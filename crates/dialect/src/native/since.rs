@@ -2,8 +2,8 @@
 
 use hub::{Cursors, Millis, Read, Start, excerpt};
 
-use crate::Problem;
 use crate::limits::SINCE_AHEAD_MS_MAX;
+use crate::{Code, Problem};
 
 /// Reads a `since`: a cursor, an age (`90s`, `10m`, `1h`, `2d`), `0` for all history, or a time in
 /// seconds since the Unix epoch.
@@ -22,7 +22,7 @@ pub fn since(text: &str, cursors: Cursors, now: Millis) -> Result<Start, Problem
     }
     let Some(time) = seconds(text) else {
         return Err(Problem::bad(
-            "since",
+            Code::Since,
             format!(
                 "`since` is {:?}; give a cursor as you got it, an age such as 90s, 10m or 1h, \
                  a Unix time in seconds, or 0 for all history",
@@ -44,7 +44,7 @@ fn ahead(time: Millis, last: Millis) -> Problem {
         String::new()
     };
     Problem::bad(
-        "since",
+        Code::Since,
         format!("`since` is {said}, a time more than a day from now; give a Unix time in seconds{hint}"),
     )
 }

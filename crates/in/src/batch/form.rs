@@ -2,7 +2,7 @@
 //!
 //! Only as much is read as is needed to tell items apart; what they say is read one by one, later.
 
-use dialect::{Problem, fault};
+use dialect::{Code, Problem, fault};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -43,7 +43,7 @@ pub(super) fn split(body: &[u8], lines: bool) -> Result<(Form, Vec<&[u8]>), Prob
         Some(b'{') if has_lines(body) => Ok((Form::Lines, split_lines(body)?)),
         Some(b'{') => Ok((Form::Lone, vec![body])),
         Some(_) => Err(Problem::bad(
-            "batch",
+            Code::Batch,
             "the body is no JSON; POST /pub takes a JSON object, an array of objects, or one object a line; \
              to publish bytes as they are, send them to POST /pub/CHANNEL",
         )),
@@ -52,7 +52,10 @@ pub(super) fn split(body: &[u8], lines: bool) -> Result<(Form, Vec<&[u8]>), Prob
 
 fn split_array(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
-        Problem::bad("batch", format!("the body is no JSON array: {}; nothing was published", fault(&error)))
+        Problem::bad(
+            Code::Batch,
+            format!("the body is no JSON array: {}; nothing was published", fault(&error)),
+        )
     })?;
     if items.len() > BATCH_ITEMS_MAX {
         return Err(too_many());
@@ -79,7 +82,7 @@ fn has_lines(body: &[u8]) -> bool {
 fn too_many() -> Problem {
     Problem::new(
         413,
-        "batch",
+        Code::Batch,
         format!("the batch has more than {BATCH_ITEMS_MAX} items; send several smaller batches"),
     )
 }
@@ -94,7 +97,7 @@ mod tests {
             (*form, items.iter().map(|item| std::str::from_utf8(item).unwrap()).collect::<Vec<_>>())
         });
         let expected = expected.map(|(form, items)| (form, items.to_vec()));
-        assert_eq!(got.map_err(|problem| problem.code), expected, "{body}");
+        assert_eq!(got.map_err(|problem| problem.code.name()), expected, "{body}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dialect::hub::{Kind, Publish, check_name};
 use dialect::native::{NameList, is_json_text, kind_of, names_in_list};
-use dialect::{Problem, fault};
+use dialect::{Code, Problem, fault};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -28,11 +28,12 @@ impl Item {
         let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
         let names = fields.names()?;
         let (bytes, form) = fields.data(len_max(&names))?;
-        let event = fields.text("event", fields.event)?.map(Cow::into_owned);
-        let content_type = fields.text("content_type", fields.content_type)?;
+        let event = fields.text("event", Code::Event, fields.event)?.map(Cow::into_owned);
+        let content_type = fields.text("content_type", Code::ContentType, fields.content_type)?;
         let content_type =
             content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten();
-        let kind = form.kind(content_type.as_deref(), &bytes, fields.flag("json", fields.json)?)?;
+        let kind =
+            form.kind(content_type.as_deref(), &bytes, fields.flag("json", Code::Json, fields.json)?)?;
         let ttl = fields.ttl.map(|ttl| {
             // A text is taken too: that is how it stands in a query.
             let text = serde_json::from_str::<Cow<'_, str>>(ttl.get());
@@ -50,7 +51,10 @@ impl Item {
                 )?,
                 ttl: ttl.transpose()?,
             },
-            key: fields.text("key", fields.key)?.map(|key| said::check_key(key.into_owned())).transpose()?,
+            key: fields
+                .text("key", Code::Key, fields.key)?
+                .map(|key| said::check_key(key.into_owned()))
+                .transpose()?,
         })
     }
 }
@@ -84,22 +88,22 @@ impl<'a> Fields<'a> {
     fn names(&self) -> Result<SmallVec<[Box<str>; 1]>, Problem> {
         match (self.channel, self.channels) {
             (Some(_), None) => {
-                let name = self.text("channel", self.channel)?.unwrap_or_default();
+                let name = self.text("channel", Code::ChannelName, self.channel)?.unwrap_or_default();
                 let name = check_name(name.as_bytes());
-                let name = name.map_err(|error| Problem::bad("channel-name", error.to_string()))?;
+                let name = name.map_err(|error| Problem::bad(Code::ChannelName, error.to_string()))?;
                 Ok(SmallVec::from_buf([name.into()]))
             }
             (None, Some(channels)) => {
                 let names: NameList = serde_json::from_str(channels.get()).map_err(|_| {
                     Problem::bad(
-                        "channel-list",
+                        Code::ChannelList,
                         "channels is no list of names; give such as [\"news\", \"user.42\"]",
                     )
                 })?;
                 if names.is_empty() { Err(no_name()) } else { names_in_list(&names).map(SmallVec::from_vec) }
             }
             (Some(_), Some(_)) => {
-                Err(Problem::bad("channel-list", "the item has channel and channels; give one of them"))
+                Err(Problem::bad(Code::ChannelList, "the item has channel and channels; give one of them"))
             }
             (None, None) => Err(no_name()),
         }
@@ -110,11 +114,11 @@ impl<'a> Fields<'a> {
     fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, Form), Problem> {
         let Some(data) = self.data else {
             return Err(Problem::bad(
-                "item",
+                Code::Item,
                 "the item has no data; give any JSON, such as \"data\": \"hello\"",
             ));
         };
-        let base64 = self.flag("base64", self.base64)?;
+        let base64 = self.flag("base64", Code::Base64, self.base64)?;
         let (bytes, form) = match data.get().as_bytes() {
             json @ [b'"', ..] => {
                 let text: Cow<'a, str> =
@@ -122,43 +126,45 @@ impl<'a> Fields<'a> {
                         .map(|Text(text)| text)
                         .map_err(|error| {
                             Problem::bad(
-                                "data",
+                                Code::Data,
                                 format!("data is no text: {}; for bytes use base64", fault(&error)),
                             )
                         })?;
                 if base64 { (decode(&text)?.into(), Form::Bytes) } else { (bytes_of(text), Form::Text) }
             }
             _ if base64 => {
-                return Err(Problem::bad("base64", "base64 is true, but data is no string; give one"));
+                return Err(Problem::bad(Code::Base64, "base64 is true, but data is no string; give one"));
             }
             json => (Cow::from(json), Form::Json),
         };
         if bytes.len() > len_max {
             let why = format!("data has more than {len_max} bytes; {PAYLOAD_ADVICE}");
-            return Err(Problem::new(413, "payload", why));
+            return Err(Problem::new(413, Code::Payload, why));
         }
         Ok((bytes, form))
     }
 
-    fn flag(&self, name: &'static str, value: Option<&RawValue>) -> Result<bool, Problem> {
+    fn flag(&self, name: &str, code: Code, value: Option<&RawValue>) -> Result<bool, Problem> {
         match value.map(RawValue::get) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => {
                 let why = format!("{name} is neither true nor false; give one of them");
-                Err(Problem::bad(name, why))
+                Err(Problem::bad(code, why))
             }
         }
     }
 
-    fn text(&self, name: &'static str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Problem> {
+    fn text(
+        &self,
+        name: &str,
+        code: Code,
+        value: Option<&'a RawValue>,
+    ) -> Result<Option<Cow<'a, str>>, Problem> {
         let Some(value) = value else { return Ok(None) };
         let text = serde_json::from_str::<Text<'_>>(value.get());
-        text.map(|Text(text)| Some(text)).map_err(|_| {
-            let code = if name == "content_type" { "content-type" } else { name };
-            let code = if name == "channel" { "channel-name" } else { code };
-            Problem::bad(code, format!("{name} is {}; give a string", excerpt(value.get())))
-        })
+        text.map(|Text(text)| Some(text))
+            .map_err(|_| Problem::bad(code, format!("{name} is {}; give a string", excerpt(value.get()))))
     }
 }
 
@@ -184,7 +190,7 @@ impl Form {
         }
         let text = std::str::from_utf8(bytes).ok();
         if as_json && self == Self::Bytes {
-            return Err(Problem::bad("json", "the item has json and base64; give one of them"));
+            return Err(Problem::bad(Code::Json, "the item has json and base64; give one of them"));
         }
         if as_json {
             return if text.is_some_and(is_json_text) { Ok(Kind::Json) } else { Err(no_json(bytes)) };
@@ -224,13 +230,13 @@ fn plain_number(text: &str) -> Cow<'_, str> {
 fn decode(text: &str) -> Result<Vec<u8>, Problem> {
     STANDARD.decode(text).map_err(|error| {
         let why = format!("data is no base64: {error}; give the alphabet with + and /, padded with =");
-        Problem::bad("base64", why)
+        Problem::bad(Code::Base64, why)
     })
 }
 
 fn no_name() -> Problem {
     Problem::bad(
-        "channel-list",
+        Code::ChannelList,
         "the item names no channel; give \"channel\": \"NAME\" or \"channels\": [\"NAME\", \"NAME\"]",
     )
 }
@@ -242,9 +248,9 @@ fn no_item(text: &[u8], error: &serde_json::Error) -> Problem {
             "the item is {}; give an object such as {{\"channel\": \"news\", \"data\": \"hello\"}}",
             excerpt(&text)
         );
-        return Problem::bad("item", why);
+        return Problem::bad(Code::Item, why);
     }
-    Problem::bad("item", format!("the item is not as it should be: {}", fault(error)))
+    Problem::bad(Code::Item, format!("the item is not as it should be: {}", fault(error)))
 }
 
 #[cfg(test)]
@@ -262,7 +268,7 @@ mod tests {
 
     fn check_error(text: &str, code: &str, word: &str) {
         let problem = read(text).unwrap_err();
-        assert_eq!(problem.code, code, "{text}: {problem:?}");
+        assert_eq!(problem.code.name(), code, "{text}: {problem:?}");
         assert!(problem.detail.contains(word), "{text}: {problem:?}");
     }
 
@@ -282,7 +288,7 @@ mod tests {
     fn a_string_is_text_and_all_else_is_json() {
         let kind = |members: &str| {
             let item = read(&format!("{{\"channel\":\"a\",{members}}}"));
-            item.map(|item| item.publish.payload.kind).map_err(|problem| problem.code)
+            item.map(|item| item.publish.payload.kind).map_err(|problem| problem.code.name())
         };
         assert_eq!(kind(r#""data":"[1]""#), Ok(Kind::Text));
         assert_eq!(kind(r#""data":"[1]","content_type":"text/csv""#), Ok(Kind::Text));

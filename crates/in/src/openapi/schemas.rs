@@ -1,7 +1,10 @@
 //! The objects of the IN line, as JSON Schema.
 
+use dialect::Code;
 use dialect::hub::limits::{NAME_LEN_MAX, TARGETS_MAX};
 use serde_json::{Value, json};
+
+use super::codes::codes;
 
 /// Refers to a schema by its name.
 pub(super) fn reference(name: &str) -> Value {
@@ -65,7 +68,7 @@ pub(super) fn schemas() -> Value {
             "cursor": cursor(), "channel": text(), "online": flag(), "time": seconds(),
         })),
         "Problem": object(&["type", "title", "status", "code", "detail"], json!({
-            "type": text(), "title": text(), "status": count(), "code": text(), "detail": text(),
+            "type": text(), "title": text(), "status": count(), "code": codes(Code::is_of_in), "detail": text(),
         })),
     })
 }
@@ -79,7 +82,7 @@ fn refused() -> Value {
     let one = object(
         &["time", "line", "status", "code", "detail", "what"],
         json!({
-            "time": seconds(), "line": { "enum": ["wait", "in"] }, "status": count(), "code": text(),
+            "time": seconds(), "line": { "enum": ["wait", "in"] }, "status": count(), "code": codes(Code::is_denial),
             "detail": text(), "what": text(), "from": text(), "who": text(),
         }),
     );

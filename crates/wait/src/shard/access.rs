@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use access::{About, Denied, Said, Signed, Subject, TOKEN_BUSY, Verdict};
+use access::{About, Denied, Said, Signed, Subject, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
 use exchange::hub::{Right, Session, excerpt};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
-use transport::dialect::{Page, Problem, Transport, Wait};
+use transport::dialect::{Code, Page, Problem, Transport, Wait};
 use transport::{Ending, Notice, Phase};
 
 use super::Shard;
@@ -89,7 +89,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Whether a token was refused for want of a key that may be at a URL.
     fn asks_for_keys(&self, denied: &Denied) -> bool {
-        self.tokens.finds_keys && matches!(denied.code, "token-key" | "token-algorithm")
+        self.tokens.finds_keys && matches!(denied.code, Code::TokenKey | Code::TokenAlgorithm)
     }
 
     /// Checks that the page behind a connection may show credentials. `ambient`: a browser sent them by itself.
@@ -114,7 +114,7 @@ impl<K: Kernel> Shard<K> {
             "the request comes with {what} from a page of {origin:?}, which is neither of this host nor listed in \
              `origins` of the server; list it there, or come without"
         );
-        Err(Problem::new(403, "origin", why))
+        Err(Problem::new(403, Code::Origin, why))
     }
 
     /// The session of a token. Checks of signatures by public keys cost a lot, so that those that come to nothing have a
@@ -139,7 +139,7 @@ impl<K: Kernel> Shard<K> {
                 checks.give_back(asker, count);
                 self.sessions.put(subject, session.clone());
             }
-            Err(denied) => self.counters.tokens_busy.add(u64::from(denied.code == TOKEN_BUSY)),
+            Err(denied) => self.counters.tokens_busy.add(u64::from(denied.code == Code::TokenBusy)),
         }
         found
     }
@@ -152,7 +152,7 @@ impl<K: Kernel> Shard<K> {
             match self.session_of(index, token) {
                 Ok(session) => return Ok(session),
                 // One that was not looked at may be good, and so may be one behind it.
-                Err(denied) if denied.code == TOKEN_BUSY => busy = Some(denied),
+                Err(denied) if denied.code == Code::TokenBusy => busy = Some(denied),
                 Err(denied) if refused.is_none() || self.asks_for_keys(&denied) => refused = Some(denied),
                 Err(_) => {}
             }
@@ -179,7 +179,7 @@ impl<K: Kernel> Shard<K> {
                 (false, true) => cookie.to_owned(),
                 (true, true) => format!("{token}; or {cookie}"),
             };
-            Problem::new(401, "credentials", format!("the channel {name:?} is closed: {what}"))
+            Problem::new(401, Code::Credentials, format!("the channel {name:?} is closed: {what}"))
         } else {
             let what = if hook {
                 "`listen` in the token, or in what the hook said,"
@@ -188,7 +188,7 @@ impl<K: Kernel> Shard<K> {
             };
             let why =
                 format!("the credentials shown do not grant to listen to {name:?}; {what} must name it");
-            Problem::new(403, "grant", why)
+            Problem::new(403, Code::Grant, why)
         })
     }
 
@@ -196,7 +196,8 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn count_problem(&mut self, index: usize, problem: &Problem, names: &[Box<str>]) {
         self.counters.problems.add(1);
         self.log_refused(index, problem, names);
-        if matches!(problem.status, 401 | 403 | 429) || matches!(problem.code, "memory" | TOKEN_BUSY) {
+        if matches!(problem.status, 401 | 403 | 429) || matches!(problem.code, Code::Memory | Code::TokenBusy)
+        {
             self.keep_denial(index, problem, names);
         }
     }
@@ -235,7 +236,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn renew(&mut self, index: usize, token: &str) -> Result<Session, Problem> {
         if self.tokens.is_empty() {
             return Err(Problem::bad(
-                "token",
+                Code::Token,
                 "this server takes no tokens; set token_secret or token_key there",
             ));
         }
@@ -251,7 +252,7 @@ impl<K: Kernel> Shard<K> {
         let before = self.guests.session(index);
         if before.is_some_and(|before| before.user() != session.user()) {
             let why = "the token is of another user than the one before; open a connection of its own for it";
-            return Err(Problem::new(403, "token-user", why));
+            return Err(Problem::new(403, Code::TokenUser, why));
         }
         let subs = &self.slab[index].subs;
         let channels = (0..subs.len()).filter_map(|number| subs.get(number));
@@ -303,7 +304,7 @@ pub(super) fn what_of(names: &[Box<str>]) -> String {
 }
 
 fn unauthorized(denied: Denied) -> Problem {
-    let status = if denied.code == TOKEN_BUSY { 503 } else { 401 };
+    let status = if denied.code == Code::TokenBusy { 503 } else { 401 };
     Problem::new(status, denied.code, denied.detail)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use access::{About, Denied, Held, Page, Question, Said, Subject, Tokens, Verdict};
 use exchange::hub::Asker;
 use transport::dialect::native::names_in_path;
-use transport::dialect::{Problem, Transport, Wait};
+use transport::dialect::{Code, Problem, Transport, Wait};
 use transport::{Passed, Phase};
 
 use super::Shard;
@@ -51,7 +51,7 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_some() {
             return self.refuse(
                 index,
-                Problem::new(503, "draining", "this server is going down; ask again at once"),
+                Problem::new(503, Code::Draining, "this server is going down; ask again at once"),
                 &[],
             );
         }
@@ -75,7 +75,7 @@ impl<K: Kernel> Shard<K> {
             Ok(names) => names,
             Err(problem) => {
                 let why = format!("the application wants this client to be held, but {}", problem.detail);
-                return self.refuse(index, Problem::new(502, "takeover-channels", why), &[]);
+                return self.refuse(index, Problem::new(502, Code::TakeoverChannels, why), &[]);
             }
         };
         wait.bare = wait.transport == Transport::Sse && wait.names.len() == 1;
@@ -135,7 +135,7 @@ impl<K: Kernel> Shard<K> {
         {
             let why = "the application did not answer in time; try again soon";
             let was_passed = wait.credentials.is_none();
-            let (status, code) = if was_passed { (504, "takeover-timeout") } else { (503, "hook") };
+            let (status, code) = if was_passed { (504, Code::TakeoverTimeout) } else { (503, Code::Hook) };
             self.refuse_wait(index, Problem::new(status, code, why), &wait);
         }
     }

@@ -9,7 +9,7 @@ use access::{Proxies, Whose};
 use exchange::hub::{Asker, Guest, Millis, Session, excerpt};
 use exchange::{Exchange, Shares, Shortage, UNIX, is_of_many};
 use transport::codec::{http, proxy};
-use transport::dialect::{Problem, dklab};
+use transport::dialect::{Code, Problem, dklab};
 use transport::{Gate, Stopped};
 
 use super::Shard;
@@ -99,9 +99,9 @@ fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counter
         Some(Caller::Full) => {
             let most = shares.connections_max;
             let why = format!("the server holds {most} connections and may hold no more; try again soon");
-            Err(Problem::new(503, "connections", why))
+            Err(Problem::new(503, Code::Connections, why))
         }
-        Some(Caller::Short) => Err(Problem::new(503, "memory", transport::SHORT_OF_MEMORY)),
+        Some(Caller::Short) => Err(Problem::new(503, Code::Memory, transport::SHORT_OF_MEMORY)),
         // A proxy that does not say whose connection it is counts for nobody.
         _ => {
             let Some(address) = caller.and_then(Caller::address) else { return Ok(()) };
@@ -112,7 +112,7 @@ fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counter
                 let why = format!(
                     "{network} asks more than {most} times a second; wait {seconds} s before the next request"
                 );
-                Problem::new(429, "address-requests", why)
+                Problem::new(429, Code::AddressRequests, why)
             })
         }
     }
@@ -124,7 +124,7 @@ fn too_many(shares: &Shares, address: IpAddr) -> Problem {
         "{network} has {most} connections and may have no more; close some of them, or let the server's \
          address_connections be raised"
     );
-    Problem::new(429, "address-connections", why)
+    Problem::new(429, Code::AddressConnections, why)
 }
 
 impl<K: Kernel> Shard<K> {
@@ -227,7 +227,7 @@ impl<K: Kernel> Shard<K> {
             let most = most.requests;
             let user = excerpt(user);
             let why = format!("the user {user:?} asks more than {most} times a second; wait {seconds} s");
-            return refused("user-requests", why);
+            return refused(Code::UserRequests, why);
         }
         if enters && !users.enter(user) {
             let (most, user) = (most.connections, excerpt(user));
@@ -235,7 +235,7 @@ impl<K: Kernel> Shard<K> {
                 "the user {user:?} waits on {most} connections and may have no more; close some of them, or let \
                  the server's user_connections be raised"
             );
-            return refused("user-connections", why);
+            return refused(Code::UserConnections, why);
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ impl<K: Kernel> Shard<K> {
         info!(
             line = "wait",
             status = problem.status,
-            code = problem.code,
+            code = problem.code.name(),
             from = from.map(tracing::field::display),
             user = user.as_deref(),
             what = what_of(names),

@@ -1,7 +1,7 @@
 //! Who comes back to the same message again and again: it is told to the operator; and where a rule says so, he is taken
 //! past it.
 
-use exchange::hub::{Message, Next, Page, Position, Session, Start, excerpt};
+use exchange::hub::{Code, Message, Next, Page, Position, Session, Start, excerpt};
 use exchange::{Came, Denial, Side};
 use tracing::warn;
 use transport::{Ending, Shape};
@@ -144,7 +144,7 @@ impl<K: Kernel> Shard<K> {
             at: self.exchange.wall(),
             side: Side::Wait,
             status: 200,
-            code: "poison",
+            code: Code::Poison,
             detail,
             from,
             who,

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
-use transport::dialect::{Problem, dklab};
+use transport::dialect::{Code, Problem, dklab};
 use transport::{Coder, Coding};
 
 use super::Shard;
@@ -29,7 +29,7 @@ impl<K: Kernel> Shard<K> {
             if !allowed {
                 let why =
                     "the channel is closed, and clients of 2009 have no place for a token; use /sub/NAME";
-                self.keep_denial(index, &Problem::new(401, "credentials", why), &[name.into()]);
+                self.keep_denial(index, &Problem::new(401, Code::Credentials, why), &[name.into()]);
             }
             self.end_taker(index);
             return;

@@ -7,7 +7,7 @@ use exchange::hub::{ChannelId, Guest, Next, Page, Position, Refused, Resume, Ses
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use transport::dialect::native::PageEnd;
-use transport::dialect::{Problem, Wait};
+use transport::dialect::{Code, Problem, Wait};
 use transport::{Backlog, Ending, Notice, Opening, Part, Purpose};
 
 use super::Shard;
@@ -68,7 +68,7 @@ impl<K: Kernel> Shard<K> {
     /// The session with which a client may wait so.
     fn admit(&mut self, index: usize, wait: &Wait, verdict: Option<&Verdict>) -> Result<Who, Problem> {
         if self.draining.is_some() {
-            return Err(Problem::new(503, "draining", "this server is going down; try again soon"));
+            return Err(Problem::new(503, Code::Draining, "this server is going down; try again soon"));
         }
         self.check_count(wait.names.len())?;
         self.check_names(&wait.names)?;
@@ -88,7 +88,7 @@ impl<K: Kernel> Shard<K> {
         let detail = format!(
             "{count} channels on one connection; at most {limit} are allowed, use several connections"
         );
-        Err(Problem::bad("channel-count", detail))
+        Err(Problem::bad(Code::ChannelCount, detail))
     }
 
     /// Whether nobody may think that one of these names matches others.
@@ -96,7 +96,7 @@ impl<K: Kernel> Shard<K> {
         let star = || names.iter().find(|name| name.contains('*'));
         let Some(name) = self.settings.strict_names.then(star).flatten() else { return Ok(()) };
         Err(Problem::bad(
-            "channel-name",
+            Code::ChannelName,
             format!(
                 "{:?} has a *, which stands for itself and matches no other name; name each channel, or let \
                  strict_names of the server be off",
@@ -354,7 +354,7 @@ impl<K: Kernel> Shard<K> {
 
 /// There is no room for the names that somebody wants to wait on.
 pub(super) fn crowded(refused: Refused) -> Problem {
-    Problem::new(503, "memory", format!("{refused}; try again later, or with fewer new names"))
+    Problem::new(503, Code::Memory, format!("{refused}; try again later, or with fewer new names"))
 }
 
 /// The first cursor of a stream: the place right before what it is given, and never an invented one.
