@@ -3,7 +3,7 @@
 //! Each item is answered by itself, in order and in the form of the batch: one that is bad or finds no
 //! room spoils no other.
 
-mod form;
+mod encoding;
 mod item;
 
 use std::collections::VecDeque;
@@ -17,40 +17,48 @@ use dialect::{Code, Problem};
 use exchange::Published;
 use tokio::task::yield_now;
 
-use crate::body::{self, Limit};
+use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
-use crate::line::Line;
-use crate::order::{self, Patience, Placed};
+use crate::placement::{self, Patience, Placement};
 use crate::publish::{ANSWER_LEN, answer, warn, was_json, write_answer};
-use crate::refusal::Refusal;
-use crate::said;
-use form::Form;
-use item::Item;
+use crate::publish_options;
+use crate::response::ErrorResponse;
+use crate::state::InLine;
+use encoding::BatchEncoding;
+use item::BatchItem;
 
 /// Publishes the items of the body.
-pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn publish(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
-    said::identity_only(&head.headers)?;
-    said::content_type(&head.headers)?;
+    publish_options::identity_only(&head.headers)?;
+    publish_options::content_type(&head.headers)?;
     let caller = Caller::of(&line, &head.extensions)?;
     let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
-    let (form, items) = form::split(&bytes, says_lines(&head.headers))?;
-    let key = said::key(head.uri.query().unwrap_or_default(), &head.headers)?;
-    if form == Form::Lone {
+    let (encoding, items) = encoding::split(&bytes, says_lines(&head.headers))?;
+    let key = publish_options::key(head.uri.query().unwrap_or_default(), &head.headers)?;
+    if encoding == BatchEncoding::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
         let key = item.key.or(key);
         let is_warned = was_json(&item.publish.payload);
         let published =
-            order::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default()).await?;
+            placement::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default())
+                .await?;
         return Ok(answer(&published, line.exchange.cursors(), is_warned));
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
         return Err(Problem::bad(Code::Key, why).into());
     }
-    let mut answers =
-        Answers { form, count: 0, text: Vec::with_capacity(items.len() * ANSWER_LEN), is_warned: false };
+    let mut answers = BatchAnswer {
+        encoding,
+        count: 0,
+        text: Vec::with_capacity(items.len() * ANSWER_LEN),
+        is_warned: false,
+    };
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
@@ -67,7 +75,7 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
         yield_now().await;
     }
     answers.end();
-    let mut response = ([(header::CONTENT_TYPE, form.content_type())], answers.text).into_response();
+    let mut response = ([(header::CONTENT_TYPE, encoding.content_type())], answers.text).into_response();
     if answers.is_warned {
         warn(&mut response);
     }
@@ -77,29 +85,30 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
 /// Reads a few items and gives those that are good their places: together, but for those that have a key, which
 /// may have to wait for somebody else's.
 async fn place_step(
-    line: &Line,
+    line: &InLine,
     caller: &Caller,
     items: &[&[u8]],
     patience: &mut Patience,
     is_warned: &mut bool,
-) -> Vec<Option<Result<Placed, Refusal>>> {
+) -> Vec<Option<Result<Placement, ErrorResponse>>> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
-        let item = read(line, caller, item).map_err(Refusal::from);
+        let item = read(line, caller, item).map_err(ErrorResponse::from);
         *is_warned |= item.as_ref().is_ok_and(|item| was_json(&item.publish.payload));
         match item {
-            Ok(Item { publish, key: None }) => match order::admit(line, Some(caller)) {
+            Ok(BatchItem { publish, key: None }) => match placement::admit(line, Some(caller)) {
                 Ok(()) => {
                     together.push_back(publish);
                     outcomes.push(None);
                 }
                 Err(refusal) => outcomes.push(Some(Err(refusal))),
             },
-            Ok(Item { publish, key }) => {
+            Ok(BatchItem { publish, key }) => {
                 place_together(line, &mut together, &mut outcomes, patience).await;
-                outcomes
-                    .push(Some(order::place(line, publish, key.as_deref(), Some(caller), patience).await));
+                outcomes.push(Some(
+                    placement::place(line, publish, key.as_deref(), Some(caller), patience).await,
+                ));
             }
             Err(refusal) => outcomes.push(Some(Err(refusal))),
         }
@@ -109,17 +118,17 @@ async fn place_step(
 }
 
 /// Reads an item that its sender may publish.
-fn read(line: &Line, caller: &Caller, item: &[u8]) -> Result<Item, Problem> {
-    let item = Item::read(item, |names| line.payload_limit(names))?;
+fn read(line: &InLine, caller: &Caller, item: &[u8]) -> Result<BatchItem, Problem> {
+    let item = BatchItem::read(item, |names| line.payload_limit(names))?;
     caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;
     Ok(item)
 }
 
 /// Gives what was gathered its places, and fills them in.
 async fn place_together(
-    line: &Line,
+    line: &InLine,
     gathered: &mut VecDeque<Publish>,
-    outcomes: &mut [Option<Result<Placed, Refusal>>],
+    outcomes: &mut [Option<Result<Placement, ErrorResponse>>],
     patience: &mut Patience,
 ) {
     let mut open = outcomes.iter_mut().filter(|outcome| outcome.is_none());
@@ -128,30 +137,30 @@ async fn place_together(
             *open = Some(outcome);
         }
     };
-    order::many(line, gathered, patience, fill).await;
+    placement::many(line, gathered, patience, fill).await;
 }
 
 /// What became of an item.
-type Outcome = Result<Published, Refusal>;
+type ItemOutcome = Result<Published, ErrorResponse>;
 
 /// The answers of a batch, as text.
-struct Answers {
-    form: Form,
+struct BatchAnswer {
+    encoding: BatchEncoding,
     count: usize,
     text: Vec<u8>,
     /// Some of the items are text that reads as JSON.
     is_warned: bool,
 }
 
-impl Answers {
+impl BatchAnswer {
     fn begin(&mut self) {
-        if self.form == Form::Array {
+        if self.encoding == BatchEncoding::Array {
             self.text.push(b'[');
         }
     }
 
-    fn put(&mut self, line: &Line, outcome: Outcome) {
-        if self.form == Form::Array && self.count > 0 {
+    fn put(&mut self, line: &InLine, outcome: ItemOutcome) {
+        if self.encoding == BatchEncoding::Array && self.count > 0 {
             self.text.push(b',');
         }
         self.count += 1;
@@ -160,27 +169,27 @@ impl Answers {
             Err(refusal) => {
                 let problem = refusal.problem();
                 line.counters.refused(problem.code);
-                crate::refused::keep(line, problem, None, "an item of a batch");
+                crate::denials::keep(line, problem, None, "an item of a batch");
                 self.text.extend_from_slice(b"{\"error\":");
                 problem.write(&mut self.text);
                 self.text.push(b'}');
             }
         }
-        if self.form == Form::Lines {
+        if self.encoding == BatchEncoding::Lines {
             self.text.push(b'\n');
         }
     }
 
     fn end(&mut self) {
-        if self.form == Form::Array {
+        if self.encoding == BatchEncoding::Array {
             self.text.extend_from_slice(b"]\n");
         }
     }
 }
 
-fn limit(line: &Line) -> Limit {
+fn limit(line: &InLine) -> BodyLimit {
     let len_max = BATCH_LEN_MAX.max(line.settings.payload_limit.saturating_mul(2));
-    Limit { len_max, advice: "send several smaller batches" }
+    BodyLimit { len_max, advice: "send several smaller batches" }
 }
 
 /// Whether the content type says that there is one object a line.

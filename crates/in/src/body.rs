@@ -12,12 +12,12 @@ use exchange::Shortage;
 use tokio::time::timeout;
 
 use crate::limits::{BODY_BEGUN_LEN, OVERLONG_LEN_MAX, RETRY_AFTER_S, SMALL_LEN_MAX};
-use crate::line::Line;
-use crate::refusal::Refusal;
+use crate::response::ErrorResponse;
+use crate::state::InLine;
 
 /// How long a body may be, and what is advised to whoever sends a longer one.
 #[derive(Clone, Copy)]
-pub(crate) struct Limit {
+pub(crate) struct BodyLimit {
     pub(crate) len_max: usize,
     pub(crate) advice: &'static str,
 }
@@ -25,11 +25,11 @@ pub(crate) struct Limit {
 /// Reads the whole body, if it is not too long. What is too long is known at once where its length is announced, and
 /// otherwise when so much has come.
 pub(crate) async fn read(
-    line: &Line,
+    line: &InLine,
     headers: &HeaderMap,
     mut body: Body,
-    limit: Limit,
-) -> Result<Vec<u8>, Refusal> {
+    limit: BodyLimit,
+) -> Result<Vec<u8>, ErrorResponse> {
     let is_short = line.exchange.memory().shortage() != Shortage::None;
     let patience = line.settings.request_timeout;
     let len_max = if is_short { limit.len_max.min(SMALL_LEN_MAX) } else { limit.len_max };
@@ -53,12 +53,12 @@ pub(crate) async fn read(
             }
             if is_short && announced <= limit.len_max {
                 let why = "the server is short of memory; try again soon, or send less at once";
-                return Err(Refusal::retry_after(Problem::new(503, Code::Memory, why), RETRY_AFTER_S));
+                return Err(ErrorResponse::retry_after(Problem::new(503, Code::Memory, why), RETRY_AFTER_S));
             }
             let why = format!("the body has more than {} bytes; {}", limit.len_max, limit.advice);
             Err(Problem::new(413, Code::Payload, why).into())
         }
-        Ok(Err(problem)) => Err(Refusal::from(problem)),
+        Ok(Err(problem)) => Err(ErrorResponse::from(problem)),
         Err(_) => Err(too_slow(patience).into()),
     }
 }

@@ -10,7 +10,7 @@ use codec::http::{Body, Framing};
 #[derive(Debug)]
 pub(crate) enum Boundary {
     /// In a head, or before one.
-    Head(Head),
+    HeadScan(HeadScan),
     Body(Body),
     /// Nobody knows.
     Lost,
@@ -18,7 +18,7 @@ pub(crate) enum Boundary {
 
 /// How much of a head has come.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct HeadScan {
     /// Whether there was anything but empty lines, which may stand before a request (RFC 9112, section 2.2).
     has_begun: bool,
     is_empty_line: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Head {
 impl Boundary {
     /// Before the first request.
     pub(crate) fn new() -> Self {
-        Self::Head(Head::NEW)
+        Self::HeadScan(HeadScan::NEW)
     }
 
     /// The service has read a head, and this is what comes behind it.
@@ -42,7 +42,7 @@ impl Boundary {
     /// Takes what of these bytes belongs to the same head or body: one of them at least, if there are any.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> usize {
         let taken = match self {
-            Self::Head(head) => Some(head.take(bytes)),
+            Self::HeadScan(head) => Some(head.take(bytes)),
             Self::Body(body) => body.skip(bytes).ok(),
             Self::Lost => Some(bytes.len()),
         };
@@ -55,12 +55,12 @@ impl Boundary {
 
     /// Whether nothing has come of the next request, and nothing is to come of the last.
     pub(crate) fn is_between(&self) -> bool {
-        matches!(self, Self::Head(head) if !head.has_begun)
+        matches!(self, Self::HeadScan(head) if !head.has_begun)
     }
 
     /// Whether a head has come to its end, of which the service has not said what follows.
     pub(crate) fn is_head_whole(&self) -> bool {
-        matches!(self, Self::Head(head) if head.has_ended)
+        matches!(self, Self::HeadScan(head) if head.has_ended)
     }
 
     /// Whether what comes behind a head is no body, so that nobody knows where it ends.
@@ -70,7 +70,7 @@ impl Boundary {
 
     /// Whether something is to come of a body.
     pub(crate) fn is_in_body(&self) -> bool {
-        !matches!(self, Self::Head(_))
+        !matches!(self, Self::HeadScan(_))
     }
 
     fn end_body(&mut self) {
@@ -80,7 +80,7 @@ impl Boundary {
     }
 }
 
-impl Head {
+impl HeadScan {
     const NEW: Self = Self { has_begun: false, is_empty_line: true, has_ended: false };
 
     fn take(&mut self, bytes: &[u8]) -> usize {

@@ -14,9 +14,9 @@ use axum::http::{Extensions, HeaderMap, header};
 use dialect::hub::Right;
 use dialect::{Code, Problem};
 
-use crate::line::Line;
-use crate::refusal::excerpt;
+use crate::response::excerpt;
 use crate::sign_in::{self, SignIn};
+use crate::state::InLine;
 
 /// Whose request it is.
 #[derive(Debug, Clone)]
@@ -29,10 +29,10 @@ pub(crate) struct Caller {
 
 /// The key for which the certificate of a connection's client stands, on each of its requests.
 #[derive(Debug, Clone)]
-pub(crate) struct Certified(pub(crate) Arc<Key>);
+pub(crate) struct CertifiedKey(pub(crate) Arc<Key>);
 
 /// Looks at the key of a request, and leaves on it whose it is.
-pub(crate) fn admit(line: &Line, request: &mut Request) -> Result<(), Problem> {
+pub(crate) fn admit(line: &InLine, request: &mut Request) -> Result<(), Problem> {
     if line.settings.keys.is_empty() || is_open(request.uri().path()) {
         return Ok(());
     }
@@ -44,11 +44,11 @@ pub(crate) fn admit(line: &Line, request: &mut Request) -> Result<(), Problem> {
 
 /// Who asks, by what the request shows: a key says more than a cookie, and that more than the certificate of the
 /// connection.
-pub(crate) fn find(line: &Line, request: &Request) -> Result<Caller, Problem> {
+pub(crate) fn find(line: &InLine, request: &Request) -> Result<Caller, Problem> {
     if request.headers().contains_key(header::AUTHORIZATION) {
         return Ok(Caller { key: Some(key_of(line, request.headers())?), sign_in: None });
     }
-    let certified = request.extensions().get::<Certified>().map(|Certified(key)| Arc::clone(key));
+    let certified = request.extensions().get::<CertifiedKey>().map(|CertifiedKey(key)| Arc::clone(key));
     match (sign_in::of(line, request), certified) {
         (Ok(Some(caller)), _) => Ok(caller),
         (_, Some(key)) => Ok(Caller { key: Some(key), sign_in: None }),
@@ -74,17 +74,17 @@ impl Caller {
     }
 
     /// Whether he is still who he was when he came, for what lasts.
-    pub(crate) fn is_live(&self, line: &Line) -> bool {
+    pub(crate) fn is_live(&self, line: &InLine) -> bool {
         self.sign_in().is_none_or(|sign_in| sign_in.is_live(line))
     }
 
     /// How long he is that, if time ends it.
-    pub(crate) fn lasts(&self, line: &Line) -> Option<Duration> {
+    pub(crate) fn lasts(&self, line: &InLine) -> Option<Duration> {
         self.sign_in().map(|sign_in| sign_in.lasts(line))
     }
 
     /// Who was found to ask. A request that nobody looked at may nothing where keys are asked for.
-    pub(crate) fn of(line: &Line, extensions: &Extensions) -> Result<Self, Problem> {
+    pub(crate) fn of(line: &InLine, extensions: &Extensions) -> Result<Self, Problem> {
         match extensions.get::<Self>() {
             Some(caller) => Ok(caller.clone()),
             None if line.settings.keys.is_empty() => Ok(Self { key: None, sign_in: None }),
@@ -105,7 +105,7 @@ impl Caller {
     /// Checks that he may do this on each of these channels.
     pub(crate) fn check<'a>(
         &self,
-        line: &Line,
+        line: &InLine,
         right: Right,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), Problem> {
@@ -118,13 +118,13 @@ impl Caller {
     }
 
     /// Whether he may know of this channel that somebody waits on it.
-    pub(crate) fn sees(&self, line: &Line, name: &str) -> bool {
+    pub(crate) fn sees(&self, line: &InLine, name: &str) -> bool {
         let may = |key: &Arc<Key>| key.session.may(Right::Presence, name, line.exchange.wall());
         self.key.as_ref().is_none_or(may)
     }
 
     /// What is about many channels, or about none, is decided by the path.
-    fn may_ask(&self, line: &Line, path: &str) -> Result<(), Problem> {
+    fn may_ask(&self, line: &InLine, path: &str) -> Result<(), Problem> {
         let (Some(key), now) = (&self.key, line.exchange.wall()) else { return Ok(()) };
         let (right, may, whose) = match path {
             "/channels" | "/watch" => {
@@ -157,7 +157,7 @@ fn is_open(path: &str) -> bool {
     ) || path.starts_with("/demo/")
 }
 
-fn key_of(line: &Line, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
+fn key_of(line: &InLine, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
     let mut said = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(said), None) = (said.next(), said.next()) else { return Err(no_key()) };
     let said = String::from_utf8_lossy(said.as_bytes());

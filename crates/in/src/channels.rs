@@ -12,16 +12,19 @@ use dialect::{Code, Problem};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::asked::read_number;
 use crate::caller::Caller;
 use crate::history;
 use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX, RETRY_AFTER_S};
-use crate::line::Line;
-use crate::refusal::{Refusal, excerpt, json, json_text};
+use crate::query::read_number;
+use crate::response::{ErrorResponse, excerpt, json, json_text};
+use crate::state::InLine;
 
 /// A page of channels, by name: those online, or with `all=1` all that are remembered.
-pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
-    let asked = Asked::read(request.uri().query().unwrap_or_default())?;
+pub(crate) async fn list(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let asked = ChannelsQuery::read(request.uri().query().unwrap_or_default())?;
     // The scan of millions of records must not hold up those who publish meanwhile.
     let caller = Caller::of(&line, request.extensions())?;
     let page = spawn_blocking(move || page(&line, &caller, &asked)).await.expect("a scan does not panic");
@@ -29,33 +32,45 @@ pub(crate) async fn list(State(line): State<Arc<Line>>, request: Request) -> Res
 }
 
 /// One channel. Channels exist by use: of one that nobody used, all there is to say is zero.
-pub(crate) async fn one(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn one(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let name = name_of(request.uri().path())?;
     check(&line, &request, Right::Presence, &name)?;
     let info = line.exchange.channel(&name);
-    Ok(json(&One::new(&name, info.as_ref(), line.exchange.cursors())))
+    Ok(json(&ChannelStatus::new(&name, info.as_ref(), line.exchange.cursors())))
 }
 
 /// A page of a channel's history.
-pub(crate) async fn history(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn history(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let name = name_of(request.uri().path().strip_suffix("/history").unwrap_or_default())?;
     check(&line, &request, Right::History, &name)?;
     Ok(json_text(history::page(&line, &name, request.uri().query().unwrap_or_default())?))
 }
 
 /// Deletes a channel.
-pub(crate) async fn delete(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn delete(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let name = name_of(request.uri().path())?;
     check(&line, &request, Right::Administer, &name)?;
     if !line.exchange.takes_orders() {
         let why = "more channels were deleted than the shards have carried out so far; try again";
-        return Err(Refusal::retry_after(Problem::new(503, Code::Full, why), RETRY_AFTER_S));
+        return Err(ErrorResponse::retry_after(Problem::new(503, Code::Full, why), RETRY_AFTER_S));
     }
     Ok(json(&history::delete(&line, &name, request.uri().query().unwrap_or_default()).await?))
 }
 
 /// Takes one message back.
-pub(crate) async fn remove(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn remove(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let path = request.uri().path();
     let (channel, cursor) = path.rsplit_once("/history/").unwrap_or_default();
     let name = name_of(channel)?;
@@ -64,7 +79,7 @@ pub(crate) async fn remove(State(line): State<Arc<Line>>, request: Request) -> R
 }
 
 /// Checks that whoever asks may do this on the channel.
-fn check(line: &Line, request: &Request, right: Right, name: &str) -> Result<(), Problem> {
+fn check(line: &InLine, request: &Request, right: Right, name: &str) -> Result<(), Problem> {
     Caller::of(line, request.extensions())?.check(line, right, [name])
 }
 
@@ -80,14 +95,14 @@ fn name_of(path: &str) -> Result<Box<str>, Problem> {
 
 /// What is asked of the list.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct ChannelsQuery {
     prefix: String,
     after: Option<String>,
     limit: usize,
     all: bool,
 }
 
-impl Asked {
+impl ChannelsQuery {
     fn read(query: &str) -> Result<Self, Problem> {
         let mut asked = Self { prefix: String::new(), after: None, limit: CHANNELS_PAGE, all: false };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -110,35 +125,35 @@ impl Asked {
 }
 
 /// The first `limit` channels by name. Only as many are held, however many there are.
-fn page(line: &Line, caller: &Caller, asked: &Asked) -> Page {
+fn page(line: &InLine, caller: &Caller, asked: &ChannelsQuery) -> ChannelsPage {
     // One more than is shown tells whether there is a next page.
-    let first = RefCell::new(First { heap: BinaryHeap::new(), len_max: asked.limit + 1 });
+    let first = RefCell::new(FirstNames { heap: BinaryHeap::new(), len_max: asked.limit + 1 });
     let wants = |name: &str, online| {
         asked.wants(name, online) && first.borrow().has_room(name) && caller.sees(line, name)
     };
     line.exchange.channels(&wants, |found| {
         found.drain(..).for_each(|info| first.borrow_mut().put(info));
     });
-    let mut channels: Vec<Listed> = first.into_inner().heap.into_sorted_vec();
+    let mut channels: Vec<ListedChannel> = first.into_inner().heap.into_sorted_vec();
     let more = channels.len() > asked.limit;
     channels.truncate(asked.limit);
-    Page { next: channels.last().filter(|_| more).map(|last| last.name.to_string()), channels }
+    ChannelsPage { next: channels.last().filter(|_| more).map(|last| last.name.to_string()), channels }
 }
 
 /// The first names of all that were put in.
-struct First {
+struct FirstNames {
     /// The last of them on top.
-    heap: BinaryHeap<Listed>,
+    heap: BinaryHeap<ListedChannel>,
     len_max: usize,
 }
 
-impl First {
+impl FirstNames {
     fn has_room(&self, name: &str) -> bool {
         self.heap.len() < self.len_max || self.heap.peek().is_none_or(|last| name < &*last.name)
     }
 
     fn put(&mut self, info: ChannelInfo) {
-        self.heap.push(Listed { name: info.name, waiting: info.waiting, online: info.online });
+        self.heap.push(ListedChannel { name: info.name, waiting: info.waiting, online: info.online });
         if self.heap.len() > self.len_max {
             self.heap.pop();
         }
@@ -147,15 +162,15 @@ impl First {
 
 /// The answer to `/channels`. `next` is what to give as `after` for the next page.
 #[derive(Debug, Serialize)]
-struct Page {
-    channels: Vec<Listed>,
+struct ChannelsPage {
+    channels: Vec<ListedChannel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 /// One line of the list; the order of the fields makes it sort by name.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Listed {
+struct ListedChannel {
     #[serde(serialize_with = "write_name")]
     name: Arc<str>,
     waiting: u32,
@@ -164,15 +179,15 @@ struct Listed {
 
 /// The answer to `/channels/NAME`.
 #[derive(Debug, Serialize)]
-struct One<'a> {
+struct ChannelStatus<'a> {
     name: &'a str,
     waiting: u32,
     online: bool,
-    history: History,
+    history: HistoryStatus,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct History {
+struct HistoryStatus {
     messages: u32,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,13 +196,13 @@ struct History {
     last: Option<String>,
 }
 
-impl<'a> One<'a> {
+impl<'a> ChannelStatus<'a> {
     fn new(name: &'a str, info: Option<&ChannelInfo>, cursors: Cursors) -> Self {
         let Some(info) = info else {
-            return Self { name, waiting: 0, online: false, history: History::default() };
+            return Self { name, waiting: 0, online: false, history: HistoryStatus::default() };
         };
         let (first, last) = info.kept.map(|(first, last)| (cursors.text(first), cursors.text(last))).unzip();
-        let history = History { messages: info.messages, bytes: info.bytes, first, last };
+        let history = HistoryStatus { messages: info.messages, bytes: info.bytes, first, last };
         Self { name, waiting: info.waiting, online: info.online, history }
     }
 }
@@ -221,18 +236,19 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_read() {
-        let usual = Asked { prefix: String::new(), after: None, limit: 1_000, all: false };
-        assert_eq!(Asked::read(""), Ok(usual));
-        let special = Asked { prefix: "user.".into(), after: Some("user.7".into()), limit: 5, all: true };
-        assert_eq!(Asked::read("prefix=user.&after=user.7&limit=5&all=1"), Ok(special));
+        let usual = ChannelsQuery { prefix: String::new(), after: None, limit: 1_000, all: false };
+        assert_eq!(ChannelsQuery::read(""), Ok(usual));
+        let special =
+            ChannelsQuery { prefix: "user.".into(), after: Some("user.7".into()), limit: 5, all: true };
+        assert_eq!(ChannelsQuery::read("prefix=user.&after=user.7&limit=5&all=1"), Ok(special));
         for bad in ["limit=0", "limit=10001", "limit=x", "all=maybe"] {
-            assert!(Asked::read(bad).is_err(), "{bad}");
+            assert!(ChannelsQuery::read(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn the_first_names_are_kept() {
-        let mut first = First { heap: BinaryHeap::new(), len_max: 2 };
+        let mut first = FirstNames { heap: BinaryHeap::new(), len_max: 2 };
         for name in ["m", "c", "x", "a", "b"] {
             if first.has_room(name) {
                 first.put(ChannelInfo {

@@ -7,51 +7,51 @@ use exchange::CodeCounts;
 
 /// Counters since the start.
 #[derive(Default)]
-pub(crate) struct Counters {
+pub(crate) struct InCounters {
     /// Requests answered, whatever the answer.
-    pub(crate) requests: Count,
+    pub(crate) requests: Counter,
     /// Messages that got their place in the order.
-    pub(crate) published: Count,
+    pub(crate) published: Counter,
     /// Publishes that found a mailbox full, whether it was emptied in time or not.
-    pub(crate) waited: Count,
+    pub(crate) waited: Counter,
     /// Messages of 2009 for channels of which none was online.
-    pub(crate) classic_dropped: Count,
+    pub(crate) classic_dropped: Counter,
     /// Messages of 2009 that named no channel.
-    pub(crate) classic_unnamed: Count,
+    pub(crate) classic_unnamed: Counter,
     /// Messages of 2009 for which there was no room, or that broke off in a head of HTTP.
-    pub(crate) classic_lost: Count,
+    pub(crate) classic_lost: Counter,
     /// Messages of 2009 that were too long.
-    pub(crate) classic_overflows: Count,
+    pub(crate) classic_overflows: Counter,
     /// Messages of 2009 that did not end in time.
-    pub(crate) classic_timeouts: Count,
+    pub(crate) classic_timeouts: Counter,
     /// Publishes that were a repeat and got the first answer.
-    pub(crate) repeated: Count,
+    pub(crate) repeated: Counter,
     /// Messages that were taken back.
-    pub(crate) messages_deleted: Count,
+    pub(crate) messages_deleted: Counter,
     /// Times somebody signed in.
-    pub(crate) sign_ins: Count,
+    pub(crate) sign_ins: Counter,
     /// Handshakes of TLS.
-    pub(crate) tls_handshakes: Count,
+    pub(crate) tls_handshakes: Counter,
     /// Connections to a TLS port with which there was no TLS.
-    pub(crate) tls_failures: Count,
+    pub(crate) tls_failures: Counter,
     /// Handshakes that were given up for a newcomer's, because so many were under way.
-    pub(crate) tls_crowded_out: Count,
+    pub(crate) tls_crowded_out: Counter,
     /// Connections to a plain port that spoke TLS.
-    pub(crate) tls_misplaced: Count,
+    pub(crate) tls_misplaced: Counter,
     /// Connections that began with HTTP/2, which is not spoken here.
-    pub(crate) http2: Count,
+    pub(crate) http2: Counter,
     /// Connections of known proxies closed because they did not begin with a header of the PROXY protocol.
-    pub(crate) proxy_faults: Count,
+    pub(crate) proxy_faults: Counter,
     /// Requests that known proxies passed on without saying so that it could be read for whom.
-    pub(crate) proxy_unreadable: Count,
+    pub(crate) proxy_unreadable: Counter,
     refused: CodeCounts,
 }
 
 /// One counter.
 #[derive(Default)]
-pub(crate) struct Count(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
-impl Count {
+impl Counter {
     pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ impl Count {
     }
 }
 
-impl Counters {
+impl InCounters {
     /// A request was refused with this code.
     pub(crate) fn refused(&self, code: Code) {
         self.refused.add(code);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn refusals_are_counted_by_code() {
-        let counters = Counters::default();
+        let counters = InCounters::default();
         for code in [Code::Ttl, Code::Event, Code::Ttl, Code::Draining] {
             counters.refused(code);
         }

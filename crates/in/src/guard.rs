@@ -10,7 +10,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Version, header};
 use dialect::{Code, Problem, is_same_origin};
 
-use crate::refusal::excerpt;
+use crate::response::excerpt;
 
 /// Checks a request by its target's authority, if it has one, and its headers. `tls`: it came to us through TLS.
 pub(crate) fn check(

@@ -7,14 +7,14 @@ use dialect::{Code, Problem};
 use exchange::RemoveError;
 use serde::Serialize;
 
-use crate::asked::read_number;
 use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
-use crate::line::Line;
-use crate::order::{self, full, out_of_room, unstored};
-use crate::refusal::{Refusal, excerpt};
+use crate::placement::{self, full, out_of_room, unstored};
+use crate::query::read_number;
+use crate::response::{ErrorResponse, excerpt};
+use crate::state::InLine;
 
 /// A page of a channel's messages, oldest first: `{"cursor", "messages", "gap"?, "more"?}`.
-pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Problem> {
+pub(crate) fn page(line: &InLine, name: &str, query: &str) -> Result<Vec<u8>, Problem> {
     let cursors = line.exchange.cursors();
     let (mut start, mut tail, mut limit) = (None, None, HISTORY_PAGE);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -65,14 +65,18 @@ pub(crate) fn page(line: &Line, name: &str, query: &str) -> Result<Vec<u8>, Prob
 
 /// What a deletion is answered with.
 #[derive(Debug, Serialize)]
-pub(crate) struct Deleted<'a> {
+pub(crate) struct DeletedChannel<'a> {
     name: &'a str,
     /// Whether there was anything to delete.
     deleted: bool,
 }
 
 /// Forgets a channel's history; ends its subscriptions too, unless only the history is named.
-pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Result<Deleted<'a>, Refusal> {
+pub(crate) async fn delete<'a>(
+    line: &InLine,
+    name: &'a str,
+    query: &str,
+) -> Result<DeletedChannel<'a>, ErrorResponse> {
     let mut subscriptions = true;
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match (&*key, &*value) {
@@ -94,19 +98,23 @@ pub(crate) async fn delete<'a>(line: &Line, name: &'a str, query: &str) -> Resul
     if let exchange::Deleted::Ordered(pending) = deleted {
         pending.await.map_err(unstored)?;
     }
-    Ok(Deleted { name, deleted: is_deleted })
+    Ok(DeletedChannel { name, deleted: is_deleted })
 }
 
 /// What taking a message back is answered with.
 #[derive(Debug, Serialize)]
-pub(crate) struct Removed<'a> {
+pub(crate) struct RemovedMessage<'a> {
     channel: &'a str,
     cursor: String,
     deleted: bool,
 }
 
 /// Takes one message back from a channel. It is the message at this cursor.
-pub(crate) async fn remove<'a>(line: &Line, name: &'a str, cursor: &str) -> Result<Removed<'a>, Refusal> {
+pub(crate) async fn remove<'a>(
+    line: &InLine,
+    name: &'a str,
+    cursor: &str,
+) -> Result<RemovedMessage<'a>, ErrorResponse> {
     let cursors = line.exchange.cursors();
     let Some(Read::Here(position)) = cursors.read(cursor) else { return Err(no_message(name, cursor)) };
     let receipt = line.exchange.remove(name, position).map_err(|error| match error {
@@ -115,12 +123,12 @@ pub(crate) async fn remove<'a>(line: &Line, name: &'a str, cursor: &str) -> Resu
         RemoveError::Unstored(why) => unstored(why),
         RemoveError::Refused(refused) => out_of_room(refused).into(),
     })?;
-    order::released(receipt).await?;
+    placement::released(receipt).await?;
     line.counters.messages_deleted.add();
-    Ok(Removed { channel: name, cursor: cursors.text(position), deleted: true })
+    Ok(RemovedMessage { channel: name, cursor: cursors.text(position), deleted: true })
 }
 
-fn no_message(name: &str, cursor: &str) -> Refusal {
+fn no_message(name: &str, cursor: &str) -> ErrorResponse {
     let problem = Problem::new(
         404,
         Code::Message,

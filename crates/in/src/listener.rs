@@ -34,19 +34,19 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::caller::Certified;
-use crate::classic::{self, Begun};
+use crate::caller::CertifiedKey;
+use crate::denials::{PEER, Peer};
+use crate::fast_path;
+use crate::handshake::{SecureStream, is_tls, refuse_tls, secure};
+use crate::legacy::{self, Opening};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
-use crate::line::{Line, Settings, StoreLine, WaitLine};
-use crate::patient::{Patient, UnderWay};
-use crate::quick;
+use crate::quotas::read_header;
 use crate::realplexor::{self, Realplexor};
-use crate::refused::{PEER, Peer};
+use crate::request_stream::{RequestStream, UnderWay};
 use crate::routes::{self, router};
-use crate::secure::{Secured, is_tls, refuse_tls, secure};
-use crate::shares::read_header;
 use crate::sign_in::OverTls;
-use crate::socket::{Came, Socket, Stream};
+use crate::socket::{Accepted, Socket, Stream};
+use crate::state::{InLine, Settings, StoreLine, WaitLine};
 
 /// One address of the IN line.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let notices = wait.notices.take();
-    let line = Arc::new(Line::new(exchange, settings, wait, store, realplexor));
+    let line = Arc::new(InLine::new(exchange, settings, wait, store, realplexor));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -104,7 +104,7 @@ pub async fn serve(
 }
 
 /// Does what is due, a few times a second.
-async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
+async fn housekeeping(line: Arc<InLine>) -> io::Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -116,12 +116,12 @@ async fn housekeeping(line: Arc<Line>) -> io::Result<()> {
 }
 
 /// Wakes the shards that were given something.
-async fn ringing(line: Arc<Line>) -> io::Result<()> {
+async fn ringing(line: Arc<InLine>) -> io::Result<()> {
     line.bell.serve(&line.exchange).await
 }
 
 /// Wakes publishers whose messages the store has: all of a commit in one turn.
-async fn answering(line: Arc<Line>) -> io::Result<()> {
+async fn answering(line: Arc<InLine>) -> io::Result<()> {
     loop {
         let answered = poll_fn(|context| line.exchange.poll_answered(context)).await;
         answered.into_iter().for_each(Waker::wake);
@@ -130,7 +130,7 @@ async fn answering(line: Arc<Line>) -> io::Result<()> {
 }
 
 /// Wakes those who follow the order, when something was written that there is more.
-async fn waking_followers(line: Arc<Line>, notices: OwnedFd) -> io::Result<()> {
+async fn waking_followers(line: Arc<InLine>, notices: OwnedFd) -> io::Result<()> {
     // An eventfd is read as a pipe is.
     let notices = pipe::Receiver::from_owned_fd_unchecked(notices)?;
     loop {
@@ -150,7 +150,7 @@ async fn waking_followers(line: Arc<Line>, notices: OwnedFd) -> io::Result<()> {
 
 /// Accepts until told to stop. An error means that the listener itself is broken.
 async fn accept(
-    line: Arc<Line>,
+    line: Arc<InLine>,
     listener: Listener,
     router: Router,
     mut stopped: watch::Receiver<()>,
@@ -177,12 +177,12 @@ async fn accept(
                 let (peer, classic) = (Peer { address, is_anybody }, listener.classic);
                 match stream {
                     // What is lost here is only time.
-                    Came::Inet(stream) => {
+                    Accepted::Inet(stream) => {
                         let _ = stream.set_nodelay(true);
                         let served = connection(line, stream, tls, classic, room, router, stopped);
                         tokio::spawn(PEER.scope(peer, logged(address, served)));
                     }
-                    Came::Unix(stream) => {
+                    Accepted::Unix(stream) => {
                         let served = connection(line, stream, tls, classic, room, router, stopped);
                         tokio::spawn(PEER.scope(peer, logged(address, served)));
                     }
@@ -216,7 +216,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 /// Serves one connection, of whomever it is.
 async fn connection(
-    line: Arc<Line>,
+    line: Arc<InLine>,
     mut stream: impl Stream,
     tls: Option<Server>,
     classic: Classic,
@@ -248,7 +248,7 @@ async fn connection(
 
 /// Serves one connection whose client is known, through TLS or not.
 async fn secured(
-    line: Arc<Line>,
+    line: Arc<InLine>,
     stream: impl Stream,
     tls: Option<Server>,
     classic: Classic,
@@ -260,7 +260,7 @@ async fn secured(
         secured = secure(&line, stream, &server) => secured,
         _ = stopped.changed() => return,
     };
-    if let Some(Secured { stream, key }) = secured {
+    if let Some(SecureStream { stream, key }) = secured {
         talk(line, stream, key, classic, router, stopped).await;
     }
 }
@@ -268,22 +268,22 @@ async fn secured(
 /// Serves one connection, in whatever words; told to stop, it answers the request under way and ends. `key` is the
 /// one for which the client's certificate stands.
 async fn talk(
-    line: Arc<Line>,
+    line: Arc<InLine>,
     mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     key: Option<Arc<Key>>,
     classic: Classic,
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let _told = (classic == Classic::Realplexor).then(realplexor::Told::opened);
+    let _told = (classic == Classic::Realplexor).then(realplexor::ConnectionLog::opened);
     let begun = match classic {
-        Classic::None => Begun::Http(Vec::new()),
-        Classic::Dklab => classic::begin(&line, &mut stream, stopped.clone()).await,
+        Classic::None => Opening::Http(Vec::new()),
+        Classic::Dklab => legacy::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
     let read = match begun {
-        Begun::Http(read) => quick::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await,
-        Begun::Done => None,
+        Opening::Http(read) => fast_path::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await,
+        Opening::Done => None,
     };
     let Some(read) = read else {
         // Through TLS this says that nothing was cut off; whoever does not take it is not waited for.
@@ -295,14 +295,14 @@ async fn talk(
     }
     if http2::begins(&read) == Some(true) {
         line.counters.http2.add();
-        return classic::answer(&line, &mut stream, &http2::refusal()).await;
+        return legacy::answer(&line, &mut stream, &http2::refusal()).await;
     }
     serve_http(&line, read, stream, key, router, stopped).await;
 }
 
 /// Serves HTTP on a connection of which this was read, until it ends or is told to.
 async fn serve_http(
-    line: &Line,
+    line: &InLine,
     read: Vec<u8>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     key: Option<Arc<Key>>,
@@ -310,12 +310,12 @@ async fn serve_http(
     mut stopped: watch::Receiver<()>,
 ) {
     let router = match key {
-        Some(key) => router.layer(Extension(Certified(key))),
+        Some(key) => router.layer(Extension(CertifiedKey(key))),
         None => router,
     };
     let under_way = UnderWay::default();
     let (request_timeout, silence_max) = (line.settings.request_timeout, line.silence_max());
-    let stream = Patient::new(read, stream, under_way.clone(), request_timeout, silence_max);
+    let stream = RequestStream::new(read, stream, under_way.clone(), request_timeout, silence_max);
     let service = TowerToHyperService::new(router);
     let counted = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {

@@ -18,12 +18,12 @@ use axum::response::{IntoResponse, Response};
 use dialect::hub::{ShardId, Totals};
 use exchange::{KeysLoad, MailboxLoad};
 
-use crate::line::{Line, ShardCounters};
-use metric::{Metric, Read};
+use crate::state::{InLine, ShardCounters};
+use metric::{Metric, MetricSource};
 use table::all;
 
 /// The numbers now.
-pub(crate) async fn metrics(State(line): State<Arc<Line>>) -> Response {
+pub(crate) async fn metrics(State(line): State<Arc<InLine>>) -> Response {
     let scrape = Scrape::now(&line);
     let mut text = String::with_capacity(16 << 10);
     for metric in all() {
@@ -44,17 +44,17 @@ pub fn metrics_page() -> String {
 
 /// Whether a counter of the WAIT line, by the name it has there, is told to Prometheus.
 pub fn is_wait_metric(counter: &str) -> bool {
-    all().any(|metric| matches!(metric.read, Read::Wait(name) if name == counter))
+    all().any(|metric| matches!(metric.read, MetricSource::Wait(name) if name == counter))
 }
 
 /// Whether a counter of those who ask others, by the name it has there, is told to Prometheus.
 pub fn is_asked_metric(counter: &str) -> bool {
-    all().any(|metric| matches!(metric.read, Read::Asked(name) if name == counter))
+    all().any(|metric| matches!(metric.read, MetricSource::Asked(name) if name == counter))
 }
 
 /// Everything that is read for one answer.
 struct Scrape<'a> {
-    line: &'a Line,
+    line: &'a InLine,
     totals: Totals,
     keys: KeysLoad,
     loads: Vec<MailboxLoad>,
@@ -64,7 +64,7 @@ struct Scrape<'a> {
 }
 
 impl<'a> Scrape<'a> {
-    fn now(line: &'a Line) -> Self {
+    fn now(line: &'a InLine) -> Self {
         let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok());
         Self {
             line,
@@ -89,39 +89,39 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
         .expect("a string takes everything");
     };
     match read {
-        Read::Version => sample(Some(("version", &env!("CARGO_PKG_VERSION"))), &1),
-        Read::One(read) => sample(None, &read(scrape)),
-        Read::Seconds(read) => sample(None, &read(scrape)),
-        Read::Certificates(read) => {
+        MetricSource::Version => sample(Some(("version", &env!("CARGO_PKG_VERSION"))), &1),
+        MetricSource::One(read) => sample(None, &read(scrape)),
+        MetricSource::Seconds(read) => sample(None, &read(scrape)),
+        MetricSource::Certificates(read) => {
             if let Some(news) = &scrape.line.wait.certificates {
                 sample(None, &read(news));
             }
         }
-        Read::Mailbox(read) => {
+        MetricSource::Mailbox(read) => {
             for (shard, load) in scrape.loads.iter().enumerate() {
                 sample(Some(("shard", &shard)), &read(load));
             }
         }
-        Read::Wait(counter) => {
+        MetricSource::Wait(counter) => {
             for (shard, counters) in scrape.wait.iter().enumerate() {
                 let found = counters.iter().find(|(name, _)| name == counter);
                 found.iter().for_each(|(_, value)| sample(Some(("shard", &shard)), value));
             }
         }
-        Read::Asked(counter) => {
+        MetricSource::Asked(counter) => {
             let found = scrape.asked.iter().find(|(name, _)| name == counter);
             sample(None, &found.map_or(0, |(_, value)| *value));
         }
-        Read::Denied => {
+        MetricSource::Denied => {
             for (code, count) in scrape.line.exchange.denials().by_code() {
                 sample(Some(("code", &code)), &count);
             }
         }
-        Read::Store(counter) => {
+        MetricSource::Store(counter) => {
             let found = scrape.store.iter().find(|(name, _)| name == counter);
             found.iter().for_each(|(_, value)| sample(None, value));
         }
-        Read::Refused => {
+        MetricSource::Refused => {
             for (code, count) in scrape.line.counters.by_code() {
                 sample(Some(("code", &code)), &count);
             }
@@ -149,7 +149,7 @@ const PAGE_HEAD: &str = "\
 After this page you know what Prometheus can watch: what `GET /metrics` tells on the IN line, where applications publish. Clients subscribe
 on the WAIT line.
 
-Counters count since the program started. Numbers by shard are for one thread of the WAIT line each; add them up for the whole.
+InCounters count since the program started. Numbers by shard are for one thread of the WAIT line each; add them up for the whole.
 `GET /stats` tells much of the same as JSON.
 
 This page is generated from the program.

@@ -13,7 +13,7 @@ use exchange::limits::DENIALS_KEPT;
 use serde_json::{Value, json};
 
 use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
-use crate::refusal::json_text;
+use crate::response::json_text;
 use schemas::{IN_BYTES, LEN_MAX, PRINTABLE, channel_name, reference, schemas};
 
 /// The document.

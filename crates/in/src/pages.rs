@@ -15,11 +15,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use crate::line::Line;
-use crate::refusal::json as json_answer;
+use crate::response::json as json_answer;
+use crate::state::InLine;
 
 /// The routes of the pages.
-pub(crate) fn routes() -> Router<Arc<Line>> {
+pub(crate) fn routes() -> Router<Arc<InLine>> {
     Router::new()
         .route("/", get(front))
         .route("/multiplexor.js", get(async |request: Request| embedded(&web::CLIENT, &request, "")))
@@ -35,13 +35,13 @@ async fn front(request: Request) -> Response {
     ([(header::VARY, "Accept")], FRONT_LINES).into_response()
 }
 
-async fn demo(State(line): State<Arc<Line>>, request: Request) -> Response {
+async fn demo(State(line): State<Arc<InLine>>, request: Request) -> Response {
     let sources = wait_authority(&line, &request).map(|to| format!("http://{to} ws://{to}"));
     embedded(&web::DEMO, &request, &sources.unwrap_or_default())
 }
 
 /// Where the WAIT line is for whoever asks.
-async fn wait(State(line): State<Arc<Line>>, request: Request) -> Response {
+async fn wait(State(line): State<Arc<InLine>>, request: Request) -> Response {
     let prefix = &line.wait.prefix;
     json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}{prefix}")) }))
 }
@@ -72,7 +72,7 @@ fn said(request: &Request, name: header::HeaderName) -> &[u8] {
 }
 
 /// Host and port of the WAIT line, by the name of this machine that the browser uses.
-fn wait_authority(line: &Line, request: &Request) -> Option<String> {
+fn wait_authority(line: &InLine, request: &Request) -> Option<String> {
     let host = request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok()?;
     reachable(&line.wait.addresses, host.host())
 }

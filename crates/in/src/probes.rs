@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::{CANARY_LOOK, CANARY_MAX, RETRY_AFTER_S};
-use crate::line::{Line, ShardCounters};
-use crate::refusal::{self, Refusal};
+use crate::response::{self, ErrorResponse};
+use crate::state::{InLine, ShardCounters};
 
 /// Whether this thread answers: that it does is the answer.
 pub(crate) async fn healthz() -> &'static str {
@@ -21,7 +21,7 @@ pub(crate) async fn healthz() -> &'static str {
 }
 
 /// Whether messages would be delivered: a canary has gone round all shards.
-pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str, Refusal> {
+pub(crate) async fn readyz(State(line): State<Arc<InLine>>) -> Result<&'static str, ErrorResponse> {
     match line.exchange.stage() {
         Stage::Serving => {}
         Stage::Starting => {
@@ -39,14 +39,14 @@ pub(crate) async fn readyz(State(line): State<Arc<Line>>) -> Result<&'static str
 }
 
 /// All that is counted, as one object.
-pub(crate) async fn stats(State(line): State<Arc<Line>>) -> Response {
+pub(crate) async fn stats(State(line): State<Arc<InLine>>) -> Response {
     let (totals, keys) = (line.exchange.totals(), line.keys.load());
     let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok()).map(|index| {
         let load = line.exchange.load(ShardId(index));
         json!({ "messages": load.messages, "bytes": load.bytes })
     });
     let store = line.store.as_ref().map(|read| object(read()));
-    refusal::json(&json!({
+    response::json(&json!({
         "store": store,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": line.started.elapsed().as_secs(),
@@ -95,8 +95,8 @@ fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String
     counters.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
-fn not_ready(code: Code, why: &str) -> Refusal {
-    Refusal::retry_after(Problem::new(503, code, why), RETRY_AFTER_S)
+fn not_ready(code: Code, why: &str) -> ErrorResponse {
+    ErrorResponse::retry_after(Problem::new(503, code, why), RETRY_AFTER_S)
 }
 
 /// The canary under way, of which there is at most one: whoever asks meanwhile waits for it too, so
@@ -113,7 +113,7 @@ pub(crate) struct Canaries {
 
 impl Canaries {
     /// Whether a canary came round in time.
-    async fn round(line: &Line) -> bool {
+    async fn round(line: &InLine) -> bool {
         let canaries = &line.canaries;
         let before = canaries.sung.load(Ordering::Acquire);
         if !canaries.under_way.swap(true, Ordering::AcqRel) && !Self::send(line) {
@@ -131,7 +131,7 @@ impl Canaries {
     }
 
     /// Sends a canary; false when a mailbox had no room for it, so that it can never come round.
-    fn send(line: &Line) -> bool {
+    fn send(line: &InLine) -> bool {
         let home = Arc::clone(&line.canaries);
         let sing = move || {
             home.under_way.store(false, Ordering::Release);

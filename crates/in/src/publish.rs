@@ -11,15 +11,18 @@ use dialect::{Code, Problem};
 use exchange::Published;
 use serde::de::IgnoredAny;
 
-use crate::body::{self, Limit};
+use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
-use crate::line::Line;
-use crate::order::{self, Patience, Placed};
-use crate::refusal::{Refusal, json_text};
-use crate::said::Said;
+use crate::placement::{self, Patience, Placement};
+use crate::publish_options::PublishOptions;
+use crate::response::{ErrorResponse, json_text};
+use crate::state::InLine;
 
 /// Publishes the body to the channels in the path.
-pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn publish(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let placed = place(&line, request).await?;
     let is_warned = placed.is_warned();
     let published = placed.released(&line).await?;
@@ -27,14 +30,14 @@ pub(crate) async fn publish(State(line): State<Arc<Line>>, request: Request) -> 
 }
 
 /// Gives what a request publishes its place.
-pub(crate) async fn place(line: &Line, request: Request) -> Result<Placed, Refusal> {
+pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, ErrorResponse> {
     let (head, body) = request.into_parts();
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
     let caller = Caller::of(line, &head.extensions)?;
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
-    let said = Said::read(head.uri.query().unwrap_or_default(), &head.headers)?;
-    let limit = Limit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
+    let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
+    let limit = BodyLimit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
     let payload = payload(&bytes, said.event, said.content_type)?;
@@ -42,12 +45,12 @@ pub(crate) async fn place(line: &Line, request: Request) -> Result<Placed, Refus
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
     let placed =
-        order::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
+        placement::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
     Ok(if was_json { placed.warned() } else { placed })
 }
 
 /// `POST /pub/`, which names no channel.
-pub(crate) async fn publish_nowhere() -> Refusal {
+pub(crate) async fn publish_nowhere() -> ErrorResponse {
     no_channel().into()
 }
 

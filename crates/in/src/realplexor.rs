@@ -4,11 +4,11 @@
 //! A publisher who speaks HTTP and says how long the body is need not end anything: what is counted is
 //! published as soon as it is whole, and answered. Questions are answered on the same line.
 
-mod answers;
-mod checks;
+mod connection_log;
+mod password_checks;
+mod replies;
 mod settings;
 mod stats;
-mod told;
 
 use std::sync::Arc;
 
@@ -26,83 +26,83 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-pub(crate) use checks::Checks;
+pub(crate) use connection_log::ConnectionLog;
+pub(crate) use password_checks::PasswordChecks;
 pub use settings::Realplexor;
-pub(crate) use told::Told;
 
-use crate::classic::{self, Begun, answer, linger, read, refusal};
 use crate::guard;
-use crate::line::Line;
-use crate::order::{self, Patience};
+use crate::legacy::{self, Opening, answer, linger, read, refusal};
+use crate::placement::{self, Patience};
+use crate::quotas::on_behalf;
 use crate::routes::PREFIXES;
-use crate::shares::on_behalf;
+use crate::state::InLine;
 
-use told::tell;
+use connection_log::tell;
 
 /// Reads until it is known whose words they are, and serves those of Realplexor. Told to stop, it serves
 /// whoever has begun to speak.
 pub(crate) async fn begin(
-    line: &Line,
+    line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
-) -> Begun {
+) -> Opening {
     let started = Instant::now();
     let settings = Arc::clone(&line.realplexor.borrow());
     let mut talk =
-        Talk { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
+        Conversation { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
     loop {
         if http2::begins(&talk.bytes) == Some(true) {
-            return Begun::Http(talk.bytes);
+            return Opening::Http(talk.bytes);
         }
         let is_over = talk.bytes.len() > settings.limit;
         let step = match talk.step(line, ended).await {
-            Step::More if is_over => Step::Overflow,
-            Step::More if ended => Step::Say(Vec::new()),
+            NextStep::More if is_over => NextStep::Overflow,
+            NextStep::More if ended => NextStep::Say(Vec::new()),
             step => step,
         };
         match step {
-            Step::More => {}
-            Step::Continue if continued => {}
-            Step::Continue => {
+            NextStep::More => {}
+            NextStep::Continue if continued => {}
+            NextStep::Continue => {
                 continued = true;
                 if stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
-                    return Begun::Done;
+                    return Opening::Done;
                 }
             }
-            Step::Http => return Begun::Http(talk.bytes),
-            Step::Overflow => {
+            NextStep::Http => return Opening::Http(talk.bytes),
+            NextStep::Overflow => {
                 overflow(line, stream, &talk).await;
-                return Begun::Done;
+                return Opening::Done;
             }
-            Step::Say(bytes) => {
+            NextStep::Say(bytes) => {
                 answer(line, stream, &bytes).await;
-                return Begun::Done;
+                return Opening::Done;
             }
         }
         let patience = if talk.classic { settings.timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
-            _ = stopped.changed(), if talk.bytes.is_empty() => return Begun::Done,
+            _ = stopped.changed(), if talk.bytes.is_empty() => return Opening::Done,
         };
         match more {
-            Ok(Some(0)) if talk.bytes.is_empty() => return Begun::Done,
+            Ok(Some(0)) if talk.bytes.is_empty() => return Opening::Done,
             Ok(Some(0)) => ended = true,
             Ok(Some(len)) => tell(|| format!("DEBUG: read {len} bytes")),
-            Ok(None) => return Begun::Done,
+            Ok(None) => return Opening::Done,
             Err(_) => {
                 tell(|| "DEBUG: timeout".to_owned());
                 if talk.classic {
                     line.counters.classic_timeouts.add();
                 }
-                return Begun::Done;
+                return Opening::Done;
             }
         }
     }
 }
 
 /// Says that it is too long, to whoever takes an answer.
-async fn overflow(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &Talk) {
+async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &Conversation) {
     let (bytes, limit) = (&talk.bytes, talk.settings.limit);
     line.counters.classic_overflows.add();
     debug!(bytes = bytes.len(), "classic message was too long");
@@ -115,7 +115,7 @@ async fn overflow(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin
 }
 
 /// A connection in the words of Realplexor.
-struct Talk {
+struct Conversation {
     /// What was set when it came.
     settings: Arc<Realplexor>,
     bytes: Vec<u8>,
@@ -126,7 +126,7 @@ struct Talk {
 }
 
 /// What is to be done next.
-enum Step {
+enum NextStep {
     /// Nothing: more has to come.
     More,
     /// Nothing, but the publisher waits to be told to go on.
@@ -139,17 +139,17 @@ enum Step {
     Say(Vec<u8>),
 }
 
-impl Talk {
+impl Conversation {
     /// Looks at all that came; `ended`: nothing more does.
-    async fn step(&mut self, line: &Line, ended: bool) -> Step {
+    async fn step(&mut self, line: &InLine, ended: bool) -> NextStep {
         let settings = &self.settings;
         match realplexor::whose(&self.bytes, PREFIXES, None, &settings.marker) {
-            Some(Words::Modern) => return Step::Http,
-            None if !ended => return Step::More,
+            Some(Words::Modern) => return NextStep::Http,
+            None if !ended => return NextStep::More,
             None | Some(Words::Classic) => {}
         }
         match Form::of(&self.bytes, settings.limit) {
-            Form::Open if !ended => Step::More,
+            Form::Open if !ended => NextStep::More,
             Form::Http(method) => {
                 let posts = method == b"POST";
                 self.step_http(line, ended, posts).await
@@ -158,39 +158,39 @@ impl Talk {
         }
     }
 
-    async fn step_raw(&mut self, line: &Line, ended: bool) -> Step {
+    async fn step_raw(&mut self, line: &InLine, ended: bool) -> NextStep {
         self.classic = true;
         let found = self.settings.marker.find(&self.bytes, Reading { ended, ..Reading::RAW });
         let list = match found {
             Found::List(list) => Some(list),
             Found::None => None,
-            Found::More => return Step::More,
+            Found::More => return NextStep::More,
         };
         if let Some(list) = &list
             && let Err(refusal) = self.admit(line, Some(list)).await
         {
-            return Step::Say(refusal);
+            return NextStep::Say(refusal);
         }
         if let Some(command) = realplexor::command(&self.bytes, ended) {
             return self.run(line, &command, list.as_ref()).await;
         }
         if !ended {
-            return Step::More;
+            return NextStep::More;
         }
         let start = behind_blank_line(&self.bytes).unwrap_or(self.bytes.len());
         // A publisher of old learns nothing but that the connection ends.
         if let Err(problem) = publish(line, list.as_ref(), &self.bytes[start..]).await {
             debug!(why = problem.code.name(), "classic message was not published");
         }
-        Step::Say(Vec::new())
+        NextStep::Say(Vec::new())
     }
 
-    async fn step_http(&mut self, line: &Line, ended: bool, posts: bool) -> Step {
+    async fn step_http(&mut self, line: &InLine, ended: bool, posts: bool) -> NextStep {
         let Some(head_len) = head_len(&self.bytes) else {
             if ended {
                 line.counters.classic_lost.add();
             }
-            return Step::More;
+            return NextStep::More;
         };
         let (head, body) = self.bytes.split_at(head_len);
         let length = match length(head) {
@@ -204,7 +204,7 @@ impl Talk {
         let list = match marker.find(&self.bytes[..head_len + body.len()], reading) {
             Found::List(list) => Some(list),
             // Whoever asks for something else is told by the service what there is.
-            Found::None if !posts && length.unwrap_or(0) == 0 => return Step::Http,
+            Found::None if !posts && length.unwrap_or(0) == 0 => return NextStep::Http,
             Found::None | Found::More => None,
         };
         self.classic = true;
@@ -212,7 +212,7 @@ impl Talk {
             return refused(line, &problem);
         }
         if length.is_some_and(|length| head_len.saturating_add(length) > self.settings.limit) {
-            return Step::Overflow;
+            return NextStep::Overflow;
         }
         let names_ids = list.as_ref().is_some_and(|list| !list.items.is_empty());
         let over = whole || ended;
@@ -223,10 +223,10 @@ impl Talk {
         if (list.is_some() || !wants_more)
             && let Err(refusal) = self.admit(line, list.as_ref()).await
         {
-            return Step::Say(refusal);
+            return NextStep::Say(refusal);
         }
         if wants_more {
-            return if goes_on { Step::Continue } else { Step::More };
+            return if goes_on { NextStep::Continue } else { NextStep::More };
         }
         if let Some(command) = command {
             return self.run(line, &command, list.as_ref()).await;
@@ -240,19 +240,19 @@ impl Talk {
         }
         let published = publish(line, list.as_ref(), &self.bytes[body]);
         match on_behalf(line, &self.bytes[..head_len], published).await {
-            Ok(()) => Step::Say(answers::PUBLISHED.to_vec()),
+            Ok(()) => NextStep::Say(replies::PUBLISHED.to_vec()),
             Err(problem) => refused(line, &problem),
         }
     }
 
     /// Checks the credentials, or that there are none, once.
-    async fn admit(&mut self, line: &Line, list: Option<&List>) -> Result<(), Vec<u8>> {
+    async fn admit(&mut self, line: &InLine, list: Option<&List>) -> Result<(), Vec<u8>> {
         if self.admitted {
             return Ok(());
         }
         self.admitted = true;
         if let Some(list) = list {
-            tell(|| format!("DEBUG: {}", told::parsed(list)));
+            tell(|| format!("DEBUG: {}", connection_log::parsed(list)));
         }
         let users = &self.settings.users;
         let allowed = match list.and_then(|list| list.credentials.clone()) {
@@ -276,23 +276,23 @@ impl Talk {
         allowed.map_err(|why| {
             line.counters.refused(Code::Credentials);
             tell(|| format!("ERROR: {why}"));
-            answers::denied(&why.to_string())
+            replies::denied(&why.to_string())
         })
     }
 
     /// Answers a question.
-    async fn run(&mut self, line: &Line, command: &Command, list: Option<&List>) -> Step {
+    async fn run(&mut self, line: &InLine, command: &Command, list: Option<&List>) -> NextStep {
         if let Err(refusal) = self.admit(line, list).await {
-            return Step::Say(refusal);
+            return NextStep::Say(refusal);
         }
         let login = list.and_then(|list| list.credentials.as_ref()).map(|credentials| &*credentials.login);
         tell(|| format!("DEBUG: received aux command: {}", command.name()));
-        Step::Say(answers::run(line, command, login).await.unwrap_or_default())
+        NextStep::Say(replies::run(line, command, login).await.unwrap_or_default())
     }
 }
 
 /// Publishes a message to those ids of a list that its login owns.
-async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Problem> {
+async fn publish(line: &InLine, list: Option<&List>, data: &[u8]) -> Result<(), Problem> {
     let Some(list) = list else {
         line.counters.classic_unnamed.add();
         return Err(Problem::bad(
@@ -317,7 +317,7 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         }
     }
     for items in items.chunks(TARGETS_MAX) {
-        order::admit(line, None).map_err(|refusal| refusal.problem().clone())?;
+        placement::admit(line, None).map_err(|refusal| refusal.problem().clone())?;
         let publish = Publish {
             channels: items.iter().map(|item| item.id.clone()).collect(),
             aliases: items.iter().map(|item| item.cursor.clone().unwrap_or_default()).collect(),
@@ -327,9 +327,9 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
         let place = |publish| {
             line.exchange.publish_quietly(publish, None).inspect(|_| line.bell.ring_soon(&line.exchange))
         };
-        let placed = order::patiently(line, publish, &mut Patience::default(), place).await;
+        let placed = placement::patiently(line, publish, &mut Patience::default(), place).await;
         let published = match placed {
-            Ok(receipt) => order::released(receipt).await,
+            Ok(receipt) => placement::released(receipt).await,
             Err(refusal) => Err(refusal),
         };
         match published {
@@ -347,10 +347,10 @@ async fn publish(line: &Line, list: Option<&List>, data: &[u8]) -> Result<(), Pr
     Ok(())
 }
 
-fn refused(line: &Line, problem: &Problem) -> Step {
+fn refused(line: &InLine, problem: &Problem) -> NextStep {
     line.counters.requests.add();
     line.counters.refused(problem.code);
-    Step::Say(refusal(problem))
+    NextStep::Say(refusal(problem))
 }
 
 /// How long the body is said to be.
@@ -372,13 +372,13 @@ fn expects(head: &[u8]) -> bool {
 /// A web page must not publish. One is known by what its browser adds; publishers of old call this line by
 /// whatever name it has, and say nothing else of themselves.
 fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
-    let map = classic::header_map(head);
+    let map = legacy::header_map(head);
     let agent = map.get(names::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let pages = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode"];
-    if pages.iter().any(|name| map.contains_key(*name)) || classic::is_browser(agent) {
+    if pages.iter().any(|name| map.contains_key(*name)) || legacy::is_browser(agent) {
         guard::check(Version::HTTP_10, None, &map, hosts, false)?;
     }
-    classic::check_page(&map)
+    legacy::check_page(&map)
 }
 
 /// What somebody is told whose password could not be looked at in time.

@@ -13,17 +13,17 @@ use dialect::{Code, GUARDS, Problem};
 use tracing::debug;
 
 use crate::caller::{self, Caller};
-use crate::line::Line;
-use crate::refusal::{Refusal, Told, excerpt};
-use crate::refused::{PEER, Peer};
+use crate::denials::{PEER, Peer};
+use crate::response::{ErrorResponse, RefusedProblem, excerpt};
 use crate::sign_in::OverTls;
+use crate::state::InLine;
 use crate::{
-    batch, channels, guard, metrics, openapi, pages, probes, publish, refused, shares, sign_in, warnings,
+    batch, channels, denials, guard, metrics, openapi, pages, probes, publish, quotas, sign_in, warnings,
     watch,
 };
 
 /// The whole line as one service.
-pub(crate) fn router(line: Arc<Line>) -> Router {
+pub(crate) fn router(line: Arc<InLine>) -> Router {
     let described = PATHS.iter().fold(Router::new(), |router, path| router.route(path, answering(path)));
     described
         .route("/pub/", post(publish::publish_nowhere))
@@ -75,7 +75,7 @@ pub(crate) const PATHS: &[&str] = &[
 ];
 
 /// Who answers at one of [`PATHS`].
-fn answering(path: &str) -> MethodRouter<Arc<Line>> {
+fn answering(path: &str) -> MethodRouter<Arc<InLine>> {
     match path {
         "/pub/{*names}" => post(publish::publish),
         "/pub" => post(batch::publish),
@@ -86,7 +86,7 @@ fn answering(path: &str) -> MethodRouter<Arc<Line>> {
         "/watch" => get(watch::watch),
         "/stats" => get(probes::stats),
         "/metrics" => get(metrics::metrics),
-        "/refused" => get(refused::list),
+        "/refused" => get(denials::list),
         "/healthz" => get(probes::healthz),
         "/readyz" => get(probes::readyz),
         "/openapi.json" => get(openapi::openapi),
@@ -94,7 +94,7 @@ fn answering(path: &str) -> MethodRouter<Arc<Line>> {
     }
 }
 
-async fn around(State(line): State<Arc<Line>>, request: Request, next: Next) -> Response {
+async fn around(State(line): State<Arc<InLine>>, request: Request, next: Next) -> Response {
     surrounded(&line, request, async |request| next.run(request).await).await
 }
 
@@ -103,12 +103,12 @@ pub(crate) const LOG_TARGET: &str = module_path!();
 
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
-    line: &Line,
+    line: &InLine,
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let stays = leaves_open(&request) && !line.is_ending();
-    let (asked, may) = Asked::begin(line, &mut request);
+    let (asked, may) = Transaction::begin(line, &mut request);
     let response = match may {
         Ok(()) => asked.carry_out(answer(request)).await,
         Err(refusal) => refusal.into_response(),
@@ -131,7 +131,7 @@ fn leaves_open(request: &Request) -> bool {
 }
 
 /// A request that is under way.
-pub(crate) struct Asked {
+pub(crate) struct Transaction {
     started: Instant,
     method: Method,
     uri: Uri,
@@ -140,15 +140,15 @@ pub(crate) struct Asked {
     client: Option<Peer>,
 }
 
-impl Asked {
+impl Transaction {
     /// A request begins; whether it may be carried out.
-    pub(crate) fn begin(line: &Line, request: &mut Request) -> (Self, Result<(), Refusal>) {
+    pub(crate) fn begin(line: &InLine, request: &mut Request) -> (Self, Result<(), ErrorResponse>) {
         let mut asked = Self {
             started: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             who: None,
-            client: shares::passed(line, request.headers()),
+            client: quotas::passed(line, request.headers()),
         };
         let may = asked.as_client(|| admit(line, request));
         asked.who = Caller::name(request.extensions());
@@ -164,7 +164,7 @@ impl Asked {
     }
 
     /// It is answered.
-    pub(crate) fn end(mut self, line: &Line, mut response: Response) -> Response {
+    pub(crate) fn end(mut self, line: &InLine, mut response: Response) -> Response {
         let who = self.who.take();
         if response.status().is_success() {
             warnings::tell(&self.method, &self.uri, response.headers_mut());
@@ -178,7 +178,7 @@ impl Asked {
             method = %self.method,
             path = self.uri.path(),
             status = response.status().as_u16(),
-            refused = told.map(|Told(problem)| problem.code.name()),
+            refused = told.map(|RefusedProblem(problem)| problem.code.name()),
             micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
@@ -205,16 +205,16 @@ fn guard_answer(headers: &mut HeaderMap) {
 
 /// Counts an answer, and says with it what is said with every one. What was wrong is handed back.
 pub(crate) fn finish(
-    line: &Line,
+    line: &InLine,
     response: &mut Response,
     who: Option<Box<str>>,
     path: &str,
-) -> Option<Told> {
+) -> Option<RefusedProblem> {
     line.counters.requests.add();
-    let told = response.extensions_mut().remove::<Told>();
-    if let Some(Told(problem)) = &told {
-        refused::tell(line, problem, who.as_deref(), path);
-        refused::keep(line, problem, who, path);
+    let told = response.extensions_mut().remove::<RefusedProblem>();
+    if let Some(RefusedProblem(problem)) = &told {
+        denials::tell(line, problem, who.as_deref(), path);
+        denials::keep(line, problem, who, path);
     }
     if line.is_ending() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -225,8 +225,8 @@ pub(crate) fn finish(
 }
 
 /// The answer to what came and is no request; the connection ends with it.
-pub(crate) fn refuse(line: &Line, problem: &Problem) -> Response {
-    let mut response = Refusal::from(problem.clone()).into_response();
+pub(crate) fn refuse(line: &InLine, problem: &Problem) -> Response {
+    let mut response = ErrorResponse::from(problem.clone()).into_response();
     finish(line, &mut response, None, "");
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     guard_answer(response.headers_mut());
@@ -234,18 +234,18 @@ pub(crate) fn refuse(line: &Line, problem: &Problem) -> Response {
 }
 
 /// Whether a request may be carried out, and whose it is. Probes may always be.
-fn admit(line: &Line, request: &mut Request) -> Result<(), Refusal> {
+fn admit(line: &InLine, request: &mut Request) -> Result<(), ErrorResponse> {
     let tls = request.extensions().get::<OverTls>().is_some();
     guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
     let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
     if !is_probe {
-        shares::admit_address(line)?;
+        quotas::admit_address(line)?;
     }
     caller::admit(line, request)?;
-    shares::admit_key(line, request.extensions().get::<Caller>())
+    quotas::admit_key(line, request.extensions().get::<Caller>())
 }
 
-async fn not_found(uri: Uri) -> Refusal {
+async fn not_found(uri: Uri) -> ErrorResponse {
     if uri.path().starts_with("/channels/") {
         return channels::no_such_name(channels::SLASH).into();
     }
@@ -263,7 +263,7 @@ async fn not_found(uri: Uri) -> Refusal {
 }
 
 /// The answer says in `Allow` what would be right.
-async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {
     let right = match uri.path() {
         path if path.starts_with("/pub") || path == "/sign-out" => "POST",
         "/sign-in" => "GET, HEAD or POST",

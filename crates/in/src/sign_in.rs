@@ -21,12 +21,12 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::body::{self, Limit};
+use crate::body::{self, BodyLimit};
 use crate::caller::{self, Caller};
 use crate::limits::{SIGN_IN_LEN_MAX, WRONG_KEYS_PER_S_MAX};
-use crate::line::Line;
 use crate::pages::embedded;
-use crate::refusal::{Refusal, json};
+use crate::response::{ErrorResponse, json};
+use crate::state::InLine;
 
 /// Somebody signed in.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct SignIn {
 pub(crate) struct OverTls;
 
 /// The routes of signing in and out.
-pub(crate) fn routes() -> Router<Arc<Line>> {
+pub(crate) fn routes() -> Router<Arc<InLine>> {
     Router::new()
         .route("/sign-in", get(async |request: Request| embedded(&web::SIGN_IN, &request, "")).post(sign_in))
         .route("/sign-out", post(sign_out))
@@ -52,7 +52,7 @@ pub(crate) fn routes() -> Router<Arc<Line>> {
 }
 
 /// Who signed in on the browser that asks; `None`: it shows no cookie.
-pub(crate) fn of(line: &Line, request: &Request) -> Result<Option<Caller>, Problem> {
+pub(crate) fn of(line: &InLine, request: &Request) -> Result<Option<Caller>, Problem> {
     let Some(shown) = shown(request.headers()) else { return Ok(None) };
     check_page(request.method(), request.headers())?;
     let found = find(line, shown).filter(|found| found.is_live(line));
@@ -63,20 +63,20 @@ pub(crate) fn of(line: &Line, request: &Request) -> Result<Option<Caller>, Probl
 
 impl SignIn {
     /// Whether it counts yet. A key that is no longer set ends it, too.
-    pub(crate) fn is_live(&self, line: &Line) -> bool {
+    pub(crate) fn is_live(&self, line: &InLine) -> bool {
         !self.ended.load(Ordering::Relaxed)
             && line.exchange.wall() < self.ends
             && line.settings.keys.of_hash(&self.key).is_some()
     }
 
     /// How long until it ends by itself.
-    pub(crate) fn lasts(&self, line: &Line) -> Duration {
+    pub(crate) fn lasts(&self, line: &InLine) -> Duration {
         Duration::from_millis(self.ends.millis().saturating_sub(line.exchange.wall().millis()))
     }
 }
 
 /// Takes a key, and gives the cookie for it.
-async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+async fn sign_in(State(line): State<Arc<InLine>>, request: Request) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
     if line.settings.keys.is_empty() {
         return Err(Problem::bad(
@@ -89,7 +89,7 @@ async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Resp
         return Err(cross_site().into());
     }
     let advice = "send key= and an API key, as a form does";
-    let limit = Limit { len_max: SIGN_IN_LEN_MAX, advice };
+    let limit = BodyLimit { len_max: SIGN_IN_LEN_MAX, advice };
     let form = Zeroizing::new(body::read(&line, &head.headers, body, limit).await?);
     let shown = form_urlencoded::parse(&form).find(|(name, _)| name == "key").map(|(_, key)| key);
     let found = line.settings.keys.find(shown.unwrap_or_default().trim());
@@ -111,29 +111,29 @@ async fn sign_in(State(line): State<Arc<Line>>, request: Request) -> Result<Resp
 }
 
 /// What somebody is told who shows a wrong key; too many get no more than the advice to wait.
-fn refuse_key(line: &Line) -> Refusal {
+fn refuse_key(line: &InLine) -> ErrorResponse {
     let too_many = |seconds| {
         let why = format!(
             "more than {WRONG_KEYS_PER_S_MAX} wrong keys a second are shown here; wait before the next one"
         );
-        Refusal::retry_after(Problem::new(429, Code::Rate, why), seconds)
+        ErrorResponse::retry_after(Problem::new(429, Code::Rate, why), seconds)
     };
     line.wrong_keys.take().map_or_else(too_many, |()| caller::unknown_key().into())
 }
 
 /// Ends the sign-in of the browser that asks, and takes its cookie away.
-async fn sign_out(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
+async fn sign_out(State(line): State<Arc<InLine>>, request: Request) -> Result<Response, ErrorResponse> {
     check_page(request.method(), request.headers())?;
     end(&line, request.headers());
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, false))]).into_response())
 }
 
 /// Says to a page who asks, and what he may.
-async fn session(State(line): State<Arc<Line>>, request: Request) -> Response {
+async fn session(State(line): State<Arc<InLine>>, request: Request) -> Response {
     json(&told(&line, caller::find(&line, &request).ok().as_ref()))
 }
 
-fn told(line: &Line, caller: Option<&Caller>) -> Value {
+fn told(line: &InLine, caller: Option<&Caller>) -> Value {
     let session = caller.and_then(|caller| {
         let (key, ends) = (caller.key()?, caller.sign_in().map(|sign_in| sign_in.ends.seconds()));
         // All grants of a key are of the same rights.
@@ -158,7 +158,7 @@ fn check_page(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Ends the sign-in whose cookie is shown, if there is one.
-fn end(line: &Line, headers: &HeaderMap) {
+fn end(line: &InLine, headers: &HeaderMap) {
     if let Some(sign_in) = shown(headers).and_then(|shown| find(line, shown)) {
         sign_in.ended.store(true, Ordering::Relaxed);
         // Whoever watches by it is to see that.
@@ -166,7 +166,7 @@ fn end(line: &Line, headers: &HeaderMap) {
     }
 }
 
-fn find(line: &Line, ticket: &str) -> Option<Arc<SignIn>> {
+fn find(line: &InLine, ticket: &str) -> Option<Arc<SignIn>> {
     line.sign_ins.find(&kept(ticket), line.exchange.now())
 }
 
@@ -199,7 +199,7 @@ fn cookie(ticket: &str, seconds: Millis, secure: bool) -> HeaderValue {
     HeaderValue::try_from(text).expect("all of it is letters, digits and signs")
 }
 
-fn age(line: &Line) -> Millis {
+fn age(line: &InLine) -> Millis {
     Millis::try_from(line.settings.sign_in_age.as_millis()).unwrap_or(Millis::MAX)
 }
 

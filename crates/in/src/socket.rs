@@ -18,7 +18,7 @@ pub enum Socket {
 }
 
 /// Who came in.
-pub(crate) enum Came {
+pub(crate) enum Accepted {
     Inet(TcpStream),
     Unix(UnixStream),
 }
@@ -31,15 +31,15 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Socket {
     /// The next connection, and where it comes from.
-    pub(crate) async fn accept(&self) -> io::Result<(Came, SocketAddr)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
         match self {
             Self::Inet(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok((Came::Inet(stream), SocketAddr::new(peer.ip().to_canonical(), peer.port())))
+                Ok((Accepted::Inet(stream), SocketAddr::new(peer.ip().to_canonical(), peer.port())))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Came::Unix(stream), SocketAddr::new(UNIX, 0)))
+                Ok((Accepted::Unix(stream), SocketAddr::new(UNIX, 0)))
             }
         }
     }

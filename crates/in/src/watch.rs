@@ -3,7 +3,7 @@
 //! It is a view of the hub's feed of changes, so a watcher resumes by cursor like any other reader, and
 //! is told when the feed no longer has all it missed.
 
-mod form;
+mod encoding;
 
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
@@ -25,21 +25,24 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use crate::asked::read_number;
 use crate::caller::Caller;
 use crate::limits::{WATCH_CHUNKS_MAX, WATCH_PAGE, WATCH_RETRY};
-use crate::line::Line;
-use crate::refusal::{Refusal, excerpt, json_text};
-use form::Form;
+use crate::query::read_number;
+use crate::response::{ErrorResponse, excerpt, json_text};
+use crate::state::InLine;
+use encoding::WatchEncoding;
 
 /// Tells the changes after the start that is asked for, and those to come.
-pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Result<Response, Refusal> {
-    let asked = Asked::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
+pub(crate) async fn watch(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let asked = WatchQuery::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
     let caller = Caller::of(&line, request.extensions())?;
     let heartbeat = asked.heartbeat.map_or(line.settings.heartbeat, |time| time.min(line.settings.heartbeat));
     let follower = Follower::new(Arc::clone(&line.exchange), asked.start);
     let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, follower };
-    let Some(form) = asked.form else {
+    let Some(encoding) = asked.encoding else {
         return Ok(json_text(poll(watcher).await));
     };
     let (sender, chunks) = mpsc::channel(WATCH_CHUNKS_MAX);
@@ -47,26 +50,26 @@ pub(crate) async fn watch(State(line): State<Arc<Line>>, request: Request) -> Re
         let ended = sender.clone();
         // The watcher that is gone needs no more.
         select! {
-            _ = talk(watcher, form, sender) => {}
+            _ = talk(watcher, encoding, sender) => {}
             () = ended.closed() => {}
         }
     });
-    let headers = [(header::CONTENT_TYPE.as_str(), form.content_type()), ("x-accel-buffering", "no")];
+    let headers = [(header::CONTENT_TYPE.as_str(), encoding.content_type()), ("x-accel-buffering", "no")];
     Ok((headers, Body::new(Fed(chunks))).into_response())
 }
 
 /// What is asked of the watch.
-struct Asked {
+struct WatchQuery {
     prefix: String,
     start: Start,
     /// How long a stream is silent at most, where the watcher says it.
     heartbeat: Option<Duration>,
     /// `None`: a long poll.
-    form: Option<Form>,
+    encoding: Option<WatchEncoding>,
 }
 
-impl Asked {
-    fn read(line: &Line, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
+impl WatchQuery {
+    fn read(line: &InLine, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let cursors = line.exchange.cursors();
         let (mut prefix, mut transport, mut from, mut tail) = (String::new(), None, None, None);
         let (mut asked_id, mut beats) = (None, None);
@@ -88,31 +91,31 @@ impl Asked {
         let last_id = headers.get("last-event-id").filter(|id| !id.is_empty());
         let last_id = last_id.map(|id| last_event_id(id.as_bytes(), cursors));
         let start = last_id.or(asked_id).or(from).or(tail).unwrap_or(Start::Now);
-        Ok(Self { prefix, start, heartbeat: beats, form: form(transport.as_deref(), headers)? })
+        Ok(Self { prefix, start, heartbeat: beats, encoding: encoding(transport.as_deref(), headers)? })
     }
 }
 
 /// `?transport=` overrides what `Accept` says.
-fn form(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Form>, Problem> {
+fn encoding(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<WatchEncoding>, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let accept = accept.to_ascii_lowercase();
     match transport {
-        Some("sse") => Ok(Some(Form::Sse)),
-        Some("stream") => Ok(Some(Form::Lines)),
+        Some("sse") => Ok(Some(WatchEncoding::Sse)),
+        Some("stream") => Ok(Some(WatchEncoding::Lines)),
         Some("poll") => Ok(None),
         Some(other) => {
             let other = excerpt(other);
             Err(Problem::bad(Code::Transport, format!("transport is {other:?}; give sse, stream or poll")))
         }
-        None if accept.contains("text/event-stream") => Ok(Some(Form::Sse)),
-        None if accept.contains("application/x-ndjson") => Ok(Some(Form::Lines)),
+        None if accept.contains("text/event-stream") => Ok(Some(WatchEncoding::Sse)),
+        None if accept.contains("application/x-ndjson") => Ok(Some(WatchEncoding::Lines)),
         None => Ok(None),
     }
 }
 
 /// Somebody who watches.
 struct Watcher {
-    line: Arc<Line>,
+    line: Arc<InLine>,
     caller: Caller,
     heartbeat: Duration,
     prefix: String,
@@ -158,7 +161,7 @@ async fn poll(mut watcher: Watcher) -> Vec<u8> {
         watcher.keep_wanted(&mut page);
         let tells = !page.changes.is_empty() || page.gap;
         if tells || Instant::now() >= deadline || watcher.ends() {
-            return form::document(&page, watcher.line.exchange.cursors());
+            return encoding::document(&page, watcher.line.exchange.cursors());
         }
         if page.more {
             yield_now().await;
@@ -171,18 +174,18 @@ async fn poll(mut watcher: Watcher) -> Vec<u8> {
 /// Tells everything as it comes, until the program ends or nobody takes it any more.
 async fn talk(
     mut watcher: Watcher,
-    form: Form,
+    encoding: WatchEncoding,
     sender: mpsc::Sender<Bytes>,
 ) -> Result<(), mpsc::error::SendError<Bytes>> {
     let cursors = watcher.line.exchange.cursors();
     let mut page = watcher.read();
     let begin = page.changes.first().map_or(page.position, |first| first.position.before());
     let mut out = Vec::new();
-    form.open(begin, page.gap, spread(WATCH_RETRY), cursors, &mut out);
+    encoding.open(begin, page.gap, spread(WATCH_RETRY), cursors, &mut out);
     page.gap = false;
     loop {
         watcher.keep_wanted(&mut page);
-        form.page(&page, cursors, &mut out);
+        encoding.page(&page, cursors, &mut out);
         if !out.is_empty() {
             sender.send(std::mem::take(&mut out).into()).await?;
         }
@@ -195,7 +198,7 @@ async fn talk(
             let deadline = Instant::now() + spread(watcher.heartbeat);
             watcher.changed(page.position, deadline).await;
             if Instant::now() >= deadline {
-                form.cursor(page.position, cursors, &mut out);
+                encoding.cursor(page.position, cursors, &mut out);
             }
         }
         page = watcher.read();

@@ -12,32 +12,34 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::publish::{PAYLOAD_ADVICE, no_json, payload_of};
-use crate::refusal::excerpt;
-use crate::said;
+use crate::publish_options;
+use crate::response::excerpt;
 
 /// A message to be published.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct BatchItem {
     pub(super) publish: Publish,
     pub(super) key: Option<Box<str>>,
 }
 
-impl Item {
+impl BatchItem {
     /// Reads one item; `len_max` tells how many bytes a message to its channels may have.
     pub(super) fn read(text: &[u8], len_max: impl FnOnce(&[Box<str>]) -> usize) -> Result<Self, Problem> {
-        let fields: Fields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
+        let fields: ItemFields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
         let names = fields.names()?;
-        let (bytes, form) = fields.data(len_max(&names))?;
+        let (bytes, encoding) = fields.data(len_max(&names))?;
         let event = fields.text("event", Code::Event, fields.event)?.map(Cow::into_owned);
         let content_type = fields.text("content_type", Code::ContentType, fields.content_type)?;
-        let content_type =
-            content_type.map(|kind| said::check_content_type(kind.as_bytes())).transpose()?.flatten();
+        let content_type = content_type
+            .map(|kind| publish_options::check_content_type(kind.as_bytes()))
+            .transpose()?
+            .flatten();
         let kind =
-            form.kind(content_type.as_deref(), &bytes, fields.flag("json", Code::Json, fields.json)?)?;
+            encoding.kind(content_type.as_deref(), &bytes, fields.flag("json", Code::Json, fields.json)?)?;
         let ttl = fields.ttl.map(|ttl| {
             // A text is taken too: that is how it stands in a query.
             let text = serde_json::from_str::<Cow<'_, str>>(ttl.get());
-            said::read_ttl(&text.unwrap_or_else(|_| plain_number(ttl.get())))
+            publish_options::read_ttl(&text.unwrap_or_else(|_| plain_number(ttl.get())))
         });
         Ok(Self {
             publish: Publish {
@@ -46,14 +48,14 @@ impl Item {
                 payload: payload_of(
                     kind,
                     &bytes,
-                    event.map(said::check_event).transpose()?.flatten(),
+                    event.map(publish_options::check_event).transpose()?.flatten(),
                     content_type,
                 )?,
                 ttl: ttl.transpose()?,
             },
             key: fields
                 .text("key", Code::Key, fields.key)?
-                .map(|key| said::check_key(key.into_owned()))
+                .map(|key| publish_options::check_key(key.into_owned()))
                 .transpose()?,
         })
     }
@@ -63,7 +65,7 @@ impl Item {
 /// counts as not there, but for data.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields<'a> {
+struct ItemFields<'a> {
     #[serde(borrow)]
     channel: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -84,7 +86,7 @@ struct Fields<'a> {
     key: Option<&'a RawValue>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ItemFields<'a> {
     fn names(&self) -> Result<SmallVec<[Box<str>; 1]>, Problem> {
         match (self.channel, self.channels) {
             (Some(_), None) => {
@@ -111,7 +113,7 @@ impl<'a> Fields<'a> {
 
     /// A JSON string says its text, and with `base64` the bytes it stands for; all other JSON says
     /// itself, as it was sent.
-    fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, Form), Problem> {
+    fn data(&self, len_max: usize) -> Result<(Cow<'a, [u8]>, DataEncoding), Problem> {
         let Some(data) = self.data else {
             return Err(Problem::bad(
                 Code::Item,
@@ -119,29 +121,33 @@ impl<'a> Fields<'a> {
             ));
         };
         let base64 = self.flag("base64", Code::Base64, self.base64)?;
-        let (bytes, form) = match data.get().as_bytes() {
+        let (bytes, encoding) = match data.get().as_bytes() {
             json @ [b'"', ..] => {
                 let text: Cow<'a, str> =
                     Deserialize::deserialize(&mut serde_json::Deserializer::from_slice(json))
-                        .map(|Text(text)| text)
+                        .map(|ItemText(text)| text)
                         .map_err(|error| {
                             Problem::bad(
                                 Code::Data,
                                 format!("data is no text: {}; for bytes use base64", fault(&error)),
                             )
                         })?;
-                if base64 { (decode(&text)?.into(), Form::Bytes) } else { (bytes_of(text), Form::Text) }
+                if base64 {
+                    (decode(&text)?.into(), DataEncoding::Bytes)
+                } else {
+                    (bytes_of(text), DataEncoding::Text)
+                }
             }
             _ if base64 => {
                 return Err(Problem::bad(Code::Base64, "base64 is true, but data is no string; give one"));
             }
-            json => (Cow::from(json), Form::Json),
+            json => (Cow::from(json), DataEncoding::Json),
         };
         if bytes.len() > len_max {
             let why = format!("data has more than {len_max} bytes; {PAYLOAD_ADVICE}");
             return Err(Problem::new(413, Code::Payload, why));
         }
-        Ok((bytes, form))
+        Ok((bytes, encoding))
     }
 
     fn flag(&self, name: &str, code: Code, value: Option<&RawValue>) -> Result<bool, Problem> {
@@ -162,15 +168,15 @@ impl<'a> Fields<'a> {
         value: Option<&'a RawValue>,
     ) -> Result<Option<Cow<'a, str>>, Problem> {
         let Some(value) = value else { return Ok(None) };
-        let text = serde_json::from_str::<Text<'_>>(value.get());
-        text.map(|Text(text)| Some(text))
+        let text = serde_json::from_str::<ItemText<'_>>(value.get());
+        text.map(|ItemText(text)| Some(text))
             .map_err(|_| Problem::bad(code, format!("{name} is {}; give a string", excerpt(value.get()))))
     }
 }
 
 /// How data stands in an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum DataEncoding {
     /// A string.
     Text,
     /// A string that stands for bytes.
@@ -179,7 +185,7 @@ enum Form {
     Json,
 }
 
-impl Form {
+impl DataEncoding {
     /// What the data is; `as_json`: a string is to be taken for the JSON that it holds.
     fn kind(self, content_type: Option<&str>, bytes: &[u8], as_json: bool) -> Result<Kind, Problem> {
         // Most items say no more than their data.
@@ -205,7 +211,7 @@ impl Form {
 
 /// A string, borrowed where nothing in it is escaped.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct ItemText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Borrowed where the text is.
 fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
@@ -257,8 +263,8 @@ fn no_item(text: &[u8], error: &serde_json::Error) -> Problem {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Item, Problem> {
-        Item::read(text.as_bytes(), |_| 20)
+    fn read(text: &str) -> Result<BatchItem, Problem> {
+        BatchItem::read(text.as_bytes(), |_| 20)
     }
 
     fn check_data(data: &str, expected: &[u8]) {

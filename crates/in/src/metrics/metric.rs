@@ -3,7 +3,7 @@
 use exchange::MailboxLoad;
 
 use super::Scrape;
-use crate::line::CertificateNews;
+use crate::state::CertificateNews;
 
 /// One line of the table.
 pub(super) struct Metric {
@@ -11,11 +11,11 @@ pub(super) struct Metric {
     pub(super) name: &'static str,
     /// A sentence without its full stop.
     pub(super) help: &'static str,
-    pub(super) read: Read,
+    pub(super) read: MetricSource,
 }
 
 /// Where a metric is read, and so which label it has.
-pub(super) enum Read {
+pub(super) enum MetricSource {
     /// The program's version as a label.
     Version,
     One(fn(&Scrape<'_>) -> u64),
@@ -36,7 +36,7 @@ pub(super) enum Read {
     Denied,
 }
 
-impl Read {
+impl MetricSource {
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Version => Some("version"),
@@ -52,6 +52,6 @@ impl Read {
     }
 }
 
-pub(super) const fn line(name: &'static str, help: &'static str, read: Read) -> Metric {
+pub(super) const fn line(name: &'static str, help: &'static str, read: MetricSource) -> Metric {
     Metric { name, help, read }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::metric::{Metric, Read, line};
+use super::metric::{Metric, MetricSource, line};
 use super::{count, days_left, shards};
 
 /// Every metric, in the order of the manual.
@@ -12,231 +12,235 @@ pub(super) fn all() -> impl Iterator<Item = &'static Metric> {
 
 /// What the whole program tells.
 static PROGRAM: &[Metric] = &[
-    line("multiplexor_build_info", "The program, by its version; always 1", Read::Version),
+    line("multiplexor_build_info", "The program, by its version; always 1", MetricSource::Version),
     line(
         "multiplexor_uptime_seconds",
         "Time since the start",
-        Read::Seconds(|scrape| scrape.line.started.elapsed().as_secs_f64()),
+        MetricSource::Seconds(|scrape| scrape.line.started.elapsed().as_secs_f64()),
     ),
     line(
         "multiplexor_log_lost_lines_total",
         "Lines of the log that were left out, since nobody read them in time",
-        Read::One(|scrape| (scrape.line.wait.lines_lost)()),
+        MetricSource::One(|scrape| (scrape.line.wait.lines_lost)()),
     ),
-    line("multiplexor_channels", "Channels that are remembered", Read::One(|scrape| scrape.totals.channels)),
+    line(
+        "multiplexor_channels",
+        "Channels that are remembered",
+        MetricSource::One(|scrape| scrape.totals.channels),
+    ),
     line(
         "multiplexor_channels_online",
         "Channels that are online: somebody waits, or did within the grace",
-        Read::One(|scrape| scrape.totals.online),
+        MetricSource::One(|scrape| scrape.totals.online),
     ),
     line(
         "multiplexor_channels_bytes",
         "Bytes that the records of channels take of `channels_budget`",
-        Read::One(|scrape| scrape.totals.channels_bytes),
+        MetricSource::One(|scrape| scrape.totals.channels_bytes),
     ),
     line(
         "multiplexor_channels_passing_bytes",
         "Of these, bytes of names that nobody waits on now and nobody ever published to: they go first",
-        Read::One(|scrape| scrape.totals.channels_passing_bytes),
+        MetricSource::One(|scrape| scrape.totals.channels_passing_bytes),
     ),
     line(
         "multiplexor_channels_hurried_total",
         "Channels forgotten before their time, to make room for others",
-        Read::One(|scrape| scrape.totals.hurried),
+        MetricSource::One(|scrape| scrape.totals.hurried),
     ),
     line(
         "multiplexor_channels_crowded_total",
         "Requests and publishes refused since there was no room for the names of their channels",
-        Read::One(|scrape| scrape.totals.crowded),
+        MetricSource::One(|scrape| scrape.totals.crowded),
     ),
     line(
         "multiplexor_subscriptions",
         "Subscriptions: one a connection and channel",
-        Read::One(|scrape| scrape.totals.subscriptions),
+        MetricSource::One(|scrape| scrape.totals.subscriptions),
     ),
     line(
         "multiplexor_messages_total",
         "Messages that got their place in the order",
-        Read::One(|scrape| scrape.totals.published),
+        MetricSource::One(|scrape| scrape.totals.published),
     ),
     line(
         "multiplexor_history_messages",
         "Messages kept in all histories; one of several channels counts in each",
-        Read::One(|scrape| scrape.totals.history_messages),
+        MetricSource::One(|scrape| scrape.totals.history_messages),
     ),
     line(
         "multiplexor_history_bytes",
         "Bytes of payload kept in all histories",
-        Read::One(|scrape| scrape.totals.history_bytes),
+        MetricSource::One(|scrape| scrape.totals.history_bytes),
     ),
     line(
         "multiplexor_history_evicted_messages_total",
         "Messages that limits of count, age or bytes removed from a history",
-        Read::One(|scrape| scrape.totals.evicted),
+        MetricSource::One(|scrape| scrape.totals.evicted),
     ),
     line(
         "multiplexor_names_looked_up_total",
         "Names looked up for those who wait, or wait no longer",
-        Read::One(|scrape| scrape.totals.looked_up),
+        MetricSource::One(|scrape| scrape.totals.looked_up),
     ),
     line(
         "multiplexor_history_read_messages_total",
         "Messages looked at in histories for those who come back",
-        Read::One(|scrape| scrape.totals.read),
+        MetricSource::One(|scrape| scrape.totals.read),
     ),
     line(
         "multiplexor_mailbox_messages",
         "Messages that a shard has still to give to its connections",
-        Read::Mailbox(|load| load.messages),
+        MetricSource::Mailbox(|load| load.messages),
     ),
     line(
         "multiplexor_mailbox_bytes",
         "Bytes of payload that a shard has still to give to its connections",
-        Read::Mailbox(|load| load.bytes),
+        MetricSource::Mailbox(|load| load.bytes),
     ),
     line(
         "multiplexor_in_connections",
         "Connections of the IN line that are open",
-        Read::One(|scrape| scrape.line.connections_open() as u64),
+        MetricSource::One(|scrape| scrape.line.connections_open() as u64),
     ),
     line(
         "multiplexor_in_requests_total",
         "Requests that the IN line answered, whatever the answer",
-        Read::One(|scrape| scrape.line.counters.requests.read()),
+        MetricSource::One(|scrape| scrape.line.counters.requests.read()),
     ),
     line(
         "multiplexor_in_proxy_faults_total",
         "Connections of known proxies to the IN line that did not begin with a header of the PROXY protocol",
-        Read::One(|scrape| scrape.line.counters.proxy_faults.read()),
+        MetricSource::One(|scrape| scrape.line.counters.proxy_faults.read()),
     ),
     line(
         "multiplexor_in_proxy_unreadable_total",
         "Requests of known proxies to the IN line whose header does not say so that it can be read whose they are; they count for the proxy",
-        Read::One(|scrape| scrape.line.counters.proxy_unreadable.read()),
+        MetricSource::One(|scrape| scrape.line.counters.proxy_unreadable.read()),
     ),
     line(
         "multiplexor_in_refused_total",
         "Requests and items of batches that were refused, by the code of the problem",
-        Read::Refused,
+        MetricSource::Refused,
     ),
     line(
         "multiplexor_denied_total",
         "Requests and commands refused for want of credentials, grants, or room for one more, on both lines, by the code of the problem",
-        Read::Denied,
+        MetricSource::Denied,
     ),
     line(
         "multiplexor_in_published_total",
         "Messages that were published through HTTP",
-        Read::One(|scrape| scrape.line.counters.published.read()),
+        MetricSource::One(|scrape| scrape.line.counters.published.read()),
     ),
     line(
         "multiplexor_in_classic_dropped_total",
         "Messages of 2009 for channels of which none was online",
-        Read::One(|scrape| scrape.line.counters.classic_dropped.read()),
+        MetricSource::One(|scrape| scrape.line.counters.classic_dropped.read()),
     ),
     line(
         "multiplexor_in_classic_unnamed_total",
         "Messages in a classic dialect that named no channel",
-        Read::One(|scrape| scrape.line.counters.classic_unnamed.read()),
+        MetricSource::One(|scrape| scrape.line.counters.classic_unnamed.read()),
     ),
     line(
         "multiplexor_in_classic_lost_total",
         "Messages in a classic dialect for which there was no room, or that were empty or broke off",
-        Read::One(|scrape| scrape.line.counters.classic_lost.read()),
+        MetricSource::One(|scrape| scrape.line.counters.classic_lost.read()),
     ),
     line(
         "multiplexor_in_classic_overflows_total",
         "Messages in a classic dialect that were too long",
-        Read::One(|scrape| scrape.line.counters.classic_overflows.read()),
+        MetricSource::One(|scrape| scrape.line.counters.classic_overflows.read()),
     ),
     line(
         "multiplexor_in_classic_timeouts_total",
         "Messages in a classic dialect that did not end in time",
-        Read::One(|scrape| scrape.line.counters.classic_timeouts.read()),
+        MetricSource::One(|scrape| scrape.line.counters.classic_timeouts.read()),
     ),
     line(
         "multiplexor_in_sign_ins_total",
         "Times somebody signed in with an API key",
-        Read::One(|scrape| scrape.line.counters.sign_ins.read()),
+        MetricSource::One(|scrape| scrape.line.counters.sign_ins.read()),
     ),
     line(
         "multiplexor_in_tls_handshakes_total",
         "Handshakes of TLS on the IN line",
-        Read::One(|scrape| scrape.line.counters.tls_handshakes.read()),
+        MetricSource::One(|scrape| scrape.line.counters.tls_handshakes.read()),
     ),
     line(
         "multiplexor_in_tls_failures_total",
         "Connections to a TLS port of the IN line with which there was no TLS",
-        Read::One(|scrape| scrape.line.counters.tls_failures.read()),
+        MetricSource::One(|scrape| scrape.line.counters.tls_failures.read()),
     ),
     line(
         "multiplexor_in_tls_misplaced_total",
         "Connections to a plain port of the IN line that spoke TLS",
-        Read::One(|scrape| scrape.line.counters.tls_misplaced.read()),
+        MetricSource::One(|scrape| scrape.line.counters.tls_misplaced.read()),
     ),
     line(
         "multiplexor_memory_left_bytes",
         "Bytes left of the memory that the program may have; see memory_limit",
-        Read::One(|scrape| scrape.line.exchange.memory().left_bytes()),
+        MetricSource::One(|scrape| scrape.line.exchange.memory().left_bytes()),
     ),
     line(
         "multiplexor_memory_short",
         "0: memory is enough; 1: large requests are refused; 2: new clients, too",
-        Read::One(|scrape| scrape.line.exchange.memory().shortage() as u64),
+        MetricSource::One(|scrape| scrape.line.exchange.memory().shortage() as u64),
     ),
     line(
         "multiplexor_in_tls_handshakes_under_way",
         "Handshakes of TLS under way on the IN line now",
-        Read::One(|scrape| scrape.line.handshakes.count() as u64),
+        MetricSource::One(|scrape| scrape.line.handshakes.count() as u64),
     ),
     line(
         "multiplexor_in_tls_crowded_out_total",
         "Handshakes of the IN line given up for a newcomer's, because so many were under way",
-        Read::One(|scrape| scrape.line.counters.tls_crowded_out.read()),
+        MetricSource::One(|scrape| scrape.line.counters.tls_crowded_out.read()),
     ),
     line(
         "multiplexor_in_http_version_refused_total",
         "Connections of the IN line that began with HTTP/2, which is not spoken there",
-        Read::One(|scrape| scrape.line.counters.http2.read()),
+        MetricSource::One(|scrape| scrape.line.counters.http2.read()),
     ),
     line(
         "multiplexor_tls_certificate_days_left",
         "Days until the first of the certificates ends; absent where there are none",
-        Read::Certificates(|news| days_left(news.not_after.load(Ordering::Relaxed))),
+        MetricSource::Certificates(|news| days_left(news.not_after.load(Ordering::Relaxed))),
     ),
     line(
         "multiplexor_tls_reloads_total",
         "Times changed certificates were read and are shown",
-        Read::Certificates(|news| count(&news.reloads)),
+        MetricSource::Certificates(|news| count(&news.reloads)),
     ),
     line(
         "multiplexor_tls_reload_failures_total",
         "Times changed certificates could not be used, so that the old ones stayed",
-        Read::Certificates(|news| count(&news.failures)),
+        MetricSource::Certificates(|news| count(&news.failures)),
     ),
     line(
         "multiplexor_in_waited_total",
         "Publishes that found a shard full, whether there was room in time or not",
-        Read::One(|scrape| scrape.line.counters.waited.read()),
+        MetricSource::One(|scrape| scrape.line.counters.waited.read()),
     ),
     line(
         "multiplexor_in_repeated_total",
         "Publishes that repeated an idempotency key and got the first answer",
-        Read::One(|scrape| scrape.line.counters.repeated.read()),
+        MetricSource::One(|scrape| scrape.line.counters.repeated.read()),
     ),
     line(
         "multiplexor_in_messages_deleted_total",
         "Messages that were taken back",
-        Read::One(|scrape| scrape.line.counters.messages_deleted.read()),
+        MetricSource::One(|scrape| scrape.line.counters.messages_deleted.read()),
     ),
     line(
         "multiplexor_idempotency_keys",
         "Idempotency keys that are remembered",
-        Read::One(|scrape| scrape.keys.keys as u64),
+        MetricSource::One(|scrape| scrape.keys.keys as u64),
     ),
     line(
         "multiplexor_idempotency_keys_forgotten_total",
         "Idempotency keys forgotten before their time, because there were too many",
-        Read::One(|scrape| scrape.keys.forgotten_early),
+        MetricSource::One(|scrape| scrape.keys.forgotten_early),
     ),
 ];

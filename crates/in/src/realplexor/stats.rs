@@ -9,12 +9,12 @@ use dialect::realplexor::is_id;
 use exchange::{Listeners, Order, Snapshot};
 use tokio::time::{Instant, sleep};
 
-use super::answers::channels;
+use super::replies::channels;
 use crate::limits::{CANARY_LOOK, HISTORY_PAGE_MAX, SNAPSHOT_MAX, STATS_PAIRS_MAX};
-use crate::line::Line;
+use crate::state::InLine;
 
 /// All of it.
-pub(super) async fn stats(line: &Line) -> String {
+pub(super) async fn stats(line: &InLine) -> String {
     let clients = Clients::of(line).await;
     let mut room = STATS_PAIRS_MAX;
     let mut anonymous = 0;
@@ -69,7 +69,7 @@ struct Clients {
 }
 
 impl Clients {
-    async fn of(line: &Line) -> Self {
+    async fn of(line: &InLine) -> Self {
         let mut clients = Self::default();
         let Some(snapshot) = snapshot(line).await else {
             clients.pairs.push_str("(none: the shards are too busy to be asked)\n");
@@ -94,7 +94,7 @@ impl Clients {
 
     fn put(
         &mut self,
-        line: &Line,
+        line: &InLine,
         shard: u64,
         listeners: &Listeners,
         names: &mut HashMap<ChannelId, Option<Arc<str>>>,
@@ -118,7 +118,7 @@ impl Clients {
 
 /// Asks all shards, and waits until they have answered, or for as long as they may take. `None`: one of them takes
 /// no question.
-async fn snapshot(line: &Line) -> Option<Arc<Snapshot>> {
+async fn snapshot(line: &InLine) -> Option<Arc<Snapshot>> {
     let _one = line.snapshots.acquire().await.ok()?;
     if !line.exchange.takes_orders() {
         return None;
@@ -133,7 +133,7 @@ async fn snapshot(line: &Line) -> Option<Arc<Snapshot>> {
 }
 
 /// What is held for an id, the greatest cursor first.
-fn held(line: &Line, id: &str) -> String {
+fn held(line: &InLine, id: &str) -> String {
     let (mut items, mut start) = (Vec::new(), Start::Everything);
     while let Some(page) = line.exchange.history(id, start, HISTORY_PAGE_MAX as usize) {
         items.extend(page.messages);

@@ -18,8 +18,8 @@ use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
 use super::{Realplexor, stats};
-use crate::classic::tests::{Nobody, SHARD, Talk, line};
-use crate::line::{Line, Settings};
+use crate::legacy::tests::{Conversation, Nobody, SHARD, line};
+use crate::state::{InLine, Settings};
 
 #[test]
 fn conversations_go_as_written() {
@@ -82,17 +82,18 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         for (number, item) in held.iter().enumerate() {
             let limits = if number > 0 { format!(",{}", limits.join(",")) } else { String::new() };
             let said = format!("identifier={item}{limits}\n\n{{}}").into_bytes();
-            let talk = Talk { parts: &[&said], ends: true, input: &said, dialect: Classic::Realplexor };
+            let talk =
+                Conversation { parts: &[&said], ends: true, input: &said, dialect: Classic::Realplexor };
             talk.run(&line, published).await;
         }
         let ends = set("end") != Some("open");
-        let talk = Talk { parts, ends, input: &case.input, dialect: Classic::Realplexor };
+        let talk = Conversation { parts, ends, input: &case.input, dialect: Classic::Realplexor };
         talk.run(&line, published).await.into_iter().map(refusal).collect()
     })
 }
 
 /// A shard, for whoever asks it: its connection of number 5 listens in these channels from these cursors on.
-async fn shard(line: Arc<Line>, pairs: Vec<(ChannelId, Decimal)>) {
+async fn shard(line: Arc<InLine>, pairs: Vec<(ChannelId, Decimal)>) {
     let mut mail = Vec::new();
     loop {
         line.exchange.take_mail(SHARD, &mut mail);
@@ -122,7 +123,7 @@ fn refusal(fact: String) -> String {
     format!("refuses 4{status} {}", code.unwrap_or("?"))
 }
 
-fn published(line: &Line, _: &[u8]) -> Vec<String> {
+fn published(line: &InLine, _: &[u8]) -> Vec<String> {
     let mut mail = Vec::new();
     line.exchange.take_mail(SHARD, &mut mail);
     // Nobody need be there: what was published is held.

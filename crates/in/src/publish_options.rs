@@ -9,11 +9,11 @@ use dialect::limits::{CONTENT_TYPE_LEN_MAX, EVENT_LEN_MAX};
 use dialect::{Code, Problem};
 
 use crate::limits::{KEY_LEN_MAX, TTL_MS_MAX};
-use crate::refusal::excerpt;
+use crate::response::excerpt;
 
 /// What a publisher said.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct PublishOptions {
     pub(crate) event: Option<Box<str>>,
     pub(crate) ttl: Option<Millis>,
     pub(crate) content_type: Option<Box<str>>,
@@ -21,7 +21,7 @@ pub(crate) struct Said {
     pub(crate) key: Option<Box<str>>,
 }
 
-impl Said {
+impl PublishOptions {
     /// Reads the query and the headers. Parameters with other names are left alone.
     pub(crate) fn read(query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let (mut event, mut ttl) = (None, None);
@@ -173,12 +173,12 @@ mod tests {
     use super::*;
     use axum::http::{HeaderName, HeaderValue};
 
-    fn read(query: &str, headers: &[(&'static str, &[u8])]) -> Result<Said, &'static str> {
+    fn read(query: &str, headers: &[(&'static str, &[u8])]) -> Result<PublishOptions, &'static str> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
         }
-        Said::read(query, &map).map_err(|problem| problem.code.name())
+        PublishOptions::read(query, &map).map_err(|problem| problem.code.name())
     }
 
     fn check_event(
@@ -186,18 +186,20 @@ mod tests {
         headers: &[(&'static str, &[u8])],
         expected: Result<Option<&str>, &'static str>,
     ) {
-        let expected = expected.map(|event| Said { event: event.map(Into::into), ..Said::default() });
+        let expected = expected
+            .map(|event| PublishOptions { event: event.map(Into::into), ..PublishOptions::default() });
         assert_eq!(read(query, headers), expected, "{query}");
     }
 
     fn check_ttl(text: &str, expected: Result<Millis, &'static str>) {
-        let expected = expected.map(|ttl| Said { ttl: Some(ttl), ..Said::default() });
+        let expected = expected.map(|ttl| PublishOptions { ttl: Some(ttl), ..PublishOptions::default() });
         assert_eq!(read(&format!("ttl={text}"), &[]), expected, "{text}");
         assert_eq!(read("", &[("multiplexor-ttl", text.as_bytes())]), expected, "{text}");
     }
 
     fn check_type(sent: &[u8], expected: Result<Option<&str>, &'static str>) {
-        let expected = expected.map(|kind| Said { content_type: kind.map(Into::into), ..Said::default() });
+        let expected = expected
+            .map(|kind| PublishOptions { content_type: kind.map(Into::into), ..PublishOptions::default() });
         assert_eq!(read("", &[("content-type", sent)]), expected);
     }
 
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_key_makes_repeats_known() {
-        let said = |key: &str| Ok(Said { key: Some(key.into()), ..Said::default() });
+        let said = |key: &str| Ok(PublishOptions { key: Some(key.into()), ..PublishOptions::default() });
         assert_eq!(read("key=a+b", &[]), said("a b"));
         assert_eq!(read("", &[("idempotency-key", b"\"x\"")]), said("\"x\""));
         assert_eq!(read("key=q", &[("idempotency-key", b"h")]), said("q"));
@@ -252,6 +254,6 @@ mod tests {
     #[test]
     fn a_compressed_body_is_refused() {
         assert_eq!(read("", &[("content-encoding", b"gzip")]), Err("content-encoding"));
-        assert_eq!(read("", &[("content-encoding", b"identity")]), Ok(Said::default()));
+        assert_eq!(read("", &[("content-encoding", b"identity")]), Ok(PublishOptions::default()));
     }
 }

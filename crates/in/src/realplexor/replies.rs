@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use dialect::hub::{ChannelInfo, Position, Start};
 use dialect::realplexor::{Command, event_line, is_id, online_line, watch_from};
 
+use super::connection_log::tell;
 use super::stats;
-use super::told::tell;
 use crate::limits::WATCH_PAGE;
-use crate::line::Line;
+use crate::state::InLine;
 
 /// To a publisher who speaks HTTP.
 pub(super) const PUBLISHED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -19,7 +19,7 @@ pub(super) fn denied(why: &str) -> Vec<u8> {
 }
 
 /// The answer to a question; `None`: the connection ends without one.
-pub(super) async fn run(line: &Line, command: &Command, login: Option<&str>) -> Option<Vec<u8>> {
+pub(super) async fn run(line: &InLine, command: &Command, login: Option<&str>) -> Option<Vec<u8>> {
     let mut body = String::new();
     match command {
         Command::Online(prefixes) => online(line, &Scope::new(prefixes, login), &mut body),
@@ -64,14 +64,14 @@ impl Scope {
     }
 }
 
-fn online(line: &Line, scope: &Scope, body: &mut String) {
+fn online(line: &InLine, scope: &Scope, body: &mut String) {
     for (id, channel) in channels(line, &|id, online| online && scope.has(id)) {
         online_line(&id, channel.waiting, body);
     }
 }
 
 /// The channels that pass, by id.
-pub(super) fn channels(line: &Line, pass: &dyn Fn(&str, bool) -> bool) -> BTreeMap<String, ChannelInfo> {
+pub(super) fn channels(line: &InLine, pass: &dyn Fn(&str, bool) -> bool) -> BTreeMap<String, ChannelInfo> {
     let mut found = BTreeMap::new();
     line.exchange.channels(pass, |step| {
         found.extend(step.drain(..).map(|channel| (channel.name.to_string(), channel)));
@@ -79,7 +79,7 @@ pub(super) fn channels(line: &Line, pass: &dyn Fn(&str, bool) -> bool) -> BTreeM
     found
 }
 
-fn watch(line: &Line, cursor: Option<u64>, scope: &Scope, body: &mut String) {
+fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
     let Some(cursor) = cursor else {
         return event_line("FAKE", line.exchange.last_change().to_bits(), "FAKE", body);
     };

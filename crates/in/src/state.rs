@@ -11,19 +11,19 @@ use exchange::hub::{Answered, Asker, Stage};
 use exchange::{Exchange, Keys, Network, Published, Receipt, SharedPlaces};
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use crate::bell::Bell;
-use crate::counters::Counters;
+use crate::counters::InCounters;
+use crate::handshake::HandshakeSlot;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, CONNECTIONS_MAX, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX,
     KEEP_ALIVE, KEEP_ALIVE_EXTRA, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE,
     SIGN_INS_MAX, TLS_HANDSHAKES_MAX, WRONG_KEYS_PER_S_MAX,
 };
-use crate::order::First;
+use crate::notifier::ShardNotifier;
+use crate::placement::FirstPublish;
 use crate::probes::Canaries;
+use crate::quotas::{RateQuotas, Rates};
 use crate::rate::Rate;
-use crate::realplexor::{Checks, Realplexor};
-use crate::secure::Seat;
-use crate::shares::{Rates, Shares};
+use crate::realplexor::{PasswordChecks, Realplexor};
 use crate::sign_in::SignIn;
 
 /// What may be set about coming in.
@@ -142,26 +142,26 @@ pub struct StoreLine {
 }
 
 /// The line, as a request sees it.
-pub(crate) struct Line {
+pub(crate) struct InLine {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
     /// What is set about the dialect of Realplexor now.
     pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
     /// What came of the message under each key; held while the first who came with it is under way.
-    pub(crate) keys: Keys<Arc<Mutex<Option<First>>>>,
+    pub(crate) keys: Keys<Arc<Mutex<Option<FirstPublish>>>>,
     /// Who signed in, by what is kept of the cookie.
     pub(crate) sign_ins: Keys<Arc<SignIn>>,
     pub(crate) wrong_keys: Rate,
     pub(crate) rate: Rate,
-    pub(crate) shares: Shares,
-    pub(crate) bell: Bell,
-    pub(crate) counters: Counters,
+    pub(crate) shares: RateQuotas,
+    pub(crate) bell: ShardNotifier,
+    pub(crate) counters: InCounters,
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) wait: WaitLine,
     /// One permit a password that is being checked.
-    pub(crate) password_checks: Checks,
+    pub(crate) password_checks: PasswordChecks,
     /// Those whose handshake of TLS is under way.
-    pub(crate) handshakes: SharedPlaces<Seat, Asker>,
+    pub(crate) handshakes: SharedPlaces<HandshakeSlot, Asker>,
     /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
     pub(crate) snapshots: Semaphore,
     /// Reads the counters of the store, if there is one.
@@ -172,7 +172,7 @@ pub(crate) struct Line {
     draining: AtomicBool,
 }
 
-impl Line {
+impl InLine {
     pub(crate) fn new(
         exchange: Arc<Exchange>,
         settings: Settings,
@@ -196,15 +196,15 @@ impl Line {
             ),
             wrong_keys: Rate::new(WRONG_KEYS_PER_S_MAX),
             rate: Rate::new(settings.publish_rate),
-            shares: Shares::new(settings.address_rates, settings.key_rates),
-            bell: Bell::default(),
+            shares: RateQuotas::new(settings.address_rates, settings.key_rates),
+            bell: ShardNotifier::default(),
             realplexor: realplexor.unwrap_or_else(as_set),
             handshakes: SharedPlaces::new(settings.tls_handshakes),
             settings,
-            counters: Counters::default(),
+            counters: InCounters::default(),
             canaries: Arc::default(),
             wait,
-            password_checks: Checks::new(),
+            password_checks: PasswordChecks::new(),
             snapshots: Semaphore::new(1),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             started: Instant::now(),
@@ -213,7 +213,7 @@ impl Line {
         for Answered { key, time, position, seen } in answered {
             let weight = seen.len();
             let receipt = Receipt::Released(Published { position, seen });
-            let first = First { hash: key.hash, receipt };
+            let first = FirstPublish { hash: key.hash, receipt };
             line.keys.keep(&key.id(), weight, time, Arc::new(Mutex::new(Some(first))));
         }
         line

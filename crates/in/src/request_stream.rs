@@ -29,10 +29,10 @@ use crate::limits::{CLASSIC_LINGER, HEAD_LEN_MAX};
 
 /// Requests of a connection that are under way: that one is, or what is left of one that was answered.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnderWay(Arc<Shared>);
+pub(crate) struct UnderWay(Arc<RequestCount>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct RequestCount {
     count: AtomicUsize,
     over: Notify,
     /// What the last head that was read says of its body, until somebody looks: a length and 2, [`CHUNKED`], or 0.
@@ -43,17 +43,17 @@ struct Shared {
 
 /// One of them; over when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held(UnderWay);
+pub(crate) struct RequestGuard(UnderWay);
 
 /// A body of a request that is under way as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Holding<B> {
+pub(crate) struct GuardedBody<B> {
     body: B,
-    _held: Held,
+    _held: RequestGuard,
 }
 
 /// A connection whose end is told to the service when nobody has spoken for too long.
-pub(crate) struct Patient<S> {
+pub(crate) struct RequestStream<S> {
     stream: S,
     /// What was read and is not hyper's yet.
     ahead: Vec<u8>,
@@ -65,20 +65,20 @@ pub(crate) struct Patient<S> {
     scanned: usize,
     boundary: Boundary,
     under_way: UnderWay,
-    state: State,
+    state: StreamState,
     alarm: Pin<Box<Sleep>>,
     request_timeout: Duration,
     silence_max: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum StreamState {
     /// A request is under way.
     Busy,
     /// None is, and nothing of the next one has come.
     Silent,
     /// Some of it has.
-    Begun,
+    Opening,
     /// It took too long, or is no request: nothing more is read.
     Over,
     /// All was said, and what still comes is thrown away.
@@ -86,13 +86,13 @@ enum State {
 }
 
 impl UnderWay {
-    pub(crate) fn hold(&self) -> Held {
+    pub(crate) fn hold(&self) -> RequestGuard {
         self.0.count.fetch_add(1, Ordering::Relaxed);
-        Held(self.clone())
+        RequestGuard(self.clone())
     }
 
     /// The same, of a request whose head was read.
-    pub(crate) fn begin(&self, body: &impl HttpBody) -> Held {
+    pub(crate) fn begin(&self, body: &impl HttpBody) -> RequestGuard {
         let begun = body.size_hint().exact().map_or(CHUNKED, |len| len.saturating_add(2));
         self.0.begun.store(begun, Ordering::Relaxed);
         self.hold()
@@ -123,7 +123,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for Held {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         let shared = &self.0.0;
         if shared.count.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -132,13 +132,13 @@ impl Drop for Held {
     }
 }
 
-impl Held {
-    pub(crate) fn with<B>(self, body: B) -> Holding<B> {
-        Holding { body, _held: self }
+impl RequestGuard {
+    pub(crate) fn with<B>(self, body: B) -> GuardedBody<B> {
+        GuardedBody { body, _held: self }
     }
 }
 
-impl<S> Patient<S> {
+impl<S> RequestStream<S> {
     /// A connection of which `ahead` was read: its first request has begun.
     pub(crate) fn new(
         ahead: Vec<u8>,
@@ -148,7 +148,7 @@ impl<S> Patient<S> {
         silence_max: Duration,
     ) -> Self {
         let alarm = Box::pin(sleep(request_timeout));
-        let (boundary, state, taken, cleared, scanned) = (Boundary::new(), State::Begun, 0, 0, 0);
+        let (boundary, state, taken, cleared, scanned) = (Boundary::new(), StreamState::Opening, 0, 0, 0);
         Self {
             stream,
             ahead,
@@ -171,24 +171,24 @@ impl<S> Patient<S> {
         if let Some(framing) = begun {
             self.boundary.begin_body(framing);
         }
-        if matches!(self.state, State::Over | State::Left) {
+        if matches!(self.state, StreamState::Over | StreamState::Left) {
             return is_busy;
         }
         if is_busy || begun.is_some() {
-            self.state = State::Busy;
+            self.state = StreamState::Busy;
         }
-        if !is_busy && self.state == State::Busy {
+        if !is_busy && self.state == StreamState::Busy {
             let is_silent = self.ahead.is_empty() && self.boundary.is_between();
             let (state, patience) = match is_silent {
-                true => (State::Silent, self.silence_max),
-                false => (State::Begun, self.request_timeout),
+                true => (StreamState::Silent, self.silence_max),
+                false => (StreamState::Opening, self.request_timeout),
             };
             self.enter(state, patience);
         }
         is_busy
     }
 
-    fn enter(&mut self, state: State, patience: Duration) {
+    fn enter(&mut self, state: StreamState, patience: Duration) {
         self.state = state;
         self.alarm.as_mut().reset(Instant::now() + patience);
     }
@@ -200,7 +200,7 @@ impl<S> Patient<S> {
         self.scanned += self.boundary.take(&self.ahead[self.scanned..]);
         let head = &self.ahead[self.taken..self.scanned];
         if self.boundary.is_lost() {
-            self.state = State::Over;
+            self.state = StreamState::Over;
         } else if was_in_body {
             self.cleared = self.scanned;
         } else if head.len() >= HEAD_LEN_MAX {
@@ -219,7 +219,7 @@ impl<S> Patient<S> {
         let _ = self.under_way.0.fault.set(problem);
         self.ahead = STAND_IN.to_vec();
         (self.taken, self.cleared, self.scanned) = (0, STAND_IN.len(), STAND_IN.len());
-        self.state = State::Over;
+        self.state = StreamState::Over;
     }
 
     /// Hands on what is cleared.
@@ -235,7 +235,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Patient<S> {
+impl<S: AsyncRead + Unpin> RequestStream<S> {
     /// Reads more. What is of a body is `into` right away, all else is kept. `Some(Ready)`: that is what there is to say.
     fn read_more(
         &mut self,
@@ -256,9 +256,9 @@ impl<S: AsyncRead + Unpin> Patient<S> {
         self.ahead.extend_from_slice(&come[len..]);
         into.set_filled(before + len);
         if self.boundary.is_lost() {
-            self.state = State::Over;
-        } else if self.state == State::Silent {
-            self.enter(State::Begun, self.request_timeout);
+            self.state = StreamState::Over;
+        } else if self.state == StreamState::Silent {
+            self.enter(StreamState::Opening, self.request_timeout);
         }
         if is_of_body {
             return Poll::Ready(Some(Ok(())));
@@ -270,7 +270,7 @@ impl<S: AsyncRead + Unpin> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RequestStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -280,7 +280,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let is_busy = this.look();
         // What comes behind a request has to wait; then all that can be read is the end.
         let waits = is_busy && !this.boundary.is_in_body();
-        if !waits && this.state != State::Over && this.scanned < this.ahead.len() {
+        if !waits && this.state != StreamState::Over && this.scanned < this.ahead.len() {
             this.scan();
         }
         loop {
@@ -288,7 +288,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
                 this.hand_on(into);
                 return Poll::Ready(Ok(()));
             }
-            if matches!(this.state, State::Over | State::Left) {
+            if matches!(this.state, StreamState::Over | StreamState::Left) {
                 // An end would take the answer with it that says what was wrong.
                 let is_answered = is_busy && this.under_way.fault().is_some();
                 return if is_answered { Poll::Pending } else { Poll::Ready(Ok(())) };
@@ -306,11 +306,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
                     ready!(this.alarm.as_mut().poll(context));
                     match this.state {
                         // Empty lines may stand before a request, and are none.
-                        State::Begun if !this.ahead.is_empty() && !this.boundary.is_between() => {
+                        StreamState::Opening if !this.ahead.is_empty() && !this.boundary.is_between() => {
                             this.refuse(too_slow(this.request_timeout))
                         }
                         // As if the client had said that it says no more: then all ends in good order.
-                        _ => this.state = State::Over,
+                        _ => this.state = StreamState::Over,
                     }
                 }
             }
@@ -318,7 +318,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -350,9 +350,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         if !is_broken {
             return Pin::new(&mut this.stream).poll_shutdown(context);
         }
-        if this.state != State::Left {
+        if this.state != StreamState::Left {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
-            this.state = State::Left;
+            this.state = StreamState::Left;
             this.alarm.as_mut().reset(Instant::now() + CLASSIC_LINGER);
         }
         let mut rest = [0; REST_LEN];
@@ -369,7 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Holding<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for GuardedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 

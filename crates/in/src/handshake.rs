@@ -15,13 +15,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
-use crate::classic::{linger, refusal};
-use crate::line::Line;
-use crate::refused::{self, PEER, Peer};
+use crate::denials::{self, PEER, Peer};
+use crate::legacy::{linger, refusal};
 use crate::socket::Stream;
+use crate::state::InLine;
 
 /// A handshake that went well.
-pub(crate) struct Secured<S> {
+pub(crate) struct SecureStream<S> {
     pub(crate) stream: TlsStream<S>,
     /// The key for which the client's certificate stands, if it showed one that does.
     pub(crate) key: Option<Arc<Key>>,
@@ -29,16 +29,16 @@ pub(crate) struct Secured<S> {
 
 /// A handshake under way; it is told when its place is another's.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seat(Arc<Notify>);
+pub(crate) struct HandshakeSlot(Arc<Notify>);
 
-impl PartialEq for Seat {
+impl PartialEq for HandshakeSlot {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 /// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
-fn place(line: &Line, seat: &Seat) {
+fn place(line: &InLine, seat: &HandshakeSlot) {
     let settings = &line.settings;
     let of_one = |peer: &Peer| !peer.is_anybody && !is_of_many(peer.address.ip());
     let peer = PEER.try_with(|peer| *peer).ok().filter(of_one);
@@ -54,8 +54,12 @@ fn place(line: &Line, seat: &Seat) {
 }
 
 /// Makes the handshake; `None`: there is none.
-pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Server) -> Option<Secured<S>> {
-    let seat = Seat::default();
+pub(crate) async fn secure<S: Stream>(
+    line: &InLine,
+    mut stream: S,
+    server: &Server,
+) -> Option<SecureStream<S>> {
+    let seat = HandshakeSlot::default();
     let handshake = async {
         let mut first = [0];
         stream.peek(&mut first).await.ok()?;
@@ -63,7 +67,7 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
             debug!("plain HTTP came to a port that speaks TLS");
             let problem = Problem::plain_http();
             line.counters.requests.add();
-            refused::tell(line, &problem, None, "");
+            denials::tell(line, &problem, None, "");
             if stream.write_all(&refusal(&problem)).await.is_ok() {
                 linger(&mut stream).await;
             }
@@ -85,7 +89,7 @@ pub(crate) async fn secure<S: Stream>(line: &Line, mut stream: S, server: &Serve
     line.counters.tls_handshakes.add();
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let key = shown.and_then(|shown| line.settings.keys.of_certificate(&fingerprint(shown), &names(shown)));
-    Some(Secured { stream, key })
+    Some(SecureStream { stream, key })
 }
 
 /// Whether somebody begins with a handshake where none is expected (RFC 8446, section 5.1).
@@ -94,7 +98,7 @@ pub(crate) fn is_tls(bytes: &[u8]) -> bool {
 }
 
 /// Counts such a connection, which then ends.
-pub(crate) fn refuse_tls(line: &Line) {
+pub(crate) fn refuse_tls(line: &InLine) {
     line.counters.tls_misplaced.add();
     if line.counters.tls_misplaced.read() == 1 {
         info!("a client spoke TLS on the IN line, which speaks plain HTTP there: use http://, or set in_tls");

@@ -10,16 +10,16 @@ use serde::Serialize;
 
 /// A request is not carried out.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     problem: Problem,
     retry_after_s: Option<u32>,
 }
 
 /// What is wrong, left on the answer for whoever counts.
 #[derive(Debug, Clone)]
-pub(crate) struct Told(pub(crate) Arc<Problem>);
+pub(crate) struct RefusedProblem(pub(crate) Arc<Problem>);
 
-impl Refusal {
+impl ErrorResponse {
     /// The same may succeed after so many seconds.
     pub(crate) fn retry_after(problem: Problem, seconds: u32) -> Self {
         Self { problem, retry_after_s: Some(seconds) }
@@ -31,13 +31,13 @@ impl Refusal {
     }
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for ErrorResponse {
     fn from(problem: Problem) -> Self {
         Self { problem, retry_after_s: None }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let mut body = self.problem.document();
         body.push(b'\n');
@@ -50,7 +50,7 @@ impl IntoResponse for Refusal {
         if self.problem.status == 401 {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Told(Arc::new(self.problem)));
+        response.extensions_mut().insert(RefusedProblem(Arc::new(self.problem)));
         response
     }
 }

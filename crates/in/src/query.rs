@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dialect::{Code, Problem};
 
-use crate::refusal::excerpt;
+use crate::response::excerpt;
 
 /// A whole number within a range.
 pub(crate) fn read_number<N: FromStr + PartialOrd + Display>(

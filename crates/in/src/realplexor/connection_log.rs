@@ -4,12 +4,12 @@
 use dialect::realplexor::{List, TOLD};
 use tracing::{Level, debug, enabled};
 
-use crate::refused;
+use crate::denials;
 
 /// A connection, for as long as it lasts.
-pub(crate) struct Told(());
+pub(crate) struct ConnectionLog(());
 
-impl Told {
+impl ConnectionLog {
     /// Tells that it has come.
     pub(crate) fn opened() -> Self {
         tell(|| "DEBUG: connection opened".to_owned());
@@ -17,7 +17,7 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for ConnectionLog {
     fn drop(&mut self) {
         tell(|| "DEBUG: connection closed".to_owned());
     }
@@ -26,7 +26,7 @@ impl Drop for Told {
 /// Tells something of the connection.
 pub(super) fn tell(words: impl FnOnce() -> String) {
     if enabled!(target: TOLD, Level::DEBUG) {
-        let peer = refused::address().map(|peer| peer.to_string()).unwrap_or_default();
+        let peer = denials::address().map(|peer| peer.to_string()).unwrap_or_default();
         debug!(target: TOLD, "IN: {peer}: {}", words());
     }
 }

@@ -12,11 +12,11 @@ use exchange::{Network, Quota, Quotas};
 use tokio::io::AsyncReadExt;
 
 use crate::caller::Caller;
-use crate::classic::header_map;
-use crate::line::Line;
-use crate::refusal::Refusal;
-use crate::refused::{PEER, Peer};
+use crate::denials::{PEER, Peer};
+use crate::legacy::header_map;
+use crate::response::ErrorResponse;
 use crate::socket::Stream;
+use crate::state::InLine;
 
 /// What one of many may have; 0: any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,26 +28,26 @@ pub struct Rates {
 }
 
 /// Who has taken how much of what he may.
-pub(crate) struct Shares {
-    addresses: Share,
+pub(crate) struct RateQuotas {
+    addresses: RatePair,
     /// By [`Caller::key_number`].
-    keys: Share,
+    keys: RatePair,
 }
 
 /// Requests and messages of each.
-struct Share {
+struct RatePair {
     requests: Quotas,
     messages: Quotas,
 }
 
-impl Shares {
+impl RateQuotas {
     /// Nobody has taken anything.
     pub(crate) fn new(address: Rates, key: Rates) -> Self {
-        Self { addresses: Share::new(address), keys: Share::new(key) }
+        Self { addresses: RatePair::new(address), keys: RatePair::new(key) }
     }
 }
 
-impl Share {
+impl RatePair {
     fn new(rates: Rates) -> Self {
         let quotas = |requests| Quotas::new(Quota { connections: 0, requests });
         Self { requests: quotas(rates.requests), messages: quotas(rates.messages) }
@@ -58,10 +58,10 @@ impl Share {
     fn take<K: Hash>(
         quotas: &Quotas,
         who: impl FnOnce() -> Option<K>,
-        line: &Line,
+        line: &InLine,
         code: Code,
         what: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorResponse> {
         let most = quotas.most();
         if !most.limits() {
             return Ok(());
@@ -69,39 +69,39 @@ impl Share {
         let Some(who) = who() else { return Ok(()) };
         quotas.ask(&who, line.exchange.now()).map_err(|seconds| {
             let why = format!("more than {} {what}", most.requests);
-            Refusal::retry_after(Problem::new(429, code, why), seconds)
+            ErrorResponse::retry_after(Problem::new(429, code, why), seconds)
         })
     }
 }
 
 /// Takes one of the requests that the address at the other end may make this second.
-pub(crate) fn admit_address(line: &Line) -> Result<(), Refusal> {
+pub(crate) fn admit_address(line: &InLine) -> Result<(), ErrorResponse> {
     let what = "requests a second come from this address; wait before the next one";
-    Share::take(&line.shares.addresses.requests, || network(line), line, Code::AddressRequests, what)
+    RatePair::take(&line.shares.addresses.requests, || network(line), line, Code::AddressRequests, what)
 }
 
 /// Takes one of the requests that the key of whoever asks may make this second.
-pub(crate) fn admit_key(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+pub(crate) fn admit_key(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
     let what = "requests a second come with this API key; wait before the next one";
-    Share::take(&line.shares.keys.requests, || caller?.key_number(), line, Code::KeyRequests, what)
+    RatePair::take(&line.shares.keys.requests, || caller?.key_number(), line, Code::KeyRequests, what)
 }
 
 /// Takes one of the messages that whoever publishes may publish this second.
-pub(crate) fn admit_message(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+pub(crate) fn admit_message(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
     let what = "messages a second were published with this API key; publish fewer";
-    Share::take(&line.shares.keys.messages, || caller?.key_number(), line, Code::KeyPublishes, what)?;
+    RatePair::take(&line.shares.keys.messages, || caller?.key_number(), line, Code::KeyPublishes, what)?;
     let what = "messages a second were published from this address; publish fewer";
-    Share::take(&line.shares.addresses.messages, || network(line), line, Code::AddressPublishes, what)
+    RatePair::take(&line.shares.addresses.messages, || network(line), line, Code::AddressPublishes, what)
 }
 
 /// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.
-fn network(line: &Line) -> Option<Network> {
+fn network(line: &InLine) -> Option<Network> {
     let peer = PEER.try_with(|peer| *peer).ok()?;
     (!peer.is_anybody).then(|| Network::of(peer.address.ip(), line.settings.address_prefix))
 }
 
 /// For whom a request counts, where the proxy at the other end says something of it in its headers.
-pub(crate) fn passed(line: &Line, headers: &HeaderMap) -> Option<Peer> {
+pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<Peer> {
     let proxies = &line.settings.proxies;
     let header = proxies.header()?;
     let peer = PEER.try_with(|peer| *peer).ok().filter(|peer| peer.is_anybody)?;
@@ -114,7 +114,7 @@ pub(crate) fn passed(line: &Line, headers: &HeaderMap) -> Option<Peer> {
 }
 
 /// Does what a request in the words of old asks for, on behalf of whoever asks.
-pub(crate) async fn on_behalf<T>(line: &Line, head: &[u8], work: impl Future<Output = T>) -> T {
+pub(crate) async fn on_behalf<T>(line: &InLine, head: &[u8], work: impl Future<Output = T>) -> T {
     match passed(line, &header_map(head)) {
         Some(client) => PEER.scope(client, work).await,
         None => work.await,

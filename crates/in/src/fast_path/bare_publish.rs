@@ -7,21 +7,21 @@ use dialect::hub::Publish;
 use dialect::native::{has_star, names_in_path};
 use tracing::{Level, enabled};
 
-use crate::line::Line;
 use crate::publish::{payload, was_json};
-use crate::{guard, routes, said};
+use crate::state::InLine;
+use crate::{guard, publish_options, routes};
 
 /// A request of which everything is known to be in order.
-pub(crate) struct Plain<'a> {
+pub(crate) struct BarePublish<'a> {
     /// Where it was sent to.
     pub(crate) target: &'a str,
     /// What is to be given its place.
     pub(crate) publish: Publish,
 }
 
-impl<'a> Plain<'a> {
+impl<'a> BarePublish<'a> {
     /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted or logged.
-    pub(crate) fn read(line: &Line, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
+    pub(crate) fn read(line: &InLine, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
         let is_counted = line.settings.address_rates.requests > 0;
         if is_counted || !line.settings.keys.is_empty() || enabled!(target: routes::LOG_TARGET, Level::DEBUG)
         {
@@ -47,7 +47,7 @@ impl<'a> Plain<'a> {
         if !guard::host_is_ours(host, &line.settings.hosts) {
             return None;
         }
-        let content_type = said::check_content_type(kind.unwrap_or_default()).ok()?;
+        let content_type = publish_options::check_content_type(kind.unwrap_or_default()).ok()?;
         let target = head.path?;
         let names = target.strip_prefix("/pub/").filter(|names| names.bytes().all(is_of_names))?;
         let names = names_in_path(names).ok()?;

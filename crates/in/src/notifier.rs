@@ -9,13 +9,13 @@ use crate::limits::RING_AFTER;
 
 /// Rings when all who were ready to publish have done so, or after so many messages.
 #[derive(Default)]
-pub(crate) struct Bell {
+pub(crate) struct ShardNotifier {
     ready: Notify,
     /// Messages since it rang.
     quiet: AtomicU32,
 }
 
-impl Bell {
+impl ShardNotifier {
     /// A message was published quietly. Its shards are woken soon: the task that does it stands behind all
     /// that were ready by now.
     pub(crate) fn ring_soon(&self, exchange: &Exchange) {

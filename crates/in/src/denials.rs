@@ -11,9 +11,9 @@ use exchange::{Denial, Side};
 use serde_json::{Value, json};
 use tracing::{Level, enabled, info};
 
-use crate::asked::read_number;
-use crate::line::Line;
-use crate::refusal::{self, Refusal, excerpt};
+use crate::query::read_number;
+use crate::response::{self, ErrorResponse, excerpt};
+use crate::state::InLine;
 
 /// Whom a task serves.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +36,9 @@ pub(crate) fn address() -> Option<SocketAddr> {
 
 /// The last refusals, the newest first.
 pub(crate) async fn list(
-    State(line): State<Arc<Line>>,
+    State(line): State<Arc<InLine>>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let query = query.unwrap_or_default();
     let mut limit = DENIALS_KEPT;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -47,7 +47,7 @@ pub(crate) async fn list(
         }
     }
     let refused: Vec<Value> = line.exchange.denials().last(limit).iter().map(object).collect();
-    Ok(refusal::json(&json!({ "refused": refused })))
+    Ok(response::json(&json!({ "refused": refused })))
 }
 
 fn object(denial: &Denial) -> Value {
@@ -79,7 +79,7 @@ fn object(denial: &Denial) -> Value {
 
 /// Counts that something is refused, and says so in the log. That nobody is to be sent here is the answer to a probe, and no
 /// line there.
-pub(crate) fn tell(line: &Line, problem: &Problem, who: Option<&str>, what: &str) {
+pub(crate) fn tell(line: &InLine, problem: &Problem, who: Option<&str>, what: &str) {
     line.counters.refused(problem.code);
     if !enabled!(Level::INFO) || matches!(problem.code, Code::Starting | Code::Ending | Code::NotReady) {
         return;
@@ -99,7 +99,7 @@ pub(crate) fn tell(line: &Line, problem: &Problem, who: Option<&str>, what: &str
 }
 
 /// Keeps a refusal of this line, where it was for want of credentials or grants.
-pub(crate) fn keep(line: &Line, problem: &Problem, who: Option<Box<str>>, what: &str) {
+pub(crate) fn keep(line: &InLine, problem: &Problem, who: Option<Box<str>>, what: &str) {
     if !matches!(problem.status, 401 | 403 | 429) {
         return;
     }

@@ -14,32 +14,32 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::limits::{PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
-use crate::line::Line;
-use crate::order::Placed;
-use crate::refusal::Refusal;
+use crate::placement::Placement;
+use crate::response::ErrorResponse;
+use crate::state::InLine;
 use crate::{body, publish, routes};
 
 /// Answers that are still to be sent.
 #[derive(Default)]
-pub(crate) struct Answers {
+pub(crate) struct AnswerQueue {
     bytes: Vec<u8>,
     /// Answered when the first is; at most [`PIPELINED_MAX`].
-    waiting: VecDeque<(Asked<'static>, Outcome)>,
+    waiting: VecDeque<(Origin<'static>, PlaceOutcome)>,
     date: Date,
     /// The publisher takes no more.
     is_lost: bool,
 }
 
 /// What is answered.
-pub(crate) enum Asked<'a> {
+pub(crate) enum Origin<'a> {
     /// A plain request, sent to this target.
-    Plain(Cow<'a, str>),
+    BarePublish(Cow<'a, str>),
     /// Any other.
-    Request(Box<routes::Asked>),
+    Request(Box<routes::Transaction>),
 }
 
 /// A message has its place, or was refused one.
-pub(crate) type Outcome = Result<Placed, Refusal>;
+pub(crate) type PlaceOutcome = Result<Placement, ErrorResponse>;
 
 /// The date as it was last written: it is another once a second.
 #[derive(Default)]
@@ -48,10 +48,10 @@ struct Date {
     text: String,
 }
 
-impl Answers {
+impl AnswerQueue {
     /// Answers a request, or lets its answer wait for the store and for those before it.
     #[inline]
-    pub(crate) fn put(&mut self, line: &Line, asked: Asked<'_>, outcome: Outcome) {
+    pub(crate) fn put(&mut self, line: &InLine, asked: Origin<'_>, outcome: PlaceOutcome) {
         if self.waiting.is_empty() && is_ready(&outcome) {
             self.answer(line, asked, outcome);
         } else {
@@ -82,7 +82,7 @@ impl Answers {
     }
 
     /// Answers those that wait no longer.
-    pub(crate) fn settle(&mut self, line: &Line) {
+    pub(crate) fn settle(&mut self, line: &InLine) {
         while self.waiting.front().is_some_and(|(_, outcome)| is_ready(outcome)) {
             let (asked, outcome) = self.waiting.pop_front().expect("there is a front");
             self.answer(line, asked, outcome);
@@ -93,7 +93,7 @@ impl Answers {
     }
 
     /// `None`: the publisher does not take them.
-    pub(crate) async fn send(&mut self, line: &Line, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
+    pub(crate) async fn send(&mut self, line: &InLine, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
         if !self.is_lost && !self.bytes.is_empty() {
             let sent = timeout(line.settings.request_timeout, stream.write_all(&self.bytes)).await;
             self.is_lost = !matches!(sent, Ok(Ok(())));
@@ -103,21 +103,21 @@ impl Answers {
     }
 
     #[inline]
-    fn answer(&mut self, line: &Line, asked: Asked<'_>, outcome: Outcome) {
-        let is_warned = outcome.as_ref().is_ok_and(Placed::is_warned);
+    fn answer(&mut self, line: &InLine, asked: Origin<'_>, outcome: PlaceOutcome) {
+        let is_warned = outcome.as_ref().is_ok_and(Placement::is_warned);
         let published = outcome.and_then(|placed| placed.outcome(line));
         let response = match (asked, published) {
-            (Asked::Plain(_), Ok(published)) => {
+            (Origin::BarePublish(_), Ok(published)) => {
                 line.counters.requests.add();
                 let body = publish::answer_text(&published, line.exchange.cursors());
                 return self.put_json(line, &body);
             }
-            (Asked::Plain(target), Err(refusal)) => {
+            (Origin::BarePublish(target), Err(refusal)) => {
                 let mut response = refusal.into_response();
                 routes::finish(line, &mut response, None, &target);
                 response
             }
-            (Asked::Request(asked), published) => {
+            (Origin::Request(asked), published) => {
                 let answer = published
                     .map(|published| publish::answer(&published, line.exchange.cursors(), is_warned));
                 asked.end(line, answer.into_response())
@@ -127,7 +127,7 @@ impl Answers {
     }
 
     /// Writes an answer as hyper would.
-    fn put_response(&mut self, line: &Line, response: Response) {
+    fn put_response(&mut self, line: &InLine, response: Response) {
         let (head, body) = response.into_parts();
         let body = body::whole(body);
         let out = &mut self.bytes;
@@ -145,7 +145,7 @@ impl Answers {
     }
 
     /// The same of [`crate::refusal::json_text`].
-    fn put_json(&mut self, line: &Line, body: &[u8]) {
+    fn put_json(&mut self, line: &InLine, body: &[u8]) {
         self.bytes.extend_from_slice(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
         );
@@ -155,7 +155,7 @@ impl Answers {
         self.put_rest(line, body);
     }
 
-    fn put_rest(&mut self, line: &Line, body: &[u8]) {
+    fn put_rest(&mut self, line: &InLine, body: &[u8]) {
         // Nothing fails that is written to a vector.
         let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
         // All that is answered here leaves the connection open, but for the last answer before the end.
@@ -168,18 +168,18 @@ impl Answers {
     }
 }
 
-impl Asked<'_> {
+impl Origin<'_> {
     /// The same, to be kept for as long as it takes.
-    fn kept(self) -> Asked<'static> {
+    fn kept(self) -> Origin<'static> {
         match self {
-            Asked::Plain(target) => Asked::Plain(Cow::Owned(target.into_owned())),
-            Asked::Request(asked) => Asked::Request(asked),
+            Origin::BarePublish(target) => Origin::BarePublish(Cow::Owned(target.into_owned())),
+            Origin::Request(asked) => Origin::Request(asked),
         }
     }
 }
 
-fn is_ready(outcome: &Outcome) -> bool {
-    outcome.as_ref().map_or(true, Placed::is_ready)
+fn is_ready(outcome: &PlaceOutcome) -> bool {
+    outcome.as_ref().map_or(true, Placement::is_ready)
 }
 
 impl Date {

@@ -18,15 +18,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::guard;
+use crate::handshake::is_tls;
 use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN};
-use crate::line::Line;
-use crate::order::{self, Patience};
+use crate::placement::{self, Patience};
+use crate::quotas::on_behalf;
 use crate::routes::PREFIXES;
-use crate::secure::is_tls;
-use crate::shares::on_behalf;
+use crate::state::InLine;
 
 /// What a connection turned out to be.
-pub(crate) enum Begun {
+pub(crate) enum Opening {
     /// HTTP, for the service: these bytes of it were read.
     Http(Vec<u8>),
     /// It was served here, or said nothing.
@@ -36,54 +36,54 @@ pub(crate) enum Begun {
 /// Reads until it is known whose words they are, and serves those of 2009. Told to stop, it serves whoever
 /// has begun to speak.
 pub(crate) async fn begin(
-    line: &Line,
+    line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
-) -> Begun {
+) -> Opening {
     let started = Instant::now();
     let mut bytes = Vec::new();
     loop {
         if is_tls(&bytes) {
-            return Begun::Http(bytes);
+            return Opening::Http(bytes);
         }
         let is_over = bytes.len() > line.settings.classic_limit;
         let classic = match judge(&bytes, &line.settings.hosts) {
-            Judged::Http => return Begun::Http(bytes),
+            Judgement::Http => return Opening::Http(bytes),
             // What is too long for a message may be something else: the service knows its own limits.
-            Judged::More if is_over => return Begun::Http(bytes),
-            Judged::Classic if is_over => {
+            Judgement::More if is_over => return Opening::Http(bytes),
+            Judgement::Classic if is_over => {
                 line.counters.classic_overflows.add();
                 debug!(bytes = bytes.len(), "classic message was too long");
                 linger(stream).await;
-                return Begun::Done;
+                return Opening::Done;
             }
-            Judged::Online => {
+            Judgement::Online => {
                 answer(line, stream, &online(line)).await;
-                return Begun::Done;
+                return Opening::Done;
             }
-            Judged::Refused(problem) => {
+            Judgement::Refused(problem) => {
                 line.counters.requests.add();
                 line.counters.refused(problem.code);
                 answer(line, stream, &refusal(&problem)).await;
-                return Begun::Done;
+                return Opening::Done;
             }
-            Judged::Classic => true,
-            Judged::More => false,
+            Judgement::Classic => true,
+            Judgement::More => false,
         };
         let patience = if classic { line.settings.classic_timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
-            _ = stopped.changed(), if bytes.is_empty() => return Begun::Done,
+            _ = stopped.changed(), if bytes.is_empty() => return Opening::Done,
         };
         match more {
             Ok(Some(0)) => break,
             Ok(Some(_)) => {}
-            Ok(None) => return Begun::Done,
+            Ok(None) => return Opening::Done,
             Err(_) => {
                 if classic {
                     line.counters.classic_timeouts.add();
                 }
-                return Begun::Done;
+                return Opening::Done;
             }
         }
     }
@@ -91,11 +91,11 @@ pub(crate) async fn begin(
         let head = bytes[..dklab::head_len(&bytes).unwrap_or(0)].to_vec();
         on_behalf(line, &head, publish(line, bytes)).await;
     }
-    Begun::Done
+    Opening::Done
 }
 
 /// What bytes tell, before the end of all.
-enum Judged {
+enum Judgement {
     /// Nothing yet.
     More,
     /// The service's.
@@ -108,28 +108,28 @@ enum Judged {
     Refused(Problem),
 }
 
-fn judge(bytes: &[u8], hosts: &[String]) -> Judged {
+fn judge(bytes: &[u8], hosts: &[String]) -> Judgement {
     match http2::begins(bytes) {
-        None => return Judged::More,
-        Some(true) => return Judged::Http,
+        None => return Judgement::More,
+        Some(true) => return Judgement::Http,
         Some(false) => {}
     }
     if dklab::is_online_command(bytes) {
-        return Judged::Online;
+        return Judgement::Online;
     }
     match whose(bytes, PREFIXES, None) {
-        None => return Judged::More,
-        Some(Words::Modern) => return Judged::Http,
-        Some(Words::Classic) if !is_http(bytes) => return Judged::Classic,
+        None => return Judgement::More,
+        Some(Words::Modern) => return Judgement::Http,
+        Some(Words::Classic) if !is_http(bytes) => return Judgement::Classic,
         Some(Words::Classic) => {}
     }
-    let Some(head_len) = dklab::head_len(bytes) else { return Judged::Classic };
+    let Some(head_len) = dklab::head_len(bytes) else { return Judgement::Classic };
     let head = &bytes[..head_len];
     let Some(request_len) = request_len(head) else {
-        return if has_marker(bytes) { guarded(head, hosts) } else { Judged::Http };
+        return if has_marker(bytes) { guarded(head, hosts) } else { Judgement::Http };
     };
     match (has_marker(&bytes[..request_len.min(bytes.len())]), bytes.len() >= request_len) {
-        (false, true) => Judged::Http,
+        (false, true) => Judgement::Http,
         _ => guarded(head, hosts),
     }
 }
@@ -149,10 +149,10 @@ fn has_marker(bytes: &[u8]) -> bool {
 
 /// A message in the form of an HTTP request, unless a web page sent it. A page's request always has the
 /// headers that tell; a publisher of old may have none at all, not even `Host`.
-fn guarded(head: &[u8], hosts: &[String]) -> Judged {
+fn guarded(head: &[u8], hosts: &[String]) -> Judgement {
     let map = header_map(head);
     let may = guard::check(Version::HTTP_10, None, &map, hosts, false).and_then(|()| check_page(&map));
-    may.map_or_else(Judged::Refused, |()| Judged::Classic)
+    may.map_or_else(Judgement::Refused, |()| Judgement::Classic)
 }
 
 /// The headers of a head, those that are right.
@@ -201,7 +201,7 @@ pub(crate) fn is_browser(agent: &[u8]) -> bool {
 }
 
 /// Publishes a whole message to those of its channels that are online.
-async fn publish(line: &Line, bytes: Vec<u8>) {
+async fn publish(line: &InLine, bytes: Vec<u8>) {
     let Some(ids) = dklab::ids(&bytes, false) else {
         line.counters.classic_unnamed.add();
         debug!(bytes = bytes.len(), "classic message named no channel");
@@ -215,7 +215,7 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
     }
     let payload = dklab::payload(bytes);
     for ids in ids.chunks(TARGETS_MAX) {
-        if let Err(refusal) = order::admit(line, None) {
+        if let Err(refusal) = placement::admit(line, None) {
             line.counters.refused(refusal.problem().code);
             line.counters.classic_lost.add();
             debug!(why = refusal.problem().code.name(), "classic message was lost");
@@ -228,9 +228,9 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
             ttl: None,
         };
         let place = |publish| line.exchange.publish_online(publish);
-        let placed = order::patiently(line, publish, &mut Patience::default(), place).await;
+        let placed = placement::patiently(line, publish, &mut Patience::default(), place).await;
         let published = match placed {
-            Ok(Some(receipt)) => order::released(receipt).await.map(Some),
+            Ok(Some(receipt)) => placement::released(receipt).await.map(Some),
             Ok(None) => Ok(None),
             Err(refusal) => Err(refusal),
         };
@@ -246,7 +246,7 @@ async fn publish(line: &Line, bytes: Vec<u8>) {
 }
 
 /// All ids online, joined by commas, and the mark of the end.
-fn online(line: &Line) -> Vec<u8> {
+fn online(line: &InLine) -> Vec<u8> {
     let mut list = Vec::new();
     line.exchange.channels(&|name, online| online && is_id(name), |found| {
         for channel in found.drain(..) {
@@ -275,7 +275,7 @@ pub(crate) fn refusal(problem: &Problem) -> Vec<u8> {
 }
 
 /// Says the only thing that is said here. Whoever does not take it is not waited for longer than for a message.
-pub(crate) async fn answer(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+pub(crate) async fn answer(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
     let said = timeout(line.settings.classic_timeout, stream.write_all(bytes)).await;
     if matches!(said, Ok(Ok(()))) {
         linger(stream).await;

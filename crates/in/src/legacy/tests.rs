@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::{Begun, begin};
-use crate::line::{Line, Settings};
+use super::{Opening, begin};
 use crate::realplexor;
+use crate::state::{InLine, Settings};
 
 pub(crate) const SHARD: ShardId = ShardId(0);
 
@@ -58,12 +58,13 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
     let line = line(exchange, settings);
-    let talk = Talk { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Dklab };
+    let talk =
+        Conversation { parts, ends: set("end") != Some("open"), input: &case.input, dialect: Classic::Dklab };
     runtime.block_on(talk.run(&line, published))
 }
 
 /// A line beside which there is nothing else.
-pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
+pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
     let wait = crate::WaitLine {
         addresses: Vec::new(),
         counters: Box::new(Vec::new),
@@ -73,11 +74,11 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<Line> {
         notices: None,
         prefix: String::new(),
     };
-    Arc::new(Line::new(Arc::new(exchange), settings, wait, None, None))
+    Arc::new(InLine::new(Arc::new(exchange), settings, wait, None, None))
 }
 
 /// What a publisher says, and to whom.
-pub(crate) struct Talk<'a> {
+pub(crate) struct Conversation<'a> {
     pub(crate) parts: &'a [&'a [u8]],
     /// It ends the connection then.
     pub(crate) ends: bool,
@@ -85,12 +86,12 @@ pub(crate) struct Talk<'a> {
     pub(crate) dialect: Classic,
 }
 
-impl Talk<'_> {
+impl Conversation<'_> {
     /// Says it, and tells what came of it; `published` tells the messages.
     pub(crate) async fn run(
         self,
-        line: &Arc<Line>,
-        published: impl Fn(&Line, &[u8]) -> Vec<String>,
+        line: &Arc<InLine>,
+        published: impl Fn(&InLine, &[u8]) -> Vec<String>,
     ) -> Vec<String> {
         let Self { parts, ends, input, dialect } = self;
         let (mut client, mut server) = duplex(1 << 20);
@@ -125,8 +126,8 @@ impl Talk<'_> {
         }
         drop(client);
         facts.push(match serving.await.unwrap() {
-            Begun::Done => "closes".to_owned(),
-            Begun::Http(read) => {
+            Opening::Done => "closes".to_owned(),
+            Opening::Http(read) => {
                 assert!(input.starts_with(&read), "what was read is handed on");
                 "is HTTP".to_owned()
             }
@@ -141,7 +142,7 @@ async fn is_over(client: &mut tokio::io::DuplexStream) -> bool {
 }
 
 /// Lets all tasks do what they can do now.
-async fn rest(line: &Line) {
+async fn rest(line: &InLine) {
     for _ in 0..20 {
         yield_now().await;
         // Passwords are checked in a thread of their own, and shards have to be asked.
@@ -151,7 +152,7 @@ async fn rest(line: &Line) {
     }
 }
 
-fn published(line: &Line, input: &[u8]) -> Vec<String> {
+fn published(line: &InLine, input: &[u8]) -> Vec<String> {
     let mut mail = Vec::new();
     line.exchange.take_mail(SHARD, &mut mail);
     let fact = |mail: &Mail| {

@@ -11,7 +11,7 @@ use crate::publish::no_channel;
 
 /// How the items stand in the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum BatchEncoding {
     /// One object and nothing else.
     Lone,
     /// A JSON array.
@@ -20,7 +20,7 @@ pub(super) enum Form {
     Lines,
 }
 
-impl Form {
+impl BatchEncoding {
     /// The media type of its answer.
     pub(super) fn content_type(self) -> &'static str {
         match self {
@@ -32,16 +32,16 @@ impl Form {
 
 /// Takes a batch apart. `lines`: the sender said that there is one object a line; else the first byte
 /// tells.
-pub(super) fn split(body: &[u8], lines: bool) -> Result<(Form, Vec<&[u8]>), Problem> {
+pub(super) fn split(body: &[u8], lines: bool) -> Result<(BatchEncoding, Vec<&[u8]>), Problem> {
     if lines {
-        return Ok((Form::Lines, split_lines(body)?));
+        return Ok((BatchEncoding::Lines, split_lines(body)?));
     }
     let body = body.trim_ascii();
     match body.first() {
         None => Err(no_channel()),
-        Some(b'[') => Ok((Form::Array, split_array(body)?)),
-        Some(b'{') if has_lines(body) => Ok((Form::Lines, split_lines(body)?)),
-        Some(b'{') => Ok((Form::Lone, vec![body])),
+        Some(b'[') => Ok((BatchEncoding::Array, split_array(body)?)),
+        Some(b'{') if has_lines(body) => Ok((BatchEncoding::Lines, split_lines(body)?)),
+        Some(b'{') => Ok((BatchEncoding::Lone, vec![body])),
         Some(_) => Err(Problem::bad(
             Code::Batch,
             "the body is no JSON; POST /pub takes a JSON object, an array of objects, or one object a line; \
@@ -91,7 +91,7 @@ fn too_many() -> Problem {
 mod tests {
     use super::*;
 
-    fn check(body: &str, lines: bool, expected: Result<(Form, &[&str]), &str>) {
+    fn check(body: &str, lines: bool, expected: Result<(BatchEncoding, &[&str]), &str>) {
         let got = split(body.as_bytes(), lines);
         let got = got.as_ref().map(|(form, items)| {
             (*form, items.iter().map(|item| std::str::from_utf8(item).unwrap()).collect::<Vec<_>>())
@@ -102,12 +102,12 @@ mod tests {
 
     #[test]
     fn the_first_byte_tells_the_form() {
-        check(" {\"a\":\n 1}\n", false, Ok((Form::Lone, &["{\"a\":\n 1}"])));
-        check("[{\"a\":1}, 2]", false, Ok((Form::Array, &["{\"a\":1}", "2"])));
-        check("[]", false, Ok((Form::Array, &[])));
-        check("{\"a\":1}\n\n{\"b\":2}\r\n", false, Ok((Form::Lines, &["{\"a\":1}", "{\"b\":2}"])));
-        check("{\"a\":\n{\"b\":2}", false, Ok((Form::Lines, &["{\"a\":", "{\"b\":2}"])));
-        check("{\"a\":1", false, Ok((Form::Lone, &["{\"a\":1"])));
+        check(" {\"a\":\n 1}\n", false, Ok((BatchEncoding::Lone, &["{\"a\":\n 1}"])));
+        check("[{\"a\":1}, 2]", false, Ok((BatchEncoding::Array, &["{\"a\":1}", "2"])));
+        check("[]", false, Ok((BatchEncoding::Array, &[])));
+        check("{\"a\":1}\n\n{\"b\":2}\r\n", false, Ok((BatchEncoding::Lines, &["{\"a\":1}", "{\"b\":2}"])));
+        check("{\"a\":\n{\"b\":2}", false, Ok((BatchEncoding::Lines, &["{\"a\":", "{\"b\":2}"])));
+        check("{\"a\":1", false, Ok((BatchEncoding::Lone, &["{\"a\":1"])));
         check("", false, Err("channel-list"));
         check("hello", false, Err("batch"));
         check("[{\"a\":1}", false, Err("batch"));
@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn who_says_lines_means_lines() {
-        check("{\"a\":1}", true, Ok((Form::Lines, &["{\"a\":1}"])));
-        check("[1]\nx", true, Ok((Form::Lines, &["[1]", "x"])));
-        check("\n", true, Ok((Form::Lines, &[])));
+        check("{\"a\":1}", true, Ok((BatchEncoding::Lines, &["{\"a\":1}"])));
+        check("[1]\nx", true, Ok((BatchEncoding::Lines, &["[1]", "x"])));
+        check("\n", true, Ok((BatchEncoding::Lines, &[])));
     }
 
     #[test]

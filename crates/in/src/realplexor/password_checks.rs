@@ -8,11 +8,11 @@ use exchange::Network;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::denials;
 use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_LINES, PASSWORD_PATIENCE};
-use crate::refused;
 
 /// Those who wait for their check.
-pub(crate) struct Checks {
+pub(crate) struct PasswordChecks {
     all: Arc<Semaphore>,
     /// Lines in which addresses stand, each in the one that a keyed hash says: strangers cannot choose whom they stand
     /// behind.
@@ -26,7 +26,7 @@ pub(crate) struct Turn {
     _all: OwnedSemaphorePermit,
 }
 
-impl Checks {
+impl PasswordChecks {
     pub(crate) fn new() -> Self {
         let lines = (0..PASSWORD_LINES).map(|_| Arc::new(Semaphore::new(1))).collect();
         Self { all: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)), lines, hasher: RandomState::new() }
@@ -34,7 +34,7 @@ impl Checks {
 
     /// Waits for the turn of this connection's client. `None`: too many of its address are before it.
     pub(crate) async fn turn(&self, prefix: u8) -> Option<Turn> {
-        let network = refused::address().map(|address| Network::of(address.ip(), prefix));
+        let network = denials::address().map(|address| Network::of(address.ip(), prefix));
         let number = self.hasher.hash_one(network) % PASSWORD_LINES as u64;
         let line = Arc::clone(&self.lines[usize::try_from(number).unwrap_or_default()]);
         // Only whoever is the first of its address waits among all.
@@ -60,10 +60,10 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::refused::{PEER, Peer};
+    use crate::denials::{PEER, Peer};
 
     /// The turn of somebody at this address, if it comes at once.
-    async fn turn(checks: &Checks, address: [u8; 4]) -> Option<Turn> {
+    async fn turn(checks: &PasswordChecks, address: [u8; 4]) -> Option<Turn> {
         let address = SocketAddr::new(IpAddr::from(address), 1);
         let turn = PEER.scope(Peer { address, is_anybody: false }, checks.turn(64));
         timeout(Duration::ZERO, turn).await.ok().flatten()
@@ -73,7 +73,7 @@ mod tests {
     fn one_address_has_one_check_at_a_time_and_others_have_theirs() {
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let checks = Checks::new();
+            let checks = PasswordChecks::new();
             let first = turn(&checks, [192, 0, 2, 1]).await;
             assert!(first.is_some() && turn(&checks, [192, 0, 2, 1]).await.is_none());
             // Two addresses may stand in one line, but not so many of these.

@@ -4,6 +4,9 @@
 //! anything else goes to the service with all that was read, and the connection stays there. What a
 //! request means and how it is answered is told by the same code as there.
 
+mod answer_queue;
+mod bare_publish;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,24 +21,24 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::answers::{Answers, Asked, Outcome};
-use crate::caller::Certified;
+use crate::caller::CertifiedKey;
 use crate::limits::{QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
-use crate::line::Line;
-use crate::order::{self, Patience};
-use crate::plain::Plain;
-use crate::{body, classic, publish, refused, routes};
+use crate::placement::{self, Patience};
+use crate::state::InLine;
+use crate::{body, denials, legacy, publish, routes};
+use answer_queue::{AnswerQueue, Origin, PlaceOutcome};
+use bare_publish::BarePublish;
 
 /// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
 /// are for the service. `None`: it is over.
 pub(crate) async fn serve(
-    line: &Arc<Line>,
+    line: &Arc<InLine>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     bytes: Vec<u8>,
     key: Option<&Arc<Key>>,
     stopped: &mut watch::Receiver<()>,
 ) -> Option<Vec<u8>> {
-    let mut answers = Answers::default();
+    let mut answers = AnswerQueue::default();
     let rest = read_on(line, stream, bytes, key, stopped, &mut answers).await;
     // What has its place is answered before anything else is, and counted though nobody may be there any more.
     while answers.wait() {
@@ -49,12 +52,12 @@ pub(crate) async fn serve(
 
 /// Carries out requests while they come, though the store may not have the messages of those before.
 async fn read_on(
-    line: &Arc<Line>,
+    line: &Arc<InLine>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut bytes: Vec<u8>,
     key: Option<&Arc<Key>>,
     stopped: &mut watch::Receiver<()>,
-    answers: &mut Answers,
+    answers: &mut AnswerQueue,
 ) -> Option<Vec<u8>> {
     // Both stay registered from one request to the next.
     let patience = line.settings.request_timeout;
@@ -134,28 +137,32 @@ impl<'a> Deadline<'a> {
 }
 
 /// When these bytes must be a whole request, or the first of one must have come.
-fn deadline_of(line: &Line, bytes: &[u8]) -> Instant {
+fn deadline_of(line: &InLine, bytes: &[u8]) -> Instant {
     Instant::now() + if bytes.is_empty() { line.silence_max() } else { line.settings.request_timeout }
 }
 
 /// Answers half a request whose time is over. Nothing is told before it, and nothing waits for the store.
-async fn refuse_late(line: &Line, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answers: &mut Answers) {
+async fn refuse_late(
+    line: &InLine,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    answers: &mut AnswerQueue,
+) {
     let problem = body::too_slow(line.settings.request_timeout);
     line.counters.requests.add();
-    refused::tell(line, &problem, None, "");
+    denials::tell(line, &problem, None, "");
     if answers.send(line, stream).await.is_some() {
-        classic::answer(line, stream, &classic::refusal(&problem)).await;
+        legacy::answer(line, stream, &legacy::refusal(&problem)).await;
     }
 }
 
 /// Carries out all whole requests that `bytes` begin with. How long they are, and whether what follows may become
 /// another; `None`: the publisher does not take the answers.
 async fn carry_out_all(
-    line: &Arc<Line>,
+    line: &Arc<InLine>,
     stream: &mut (impl AsyncWrite + Unpin),
     bytes: &[u8],
     key: Option<&Arc<Key>>,
-    answers: &mut Answers,
+    answers: &mut AnswerQueue,
 ) -> Option<(usize, bool)> {
     let mut taken = 0;
     loop {
@@ -163,10 +170,10 @@ async fn carry_out_all(
         if taken > 0 && line.is_ending() {
             return Some((taken, true));
         }
-        let (said, len) = match read(&bytes[taken..], |head, body| Plain::read(line, head, body)) {
+        let (said, len) = match read(&bytes[taken..], |head, body| BarePublish::read(line, head, body)) {
             Ok(Some(whole)) => whole,
             Ok(None) => return Some((taken, true)),
-            Err(Other) => return Some((taken, false)),
+            Err(NotFast) => return Some((taken, false)),
         };
         while !answers.have_room() {
             answers.ready().await;
@@ -174,13 +181,13 @@ async fn carry_out_all(
         }
         taken += len;
         match said {
-            Said::Plain(Plain { target, publish }) => {
-                let outcome = order::place(line, publish, None, None, &mut Patience::default()).await;
-                answers.put(line, Asked::Plain(target.into()), outcome);
+            FastRequest::BarePublish(BarePublish { target, publish }) => {
+                let outcome = placement::place(line, publish, None, None, &mut Patience::default()).await;
+                answers.put(line, Origin::BarePublish(target.into()), outcome);
             }
-            Said::Request(request) => {
+            FastRequest::Request(request) => {
                 let (asked, outcome) = place(line, *request, key).await;
-                answers.put(line, Asked::Request(Box::new(asked)), outcome);
+                answers.put(line, Origin::Request(Box::new(asked)), outcome);
             }
         }
         if answers.are_many() {
@@ -190,43 +197,43 @@ async fn carry_out_all(
 }
 
 /// A request to publish.
-enum Said<'a> {
+enum FastRequest<'a> {
     /// Of which no more is said than the data.
-    Plain(Plain<'a>),
+    BarePublish(BarePublish<'a>),
     /// Of which more is said.
     Request(Box<Request>),
 }
 
 /// Something for the service.
-struct Other;
+struct NotFast;
 
 /// The request at the beginning of `bytes`, and how long it is; `None` while it is not whole.
 fn read<'a>(
     bytes: &'a [u8],
-    plain: impl FnOnce(&httparse::Request<'_, 'a>, &'a [u8]) -> Option<Plain<'a>>,
-) -> Result<Option<(Said<'a>, usize)>, Other> {
+    plain: impl FnOnce(&httparse::Request<'_, 'a>, &'a [u8]) -> Option<BarePublish<'a>>,
+) -> Result<Option<(FastRequest<'a>, usize)>, NotFast> {
     if http2::begins(bytes).is_none() {
         return Ok(None);
     }
     let known = bytes.len().min(BEGINNING.len());
     if bytes[..known] != BEGINNING[..known] {
-        return Err(Other);
+        return Err(NotFast);
     }
     let mut headers = [httparse::EMPTY_HEADER; QUICK_HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(head_len) = head.parse(bytes).map_err(|_| Other)? else {
+    let httparse::Status::Complete(head_len) = head.parse(bytes).map_err(|_| NotFast)? else {
         return Ok(None);
     };
-    let len = body_len(&head).and_then(|len| head_len.checked_add(len)).ok_or(Other)?;
+    let len = body_len(&head).and_then(|len| head_len.checked_add(len)).ok_or(NotFast)?;
     if len > QUICK_LEN_MAX {
-        return Err(Other);
+        return Err(NotFast);
     }
     let Some(whole) = bytes.get(..len) else { return Ok(None) };
     if let Some(plain) = plain(&head, &whole[head_len..]) {
-        return Ok(Some((Said::Plain(plain), len)));
+        return Ok(Some((FastRequest::BarePublish(plain), len)));
     }
-    let request = request(&head, whole, &whole[head_len..]).ok_or(Other)?;
-    Ok(Some((Said::Request(Box::new(request)), len)))
+    let request = request(&head, whole, &whole[head_len..]).ok_or(NotFast)?;
+    Ok(Some((FastRequest::Request(Box::new(request)), len)))
 }
 
 /// How long the body is; `None` where more than a reader of lengths is needed.
@@ -276,11 +283,15 @@ fn request(head: &httparse::Request<'_, '_>, bytes: &[u8], body: &[u8]) -> Optio
 }
 
 /// Gives what a request publishes its place, as the service would.
-async fn place(line: &Line, mut request: Request, key: Option<&Arc<Key>>) -> (routes::Asked, Outcome) {
+async fn place(
+    line: &InLine,
+    mut request: Request,
+    key: Option<&Arc<Key>>,
+) -> (routes::Transaction, PlaceOutcome) {
     if let Some(key) = key {
-        request.extensions_mut().insert(Certified(Arc::clone(key)));
+        request.extensions_mut().insert(CertifiedKey(Arc::clone(key)));
     }
-    let (asked, may) = routes::Asked::begin(line, &mut request);
+    let (asked, may) = routes::Transaction::begin(line, &mut request);
     let outcome = match may {
         Ok(()) => asked.carry_out(publish::place(line, request)).await,
         Err(refusal) => Err(refusal),
@@ -301,16 +312,16 @@ mod tests {
             match read(&said[..cut], |_, _| None) {
                 Ok(Some(_)) => panic!("{cut} bytes are not all of it"),
                 Ok(None) => {}
-                Err(Other) => assert!(!is_publish, "it is whole at {cut} bytes only"),
+                Err(NotFast) => assert!(!is_publish, "it is whole at {cut} bytes only"),
             }
         }
         match read(&[said, b"POST /pub/next"].concat(), |_, _| None) {
-            Ok(Some((Said::Request(request), len))) => {
+            Ok(Some((FastRequest::Request(request), len))) => {
                 assert!(is_publish, "{request:?}");
                 assert_eq!((len, request.method()), (said.len(), &Method::POST));
             }
-            Ok(Some((Said::Plain(_), _))) => panic!("none was found plain"),
-            Ok(None) | Err(Other) => assert!(!is_publish, "{}", said.escape_ascii()),
+            Ok(Some((FastRequest::BarePublish(_), _))) => panic!("none was found plain"),
+            Ok(None) | Err(NotFast) => assert!(!is_publish, "{}", said.escape_ascii()),
         }
     }
 

@@ -7,14 +7,14 @@ use dialect::native;
 
 /// How a stream of changes is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum WatchEncoding {
     /// Server-Sent Events.
     Sse,
     /// One JSON object a line.
     Lines,
 }
 
-impl Form {
+impl WatchEncoding {
     /// The media type.
     pub(super) fn content_type(self) -> &'static str {
         match self {

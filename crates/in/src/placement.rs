@@ -10,18 +10,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::caller::Caller;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
-use crate::line::Line;
-use crate::refusal::{Refusal, excerpt};
-use crate::shares;
+use crate::quotas;
+use crate::response::{ErrorResponse, excerpt};
+use crate::state::InLine;
 
 /// Gives one message its place, and waits until it is out.
 pub(crate) async fn one(
-    line: &Line,
+    line: &InLine,
     publish: Publish,
     key: Option<&str>,
     caller: Option<&Caller>,
     patience: &mut Patience,
-) -> Result<Published, Refusal> {
+) -> Result<Published, ErrorResponse> {
     place(line, publish, key, caller, patience).await?.released(line).await
 }
 
@@ -29,15 +29,15 @@ pub(crate) async fn one(
 /// waits while that one waits for room; where that one fails, it is the next one's turn. Another message under the same
 /// key is refused.
 pub(crate) async fn place(
-    line: &Line,
+    line: &InLine,
     publish: Publish,
     key: Option<&str>,
     caller: Option<&Caller>,
     patience: &mut Patience,
-) -> Result<Placed, Refusal> {
+) -> Result<Placement, ErrorResponse> {
     let Some(key) = key else {
         let receipt = alone(line, publish, None, caller, patience).await?;
-        return Ok(Placed { receipt, is_repeat: false, is_warned: false });
+        return Ok(Placement { receipt, is_repeat: false, is_warned: false });
     };
     let key = known_as(key, caller, &publish);
     let known = line.keys.entry(&key.id(), publish.channels.len(), line.exchange.now());
@@ -47,17 +47,17 @@ pub(crate) async fn place(
         if first.hash.is_some_and(|hash| key.hash != Some(hash)) {
             return Err(reused(&key.text).into());
         }
-        return Ok(Placed { receipt: first.receipt.clone(), is_repeat: true, is_warned: false });
+        return Ok(Placement { receipt: first.receipt.clone(), is_repeat: true, is_warned: false });
     }
     *known = None;
     let receipt = alone(line, publish, Some(&key), caller, patience).await?;
     // It is known from its place on: whoever asked may go before the store has it.
-    *known = Some(First { hash: key.hash, receipt: receipt.clone() });
-    Ok(Placed { receipt, is_repeat: false, is_warned: false })
+    *known = Some(FirstPublish { hash: key.hash, receipt: receipt.clone() });
+    Ok(Placement { receipt, is_repeat: false, is_warned: false })
 }
 
 /// The first message that came under a key, and what became of it.
-pub(crate) struct First {
+pub(crate) struct FirstPublish {
     /// Tells it from any other; `None`: not known.
     pub(crate) hash: Option<[u8; HASH_LEN]>,
     pub(crate) receipt: Receipt,
@@ -97,7 +97,7 @@ fn reused(key: &str) -> Problem {
 }
 
 /// A message that has its place. It is out when the store has it; at once where there is none.
-pub(crate) struct Placed {
+pub(crate) struct Placement {
     receipt: Receipt,
     /// Somebody else came with its key before.
     is_repeat: bool,
@@ -105,7 +105,7 @@ pub(crate) struct Placed {
     is_warned: bool,
 }
 
-impl Placed {
+impl Placement {
     /// The same, of which its publisher is told that it was taken as text.
     pub(crate) fn warned(self) -> Self {
         Self { is_warned: true, ..self }
@@ -133,13 +133,13 @@ impl Placed {
     }
 
     /// Waits until it is out, and counts it.
-    pub(crate) async fn released(mut self, line: &Line) -> Result<Published, Refusal> {
+    pub(crate) async fn released(mut self, line: &InLine) -> Result<Published, ErrorResponse> {
         self.ready().await;
         self.outcome(line)
     }
 
     /// Counts it, when it is known that it is out.
-    pub(crate) fn outcome(self, line: &Line) -> Result<Published, Refusal> {
+    pub(crate) fn outcome(self, line: &InLine) -> Result<Published, ErrorResponse> {
         let published = match self.receipt {
             Receipt::Released(published) => published,
             Receipt::Ordered(pending) => {
@@ -157,9 +157,9 @@ fn is_given_up(receipt: &Receipt) -> bool {
 }
 
 /// Takes one of the messages that may be published this second. `caller`: who publishes, where that is known.
-pub(crate) fn admit(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal> {
+pub(crate) fn admit(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
     // Who is refused takes nothing of what is everybody's.
-    shares::admit_message(line, caller)?;
+    quotas::admit_message(line, caller)?;
     line.rate.take().map_err(|seconds| {
         let rate = line.settings.publish_rate;
         let problem = Problem::new(
@@ -170,17 +170,17 @@ pub(crate) fn admit(line: &Line, caller: Option<&Caller>) -> Result<(), Refusal>
                  a larger --publish-rate"
             ),
         );
-        Refusal::retry_after(problem, seconds)
+        ErrorResponse::retry_after(problem, seconds)
     })
 }
 
 async fn alone(
-    line: &Line,
+    line: &InLine,
     publish: Publish,
     key: Option<&IdempotencyKey>,
     caller: Option<&Caller>,
     patience: &mut Patience,
-) -> Result<Receipt, Refusal> {
+) -> Result<Receipt, ErrorResponse> {
     admit(line, caller)?;
     patiently(line, publish, patience, |publish| {
         line.exchange.publish_quietly(publish, key).inspect(|_| line.bell.ring_soon(&line.exchange))
@@ -189,7 +189,7 @@ async fn alone(
 }
 
 /// Waits until a message is out, which is at once where there is no store.
-pub(crate) async fn released(receipt: Receipt) -> Result<Published, Refusal> {
+pub(crate) async fn released(receipt: Receipt) -> Result<Published, ErrorResponse> {
     match receipt {
         Receipt::Released(published) => Ok(published),
         Receipt::Ordered(pending) => pending.await.map_err(unstored),
@@ -198,11 +198,11 @@ pub(crate) async fn released(receipt: Receipt) -> Result<Published, Refusal> {
 
 /// Tries to give a message its place until there is room for it, or patience is over.
 pub(crate) async fn patiently<T>(
-    line: &Line,
+    line: &InLine,
     mut publish: Publish,
     patience: &mut Patience,
     place: impl Fn(Publish) -> Result<T, PublishError>,
-) -> Result<T, Refusal> {
+) -> Result<T, ErrorResponse> {
     let mut waited = false;
     loop {
         publish = match place(publish) {
@@ -226,10 +226,10 @@ pub(crate) async fn patiently<T>(
 /// before. Whoever waited in vain for room is refused, and from then on nobody waits: each further message goes where
 /// there is room, or is refused too.
 pub(crate) async fn many(
-    line: &Line,
+    line: &InLine,
     batch: &mut VecDeque<Publish>,
     patience: &mut Patience,
-    mut take: impl FnMut(Result<Placed, Refusal>),
+    mut take: impl FnMut(Result<Placement, ErrorResponse>),
 ) {
     let mut receipts = Vec::with_capacity(batch.len());
     let mut waited = false;
@@ -254,7 +254,7 @@ pub(crate) async fn many(
     }
     for receipt in receipts {
         take(match receipt {
-            Ok(receipt) => Ok(Placed { receipt, is_repeat: false, is_warned: false }),
+            Ok(receipt) => Ok(Placement { receipt, is_repeat: false, is_warned: false }),
             Err(PublishError::Full(_)) => Err(full(line)),
             Err(error) => Err(refusal(error)),
         });
@@ -270,7 +270,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// A message begins to wait.
-    fn begin(&mut self, line: &Line) {
+    fn begin(&mut self, line: &InLine) {
         if !self.lost {
             self.deadline = Some(Instant::now() + line.settings.publish_wait);
         }
@@ -283,19 +283,19 @@ impl Patience {
 }
 
 /// There is no room now.
-pub(crate) fn full(line: &Line) -> Refusal {
+pub(crate) fn full(line: &InLine) -> ErrorResponse {
     let who = if line.exchange.store_is_behind() { "the store takes" } else { "clients take" };
     let why = format!(
         "{who} messages slower than they are published, and the server holds as many as it may; try again"
     );
     let problem = Problem::new(503, Code::Full, why);
-    Refusal::retry_after(problem, RETRY_AFTER_S)
+    ErrorResponse::retry_after(problem, RETRY_AFTER_S)
 }
 
-fn refusal(error: PublishError) -> Refusal {
+fn refusal(error: PublishError) -> ErrorResponse {
     match error {
         // Whoever publishes waits before he comes here.
-        PublishError::Full(_) => Refusal::retry_after(
+        PublishError::Full(_) => ErrorResponse::retry_after(
             Problem::new(503, Code::Full, "the server holds as many messages as it may; try again"),
             RETRY_AFTER_S,
         ),
@@ -305,9 +305,9 @@ fn refusal(error: PublishError) -> Refusal {
 }
 
 /// The store does not keep it.
-pub(crate) fn unstored(why: Unstored) -> Refusal {
+pub(crate) fn unstored(why: Unstored) -> ErrorResponse {
     match why {
-        Unstored::Full => Refusal::retry_after(
+        Unstored::Full => ErrorResponse::retry_after(
             Problem::new(
                 507,
                 Code::Disk,
@@ -315,7 +315,7 @@ pub(crate) fn unstored(why: Unstored) -> Refusal {
             ),
             RETRY_AFTER_S,
         ),
-        Unstored::Broken => Refusal::retry_after(
+        Unstored::Broken => ErrorResponse::retry_after(
             Problem::new(
                 503,
                 Code::Disk,
