@@ -4,6 +4,7 @@
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whether a connection begins so; `None` while these bytes may still become that. No request of HTTP/1 is whole then.
+#[inline]
 pub fn begins(bytes: &[u8]) -> Option<bool> {
     let len = bytes.len().min(PREFACE.len());
     match bytes[..len] == PREFACE[..len] {

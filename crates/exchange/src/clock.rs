@@ -40,6 +40,7 @@ impl Clock {
     }
 
     /// The time of the order now.
+    #[inline]
     pub fn now(&self) -> Millis {
         match &self.0 {
             Kind::System { unix_at_start, start } => unix_at_start + millis(start.elapsed()),
@@ -49,6 +50,7 @@ impl Clock {
 
     /// The time of people now. It goes on while the machine sleeps, which the monotonic clock does not, and is right again
     /// when a clock that was wrong is set right.
+    #[inline]
     pub fn wall(&self) -> WallTime {
         WallTime::from_millis(match &self.0 {
             Kind::System { .. } => unix_now(),

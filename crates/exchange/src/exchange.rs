@@ -157,6 +157,7 @@ impl Exchange {
     }
 
     /// Where the program is in its life.
+    #[inline]
     pub fn stage(&self) -> Stage {
         Stage::from_bits(self.stage.load(Ordering::Relaxed))
     }
@@ -249,11 +250,13 @@ impl Exchange {
     }
 
     /// The time by which the hub lives.
+    #[inline]
     pub fn now(&self) -> Millis {
         self.clock.now()
     }
 
     /// The time by which credentials end: that of the machine, even where the hub's is ahead of it.
+    #[inline]
     pub fn wall(&self) -> WallTime {
         self.clock.wall()
     }

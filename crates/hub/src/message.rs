@@ -175,6 +175,7 @@ impl Message {
     }
 
     /// Where it went, each channel once, in the publisher's order. Never empty.
+    #[inline]
     pub fn targets(&self) -> &[Target] {
         &self.about().targets
     }
@@ -195,6 +196,7 @@ impl Message {
     }
 
     /// What was said.
+    #[inline]
     pub fn payload(&self) -> Said<'_> {
         let (bytes, about) = (self.bytes(), self.about());
         Said {
@@ -296,6 +298,7 @@ impl Payload {
     }
 
     /// The bytes that are data.
+    #[inline]
     pub fn data(&self) -> &[u8] {
         self.said().data()
     }
@@ -323,6 +326,7 @@ impl Payload {
 
 impl<'a> Said<'a> {
     /// The bytes that are data.
+    #[inline]
     pub fn data(self) -> &'a [u8] {
         &self.bytes[self.head_len..self.data_end]
     }

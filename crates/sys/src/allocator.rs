@@ -32,6 +32,7 @@ pub struct Allocator;
 // every block it gives begins at a multiple of `ALIGN`, since all its sizes are. A block that was given by one of
 // its functions may be freed, or given another size, by any other.
 unsafe impl GlobalAlloc for Allocator {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: these functions have no preconditions but an alignment that is a power of two.
         unsafe {
@@ -54,6 +55,7 @@ unsafe impl GlobalAlloc for Allocator {
         }
     }
 
+    #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
         // SAFETY: the caller has the block from one of the functions of this type.
         unsafe { libmimalloc_sys::mi_free(block.cast()) }
