@@ -3,12 +3,14 @@
 //! A rule that matters is a check, not a sentence. Every finding says where, what is wrong, and what
 //! would be right.
 
+mod circles;
 mod deny;
 mod dialects;
 mod docs;
 mod files;
 mod layers;
 mod manifest;
+mod paths;
 mod source;
 mod tidy;
 
@@ -77,7 +79,8 @@ fn main() -> anyhow::Result<ExitCode> {
 
 const USAGE: &str = "give one of:
   cargo xtask tidy          lengths of files and functions, first lines, banned words, white space
-  cargo xtask layers        who may depend on whom, where unsafe code may stand, where dialects are named
+  cargo xtask layers        who may depend on whom, where unsafe code may stand, where dialects are named, which files
+                            need each other
   cargo xtask docs          docs/settings.md is what the program generates
   cargo xtask docs --write  makes it so
   cargo xtask deny          licences, doubles and sources of what we depend on, by deny.toml
