@@ -159,8 +159,8 @@ impl<'a> Graph<'a> {
             })
             .collect();
         let mut circles: Vec<Vec<usize>> = Vec::new();
-        for at in 0..arrows.len() {
-            match circles.iter_mut().find(|circle| reached[at][circle[0]] && reached[circle[0]][at]) {
+        for (at, from_here) in reached.iter().enumerate() {
+            match circles.iter_mut().find(|circle| from_here[circle[0]] && reached[circle[0]][at]) {
                 Some(circle) => circle.push(at),
                 None => circles.push(vec![at]),
             }
