@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use access::Tokens;
+use cli::grouped;
 use serde_json::json;
 use tls::Pair;
 
@@ -162,19 +163,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Digits in groups of three.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,11 +258,5 @@ mod tests {
             {"event":"listening","version":"0.1.0","wait":["0.0.0.0:8088"],"in":["127.0.0.1:10010"],"wait_prefix":"","wait_schemes":["http"],"in_schemes":["http"],"shards":2,"connections_per_shard":20000}
         "#]],
         );
-    }
-
-    #[test]
-    fn digits_come_in_groups() {
-        let texts: Vec<_> = [0, 999, 1_000, 20_000, 1_048_576].map(grouped).into();
-        assert_eq!(texts, ["0", "999", "1,000", "20,000", "1,048,576"]);
     }
 }

@@ -1,6 +1,5 @@
 //! The command line: what can be said, and who does it.
 
-mod asking;
 mod completion;
 mod doctor;
 
@@ -9,9 +8,9 @@ use std::process::{self, ExitCode};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use cli::flag;
 
-use crate::{ask, client, config, key, listen, log, realplexor, send, serve, token};
-use asking::{asking_commands, authority, server, since, tail};
+use crate::{config, log, realplexor, serve};
 use settings::{Errors, File, Given, Origin, Setting, Settings, Values};
 
 /// Does what the command line says.
@@ -29,18 +28,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             realplexor::run(matches, read_beside)
         }
         Some(("config", matches)) => run_config(matches),
-        Some(("send", matches)) => send::run(&send::Wish::read(matches)?),
-        Some(("listen", matches)) => listen::run(listen::Wish::read(matches)?),
-        Some(("online", matches)) => ask::online(matches),
-        Some(("history", matches)) => ask::history(matches),
-        Some(("stats", matches)) => ask::stats(matches),
-        Some(("watch", matches)) => listen::run(listen::Wish::to_watch(matches)?),
-        Some(("delete", matches)) => ask::delete(matches),
         Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
         Some(("bench", matches)) => Ok(bench::run(matches)),
-        Some(("key", matches)) => run_key(matches),
-        Some(("token", matches)) => token::run_token(matches),
-        Some(("url", matches)) => token::run_url(matches),
         Some(("store", matches)) => crate::store::run(matches),
         Some(("completion", matches)) => {
             completion::print_completion(matches, command());
@@ -48,7 +37,9 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         }
         Some(("man", _)) => Ok(completion::print_man(command()).map(|()| ExitCode::SUCCESS)?),
         Some(("settings-doc", _)) => config::print_document(),
-        Some((other, _)) => anyhow::bail!("there is no command {other}"),
+        Some((name, matches)) => {
+            cli::run(name, matches).unwrap_or_else(|| anyhow::bail!("there is no command {name}"))
+        }
     }
 }
 
@@ -72,86 +63,17 @@ fn command() -> Command {
         .subcommand(with_settings(
             Command::new("serve").about("Start the server; the same as no command at all"),
         ))
-        .subcommand(send_command())
-        .subcommand(listen_command())
+        .subcommands(cli::message_commands())
         .subcommand(config_command())
         .subcommand(realplexor_command())
-        .subcommands(asking_commands())
+        .subcommands(cli::query_commands())
         .subcommand(doctor::doctor_command())
         .subcommand(bench::command())
-        .subcommand(key_command())
-        .subcommand(token::token_command())
-        .subcommand(token::url_command())
+        .subcommands(cli::credential_commands())
         .subcommand(crate::store::command())
         .subcommand(completion::completion_command())
         .subcommand(completion::man_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))
-}
-
-fn send_command() -> Command {
-    Command::new("send")
-        .visible_alias("publish")
-        .about("Publish one message")
-        .after_help(SEND_EXAMPLES)
-        .arg(
-            Arg::new("channel")
-                .value_name("CHANNEL")
-                .required(true)
-                .help("Where to: a channel, or several with commas"),
-        )
-        .arg(
-            Arg::new("data")
-                .value_name("DATA")
-                .allow_negative_numbers(true)
-                .help("What to say; without it, or with -, standard input is sent as it is"),
-        )
-        .arg(
-            Arg::new("event")
-                .long("event")
-                .value_name("NAME")
-                .help("The event's name, for those who listen to SSE"),
-        )
-        .arg(
-            Arg::new("ttl")
-                .long("ttl")
-                .value_name("SECONDS")
-                .help("How long it is kept for those who come back; 0: not at all"),
-        )
-        .arg(
-            Arg::new("type")
-                .long("type")
-                .value_name("MEDIA-TYPE")
-                .help("The media type, such as application/json"),
-        )
-        .arg(flag("json", "Print the server's whole answer"))
-        .args(server())
-}
-
-fn listen_command() -> Command {
-    Command::new("listen")
-        .visible_alias("subscribe")
-        .about("Wait for messages and print them")
-        .after_help(LISTEN_EXAMPLES)
-        .arg(
-            Arg::new("channel")
-                .value_name("CHANNEL")
-                .required(true)
-                .num_args(1..)
-                .value_delimiter(',')
-                .help("What to listen to"),
-        )
-        .arg(since())
-        .arg(tail("Begin with the last N messages of each channel"))
-        .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
-        .arg(
-            Arg::new("listen-url")
-                .long("listen-url")
-                .value_name("URL")
-                .env("MULTIPLEXOR_LISTEN_URL")
-                .default_value(client::LISTEN_URL)
-                .help("The WAIT line of the server, where one subscribes"),
-        )
-        .arg(authority())
 }
 
 fn config_command() -> Command {
@@ -201,25 +123,6 @@ fn old_files() -> Arg {
         .help("Old configuration files; a later one beats an earlier one")
 }
 
-fn key_command() -> Command {
-    let make = Command::new("make")
-        .about("Print a new API key, and its hash for the server")
-        .arg(flag("json", "Print them as JSON"));
-    Command::new("key")
-        .about("Make API keys for the IN line, where applications publish")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .subcommand(make)
-}
-
-fn run_key(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    match matches.subcommand() {
-        Some(("make", matches)) => key::make(matches),
-        _ => anyhow::bail!("there is nothing else to do with keys than to make them"),
-    }
-}
-
 /// `multiplexor config`, in its three forms.
 fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(("check", matches)) = matches.subcommand() {
@@ -240,10 +143,6 @@ fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         refuse(&errors);
     }
     config::print(&values, matches.get_flag("json"))
-}
-
-pub(crate) fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// A flag for each setting of the table, and one for a file of them.
@@ -364,21 +263,6 @@ Examples:
 const SOURCES: &str = "\
 Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT; and
 from the file that --config or MULTIPLEXOR_CONFIG names: there it is poll_timeout.";
-
-const SEND_EXAMPLES: &str = "\
-Examples:
-  multiplexor send news 'hello'
-  multiplexor send news,user.42 '{\"n\": 1}' --type application/json --event tick
-  date | multiplexor send clock";
-
-const LISTEN_EXAMPLES: &str = "\
-Examples:
-  multiplexor listen news
-  multiplexor listen news user.42 --tail 10
-  multiplexor listen news --since 0 --json
-
-When the connection is lost, it is made again and goes on where it was; what the server no longer
-had is told on standard error.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:

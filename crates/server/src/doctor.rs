@@ -32,8 +32,8 @@ use finding::{Level, Report};
 use machine::Question;
 use way::Wish;
 
-use crate::ask::Asker;
 use crate::limits::{DESCRIPTORS_BESIDE, DOCTOR_CROWD_MAX};
+use cli::InLine;
 
 /// Looks and tells: ends with 0 where nothing is wrong, 1 where there are problems, 2 where it could not look.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
@@ -53,7 +53,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 
 fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
     let Some(url) = matches.get_one::<String>("url") else { return machine(matches) };
-    let inside = matches.contains_id("server").then(|| Asker::new(matches)).transpose()?;
+    let inside = matches.contains_id("server").then(|| InLine::new(matches)).transpose()?;
     way::look(Wish {
         url,
         authorities: matches.get_one::<String>("ca").map(Path::new),

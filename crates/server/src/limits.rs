@@ -7,21 +7,6 @@ pub(crate) const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the shards may take to end, beyond the time over which they close connections.
 pub(crate) const JOIN_MARGIN: Duration = Duration::from_secs(5);
 
-/// How long a command line client waits for a connection.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long `send` waits for each step of an answer.
-pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long `listen` believes a stream that says nothing, heartbeats included.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(120);
-/// Bytes of one line that `listen` takes: the largest payload allowed, in base64, and its frame.
-pub(crate) const LINE_LEN_MAX: u64 = 512 << 20;
-/// Bytes of an answer that `send` reads, and that an error's explanation may have.
-pub(crate) const ANSWER_LEN_MAX: u64 = 4 << 20;
-/// How long `listen` waits before the second attempt to connect; doubled with every further one.
-pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// How long `listen` waits between two attempts at the most.
-pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
 /// Bytes of memory that an idle connection takes: about 3.6 KiB of the kernel's (measured with Linux 6.18) and
 /// 0.2 of the program's.
 pub(crate) const CONNECTION_COST: u64 = 4_096;
@@ -31,6 +16,8 @@ pub(crate) const MEMORY_BESIDE: u64 = 512 << 20;
 pub(crate) const MESSAGE_COST: u64 = 4_096;
 /// Descriptors that a shard needs beside its connections.
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 16;
+/// How long a doctor waits for a connection.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a doctor waits for the first words of an answer that is due at once.
 pub(crate) const FIRST_WORD_MAX: Duration = Duration::from_secs(5);
 /// How long a doctor that was told no patience waits until a server hears that a client left.

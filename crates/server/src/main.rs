@@ -1,25 +1,18 @@
 //! The program `multiplexor`: a push server, and small clients of it for the command line.
 
-mod ask;
 mod banner;
 mod certificates;
-mod client;
 mod command;
 mod config;
 mod doctor;
-mod key;
 mod limits;
-mod listen;
 mod log;
 mod memory;
 mod privileges;
 mod realplexor;
-mod send;
 mod serve;
 mod signals;
 mod store;
-mod times;
-mod token;
 mod unix;
 
 use std::io;

@@ -105,7 +105,7 @@ fn boot() -> String {
 /// `multiplexor store`.
 pub(crate) fn command() -> Command {
     let folder = || Arg::new("folder").value_name("DIR").required(true).help("The folder of the store");
-    let json = || crate::command::flag("json", "Print it as JSON");
+    let json = || cli::flag("json", "Print it as JSON");
     Command::new("store")
         .about("Look at a store on disk; nothing in it is changed")
         .subcommand_required(true)

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use clap::{Arg, Command};
-
-use super::asking::key;
-use super::flag;
+use cli::{flag, key_arg};
 
 pub(super) fn doctor_command() -> Command {
     let number = || clap::value_parser!(u64).range(1..=100_000_000);
@@ -40,7 +38,7 @@ pub(super) fn doctor_command() -> Command {
                 .requires("url")
                 .help("The IN line of the server behind that URL: see there how soon it hears that a client left"),
         )
-        .arg(key())
+        .arg(key_arg())
         .arg(
             Arg::new("crowd")
                 .long("crowd")

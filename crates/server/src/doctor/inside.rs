@@ -10,14 +10,13 @@ use super::finding::{Finding, Level};
 use super::idle::Silent;
 use super::way::rounded;
 use super::wire::{CHANNEL, Place};
-use crate::ask::Asker;
-use crate::client::encode;
 use crate::limits::{FIRST_WORD_MAX, LEAVING_MAX, LEAVING_PAUSE};
+use cli::{InLine, encode};
 
 /// Waits on a channel of its own, leaves, and asks how long the server takes to hear of it; at most `patience`.
 pub(super) fn leaving(
     place: &Place,
-    inside: &Asker,
+    inside: &InLine,
     kind: Silent,
     patience: Option<Duration>,
 ) -> Vec<Finding> {
@@ -58,7 +57,7 @@ fn judge(seen: Seen, patience: Duration) -> (Level, String) {
 }
 
 /// None: there is no client that could leave, which is told of elsewhere.
-fn leave(place: &Place, inside: &Asker, kind: Silent, patience: Duration) -> anyhow::Result<Option<Seen>> {
+fn leave(place: &Place, inside: &InLine, kind: Silent, patience: Duration) -> anyhow::Result<Option<Seen>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{CHANNEL}.{:x}.{kind:?}", now.as_nanos());
     let mut client = place.begin_at(&name, &kind.headers())?;
@@ -79,7 +78,7 @@ fn leave(place: &Place, inside: &Asker, kind: Silent, patience: Duration) -> any
 
 /// Asks again and again how many wait there; gives the time after which it was as wanted.
 fn wait_until(
-    inside: &Asker,
+    inside: &InLine,
     name: &str,
     patience: Duration,
     enough: impl Fn(u64) -> bool,

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::facts::{Facts, Use};
 use super::finding::{Finding, Level, Report};
-use crate::banner::grouped;
 use crate::limits::{CONNECTION_COST, DESCRIPTORS_BESIDE, MEMORY_BESIDE, MESSAGE_COST};
+use cli::grouped;
 
 /// What is asked of the machine.
 #[derive(Debug, Clone, Copy)]

@@ -18,8 +18,8 @@ use super::idle::{Silent, idle};
 use super::inside::leaving;
 use super::request::{address, host, names};
 use super::wire::{Answer, Place};
-use crate::ask::Asker;
 use crate::limits::FIRST_WORD_MAX;
+use cli::InLine;
 
 /// What a doctor is asked for.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ pub(crate) struct Wish<'a> {
     /// How many are to wait at once.
     pub(crate) crowd: Option<usize>,
     /// The IN line of the server that is behind the URL.
-    pub(crate) inside: Option<&'a Asker>,
+    pub(crate) inside: Option<&'a InLine>,
 }
 
 /// Asks in all ways at once.

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use super::finding::{Finding, Level};
 use super::link::{Link, Tls};
-use crate::limits::{CONNECT_TIMEOUT, FIRST_WORD_MAX, PROBE_ANSWER_LEN_MAX};
+use crate::limits::{CONNECT_MAX, FIRST_WORD_MAX, PROBE_ANSWER_LEN_MAX};
 
 /// Where a WAIT line is to be reached.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl Place {
         let addresses = self.address.to_socket_addrs();
         let mut addresses = addresses.with_context(|| format!("there is no host {}", self.host))?;
         let address = addresses.next().with_context(|| format!("there is no host {}", self.host))?;
-        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
+        let stream = TcpStream::connect_timeout(&address, CONNECT_MAX)
             .with_context(|| format!("nobody answers at {}", self.address))?;
         let Some(tls) = &self.tls else { return Ok(Link::Plain(stream)) };
         stream.set_read_timeout(Some(FIRST_WORD_MAX))?;

@@ -5,12 +5,35 @@ use std::process::ExitCode;
 
 use access::Secret;
 use anyhow::Context;
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::json;
 
+use crate::args::flag;
+
+/// `multiplexor key` and what it can do.
+pub(crate) fn command() -> Command {
+    let make = Command::new("make")
+        .about("Print a new API key, and its hash for the server")
+        .arg(flag("json", "Print them as JSON"));
+    Command::new("key")
+        .about("Make API keys for the IN line, where applications publish")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(make)
+}
+
+/// Does what `multiplexor key` says.
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("make", matches)) => make(matches),
+        _ => anyhow::bail!("there is nothing else to do with keys than to make them"),
+    }
+}
+
 /// Prints a new key.
-pub(crate) fn make(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+fn make(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut chance = [0; access::limits::KEY_LEN];
     // So few bytes come whole or not at all.
     getrandom(&mut chance, GetRandomFlags::empty()).context("the system gives no random numbers")?;

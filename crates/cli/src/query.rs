@@ -5,16 +5,58 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::client::{self, SERVER, Trust, base, config, encode, no_answer, refusal, with_key};
+use crate::args::{flag, server, since, tail};
+use crate::http::{self, SERVER, Trust, base, config, encode, no_answer, refusal, with_key};
 use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
-use crate::times::utc;
+use crate::text::utc;
+
+/// All of them, as the help lists them.
+pub(crate) fn commands() -> [Command; 5] {
+    [
+        Command::new("online")
+            .about("Print who is online: channels and how many wait on each")
+            .arg(prefix())
+            .arg(flag("json", "Print the server's objects, one channel a line"))
+            .args(server()),
+        Command::new("history")
+            .about("Print what a channel's history holds, oldest first")
+            .arg(channel())
+            .arg(since())
+            .arg(tail("Only the last N messages"))
+            .arg(flag("json", "Print the server's objects, cursors included, one message a line"))
+            .args(server()),
+        Command::new("stats")
+            .about("Print all that is counted")
+            .arg(flag("json", "Print the server's whole answer"))
+            .args(server()),
+        Command::new("watch")
+            .about("Print who comes online and who goes, as it happens")
+            .arg(prefix())
+            .arg(since())
+            .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
+            .args(server()),
+        Command::new("delete")
+            .about("End a channel: its subscriptions and its history; or take one message back")
+            .arg(channel())
+            .arg(flag("history", "Forget its history only; whoever listens stays"))
+            .arg(
+                Arg::new("message")
+                    .long("message")
+                    .value_name("CURSOR")
+                    .conflicts_with("history")
+                    .help("Take back the message with this cursor only, and tell whoever listens"),
+            )
+            .arg(flag("json", "Print the server's whole answer"))
+            .args(server()),
+    ]
+}
 
 /// Prints all channels that are online, page by page.
 pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -29,11 +71,11 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         name: String,
         waiting: u64,
     }
-    let asker = Asker::new(matches)?;
+    let in_line = InLine::new(matches)?;
     let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
     let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
     loop {
-        let text = asker.get(&format!("/channels?limit=1000&prefix={}{after}", encode(prefix)))?;
+        let text = in_line.get(&format!("/channels?limit=1000&prefix={}{after}", encode(prefix)))?;
         let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
         for object in &page.channels {
             count += 1;
@@ -42,7 +84,7 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 true => format!("{:>9}  {}", channel.waiting, channel.name),
                 false => format!("{}\t{}", channel.waiting, channel.name),
             };
-            if !asker.print(object.get(), for_people)? {
+            if !in_line.print(object.get(), for_people)? {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -51,7 +93,7 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             None => break,
         }
     }
-    if count == 0 && !asker.json {
+    if count == 0 && !in_line.json {
         eprintln!("nobody is online");
     }
     Ok(ExitCode::SUCCESS)
@@ -69,7 +111,7 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         #[serde(default)]
         more: bool,
     }
-    let asker = Asker::new(matches)?;
+    let in_line = InLine::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
     let mut from = match (matches.get_one::<String>("since"), matches.get_one::<u32>("tail")) {
         (Some(since), _) => format!("since={}", encode(since)),
@@ -77,14 +119,14 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         (None, None) => String::new(),
     };
     loop {
-        let text = asker.get(&format!("/channels/{}/history?{from}", encode(&name)))?;
+        let text = in_line.get(&format!("/channels/{}/history?{from}", encode(&name)))?;
         let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
         if page.gap {
             eprintln!("multiplexor: gap: the server no longer has all messages of {name}");
         }
         for object in &page.messages {
             let message: Message<'_> = serde_json::from_str(object.get()).context(NOT_OURS)?;
-            if !asker.print(object.get(), || message.line())? {
+            if !in_line.print(object.get(), || message.line())? {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -97,10 +139,10 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Prints all that is counted.
 pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let asker = Asker::new(matches)?;
-    let text = asker.get("/stats")?;
+    let in_line = InLine::new(matches)?;
+    let text = in_line.get("/stats")?;
     let value: Value = serde_json::from_str(&text).context(NOT_OURS)?;
-    asker.print(text.trim_end(), || {
+    in_line.print(text.trim_end(), || {
         let (mut lines, is_table) = (Vec::new(), io::stdout().is_terminal());
         flatten("", &value, &mut lines);
         let line = |(way, value): &(String, String)| match is_table {
@@ -118,18 +160,18 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     struct Answer {
         deleted: bool,
     }
-    let asker = Asker::new(matches)?;
+    let in_line = InLine::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
     if let Some(cursor) = matches.get_one::<String>("message") {
-        return take_back(&asker, &name, cursor);
+        return take_back(&in_line, &name, cursor);
     }
     let history_only = matches.get_flag("history");
     let query = if history_only { "?forget=history" } else { "" };
-    let url = client::url(&asker.base, &format!("/channels/{}{query}", encode(&name)));
-    let answer = with_key(asker.agent.delete(url), asker.key.as_deref()).call();
-    let text = asker.text(answer)?;
+    let url = http::url(&in_line.base, &format!("/channels/{}{query}", encode(&name)));
+    let answer = with_key(in_line.agent.delete(url), in_line.key.as_deref()).call();
+    let text = in_line.text(answer)?;
     let answer: Answer = serde_json::from_str(&text).context(NOT_OURS)?;
-    asker.print(text.trim_end(), || match (answer.deleted, history_only) {
+    in_line.print(text.trim_end(), || match (answer.deleted, history_only) {
         (true, false) => format!("deleted {name}"),
         (true, true) => format!("forgot the history of {name}"),
         (false, _) => format!("nothing is known of {name}"),
@@ -138,36 +180,36 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// Takes one message back.
-fn take_back(asker: &Asker, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
-    let url = client::url(&asker.base, &format!("/channels/{}/history/{}", encode(name), encode(cursor)));
-    let text = asker.text(with_key(asker.agent.delete(url), asker.key.as_deref()).call())?;
-    asker.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
+fn take_back(in_line: &InLine, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
+    let url = http::url(&in_line.base, &format!("/channels/{}/history/{}", encode(name), encode(cursor)));
+    let text = in_line.text(with_key(in_line.agent.delete(url), in_line.key.as_deref()).call())?;
+    in_line.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The way to a server, and how its answers are to be printed.
-pub(crate) struct Asker {
+pub struct InLine {
     base: String,
     key: Option<String>,
     json: bool,
     agent: Agent,
 }
 
-impl Asker {
+impl InLine {
     /// By the flags `--server`, `--key`, `--ca` and `--json`.
-    pub(crate) fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
+    pub fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let base = base(&url, "--server", SERVER)?;
         let config = config(&Trust::read(matches, &base)?)
             .timeout_recv_response(Some(SEND_TIMEOUT))
             .timeout_recv_body(Some(SEND_TIMEOUT));
-        let agent = client::agent(config, &base);
-        Ok(Self { base, key: client::key(matches), json: matches.get_flag("json"), agent })
+        let agent = http::agent(config, &base);
+        Ok(Self { base, key: http::key(matches), json: matches.get_flag("json"), agent })
     }
 
     /// The answer of the server, if it gives one.
-    pub(crate) fn get(&self, target: &str) -> anyhow::Result<String> {
-        let answer = with_key(self.agent.get(client::url(&self.base, target)), self.key.as_deref()).call();
+    pub fn get(&self, target: &str) -> anyhow::Result<String> {
+        let answer = with_key(self.agent.get(http::url(&self.base, target)), self.key.as_deref()).call();
         self.text(answer)
     }
 
@@ -223,6 +265,14 @@ fn flatten(way: &str, value: &Value, lines: &mut Vec<(String, String)>) {
         Value::String(text) => lines.push((way.to_owned(), text.clone())),
         other => lines.push((way.to_owned(), other.to_string())),
     }
+}
+
+fn prefix() -> Arg {
+    Arg::new("prefix").value_name("PREFIX").help("Only channels whose names begin so")
+}
+
+fn channel() -> Arg {
+    Arg::new("channel").value_name("CHANNEL").required(true).help("Which channel")
 }
 
 const NOT_OURS: &str = "the answer is none of multiplexor's; give the URL of its IN line";

@@ -1,6 +1,6 @@
 //! What the command line clients share: the way to a server, and its refusals in plain words.
 
-mod socket;
+mod unix_socket;
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ArgMatches;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use settings::UNIX;
 use tls::rustls::crypto::aws_lc_rs::default_provider;
 use ureq::Agent;
 use ureq::RequestBuilder;
@@ -20,8 +21,7 @@ use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
-use settings::UNIX;
-use socket::ToSocket;
+use unix_socket::ToSocket;
 
 /// The IN line, where nothing else is said.
 pub(crate) const SERVER: &str = "http://127.0.0.1:10010";
@@ -119,7 +119,7 @@ pub(crate) fn base(url: &str, flag: &str, example: &str) -> anyhow::Result<Strin
 }
 
 /// One part of a path, or one value of a query.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

@@ -1,4 +1,4 @@
-//! Points in time as people read them.
+//! Points in time and numbers as people read them.
 
 /// Seconds since the Unix epoch as `2026-11-22 17:40:00.123 UTC`.
 #[allow(
@@ -13,6 +13,19 @@ pub(crate) fn utc(seconds: f64) -> String {
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
     let (second, milli) = (rest / 1_000 % 60, rest % 1_000);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03} UTC")
+}
+
+/// Digits in groups of three.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Year, month and day, so many days after the beginning of 1970. The year is taken to begin in March,
@@ -45,5 +58,11 @@ mod tests {
         ] {
             assert_eq!(utc(seconds), expected);
         }
+    }
+
+    #[test]
+    fn digits_come_in_groups() {
+        let texts: Vec<_> = [0, 999, 1_000, 20_000, 1_048_576].map(grouped).into();
+        assert_eq!(texts, ["0", "999", "1,000", "20,000", "1,048,576"]);
     }
 }

@@ -11,12 +11,12 @@ use access::hub::{Glob, WallTime, check_name};
 use access::{Denied, Signed, TokenSecret, Tokens, make_token};
 use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgMatches, Command};
+use dialect::native::WaitPath;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
-use wait::WaitPath;
 
-use crate::client::{encode, encode_names};
-use crate::times::utc;
+use crate::http::{encode, encode_names};
+use crate::text::utc;
 use language::Language;
 
 /// `multiplexor token` and what it can do.

@@ -4,15 +4,56 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::client::{self, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key};
+use crate::args::{flag, server};
+use crate::http::{self, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key};
 use crate::limits::{ANSWER_LEN_MAX, SEND_TIMEOUT};
 
+/// `multiplexor send`.
+pub(crate) fn command() -> Command {
+    Command::new("send")
+        .visible_alias("publish")
+        .about("Publish one message")
+        .after_help(EXAMPLES)
+        .arg(
+            Arg::new("channel")
+                .value_name("CHANNEL")
+                .required(true)
+                .help("Where to: a channel, or several with commas"),
+        )
+        .arg(
+            Arg::new("data")
+                .value_name("DATA")
+                .allow_negative_numbers(true)
+                .help("What to say; without it, or with -, standard input is sent as it is"),
+        )
+        .arg(
+            Arg::new("event")
+                .long("event")
+                .value_name("NAME")
+                .help("The event's name, for those who listen to SSE"),
+        )
+        .arg(
+            Arg::new("ttl")
+                .long("ttl")
+                .value_name("SECONDS")
+                .help("How long it is kept for those who come back; 0: not at all"),
+        )
+        .arg(
+            Arg::new("type")
+                .long("type")
+                .value_name("MEDIA-TYPE")
+                .help("The media type, such as application/json"),
+        )
+        .arg(flag("json", "Print the server's whole answer"))
+        .args(server())
+}
+
 /// What is to be sent, and where.
-pub(crate) struct Wish {
+struct Args {
     base: String,
     key: Option<String>,
     names: String,
@@ -25,15 +66,15 @@ pub(crate) struct Wish {
     json: bool,
 }
 
-impl Wish {
+impl Args {
     /// Reads it from the command line.
-    pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
+    fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         let base = base(&text("server").unwrap_or_default(), "--server", SERVER)?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,
-            key: client::key(matches),
+            key: http::key(matches),
             names: encode_names(text("channel").unwrap_or_default().split(',')),
             data: text("data").filter(|data| data != "-"),
             event: text("event"),
@@ -44,7 +85,7 @@ impl Wish {
     }
 
     fn url(&self) -> String {
-        let mut url = client::url(&self.base, &format!("/pub/{}", self.names));
+        let mut url = http::url(&self.base, &format!("/pub/{}", self.names));
         let words = [("event", &self.event), ("ttl", &self.ttl)];
         for (n, (name, value)) in
             words.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).enumerate()
@@ -55,9 +96,10 @@ impl Wish {
     }
 }
 
-/// Sends it.
-pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
-    let data = match &wish.data {
+/// Sends what the command line says.
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let args = Args::read(matches)?;
+    let data = match &args.data {
         Some(data) => data.clone().into_bytes(),
         None => {
             let mut data = Vec::new();
@@ -66,13 +108,13 @@ pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
         }
     };
     let config =
-        config(&wish.trust).timeout_recv_response(Some(SEND_TIMEOUT)).timeout_recv_body(Some(SEND_TIMEOUT));
-    let agent = client::agent(config, &wish.base);
-    let mut request = with_key(agent.post(wish.url()), wish.key.as_deref());
-    if let Some(content_type) = &wish.content_type {
+        config(&args.trust).timeout_recv_response(Some(SEND_TIMEOUT)).timeout_recv_body(Some(SEND_TIMEOUT));
+    let agent = http::agent(config, &args.base);
+    let mut request = with_key(agent.post(args.url()), args.key.as_deref());
+    if let Some(content_type) = &args.content_type {
         request = request.header("Content-Type", content_type);
     }
-    let answer = request.send(&data[..]).map_err(|error| no_answer(&wish.base, &error))?;
+    let answer = request.send(&data[..]).map_err(|error| no_answer(&args.base, &error))?;
     if answer.status() != 200 {
         bail!("not sent: {}", refusal(answer));
     }
@@ -83,7 +125,7 @@ pub(crate) fn run(wish: &Wish) -> anyhow::Result<ExitCode> {
         .take(ANSWER_LEN_MAX)
         .read_to_string(&mut body)
         .context("it was sent, but the answer broke off")?;
-    let line = if wish.json { body.trim_end().to_owned() } else { report(&body)? };
+    let line = if args.json { body.trim_end().to_owned() } else { report(&body)? };
     // It was sent, whether anybody still reads about it or not.
     let _ = writeln!(io::stdout(), "{line}");
     Ok(ExitCode::SUCCESS)
@@ -100,6 +142,12 @@ fn report(body: &str) -> anyhow::Result<String> {
     let channels = answer.channels.iter().map(|(name, seen)| format!("{name}: {} waiting", seen["waiting"]));
     Ok(format!("sent to {}", channels.collect::<Vec<_>>().join(", ")))
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  multiplexor send news 'hello'
+  multiplexor send news,user.42 '{\"n\": 1}' --type application/json --event tick
+  date | multiplexor send clock";
 
 #[cfg(test)]
 mod tests {

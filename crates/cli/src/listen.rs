@@ -11,20 +11,49 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use ureq::Agent;
 
-use crate::client::{
+use crate::args::{authority, flag, since, tail};
+use crate::http::{
     self, LISTEN_URL, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key,
 };
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
 use line::Line;
 
+/// `multiplexor listen`.
+pub(crate) fn command() -> Command {
+    Command::new("listen")
+        .visible_alias("subscribe")
+        .about("Wait for messages and print them")
+        .after_help(EXAMPLES)
+        .arg(
+            Arg::new("channel")
+                .value_name("CHANNEL")
+                .required(true)
+                .num_args(1..)
+                .value_delimiter(',')
+                .help("What to listen to"),
+        )
+        .arg(since())
+        .arg(tail("Begin with the last N messages of each channel"))
+        .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
+        .arg(
+            Arg::new("listen-url")
+                .long("listen-url")
+                .value_name("URL")
+                .env("MULTIPLEXOR_LISTEN_URL")
+                .default_value(LISTEN_URL)
+                .help("The WAIT line of the server, where one subscribes"),
+        )
+        .arg(authority())
+}
+
 /// What to listen to, and from where.
-pub(crate) struct Wish {
+struct Args {
     base: String,
     trust: Trust,
     key: Option<String>,
@@ -36,9 +65,9 @@ pub(crate) struct Wish {
     json: bool,
 }
 
-impl Wish {
+impl Args {
     /// Reads it from the command line.
-    pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
+    fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
         let names = matches.get_many::<String>("channel").into_iter().flatten();
         let names = encode_names(names.map(String::as_str));
@@ -55,14 +84,14 @@ impl Wish {
     }
 
     /// Reads from the command line what is to be watched.
-    pub(crate) fn to_watch(matches: &ArgMatches) -> anyhow::Result<Self> {
+    fn to_watch(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
         let base = base(&url, "--server", SERVER)?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,
-            key: client::key(matches),
+            key: http::key(matches),
             target: format!("/watch?transport=stream&prefix={}", encode(prefix)),
             since: matches.get_one("since").cloned(),
             tail: None,
@@ -71,7 +100,7 @@ impl Wish {
     }
 
     fn url(&self) -> String {
-        let url = client::url(&self.base, &self.target);
+        let url = http::url(&self.base, &self.target);
         match (&self.since, self.tail) {
             (Some(since), _) => format!("{url}&since={}", encode(since)),
             (None, Some(tail)) => format!("{url}&tail={tail}"),
@@ -80,15 +109,25 @@ impl Wish {
     }
 }
 
+/// `multiplexor listen`.
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    run_until_interrupted(Args::read(matches)?)
+}
+
+/// `multiplexor watch`.
+pub(crate) fn run_watch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    run_until_interrupted(Args::to_watch(matches)?)
+}
+
 /// Listens until interrupted, or until nobody reads what is printed.
-pub(crate) fn run(wish: Wish) -> anyhow::Result<ExitCode> {
+fn run_until_interrupted(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
         let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
         let (end, ended) = oneshot::channel();
         // Reading blocks, so it has a thread, which ends with the program.
-        thread::spawn(move || drop(end.send(listen(wish))));
+        thread::spawn(move || drop(end.send(listen(args))));
         tokio::select! {
             _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
             _ = terminate.recv() => Ok(ExitCode::SUCCESS),
@@ -108,15 +147,15 @@ enum End {
 }
 
 /// Connects, again and again; the first time somebody must be there.
-fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
-    let agent = client::agent(config(&wish.trust).timeout_per_read(Some(SILENCE_MAX)), &wish.base);
+fn listen(mut args: Args) -> anyhow::Result<ExitCode> {
+    let agent = http::agent(config(&args.trust).timeout_per_read(Some(SILENCE_MAX)), &args.base);
     let (mut connected, mut attempt) = (false, 0);
     loop {
         let mut lines = 0;
-        let end = match connect(&agent, &wish, connected) {
+        let end = match connect(&agent, &args, connected) {
             Ok(reader) => {
                 connected = true;
-                read(reader, &mut wish, &mut lines)
+                read(reader, &mut args, &mut lines)
             }
             Err(end) => end,
         };
@@ -134,23 +173,23 @@ fn listen(mut wish: Wish) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks for the stream.
-fn connect(agent: &Agent, wish: &Wish, connected: bool) -> Result<impl Read + 'static, End> {
-    let answer = match with_key(agent.get(wish.url()), wish.key.as_deref()).call() {
+fn connect(agent: &Agent, args: &Args, connected: bool) -> Result<impl Read + 'static, End> {
+    let answer = match with_key(agent.get(args.url()), args.key.as_deref()).call() {
         Ok(answer) => answer,
-        Err(error) if connected => return Err(End::Lost(no_answer(&wish.base, &error).to_string())),
-        Err(error) => return Err(End::Final(no_answer(&wish.base, &error))),
+        Err(error) if connected => return Err(End::Lost(no_answer(&args.base, &error).to_string())),
+        Err(error) => return Err(End::Final(no_answer(&args.base, &error))),
     };
     match answer.status().as_u16() {
         200 => Ok(answer.into_body().into_reader()),
         429 | 500.. => {
-            Err(End::Lost(format!("the server at {} is not ready: {}", wish.base, refusal(answer))))
+            Err(End::Lost(format!("the server at {} is not ready: {}", args.base, refusal(answer))))
         }
-        _ => Err(End::Final(anyhow!("the server at {} refused: {}", wish.base, refusal(answer)))),
+        _ => Err(End::Final(anyhow!("the server at {} refused: {}", args.base, refusal(answer)))),
     }
 }
 
 /// Prints line by line until the connection is over; counts them.
-fn read(reader: impl Read, wish: &mut Wish, lines: &mut u64) -> End {
+fn read(reader: impl Read, args: &mut Args, lines: &mut u64) -> End {
     let mut reader = BufReader::new(reader);
     let mut text = Vec::new();
     loop {
@@ -166,14 +205,14 @@ fn read(reader: impl Read, wish: &mut Wish, lines: &mut u64) -> End {
             Err(error) => return End::Final(anyhow!("the server sent what is no line of a stream: {error}")),
         };
         *lines += 1;
-        if let Err(error) = print(&text, &line, wish.json) {
+        if let Err(error) = print(&text, &line, args.json) {
             return match error.kind() {
                 io::ErrorKind::BrokenPipe => End::NobodyReads,
                 _ => End::Final(anyhow!("standard output cannot be written: {error}")),
             };
         }
         if let Some(cursor) = line.cursor {
-            wish.since = Some(cursor.into_owned());
+            args.since = Some(cursor.into_owned());
         }
     }
 }
@@ -201,6 +240,15 @@ fn pause(attempt: u32) -> Duration {
     longest.mul_f64(0.5 + f64::from(share) / f64::from(u32::MAX) / 2.0)
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  multiplexor listen news
+  multiplexor listen news user.42 --tail 10
+  multiplexor listen news --since 0 --json
+
+When the connection is lost, it is made again and goes on where it was; what the server no longer
+had is told on standard error.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_cursor_beats_what_was_asked_for() {
-        let wish = |since: Option<&str>, tail| Wish {
+        let args = |since: Option<&str>, tail| Args {
             base: "http://a".into(),
             trust: Trust::default(),
             key: None,
@@ -224,8 +272,8 @@ mod tests {
             tail,
             json: false,
         };
-        assert_eq!(wish(None, None).url(), "http://a/sub/b?transport=stream");
-        assert_eq!(wish(None, Some(3)).url(), "http://a/sub/b?transport=stream&tail=3");
-        assert_eq!(wish(Some("10m"), Some(3)).url(), "http://a/sub/b?transport=stream&since=10m");
+        assert_eq!(args(None, None).url(), "http://a/sub/b?transport=stream");
+        assert_eq!(args(None, Some(3)).url(), "http://a/sub/b?transport=stream&tail=3");
+        assert_eq!(args(Some("10m"), Some(3)).url(), "http://a/sub/b?transport=stream&since=10m");
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::times::utc;
+use crate::text::utc;
 
 /// A message, a cursor or news about the stream. Members of later versions are left alone.
 #[derive(Debug, Default, Deserialize)]

@@ -1,0 +1,56 @@
+//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `history`, `stats`, `delete`), and those
+//! that make and check what one shows to it (`key`, `token`, `url`).
+//!
+//! They reach a server as every other client does, over HTTP, and know of it no more than its settings, its paths and
+//! what counts as a credential. Nothing here runs in a server.
+
+mod args;
+mod http;
+mod key;
+mod limits;
+mod listen;
+mod query;
+mod send;
+mod text;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+
+pub use args::{flag, key as key_arg};
+pub use http::encode;
+pub use query::InLine;
+pub use text::grouped;
+
+/// The commands that publish and wait, as the help lists them.
+pub fn message_commands() -> [Command; 2] {
+    [send::command(), listen::command()]
+}
+
+/// The commands that ask what a server knows, and change it.
+pub fn query_commands() -> [Command; 5] {
+    query::commands()
+}
+
+/// The commands about keys, tokens and signed URLs.
+pub fn credential_commands() -> [Command; 3] {
+    [key::command(), token::token_command(), token::url_command()]
+}
+
+/// Does what the command of this name says; `None`: it is none of these.
+pub fn run(name: &str, matches: &ArgMatches) -> Option<anyhow::Result<ExitCode>> {
+    Some(match name {
+        "send" => send::run(matches),
+        "listen" => listen::run(matches),
+        "watch" => listen::run_watch(matches),
+        "online" => query::online(matches),
+        "history" => query::history(matches),
+        "stats" => query::stats(matches),
+        "delete" => query::delete(matches),
+        "key" => key::run(matches),
+        "token" => token::run_token(matches),
+        "url" => token::run_url(matches),
+        _ => return None,
+    })
+}
