@@ -112,9 +112,13 @@ fn check_unsafe(files: &[Text], findings: &mut Vec<Finding>) {
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
-        &["cli", "settings", "wait", "upstream", "in", "access", "exchange", "store", "tls", "bench", "sys"],
+        &[
+            "cli", "doctor", "settings", "wait", "upstream", "in", "access", "exchange", "store", "tls",
+            "bench", "sys",
+        ],
     ),
     ("cli", &["settings", "access", "dialect", "tls"]),
+    ("doctor", &["cli", "settings", "wait", "exchange", "tls", "sys"]),
     ("settings", &["wait", "upstream", "in", "access", "exchange", "store", "tls"]),
     ("bench", &["codec"]),
     ("wait", &["transport", "access", "exchange", "tls", "sys"]),

@@ -1,7 +1,6 @@
 //! The command line: what can be said, and who does it.
 
 mod completion;
-mod doctor;
 
 use std::io::{self, IsTerminal};
 use std::process::{self, ExitCode};
@@ -28,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             realplexor::run(matches, read_beside)
         }
         Some(("config", matches)) => run_config(matches),
-        Some(("doctor", matches)) => Ok(crate::doctor::run(matches)),
+        Some(("doctor", matches)) => Ok(doctor::run(matches)),
         Some(("bench", matches)) => Ok(bench::run(matches)),
         Some(("store", matches)) => crate::store::run(matches),
         Some(("completion", matches)) => {
@@ -67,7 +66,7 @@ fn command() -> Command {
         .subcommand(config_command())
         .subcommand(realplexor_command())
         .subcommands(cli::query_commands())
-        .subcommand(doctor::doctor_command())
+        .subcommand(doctor::command())
         .subcommand(bench::command())
         .subcommands(cli::credential_commands())
         .subcommand(crate::store::command())

@@ -4,7 +4,6 @@ mod banner;
 mod certificates;
 mod command;
 mod config;
-mod doctor;
 mod limits;
 mod log;
 mod memory;

@@ -10,20 +10,20 @@ use std::time::Duration;
 use exchange::hub::{Cursors, Epoch, Position};
 use serde_json::json;
 
-use super::advice::{Fault, with_advice};
-use super::crowd::crowd;
-use super::finding::{Finding, Level, Report};
-use super::front::{BROKEN, Front};
-use super::idle::{Silent, idle};
-use super::inside::leaving;
-use super::request::{address, host, names};
-use super::wire::{Answer, Place};
+use crate::advice::{Fault, with_advice};
+use crate::crowd::crowd;
+use crate::finding::{Finding, Level, Report};
+use crate::front::{BROKEN, Front};
+use crate::idle::{Silent, idle};
+use crate::inside::leaving;
 use crate::limits::FIRST_WORD_MAX;
+use crate::request::{address, host, names};
+use crate::wire::{Answer, Place};
 use cli::InLine;
 
 /// What a doctor is asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct Args<'a> {
     pub(crate) url: &'a str,
     /// A file of those whose certificates are trusted.
     pub(crate) authorities: Option<&'a Path>,
@@ -36,29 +36,29 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Asks in all ways at once.
-pub(crate) fn look(wish: Wish<'_>) -> anyhow::Result<Report> {
-    let place = Place::read(wish.url, wish.authorities)?;
+pub(crate) fn look(args: Args<'_>) -> anyhow::Result<Report> {
+    let place = Place::read(args.url, args.authorities)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
     let poll = place.ask(&format!("?since={cursor}"), "", FIRST_WORD_MAX, |_| false)?;
     let said = poll.header("server").or_else(|| poll.header("via"));
     let front = Front::of_headers(&poll).or_else(|| Front::of_refusal(&refused(&place)));
-    let reached = reached(&poll, wish.url)?;
+    let reached = reached(&poll, args.url)?;
     let is_reached = reached.level < Level::Problem;
     let mut findings = place.tls_findings();
     findings.push(reached);
     if is_reached {
-        findings.extend(ways(&place, &cursor, wish, front));
+        findings.extend(ways(&place, &cursor, args, front));
         // After all else: whoever is full answers nobody.
-        findings.extend(wish.crowd.map(|count| crowd(&place, count)));
-        if wish.patience.is_none() {
+        findings.extend(args.crowd.map(|count| crowd(&place, count)));
+        if args.patience.is_none() {
             findings.push(Finding::new("idle", Level::Note, UNTRIED));
         }
     }
-    Ok(report(wish.url, said, front, findings))
+    Ok(report(args.url, said, front, findings))
 }
 
 /// All that is looked at beside each other, in the order in which it is told.
-fn ways(place: &Place, cursor: &str, wish: Wish<'_>, front: Option<Front>) -> Vec<Finding> {
+fn ways(place: &Place, cursor: &str, args: Args<'_>, front: Option<Front>) -> Vec<Finding> {
     let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
     let lines = "Accept: application/x-ndjson\r\n";
     let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
@@ -72,10 +72,10 @@ fn ways(place: &Place, cursor: &str, wish: Wish<'_>, front: Option<Front>) -> Ve
             scope.spawn(|| address(place, front)),
             scope.spawn(|| websocket(&upgrade(place, &format!("?since={cursor}")))),
         ];
-        let patience = wish.patience;
+        let patience = args.patience;
         let idle =
             patience.map(|patience| Silent::ALL.map(|kind| scope.spawn(move || idle(place, kind, patience))));
-        let inside = wish.inside.map(|inside| {
+        let inside = args.inside.map(|inside| {
             Silent::ALL.map(|kind| scope.spawn(move || leaving(place, inside, kind, patience)))
         });
         let all = asked.into_iter().chain(idle.into_iter().flatten()).chain(inside.into_iter().flatten());
@@ -289,7 +289,7 @@ fn websocket(answer: &Answer) -> Vec<Finding> {
 }
 
 /// In whole milliseconds, at least one.
-pub(super) fn rounded(time: Duration) -> Duration {
+pub(crate) fn rounded(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
@@ -313,7 +313,7 @@ const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resum
 /// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
 const GZIP_BEGIN_LEN: usize = 15;
 /// The example of RFC 6455, with its answer. Nothing is secret about it.
-pub(super) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const WS_PING: &[u8] = b"{\"ping\":1}";
 /// The epoch of an order that is nobody's, but by a chance of one in 56 billion.

@@ -1,9 +1,9 @@
 //! Whether a request arrives as it was sent, the name of its channel and the host it asks; and whose it is taken for.
 
-use super::finding::{Finding, Level};
-use super::front::Front;
-use super::wire::{Answer, CHANNEL, Place};
+use crate::finding::{Finding, Level};
+use crate::front::Front;
 use crate::limits::FIRST_WORD_MAX;
+use crate::wire::{Answer, CHANNEL, Place};
 
 /// Whether a name with slashes and dots arrives as it was asked for: the gap tells which channel was meant.
 pub(crate) fn names(place: &Place, cursor: &str) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! What to change in a proxy against what was found on the way; docs/proxies.md has the whole files.
 
-use super::finding::{Finding, Level};
-use super::front::Front;
+use crate::finding::{Finding, Level};
+use crate::front::Front;
 
 /// What a proxy does to a stream, whichever kind of stream it is.
 #[derive(Debug, Clone, Copy)]

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::finding::{Finding, Level};
-use super::idle::Silent;
-use super::way::rounded;
-use super::wire::{CHANNEL, Place};
+use crate::finding::{Finding, Level};
+use crate::idle::Silent;
 use crate::limits::{FIRST_WORD_MAX, LEAVING_MAX, LEAVING_PAUSE};
+use crate::path_check::rounded;
+use crate::wire::{CHANNEL, Place};
 use cli::{InLine, encode};
 
 /// Waits on a channel of its own, leaves, and asks how long the server takes to hear of it; at most `patience`.
-pub(super) fn leaving(
+pub(crate) fn leaving(
     place: &Place,
     inside: &InLine,
     kind: Silent,

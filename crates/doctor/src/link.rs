@@ -20,7 +20,7 @@ use rustls::{
     SignatureScheme, StreamOwned,
 };
 
-use super::finding::{Finding, Level};
+use crate::finding::{Finding, Level};
 
 /// A connection.
 #[derive(Debug)]

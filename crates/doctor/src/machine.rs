@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::facts::{Facts, Use};
-use super::finding::{Finding, Level, Report};
+use crate::facts::{Facts, Use};
+use crate::finding::{Finding, Level, Report};
 use crate::limits::{CONNECTION_COST, DESCRIPTORS_BESIDE, MEMORY_BESIDE, MESSAGE_COST};
 use cli::grouped;
 

@@ -1,6 +1,6 @@
 //! Which proxy stands on the way: by what it says of itself, or by how it refuses a request that is none.
 
-use super::wire::Answer;
+use crate::wire::Answer;
 
 /// The proxies whose lines a doctor knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

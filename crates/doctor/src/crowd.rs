@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::finding::{Finding, Level};
-use super::wire::{Answer, Dialogue, Place};
+use crate::finding::{Finding, Level};
 use crate::limits::{CROWD_HOLD, FIRST_WORD_MAX};
+use crate::wire::{Answer, Dialogue, Place};
 
 /// Opens `count` streams, waits for the first word of each, and then for a while whether all of them stay.
 pub(crate) fn crowd(place: &Place, count: usize) -> Finding {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::finding::{Finding, Level};
-use super::link::{Link, Tls};
-use crate::limits::{CONNECT_MAX, FIRST_WORD_MAX, PROBE_ANSWER_LEN_MAX};
+use crate::finding::{Finding, Level};
+use crate::limits::{ANSWER_LEN_MAX, CONNECT_MAX, FIRST_WORD_MAX};
+use crate::link::{Link, Tls};
 
 /// Where a WAIT line is to be reached.
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ impl Dialogue {
     pub(crate) fn read(&mut self, patience: Duration, enough: impl Fn(&Answer) -> bool) {
         let end = Instant::now() + patience;
         let mut piece = [0; 4_096];
-        while !self.answer.ended && !enough(&self.answer) && self.answer.raw.len() < PROBE_ANSWER_LEN_MAX {
+        while !self.answer.ended && !enough(&self.answer) && self.answer.raw.len() < ANSWER_LEN_MAX {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || self.link.set_read_timeout(left).is_err() {
                 return;

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::finding::{Finding, Level};
-use super::way::{WS_KEY, rounded};
-use super::wire::{Answer, Place};
+use crate::finding::{Finding, Level};
 use crate::limits::FIRST_WORD_MAX;
+use crate::path_check::{WS_KEY, rounded};
+use crate::wire::{Answer, Place};
 
 /// What waits in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Silent {
+pub(crate) enum Silent {
     Poll,
     Sse,
     WebSocket,
 }
 
 impl Silent {
-    pub(super) const ALL: [Self; 3] = [Self::Poll, Self::Sse, Self::WebSocket];
+    pub(crate) const ALL: [Self; 3] = [Self::Poll, Self::Sse, Self::WebSocket];
 
-    pub(super) fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Poll => "long poll",
             Self::Sse => "event stream",
@@ -27,7 +27,7 @@ impl Silent {
     }
 
     /// What asks for it.
-    pub(super) fn headers(self) -> String {
+    pub(crate) fn headers(self) -> String {
         match self {
             Self::Poll => String::new(),
             Self::Sse => "Accept: text/event-stream\r\n".to_owned(),
@@ -39,7 +39,7 @@ impl Silent {
 }
 
 /// Waits for as long as `patience`.
-pub(super) fn idle(place: &Place, kind: Silent, patience: Duration) -> Vec<Finding> {
+pub(crate) fn idle(place: &Place, kind: Silent, patience: Duration) -> Vec<Finding> {
     let Ok(mut dialogue) = place.begin("", &kind.headers()) else { return Vec::new() };
     dialogue.read(FIRST_WORD_MAX.min(patience), |answer| {
         answer.says(if kind == Silent::Sse { "\nid" } else { "cursor" })

@@ -1,11 +1,12 @@
-//! The command that looks for what stops a crowd: doctor.
+//! `multiplexor doctor`, as the command line has it.
 
 use std::time::Duration;
 
 use clap::{Arg, Command};
 use cli::{flag, key_arg};
 
-pub(super) fn doctor_command() -> Command {
+/// The command and what it takes.
+pub fn command() -> Command {
     let number = || clap::value_parser!(u64).range(1..=100_000_000);
     Command::new("doctor")
         .about("Look for what stops a crowd, on this machine or on the way to where clients wait")

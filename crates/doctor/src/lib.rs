@@ -1,19 +1,22 @@
 //! `multiplexor doctor`: what stops a crowd on this machine, or on the way to a server; and what to paste.
 //!
 //! Facts are gathered first and judged by pure functions, so every judgement has a test without a machine that
-//! is as bad. It changes nothing.
+//! is as bad. It changes nothing. It knows the limits of the WAIT line and the form of its cursors; to a server it
+//! talks as clients do.
 
 mod advice;
+mod args;
 mod crowd;
 mod facts;
 mod finding;
 mod front;
 mod idle;
 mod inside;
+mod limits;
 mod link;
 mod machine;
+mod path_check;
 mod request;
-mod way;
 mod wire;
 
 use std::io::{self, Write};
@@ -30,13 +33,15 @@ use rustix::process::{Resource, getrlimit};
 use facts::Facts;
 use finding::{Level, Report};
 use machine::Question;
-use way::Wish;
+use path_check::Args;
 
-use crate::limits::{DESCRIPTORS_BESIDE, DOCTOR_CROWD_MAX};
+use crate::limits::{CROWD_MAX, DESCRIPTORS_BESIDE};
+
+pub use args::command;
 use cli::InLine;
 
 /// Looks and tells: ends with 0 where nothing is wrong, 1 where there are problems, 2 where it could not look.
-pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
+pub fn run(matches: &ArgMatches) -> ExitCode {
     match look(matches) {
         Ok(report) => {
             let text = if matches.get_flag("json") { report.json() } else { report.text() };
@@ -54,7 +59,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
     let Some(url) = matches.get_one::<String>("url") else { return machine(matches) };
     let inside = matches.contains_id("server").then(|| InLine::new(matches)).transpose()?;
-    way::look(Wish {
+    path_check::look(Args {
         url,
         authorities: matches.get_one::<String>("ca").map(Path::new),
         patience: matches.get_one::<Duration>("patience").copied(),
@@ -81,7 +86,7 @@ fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
 /// How many connections are opened to a server; each takes an open file here.
 fn crowd_of(count: u64) -> anyhow::Result<usize> {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let room = files.saturating_sub(DESCRIPTORS_BESIDE).min(DOCTOR_CROWD_MAX);
+    let room = files.saturating_sub(DESCRIPTORS_BESIDE).min(CROWD_MAX);
     if count > room {
         bail!(
             "--crowd is {count}, and this shell may open {files} files; give at most {room}, or raise `ulimit -n`"
