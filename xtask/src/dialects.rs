@@ -53,7 +53,8 @@ const AT_HOME: &[&str] = &[
     "crates/dialect/src/dklab",
     "crates/dialect/src/lib.rs", // where they are registered
     "crates/dialect/src/realplexor",
-    "crates/server/src/realplexor", // the import of old configurations
+    "crates/migrate/src", // the import of old configurations
+    "crates/server/src/replace_realplexor",
     "crates/settings/src",
 ];
 

@@ -113,12 +113,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "cli", "doctor", "settings", "wait", "upstream", "in", "access", "exchange", "store", "tls",
-            "bench", "sys",
+            "cli", "doctor", "migrate", "settings", "wait", "upstream", "in", "access", "exchange", "store",
+            "tls", "bench", "sys",
         ],
     ),
     ("cli", &["settings", "access", "dialect", "tls"]),
     ("doctor", &["cli", "settings", "wait", "exchange", "tls", "sys"]),
+    ("migrate", &["settings"]),
     ("settings", &["wait", "upstream", "in", "access", "exchange", "store", "tls"]),
     ("bench", &["codec"]),
     ("wait", &["transport", "access", "exchange", "tls", "sys"]),

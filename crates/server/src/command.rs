@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use cli::flag;
 
-use crate::{config, log, realplexor, serve};
+use crate::{config, log, replace_realplexor, serve};
 use settings::{Errors, File, Given, Origin, Setting, Settings, Values};
 
 /// Does what the command line says.
@@ -24,7 +24,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             if !errors.is_empty() {
                 refuse(&errors);
             }
-            realplexor::run(matches, read_beside)
+            replace_realplexor::run(matches, read_beside)
         }
         Some(("config", matches)) => run_config(matches),
         Some(("doctor", matches)) => Ok(doctor::run(matches)),
@@ -132,7 +132,7 @@ fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     if let Some(("import", matches)) = matches.subcommand() {
         let names: Vec<String> = matches.get_many("file").into_iter().flatten().cloned().collect();
-        return realplexor::import(&names);
+        return config::import(&names);
     }
     if matches.get_flag("default") {
         return config::print_default();

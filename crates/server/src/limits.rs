@@ -7,12 +7,6 @@ pub(crate) const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the shards may take to end, beyond the time over which they close connections.
 pub(crate) const JOIN_MARGIN: Duration = Duration::from_secs(5);
 
-/// Bytes of an old configuration file.
-pub(crate) const OLD_FILE_LEN_MAX: u64 = 1 << 20;
-/// Bytes of a value in an old configuration file.
-pub(crate) const OLD_VALUE_LEN_MAX: usize = 64 << 10;
-/// Expressions within expressions in an old configuration file.
-pub(crate) const EXPRESSION_DEPTH_MAX: usize = 32;
 /// Lines of the log of old that wait to be written; further ones are left out, and counted.
 pub(crate) const JOURNAL_LINES_MAX: usize = 10_000;
 /// How often the log of old looks at what became of ids.

@@ -8,7 +8,7 @@ mod limits;
 mod log;
 mod memory;
 mod privileges;
-mod realplexor;
+mod replace_realplexor;
 mod serve;
 mod signals;
 mod store;

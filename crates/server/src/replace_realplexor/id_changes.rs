@@ -9,7 +9,7 @@ use in_line::is_id;
 use crate::limits::NEWS_PAGE;
 
 /// Looks at a server that runs.
-pub(super) struct Watching {
+pub(super) struct IdChanges {
     exchange: Arc<Exchange>,
     stats: wait::Stats,
     /// Up to here changes were told.
@@ -31,7 +31,7 @@ pub(super) struct Count {
     pub(super) changes: usize,
 }
 
-impl Watching {
+impl IdChanges {
     pub(super) fn new(exchange: Arc<Exchange>, stats: wait::Stats, held_s: f64) -> Self {
         Self { told: exchange.end(), exchange, stats, held_s }
     }

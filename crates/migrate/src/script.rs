@@ -8,17 +8,18 @@ mod expression;
 
 use std::collections::BTreeMap;
 
-use super::token::{Fault, Token, Tokens};
-use crate::limits::OLD_VALUE_LEN_MAX;
 use settings::{Errors, Origin};
+
+use crate::limits::VALUE_LEN_MAX;
+use crate::token::{Fault, Token, Tokens};
 
 /// What files say, by key; a later one beats an earlier one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Said(pub(super) BTreeMap<String, (Value, Origin)>);
+pub struct Said(pub(crate) BTreeMap<String, (Value, Origin)>);
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Undefined,
     Text(String),
     List(Vec<String>),
@@ -26,7 +27,7 @@ pub(super) enum Value {
 
 impl Said {
     /// Takes in what a file says.
-    pub(super) fn read(&mut self, name: &str, text: &str) -> Result<(), Errors> {
+    pub(crate) fn read(&mut self, name: &str, text: &str) -> Result<(), Errors> {
         let faults = if ["%CONFIG", "$CONFIG", "::CONFIG"].iter().any(|mark| text.contains(mark)) {
             Reader::read(name, text, self)
         } else {
@@ -363,7 +364,7 @@ impl<'a> Reader<'a> {
     }
 
     fn too_long(&self) -> Fault {
-        self.fault(&format!("the value has more than {OLD_VALUE_LEN_MAX} bytes; is it the right file?"))
+        self.fault(&format!("the value has more than {VALUE_LEN_MAX} bytes; is it the right file?"))
     }
 
     fn fault(&self, text: &str) -> Fault {

@@ -18,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::layer::{Context, Filter};
 
-use super::watching::{Count, Watching};
+use super::id_changes::{Count, IdChanges};
 use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_PATIENCE, NEWS_EVERY};
 use crate::log;
 
@@ -36,7 +36,7 @@ struct Inner {
 enum Said {
     Line(SystemTime, String),
     /// From now on there is a server to look at.
-    Serving(Box<Watching>),
+    Serving(Box<IdChanges>),
     End,
 }
 
@@ -52,9 +52,9 @@ impl Journal {
     }
 
     /// From now on the second line has numbers, and what becomes of ids is told.
-    pub(super) fn watch(&self, watching: Watching) {
+    pub(super) fn watch(&self, changes: IdChanges) {
         // It is told once, when the lines listen and hardly anything waits to be written.
-        let _ = self.0.queue.try_send(Said::Serving(Box::new(watching)));
+        let _ = self.0.queue.try_send(Said::Serving(Box::new(changes)));
     }
 
     pub(super) fn set_level(&self, level: u8) {
@@ -84,7 +84,7 @@ impl Journal {
     }
 
     fn write(&self, said: &Receiver<Said>) {
-        let mut watching = None;
+        let mut changes = None;
         let (mut silent, mut looked) = (true, Instant::now());
         loop {
             let next = if self.is_silent() {
@@ -93,8 +93,8 @@ impl Journal {
                 said.recv_timeout(NEWS_EVERY)
             };
             match next {
-                Ok(Said::Line(time, text)) => self.put(time, &text, watching.as_deref()),
-                Ok(Said::Serving(server)) => watching = Some(server),
+                Ok(Said::Line(time, text)) => self.put(time, &text, changes.as_deref()),
+                Ok(Said::Serving(server)) => changes = Some(server),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Said::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -103,7 +103,7 @@ impl Journal {
                 continue;
             }
             looked = Instant::now();
-            let Some(server) = &mut watching else { continue };
+            let Some(server) = &mut changes else { continue };
             if was_silent {
                 server.skip();
             }
@@ -113,9 +113,9 @@ impl Journal {
         }
     }
 
-    fn put(&self, time: SystemTime, text: &str, server: Option<&Watching>) {
+    fn put(&self, time: SystemTime, text: &str, server: Option<&IdChanges>) {
         let counts = self.0.level.load(Ordering::Relaxed) >= 3;
-        let count = server.filter(|_| counts).map(Watching::count).unwrap_or_default();
+        let count = server.filter(|_| counts).map(IdChanges::count).unwrap_or_default();
         let mut lines = self.line(time, text, count);
         let lost = self.0.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {

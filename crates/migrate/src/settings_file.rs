@@ -1,63 +1,45 @@
-//! `multiplexor config import`: old configuration files, printed as a settings file of ours.
+//! What old files come to, as a settings file of ours.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::process::ExitCode;
 
-use super::Options;
-use settings::{Errors, Settings};
+use crate::Options;
 
-/// Prints the settings file that these files come to, and tells what is wrong with it on standard error.
-pub(crate) fn import(names: &[String]) -> anyhow::Result<ExitCode> {
-    let options = match super::read(names) {
-        Ok(options) => options,
-        Err(errors) => return refuse(&errors),
-    };
-    io::stdout().lock().write_all(printed(names, &options).as_bytes())?;
-    match Settings::read(|_| None, &options.file) {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(errors) => refuse(&errors),
-    }
-}
-
-fn refuse(errors: &Errors) -> anyhow::Result<ExitCode> {
-    writeln!(io::stderr(), "{errors}")?;
-    Ok(ExitCode::FAILURE)
-}
-
-/// As a settings file, with where each line comes from.
-fn printed(names: &[String], options: &Options) -> String {
-    let mut text = format!(
-        "# Settings of multiplexor, made by `multiplexor config import {}`.\n\
-         # What is not here has its default: see `multiplexor config --default`.\n",
-        names.join(" ")
-    );
-    let mut write = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes everything");
-    for (setting, from) in &options.from {
-        if let Some((value, _)) = options.file.value(setting.name) {
-            write(format_args!("\n# {from}\n{} = {}\n", setting.name, setting.toml(&value)));
+impl Options {
+    /// As a settings file, with where each line comes from.
+    pub fn settings_file(&self, names: &[String]) -> String {
+        let mut text = format!(
+            "# Settings of multiplexor, made by `multiplexor config import {}`.\n\
+             # What is not here has its default: see `multiplexor config --default`.\n",
+            names.join(" ")
+        );
+        let mut write =
+            |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes everything");
+        for (setting, from) in &self.from {
+            if let Some((value, _)) = self.file.value(setting.name) {
+                write(format_args!("\n# {from}\n{} = {}\n", setting.name, setting.toml(&value)));
+            }
         }
+        if !self.user.is_empty() {
+            write(format_args!(
+                "\n# SU_USER: started as root, `multiplexor realplexor` becomes {0}. For `multiplexor serve` say so here:\n\
+                 # user = {0:?}\n",
+                self.user
+            ));
+        }
+        for note in &self.notes {
+            write(format_args!("\n# {note}.\n"));
+        }
+        text
     }
-    if !options.user.is_empty() {
-        write(format_args!(
-            "\n# SU_USER: started as root, `multiplexor realplexor` becomes {0}. For `multiplexor serve` say so here:\n\
-             # user = {0:?}\n",
-            options.user
-        ));
-    }
-    for note in &options.notes {
-        write(format_args!("\n# {note}.\n"));
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::realplexor::script::Said;
+    use crate::script::Said;
     use expect_test::expect;
     use proptest::prelude::*;
-    use settings::File;
+    use settings::{File, Settings};
 
     fn options(text: &str) -> Result<Options, String> {
         let mut said = Said::default();
@@ -65,7 +47,7 @@ mod tests {
     }
 
     fn print(text: &str) -> String {
-        printed(&["old.conf".to_owned()], &options(text).unwrap())
+        options(text).unwrap().settings_file(&["old.conf".to_owned()])
     }
 
     /// The same without what is by default.
@@ -81,7 +63,7 @@ mod tests {
     /// What is printed says what was read.
     fn check_round_trip(text: &str) {
         let options = options(text).unwrap();
-        let printed = printed(&["old.conf".to_owned()], &options);
+        let printed = options.settings_file(&["old.conf".to_owned()]);
         let again = File::read("new.toml", &printed).unwrap_or_else(|errors| panic!("{printed}\n{errors}"));
         for (setting, _) in &options.from {
             let value = |file: &File| file.value(setting.name).map(|(value, _)| value);

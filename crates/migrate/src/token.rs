@@ -5,7 +5,7 @@
 
 /// One token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A bare word, such as `return`, `WAIT_ADDR` or `File::Basename`.
     Word(String),
     /// `$name`.
@@ -26,7 +26,7 @@ pub(super) enum Token {
 
 /// A piece of a text in quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Literal(String),
     /// `$name` or `${name}`.
     Variable(String),
@@ -34,14 +34,14 @@ pub(super) enum Piece {
 
 /// What is wrong, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) line: usize,
-    pub(super) text: String,
+pub(crate) struct Fault {
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
 /// Takes a text apart.
 #[derive(Debug)]
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     rest: &'a str,
     line: usize,
     /// Only blanks stand before it in its line.
@@ -49,12 +49,12 @@ pub(super) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { rest: text, line: 1, at_line_start: true }
     }
 
     /// The next token with its line; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(usize, Token)>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Token)>, Fault> {
         self.skip_blanks();
         let line = self.line;
         let Some(first) = self.rest.chars().next() else { return Ok(None) };

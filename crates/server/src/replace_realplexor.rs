@@ -1,6 +1,9 @@
 //! `multiplexor realplexor`: in the old server's place, with its configuration, its log, its signals.
 
-use std::collections::BTreeSet;
+mod id_changes;
+mod journal;
+mod process;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,14 +13,14 @@ use anyhow::Context;
 use clap::ArgMatches;
 use exchange::Order;
 
-use super::journal::Journal;
-use super::process::{PidFile, become_user};
-use super::read_those_there;
-use super::script::{Said, Value};
-use super::watching::Watching;
+use migrate::{Said, read_those_there};
+use settings::{Errors, File, Settings};
+
 use crate::banner::Banner;
 use crate::serve::{self, Role, Running};
-use settings::{Errors, File, Settings};
+use id_changes::IdChanges;
+use journal::Journal;
+use process::{PidFile, become_user};
 
 /// Serves as the old server did. `settings` makes them of what the files come to.
 pub(crate) fn run(
@@ -36,7 +39,7 @@ pub(crate) fn run(
     warn_of_logins(&set, &journal);
     let pid_file = matches.get_one::<String>("pid-file").cloned();
     let (journal_of_role, set_of_role) = (journal.clone(), set.clone());
-    let mut role = Takeover {
+    let mut role = OldServer {
         journal: journal_of_role,
         files,
         settings,
@@ -54,7 +57,7 @@ pub(crate) fn run(
 }
 
 /// The old server's place.
-struct Takeover<F> {
+struct OldServer<F> {
     journal: Journal,
     files: Vec<String>,
     settings: F,
@@ -68,15 +71,15 @@ struct Takeover<F> {
     running: Option<Running>,
 }
 
-impl<F: Fn(&File) -> Result<Settings, Errors>> Role for Takeover<F> {
+impl<F: Fn(&File) -> Result<Settings, Errors>> Role for OldServer<F> {
     fn names(&self) -> [&'static str; 2] {
         ["WAIT_ADDR", "IN_ADDR"]
     }
 
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {
         let held_s = Duration::from_millis(self.set.hub.history_age).as_secs_f64();
-        let watching = Watching::new(Arc::clone(&running.exchange), running.stats.clone(), held_s);
-        self.journal.watch(watching);
+        let changes = IdChanges::new(Arc::clone(&running.exchange), running.stats.clone(), held_s);
+        self.journal.watch(changes);
         self.running = Some(running);
         for address in banner.wait {
             self.journal.say(format!("WAIT: listening {address}"));
@@ -105,7 +108,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Role for Takeover<F> {
     }
 }
 
-impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
+impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
     fn reload(&mut self) -> Result<(), Errors> {
         let mut lines = Vec::new();
         let (said, options) = read_those_there(&self.files, |line| lines.push(line))?;
@@ -113,7 +116,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
         self.check_guests(&fresh)?;
         lines.into_iter().for_each(|line| self.journal.say(line));
         warn_of_logins(&fresh, &self.journal);
-        for (key, old, new) in changes(&self.said, &said) {
+        for (key, old, new) in self.said.changes(&said) {
             self.journal.say(format!("Option {key} is changed: {old} -> {new}"));
             if AT_START.contains(&&*key) {
                 self.journal.say(format!("Option {key} takes effect when the program is started anew"));
@@ -174,23 +177,6 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Takeover<F> {
 fn warn_of_logins(settings: &Settings, journal: &Journal) {
     for login in settings.in_line.realplexor.users.skipped() {
         journal.say(format!("Warning: login \"{login}\" is not alphanumeric, skipped."));
-    }
-}
-
-/// The keys of which something else is said, with what was and what is.
-fn changes(old: &Said, new: &Said) -> Vec<(String, String, String)> {
-    let keys: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
-    let value = |said: &Said, key: &String| said.0.get(key).map(|(value, _)| value.clone());
-    let changed = keys.into_iter().filter(|key| value(old, key) != value(new, key));
-    changed.map(|key| (key.clone(), shown(value(old, key)), shown(value(new, key)))).collect()
-}
-
-fn shown(value: Option<Value>) -> String {
-    match value {
-        None => "default".to_owned(),
-        Some(Value::Undefined) => "undef".to_owned(),
-        Some(Value::Text(text)) => text,
-        Some(Value::List(items)) => items.join(" "),
     }
 }
 

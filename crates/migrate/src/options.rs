@@ -4,22 +4,23 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use super::script::{Said, Value as Old};
 use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
+
+use crate::script::{Said, Value as Old};
 
 /// What old files come to.
 #[derive(Debug)]
-pub(super) struct Options {
+pub struct Options {
     /// As settings of ours.
-    pub(super) file: File,
+    pub file: File,
     /// For each setting the keys it comes from, in the order of the table.
-    pub(super) from: Vec<(&'static Setting, String)>,
+    pub(crate) from: Vec<(&'static Setting, String)>,
     /// What was said and has no place here, with the reason.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// How much of the old log to write, 0 to 3.
-    pub(super) verbosity: u8,
+    pub verbosity: u8,
     /// The user to become; empty: none.
-    pub(super) user: String,
+    pub user: String,
 }
 
 /// What becomes of a key.
@@ -90,7 +91,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
 
 impl Options {
     /// What these files come to, all errors told at once.
-    pub(super) fn of(said: &Said) -> Result<Self, Errors> {
+    pub(crate) fn of(said: &Said) -> Result<Self, Errors> {
         let mut making = Making { said, values: Vec::new(), notes: Vec::new(), errors: Errors::default() };
         let (mut verbosity, mut user) = (3, String::new());
         for (key, default, meaning) in KEYS {

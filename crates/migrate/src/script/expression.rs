@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::{Read, Reader, Value, described, is_config};
-use crate::limits::{EXPRESSION_DEPTH_MAX, OLD_VALUE_LEN_MAX};
-use crate::realplexor::token::{Piece, Token};
+use crate::limits::{EXPRESSION_DEPTH_MAX, VALUE_LEN_MAX};
+use crate::token::{Piece, Token};
 
 impl Reader<'_> {
     /// A value, of parts that are joined or reckoned with.
-    pub(super) fn expression(&mut self) -> Read<Value> {
+    pub(crate) fn expression(&mut self) -> Read<Value> {
         self.depth += 1;
         if self.depth > EXPRESSION_DEPTH_MAX {
             return Err(self.fault("brackets are nested too deeply; write the value itself"));
@@ -83,7 +83,7 @@ impl Reader<'_> {
     }
 
     /// One more item of a list, or several.
-    pub(super) fn item(&mut self, list: &mut Vec<String>) -> Read<()> {
+    pub(crate) fn item(&mut self, list: &mut Vec<String>) -> Read<()> {
         match self.expression()? {
             Value::Text(text) => list.push(text),
             // What qw() gives flows into the list around it.
@@ -91,7 +91,7 @@ impl Reader<'_> {
             Value::Undefined => return Err(self.fault("undef stands in a list; leave it out")),
         }
         let len: usize = list.iter().map(String::len).sum();
-        if len > OLD_VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(()) }
+        if len > VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(()) }
     }
 
     /// A bare word in the place of a value.
@@ -139,7 +139,7 @@ impl Reader<'_> {
     }
 
     /// A text of its pieces.
-    pub(super) fn put_together(&self, pieces: Vec<Piece>) -> Read<String> {
+    pub(crate) fn put_together(&self, pieces: Vec<Piece>) -> Read<String> {
         let mut text = String::new();
         for piece in pieces {
             match piece {
@@ -150,12 +150,12 @@ impl Reader<'_> {
                 },
             }
         }
-        if text.len() > OLD_VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(text) }
+        if text.len() > VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(text) }
     }
 
-    pub(super) fn joined(&self, one: &Value, other: &Value) -> Read<String> {
+    pub(crate) fn joined(&self, one: &Value, other: &Value) -> Read<String> {
         match (one, other) {
-            (Value::Text(one), Value::Text(other)) if one.len() + other.len() > OLD_VALUE_LEN_MAX => {
+            (Value::Text(one), Value::Text(other)) if one.len() + other.len() > VALUE_LEN_MAX => {
                 Err(self.too_long())
             }
             (Value::Text(one), Value::Text(other)) => Ok(format!("{one}{other}")),

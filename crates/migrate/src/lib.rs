@@ -1,34 +1,34 @@
-//! Taking over from Dklab_Realplexor: its configuration files, as settings of ours.
+//! Configuration files of Dklab_Realplexor, as settings of ours.
+//!
+//! They are Perl, and no Perl is run: [`read`] understands what such files are made of, turns each key into the setting
+//! that does the same, and says what has no place here. The crate knows the table of settings and nothing else; it only
+//! reads.
 
-mod import;
-mod journal;
+mod changes;
+mod limits;
 mod options;
-mod process;
 mod script;
-mod takeover;
+mod settings_file;
 mod token;
-mod watching;
 
 use std::fs::File as Opened;
 use std::io::{self, Read};
 use std::path::Path;
 
-pub(crate) use import::import;
-use options::Options;
-use script::Said;
-pub(crate) use takeover::run;
-
-use crate::limits::OLD_FILE_LEN_MAX;
+pub use options::Options;
+pub use script::Said;
 use settings::Errors;
 
+use crate::limits::FILE_LEN_MAX;
+
 /// Reads old files; a later one beats an earlier one.
-fn read(names: &[String]) -> Result<Options, Errors> {
+pub fn read(names: &[String]) -> Result<Options, Errors> {
     let texts = names.iter().map(|name| (name, text(name)));
     Ok(read_all(texts)?.1)
 }
 
-/// The same, but one that is not there is passed over, as it always was. Says which were read.
-fn read_those_there(names: &[String], mut say: impl FnMut(String)) -> Result<(Said, Options), Errors> {
+/// Reads old files, of which one that is not there is passed over, as it always was. Says which were read.
+pub fn read_those_there(names: &[String], mut say: impl FnMut(String)) -> Result<(Said, Options), Errors> {
     let (there, missing): (Vec<_>, Vec<_>) = names.iter().partition(|name| Path::new(name).exists());
     missing.iter().for_each(|name| say(format!("CONFIG: file {name} does not exist, skipping")));
     there.iter().for_each(|name| say(format!("CONFIG: appending configuration from {name}")));
@@ -60,9 +60,9 @@ fn text(name: &str) -> Result<String, String> {
         _ => format!("the old configuration cannot be read: {error}"),
     };
     let mut bytes = Vec::new();
-    Opened::open(name).map_err(told)?.take(OLD_FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
-    if bytes.len() as u64 > OLD_FILE_LEN_MAX {
-        return Err(format!("the file has more than {OLD_FILE_LEN_MAX} bytes; is it the right one?"));
+    Opened::open(name).map_err(told)?.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > FILE_LEN_MAX {
+        return Err(format!("the file has more than {FILE_LEN_MAX} bytes; is it the right one?"));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,0 +1,25 @@
+//! What has changed between two readings of the same files.
+
+use std::collections::BTreeSet;
+
+use crate::script::{Said, Value};
+
+impl Said {
+    /// The keys of which `new` says something else, with what was and what is.
+    pub fn changes(&self, new: &Self) -> Vec<(String, String, String)> {
+        let keys: BTreeSet<&String> = self.0.keys().chain(new.0.keys()).collect();
+        let value = |said: &Self, key: &String| said.0.get(key).map(|(value, _)| value.clone());
+        let changed = keys.into_iter().filter(|key| value(self, key) != value(new, key));
+        changed.map(|key| (key.clone(), shown(value(self, key)), shown(value(new, key)))).collect()
+    }
+}
+
+/// A value as the log tells it.
+fn shown(value: Option<Value>) -> String {
+    match value {
+        None => "default".to_owned(),
+        Some(Value::Undefined) => "undef".to_owned(),
+        Some(Value::Text(text)) => text,
+        Some(Value::List(items)) => items.join(" "),
+    }
+}
