@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::values::Values;
+use crate::keys;
 
 /// Where a line listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +74,8 @@ pub struct UnixRights {
 
 impl UnixRights {
     pub(crate) fn of(values: &Values) -> Self {
-        let mode = u32::from_str_radix(values.text("unix_mode"), 8).expect("its kind is a mode");
-        Self { mode, owner: values.text("unix_owner").to_owned() }
+        let mode = u32::from_str_radix(&values.get(&keys::UNIX_MODE), 8).expect("its kind is a mode");
+        Self { mode, owner: values.get(&keys::UNIX_OWNER) }
     }
 
     /// Whether others than the owner and the group are shut out.

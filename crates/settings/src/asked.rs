@@ -8,14 +8,16 @@ use wait::Shows;
 
 use super::count;
 use super::values::Values;
+use crate::key::Key;
+use crate::keys;
 
 /// By what tokens and signatures are checked.
 pub(crate) fn tokens(values: &Values) -> Tokens {
     Tokens {
-        secrets: values.secrets("token_secret").to_vec(),
-        keys: values.public_keys("token_key").cloned().collect(),
-        audiences: values.names("token_audience"),
-        finds_keys: values.url("token_keys_url").is_some(),
+        secrets: values.get(&keys::TOKEN_SECRET),
+        keys: values.get(&keys::TOKEN_KEY),
+        audiences: values.get(&keys::TOKEN_AUDIENCE),
+        finds_keys: values.get(&keys::TOKEN_KEYS_URL).is_some(),
     }
 }
 
@@ -23,27 +25,27 @@ pub(crate) fn tokens(values: &Values) -> Tokens {
 pub(crate) fn upstream(values: &Values) -> upstream::Settings {
     let hook = |url| upstream::Hook {
         url,
-        timeout: values.duration("hook_timeout"),
-        age: values.duration("hook_age"),
-        calls: count(values.count("hook_calls")),
+        timeout: values.get(&keys::HOOK_TIMEOUT),
+        age: values.get(&keys::HOOK_AGE),
+        calls: count(values.get(&keys::HOOK_CALLS)),
     };
     let takeover = |url| upstream::Takeover {
         url,
-        timeout: values.duration("takeover_timeout"),
-        calls: count(values.count("takeover_calls")),
+        timeout: values.get(&keys::TAKEOVER_TIMEOUT),
+        calls: count(values.get(&keys::TAKEOVER_CALLS)),
     };
     upstream::Settings {
-        hook: values.url("hook").map(hook),
-        keys: values.url("token_keys_url"),
-        takeover: values.url("takeover").map(takeover),
+        hook: values.get(&keys::HOOK).map(hook),
+        keys: values.get(&keys::TOKEN_KEYS_URL),
+        takeover: values.get(&keys::TAKEOVER).map(takeover),
     }
 }
 
 /// How long a client waits at the most for what is asked: for a call to end, and for its own.
 pub(crate) fn verdict_timeout(values: &Values) -> Duration {
-    let hook = 2 * values.duration("hook_timeout");
-    let longest = match values.url("takeover") {
-        Some(_) => hook.max(2 * values.duration("takeover_timeout")),
+    let hook = 2 * values.get(&keys::HOOK_TIMEOUT);
+    let longest = match values.get(&keys::TAKEOVER) {
+        Some(_) => hook.max(2 * values.get(&keys::TAKEOVER_TIMEOUT)),
         None => hook,
     };
     longest + VERDICT_MARGIN
@@ -51,22 +53,22 @@ pub(crate) fn verdict_timeout(values: &Values) -> Duration {
 
 /// What of a request counts as credentials.
 pub(crate) fn shows(values: &Values) -> Shows {
-    let names = |name| values.names(name).into_iter().map(String::into_boxed_str);
-    let has_hook = values.url("hook").is_some();
+    let names = |key: &Key<Vec<String>>| values.get(key).into_iter().map(String::into_boxed_str);
+    let has_hook = values.get(&keys::HOOK).is_some();
     Shows {
         tokens: !tokens(values).is_empty(),
-        headers: names("hook_headers")
+        headers: names(&keys::HOOK_HEADERS)
             .filter(|_| has_hook)
             .map(|name| name.to_ascii_lowercase().into_boxed_str())
             .collect(),
-        cookies: names("hook_cookies").filter(|_| has_hook).collect(),
-        token_cookie: values.label("token_cookie").to_owned().into(),
+        cookies: names(&keys::HOOK_COOKIES).filter(|_| has_hook).collect(),
+        token_cookie: values.get(&keys::TOKEN_COOKIE).into(),
     }
 }
 
 /// Checks the beginning of the paths that are the application's. The error says what would be right.
 pub(crate) fn check_prefix(values: &Values) -> Result<(), String> {
-    let (place, prefix) = (values.place("takeover_prefix"), values.label("takeover_prefix"));
+    let (place, prefix) = (values.place(keys::TAKEOVER_PREFIX.name()), values.get(&keys::TAKEOVER_PREFIX));
     if prefix.starts_with('/') && !prefix.contains(['?', '#']) {
         return Ok(());
     }
@@ -75,7 +77,7 @@ pub(crate) fn check_prefix(values: &Values) -> Result<(), String> {
 
 /// Checks that nobody on the way to the keys could put others in their place. The error says what would be right.
 pub(crate) fn check_keys_url(values: &Values) -> Result<(), String> {
-    let Some(url) = values.url("token_keys_url") else { return Ok(()) };
+    let Some(url) = values.get(&keys::TOKEN_KEYS_URL) else { return Ok(()) };
     let is_here = url.host().is_some_and(is_loopback);
     if is_here || url.scheme_str() == Some("https") {
         return Ok(());
@@ -84,7 +86,7 @@ pub(crate) fn check_keys_url(values: &Values) -> Result<(), String> {
         "{}token_keys_url is an address on the network without TLS, where whoever is on the way could answer with keys \
          of their own and sign tokens for anybody; begin it with https://, or give one on loopback, such as \
          http://127.0.0.1/keys",
-        values.place("token_keys_url")
+        values.place(keys::TOKEN_KEYS_URL.name())
     ))
 }
 
@@ -99,18 +101,18 @@ fn is_loopback(host: &str) -> bool {
 
 /// Checks that what the hook gets of a client is about who it is. The error says what would be right.
 pub(crate) fn check_hook_headers(values: &Values) -> Result<(), String> {
-    let names = values.names("hook_headers");
+    let names = values.get(&keys::HOOK_HEADERS);
     let Some(name) = names.iter().find(|name| upstream::is_of_one_request(name)) else { return Ok(()) };
     Err(format!(
         "{}hook_headers names {name}, which is about the client's own request or connection and would break the hook's; \
          name headers that say who a client is, such as cookie and authorization",
-        values.place("hook_headers")
+        values.place(keys::HOOK_HEADERS.name())
     ))
 }
 
 /// Checks the name of the cookie that may hold a token. The error says what would be right.
 pub(crate) fn check_cookie(values: &Values) -> Result<(), String> {
-    let (place, name) = (values.place("token_cookie"), values.label("token_cookie"));
+    let (place, name) = (values.place(keys::TOKEN_COOKIE.name()), values.get(&keys::TOKEN_COOKIE));
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Ok(());
     }

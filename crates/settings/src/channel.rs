@@ -2,8 +2,9 @@
 
 use exchange::hub::{Door, Pattern, Rule};
 
-use super::entries::CHANNEL_ENTRY;
-use super::{Origin, Setting, Value, millis};
+use crate::entries::{CHANNEL_ENTRY, DURABLE, POISON, TTL};
+use crate::key::Key;
+use crate::{Origin, Setting, Value, keys, millis};
 
 /// An entry `[[channel]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,40 +32,29 @@ impl ChannelEntry {
 
     /// As the hub takes it.
     pub(crate) fn rule(&self) -> Rule {
-        let messages = self.number("history_messages");
         Rule {
             pattern: self.pattern.clone(),
-            history_messages: messages.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
-            history_age: self.millis("history_age"),
-            history_bytes: self.number("history_bytes"),
-            payload_limit: self.number("payload_limit"),
-            ttl: self.millis("ttl"),
-            listen: self.value("listen").map(door),
-            durable: self.value("durable").map(|value| *value == Value::Choice("true")),
-            skip_poison: self.value("poison").map(|value| *value == Value::Choice("skip")),
+            history_messages: self
+                .get(&keys::HISTORY_MESSAGES)
+                .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+            history_age: self.get(&keys::HISTORY_AGE).map(millis),
+            history_bytes: self.get(&keys::HISTORY_BYTES),
+            payload_limit: self.get(&keys::PAYLOAD_LIMIT),
+            ttl: self.get(&TTL).map(millis),
+            listen: self.get(&keys::LISTEN).map(door),
+            durable: self.get(&DURABLE),
+            skip_poison: self.get(&POISON).map(|word| word == "skip"),
         }
     }
 
-    fn number(&self, name: &str) -> Option<u64> {
-        match self.value(name)? {
-            Value::Number(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn millis(&self, name: &str) -> Option<u64> {
-        match self.value(name)? {
-            Value::Duration(duration) => Some(millis(*duration)),
-            _ => None,
-        }
-    }
-
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.values.iter().find(|(setting, _)| setting.name == name).map(|(_, value)| value)
+    /// What it says of a setting, if anything.
+    fn get<T>(&self, key: &Key<T>) -> Option<T> {
+        let (_, value) = self.values.iter().find(|(setting, _)| setting.name == key.name())?;
+        (key.take)(value)
     }
 }
 
 /// Who may listen.
-pub(crate) fn door(value: &Value) -> Door {
-    if *value == Value::Choice("token") { Door::Token } else { Door::Open }
+pub(crate) fn door(word: &str) -> Door {
+    if word == "token" { Door::Token } else { Door::Open }
 }

@@ -6,33 +6,54 @@ use wait::Origins;
 
 use super::reader::CHANNEL;
 use super::{Address, Listener, Settings, Values, asked};
+use crate::keys;
 
 impl Settings {
     /// All that is wrong between them. Of settings that are wrong by themselves nothing is concluded.
     pub(crate) fn check(&self, values: &Values) -> Vec<String> {
         let checks: [(&[&str], Result<(), String>); 12] = [
-            (&["in", "key", "unix_mode"], self.check_strangers(values)),
-            (&["key"], check_count(values, "key", "API keys", values.keys("key").len(), KEYS_MAX)),
-            (&["token_secret"], self.check_secrets(values)),
-            (&["token_key"], self.check_keys(values)),
-            (&["hook", "hook_headers"], self.check_hook(values)),
-            (&["takeover_prefix"], asked::check_prefix(values)),
-            (&["takeover", "takeover_prefix", "wait_prefix"], self.check_takeover(values)),
-            (&["token_keys_url"], asked::check_keys_url(values)),
-            (&["hook_headers"], asked::check_hook_headers(values)),
-            (&["token_cookie"], asked::check_cookie(values)),
+            (&[keys::IN.name(), keys::KEY.name(), keys::UNIX_MODE.name()], self.check_strangers(values)),
             (
-                &["origins"],
-                check_count(values, "origins", "origins", values.names("origins").len(), Origins::COUNT_MAX),
+                &[keys::KEY.name()],
+                check_count(values, keys::KEY.name(), "API keys", values.get(&keys::KEY).len(), KEYS_MAX),
+            ),
+            (&[keys::TOKEN_SECRET.name()], self.check_secrets(values)),
+            (&[keys::TOKEN_KEY.name()], self.check_keys(values)),
+            (&[keys::HOOK.name(), keys::HOOK_HEADERS.name()], self.check_hook(values)),
+            (&[keys::TAKEOVER_PREFIX.name()], asked::check_prefix(values)),
+            (
+                &[keys::TAKEOVER.name(), keys::TAKEOVER_PREFIX.name(), keys::WAIT_PREFIX.name()],
+                self.check_takeover(values),
+            ),
+            (&[keys::TOKEN_KEYS_URL.name()], asked::check_keys_url(values)),
+            (&[keys::HOOK_HEADERS.name()], asked::check_hook_headers(values)),
+            (&[keys::TOKEN_COOKIE.name()], asked::check_cookie(values)),
+            (
+                &[keys::ORIGINS.name()],
+                check_count(
+                    values,
+                    keys::ORIGINS.name(),
+                    "origins",
+                    values.get(&keys::ORIGINS).len(),
+                    Origins::COUNT_MAX,
+                ),
             ),
             (
-                &["listen", "token_secret", "token_key", "token_keys_url", "hook", "takeover", CHANNEL],
+                &[
+                    keys::LISTEN.name(),
+                    keys::TOKEN_SECRET.name(),
+                    keys::TOKEN_KEY.name(),
+                    keys::TOKEN_KEYS_URL.name(),
+                    keys::HOOK.name(),
+                    keys::TAKEOVER.name(),
+                    CHANNEL,
+                ],
                 self.check_doors(values),
             ),
         ];
         let told = checks.into_iter().filter(|(about, _)| !values.is_wrong(about));
         let mut wrong: Vec<String> = told.filter_map(|(_, checked)| checked.err()).collect();
-        if !values.is_wrong(&["wait", "in"]) {
+        if !values.is_wrong(&[keys::WAIT.name(), keys::IN.name()]) {
             wrong.extend(self.given_twice(values));
         }
         wrong
@@ -47,7 +68,7 @@ impl Settings {
         Err(format!(
             "{}the IN line would listen on {open}, where strangers could publish; set an API key by \
              MULTIPLEXOR_KEY, made by `multiplexor key make`, or give {}",
-            values.place("in"),
+            values.place(keys::IN.name()),
             match open {
                 Address::Inet(_) => "a loopback address such as 127.0.0.1:10010",
                 Address::Unix(_) => "a unix_mode that shuts others out, such as 0660",
@@ -57,19 +78,19 @@ impl Settings {
 
     fn check_secrets(&self, values: &Values) -> Result<(), String> {
         let count = self.wait_line.tokens.secrets.len();
-        check_count(values, "token_secret", "of token_secret", count, TOKEN_KEYS_MAX)
+        check_count(values, keys::TOKEN_SECRET.name(), "of token_secret", count, TOKEN_KEYS_MAX)
     }
 
     fn check_keys(&self, values: &Values) -> Result<(), String> {
         let count = self.wait_line.tokens.keys.len();
-        check_count(values, "token_key", "of token_key", count, TOKEN_KEYS_MAX)
+        check_count(values, keys::TOKEN_KEY.name(), "of token_key", count, TOKEN_KEYS_MAX)
     }
 
     fn check_hook(&self, values: &Values) -> Result<(), String> {
         if self.upstream.hook.is_none() || !self.wait_line.shows.headers.is_empty() {
             return Ok(());
         }
-        let place = values.place("hook_headers");
+        let place = values.place(keys::HOOK_HEADERS.name());
         Err(format!(
             "{place}hook_headers is empty, so the hook would be asked about nobody; name cookie, for one"
         ))
@@ -80,10 +101,11 @@ impl Settings {
         if self.upstream.takeover.is_none() {
             return Ok(());
         }
-        let (place, prefix) = (values.place("takeover_prefix"), values.label("takeover_prefix"));
+        let (place, prefix) =
+            (values.place(keys::TAKEOVER_PREFIX.name()), values.get(&keys::TAKEOVER_PREFIX));
         let paths = &self.wait_line.paths;
         let is_same =
-            !paths.prefix().is_empty() && prefix.strip_suffix('/').unwrap_or(prefix) == paths.prefix();
+            !paths.prefix().is_empty() && prefix.strip_suffix('/').unwrap_or(&prefix) == paths.prefix();
         let ours = paths.all().iter().find(|ours| ours.ends_with('/') && prefix.starts_with(&***ours));
         let why = match ours {
             _ if is_same => "is wait_prefix, too, behind which the WAIT line's own paths are".to_owned(),
@@ -100,7 +122,7 @@ impl Settings {
         let closed = values.channels.iter().find(|entry| entry.closes());
         let place = match closed {
             Some(entry) => format!("{}: ", entry.origin),
-            None => values.place("listen"),
+            None => values.place(keys::LISTEN.name()),
         };
         let is_asked = self.upstream.hook.is_some() || self.upstream.takeover.is_some();
         let is_way_in = !self.wait_line.tokens.is_empty() || is_asked;
@@ -116,8 +138,8 @@ impl Settings {
     /// The addresses that stand in the settings more than once.
     fn given_twice(&self, values: &Values) -> Vec<String> {
         let (mut seen, mut wrong) = (Vec::new(), Vec::new());
-        let of_wait = self.wait.iter().map(|listener| (&listener.address, "wait"));
-        let of_in = self.in_listeners.iter().map(|listener| (&listener.address, "in"));
+        let of_wait = self.wait.iter().map(|listener| (&listener.address, keys::WAIT.name()));
+        let of_in = self.in_listeners.iter().map(|listener| (&listener.address, keys::IN.name()));
         let is_one = |address: &Address| address.inet().is_none_or(|address| address.port() != 0);
         for (address, line) in of_wait.chain(of_in).filter(|(address, _)| is_one(address)) {
             if seen.contains(&address) {

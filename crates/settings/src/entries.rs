@@ -1,18 +1,29 @@
 //! The keys of entries in the settings file, and the settings that stand both there and above all entries.
 
-use super::kind::Kind::{
-    Address, Certified, Choice, Count, Dialects, Duration, Files, Globs, KeyHash, Label, Pattern, Rights,
-    Size, Truth,
-};
-use super::setting::{Setting, line};
+use std::time::Duration;
+
+use crate::key::{Key, choice, duration, truth};
+use crate::keys;
+use crate::kind::Kind::{Address, Certified, Choice, Dialects, Globs, KeyHash, Label, Pattern, Rights};
+use crate::setting::{Setting, line};
 
 /// The keys of an entry `[[wait]]`.
-pub(crate) static WAIT_ENTRY: &[Setting] =
-    &[line("address", Address, "0.0.0.0:8088", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
+pub(crate) static WAIT_ENTRY: &[Setting] = &[
+    line("address", Address, keys::WAIT.default_text(), "Where to listen"),
+    DIALECT,
+    TLS,
+    keys::TLS_CERTIFICATE.setting,
+    keys::TLS_KEY.setting,
+];
 
 /// The keys of an entry `[[in]]`.
-pub(crate) static IN_ENTRY: &[Setting] =
-    &[line("address", Address, "127.0.0.1:10010", "Where to listen"), DIALECT, TLS, TLS_CERTIFICATE, TLS_KEY];
+pub(crate) static IN_ENTRY: &[Setting] = &[
+    line("address", Address, keys::IN.default_text(), "Where to listen"),
+    DIALECT,
+    TLS,
+    keys::TLS_CERTIFICATE.setting,
+    keys::TLS_KEY.setting,
+];
 
 /// The keys of an entry `[[key]]`.
 pub(crate) static KEY_ENTRY: &[Setting] = &[
@@ -31,60 +42,32 @@ pub(crate) static KEY_ENTRY: &[Setting] = &[
 /// The keys of an entry `[[channel]]`.
 pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     line("match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
-    HISTORY_MESSAGES,
-    HISTORY_AGE,
-    HISTORY_BYTES,
-    PAYLOAD_LIMIT,
-    line(
-        "ttl",
-        Duration("0s", "30d"),
-        "5m",
-        "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
-    ),
-    LISTEN,
-    line("durable", Truth, "true", "Whether its messages are kept in the store, if there is one"),
-    line(
-        "poison",
-        Choice(&["keep", "skip"]),
-        "keep",
-        "What becomes of a message of more than 30 KiB to which a client comes back, though it was written whole to it five \
-         times: it is given again, or the client is told of a gap in its place",
-    ),
+    keys::HISTORY_MESSAGES.setting,
+    keys::HISTORY_AGE.setting,
+    keys::HISTORY_BYTES.setting,
+    keys::PAYLOAD_LIMIT.setting,
+    TTL.setting,
+    keys::LISTEN.setting,
+    DURABLE.setting,
+    POISON.setting,
 ];
 
-pub(crate) const LISTEN: Setting = line(
-    "listen",
-    Choice(&["open", "token"]),
-    "open",
-    "Who may listen to a channel: whoever knows its name, or who shows a token or a signed URL for it",
+pub(crate) const TTL: Key<Duration> = duration(
+    "ttl",
+    ["0s", "30d"],
+    "5m",
+    "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
 );
+pub(crate) const POISON: Key<&'static str> = choice(
+    "poison",
+    &["keep", "skip"],
+    "keep",
+    "What becomes of a message of more than 30 KiB to which a client comes back, though it was written whole to it five \
+         times: it is given again, or the client is told of a gap in its place",
+);
+pub(crate) const DURABLE: Key<bool> =
+    truth("durable", "true", "Whether its messages are kept in the store, if there is one");
 
-pub(crate) const HISTORY_MESSAGES: Setting = line(
-    "history_messages",
-    Count("0", "100000"),
-    "100",
-    "Messages kept a channel for those who come back; 0 keeps none",
-);
-pub(crate) const HISTORY_AGE: Setting =
-    line("history_age", Duration("0s", "30d"), "1h", "How long a message is kept");
-pub(crate) const HISTORY_BYTES: Setting =
-    line("history_bytes", Size("0", "64GiB"), "1MiB", "Bytes of payload kept a channel");
-pub(crate) const PAYLOAD_LIMIT: Setting =
-    line("payload_limit", Size("1", "256MiB"), "999000", "Bytes of a message at the most");
-
-pub(crate) const TLS_CERTIFICATE: Setting = line(
-    "tls_certificate",
-    Files,
-    "",
-    "Certificates, each with those up to its authority, as fullchain.pem of certbot; the WAIT line then speaks TLS. \
-     Clients get the one for the name they ask for, or the first; read again when they change",
-);
-pub(crate) const TLS_KEY: Setting = line(
-    "tls_key",
-    Files,
-    "",
-    "The private keys of these certificates, in the same order, as privkey.pem of certbot",
-);
 pub(crate) const TLS: Setting = line(
     "tls",
     Choice(&["on", "off"]),

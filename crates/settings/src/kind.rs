@@ -9,9 +9,9 @@ use wait::Origins;
 
 use super::Address;
 use super::address::{is_mode, is_owner};
+use super::api_key::KeyEntry;
 pub(crate) use super::file_text::FileText;
 pub(crate) use super::file_text::{public_key, why_no_key};
-use super::keys::KeyEntry;
 use super::listener::{Dialect, Listener};
 use super::names::{read_name, read_token, read_url};
 use super::shares::network;

@@ -6,8 +6,8 @@
 
 mod address;
 mod advice;
+mod api_key;
 mod asked;
-mod budgets;
 mod channel;
 mod checks;
 mod document;
@@ -16,7 +16,7 @@ mod errors;
 mod file;
 mod file_text;
 mod groups;
-mod keys;
+mod key;
 mod kind;
 mod limits;
 mod listener;
@@ -30,12 +30,13 @@ mod round_trip;
 mod setting;
 mod shares;
 mod table;
-mod times;
 mod tls;
 mod units;
 mod values;
 mod variables;
 mod written;
+
+pub mod keys;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,12 +51,12 @@ use crate::limits::LAME_DUCK;
 pub use self::tls::Tls;
 pub use address::{Address, UNIX, UnixRights};
 pub use advice::read_duration;
+use api_key::KeyEntry;
 use channel::ChannelEntry;
 pub use document::{document, template};
 pub use errors::Errors;
 pub use file::File;
 pub use groups::by_heading;
-use keys::KeyEntry;
 pub use kind::Value;
 pub use listener::{Dialect, Listener};
 pub use nearest::nearest;
@@ -118,13 +119,13 @@ pub struct StoreSettings {
 impl StoreSettings {
     /// `None`: there is to be no store.
     fn of(values: &Values) -> Option<Self> {
-        let folder = Some(values.label("store")).filter(|folder| !folder.is_empty())?;
-        let sync = match values.choice("store_sync") {
+        let folder = Some(values.get(&keys::STORE)).filter(|folder| !folder.is_empty())?;
+        let sync = match values.get(&keys::STORE_SYNC) {
             "interval" => store::Sync::Interval,
             "os" => store::Sync::Os,
             _ => store::Sync::Always,
         };
-        Some(Self { folder: folder.into(), sync, limit: values.count("store_limit") })
+        Some(Self { folder: folder.into(), sync, limit: values.get(&keys::STORE_LIMIT) })
     }
 }
 
@@ -162,59 +163,59 @@ impl Settings {
     fn from_values(values: &Values) -> Self {
         let auto = || std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            wait: values.listeners("wait"),
-            in_listeners: values.listeners("in"),
-            shards: values.number("shards").map_or_else(auto, count),
-            log: if values.choice("log") == "json" { LogForm::Json } else { LogForm::Text },
-            log_level: values.choice("log_level"),
+            wait: values.get(&keys::WAIT),
+            in_listeners: values.get(&keys::IN),
+            shards: values.get(&keys::SHARDS).map_or_else(auto, count),
+            log: if values.get(&keys::LOG) == "json" { LogForm::Json } else { LogForm::Text },
+            log_level: values.get(&keys::LOG_LEVEL),
             hub: Limits {
-                history_messages: values.count_32("history_messages"),
-                history_age: millis(values.duration("history_age")),
-                history_renew: values.choice("history_renew") == "on",
-                history_bytes: values.count("history_bytes"),
-                history_budget: values.count("history_budget"),
-                channels_budget: values.count("channels_budget"),
-                resume_window: millis(values.duration("resume_window")),
-                grace: millis(values.duration("grace")),
-                listen: channel::door(values.value("listen")),
+                history_messages: values.get_32(&keys::HISTORY_MESSAGES),
+                history_age: millis(values.get(&keys::HISTORY_AGE)),
+                history_renew: values.get(&keys::HISTORY_RENEW),
+                history_bytes: values.get(&keys::HISTORY_BYTES),
+                history_budget: values.get(&keys::HISTORY_BUDGET),
+                channels_budget: values.get(&keys::CHANNELS_BUDGET),
+                resume_window: millis(values.get(&keys::RESUME_WINDOW)),
+                grace: millis(values.get(&keys::GRACE)),
+                listen: channel::door(values.get(&keys::LISTEN)),
                 rules: values.channels.iter().map(ChannelEntry::rule).collect(),
                 ..Limits::default()
             },
             store: StoreSettings::of(values),
             wait_line: wait::Settings {
-                request_timeout: values.duration("request_timeout"),
-                keep_alive: values.duration("keep_alive"),
-                tls_handshakes: count(values.count("tls_handshakes")),
-                poll_timeout: values.duration("poll_timeout"),
-                heartbeat: values.duration("heartbeat"),
-                stream_age: values.duration("stream_age"),
-                slow_reader: count(values.count("slow_reader")),
-                channels_limit: count(values.count("channels_limit")),
-                strict_names: values.choice("strict_names") == "on",
-                compression: values.choice("compression") == "on",
-                io_uring: values.choice("io_uring") == "on",
+                request_timeout: values.get(&keys::REQUEST_TIMEOUT),
+                keep_alive: values.get(&keys::KEEP_ALIVE),
+                tls_handshakes: count(values.get(&keys::TLS_HANDSHAKES)),
+                poll_timeout: values.get(&keys::POLL_TIMEOUT),
+                heartbeat: values.get(&keys::HEARTBEAT),
+                stream_age: values.get(&keys::STREAM_AGE),
+                slow_reader: count(values.get(&keys::SLOW_READER)),
+                channels_limit: count(values.get(&keys::CHANNELS_LIMIT)),
+                strict_names: values.get(&keys::STRICT_NAMES),
+                compression: values.get(&keys::COMPRESSION),
+                io_uring: values.get(&keys::IO_URING),
                 tokens: asked::tokens(values),
-                origins: Origins::new(values.names("origins")),
+                origins: Origins::new(values.get(&keys::ORIGINS)),
                 shows: asked::shows(values),
-                paths: Paths::under(values.text("wait_prefix")),
-                takeover: values.url("takeover").map(|_| values.label("takeover_prefix").into()),
+                paths: Paths::under(&values.get(&keys::WAIT_PREFIX)),
+                takeover: values.get(&keys::TAKEOVER).map(|_| values.get(&keys::TAKEOVER_PREFIX).into()),
                 verdict_timeout: asked::verdict_timeout(values),
-                proxies: shares::proxies(values, "proxies"),
-                drain: values.duration("drain"),
-                classic_timeout: values.duration("classic_wait_timeout"),
-                classic_limit: count(values.count("classic_wait_limit")),
-                classic_grace: values.duration("classic_grace"),
+                proxies: shares::proxies(values, &keys::PROXIES),
+                drain: values.get(&keys::DRAIN),
+                classic_timeout: values.get(&keys::CLASSIC_WAIT_TIMEOUT),
+                classic_limit: count(values.get(&keys::CLASSIC_WAIT_LIMIT)),
+                classic_grace: values.get(&keys::CLASSIC_GRACE),
                 realplexor: realplexor::of_wait(values),
             },
             upstream: asked::upstream(values),
             in_line: of_in(values),
             shares: shares::of_wait(values),
-            memory_limit: values.count("memory_limit"),
-            user: values.text("user").to_owned(),
-            group: values.text("group").to_owned(),
+            memory_limit: values.get(&keys::MEMORY_LIMIT),
+            user: values.get(&keys::USER),
+            group: values.get(&keys::GROUP),
             tls: Tls::default(),
             unix: UnixRights::of(values),
-            lame_duck: values.duration_or("lame_duck", lame_duck),
+            lame_duck: values.get(&keys::LAME_DUCK).unwrap_or_else(lame_duck),
         }
     }
 
@@ -239,25 +240,25 @@ impl Settings {
 
 fn of_in(values: &Values) -> in_line::Settings {
     in_line::Settings {
-        payload_limit: count(values.count("payload_limit")),
-        keys: Keyring::new(values.keys("key").iter().map(KeyEntry::key).collect()),
-        sign_in_age: values.duration("sign_in_age"),
-        hosts: values.names("in_hosts"),
-        classic_limit: count(values.count("classic_in_limit")),
-        classic_timeout: values.duration("classic_in_timeout"),
+        payload_limit: count(values.get(&keys::PAYLOAD_LIMIT)),
+        keys: Keyring::new(values.get(&keys::KEY).iter().map(KeyEntry::key).collect()),
+        sign_in_age: values.get(&keys::SIGN_IN_AGE),
+        hosts: values.get(&keys::IN_HOSTS),
+        classic_limit: count(values.get(&keys::CLASSIC_IN_LIMIT)),
+        classic_timeout: values.get(&keys::CLASSIC_IN_TIMEOUT),
         realplexor: realplexor::of_in(values),
-        request_timeout: values.duration("request_timeout"),
-        keep_alive: values.duration("keep_alive"),
-        tls_handshakes: count(values.count("tls_handshakes")),
-        poll_timeout: values.duration("poll_timeout"),
-        heartbeat: values.duration("heartbeat"),
-        idempotency_age: values.duration("idempotency_age"),
-        idempotency_keys: count(values.count("idempotency_keys")),
-        publish_rate: values.count_32("publish_rate"),
+        request_timeout: values.get(&keys::REQUEST_TIMEOUT),
+        keep_alive: values.get(&keys::KEEP_ALIVE),
+        tls_handshakes: count(values.get(&keys::TLS_HANDSHAKES)),
+        poll_timeout: values.get(&keys::POLL_TIMEOUT),
+        heartbeat: values.get(&keys::HEARTBEAT),
+        idempotency_age: values.get(&keys::IDEMPOTENCY_AGE),
+        idempotency_keys: count(values.get(&keys::IDEMPOTENCY_KEYS)),
+        publish_rate: values.get_32(&keys::PUBLISH_RATE),
         address_rates: shares::of_address(values),
         key_rates: shares::of_key(values),
         address_prefix: shares::prefix(values),
-        proxies: shares::proxies(values, "in_proxies"),
+        proxies: shares::proxies(values, &keys::IN_PROXIES),
         ..in_line::Settings::default()
     }
 }

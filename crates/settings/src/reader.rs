@@ -7,8 +7,8 @@ use exchange::hub::limits::RULES_MAX;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::api_key::KeyEntry;
 use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
-use super::keys::KeyEntry;
 use super::nearest::nearest;
 use super::written::{described, excerpt, quoted};
 use super::{Address, ChannelEntry, File, Listener, Origin, Setting, TABLE, Value};

@@ -6,31 +6,34 @@ use std::time::{Duration, SystemTime};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{Values, count};
+use crate::file_text::FileText;
+use crate::key::Key;
+use crate::keys;
 
 /// As the WAIT line takes it.
 pub(crate) fn of_wait(values: &Values) -> wait::Realplexor {
-    let page = |name: &str, content_type, own: &str| {
-        let file = values.file(&format!("realplexor_{name}_file"));
+    let page = |own_file: &Key<Option<FileText>>, content_type, ours: &str| {
+        let file = values.get(own_file);
         let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(wait::pages::CHANGED);
-        let text = file.map_or(own, |file| &file.text);
+        let text = file.as_ref().map_or(ours, |file| &file.text);
         let body = wait::replaced(text, |name| variable(values, name)).into_bytes();
         let about = wait::About {
             content_type,
-            charset: values.text("realplexor_charset").into(),
-            last_modified: dated(file.map_or(built_in, |file| file.changed)).into(),
+            charset: values.get(&keys::REALPLEXOR_CHARSET).into(),
+            last_modified: dated(file.as_ref().map_or(built_in, |file| file.changed)).into(),
             tag: wait::About::tag_of(&body),
         };
         wait::StaticPage { about, body: body.into() }
     };
     let pages = [
-        page("iframe", "text/html", wait::pages::LOADER),
-        page("script", "text/javascript", wait::pages::LIBRARY),
+        page(&keys::REALPLEXOR_IFRAME_FILE, "text/html", wait::pages::LOADER),
+        page(&keys::REALPLEXOR_SCRIPT_FILE, "text/javascript", wait::pages::LIBRARY),
     ];
     wait::Realplexor {
         marker: marker(values),
-        charset: values.text("realplexor_charset").into(),
-        page_ids: ["iframe", "script"]
-            .map(|name| values.text(&format!("realplexor_{name}_id")).into())
+        charset: values.get(&keys::REALPLEXOR_CHARSET).into(),
+        page_ids: [&keys::REALPLEXOR_IFRAME_ID, &keys::REALPLEXOR_SCRIPT_ID]
+            .map(|key| values.get(key).into())
             .into(),
         pages: Arc::new(pages),
     }
@@ -41,33 +44,34 @@ pub(crate) fn of_in(values: &Values) -> in_line::Realplexor {
     let mut chance = [0; 32];
     // Without chance what is remembered of passwords is no safer than the file.
     let _ = getrandom(&mut chance, GetRandomFlags::empty());
-    let users = values.file("realplexor_users").map_or(":", |file| &file.text);
+    let users = values.get(&keys::REALPLEXOR_USERS);
+    let users = users.as_ref().map_or(":", |file| &file.text);
     in_line::Realplexor {
         marker: marker(values),
         users: Arc::new(in_line::Users::read(users, chance)),
-        timeout: values.duration("classic_in_timeout"),
-        limit: count(values.count("realplexor_in_limit")),
-        partial: values.choice("realplexor_partial") == "on",
+        timeout: values.get(&keys::CLASSIC_IN_TIMEOUT),
+        limit: count(values.get(&keys::REALPLEXOR_IN_LIMIT)),
+        partial: values.get(&keys::REALPLEXOR_PARTIAL),
     }
 }
 
 fn marker(values: &Values) -> in_line::Marker {
-    in_line::Marker::new(values.text("realplexor_marker")).unwrap_or_default()
+    in_line::Marker::new(&values.get(&keys::REALPLEXOR_MARKER)).unwrap_or_default()
 }
 
 /// What stands for a name in a page. The names are those that pages of old know.
 fn variable(values: &Values, name: &str) -> Option<String> {
-    let seconds = |name| values.duration(name).as_secs_f64().to_string();
+    let seconds = |key: &Key<Duration>| values.get(key).as_secs_f64().to_string();
     Some(match name {
-        "WAIT_TIMEOUT" => seconds("classic_wait_timeout"),
-        "IDENTIFIER" => values.text("realplexor_marker").to_owned(),
-        "IFRAME_ID" => values.text("realplexor_iframe_id").to_owned(),
-        "SCRIPT_ID" => values.text("realplexor_script_id").to_owned(),
-        "CHARSET" => values.text("realplexor_charset").to_owned(),
-        "JS_WAIT_URI" => values.text("realplexor_wait_uri").to_owned(),
-        "JS_WAIT_RECONNECT_DELAY" => seconds("realplexor_reconnect_delay"),
-        "JS_MAX_BOUNCES" => values.count("realplexor_max_bounces").to_string(),
-        "JS_DEBUG" => u8::from(values.choice("realplexor_debug") == "on").to_string(),
+        "WAIT_TIMEOUT" => seconds(&keys::CLASSIC_WAIT_TIMEOUT),
+        "IDENTIFIER" => values.get(&keys::REALPLEXOR_MARKER),
+        "IFRAME_ID" => values.get(&keys::REALPLEXOR_IFRAME_ID),
+        "SCRIPT_ID" => values.get(&keys::REALPLEXOR_SCRIPT_ID),
+        "CHARSET" => values.get(&keys::REALPLEXOR_CHARSET),
+        "JS_WAIT_URI" => values.get(&keys::REALPLEXOR_WAIT_URI),
+        "JS_WAIT_RECONNECT_DELAY" => seconds(&keys::REALPLEXOR_RECONNECT_DELAY),
+        "JS_MAX_BOUNCES" => values.get(&keys::REALPLEXOR_MAX_BOUNCES).to_string(),
+        "JS_DEBUG" => u8::from(values.get(&keys::REALPLEXOR_DEBUG)).to_string(),
         _ => return None,
     })
 }

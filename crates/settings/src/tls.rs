@@ -6,6 +6,8 @@ use tls::Pair;
 use tls::limits::PAIRS_MAX;
 
 use super::{Listener, Values};
+use crate::key::Key;
+use crate::keys;
 
 /// Files of certificates, by listener; empty where plain HTTP is spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,50 +26,51 @@ impl Tls {
         let mut wrong = Vec::new();
         let mut told = |name: &str, error: String| wrong.push(format!("{}{error}", values.place(name)));
         let is_known = |names: &[&str]| !values.is_wrong(names);
-        let shared = pairs(&values.names("tls_certificate"), &values.names("tls_key"));
-        let is_said = is_known(&["tls_certificate", "tls_key"]);
+        let shared = pairs(&values.get(&keys::TLS_CERTIFICATE), &values.get(&keys::TLS_KEY));
+        let is_said = is_known(&[keys::TLS_CERTIFICATE.name(), keys::TLS_KEY.name()]);
         let are_pairs = shared.is_ok() && is_said;
         let shared = shared.unwrap_or_else(|error| {
             if is_said {
-                told("tls_certificate", error);
+                told(keys::TLS_CERTIFICATE.name(), error);
             }
             Vec::new()
         });
-        let mut of_line = |line: &str, is_usual: bool| -> Vec<Vec<Pair>> {
-            let listeners = values.listeners(line);
+        let mut of_line = |line: &Key<Vec<Listener>>, is_usual: bool| -> Vec<Vec<Pair>> {
+            let listeners = values.get(line);
             let all = listeners.iter().map(|listener| of_listener(listener, is_usual, &shared));
             let pairs = all.map(|pairs| {
                 pairs.unwrap_or_else(|error| {
                     if are_pairs {
-                        told(line, error);
+                        told(line.name(), error);
                     }
                     Vec::new()
                 })
             });
             pairs.collect()
         };
-        let in_tls = values.choice("in_tls") == "on";
+        let in_tls = values.get(&keys::IN_TLS);
         let tls = Self {
-            wait: of_line("wait", !shared.is_empty()),
-            in_line: of_line("in", in_tls && !shared.is_empty()),
-            authorities: values.names("client_ca").into_iter().map(PathBuf::from).collect(),
+            wait: of_line(&keys::WAIT, !shared.is_empty()),
+            in_line: of_line(&keys::IN, in_tls && !shared.is_empty()),
+            authorities: values.get(&keys::CLIENT_CA).into_iter().map(PathBuf::from).collect(),
         };
         if in_tls && shared.is_empty() && are_pairs {
-            told("in_tls", format!("in_tls is on, but {NO_PAIR}"));
+            told(keys::IN_TLS.name(), format!("in_tls is on, but {NO_PAIR}"));
         } else if !tls.authorities.is_empty()
             && tls.in_line.iter().all(Vec::is_empty)
             && are_pairs
-            && is_known(&["in", "in_tls"])
+            && is_known(&[keys::IN.name(), keys::IN_TLS.name()])
         {
             let why = "client_ca is set, but the IN line speaks no TLS, so nobody can show a certificate; set in_tls, too";
-            told("client_ca", why.to_owned());
+            told(keys::CLIENT_CA.name(), why.to_owned());
         }
-        let certified = values.keys("key").iter().find(|key| key.certificate.is_some());
-        let vouched = !tls.authorities.is_empty() || !is_known(&["client_ca"]);
+        let all_keys = values.get(&keys::KEY);
+        let certified = all_keys.iter().find(|key| key.certificate.is_some());
+        let vouched = !tls.authorities.is_empty() || !is_known(&[keys::CLIENT_CA.name()]);
         if let Some(key) = certified.filter(|_| !vouched) {
             let name = &key.name;
             told(
-                "key",
+                keys::KEY.name(),
                 format!(
                     "a certificate stands for the key {name:?}, but nobody vouches for clients; set client_ca, too"
                 ),

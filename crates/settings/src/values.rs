@@ -2,14 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
-use access::{IpNet, PublicKey, TokenSecret};
-use upstream::Uri;
-
-use super::keys::KeyEntry;
-use super::kind::FileText;
-use super::{ChannelEntry, Errors, File, Listener, Setting, TABLE, Value};
+use crate::key::Key;
+use crate::{ChannelEntry, Errors, File, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,82 +96,14 @@ impl Values {
         }
     }
 
-    pub(crate) fn listeners(&self, name: &str) -> Vec<Listener> {
-        if let Value::Listeners(listeners) = self.value(name) { listeners.clone() } else { wrong_kind(name) }
+    /// The value of a setting.
+    pub(crate) fn get<T>(&self, key: &Key<T>) -> T {
+        (key.take)(&self.entry(key.name()).0).expect("a value is of its setting's kind")
     }
 
-    pub(crate) fn names(&self, name: &str) -> Vec<String> {
-        if let Value::Names(names) = self.value(name) { names.clone() } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn networks(&self, name: &str) -> &[IpNet] {
-        if let Value::Networks(networks) = self.value(name) { networks } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn keys(&self, name: &str) -> &[KeyEntry] {
-        if let Value::Keys(keys) = self.value(name) { keys } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn secrets(&self, name: &str) -> &[TokenSecret] {
-        if let Value::Secrets(secrets) = self.value(name) { secrets } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn public_keys(&self, name: &str) -> impl Iterator<Item = &PublicKey> {
-        let Value::PublicKeys(keys) = self.value(name) else { wrong_kind(name) };
-        keys.iter().map(|(_, key)| key)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> &str {
-        if let Value::Text(text) = self.value(name) { text } else { wrong_kind(name) }
-    }
-
-    /// What is in a file, if one is named.
-    pub(crate) fn file(&self, name: &str) -> Option<&FileText> {
-        let Value::File(path, text) = self.value(name) else { wrong_kind(name) };
-        (!path.is_empty()).then_some(text)
-    }
-
-    pub(crate) fn url(&self, name: &str) -> Option<Uri> {
-        if let Value::Url(url) = self.value(name) { url.clone() } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn label(&self, name: &str) -> &str {
-        if let Value::Label(label) = self.value(name) { label } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn choice(&self, name: &str) -> &'static str {
-        if let Value::Choice(choice) = self.value(name) { choice } else { wrong_kind(name) }
-    }
-
-    pub(crate) fn duration(&self, name: &str) -> Duration {
-        if let Value::Duration(duration) = self.value(name) { *duration } else { wrong_kind(name) }
-    }
-
-    /// The duration, or another one for `auto`.
-    pub(crate) fn duration_or(&self, name: &str, auto: impl Fn() -> Duration) -> Duration {
-        if *self.value(name) == Value::Auto { auto() } else { self.duration(name) }
-    }
-
-    pub(crate) fn count(&self, name: &str) -> u64 {
-        self.number(name).unwrap_or_else(|| wrong_kind(name))
-    }
-
-    /// A count of which the table allows no more than fit.
-    pub(crate) fn count_32(&self, name: &str) -> u32 {
-        u32::try_from(self.count(name)).unwrap_or(u32::MAX)
-    }
-
-    /// A count or size; `None` for `auto`.
-    pub(crate) fn number(&self, name: &str) -> Option<u64> {
-        match self.value(name) {
-            Value::Number(number) => Some(*number),
-            Value::Auto => None,
-            _ => wrong_kind(name),
-        }
-    }
-
-    pub(crate) fn value(&self, name: &str) -> &Value {
-        &self.entry(name).0
+    /// A number of which the table allows no more than fit.
+    pub(crate) fn get_32(&self, key: &Key<u64>) -> u32 {
+        u32::try_from(self.get(key)).unwrap_or(u32::MAX)
     }
 }
 
@@ -189,8 +116,4 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
         }
     }
-}
-
-fn wrong_kind(name: &str) -> ! {
-    unreachable!("the table's line for {name} is of another kind than its reader")
 }

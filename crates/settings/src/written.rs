@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::Listener;
-use super::keys::KeyEntry;
+use super::api_key::KeyEntry;
 use super::kind::{Kind, Value};
 use super::shares::network_text;
 
