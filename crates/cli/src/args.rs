@@ -10,7 +10,7 @@ pub(crate) fn server() -> [Arg; 3] {
         .long("server")
         .value_name("URL")
         .env("MULTIPLEXOR_SERVER")
-        .default_value(http::SERVER)
+        .default_value(http::in_url())
         .help("The IN line of the server, where one publishes");
     [server, key(), authority()]
 }

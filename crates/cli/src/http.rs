@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ArgMatches;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use settings::UNIX;
+use settings::{UNIX, keys};
 use tls::rustls::crypto::aws_lc_rs::default_provider;
 use ureq::Agent;
 use ureq::RequestBuilder;
@@ -23,10 +23,15 @@ use ureq::unversioned::resolver::DefaultResolver;
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_TIMEOUT};
 use unix_socket::ToSocket;
 
-/// The IN line, where nothing else is said.
-pub(crate) const SERVER: &str = "http://127.0.0.1:10010";
-/// The WAIT line, where nothing else is said.
-pub(crate) const LISTEN_URL: &str = "http://127.0.0.1:8088";
+/// The IN line, where nothing else is said: where it listens by default.
+pub(crate) fn in_url() -> String {
+    format!("http://{}", keys::IN.default_text())
+}
+
+/// The WAIT line, where nothing else is said: where it listens by default, which is everywhere.
+pub(crate) fn wait_url() -> String {
+    format!("http://{}", keys::WAIT.default_text().replace("0.0.0.0", "127.0.0.1"))
+}
 
 /// The beginning of a configuration: an answer is an answer whatever its status, and a proxy of the
 /// environment is not for a server of one's own.
@@ -165,11 +170,14 @@ mod tests {
 
     #[test]
     fn a_base_is_a_plain_url() {
-        assert_eq!(base("http://a:1/", "--server", SERVER).unwrap(), "http://a:1");
-        assert_eq!(base("http://a/b", "--server", SERVER).unwrap(), "http://a/b");
-        assert_eq!(base("unix:/a:/b/", "--server", SERVER).unwrap(), "unix:/a:/b");
+        assert_eq!(base("http://a:1/", "--server", "http://a:1").unwrap(), "http://a:1");
+        assert_eq!(base("http://a/b", "--server", "http://a:1").unwrap(), "http://a/b");
+        assert_eq!(base("unix:/a:/b/", "--server", "http://a:1").unwrap(), "unix:/a:/b");
         for bad in ["", "unix:", "unix:a", "unix:/", "a:1", "http://", "https://", "ftp://a"] {
-            assert!(base(bad, "--server", SERVER).unwrap_err().to_string().contains("--server"), "{bad}");
+            assert!(
+                base(bad, "--server", "http://a:1").unwrap_err().to_string().contains("--server"),
+                "{bad}"
+            );
         }
     }
 

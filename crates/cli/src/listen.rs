@@ -6,20 +6,19 @@
 mod line;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Arg, ArgMatches, Command};
+use nix::sys::signal::{SigSet, Signal};
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use ureq::Agent;
 
 use crate::args::{authority, flag, since, tail};
 use crate::http::{
-    self, LISTEN_URL, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key,
+    self, Trust, base, config, encode, encode_names, in_url, no_answer, refusal, wait_url, with_key,
 };
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
 use line::Line;
@@ -46,7 +45,7 @@ pub(crate) fn command() -> Command {
                 .long("listen-url")
                 .value_name("URL")
                 .env("MULTIPLEXOR_LISTEN_URL")
-                .default_value(LISTEN_URL)
+                .default_value(wait_url())
                 .help("The WAIT line of the server, where one subscribes"),
         )
         .arg(authority())
@@ -71,7 +70,7 @@ impl Args {
         let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
         let names = matches.get_many::<String>("channel").into_iter().flatten();
         let names = encode_names(names.map(String::as_str));
-        let base = base(&url, "--listen-url", LISTEN_URL)?;
+        let base = base(&url, "--listen-url", &wait_url())?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,
@@ -87,7 +86,7 @@ impl Args {
     fn to_watch(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
         let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
-        let base = base(&url, "--server", SERVER)?;
+        let base = base(&url, "--server", &in_url())?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,
@@ -121,19 +120,15 @@ pub(crate) fn run_watch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Listens until interrupted, or until nobody reads what is printed.
 fn run_until_interrupted(args: Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
-        let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
-        let (end, ended) = oneshot::channel();
-        // Reading blocks, so it has a thread, which ends with the program.
-        thread::spawn(move || drop(end.send(listen(args))));
-        tokio::select! {
-            _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
-            _ = terminate.recv() => Ok(ExitCode::SUCCESS),
-            ended = ended => ended.unwrap_or_else(|_| Err(anyhow!("the reader of the stream broke down"))),
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    signals.thread_block().context("signals cannot be received")?;
+    // Reading blocks, so a thread waits for the signal that ends the program.
+    thread::spawn(move || {
+        if signals.wait().is_ok() {
+            process::exit(0);
         }
-    })
+    });
+    listen(args)
 }
 
 /// Why a connection is over.

@@ -13,7 +13,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use crate::args::{flag, server, since, tail};
-use crate::http::{self, SERVER, Trust, base, config, encode, no_answer, refusal, with_key};
+use crate::http::{self, Trust, base, config, encode, in_url, no_answer, refusal, with_key};
 use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
 use crate::text::utc;
 
@@ -199,7 +199,7 @@ impl InLine {
     /// By the flags `--server`, `--key`, `--ca` and `--json`.
     pub fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
-        let base = base(&url, "--server", SERVER)?;
+        let base = base(&url, "--server", &in_url())?;
         let config = config(&Trust::read(matches, &base)?)
             .timeout_recv_response(Some(SEND_TIMEOUT))
             .timeout_recv_body(Some(SEND_TIMEOUT));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::args::{flag, server};
-use crate::http::{self, SERVER, Trust, base, config, encode, encode_names, no_answer, refusal, with_key};
+use crate::http::{self, Trust, base, config, encode, encode_names, in_url, no_answer, refusal, with_key};
 use crate::limits::{ANSWER_LEN_MAX, SEND_TIMEOUT};
 
 /// `multiplexor send`.
@@ -70,7 +70,7 @@ impl Args {
     /// Reads it from the command line.
     fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
-        let base = base(&text("server").unwrap_or_default(), "--server", SERVER)?;
+        let base = base(&text("server").unwrap_or_default(), "--server", &in_url())?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, nearest};
+use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, keys, nearest};
 
 use crate::script::{Said, Value as Old};
 
@@ -45,26 +45,26 @@ use Meaning::{Line, Path as PathTo, Plain, Seconds, Switch};
 
 /// Every key, with its default and what becomes of it.
 const KEYS: &[(&str, &str, Meaning)] = &[
-    ("WAIT_ADDR", "0.0.0.0:8088", Line("wait")),
-    ("IN_ADDR", "127.0.0.1:10010", Line("in")),
-    ("WAIT_TIMEOUT", "300", Seconds("classic_wait_timeout")),
-    ("WAIT_MAXLEN", "5120", Plain("classic_wait_limit")),
-    ("IN_MAXLEN", "204800", Plain("realplexor_in_limit")),
-    ("IN_TIMEOUT", "20", Seconds("classic_in_timeout")),
-    ("OFFLINE_TIMEOUT", "30", Seconds("classic_grace")),
-    ("MAX_DATA_FOR_ID", "30", Plain("history_messages")),
-    ("CLEAN_ID_AFTER", "3600", Seconds("history_age")),
-    ("CHARSET", "utf-8", Plain("realplexor_charset")),
-    ("USERS_FILE", "dklab_realplexor.htpasswd", PathTo("realplexor_users")),
-    ("IDENTIFIER", "identifier", Plain("realplexor_marker")),
-    ("IFRAME_ID", "IFRAME", Plain("realplexor_iframe_id")),
-    ("SCRIPT_ID", "SCRIPT", Plain("realplexor_script_id")),
-    ("IFRAME_FILE", "dklab_realplexor.html", PathTo("realplexor_iframe_file")),
-    ("SCRIPT_FILE", "dklab_realplexor.js", PathTo("realplexor_script_file")),
-    ("JS_WAIT_URI", "/", Plain("realplexor_wait_uri")),
-    ("JS_WAIT_RECONNECT_DELAY", "0.01", Seconds("realplexor_reconnect_delay")),
-    ("JS_MAX_BOUNCES", "10", Plain("realplexor_max_bounces")),
-    ("JS_DEBUG", "1", Switch("realplexor_debug")),
+    ("WAIT_ADDR", "0.0.0.0:8088", Line(keys::WAIT.name())),
+    ("IN_ADDR", "127.0.0.1:10010", Line(keys::IN.name())),
+    ("WAIT_TIMEOUT", "300", Seconds(keys::CLASSIC_WAIT_TIMEOUT.name())),
+    ("WAIT_MAXLEN", "5120", Plain(keys::CLASSIC_WAIT_LIMIT.name())),
+    ("IN_MAXLEN", "204800", Plain(keys::REALPLEXOR_IN_LIMIT.name())),
+    ("IN_TIMEOUT", "20", Seconds(keys::CLASSIC_IN_TIMEOUT.name())),
+    ("OFFLINE_TIMEOUT", "30", Seconds(keys::CLASSIC_GRACE.name())),
+    ("MAX_DATA_FOR_ID", "30", Plain(keys::HISTORY_MESSAGES.name())),
+    ("CLEAN_ID_AFTER", "3600", Seconds(keys::HISTORY_AGE.name())),
+    ("CHARSET", "utf-8", Plain(keys::REALPLEXOR_CHARSET.name())),
+    ("USERS_FILE", "dklab_realplexor.htpasswd", PathTo(keys::REALPLEXOR_USERS.name())),
+    ("IDENTIFIER", "identifier", Plain(keys::REALPLEXOR_MARKER.name())),
+    ("IFRAME_ID", "IFRAME", Plain(keys::REALPLEXOR_IFRAME_ID.name())),
+    ("SCRIPT_ID", "SCRIPT", Plain(keys::REALPLEXOR_SCRIPT_ID.name())),
+    ("IFRAME_FILE", "dklab_realplexor.html", PathTo(keys::REALPLEXOR_IFRAME_FILE.name())),
+    ("SCRIPT_FILE", "dklab_realplexor.js", PathTo(keys::REALPLEXOR_SCRIPT_FILE.name())),
+    ("JS_WAIT_URI", "/", Plain(keys::REALPLEXOR_WAIT_URI.name())),
+    ("JS_WAIT_RECONNECT_DELAY", "0.01", Seconds(keys::REALPLEXOR_RECONNECT_DELAY.name())),
+    ("JS_MAX_BOUNCES", "10", Plain(keys::REALPLEXOR_MAX_BOUNCES.name())),
+    ("JS_DEBUG", "1", Switch(keys::REALPLEXOR_DEBUG.name())),
     ("VERBOSITY", "3", Meaning::Verbosity),
     ("SU_USER", "nobody", Meaning::User),
     ("EVENT_CHAIN_LEN", "1000", Meaning::None("the last 100,000 changes are kept, whatever is said")),
@@ -289,30 +289,35 @@ impl Making<'_> {
                 _ => 0,
             })
         };
-        let (count, len) =
-            (number("history_messages").unwrap_or(0), number("realplexor_in_limit").unwrap_or(0));
+        let (count, len) = (
+            number(keys::HISTORY_MESSAGES.name()).unwrap_or(0),
+            number(keys::REALPLEXOR_IN_LIMIT.name()).unwrap_or(0),
+        );
         let defaults = |name| match named(name).default() {
             Value::Number(number) => number,
             _ => 0,
         };
         let bytes = count.saturating_mul(len).min(HISTORY_BYTES_MAX);
-        if bytes > defaults("history_bytes") {
+        if bytes > defaults(keys::HISTORY_BYTES.name()) {
             let from = "MAX_DATA_FOR_ID times IN_MAXLEN".to_owned();
-            self.values.push((named("history_bytes"), Value::Number(bytes), Origin::Default, from));
+            self.values.push((
+                named(keys::HISTORY_BYTES.name()),
+                Value::Number(bytes),
+                Origin::Default,
+                from,
+            ));
         }
-        if len > defaults("payload_limit") {
+        if len > defaults(keys::PAYLOAD_LIMIT.name()) {
             let from = self.origin("IN_MAXLEN");
             self.values.push((
-                named("payload_limit"),
+                named(keys::PAYLOAD_LIMIT.name()),
                 Value::Number(len),
                 from.clone(),
                 format!("IN_MAXLEN, {from}"),
             ));
         }
-        if let Some(setting) = TABLE.iter().find(|setting| setting.name == "history_renew") {
-            let from = "CLEAN_ID_AFTER, which begins anew with each message".to_owned();
-            self.values.push((setting, Value::Choice("on"), Origin::Default, from));
-        }
+        let from = "CLEAN_ID_AFTER, which begins anew with each message".to_owned();
+        self.values.push((named(keys::HISTORY_RENEW.name()), Value::Choice("on"), Origin::Default, from));
     }
 
     /// Keys that nobody knows: they had no effect, but one of them may be a slip of the pen.
@@ -332,7 +337,7 @@ impl Making<'_> {
 
 /// The setting of a name that is one.
 fn named(name: &str) -> &'static Setting {
-    TABLE.iter().find(|setting| setting.name == name).expect("a test looks for all that are used here")
+    TABLE.iter().find(|setting| setting.name == name).expect("every key is in the table")
 }
 
 /// An address and a port; a name is looked up.

@@ -5,7 +5,7 @@ use exchange::hub::Door;
 use wait::Origins;
 
 use super::reader::CHANNEL;
-use super::{Address, Listener, Settings, Values, asked};
+use super::{Address, Listener, Settings, Values, authentication};
 use crate::keys;
 
 impl Settings {
@@ -20,14 +20,14 @@ impl Settings {
             (&[keys::TOKEN_SECRET.name()], self.check_secrets(values)),
             (&[keys::TOKEN_KEY.name()], self.check_keys(values)),
             (&[keys::HOOK.name(), keys::HOOK_HEADERS.name()], self.check_hook(values)),
-            (&[keys::TAKEOVER_PREFIX.name()], asked::check_prefix(values)),
+            (&[keys::TAKEOVER_PREFIX.name()], authentication::check_prefix(values)),
             (
                 &[keys::TAKEOVER.name(), keys::TAKEOVER_PREFIX.name(), keys::WAIT_PREFIX.name()],
                 self.check_takeover(values),
             ),
-            (&[keys::TOKEN_KEYS_URL.name()], asked::check_keys_url(values)),
-            (&[keys::HOOK_HEADERS.name()], asked::check_hook_headers(values)),
-            (&[keys::TOKEN_COOKIE.name()], asked::check_cookie(values)),
+            (&[keys::TOKEN_KEYS_URL.name()], authentication::check_keys_url(values)),
+            (&[keys::HOOK_HEADERS.name()], authentication::check_hook_headers(values)),
+            (&[keys::TOKEN_COOKIE.name()], authentication::check_cookie(values)),
             (
                 &[keys::ORIGINS.name()],
                 check_count(

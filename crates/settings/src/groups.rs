@@ -2,21 +2,22 @@
 
 use super::setting::Setting;
 use super::table::TABLE;
+use crate::keys;
 
 /// The heading of each group, by its first setting, in the order of the help.
 const GROUPS: &[(&str, &str)] = &[
-    ("wait", "Settings: where it listens, and as whom"),
-    ("history_messages", "Settings: what is kept"),
-    ("payload_limit", "Settings: messages, requests and their time"),
-    ("connections_limit", "Settings: limits for clients"),
-    ("proxies", "Settings: proxies in front"),
-    ("listen", "Settings: who may listen"),
-    ("hook", "Settings: asking your application"),
-    ("takeover", "Settings: paths that it shares with your application"),
-    ("origins", "Settings: browsers, keys and TLS"),
-    ("idempotency_age", "Settings: limits for publishers"),
-    ("classic_wait_timeout", "Settings: the protocol of 2009"),
-    ("realplexor_users", "Settings: Realplexor"),
+    (keys::WAIT.name(), "Settings: where it listens, and as whom"),
+    (keys::HISTORY_MESSAGES.name(), "Settings: what is kept"),
+    (keys::PAYLOAD_LIMIT.name(), "Settings: messages, requests and their time"),
+    (keys::CONNECTIONS_LIMIT.name(), "Settings: limits for clients"),
+    (keys::PROXIES.name(), "Settings: proxies in front"),
+    (keys::LISTEN.name(), "Settings: who may listen"),
+    (keys::HOOK.name(), "Settings: asking your application"),
+    (keys::TAKEOVER.name(), "Settings: paths that it shares with your application"),
+    (keys::ORIGINS.name(), "Settings: browsers, keys and TLS"),
+    (keys::IDEMPOTENCY_AGE.name(), "Settings: limits for publishers"),
+    (keys::CLASSIC_WAIT_TIMEOUT.name(), "Settings: the protocol of 2009"),
+    (keys::REALPLEXOR_USERS.name(), "Settings: Realplexor"),
 ];
 
 /// Each setting with its heading, in the order of the help.

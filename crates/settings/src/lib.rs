@@ -7,7 +7,7 @@
 mod address;
 mod advice;
 mod api_key;
-mod asked;
+mod authentication;
 mod channel;
 mod checks;
 mod document;
@@ -61,7 +61,7 @@ pub use kind::Value;
 pub use listener::{Dialect, Listener};
 pub use nearest::nearest;
 pub use setting::Setting;
-pub use shares::{Said, shares};
+pub use shares::{ClientShares, shares};
 pub use table::TABLE;
 pub use values::{Given, Origin, Values};
 pub use variables::misspelt;
@@ -88,7 +88,7 @@ pub struct Settings {
     /// As the IN line takes them.
     pub in_line: in_line::Settings,
     /// Who may have how much of the WAIT line.
-    pub shares: Said,
+    pub shares: ClientShares,
     /// Bytes of memory that the program may have; 0: what the system has.
     pub memory_limit: u64,
     /// Whom the program becomes; empty: nobody else.
@@ -194,12 +194,12 @@ impl Settings {
                 strict_names: values.get(&keys::STRICT_NAMES),
                 compression: values.get(&keys::COMPRESSION),
                 io_uring: values.get(&keys::IO_URING),
-                tokens: asked::tokens(values),
+                tokens: authentication::tokens(values),
                 origins: Origins::new(values.get(&keys::ORIGINS)),
-                shows: asked::shows(values),
+                shows: authentication::shows(values),
                 paths: Paths::under(&values.get(&keys::WAIT_PREFIX)),
                 takeover: values.get(&keys::TAKEOVER).map(|_| values.get(&keys::TAKEOVER_PREFIX).into()),
-                verdict_timeout: asked::verdict_timeout(values),
+                verdict_timeout: authentication::verdict_timeout(values),
                 proxies: shares::proxies(values, &keys::PROXIES),
                 drain: values.get(&keys::DRAIN),
                 classic_timeout: values.get(&keys::CLASSIC_WAIT_TIMEOUT),
@@ -207,7 +207,7 @@ impl Settings {
                 classic_grace: values.get(&keys::CLASSIC_GRACE),
                 realplexor: realplexor::of_wait(values),
             },
-            upstream: asked::upstream(values),
+            upstream: authentication::upstream(values),
             in_line: of_in(values),
             shares: shares::of_wait(values),
             memory_limit: values.get(&keys::MEMORY_LIMIT),

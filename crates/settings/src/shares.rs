@@ -9,13 +9,13 @@ use crate::keys;
 use crate::values::Values;
 
 /// Everything that is shared on the WAIT line, of which nothing is taken.
-pub fn shares(said: &Said) -> Shares {
+pub fn shares(said: &ClientShares) -> Shares {
     Shares::new(said.address, said.prefix, said.user, said.connections).with_checks(said.checks)
 }
 
 /// What was said about shares of the WAIT line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ClientShares {
     address: Quota,
     prefix: u8,
     user: Quota,
@@ -23,12 +23,12 @@ pub struct Said {
     checks: u32,
 }
 
-pub(crate) fn of_wait(values: &Values) -> Said {
+pub(crate) fn of_wait(values: &Values) -> ClientShares {
     let quota = |connections: &Key<u64>, requests: &Key<u64>| Quota {
         connections: values.get_32(connections),
         requests: values.get_32(requests),
     };
-    Said {
+    ClientShares {
         address: quota(&keys::ADDRESS_CONNECTIONS, &keys::ADDRESS_REQUESTS),
         prefix: prefix(values),
         user: quota(&keys::USER_CONNECTIONS, &keys::USER_REQUESTS),

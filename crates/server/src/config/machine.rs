@@ -9,7 +9,7 @@ use tls::read_authorities;
 
 use crate::privileges::{self, Account};
 use crate::unix;
-use settings::{Address, Settings, Values};
+use settings::{Address, Settings, Values, keys};
 
 /// What is missing here, each with where it is asked for.
 pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
@@ -17,19 +17,20 @@ pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
     let mut told = |name: &str, why: String| faults.push(format!("{}{why}", values.place(name)));
     let account = Account::find("user", &settings.user, &settings.group).unwrap_or_else(|error| {
         let is_user_there = Account::find("user", &settings.user, "").is_ok();
-        told(if is_user_there { "group" } else { "user" }, format!("{error:#}"));
+        told(if is_user_there { keys::GROUP.name() } else { keys::USER.name() }, format!("{error:#}"));
         None
     });
     if let Some(why) = store(settings, account.as_ref()) {
-        told("store", why);
+        told(keys::STORE.name(), why);
     }
     for why in certificates(settings) {
-        told("tls_certificate", why);
+        told(keys::TLS_CERTIFICATE.name(), why);
     }
     for why in settings.tls.authorities.iter().filter_map(|file| read_authorities(file).err()) {
-        told("client_ca", why.to_string());
+        told(keys::CLIENT_CA.name(), why.to_string());
     }
-    for (listeners, line) in [(&settings.wait, "wait"), (&settings.in_listeners, "in")] {
+    for (listeners, line) in [(&settings.wait, keys::WAIT.name()), (&settings.in_listeners, keys::IN.name())]
+    {
         let paths = listeners.iter().filter_map(|listener| listener.address.path());
         paths.filter_map(socket).for_each(|why| told(line, why));
     }
@@ -37,7 +38,7 @@ pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
     let has_sockets =
         all.map(|listener| &listener.address).any(|address| matches!(address, Address::Unix(_)));
     if let Some(error) = unix::owner(&settings.unix.owner).err().filter(|_| has_sockets) {
-        told("unix_owner", format!("{error:#}"));
+        told(keys::UNIX_OWNER.name(), format!("{error:#}"));
     }
     faults
 }
