@@ -1,6 +1,7 @@
 //! What a doctor says: findings, each a sentence with its level and what to paste; as text or as JSON.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -123,6 +124,11 @@ fn object(finding: &Finding) -> Value {
         object["remedies"] = remedies.collect();
     }
     object
+}
+
+/// In whole milliseconds, at least one.
+pub(crate) fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
 #[cfg(test)]

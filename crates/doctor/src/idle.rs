@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, rounded};
 use crate::limits::FIRST_WORD_MAX;
-use crate::path_check::{WS_KEY, rounded};
-use crate::wire::{Answer, Place};
+use crate::wire::{Answer, Place, WS_KEY};
 
 /// What waits in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, rounded};
 use crate::idle::Silent;
 use crate::limits::{FIRST_WORD_MAX, LEAVING_MAX, LEAVING_PAUSE};
-use crate::path_check::rounded;
 use crate::wire::{CHANNEL, Place};
 use cli::{InLine, encode};
 

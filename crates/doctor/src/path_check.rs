@@ -12,13 +12,13 @@ use serde_json::json;
 
 use crate::advice::{Fault, with_advice};
 use crate::crowd::crowd;
-use crate::finding::{Finding, Level, Report};
+use crate::finding::{Finding, Level, Report, rounded};
 use crate::front::{BROKEN, Front};
 use crate::idle::{Silent, idle};
 use crate::inside::leaving;
 use crate::limits::FIRST_WORD_MAX;
 use crate::request::{address, host, names};
-use crate::wire::{Answer, Place};
+use crate::wire::{Answer, Place, WS_KEY};
 use cli::InLine;
 
 /// What a doctor is asked for.
@@ -288,11 +288,6 @@ fn websocket(answer: &Answer) -> Vec<Finding> {
     vec![Finding::new("websocket", Level::Problem, format!("WebSocket: {text}"))]
 }
 
-/// In whole milliseconds, at least one.
-pub(crate) fn rounded(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
-}
-
 const SSE: Kind = Kind {
     name: "sse",
     words: "event stream",
@@ -312,8 +307,6 @@ const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resum
 
 /// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
 const GZIP_BEGIN_LEN: usize = 15;
-/// The example of RFC 6455, with its answer. Nothing is secret about it.
-pub(crate) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const WS_PING: &[u8] = b"{\"ping\":1}";
 /// The epoch of an order that is nobody's, but by a chance of one in 56 billion.

@@ -249,6 +249,8 @@ fn is_silence(error: &std::io::Error) -> bool {
 
 /// The channel that a doctor waits on.
 pub(crate) const CHANNEL: &str = "multiplexor.doctor";
+/// The example of RFC 6455, with its answer. Nothing is secret about it.
+pub(crate) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 #[cfg(test)]
 mod tests {

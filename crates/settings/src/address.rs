@@ -5,9 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::values::Values;
-use crate::keys;
-
 /// Where a line listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -60,27 +57,6 @@ impl fmt::Display for Address {
             Self::Inet(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
-    }
-}
-
-/// Who may use the UNIX sockets that are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnixRights {
-    /// Bits of the file's mode.
-    pub mode: u32,
-    /// A user, and behind a colon a group; empty: those of the program.
-    pub owner: String,
-}
-
-impl UnixRights {
-    pub(crate) fn of(values: &Values) -> Self {
-        let mode = u32::from_str_radix(&values.get(&keys::UNIX_MODE), 8).expect("its kind is a mode");
-        Self { mode, owner: values.get(&keys::UNIX_OWNER) }
-    }
-
-    /// Whether others than the owner and the group are shut out.
-    pub(crate) fn shut_others_out(&self) -> bool {
-        self.mode & 0o007 == 0
     }
 }
 

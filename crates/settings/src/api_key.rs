@@ -3,8 +3,7 @@
 use access::{Certified, Key, KeyHash};
 use exchange::hub::{Glob, Grant, Rights, Session};
 
-use super::Value;
-use super::written::quoted;
+use crate::quote::quoted;
 
 /// An entry of `key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,35 +23,10 @@ impl KeyEntry {
         Self { hash: Some(hash), ..Self::everything() }
     }
 
-    fn everything() -> Self {
+    /// What an entry is that leaves everything out.
+    pub(crate) fn everything() -> Self {
         let names = vec![Glob::new("*").expect("a star is a pattern")];
         Self { name: UNNAMED.to_owned(), hash: None, certificate: None, may: Rights::ALL, names }
-    }
-
-    /// Takes in what an entry says; `None` when something in it is wrong.
-    pub(crate) fn of(values: impl IntoIterator<Item = Option<Value>>) -> Option<Self> {
-        let (mut name, mut hash, mut may, mut names, mut certificate) = (None, None, None, None, None);
-        for value in values {
-            match value? {
-                Value::Label(said) => name = Some(said),
-                Value::KeyHash(said) => hash = Some(said),
-                Value::Rights(said) => may = Some(said),
-                Value::Globs(said) => names = Some(said),
-                Value::Certified(said) => certificate = Some(said),
-                _ => return None,
-            }
-        }
-        if hash.is_none() && certificate.is_none() {
-            return None;
-        }
-        let all = Self::everything();
-        Some(Self {
-            name: name.unwrap_or(all.name),
-            hash,
-            certificate,
-            may: may.unwrap_or(all.may),
-            names: names.unwrap_or(all.names),
-        })
     }
 
     /// As the IN line takes it.

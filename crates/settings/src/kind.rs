@@ -14,7 +14,7 @@ pub(crate) use super::file_text::FileText;
 pub(crate) use super::file_text::{public_key, why_no_key};
 use super::listener::{Dialect, Listener};
 use super::names::{read_name, read_token, read_url};
-use super::shares::network;
+use super::networks::network;
 pub(crate) use super::units::{duration, size, whole_number};
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.

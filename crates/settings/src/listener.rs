@@ -1,7 +1,7 @@
 //! One address to listen on, the classic dialect that is spoken there, and whether TLS is.
 
 use super::Address;
-use super::written::quoted;
+use super::quote::quoted;
 
 /// An entry of `wait` or `in`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::api_key::KeyEntry;
 use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::nearest::nearest;
-use super::written::{described, excerpt, quoted};
+use super::quote::{described, excerpt, quoted};
 use super::{Address, ChannelEntry, File, Listener, Origin, Setting, TABLE, Value};
 
 /// A file in the reading.
@@ -149,9 +149,9 @@ impl<'a> Reader<'a> {
     /// An entry `[[key]]`, or a mere key among such.
     fn key(&mut self, value: &Spanned<DeValue<'_>>) -> Option<KeyEntry> {
         let Some(table) = value.get_ref().as_table() else {
-            return KeyEntry::of([self.value(&KEY_ENTRY[0], value)]);
+            return key_entry([self.value(&KEY_ENTRY[0], value)]);
         };
-        KeyEntry::of(self.entry(KEY, KEY_ENTRY, value.span(), table).into_iter().map(|(_, value)| value))
+        key_entry(self.entry(KEY, KEY_ENTRY, value.span(), table).into_iter().map(|(_, value)| value))
     }
 
     /// The entries `[[channel]]`.
@@ -292,6 +292,32 @@ fn entry_keys(setting: &Setting) -> &'static [Setting] {
         KEY => KEY_ENTRY,
         _ => &[],
     }
+}
+
+/// What an entry `[[key]]` says; `None` when something in it is wrong.
+fn key_entry(values: impl IntoIterator<Item = Option<Value>>) -> Option<KeyEntry> {
+    let (mut name, mut hash, mut may, mut names, mut certificate) = (None, None, None, None, None);
+    for value in values {
+        match value? {
+            Value::Label(said) => name = Some(said),
+            Value::KeyHash(said) => hash = Some(said),
+            Value::Rights(said) => may = Some(said),
+            Value::Globs(said) => names = Some(said),
+            Value::Certified(said) => certificate = Some(said),
+            _ => return None,
+        }
+    }
+    if hash.is_none() && certificate.is_none() {
+        return None;
+    }
+    let all = KeyEntry::everything();
+    Some(KeyEntry {
+        name: name.unwrap_or(all.name),
+        hash,
+        certificate,
+        may: may.unwrap_or(all.may),
+        names: names.unwrap_or(all.names),
+    })
 }
 
 const KEY: &str = "key";

@@ -1,7 +1,7 @@
 //! How much of the program one of many may have, and which proxies are believed about who that is.
 
 use access::{IpNet, Proxies, Way};
-use exchange::{Quota, Shares, UNIX, shown};
+use exchange::{Quota, Shares};
 use in_line::Rates;
 
 use crate::key::Key;
@@ -57,19 +57,4 @@ pub(crate) fn proxies(values: &Values, key: &Key<Vec<IpNet>>) -> Proxies {
     let said = values.get(&keys::PROXIES_SAY);
     let way = Way::ALL.into_iter().find(|way| way.name() == said).unwrap_or_default();
     Proxies { networks: values.get(key), way }
-}
-
-/// A network, or one address.
-pub(crate) fn network(text: &str) -> Option<IpNet> {
-    let one = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
-    if text == "unix" {
-        return Some(UNIX.into());
-    }
-    text.parse().ok().or_else(one)
-}
-
-/// A network as one would write it: an address where it is no more.
-pub(crate) fn network_text(network: &IpNet) -> String {
-    let is_one = network.prefix_len() == network.max_prefix_len();
-    if is_one { shown(network.addr()) } else { network.to_string() }
 }

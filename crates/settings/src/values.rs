@@ -1,10 +1,9 @@
 //! The value of every setting, and who said so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::key::Key;
-use crate::{ChannelEntry, Errors, File, Setting, TABLE, Value};
+use crate::{ChannelEntry, Errors, File, Origin, Setting, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,19 +15,6 @@ pub struct Values {
     pub(crate) errors: Errors,
     /// The settings that are wrong, and have their defaults here.
     wrong: BTreeSet<&'static str>,
-}
-
-/// Who said what a setting is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag, without its dashes.
-    Flag(String),
-    /// An environment variable.
-    Variable(String),
-    /// A file, and the line in it.
-    File(String, usize),
-    /// Nobody.
-    Default,
 }
 
 /// What a flag or a variable said about a setting.
@@ -104,16 +90,5 @@ impl Values {
     /// A number of which the table allows no more than fit.
     pub(crate) fn get_32(&self, key: &Key<u64>) -> u32 {
         u32::try_from(self.get(key)).unwrap_or(u32::MAX)
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => write!(f, "--{name}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::File(name, line) => write!(f, "{name}:{line}"),
-            Self::Default => f.write_str("default"),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Variables of the environment that are named like ours and are none: somebody misspelt one, and would not notice.
 
 use super::nearest::nearest;
-use super::written::excerpt;
+use super::quote::excerpt;
 use super::{Errors, TABLE};
 
 /// What is wrong among these names of variables; `ours` are those that are none of settings.

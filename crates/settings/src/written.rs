@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::Listener;
-use super::api_key::KeyEntry;
-use super::kind::{Kind, Value};
-use super::shares::network_text;
+use crate::Listener;
+use crate::api_key::KeyEntry;
+use crate::kind::{Kind, Value};
+use crate::networks::network_text;
+use crate::quote::{described, excerpt, number, quoted};
 
 impl Kind {
     /// The texts of a TOML value of the right type; otherwise what it is instead.
@@ -117,36 +118,6 @@ impl Kind {
     }
 }
 
-/// A text in TOML's quotes. None of ours has a control character.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// A value of the wrong type, in words.
-pub(crate) fn described(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("the text {}", quoted(&excerpt(text))),
-        DeValue::Integer(_) => format!("the number {}", excerpt(&number(value))),
-        DeValue::Float(number) => format!("the number {}", excerpt(number.as_str())),
-        DeValue::Boolean(truth) => truth.to_string(),
-        DeValue::Datetime(time) => format!("the time {time}"),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
-
-/// The beginning of what somebody wrote, to be repeated to him.
-pub(crate) fn excerpt(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TOLD_CHARS_MAX).collect()
-}
-
-/// An integer in decimal digits, whatever its form in the file.
-fn number(value: &DeValue<'_>) -> String {
-    let Some(integer) = value.as_integer() else { return String::new() };
-    let read = i128::from_str_radix(integer.as_str(), integer.radix());
-    read.map_or_else(|_| integer.as_str().to_owned(), |number| number.to_string())
-}
-
 fn duration(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
@@ -163,9 +134,6 @@ fn in_units(number: u64, units: &[(u64, &str)]) -> String {
     let unit = units.iter().find(|(unit, _)| number.is_multiple_of(*unit));
     unit.map_or_else(|| number.to_string(), |(unit, name)| format!("{}{name}", number / unit))
 }
-
-/// Letters of a wrong text that are repeated in an error.
-const TOLD_CHARS_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests {
@@ -188,10 +156,5 @@ mod tests {
         {
             assert_eq!(size(len), text);
         }
-    }
-
-    #[test]
-    fn quotes_are_escaped() {
-        assert_eq!(quoted(r#"a"b\c"#), r#""a\"b\\c""#);
     }
 }
