@@ -65,7 +65,7 @@ const STILL: &[&str] = &[
     "crates/in/src/legacy.rs",
     "crates/in/src/lib.rs",
     "crates/in/src/limits.rs",
-    "crates/in/src/state.rs",
+    "crates/in/src/settings.rs",
     "crates/in/src/listener.rs",
     "crates/in/src/realplexor.rs",
     "crates/in/src/realplexor/replies.rs",

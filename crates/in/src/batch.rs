@@ -12,15 +12,17 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::hub::{Publish, Right};
+use dialect::hub::Publish;
 use dialect::{Code, Problem};
 use exchange::Published;
 use tokio::task::yield_now;
 
+use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
+use crate::denial_log;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
-use crate::placement::{self, Patience, Placement};
+use crate::placement::{self, Placement};
 use crate::publish::{ANSWER_LEN, answer, warn, was_json, write_answer};
 use crate::publish_options;
 use crate::response::ErrorResponse;
@@ -97,7 +99,7 @@ async fn place_step(
         let item = read(line, caller, item).map_err(ErrorResponse::from);
         *is_warned |= item.as_ref().is_ok_and(|item| was_json(&item.publish.payload));
         match item {
-            Ok(BatchItem { publish, key: None }) => match placement::admit(line, Some(caller)) {
+            Ok(BatchItem { publish, key: None }) => match admission::message(line, Some(caller)) {
                 Ok(()) => {
                     together.push_back(publish);
                     outcomes.push(None);
@@ -119,8 +121,8 @@ async fn place_step(
 
 /// Reads an item that its sender may publish.
 fn read(line: &InLine, caller: &Caller, item: &[u8]) -> Result<BatchItem, Problem> {
-    let item = BatchItem::read(item, |names| line.payload_limit(names))?;
-    caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;
+    let item = BatchItem::read(item, |names| admission::payload_limit(line, names))?;
+    admission::rights(line, caller, item.publish.channels.iter().map(|name| &**name))?;
     Ok(item)
 }
 
@@ -169,7 +171,7 @@ impl BatchAnswer {
             Err(refusal) => {
                 let problem = refusal.problem();
                 line.counters.refused(problem.code);
-                crate::denials::keep(line, problem, None, "an item of a batch");
+                denial_log::keep(line, problem, None, "an item of a batch");
                 self.text.extend_from_slice(b"{\"error\":");
                 problem.write(&mut self.text);
                 self.text.push(b'}');

@@ -15,7 +15,7 @@ use dialect::hub::Right;
 use dialect::{Code, Problem};
 
 use crate::response::excerpt;
-use crate::sign_in::{self, SignIn};
+use crate::sign_ins::{self, SignIn};
 use crate::state::InLine;
 
 /// Whose request it is.
@@ -49,12 +49,25 @@ pub(crate) fn find(line: &InLine, request: &Request) -> Result<Caller, Problem> 
         return Ok(Caller { key: Some(key_of(line, request.headers())?), sign_in: None });
     }
     let certified = request.extensions().get::<CertifiedKey>().map(|CertifiedKey(key)| Arc::clone(key));
-    match (sign_in::of(line, request), certified) {
+    match (signed_in(line, request), certified) {
         (Ok(Some(caller)), _) => Ok(caller),
         (_, Some(key)) => Ok(Caller { key: Some(key), sign_in: None }),
         (Ok(None), None) => Err(no_key()),
         (Err(problem), None) => Err(problem),
     }
+}
+
+/// Who signed in on the browser that asks; `None`: it shows no cookie.
+fn signed_in(line: &InLine, request: &Request) -> Result<Option<Caller>, Problem> {
+    if sign_ins::shown(request.headers()).is_none() {
+        return Ok(None);
+    }
+    sign_ins::check_page(request.method(), request.headers())?;
+    let found = line.sign_ins.find(request.headers(), line.exchange.now());
+    let keys = &line.settings.keys;
+    let found = found.filter(|found| found.is_live(line.exchange.wall(), keys));
+    let found = found.and_then(|found| Some(Caller::signed_in(keys.of_hash(&found.key)?, found)));
+    found.map(Some).ok_or_else(sign_ins::not_signed_in)
 }
 
 impl Caller {
@@ -75,12 +88,12 @@ impl Caller {
 
     /// Whether he is still who he was when he came, for what lasts.
     pub(crate) fn is_live(&self, line: &InLine) -> bool {
-        self.sign_in().is_none_or(|sign_in| sign_in.is_live(line))
+        self.sign_in().is_none_or(|sign_in| sign_in.is_live(line.exchange.wall(), &line.settings.keys))
     }
 
     /// How long he is that, if time ends it.
     pub(crate) fn lasts(&self, line: &InLine) -> Option<Duration> {
-        self.sign_in().map(|sign_in| sign_in.lasts(line))
+        self.sign_in().map(|sign_in| sign_in.lasts(line.exchange.wall()))
     }
 
     /// Who was found to ask. A request that nobody looked at may nothing where keys are asked for.

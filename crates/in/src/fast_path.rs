@@ -21,11 +21,13 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::admission::Patience;
 use crate::caller::CertifiedKey;
 use crate::limits::{QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
-use crate::placement::{self, Patience};
+use crate::placement;
 use crate::state::InLine;
-use crate::{body, denials, legacy, publish, routes};
+use crate::transaction::Transaction;
+use crate::{body, denial_log, publish, wire};
 use answer_queue::{AnswerQueue, Origin, PlaceOutcome};
 use bare_publish::BarePublish;
 
@@ -149,9 +151,9 @@ async fn refuse_late(
 ) {
     let problem = body::too_slow(line.settings.request_timeout);
     line.counters.requests.add();
-    denials::tell(line, &problem, None, "");
+    denial_log::tell(line, &problem, None, "");
     if answers.send(line, stream).await.is_some() {
-        legacy::answer(line, stream, &legacy::refusal(&problem)).await;
+        wire::answer(line, stream, &wire::refusal(&problem)).await;
     }
 }
 
@@ -283,15 +285,11 @@ fn request(head: &httparse::Request<'_, '_>, bytes: &[u8], body: &[u8]) -> Optio
 }
 
 /// Gives what a request publishes its place, as the service would.
-async fn place(
-    line: &InLine,
-    mut request: Request,
-    key: Option<&Arc<Key>>,
-) -> (routes::Transaction, PlaceOutcome) {
+async fn place(line: &InLine, mut request: Request, key: Option<&Arc<Key>>) -> (Transaction, PlaceOutcome) {
     if let Some(key) = key {
         request.extensions_mut().insert(CertifiedKey(Arc::clone(key)));
     }
-    let (asked, may) = routes::Transaction::begin(line, &mut request);
+    let (asked, may) = Transaction::begin(line, &mut request);
     let outcome = match may {
         Ok(()) => asked.carry_out(publish::place(line, request)).await,
         Err(refusal) => Err(refusal),

@@ -40,6 +40,40 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Checks that no page of another site asks. Older browsers, and all of them where the line is reached neither by TLS
+/// nor as this machine, do not say whose page it is by `Sec-Fetch-Site`; an image sends no `Origin`. Then `Referer`
+/// tells, and a browser that says nothing at all, as pages can make it, is not believed.
+pub(crate) fn check_page(map: &HeaderMap) -> Result<(), Problem> {
+    let header = |name: &str| map.get(name).map(HeaderValue::as_bytes);
+    let foreign = match header("sec-fetch-site") {
+        Some(site) => site != b"same-origin" && site != b"none",
+        None => match header("referer") {
+            Some(page) => !is_own_page(page, header("host").unwrap_or_default()),
+            None => !map.contains_key("origin") && header("user-agent").is_some_and(is_browser),
+        },
+    };
+    if foreign {
+        let why = "the request comes from a web page of another site, or from a browser that does not say from which; \
+                   pages may not use the IN line, publish from your application's server instead";
+        return Err(Problem::new(403, Code::Origin, why));
+    }
+    Ok(())
+}
+
+/// Whether an address is one of this host, scheme aside.
+fn is_own_page(page: &[u8], host: &[u8]) -> bool {
+    let rest = page.strip_prefix(b"http://").or_else(|| page.strip_prefix(b"https://"));
+    rest.is_some_and(|rest| {
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        !host.is_empty() && rest[..end].eq_ignore_ascii_case(host)
+    })
+}
+
+/// All browsers of the last 25 years begin so.
+pub(crate) fn is_browser(agent: &[u8]) -> bool {
+    agent.starts_with(b"Mozilla/")
+}
+
 /// Whether `host`, with or without a port, is an IP address, `localhost` or an allowed name.
 pub(crate) fn host_is_ours(host: &str, allowed: &[String]) -> bool {
     if let Some(rest) = host.strip_prefix('[') {

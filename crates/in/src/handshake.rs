@@ -1,5 +1,7 @@
 //! TLS on a connection of the IN line, and the words for those who speak it in the wrong place.
 
+mod slot;
+
 use std::sync::Arc;
 
 use access::Key;
@@ -9,32 +11,24 @@ use exchange::{Network, is_of_many};
 use tls::{Server, fingerprint, names};
 use tokio::io::AsyncWriteExt;
 use tokio::select;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
-use crate::denials::{self, PEER, Peer};
-use crate::legacy::{linger, refusal};
+use crate::denial_log;
+use crate::peer::{PEER, Peer};
 use crate::socket::Stream;
 use crate::state::InLine;
+use crate::wire::{linger, refusal};
+
+pub(crate) use slot::HandshakeSlot;
 
 /// A handshake that went well.
 pub(crate) struct SecureStream<S> {
     pub(crate) stream: TlsStream<S>,
     /// The key for which the client's certificate stands, if it showed one that does.
     pub(crate) key: Option<Arc<Key>>,
-}
-
-/// A handshake under way; it is told when its place is another's.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HandshakeSlot(Arc<Notify>);
-
-impl PartialEq for HandshakeSlot {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
 }
 
 /// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
@@ -47,7 +41,7 @@ fn place(line: &InLine, seat: &HandshakeSlot) {
         // A seat is where no other one is.
         None => Asker::Connection(u16::MAX, Arc::as_ptr(&seat.0).addr() as u64),
     };
-    if let Some(left) = line.handshakes.enter(seat.clone(), asker) {
+    if let Some(left) = line.connections.handshakes.enter(seat.clone(), asker) {
         line.counters.tls_crowded_out.add();
         left.0.notify_one();
     }
@@ -67,7 +61,7 @@ pub(crate) async fn secure<S: Stream>(
             debug!("plain HTTP came to a port that speaks TLS");
             let problem = Problem::plain_http();
             line.counters.requests.add();
-            denials::tell(line, &problem, None, "");
+            denial_log::tell(line, &problem, None, "");
             if stream.write_all(&refusal(&problem)).await.is_ok() {
                 linger(&mut stream).await;
             }
@@ -81,7 +75,7 @@ pub(crate) async fn secure<S: Stream>(
         made = timeout(line.settings.request_timeout, handshake) => made.ok().flatten(),
         () = seat.0.notified() => None,
     };
-    line.handshakes.leave(&seat);
+    line.connections.handshakes.leave(&seat);
     let Some(stream) = stream else {
         line.counters.tls_failures.add();
         return None;
@@ -90,11 +84,6 @@ pub(crate) async fn secure<S: Stream>(
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let key = shown.and_then(|shown| line.settings.keys.of_certificate(&fingerprint(shown), &names(shown)));
     Some(SecureStream { stream, key })
-}
-
-/// Whether somebody begins with a handshake where none is expected (RFC 8446, section 5.1).
-pub(crate) fn is_tls(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[22, 3])
 }
 
 /// Counts such a connection, which then ends.

@@ -7,8 +7,9 @@ use dialect::{Code, Problem};
 use exchange::RemoveError;
 use serde::Serialize;
 
+use crate::admission::{full, out_of_room, unstored};
 use crate::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
-use crate::placement::{self, full, out_of_room, unstored};
+use crate::placement;
 use crate::query::read_number;
 use crate::response::{ErrorResponse, excerpt};
 use crate::state::InLine;

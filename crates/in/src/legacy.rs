@@ -5,25 +5,25 @@
 //! ordinary service with all that was read; so does a whole request of HTTP in which there is no marker.
 //! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 use codec::http2;
+use dialect::Problem;
 use dialect::dklab::{self, Words, header, headers, is_http, is_id, whose};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
-use dialect::{Code, Problem};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use crate::admission::{self, Patience};
 use crate::guard;
-use crate::handshake::is_tls;
-use crate::limits::{CLASSIC_LINGER, CLASSIC_READ_LEN};
-use crate::placement::{self, Patience};
-use crate::quotas::on_behalf;
+use crate::placement;
+use crate::proxy::on_behalf;
 use crate::routes::PREFIXES;
 use crate::state::InLine;
+use crate::wire::{answer, is_tls, linger, read, refusal};
 
 /// What a connection turned out to be.
 pub(crate) enum Opening {
@@ -89,7 +89,7 @@ pub(crate) async fn begin(
     }
     if !bytes.is_empty() {
         let head = bytes[..dklab::head_len(&bytes).unwrap_or(0)].to_vec();
-        on_behalf(line, &head, publish(line, bytes)).await;
+        on_behalf(line, &header_map(&head), publish(line, bytes)).await;
     }
     Opening::Done
 }
@@ -151,7 +151,7 @@ fn has_marker(bytes: &[u8]) -> bool {
 /// headers that tell; a publisher of old may have none at all, not even `Host`.
 fn guarded(head: &[u8], hosts: &[String]) -> Judgement {
     let map = header_map(head);
-    let may = guard::check(Version::HTTP_10, None, &map, hosts, false).and_then(|()| check_page(&map));
+    let may = guard::check(Version::HTTP_10, None, &map, hosts, false).and_then(|()| guard::check_page(&map));
     may.map_or_else(Judgement::Refused, |()| Judgement::Classic)
 }
 
@@ -164,40 +164,6 @@ pub(crate) fn header_map(head: &[u8]) -> HeaderMap {
         }
     }
     map
-}
-
-/// Checks that no page of another site asks. Older browsers, and all of them where the line is reached neither by TLS
-/// nor as this machine, do not say whose page it is by `Sec-Fetch-Site`; an image sends no `Origin`. Then `Referer`
-/// tells, and a browser that says nothing at all, as pages can make it, is not believed.
-pub(crate) fn check_page(map: &HeaderMap) -> Result<(), Problem> {
-    let header = |name: &str| map.get(name).map(HeaderValue::as_bytes);
-    let foreign = match header("sec-fetch-site") {
-        Some(site) => site != b"same-origin" && site != b"none",
-        None => match header("referer") {
-            Some(page) => !is_own_page(page, header("host").unwrap_or_default()),
-            None => !map.contains_key("origin") && header("user-agent").is_some_and(is_browser),
-        },
-    };
-    if foreign {
-        let why = "the request comes from a web page of another site, or from a browser that does not say from which; \
-                   pages may not use the IN line, publish from your application's server instead";
-        return Err(Problem::new(403, Code::Origin, why));
-    }
-    Ok(())
-}
-
-/// Whether an address is one of this host, scheme aside.
-fn is_own_page(page: &[u8], host: &[u8]) -> bool {
-    let rest = page.strip_prefix(b"http://").or_else(|| page.strip_prefix(b"https://"));
-    rest.is_some_and(|rest| {
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-        !host.is_empty() && rest[..end].eq_ignore_ascii_case(host)
-    })
-}
-
-/// All browsers of the last 25 years begin so.
-pub(crate) fn is_browser(agent: &[u8]) -> bool {
-    agent.starts_with(b"Mozilla/")
 }
 
 /// Publishes a whole message to those of its channels that are online.
@@ -215,7 +181,7 @@ async fn publish(line: &InLine, bytes: Vec<u8>) {
     }
     let payload = dklab::payload(bytes);
     for ids in ids.chunks(TARGETS_MAX) {
-        if let Err(refusal) = placement::admit(line, None) {
+        if let Err(refusal) = admission::message(line, None) {
             line.counters.refused(refusal.problem().code);
             line.counters.classic_lost.add();
             debug!(why = refusal.problem().code.name(), "classic message was lost");
@@ -228,7 +194,7 @@ async fn publish(line: &InLine, bytes: Vec<u8>) {
             ttl: None,
         };
         let place = |publish| line.exchange.publish_online(publish);
-        let placed = placement::patiently(line, publish, &mut Patience::default(), place).await;
+        let placed = admission::room(line, publish, &mut Patience::default(), place).await;
         let published = match placed {
             Ok(Some(receipt)) => placement::released(receipt).await.map(Some),
             Ok(None) => Ok(None),
@@ -258,45 +224,6 @@ fn online(line: &InLine) -> Vec<u8> {
     });
     list.extend_from_slice(b"\n.");
     list
-}
-
-/// A problem as an answer of HTTP.
-pub(crate) fn refusal(problem: &Problem) -> Vec<u8> {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reason = status.canonical_reason().unwrap_or_default();
-    let document = problem.document();
-    let head = format!(
-        "HTTP/1.1 {} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-        problem.status,
-        document.len()
-    );
-    [head.into_bytes(), document].concat()
-}
-
-/// Says the only thing that is said here. Whoever does not take it is not waited for longer than for a message.
-pub(crate) async fn answer(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
-    let said = timeout(line.settings.classic_timeout, stream.write_all(bytes)).await;
-    if matches!(said, Ok(Ok(()))) {
-        linger(stream).await;
-    }
-}
-
-/// Ends the connection, but reads on for a while: a close with bytes unread would cut off what was said.
-pub(crate) async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut rest = vec![0; CLASSIC_READ_LEN];
-    let reading = async { while matches!(stream.read(&mut rest).await, Ok(len) if len > 0) {} };
-    // It is over when the peer has closed, too, and otherwise after a while.
-    let _ = timeout(CLASSIC_LINGER, reading).await;
-}
-
-/// Reads more, behind what is there. `None`: the connection broke, and what came of it is no message.
-pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<usize> {
-    bytes.reserve(CLASSIC_READ_LEN);
-    stream.read_buf(bytes).await.ok()
 }
 
 #[cfg(test)]

@@ -4,26 +4,33 @@
 //! nothing of the WAIT line but what [`WaitLine`] says. Every refusal is a problem
 //! document that says what was wrong and what would be right.
 
+mod admission;
 mod batch;
 mod body;
 mod boundary;
 mod caller;
+mod canary;
 mod channels;
+mod connections;
 mod counters;
+mod denial_log;
 mod denials;
 mod fast_path;
 mod guard;
 mod handshake;
 mod head;
 mod history;
+mod idempotency;
 mod legacy;
 mod listener;
 mod metrics;
 mod notifier;
 mod openapi;
 mod pages;
+mod peer;
 mod placement;
 mod probes;
+mod proxy;
 mod publish;
 mod publish_options;
 mod query;
@@ -33,11 +40,16 @@ mod realplexor;
 mod request_stream;
 mod response;
 mod routes;
+mod settings;
 mod sign_in;
+mod sign_ins;
 mod socket;
+mod sources;
 mod state;
+mod transaction;
 mod warnings;
 mod watch;
+mod wire;
 
 pub mod limits;
 
@@ -48,6 +60,8 @@ pub use dialect::realplexor::{MARKER_LEN_MAX, Marker, is_id};
 pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use quotas::Rates;
+use realplexor::LegacyState;
 pub use realplexor::Realplexor;
+pub use settings::Settings;
 pub use socket::Socket;
-pub use state::{CertificateNews, ReadCounters, Settings, ShardCounters, StoreLine, WaitLine};
+pub use sources::{CertificateNews, ReadCounters, ShardCounters, StoreLine, WaitLine};

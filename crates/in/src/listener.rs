@@ -35,18 +35,22 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::caller::CertifiedKey;
-use crate::denials::{PEER, Peer};
 use crate::fast_path;
-use crate::handshake::{SecureStream, is_tls, refuse_tls, secure};
+use crate::handshake::{SecureStream, refuse_tls, secure};
 use crate::legacy::{self, Opening};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
-use crate::quotas::read_header;
-use crate::realplexor::{self, Realplexor};
+use crate::peer::{PEER, Peer};
+use crate::proxy::read_header;
+use crate::realplexor::{self, LegacyState, Realplexor};
 use crate::request_stream::{RequestStream, UnderWay};
-use crate::routes::{self, router};
-use crate::sign_in::OverTls;
+use crate::routes::router;
+use crate::settings::Settings;
+use crate::sign_ins::OverTls;
 use crate::socket::{Accepted, Socket, Stream};
-use crate::state::{InLine, Settings, StoreLine, WaitLine};
+use crate::sources::{StoreLine, WaitLine};
+use crate::state::InLine;
+use crate::transaction;
+use crate::wire::{self, is_tls};
 
 /// One address of the IN line.
 #[derive(Debug)]
@@ -73,7 +77,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let notices = wait.notices.take();
-    let line = Arc::new(InLine::new(exchange, settings, wait, store, realplexor));
+    let legacy = LegacyState::new(&settings.realplexor, realplexor);
+    let line = Arc::new(InLine::new(exchange, settings, wait, store, legacy));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -96,8 +101,8 @@ pub async fn serve(
     stop.send_replace(());
     // All permits are free when no connection is left.
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if timeout(SHUTDOWN_MAX, line.connections.acquire_many(all)).await.is_err() {
-        warn!(connections = line.connections_open(), "IN line ended before all requests were answered");
+    if timeout(SHUTDOWN_MAX, line.connections.permits.acquire_many(all)).await.is_err() {
+        warn!(connections = line.connections.open(), "IN line ended before all requests were answered");
     }
     line.exchange.ring();
     Ok(())
@@ -110,14 +115,14 @@ async fn housekeeping(line: Arc<InLine>) -> io::Result<()> {
     loop {
         ticks.tick().await;
         line.exchange.tick();
-        line.keys.tick(line.exchange.now());
+        line.idempotency.tick(line.exchange.now());
         line.sign_ins.tick(line.exchange.now());
     }
 }
 
 /// Wakes the shards that were given something.
 async fn ringing(line: Arc<InLine>) -> io::Result<()> {
-    line.bell.serve(&line.exchange).await
+    line.notifier.serve(&line.exchange).await
 }
 
 /// Wakes publishers whose messages the store has: all of a commit in one turn.
@@ -159,7 +164,7 @@ async fn accept(
     loop {
         let next = async {
             // Accepted is only who has room; it is taken by those who are there.
-            let room = || Arc::clone(&line.connections).acquire_owned();
+            let room = || Arc::clone(&line.connections.permits).acquire_owned();
             drop(room().await);
             let accepted = listener.socket.accept().await;
             (room().await.expect("the semaphore is never closed"), accepted)
@@ -295,7 +300,7 @@ async fn talk(
     }
     if http2::begins(&read) == Some(true) {
         line.counters.http2.add();
-        return legacy::answer(&line, &mut stream, &http2::refusal()).await;
+        return wire::answer(&line, &mut stream, &http2::refusal()).await;
     }
     serve_http(&line, read, stream, key, router, stopped).await;
 }
@@ -319,7 +324,7 @@ async fn serve_http(
     let service = TowerToHyperService::new(router);
     let counted = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let fault = counted.fault().map(|problem| routes::refuse(line, problem));
+        let fault = counted.fault().map(|problem| transaction::refuse(line, problem));
         let (asked, answered) = (counted.begin(request.body()), counted.hold());
         let serve = || service.call(request.map(|body| Body::new(asked.with(body))));
         let answer = fault.map_or_else(|| ControlFlow::Continue(serve()), ControlFlow::Break);

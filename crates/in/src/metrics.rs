@@ -18,7 +18,8 @@ use axum::response::{IntoResponse, Response};
 use dialect::hub::{ShardId, Totals};
 use exchange::{KeysLoad, MailboxLoad};
 
-use crate::state::{InLine, ShardCounters};
+use crate::sources::ShardCounters;
+use crate::state::InLine;
 use metric::{Metric, MetricSource};
 use table::all;
 
@@ -69,11 +70,11 @@ impl<'a> Scrape<'a> {
         Self {
             line,
             totals: line.exchange.totals(),
-            keys: line.keys.load(),
+            keys: line.idempotency.load(),
             loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
-            wait: (line.wait.counters)(),
-            store: line.store.as_ref().map_or_else(Vec::new, |read| read()),
-            asked: (line.wait.asked)(),
+            wait: (line.sources.wait.counters)(),
+            store: line.sources.store.as_ref().map_or_else(Vec::new, |read| read()),
+            asked: (line.sources.wait.asked)(),
         }
     }
 }
@@ -93,7 +94,7 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
         MetricSource::One(read) => sample(None, &read(scrape)),
         MetricSource::Seconds(read) => sample(None, &read(scrape)),
         MetricSource::Certificates(read) => {
-            if let Some(news) = &scrape.line.wait.certificates {
+            if let Some(news) = &scrape.line.sources.wait.certificates {
                 sample(None, &read(news));
             }
         }

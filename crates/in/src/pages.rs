@@ -42,7 +42,7 @@ async fn demo(State(line): State<Arc<InLine>>, request: Request) -> Response {
 
 /// Where the WAIT line is for whoever asks.
 async fn wait(State(line): State<Arc<InLine>>, request: Request) -> Response {
-    let prefix = &line.wait.prefix;
+    let prefix = &line.sources.wait.prefix;
     json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}{prefix}")) }))
 }
 
@@ -74,7 +74,7 @@ fn said(request: &Request, name: header::HeaderName) -> &[u8] {
 /// Host and port of the WAIT line, by the name of this machine that the browser uses.
 fn wait_authority(line: &InLine, request: &Request) -> Option<String> {
     let host = request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok()?;
-    reachable(&line.wait.addresses, host.host())
+    reachable(&line.sources.wait.addresses, host.host())
 }
 
 /// One of the addresses, as somebody reaches it who calls this machine `host`: best one that listens on all

@@ -1,19 +1,17 @@
 //! `/stats`, `/healthz`, `/readyz`: how the program is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::extract::State;
 use axum::response::Response;
 use dialect::hub::{ShardId, Stage};
 use dialect::{Code, Problem};
-use exchange::{Canary, Order};
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
 
-use crate::limits::{CANARY_LOOK, CANARY_MAX, RETRY_AFTER_S};
+use crate::limits::RETRY_AFTER_S;
 use crate::response::{self, ErrorResponse};
-use crate::state::{InLine, ShardCounters};
+use crate::sources::ShardCounters;
+use crate::state::InLine;
 
 /// Whether this thread answers: that it does is the answer.
 pub(crate) async fn healthz() -> &'static str {
@@ -29,7 +27,7 @@ pub(crate) async fn readyz(State(line): State<Arc<InLine>>) -> Result<&'static s
         }
         Stage::Ending => return Err(not_ready(Code::Ending, "the server is about to end; use another one")),
     }
-    if !Canaries::round(&line).await {
+    if !line.canaries.round(&line.exchange).await {
         return Err(not_ready(
             Code::NotReady,
             "not every shard of the WAIT line answered within a second; try again",
@@ -40,16 +38,16 @@ pub(crate) async fn readyz(State(line): State<Arc<InLine>>) -> Result<&'static s
 
 /// All that is counted, as one object.
 pub(crate) async fn stats(State(line): State<Arc<InLine>>) -> Response {
-    let (totals, keys) = (line.exchange.totals(), line.keys.load());
+    let (totals, keys) = (line.exchange.totals(), line.idempotency.load());
     let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok()).map(|index| {
         let load = line.exchange.load(ShardId(index));
         json!({ "messages": load.messages, "bytes": load.bytes })
     });
-    let store = line.store.as_ref().map(|read| object(read()));
+    let store = line.sources.store.as_ref().map(|read| object(read()));
     response::json(&json!({
         "store": store,
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": line.started.elapsed().as_secs(),
+        "uptime_seconds": line.connections.started.elapsed().as_secs(),
         "channels": totals.channels,
         "online": totals.online,
         "subscriptions": totals.subscriptions,
@@ -60,10 +58,10 @@ pub(crate) async fn stats(State(line): State<Arc<InLine>>) -> Response {
             "evicted": totals.evicted,
         },
         "shards": shards.collect::<Vec<_>>(),
-        "wait": object(sum((line.wait.counters)())),
-        "asked": object((line.wait.asked)()),
+        "wait": object(sum((line.sources.wait.counters)())),
+        "asked": object((line.sources.wait.asked)()),
         "in": {
-            "connections": line.connections_open(),
+            "connections": line.connections.open(),
             "requests": line.counters.requests.read(),
             "published": line.counters.published.read(),
             "waited": line.counters.waited.read(),
@@ -74,7 +72,7 @@ pub(crate) async fn stats(State(line): State<Arc<InLine>>) -> Response {
             "classic_timeouts": line.counters.classic_timeouts.read(),
             "repeated": line.counters.repeated.read(),
             "messages_deleted": line.counters.messages_deleted.read(),
-            "sign_ins": line.sign_ins.load().keys,
+            "sign_ins": line.sign_ins.count(),
             "keys": keys.keys,
             "keys_forgotten_early": keys.forgotten_early,
             "refused": object(line.counters.refusals()),
@@ -97,46 +95,4 @@ fn object(counters: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String
 
 fn not_ready(code: Code, why: &str) -> ErrorResponse {
     ErrorResponse::retry_after(Problem::new(503, code, why), RETRY_AFTER_S)
-}
-
-/// The canary under way, of which there is at most one: whoever asks meanwhile waits for it too, so
-/// that probes of a shard that is stuck do not fill its mailbox.
-///
-/// A canary sings on a shard's thread, whose table of file descriptors is its own. Waking a task from
-/// there would write to the runtime's descriptor by its number, which in that table may be a client's
-/// socket. So the song only sets numbers, and whoever waits looks at them.
-#[derive(Default)]
-pub(crate) struct Canaries {
-    under_way: AtomicBool,
-    sung: AtomicU64,
-}
-
-impl Canaries {
-    /// Whether a canary came round in time.
-    async fn round(line: &InLine) -> bool {
-        let canaries = &line.canaries;
-        let before = canaries.sung.load(Ordering::Acquire);
-        if !canaries.under_way.swap(true, Ordering::AcqRel) && !Self::send(line) {
-            canaries.under_way.store(false, Ordering::Release);
-            return false;
-        }
-        let deadline = Instant::now() + CANARY_MAX;
-        while canaries.sung.load(Ordering::Acquire) == before {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            sleep(CANARY_LOOK).await;
-        }
-        true
-    }
-
-    /// Sends a canary; false when a mailbox had no room for it, so that it can never come round.
-    fn send(line: &InLine) -> bool {
-        let home = Arc::clone(&line.canaries);
-        let sing = move || {
-            home.under_way.store(false, Ordering::Release);
-            home.sung.fetch_add(1, Ordering::Release);
-        };
-        line.exchange.order_all(&Order::Canary(Arc::new(Canary::new(line.exchange.shards(), sing))))
-    }
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
-use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
+use dialect::hub::{Cursors, Kind, Payload, Publish, Seen};
 use dialect::native::{WARNING, is_json_text, kind_of, names_in_path, write_string};
 use dialect::{Code, Problem};
 use exchange::Published;
 use serde::de::IgnoredAny;
 
+use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
-use crate::placement::{self, Patience, Placement};
+use crate::placement::{self, Placement};
 use crate::publish_options::PublishOptions;
 use crate::response::{ErrorResponse, json_text};
 use crate::state::InLine;
@@ -35,9 +36,9 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
     let caller = Caller::of(line, &head.extensions)?;
-    caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
+    admission::rights(line, &caller, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
-    let limit = BodyLimit { len_max: line.payload_limit(&names), advice: PAYLOAD_ADVICE };
+    let limit = BodyLimit { len_max: admission::payload_limit(line, &names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
     let payload = payload(&bytes, said.event, said.content_type)?;

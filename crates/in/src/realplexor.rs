@@ -27,15 +27,16 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 pub(crate) use connection_log::ConnectionLog;
-pub(crate) use password_checks::PasswordChecks;
+pub(crate) use settings::LegacyState;
 pub use settings::Realplexor;
 
-use crate::guard;
-use crate::legacy::{self, Opening, answer, linger, read, refusal};
-use crate::placement::{self, Patience};
-use crate::quotas::on_behalf;
+use crate::admission::{self, Patience};
+use crate::legacy::{Opening, header_map};
+use crate::proxy::on_behalf;
 use crate::routes::PREFIXES;
 use crate::state::InLine;
+use crate::wire::{answer, linger, read, refusal};
+use crate::{guard, placement};
 
 use connection_log::tell;
 
@@ -47,7 +48,7 @@ pub(crate) async fn begin(
     mut stopped: watch::Receiver<()>,
 ) -> Opening {
     let started = Instant::now();
-    let settings = Arc::clone(&line.realplexor.borrow());
+    let settings = Arc::clone(&line.legacy.realplexor.borrow());
     let mut talk =
         Conversation { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
@@ -233,13 +234,11 @@ impl Conversation {
         }
         if ended && !whole && length.is_some() && !self.settings.partial {
             line.counters.classic_lost.add();
-            return refused(
-                line,
-                &Problem::bad(Code::Body, "the connection ended before the whole body came"),
-            );
+            let problem = Problem::bad(Code::Body, "the connection ended before the whole body came");
+            return refused(line, &problem);
         }
         let published = publish(line, list.as_ref(), &self.bytes[body]);
-        match on_behalf(line, &self.bytes[..head_len], published).await {
+        match on_behalf(line, &header_map(&self.bytes[..head_len]), published).await {
             Ok(()) => NextStep::Say(replies::PUBLISHED.to_vec()),
             Err(problem) => refused(line, &problem),
         }
@@ -261,7 +260,8 @@ impl Conversation {
                 Some(known) => known,
                 None => {
                     // Some hashes are made to take long, which others must not wait for.
-                    let Some(turn) = line.password_checks.turn(line.settings.address_prefix).await else {
+                    let Some(turn) = line.legacy.password_checks.turn(line.settings.address_prefix).await
+                    else {
                         line.counters.refused(BUSY.0);
                         return Err(refusal(&Problem::new(503, BUSY.0, BUSY.1)));
                     };
@@ -317,7 +317,7 @@ async fn publish(line: &InLine, list: Option<&List>, data: &[u8]) -> Result<(), 
         }
     }
     for items in items.chunks(TARGETS_MAX) {
-        placement::admit(line, None).map_err(|refusal| refusal.problem().clone())?;
+        admission::message(line, None).map_err(|refusal| refusal.problem().clone())?;
         let publish = Publish {
             channels: items.iter().map(|item| item.id.clone()).collect(),
             aliases: items.iter().map(|item| item.cursor.clone().unwrap_or_default()).collect(),
@@ -325,9 +325,9 @@ async fn publish(line: &InLine, list: Option<&List>, data: &[u8]) -> Result<(), 
             ttl: None,
         };
         let place = |publish| {
-            line.exchange.publish_quietly(publish, None).inspect(|_| line.bell.ring_soon(&line.exchange))
+            line.exchange.publish_quietly(publish, None).inspect(|_| line.notifier.ring_soon(&line.exchange))
         };
-        let placed = placement::patiently(line, publish, &mut Patience::default(), place).await;
+        let placed = admission::room(line, publish, &mut Patience::default(), place).await;
         let published = match placed {
             Ok(receipt) => placement::released(receipt).await,
             Err(refusal) => Err(refusal),
@@ -372,13 +372,13 @@ fn expects(head: &[u8]) -> bool {
 /// A web page must not publish. One is known by what its browser adds; publishers of old call this line by
 /// whatever name it has, and say nothing else of themselves.
 fn guarded(head: &[u8], hosts: &[String]) -> Result<(), Problem> {
-    let map = legacy::header_map(head);
+    let map = header_map(head);
     let agent = map.get(names::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let pages = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode"];
-    if pages.iter().any(|name| map.contains_key(*name)) || legacy::is_browser(agent) {
+    if pages.iter().any(|name| map.contains_key(*name)) || guard::is_browser(agent) {
         guard::check(Version::HTTP_10, None, &map, hosts, false)?;
     }
-    legacy::check_page(&map)
+    guard::check_page(&map)
 }
 
 /// What somebody is told whose password could not be looked at in time.

@@ -1,26 +1,19 @@
 //! Which URL is answered by whom, and what every request goes through.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+use axum::http::{HeaderName, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
-use dialect::{Code, GUARDS, Problem};
-use tracing::debug;
+use dialect::{Code, Problem};
 
-use crate::caller::{self, Caller};
-use crate::denials::{PEER, Peer};
-use crate::response::{ErrorResponse, RefusedProblem, excerpt};
-use crate::sign_in::OverTls;
+use crate::response::{ErrorResponse, excerpt};
 use crate::state::InLine;
-use crate::{
-    batch, channels, denials, guard, metrics, openapi, pages, probes, publish, quotas, sign_in, warnings,
-    watch,
-};
+use crate::transaction::Transaction;
+use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<InLine>) -> Router {
@@ -98,9 +91,6 @@ async fn around(State(line): State<Arc<InLine>>, request: Request, next: Next) -
     surrounded(&line, request, async |request| next.run(request).await).await
 }
 
-/// The target of what is logged of every request.
-pub(crate) const LOG_TARGET: &str = module_path!();
-
 /// What every request goes through: the guard before, counters and common headers after.
 pub(crate) async fn surrounded(
     line: &InLine,
@@ -128,121 +118,6 @@ fn leaves_open(request: &Request) -> bool {
         said.any(|said| said.trim().eq_ignore_ascii_case(token))
     };
     if request.version() >= Version::HTTP_11 { !says("close") } else { says("keep-alive") }
-}
-
-/// A request that is under way.
-pub(crate) struct Transaction {
-    started: Instant,
-    method: Method,
-    uri: Uri,
-    who: Option<Box<str>>,
-    /// Whose it is, where a known proxy passes it on.
-    client: Option<Peer>,
-}
-
-impl Transaction {
-    /// A request begins; whether it may be carried out.
-    pub(crate) fn begin(line: &InLine, request: &mut Request) -> (Self, Result<(), ErrorResponse>) {
-        let mut asked = Self {
-            started: Instant::now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            who: None,
-            client: quotas::passed(line, request.headers()),
-        };
-        let may = asked.as_client(|| admit(line, request));
-        asked.who = Caller::name(request.extensions());
-        (asked, may)
-    }
-
-    /// Does what is asked, on behalf of whoever asks.
-    pub(crate) async fn carry_out<T>(&self, work: impl Future<Output = T>) -> T {
-        match self.client {
-            Some(client) => PEER.scope(client, work).await,
-            None => work.await,
-        }
-    }
-
-    /// It is answered.
-    pub(crate) fn end(mut self, line: &InLine, mut response: Response) -> Response {
-        let who = self.who.take();
-        if response.status().is_success() {
-            warnings::tell(&self.method, &self.uri, response.headers_mut());
-        }
-        let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
-        if self.method != Method::POST {
-            guard_answer(response.headers_mut());
-        }
-        debug!(
-            target: LOG_TARGET,
-            method = %self.method,
-            path = self.uri.path(),
-            status = response.status().as_u16(),
-            refused = told.map(|RefusedProblem(problem)| problem.code.name()),
-            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            "answered"
-        );
-        response
-    }
-
-    fn as_client<T>(&self, run: impl FnOnce() -> T) -> T {
-        match self.client {
-            Some(client) => PEER.sync_scope(client, run),
-            None => run(),
-        }
-    }
-}
-
-/// What publishers wrote is nobody's page, and is not for pages of others to show. Our own files say what they are.
-fn guard_answer(headers: &mut HeaderMap) {
-    if headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
-        return;
-    }
-    for (name, value) in GUARDS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-}
-
-/// Counts an answer, and says with it what is said with every one. What was wrong is handed back.
-pub(crate) fn finish(
-    line: &InLine,
-    response: &mut Response,
-    who: Option<Box<str>>,
-    path: &str,
-) -> Option<RefusedProblem> {
-    line.counters.requests.add();
-    let told = response.extensions_mut().remove::<RefusedProblem>();
-    if let Some(RefusedProblem(problem)) = &told {
-        denials::tell(line, problem, who.as_deref(), path);
-        denials::keep(line, problem, who, path);
-    }
-    if line.is_ending() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    // What may be kept says so itself.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    told
-}
-
-/// The answer to what came and is no request; the connection ends with it.
-pub(crate) fn refuse(line: &InLine, problem: &Problem) -> Response {
-    let mut response = ErrorResponse::from(problem.clone()).into_response();
-    finish(line, &mut response, None, "");
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    guard_answer(response.headers_mut());
-    response
-}
-
-/// Whether a request may be carried out, and whose it is. Probes may always be.
-fn admit(line: &InLine, request: &mut Request) -> Result<(), ErrorResponse> {
-    let tls = request.extensions().get::<OverTls>().is_some();
-    guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
-    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if !is_probe {
-        quotas::admit_address(line)?;
-    }
-    caller::admit(line, request)?;
-    quotas::admit_key(line, request.extensions().get::<Caller>())
 }
 
 async fn not_found(uri: Uri) -> ErrorResponse {

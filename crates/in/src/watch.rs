@@ -137,7 +137,7 @@ impl Watcher {
 
     /// Whether there is no more to be told: the program ends, or whoever watches has signed out.
     fn ends(&self) -> bool {
-        self.line.draining() || !self.caller.is_live(&self.line)
+        self.line.connections.are_draining() || !self.caller.is_live(&self.line)
     }
 
     /// Done when something changed after `position`, or at the deadline, or when it may be that there is no more to be

@@ -17,7 +17,8 @@ use crate::limits::{PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
 use crate::placement::Placement;
 use crate::response::ErrorResponse;
 use crate::state::InLine;
-use crate::{body, publish, routes};
+use crate::transaction::{self, Transaction};
+use crate::{body, publish};
 
 /// Answers that are still to be sent.
 #[derive(Default)]
@@ -35,7 +36,7 @@ pub(crate) enum Origin<'a> {
     /// A plain request, sent to this target.
     BarePublish(Cow<'a, str>),
     /// Any other.
-    Request(Box<routes::Transaction>),
+    Request(Box<Transaction>),
 }
 
 /// A message has its place, or was refused one.
@@ -114,7 +115,7 @@ impl AnswerQueue {
             }
             (Origin::BarePublish(target), Err(refusal)) => {
                 let mut response = refusal.into_response();
-                routes::finish(line, &mut response, None, &target);
+                transaction::finish(line, &mut response, None, &target);
                 response
             }
             (Origin::Request(asked), published) => {

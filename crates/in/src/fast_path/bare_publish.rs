@@ -9,7 +9,7 @@ use tracing::{Level, enabled};
 
 use crate::publish::{payload, was_json};
 use crate::state::InLine;
-use crate::{guard, publish_options, routes};
+use crate::{admission, guard, publish_options, transaction};
 
 /// A request of which everything is known to be in order.
 pub(crate) struct BarePublish<'a> {
@@ -23,7 +23,9 @@ impl<'a> BarePublish<'a> {
     /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted or logged.
     pub(crate) fn read(line: &InLine, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
         let is_counted = line.settings.address_rates.requests > 0;
-        if is_counted || !line.settings.keys.is_empty() || enabled!(target: routes::LOG_TARGET, Level::DEBUG)
+        if is_counted
+            || !line.settings.keys.is_empty()
+            || enabled!(target: transaction::LOG_TARGET, Level::DEBUG)
         {
             return None;
         }
@@ -55,7 +57,7 @@ impl<'a> BarePublish<'a> {
         if has_star(&names) {
             return None;
         }
-        if body.len() > line.payload_limit(&names) {
+        if body.len() > admission::payload_limit(line, &names) {
             return None;
         }
         let payload = payload(body, None, content_type).ok()?;

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Opening, begin};
 use crate::realplexor;
-use crate::state::{InLine, Settings};
+use crate::{LegacyState, Settings, state::InLine};
 
 pub(crate) const SHARD: ShardId = ShardId(0);
 
@@ -74,7 +74,8 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
         notices: None,
         prefix: String::new(),
     };
-    Arc::new(InLine::new(Arc::new(exchange), settings, wait, None, None))
+    let legacy = LegacyState::new(&settings.realplexor, None);
+    Arc::new(InLine::new(Arc::new(exchange), settings, wait, None, legacy))
 }
 
 /// What a publisher says, and to whom.
@@ -146,7 +147,7 @@ async fn rest(line: &InLine) {
     for _ in 0..20 {
         yield_now().await;
         // Passwords are checked in a thread of their own, and shards have to be asked.
-        while !line.password_checks.is_idle() || line.snapshots.available_permits() == 0 {
+        while !line.legacy.password_checks.is_idle() || line.legacy.snapshots.available_permits() == 0 {
             sleep(Duration::from_millis(1)).await;
         }
     }

@@ -3,7 +3,7 @@
 use exchange::MailboxLoad;
 
 use super::Scrape;
-use crate::state::CertificateNews;
+use crate::sources::CertificateNews;
 
 /// One line of the table.
 pub(super) struct Metric {

@@ -16,12 +16,12 @@ static PROGRAM: &[Metric] = &[
     line(
         "multiplexor_uptime_seconds",
         "Time since the start",
-        MetricSource::Seconds(|scrape| scrape.line.started.elapsed().as_secs_f64()),
+        MetricSource::Seconds(|scrape| scrape.line.connections.started.elapsed().as_secs_f64()),
     ),
     line(
         "multiplexor_log_lost_lines_total",
         "Lines of the log that were left out, since nobody read them in time",
-        MetricSource::One(|scrape| (scrape.line.wait.lines_lost)()),
+        MetricSource::One(|scrape| (scrape.line.sources.wait.lines_lost)()),
     ),
     line(
         "multiplexor_channels",
@@ -101,7 +101,7 @@ static PROGRAM: &[Metric] = &[
     line(
         "multiplexor_in_connections",
         "Connections of the IN line that are open",
-        MetricSource::One(|scrape| scrape.line.connections_open() as u64),
+        MetricSource::One(|scrape| scrape.line.connections.open() as u64),
     ),
     line(
         "multiplexor_in_requests_total",
@@ -191,7 +191,7 @@ static PROGRAM: &[Metric] = &[
     line(
         "multiplexor_in_tls_handshakes_under_way",
         "Handshakes of TLS under way on the IN line now",
-        MetricSource::One(|scrape| scrape.line.handshakes.count() as u64),
+        MetricSource::One(|scrape| scrape.line.connections.handshakes.count() as u64),
     ),
     line(
         "multiplexor_in_tls_crowded_out_total",

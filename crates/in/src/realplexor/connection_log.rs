@@ -4,7 +4,7 @@
 use dialect::realplexor::{List, TOLD};
 use tracing::{Level, debug, enabled};
 
-use crate::denials;
+use crate::peer;
 
 /// A connection, for as long as it lasts.
 pub(crate) struct ConnectionLog(());
@@ -26,7 +26,7 @@ impl Drop for ConnectionLog {
 /// Tells something of the connection.
 pub(super) fn tell(words: impl FnOnce() -> String) {
     if enabled!(target: TOLD, Level::DEBUG) {
-        let peer = denials::address().map(|peer| peer.to_string()).unwrap_or_default();
+        let peer = peer::address().map(|peer| peer.to_string()).unwrap_or_default();
         debug!(target: TOLD, "IN: {peer}: {}", words());
     }
 }

@@ -8,8 +8,8 @@ use exchange::Network;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::denials;
 use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_LINES, PASSWORD_PATIENCE};
+use crate::peer;
 
 /// Those who wait for their check.
 pub(crate) struct PasswordChecks {
@@ -34,7 +34,7 @@ impl PasswordChecks {
 
     /// Waits for the turn of this connection's client. `None`: too many of its address are before it.
     pub(crate) async fn turn(&self, prefix: u8) -> Option<Turn> {
-        let network = denials::address().map(|address| Network::of(address.ip(), prefix));
+        let network = peer::address().map(|address| Network::of(address.ip(), prefix));
         let number = self.hasher.hash_one(network) % PASSWORD_LINES as u64;
         let line = Arc::clone(&self.lines[usize::try_from(number).unwrap_or_default()]);
         // Only whoever is the first of its address waits among all.
@@ -60,7 +60,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::denials::{PEER, Peer};
+    use crate::peer::{PEER, Peer};
 
     /// The turn of somebody at this address, if it comes at once.
     async fn turn(checks: &PasswordChecks, address: [u8; 4]) -> Option<Turn> {

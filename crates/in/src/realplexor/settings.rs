@@ -1,12 +1,15 @@
-//! What may be set about the dialect of Realplexor on this line.
+//! What may be set about the dialect of Realplexor on this line, and what the line keeps for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Users;
 use dialect::realplexor::Marker;
+use tokio::sync::{Semaphore, watch};
 
 use crate::limits::{CLASSIC_TIMEOUT, REALPLEXOR_LEN_MAX};
+
+use super::password_checks::PasswordChecks;
 
 /// What may be set about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,28 @@ impl Default for Realplexor {
             timeout: CLASSIC_TIMEOUT,
             limit: REALPLEXOR_LEN_MAX,
             partial: false,
+        }
+    }
+}
+
+/// What the dialects of old need.
+pub(crate) struct LegacyState {
+    /// What is set about the dialect of Realplexor now.
+    pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
+    /// One permit a password that is being checked.
+    pub(crate) password_checks: PasswordChecks,
+    /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
+    pub(crate) snapshots: Semaphore,
+}
+
+impl LegacyState {
+    /// What is set is `newest`, or what was set at the start.
+    pub(crate) fn new(at_start: &Realplexor, newest: Option<watch::Receiver<Arc<Realplexor>>>) -> Self {
+        let as_set = || watch::channel(Arc::new(at_start.clone())).1;
+        Self {
+            realplexor: newest.unwrap_or_else(as_set),
+            password_checks: PasswordChecks::new(),
+            snapshots: Semaphore::new(1),
         }
     }
 }

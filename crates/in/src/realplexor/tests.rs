@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use super::{Realplexor, stats};
 use crate::legacy::tests::{Conversation, Nobody, SHARD, line};
-use crate::state::{InLine, Settings};
+use crate::{Settings, state::InLine};
 
 #[test]
 fn conversations_go_as_written() {

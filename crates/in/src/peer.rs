@@ -1,0 +1,22 @@
+//! Whom a task serves: the client at the other end of a connection, or whose request a proxy passes on.
+
+use std::net::SocketAddr;
+
+/// Whom a task serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// The address at the other end of the connection; the client's, where a known proxy says it.
+    pub(crate) address: SocketAddr,
+    /// It is a known proxy, and may pass on what is anybody's: it counts for nobody.
+    pub(crate) is_anybody: bool,
+}
+
+tokio::task_local! {
+    /// Whom a task serves.
+    pub(crate) static PEER: Peer;
+}
+
+/// The address of whom a task serves.
+pub(crate) fn address() -> Option<SocketAddr> {
+    PEER.try_with(|peer| peer.address).ok()
+}

@@ -1,0 +1,85 @@
+//! What may be set about coming in.
+
+use std::time::Duration;
+
+use access::{Keyring, Proxies};
+use exchange::Network;
+
+use crate::limits::{
+    CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, KEEP_ALIVE,
+    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE, TLS_HANDSHAKES_MAX,
+};
+use crate::quotas::Rates;
+use crate::realplexor::Realplexor;
+
+/// What may be set about coming in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of a message at the most.
+    pub payload_limit: usize,
+    /// Who may use the line; none: whoever reaches it.
+    pub keys: Keyring,
+    /// How long somebody who signed in with a key need not do so again.
+    pub sign_in_age: Duration,
+    /// Names by which the line may be called, beside IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Bytes of a message in the words of 2009, its head included.
+    pub classic_limit: usize,
+    /// How long such a message may take.
+    pub classic_timeout: Duration,
+    /// What is set about the dialect of Realplexor at the start.
+    pub realplexor: Realplexor,
+    /// How long a publish waits when a shard owes its readers too much, before it is refused.
+    pub publish_wait: Duration,
+    /// How long a repeat under the same key gets the first answer; zero: not at all.
+    pub idempotency_age: Duration,
+    /// Keys remembered at once; one of a message to several channels counts as so many.
+    pub idempotency_keys: usize,
+    /// Messages a second in all; 0: any number.
+    pub publish_rate: u32,
+    /// What one address may have.
+    pub address_rates: Rates,
+    /// What one API key may have.
+    pub key_rates: Rates,
+    /// Bits of an address of IPv6 that tell one from another.
+    pub address_prefix: u8,
+    /// Proxies that are believed when they say whose connections and requests they pass on.
+    pub proxies: Proxies,
+    /// How long a request may take, from its first byte to its last.
+    pub request_timeout: Duration,
+    /// How long a connection stays open for a further request, at least.
+    pub keep_alive: Duration,
+    /// Handshakes of TLS under way at once.
+    pub tls_handshakes: usize,
+    /// How long a long poll of `/watch` waits.
+    pub poll_timeout: Duration,
+    /// How long a stream of `/watch` may be silent.
+    pub heartbeat: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            payload_limit: PAYLOAD_LEN_MAX,
+            keys: Keyring::default(),
+            sign_in_age: SIGN_IN_AGE,
+            hosts: Vec::new(),
+            classic_limit: CLASSIC_LEN_MAX,
+            classic_timeout: CLASSIC_TIMEOUT,
+            realplexor: Realplexor::default(),
+            publish_wait: PUBLISH_WAIT,
+            idempotency_age: IDEMPOTENCY_AGE,
+            idempotency_keys: IDEMPOTENCY_KEYS_MAX,
+            publish_rate: 0,
+            address_rates: Rates::default(),
+            key_rates: Rates::default(),
+            address_prefix: Network::PREFIX_MAX,
+            proxies: Proxies::default(),
+            request_timeout: REQUEST_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
+            tls_handshakes: TLS_HANDSHAKES_MAX,
+            poll_timeout: POLL_TIMEOUT,
+            heartbeat: HEARTBEAT,
+        }
+    }
+}

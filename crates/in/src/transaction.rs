@@ -1,0 +1,121 @@
+//! A request from its admission to its answer, whoever carries it out: the router, or the fast path.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse, Response};
+use dialect::{GUARDS, Problem};
+use tracing::debug;
+
+use crate::caller::Caller;
+use crate::peer::{PEER, Peer};
+use crate::response::{ErrorResponse, RefusedProblem};
+use crate::state::InLine;
+use crate::{admission, denial_log, proxy, warnings};
+
+/// The target of what is logged of every request.
+pub(crate) const LOG_TARGET: &str = module_path!();
+
+/// A request that is under way.
+pub(crate) struct Transaction {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    who: Option<Box<str>>,
+    /// Whose it is, where a known proxy passes it on.
+    client: Option<Peer>,
+}
+
+impl Transaction {
+    /// A request begins; whether it may be carried out.
+    pub(crate) fn begin(line: &InLine, request: &mut Request) -> (Self, Result<(), ErrorResponse>) {
+        let mut asked = Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            who: None,
+            client: proxy::passed(line, request.headers()),
+        };
+        let may = asked.as_client(|| admission::request(line, request));
+        asked.who = Caller::name(request.extensions());
+        (asked, may)
+    }
+
+    /// Does what is asked, on behalf of whoever asks.
+    pub(crate) async fn carry_out<T>(&self, work: impl Future<Output = T>) -> T {
+        match self.client {
+            Some(client) => PEER.scope(client, work).await,
+            None => work.await,
+        }
+    }
+
+    /// It is answered.
+    pub(crate) fn end(mut self, line: &InLine, mut response: Response) -> Response {
+        let who = self.who.take();
+        if response.status().is_success() {
+            warnings::tell(&self.method, &self.uri, response.headers_mut());
+        }
+        let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
+        if self.method != Method::POST {
+            guard_answer(response.headers_mut());
+        }
+        debug!(
+            target: LOG_TARGET,
+            method = %self.method,
+            path = self.uri.path(),
+            status = response.status().as_u16(),
+            refused = told.map(|RefusedProblem(problem)| problem.code.name()),
+            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        response
+    }
+
+    fn as_client<T>(&self, run: impl FnOnce() -> T) -> T {
+        match self.client {
+            Some(client) => PEER.sync_scope(client, run),
+            None => run(),
+        }
+    }
+}
+
+/// What publishers wrote is nobody's page, and is not for pages of others to show. Our own files say what they are.
+fn guard_answer(headers: &mut HeaderMap) {
+    if headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+        return;
+    }
+    for (name, value) in GUARDS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Counts an answer, and says with it what is said with every one. What was wrong is handed back.
+pub(crate) fn finish(
+    line: &InLine,
+    response: &mut Response,
+    who: Option<Box<str>>,
+    path: &str,
+) -> Option<RefusedProblem> {
+    line.counters.requests.add();
+    let told = response.extensions_mut().remove::<RefusedProblem>();
+    if let Some(RefusedProblem(problem)) = &told {
+        denial_log::tell(line, problem, who.as_deref(), path);
+        denial_log::keep(line, problem, who, path);
+    }
+    if line.is_ending() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    // What may be kept says so itself.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    told
+}
+
+/// The answer to what came and is no request; the connection ends with it.
+pub(crate) fn refuse(line: &InLine, problem: &Problem) -> Response {
+    let mut response = ErrorResponse::from(problem.clone()).into_response();
+    finish(line, &mut response, None, "");
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    guard_answer(response.headers_mut());
+    response
+}
