@@ -19,7 +19,7 @@ pub(crate) fn crowd(place: &Place, count: usize) -> Finding {
             }
         }
     }
-    // One deadline for all: whoever is kept waiting is kept waiting beside the others.
+    // One deadline for all: they wait at the same time.
     let deadline = Instant::now() + FIRST_WORD_MAX + CROWD_HOLD;
     let heard: Vec<bool> = waiting.iter_mut().map(|dialogue| hears(dialogue, deadline)).collect();
     let refused =

@@ -45,7 +45,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
     match look(matches) {
         Ok(report) => {
             let text = if matches.get_flag("json") { report.json() } else { report.text() };
-            // Whoever closed standard output looks at the status alone.
+            // If standard output is closed, the status is enough.
             let _ = io::stdout().lock().write_all(text.as_bytes());
             ExitCode::from(u8::from(report.level() == Level::Problem))
         }

@@ -48,7 +48,7 @@ pub(crate) fn look(args: Args<'_>) -> anyhow::Result<Report> {
     findings.push(reached);
     if is_reached {
         findings.extend(ways(&place, &cursor, args, front));
-        // After all else: whoever is full answers nobody.
+        // Last: a server that is full answers no other question.
         findings.extend(args.crowd.map(|count| crowd(&place, count)));
         if args.patience.is_none() {
             findings.push(Finding::new("idle", Level::Note, UNTRIED));

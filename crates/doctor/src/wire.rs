@@ -95,7 +95,7 @@ impl Place {
         let (prefix, host) = (&self.prefix, &self.host);
         let request = format!("GET {prefix}{path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let start = Instant::now();
-        // Whoever closes at once is told of by what is read.
+        // If the server closes at once, reading says so.
         let _ = link.write_all(request.as_bytes());
         Ok(Dialogue { link, start, answer: Answer::default() })
     }
@@ -190,7 +190,7 @@ impl Answer {
         problem["detail"].as_str().map(str::to_owned)
     }
 
-    /// Reads anew all that came; it is little.
+    /// Reads all that came from its beginning again; it is little.
     fn parse(&mut self) {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut headers);

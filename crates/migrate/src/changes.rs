@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::script::{Said, Value};
+use crate::script::{OldConfig, OldValue};
 
-impl Said {
+impl OldConfig {
     /// The keys of which `new` says something else, with what was and what is.
     pub fn changes(&self, new: &Self) -> Vec<(String, String, String)> {
         let keys: BTreeSet<&String> = self.0.keys().chain(new.0.keys()).collect();
@@ -15,11 +15,11 @@ impl Said {
 }
 
 /// A value as the log tells it.
-fn shown(value: Option<Value>) -> String {
+fn shown(value: Option<OldValue>) -> String {
     match value {
         None => "default".to_owned(),
-        Some(Value::Undefined) => "undef".to_owned(),
-        Some(Value::Text(text)) => text,
-        Some(Value::List(items)) => items.join(" "),
+        Some(OldValue::Undefined) => "undef".to_owned(),
+        Some(OldValue::Text(text)) => text,
+        Some(OldValue::List(items)) => items.join(" "),
     }
 }

@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use options::Options;
-pub use script::Said;
+pub use script::OldConfig;
 use settings::Errors;
 
 use crate::limits::FILE_LEN_MAX;
@@ -28,7 +28,10 @@ pub fn read(names: &[String]) -> Result<Options, Errors> {
 }
 
 /// Reads old files, of which one that is not there is passed over, as it always was. Says which were read.
-pub fn read_those_there(names: &[String], mut say: impl FnMut(String)) -> Result<(Said, Options), Errors> {
+pub fn read_those_there(
+    names: &[String],
+    mut say: impl FnMut(String),
+) -> Result<(OldConfig, Options), Errors> {
     let (there, missing): (Vec<_>, Vec<_>) = names.iter().partition(|name| Path::new(name).exists());
     missing.iter().for_each(|name| say(format!("CONFIG: file {name} does not exist, skipping")));
     there.iter().for_each(|name| say(format!("CONFIG: appending configuration from {name}")));
@@ -37,8 +40,8 @@ pub fn read_those_there(names: &[String], mut say: impl FnMut(String)) -> Result
 
 fn read_all<'a>(
     texts: impl Iterator<Item = (&'a String, Result<String, String>)>,
-) -> Result<(Said, Options), Errors> {
-    let mut said = Said::default();
+) -> Result<(OldConfig, Options), Errors> {
+    let mut said = OldConfig::default();
     let mut errors = Vec::new();
     for (name, text) in texts {
         match text {
@@ -53,7 +56,7 @@ fn read_all<'a>(
     Ok((said, options))
 }
 
-/// The text of a file. Comments of old files are in whatever characters were used then.
+/// The text of a file. Its comments may be in any encoding.
 fn text(name: &str) -> Result<String, String> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file; give the path of an old configuration".to_owned(),

@@ -1,4 +1,4 @@
-//! Every limit of what is read of old, by name.
+//! Every limit of reading old configurations, by name.
 
 /// Bytes of an old configuration file.
 pub(crate) const FILE_LEN_MAX: u64 = 1 << 20;

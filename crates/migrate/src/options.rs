@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, keys, nearest};
 
-use crate::script::{Said, Value as Old};
+use crate::script::{OldConfig, OldValue};
 
 /// What old files come to.
 #[derive(Debug)]
@@ -91,24 +91,25 @@ const KEYS: &[(&str, &str, Meaning)] = &[
 
 impl Options {
     /// What these files come to, all errors told at once.
-    pub(crate) fn of(said: &Said) -> Result<Self, Errors> {
-        let mut making = Making { said, values: Vec::new(), notes: Vec::new(), errors: Errors::default() };
+    pub(crate) fn of(said: &OldConfig) -> Result<Self, Errors> {
+        let mut conversion =
+            Conversion { said, values: Vec::new(), notes: Vec::new(), errors: Errors::default() };
         let (mut verbosity, mut user) = (3, String::new());
         for (key, default, meaning) in KEYS {
             match *meaning {
-                Line(setting) => making.listeners(key, default, setting),
-                Seconds(setting) => making.seconds(key, default, setting),
-                Plain(setting) => making.plain(key, default, setting),
-                Switch(setting) => making.switch(key, default, setting),
-                PathTo(setting) => making.path(key, default, setting),
-                Meaning::Verbosity => verbosity = making.verbosity(key, default),
-                Meaning::User => user = making.text(key, default, ""),
-                Meaning::None(why) => making.none(key, why),
+                Line(setting) => conversion.listeners(key, default, setting),
+                Seconds(setting) => conversion.seconds(key, default, setting),
+                Plain(setting) => conversion.plain(key, default, setting),
+                Switch(setting) => conversion.switch(key, default, setting),
+                PathTo(setting) => conversion.path(key, default, setting),
+                Meaning::Verbosity => verbosity = conversion.verbosity(key, default),
+                Meaning::User => user = conversion.text(key, default, ""),
+                Meaning::None(why) => conversion.none(key, why),
             }
         }
-        making.room_for_history();
-        making.unknown();
-        let Making { values, notes, errors, .. } = making;
+        conversion.room_for_history();
+        conversion.unknown();
+        let Conversion { values, notes, errors, .. } = conversion;
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -122,18 +123,18 @@ impl Options {
     }
 }
 
-/// Settings in the making.
-struct Making<'a> {
-    said: &'a Said,
+/// Settings in the conversion.
+struct Conversion<'a> {
+    said: &'a OldConfig,
     /// A setting, its value, who said so, and in what words.
     values: Vec<(&'static Setting, Value, Origin, String)>,
     notes: Vec<String>,
     errors: Errors,
 }
 
-impl Making<'_> {
+impl Conversion<'_> {
     /// What was said of a key, and where.
-    fn said(&self, key: &str) -> Option<(&Old, &Origin)> {
+    fn said(&self, key: &str) -> Option<(&OldValue, &Origin)> {
         let (value, origin) = self.said.0.get(key)?;
         Some((value, origin))
     }
@@ -151,10 +152,10 @@ impl Making<'_> {
     fn text(&mut self, key: &str, default: &str, undefined: &str) -> String {
         match self.said(key) {
             None => default.to_owned(),
-            Some((Old::Undefined, _)) => undefined.to_owned(),
-            Some((Old::Text(text), _)) => text.clone(),
-            Some((Old::List(items), _)) if items.len() == 1 => items[0].clone(),
-            Some((Old::List(_), _)) => {
+            Some((OldValue::Undefined, _)) => undefined.to_owned(),
+            Some((OldValue::Text(text), _)) => text.clone(),
+            Some((OldValue::List(items), _)) if items.len() == 1 => items[0].clone(),
+            Some((OldValue::List(_), _)) => {
                 self.wrong(key, &format!("is a list; give one value, such as '{default}'"));
                 default.to_owned()
             }
@@ -182,9 +183,9 @@ impl Making<'_> {
 
     fn listeners(&mut self, key: &str, default: &str, setting: &str) {
         let items: Vec<String> = match self.said(key) {
-            None | Some((Old::Undefined, _)) => vec![default.to_owned()],
-            Some((Old::List(items), _)) => items.clone(),
-            Some((Old::Text(text), _)) => {
+            None | Some((OldValue::Undefined, _)) => vec![default.to_owned()],
+            Some((OldValue::List(items), _)) => items.clone(),
+            Some((OldValue::Text(text), _)) => {
                 text.split([' ', ',']).filter(|item| !item.is_empty()).map(str::to_owned).collect()
             }
         };
@@ -275,7 +276,7 @@ impl Making<'_> {
 
     fn none(&mut self, key: &str, why: &str) {
         let said = match self.said(key) {
-            None | Some((Old::Undefined, _)) => return,
+            None | Some((OldValue::Undefined, _)) => return,
             Some((_, origin)) => origin.to_string(),
         };
         self.notes.push(format!("{key} ({said}) is left out: {why}"));

@@ -11,25 +11,25 @@ use std::collections::BTreeMap;
 use settings::{Errors, Origin};
 
 use crate::limits::VALUE_LEN_MAX;
-use crate::token::{Fault, Token, Tokens};
+use crate::token::{Fault, Lexer, Token};
 
 /// What files say, by key; a later one beats an earlier one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Said(pub(crate) BTreeMap<String, (Value, Origin)>);
+pub struct OldConfig(pub(crate) BTreeMap<String, (OldValue, Origin)>);
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum OldValue {
     Undefined,
     Text(String),
     List(Vec<String>),
 }
 
-impl Said {
+impl OldConfig {
     /// Takes in what a file says.
     pub(crate) fn read(&mut self, name: &str, text: &str) -> Result<(), Errors> {
         let faults = if ["%CONFIG", "$CONFIG", "::CONFIG"].iter().any(|mark| text.contains(mark)) {
-            Reader::read(name, text, self)
+            Parser::read(name, text, self)
         } else {
             self.read_plain(name, text)
         };
@@ -37,7 +37,7 @@ impl Said {
         if faults.is_empty() { Ok(()) } else { Err(faults.into_iter().map(told).collect()) }
     }
 
-    fn say(&mut self, name: &str, line: usize, key: String, value: Value) {
+    fn say(&mut self, name: &str, line: usize, key: String, value: OldValue) {
         self.0.insert(key, (value, Origin::File(name.to_owned(), line)));
     }
 
@@ -48,7 +48,7 @@ impl Said {
             match plain(line) {
                 Some(None) => {}
                 Some(Some((key, value))) => {
-                    self.say(name, number + 1, key.to_owned(), Value::Text(value.to_owned()));
+                    self.say(name, number + 1, key.to_owned(), OldValue::Text(value.to_owned()));
                 }
                 None => {
                     let text = "this is no line of a configuration of Dklab_Realplexor; such a line is \
@@ -81,9 +81,9 @@ fn plain(line: &str) -> Option<Option<(&str, &str)>> {
     is_key.then_some(Some((key, value)))
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     name: &'a str,
-    tokens: Tokens<'a>,
+    tokens: Lexer<'a>,
     /// The token that comes next, once it was looked at.
     peeked: Option<Option<(usize, Token)>>,
     /// Where the last token stood.
@@ -94,19 +94,19 @@ struct Reader<'a> {
     depth: usize,
     /// A token could not be read, so that nobody knows where the next one begins.
     broken: bool,
-    variables: BTreeMap<String, Value>,
-    said: &'a mut Said,
+    variables: BTreeMap<String, OldValue>,
+    said: &'a mut OldConfig,
 }
 
-type Read<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, Fault>;
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     /// Reads to the end, whatever is wrong on the way.
-    fn read(name: &'a str, text: &'a str, said: &'a mut Said) -> Vec<Fault> {
-        let tokens = Tokens::new(text);
+    fn read(name: &'a str, text: &'a str, said: &'a mut OldConfig) -> Vec<Fault> {
+        let tokens = Lexer::new(text);
         let (line, brackets, depth, variables) = (1, 0, 0, BTreeMap::new());
         let mut reader =
-            Reader { name, tokens, peeked: None, line, brackets, depth, broken: false, variables, said };
+            Parser { name, tokens, peeked: None, line, brackets, depth, broken: false, variables, said };
         let mut faults = Vec::new();
         loop {
             match reader.statement() {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One statement; false at the end of all.
-    fn statement(&mut self) -> Read<bool> {
+    fn statement(&mut self) -> Parsed<bool> {
         let Some(token) = self.advance()? else { return Ok(false) };
         match token {
             Token::Mark(';') => return Ok(true),
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `use`: modules that such files need to say what they say.
-    fn module(&mut self) -> Read<()> {
+    fn module(&mut self) -> Parsed<()> {
         let known = match self.advance()? {
             Some(Token::Word(module)) => MODULES.contains(&&*module),
             Some(Token::Number(_)) => true,
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `our` or `my`: the hash, or a variable.
-    fn declaration(&mut self) -> Read<()> {
+    fn declaration(&mut self) -> Parsed<()> {
         match self.advance()? {
             Some(Token::Hash(name)) if is_config(&name) => match self.peek()? {
                 None | Some(Token::Mark(';')) => Ok(()),
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `$name`: a value for later use.
-    fn variable(&mut self, name: String) -> Read<()> {
+    fn variable(&mut self, name: String) -> Parsed<()> {
         self.expect('=', "= and a value must follow the variable")?;
         let value = self.expression()?;
         self.variables.insert(name, value);
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `%CONFIG`: keys with values, in one list.
-    fn all(&mut self) -> Read<()> {
+    fn all(&mut self) -> Parsed<()> {
         self.expect('=', "= must follow %CONFIG")?;
         self.expect('(', "a list in ( ) must follow %CONFIG =")?;
         loop {
@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `$CONFIG`: one key and its value.
-    fn one(&mut self) -> Read<()> {
+    fn one(&mut self) -> Parsed<()> {
         let line = self.line;
         let key = self.key()?;
         let joins = self.peek()? == Some(&Token::Mark('.'));
@@ -249,14 +249,16 @@ impl<'a> Reader<'a> {
         let mut value = self.expression()?;
         if joins {
             let before = self.said.0.get(&key).map(|(value, _)| value.clone());
-            value = Value::Text(self.joined(&before.unwrap_or_else(|| Value::Text(String::new())), &value)?);
+            value = OldValue::Text(
+                self.joined(&before.unwrap_or_else(|| OldValue::Text(String::new())), &value)?,
+            );
         }
         self.said.say(self.name, line, key, value);
         Ok(())
     }
 
     /// `{KEY}`, with or without quotes.
-    fn key(&mut self) -> Read<String> {
+    fn key(&mut self) -> Parsed<String> {
         self.expect('{', "{KEY} must follow $CONFIG")?;
         let key = match self.advance()? {
             Some(Token::Word(key)) => key,
@@ -268,7 +270,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind `push`: `@{$CONFIG{KEY}}, value…`.
-    fn push(&mut self) -> Read<()> {
+    fn push(&mut self) -> Parsed<()> {
         const FORM: &str = "only push @{$CONFIG{KEY}}, 'value'; is known; write the whole list as one";
         let bracket = self.peek()? == Some(&Token::Mark('('));
         if bracket {
@@ -284,8 +286,8 @@ impl<'a> Reader<'a> {
         let key = self.key()?;
         self.expect('}', FORM)?;
         let mut list = match self.said.0.get(&key) {
-            Some((Value::List(list), _)) => list.clone(),
-            Some((Value::Text(text), _)) => vec![text.clone()],
+            Some((OldValue::List(list), _)) => list.clone(),
+            Some((OldValue::Text(text), _)) => vec![text.clone()],
             _ => Vec::new(),
         };
         while self.peek()? == Some(&Token::Mark(',')) {
@@ -295,12 +297,12 @@ impl<'a> Reader<'a> {
         if bracket {
             self.expect(')', FORM)?;
         }
-        self.said.say(self.name, line, key, Value::List(list));
+        self.said.say(self.name, line, key, OldValue::List(list));
         Ok(())
     }
 
     /// Passes over the rest of a statement that is wrong.
-    fn skip(&mut self) -> Read<()> {
+    fn skip(&mut self) -> Parsed<()> {
         self.depth = 0;
         loop {
             match self.advance()? {
@@ -317,14 +319,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn peek(&mut self) -> Read<Option<&Token>> {
+    fn peek(&mut self) -> Parsed<Option<&Token>> {
         if self.peeked.is_none() {
             self.peeked = Some(self.token()?);
         }
         Ok(self.peeked.as_ref().and_then(|next| next.as_ref()).map(|(_, token)| token))
     }
 
-    fn advance(&mut self) -> Read<Option<Token>> {
+    fn advance(&mut self) -> Parsed<Option<Token>> {
         let next = match self.peeked.take() {
             Some(next) => next,
             None => self.token()?,
@@ -339,13 +341,13 @@ impl<'a> Reader<'a> {
         Ok(Some(token))
     }
 
-    fn token(&mut self) -> Read<Option<(usize, Token)>> {
+    fn token(&mut self) -> Parsed<Option<(usize, Token)>> {
         let token = self.tokens.next();
         self.broken |= token.is_err();
         token
     }
 
-    fn expect(&mut self, mark: char, otherwise: &str) -> Read<()> {
+    fn expect(&mut self, mark: char, otherwise: &str) -> Parsed<()> {
         if self.advance()? == Some(Token::Mark(mark)) { Ok(()) } else { Err(self.fault(otherwise)) }
     }
 

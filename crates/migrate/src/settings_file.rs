@@ -36,13 +36,13 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::Said;
+    use crate::script::OldConfig;
     use expect_test::expect;
     use proptest::prelude::*;
     use settings::{File, Settings};
 
     fn options(text: &str) -> Result<Options, String> {
-        let mut said = Said::default();
+        let mut said = OldConfig::default();
         said.read("old.conf", text).and_then(|()| Options::of(&said)).map_err(|errors| errors.to_string())
     }
 

@@ -41,14 +41,14 @@ pub(crate) struct Fault {
 
 /// Takes a text apart.
 #[derive(Debug)]
-pub(crate) struct Tokens<'a> {
+pub(crate) struct Lexer<'a> {
     rest: &'a str,
     line: usize,
     /// Only blanks stand before it in its line.
     at_line_start: bool,
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { rest: text, line: 1, at_line_start: true }
     }
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[Token]) {
-        let mut tokens = Tokens::new(text);
+        let mut tokens = Lexer::new(text);
         let mut found = Vec::new();
         while let Some((_, token)) = tokens.next().unwrap() {
             found.push(token);
@@ -370,7 +370,7 @@ mod tests {
             ("1x", 1, "1x is no number"),
             ("\"\\x41\"", 1, "\\x stands in a text"),
         ] {
-            let mut tokens = Tokens::new(text);
+            let mut tokens = Lexer::new(text);
             let fault = loop {
                 match tokens.next() {
                     Ok(token) => assert!(token.is_some(), "{text}"),

@@ -178,7 +178,7 @@ fn by_variable(setting: &Setting) -> Option<Given> {
     Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
 }
 
-/// Variables that are named like ours and are none. They keep a server from starting: whoever set one would not notice.
+/// Variables that are named like ours and are none. They keep a server from starting, since a misspelt one would have no effect.
 fn misspelt_variables() -> Errors {
     let said = std::env::vars_os().filter(|(_, text)| !text.is_empty());
     let names: Vec<String> = said.map(|(name, _)| name.to_string_lossy().into_owned()).collect();

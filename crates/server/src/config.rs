@@ -59,7 +59,7 @@ pub(crate) fn check(name: &str, file: &File, values: &Values) -> anyhow::Result<
     out(&format!("{name}: nothing is wrong; {settings}, {rules}{beside}\n"))
 }
 
-/// Prints to standard output. Whoever closed that does not want to know.
+/// Prints to standard output. If that is closed, nobody wants to know.
 fn out(text: &str) -> anyhow::Result<ExitCode> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -7,13 +7,13 @@ pub(crate) const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the shards may take to end, beyond the time over which they close connections.
 pub(crate) const JOIN_MARGIN: Duration = Duration::from_secs(5);
 
-/// Lines of the log of old that wait to be written; further ones are left out, and counted.
+/// Lines of Realplexor's log that wait to be written; further ones are left out, and counted.
 pub(crate) const JOURNAL_LINES_MAX: usize = 10_000;
-/// How often the log of old looks at what became of ids.
+/// How often Realplexor's log looks for ids that went offline.
 pub(crate) const NEWS_EVERY: Duration = Duration::from_millis(100);
 /// Changes of presence it looks at at once.
 pub(crate) const NEWS_PAGE: usize = 1_000;
-/// How long the log of old may take to write its last lines when the program ends.
+/// How long Realplexor's log may take to write its last lines when the program ends.
 pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Lines of the log that wait to be written; further ones are left out, and counted.
 pub(crate) const LOG_LINES_MAX: usize = 4_096;
@@ -21,7 +21,7 @@ pub(crate) const LOG_LINES_MAX: usize = 4_096;
 pub(crate) const LOG_LEN_MAX: usize = 1 << 20;
 /// Bytes of lines after which they are written, though more wait.
 pub(crate) const LOG_WRITE_LEN: usize = 64 << 10;
-/// How long whoever ends, or says something by itself, waits for what it says to be written.
+/// How long the program waits for its last lines, or for a line that must come first, to be written.
 pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// How long somebody who waits for that sleeps between two looks.
 pub(crate) const LOG_PAUSE: Duration = Duration::from_millis(1);

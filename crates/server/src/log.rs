@@ -1,6 +1,6 @@
 //! What happens, told on standard error: one line an event, never a payload.
 //!
-//! Whoever has something to say leaves it in a queue and goes on; a thread writes it. So nobody waits for whoever reads
+//! Lines go into a queue, from which a thread writes them. So nothing waits for the program that reads
 //! standard error, neither at work nor when the program ends.
 
 mod queue;
@@ -23,11 +23,11 @@ use crate::limits::LOG_PATIENCE;
 use queue::{Queue, StandardError};
 use settings::LogForm;
 
-/// Who listens to what the lines say of single connections in the words of Realplexor.
-pub(crate) type Listening = Box<dyn Layer<Registry> + Send + Sync>;
+/// What takes the events about single connections that Realplexor's log is made of.
+pub(crate) type ConnectionLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Begins to log. Where nobody listens, what is said of connections costs one look at a number.
-pub(crate) fn start(form: LogForm, level: &str, listening: Option<Listening>) -> anyhow::Result<()> {
+pub(crate) fn start(form: LogForm, level: &str, connections: Option<ConnectionLayer>) -> anyhow::Result<()> {
     let queue = Queue::start(StandardError).context("the log cannot be written")?;
     let queue = QUEUE.get_or_init(|| queue).clone();
     let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
@@ -36,7 +36,7 @@ pub(crate) fn start(form: LogForm, level: &str, listening: Option<Listening>) ->
         LogForm::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
         LogForm::Json => log.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(listening).with(log.with_filter(level)).init();
+    tracing_subscriber::registry().with(connections).with(log.with_filter(level)).init();
     panic::set_hook(Box::new(|panic| {
         let (thread, words) = (thread::current(), panic.to_string().replace('\n', " "));
         let thread = thread.name().unwrap_or("unnamed");
@@ -69,8 +69,8 @@ pub(crate) fn lose_line() {
     LINES_LOST.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Writes to standard output or error what must come before the program goes on or ends; but whoever reads too slowly
-/// is not waited for. Whoever closed it does not want to know.
+/// Writes to standard output or error what must come before the program goes on or ends. It does not wait for a slow reader;
+/// if the stream is closed, nobody wants to know.
 pub(crate) fn write_in_time(mut out: impl Write + Send + 'static, text: String) {
     let (done, is_done) = channel();
     let write = move || {

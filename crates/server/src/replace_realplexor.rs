@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 use exchange::Order;
 
-use migrate::{Said, read_those_there};
+use migrate::{OldConfig, read_those_there};
 use settings::{Errors, File, Settings};
 
 use crate::banner::Banner;
@@ -50,7 +50,7 @@ pub(crate) fn run(
         pid: None,
         running: None,
     };
-    let served = serve::run(set, &mut role, Some(journal.listening()));
+    let served = serve::run(set, &mut role, Some(journal.layer()));
     drop(role);
     writer.end(&journal);
     served
@@ -62,7 +62,7 @@ struct OldServer<F> {
     files: Vec<String>,
     settings: F,
     /// What the files said when they were last read.
-    said: Said,
+    said: OldConfig,
     /// What is set now.
     set: Settings,
     user: String,
@@ -173,7 +173,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
     }
 }
 
-/// Logins that are none, in the words of old.
+/// Logs the logins that are skipped, as Realplexor did.
 fn warn_of_logins(settings: &Settings, journal: &Journal) {
     for login in settings.in_line.realplexor.users.skipped() {
         journal.say(format!("Warning: login \"{login}\" is not alphanumeric, skipped."));

@@ -4,7 +4,7 @@
 //! begins as a copy of what was open then; so shards start first, and whatever must not be in their
 //! tables (the IN line, its runtime) is opened after them.
 
-mod listening;
+mod listeners;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -30,9 +30,9 @@ use crate::log;
 use crate::memory;
 use crate::privileges::{self, Account};
 use crate::signals::{self, Signals};
-use crate::store::Keeping;
+use crate::store::OpenStore;
 use crate::unix::SocketFile;
-use listening::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
+use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 use settings::{Address, LogForm, Settings, shares};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
@@ -80,10 +80,10 @@ impl Role for Itself {
 pub(crate) fn run<R: Role>(
     settings: Settings,
     role: &mut R,
-    listening: Option<log::Listening>,
+    connections_log: Option<log::ConnectionLayer>,
 ) -> anyhow::Result<ExitCode> {
     signals::hold_hang_up()?;
-    log::start(settings.log, settings.log_level, listening)?;
+    log::start(settings.log, settings.log_level, connections_log)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     probe_all(&settings, role.names())?;
     let account = account(&settings)?;
@@ -98,7 +98,7 @@ pub(crate) fn run<R: Role>(
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let becomes = account.as_ref().map(Account::uid);
-    let (exchange, keeping) = exchange(&settings, becomes, &wakers, bell)?;
+    let (exchange, open_store) = exchange(&settings, becomes, &wakers, bell)?;
     if let (Some(account), Some(store)) = (&account, &settings.store) {
         account.own(&store.folder).context("the store cannot be given to the user")?;
     }
@@ -116,8 +116,8 @@ pub(crate) fn run<R: Role>(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("the runtime of the IN line cannot start")?;
-    let keeping = keeping.map(|keeping| keeping.start(&exchange)).transpose()?;
-    let (store, answered) = keeping.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
+    let started = open_store.map(|store| store.start(&exchange)).transpose()?;
+    let (store, answered) = started.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
     let started = Started {
         line,
         files,
@@ -220,7 +220,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     .await
     .context("the IN line broke down")?;
 
-    // Nobody connects any more; whoever has is still served by the shards, until they drain.
+    // No new connections from here on; those that are there are served by the shards until they drain.
     drop(files);
     end(settings.wait_line.drain, line, &exchange).await
 }
@@ -310,7 +310,7 @@ fn exchange(
     becomes: Option<u32>,
     wakers: &[Arc<wait::Waker>],
     bell: Option<Arc<dyn Wake>>,
-) -> anyhow::Result<(Exchange, Option<Keeping>)> {
+) -> anyhow::Result<(Exchange, Option<OpenStore>)> {
     let with_bell = |exchange: Exchange| match bell {
         Some(bell) => exchange.with_bell(bell),
         None => exchange,
@@ -324,12 +324,13 @@ fn exchange(
         return Ok((with_bell(exchange), None));
     };
     let volatile = volatile_mark(&limits.rules);
-    let (keeping, past) = Keeping::open(store, volatile, becomes, settings.in_line.idempotency_age, random)?;
+    let (open_store, past) =
+        OpenStore::open(store, volatile, becomes, settings.in_line.idempotency_age, random)?;
     let clock = Clock::system_after(past.time());
-    let epoch = Epoch::new(keeping.epoch());
-    let reserved = keeping.reserved();
-    let exchange = Exchange::again(limits, epoch, seed, clock, keeping.journal(), wakers, past, reserved);
-    Ok((with_bell(exchange), Some(keeping)))
+    let epoch = Epoch::new(open_store.epoch());
+    let reserved = open_store.reserved();
+    let exchange = Exchange::again(limits, epoch, seed, clock, open_store.journal(), wakers, past, reserved);
+    Ok((with_bell(exchange), Some(open_store)))
 }
 
 /// A random number of the system.

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use settings::StoreSettings;
 
 /// A store that was opened, before anything is published.
-pub(crate) struct Keeping {
+pub(crate) struct OpenStore {
     log: Log<Folder>,
     journal: Arc<Journal>,
     keys: Vec<Answered>,
@@ -32,7 +32,7 @@ pub(crate) struct Running {
     thread: JoinHandle<()>,
 }
 
-impl Keeping {
+impl OpenStore {
     /// Opens a store, and tells what it remembers. It leaves no file open but the lock.
     pub(crate) fn open(
         settings: &StoreSettings,

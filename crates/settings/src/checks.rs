@@ -117,7 +117,7 @@ impl Settings {
         ))
     }
 
-    /// Whoever is to show who he is must be able to.
+    /// Where a channel asks for a token, there must be a way to have one.
     fn check_doors(&self, values: &Values) -> Result<(), String> {
         let closed = values.channels.iter().find(|entry| entry.closes());
         let place = match closed {

@@ -1,4 +1,4 @@
-//! A setting together with the type of its value, so that whoever asks for it says neither its name nor its kind again.
+//! A setting together with the type of its value: code that reads it repeats neither its name nor its kind.
 
 use std::time::Duration;
 

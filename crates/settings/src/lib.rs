@@ -36,9 +36,9 @@ mod table;
 mod tls;
 mod units;
 mod unix_rights;
+mod value_text;
 mod values;
 mod variables;
-mod written;
 
 pub mod keys;
 
@@ -269,7 +269,7 @@ fn of_in(values: &Values) -> in_line::Settings {
     }
 }
 
-/// How long whoever sends clients here takes to see that he should not, where there is such a one.
+/// How long a load balancer or an orchestrator takes to stop sending clients here, where there is one.
 fn lame_duck() -> Duration {
     let is_set = |name| std::env::var_os(name).is_some_and(|text| !text.is_empty());
     let is_looked_after =

@@ -58,7 +58,7 @@ impl Listener {
         self.address.inet().map_or(self.is_shut, |address| address.ip().to_canonical().is_loopback())
     }
 
-    /// What the IN line understands there. The words of old have no place for a key, so they are heard from
+    /// What the IN line understands there. The classic dialects have no place for a key, so they are heard from
     /// this machine only; those of Realplexor also where these users must show passwords.
     pub fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
         match self.dialect {

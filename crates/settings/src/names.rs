@@ -14,7 +14,7 @@ pub(crate) fn read_token(item: &str) -> Result<String, String> {
     if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
-/// The address of something on the web. User and password would not be sent: whoever writes them is to know.
+/// The address of something on the web. One with a user and a password is refused, since they would not be sent.
 pub(crate) fn read_url(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     (matches!(url.scheme_str(), Some("http" | "https"))

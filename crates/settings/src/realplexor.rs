@@ -59,7 +59,7 @@ fn marker(values: &Values) -> in_line::Marker {
     in_line::Marker::new(&values.get(&keys::REALPLEXOR_MARKER)).unwrap_or_default()
 }
 
-/// What stands for a name in a page. The names are those that pages of old know.
+/// What stands for a name in a page. The names are those that Realplexor's pages use.
 fn variable(values: &Values, name: &str) -> Option<String> {
     let seconds = |key: &Key<Duration>| values.get(key).as_secs_f64().to_string();
     Some(match name {
@@ -76,7 +76,7 @@ fn variable(values: &Values, name: &str) -> Option<String> {
     })
 }
 
-/// A time as HTTP says it, but with the day of the month as the servers of old wrote it.
+/// A time as HTTP says it, but with the day of the month as Realplexor writes it.
 fn dated(time: SystemTime) -> String {
     let date = httpdate::fmt_http_date(time);
     date.replacen(", 0", ",  ", 1)

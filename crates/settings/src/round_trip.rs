@@ -1,4 +1,4 @@
-//! Random values of every setting mean the same, whoever says them: a flag, a variable or the file.
+//! Random values of every setting mean the same, whether a flag, a variable or the file says them.
 
 #![allow(clippy::cast_possible_truncation, reason = "any number will do")]
 

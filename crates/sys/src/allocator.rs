@@ -25,7 +25,7 @@ pub fn only_small_pages() {
 }
 
 /// The allocator of the program: mimalloc. It is asked for an alignment only where the one it always has is not
-/// enough; whoever asks for 8 bytes' alignment gets 7 bytes more, which for 10 KiB is 12 KiB.
+/// enough: to ask for 8 bytes' alignment costs up to 7 bytes more, which for 10 KiB is 12 KiB.
 pub struct Allocator;
 
 // SAFETY: mimalloc gives what `GlobalAlloc` asks for: a block of at least so many bytes that nobody else has, or null; and

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Read, Reader, Value, described, is_config};
+use super::{OldValue, Parsed, Parser, described, is_config};
 use crate::limits::{EXPRESSION_DEPTH_MAX, VALUE_LEN_MAX};
 use crate::token::{Piece, Token};
 
-impl Reader<'_> {
+impl Parser<'_> {
     /// A value, of parts that are joined or reckoned with.
-    pub(crate) fn expression(&mut self) -> Read<Value> {
+    pub(crate) fn expression(&mut self) -> Parsed<OldValue> {
         self.depth += 1;
         if self.depth > EXPRESSION_DEPTH_MAX {
             return Err(self.fault("brackets are nested too deeply; write the value itself"));
@@ -18,7 +18,7 @@ impl Reader<'_> {
             self.advance()?;
             let other = self.product()?;
             value = if sign == '.' {
-                Value::Text(self.joined(&value, &other)?)
+                OldValue::Text(self.joined(&value, &other)?)
             } else {
                 self.reckoned(sign, &value, &other)?
             };
@@ -27,7 +27,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn product(&mut self) -> Read<Value> {
+    fn product(&mut self) -> Parsed<OldValue> {
         let mut value = self.primary()?;
         while let Some(&Token::Mark(sign @ ('*' | '/'))) = self.peek()? {
             self.advance()?;
@@ -37,12 +37,12 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn primary(&mut self) -> Read<Value> {
+    fn primary(&mut self) -> Parsed<OldValue> {
         let Some(token) = self.advance()? else { return Err(self.fault("a value is missing at the end")) };
         match token {
-            Token::Number(number) => Ok(Value::Text(number)),
-            Token::Text(pieces) => self.put_together(pieces).map(Value::Text),
-            Token::Words(words) => Ok(Value::List(words)),
+            Token::Number(number) => Ok(OldValue::Text(number)),
+            Token::Text(pieces) => self.put_together(pieces).map(OldValue::Text),
+            Token::Words(words) => Ok(OldValue::List(words)),
             Token::Word(word) => self.function(&word),
             Token::Scalar(name) if is_config(&name) => {
                 let key = self.key()?;
@@ -64,7 +64,7 @@ impl Reader<'_> {
                     }
                 }
                 self.advance()?;
-                Ok(Value::List(list))
+                Ok(OldValue::List(list))
             }
             Token::Mark('(') => {
                 let value = self.expression()?;
@@ -72,7 +72,7 @@ impl Reader<'_> {
                 Ok(value)
             }
             Token::Mark('-') => match self.advance()? {
-                Some(Token::Number(number)) => Ok(Value::Text(format!("-{number}"))),
+                Some(Token::Number(number)) => Ok(OldValue::Text(format!("-{number}"))),
                 _ => Err(self.fault("a number must follow -; write the value itself")),
             },
             token => Err(self.fault(&format!(
@@ -83,23 +83,23 @@ impl Reader<'_> {
     }
 
     /// One more item of a list, or several.
-    pub(crate) fn item(&mut self, list: &mut Vec<String>) -> Read<()> {
+    pub(crate) fn item(&mut self, list: &mut Vec<String>) -> Parsed<()> {
         match self.expression()? {
-            Value::Text(text) => list.push(text),
+            OldValue::Text(text) => list.push(text),
             // What qw() gives flows into the list around it.
-            Value::List(more) => list.extend(more),
-            Value::Undefined => return Err(self.fault("undef stands in a list; leave it out")),
+            OldValue::List(more) => list.extend(more),
+            OldValue::Undefined => return Err(self.fault("undef stands in a list; leave it out")),
         }
         let len: usize = list.iter().map(String::len).sum();
         if len > VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(()) }
     }
 
     /// A bare word in the place of a value.
-    fn function(&mut self, word: &str) -> Read<Value> {
+    fn function(&mut self, word: &str) -> Parsed<OldValue> {
         let name = word.rsplit("::").next().unwrap_or_default();
         match name {
-            "undef" => return Ok(Value::Undefined),
-            "__FILE__" => return Ok(Value::Text(self.name.to_owned())),
+            "undef" => return Ok(OldValue::Undefined),
+            "__FILE__" => return Ok(OldValue::Text(self.name.to_owned())),
             "dirname" | "basename" | "abs_path" | "realpath" | "rel2abs" => {}
             _ => return Err(self.needs_perl(word)),
         }
@@ -117,10 +117,10 @@ impl Reader<'_> {
             self.primary()?
         };
         self.depth -= 1;
-        let Value::Text(path) = value else {
+        let OldValue::Text(path) = value else {
             return Err(self.fault(&format!("{name} wants a path; write the path itself")));
         };
-        Ok(Value::Text(match name {
+        Ok(OldValue::Text(match name {
             "dirname" => folder(&path),
             "basename" => Path::new(&path)
                 .file_name()
@@ -129,7 +129,7 @@ impl Reader<'_> {
         }))
     }
 
-    fn value_of(&self, name: &str) -> Read<Value> {
+    fn value_of(&self, name: &str) -> Parsed<OldValue> {
         let value = self.variables.get(name).cloned();
         value.ok_or_else(|| {
             self.fault(&format!(
@@ -139,13 +139,13 @@ impl Reader<'_> {
     }
 
     /// A text of its pieces.
-    pub(crate) fn put_together(&self, pieces: Vec<Piece>) -> Read<String> {
+    pub(crate) fn put_together(&self, pieces: Vec<Piece>) -> Parsed<String> {
         let mut text = String::new();
         for piece in pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(&literal),
                 Piece::Variable(name) => match self.value_of(&name)? {
-                    Value::Text(value) => text.push_str(&value),
+                    OldValue::Text(value) => text.push_str(&value),
                     _ => return Err(self.fault(&format!("${name} is no text; write the text itself"))),
                 },
             }
@@ -153,19 +153,19 @@ impl Reader<'_> {
         if text.len() > VALUE_LEN_MAX { Err(self.too_long()) } else { Ok(text) }
     }
 
-    pub(crate) fn joined(&self, one: &Value, other: &Value) -> Read<String> {
+    pub(crate) fn joined(&self, one: &OldValue, other: &OldValue) -> Parsed<String> {
         match (one, other) {
-            (Value::Text(one), Value::Text(other)) if one.len() + other.len() > VALUE_LEN_MAX => {
+            (OldValue::Text(one), OldValue::Text(other)) if one.len() + other.len() > VALUE_LEN_MAX => {
                 Err(self.too_long())
             }
-            (Value::Text(one), Value::Text(other)) => Ok(format!("{one}{other}")),
+            (OldValue::Text(one), OldValue::Text(other)) => Ok(format!("{one}{other}")),
             _ => Err(self.fault("only texts can be joined by a point; write the whole text")),
         }
     }
 
-    fn reckoned(&self, sign: char, one: &Value, other: &Value) -> Read<Value> {
-        let number = |value: &Value| match value {
-            Value::Text(text) => text.parse::<f64>().ok(),
+    fn reckoned(&self, sign: char, one: &OldValue, other: &OldValue) -> Parsed<OldValue> {
+        let number = |value: &OldValue| match value {
+            OldValue::Text(text) => text.parse::<f64>().ok(),
             _ => None,
         };
         let result = match (number(one), sign, number(other)) {
@@ -182,7 +182,7 @@ impl Reader<'_> {
         if !result.is_finite() {
             return Err(self.fault("this gives no number; write the number itself"));
         }
-        Ok(Value::Text(result.to_string()))
+        Ok(OldValue::Text(result.to_string()))
     }
 }
 

@@ -3,23 +3,23 @@
 use super::*;
 use proptest::prelude::*;
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+fn text(text: &str) -> OldValue {
+    OldValue::Text(text.to_owned())
 }
 
-fn list(items: &[&str]) -> Value {
-    Value::List(items.iter().map(|item| (*item).to_owned()).collect())
+fn list(items: &[&str]) -> OldValue {
+    OldValue::List(items.iter().map(|item| (*item).to_owned()).collect())
 }
 
-fn read(name: &str, said: &str) -> Result<Said, String> {
-    let mut all = Said::default();
+fn read(name: &str, said: &str) -> Result<OldConfig, String> {
+    let mut all = OldConfig::default();
     all.read(name, said).map(|()| all).map_err(|errors| errors.to_string())
 }
 
 /// What the file says of each key.
-fn check(said: &str, expected: &[(&str, Value)]) {
+fn check(said: &str, expected: &[(&str, OldValue)]) {
     let all = read("old.conf", said).unwrap_or_else(|error| panic!("{said}\n{error}"));
-    let found: Vec<(&str, Value)> =
+    let found: Vec<(&str, OldValue)> =
         all.0.iter().map(|(key, (value, _))| (key.as_str(), value.clone())).collect();
     assert_eq!(found, expected, "{said}");
 }
@@ -35,7 +35,7 @@ fn a_file_of_defaults_assigns_one_list() {
          SU_USER => undef,\n  IN_ADDR => [ qw(127.0.0.1:1 127.0.0.1:2) ],\n);\n\nreturn 1;\n",
         &[
             ("IN_ADDR", list(&["127.0.0.1:1", "127.0.0.1:2"])),
-            ("SU_USER", Value::Undefined),
+            ("SU_USER", OldValue::Undefined),
             ("WAIT_ADDR", list(&["0.0.0.0:8088", "[::]:8088"])),
             ("WAIT_TIMEOUT", text("300")),
         ],
@@ -173,12 +173,12 @@ proptest! {
             texts.iter().enumerate().map(|(n, text)| if n % 2 == 0 { single(text) } else { double(text) }).collect();
         let said = format!("# {comment}\n%CONFIG = (A => [{}], B => {});", quoted.join(", "), quoted[0]);
         let all = read("old.conf", &said).unwrap();
-        prop_assert_eq!(&all.0["A"].0, &Value::List(texts.clone()));
-        prop_assert_eq!(&all.0["B"].0, &Value::Text(texts[0].clone()));
+        prop_assert_eq!(&all.0["A"].0, &OldValue::List(texts.clone()));
+        prop_assert_eq!(&all.0["B"].0, &OldValue::Text(texts[0].clone()));
         let said = format!("$CONFIG{{A}} = {}; # {comment}\n$CONFIG{{B}} = [{}];", quoted[0], quoted.join(","));
         let all = read("old.conf", &said).unwrap();
-        prop_assert_eq!(&all.0["A"].0, &Value::Text(texts[0].clone()));
-        prop_assert_eq!(&all.0["B"].0, &Value::List(texts.clone()));
+        prop_assert_eq!(&all.0["A"].0, &OldValue::Text(texts[0].clone()));
+        prop_assert_eq!(&all.0["B"].0, &OldValue::List(texts.clone()));
     }
 
     /// Any text at all is read to an end, with values or errors, and every error names a line that is there.

@@ -72,7 +72,7 @@ impl Queue {
             {
                 batch.extend_from_slice(&line);
             }
-            // Whoever closed standard error does not want to know.
+            // If standard error is closed, nobody wants to know.
             let written = out.write_all(&batch).is_ok();
             self.0.held.fetch_sub(batch.len(), Ordering::Release);
             batch.clear();

@@ -1,4 +1,4 @@
-//! What the log of old tells of the server as a whole: its counters, and what became of ids.
+//! What Realplexor's log says about the server as a whole: its counters, and which ids went offline.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The log of old, on standard output: scripts wait for its lines.
+//! Realplexor's log, on standard output: scripts wait for its lines.
 //!
-//! A thread of its own writes it. Whoever has something to say leaves it in a queue and goes on: a reader of the log
+//! A thread of its own writes it. Others leave their lines in a queue and go on: a reader of the log
 //! who is slow costs lines, of which the number is told, and holds up nobody.
 
 use std::fmt::Write as _;
@@ -62,9 +62,9 @@ impl Journal {
     }
 
     /// Passes on what the lines say of their connections.
-    pub(super) fn listening(&self) -> log::Listening {
+    pub(super) fn layer(&self) -> log::ConnectionLayer {
         let words = Targets::new().with_target(wait::TOLD, LevelFilter::DEBUG);
-        Box::new(Listening(self.clone()).with_filter(words.and(Heard(self.clone()))))
+        Box::new(JournalLayer(self.clone()).with_filter(words.and(IfRead(self.clone()))))
     }
 
     /// Whether anything is written.
@@ -122,7 +122,7 @@ impl Journal {
             let text = format!("{lost} lines were left out: nobody read them in time");
             lines += &self.line(time, &text, count);
         }
-        // Whoever closed standard output does not want to know.
+        // If standard output is closed, nobody wants to know.
         let mut out = io::stdout().lock();
         let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
     }
@@ -173,18 +173,18 @@ fn dated(time: SystemTime) -> String {
 }
 
 /// Passes on what the lines say of their connections.
-struct Listening(Journal);
+struct JournalLayer(Journal);
 
 /// Lets through what somebody reads: nothing is put into words for a silent log.
-struct Heard(Journal);
+struct IfRead(Journal);
 
-impl<S> Filter<S> for Heard {
+impl<S> Filter<S> for IfRead {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         !self.0.is_silent()
     }
 }
 
-impl<S: Subscriber> Layer<S> for Listening {
+impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut text = Text::default();
         event.record(&mut text);

@@ -1,4 +1,4 @@
-//! What a daemon of old does with itself: a file with its process id, and another user than root.
+//! What a daemon does with itself: a file with its process id, and another user than root.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The dialects of old.
+//! The classic dialects.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ pub(super) fn listened_wait(settings: &Settings, line: &wait::Line) -> Vec<Addre
     set.map(|(set, address)| address.inet().map_or_else(|| set.address.clone(), Address::Inet)).collect()
 }
 
-/// The same of the IN line.
+/// The listeners of the IN line.
 pub(super) fn listened_in(settings: &Settings, listeners: &[in_line::Listener]) -> io::Result<Vec<Address>> {
     let set = settings.in_listeners.iter().zip(listeners);
     set.map(|(set, listener)| match &listener.socket {
