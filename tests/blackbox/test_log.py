@@ -195,6 +195,14 @@ def test_who_comes_waits_and_goes_is_told_at_debug(serve, name):
     assert "never in the log" not in program.stderr()
 
 
+def test_each_publish_is_told_at_debug(serve, name):
+    program = serve("--log-level", "debug")
+    program.publish(name, "hello")
+    program.until_logged("answered")
+    told = next(line for line in program.stderr().splitlines() if "answered" in line and f"path=\"/pub/{name}\"" in line)
+    assert "method=POST" in told and "status=200" in told and re.search(r"micros=\d+", told)
+
+
 def test_each_refusal_is_told_and_a_flood_of_them_in_a_few_lines(serve, name):
     program = serve("--listen", "token", "--token-secret", "s" * 32)
     assert request(program.wait_address, "GET", f"/sub/{name}?token=secret.to.all")[0] == 401

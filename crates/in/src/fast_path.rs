@@ -26,7 +26,7 @@ use crate::caller::CertifiedKey;
 use crate::limits::{QUICK_HEADERS_MAX, QUICK_LEN_MAX, QUICK_READ_LEN};
 use crate::placement;
 use crate::state::InLine;
-use crate::transaction::Transaction;
+use crate::transaction::{self, Transaction};
 use crate::{body, denial_log, publish, wire};
 use answer_queue::{AnswerQueue, Origin, PlaceOutcome};
 use bare_publish::BarePublish;
@@ -184,8 +184,9 @@ async fn carry_out_all(
         taken += len;
         match said {
             FastRequest::BarePublish(BarePublish { target, publish }) => {
+                let started = transaction::start();
                 let outcome = placement::place(line, publish, None, None, &mut Patience::default()).await;
-                answers.put(line, Origin::BarePublish(target.into()), outcome);
+                answers.put(line, Origin::BarePublish(target.into(), started), outcome);
             }
             FastRequest::Request(request) => {
                 let (asked, outcome) = place(line, *request, key).await;

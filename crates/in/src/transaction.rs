@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use dialect::{GUARDS, Problem};
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
 use crate::caller::Caller;
 use crate::peer::{PEER, Peer};
@@ -14,12 +14,10 @@ use crate::response::{ErrorResponse, RefusedProblem};
 use crate::state::InLine;
 use crate::{admission, denial_log, proxy, warnings};
 
-/// The target of what is logged of every request.
-pub(crate) const LOG_TARGET: &str = module_path!();
-
 /// A request that is under way.
 pub(crate) struct Transaction {
-    started: Instant,
+    /// When it began, where that is logged.
+    started: Option<Instant>,
     method: Method,
     uri: Uri,
     who: Option<Box<str>>,
@@ -31,7 +29,7 @@ impl Transaction {
     /// A request begins; whether it may be carried out.
     pub(crate) fn begin(line: &InLine, request: &mut Request) -> (Self, Result<(), ErrorResponse>) {
         let mut asked = Self {
-            started: Instant::now(),
+            started: start(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             who: None,
@@ -60,15 +58,7 @@ impl Transaction {
         if self.method != Method::POST {
             guard_answer(response.headers_mut());
         }
-        debug!(
-            target: LOG_TARGET,
-            method = %self.method,
-            path = self.uri.path(),
-            status = response.status().as_u16(),
-            refused = told.map(|RefusedProblem(problem)| problem.code.name()),
-            micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            "answered"
-        );
+        log(self.started, &self.method, self.uri.path(), response.status(), told.as_ref());
         response
     }
 
@@ -118,4 +108,28 @@ pub(crate) fn refuse(line: &InLine, problem: &Problem) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     guard_answer(response.headers_mut());
     response
+}
+
+/// When a request begins, where that is logged.
+pub(crate) fn start() -> Option<Instant> {
+    enabled!(Level::DEBUG).then(Instant::now)
+}
+
+/// Says in the log that a request was answered.
+pub(crate) fn log(
+    started: Option<Instant>,
+    method: &Method,
+    path: &str,
+    status: StatusCode,
+    refused: Option<&RefusedProblem>,
+) {
+    let Some(started) = started else { return };
+    debug!(
+        %method,
+        path,
+        status = status.as_u16(),
+        refused = refused.map(|RefusedProblem(problem)| problem.code.name()),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
 }

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use axum::http::header;
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dialect::hub::WallTime;
 use httpdate::HttpDate;
@@ -33,8 +33,8 @@ pub(crate) struct AnswerQueue {
 
 /// What is answered.
 pub(crate) enum Origin<'a> {
-    /// A plain request, sent to this target.
-    BarePublish(Cow<'a, str>),
+    /// A plain request, sent to this target; when it began, where that is logged.
+    BarePublish(Cow<'a, str>, Option<Instant>),
     /// Any other.
     Request(Box<Transaction>),
 }
@@ -108,14 +108,16 @@ impl AnswerQueue {
         let is_warned = outcome.as_ref().is_ok_and(Placement::is_warned);
         let published = outcome.and_then(|placed| placed.outcome(line));
         let response = match (asked, published) {
-            (Origin::BarePublish(_), Ok(published)) => {
+            (Origin::BarePublish(target, started), Ok(published)) => {
                 line.counters.requests.add();
+                transaction::log(started, &Method::POST, &target, StatusCode::OK, None);
                 let body = publish::answer_text(&published, line.exchange.cursors());
                 return self.put_json(line, &body);
             }
-            (Origin::BarePublish(target), Err(refusal)) => {
+            (Origin::BarePublish(target, started), Err(refusal)) => {
                 let mut response = refusal.into_response();
-                transaction::finish(line, &mut response, None, &target);
+                let told = transaction::finish(line, &mut response, None, &target);
+                transaction::log(started, &Method::POST, &target, response.status(), told.as_ref());
                 response
             }
             (Origin::Request(asked), published) => {
@@ -173,7 +175,9 @@ impl Origin<'_> {
     /// The same, to be kept for as long as it takes.
     fn kept(self) -> Origin<'static> {
         match self {
-            Origin::BarePublish(target) => Origin::BarePublish(Cow::Owned(target.into_owned())),
+            Origin::BarePublish(target, started) => {
+                Origin::BarePublish(Cow::Owned(target.into_owned()), started)
+            }
             Origin::Request(asked) => Origin::Request(asked),
         }
     }

@@ -5,11 +5,10 @@
 
 use dialect::hub::Publish;
 use dialect::native::{has_star, names_in_path};
-use tracing::{Level, enabled};
 
 use crate::publish::{payload, was_json};
 use crate::state::InLine;
-use crate::{admission, guard, publish_options, transaction};
+use crate::{admission, guard, publish_options};
 
 /// A request of which everything is known to be in order.
 pub(crate) struct BarePublish<'a> {
@@ -20,13 +19,10 @@ pub(crate) struct BarePublish<'a> {
 }
 
 impl<'a> BarePublish<'a> {
-    /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted or logged.
+    /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted.
     pub(crate) fn read(line: &InLine, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
         let is_counted = line.settings.address_rates.requests > 0;
-        if is_counted
-            || !line.settings.keys.is_empty()
-            || enabled!(target: transaction::LOG_TARGET, Level::DEBUG)
-        {
+        if is_counted || !line.settings.keys.is_empty() {
             return None;
         }
         let (mut host, mut kind) = (None, None);
