@@ -16,6 +16,7 @@ use crate::guard;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
 use crate::peer::PEER;
 use crate::response::ErrorResponse;
+use crate::route::{self, Access};
 use crate::sign_ins::OverTls;
 use crate::state::InLine;
 
@@ -23,11 +24,11 @@ use crate::state::InLine;
 pub(crate) fn request(line: &InLine, request: &mut Request) -> Result<(), ErrorResponse> {
     let tls = request.extensions().get::<OverTls>().is_some();
     guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
-    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if !is_probe {
+    let access = route::access(line.routes, request.uri().path());
+    if access != Access::Probe {
         address_request(line)?;
     }
-    caller::admit(line, request)?;
+    caller::admit(line, request, access)?;
     key_request(line, request.extensions().get::<Caller>())
 }
 

@@ -15,6 +15,7 @@ use dialect::hub::Right;
 use dialect::{Code, Problem};
 
 use crate::response::excerpt;
+use crate::route::Access;
 use crate::sign_ins::{self, SignIn};
 use crate::state::InLine;
 
@@ -32,12 +33,13 @@ pub(crate) struct Caller {
 pub(crate) struct CertifiedKey(pub(crate) Arc<Key>);
 
 /// Looks at the key of a request, and leaves on it whose it is.
-pub(crate) fn admit(line: &InLine, request: &mut Request) -> Result<(), Problem> {
-    if line.settings.keys.is_empty() || is_open(request.uri().path()) {
+pub(crate) fn admit(line: &InLine, request: &mut Request, access: Access) -> Result<(), Problem> {
+    let is_open = matches!(access, Access::Open | Access::OpenBeneath | Access::Probe);
+    if line.settings.keys.is_empty() || is_open {
         return Ok(());
     }
     let caller = find(line, request)?;
-    caller.may_ask(line, request.uri().path())?;
+    caller.may_ask(line, access)?;
     request.extensions_mut().insert(caller);
     Ok(())
 }
@@ -136,38 +138,16 @@ impl Caller {
         self.key.as_ref().is_none_or(may)
     }
 
-    /// What is about many channels, or about none, is decided by the path.
-    fn may_ask(&self, line: &InLine, path: &str) -> Result<(), Problem> {
+    /// What is about many channels, or about none, is decided by the address.
+    fn may_ask(&self, line: &InLine, access: Access) -> Result<(), Problem> {
         let (Some(key), now) = (&self.key, line.exchange.wall()) else { return Ok(()) };
-        let (right, may, whose) = match path {
-            "/channels" | "/watch" => {
-                (Right::Presence, key.session.may_somewhere(Right::Presence, now), "any channel")
-            }
-            "/stats" | "/metrics" => {
-                (Right::Presence, key.session.may_everywhere(Right::Presence, now), "all channels")
-            }
-            "/refused" => {
-                (Right::Administer, key.session.may_everywhere(Right::Administer, now), "all channels")
-            }
-            _ => return Ok(()),
+        let (right, may, whose) = match access {
+            Access::Somewhere(right) => (right, key.session.may_somewhere(right, now), "any channel"),
+            Access::Everywhere(right) => (right, key.session.may_everywhere(right, now), "all channels"),
+            Access::Open | Access::OpenBeneath | Access::Probe | Access::Key => return Ok(()),
         };
         if may { Ok(()) } else { Err(not_granted(key, right, whose)) }
     }
-}
-
-/// What tells no more than that there is a server.
-fn is_open(path: &str) -> bool {
-    matches!(
-        path,
-        "/" | "/healthz"
-            | "/readyz"
-            | "/openapi.json"
-            | "/multiplexor.js"
-            | "/demo"
-            | "/sign-in"
-            | "/sign-out"
-            | "/session"
-    ) || path.starts_with("/demo/")
 }
 
 fn key_of(line: &InLine, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {

@@ -117,7 +117,7 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judgement {
     if dklab::is_online_command(bytes) {
         return Judgement::Online;
     }
-    match whose(bytes, PREFIXES, None) {
+    match whose(bytes, &PREFIXES, None) {
         None => return Judgement::More,
         Some(Words::Modern) => return Judgement::Http,
         Some(Words::Classic) if !is_http(bytes) => return Judgement::Classic,

@@ -39,6 +39,7 @@ mod rate;
 mod realplexor;
 mod request_stream;
 mod response;
+mod route;
 mod routes;
 mod settings;
 mod sign_in;

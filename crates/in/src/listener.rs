@@ -43,7 +43,7 @@ use crate::peer::{PEER, Peer};
 use crate::proxy::read_header;
 use crate::realplexor::{self, LegacyState, Realplexor};
 use crate::request_stream::{RequestStream, UnderWay};
-use crate::routes::router;
+use crate::routes::{ROUTES, router};
 use crate::settings::Settings;
 use crate::sign_ins::OverTls;
 use crate::socket::{Accepted, Socket, Stream};
@@ -78,7 +78,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let notices = wait.notices.take();
     let legacy = LegacyState::new(&settings.realplexor, realplexor);
-    let line = Arc::new(InLine::new(exchange, settings, wait, store, legacy));
+    let line = Arc::new(InLine::new(ROUTES, exchange, settings, wait, store, legacy));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();

@@ -6,42 +6,36 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde_json::json;
 
 use crate::response::json as json_answer;
 use crate::state::InLine;
 
-/// The routes of the pages.
-pub(crate) fn routes() -> Router<Arc<InLine>> {
-    Router::new()
-        .route("/", get(front))
-        .route("/multiplexor.js", get(async |request: Request| embedded(&web::CLIENT, &request, "")))
-        .route("/demo", get(demo))
-        .route("/demo/wait.json", get(wait))
+/// The client that the demo loads.
+pub(crate) async fn client(request: Request) -> Response {
+    embedded(&web::CLIENT, &request, "")
 }
 
 /// A page for whoever looks at it, a few lines for programs.
-async fn front(request: Request) -> Response {
+pub(crate) async fn front(request: Request) -> Response {
     if web::is_browser(said(&request, header::ACCEPT)) {
         return embedded(&web::IN, &request, "");
     }
     ([(header::VARY, "Accept")], FRONT_LINES).into_response()
 }
 
-async fn demo(State(line): State<Arc<InLine>>, request: Request) -> Response {
+pub(crate) async fn demo(State(line): State<Arc<InLine>>, request: Request) -> Response {
     let sources = wait_authority(&line, &request).map(|to| format!("http://{to} ws://{to}"));
     embedded(&web::DEMO, &request, &sources.unwrap_or_default())
 }
 
 /// Where the WAIT line is for whoever asks.
-async fn wait(State(line): State<Arc<InLine>>, request: Request) -> Response {
+pub(crate) async fn wait(State(line): State<Arc<InLine>>, request: Request) -> Response {
     let prefix = &line.sources.wait.prefix;
     json_answer(&json!({ "wait": wait_authority(&line, &request).map(|to| format!("http://{to}{prefix}")) }))
 }

@@ -144,7 +144,7 @@ impl Conversation {
     /// Looks at all that came; `ended`: nothing more does.
     async fn step(&mut self, line: &InLine, ended: bool) -> NextStep {
         let settings = &self.settings;
-        match realplexor::whose(&self.bytes, PREFIXES, None, &settings.marker) {
+        match realplexor::whose(&self.bytes, &PREFIXES, None, &settings.marker) {
             Some(Words::Modern) => return NextStep::Http,
             None if !ended => return NextStep::More,
             None | Some(Words::Classic) => {}

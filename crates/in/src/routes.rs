@@ -1,6 +1,6 @@
 //! Which URL is answered by whom, and what every request goes through.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -8,84 +8,297 @@ use axum::http::{HeaderName, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
+use dialect::hub::Right;
 use dialect::{Code, Problem};
 
 use crate::response::{ErrorResponse, excerpt};
+use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::Transaction;
 use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<InLine>) -> Router {
-    let described = PATHS.iter().fold(Router::new(), |router, path| router.route(path, answering(path)));
-    described
-        .route("/pub/", post(publish::publish_nowhere))
-        .merge(pages::routes())
-        .merge(sign_in::routes())
-        .fallback(not_found)
+    let answering = |route: &'static Route<Arc<InLine>>| {
+        let handlers = route.operations.iter().map(|operation| (operation.handler)());
+        handlers.fold(MethodRouter::new(), MethodRouter::merge)
+    };
+    let all = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, answering(route)));
+    all.fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&line), around))
         .with_state(line)
 }
 
-/// All paths of the line, and `/` besides; one that ends in `/` stands for all that begin with it. They are
-/// never taken for a message of 2009.
-pub(crate) const PREFIXES: &[&str] = &[
-    "/pub",
-    "/pub/",
-    "/channels",
-    "/channels/",
-    "/stats",
-    "/metrics",
-    "/refused",
-    "/watch",
-    "/healthz",
-    "/readyz",
-    "/openapi.json",
-    "/multiplexor.js",
-    "/demo",
-    "/demo/",
-    "/sign-in",
-    "/sign-out",
-    "/session",
-];
+/// All addresses but `/`; one that ends in `/` stands for all that begin with it. They are never taken for a message of
+/// 2009.
+pub(crate) static PREFIXES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut prefixes: Vec<&str> = ROUTES.iter().map(Route::prefix).filter(|prefix| *prefix != "/").collect();
+    prefixes.dedup();
+    prefixes
+});
 
-/// Every path that is for programs; each is described in openapi.rs.
-pub(crate) const PATHS: &[&str] = &[
-    "/pub/{*names}",
-    "/pub",
-    "/channels",
-    "/channels/{name}",
-    "/channels/{name}/history",
-    "/channels/{name}/history/{cursor}",
-    "/watch",
-    "/stats",
-    "/metrics",
-    "/refused",
-    "/healthz",
-    "/readyz",
-    "/openapi.json",
+/// All there is on the line. Router, rights, `Allow`, the warnings about queries and openapi.json come from it.
+pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
+    Route {
+        path: "/pub",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::POST,
+            right: Some(Right::Publish),
+            handler: || post(batch::publish),
+            query: Some(&["key"]),
+            schema: Some(openapi::publish_batch),
+        }],
+    },
+    Route {
+        path: "/pub/{*names}",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::POST,
+            right: Some(Right::Publish),
+            handler: || post(publish::publish),
+            query: Some(&["event", "ttl", "key"]),
+            schema: Some(openapi::publish),
+        }],
+    },
+    Route {
+        path: "/pub/",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::POST,
+            right: Some(Right::Publish),
+            handler: || post(publish::publish_nowhere),
+            query: Some(&["key"]),
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/channels",
+        access: Access::Somewhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(channels::list),
+            query: Some(&["prefix", "after", "limit", "all"]),
+            schema: Some(openapi::channels),
+        }],
+    },
+    Route {
+        path: "/channels/{name}",
+        access: Access::Key,
+        operations: &[
+            Operation {
+                method: Method::GET,
+                right: Some(Right::Presence),
+                handler: || get(channels::one),
+                query: Some(&[]),
+                schema: Some(openapi::channel),
+            },
+            Operation {
+                method: Method::DELETE,
+                right: Some(Right::Administer),
+                handler: || delete(channels::delete),
+                query: Some(&["forget"]),
+                schema: Some(openapi::delete),
+            },
+        ],
+    },
+    Route {
+        path: "/channels/{name}/history",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::GET,
+            right: Some(Right::History),
+            handler: || get(channels::history),
+            query: Some(&["since", "tail", "limit"]),
+            schema: Some(openapi::history),
+        }],
+    },
+    Route {
+        path: "/channels/{name}/history/{cursor}",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::DELETE,
+            right: Some(Right::Administer),
+            handler: || delete(channels::remove),
+            query: Some(&[]),
+            schema: Some(openapi::remove),
+        }],
+    },
+    Route {
+        path: "/watch",
+        access: Access::Somewhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(watch::watch),
+            query: Some(&[
+                "prefix",
+                "transport",
+                "since",
+                "tail",
+                "heartbeat",
+                "lastEventId",
+                "last-event-id",
+                "last_event_id",
+            ]),
+            schema: Some(openapi::watch),
+        }],
+    },
+    Route {
+        path: "/stats",
+        access: Access::Everywhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(probes::stats),
+            query: Some(&[]),
+            schema: Some(openapi::stats),
+        }],
+    },
+    Route {
+        path: "/refused",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(denials::list),
+            query: Some(&["limit"]),
+            schema: Some(openapi::refused),
+        }],
+    },
+    Route {
+        path: "/metrics",
+        access: Access::Everywhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(metrics::metrics),
+            query: Some(&[]),
+            schema: Some(openapi::metrics),
+        }],
+    },
+    Route {
+        path: "/healthz",
+        access: Access::Probe,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(probes::healthz),
+            query: Some(&[]),
+            schema: Some(openapi::healthz),
+        }],
+    },
+    Route {
+        path: "/readyz",
+        access: Access::Probe,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(probes::readyz),
+            query: Some(&[]),
+            schema: Some(openapi::readyz),
+        }],
+    },
+    Route {
+        path: "/openapi.json",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(openapi::openapi),
+            query: Some(&[]),
+            schema: Some(openapi::description),
+        }],
+    },
+    Route {
+        path: "/",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(pages::front),
+            query: None,
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/multiplexor.js",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(pages::client),
+            query: None,
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/demo",
+        access: Access::OpenBeneath,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(pages::demo),
+            query: None,
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/demo/wait.json",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(pages::wait),
+            query: None,
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/sign-in",
+        access: Access::Open,
+        operations: &[
+            Operation {
+                method: Method::GET,
+                right: None,
+                handler: || get(sign_in::page),
+                query: None,
+                schema: None,
+            },
+            Operation {
+                method: Method::POST,
+                right: None,
+                handler: || post(sign_in::sign_in),
+                query: None,
+                schema: None,
+            },
+        ],
+    },
+    Route {
+        path: "/sign-out",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::POST,
+            right: None,
+            handler: || post(sign_in::sign_out),
+            query: None,
+            schema: None,
+        }],
+    },
+    Route {
+        path: "/session",
+        access: Access::Open,
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(sign_in::session),
+            query: None,
+            schema: None,
+        }],
+    },
 ];
-
-/// Who answers at one of [`PATHS`].
-fn answering(path: &str) -> MethodRouter<Arc<InLine>> {
-    match path {
-        "/pub/{*names}" => post(publish::publish),
-        "/pub" => post(batch::publish),
-        "/channels" => get(channels::list),
-        "/channels/{name}" => get(channels::one).delete(channels::delete),
-        "/channels/{name}/history" => get(channels::history),
-        "/channels/{name}/history/{cursor}" => delete(channels::remove),
-        "/watch" => get(watch::watch),
-        "/stats" => get(probes::stats),
-        "/metrics" => get(metrics::metrics),
-        "/refused" => get(denials::list),
-        "/healthz" => get(probes::healthz),
-        "/readyz" => get(probes::readyz),
-        "/openapi.json" => get(openapi::openapi),
-        _ => unreachable!("every path of the list is answered"),
-    }
-}
 
 async fn around(State(line): State<Arc<InLine>>, request: Request, next: Next) -> Response {
     surrounded(&line, request, async |request| next.run(request).await).await
@@ -139,14 +352,63 @@ async fn not_found(uri: Uri) -> ErrorResponse {
 
 /// The answer says in `Allow` what would be right.
 async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {
-    let right = match uri.path() {
-        path if path.starts_with("/pub") || path == "/sign-out" => "POST",
-        "/sign-in" => "GET, HEAD or POST",
-        path if path.starts_with("/channels/") && path.contains("/history/") => "DELETE",
-        path if path.starts_with("/channels/") && !path.ends_with("/history") => "GET, HEAD or DELETE",
-        _ => "GET or HEAD",
-    };
+    let right = route::find(ROUTES, uri.path()).map(Route::methods).unwrap_or_default();
     let method = excerpt(method.as_str());
     Problem::new(405, Code::Method, format!("the method {method} is not for this address; use {right}"))
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The router is made of the table, and nothing else makes a route.
+    #[test]
+    fn a_route_is_a_row_of_the_table() {
+        let marks = [".route(", ".route_service(", ".nest(", ".merge("];
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                let found: Vec<_> = marks.iter().flat_map(|mark| code.matches(mark)).collect();
+                let expected: &[&str] = if path.ends_with("routes.rs") { &[".route("] } else { &[] };
+                assert_eq!(found, expected, "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn publishing_needs_the_right_to_publish_and_each_address_is_found_by_its_row() {
+        for route in ROUTES {
+            let path = route.path.replace(['{', '}', '*'], "");
+            assert_eq!(route::find(ROUTES, &path).unwrap().path, route.path);
+            let publishes = route.operations.iter().filter(|one| one.right == Some(Right::Publish));
+            assert_eq!(publishes.count() == 1, route.path.starts_with("/pub"), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_is_ours_is_never_a_message_of_old() {
+        let expected = "/pub /pub/ /channels /channels/ /watch /stats /refused /metrics /healthz /readyz /openapi.json \
+                        /multiplexor.js /demo /demo/ /sign-in /sign-out /session";
+        assert_eq!(PREFIXES.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+
+    #[test]
+    fn what_is_allowed_is_told_in_words() {
+        let methods = |path| route::find(ROUTES, path).unwrap().methods();
+        assert_eq!(methods("/channels/history"), "GET, HEAD or DELETE");
+        assert_eq!(methods("/channels/a/history/1"), "DELETE");
+        assert_eq!(methods("/sign-in"), "GET, HEAD or POST");
+        assert_eq!((methods("/pub/"), methods("/stats")), ("POST".into(), "GET or HEAD".into()));
+    }
 }

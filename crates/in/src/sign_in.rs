@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use dialect::hub::Right;
 use dialect::{Code, Problem};
 use serde_json::{Value, json};
@@ -20,16 +18,16 @@ use crate::response::{ErrorResponse, json};
 use crate::sign_ins::{FETCHED_BY, OverTls, check_page, cookie, cross_site};
 use crate::state::InLine;
 
-/// The routes of signing in and out.
-pub(crate) fn routes() -> Router<Arc<InLine>> {
-    Router::new()
-        .route("/sign-in", get(async |request: Request| embedded(&web::SIGN_IN, &request, "")).post(sign_in))
-        .route("/sign-out", post(sign_out))
-        .route("/session", get(session))
+/// The page with the form.
+pub(crate) async fn page(request: Request) -> Response {
+    embedded(&web::SIGN_IN, &request, "")
 }
 
 /// Takes a key, and gives the cookie for it.
-async fn sign_in(State(line): State<Arc<InLine>>, request: Request) -> Result<Response, ErrorResponse> {
+pub(crate) async fn sign_in(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
     if line.settings.keys.is_empty() {
         return Err(Problem::bad(
@@ -72,7 +70,10 @@ fn refuse_key(line: &InLine) -> ErrorResponse {
 }
 
 /// Ends the sign-in of the browser that asks, and takes its cookie away.
-async fn sign_out(State(line): State<Arc<InLine>>, request: Request) -> Result<Response, ErrorResponse> {
+pub(crate) async fn sign_out(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     check_page(request.method(), request.headers())?;
     end(&line, request.headers());
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, false))]).into_response())
@@ -88,7 +89,7 @@ fn end(line: &InLine, headers: &HeaderMap) {
 }
 
 /// Says to a page who asks, and what he may.
-async fn session(State(line): State<Arc<InLine>>, request: Request) -> Response {
+pub(crate) async fn session(State(line): State<Arc<InLine>>, request: Request) -> Response {
     json(&told(&line, caller::find(&line, &request).ok().as_ref()))
 }
 

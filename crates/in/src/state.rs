@@ -14,12 +14,15 @@ use crate::idempotency::Idempotency;
 use crate::limits::KEEP_ALIVE_EXTRA;
 use crate::notifier::ShardNotifier;
 use crate::quotas::RateQuotas;
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::sign_ins::SignIns;
 use crate::sources::{Sources, StoreLine, WaitLine};
 
 /// The line, as a request sees it. Each part knows nothing of the others.
 pub(crate) struct InLine {
+    /// What is answered at which address.
+    pub(crate) routes: &'static [Route<Arc<Self>>],
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
     pub(crate) counters: InCounters,
@@ -35,6 +38,7 @@ pub(crate) struct InLine {
 
 impl InLine {
     pub(crate) fn new(
+        routes: &'static [Route<Arc<Self>>],
         exchange: Arc<Exchange>,
         settings: Settings,
         wait: WaitLine,
@@ -44,6 +48,7 @@ impl InLine {
         let (answered, store) =
             store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
         Self {
+            routes,
             exchange,
             counters: InCounters::default(),
             connections: Connections::new(settings.tls_handshakes),

@@ -52,7 +52,7 @@ impl Transaction {
     pub(crate) fn end(mut self, line: &InLine, mut response: Response) -> Response {
         let who = self.who.take();
         if response.status().is_success() {
-            warnings::tell(&self.method, &self.uri, response.headers_mut());
+            warnings::tell(line.routes, &self.method, &self.uri, response.headers_mut());
         }
         let told = self.as_client(|| finish(line, &mut response, who, self.uri.path()));
         if self.method != Method::POST {

@@ -75,7 +75,7 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
         prefix: String::new(),
     };
     let legacy = LegacyState::new(&settings.realplexor, None);
-    Arc::new(InLine::new(Arc::new(exchange), settings, wait, None, legacy))
+    Arc::new(InLine::new(crate::routes::ROUTES, Arc::new(exchange), settings, wait, None, legacy))
 }
 
 /// What a publisher says, and to whom.
