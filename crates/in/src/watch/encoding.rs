@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use codec::sse;
 use dialect::hub::{Change, Changes, Cursors, Position};
 use dialect::native;
 
@@ -29,7 +30,7 @@ impl WatchEncoding {
             self.gap(out);
         }
         if self == Self::Sse {
-            out.extend_from_slice(format!("retry: {}\n", retry.as_millis()).as_bytes());
+            sse::encode_retry(u32::try_from(retry.as_millis()).unwrap_or(u32::MAX), out);
         }
         self.cursor(at, cursors, out);
     }
@@ -39,40 +40,43 @@ impl WatchEncoding {
         if page.gap {
             self.gap(out);
         }
+        let mut text = Vec::new();
         for change in &page.changes {
-            if self == Self::Sse {
-                write_id(change.position, cursors, out);
-                out.extend_from_slice(b"data: ");
-            }
-            write_change(change, cursors, out);
-            out.extend_from_slice(if self == Self::Sse { b"\n\n" } else { b"\n" });
+            text.clear();
+            write_change(change, cursors, &mut text);
+            self.put(None, Some(&cursors.text(change.position)), &text, out);
         }
     }
 
     /// The cursor alone: a beginning, or a sign of life.
     pub(super) fn cursor(self, at: Position, cursors: Cursors, out: &mut Vec<u8>) {
-        match self {
-            Self::Sse => {
-                // Firefox keeps an id only where an event comes with it. Nobody hears one of this name; who looks at
-                // no names finds JSON.
-                out.extend_from_slice(b"event: cursor\n");
-                write_id(at, cursors, out);
-                out.extend_from_slice(b"data: ");
-                write_cursor(at, cursors, out);
-                out.extend_from_slice(b"}\n\n");
-            }
-            Self::Lines => {
-                write_cursor(at, cursors, out);
-                out.extend_from_slice(b"}\n");
-            }
-        }
+        let mut text = Vec::new();
+        write_cursor(at, cursors, &mut text);
+        text.push(b'}');
+        // Firefox keeps an id only where an event comes with it. Nobody hears one of this name; who looks at
+        // no names finds JSON.
+        self.put(Some("cursor"), Some(&cursors.text(at)), &text, out);
     }
 
     fn gap(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(match self {
-            Self::Sse => b"event: gap\ndata: {}\n\n",
-            Self::Lines => b"{\"gap\":true}\n",
-        });
+        match self {
+            Self::Sse => self.put(Some("gap"), None, b"{}", out),
+            Self::Lines => self.put(None, None, b"{\"gap\":true}", out),
+        }
+    }
+
+    /// One object: an event of this name and id, or a line.
+    fn put(self, event: Option<&str>, id: Option<&str>, object: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Sse => {
+                let event = sse::Event { event, id: id.map(str::as_bytes), data: Some(object) };
+                sse::encode(&event, out);
+            }
+            Self::Lines => {
+                out.extend_from_slice(object);
+                out.push(b'\n');
+            }
+        }
     }
 }
 
@@ -113,10 +117,4 @@ fn write_cursor(at: Position, cursors: Cursors, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"cursor\":\"");
     cursors.write(at, out);
     out.push(b'"');
-}
-
-fn write_id(at: Position, cursors: Cursors, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"id: ");
-    cursors.write(at, out);
-    out.push(b'\n');
 }
