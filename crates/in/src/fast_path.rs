@@ -28,7 +28,7 @@ use crate::placement;
 use crate::state::InLine;
 use crate::transaction::{self, Transaction};
 use crate::{body, denial_log, publish, wire};
-use answer_queue::{AnswerQueue, Origin, PlaceOutcome};
+use answer_queue::{AnswerQueue, PendingRequest, PlaceOutcome};
 use bare_publish::BarePublish;
 
 /// Serves a connection of which `bytes` were read already, until it says something else: then these bytes
@@ -186,11 +186,11 @@ async fn carry_out_all(
             FastRequest::BarePublish(BarePublish { target, publish }) => {
                 let started = transaction::start();
                 let outcome = placement::place(line, publish, None, None, &mut Patience::default()).await;
-                answers.put(line, Origin::BarePublish(target.into(), started), outcome);
+                answers.put(line, PendingRequest::BarePublish(target.into(), started), outcome);
             }
             FastRequest::Request(request) => {
                 let (asked, outcome) = place(line, *request, key).await;
-                answers.put(line, Origin::Request(Box::new(asked)), outcome);
+                answers.put(line, PendingRequest::Request(Box::new(asked)), outcome);
             }
         }
         if answers.are_many() {

@@ -26,7 +26,7 @@ use crate::state::InLine;
 use crate::wire::{answer, is_tls, linger, read, refusal};
 
 /// What a connection turned out to be.
-pub(crate) enum Opening {
+pub(crate) enum LegacyOpening {
     /// HTTP, for the service: these bytes of it were read.
     Http(Vec<u8>),
     /// It was served here, or said nothing.
@@ -39,33 +39,33 @@ pub(crate) async fn begin(
     line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
-) -> Opening {
+) -> LegacyOpening {
     let started = Instant::now();
     let mut bytes = Vec::new();
     loop {
         if is_tls(&bytes) {
-            return Opening::Http(bytes);
+            return LegacyOpening::Http(bytes);
         }
         let is_over = bytes.len() > line.settings.classic_limit;
         let classic = match judge(&bytes, &line.settings.hosts) {
-            Judgement::Http => return Opening::Http(bytes),
+            Judgement::Http => return LegacyOpening::Http(bytes),
             // What is too long for a message may be something else: the service knows its own limits.
-            Judgement::More if is_over => return Opening::Http(bytes),
+            Judgement::More if is_over => return LegacyOpening::Http(bytes),
             Judgement::Classic if is_over => {
                 line.counters.classic_overflows.add();
                 debug!(bytes = bytes.len(), "classic message was too long");
                 linger(stream).await;
-                return Opening::Done;
+                return LegacyOpening::Done;
             }
             Judgement::Online => {
                 answer(line, stream, &online(line)).await;
-                return Opening::Done;
+                return LegacyOpening::Done;
             }
             Judgement::Refused(problem) => {
                 line.counters.requests.add();
                 line.counters.refused(problem.code);
                 answer(line, stream, &refusal(&problem)).await;
-                return Opening::Done;
+                return LegacyOpening::Done;
             }
             Judgement::Classic => true,
             Judgement::More => false,
@@ -73,17 +73,17 @@ pub(crate) async fn begin(
         let patience = if classic { line.settings.classic_timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
-            _ = stopped.changed(), if bytes.is_empty() => return Opening::Done,
+            _ = stopped.changed(), if bytes.is_empty() => return LegacyOpening::Done,
         };
         match more {
             Ok(Some(0)) => break,
             Ok(Some(_)) => {}
-            Ok(None) => return Opening::Done,
+            Ok(None) => return LegacyOpening::Done,
             Err(_) => {
                 if classic {
                     line.counters.classic_timeouts.add();
                 }
-                return Opening::Done;
+                return LegacyOpening::Done;
             }
         }
     }
@@ -91,7 +91,7 @@ pub(crate) async fn begin(
         let head = bytes[..dklab::head_len(&bytes).unwrap_or(0)].to_vec();
         on_behalf(line, &header_map(&head), publish(line, bytes)).await;
     }
-    Opening::Done
+    LegacyOpening::Done
 }
 
 /// What bytes tell, before the end of all.

@@ -25,14 +25,14 @@ use crate::{body, publish};
 pub(crate) struct AnswerQueue {
     bytes: Vec<u8>,
     /// Answered when the first is; at most [`PIPELINED_MAX`].
-    waiting: VecDeque<(Origin<'static>, PlaceOutcome)>,
+    waiting: VecDeque<(PendingRequest<'static>, PlaceOutcome)>,
     date: Date,
     /// The publisher takes no more.
     is_lost: bool,
 }
 
 /// What is answered.
-pub(crate) enum Origin<'a> {
+pub(crate) enum PendingRequest<'a> {
     /// A plain request, sent to this target; when it began, where that is logged.
     BarePublish(Cow<'a, str>, Option<Instant>),
     /// Any other.
@@ -52,7 +52,7 @@ struct Date {
 impl AnswerQueue {
     /// Answers a request, or lets its answer wait for the store and for those before it.
     #[inline]
-    pub(crate) fn put(&mut self, line: &InLine, asked: Origin<'_>, outcome: PlaceOutcome) {
+    pub(crate) fn put(&mut self, line: &InLine, asked: PendingRequest<'_>, outcome: PlaceOutcome) {
         if self.waiting.is_empty() && is_ready(&outcome) {
             self.answer(line, asked, outcome);
         } else {
@@ -104,23 +104,23 @@ impl AnswerQueue {
     }
 
     #[inline]
-    fn answer(&mut self, line: &InLine, asked: Origin<'_>, outcome: PlaceOutcome) {
+    fn answer(&mut self, line: &InLine, asked: PendingRequest<'_>, outcome: PlaceOutcome) {
         let is_warned = outcome.as_ref().is_ok_and(Placement::is_warned);
         let published = outcome.and_then(|placed| placed.outcome(line));
         let response = match (asked, published) {
-            (Origin::BarePublish(target, started), Ok(published)) => {
+            (PendingRequest::BarePublish(target, started), Ok(published)) => {
                 line.counters.requests.add();
                 transaction::log(started, &Method::POST, &target, StatusCode::OK, None);
                 let body = publish::answer_text(&published, line.exchange.cursors());
                 return self.put_json(line, &body);
             }
-            (Origin::BarePublish(target, started), Err(refusal)) => {
+            (PendingRequest::BarePublish(target, started), Err(refusal)) => {
                 let mut response = refusal.into_response();
                 let told = transaction::finish(line, &mut response, None, &target);
                 transaction::log(started, &Method::POST, &target, response.status(), told.as_ref());
                 response
             }
-            (Origin::Request(asked), published) => {
+            (PendingRequest::Request(asked), published) => {
                 let answer = published
                     .map(|published| publish::answer(&published, line.exchange.cursors(), is_warned));
                 asked.end(line, answer.into_response())
@@ -171,14 +171,14 @@ impl AnswerQueue {
     }
 }
 
-impl Origin<'_> {
+impl PendingRequest<'_> {
     /// The same, to be kept for as long as it takes.
-    fn kept(self) -> Origin<'static> {
+    fn kept(self) -> PendingRequest<'static> {
         match self {
-            Origin::BarePublish(target, started) => {
-                Origin::BarePublish(Cow::Owned(target.into_owned()), started)
+            PendingRequest::BarePublish(target, started) => {
+                PendingRequest::BarePublish(Cow::Owned(target.into_owned()), started)
             }
-            Origin::Request(asked) => Origin::Request(asked),
+            PendingRequest::Request(asked) => PendingRequest::Request(asked),
         }
     }
 }
