@@ -20,7 +20,7 @@ use clap::{ArgMatches, Command};
 
 pub use args::{flag, key as key_arg};
 pub use http::encode;
-pub use query::InLine;
+pub use query::InClient;
 pub use text::grouped;
 
 /// The commands that publish and wait, as the help lists them.

@@ -21,7 +21,7 @@ use crate::http::{
     self, Trust, base, config, encode, encode_names, in_url, no_answer, refusal, wait_url, with_key,
 };
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, LINE_LEN_MAX, SILENCE_MAX};
-use line::Line;
+use line::StreamLine;
 
 /// `multiplexor listen`.
 pub(crate) fn command() -> Command {
@@ -52,7 +52,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// What to listen to, and from where.
-struct Args {
+struct ListenArgs {
     base: String,
     trust: Trust,
     key: Option<String>,
@@ -64,7 +64,7 @@ struct Args {
     json: bool,
 }
 
-impl Args {
+impl ListenArgs {
     /// Reads it from the command line.
     fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("listen-url").cloned().unwrap_or_default();
@@ -110,16 +110,16 @@ impl Args {
 
 /// `multiplexor listen`.
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    run_until_interrupted(Args::read(matches)?)
+    run_until_interrupted(ListenArgs::read(matches)?)
 }
 
 /// `multiplexor watch`.
 pub(crate) fn run_watch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    run_until_interrupted(Args::to_watch(matches)?)
+    run_until_interrupted(ListenArgs::to_watch(matches)?)
 }
 
 /// Listens until interrupted, or until nobody reads what is printed.
-fn run_until_interrupted(args: Args) -> anyhow::Result<ExitCode> {
+fn run_until_interrupted(args: ListenArgs) -> anyhow::Result<ExitCode> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     signals.thread_block().context("signals cannot be received")?;
     // Reading blocks, so a thread waits for the signal that ends the program.
@@ -142,7 +142,7 @@ enum End {
 }
 
 /// Connects, again and again; the first time somebody must be there.
-fn listen(mut args: Args) -> anyhow::Result<ExitCode> {
+fn listen(mut args: ListenArgs) -> anyhow::Result<ExitCode> {
     let agent = http::agent(config(&args.trust).timeout_per_read(Some(SILENCE_MAX)), &args.base);
     let (mut connected, mut attempt) = (false, 0);
     loop {
@@ -168,7 +168,7 @@ fn listen(mut args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks for the stream.
-fn connect(agent: &Agent, args: &Args, connected: bool) -> Result<impl Read + 'static, End> {
+fn connect(agent: &Agent, args: &ListenArgs, connected: bool) -> Result<impl Read + 'static, End> {
     let answer = match with_key(agent.get(args.url()), args.key.as_deref()).call() {
         Ok(answer) => answer,
         Err(error) if connected => return Err(End::Lost(no_answer(&args.base, &error).to_string())),
@@ -184,7 +184,7 @@ fn connect(agent: &Agent, args: &Args, connected: bool) -> Result<impl Read + 's
 }
 
 /// Prints line by line until the connection is over; counts them.
-fn read(reader: impl Read, args: &mut Args, lines: &mut u64) -> End {
+fn read(reader: impl Read, args: &mut ListenArgs, lines: &mut u64) -> End {
     let mut reader = BufReader::new(reader);
     let mut text = Vec::new();
     loop {
@@ -195,7 +195,7 @@ fn read(reader: impl Read, args: &mut Args, lines: &mut u64) -> End {
             Ok(_) if text.last() != Some(&b'\n') => return End::Lost("the connection was closed".into()),
             Ok(_) => {}
         }
-        let line = match Line::read(&text) {
+        let line = match StreamLine::read(&text) {
             Ok(line) => line,
             Err(error) => return End::Final(anyhow!("the server sent what is no line of a stream: {error}")),
         };
@@ -213,7 +213,7 @@ fn read(reader: impl Read, args: &mut Args, lines: &mut u64) -> End {
 }
 
 /// Prints one line: as it came, or its message for people. News about the stream go to standard error.
-fn print(text: &[u8], line: &Line<'_>, json: bool) -> io::Result<()> {
+fn print(text: &[u8], line: &StreamLine<'_>, json: bool) -> io::Result<()> {
     if let Some(news) = line.news() {
         eprintln!("multiplexor: {news}");
     }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_cursor_beats_what_was_asked_for() {
-        let args = |since: Option<&str>, tail| Args {
+        let args = |since: Option<&str>, tail| ListenArgs {
             base: "http://a".into(),
             trust: Trust::default(),
             key: None,

@@ -71,7 +71,7 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         name: String,
         waiting: u64,
     }
-    let in_line = InLine::new(matches)?;
+    let in_line = InClient::new(matches)?;
     let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
     let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
     loop {
@@ -111,7 +111,7 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         #[serde(default)]
         more: bool,
     }
-    let in_line = InLine::new(matches)?;
+    let in_line = InClient::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
     let mut from = match (matches.get_one::<String>("since"), matches.get_one::<u32>("tail")) {
         (Some(since), _) => format!("since={}", encode(since)),
@@ -125,7 +125,7 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             eprintln!("multiplexor: gap: the server no longer has all messages of {name}");
         }
         for object in &page.messages {
-            let message: Message<'_> = serde_json::from_str(object.get()).context(NOT_OURS)?;
+            let message: HistoryMessage<'_> = serde_json::from_str(object.get()).context(NOT_OURS)?;
             if !in_line.print(object.get(), || message.line())? {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -139,7 +139,7 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Prints all that is counted.
 pub(crate) fn stats(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let in_line = InLine::new(matches)?;
+    let in_line = InClient::new(matches)?;
     let text = in_line.get("/stats")?;
     let value: Value = serde_json::from_str(&text).context(NOT_OURS)?;
     in_line.print(text.trim_end(), || {
@@ -160,7 +160,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     struct Answer {
         deleted: bool,
     }
-    let in_line = InLine::new(matches)?;
+    let in_line = InClient::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
     if let Some(cursor) = matches.get_one::<String>("message") {
         return take_back(&in_line, &name, cursor);
@@ -180,7 +180,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 /// Takes one message back.
-fn take_back(in_line: &InLine, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
+fn take_back(in_line: &InClient, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
     let url = http::url(&in_line.base, &format!("/channels/{}/history/{}", encode(name), encode(cursor)));
     let text = in_line.text(with_key(in_line.agent.delete(url), in_line.key.as_deref()).call())?;
     in_line.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
@@ -188,14 +188,14 @@ fn take_back(in_line: &InLine, name: &str, cursor: &str) -> anyhow::Result<ExitC
 }
 
 /// The way to a server, and how its answers are to be printed.
-pub struct InLine {
+pub struct InClient {
     base: String,
     key: Option<String>,
     json: bool,
     agent: Agent,
 }
 
-impl InLine {
+impl InClient {
     /// By the flags `--server`, `--key`, `--ca` and `--json`.
     pub fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
@@ -237,14 +237,14 @@ impl InLine {
 
 /// A message of a history.
 #[derive(Deserialize)]
-struct Message<'a> {
+struct HistoryMessage<'a> {
     time: f64,
     event: Option<String>,
     #[serde(borrow)]
     data: &'a RawValue,
 }
 
-impl Message<'_> {
+impl HistoryMessage<'_> {
     /// As a line for people; a JSON string is shown as the text it is.
     fn line(&self) -> String {
         let data = self.data.get();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_message_becomes_a_line() {
-        let line = |text: &str| serde_json::from_str::<Message<'_>>(text).unwrap().line();
+        let line = |text: &str| serde_json::from_str::<HistoryMessage<'_>>(text).unwrap().line();
         assert_eq!(line(r#"{"time":1.5,"data":"hello"}"#), "1970-01-01 00:00:01.500 UTC  hello");
         assert_eq!(
             line(r#"{"time":0,"event":"tick","data":{"n": 1}}"#),

@@ -53,7 +53,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// What is to be sent, and where.
-struct Args {
+struct SendArgs {
     base: String,
     key: Option<String>,
     names: String,
@@ -66,7 +66,7 @@ struct Args {
     json: bool,
 }
 
-impl Args {
+impl SendArgs {
     /// Reads it from the command line.
     fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
@@ -98,7 +98,7 @@ impl Args {
 
 /// Sends what the command line says.
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let args = Args::read(matches)?;
+    let args = SendArgs::read(matches)?;
     let data = match &args.data {
         Some(data) => data.clone().into_bytes(),
         None => {

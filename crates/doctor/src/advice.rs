@@ -5,12 +5,12 @@ use crate::front::Front;
 
 /// What a proxy does to a stream, whichever kind of stream it is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
+pub(crate) enum PathFault {
     Buffered,
     Compressed,
 }
 
-impl Fault {
+impl PathFault {
     /// The name of the finding.
     pub(crate) fn name(self, kind: &str) -> &'static str {
         match (self, kind) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::finding::{Finding, Level};
 use crate::limits::{CROWD_HOLD, FIRST_WORD_MAX};
-use crate::wire::{Answer, Dialogue, Place};
+use crate::wire::{Dialogue, Place, ProbeAnswer};
 
 /// Opens `count` streams, waits for the first word of each, and then for a while whether all of them stay.
 pub(crate) fn crowd(place: &Place, count: usize) -> Finding {
@@ -43,7 +43,7 @@ fn hears(dialogue: &mut Dialogue, deadline: Instant) -> bool {
     begins(&dialogue.answer)
 }
 
-fn begins(answer: &Answer) -> bool {
+fn begins(answer: &ProbeAnswer) -> bool {
     answer.status == 200 && answer.says("event: cursor")
 }
 
@@ -52,7 +52,7 @@ fn stays(dialogue: &mut Dialogue) -> Option<()> {
     (!dialogue.answer.ended).then_some(())
 }
 
-fn what_it_met(answer: &Answer) -> String {
+fn what_it_met(answer: &ProbeAnswer) -> String {
     let time = Duration::from_millis(u64::try_from(answer.time.as_millis()).unwrap_or(u64::MAX));
     match answer.status {
         0 if answer.ended => format!("the next one was closed without an answer after {time:?}"),

@@ -69,7 +69,7 @@ impl Finding {
 
 /// All that was found.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct Diagnosis {
     /// What was looked at: the first line.
     pub(crate) about: String,
     pub(crate) findings: Vec<Finding>,
@@ -79,7 +79,7 @@ pub(crate) struct Report {
     pub(crate) more: Value,
 }
 
-impl Report {
+impl Diagnosis {
     /// The worst of its levels.
     pub(crate) fn level(&self) -> Level {
         self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
@@ -136,11 +136,11 @@ mod tests {
     use super::*;
     use expect_test::expect;
 
-    fn report() -> Report {
+    fn report() -> Diagnosis {
         let bad = Finding::new("a", Level::Problem, "it is bad").remedy("as root", ["one", "two"]);
         let mut good = Finding::new("b", Level::Ok, "it is good");
         good.connections = Some(7);
-        Report {
+        Diagnosis {
             about: "This".to_owned(),
             findings: vec![bad, good],
             outcome: "That".to_owned(),

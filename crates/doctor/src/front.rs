@@ -1,6 +1,6 @@
 //! Which proxy stands on the way: by what it says of itself, or by how it refuses a request that is none.
 
-use crate::wire::Answer;
+use crate::wire::ProbeAnswer;
 
 /// The proxies whose lines a doctor knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +19,7 @@ pub(crate) enum Front {
 
 impl Front {
     /// By the headers `Server` and `Via`, and those that only one of them sets. The one that is nearest to the client counts.
-    pub(crate) fn of_headers(answer: &Answer) -> Option<Self> {
+    pub(crate) fn of_headers(answer: &ProbeAnswer) -> Option<Self> {
         let said =
             ["server", "via"].iter().filter_map(|name| answer.header(name)).collect::<Vec<_>>().join(" ");
         let said = said.to_ascii_lowercase();
@@ -31,7 +31,7 @@ impl Front {
     }
 
     /// By the answer to [`BROKEN`], for those who say nothing of themselves while all is well.
-    pub(crate) fn of_refusal(answer: &Answer) -> Option<Self> {
+    pub(crate) fn of_refusal(answer: &ProbeAnswer) -> Option<Self> {
         if answer.says("<h1>400 Bad request</h1>\nYour browser sent an invalid request.") {
             return Some(Self::HaProxy);
         }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn check(head: &str, expected: Option<Front>) {
-        let answer = Answer::of(&format!("HTTP/1.1 200 OK\r\n{head}\r\n"), false);
+        let answer = ProbeAnswer::of(&format!("HTTP/1.1 200 OK\r\n{head}\r\n"), false);
         assert_eq!(Front::of_headers(&answer), expected, "{head}");
     }
 
@@ -106,8 +106,8 @@ mod tests {
     fn a_silent_one_is_known_by_its_refusal() {
         let page =
             "<html><body><h1>400 Bad request</h1>\nYour browser sent an invalid request.\n</body></html>\n";
-        let answer = Answer::of(&format!("HTTP/1.1 400 Bad request\r\n\r\n{page}"), true);
+        let answer = ProbeAnswer::of(&format!("HTTP/1.1 400 Bad request\r\n\r\n{page}"), true);
         assert_eq!(Front::of_refusal(&answer), Some(Front::HaProxy));
-        assert_eq!(Front::of_refusal(&Answer::of("HTTP/1.1 400 Bad Request\r\n\r\n{}", true)), None);
+        assert_eq!(Front::of_refusal(&ProbeAnswer::of("HTTP/1.1 400 Bad Request\r\n\r\n{}", true)), None);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Level, rounded};
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{Answer, Place, WS_KEY};
+use crate::wire::{Place, ProbeAnswer, WS_KEY};
 
 /// What waits in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn idle(place: &Place, kind: Silent, patience: Duration) -> Vec<Findi
     vec![silence(&dialogue.answer, begun, kind, patience)]
 }
 
-fn silence(answer: &Answer, begun: usize, kind: Silent, patience: Duration) -> Finding {
+fn silence(answer: &ProbeAnswer, begun: usize, kind: Silent, patience: Duration) -> Finding {
     let (words, time) = (kind.words(), rounded(answer.time));
     let said = |level, text: String| Finding::new("idle", level, format!("idle {words}: {text}"));
     let polled = kind == Silent::Poll && answer.status == 200;
@@ -99,7 +99,7 @@ mod tests {
     fn an_idle_connection_stays_open() {
         let minute = Duration::from_secs(60);
         let level =
-            |raw: &str, ended, begun, kind| silence(&Answer::of(raw, ended), begun, kind, minute).level;
+            |raw: &str, ended, begun, kind| silence(&ProbeAnswer::of(raw, ended), begun, kind, minute).level;
         assert_eq!(level(GOOD, false, 1, Silent::Sse), Level::Ok);
         assert_eq!(level(GOOD, false, 1_000, Silent::Sse), Level::Warning);
         assert_eq!(level(GOOD, true, 1, Silent::Sse), Level::Problem);

@@ -10,12 +10,12 @@ use crate::finding::{Finding, Level, rounded};
 use crate::idle::Silent;
 use crate::limits::{FIRST_WORD_MAX, LEAVING_MAX, LEAVING_PAUSE};
 use crate::wire::{CHANNEL, Place};
-use cli::{InLine, encode};
+use cli::{InClient, encode};
 
 /// Waits on a channel of its own, leaves, and asks how long the server takes to hear of it; at most `patience`.
 pub(crate) fn leaving(
     place: &Place,
-    inside: &InLine,
+    inside: &InClient,
     kind: Silent,
     patience: Option<Duration>,
 ) -> Vec<Finding> {
@@ -31,7 +31,7 @@ pub(crate) fn leaving(
 
 /// What the IN line knew of a client.
 #[derive(Debug, Clone, Copy)]
-enum Seen {
+enum LeavingSeen {
     /// It never came.
     Never,
     /// It left, and this was heard so long afterwards.
@@ -40,13 +40,13 @@ enum Seen {
     Still,
 }
 
-fn judge(seen: Seen, patience: Duration) -> (Level, String) {
+fn judge(seen: LeavingSeen, patience: Duration) -> (Level, String) {
     match seen {
-        Seen::Never => {
+        LeavingSeen::Never => {
             (Level::Warning, "the IN line never knew of it; is --server the one behind this URL?".to_owned())
         }
-        Seen::Left(time) => (Level::Ok, format!("the server heard of it after {:?}", rounded(time))),
-        Seen::Still => {
+        LeavingSeen::Left(time) => (Level::Ok, format!("the server heard of it after {:?}", rounded(time))),
+        LeavingSeen::Still => {
             let text = format!(
                 "the server had not heard of it after {patience:?}, so a channel stays online for that much longer"
             );
@@ -56,7 +56,12 @@ fn judge(seen: Seen, patience: Duration) -> (Level, String) {
 }
 
 /// None: there is no client that could leave, which is told of elsewhere.
-fn leave(place: &Place, inside: &InLine, kind: Silent, patience: Duration) -> anyhow::Result<Option<Seen>> {
+fn leave(
+    place: &Place,
+    inside: &InClient,
+    kind: Silent,
+    patience: Duration,
+) -> anyhow::Result<Option<LeavingSeen>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{CHANNEL}.{:x}.{kind:?}", now.as_nanos());
     let mut client = place.begin_at(&name, &kind.headers())?;
@@ -68,16 +73,16 @@ fn leave(place: &Place, inside: &InLine, kind: Silent, patience: Duration) -> an
         }
     }
     if wait_until(inside, &name, FIRST_WORD_MAX, |waiting| waiting > 0)?.is_none() {
-        return Ok(Some(Seen::Never));
+        return Ok(Some(LeavingSeen::Never));
     }
     drop(client);
     let left = wait_until(inside, &name, patience, |waiting| waiting == 0)?;
-    Ok(Some(left.map_or(Seen::Still, Seen::Left)))
+    Ok(Some(left.map_or(LeavingSeen::Still, LeavingSeen::Left)))
 }
 
 /// Asks again and again how many wait there; gives the time after which it was as wanted.
 fn wait_until(
-    inside: &InLine,
+    inside: &InClient,
     name: &str,
     patience: Duration,
     enough: impl Fn(u64) -> bool,
@@ -107,8 +112,8 @@ mod tests {
     #[test]
     fn a_leaving_that_is_not_heard_of_is_told() {
         let level = |seen| judge(seen, LEAVING_MAX).0;
-        assert_eq!(level(Seen::Left(Duration::ZERO)), Level::Ok);
-        assert_eq!(level(Seen::Still), Level::Warning);
-        assert_eq!(level(Seen::Never), Level::Warning);
+        assert_eq!(level(LeavingSeen::Left(Duration::ZERO)), Level::Ok);
+        assert_eq!(level(LeavingSeen::Still), Level::Warning);
+        assert_eq!(level(LeavingSeen::Never), Level::Warning);
     }
 }

@@ -31,14 +31,14 @@ use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit};
 
 use facts::Facts;
-use finding::{Level, Report};
-use machine::Question;
-use path_check::Args;
+use finding::{Diagnosis, Level};
+use machine::CrowdQuestion;
+use path_check::PathArgs;
 
 use crate::limits::{CROWD_MAX, DESCRIPTORS_BESIDE};
 
 pub use args::command;
-use cli::InLine;
+use cli::InClient;
 
 /// Looks and tells: ends with 0 where nothing is wrong, 1 where there are problems, 2 where it could not look.
 pub fn run(matches: &ArgMatches) -> ExitCode {
@@ -56,10 +56,10 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
+fn look(matches: &ArgMatches) -> anyhow::Result<Diagnosis> {
     let Some(url) = matches.get_one::<String>("url") else { return machine(matches) };
-    let inside = matches.contains_id("server").then(|| InLine::new(matches)).transpose()?;
-    path_check::look(Args {
+    let inside = matches.contains_id("server").then(|| InClient::new(matches)).transpose()?;
+    path_check::look(PathArgs {
         url,
         authorities: matches.get_one::<String>("ca").map(Path::new),
         patience: matches.get_one::<Duration>("patience").copied(),
@@ -69,7 +69,7 @@ fn look(matches: &ArgMatches) -> anyhow::Result<Report> {
 }
 
 /// Looks at this machine.
-fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
+fn machine(matches: &ArgMatches) -> anyhow::Result<Diagnosis> {
     let process = matches.get_one::<u32>("pid").map_or_else(|| "self".to_owned(), u32::to_string);
     if !Path::new("/proc").join(&process).exists() {
         bail!("there is no process {process}; give the number of a running multiplexor, or leave --pid out");
@@ -79,7 +79,7 @@ fn machine(matches: &ArgMatches) -> anyhow::Result<Report> {
     let shards = matches.get_one::<u64>("shards").copied();
     let shards = shards.unwrap_or_else(|| available_parallelism().map_or(1, |count| count.get() as u64));
     let crowd = matches.get_one::<u64>("crowd").copied().unwrap_or(CROWD_USUAL);
-    machine::report(&facts, Question { crowd, shards })
+    machine::report(&facts, CrowdQuestion { crowd, shards })
         .ok_or_else(|| anyhow!("/proc says nothing about the limits of this machine"))
 }
 

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::facts::{Facts, Use};
-use crate::finding::{Finding, Level, Report};
+use crate::finding::{Diagnosis, Finding, Level};
 use crate::limits::{CONNECTION_COST, DESCRIPTORS_BESIDE, MEMORY_BESIDE, MESSAGE_COST};
 use cli::grouped;
 
 /// What is asked of the machine.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Question {
+pub(crate) struct CrowdQuestion {
     /// How many connections it should hold.
     pub(crate) crowd: u64,
     /// Among how many threads, each with a table of open files of its own.
@@ -17,8 +17,8 @@ pub(crate) struct Question {
 }
 
 /// Judges all facts. `None`: nothing is known that limits connections.
-pub(crate) fn report(facts: &Facts, question: Question) -> Option<Report> {
-    let Question { crowd, shards } = question;
+pub(crate) fn report(facts: &Facts, question: CrowdQuestion) -> Option<Diagnosis> {
+    let CrowdQuestion { crowd, shards } = question;
     let limits =
         [open_files(facts, question), files(facts, crowd), watches(facts, crowd), memory(facts, crowd)]
             .into_iter()
@@ -34,7 +34,7 @@ pub(crate) fn report(facts: &Facts, question: Question) -> Option<Report> {
     let kernel = facts.kernel.as_ref().map(|kernel| format!(", Linux {kernel}")).unwrap_or_default();
     let shards_told = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
     let enough = if connections < crowd { "fewer than" } else { "enough for" };
-    Some(Report {
+    Some(Diagnosis {
         about: format!("Can this machine hold {} connections? ({shards_told}{kernel})", grouped(crowd)),
         outcome: format!(
             "It can hold {} connections, {enough} {}; what ends first is {}.",
@@ -60,7 +60,7 @@ fn in_words(name: &str) -> &'static str {
 }
 
 /// Each shard has a table of its own, so the limit holds for each.
-fn open_files(facts: &Facts, Question { crowd, shards }: Question) -> Option<Finding> {
+fn open_files(facts: &Facts, CrowdQuestion { crowd, shards }: CrowdQuestion) -> Option<Finding> {
     let limit = facts.open_files?;
     let a_shard = limit.saturating_sub(DESCRIPTORS_BESIDE).min(wait::limits::CONNECTIONS_MAX as u64);
     let told = if limit == u64::MAX { "any number of".to_owned() } else { grouped(limit) };
@@ -258,7 +258,7 @@ const PORTS_WISHED: u64 = 60_000;
 mod tests {
     use super::*;
 
-    const CROWD: Question = Question { crowd: 100_000, shards: 2 };
+    const CROWD: CrowdQuestion = CrowdQuestion { crowd: 100_000, shards: 2 };
 
     /// A machine on which all is well.
     fn good() -> Facts {
@@ -323,7 +323,7 @@ mod tests {
     fn the_limit_of_the_limit_is_raised_first() {
         let facts = Facts { open_files: Some(1_024), open_files_max: Some(4_096), ..good() };
         check(&facts, "open-files", Level::Problem, &["sysctl -w fs.nr_open=1048576"]);
-        let finding = open_files(&facts, Question { crowd: 4_000_000, shards: 2 }).unwrap();
+        let finding = open_files(&facts, CrowdQuestion { crowd: 4_000_000, shards: 2 }).unwrap();
         assert!(format!("{finding:?}").contains("nofile=2000016:2000016"), "{finding:?}");
     }
 

@@ -10,20 +10,20 @@ use std::time::Duration;
 use exchange::hub::{Cursors, Epoch, Position};
 use serde_json::json;
 
-use crate::advice::{Fault, with_advice};
+use crate::advice::{PathFault, with_advice};
 use crate::crowd::crowd;
-use crate::finding::{Finding, Level, Report, rounded};
+use crate::finding::{Diagnosis, Finding, Level, rounded};
 use crate::front::{BROKEN, Front};
 use crate::idle::{Silent, idle};
 use crate::inside::leaving;
 use crate::limits::FIRST_WORD_MAX;
 use crate::request::{address, host, names};
-use crate::wire::{Answer, Place, WS_KEY};
-use cli::InLine;
+use crate::wire::{Place, ProbeAnswer, WS_KEY};
+use cli::InClient;
 
 /// What a doctor is asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Args<'a> {
+pub(crate) struct PathArgs<'a> {
     pub(crate) url: &'a str,
     /// A file of those whose certificates are trusted.
     pub(crate) authorities: Option<&'a Path>,
@@ -32,11 +32,11 @@ pub(crate) struct Args<'a> {
     /// How many are to wait at once.
     pub(crate) crowd: Option<usize>,
     /// The IN line of the server that is behind the URL.
-    pub(crate) inside: Option<&'a InLine>,
+    pub(crate) inside: Option<&'a InClient>,
 }
 
 /// Asks in all ways at once.
-pub(crate) fn look(args: Args<'_>) -> anyhow::Result<Report> {
+pub(crate) fn look(args: PathArgs<'_>) -> anyhow::Result<Diagnosis> {
     let place = Place::read(args.url, args.authorities)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
     let poll = place.ask(&format!("?since={cursor}"), "", FIRST_WORD_MAX, |_| false)?;
@@ -58,7 +58,7 @@ pub(crate) fn look(args: Args<'_>) -> anyhow::Result<Report> {
 }
 
 /// All that is looked at beside each other, in the order in which it is told.
-fn ways(place: &Place, cursor: &str, args: Args<'_>, front: Option<Front>) -> Vec<Finding> {
+fn ways(place: &Place, cursor: &str, args: PathArgs<'_>, front: Option<Front>) -> Vec<Finding> {
     let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
     let lines = "Accept: application/x-ndjson\r\n";
     let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
@@ -85,11 +85,11 @@ fn ways(place: &Place, cursor: &str, args: Args<'_>, front: Option<Front>) -> Ve
 }
 
 /// How a request that is none is refused: some proxies are known by nothing else.
-fn refused(place: &Place) -> Answer {
+fn refused(place: &Place) -> ProbeAnswer {
     place.ask("", BROKEN, FIRST_WORD_MAX, |answer| answer.says("</html>")).unwrap_or_default()
 }
 
-fn report(url: &str, said: Option<String>, front: Option<Front>, mut findings: Vec<Finding>) -> Report {
+fn report(url: &str, said: Option<String>, front: Option<Front>, mut findings: Vec<Finding>) -> Diagnosis {
     let name = said.as_deref().or_else(|| front.map(Front::name)).unwrap_or("nobody gives a name");
     findings.insert(0, Finding::new("front", Level::Note, format!("who answers: {name}")));
     let count = findings.iter().filter(|finding| finding.level == Level::Problem).count();
@@ -99,7 +99,7 @@ fn report(url: &str, said: Option<String>, front: Option<Front>, mut findings: V
         _ => format!("{count} problems on the way."),
     };
     let findings = findings.into_iter().map(|finding| with_advice(finding, front)).collect();
-    Report {
+    Diagnosis {
         about: format!("Does the way to {url} let clients wait?"),
         findings,
         outcome,
@@ -108,7 +108,7 @@ fn report(url: &str, said: Option<String>, front: Option<Front>, mut findings: V
 }
 
 /// Whether a WAIT line answers at all, and with what it was asked. An error: what answers is none.
-fn reached(poll: &Answer, url: &str) -> anyhow::Result<Finding> {
+fn reached(poll: &ProbeAnswer, url: &str) -> anyhow::Result<Finding> {
     let problem = |text: String| Ok(Finding::new("reached", Level::Problem, text));
     match poll.status {
         0 if poll.ended => problem("long poll: the connection was closed without an answer".to_owned()),
@@ -143,7 +143,7 @@ fn reached(poll: &Answer, url: &str) -> anyhow::Result<Finding> {
 }
 
 /// What is said about storing a long poll's answer.
-fn stored(poll: &Answer) -> Finding {
+fn stored(poll: &ProbeAnswer) -> Finding {
     let control = poll.header("cache-control").unwrap_or_default();
     if !control.contains("no-store") {
         let text = format!(
@@ -171,17 +171,17 @@ struct Kind {
     gzip: bool,
 }
 
-fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> Answer {
-    let enough = |answer: &Answer| {
+fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> ProbeAnswer {
+    let enough = |answer: &ProbeAnswer| {
         answer.says(word) || answer.header("content-encoding").is_some() && answer.body.len() > GZIP_BEGIN_LEN
     };
     place.ask(query, headers, FIRST_WORD_MAX, enough).unwrap_or_default()
 }
 
 /// Judges a stream by its first words.
-fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
+fn stream(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
     let one = |level, text: &str| Finding::new(kind.name, level, format!("{}: {text}", kind.words));
-    let problem = |fault: Fault, text: &str| {
+    let problem = |fault: PathFault, text: &str| {
         vec![Finding::new(fault.name(kind.name), Level::Problem, format!("{}: {text}", kind.words))]
     };
     let content_type = answer.header("content-type").unwrap_or_default();
@@ -196,7 +196,7 @@ fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
         } else {
             "nothing came, although a stream begins at once: it is buffered"
         };
-        return problem(Fault::Buffered, what);
+        return problem(PathFault::Buffered, what);
     }
     if answer.status != 200 {
         return vec![one(Level::Problem, &format!("refused with {}", answer.status))];
@@ -210,7 +210,7 @@ fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
     }
     if let Some(coding) = coding.filter(|_| !kind.gzip) {
         let text = format!("it is compressed on the way ({coding}), although the client did not ask for it");
-        return problem(Fault::Compressed, &text);
+        return problem(PathFault::Compressed, &text);
     }
     let mut findings = vec![one(Level::Ok, &format!("begins at once, after {:?}", rounded(answer.time)))];
     findings.extend(kind.resumed.filter(|word| !answer.says(word)).map(|_| {
@@ -222,7 +222,7 @@ fn stream(answer: &Answer, kind: &Kind) -> Vec<Finding> {
 }
 
 /// What was changed in the head of a stream.
-fn headers(answer: &Answer, kind: &Kind) -> Vec<Finding> {
+fn headers(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |name, level, text: String| {
         findings.push(Finding::new(name, level, format!("{}: {text}", kind.words)))
@@ -253,11 +253,11 @@ fn headers(answer: &Answer, kind: &Kind) -> Vec<Finding> {
 }
 
 /// Asks for a WebSocket, and there for an echo.
-fn upgrade(place: &Place, query: &str) -> Answer {
+fn upgrade(place: &Place, query: &str) -> ProbeAnswer {
     let headers = format!(
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
     );
-    let Ok(mut dialogue) = place.begin(query, &headers) else { return Answer::default() };
+    let Ok(mut dialogue) = place.begin(query, &headers) else { return ProbeAnswer::default() };
     dialogue.read(FIRST_WORD_MAX, |answer| answer.says("cursor"));
     if dialogue.answer.status == 101 {
         // A masked text frame; the mask is of zeros.
@@ -269,7 +269,7 @@ fn upgrade(place: &Place, query: &str) -> Answer {
     dialogue.answer
 }
 
-fn websocket(answer: &Answer) -> Vec<Finding> {
+fn websocket(answer: &ProbeAnswer) -> Vec<Finding> {
     let text = match answer.status {
         101 if answer.header("sec-websocket-accept").as_deref() != Some(WS_ACCEPT) => {
             "somebody else took the upgrade".to_owned()

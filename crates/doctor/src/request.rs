@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Level};
 use crate::front::Front;
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{Answer, CHANNEL, Place};
+use crate::wire::{CHANNEL, Place, ProbeAnswer};
 
 /// Whether a name with slashes and dots arrives as it was asked for: the gap tells which channel was meant.
 pub(crate) fn names(place: &Place, cursor: &str) -> Vec<Finding> {
@@ -14,7 +14,7 @@ pub(crate) fn names(place: &Place, cursor: &str) -> Vec<Finding> {
     vec![judge_names(&dialogue.answer, &name)]
 }
 
-fn judge_names(answer: &Answer, name: &str) -> Finding {
+fn judge_names(answer: &ProbeAnswer, name: &str) -> Finding {
     let text = match answer.status {
         200 if answer.says(&format!("\"{name}\"")) => {
             return Finding::new("names", Level::Ok, "names: slashes and dots in a name arrive as they are");
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_name_that_became_another_is_told() {
-        let level = |raw: &str| judge_names(&Answer::of(raw, false), "a//b").level;
+        let level = |raw: &str| judge_names(&ProbeAnswer::of(raw, false), "a//b").level;
         let gap = |name: &str| {
             format!("HTTP/1.1 200 OK\r\n\r\nevent: gap\ndata: {{\"channels\":[\"{name}\"]}}\n\n")
         };

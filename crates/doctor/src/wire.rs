@@ -70,8 +70,8 @@ impl Place {
         query: &str,
         headers: &str,
         patience: Duration,
-        enough: impl Fn(&Answer) -> bool,
-    ) -> anyhow::Result<Answer> {
+        enough: impl Fn(&ProbeAnswer) -> bool,
+    ) -> anyhow::Result<ProbeAnswer> {
         let mut dialogue = self.begin(query, headers)?;
         dialogue.read(patience, enough);
         Ok(dialogue.answer)
@@ -97,7 +97,7 @@ impl Place {
         let start = Instant::now();
         // If the server closes at once, reading says so.
         let _ = link.write_all(request.as_bytes());
-        Ok(Dialogue { link, start, answer: Answer::default() })
+        Ok(Dialogue { link, start, answer: ProbeAnswer::default() })
     }
 
     fn connect(&self, protocols: &[&[u8]]) -> anyhow::Result<Link> {
@@ -117,12 +117,12 @@ impl Place {
 pub(crate) struct Dialogue {
     link: Link,
     start: Instant,
-    pub(crate) answer: Answer,
+    pub(crate) answer: ProbeAnswer,
 }
 
 impl Dialogue {
     /// Reads on; `patience` begins now.
-    pub(crate) fn read(&mut self, patience: Duration, enough: impl Fn(&Answer) -> bool) {
+    pub(crate) fn read(&mut self, patience: Duration, enough: impl Fn(&ProbeAnswer) -> bool) {
         let end = Instant::now() + patience;
         let mut piece = [0; 4_096];
         while !self.answer.ended && !enough(&self.answer) && self.answer.raw.len() < ANSWER_LEN_MAX {
@@ -154,7 +154,7 @@ impl Dialogue {
 
 /// What came back.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct ProbeAnswer {
     raw: Vec<u8>,
     /// Nothing more comes: the other side closed, or a body with a length is complete.
     pub(crate) ended: bool,
@@ -169,7 +169,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// The values of a header, joined as if it were one.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
@@ -274,18 +274,19 @@ mod tests {
     fn an_answer_is_read_at_every_cut() {
         let raw = "HTTP/1.1 200 OK\r\nA: 1\r\nA: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         for cut in 0..raw.len() {
-            let answer = Answer::of(&raw[..cut], false);
+            let answer = ProbeAnswer::of(&raw[..cut], false);
             assert!(b"abcde".starts_with(&answer.body[..]), "{cut}");
         }
-        let answer = Answer::of(raw, false);
+        let answer = ProbeAnswer::of(raw, false);
         assert_eq!((&answer.body[..], answer.ended, answer.status), (&b"abcde"[..], true, 200));
         assert_eq!(answer.header("a").as_deref(), Some("1, 2"));
     }
 
     #[test]
     fn a_length_ends_a_body() {
-        let answer =
-            |body: &str| Answer::of(&format!("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{body}"), false);
+        let answer = |body: &str| {
+            ProbeAnswer::of(&format!("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{body}"), false)
+        };
         assert_eq!((answer("a").ended, answer("ab").ended, answer("").modern), (false, true, false));
     }
 }

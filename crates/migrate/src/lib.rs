@@ -15,14 +15,14 @@ use std::fs::File as Opened;
 use std::io::{self, Read};
 use std::path::Path;
 
-pub use options::Options;
+pub use options::Converted;
 pub use script::OldConfig;
 use settings::Errors;
 
 use crate::limits::FILE_LEN_MAX;
 
 /// Reads old files; a later one beats an earlier one.
-pub fn read(names: &[String]) -> Result<Options, Errors> {
+pub fn read(names: &[String]) -> Result<Converted, Errors> {
     let texts = names.iter().map(|name| (name, text(name)));
     Ok(read_all(texts)?.1)
 }
@@ -31,7 +31,7 @@ pub fn read(names: &[String]) -> Result<Options, Errors> {
 pub fn read_those_there(
     names: &[String],
     mut say: impl FnMut(String),
-) -> Result<(OldConfig, Options), Errors> {
+) -> Result<(OldConfig, Converted), Errors> {
     let (there, missing): (Vec<_>, Vec<_>) = names.iter().partition(|name| Path::new(name).exists());
     missing.iter().for_each(|name| say(format!("CONFIG: file {name} does not exist, skipping")));
     there.iter().for_each(|name| say(format!("CONFIG: appending configuration from {name}")));
@@ -40,7 +40,7 @@ pub fn read_those_there(
 
 fn read_all<'a>(
     texts: impl Iterator<Item = (&'a String, Result<String, String>)>,
-) -> Result<(OldConfig, Options), Errors> {
+) -> Result<(OldConfig, Converted), Errors> {
     let mut said = OldConfig::default();
     let mut errors = Vec::new();
     for (name, text) in texts {
@@ -52,7 +52,7 @@ fn read_all<'a>(
     if !errors.is_empty() {
         return Err(errors.into_iter().map(|error| error.to_string()).collect());
     }
-    let options = Options::of(&said)?;
+    let options = Converted::of(&said)?;
     Ok((said, options))
 }
 

@@ -4,13 +4,13 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use settings::{Address, Dialect, Errors, File, Listener, Origin, Setting, TABLE, Value, keys, nearest};
+use settings::{Address, Dialect, Errors, File, Listener, Setting, Source, TABLE, Value, keys, nearest};
 
 use crate::script::{OldConfig, OldValue};
 
 /// What old files come to.
 #[derive(Debug)]
-pub struct Options {
+pub struct Converted {
     /// As settings of ours.
     pub file: File,
     /// For each setting the keys it comes from, in the order of the table.
@@ -89,7 +89,7 @@ const KEYS: &[(&str, &str, Meaning)] = &[
     ),
 ];
 
-impl Options {
+impl Converted {
     /// What these files come to, all errors told at once.
     pub(crate) fn of(said: &OldConfig) -> Result<Self, Errors> {
         let mut conversion =
@@ -127,20 +127,20 @@ impl Options {
 struct Conversion<'a> {
     said: &'a OldConfig,
     /// A setting, its value, who said so, and in what words.
-    values: Vec<(&'static Setting, Value, Origin, String)>,
+    values: Vec<(&'static Setting, Value, Source, String)>,
     notes: Vec<String>,
     errors: Errors,
 }
 
 impl Conversion<'_> {
     /// What was said of a key, and where.
-    fn said(&self, key: &str) -> Option<(&OldValue, &Origin)> {
+    fn said(&self, key: &str) -> Option<(&OldValue, &Source)> {
         let (value, origin) = self.said.0.get(key)?;
         Some((value, origin))
     }
 
-    fn origin(&self, key: &str) -> Origin {
-        self.said(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    fn origin(&self, key: &str) -> Source {
+        self.said(key).map_or(Source::Default, |(_, origin)| origin.clone())
     }
 
     fn wrong(&mut self, key: &str, what: &str) {
@@ -177,7 +177,7 @@ impl Conversion<'_> {
     fn put(&mut self, key: &str, setting: &'static Setting, value: Value) {
         let origin = self.origin(key);
         let from =
-            if origin == Origin::Default { format!("{key} by default") } else { format!("{key}, {origin}") };
+            if origin == Source::Default { format!("{key} by default") } else { format!("{key}, {origin}") };
         self.values.push((setting, value, origin, from));
     }
 
@@ -230,13 +230,13 @@ impl Conversion<'_> {
     /// A file that the old configuration names. Relative names are taken from the folder of that file.
     fn path(&mut self, key: &str, default: &str, setting: &str) {
         let said = self.text(key, default, "");
-        if key == "USERS_FILE" && self.origin(key) == Origin::Default {
+        if key == "USERS_FILE" && self.origin(key) == Source::Default {
             let note = format!(
                 "{key} is not said, and {default} is not looked for: everybody who reaches the IN line may publish"
             );
             self.notes.push(note);
         }
-        if said.is_empty() || self.origin(key) == Origin::Default {
+        if said.is_empty() || self.origin(key) == Source::Default {
             return;
         }
         if said.ends_with(default) && key != "USERS_FILE" {
@@ -248,7 +248,7 @@ impl Conversion<'_> {
             return;
         }
         let folder = match self.origin(key) {
-            Origin::File(name, _) => Path::new(&name).parent().map(Path::to_path_buf),
+            Source::File(name, _) => Path::new(&name).parent().map(Path::to_path_buf),
             _ => None,
         };
         let path = folder.unwrap_or_default().join(&said);
@@ -304,7 +304,7 @@ impl Conversion<'_> {
             self.values.push((
                 named(keys::HISTORY_BYTES.name()),
                 Value::Number(bytes),
-                Origin::Default,
+                Source::Default,
                 from,
             ));
         }
@@ -318,7 +318,7 @@ impl Conversion<'_> {
             ));
         }
         let from = "CLEAN_ID_AFTER, which begins anew with each message".to_owned();
-        self.values.push((named(keys::HISTORY_RENEW.name()), Value::Choice("on"), Origin::Default, from));
+        self.values.push((named(keys::HISTORY_RENEW.name()), Value::Choice("on"), Source::Default, from));
     }
 
     /// Keys that nobody knows: they had no effect, but one of them may be a slip of the pen.

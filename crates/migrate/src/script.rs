@@ -8,14 +8,14 @@ mod expression;
 
 use std::collections::BTreeMap;
 
-use settings::{Errors, Origin};
+use settings::{Errors, Source};
 
 use crate::limits::VALUE_LEN_MAX;
-use crate::token::{Fault, Lexer, Token};
+use crate::token::{ConfigFault, Lexer, Token};
 
 /// What files say, by key; a later one beats an earlier one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct OldConfig(pub(crate) BTreeMap<String, (OldValue, Origin)>);
+pub struct OldConfig(pub(crate) BTreeMap<String, (OldValue, Source)>);
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,16 +33,16 @@ impl OldConfig {
         } else {
             self.read_plain(name, text)
         };
-        let told = |fault: Fault| format!("{name}:{}: {}", fault.line, fault.text);
+        let told = |fault: ConfigFault| format!("{name}:{}: {}", fault.line, fault.text);
         if faults.is_empty() { Ok(()) } else { Err(faults.into_iter().map(told).collect()) }
     }
 
     fn say(&mut self, name: &str, line: usize, key: String, value: OldValue) {
-        self.0.insert(key, (value, Origin::File(name.to_owned(), line)));
+        self.0.insert(key, (value, Source::File(name.to_owned(), line)));
     }
 
     /// The plain form, which never mentions `%CONFIG`: lines `KEY = "value"`.
-    fn read_plain(&mut self, name: &str, text: &str) -> Vec<Fault> {
+    fn read_plain(&mut self, name: &str, text: &str) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
         for (number, line) in text.lines().enumerate() {
             match plain(line) {
@@ -53,7 +53,7 @@ impl OldConfig {
                 None => {
                     let text = "this is no line of a configuration of Dklab_Realplexor; such a line is \
                                 $CONFIG{KEY} = 'value'; or KEY = \"value\"";
-                    faults.push(Fault { line: number + 1, text: text.to_owned() });
+                    faults.push(ConfigFault { line: number + 1, text: text.to_owned() });
                 }
             }
         }
@@ -98,11 +98,11 @@ struct Parser<'a> {
     said: &'a mut OldConfig,
 }
 
-type Parsed<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, ConfigFault>;
 
 impl<'a> Parser<'a> {
     /// Reads to the end, whatever is wrong on the way.
-    fn read(name: &'a str, text: &'a str, said: &'a mut OldConfig) -> Vec<Fault> {
+    fn read(name: &'a str, text: &'a str, said: &'a mut OldConfig) -> Vec<ConfigFault> {
         let tokens = Lexer::new(text);
         let (line, brackets, depth, variables) = (1, 0, 0, BTreeMap::new());
         let mut reader =
@@ -351,7 +351,7 @@ impl<'a> Parser<'a> {
         if self.advance()? == Some(Token::Mark(mark)) { Ok(()) } else { Err(self.fault(otherwise)) }
     }
 
-    fn needs_perl(&self, word: &str) -> Fault {
+    fn needs_perl(&self, word: &str) -> ConfigFault {
         self.fault(&match word {
             "sub" => {
                 "this is code that only Perl could run; delete it, and see in docs/realplexor.md what does \
@@ -365,12 +365,12 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn too_long(&self) -> Fault {
+    fn too_long(&self) -> ConfigFault {
         self.fault(&format!("the value has more than {VALUE_LEN_MAX} bytes; is it the right file?"))
     }
 
-    fn fault(&self, text: &str) -> Fault {
-        Fault { line: self.line, text: text.to_owned() }
+    fn fault(&self, text: &str) -> ConfigFault {
+        ConfigFault { line: self.line, text: text.to_owned() }
     }
 }
 

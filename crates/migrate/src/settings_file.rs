@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::Options;
+use crate::Converted;
 
-impl Options {
+impl Converted {
     /// As a settings file, with where each line comes from.
     pub fn settings_file(&self, names: &[String]) -> String {
         let mut text = format!(
@@ -41,9 +41,9 @@ mod tests {
     use proptest::prelude::*;
     use settings::{File, Settings};
 
-    fn options(text: &str) -> Result<Options, String> {
+    fn options(text: &str) -> Result<Converted, String> {
         let mut said = OldConfig::default();
-        said.read("old.conf", text).and_then(|()| Options::of(&said)).map_err(|errors| errors.to_string())
+        said.read("old.conf", text).and_then(|()| Converted::of(&said)).map_err(|errors| errors.to_string())
     }
 
     fn print(text: &str) -> String {

@@ -13,7 +13,7 @@ pub(crate) enum Token {
     /// `%name`.
     Hash(String),
     /// Text in quotes, in pieces where variables stand in it.
-    Text(Vec<Piece>),
+    Text(Vec<TextPiece>),
     /// The words of `qw(…)`.
     Words(Vec<String>),
     /// A number, as Perl would print it.
@@ -26,7 +26,7 @@ pub(crate) enum Token {
 
 /// A piece of a text in quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum TextPiece {
     Literal(String),
     /// `$name` or `${name}`.
     Variable(String),
@@ -34,7 +34,7 @@ pub(crate) enum Piece {
 
 /// What is wrong, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct ConfigFault {
     pub(crate) line: usize,
     pub(crate) text: String,
 }
@@ -54,7 +54,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token with its line; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<(usize, Token)>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Token)>, ConfigFault> {
         self.skip_blanks();
         let line = self.line;
         let Some(first) = self.rest.chars().next() else { return Ok(None) };
@@ -83,7 +83,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A word, or one of the quotes that begin with letters.
-    fn word_or_quote(&mut self, line: usize) -> Result<Option<(usize, Token)>, Fault> {
+    fn word_or_quote(&mut self, line: usize) -> Result<Option<(usize, Token)>, ConfigFault> {
         let word = self.word();
         if matches!(&*word, "__END__" | "__DATA__") {
             self.rest = "";
@@ -108,7 +108,7 @@ impl<'a> Lexer<'a> {
         let token = match (&*word, self.quoted(quote, open, close, line)?) {
             ("qw", Token::Text(pieces)) => {
                 let literal = pieces.into_iter().map(|piece| match piece {
-                    Piece::Literal(text) | Piece::Variable(text) => text,
+                    TextPiece::Literal(text) | TextPiece::Variable(text) => text,
                 });
                 Token::Words(literal.collect::<String>().split_whitespace().map(str::to_owned).collect())
             }
@@ -117,16 +117,16 @@ impl<'a> Lexer<'a> {
         Ok(Some((line, token)))
     }
 
-    fn text(&mut self, quote: char, close: char, line: usize) -> Result<Token, Fault> {
+    fn text(&mut self, quote: char, close: char, line: usize) -> Result<Token, ConfigFault> {
         self.quoted(quote, close, close, line)
     }
 
     /// What stands up to the closing character; brackets nest.
-    fn quoted(&mut self, quote: char, open: char, close: char, line: usize) -> Result<Token, Fault> {
+    fn quoted(&mut self, quote: char, open: char, close: char, line: usize) -> Result<Token, ConfigFault> {
         let (mut pieces, mut literal, mut depth) = (Vec::new(), String::new(), 0_usize);
         loop {
             let Some(c) = self.take_char() else {
-                return Err(Fault {
+                return Err(ConfigFault {
                     line,
                     text: format!("the text that begins here has no closing {close}"),
                 });
@@ -145,18 +145,24 @@ impl<'a> Lexer<'a> {
                 '$' | '@' if quote == '"' && self.rest.starts_with(|c| is_word_start(c) || c == '{') => {
                     let name = if c == '$' { self.variable() } else { None };
                     let Some(name) = name else { return Err(self.interpolates(c)) };
-                    pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-                    pieces.push(Piece::Variable(name));
+                    pieces.push(TextPiece::Literal(std::mem::take(&mut literal)));
+                    pieces.push(TextPiece::Variable(name));
                 }
                 _ => literal.push(c),
             }
         }
-        pieces.push(Piece::Literal(literal));
+        pieces.push(TextPiece::Literal(literal));
         Ok(Token::Text(pieces))
     }
 
     /// What stands behind a backslash.
-    fn escape(&mut self, quote: char, open: char, close: char, literal: &mut String) -> Result<(), Fault> {
+    fn escape(
+        &mut self,
+        quote: char,
+        open: char,
+        close: char,
+        literal: &mut String,
+    ) -> Result<(), ConfigFault> {
         let Some(c) = self.take_char() else { return Ok(()) };
         let meant = match c {
             _ if c == '\\' || c == open || c == close => c,
@@ -170,7 +176,7 @@ impl<'a> Lexer<'a> {
             _ if c.is_ascii_alphanumeric() => {
                 let text =
                     format!("\\{c} stands in a text, which only Perl could read; write the character itself");
-                return Err(Fault { line: self.line, text });
+                return Err(ConfigFault { line: self.line, text });
             }
             _ => c,
         };
@@ -196,20 +202,20 @@ impl<'a> Lexer<'a> {
         (plain && !name.is_empty()).then_some(name)
     }
 
-    fn interpolates(&self, sigil: char) -> Fault {
+    fn interpolates(&self, sigil: char) -> ConfigFault {
         let text = format!(
             "{sigil} stands in a text in double quotes, where only Perl could put something in its place; write \
              the value itself, or use single quotes if {sigil} is meant"
         );
-        Fault { line: self.line, text }
+        ConfigFault { line: self.line, text }
     }
 
-    fn number(&mut self) -> Result<Token, Fault> {
+    fn number(&mut self) -> Result<Token, ConfigFault> {
         let len = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
         let mut text = self.rest[..len].replace('_', "");
         self.take(len);
         let wrong = |line, text: &str| {
-            Err(Fault { line, text: format!("{text} is no number; write it in decimal digits") })
+            Err(ConfigFault { line, text: format!("{text} is no number; write it in decimal digits") })
         };
         // A point belongs to the number where a digit follows; otherwise it joins texts.
         let decimals = self
@@ -316,7 +322,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Token {
-        Token::Text(vec![Piece::Literal(text.to_owned())])
+        Token::Text(vec![TextPiece::Literal(text.to_owned())])
     }
 
     fn number(text: &str) -> Token {
@@ -334,9 +340,9 @@ mod tests {
         check(r#""a\n\"\$b\@c""#, &[text("a\n\"$b@c")]);
         let pieces = |name: &str, end: &str| {
             Token::Text(vec![
-                Piece::Literal(String::new()),
-                Piece::Variable(name.to_owned()),
-                Piece::Literal(end.to_owned()),
+                TextPiece::Literal(String::new()),
+                TextPiece::Variable(name.to_owned()),
+                TextPiece::Literal(end.to_owned()),
             ])
         };
         check(r#""$dir/x" "${dir}x""#, &[pieces("dir", "/x"), pieces("dir", "x")]);

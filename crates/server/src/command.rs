@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use cli::flag;
 
 use crate::{config, log, replace_realplexor, serve};
-use settings::{Errors, File, Given, Origin, Setting, Settings, Values};
+use settings::{Errors, File, GivenTexts, Setting, Settings, Source, Values};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -173,9 +173,9 @@ fn read_beside(file: &File) -> Result<Settings, Errors> {
     Settings::read(by_variable, file)
 }
 
-fn by_variable(setting: &Setting) -> Option<Given> {
+fn by_variable(setting: &Setting) -> Option<GivenTexts> {
     let text = variable(&setting.variable())?;
-    Some(Given { origin: Origin::Variable(setting.variable()), texts: vec![text] })
+    Some(GivenTexts { origin: Source::Variable(setting.variable()), texts: vec![text] })
 }
 
 /// Variables that are named like ours and are none. They keep a server from starting, since a misspelt one would have no effect.
@@ -215,15 +215,17 @@ fn read_values(matches: &ArgMatches) -> Values {
     let file = file.map_or_else(File::default, |name| File::load(&name));
     let given = |setting: &Setting| {
         let by_flag = matches.get_many::<String>(setting.name);
-        let by_flag = by_flag
-            .map(|texts| Given { origin: Origin::Flag(setting.flag()), texts: texts.cloned().collect() });
+        let by_flag = by_flag.map(|texts| GivenTexts {
+            origin: Source::Flag(setting.flag()),
+            texts: texts.cloned().collect(),
+        });
         by_flag.or_else(|| by_variable(setting))
     };
     values_of(given, &file)
 }
 
 /// The values, and what is wrong with them and the variables of the environment.
-fn values_of(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Values {
+fn values_of(given: impl Fn(&Setting) -> Option<GivenTexts>, file: &File) -> Values {
     let mut values = Values::gather(given, file);
     values.note(misspelt_variables());
     values

@@ -5,9 +5,9 @@ use std::time::Duration;
 use exchange::hub::Right;
 
 use super::address::PATH_LEN_MAX;
-use super::kind::{Form, Kind, TEXT_LEN_MAX, TRUTHS, Value};
+use super::kind::{Notation, TEXT_LEN_MAX, TRUTHS, Value, ValueKind};
 
-impl Kind {
+impl ValueKind {
     /// What is allowed, for the manual.
     pub(crate) fn allowed(self) -> String {
         match self {
@@ -53,7 +53,7 @@ impl Kind {
     }
 
     /// What would be right, for an error.
-    pub(crate) fn advice(self, example: &str, form: Form) -> String {
+    pub(crate) fn advice(self, example: &str, form: Notation) -> String {
         let quoted = |text: &str| form.quoted(text);
         let such_as = |text: &str| format!("such as {}", quoted(text));
         let or_auto = || format!("or {}", quoted("auto"));
@@ -117,17 +117,17 @@ impl Kind {
 
 /// Reads a time between these two; the error says what would be right.
 pub fn read_duration(text: &str, [min, max]: [&'static str; 2], example: &str) -> Result<Duration, String> {
-    let kind = Kind::Duration(min, max);
+    let kind = ValueKind::Duration(min, max);
     match kind.read(&[text.to_owned()]) {
         Ok(Value::Duration(time)) => Ok(time),
-        _ => Err(kind.advice(example, Form::Plain)),
+        _ => Err(kind.advice(example, Notation::Plain)),
     }
 }
 
 /// Two classic dialects answer the same bytes differently.
 const OR_A_LIST: &str = "; or a list of native and one of the first two";
 
-impl Form {
+impl Notation {
     /// A text as one would write it.
     fn quoted(self, text: &str) -> String {
         if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }

@@ -8,7 +8,7 @@ use wait::Shows;
 
 use super::count;
 use super::values::Values;
-use crate::key::Key;
+use crate::key::SettingKey;
 use crate::keys;
 
 /// By what tokens and signatures are checked.
@@ -53,7 +53,7 @@ pub(crate) fn verdict_timeout(values: &Values) -> Duration {
 
 /// What of a request counts as credentials.
 pub(crate) fn shows(values: &Values) -> Shows {
-    let names = |key: &Key<Vec<String>>| values.get(key).into_iter().map(String::into_boxed_str);
+    let names = |key: &SettingKey<Vec<String>>| values.get(key).into_iter().map(String::into_boxed_str);
     let has_hook = values.get(&keys::HOOK).is_some();
     Shows {
         tokens: !tokens(values).is_empty(),

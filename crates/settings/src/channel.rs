@@ -3,8 +3,8 @@
 use exchange::hub::{Door, Pattern, Rule};
 
 use crate::entries::{CHANNEL_ENTRY, DURABLE, POISON, TTL};
-use crate::key::Key;
-use crate::{Origin, Setting, Value, keys, millis};
+use crate::key::SettingKey;
+use crate::{Setting, Source, Value, keys, millis};
 
 /// An entry `[[channel]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub struct ChannelEntry {
     pub(crate) pattern: Pattern,
     /// What it says, in the order of the table; the pattern first.
     pub(crate) values: Vec<(&'static Setting, Value)>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: Source,
 }
 
 impl ChannelEntry {
     /// An entry of these values; `None` when it has no pattern, or something in it is wrong.
-    pub(crate) fn new(values: Vec<(&'static Setting, Option<Value>)>, origin: Origin) -> Option<Self> {
+    pub(crate) fn new(values: Vec<(&'static Setting, Option<Value>)>, origin: Source) -> Option<Self> {
         let values = values.into_iter().map(|(setting, value)| Some((setting, value?)));
         let mut values = values.collect::<Option<Vec<_>>>()?;
         values.sort_by_key(|(setting, _)| CHANNEL_ENTRY.iter().position(|key| key == *setting));
@@ -48,7 +48,7 @@ impl ChannelEntry {
     }
 
     /// What it says of a setting, if anything.
-    fn get<T>(&self, key: &Key<T>) -> Option<T> {
+    fn get<T>(&self, key: &SettingKey<T>) -> Option<T> {
         let (_, value) = self.values.iter().find(|(setting, _)| setting.name == key.name())?;
         (key.take)(value)
     }

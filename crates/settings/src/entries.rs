@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::key::{Key, choice, duration, truth};
+use crate::key::{SettingKey, choice, duration, truth};
 use crate::keys;
-use crate::kind::Kind::{Address, Certified, Choice, Dialects, Globs, KeyHash, Label, Pattern, Rights};
+use crate::kind::ValueKind::{Address, Certified, Choice, Dialects, Globs, KeyHash, Label, Pattern, Rights};
 use crate::setting::{Setting, line};
 
 /// The keys of an entry `[[wait]]`.
@@ -52,20 +52,20 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     POISON.setting,
 ];
 
-pub(crate) const TTL: Key<Duration> = duration(
+pub(crate) const TTL: SettingKey<Duration> = duration(
     "ttl",
     ["0s", "30d"],
     "5m",
     "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
 );
-pub(crate) const POISON: Key<&'static str> = choice(
+pub(crate) const POISON: SettingKey<&'static str> = choice(
     "poison",
     &["keep", "skip"],
     "keep",
     "What becomes of a message of more than 30 KiB to which a client comes back, though it was written whole to it five \
          times: it is given again, or the client is told of a gap in its place",
 );
-pub(crate) const DURABLE: Key<bool> =
+pub(crate) const DURABLE: SettingKey<bool> =
     truth("durable", "true", "Whether its messages are kept in the store, if there is one");
 
 pub(crate) const TLS: Setting = line(

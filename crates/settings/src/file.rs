@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 
-use super::reader::{CHANNEL, Reader};
-use super::{ChannelEntry, Errors, Origin, Setting, TABLE, Value};
+use super::reader::{CHANNEL, FileReader};
+use super::{ChannelEntry, Errors, Setting, Source, TABLE, Value};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct File {
-    pub(crate) values: BTreeMap<&'static str, (Value, Origin)>,
+    pub(crate) values: BTreeMap<&'static str, (Value, Source)>,
     /// Its entries `[[channel]]`, in order.
     pub channels: Vec<ChannelEntry>,
     /// What is wrong in it.
@@ -38,7 +38,7 @@ impl File {
     }
 
     fn read_whole(name: &str, text: &str) -> Self {
-        let (mut file, errors) = Reader::read(name, text);
+        let (mut file, errors) = FileReader::read(name, text);
         file.errors = errors.into_iter().map(|(line, error)| format!("{name}:{line}: {error}")).collect();
         file
     }
@@ -50,13 +50,13 @@ impl File {
     }
 
     /// A file that says this, each with who said so.
-    pub fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Origin)>) -> Self {
+    pub fn of(values: impl IntoIterator<Item = (&'static Setting, Value, Source)>) -> Self {
         let values = values.into_iter().map(|(setting, value, origin)| (setting.name, (value, origin)));
         Self { values: values.collect(), ..Self::default() }
     }
 
     /// What it says about a setting, and where.
-    pub fn value(&self, name: &str) -> Option<(Value, Origin)> {
+    pub fn value(&self, name: &str) -> Option<(Value, Source)> {
         self.values.get(name).cloned()
     }
 
@@ -191,7 +191,7 @@ mod tests {
         for text in [table, mixed] {
             let (value, origin) = File::read("x", text).unwrap().value("wait").unwrap();
             assert_eq!(value, Value::Listeners(vec![plain("1.1.1.1:1"), none("1.1.1.1:2")]));
-            assert_eq!(origin, Origin::File("x".to_owned(), 2));
+            assert_eq!(origin, Source::File("x".to_owned(), 2));
         }
     }
 
@@ -272,7 +272,7 @@ mod tests {
         let file = "wait = \"10.0.0.1:1\"\nhistory_bytes = 0x10\npayload_limit = \"1_0\"";
         assert!(File::read("x", file).is_err());
         let file = File::read("x", "wait = \"10.0.0.1:1\"\nhistory_bytes = 0x1_0\n").unwrap();
-        assert_eq!(file.value("wait").unwrap().1, Origin::File("x".to_owned(), 1));
+        assert_eq!(file.value("wait").unwrap().1, Source::File("x".to_owned(), 1));
         assert_eq!(file.value("history_bytes").unwrap().0, Value::Number(16));
     }
 

@@ -7,19 +7,19 @@ use upstream::Uri;
 
 use crate::api_key::KeyEntry;
 use crate::file_text::FileText;
-use crate::kind::Kind;
+use crate::kind::ValueKind;
 use crate::setting::line;
 use crate::{Listener, Setting, Value};
 
 /// A setting, and how its value is taken out.
 #[derive(Debug)]
-pub struct Key<T> {
+pub struct SettingKey<T> {
     pub(crate) setting: Setting,
     /// `None` for values of other kinds, which this setting never has.
     pub(crate) take: fn(&Value) -> Option<T>,
 }
 
-impl<T> Key<T> {
+impl<T> SettingKey<T> {
     /// Its name in a settings file.
     pub const fn name(&self) -> &'static str {
         self.setting.name
@@ -36,30 +36,30 @@ type Help = &'static str;
 
 macro_rules! constructors {
     ($($name:ident($($arg:ident: $of:ty),*) -> $type:ty, $kind:expr, $pattern:pat => $value:expr;)*) => {$(
-        pub(crate) const fn $name(name: &'static str, $($arg: $of,)* default: &'static str, help: Help) -> Key<$type> {
+        pub(crate) const fn $name(name: &'static str, $($arg: $of,)* default: &'static str, help: Help) -> SettingKey<$type> {
             let take = |value: &Value| if let $pattern = value { Some($value) } else { None };
-            Key { setting: line(name, $kind, default, help), take }
+            SettingKey { setting: line(name, $kind, default, help), take }
         }
     )*};
 }
 
 constructors! {
-    listeners() -> Vec<Listener>, Kind::Listeners, Value::Listeners(listeners) => listeners.clone();
-    networks() -> Vec<IpNet>, Kind::Networks, Value::Networks(networks) => networks.clone();
-    api_keys() -> Vec<KeyEntry>, Kind::Keys, Value::Keys(keys) => keys.clone();
-    secrets() -> Vec<TokenSecret>, Kind::Secrets, Value::Secrets(secrets) => secrets.clone();
-    public_keys() -> Vec<PublicKey>, Kind::PublicKeys, Value::PublicKeys(keys) => keys.iter().map(|(_, key)| key.clone()).collect();
-    url() -> Option<Uri>, Kind::Url, Value::Url(url) => url.clone();
-    file() -> Option<FileText>, Kind::File, Value::File(path, text) => (!path.is_empty()).then(|| text.clone());
-    text(kind: Kind) -> String, kind, Value::Text(text) => text.clone();
-    label(kind: Kind) -> String, kind, Value::Label(label) => label.clone();
-    texts(kind: Kind) -> Vec<String>, kind, Value::Names(texts) => texts.clone();
-    choice(words: &'static [&'static str]) -> &'static str, Kind::Choice(words), Value::Choice(word) => *word;
-    switch() -> bool, Kind::Choice(&["on", "off"]), Value::Choice(word) => *word == "on";
-    truth() -> bool, Kind::Truth, Value::Choice(word) => *word == "true";
-    count(range: Range) -> u64, Kind::Count(range[0], range[1]), Value::Number(number) => *number;
-    size(range: Range) -> u64, Kind::Size(range[0], range[1]), Value::Number(number) => *number;
-    duration(range: Range) -> Duration, Kind::Duration(range[0], range[1]), Value::Duration(time) => *time;
+    listeners() -> Vec<Listener>, ValueKind::Listeners, Value::Listeners(listeners) => listeners.clone();
+    networks() -> Vec<IpNet>, ValueKind::Networks, Value::Networks(networks) => networks.clone();
+    api_keys() -> Vec<KeyEntry>, ValueKind::Keys, Value::Keys(keys) => keys.clone();
+    secrets() -> Vec<TokenSecret>, ValueKind::Secrets, Value::Secrets(secrets) => secrets.clone();
+    public_keys() -> Vec<PublicKey>, ValueKind::PublicKeys, Value::PublicKeys(keys) => keys.iter().map(|(_, key)| key.clone()).collect();
+    url() -> Option<Uri>, ValueKind::Url, Value::Url(url) => url.clone();
+    file() -> Option<FileText>, ValueKind::File, Value::File(path, text) => (!path.is_empty()).then(|| text.clone());
+    text(kind: ValueKind) -> String, kind, Value::Text(text) => text.clone();
+    label(kind: ValueKind) -> String, kind, Value::Label(label) => label.clone();
+    texts(kind: ValueKind) -> Vec<String>, kind, Value::Names(texts) => texts.clone();
+    choice(words: &'static [&'static str]) -> &'static str, ValueKind::Choice(words), Value::Choice(word) => *word;
+    switch() -> bool, ValueKind::Choice(&["on", "off"]), Value::Choice(word) => *word == "on";
+    truth() -> bool, ValueKind::Truth, Value::Choice(word) => *word == "true";
+    count(range: Range) -> u64, ValueKind::Count(range[0], range[1]), Value::Number(number) => *number;
+    size(range: Range) -> u64, ValueKind::Size(range[0], range[1]), Value::Number(number) => *number;
+    duration(range: Range) -> Duration, ValueKind::Duration(range[0], range[1]), Value::Duration(time) => *time;
 }
 
 /// A count, or `None` for `auto`.
@@ -68,13 +68,13 @@ pub(crate) const fn count_or_auto(
     [min, max]: Range,
     default: &'static str,
     help: Help,
-) -> Key<Option<u64>> {
+) -> SettingKey<Option<u64>> {
     let take = |value: &Value| match value {
         Value::Number(number) => Some(Some(*number)),
         Value::Auto => Some(None),
         _ => None,
     };
-    Key { setting: line(name, Kind::CountOrAuto(min, max), default, help), take }
+    SettingKey { setting: line(name, ValueKind::CountOrAuto(min, max), default, help), take }
 }
 
 /// A time, or `None` for `auto`.
@@ -83,13 +83,13 @@ pub(crate) const fn duration_or_auto(
     [min, max]: Range,
     default: &'static str,
     help: Help,
-) -> Key<Option<Duration>> {
+) -> SettingKey<Option<Duration>> {
     let take = |value: &Value| match value {
         Value::Duration(time) => Some(Some(*time)),
         Value::Auto => Some(None),
         _ => None,
     };
-    Key { setting: line(name, Kind::DurationOrAuto(min, max), default, help), take }
+    SettingKey { setting: line(name, ValueKind::DurationOrAuto(min, max), default, help), take }
 }
 
 /// The least and the most that is allowed, as somebody would write them.

@@ -19,7 +19,7 @@ pub(crate) use super::units::{duration, size, whole_number};
 
 /// What a setting is. Ranges are texts of the same kind, as they are shown in the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// IP addresses with ports, or paths of UNIX sockets; in a file also with a dialect each.
     Listeners,
     /// One of them.
@@ -92,7 +92,7 @@ pub(crate) enum Kind {
 
 /// Where an advice is to be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Notation {
     /// In a flag or a variable.
     Plain,
     /// In a file, where texts have quotes.
@@ -146,7 +146,7 @@ pub enum Value {
     Duration(Duration),
 }
 
-impl Kind {
+impl ValueKind {
     /// Whether it may be given several times.
     pub(crate) fn is_list(self) -> bool {
         matches!(

@@ -64,12 +64,12 @@ pub use groups::by_heading;
 pub use kind::Value;
 pub use listener::{Dialect, Listener};
 pub use nearest::nearest;
-pub use origin::Origin;
+pub use origin::Source;
 pub use setting::Setting;
 pub use shares::{ClientShares, shares};
 pub use table::TABLE;
 pub use unix_rights::UnixRights;
-pub use values::{Given, Values};
+pub use values::{GivenTexts, Values};
 pub use variables::misspelt;
 
 /// All settings, read and checked, in the types of those who use them.
@@ -146,7 +146,7 @@ pub enum LogForm {
 
 impl Settings {
     /// Reads all settings: by flag or variable, else by the file, else by default.
-    pub fn read(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Result<Self, Errors> {
+    pub fn read(given: impl Fn(&Setting) -> Option<GivenTexts>, file: &File) -> Result<Self, Errors> {
         Self::of(&Values::gather(given, file))
     }
 
@@ -293,8 +293,8 @@ mod tests {
     /// Reads with one setting given as by its flag.
     fn read(name: &str, texts: &[&str]) -> Result<Settings, String> {
         let given = |setting: &Setting| {
-            (setting.name == name).then(|| Given {
-                origin: Origin::Flag(setting.flag()),
+            (setting.name == name).then(|| GivenTexts {
+                origin: Source::Flag(setting.flag()),
                 texts: texts.iter().map(|text| (*text).to_owned()).collect(),
             })
         };

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Who said what a setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum Source {
     /// A flag, without its dashes.
     Flag(String),
     /// An environment variable.
@@ -15,7 +15,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) => write!(f, "--{name}"),

@@ -11,10 +11,10 @@ use super::api_key::KeyEntry;
 use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
 use super::nearest::nearest;
 use super::quote::{described, excerpt, quoted};
-use super::{Address, ChannelEntry, File, Listener, Origin, Setting, TABLE, Value};
+use super::{Address, ChannelEntry, File, Listener, Setting, Source, TABLE, Value};
 
 /// A file in the reading.
-pub(crate) struct Reader<'a> {
+pub(crate) struct FileReader<'a> {
     name: &'a str,
     text: &'a str,
     /// Where each line begins.
@@ -26,7 +26,7 @@ pub(crate) struct Reader<'a> {
 /// A line, and what is wrong in it.
 pub(crate) type Wrong = (usize, String);
 
-impl<'a> Reader<'a> {
+impl<'a> FileReader<'a> {
     /// Reads a file's text: what it says, and what is wrong, line by line.
     pub(crate) fn read(name: &'a str, text: &'a str) -> (File, Vec<Wrong>) {
         let (table, faults) = DeTable::parse_recoverable(text);
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
             self.file.wrong.insert(setting.name);
             return;
         };
-        let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
+        let origin = Source::File(self.name.to_owned(), self.line(value.span().start));
         self.file.values.insert(setting.name, (read, origin));
     }
 
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
     fn channel(&mut self, value: &Spanned<DeValue<'_>>) {
         let Some(table) = value.get_ref().as_table() else { return };
         let values = self.entry(CHANNEL, CHANNEL_ENTRY, value.span(), table);
-        let origin = Origin::File(self.name.to_owned(), self.line(value.span().start));
+        let origin = Source::File(self.name.to_owned(), self.line(value.span().start));
         let Some(entry) = ChannelEntry::new(values, origin) else {
             self.file.wrong.insert(CHANNEL);
             return;

@@ -7,12 +7,12 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{Values, count};
 use crate::file_text::FileText;
-use crate::key::Key;
+use crate::key::SettingKey;
 use crate::keys;
 
 /// As the WAIT line takes it.
 pub(crate) fn of_wait(values: &Values) -> wait::Realplexor {
-    let page = |own_file: &Key<Option<FileText>>, content_type, ours: &str| {
+    let page = |own_file: &SettingKey<Option<FileText>>, content_type, ours: &str| {
         let file = values.get(own_file);
         let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(wait::pages::CHANGED);
         let text = file.as_ref().map_or(ours, |file| &file.text);
@@ -61,7 +61,7 @@ fn marker(values: &Values) -> in_line::Marker {
 
 /// What stands for a name in a page. The names are those that Realplexor's pages use.
 fn variable(values: &Values, name: &str) -> Option<String> {
-    let seconds = |key: &Key<Duration>| values.get(key).as_secs_f64().to_string();
+    let seconds = |key: &SettingKey<Duration>| values.get(key).as_secs_f64().to_string();
     Some(match name {
         "WAIT_TIMEOUT" => seconds(&keys::CLASSIC_WAIT_TIMEOUT),
         "IDENTIFIER" => values.get(&keys::REALPLEXOR_MARKER),

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{KeyEntry, Listener, Origin, Setting, TABLE, Value, Values};
+use crate::{KeyEntry, Listener, Setting, Source, TABLE, Value, Values};
 
 impl Values {
     /// As a settings file, each line with who said so.
     pub fn report(&self) -> String {
-        let lines: Vec<(String, &Origin)> = TABLE
+        let lines: Vec<(String, &Source)> = TABLE
             .iter()
             .map(|setting| {
                 let (value, origin) = self.entry(setting.name);
@@ -93,12 +93,12 @@ fn key_entry(key: &KeyEntry) -> Json {
     })
 }
 
-fn entry(value: Json, origin: &Origin) -> Json {
+fn entry(value: Json, origin: &Source) -> Json {
     match origin {
-        Origin::Flag(flag) => json!({"value": value, "from": "flag", "flag": format!("--{flag}")}),
-        Origin::Variable(name) => json!({"value": value, "from": "environment", "variable": name}),
-        Origin::File(file, line) => json!({"value": value, "from": "file", "file": file, "line": line}),
-        Origin::Default => json!({"value": value, "from": "default"}),
+        Source::Flag(flag) => json!({"value": value, "from": "flag", "flag": format!("--{flag}")}),
+        Source::Variable(name) => json!({"value": value, "from": "environment", "variable": name}),
+        Source::File(file, line) => json!({"value": value, "from": "file", "file": file, "line": line}),
+        Source::Default => json!({"value": value, "from": "default"}),
     }
 }
 

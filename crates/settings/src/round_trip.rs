@@ -5,59 +5,65 @@
 use proptest::prelude::*;
 
 use super::entries::CHANNEL_ENTRY;
-use super::kind::{Kind, duration, size, whole_number};
-use super::{ChannelEntry, File, Given, Origin, Setting, Settings, TABLE, Values, template};
+use super::kind::{ValueKind, duration, size, whole_number};
+use super::{ChannelEntry, File, GivenTexts, Setting, Settings, Source, TABLE, Values, template};
 
 /// One setting's value as texts, made of chance alone.
 fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
     let within = |min, max, read, units| within(min, max, read, units, chance);
     let millis = |text: &str| duration(text).map(|time| time.as_millis() as u64);
     match setting.kind {
-        Kind::Pattern => {
+        ValueKind::Pattern => {
             vec![format!("c{}{}", chance[0], if chance[1].is_multiple_of(2) { "*" } else { "" })]
         }
-        Kind::Address => unreachable!("only entries have one"),
-        Kind::Listeners => listeners(setting, chance),
-        Kind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
-        Kind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
-        Kind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
-        Kind::PublicKeys | Kind::Files => Vec::new(),
-        Kind::Origins => {
+        ValueKind::Address => unreachable!("only entries have one"),
+        ValueKind::Listeners => listeners(setting, chance),
+        ValueKind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
+        ValueKind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
+        ValueKind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
+        ValueKind::PublicKeys | ValueKind::Files => Vec::new(),
+        ValueKind::Origins => {
             (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()
         }
-        Kind::Account => account(chance),
-        Kind::Networks => networks(chance),
-        Kind::Word => vec![format!("w_{}", chance[0])],
-        Kind::Text => vec![format!("t/{:x}", chance[0])],
-        Kind::File => vec![String::new()],
+        ValueKind::Account => account(chance),
+        ValueKind::Networks => networks(chance),
+        ValueKind::Word => vec![format!("w_{}", chance[0])],
+        ValueKind::Text => vec![format!("t/{:x}", chance[0])],
+        ValueKind::File => vec![String::new()],
         // To say nothing by a flag is to leave the default, so there is something.
-        Kind::Tokens => (0..1 + chance[0] % 3).map(|n| format!("x-name{n}-{:x}", chance[1])).collect(),
-        Kind::Url if chance[0].is_multiple_of(2) => vec![String::new()],
-        Kind::Url => vec![format!("https://host-{:x}.example/{}?a=b", chance[1], chance[2])],
-        Kind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
-        Kind::Folder => vec![format!("/var/lib/store {}", chance[0])],
-        Kind::Truth => vec![chance[0].is_multiple_of(2).to_string()],
-        Kind::Label if setting.name == "token_cookie" => vec![format!("token-{}", chance[0])],
-        Kind::Label => vec![format!("/path{}/", chance[0])],
-        Kind::KeyHash | Kind::Certified | Kind::Rights | Kind::Globs | Kind::Dialects => {
+        ValueKind::Tokens => (0..1 + chance[0] % 3).map(|n| format!("x-name{n}-{:x}", chance[1])).collect(),
+        ValueKind::Url if chance[0].is_multiple_of(2) => vec![String::new()],
+        ValueKind::Url => vec![format!("https://host-{:x}.example/{}?a=b", chance[1], chance[2])],
+        ValueKind::Texts => (0..chance[0] % 3).map(|n| format!("urn:x {n} {:x}", chance[1])).collect(),
+        ValueKind::Folder => vec![format!("/var/lib/store {}", chance[0])],
+        ValueKind::Truth => vec![chance[0].is_multiple_of(2).to_string()],
+        ValueKind::Label if setting.name == "token_cookie" => vec![format!("token-{}", chance[0])],
+        ValueKind::Label => vec![format!("/path{}/", chance[0])],
+        ValueKind::KeyHash
+        | ValueKind::Certified
+        | ValueKind::Rights
+        | ValueKind::Globs
+        | ValueKind::Dialects => {
             unreachable!("only entries have one")
         }
         // A channel that is closed must have a way in, which chance does not give it.
-        Kind::Choice(words) if setting.name == "listen" => vec![words[0].to_owned()],
+        ValueKind::Choice(words) if setting.name == "listen" => vec![words[0].to_owned()],
         // Nor does it make files.
-        Kind::Choice(_) if setting.name == "in_tls" => vec!["off".to_owned()],
-        Kind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
-        Kind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
-        Kind::Count(min, max) | Kind::CountOrAuto(min, max) => vec![within(min, max, whole_number, &[""])],
-        Kind::Mode => vec![format!("0{:o}60", chance[0] % 8)],
-        Kind::Owner => account(chance),
-        Kind::Prefix if chance[0].is_multiple_of(2) => vec![String::new()],
-        Kind::Prefix => vec![format!("/push/{:x}", chance[1])],
-        Kind::DurationOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
-        Kind::Duration(min, max) | Kind::DurationOrAuto(min, max) => {
+        ValueKind::Choice(_) if setting.name == "in_tls" => vec!["off".to_owned()],
+        ValueKind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],
+        ValueKind::CountOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
+        ValueKind::Count(min, max) | ValueKind::CountOrAuto(min, max) => {
+            vec![within(min, max, whole_number, &[""])]
+        }
+        ValueKind::Mode => vec![format!("0{:o}60", chance[0] % 8)],
+        ValueKind::Owner => account(chance),
+        ValueKind::Prefix if chance[0].is_multiple_of(2) => vec![String::new()],
+        ValueKind::Prefix => vec![format!("/push/{:x}", chance[1])],
+        ValueKind::DurationOrAuto(..) if chance[2].is_multiple_of(2) => vec!["auto".to_owned()],
+        ValueKind::Duration(min, max) | ValueKind::DurationOrAuto(min, max) => {
             vec![within(min, max, millis, &["ms", "s", "m", "h", "d"])]
         }
-        Kind::Size(min, max) => vec![within(min, max, size, &["", "KiB", "MiB", "GiB"])],
+        ValueKind::Size(min, max) => vec![within(min, max, size, &["", "KiB", "MiB", "GiB"])],
     }
 }
 
@@ -91,10 +97,10 @@ fn networks(chance: &[u64]) -> Vec<String> {
     (0..chance[0] % 3).map(four).chain([format!("2001:db8::{:x}", chance[2] % 65_536)]).collect()
 }
 
-fn given(setting: &Setting, origin: Origin, texts: Vec<String>) -> Option<Given> {
+fn given(setting: &Setting, origin: Source, texts: Vec<String>) -> Option<GivenTexts> {
     // A list of nothing cannot be said by flag or variable: that is to say nothing.
     let said = !(setting.kind.is_list() && texts.is_empty());
-    said.then_some(Given { origin, texts })
+    said.then_some(GivenTexts { origin, texts })
 }
 
 proptest! {
@@ -109,11 +115,11 @@ proptest! {
             values[index].clone()
         };
         let by_flag = Settings::read(
-            |setting| given(setting, Origin::Flag(setting.flag()), value(setting)),
+            |setting| given(setting, Source::Flag(setting.flag()), value(setting)),
             &File::default(),
         ).unwrap();
         let by_variable = Settings::read(
-            |setting| given(setting, Origin::Variable(setting.variable()), vec![value(setting).join(",")]),
+            |setting| given(setting, Source::Variable(setting.variable()), vec![value(setting).join(",")]),
             &File::default(),
         );
         // An empty variable counts as none, before it comes here.
@@ -146,7 +152,7 @@ proptest! {
             text += &format!("{} = {}\n", setting.name, setting.kind.toml(&value));
             expected.push((setting, Some(value)));
         }
-        let expected = ChannelEntry::new(expected, Origin::File("x".to_owned(), 1));
+        let expected = ChannelEntry::new(expected, Source::File("x".to_owned(), 1));
         let file = File::read("x", &text).unwrap();
         prop_assert_eq!(file.channels.first(), expected.as_ref());
         let settings = Settings::read(|_| None, &file).unwrap();

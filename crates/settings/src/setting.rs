@@ -3,15 +3,15 @@
 use toml::de::DeValue;
 
 use super::Value;
-use super::kind::Kind::{Pattern, PublicKeys};
-use super::kind::{Form, Kind, why_no_key, why_no_pattern};
+use super::kind::ValueKind::{Pattern, PublicKeys};
+use super::kind::{Notation, ValueKind, why_no_key, why_no_pattern};
 
 /// One line of the table of settings.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     /// As in a settings file; flag and variable are made of it.
     pub name: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     /// As somebody would write it.
     pub(crate) default: &'static str,
     /// A sentence without its full stop.
@@ -72,7 +72,7 @@ impl Setting {
     pub(crate) fn read(&self, source: &str, texts: &[String]) -> Result<Value, String> {
         self.kind.read(texts).map_err(|text| {
             let said = self.kind.nothing().map_or_else(|| format!("{text:?}"), str::to_owned);
-            format!("{source} is {said}; {}", self.kind.advice(self.default, Form::Plain))
+            format!("{source} is {said}; {}", self.kind.advice(self.default, Notation::Plain))
         })
     }
 
@@ -91,7 +91,7 @@ impl Setting {
 
     /// What a file may say about it.
     pub(crate) fn advice_toml(&self) -> String {
-        self.kind.advice(self.default, Form::Toml)
+        self.kind.advice(self.default, Notation::Toml)
     }
 
     /// The value that stands where nothing is said.
@@ -102,7 +102,7 @@ impl Setting {
 
 pub(crate) const fn line(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     default: &'static str,
     help: &'static str,
 ) -> Setting {

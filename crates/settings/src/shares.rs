@@ -4,7 +4,7 @@ use access::{IpNet, Proxies, Way};
 use exchange::{Quota, Shares};
 use in_line::Rates;
 
-use crate::key::Key;
+use crate::key::SettingKey;
 use crate::keys;
 use crate::values::Values;
 
@@ -24,7 +24,7 @@ pub struct ClientShares {
 }
 
 pub(crate) fn of_wait(values: &Values) -> ClientShares {
-    let quota = |connections: &Key<u64>, requests: &Key<u64>| Quota {
+    let quota = |connections: &SettingKey<u64>, requests: &SettingKey<u64>| Quota {
         connections: values.get_32(connections),
         requests: values.get_32(requests),
     };
@@ -53,7 +53,7 @@ pub(crate) fn prefix(values: &Values) -> u8 {
 }
 
 /// The proxies of this setting.
-pub(crate) fn proxies(values: &Values, key: &Key<Vec<IpNet>>) -> Proxies {
+pub(crate) fn proxies(values: &Values, key: &SettingKey<Vec<IpNet>>) -> Proxies {
     let said = values.get(&keys::PROXIES_SAY);
     let way = Way::ALL.into_iter().find(|way| way.name() == said).unwrap_or_default();
     Proxies { networks: values.get(key), way }

@@ -6,7 +6,7 @@ use tls::Pair;
 use tls::limits::PAIRS_MAX;
 
 use super::{Listener, Values};
-use crate::key::Key;
+use crate::key::SettingKey;
 use crate::keys;
 
 /// Files of certificates, by listener; empty where plain HTTP is spoken.
@@ -35,7 +35,7 @@ impl Tls {
             }
             Vec::new()
         });
-        let mut of_line = |line: &Key<Vec<Listener>>, is_usual: bool| -> Vec<Vec<Pair>> {
+        let mut of_line = |line: &SettingKey<Vec<Listener>>, is_usual: bool| -> Vec<Vec<Pair>> {
             let listeners = values.get(line);
             let all = listeners.iter().map(|listener| of_listener(listener, is_usual, &shared));
             let pairs = all.map(|pairs| {

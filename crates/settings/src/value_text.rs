@@ -6,11 +6,11 @@ use toml::de::DeValue;
 
 use crate::Listener;
 use crate::api_key::KeyEntry;
-use crate::kind::{Kind, Value};
+use crate::kind::{Value, ValueKind};
 use crate::networks::network_text;
 use crate::quote::{described, excerpt, number, quoted};
 
-impl Kind {
+impl ValueKind {
     /// The texts of a TOML value of the right type; otherwise what it is instead.
     pub(crate) fn texts(self, value: &DeValue<'_>) -> Result<Vec<String>, String> {
         let wrong = || Err(described(value));

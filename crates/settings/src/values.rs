@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::key::Key;
-use crate::{ChannelEntry, Errors, File, Origin, Setting, TABLE, Value};
+use crate::key::SettingKey;
+use crate::{ChannelEntry, Errors, File, Setting, Source, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Values {
-    settings: BTreeMap<&'static str, (Value, Origin)>,
+    settings: BTreeMap<&'static str, (Value, Source)>,
     /// What is set for channels by their names, in the file's order.
     pub channels: Vec<ChannelEntry>,
     /// What is wrong with single ones.
@@ -18,22 +18,22 @@ pub struct Values {
 }
 
 /// What a flag or a variable said about a setting.
-pub struct Given {
+pub struct GivenTexts {
     /// Which of them.
-    pub origin: Origin,
+    pub origin: Source,
     /// What it said, one text each time.
     pub texts: Vec<String>,
 }
 
 impl Values {
     /// The value of every setting: as given, else by the file, else by default. All is read, whatever is wrong.
-    pub fn gather(given: impl Fn(&Setting) -> Option<Given>, file: &File) -> Self {
+    pub fn gather(given: impl Fn(&Setting) -> Option<GivenTexts>, file: &File) -> Self {
         let (mut settings, mut errors, mut wrong) =
             (BTreeMap::new(), file.errors.clone(), file.wrong.clone());
         for setting in TABLE {
-            let by_default = || (setting.default(), Origin::Default);
+            let by_default = || (setting.default(), Source::Default);
             let entry = match given(setting) {
-                Some(Given { origin, texts }) => match setting.read(&origin.to_string(), &texts) {
+                Some(GivenTexts { origin, texts }) => match setting.read(&origin.to_string(), &texts) {
                     Ok(value) => {
                         wrong.remove(setting.name);
                         (value, origin)
@@ -64,31 +64,31 @@ impl Values {
     /// The variables of the environment that said something.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.settings.values().filter_map(|(_, origin)| match origin {
-            Origin::Variable(name) => Some(name.as_str()),
+            Source::Variable(name) => Some(name.as_str()),
             _ => None,
         })
     }
 
     /// The value of a setting, and who said so.
-    pub(crate) fn entry(&self, name: &str) -> &(Value, Origin) {
+    pub(crate) fn entry(&self, name: &str) -> &(Value, Source) {
         self.settings.get(name).expect("the table has a line for every setting that is used")
     }
 
     /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.
     pub fn place(&self, name: &str) -> String {
         match &self.entry(name).1 {
-            origin @ Origin::File(..) => format!("{origin}: "),
+            origin @ Source::File(..) => format!("{origin}: "),
             _ => String::new(),
         }
     }
 
     /// The value of a setting.
-    pub(crate) fn get<T>(&self, key: &Key<T>) -> T {
+    pub(crate) fn get<T>(&self, key: &SettingKey<T>) -> T {
         (key.take)(&self.entry(key.name()).0).expect("a value is of its setting's kind")
     }
 
     /// A number of which the table allows no more than fit.
-    pub(crate) fn get_32(&self, key: &Key<u64>) -> u32 {
+    pub(crate) fn get_32(&self, key: &SettingKey<u64>) -> u32 {
         u32::try_from(self.get(key)).unwrap_or(u32::MAX)
     }
 }

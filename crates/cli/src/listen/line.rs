@@ -10,7 +10,7 @@ use crate::text::utc;
 /// A message, a cursor or news about the stream. Members of later versions are left alone.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Line<'a> {
+pub(super) struct StreamLine<'a> {
     #[serde(borrow)]
     pub(super) cursor: Option<Cow<'a, str>>,
     channel: Option<String>,
@@ -23,17 +23,17 @@ pub(super) struct Line<'a> {
     time: f64,
     gap: bool,
     deleted: Option<String>,
-    deleted_message: Option<Removed>,
+    deleted_message: Option<RemovedMessage>,
 }
 
 /// Which message was taken back.
 #[derive(Debug, Deserialize)]
-struct Removed {
+struct RemovedMessage {
     channel: String,
     cursor: String,
 }
 
-impl<'a> Line<'a> {
+impl<'a> StreamLine<'a> {
     pub(super) fn read(text: &'a [u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(text)
     }
@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
 
     /// What is to be told beside the messages.
     pub(super) fn news(&self) -> Option<String> {
-        if let Some(Removed { channel, cursor }) = &self.deleted_message {
+        if let Some(RemovedMessage { channel, cursor }) = &self.deleted_message {
             return Some(format!("message {cursor} of {channel} was taken back"));
         }
         if let Some(name) = &self.deleted {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, message: Option<&str>, news: bool) {
-        let line = Line::read(text.as_bytes()).unwrap();
+        let line = StreamLine::read(text.as_bytes()).unwrap();
         assert_eq!(line.message().as_deref(), message, "{text}");
         assert_eq!(line.news().is_some(), news, "{text}");
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_line_is_an_object() {
         for bad in ["", "x", "1", "{\"gap\":1}"] {
-            assert!(Line::read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(StreamLine::read(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

@@ -7,7 +7,7 @@ const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-
 
 /// That a stream answered so has these findings that are worse than a note.
 fn check(raw: &str, ended: bool, expected: &[&str]) {
-    let findings = stream(&Answer::of(raw, ended), &SSE);
+    let findings = stream(&ProbeAnswer::of(raw, ended), &SSE);
     let bad: Vec<&str> =
         findings.iter().filter(|finding| finding.level > Level::Note).map(|finding| finding.name).collect();
     assert_eq!(bad, expected, "{findings:?}");
@@ -43,7 +43,7 @@ fn what_was_changed_is_told() {
 
 #[test]
 fn a_poll_tells_who_answers() {
-    let poll = |raw: &str| reached(&Answer::of(raw, false), "http://a").map(|finding| finding.level);
+    let poll = |raw: &str| reached(&ProbeAnswer::of(raw, false), "http://a").map(|finding| finding.level);
     let good =
         "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n{\"cursor\":\"a\",\"messages\":[],\"gap\":true}";
     assert_eq!(poll(good).unwrap(), Level::Ok);
@@ -63,7 +63,7 @@ fn a_poll_tells_who_answers() {
 
 #[test]
 fn an_upgrade_goes_through_or_not() {
-    let level = |raw: &str| websocket(&Answer::of(raw, false))[0].level;
+    let level = |raw: &str| websocket(&ProbeAnswer::of(raw, false))[0].level;
     let good =
         format!("HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: {WS_ACCEPT}\r\n\r\n{{\"cursor\":1}}{{\"pong\":1}}");
     assert_eq!(level(&good), Level::Ok);
@@ -84,7 +84,7 @@ fn a_compressed_stream_is_fine_where_it_was_asked_for() {
     let raw = |body: &str| {
         GOOD.split("retry").next().unwrap().replace("Cache", "Content-Encoding: gzip\r\nCache") + body
     };
-    let judged = |body: &str| stream(&Answer::of(&raw(body), false), &GZIP)[0].level;
+    let judged = |body: &str| stream(&ProbeAnswer::of(&raw(body), false), &GZIP)[0].level;
     assert_eq!(judged(&"x".repeat(GZIP_BEGIN_LEN)), Level::Problem);
     assert_eq!(judged(&"x".repeat(GZIP_BEGIN_LEN + 1)), Level::Ok);
 }

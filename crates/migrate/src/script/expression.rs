@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{OldValue, Parsed, Parser, described, is_config};
 use crate::limits::{EXPRESSION_DEPTH_MAX, VALUE_LEN_MAX};
-use crate::token::{Piece, Token};
+use crate::token::{TextPiece, Token};
 
 impl Parser<'_> {
     /// A value, of parts that are joined or reckoned with.
@@ -139,12 +139,12 @@ impl Parser<'_> {
     }
 
     /// A text of its pieces.
-    pub(crate) fn put_together(&self, pieces: Vec<Piece>) -> Parsed<String> {
+    pub(crate) fn put_together(&self, pieces: Vec<TextPiece>) -> Parsed<String> {
         let mut text = String::new();
         for piece in pieces {
             match piece {
-                Piece::Literal(literal) => text.push_str(&literal),
-                Piece::Variable(name) => match self.value_of(&name)? {
+                TextPiece::Literal(literal) => text.push_str(&literal),
+                TextPiece::Variable(name) => match self.value_of(&name)? {
                     OldValue::Text(value) => text.push_str(&value),
                     _ => return Err(self.fault(&format!("${name} is no text; write the text itself"))),
                 },

@@ -101,8 +101,8 @@ fn a_plain_file_has_lines() {
 fn a_later_file_beats_an_earlier_one() {
     let mut all = read("one", "%CONFIG = (A => 1, B => 2);").unwrap();
     all.read("two", "\n$CONFIG{B} = 3;").unwrap();
-    assert_eq!(all.0["A"], (text("1"), Origin::File("one".to_owned(), 1)));
-    assert_eq!(all.0["B"], (text("3"), Origin::File("two".to_owned(), 2)));
+    assert_eq!(all.0["A"], (text("1"), Source::File("one".to_owned(), 1)));
+    assert_eq!(all.0["B"], (text("3"), Source::File("two".to_owned(), 2)));
 }
 
 #[test]

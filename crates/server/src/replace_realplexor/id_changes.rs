@@ -20,7 +20,7 @@ pub(super) struct IdChanges {
 
 /// The counters of the second line.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Count {
+pub(super) struct LogCounts {
     /// Connections of the WAIT line.
     pub(super) connections: u64,
     /// Ids of which something is held.
@@ -37,11 +37,11 @@ impl IdChanges {
     }
 
     /// What is counted now.
-    pub(super) fn count(&self) -> Count {
+    pub(super) fn count(&self) -> LogCounts {
         let totals = self.exchange.totals();
         let shards = self.stats.by_shard();
         let connections = shards.iter().flatten().filter(|(name, _)| *name == "connections");
-        Count {
+        LogCounts {
             connections: connections.map(|(_, count)| count).sum(),
             held: totals.histories,
             online: totals.online,

@@ -18,22 +18,22 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::layer::{Context, Filter};
 
-use super::id_changes::{Count, IdChanges};
+use super::id_changes::{IdChanges, LogCounts};
 use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_PATIENCE, NEWS_EVERY};
 use crate::log;
 
 /// Where lines are left.
 #[derive(Clone)]
-pub(super) struct Journal(Arc<Inner>);
+pub(super) struct Journal(Arc<JournalInner>);
 
-struct Inner {
+struct JournalInner {
     /// 0 silent, 1 text, 2 and time, 3 and counters.
     level: AtomicU8,
-    queue: SyncSender<Said>,
+    queue: SyncSender<LogEntry>,
     lost: AtomicU64,
 }
 
-enum Said {
+enum LogEntry {
     Line(SystemTime, String),
     /// From now on there is a server to look at.
     Serving(Box<IdChanges>),
@@ -44,7 +44,7 @@ impl Journal {
     /// Begins to write. Before any shard starts, since a shard's copy of the table of descriptors is made then.
     pub(super) fn start(level: u8) -> io::Result<(Self, Writer)> {
         let (queue, said) = sync_channel(JOURNAL_LINES_MAX);
-        let inner = Inner { level: AtomicU8::new(level), queue, lost: AtomicU64::new(0) };
+        let inner = JournalInner { level: AtomicU8::new(level), queue, lost: AtomicU64::new(0) };
         let journal = Self(Arc::new(inner));
         let writing = journal.clone();
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writing.write(&said))?;
@@ -54,7 +54,7 @@ impl Journal {
     /// From now on the second line has numbers, and what becomes of ids is told.
     pub(super) fn watch(&self, changes: IdChanges) {
         // It is told once, when the lines listen and hardly anything waits to be written.
-        let _ = self.0.queue.try_send(Said::Serving(Box::new(changes)));
+        let _ = self.0.queue.try_send(LogEntry::Serving(Box::new(changes)));
     }
 
     pub(super) fn set_level(&self, level: u8) {
@@ -77,13 +77,13 @@ impl Journal {
         if self.is_silent() {
             return;
         }
-        if self.0.queue.try_send(Said::Line(SystemTime::now(), text.into())).is_err() {
+        if self.0.queue.try_send(LogEntry::Line(SystemTime::now(), text.into())).is_err() {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
             log::lose_line();
         }
     }
 
-    fn write(&self, said: &Receiver<Said>) {
+    fn write(&self, said: &Receiver<LogEntry>) {
         let mut changes = None;
         let (mut silent, mut looked) = (true, Instant::now());
         loop {
@@ -93,10 +93,10 @@ impl Journal {
                 said.recv_timeout(NEWS_EVERY)
             };
             match next {
-                Ok(Said::Line(time, text)) => self.put(time, &text, changes.as_deref()),
-                Ok(Said::Serving(server)) => changes = Some(server),
+                Ok(LogEntry::Line(time, text)) => self.put(time, &text, changes.as_deref()),
+                Ok(LogEntry::Serving(server)) => changes = Some(server),
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Said::End) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(LogEntry::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
             let was_silent = std::mem::replace(&mut silent, self.is_silent());
             if silent || looked.elapsed() < NEWS_EVERY {
@@ -127,11 +127,11 @@ impl Journal {
         let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
     }
 
-    fn line(&self, time: SystemTime, text: &str, count: Count) -> String {
+    fn line(&self, time: SystemTime, text: &str, count: LogCounts) -> String {
         let level = self.0.level.load(Ordering::Relaxed);
         let mut line = if level >= 2 { format!("[{}] {text}\n", dated(time)) } else { format!("{text}\n") };
         if level >= 3 {
-            let Count { connections, held, online, changes } = count;
+            let LogCounts { connections, held, online, changes } = count;
             writeln!(
                 line,
                 "  [pairs_by_fhs={connections} data_to_send={held} connected_fhs={online} online_timers={online} \
@@ -151,7 +151,7 @@ impl Writer {
     pub(super) fn end(self, journal: &Journal) {
         let deadline = Instant::now() + JOURNAL_PATIENCE;
         let pause = || thread::sleep(Duration::from_millis(1));
-        while journal.0.queue.try_send(Said::End).is_err() && Instant::now() < deadline {
+        while journal.0.queue.try_send(LogEntry::End).is_err() && Instant::now() < deadline {
             pause();
         }
         while !self.0.is_finished() && Instant::now() < deadline {
@@ -227,7 +227,7 @@ mod tests {
             ),
         ] {
             let (journal, writer) = Journal::start(level).unwrap();
-            let count = Count { connections: 1, held: 2, online: 3, changes: 4 };
+            let count = LogCounts { connections: 1, held: 2, online: 3, changes: 4 };
             assert_eq!(journal.line(SystemTime::UNIX_EPOCH, "x", count), expected);
             writer.end(&journal);
         }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn what_nobody_reads_holds_up_nobody() {
         let (queue, said) = sync_channel(1);
-        let inner = Inner { level: AtomicU8::new(1), queue, lost: AtomicU64::new(0) };
+        let inner = JournalInner { level: AtomicU8::new(1), queue, lost: AtomicU64::new(0) };
         let journal = Journal(Arc::new(inner));
         (0..5).for_each(|n| journal.say(n.to_string()));
         assert_eq!(journal.0.lost.load(Ordering::Relaxed), 4);

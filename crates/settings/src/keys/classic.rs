@@ -3,81 +3,93 @@
 use std::time::Duration;
 
 use crate::file_text::FileText;
-use crate::key::{Key, count, duration, file, size, switch, text};
-use crate::kind::Kind;
+use crate::key::{SettingKey, count, duration, file, size, switch, text};
+use crate::kind::ValueKind;
 
-pub const CLASSIC_WAIT_TIMEOUT: Key<Duration> = duration(
+pub const CLASSIC_WAIT_TIMEOUT: SettingKey<Duration> = duration(
     "classic_wait_timeout",
     ["100ms", "1h"],
     "300s",
     "How long a client of the classic dialect waits before it is answered empty",
 );
-pub const CLASSIC_GRACE: Key<Duration> = duration(
+pub const CLASSIC_GRACE: SettingKey<Duration> = duration(
     "classic_grace",
     ["0s", "1h"],
     "20s",
     "How long a channel stays online after its last classic client left",
 );
-pub const CLASSIC_WAIT_LIMIT: Key<u64> = size(
+pub const CLASSIC_WAIT_LIMIT: SettingKey<u64> = size(
     "classic_wait_limit",
     ["64", "1MiB"],
     "5KiB",
     "Bytes a classic client may send to say what it waits for",
 );
-pub const CLASSIC_IN_LIMIT: Key<u64> = size(
+pub const CLASSIC_IN_LIMIT: SettingKey<u64> = size(
     "classic_in_limit",
     ["64", "256MiB"],
     "100KiB",
     "Bytes of one input on the IN line in the classic dialect",
 );
-pub const CLASSIC_IN_TIMEOUT: Key<Duration> = duration(
+pub const CLASSIC_IN_TIMEOUT: SettingKey<Duration> = duration(
     "classic_in_timeout",
     ["100ms", "1h"],
     "20s",
     "How long one input on the IN line in the classic dialect may take",
 );
-pub const REALPLEXOR_USERS: Key<Option<FileText>> = file(
+pub const REALPLEXOR_USERS: SettingKey<Option<FileText>> = file(
     "realplexor_users",
     "",
     "Who may publish in the words of Realplexor: lines of login:hash, as htpasswd writes them; a line that \
      begins with a colon lets everybody. Without a file everybody may",
 );
-pub const REALPLEXOR_IN_LIMIT: Key<u64> = size(
+pub const REALPLEXOR_IN_LIMIT: SettingKey<u64> = size(
     "realplexor_in_limit",
     ["64", "256MiB"],
     "200KiB",
     "Bytes of one input on the IN line in the words of Realplexor",
 );
-pub const REALPLEXOR_PARTIAL: Key<bool> = switch(
+pub const REALPLEXOR_PARTIAL: SettingKey<bool> = switch(
     "realplexor_partial",
     "off",
     "Whether an HTTP publish whose connection ends before its body is whole is published all the same",
 );
-pub const REALPLEXOR_MARKER: Key<String> =
-    text("realplexor_marker", Kind::Word, "identifier", "The word before the ids in the words of Realplexor");
-pub const REALPLEXOR_CHARSET: Key<String> =
-    text("realplexor_charset", Kind::Text, "utf-8", "What is said of the characters of replies and pages");
-pub const REALPLEXOR_IFRAME_ID: Key<String> =
-    text("realplexor_iframe_id", Kind::Word, "IFRAME", "The id under which the page for frames stands");
-pub const REALPLEXOR_SCRIPT_ID: Key<String> =
-    text("realplexor_script_id", Kind::Word, "SCRIPT", "The id under which the library for pages stands");
-pub const REALPLEXOR_IFRAME_FILE: Key<Option<FileText>> =
+pub const REALPLEXOR_MARKER: SettingKey<String> = text(
+    "realplexor_marker",
+    ValueKind::Word,
+    "identifier",
+    "The word before the ids in the words of Realplexor",
+);
+pub const REALPLEXOR_CHARSET: SettingKey<String> = text(
+    "realplexor_charset",
+    ValueKind::Text,
+    "utf-8",
+    "What is said of the characters of replies and pages",
+);
+pub const REALPLEXOR_IFRAME_ID: SettingKey<String> =
+    text("realplexor_iframe_id", ValueKind::Word, "IFRAME", "The id under which the page for frames stands");
+pub const REALPLEXOR_SCRIPT_ID: SettingKey<String> = text(
+    "realplexor_script_id",
+    ValueKind::Word,
+    "SCRIPT",
+    "The id under which the library for pages stands",
+);
+pub const REALPLEXOR_IFRAME_FILE: SettingKey<Option<FileText>> =
     file("realplexor_iframe_file", "", "A page for frames of your own");
-pub const REALPLEXOR_SCRIPT_FILE: Key<Option<FileText>> =
+pub const REALPLEXOR_SCRIPT_FILE: SettingKey<Option<FileText>> =
     file("realplexor_script_file", "", "A library for pages of your own");
-pub const REALPLEXOR_WAIT_URI: Key<String> =
-    text("realplexor_wait_uri", Kind::Text, "/", "Where the page for frames asks for messages");
-pub const REALPLEXOR_RECONNECT_DELAY: Key<Duration> = duration(
+pub const REALPLEXOR_WAIT_URI: SettingKey<String> =
+    text("realplexor_wait_uri", ValueKind::Text, "/", "Where the page for frames asks for messages");
+pub const REALPLEXOR_RECONNECT_DELAY: SettingKey<Duration> = duration(
     "realplexor_reconnect_delay",
     ["0s", "1h"],
     "10ms",
     "How long the page for frames pauses between two requests",
 );
-pub const REALPLEXOR_MAX_BOUNCES: Key<u64> = count(
+pub const REALPLEXOR_MAX_BOUNCES: SettingKey<u64> = count(
     "realplexor_max_bounces",
     ["0", "1000000"],
     "10",
     "After how many requests that ended too soon the page for frames pauses longer",
 );
-pub const REALPLEXOR_DEBUG: Key<bool> =
+pub const REALPLEXOR_DEBUG: SettingKey<bool> =
     switch("realplexor_debug", "on", "Whether the page for frames tells its page of errors");

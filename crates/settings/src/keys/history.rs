@@ -2,57 +2,57 @@
 
 use std::time::Duration;
 
-use crate::key::{Key, choice, count, duration, label, size, switch};
-use crate::kind::Kind;
+use crate::key::{SettingKey, choice, count, duration, label, size, switch};
+use crate::kind::ValueKind;
 
-pub const HISTORY_MESSAGES: Key<u64> = count(
+pub const HISTORY_MESSAGES: SettingKey<u64> = count(
     "history_messages",
     ["0", "100000"],
     "100",
     "Messages kept a channel for those who come back; 0 keeps none",
 );
-pub const HISTORY_AGE: Key<Duration> =
+pub const HISTORY_AGE: SettingKey<Duration> =
     duration("history_age", ["0s", "30d"], "1h", "How long a message is kept");
-pub const HISTORY_RENEW: Key<bool> = switch(
+pub const HISTORY_RENEW: SettingKey<bool> = switch(
     "history_renew",
     "off",
     "Whether a message renews the time of all that is kept of its channel, as Realplexor did it",
 );
-pub const HISTORY_BYTES: Key<u64> =
+pub const HISTORY_BYTES: SettingKey<u64> =
     size("history_bytes", ["0", "64GiB"], "1MiB", "Bytes of payload kept a channel");
-pub const HISTORY_BUDGET: Key<u64> = size(
+pub const HISTORY_BUDGET: SettingKey<u64> = size(
     "history_budget",
     ["0", "1024GiB"],
     "256MiB",
     "Bytes of payload kept in all; the oldest of all go first",
 );
-pub const CHANNELS_BUDGET: Key<u64> = size(
+pub const CHANNELS_BUDGET: SettingKey<u64> = size(
     "channels_budget",
     ["1MiB", "1024GiB"],
     "512MiB",
     "Bytes that records of channels may take, about 240 and the name each; names that nobody waits on and nobody ever \
      published to go first, and an eighth is for channels that are published to",
 );
-pub const RESUME_WINDOW: Key<Duration> = duration(
+pub const RESUME_WINDOW: SettingKey<Duration> = duration(
     "resume_window",
     ["0s", "30d"],
     "1h",
     "How long a silent channel is remembered, so that a gap can be told; at least the history's age counts",
 );
-pub const STORE: Key<String> = label(
+pub const STORE: SettingKey<String> = label(
     "store",
-    Kind::Folder,
+    ValueKind::Folder,
     "",
     "Where messages are kept on disk, so that they outlive the program; without it they do not",
 );
-pub const STORE_SYNC: Key<&'static str> = choice(
+pub const STORE_SYNC: SettingKey<&'static str> = choice(
     "store_sync",
     &["always", "interval", "os"],
     "always",
     "When what is kept is made safe against power loss: before a publisher is answered; once a second; when the \
      system likes",
 );
-pub const STORE_LIMIT: Key<u64> = size(
+pub const STORE_LIMIT: SettingKey<u64> = size(
     "store_limit",
     ["16MiB", "1024GiB"],
     "1GiB",

@@ -1,53 +1,53 @@
 //! Where both lines listen, as whom, and how they log.
 
 use crate::Listener;
-use crate::key::{Key, choice, count_or_auto, listeners, switch, text};
-use crate::kind::Kind;
+use crate::key::{SettingKey, choice, count_or_auto, listeners, switch, text};
+use crate::kind::ValueKind;
 
-pub const WAIT: Key<Vec<Listener>> =
+pub const WAIT: SettingKey<Vec<Listener>> =
     listeners("wait", "0.0.0.0:8088", "Where clients wait (subscribe): the WAIT line, open to the world");
-pub const IN: Key<Vec<Listener>> = listeners(
+pub const IN: SettingKey<Vec<Listener>> = listeners(
     "in",
     "127.0.0.1:10010",
     "Where application servers publish: the IN line; where others can reach it, with an API key only",
 );
-pub const UNIX_MODE: Key<String> = text(
+pub const UNIX_MODE: SettingKey<String> = text(
     "unix_mode",
-    Kind::Mode,
+    ValueKind::Mode,
     "0660",
     "The mode of UNIX sockets; one of the IN line that others may use (0666) needs an API key, as an open address does",
 );
-pub const UNIX_OWNER: Key<String> = text(
+pub const UNIX_OWNER: SettingKey<String> = text(
     "unix_owner",
-    Kind::Owner,
+    ValueKind::Owner,
     "",
     "To whom UNIX sockets are given: a user, `:` and a group, or both; none: to whom the program is",
 );
-pub const SHARDS: Key<Option<u64>> =
+pub const SHARDS: SettingKey<Option<u64>> =
     count_or_auto("shards", ["1", "1024"], "auto", "Threads of the WAIT line; auto: one a processor");
-pub const IO_URING: Key<bool> = switch(
+pub const IO_URING: SettingKey<bool> = switch(
     "io_uring",
     "on",
     "Whether a message to many goes to the kernel by io_uring, where there is one: many sends in one call",
 );
-pub const LOG: Key<&'static str> = choice(
+pub const LOG: SettingKey<&'static str> = choice(
     "log",
     &["text", "json"],
     "text",
     "How to log, on standard error: text for people, json for machines",
 );
-pub const LOG_LEVEL: Key<&'static str> = choice(
+pub const LOG_LEVEL: SettingKey<&'static str> = choice(
     "log_level",
     &["error", "warn", "info", "debug", "trace"],
     "info",
     "How much to log; never payloads",
 );
-pub const USER: Key<String> = text(
+pub const USER: SettingKey<String> = text(
     "user",
-    Kind::Account,
+    ValueKind::Account,
     "",
     "Whom the program becomes when it is started as root, as soon as it listens; it must be able to write the store, \
      and to read certificates that are to be reloaded",
 );
-pub const GROUP: Key<String> =
-    text("group", Kind::Account, "", "In which group it is then; without it, in that of the user");
+pub const GROUP: SettingKey<String> =
+    text("group", ValueKind::Account, "", "In which group it is then; without it, in that of the user");

@@ -3,49 +3,49 @@
 use access::IpNet;
 use access::Way;
 
-use crate::key::{Key, choice, count, networks};
+use crate::key::{SettingKey, choice, count, networks};
 
-pub const CONNECTIONS_LIMIT: Key<u64> = count(
+pub const CONNECTIONS_LIMIT: SettingKey<u64> = count(
     "connections_limit",
     ["0", "100000000"],
     "0",
     "Connections of the WAIT line in all; 0: as many as the system gives",
 );
-pub const ADDRESS_CONNECTIONS: Key<u64> = count(
+pub const ADDRESS_CONNECTIONS: SettingKey<u64> = count(
     "address_connections",
     ["0", "10000000"],
     "0",
     "Connections of the WAIT line that one address may have; 0: any number. Many people may share one address",
 );
-pub const ADDRESS_REQUESTS: Key<u64> = count(
+pub const ADDRESS_REQUESTS: SettingKey<u64> = count(
     "address_requests",
     ["0", "1000000"],
     "0",
     "Requests, and handshakes of TLS, that one address may make a second on the WAIT line; 0: any number",
 );
-pub const ADDRESS_PREFIX: Key<u64> =
+pub const ADDRESS_PREFIX: SettingKey<u64> =
     count("address_prefix", ["16", "64"], "64", "Bits of an address of IPv6 that count as one address");
-pub const USER_CONNECTIONS: Key<u64> = count(
+pub const USER_CONNECTIONS: SettingKey<u64> = count(
     "user_connections",
     ["0", "10000000"],
     "0",
     "Connections on which one user, by the `sub` of its token, may wait; 0: any number",
 );
-pub const USER_REQUESTS: Key<u64> = count(
+pub const USER_REQUESTS: SettingKey<u64> = count(
     "user_requests",
     ["0", "1000000"],
     "0",
     "Requests to wait, and changes of channels, that one user may make a second; 0: any number",
 );
-pub const PROXIES: Key<Vec<IpNet>> = networks(
+pub const PROXIES: SettingKey<Vec<IpNet>> = networks(
     "proxies",
     "",
     "Networks of the proxies in front of the WAIT line; they are believed when they say whose connection or request \
      they pass on",
 );
-pub const IN_PROXIES: Key<Vec<IpNet>> =
+pub const IN_PROXIES: SettingKey<Vec<IpNet>> =
     networks("in_proxies", "", "The same, of proxies in front of the IN line");
-pub const PROXIES_SAY: Key<&'static str> = choice(
+pub const PROXIES_SAY: SettingKey<&'static str> = choice(
     "proxies_say",
     &WAYS,
     Way::ForwardedFor.name(),
