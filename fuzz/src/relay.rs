@@ -3,7 +3,7 @@
 use access::{Page, PageAnswer};
 use codec::http;
 use dialect::hub::{Cursors, Epoch, Stage};
-use dialect::{Origins, Shows, native};
+use dialect::{Dialects, Origins, Shows, native};
 use transport::{Action, Conn, Env};
 use upstream::hyper::body::Bytes;
 use upstream::hyper::header::{HeaderName, HeaderValue};
@@ -17,8 +17,7 @@ pub(crate) fn passed(data: &[u8]) {
         cursors: Cursors::new(Epoch::new(7)),
         now: 1_800_000_000_000,
         classic_limit: 5_120,
-        marker: Default::default(),
-        pages: &[],
+        dialects: &Dialects::default(),
         compression: true,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,

@@ -12,6 +12,8 @@ mod error;
 mod request;
 mod response;
 
+pub mod loose;
+
 pub use body::Body;
 pub use error::Error;
 pub use request::{Framing, HEADERS_MAX, Limits, Request, decode, decode_framing};

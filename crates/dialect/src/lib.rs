@@ -3,22 +3,28 @@
 //! A dialect knows no socket and no framing: it turns a request into an [`Intent`] and a message into
 //! the payload of a frame. How bytes reach a client is the transport's business.
 
-mod classic;
+mod claim;
+mod foreign;
 mod intent;
 mod origin;
 mod problem;
+mod registry;
 mod shows;
 mod slips;
 
 pub mod dklab;
+pub mod due;
 pub mod limits;
 pub mod native;
 pub mod realplexor;
 
-pub use classic::Classic;
+pub use claim::Claim;
+pub use foreign::{Dialect, Listen, Ours, Substitute, Wants, mark};
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Code, Problem, fault};
+pub use realplexor::{TOLD as CONNECTION_LOG, Tag};
+pub use registry::{Classic, Dialects};
 pub use shows::Shows;
 pub use slips::slips;

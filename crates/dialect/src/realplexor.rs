@@ -9,13 +9,16 @@ mod list;
 mod message;
 mod page;
 mod reply;
+mod settings;
 mod told;
+mod wait;
 
 pub use command::{Command, command, event_line, online_line, watch_from};
 pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
 pub use message::{behind_blank_line, payload};
 pub use page::{About, OPTIONS, replaced};
-pub use reply::{Part, Reply, mark, write_head, write_one};
+pub use reply::write_one;
+pub use settings::{Realplexor, StaticPage};
 pub use told::Tag;
 
 pub use crate::dklab::is_id;
@@ -23,19 +26,21 @@ pub use web::realplexor as pages;
 
 use memchr::memchr;
 
-use crate::dklab::{Words, is_http, is_like_http, whose_by};
+use codec::http::loose::{is_http, is_like_http};
+
+use crate::claim::{Claim, claim};
 
 /// The target of events that tell what single connections do, in the words of the old log.
 pub const TOLD: &str = "realplexor";
 
-/// Whose words begin with these bytes; see [`crate::dklab::whose`].
+/// Whose words begin with these bytes; `None` until they tell.
 pub fn whose(
     bytes: &[u8],
     paths: &[impl AsRef<str>],
     prefix: Option<&str>,
     marker: &Marker,
-) -> Option<Words> {
-    whose_by(bytes, paths, prefix, |query, ended| {
+) -> Option<Claim> {
+    claim(bytes, paths, prefix, |query, ended| {
         !matches!(marker.find(query, Reading::query(ended)), Found::None)
     })
 }

@@ -1,18 +1,18 @@
 //! Facts about the dialect of 2009: whose words bytes are, which ids they name, what is data in them.
 
-use multiplexor_dialect::dklab::{
-    self, Words, behind_blank_line, head_len, ids, is_http, is_id, is_like_http, is_online_command, whose,
-};
+use codec::http::loose::{behind_blank_line, head_len, is_http, is_like_http};
+use multiplexor_dialect::Claim;
+use multiplexor_dialect::dklab::{self, ids, is_id, is_online_command, whose};
 use multiplexor_dialect::hub::{Audience, Kind, Message, Origin, Payload, Position, Target};
 use multiplexor_dialect::native::Paths;
 
 /// Whose words they are, and that it is told once and for all, however they come.
-fn words(bytes: &str, expected: Option<Words>) {
+fn words(bytes: &str, expected: Option<Claim>) {
     words_beside(None, bytes, expected);
 }
 
 /// The same, where what begins with `prefix` is an application's.
-fn words_beside(prefix: Option<&str>, bytes: &str, expected: Option<Words>) {
+fn words_beside(prefix: Option<&str>, bytes: &str, expected: Option<Claim>) {
     assert_eq!(whose(bytes.as_bytes(), Paths::default().all(), prefix), expected, "{bytes:?}");
     let mut told = None;
     for cut in 0..=bytes.len() {
@@ -69,8 +69,8 @@ fn what_is_an_applications_is_never_searched() {
         "GET http://a/app/x?identifier=b;",
         "TRACE /app/",
     ] {
-        words_beside(Some("/app/"), modern, Some(Words::Modern));
-        words_beside(Some("/"), modern, Some(Words::Modern));
+        words_beside(Some("/app/"), modern, Some(Claim::Ours));
+        words_beside(Some("/"), modern, Some(Claim::Ours));
     }
     for classic in [
         "GET /apps?identifier=a; ",
@@ -80,13 +80,13 @@ fn what_is_an_applications_is_never_searched() {
         "identifier=a;",
         "GET http:/a",
     ] {
-        words_beside(Some("/app/"), classic, Some(Words::Classic));
+        words_beside(Some("/app/"), classic, Some(Claim::Theirs));
     }
     for open in ["GET /ap", "GET http://a", "GET HTTPS:", "GET "] {
         words_beside(Some("/app/"), open, None);
     }
-    words_beside(Some("/"), "GET /?identifier=a; ", Some(Words::Classic));
-    words_beside(Some("/"), "GET / HTTP/1.1\r\n", Some(Words::Modern));
+    words_beside(Some("/"), "GET /?identifier=a; ", Some(Claim::Theirs));
+    words_beside(Some("/"), "GET / HTTP/1.1\r\n", Some(Claim::Ours));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_request_line_for_one_of_our_paths_is_modern() {
         "\r\n\r\nGET /sub/",
         "get /sub/a ",
     ] {
-        words(modern, Some(Words::Modern));
+        words(modern, Some(Claim::Ours));
     }
 }
 
@@ -128,7 +128,7 @@ fn everything_else_is_classic() {
         "\x16\x03\x01",
         " GET /sub/a",
     ] {
-        words(classic, Some(Words::Classic));
+        words(classic, Some(Claim::Theirs));
     }
     for open in [
         "",

@@ -5,14 +5,15 @@
 
 use std::str::Split;
 
-use multiplexor_dialect::dklab::Words;
+use multiplexor_dialect::due::{Part, Reply};
 use multiplexor_dialect::hub::{
     After, ConnectionId, Decimal, Kind, Message, Payload, Position, Reader, Target, Visible,
 };
 use multiplexor_dialect::native::Paths;
 use multiplexor_dialect::realplexor::{
-    self, Found, Item, List, Marker, Part, Reading, Reply, Tag, command, payload, replaced, whose, write_one,
+    self, Found, Item, List, Marker, Reading, Realplexor, Tag, command, payload, replaced, whose, write_one,
 };
+use multiplexor_dialect::{Claim, Dialect};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -93,7 +94,7 @@ proptest! {
             if let Found::List(list) = Marker::default().find(early, reading) {
                 prop_assert_eq!(&Found::List(list), &whole);
             }
-            let early: Option<Words> = whose(early, Paths::default().all(), None, &Marker::default());
+            let early: Option<Claim> = whose(early, Paths::default().all(), None, &Marker::default());
             prop_assert!(early.is_none() || early == words);
         }
     }
@@ -174,7 +175,7 @@ fn written(messages: &[Message], cut: Option<&str>, len_max: usize) -> (String, 
     let parts = messages.iter().filter_map(|message| Part::new(visible(message), 0..message.targets().len()));
     let (reply, cut) = Reply::new(parts.collect(), cut.and_then(Decimal::read), len_max);
     let mut out = Vec::new();
-    reply.write(None, &mut out);
+    Realplexor::default().write_reply(&reply, None, &mut out);
     (String::from_utf8(out).unwrap(), cut)
 }
 
@@ -253,7 +254,7 @@ fn brought(given_to: &[&str], list: &str, expected: &[&str]) {
     let message = message(4, &[("a", None)], "1");
     let (reply, _) = Reply::new(vec![Part::new(visible(&message), [0]).unwrap()], None, 9);
     let mut out = Vec::new();
-    reply.write(Tag::of(given_to.iter().copied()), &mut out);
+    Realplexor::default().write_reply(&reply, Tag::of(given_to.iter().copied()), &mut out);
     let text = String::from_utf8(out).unwrap();
     let cursor = text.split('"').nth(5).unwrap();
     assert_eq!(cursor.len() - 11, if given_to.len() > 1 { 24 } else { 14 }, "{cursor}");

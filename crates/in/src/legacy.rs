@@ -6,11 +6,12 @@
 //! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
+use codec::http::loose::{head_len, header, headers, is_http, is_like_http};
 use codec::http2;
-use dialect::Problem;
-use dialect::dklab::{self, Words, header, headers, is_http, is_id, whose};
+use dialect::dklab::{self, is_id, whose};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
+use dialect::{Claim, Problem};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio::sync::watch;
@@ -88,7 +89,7 @@ pub(crate) async fn begin(
         }
     }
     if !bytes.is_empty() {
-        let head = bytes[..dklab::head_len(&bytes).unwrap_or(0)].to_vec();
+        let head = bytes[..head_len(&bytes).unwrap_or(0)].to_vec();
         on_behalf(line, &header_map(&head), publish(line, bytes)).await;
     }
     LegacyOpening::Done
@@ -119,11 +120,11 @@ fn judge(bytes: &[u8], hosts: &[String]) -> Judgement {
     }
     match whose(bytes, &PREFIXES, None) {
         None => return Judgement::More,
-        Some(Words::Modern) => return Judgement::Http,
-        Some(Words::Classic) if !is_http(bytes) => return Judgement::Classic,
-        Some(Words::Classic) => {}
+        Some(Claim::Ours) => return Judgement::Http,
+        Some(Claim::Theirs) if !is_http(bytes) => return Judgement::Classic,
+        Some(Claim::Theirs) => {}
     }
-    let Some(head_len) = dklab::head_len(bytes) else { return Judgement::Classic };
+    let Some(head_len) = head_len(bytes) else { return Judgement::Classic };
     let head = &bytes[..head_len];
     let Some(request_len) = request_len(head) else {
         return if has_marker(bytes) { guarded(head, hosts) } else { Judgement::Http };
@@ -174,7 +175,7 @@ async fn publish(line: &InLine, bytes: Vec<u8>) {
         return;
     };
     // What would tell that a web page sent it may be missing: a page can break its request off.
-    if dklab::is_like_http(&bytes) && dklab::head_len(&bytes).is_none() {
+    if is_like_http(&bytes) && head_len(&bytes).is_none() {
         line.counters.classic_lost.add();
         debug!(bytes = bytes.len(), "classic message broke off in its head");
         return;

@@ -13,12 +13,12 @@ mod stats;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, Version, header as names};
+use codec::http::loose::{head_len, header};
 use codec::http2;
-use dialect::dklab::{Words, head_len, header};
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
 use dialect::realplexor::{self, Command, Form, Found, Item, List, Reading, behind_blank_line};
-use dialect::{Code, Problem};
+use dialect::{Claim, Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
@@ -149,9 +149,9 @@ impl RealplexorTalk {
     async fn step(&mut self, line: &InLine, ended: bool) -> NextStep {
         let settings = &self.settings;
         match realplexor::whose(&self.bytes, &PREFIXES, None, &settings.marker) {
-            Some(Words::Modern) => return NextStep::Http,
+            Some(Claim::Ours) => return NextStep::Http,
             None if !ended => return NextStep::More,
-            None | Some(Words::Classic) => {}
+            None | Some(Claim::Theirs) => {}
         }
         match Form::of(&self.bytes, settings.limit) {
             Form::Open if !ended => NextStep::More,

@@ -164,7 +164,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
         wait.classic_timeout = fresh.wait_line.classic_timeout;
         wait.classic_limit = fresh.wait_line.classic_limit;
         wait.classic_grace = fresh.wait_line.classic_grace;
-        wait.realplexor = fresh.wait_line.realplexor;
+        wait.dialects = fresh.wait_line.dialects;
         self.set.in_line.realplexor = fresh.in_line.realplexor;
         running.realplexor.send_replace(Arc::new(self.set.in_line.realplexor.clone()));
         if !running.exchange.order_all(&Order::Settings(Arc::new(wait.clone()))) {

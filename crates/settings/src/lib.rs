@@ -46,6 +46,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use access::Keyring;
+use dialect::Dialects;
 use exchange::hub::{Door, Limits};
 
 use wait::{Origins, Paths};
@@ -211,7 +212,7 @@ impl Settings {
                 classic_timeout: values.get(&keys::CLASSIC_WAIT_TIMEOUT),
                 classic_limit: count(values.get(&keys::CLASSIC_WAIT_LIMIT)),
                 classic_grace: values.get(&keys::CLASSIC_GRACE),
-                realplexor: realplexor::of_wait(values),
+                dialects: Dialects { realplexor: realplexor::of_wait(values) },
             },
             upstream: authentication::upstream(values),
             in_line: of_in(values),
@@ -288,6 +289,8 @@ fn count(value: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use dialect::realplexor::Realplexor;
+
     use super::*;
 
     /// Reads with one setting given as by its flag.
@@ -313,12 +316,12 @@ mod tests {
     fn defaults_are_those_of_the_crates() {
         let settings = read("", &[]).unwrap();
         assert_eq!(settings.hub, Limits::default());
-        let realplexor = settings.wait_line.realplexor.clone();
+        let realplexor = settings.wait_line.dialects.realplexor.clone();
         assert_eq!(realplexor.page_ids.len(), realplexor.pages.len());
         assert_eq!(realplexor.pages.len(), 2);
-        let wait::Realplexor { page_ids, pages, .. } = realplexor;
-        let realplexor = wait::Realplexor { page_ids, pages, ..wait::Realplexor::default() };
-        assert_eq!(settings.wait_line, wait::Settings { realplexor, ..wait::Settings::default() });
+        let Realplexor { page_ids, pages, .. } = realplexor;
+        let dialects = Dialects { realplexor: Realplexor { page_ids, pages, ..Realplexor::default() } };
+        assert_eq!(settings.wait_line, wait::Settings { dialects, ..wait::Settings::default() });
         assert_eq!(settings.in_line, in_line::Settings::default());
         assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);
         assert_eq!(settings.in_listeners, [listener("127.0.0.1:10010")]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dialect::realplexor::{About, Realplexor, StaticPage, pages, replaced};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{Values, count};
@@ -11,25 +12,25 @@ use crate::key::SettingKey;
 use crate::keys;
 
 /// As the WAIT line takes it.
-pub(crate) fn of_wait(values: &Values) -> wait::Realplexor {
+pub(crate) fn of_wait(values: &Values) -> Realplexor {
     let page = |own_file: &SettingKey<Option<FileText>>, content_type, ours: &str| {
         let file = values.get(own_file);
-        let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(wait::pages::CHANGED);
+        let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(pages::CHANGED);
         let text = file.as_ref().map_or(ours, |file| &file.text);
-        let body = wait::replaced(text, |name| variable(values, name)).into_bytes();
-        let about = wait::About {
+        let body = replaced(text, |name| variable(values, name)).into_bytes();
+        let about = About {
             content_type,
             charset: values.get(&keys::REALPLEXOR_CHARSET).into(),
             last_modified: dated(file.as_ref().map_or(built_in, |file| file.changed)).into(),
-            tag: wait::About::tag_of(&body),
+            tag: About::tag_of(&body),
         };
-        wait::StaticPage { about, body: body.into() }
+        StaticPage { about, body: body.into() }
     };
     let pages = [
-        page(&keys::REALPLEXOR_IFRAME_FILE, "text/html", wait::pages::LOADER),
-        page(&keys::REALPLEXOR_SCRIPT_FILE, "text/javascript", wait::pages::LIBRARY),
+        page(&keys::REALPLEXOR_IFRAME_FILE, "text/html", pages::LOADER),
+        page(&keys::REALPLEXOR_SCRIPT_FILE, "text/javascript", pages::LIBRARY),
     ];
-    wait::Realplexor {
+    Realplexor {
         marker: marker(values),
         charset: values.get(&keys::REALPLEXOR_CHARSET).into(),
         page_ids: [&keys::REALPLEXOR_IFRAME_ID, &keys::REALPLEXOR_SCRIPT_ID]

@@ -4,10 +4,9 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use codec::http;
-use dialect::hub::{After, Cursors, Millis, Stage};
+use dialect::hub::{Cursors, Millis, Stage};
 use dialect::native::{Command, Paths};
-use dialect::realplexor::Marker;
-use dialect::{Origins, Problem, Shows, Wait};
+use dialect::{Dialects, Listen, Origins, Problem, Shows, Wait};
 
 use crate::Passed;
 
@@ -18,12 +17,10 @@ pub struct Env<'a> {
     pub cursors: Cursors,
     /// The time now.
     pub now: Millis,
-    /// How many bytes a client of 2009 may send before it names its channel.
+    /// How many bytes a client of another dialect may send before it names its channel.
     pub classic_limit: usize,
-    /// What comes before the ids in the words of Realplexor.
-    pub marker: Marker,
-    /// Ids in whose stead there are pages.
-    pub pages: &'a [Box<str>],
+    /// The dialects besides our own.
+    pub dialects: &'a Dialects,
     /// Whether clients that take compressed answers get them.
     pub compression: bool,
     /// Whose pages may show credentials.
@@ -92,25 +89,12 @@ pub enum Action {
     Pass(Box<Passed>),
     /// Do this for a live WebSocket.
     Command(Command),
-    /// Give the next message of this channel's queue, when there is one, and close (2009).
+    /// Give the next message of this channel's queue, when there is one, and close.
     Take(Box<str>),
-    /// Listen to these ids until something is due (Realplexor).
+    /// Listen to these ids until something is due.
     Listen(Box<Listen>),
-    /// Close without a word: so many bytes have come, and no channel was named (2009).
+    /// Close without a word: so many bytes have come, and no channel was named.
     Overflow,
     /// Say in the words of HTTP/2 that it is not spoken here, then close the connection gently.
     Http2,
-}
-
-/// A wish to listen in the words of Realplexor.
-#[derive(Debug)]
-pub struct Listen {
-    /// The ids, each once, and from where on; nothing: there was no id in the list.
-    pub wishes: Vec<(Box<str>, After)>,
-    /// The client speaks HTTP, and takes more than one of old does.
-    pub http: bool,
-    /// Only the head of the answer is wanted.
-    pub head_only: bool,
-    /// Of a page: the tags of those that the client has already.
-    pub has: Box<[u8]>,
 }

@@ -6,10 +6,10 @@
 //! heartbeat, an end. What an idle connection does not need it does not have.
 
 mod answer;
-mod classic;
 mod coding;
 mod conn;
 mod env;
+mod foreign;
 mod frozen;
 mod native;
 mod notice;
@@ -27,7 +27,7 @@ pub use codec;
 pub use coding::{Coder, Coding};
 pub use conn::{Backlog, Conn, Extra, Phase, Purpose};
 pub use dialect;
-pub use env::{Action, Env, Gate, Listen, Stopped};
+pub use env::{Action, Env, Gate, Stopped};
 pub use frozen::{Frozen, FrozenBacklog, Thawed};
 pub use notice::Notice;
 pub use outbox::Outbox;

@@ -71,10 +71,10 @@ impl Conn {
             }
             Some(false) => {}
         }
-        match self.is_classic(bytes, env) {
+        match self.foreign(bytes, env) {
             None => (0, Action::More),
-            Some(true) => self.receive_classic(bytes, env),
-            Some(false) => self.receive_http(bytes, env),
+            Some(Some(dialect)) => self.receive_foreign(bytes, dialect, env),
+            Some(None) => self.receive_http(bytes, env),
         }
     }
 

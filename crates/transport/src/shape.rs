@@ -2,7 +2,7 @@
 //! of, when a wait in it ends, how a message is put, how a notice is put, what its client may ask for.
 
 use dialect::hub::{Cursors, Message, Visible};
-use dialect::{Transport, dklab, realplexor};
+use dialect::{Classic, Transport, dklab, realplexor};
 
 use crate::native::{self, CommandReader};
 use crate::notice::{Notice, Tone};
@@ -59,7 +59,7 @@ pub enum Ending {
     OnePoll,
     /// With one message of a queue, and the connection with it.
     OneMessage,
-    /// With all that is due by outside cursors, when something is, and the connection with it.
+    /// With all that is due by external cursors, when something is, and the connection with it.
     WhenDue,
 }
 
@@ -67,6 +67,8 @@ pub enum Ending {
 #[derive(Debug)]
 struct Row {
     shape: Shape,
+    /// Whose words it is in, where they are not our own.
+    dialect: Classic,
     framing: Framing,
     ending: Ending,
     /// Whether it has words for a message that was taken back.
@@ -109,6 +111,12 @@ impl Shape {
             (Transport::WebSocket, false) => Self::WsObject,
             (Transport::WebSocket, true) => Self::WsRaw,
         }
+    }
+
+    /// That of clients of another dialect than our own; `None`: there is no such dialect.
+    pub fn of_dialect(dialect: Classic) -> Option<Self> {
+        let foreign = dialect != Classic::None;
+        TABLE.iter().find(|row| foreign && row.dialect == dialect).map(|row| row.shape)
     }
 
     /// What bytes are made of around messages.
@@ -193,6 +201,7 @@ impl Shape {
 const TABLE: [Row; 10] = [
     Row {
         shape: Shape::PollObject,
+        dialect: Classic::None,
         framing: Framing::Answer,
         ending: Ending::OnePoll,
         tells_removals: true,
@@ -203,6 +212,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::PollRaw,
+        dialect: Classic::None,
         framing: Framing::Answer,
         ending: Ending::OnePoll,
         tells_removals: false,
@@ -213,6 +223,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::SseObject,
+        dialect: Classic::None,
         framing: Framing::Events,
         ending: Ending::Stream,
         tells_removals: true,
@@ -223,6 +234,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::SseBare,
+        dialect: Classic::None,
         framing: Framing::Events,
         ending: Ending::Stream,
         tells_removals: true,
@@ -233,6 +245,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::StreamObject,
+        dialect: Classic::None,
         framing: Framing::Lines,
         ending: Ending::Stream,
         tells_removals: true,
@@ -243,6 +256,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::StreamRaw,
+        dialect: Classic::None,
         framing: Framing::Lines,
         ending: Ending::Stream,
         tells_removals: false,
@@ -253,6 +267,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::WsObject,
+        dialect: Classic::None,
         framing: Framing::WebSocket,
         ending: Ending::Stream,
         tells_removals: true,
@@ -263,6 +278,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::WsRaw,
+        dialect: Classic::None,
         framing: Framing::WebSocket,
         ending: Ending::Stream,
         tells_removals: false,
@@ -273,6 +289,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::Dklab,
+        dialect: Classic::Dklab,
         framing: Framing::Bytes,
         ending: Ending::OneMessage,
         tells_removals: false,
@@ -285,6 +302,7 @@ const TABLE: [Row; 10] = [
     },
     Row {
         shape: Shape::Realplexor,
+        dialect: Classic::Realplexor,
         framing: Framing::Bytes,
         ending: Ending::WhenDue,
         tells_removals: false,

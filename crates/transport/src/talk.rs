@@ -1,9 +1,8 @@
 //! What a waiting client is told besides live messages: pages, notices, ends.
 
-use dialect::dklab::Words;
 use dialect::hub::{Cursors, Position, Visible};
 use dialect::native::Paths;
-use dialect::{Classic, Code, Cors, Problem, dklab, native};
+use dialect::{Code, Cors, Dialects, Ours, Problem, native};
 
 use crate::answer;
 use crate::native::text_frame;
@@ -126,19 +125,15 @@ impl Conn {
 
     /// The answer to whoever took too long for a request; nothing for whoever said nothing, or nothing that
     /// is a request.
-    pub fn too_late(&mut self, paths: &Paths) -> Vec<u8> {
+    pub fn too_late(&mut self, paths: &Paths, dialects: &Dialects) -> Vec<u8> {
         let late = self.is_mid_request();
         self.phase = Phase::Closing;
         if !late {
             return Vec::new();
         }
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
-        let classic = match self.classic {
-            Classic::None => false,
-            Classic::Dklab => dklab::whose(input, paths.all(), None) == Some(Words::Classic),
-            Classic::Realplexor => true,
-        };
-        if classic && !dklab::is_like_http(input) {
+        let ours = Ours { paths, application: None };
+        if dialects.of(self.classic).is_some_and(|dialect| !dialect.is_told_late(input, ours)) {
             return Vec::new();
         }
         let problem = Problem::new(

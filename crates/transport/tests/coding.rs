@@ -14,7 +14,7 @@ use multiplexor_transport::codec::http::{Body, Framing};
 use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
-use multiplexor_transport::dialect::{Origins, Shows};
+use multiplexor_transport::dialect::{Dialects, Origins, Shows};
 use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -187,8 +187,7 @@ fn asked(target: &str, headers: &str, compression: bool) -> (String, Coding) {
         cursors: cursors(),
         now: 0,
         classic_limit: 0,
-        marker: Default::default(),
-        pages: &[],
+        dialects: &Dialects::default(),
         compression,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,
@@ -265,8 +264,7 @@ fn a_client_may_compress_its_commands() {
         cursors: cursors(),
         now: 0,
         classic_limit: 0,
-        marker: Default::default(),
-        pages: &[],
+        dialects: &Dialects::default(),
         compression: true,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,

@@ -10,13 +10,14 @@ use std::sync::LazyLock;
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Position, Stage};
 use multiplexor_transport::dialect::native::{PageEnd, Paths};
-use multiplexor_transport::dialect::{Code, Cors, Origins, Problem, Shows, Transport};
+use multiplexor_transport::dialect::{Code, Cors, Dialects, Origins, Problem, Shows, Transport};
 use multiplexor_transport::{Action, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, PollEnd, Shape};
 use said::{binary, message, named, text, visible};
 use serde_json::value::RawValue;
 
 /// Our paths, with nothing before them.
 static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
+static DIALECTS: LazyLock<Dialects> = LazyLock::new(Dialects::default);
 
 /// A client that waits in this shape.
 fn waiting(shape: Shape) -> Conn {
@@ -188,18 +189,18 @@ fn what_a_stream_is_told_is_a_chunk() {
 #[test]
 fn half_a_request_is_answered_when_its_time_is_over() {
     let mut silent = Conn::new();
-    assert!(!silent.is_mid_request() && silent.too_late(&OURS).is_empty());
+    assert!(!silent.is_mid_request() && silent.too_late(&OURS, &DIALECTS).is_empty());
     assert_eq!(silent.phase, Phase::Closing);
 
     let mut slow = Conn::new();
     slow.extra_mut().input = b"GET /sub".to_vec();
-    let answer = String::from_utf8(slow.too_late(&OURS)).unwrap();
+    let answer = String::from_utf8(slow.too_late(&OURS, &DIALECTS)).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 408 Request Timeout\r\n")
             && answer.contains("\r\nConnection: close\r\n")
     );
     assert!(answer.contains("\"code\":\"request-timeout\""));
-    assert!(slow.too_late(&OURS).is_empty(), "it is said once");
+    assert!(slow.too_late(&OURS, &DIALECTS).is_empty(), "it is said once");
 }
 
 /// Parts of a page: each message to a client that listens to its first channel.
@@ -350,8 +351,7 @@ fn pages_that_are_listed_may_read_answers_with_their_credentials() {
         cursors: cursors(),
         now: 0,
         classic_limit: 0,
-        marker: Default::default(),
-        pages: &[],
+        dialects: &Dialects::default(),
         compression: false,
         origins: &origins,
         shows: &Shows::NOTHING,
@@ -397,8 +397,7 @@ fn a_request_that_is_refused_later_leaves_the_connection_as_it_was() {
         cursors: cursors(),
         now: 0,
         classic_limit: 0,
-        marker: Default::default(),
-        pages: &[],
+        dialects: &Dialects::default(),
         compression: false,
         origins: &Origins::NONE,
         shows: &Shows::NOTHING,

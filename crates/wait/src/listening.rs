@@ -1,9 +1,9 @@
-//! From where those listen who do so by outside cursors (Realplexor).
+//! From where those listen who do so by external cursors.
 
 use std::borrow::Cow;
 
 use exchange::hub::Decimal;
-use transport::dialect::realplexor::Tag;
+use transport::dialect::Tag;
 
 use crate::beside::Beside;
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use access::{Proxies, Tokens};
 use transport::dialect::native::Paths;
-use transport::dialect::{Origins, Shows};
+use transport::dialect::{Dialects, Origins, Shows};
 
-use crate::Realplexor;
 use crate::limits::{UNACKNOWLEDGED_HEARTBEATS, UNACKNOWLEDGED_MAX, UNACKNOWLEDGED_MIN};
 
 /// What may be set about waiting.
@@ -40,8 +39,8 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long a channel stays online after its last client of 2009 left.
     pub classic_grace: Duration,
-    /// What is set about the dialect of Realplexor.
-    pub realplexor: Realplexor,
+    /// The dialects besides our own, as they are set.
+    pub dialects: Dialects,
     /// With what tokens are signed; nothing: nobody looks at tokens.
     pub tokens: Tokens,
     /// Whose pages may show credentials; none: those who know a token may show it, whoever they are.
@@ -84,7 +83,7 @@ impl Default for Settings {
             classic_timeout: Duration::from_secs(300),
             classic_limit: 5_120,
             classic_grace: Duration::from_secs(20),
-            realplexor: Realplexor::default(),
+            dialects: Dialects::default(),
             tokens: Tokens::default(),
             origins: Origins::NONE,
             shows: Shows::NOTHING,

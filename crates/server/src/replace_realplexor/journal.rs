@@ -63,7 +63,7 @@ impl Journal {
 
     /// Passes on what the lines say of their connections.
     pub(super) fn layer(&self) -> log::ConnectionLayer {
-        let words = Targets::new().with_target(wait::TOLD, LevelFilter::DEBUG);
+        let words = Targets::new().with_target(wait::CONNECTION_LOG, LevelFilter::DEBUG);
         Box::new(JournalLayer(self.clone()).with_filter(words.and(IfRead(self.clone()))))
     }
 

@@ -1,13 +1,13 @@
 //! A connection on trial: driven as a shard drives one, and telling what it is asked to do in words.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position, Stage};
 use multiplexor_transport::dialect::native::{Command, Paths};
-use multiplexor_transport::dialect::realplexor::Marker;
-use multiplexor_transport::dialect::{Cors, Origins, Shows, Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Listen, Pages, Phase, PollEnd, Shape, Thawed};
+use multiplexor_transport::dialect::realplexor::Realplexor;
+use multiplexor_transport::dialect::{Cors, Dialects, Listen, Origins, Shows, Transport, Wait};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Pages, Phase, PollEnd, Shape, Thawed};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -161,7 +161,10 @@ pub(crate) static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
 
 static NOTHING: Shows = Shows::NOTHING;
 
-pub(crate) static PAGES: LazyLock<[Box<str>; 2]> = LazyLock::new(|| ["IFRAME".into(), "SCRIPT".into()]);
+pub(crate) static DIALECTS: LazyLock<Dialects> = LazyLock::new(|| {
+    let page_ids = Arc::new(["IFRAME".into(), "SCRIPT".into()]);
+    Dialects { realplexor: Realplexor { page_ids, ..Realplexor::default() } }
+});
 
 pub(crate) fn cursors() -> Cursors {
     Cursors::new(Epoch::new(0))
@@ -172,8 +175,7 @@ pub(crate) fn env() -> Env<'static> {
         cursors: cursors(),
         now: 1_000_000,
         classic_limit: 5_120,
-        marker: Marker::default(),
-        pages: &*PAGES,
+        dialects: &DIALECTS,
         compression: true,
         origins: &ORIGINS,
         shows: &NOTHING,

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use access::{Proxies, Whose};
 use exchange::hub::{Asker, Guest, Millis, Session, excerpt};
 use exchange::{Exchange, Shares, Shortage, UNIX, is_of_many};
+use transport::codec::http::loose::headers;
 use transport::codec::{http, proxy};
-use transport::dialect::{Code, Problem, dklab};
+use transport::dialect::{Code, Problem};
 use transport::{Gate, Stopped};
 
 use super::Shard;
@@ -68,7 +69,7 @@ impl Gate for Turnstile<'_> {
 
     fn hear(&self, head: Option<&[u8]>) {
         let Some((header, peer)) = self.passing() else { return };
-        let lines = head.into_iter().flat_map(dklab::headers);
+        let lines = head.into_iter().flat_map(headers);
         let lines: Vec<&[u8]> = lines
             .filter(|(name, _)| name.eq_ignore_ascii_case(header.as_bytes()))
             .map(|(_, value)| value)

@@ -1,4 +1,4 @@
-//! Listeners of Realplexor: a head at once, all that is due in one array when something is, and the end.
+//! Listeners by external cursors: a head at once, all that is due in one array when something is, and the end.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,9 @@ use exchange::Listeners;
 use exchange::hub::{After, Decimal, Message, Outside, Position, Right};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use transport::dialect::realplexor::{self, Part, Reply, Tag};
-use transport::{Coding, Listen};
+use transport::Coding;
+use transport::dialect::due::{Part, Reply};
+use transport::dialect::{Listen, Tag, mark};
 
 use super::Shard;
 use super::deliver::{Form, shared_frame};
@@ -24,19 +25,14 @@ impl<K: Kernel> Shard<K> {
             self.count_problem(index, &problem, &[]);
             return self.close_gently(index);
         }
-        let page = listen.wishes.first().and_then(|(id, _)| self.settings.realplexor.page(id));
-        if let Some(page) = page {
-            self.tell(index, || {
-                let name = if page.about.content_type == "text/html" { "IFRAME" } else { "SCRIPT" };
-                format!("{name} marker received, sending content")
-            });
-            let bytes = page.answer(listen);
-            if self.write(index, &bytes) {
+        if let Some(substitute) = self.dialect(index).and_then(|dialect| dialect.substitute(listen)) {
+            self.tell(index, || substitute.told.to_owned());
+            if self.write(index, &substitute.bytes) {
                 self.close_gently(index);
             }
             return;
         }
-        // The words of Realplexor have no place for a token: a closed channel is none of theirs.
+        // These words have no place for a token: a closed channel is none of theirs.
         let open = |id: &str| self.exchange.may(None, Right::Listen, id);
         let (open, closed): (Vec<_>, Vec<_>) = listen.wishes.iter().partition(|(id, _)| open(id));
         self.counters.denied.add(closed.len() as u64);
@@ -85,12 +81,12 @@ impl<K: Kernel> Shard<K> {
         let (reply, cut) = Reply::new(parts.collect(), outside.cut, REPLY_LEN_MAX);
         let mut out = Vec::new();
         // Where not all is told, a channel without a cursor goes on from there, not from now.
-        let mark = realplexor::mark(outside.time, outside.position);
+        let mark = mark(outside.time, outside.position);
         let mark = cut.map_or(mark, |cut| cut.to_string().into_bytes());
-        self.write_listener_head(listen, &mark, &mut out);
+        self.write_listener_head(index, listen, &mark, &mut out);
         if !reply.is_empty() {
             self.counters.replayed.add(reply.len() as u64);
-            reply.write(tag, &mut out);
+            self.write_reply(index, &reply, tag, &mut out);
             self.tell_reply(reply.len(), out.len(), names);
             // What counts as listening ends with the answer; that it was here keeps the channels online.
             outside.channels.into_iter().for_each(|channel| self.leave_listening(channel));
@@ -144,7 +140,7 @@ impl<K: Kernel> Shard<K> {
                     due.iter().filter_map(|due| Part::new(due.message(), due.matches.iter().copied()));
                 let (reply, _) = Reply::new(parts.collect(), None, REPLY_LEN_MAX);
                 let mut out = Vec::new();
-                reply.write(tag, &mut out);
+                self.write_reply(index, &reply, tag, &mut out);
                 self.write_all(index, &[Piece::Own(&out)])
             }
         };
@@ -177,18 +173,25 @@ impl<K: Kernel> Shard<K> {
     /// Says that there is nothing.
     fn end_listener(&mut self, index: usize, listen: &Listen, mark: Vec<u8>) {
         let mut out = Vec::new();
-        self.write_listener_head(listen, &mark, &mut out);
+        self.write_listener_head(index, listen, &mark, &mut out);
         if self.write(index, &out) {
             self.close_gently(index);
         }
     }
 
-    fn write_listener_head(&self, listen: &Listen, mark: &[u8], out: &mut Vec<u8>) {
-        let mark = listen.http.then_some(mark);
-        realplexor::write_head(&self.settings.realplexor.charset, mark, listen.head_only, out);
+    fn write_listener_head(&self, index: usize, listen: &Listen, mark: &[u8], out: &mut Vec<u8>) {
+        if let Some(dialect) = self.dialect(index) {
+            dialect.write_head(listen, mark, out);
+        }
+    }
+
+    fn write_reply(&self, index: usize, reply: &Reply<'_>, tag: Option<Tag>, out: &mut Vec<u8>) {
+        if let Some(dialect) = self.dialect(index) {
+            dialect.write_reply(reply, tag, out);
+        }
     }
 
     fn mark_now(&self) -> Vec<u8> {
-        realplexor::mark(self.exchange.now(), self.exchange.end())
+        mark(self.exchange.now(), self.exchange.end())
     }
 }

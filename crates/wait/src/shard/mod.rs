@@ -33,7 +33,7 @@ use std::sync::Arc;
 use exchange::hub::{ChannelId, Cursors, Position, ShardId};
 use exchange::{Exchange, Mail, Shortage};
 use transport::codec::deflate::Deflater;
-use transport::dialect::Classic;
+use transport::dialect::{Classic, Dialect};
 use transport::{Env, Pages};
 
 use ::access::{Sessions, Tokens};
@@ -322,13 +322,17 @@ impl<K: Kernel> Shard<K> {
         u64::from(self.slab[index].generation) << 32 | index as u64
     }
 
+    /// The dialect of a connection's listener besides our own.
+    fn dialect(&self, index: usize) -> Option<&dyn Dialect> {
+        self.settings.dialects.of(self.slab[index].conn.classic)
+    }
+
     fn env<'a>(&self, settings: &'a Settings) -> Env<'a> {
         Env {
             cursors: self.cursors,
             now: self.exchange.now(),
             classic_limit: settings.classic_limit,
-            marker: settings.realplexor.marker,
-            pages: &settings.realplexor.page_ids,
+            dialects: &settings.dialects,
             compression: settings.compression,
             origins: &settings.origins,
             shows: &settings.shows,

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
-use transport::dialect::{Code, Problem, dklab};
+use transport::dialect::{Code, Dialect, Problem};
 use transport::{Coder, Coding};
 
 use super::Shard;
@@ -100,7 +100,8 @@ impl<K: Kernel> Shard<K> {
     /// Ends a taker with the bytes that say so.
     pub(super) fn end_taker(&mut self, index: usize) {
         self.leave_all(index);
-        if self.write(index, dklab::DISCONNECT) {
+        let nothing = self.dialect(index).map_or(&b""[..], Dialect::nothing);
+        if self.write(index, nothing) {
             self.close_gently(index);
         }
     }

@@ -38,7 +38,7 @@ impl<K: Kernel> Shard<K> {
             Phase::Request => {
                 self.counters.request_timeouts.add(1);
                 self.tell(index, || "timeout".to_owned());
-                let late = self.slab[index].conn.too_late(&self.settings.paths);
+                let late = self.slab[index].conn.too_late(&self.settings.paths, &self.settings.dialects);
                 if late.is_empty() {
                     self.close(index);
                 } else if self.write(index, &late) {

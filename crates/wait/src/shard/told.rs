@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use exchange::hub::Decimal;
 use rustc_hash::FxHashMap;
 use tracing::{Level, debug, enabled};
-use transport::dialect::Classic;
-use transport::dialect::realplexor::TOLD;
+use transport::dialect::{CONNECTION_LOG, Dialect};
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -27,7 +26,7 @@ struct Who {
 impl<K: Kernel> Shard<K> {
     /// Tells that a connection has come.
     pub(super) fn tell_opened(&mut self, index: usize) {
-        if is_heard() && self.slab[index].conn.classic == Classic::Realplexor {
+        if is_heard() && self.dialect(index).is_some_and(Dialect::is_logged) {
             let peer = self.kernel.peer(&self.slab[index].socket);
             self.told.0.insert(index, Who { peer, name: String::new() });
             self.tell(index, || "connection opened".to_owned());
@@ -55,7 +54,7 @@ impl<K: Kernel> Shard<K> {
         if is_heard()
             && let Some(Who { peer, name }) = self.told.0.get(&index)
         {
-            debug!(target: TOLD, "WAIT: {}: DEBUG: {name}{}", shown(*peer), words());
+            debug!(target: CONNECTION_LOG, "WAIT: {}: DEBUG: {name}{}", shown(*peer), words());
         }
     }
 
@@ -64,14 +63,14 @@ impl<K: Kernel> Shard<K> {
         if is_heard()
             && let Some(Who { peer, .. }) = self.told.0.get(&index)
         {
-            debug!(target: TOLD, "WAIT: {}: ERROR: {}", shown(*peer), words());
+            debug!(target: CONNECTION_LOG, "WAIT: {}: ERROR: {}", shown(*peer), words());
         }
     }
 
     /// Tells that an answer with messages goes out.
     pub(super) fn tell_reply(&self, count: usize, len: usize, ids: &[&str]) {
         debug!(
-            target: TOLD,
+            target: CONNECTION_LOG,
             "<- sending {count} responses ({len} bytes) from [{}] (print=1, shutdown=1)",
             ids.join(", ")
         );
@@ -80,7 +79,7 @@ impl<K: Kernel> Shard<K> {
 
 /// Whether anybody listens.
 pub(super) fn is_heard() -> bool {
-    enabled!(target: TOLD, Level::DEBUG)
+    enabled!(target: CONNECTION_LOG, Level::DEBUG)
 }
 
 fn shown(peer: Option<SocketAddr>) -> String {

@@ -1,9 +1,9 @@
-//! What may be set about the dialect of Realplexor on this line.
+//! What may be set about this dialect on the WAIT line.
 
 use std::sync::Arc;
 
-use transport::Listen;
-use transport::dialect::realplexor::{About, Marker};
+use super::{About, Marker};
+use crate::Listen;
 
 /// What may be set about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +40,15 @@ impl Default for Realplexor {
 
 impl Realplexor {
     /// The page of this id.
-    pub(crate) fn page(&self, id: &str) -> Option<StaticPage> {
+    pub(super) fn page(&self, id: &str) -> Option<&StaticPage> {
         let number = self.page_ids.iter().position(|page_id| **page_id == *id)?;
-        self.pages.get(number).cloned()
+        self.pages.get(number)
     }
 }
 
 impl StaticPage {
     /// The answer to whoever asks for it.
-    pub(crate) fn answer(&self, listen: &Listen) -> Vec<u8> {
+    pub(super) fn answer(&self, listen: &Listen) -> Vec<u8> {
         if self.about.is_among(&listen.has) {
             return self.about.not_modified();
         }

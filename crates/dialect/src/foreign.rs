@@ -1,0 +1,95 @@
+//! A dialect that a listener understands besides our own: what is asked of one by whoever holds the connections.
+
+use std::fmt::Debug;
+
+use hub::{After, Decimal, Millis, Position};
+
+use crate::due::Reply;
+use crate::native::Paths;
+use crate::{Claim, Tag};
+
+/// The WAIT half of a dialect. Its own state, where it has any, is what was set about it.
+pub trait Dialect: Debug {
+    /// Whose words begin with these bytes; `None` until they tell. Once they told, no further byte changes it.
+    fn claims(&self, bytes: &[u8], ours: Ours<'_>) -> Option<Claim>;
+
+    /// What bytes of theirs want. `ended`: they are a whole request; a first line longer than `limit` is none of HTTP.
+    fn wants(&self, bytes: &[u8], ended: bool, limit: usize) -> Wants;
+
+    /// Whether who was too slow for a request is told so in HTTP. Others could not read it.
+    fn is_told_late(&self, input: &[u8], ours: Ours<'_>) -> bool;
+
+    /// The last words to whom there was nothing for.
+    fn nothing(&self) -> &'static [u8] {
+        b""
+    }
+
+    /// Whether what its connections do is told in the connection log ([`crate::CONNECTION_LOG`]).
+    fn is_logged(&self) -> bool {
+        false
+    }
+
+    /// What is given in the place of what is listened to, where something is.
+    fn substitute(&self, _: &Listen) -> Option<Substitute> {
+        None
+    }
+
+    /// Appends what a listener gets at once; `mark`: from where on it now listens, as text.
+    fn write_head(&self, _: &Listen, _mark: &[u8], _out: &mut Vec<u8>) {}
+
+    /// Appends all that is due, which ends the wait. The tag goes into cursors of the server.
+    fn write_reply(&self, _: &Reply<'_>, _: Option<Tag>, _out: &mut Vec<u8>) {}
+}
+
+/// What is never theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct Ours<'a> {
+    /// Our paths.
+    pub paths: &'a Paths,
+    /// How the paths begin that are the application's, where some are.
+    pub application: Option<&'a str>,
+}
+
+/// What the words of a foreign dialect want.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// More bytes tell.
+    Undecided,
+    /// Nothing: they name nothing to wait for, so they may be a request of HTTP.
+    Nothing,
+    /// The next message of this channel's queue.
+    Take(Box<str>),
+    /// To listen until something is due.
+    Listen(Box<Listen>),
+    /// This answer, and the end.
+    Answer(&'static [u8]),
+}
+
+/// A wish to listen by external cursors.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The ids, each once, and from where on; nothing: there was no id in the list.
+    pub wishes: Vec<(Box<str>, After)>,
+    /// The client speaks HTTP, and takes more than one of old does.
+    pub http: bool,
+    /// Only the head of the answer is wanted.
+    pub head_only: bool,
+    /// Of a page: the tags of those that the client has already.
+    pub has: Box<[u8]>,
+}
+
+/// An answer in place of messages.
+#[derive(Debug)]
+pub struct Substitute {
+    /// The whole answer.
+    pub bytes: Vec<u8>,
+    /// What the connection log says of it.
+    pub told: &'static str,
+}
+
+/// The cursor that stands for a place at this time, as text.
+pub fn mark(time: Millis, position: Position) -> Vec<u8> {
+    let mut text = Vec::with_capacity(32);
+    Decimal::write_mark(time, position, &mut text);
+    text
+}

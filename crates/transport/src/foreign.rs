@@ -1,0 +1,117 @@
+//! What clients say in a dialect besides our own: bytes of any kind, in which that dialect finds what is wanted.
+//!
+//! On a listener with one, the first bytes of every request decide whose words it is in. A request
+//! of HTTP that turns out to want nothing is answered like any other, since it may be a stray browser;
+//! bytes that are no HTTP wait for more, up to the limit.
+
+use codec::http::loose::{head_len, is_http, is_like_http};
+use codec::http::{self, Body};
+use dialect::{Claim, Dialect, Ours, Wants};
+
+use crate::limits::BODY_LEN_MAX;
+use crate::receive::HTTP_LIMITS;
+use crate::{Action, Conn, Env, Phase, Shape};
+
+impl Conn {
+    /// The dialect in whose words the bytes at the front are, if they are in no words of ours; `None` until they tell. What does
+    /// not tell within the limit is for plain HTTP to judge.
+    #[expect(clippy::option_option, reason = "not yet, and none, are two answers")]
+    pub(crate) fn foreign<'a>(&self, bytes: &[u8], env: Env<'a>) -> Option<Option<&'a dyn Dialect>> {
+        let Some(dialect) = env.dialects.of(self.classic) else { return Some(None) };
+        match dialect.claims(bytes, Ours { paths: env.paths, application: env.takeover }) {
+            Some(Claim::Theirs) => Some(Some(dialect)),
+            Some(Claim::Ours) => Some(None),
+            None => (bytes.len() > env.classic_limit).then_some(None),
+        }
+    }
+
+    /// Does what the dialect finds. Nothing is taken until something is there, or the request is whole without it.
+    pub(crate) fn receive_foreign(
+        &mut self,
+        bytes: &[u8],
+        dialect: &dyn Dialect,
+        env: Env<'_>,
+    ) -> (usize, Action) {
+        if hear(bytes, env) == Heard::NotYet {
+            return (0, Action::More);
+        }
+        let request_len = whole_request(bytes);
+        let request = &bytes[..request_len.unwrap_or(bytes.len())];
+        let action = match dialect.wants(request, request_len.is_some(), env.classic_limit) {
+            Wants::Undecided => return (0, Action::More),
+            Wants::Nothing => None,
+            Wants::Take(channel) => Some(Action::Take(channel)),
+            Wants::Listen(listen) => Some(Action::Listen(listen)),
+            Wants::Answer(answer) => Some(Action::Close(answer.to_vec())),
+        };
+        if let Some(action) = action {
+            self.do_foreign(&action);
+            return (bytes.len(), action);
+        }
+        // The limit is looked at behind the search: a long request may well name something. What breaks the
+        // limits of HTTP itself, and was to be HTTP, is told so.
+        if request.len() > env.classic_limit && !breaks_http(bytes) {
+            self.phase = Phase::Closing;
+            return (bytes.len(), Action::Overflow);
+        }
+        if request_len.is_some() || request.len() > env.classic_limit {
+            self.receive_http(bytes, env)
+        } else {
+            (0, Action::More)
+        }
+    }
+
+    /// The connection does what was found to be wanted, and ends with it.
+    fn do_foreign(&mut self, action: &Action) {
+        self.close = true;
+        self.phase = Phase::Closing;
+        if !matches!(action, Action::Close(_)) {
+            self.phase = Phase::Waiting;
+            self.shape = Shape::of_dialect(self.classic).expect("a dialect whose clients wait has a shape");
+        }
+    }
+}
+
+/// Whether all was seen that a proxy says of a request.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    NotYet,
+    All,
+}
+
+/// Shows the gate the head of a request, where it looks at heads: what a proxy says may come behind the marker.
+fn hear(bytes: &[u8], env: Env<'_>) -> Heard {
+    let Some(gate) = env.gate.filter(|gate| gate.reads_heads()) else { return Heard::All };
+    if !is_like_http(bytes) {
+        return Heard::All;
+    }
+    match head_len(bytes) {
+        Some(len) => gate.hear(Some(&bytes[..len])),
+        None if bytes.len() <= env.classic_limit => return Heard::NotYet,
+        None => gate.hear(None),
+    }
+    Heard::All
+}
+
+fn breaks_http(bytes: &[u8]) -> bool {
+    let fault = http::decode(bytes, &HTTP_LIMITS).err();
+    let too_long = matches!(fault, Some(http::Error::TargetTooLong | http::Error::HeadTooLong));
+    too_long && is_like_http(bytes)
+}
+
+/// How long the request of HTTP at the front is, if it is whole. A head that is not right, though it has an
+/// end, counts as one: it is refused, and whoever sent it learns why. Bare line feeds are no HTTP at all.
+fn whole_request(bytes: &[u8]) -> Option<usize> {
+    match http::decode(bytes, &HTTP_LIMITS) {
+        Ok(Some((request, head_len))) => {
+            let mut body = Body::new(request.framing);
+            match body.decode(&bytes[head_len..], &mut Vec::new(), BODY_LEN_MAX) {
+                Ok((body_len, true)) => Some(head_len + body_len),
+                // Chunks that are none are bytes of any kind, too.
+                Ok((_, false)) | Err(_) => None,
+            }
+        }
+        Ok(None) | Err(http::Error::BareLineFeed) => None,
+        Err(_) => head_len(bytes).filter(|_| is_http(bytes)),
+    }
+}
