@@ -27,7 +27,7 @@ use crate::state::InLine;
 use crate::wire::{answer, is_tls, linger, read, refusal};
 
 /// What a connection turned out to be.
-pub(crate) enum LegacyOpening {
+pub(crate) enum Opener {
     /// HTTP, for the service: these bytes of it were read.
     Http(Vec<u8>),
     /// It was served here, or said nothing.
@@ -40,33 +40,33 @@ pub(crate) async fn begin(
     line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
-) -> LegacyOpening {
+) -> Opener {
     let started = Instant::now();
     let mut bytes = Vec::new();
     loop {
         if is_tls(&bytes) {
-            return LegacyOpening::Http(bytes);
+            return Opener::Http(bytes);
         }
         let is_over = bytes.len() > line.settings.classic_limit;
         let classic = match judge(&bytes, &line.settings.hosts) {
-            Judgement::Http => return LegacyOpening::Http(bytes),
+            Judgement::Http => return Opener::Http(bytes),
             // What is too long for a message may be something else: the service knows its own limits.
-            Judgement::More if is_over => return LegacyOpening::Http(bytes),
+            Judgement::More if is_over => return Opener::Http(bytes),
             Judgement::Classic if is_over => {
                 line.counters.classic_overflows.add();
                 debug!(bytes = bytes.len(), "classic message was too long");
                 linger(stream).await;
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
             Judgement::Online => {
                 answer(line, stream, &online(line)).await;
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
             Judgement::Refused(problem) => {
                 line.counters.requests.add();
                 line.counters.refused(problem.code);
                 answer(line, stream, &refusal(&problem)).await;
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
             Judgement::Classic => true,
             Judgement::More => false,
@@ -74,17 +74,17 @@ pub(crate) async fn begin(
         let patience = if classic { line.settings.classic_timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
-            _ = stopped.changed(), if bytes.is_empty() => return LegacyOpening::Done,
+            _ = stopped.changed(), if bytes.is_empty() => return Opener::Done,
         };
         match more {
             Ok(Some(0)) => break,
             Ok(Some(_)) => {}
-            Ok(None) => return LegacyOpening::Done,
+            Ok(None) => return Opener::Done,
             Err(_) => {
                 if classic {
                     line.counters.classic_timeouts.add();
                 }
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
         }
     }
@@ -92,7 +92,7 @@ pub(crate) async fn begin(
         let head = bytes[..head_len(&bytes).unwrap_or(0)].to_vec();
         on_behalf(line, &header_map(&head), publish(line, bytes)).await;
     }
-    LegacyOpening::Done
+    Opener::Done
 }
 
 /// What bytes tell, before the end of all.

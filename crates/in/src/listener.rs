@@ -37,7 +37,7 @@ use tracing::{debug, warn};
 use crate::caller::CertifiedKey;
 use crate::fast_path;
 use crate::handshake::{SecureStream, refuse_tls, secure};
-use crate::legacy::{self, LegacyOpening};
+use crate::legacy::{self, Opener};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
 use crate::peer::{PEER, Peer};
 use crate::proxy::read_header;
@@ -282,15 +282,13 @@ async fn talk(
 ) {
     let _told = (classic == Classic::Realplexor).then(realplexor::ConnectionLog::opened);
     let begun = match classic {
-        Classic::None => LegacyOpening::Http(Vec::new()),
+        Classic::None => Opener::Http(Vec::new()),
         Classic::Dklab => legacy::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
     let read = match begun {
-        LegacyOpening::Http(read) => {
-            fast_path::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await
-        }
-        LegacyOpening::Done => None,
+        Opener::Http(read) => fast_path::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await,
+        Opener::Done => None,
     };
     let Some(read) = read else {
         // Through TLS this says that nothing was cut off; whoever does not take it is not waited for.

@@ -31,7 +31,7 @@ pub(crate) use settings::LegacyState;
 pub use settings::Realplexor;
 
 use crate::admission::{self, Patience};
-use crate::legacy::{LegacyOpening, header_map};
+use crate::legacy::{Opener, header_map};
 use crate::proxy::on_behalf;
 use crate::routes::PREFIXES;
 use crate::state::InLine;
@@ -46,19 +46,15 @@ pub(crate) async fn begin(
     line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
-) -> LegacyOpening {
+) -> Opener {
     let started = Instant::now();
     let settings = Arc::clone(&line.legacy.realplexor.borrow());
-    let mut talk = RealplexorTalk {
-        settings: Arc::clone(&settings),
-        bytes: Vec::new(),
-        classic: false,
-        admitted: false,
-    };
+    let mut talk =
+        Speaker { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
     loop {
         if http2::begins(&talk.bytes) == Some(true) {
-            return LegacyOpening::Http(talk.bytes);
+            return Opener::Http(talk.bytes);
         }
         let is_over = talk.bytes.len() > settings.limit;
         let step = match talk.step(line, ended).await {
@@ -72,42 +68,42 @@ pub(crate) async fn begin(
             NextStep::Continue => {
                 continued = true;
                 if stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
-                    return LegacyOpening::Done;
+                    return Opener::Done;
                 }
             }
-            NextStep::Http => return LegacyOpening::Http(talk.bytes),
+            NextStep::Http => return Opener::Http(talk.bytes),
             NextStep::Overflow => {
                 overflow(line, stream, &talk).await;
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
             NextStep::Say(bytes) => {
                 answer(line, stream, &bytes).await;
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
         }
         let patience = if talk.classic { settings.timeout } else { line.settings.request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
-            _ = stopped.changed(), if talk.bytes.is_empty() => return LegacyOpening::Done,
+            _ = stopped.changed(), if talk.bytes.is_empty() => return Opener::Done,
         };
         match more {
-            Ok(Some(0)) if talk.bytes.is_empty() => return LegacyOpening::Done,
+            Ok(Some(0)) if talk.bytes.is_empty() => return Opener::Done,
             Ok(Some(0)) => ended = true,
             Ok(Some(len)) => tell(|| format!("DEBUG: read {len} bytes")),
-            Ok(None) => return LegacyOpening::Done,
+            Ok(None) => return Opener::Done,
             Err(_) => {
                 tell(|| "DEBUG: timeout".to_owned());
                 if talk.classic {
                     line.counters.classic_timeouts.add();
                 }
-                return LegacyOpening::Done;
+                return Opener::Done;
             }
         }
     }
 }
 
 /// Says that it is too long, to whoever takes an answer.
-async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &RealplexorTalk) {
+async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &Speaker) {
     let (bytes, limit) = (&talk.bytes, talk.settings.limit);
     line.counters.classic_overflows.add();
     debug!(bytes = bytes.len(), "classic message was too long");
@@ -120,7 +116,7 @@ async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unp
 }
 
 /// A connection in the words of Realplexor.
-struct RealplexorTalk {
+struct Speaker {
     /// What was set when it came.
     settings: Arc<Realplexor>,
     bytes: Vec<u8>,
@@ -144,7 +140,7 @@ enum NextStep {
     Say(Vec<u8>),
 }
 
-impl RealplexorTalk {
+impl Speaker {
     /// Looks at all that came; `ended`: nothing more does.
     async fn step(&mut self, line: &InLine, ended: bool) -> NextStep {
         let settings = &self.settings;

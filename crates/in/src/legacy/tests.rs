@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::{LegacyOpening, begin};
+use super::{Opener, begin};
 use crate::realplexor;
 use crate::{LegacyState, Settings, state::InLine};
 
@@ -127,8 +127,8 @@ impl Conversation<'_> {
         }
         drop(client);
         facts.push(match serving.await.unwrap() {
-            LegacyOpening::Done => "closes".to_owned(),
-            LegacyOpening::Http(read) => {
+            Opener::Done => "closes".to_owned(),
+            Opener::Http(read) => {
                 assert!(input.starts_with(&read), "what was read is handed on");
                 "is HTTP".to_owned()
             }
