@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn arrows_are_those_of_the_table() {
         let path = "crates/dialect/Cargo.toml";
-        let ours = "[dependencies]\nhub.workspace = true\nweb.workspace = true\n";
+        let ours = "[dependencies]\ncodec.workspace = true\nhub.workspace = true\nweb.workspace = true\n";
         check(path, &format!("{ours}serde = \"1\"\n"), &[]);
-        check(path, &format!("{ours}wait.workspace = true\n"), &[(4, "must not know wait")]);
-        check(path, "[dependencies]\nweb.workspace = true\n", &[(0, "no longer depends on hub")]);
+        check(path, &format!("{ours}wait.workspace = true\n"), &[(5, "must not know wait")]);
+        check(path, "[dependencies]\ncodec.workspace = true\nweb.workspace = true\n", &[(0, "no longer depends on hub")]);
         check(
             "crates/hub/Cargo.toml",
             "[dev-dependencies]\ntestkit.workspace = true\nwait.workspace = true\n",

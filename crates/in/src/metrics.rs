@@ -150,7 +150,7 @@ const PAGE_HEAD: &str = "\
 After this page you know what Prometheus can watch: what `GET /metrics` tells on the IN line, where applications publish. Clients subscribe
 on the WAIT line.
 
-InCounters count since the program started. Numbers by shard are for one thread of the WAIT line each; add them up for the whole.
+Counters count since the program started. Numbers by shard are for one thread of the WAIT line each; add them up for the whole.
 `GET /stats` tells much of the same as JSON.
 
 This page is generated from the program.
