@@ -138,10 +138,11 @@ async function check(way, base, polled) {
 async function checkAll() {
   const base = new URL(element("address").value);
   if (!base.pathname.endsWith("/")) base.pathname += "/";
-  fillIn(base, await prefixed(base));
+  // At once, so that no second check begins beside this one, and no old verdict stands beside new findings.
   const button = document.querySelector("#check button");
   button.disabled = true;
   element("verdict").textContent = "Checking…";
+  fillIn(base, await prefixed(base));
   const polled = check("poll", base);
   const others = Object.keys(WAYS).filter((way) => way !== "poll");
   const causes = await Promise.all([polled, ...others.map((way) => check(way, base, polled))]);

@@ -80,7 +80,7 @@ inEachBrowser((launch) => {
     await openDemo(program.keys.shop);
     await says(page, "#who", /“shop”: publish on news\. It may not ask who is online.*It may not read history/);
     await click(page, "#send button");
-    await says(page, "#told", /^Sent to news: 2 waiting/);
+    await says(page, "#told", /^Sent to news: \d waiting/);
     await until(async () => (await count(page, ".log li")) === 2, "both that listen show it");
     assert.equal(await count(page, ".online"), 0);
     await click(page, '#to input[value="lobby"]');
@@ -106,7 +106,8 @@ inEachBrowser((launch) => {
     assert.equal(tried, "not read");
     await until(async () => (await stats()).in.refused.origin === (before.in.refused.origin ?? 0) + 4, "all four are refused");
     assert.equal((await stats()).published, before.published);
-    await page.goto(at("/sign-in"));
+    // Firefox refuses to go elsewhere while what its frame was refused is still on the way.
+    await until(() => page.goto(at("/sign-in")).then(() => true, () => false), "it goes back");
     await says(page, "#words", /Signed in with the API key “shop”/);
     other.stop();
   });
