@@ -175,7 +175,11 @@ mod tests {
         let ours = "[dependencies]\ncodec.workspace = true\nhub.workspace = true\nweb.workspace = true\n";
         check(path, &format!("{ours}serde = \"1\"\n"), &[]);
         check(path, &format!("{ours}wait.workspace = true\n"), &[(5, "must not know wait")]);
-        check(path, "[dependencies]\ncodec.workspace = true\nweb.workspace = true\n", &[(0, "no longer depends on hub")]);
+        check(
+            path,
+            "[dependencies]\ncodec.workspace = true\nweb.workspace = true\n",
+            &[(0, "no longer depends on hub")],
+        );
         check(
             "crates/hub/Cargo.toml",
             "[dev-dependencies]\ntestkit.workspace = true\nwait.workspace = true\n",
