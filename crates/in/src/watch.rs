@@ -183,11 +183,17 @@ async fn talk(
     let mut out = Vec::new();
     encoding.open(begin, page.gap, spread(WATCH_RETRY), cursors, &mut out);
     page.gap = false;
+    let mut silent_until = Instant::now() + spread(watcher.heartbeat);
     loop {
         watcher.keep_wanted(&mut page);
         encoding.page(&page, cursors, &mut out);
+        // Changes that are not wanted, or not for whoever watches, are no sign of life.
+        if out.is_empty() && Instant::now() >= silent_until {
+            encoding.cursor(page.position, cursors, &mut out);
+        }
         if !out.is_empty() {
             sender.send(std::mem::take(&mut out).into()).await?;
+            silent_until = Instant::now() + spread(watcher.heartbeat);
         }
         if watcher.ends() {
             return Ok(());
@@ -195,11 +201,7 @@ async fn talk(
         if page.more {
             yield_now().await;
         } else {
-            let deadline = Instant::now() + spread(watcher.heartbeat);
-            watcher.changed(page.position, deadline).await;
-            if Instant::now() >= deadline {
-                encoding.cursor(page.position, cursors, &mut out);
-            }
+            watcher.changed(page.position, silent_until).await;
         }
         page = watcher.read();
     }

@@ -12,6 +12,11 @@ use in_line::Settings;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::select;
+use tokio::time::sleep;
+
+/// How long a sign of life may take on a slow machine, at the least.
+const PATIENCE_MS: u32 = 30_000;
 
 /// Somebody comes to a channel and may be sent away again.
 fn come(line: &Line, name: &str) -> ChannelId {
@@ -152,6 +157,26 @@ async fn a_long_feed_comes_in_pages() {
     assert_eq!(count, 600);
     let late = line.ask("GET /watch?since=0&prefix=c599", "", b"").await.json();
     assert_eq!(told(&late), "+c599");
+}
+
+#[tokio::test]
+async fn changes_that_are_not_wanted_are_no_sign_of_life() {
+    let heartbeat = Duration::from_millis(50);
+    let line = Line::start(Settings { heartbeat, ..Settings::default() }).await;
+    let mut stream = Stream::open(&line, "/watch?transport=stream&prefix=user.", "").await;
+    let begin = stream.object().await;
+    let changes = async {
+        for _ in 0..PATIENCE_MS {
+            let a = come(&line, "a");
+            go(&line, a);
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let alive = select! {
+        alive = stream.object() => alive,
+        () = changes => panic!("changes came more often than signs of life, and there was none of these"),
+    };
+    assert!(alive["cursor"].is_string() && alive["channel"].is_null() && alive != begin, "{alive}");
 }
 
 #[tokio::test]

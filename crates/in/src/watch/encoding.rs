@@ -44,7 +44,7 @@ impl WatchEncoding {
         for change in &page.changes {
             text.clear();
             write_change(change, cursors, &mut text);
-            self.put(None, Some(&cursors.text(change.position)), &text, out);
+            self.put(None, Some((change.position, cursors)), &text, out);
         }
     }
 
@@ -55,7 +55,7 @@ impl WatchEncoding {
         text.push(b'}');
         // Firefox keeps an id only where an event comes with it. Nobody hears one of this name; who looks at
         // no names finds JSON.
-        self.put(Some("cursor"), Some(&cursors.text(at)), &text, out);
+        self.put(Some("cursor"), Some((at, cursors)), &text, out);
     }
 
     fn gap(self, out: &mut Vec<u8>) {
@@ -65,11 +65,13 @@ impl WatchEncoding {
         }
     }
 
-    /// One object: an event of this name and id, or a line.
-    fn put(self, event: Option<&str>, id: Option<&str>, object: &[u8], out: &mut Vec<u8>) {
+    /// One object: an event of this name and with this cursor as its id, or a line.
+    fn put(self, event: Option<&str>, at: Option<(Position, Cursors)>, object: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Sse => {
-                let event = sse::Event { event, id: id.map(str::as_bytes), data: Some(object) };
+                let id = at.map(|(at, cursors)| cursors.text(at));
+                let id = id.as_deref().map(str::as_bytes);
+                let event = sse::Event { event, id, data: Some(object) };
                 sse::encode(&event, out);
             }
             Self::Lines => {
