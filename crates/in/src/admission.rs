@@ -1,12 +1,14 @@
 //! Whether what is asked for is carried out, in the order in which that is asked.
 //!
 //! A request passes the guard (which host and page it is for), takes one of what its address may ask, shows who asks and
-//! whether that one may, and takes one of what its key may ask. A message of it then passes the limits of its size and the rights
-//! to its channels; takes one of what its key, its address and all together may publish; and waits for room, where the hub says by
+//! whether that one may, and takes one of what its key may ask. A message of it then passes the rights to
+//! its channels and the limits of its size; takes one of what its key, its address and all together may publish; and waits for room, where the hub says by
 //! the rules of its channels whether there is any.
 
+use std::hash::Hash;
+
 use axum::extract::Request;
-use dialect::hub::{Publish, Refused, Right};
+use dialect::hub::{Publish, Refused};
 use dialect::{Code, Problem};
 use exchange::{Network, PublishError, Unstored};
 use tokio::time::{Instant, sleep};
@@ -15,6 +17,7 @@ use crate::caller::{self, Caller};
 use crate::guard;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
 use crate::peer::PEER;
+use crate::quotas::RateQuota;
 use crate::response::ErrorResponse;
 use crate::route::{self, Access};
 use crate::sign_ins::OverTls;
@@ -34,20 +37,14 @@ pub(crate) fn request(line: &InLine, request: &mut Request) -> Result<(), ErrorR
 
 /// Takes one of the requests that the address at the other end may make this second.
 fn address_request(line: &InLine) -> Result<(), ErrorResponse> {
-    let quota = &line.rates.address_requests;
-    quota.take(|| network(line), || line.exchange.now()).map_err(|seconds| {
-        let what = "requests a second come from this address; wait before the next one";
-        too_many(Code::AddressRequests, quota.most(), what, seconds)
-    })
+    let what = "requests a second come from this address; wait before the next one";
+    take(line, &line.rates.address_requests, || network(line), Code::AddressRequests, what)
 }
 
 /// Takes one of the requests that the key of whoever asks may make this second.
 fn key_request(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
-    let quota = &line.rates.key_requests;
-    quota.take(|| caller?.key_number(), || line.exchange.now()).map_err(|seconds| {
-        let what = "requests a second come with this API key; wait before the next one";
-        too_many(Code::KeyRequests, quota.most(), what, seconds)
-    })
+    let what = "requests a second come with this API key; wait before the next one";
+    take(line, &line.rates.key_requests, || caller?.key_number(), Code::KeyRequests, what)
 }
 
 /// Bytes that a message to all of these channels may have: what is set for all, or by the rules of the channels.
@@ -56,35 +53,33 @@ pub(crate) fn payload_limit(line: &InLine, channels: &[impl AsRef<str>]) -> usiz
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// Whether whoever asks may publish to all of these channels.
-pub(crate) fn rights<'a>(
-    line: &InLine,
-    caller: &Caller,
-    channels: impl IntoIterator<Item = &'a str>,
-) -> Result<(), Problem> {
-    caller.check(line, Right::Publish, channels)
-}
-
 /// Takes one of the messages that may be published this second. `caller`: who publishes, where that is known. Who is
 /// refused takes nothing of what is everybody's.
 pub(crate) fn message(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
-    let now = || line.exchange.now();
     let rates = &line.rates;
-    rates.key_messages.take(|| caller?.key_number(), now).map_err(|seconds| {
-        let what = "messages a second were published with this API key; publish fewer";
-        too_many(Code::KeyPublishes, rates.key_messages.most(), what, seconds)
-    })?;
-    rates.address_messages.take(|| network(line), now).map_err(|seconds| {
-        let what = "messages a second were published from this address; publish fewer";
-        too_many(Code::AddressPublishes, rates.address_messages.most(), what, seconds)
-    })?;
+    let what = "messages a second were published with this API key; publish fewer";
+    take(line, &rates.key_messages, || caller?.key_number(), Code::KeyPublishes, what)?;
+    let what = "messages a second were published from this address; publish fewer";
+    take(line, &rates.address_messages, || network(line), Code::AddressPublishes, what)?;
     rates.messages.take().map_err(|seconds| {
         let what = "messages a second were published; publish fewer, or start the server with a larger --publish-rate";
         too_many(Code::Rate, line.settings.publish_rate, what, seconds)
     })
 }
 
-fn too_many(code: Code, most: u32, what: &str, seconds: u32) -> ErrorResponse {
+/// Takes one of what somebody may have a second.
+fn take<K: Hash>(
+    line: &InLine,
+    quota: &RateQuota,
+    who: impl FnOnce() -> Option<K>,
+    code: Code,
+    what: &str,
+) -> Result<(), ErrorResponse> {
+    quota.take(who, || line.exchange.now()).map_err(|seconds| too_many(code, quota.most(), what, seconds))
+}
+
+/// More than `most` of `what` came; there is more in so many seconds.
+pub(crate) fn too_many(code: Code, most: u32, what: &str, seconds: u32) -> ErrorResponse {
     ErrorResponse::retry_after(Problem::new(429, code, format!("more than {most} {what}")), seconds)
 }
 
@@ -106,7 +101,7 @@ pub(crate) async fn room<T>(
         publish = match place(publish) {
             Ok(placed) => return Ok(placed),
             Err(PublishError::Full(publish)) => *publish,
-            Err(error) => return Err(error_response(error)),
+            Err(error) => return Err(error_response(line, error)),
         };
         if !waited {
             line.counters.waited.add();
@@ -151,13 +146,10 @@ pub(crate) fn full(line: &InLine) -> ErrorResponse {
     ErrorResponse::retry_after(problem, RETRY_AFTER_S)
 }
 
-pub(crate) fn error_response(error: PublishError) -> ErrorResponse {
+/// Why a message has no place.
+pub(crate) fn error_response(line: &InLine, error: PublishError) -> ErrorResponse {
     match error {
-        // Whoever publishes waits before he comes here.
-        PublishError::Full(_) => ErrorResponse::retry_after(
-            Problem::new(503, Code::Full, "the server holds as many messages as it may; try again"),
-            RETRY_AFTER_S,
-        ),
+        PublishError::Full(_) => full(line),
         PublishError::Unstored(why) => unstored(why),
         PublishError::Refused(refused) => out_of_room(refused).into(),
     }

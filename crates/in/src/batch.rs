@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::hub::Publish;
+use dialect::hub::{Publish, Right};
 use dialect::{Code, Problem};
 use exchange::Published;
 use tokio::task::yield_now;
@@ -122,7 +122,7 @@ async fn place_step(
 /// Reads an item that its sender may publish.
 fn read(line: &InLine, caller: &Caller, item: &[u8]) -> Result<BatchItem, Problem> {
     let item = BatchItem::read(item, |names| admission::payload_limit(line, names))?;
-    admission::rights(line, caller, item.publish.channels.iter().map(|name| &**name))?;
+    caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;
     Ok(item)
 }
 

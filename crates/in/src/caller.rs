@@ -61,11 +61,9 @@ pub(crate) fn find(line: &InLine, request: &Request) -> Result<Caller, Problem> 
 
 /// Who signed in on the browser that asks; `None`: it shows no cookie.
 fn signed_in(line: &InLine, request: &Request) -> Result<Option<Caller>, Problem> {
-    if sign_ins::shown(request.headers()).is_none() {
-        return Ok(None);
-    }
+    let Some(ticket) = sign_ins::shown(request.headers()) else { return Ok(None) };
     sign_ins::check_page(request.method(), request.headers())?;
-    let found = line.sign_ins.find(request.headers(), line.exchange.now());
+    let found = line.sign_ins.find(ticket, line.exchange.now());
     let keys = &line.settings.keys;
     let found = found.filter(|found| found.is_live(line.exchange.wall(), keys));
     let found = found.and_then(|found| Some(Caller::signed_in(keys.of_hash(&found.key)?, found)));

@@ -89,8 +89,8 @@ pub(crate) async fn begin(
         }
     }
     if !bytes.is_empty() {
-        let head = bytes[..head_len(&bytes).unwrap_or(0)].to_vec();
-        on_behalf(line, &header_map(&head), publish(line, bytes)).await;
+        let headers = header_map(&bytes[..head_len(&bytes).unwrap_or(0)]);
+        on_behalf(line, &headers, publish(line, bytes)).await;
     }
     Opener::Done
 }

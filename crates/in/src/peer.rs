@@ -16,6 +16,14 @@ tokio::task_local! {
     pub(crate) static PEER: Peer;
 }
 
+/// Does something on behalf of a client, where it is known.
+pub(crate) async fn scope<T>(client: Option<Peer>, work: impl Future<Output = T>) -> T {
+    match client {
+        Some(client) => PEER.scope(client, work).await,
+        None => work.await,
+    }
+}
+
 /// The address of whom a task serves.
 pub(crate) fn address() -> Option<SocketAddr> {
     PEER.try_with(|peer| peer.address).ok()

@@ -119,6 +119,16 @@ async fn alone(
     patience: &mut Patience,
 ) -> Result<Receipt, ErrorResponse> {
     admission::message(line, caller)?;
+    quietly(line, publish, key, patience).await
+}
+
+/// Gives a message that was admitted its place, when there is room; shards are woken once for many.
+pub(crate) async fn quietly(
+    line: &InLine,
+    publish: Publish,
+    key: Option<&IdempotencyKey>,
+    patience: &mut Patience,
+) -> Result<Receipt, ErrorResponse> {
     admission::room(line, publish, patience, |publish| {
         line.exchange.publish_quietly(publish, key).inspect(|_| line.notifier.ring_soon(&line.exchange))
     })
@@ -166,8 +176,7 @@ pub(crate) async fn many(
     for receipt in receipts {
         take(match receipt {
             Ok(receipt) => Ok(Placement { receipt, is_repeat: false, is_warned: false }),
-            Err(PublishError::Full(_)) => Err(admission::full(line)),
-            Err(error) => Err(admission::error_response(error)),
+            Err(error) => Err(admission::error_response(line, error)),
         });
     }
 }

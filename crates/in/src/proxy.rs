@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use codec::proxy;
 use tokio::io::AsyncReadExt;
 
-use crate::peer::{PEER, Peer};
+use crate::peer::{self, PEER, Peer};
 use crate::socket::Stream;
 use crate::state::InLine;
 
@@ -27,10 +27,7 @@ pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<Peer> {
 
 /// Does what a request in the words of old asks for, on behalf of whoever asks.
 pub(crate) async fn on_behalf<T>(line: &InLine, headers: &HeaderMap, work: impl Future<Output = T>) -> T {
-    match passed(line, headers) {
-        Some(client) => PEER.scope(client, work).await,
-        None => work.await,
-    }
+    peer::scope(passed(line, headers), work).await
 }
 
 /// Reads the header of a proxy at the beginning of its connection: whose it is, if it says so.

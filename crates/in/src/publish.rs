@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
-use dialect::hub::{Cursors, Kind, Payload, Publish, Seen};
+use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
 use dialect::native::{WARNING, is_json_text, kind_of, names_in_path, write_string};
 use dialect::{Code, Problem};
 use exchange::Published;
@@ -36,7 +36,7 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let names =
         names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
     let caller = Caller::of(line, &head.extensions)?;
-    admission::rights(line, &caller, names.iter().map(|name| &**name))?;
+    caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let limit = BodyLimit { len_max: admission::payload_limit(line, &names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;

@@ -324,11 +324,7 @@ async fn publish(line: &InLine, list: Option<&List>, data: &[u8]) -> Result<(), 
             payload: payload.clone(),
             ttl: None,
         };
-        let place = |publish| {
-            line.exchange.publish_quietly(publish, None).inspect(|_| line.notifier.ring_soon(&line.exchange))
-        };
-        let placed = admission::room(line, publish, &mut Patience::default(), place).await;
-        let published = match placed {
+        let published = match placement::quietly(line, publish, None, &mut Patience::default()).await {
             Ok(receipt) => placement::released(receipt).await,
             Err(refusal) => Err(refusal),
         };

@@ -38,7 +38,8 @@ pub(crate) static PREFIXES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     prefixes
 });
 
-/// All there is on the line. Router, rights, `Allow`, the warnings about queries and openapi.json come from it.
+/// All there is on the line. Router, rights, `Allow`, the warnings about queries and openapi.json come from it; whoever publishes is
+/// asked for the right to each channel where the names are read.
 pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
     Route {
         path: "/pub",

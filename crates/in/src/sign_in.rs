@@ -10,12 +10,13 @@ use dialect::{Code, Problem};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::admission;
 use crate::body::{self, BodyLimit};
 use crate::caller::{self, Caller};
 use crate::limits::{SIGN_IN_LEN_MAX, WRONG_KEYS_PER_S_MAX};
 use crate::pages::embedded;
 use crate::response::{ErrorResponse, json};
-use crate::sign_ins::{FETCHED_BY, OverTls, check_page, cookie, cross_site};
+use crate::sign_ins::{FETCHED_BY, OverTls, check_page, cookie, cross_site, shown};
 use crate::state::InLine;
 
 /// The page with the form.
@@ -60,12 +61,8 @@ pub(crate) async fn sign_in(
 
 /// What somebody is told who shows a wrong key; too many get no more than the advice to wait.
 fn refuse_key(line: &InLine) -> ErrorResponse {
-    let too_many = |seconds| {
-        let why = format!(
-            "more than {WRONG_KEYS_PER_S_MAX} wrong keys a second are shown here; wait before the next one"
-        );
-        ErrorResponse::retry_after(Problem::new(429, Code::Rate, why), seconds)
-    };
+    let what = "wrong keys a second are shown here; wait before the next one";
+    let too_many = |seconds| admission::too_many(Code::Rate, WRONG_KEYS_PER_S_MAX, what, seconds);
     line.rates.wrong_keys.take().map_or_else(too_many, |()| caller::unknown_key().into())
 }
 
@@ -81,7 +78,8 @@ pub(crate) async fn sign_out(
 
 /// Ends the sign-in whose cookie is shown, if there is one.
 fn end(line: &InLine, headers: &HeaderMap) {
-    if let Some(sign_in) = line.sign_ins.find(headers, line.exchange.now()) {
+    let ticket = shown(headers);
+    if let Some(sign_in) = ticket.and_then(|ticket| line.sign_ins.find(ticket, line.exchange.now())) {
         sign_in.end();
         // Whoever watches by it is to see that.
         line.exchange.wake_followers();

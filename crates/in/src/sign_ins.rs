@@ -59,9 +59,9 @@ impl SignIns {
         Ok((made, ticket))
     }
 
-    /// The sign-in whose cookie is shown.
-    pub(crate) fn find(&self, headers: &HeaderMap, now: Millis) -> Option<Arc<SignIn>> {
-        self.table.find(&kept(shown(headers)?), now)
+    /// The sign-in of a ticket that is shown.
+    pub(crate) fn find(&self, ticket: &str, now: Millis) -> Option<Arc<SignIn>> {
+        self.table.find(&kept(ticket), now)
     }
 
     /// Seconds that a cookie is good for.

@@ -25,6 +25,8 @@ pub(crate) struct InLine {
     pub(crate) routes: &'static [Route<Arc<Self>>],
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) settings: Settings,
+    /// The header `Keep-Alive`, which goes with every answer.
+    keep_alive: Box<str>,
     pub(crate) counters: InCounters,
     pub(crate) connections: Connections,
     pub(crate) rates: RateQuotas,
@@ -50,6 +52,7 @@ impl InLine {
         Self {
             routes,
             exchange,
+            keep_alive: format!("timeout={}", settings.keep_alive.as_secs()).into(),
             counters: InCounters::default(),
             connections: Connections::new(settings.tls_handshakes),
             rates: RateQuotas::new(settings.publish_rate, settings.address_rates, settings.key_rates),
@@ -82,7 +85,7 @@ impl InLine {
     }
 
     /// What a client is told of that, in the header `Keep-Alive`.
-    pub(crate) fn keep_alive(&self) -> String {
-        format!("timeout={}", self.settings.keep_alive.as_secs())
+    pub(crate) fn keep_alive(&self) -> &str {
+        &self.keep_alive
     }
 }

@@ -9,7 +9,7 @@ use dialect::{GUARDS, Problem};
 use tracing::{Level, debug, enabled};
 
 use crate::caller::Caller;
-use crate::peer::{PEER, Peer};
+use crate::peer::{self, PEER, Peer};
 use crate::response::{ErrorResponse, RefusedProblem};
 use crate::state::InLine;
 use crate::{admission, denial_log, proxy, warnings};
@@ -42,10 +42,7 @@ impl Transaction {
 
     /// Does what is asked, on behalf of whoever asks.
     pub(crate) async fn carry_out<T>(&self, work: impl Future<Output = T>) -> T {
-        match self.client {
-            Some(client) => PEER.scope(client, work).await,
-            None => work.await,
-        }
+        peer::scope(self.client, work).await
     }
 
     /// It is answered.

@@ -147,7 +147,7 @@ impl AnswerQueue {
         self.put_rest(line, &body);
     }
 
-    /// The same of [`crate::refusal::json_text`].
+    /// The same of [`crate::response::json_text`].
     fn put_json(&mut self, line: &InLine, body: &[u8]) {
         self.bytes.extend_from_slice(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n",
