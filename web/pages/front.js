@@ -142,10 +142,11 @@ async function checkAll() {
   const button = document.querySelector("#check button");
   button.disabled = true;
   element("verdict").textContent = "Checking…";
-  fillIn(base, await prefixed(base));
+  const filled = prefixed(base).then((isPrefixed) => fillIn(base, isPrefixed));
   const polled = check("poll", base);
   const others = Object.keys(WAYS).filter((way) => way !== "poll");
   const causes = await Promise.all([polled, ...others.map((way) => check(way, base, polled))]);
+  await filled;
   button.disabled = false;
   tell(causes.filter(Boolean), causes.length);
 }
@@ -166,7 +167,8 @@ function tell(causes, count) {
 
 /** Whether the program itself knows what stands before its paths, so that a proxy must leave it there. */
 async function prefixed(base) {
-  const answer = await fetch(new URL("healthz", base), { cache: "no-store", credentials: "omit" }).catch(() => null);
+  const options = { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) };
+  const answer = await fetch(new URL("healthz", base), options).catch(() => null);
   return Boolean(answer?.headers.get("Multiplexor-Prefix"));
 }
 

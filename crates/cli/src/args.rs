@@ -1,8 +1,17 @@
 //! What several commands take: the server to talk to, what it is shown, and where to begin.
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, Command};
 
 use crate::http;
+
+/// A command that is one of several, which are to be added.
+pub fn group(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+}
 
 /// The IN line to talk to.
 pub(crate) fn server() -> [Arg; 3] {

@@ -59,13 +59,17 @@ impl Trust {
             return Ok(Self(None));
         }
         let said = matches.get_one::<String>("ca").map(Path::new);
-        let of_system = || SYSTEM_CA.iter().map(Path::new).find(|file| file.exists());
-        let file = said.or_else(of_system).context(
+        let file = authorities(said).context(
             "this system has no list of authorities where one is looked for; name a file with --ca",
         )?;
         let found = tls::read_authorities(file)?;
         Ok(Self(Some(found.iter().map(|found| Certificate::from_der(found).to_owned()).collect())))
     }
+}
+
+/// The file of whom to trust: the one that is said, else that of this system, where there is one.
+pub fn authorities(said: Option<&Path>) -> Option<&Path> {
+    said.or_else(|| SYSTEM_CA.iter().map(Path::new).find(|file| file.exists()))
 }
 
 /// Where systems keep whom they trust: Debian and Alpine, Fedora, SUSE.

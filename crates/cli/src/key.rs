@@ -9,19 +9,14 @@ use clap::{ArgMatches, Command};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::json;
 
-use crate::args::flag;
+use crate::args::{flag, group};
 
 /// `multiplexor key` and what it can do.
 pub(crate) fn command() -> Command {
     let make = Command::new("make")
         .about("Print a new API key, and its hash for the server")
         .arg(flag("json", "Print them as JSON"));
-    Command::new("key")
-        .about("Make API keys for the IN line, where applications publish")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .subcommand(make)
+    group("key", "Make API keys for the IN line, where applications publish").subcommand(make)
 }
 
 /// Does what `multiplexor key` says.

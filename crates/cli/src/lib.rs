@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
-pub use args::{flag, key as key_arg};
-pub use http::encode;
+pub use args::{flag, group, key as key_arg};
+pub use http::{authorities, encode};
 pub use query::InClient;
 pub use text::grouped;
 

@@ -15,6 +15,7 @@ use dialect::native::WaitPath;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
 
+use crate::args::group;
 use crate::http::{encode, encode_names};
 use crate::text::utc;
 use language::Language;
@@ -158,14 +159,6 @@ fn list_in(path: &str) -> Option<&str> {
 
 fn refused(denied: Denied) -> anyhow::Error {
     anyhow!("refused ({}): {}", denied.code, denied.detail)
-}
-
-fn group(name: &'static str, about: &'static str) -> Command {
-    Command::new(name)
-        .about(about)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
 }
 
 fn channels(help: &'static str) -> Arg {

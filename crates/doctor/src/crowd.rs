@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::finding::{Finding, Level};
 use crate::limits::{CROWD_HOLD, FIRST_WORD_MAX};
-use crate::wire::{Dialogue, Place, ProbeAnswer};
+use crate::wire::{Dialogue, Place, ProbeAnswer, SSE_HEADERS};
 
 /// Opens `count` streams, waits for the first word of each, and then for a while whether all of them stay.
 pub(crate) fn crowd(place: &Place, count: usize) -> Finding {
     let mut waiting = Vec::with_capacity(count);
     let mut end = None;
     for _ in 0..count {
-        match place.begin("", SSE) {
+        match place.begin("", SSE_HEADERS) {
             Ok(dialogue) => waiting.push(dialogue),
             Err(error) => {
                 end = Some(format!("the next connection failed: {error:#}"));
@@ -82,7 +82,6 @@ fn judge(count: usize, begun: usize, stayed: usize, end: Option<String>) -> Find
     finding
 }
 
-const SSE: &str = "Accept: text/event-stream\r\n";
 /// What is there already is read within this time.
 const GLANCE: Duration = Duration::from_millis(5);
 

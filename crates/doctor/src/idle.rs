@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Level, rounded};
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{Place, ProbeAnswer, WS_KEY};
+use crate::wire::{Place, ProbeAnswer, SSE_HEADERS, WS_HEADERS};
 
 /// What waits in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,20 +26,18 @@ impl Silent {
     }
 
     /// What asks for it.
-    pub(crate) fn headers(self) -> String {
+    pub(crate) fn headers(self) -> &'static str {
         match self {
-            Self::Poll => String::new(),
-            Self::Sse => "Accept: text/event-stream\r\n".to_owned(),
-            Self::WebSocket => format!(
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
-            ),
+            Self::Poll => "",
+            Self::Sse => SSE_HEADERS,
+            Self::WebSocket => WS_HEADERS,
         }
     }
 }
 
 /// Waits for as long as `patience`.
 pub(crate) fn idle(place: &Place, kind: Silent, patience: Duration) -> Vec<Finding> {
-    let Ok(mut dialogue) = place.begin("", &kind.headers()) else { return Vec::new() };
+    let Ok(mut dialogue) = place.begin("", kind.headers()) else { return Vec::new() };
     dialogue.read(FIRST_WORD_MAX.min(patience), |answer| {
         answer.says(if kind == Silent::Sse { "\nid" } else { "cursor" })
     });

@@ -64,7 +64,7 @@ fn leave(
 ) -> anyhow::Result<Option<LeavingSeen>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{CHANNEL}.{:x}.{kind:?}", now.as_nanos());
-    let mut client = place.begin_at(&name, &kind.headers())?;
+    let mut client = place.begin_at(&name, kind.headers())?;
     if kind != Silent::Poll {
         // All is read: a connection that is dropped with something unread is reset, which is heard of in other ways.
         client.read(FIRST_WORD_MAX, |answer| answer.says("cursor"));

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,9 +45,7 @@ impl Tls {
         let name = host.trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(name).with_context(|| format!("{host} is no name of a host"))?;
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let of_system = || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|file| file.exists());
-        let file = authorities.map(Path::to_owned).or_else(of_system);
-        let known = file.as_deref().map(tls::read_authorities).transpose()?.unwrap_or_default();
+        let known = cli::authorities(authorities).map(tls::read_authorities).transpose()?.unwrap_or_default();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(known.iter().cloned());
         let by_chain =
@@ -258,10 +256,6 @@ fn handshake_words(error: &io::Error) -> String {
         ),
     }
 }
-
-/// Where systems keep whom they trust: Debian and Alpine, Fedora, SUSE.
-const SYSTEM_AUTHORITIES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 #[cfg(test)]
 mod tests {

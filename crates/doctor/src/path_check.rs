@@ -18,7 +18,7 @@ use crate::idle::{Silent, idle};
 use crate::inside::leaving;
 use crate::limits::FIRST_WORD_MAX;
 use crate::request::{address, host, names};
-use crate::wire::{Place, ProbeAnswer, WS_KEY};
+use crate::wire::{Place, ProbeAnswer, WS_HEADERS};
 use cli::InClient;
 
 /// What a doctor is asked for.
@@ -254,10 +254,7 @@ fn headers(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
 
 /// Asks for a WebSocket, and there for an echo.
 fn upgrade(place: &Place, query: &str) -> ProbeAnswer {
-    let headers = format!(
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WS_KEY}\r\n"
-    );
-    let Ok(mut dialogue) = place.begin(query, &headers) else { return ProbeAnswer::default() };
+    let Ok(mut dialogue) = place.begin(query, WS_HEADERS) else { return ProbeAnswer::default() };
     dialogue.read(FIRST_WORD_MAX, |answer| answer.says("cursor"));
     if dialogue.answer.status == 101 {
         // A masked text frame; the mask is of zeros.
@@ -307,6 +304,7 @@ const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resum
 
 /// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
 const GZIP_BEGIN_LEN: usize = 15;
+/// The answer to the key of `WS_HEADERS` (RFC 6455, section 1.3).
 const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const WS_PING: &[u8] = b"{\"ping\":1}";
 /// The epoch of an order that is nobody's, but by a chance of one in 56 billion.

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Level};
 use crate::front::Front;
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{CHANNEL, Place, ProbeAnswer};
+use crate::wire::{CHANNEL, Place, ProbeAnswer, SSE_HEADERS};
 
 /// Whether a name with slashes and dots arrives as it was asked for: the gap tells which channel was meant.
 pub(crate) fn names(place: &Place, cursor: &str) -> Vec<Finding> {
@@ -79,7 +79,6 @@ fn judge_address(said: Option<&str>, is_at_home: bool, front: Option<Front>) -> 
 
 /// An address that is nobody's (RFC 5737).
 const MADE_UP: &str = "192.0.2.66";
-const SSE_HEADERS: &str = "Accept: text/event-stream\r\n";
 
 #[cfg(test)]
 mod tests {

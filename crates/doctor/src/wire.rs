@@ -249,8 +249,11 @@ fn is_silence(error: &std::io::Error) -> bool {
 
 /// The channel that a doctor waits on.
 pub(crate) const CHANNEL: &str = "multiplexor.doctor";
-/// The example of RFC 6455, with its answer. Nothing is secret about it.
-pub(crate) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+/// What asks for Server-Sent Events.
+pub(crate) const SSE_HEADERS: &str = "Accept: text/event-stream\r\n";
+/// What asks for a WebSocket, with the key that is the example of RFC 6455. Nothing is secret about it.
+pub(crate) const WS_HEADERS: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ mod settings_file;
 mod token;
 
 use std::fs::File as Opened;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 pub use options::Converted;
@@ -62,10 +62,9 @@ fn text(name: &str) -> Result<String, String> {
         io::ErrorKind::NotFound => "there is no such file; give the path of an old configuration".to_owned(),
         _ => format!("the old configuration cannot be read: {error}"),
     };
-    let mut bytes = Vec::new();
-    Opened::open(name).map_err(told)?.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
-        return Err(format!("the file has more than {FILE_LEN_MAX} bytes; is it the right one?"));
-    }
+    let read = Opened::open(name).and_then(|file| settings::read_up_to(file, FILE_LEN_MAX));
+    let bytes = read
+        .map_err(told)?
+        .ok_or_else(|| format!("the file has more than {FILE_LEN_MAX} bytes; is it the right one?"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

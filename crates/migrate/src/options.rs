@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use settings::{Address, Dialect, Errors, File, Listener, Setting, Source, TABLE, Value, keys, nearest};
+use settings::{Address, Classic, Errors, File, Listener, Setting, Source, TABLE, Value, keys, nearest};
 
 use crate::script::{OldConfig, OldValue};
 
@@ -123,7 +123,7 @@ impl Converted {
     }
 }
 
-/// Settings in the conversion.
+/// Settings in the making.
 struct Conversion<'a> {
     said: &'a OldConfig,
     /// A setting, its value, who said so, and in what words.
@@ -193,13 +193,13 @@ impl Conversion<'_> {
         for item in &items {
             match address(item) {
                 Some(address) => {
-                    listeners.push(Listener::new(Address::Inet(address)).speaking(Dialect::Realplexor))
+                    listeners.push(Listener::new(Address::Inet(address)).speaking(Classic::Realplexor))
                 }
                 None => self
                     .wrong(key, &format!("has \"{item}\"; give an address and a port, such as '{default}'")),
             }
         }
-        if listeners.is_empty() && !items.iter().any(|item| address(item).is_none()) {
+        if items.is_empty() {
             self.wrong(key, &format!("is empty; give an address and a port, such as '{default}'"));
         }
         self.put(key, named(setting), Value::Listeners(listeners));

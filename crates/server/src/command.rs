@@ -20,7 +20,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         None => start(&matches),
         Some(("serve", matches)) => start(matches),
         Some(("realplexor", matches)) => {
-            let errors = misspelt_variables();
+            let errors = misspelt_variables(&command());
             if !errors.is_empty() {
                 refuse(&errors);
             }
@@ -179,22 +179,26 @@ fn by_variable(setting: &Setting) -> Option<GivenTexts> {
 }
 
 /// Variables that are named like ours and are none. They keep a server from starting, since a misspelt one would have no effect.
-fn misspelt_variables() -> Errors {
+fn misspelt_variables(root: &Command) -> Errors {
     let said = std::env::vars_os().filter(|(_, text)| !text.is_empty());
     let names: Vec<String> = said.map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     let mut ours = vec![CONFIG_VARIABLE.to_owned()];
-    collect_variables(&command(), &mut ours);
+    collect_variables(root, &mut ours);
     settings::misspelt(names.iter().map(String::as_str), &ours)
 }
 
 /// A client that is told something by variables says which of them are none, and does what it can without them.
 fn warn_of_variables(matches: &ArgMatches) {
+    let Some(name) = matches.subcommand_name() else { return };
     let (root, mut of_client) = (command(), Vec::new());
-    let named = matches.subcommand_name().and_then(|name| root.find_subcommand(name));
-    let Some(named) = named else { return };
-    collect_variables(named, &mut of_client);
-    let errors = misspelt_variables();
-    if !of_client.is_empty() && !errors.is_empty() {
+    if let Some(named) = root.find_subcommand(name) {
+        collect_variables(named, &mut of_client);
+    }
+    if of_client.is_empty() {
+        return;
+    }
+    let errors = misspelt_variables(&root);
+    if !errors.is_empty() {
         log::write_in_time(
             io::stderr(),
             format!("multiplexor: {}\n", errors.to_string().replace('\n', "\nmultiplexor: ")),
@@ -227,7 +231,7 @@ fn read_values(matches: &ArgMatches) -> Values {
 /// The values, and what is wrong with them and the variables of the environment.
 fn values_of(given: impl Fn(&Setting) -> Option<GivenTexts>, file: &File) -> Values {
     let mut values = Values::gather(given, file);
-    values.note(misspelt_variables());
+    values.note(misspelt_variables(&command()));
     values
 }
 

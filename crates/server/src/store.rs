@@ -106,11 +106,7 @@ fn boot() -> String {
 pub(crate) fn command() -> Command {
     let folder = || Arg::new("folder").value_name("DIR").required(true).help("The folder of the store");
     let json = || cli::flag("json", "Print it as JSON");
-    Command::new("store")
-        .about("Look at a store on disk; nothing in it is changed")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
+    cli::group("store", "Look at a store on disk; nothing in it is changed")
         .subcommand(
             Command::new("check")
                 .about("Read all of a store; ends with 1 if something in it is damaged or missing")

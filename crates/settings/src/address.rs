@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::names::is_name;
+
 /// Where a line listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -70,8 +72,6 @@ pub(crate) fn is_mode(text: &str) -> bool {
 /// Whether a text names a user, a group behind a colon, or both; or nobody.
 pub(crate) fn is_owner(text: &str) -> bool {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
-    let is_name =
-        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     text.len() <= 64 && text != ":" && is_name(user) && is_name(group)
 }
 

@@ -10,6 +10,7 @@ use super::count;
 use super::values::Values;
 use crate::key::SettingKey;
 use crate::keys;
+use crate::names::is_name;
 
 /// By what tokens and signatures are checked.
 pub(crate) fn tokens(values: &Values) -> Tokens {
@@ -113,7 +114,7 @@ pub(crate) fn check_hook_headers(values: &Values) -> Result<(), String> {
 /// Checks the name of the cookie that may hold a token. The error says what would be right.
 pub(crate) fn check_cookie(values: &Values) -> Result<(), String> {
     let (place, name) = (values.place(keys::TOKEN_COOKIE.name()), values.get(&keys::TOKEN_COOKIE));
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if is_name(&name) {
         return Ok(());
     }
     Err(format!(

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 
 use super::reader::{CHANNEL, FileReader};
 use super::{ChannelEntry, Errors, Setting, Source, TABLE, Value};
+use crate::file_text::read_up_to;
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
@@ -74,11 +75,9 @@ fn text(name: &str) -> Result<String, String> {
         _ => format!("the settings file cannot be read: {error}"),
     };
     let file = fs::File::open(name).map_err(told)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
-        return Err(format!("the settings file has more than {FILE_LEN_MAX} bytes; is it the right one?"));
-    }
+    let bytes = read_up_to(file, FILE_LEN_MAX).map_err(told)?.ok_or_else(|| {
+        format!("the settings file has more than {FILE_LEN_MAX} bytes; is it the right one?")
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         format!("the settings file is not UTF-8 from byte {at} on; save it as UTF-8")
@@ -88,7 +87,7 @@ fn text(name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dialect, Listener};
+    use crate::{Classic, Listener};
     use expect_test::{Expect, expect};
 
     fn check_errors(text: &str, expected: &Expect) {
@@ -183,7 +182,7 @@ mod tests {
     #[test]
     fn listeners_have_a_dialect() {
         let none =
-            |address: &str| Listener { dialect: Dialect::None, ..Listener::new(address.parse().unwrap()) };
+            |address: &str| Listener { dialect: Classic::None, ..Listener::new(address.parse().unwrap()) };
         let plain = |address: &str| Listener::new(address.parse().unwrap());
         let table =
             "\n[[wait]]\naddress = \"1.1.1.1:1\"\n[[wait]]\naddress = \"1.1.1.1:2\"\ndialect = \"none\"\n";
@@ -198,13 +197,13 @@ mod tests {
     #[test]
     fn a_list_of_dialects_has_one_classic_one_at_most() {
         for (said, dialect) in [
-            ("\"dklab\"", Dialect::Dklab),
-            ("\"multiplexor\"", Dialect::Dklab),
-            ("[\"dklab\", \"multiplexor\"]", Dialect::Dklab),
-            ("[\"native\", \"realplexor\"]", Dialect::Realplexor),
-            ("\"native\"", Dialect::None),
-            ("[]", Dialect::None),
-            ("[\"none\"]", Dialect::None),
+            ("\"dklab\"", Classic::Dklab),
+            ("\"multiplexor\"", Classic::Dklab),
+            ("[\"dklab\", \"multiplexor\"]", Classic::Dklab),
+            ("[\"native\", \"realplexor\"]", Classic::Realplexor),
+            ("\"native\"", Classic::None),
+            ("[]", Classic::None),
+            ("[\"none\"]", Classic::None),
         ] {
             let text = format!("wait = [{{ address = \"1.1.1.1:1\", dialect = {said} }}]\n");
             let (value, _) = File::read("x", &text).unwrap().value("wait").unwrap();

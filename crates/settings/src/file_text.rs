@@ -1,6 +1,6 @@
 //! What is in a file that a setting names.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,9 +24,8 @@ impl FileText {
         }
         let file = std::fs::File::open(name).ok()?;
         let changed = file.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut text = String::new();
-        let len = file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).ok()?;
-        (len as u64 <= FILE_LEN_MAX).then(|| Self { text: text.into(), changed })
+        let text = String::from_utf8(read_up_to(file, FILE_LEN_MAX).ok()??).ok()?;
+        Some(Self { text: text.into(), changed })
     }
 }
 
@@ -37,8 +36,17 @@ pub(crate) fn why_no_key(file: &str) -> String {
 
 /// The public key in a file.
 pub(crate) fn public_key(file: &str) -> Result<PublicKey, String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(PEM_LEN_MAX).read_to_string(&mut text));
-    read.map_err(|error| format!("it cannot be read: {error}"))?;
+    let read = std::fs::File::open(file).and_then(|file| read_up_to(file, PEM_LEN_MAX));
+    let bytes = read
+        .map_err(|error| format!("it cannot be read: {error}"))?
+        .ok_or_else(|| format!("it has more than {PEM_LEN_MAX} bytes"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     PublicKey::read(&text).map_err(|error| error.to_string())
+}
+
+/// What there is to read; `None`: more than `max` bytes.
+pub fn read_up_to(from: impl Read, max: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    from.take(max + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= max).then_some(bytes))
 }

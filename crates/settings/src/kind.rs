@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret};
+use dialect::Classic;
 use exchange::hub::{Glob, Pattern, Right, Rights};
 use upstream::Uri;
 use wait::Origins;
@@ -12,8 +13,8 @@ use super::address::{is_mode, is_owner};
 use super::api_key::KeyEntry;
 pub(crate) use super::file_text::FileText;
 pub(crate) use super::file_text::{public_key, why_no_key};
-use super::listener::{Dialect, Listener};
-use super::names::{read_name, read_token, read_url};
+use super::listener::{Listener, classic_of};
+use super::names::{read_name, read_url};
 use super::networks::network;
 pub(crate) use super::units::{duration, size, whole_number};
 
@@ -135,7 +136,7 @@ pub enum Value {
     /// Channels by name.
     Globs(Vec<Glob>),
     /// The classic dialect of a listener.
-    Dialect(Dialect),
+    Dialect(Classic),
     /// A word.
     Choice(&'static str),
     /// A number of things or bytes.
@@ -234,7 +235,6 @@ impl ValueKind {
                         |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
                     items().map(read).collect::<Result<_, _>>().map(Value::PublicKeys)
                 }
-                Self::Tokens => items().map(read_token).collect::<Result<_, _>>().map(Value::Names),
                 Self::Origins => {
                     let read = |item: &str| Origins::read(item).map_err(|_| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Names)
@@ -244,7 +244,7 @@ impl ValueKind {
                     items().map(read).collect::<Result<_, _>>().map(Value::Networks)
                 }
                 Self::Dialects if texts.iter().any(|text| text.trim().is_empty()) => Err(String::new()),
-                Self::Dialects => Dialect::of(items()).map(Value::Dialect),
+                Self::Dialects => classic_of(items()).map(Value::Dialect),
                 Self::Texts | Self::Files => Ok(Value::Names(items().map(str::to_owned).collect())),
                 Self::Rights => {
                     let rights = items().map(|item| Right::named(item).ok_or_else(|| item.to_owned()));

@@ -1,5 +1,7 @@
 //! One address to listen on, the classic dialect that is spoken there, and whether TLS is.
 
+use dialect::Classic;
+
 use super::Address;
 use super::quote::quoted;
 
@@ -11,7 +13,7 @@ pub struct Listener {
     /// Whether only those whom its mode lets in reach a UNIX socket.
     pub(crate) is_shut: bool,
     /// What is spoken there beside the native dialect.
-    pub(crate) dialect: Dialect,
+    pub(crate) dialect: Classic,
     /// Whether TLS is spoken there, where that is said.
     pub(crate) tls: Option<bool>,
     /// Files of certificates of its own.
@@ -20,37 +22,21 @@ pub struct Listener {
     pub(crate) keys: Vec<String>,
 }
 
-/// The classic dialect of a listener, beside the native one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// That of 2009.
-    Dklab,
-    /// That of Dklab_Realplexor.
-    Realplexor,
-    /// The native one only.
-    None,
-}
-
 impl Listener {
     /// A listener of which only the address is said.
     pub fn new(address: Address) -> Self {
-        let dialect = Dialect::Dklab;
+        let dialect = Classic::Dklab;
         Self { address, is_shut: true, dialect, tls: None, certificates: Vec::new(), keys: Vec::new() }
     }
 
     /// The same, with this dialect beside the native one.
-    pub fn speaking(self, dialect: Dialect) -> Self {
+    pub fn speaking(self, dialect: Classic) -> Self {
         Self { dialect, ..self }
     }
 
     /// As the WAIT line takes it, which listens there.
     pub fn of_wait(&self, address: wait::Address) -> wait::Listener {
-        let classic = match self.dialect {
-            Dialect::Dklab => wait::Classic::Dklab,
-            Dialect::Realplexor => wait::Classic::Realplexor,
-            Dialect::None => wait::Classic::None,
-        };
-        wait::Listener { address, classic }
+        wait::Listener { address, classic: self.dialect }
     }
 
     /// Whether only this machine reaches it.
@@ -59,18 +45,15 @@ impl Listener {
     }
 
     /// What the IN line understands there. The classic dialects have no place for a key, so they are heard from
-    /// this machine only; those of Realplexor also where these users must show passwords.
-    pub fn of_in(&self, users: &in_line::Users) -> in_line::Classic {
-        match self.dialect {
-            Dialect::Dklab if self.is_loopback() => in_line::Classic::Dklab,
-            Dialect::Realplexor if self.is_loopback() || users.closed() => in_line::Classic::Realplexor,
-            _ => in_line::Classic::None,
-        }
+    /// this machine only; that of Realplexor also where these users must show passwords.
+    pub fn of_in(&self, users: &in_line::Users) -> Classic {
+        let is_heard = self.is_loopback() || (self.dialect == Classic::Realplexor && users.closed());
+        if is_heard { self.dialect } else { Classic::None }
     }
 
     /// Whether publishers of Realplexor were to be heard there, and are not.
     pub fn is_closed_to_realplexor(&self, users: &in_line::Users) -> bool {
-        self.dialect == Dialect::Realplexor && self.of_in(users) == in_line::Classic::None
+        self.dialect == Classic::Realplexor && self.of_in(users) == Classic::None
     }
 
     /// As an item of a list in a settings file.
@@ -79,7 +62,7 @@ impl Listener {
         if *self == (Self { is_shut: self.is_shut, ..Self::new(self.address.clone()) }) {
             return address;
         }
-        let mut entry = format!("{{ address = {address}, dialect = {}", quoted(self.dialect.name()));
+        let mut entry = format!("{{ address = {address}, dialect = {}", quoted(classic_name(self.dialect)));
         if let Some(tls) = self.tls {
             entry += &format!(", tls = {}", quoted(if tls { "on" } else { "off" }));
         }
@@ -93,39 +76,37 @@ impl Listener {
     }
 }
 
-impl Dialect {
-    /// What these names say together. Two classic dialects answer the same bytes differently, so there is one at most; and
-    /// beside `none` there is none. The error is what is wrong in the names.
-    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let names: Vec<&str> = names.collect();
-        let mut found = Self::None;
-        let mut agree = names.iter().all(|name| *name == "none") || !names.contains(&"none");
-        for name in &names {
-            match (found, Self::named(name).ok_or_else(|| (*name).to_owned())?) {
-                (_, Self::None) => {}
-                (Self::None, named) => found = named,
-                (found, named) => agree &= found == named,
-            }
-        }
-        if agree { Ok(found) } else { Err(names.join(", ")) }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            // The native dialect is spoken everywhere.
-            "native" | "none" => Some(Self::None),
-            "dklab" | "multiplexor" => Some(Self::Dklab),
-            "realplexor" => Some(Self::Realplexor),
-            _ => None,
+/// What these names say together. Two classic dialects answer the same bytes differently, so there is one at most; and
+/// beside `none` there is none. The error is what is wrong in the names.
+pub(crate) fn classic_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Classic, String> {
+    let names: Vec<&str> = names.collect();
+    let mut found = Classic::None;
+    let mut agree = names.iter().all(|name| *name == "none") || !names.contains(&"none");
+    for name in &names {
+        match (found, named(name).ok_or_else(|| (*name).to_owned())?) {
+            (_, Classic::None) => {}
+            (Classic::None, named) => found = named,
+            (found, named) => agree &= found == named,
         }
     }
+    if agree { Ok(found) } else { Err(names.join(", ")) }
+}
 
-    /// Its name in a settings file.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Dklab => "multiplexor",
-            Self::Realplexor => "realplexor",
-            Self::None => "none",
-        }
+fn named(name: &str) -> Option<Classic> {
+    match name {
+        // The native dialect is spoken everywhere.
+        "native" | "none" => Some(Classic::None),
+        "dklab" | "multiplexor" => Some(Classic::Dklab),
+        "realplexor" => Some(Classic::Realplexor),
+        _ => None,
+    }
+}
+
+/// Its name in a settings file.
+pub(crate) fn classic_name(classic: Classic) -> &'static str {
+    match classic {
+        Classic::Dklab => "multiplexor",
+        Classic::Realplexor => "realplexor",
+        Classic::None => "none",
     }
 }

@@ -2,16 +2,14 @@
 
 use upstream::Uri;
 
-/// The name of a host, by the letters that one may have; no port, no wildcard.
-pub(crate) fn read_name(item: &str) -> Result<String, String> {
-    let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
+/// Whether a text is of the letters that the name of a host, a header, a cookie, a user may have; no port, no wildcard.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-/// The name of a header or a cookie.
-pub(crate) fn read_token(item: &str) -> Result<String, String> {
-    let fits = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if fits { Ok(item.to_owned()) } else { Err(item.to_owned()) }
+/// Such a name; the error is what is none.
+pub(crate) fn read_name(item: &str) -> Result<String, String> {
+    if is_name(item) { Ok(item.to_owned()) } else { Err(item.to_owned()) }
 }
 
 /// The address of something on the web. One with a user and a password is refused, since they would not be sent.

@@ -1,6 +1,6 @@
 //! The name that somebody may have meant.
 
-use wait::slips;
+use dialect::slips;
 
 /// The one of `names` that is nearest to `said`, if any is near enough to be meant.
 pub fn nearest<'a>(said: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::listener::classic_name;
 use crate::{KeyEntry, Listener, Setting, Source, TABLE, Value, Values};
 
 impl Values {
@@ -64,7 +65,8 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
         Value::Number(number) => json!(number),
         Value::Listeners(listeners) => {
             let entry = |one: &Listener| {
-                let mut entry = json!({"address": one.address.to_string(), "dialect": one.dialect.name()});
+                let mut entry =
+                    json!({"address": one.address.to_string(), "dialect": classic_name(one.dialect)});
                 if let Some(tls) = one.tls {
                     entry["tls"] = json!(if tls { "on" } else { "off" });
                 }

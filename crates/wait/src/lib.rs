@@ -36,4 +36,4 @@ pub use settings::Settings;
 pub use shard::Shard;
 pub use tls;
 pub use transport::dialect::native::{Paths, WaitPath};
-pub use transport::dialect::{CONNECTION_LOG, Dialects, Origins, Shows, slips};
+pub use transport::dialect::{CONNECTION_LOG, Dialects, Origins, Shows};

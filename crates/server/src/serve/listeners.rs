@@ -37,7 +37,7 @@ pub(super) fn listened_wait(settings: &Settings, line: &wait::Line) -> Vec<Addre
     set.map(|(set, address)| address.inet().map_or_else(|| set.address.clone(), Address::Inet)).collect()
 }
 
-/// The listeners of the IN line.
+/// Where the IN line listens; a port 0 is resolved.
 pub(super) fn listened_in(settings: &Settings, listeners: &[in_line::Listener]) -> io::Result<Vec<Address>> {
     let set = settings.in_listeners.iter().zip(listeners);
     set.map(|(set, listener)| match &listener.socket {
