@@ -57,7 +57,7 @@ const TEMPLATE_CHANNELS: &str = "
 const INTRODUCTION: &str = "\
 # Settings
 
-<!-- Made by `cargo run -- settings-doc > docs/settings.md` from crates/settings/src/table.rs. -->
+<!-- Made by `cargo run -- settings-doc > docs/settings.md` from crates/settings/src/keys/. -->
 
 After this page you can change how the program behaves. It needs no setting: each has a default. Clients subscribe on the WAIT line,
 applications publish on the IN line.

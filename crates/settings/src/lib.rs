@@ -2,7 +2,8 @@
 //!
 //! A value comes as text from somewhere and is read by its kind; a bad one is told with where it
 //! stood, what is allowed and an example. The crate knows the types of those whose settings they are, and what
-//! must go together. It changes nothing, and of the machine it reads no more than the files that settings name.
+//! must go together. It changes nothing. Of the machine it reads the files that settings name, how many processors there are, what
+//! starts the program, and random numbers.
 
 mod address;
 mod advice;
