@@ -21,7 +21,8 @@ After this page you know what each `code` of a refusal means. A refusal is a pro
 [protocol.md](protocol.md); its `code` is for programs and stays the same, its `detail` is a sentence for people.
 
 The IN line is where applications publish, the WAIT line where clients subscribe. Refusals that are *listed* stand in `GET /refused`,
-see [access.md](access.md#refusals). Each code of the IN line is counted in `multiplexor_in_refused_total`, each that is listed in
+see [access.md](access.md#refusals). The IN line lists them
+where their status is 401, 403 or 429. Each code of the IN line is counted in `multiplexor_in_refused_total`, each that is listed in
 `multiplexor_denied_total`; see [metrics.md](metrics.md).
 
 This page is generated from the program.
