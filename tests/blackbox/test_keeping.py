@@ -47,6 +47,18 @@ def test_a_poll_whose_client_half_closes_is_answered_at_once(program, name):
         assert datas(json.loads(wire.response()[2])["messages"]) == ["after"], "its cursor is a cursor"
 
 
+def test_a_poll_whose_client_half_closes_waits_no_longer_when_it_is_answered(program, name):
+    waiting = []
+    for _ in range(200):
+        with Wire(program.wait_address) as wire:
+            wire.get(f"/sub/{name}")
+            program.until_waiting(name)
+            wire.socket.shutdown(socket.SHUT_WR)
+            wire.response()
+            waiting.append(program.waiting(name))
+    assert waiting == [0] * 200
+
+
 def test_a_half_close_right_behind_the_request_is_no_disconnect(program, name):
     program.publish(name, "x" * 900_000)
     with Wire(program.wait_address, receive_buffer=4_096) as wire:

@@ -15,6 +15,17 @@ impl<K: Kernel> Shard<K> {
         if messages > 0 {
             self.exchange.settle(self.id, messages, bytes);
         }
+        self.tell_leaving();
+        self.exchange.end_turn();
+        self.counters.connections.set(self.slab.len() as u64);
+        self.counters.channels.set(self.members.len() as u64);
+        self.counters.asking.set(self.asking.len() as u64);
+        self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
+        self.counters.guests.set(self.guests.len() as u64);
+    }
+
+    /// Tells the exchange who has left.
+    pub(super) fn tell_leaving(&mut self) {
         if !self.leaving.is_empty() {
             self.exchange.leave(self.id, &self.leaving, None);
             self.leaving.clear();
@@ -27,12 +38,6 @@ impl<K: Kernel> Shard<K> {
             self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
             self.leaving_takers.clear();
         }
-        self.exchange.end_turn();
-        self.counters.connections.set(self.slab.len() as u64);
-        self.counters.channels.set(self.members.len() as u64);
-        self.counters.asking.set(self.asking.len() as u64);
-        self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
-        self.counters.guests.set(self.guests.len() as u64);
     }
 
     /// A registration is to be taken back.

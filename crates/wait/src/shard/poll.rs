@@ -27,6 +27,7 @@ impl<K: Kernel> Shard<K> {
             return true;
         }
         self.note_last(index);
+        self.leave_first(index);
         let slot = &self.slab[index];
         let given = if slot.conn.shape == Shape::PollRaw { due.len().min(1) } else { due.len() };
         self.counters.delivered.add(given as u64);
@@ -90,6 +91,7 @@ impl<K: Kernel> Shard<K> {
     ) -> bool {
         let mut out = Vec::new();
         self.note_last(index);
+        self.leave_first(index);
         let conn = &self.slab[index].conn;
         let cors = conn.cors(&self.settings.origins);
         let end = PollEnd { cursor, gap, deleted: None };
@@ -102,6 +104,14 @@ impl<K: Kernel> Shard<K> {
     fn note_last(&mut self, index: usize) {
         if self.exchange.stage() == Stage::Ending {
             self.slab[index].conn.end_after_answer();
+        }
+    }
+
+    /// Whose client has ended is no longer said to wait when it has its answer; others leave with this turn's end.
+    fn leave_first(&mut self, index: usize) {
+        if !self.slab[index].interest.readable {
+            self.leave_all(index);
+            self.tell_leaving();
         }
     }
 
