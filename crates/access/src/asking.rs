@@ -110,6 +110,15 @@ pub enum Said {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundKeys(pub Vec<PublicKey>);
 
+/// What a shard is told that asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The answer to a question.
+    Verdict(Arc<Verdict>),
+    /// Other keys than before.
+    Keys(Arc<FoundKeys>),
+}
+
 impl Subject {
     /// The subject of whoever shows this.
     pub fn of(shown: &str) -> Self {

@@ -19,7 +19,7 @@ mod users;
 pub mod limits;
 
 pub use asking::{
-    About, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
+    About, Finding, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
 };
 pub use denied::Denied;
 pub use forwarded::forward;

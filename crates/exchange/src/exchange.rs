@@ -23,7 +23,6 @@ use hub::{
 use crate::answers::Answers;
 use crate::denials::Denials;
 use crate::follower::Followers;
-use crate::inquiries::Inquiries;
 use crate::lanes::Lanes;
 use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
@@ -53,8 +52,6 @@ pub struct Exchange {
     grace: Millis,
     denials: Denials,
     returns: Returns,
-    /// `None`: there is nobody to ask.
-    inquiries: Option<Inquiries>,
     pub(crate) shares: Shares,
     pub(crate) memory: Memory,
     answers: Answers,
@@ -147,7 +144,6 @@ impl Exchange {
             grace,
             denials: Denials::default(),
             returns: Returns::default(),
-            inquiries: None,
             shares: Shares::default(),
             memory: Memory::default(),
             answers: Answers::default(),

@@ -19,7 +19,9 @@ pub const KEYS_STEP_MAX: usize = 16;
 /// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.
 pub const TICK_STEPS_MAX: usize = 1_024;
 /// Questions of shards that nobody has taken yet.
-pub const INQUIRIES_MAX: usize = 16_384;
+pub const QUESTIONS_MAX: usize = 16_384;
+/// Commands of one kind that a shard has not taken yet.
+pub const COMMANDS_MAX: usize = 4_096;
 /// Refusals that are kept to be asked for; the oldest are forgotten.
 pub const DENIALS_KEPT: usize = 256;
 /// Facts that a store has not kept yet; further messages wait.

@@ -4,7 +4,6 @@
 //! shard has given it to all its connections ([`Mailbox::settle`]), so one limit holds for the mailbox
 //! and for the shard's jobs together.
 
-use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -45,12 +44,8 @@ pub enum Order {
     Canary(Arc<Canary>),
     /// Say who listens by outside cursors, if somebody still waits for it.
     Snapshot(Weak<Snapshot>),
-    /// A new snapshot of the settings, of the WAIT line's own type.
-    Settings(Arc<dyn Any + Send + Sync>),
-    /// What was said to a question of the shard, of a type of those who ask.
-    Verdict(Arc<dyn Any + Send + Sync>),
-    /// Other keys for tokens than before, of a type of those who use them.
-    Keys(Arc<dyn Any + Send + Sync>),
+    /// There are [`Commands`](crate::Commands).
+    Look,
     /// Stop accepting, answer polls, close all others spread over this time, then end.
     Drain(Duration),
 }

@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use common::{Trial, publish};
 use multiplexor_exchange::hub::{Limits, ShardId, Start};
-use multiplexor_exchange::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
-use multiplexor_exchange::{Canary, Immediate, Listeners, MailboxLoad, Order, PublishError, Snapshot};
+use multiplexor_exchange::limits::{
+    COMMANDS_MAX, MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE,
+};
+use multiplexor_exchange::{
+    Canary, Commands, Immediate, Listeners, MailboxLoad, Order, PublishError, Snapshot,
+};
 
 const FIRST: ShardId = ShardId(0);
 
@@ -185,12 +189,27 @@ fn orders_wake() {
     assert!(trial.exchange.may_sleep(FIRST) && trial.exchange.may_sleep(ShardId(1)));
     assert!(trial.exchange.delete("a", true));
     assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (1, 0));
-    assert!(trial.exchange.order_all(&Order::Settings(Arc::new(1))));
+    let commands = Commands::new(Arc::clone(&trial.exchange));
+    assert!(commands.put_all(&1) && commands.put_all(&2));
     assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (0, 1));
     assert_eq!(
         (trial.mail(0), trial.mail(1)),
-        (vec!["deleted a".into(), "settings".into()], vec!["settings".into()])
+        (vec!["deleted a".into(), "look".into()], vec!["look".into()])
     );
+    assert_eq!((commands.take(FIRST), commands.take(ShardId(1))), (vec![1, 2], vec![1, 2]));
+}
+
+#[test]
+fn commands_have_a_limit_and_are_told_once_until_they_are_taken() {
+    let trial = Trial::new(1);
+    let commands = Commands::new(Arc::clone(&trial.exchange));
+    for n in 0..COMMANDS_MAX {
+        assert!(commands.put(FIRST, n));
+    }
+    assert!(!commands.put(FIRST, 0), "one too many");
+    assert_eq!((trial.mail(0), commands.take(FIRST).len()), (vec!["look".into()], COMMANDS_MAX));
+    while trial.exchange.order(FIRST, Order::Drain(Duration::ZERO)) {}
+    assert!(!commands.put(FIRST, 0) && commands.take(FIRST).is_empty(), "the mailbox has no room to tell it");
 }
 
 #[test]

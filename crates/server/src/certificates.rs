@@ -12,13 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use exchange::{Exchange, Order};
+use exchange::Commands;
 use in_line::CertificateNews;
 use tls::{Certificate, Options, Pair, Server, Tickets, read_authorities};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
+use wait::Renewal;
 
 use crate::limits::CERTIFICATE_LOOK;
 use settings::Tls;
@@ -104,7 +105,11 @@ impl Certificates {
     }
 
     /// Looks after the files for ever, and hands out what becomes of them.
-    pub(crate) async fn watch(self, exchange: Arc<Exchange>, in_line: Vec<Option<watch::Sender<Server>>>) {
+    pub(crate) async fn watch(
+        self,
+        renewals: Arc<Commands<Renewal>>,
+        in_line: Vec<Option<watch::Sender<Server>>>,
+    ) {
         let this = Arc::new(self);
         let mut looks = interval(CERTIFICATE_LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -123,7 +128,7 @@ impl Certificates {
             held.clone_from(&seen);
             match read {
                 Ok(Ok(snapshot)) => {
-                    if this.hand_out(snapshot, &exchange, &in_line) {
+                    if this.hand_out(snapshot, &renewals, &in_line) {
                         this.news.reloads.fetch_add(1, Ordering::Relaxed);
                         info!("new certificates are shown from now on");
                     } else {
@@ -143,11 +148,11 @@ impl Certificates {
     fn hand_out(
         &self,
         snapshot: Snapshot,
-        exchange: &Exchange,
+        renewals: &Commands<Renewal>,
         in_line: &[Option<watch::Sender<Server>>],
     ) -> bool {
         let certificates = wait::Certificates::new(snapshot.wait);
-        if !exchange.order_all(&Order::Settings(Arc::new(certificates))) {
+        if !renewals.put_all(&Renewal::Certificates(certificates)) {
             return false;
         }
         for (sender, server) in in_line.iter().zip(snapshot.in_line) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ArgMatches;
-use exchange::Order;
+use wait::Renewal;
 
 use migrate::{OldConfig, read_those_there};
 use settings::{Errors, File, Settings};
@@ -167,7 +167,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
         wait.dialects = fresh.wait_line.dialects;
         self.set.in_line.realplexor = fresh.in_line.realplexor;
         running.realplexor.send_replace(Arc::new(self.set.in_line.realplexor.clone()));
-        if !running.exchange.order_all(&Order::Settings(Arc::new(wait.clone()))) {
+        if !running.renewals.put_all(&Renewal::Settings(Arc::new(wait.clone()))) {
             self.journal.say("The WAIT line is too busy to take new settings; send SIGHUP once more");
         }
     }

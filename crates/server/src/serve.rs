@@ -5,22 +5,23 @@
 //! tables (the IN line, its runtime) is opened after them.
 
 mod listeners;
+mod notifiers;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use exchange::hub::{Epoch, Stage, volatile_mark};
-use exchange::{Clock, Exchange, Immediate, Order, Wake};
+use exchange::{Clock, Commands, Exchange, Immediate, Order, Wake};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
+use wait::Renewal;
 use wait::limits::GIVE_BACK_MS;
 
 use crate::banner::{Banner, Shown};
@@ -33,6 +34,7 @@ use crate::signals::{self, Signals};
 use crate::store::OpenStore;
 use crate::unix::SocketFile;
 use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
+use notifiers::Notifiers;
 use settings::{Address, LogForm, Settings, shares};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
@@ -56,6 +58,8 @@ pub(crate) struct Running {
     pub(crate) stats: wait::Stats,
     /// What is set about the dialect of Realplexor on the IN line.
     pub(crate) realplexor: watch::Sender<Arc<in_line::Realplexor>>,
+    /// What is set anew, for the shards.
+    pub(crate) renewals: Arc<Commands<Renewal>>,
 }
 
 /// As itself.
@@ -91,25 +95,23 @@ pub(crate) fn run<R: Role>(
     let certificates = Certificates::new(&settings.tls);
     let snapshot = certificates.read()?;
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
-    // The bell, too, must be in all tables.
-    let bell = (!settings.upstream.is_empty()).then(upstream::bell).transpose();
-    let (bell, ear) = bell.context("the bell of those who ask cannot be made")?.unzip();
-    let notifier = wait::Waker::new().map(Arc::new).context("the notifier of followers cannot be made")?;
+    let notifiers = Notifiers::new(!settings.upstream.is_empty())?;
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let becomes = account.as_ref().map(Account::uid);
-    let (exchange, open_store) = exchange(&settings, becomes, &wakers, bell)?;
+    let (exchange, open_store) = exchange(&settings, becomes, &wakers)?;
     if let (Some(account), Some(store)) = (&account, &settings.store) {
         account.own(&store.folder).context("the store cannot be given to the user")?;
     }
     exchange.set_stage(Stage::Starting);
-    let exchange = exchange.with_follower_notifier(Arc::clone(&notifier) as Arc<dyn Wake>);
+    let exchange = exchange.with_follower_notifier(notifiers.followed());
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
     // A UNIX socket is one for all shards: all tables must have it, and keep it to the end.
     let (listeners, files) = listen_wait(&settings)?;
     let shown = wait::Certificates::new(snapshot.wait);
-    let start = || wait::Line::start(&listeners, &shown, settings.wait_line.clone(), wakers, &exchange, seed);
+    let (desk, wait_line) = (notifiers.desk(&exchange), settings.wait_line.clone());
+    let start = || wait::Line::start(&listeners, &shown, wait_line, wakers, &exchange, &desk, seed);
     let line = signals::kept_from(start)??;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -122,7 +124,8 @@ pub(crate) fn run<R: Role>(
         line,
         files,
         exchange,
-        heard: Heard { ear, notices: notifier.listen()? },
+        desk,
+        notifiers,
         connections,
         store: answered,
         certificates,
@@ -144,7 +147,8 @@ struct Started {
     /// The UNIX sockets of the WAIT line.
     files: Vec<SocketFile>,
     exchange: Arc<Exchange>,
-    heard: Heard,
+    desk: wait::Desk,
+    notifiers: Notifiers,
     /// How many there may be, in each shard.
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
@@ -155,18 +159,9 @@ struct Started {
     in_servers: Vec<Option<tls::Server>>,
 }
 
-/// Where the runtime hears what shards have to say.
-struct Heard {
-    /// Their questions; `None`: nobody is asked anything.
-    ear: Option<upstream::Ear>,
-    /// Becomes readable when there is more for those who follow the order.
-    notices: OwnedFd,
-}
-
 /// Opens the IN line, says where both listen, serves, and drains.
 async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
-    let Started { line, mut files, exchange, heard, connections, store, certificates, account, in_servers } =
-        started;
+    let Started { line, mut files, exchange, desk, store, certificates, account, in_servers, .. } = started;
     let signals = Signals::new()?;
     let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
     files.extend(in_files);
@@ -182,22 +177,21 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         prefix: settings.wait_line.paths.prefix(),
         tls: &settings.tls,
         shards: settings.shards,
-        connections,
+        connections: started.connections,
         needs_key: !settings.in_line.keys.is_empty(),
         token: if settings.closes("news") { Shown::of(&settings.wait_line.tokens) } else { Shown::Nothing },
     };
     let stats = line.stats();
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
-    role.listening(&banner, Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor })?;
+    let renewals = Arc::clone(&desk.renewals);
+    let running = Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor, renewals };
+    role.listening(&banner, running)?;
     exchange.set_stage(Stage::Serving);
     look_after_memory(settings.memory_limit, &exchange);
-    let news = (!settings.tls.is_empty()).then(|| certificates.news());
-    if news.is_some() {
-        tokio::spawn(certificates.watch(Arc::clone(&exchange), senders));
-    }
+    let news = (!settings.tls.is_empty()).then(|| renew(certificates, &desk, senders));
     let asked = Arc::new(upstream::Counters::default());
-    if let Some(ear) = heard.ear {
-        tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), ear, Arc::clone(&asked)));
+    if let Some(inbox) = started.notifiers.inbox(&desk)? {
+        tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), inbox, Arc::clone(&asked)));
     }
     let wait = in_line::WaitLine {
         addresses: wait_addresses.iter().filter_map(Address::inet).collect(),
@@ -205,7 +199,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         certificates: news,
         asked: Box::new(move || asked.read()),
         lines_lost: log::lines_lost,
-        notices: Some(heard.notices),
+        notices: Some(started.notifiers.notices()?),
         prefix: settings.wait_line.paths.prefix().to_owned(),
     };
     in_line::serve(
@@ -280,12 +274,23 @@ async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::
 async fn ask(
     settings: upstream::Settings,
     exchange: Arc<Exchange>,
-    ear: upstream::Ear,
+    inbox: upstream::Inbox,
     counters: Arc<upstream::Counters>,
 ) {
-    if let Err(error) = upstream::serve(settings, exchange, ear, counters).await {
+    if let Err(error) = upstream::serve(settings, exchange, inbox, counters).await {
         error!(%error, "nobody can be asked who a client is; whoever needs that is refused");
     }
+}
+
+/// Looks after certificates for ever; where what became of them is told.
+fn renew(
+    certificates: Certificates,
+    desk: &wait::Desk,
+    in_line: Vec<Option<watch::Sender<tls::Server>>>,
+) -> Arc<in_line::CertificateNews> {
+    let news = certificates.news();
+    tokio::spawn(certificates.watch(Arc::clone(&desk.renewals), in_line));
+    news
 }
 
 /// Gives back memory and looks how much is left, for ever.
@@ -309,19 +314,14 @@ fn exchange(
     settings: &Settings,
     becomes: Option<u32>,
     wakers: &[Arc<wait::Waker>],
-    bell: Option<Arc<dyn Wake>>,
 ) -> anyhow::Result<(Exchange, Option<OpenStore>)> {
-    let with_bell = |exchange: Exchange| match bell {
-        Some(bell) => exchange.with_bell(bell),
-        None => exchange,
-    };
     let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
     let numbers = || random().context("the system gives no random numbers");
     let (limits, random, seed) = (settings.hub.clone(), numbers()?, numbers()?);
     let Some(store) = &settings.store else {
         let exchange =
             Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
-        return Ok((with_bell(exchange), None));
+        return Ok((exchange, None));
     };
     let volatile = volatile_mark(&limits.rules);
     let (open_store, past) =
@@ -330,7 +330,7 @@ fn exchange(
     let epoch = Epoch::new(open_store.epoch());
     let reserved = open_store.reserved();
     let exchange = Exchange::again(limits, epoch, seed, clock, open_store.journal(), wakers, past, reserved);
-    Ok((with_bell(exchange), Some(open_store)))
+    Ok((exchange, Some(open_store)))
 }
 
 /// A random number of the system.

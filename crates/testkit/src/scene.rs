@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
-use wait::{Classic, Settings, Shard};
+use wait::{Classic, Desk, Settings, Shard};
 
 use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
 
@@ -14,6 +14,8 @@ pub struct Scene {
     pub world: World,
     /// The exchange.
     pub exchange: Arc<Exchange>,
+    /// What shards ask, and are told.
+    pub desk: Desk,
     /// The shards; the listener of each has its number.
     pub shards: Vec<Shard<FakeKernel>>,
     /// Shards whose `turn` said that they have ended.
@@ -68,9 +70,10 @@ impl Scene {
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
         let clock = Clock::manual_set(world.clock(), world.set_by());
         let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
-        // The test itself takes what shards ask.
-        let exchange = exchange.with_bell(Arc::<Bell>::default()).with_lanes(lanes).with_shares(shares);
+        let exchange = exchange.with_lanes(lanes).with_shares(shares);
         let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
+        // The test itself takes what shards ask.
+        let desk = Desk::new(&exchange, Some(Arc::<Bell>::default()));
         let shard = |(number, bell): (u16, Arc<Bell>)| {
             let (kernel, listener) = (world.kernel(bell), world.listener());
             let seed = seed.wrapping_add(u64::from(number));
@@ -80,11 +83,12 @@ impl Scene {
                 vec![(listener, classic)],
                 Arc::clone(&settings),
                 Arc::clone(&exchange),
+                desk.clone(),
                 seed,
             )
         };
         let shards: Vec<_> = (0..).zip(bells).map(shard).collect();
-        Self { ended: vec![false; shards.len()], world, exchange, shards }
+        Self { ended: vec![false; shards.len()], world, exchange, desk, shards }
     }
 
     /// A client of the first shard.

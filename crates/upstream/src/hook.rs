@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{About, Denied, Question, Said, Subject, Verdict, session_of_answer};
-use exchange::Exchange;
+use access::{About, Denied, Finding, Question, Said, Subject, Verdict, session_of_answer};
 use exchange::hub::{Code, Millis, Session, WallTime};
+use exchange::{Commands, Exchange};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
@@ -48,6 +48,7 @@ pub(crate) struct Asking {
     hook: Hook,
     client: Client,
     exchange: Arc<Exchange>,
+    findings: Arc<Commands<Finding>>,
     counters: Arc<Counters>,
     /// Whom the application knows, each until the session ends: all who wait, and those who did lately.
     sessions: HashMap<Subject, Session>,
@@ -79,11 +80,12 @@ enum Answer {
 }
 
 impl Asking {
-    pub(crate) fn new(hook: Hook, (client, exchange, counters): Parts) -> Self {
+    pub(crate) fn new(hook: Hook, Parts { client, exchange, findings, counters }: Parts) -> Self {
         Self {
             hook,
             client,
             exchange,
+            findings,
             counters,
             sessions: HashMap::new(),
             refusals: HashMap::new(),
@@ -99,7 +101,7 @@ impl Asking {
         let Question { shard, subject, asker, about: About::Headers(headers) } = question else { return };
         if let Some(verdict) = self.known(subject) {
             self.counters.hook_shared.add();
-            tell(&self.exchange, shard, &verdict);
+            tell(&self.findings, shard, &verdict);
         } else if let Some(shards) = self.under_way.get_mut(&subject) {
             self.counters.hook_shared.add();
             if !shards.contains(&shard) {
@@ -187,7 +189,7 @@ impl Asking {
     fn settle(&mut self, subject: Subject, until: WallTime, said: Said) {
         let verdict = Arc::new(Verdict { subject, until, said });
         for shard in self.under_way.remove(&subject).unwrap_or_default() {
-            tell(&self.exchange, shard, &verdict);
+            tell(&self.findings, shard, &verdict);
         }
         let now = self.exchange.wall();
         if now < until {

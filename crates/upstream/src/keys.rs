@@ -2,13 +2,12 @@
 //!
 //! Keys that cannot be fetched again count for a day. Shards get them as snapshots that never change.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{FoundKeys, Said, Subject, Verdict, read_jwks};
+use access::{Finding, FoundKeys, Said, Subject, Verdict, read_jwks};
+use exchange::Commands;
 use exchange::hub::WallTime;
-use exchange::{Exchange, Order};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, HeaderValue};
 use hyper::{Request, Uri};
@@ -25,7 +24,7 @@ use crate::tell::tell;
 pub(crate) struct Keys {
     url: Uri,
     client: Client,
-    exchange: Arc<Exchange>,
+    findings: Arc<Commands<Finding>>,
     counters: Arc<Counters>,
     found: FoundKeys,
     /// When they were last fetched with success.
@@ -47,11 +46,11 @@ pub(crate) struct Fetch {
 }
 
 impl Keys {
-    pub(crate) fn new(url: Uri, (client, exchange, counters): Parts) -> Self {
+    pub(crate) fn new(url: Uri, Parts { client, findings, counters, .. }: Parts) -> Self {
         Self {
             url,
             client,
-            exchange,
+            findings,
             counters,
             found: FoundKeys::default(),
             fetched: None,
@@ -69,7 +68,7 @@ impl Keys {
                 self.asked.push(shard);
             }
         } else {
-            tell(&self.exchange, shard, &again());
+            tell(&self.findings, shard, &again());
         }
         fetch
     }
@@ -122,16 +121,16 @@ impl Keys {
             }
         }
         for shard in std::mem::take(&mut self.asked) {
-            tell(&self.exchange, shard, &again());
+            tell(&self.findings, shard, &again());
         }
     }
 
     fn put(&mut self, found: FoundKeys) {
         self.counters.keys_known.set(found.0.len());
         self.found = found.clone();
-        if !self.exchange.order_all(&Order::Keys(Arc::new(found) as Arc<dyn Any + Send + Sync>)) {
+        if !self.findings.put_all(&Finding::Keys(Arc::new(found))) {
             // The next look at them is soon, and then they are new to us again.
-            warn!("a shard takes no orders; it gets the keys for tokens later");
+            warn!("a shard takes no commands; it gets the keys for tokens later");
             (self.found, self.fetched) = (FoundKeys::default(), None);
         }
     }

@@ -1,10 +1,9 @@
 //! Whom we ask: the application's hook who a client is, a URL for the keys that tokens are signed with, and the
 //! application itself for what is not ours.
 //!
-//! Shards put questions into the exchange and ring a bell; here they are taken, asked, and answered by mail.
+//! Shards put questions into a queue; here they are taken, asked, and answered by mail.
 //! The only HTTP client of the server is here.
 
-mod bell;
 mod counters;
 mod hook;
 mod http;
@@ -17,15 +16,16 @@ mod turns;
 pub mod limits;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use access::{About, Question};
-use exchange::Exchange;
+use access::{About, Finding, Question};
+use exchange::{Commands, Exchange, Questions};
 pub use hyper::{self, Uri};
+use tokio::net::unix::pipe;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-pub use bell::{Ear, bell};
 pub use counters::Counters;
 pub use hook::{Hook, is_of_one_request};
 pub use page::Takeover;
@@ -66,38 +66,60 @@ struct All {
 }
 
 /// What each of them needs.
-type Parts = (Client, Arc<Exchange>, Arc<Counters>);
+struct Parts {
+    client: Client,
+    exchange: Arc<Exchange>,
+    findings: Arc<Commands<Finding>>,
+    counters: Arc<Counters>,
+}
+
+/// Where questions come from, and answers go.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What shards want to know.
+    pub questions: Arc<Questions<Question>>,
+    /// Becomes readable when there are questions.
+    pub notices: OwnedFd,
+    /// What shards are told.
+    pub findings: Arc<Commands<Finding>>,
+}
 
 /// What is under way.
 type Work = JoinSet<Done>;
 
-/// Answers questions for ever. `ear` hears the bell that shards ring. An error: the bell is broken, or the system
-/// has no certificates to check others by.
+/// Answers questions for ever. An error: their notices cannot be heard, or the system has no certificates to check others
+/// by.
 pub async fn serve(
     settings: Settings,
     exchange: Arc<Exchange>,
-    ear: Ear,
+    inbox: Inbox,
     counters: Arc<Counters>,
 ) -> io::Result<()> {
     let urls = settings.hook.as_ref().map(|hook| &hook.url).into_iter().chain(&settings.keys);
     let client = Client::new(urls.chain(settings.takeover.as_ref().map(|takeover| &takeover.url)))?;
-    let parts = || (client.clone(), Arc::clone(&exchange), Arc::clone(&counters));
+    let Inbox { questions, notices, findings } = inbox;
+    let parts = || Parts {
+        client: client.clone(),
+        exchange: Arc::clone(&exchange),
+        findings: Arc::clone(&findings),
+        counters: Arc::clone(&counters),
+    };
     let mut all = All {
         hook: settings.hook.map(|hook| hook::Asking::new(hook, parts())),
         keys: settings.keys.map(|url| keys::Keys::new(url, parts())),
         pages: settings.takeover.map(|takeover| page::Pages::new(takeover, parts())),
     };
-    let ear = ear.listen()?;
+    // An eventfd is read as a pipe is.
+    let notices = pipe::Receiver::from_owned_fd_unchecked(notices)?;
     let mut work = Work::new();
     loop {
         let due = all.keys.as_ref().map(keys::Keys::due);
         tokio::select! {
-            rung = ear.readable() => {
-                rung?;
-                // How often it was rung does not matter.
-                let _ = ear.try_read(&mut [0; 64]);
-                let questions = exchange.asked().into_iter().filter_map(|asked| asked.downcast::<Question>().ok());
-                questions.for_each(|question| all.ask(*question, &mut work));
+            noticed = notices.readable() => {
+                noticed?;
+                // How often it was written does not matter.
+                let _ = notices.try_read(&mut [0; 8]);
+                questions.take().into_iter().for_each(|question| all.ask(question, &mut work));
             }
             Some(done) = work.join_next() => all.done(done.map_err(io::Error::other)?, &mut work),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::hub::Asker;
-use access::{About, Denied, Held, Page, Question, Said, Subject, Tally, Verdict};
-use exchange::Exchange;
+use access::{About, Denied, Finding, Held, Page, Question, Said, Subject, Tally, Verdict};
 use exchange::hub::{Code, Session, WallTime};
+use exchange::{Commands, Exchange};
 use hyper::Uri;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -36,6 +36,7 @@ pub(crate) struct Pages {
     takeover: Takeover,
     client: Client,
     exchange: Arc<Exchange>,
+    findings: Arc<Commands<Finding>>,
     counters: Arc<Counters>,
     /// How many of whose requests are under way.
     calling: Tally,
@@ -72,10 +73,10 @@ pub(crate) struct Passed {
 }
 
 impl Pages {
-    pub(crate) fn new(takeover: Takeover, (client, exchange, counters): Parts) -> Self {
+    pub(crate) fn new(takeover: Takeover, Parts { client, exchange, findings, counters }: Parts) -> Self {
         let waiting = Turns::new(takeover.calls);
         let (calling, calls, failing) = (Tally::default(), 0, false);
-        Self { takeover, client, exchange, counters, calling, calls, waiting, failing }
+        Self { takeover, client, exchange, findings, counters, calling, calls, waiting, failing }
     }
 
     /// A shard has a request for the application. What is passed on by it is added to `passes`.
@@ -184,7 +185,7 @@ impl Pages {
     }
 
     fn tell(&self, shard: u16, subject: Subject, said: Said) {
-        tell(&self.exchange, shard, &Arc::new(Verdict { subject, until: WallTime::PAST, said }));
+        tell(&self.findings, shard, &Arc::new(Verdict { subject, until: WallTime::PAST, said }));
     }
 }
 

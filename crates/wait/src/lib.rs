@@ -9,6 +9,7 @@ mod beside;
 mod callers;
 mod comers;
 mod counters;
+mod desk;
 mod guests;
 mod kernel;
 mod line;
@@ -27,6 +28,7 @@ pub mod limits;
 
 pub use access;
 pub use counters::{Stats, counter_names};
+pub use desk::{Desk, Renewal};
 pub use exchange;
 pub use kernel::{Errno, Event, Interest, Kernel};
 pub use line::{Line, StartError, wakers};

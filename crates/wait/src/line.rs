@@ -17,6 +17,7 @@ use exchange::hub::ShardId;
 use tracing::warn;
 
 use crate::counters::{Counters, Stats};
+use crate::desk::Desk;
 use crate::kernel::Errno;
 use crate::linux::{Linux, Waker};
 use crate::listener::{Address, Certificates, Listener};
@@ -65,6 +66,7 @@ impl Line {
         settings: Settings,
         wakers: Vec<Arc<Waker>>,
         exchange: &Arc<Exchange>,
+        desk: &Desk,
         seed: u64,
     ) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
@@ -79,6 +81,7 @@ impl Line {
                 settings: Arc::clone(&settings),
                 certificates: certificates.clone(),
                 exchange: Arc::clone(exchange),
+                desk: desk.clone(),
                 seed: seed.wrapping_add(u64::from(id.0)),
                 began,
             };
@@ -125,6 +128,7 @@ struct Start {
     settings: Arc<Settings>,
     certificates: Certificates,
     exchange: Arc<Exchange>,
+    desk: Desk,
     seed: u64,
     began: Instant,
 }
@@ -206,7 +210,8 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
         listeners.push((listener, *classic));
         bound.push(Listener { address, classic: *classic });
     }
-    let mut shard = Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.seed);
+    let mut shard =
+        Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.desk, start.seed);
     shard.set_certificates(start.certificates);
     Ok((shard, bound))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use multiplexor_wait::access::{About, Denied, Question, Said, Subject, Verdict};
+use multiplexor_wait::access::{About, Denied, Finding, Said, Subject, Verdict};
 use multiplexor_wait::exchange::Order;
 use multiplexor_wait::exchange::hub::{Code, Door, Glob, Grant, Limits, Right, Session, ShardId};
 use multiplexor_wait::{Settings, Shows};
@@ -26,7 +26,7 @@ fn poll(name: &str, cookie: &str) -> String {
 
 /// What the shard asks: the headers that were shown.
 fn asked(scene: &Scene) -> Vec<(Subject, String)> {
-    let questions = scene.exchange.asked().into_iter().map(|asked| *asked.downcast::<Question>().unwrap());
+    let questions = scene.desk.questions.as_ref().unwrap().take().into_iter();
     let told = questions.map(|question| match question.about {
         About::Headers(lines) => (question.subject, lines.trim_end().to_owned()),
         About::Keys | About::Page(_) => panic!("nobody has a token, and nothing is passed on"),
@@ -36,7 +36,9 @@ fn asked(scene: &Scene) -> Vec<(Subject, String)> {
 
 fn tell(scene: &mut Scene, subject: Subject, lasts_ms: u64, said: Said) {
     let until = scene.exchange.wall().after(lasts_ms);
-    assert!(scene.exchange.order(ShardId(0), Order::Verdict(Arc::new(Verdict { subject, until, said }))));
+    assert!(
+        scene.desk.findings.put(ShardId(0), Finding::Verdict(Arc::new(Verdict { subject, until, said })))
+    );
     scene.settle();
 }
 

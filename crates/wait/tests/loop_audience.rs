@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use multiplexor_wait::access::{Said, Subject, Verdict};
-use multiplexor_wait::exchange::Order;
+use multiplexor_wait::access::{Finding, Said, Subject, Verdict};
 use multiplexor_wait::exchange::hub::{Audience, Door, Glob, Grant, Limits, Right, Session, ShardId};
 use multiplexor_wait::{Classic, Settings, Shows};
 use testkit::kernel::Peer;
@@ -120,7 +119,7 @@ fn what_is_for_one_user_reaches_him_alone() {
         let said = Said::Session(Session::new(Some(user), None, &grants));
         let subject = Subject::of(&format!("cookie: u={user}\r\n"));
         let verdict = Verdict { subject, until: scene.exchange.wall().after(60_000), said };
-        assert!(scene.exchange.order(ShardId(0), Order::Verdict(Arc::new(verdict))));
+        assert!(scene.desk.findings.put(ShardId(0), Finding::Verdict(Arc::new(verdict))));
     }
     scene.settle();
     let ask =

@@ -4,9 +4,8 @@
 use exchange::Order;
 use exchange::hub::Limits;
 use multiplexor_wait::limits::{HANDSHAKES_PER_TURN, PENDING_LEN_MAX};
-use multiplexor_wait::{Certificates, Settings};
+use multiplexor_wait::{Certificates, Renewal, Settings};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use testkit::kernel::{Mischief, Peer, certificates};
 use testkit::scene::Scene;
@@ -290,7 +289,7 @@ fn new_certificates_hold_from_the_next_connection_on() {
     let mut scene = scene(Settings::default());
     let peer = waiting(&mut scene, &stream("/sub/a?raw=1"));
     peer.take();
-    assert!(scene.exchange.order_all(&Order::Settings(Arc::new(Certificates::default()))));
+    assert!(scene.desk.renewals.put_all(&Renewal::Certificates(Certificates::default())));
     scene.settle();
     scene.publish("a", "still here");
     scene.settle();

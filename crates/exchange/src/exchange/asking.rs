@@ -1,4 +1,4 @@
-//! What shards ask, who takes it, and what they are told to do.
+//! What shards are told to do, and who follows what they do.
 
 use std::sync::Arc;
 
@@ -6,16 +6,9 @@ use hub::{Position, ShardId};
 
 use super::Exchange;
 use crate::follower::Followers;
-use crate::inquiries::{Inquiries, Inquiry};
 use crate::{Order, Wake};
 
 impl Exchange {
-    /// The same, with somebody who takes questions; this is rung when there are some.
-    #[must_use]
-    pub fn with_bell(self, bell: Arc<dyn Wake>) -> Self {
-        Self { inquiries: Some(Inquiries::new(bell)), ..self }
-    }
-
     /// The same, whose followers are told through this notifier. It must be there before all shards.
     #[must_use]
     pub fn with_follower_notifier(self, notifier: Arc<dyn Wake>) -> Self {
@@ -48,22 +41,21 @@ impl Exchange {
         waits
     }
 
-    /// A shard asks something that it cannot find out itself. False: nobody takes questions, or there are too many.
-    pub fn ask(&self, inquiry: Inquiry) -> bool {
-        self.inquiries.as_ref().is_some_and(|inquiries| inquiries.put(inquiry))
-    }
-
-    /// Takes all questions there are.
-    pub fn asked(&self) -> Vec<Inquiry> {
-        self.inquiries.as_ref().map(Inquiries::take).unwrap_or_default()
-    }
-
     /// Puts an order into the mailbox of a shard. False: it has no room left even in its reserve.
     pub fn order(&self, shard: ShardId, order: Order) -> bool {
-        let mailbox = self.mailbox(shard);
-        let taken = mailbox.order(order);
-        mailbox.ring();
+        let taken = self.post(shard, order);
+        self.wake_shard(shard);
         taken
+    }
+
+    /// The same, without waking it.
+    pub(crate) fn post(&self, shard: ShardId, order: Order) -> bool {
+        self.mailbox(shard).order(order)
+    }
+
+    /// Wakes a shard that sleeps though it has mail.
+    pub(crate) fn wake_shard(&self, shard: ShardId) {
+        self.mailbox(shard).ring();
     }
 
     /// Puts an order into every mailbox. False when one had no room left even in its reserve.

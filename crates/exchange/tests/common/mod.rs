@@ -96,7 +96,7 @@ fn words(item: &Mail) -> String {
             "canary".to_owned()
         }
         Mail::Order(Order::Snapshot(_)) => "snapshot".to_owned(),
-        Mail::Order(Order::Settings(_) | Order::Verdict(_) | Order::Keys(_)) => "settings".to_owned(),
+        Mail::Order(Order::Look) => "look".to_owned(),
         Mail::Order(Order::Drain(_)) => "drain".to_owned(),
     }
 }

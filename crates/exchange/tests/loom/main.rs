@@ -24,7 +24,7 @@ use std::time::Duration;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use multiplexor_exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId, Start};
-use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, Mail, Order, Wake};
+use multiplexor_exchange::{Clock, Commands, Exchange, Follower, Immediate, Mail, Order, Wake};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
 #[derive(Default)]
@@ -195,6 +195,31 @@ fn an_order_wakes_it_beside_a_message() {
         read(&exchange, &bell, 2);
         publisher.join().unwrap();
         manager.join().unwrap();
+    });
+}
+
+/// What is told in the mail is there when the mail is read.
+#[test]
+fn commands_wake_it_and_none_is_left() {
+    bounded(3, || {
+        let (exchange, bell) = exchange();
+        let commands = Arc::new(Commands::new(Arc::clone(&exchange)));
+        let givers = [1, 2].map(|command| {
+            let commands = Arc::clone(&commands);
+            thread::spawn(move || assert!(commands.put(SHARD, command)))
+        });
+        let (mut mail, mut got) = (Vec::new(), 0);
+        while got < 2 {
+            exchange.take_mail(SHARD, &mut mail);
+            for _ in mail.drain(..) {
+                got += commands.take(SHARD).len();
+            }
+            if got < 2 && exchange.may_sleep(SHARD) {
+                bell.sleep();
+                exchange.awake(SHARD);
+            }
+        }
+        givers.map(|giver| giver.join().unwrap());
     });
 }
 

@@ -2,11 +2,22 @@
 
 use std::rc::Rc;
 
-use exchange::hub::ChannelId;
+use exchange::hub::{ChannelId, Position};
 
 use super::Shard;
 use crate::kernel::Kernel;
 use crate::members::Owed;
+
+/// Registrations to take back at the end of the turn.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// So many of each channel.
+    all: Vec<(ChannelId, u32)>,
+    /// The same of listeners by outside cursors, who leave with the grace of classic clients.
+    listeners: Vec<(ChannelId, u32)>,
+    /// Of takers, each with the place since which it waited.
+    pub(super) takers: Vec<(ChannelId, Position)>,
+}
 
 impl<K: Kernel> Shard<K> {
     /// Tells the exchange what was given and who has left. At the end of a turn, many at a time.
@@ -26,28 +37,28 @@ impl<K: Kernel> Shard<K> {
 
     /// Tells the exchange who has left.
     pub(super) fn tell_leaving(&mut self) {
-        if !self.leaving.is_empty() {
-            self.exchange.leave(self.id, &self.leaving, None);
-            self.leaving.clear();
+        if !self.leaving.all.is_empty() {
+            self.exchange.leave(self.id, &self.leaving.all, None);
+            self.leaving.all.clear();
         }
-        if !self.leaving_listeners.is_empty() {
-            self.exchange.leave(self.id, &self.leaving_listeners, Some(self.classic_grace()));
-            self.leaving_listeners.clear();
+        if !self.leaving.listeners.is_empty() {
+            self.exchange.leave(self.id, &self.leaving.listeners, Some(self.classic_grace()));
+            self.leaving.listeners.clear();
         }
-        if !self.leaving_takers.is_empty() {
-            self.exchange.leave_take(self.id, &self.leaving_takers, self.classic_grace());
-            self.leaving_takers.clear();
+        if !self.leaving.takers.is_empty() {
+            self.exchange.leave_take(self.id, &self.leaving.takers, self.classic_grace());
+            self.leaving.takers.clear();
         }
     }
 
     /// A registration is to be taken back.
     pub(super) fn leave(&mut self, channel: ChannelId) {
-        count_one(&mut self.leaving, channel);
+        count_one(&mut self.leaving.all, channel);
     }
 
     /// The same of a listener by outside cursors.
     pub(super) fn leave_listening(&mut self, channel: ChannelId) {
-        count_one(&mut self.leaving_listeners, channel);
+        count_one(&mut self.leaving.listeners, channel);
     }
 
     /// These deliveries are needed here by one channel less.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use access::Finding;
 use exchange::hub::{Admission, ChannelId, Cursors, Position, Visible};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
@@ -14,9 +15,9 @@ use super::audience::{Channels, User, Viewer, connection_id, shown};
 use super::ending::Deletion;
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
+use crate::desk::Renewal;
 use crate::kernel::Kernel;
 use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
-use crate::listener::Certificates;
 use crate::members::{Owed, parts};
 use crate::slot::Subs;
 
@@ -74,25 +75,24 @@ impl<K: Kernel> Shard<K> {
                     snapshot.put(self.id, self.listeners(snapshot.limit()));
                 }
             }
-            Order::Settings(settings) => match settings.downcast::<Certificates>() {
-                Ok(certificates) => self.set_certificates(Certificates::clone(&certificates)),
-                Err(settings) => {
-                    if let Ok(settings) = settings.downcast() {
-                        self.settings = settings;
-                    }
-                }
-            },
-            Order::Verdict(verdict) => {
-                if let Ok(verdict) = verdict.downcast() {
-                    self.asking.tell(verdict, self.exchange.wall());
-                }
-            }
-            Order::Keys(found) => {
-                if let Ok(found) = found.downcast() {
-                    self.put_keys(&found);
-                }
-            }
+            Order::Look => self.look_at_desk(),
             Order::Drain(over) => self.begin_draining(over),
+        }
+    }
+
+    /// Does what others have to tell it.
+    fn look_at_desk(&mut self) {
+        for renewal in self.desk.renewals.take(self.id) {
+            match renewal {
+                Renewal::Settings(settings) => self.settings = settings,
+                Renewal::Certificates(certificates) => self.set_certificates(certificates),
+            }
+        }
+        for finding in self.desk.findings.take(self.id) {
+            match finding {
+                Finding::Verdict(verdict) => self.asking.tell(verdict, self.exchange.wall()),
+                Finding::Keys(found) => self.put_keys(&found),
+            }
         }
     }
 

@@ -30,7 +30,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use exchange::hub::{ChannelId, Cursors, Position, ShardId};
+use exchange::hub::{Cursors, Position, ShardId};
 use exchange::{Exchange, Mail, Shortage};
 use transport::codec::deflate::Deflater;
 use transport::dialect::{Classic, Dialect};
@@ -43,6 +43,7 @@ use crate::asking::Asking;
 use crate::callers::Callers;
 use crate::comers::Comers;
 use crate::counters::Counters;
+use crate::desk::Desk;
 use crate::guests::Guests;
 use crate::kernel::{Event, Kernel};
 use crate::limits::{ASKED_US_PER_TURN, EVENTS_PER_TURN, READ_LEN};
@@ -53,6 +54,7 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
+use accounts::Leaving;
 use handshake::Handshakes;
 use post::Post;
 use timers::Beat;
@@ -64,6 +66,7 @@ pub struct Shard<K: Kernel> {
     start: u64,
     kernel: K,
     exchange: Arc<Exchange>,
+    desk: Desk,
     cursors: Cursors,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
@@ -111,11 +114,7 @@ pub struct Shard<K: Kernel> {
     /// All mail up to here was taken in: who is owed nothing pending is owed nothing up to here.
     seen: Position,
     /// Registrations to take back at the end of the turn.
-    leaving: Vec<(ChannelId, u32)>,
-    /// The same of listeners by outside cursors, who leave with the grace of classic clients.
-    leaving_listeners: Vec<(ChannelId, u32)>,
-    /// Takers to take back at the end of the turn, each with the place since which it waited.
-    leaving_takers: Vec<(ChannelId, Position)>,
+    leaving: Leaving,
     /// Deliveries everybody here has, to be told at the end of the turn: how many, of how many bytes.
     settled: (usize, usize),
     now: u64,
@@ -155,6 +154,7 @@ impl<K: Kernel> Shard<K> {
         listeners: Vec<(K::Listener, Classic)>,
         settings: Arc<Settings>,
         exchange: Arc<Exchange>,
+        desk: Desk,
         seed: u64,
     ) -> Self {
         let mut shard = Self {
@@ -168,6 +168,7 @@ impl<K: Kernel> Shard<K> {
             tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
             exchange,
+            desk,
             settings,
             counters: Arc::default(),
             listeners,
@@ -191,9 +192,7 @@ impl<K: Kernel> Shard<K> {
             askers: Askers::default(),
             deleting: VecDeque::new(),
             draining: None,
-            leaving: Vec::new(),
-            leaving_listeners: Vec::new(),
-            leaving_takers: Vec::new(),
+            leaving: Leaving::default(),
             settled: (0, 0),
             random: seed,
             events: Vec::with_capacity(EVENTS_PER_TURN),
