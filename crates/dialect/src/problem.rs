@@ -4,7 +4,7 @@ pub use hub::Code;
 use hub::excerpt_of_fault;
 use serde::Serialize;
 
-use crate::native;
+use crate::native::escape_line_ends;
 
 /// What was wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Problem {
         };
         let from = out.len();
         serde_json::to_writer(&mut *out, &document).expect("a vector takes everything, and strings are JSON");
-        native::escape_line_ends(from, out);
+        escape_line_ends(from, out);
     }
 
     /// The document.
