@@ -143,11 +143,11 @@ final class Client
      * @param array{since?: string|int, tail?: int, limit?: int} $options
      *     since: a cursor, an age such as "10m", or 0 for all; tail: the last so many; limit: 100, at most 1000
      * @return array{cursor: string, messages: list<array<string, mixed>>, gap: bool, more: bool}
-     *     with `more`, the next page is had by since => cursor; with `gap`, something in between is gone
+     *     with `more`, the next page is had by since => cursor, or by before => cursor where it goes back; with `gap`, something in between is gone
      */
     public function history(string $channel, array $options = []): array
     {
-        self::allow($options, ['since', 'tail', 'limit'], 'a history');
+        self::allow($options, ['since', 'tail', 'before', 'limit'], 'a history');
         $answer = $this->ask('GET', '/channels/' . self::path($channel) . '/history' . self::query($options));
         $messages = [];
         foreach ($answer['messages'] as $message) {

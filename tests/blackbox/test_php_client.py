@@ -286,3 +286,9 @@ def test_the_package_says_where_it_lives_and_under_which_licences():
     assert said["homepage"] == home and said["support"]["source"] == f"{home}/tree/main/clients/php"
     for name in ["LICENSE-MIT", "LICENSE-APACHE"]:
         assert (CLIENT / name).read_text() == (ROOT / name).read_text()
+
+
+def test_history_is_read_backwards(program, name):
+    cursors = [program.publish(name, f"m{n}") for n in range(5)]
+    page = client(program, f"$push->history('{name}', ['before' => '{cursors[4]}', 'limit' => 3])")
+    assert (datas(page["messages"]), page["cursor"], page["more"]) == (["m1", "m2", "m3"], cursors[1], True)

@@ -188,14 +188,25 @@ def a_page_of_node_publishes_json(place, block):
     assert '"data":{' in place.run("curl -s 'http://127.0.0.1:8088/sub/prices?since=0'")
 
 
-@recipe("protocol.md", "async function history(channel)")
-def a_page_reads_all_history(place, block):
+@recipe("protocol.md", "more.onclick = async ()")
+def a_page_shows_older_messages(place, block):
     place.serve("multiplexor")
-    lines = "\n".join(json.dumps({"channel": "a b", "data": n}) for n in range(100))
+    lines = "\n".join(json.dumps({"channel": "chat", "data": n}) for n in range(50))
     (place.work / "lines").write_text(lines)
     place.run("curl -s --data-binary @lines http://127.0.0.1:10010/pub")
-    (place.work / "read.mjs").write_text(block.text + 'console.log((await history("a b")).map(({ data }) => data).join());')
-    assert place.run("node read.mjs").strip() == ",".join(map(str, range(100)))
+    page = f"""
+import {{ Multiplexor as Client }} from "{ROOT}/clients/js/dist/multiplexor.mjs";
+const [shown, more, line] = [[], {{}}, ({{ data }}) => data];
+const lines = {{ append: (one) => shown.push(one), prepend: (...all) => shown.unshift(...all) }};
+class Multiplexor extends Client {{ constructor(url, options) {{ super("http://127.0.0.1:8088", {{ transports: ["poll"], ...options }}); }} }}
+{block.text}
+while (shown.length < 20) await new Promise((then) => setTimeout(then, 10));
+for (; !more.disabled; await more.onclick());
+console.log(shown.join());
+process.exit();
+"""
+    (place.work / "page.mjs").write_text(page)
+    assert place.run("node page.mjs").strip() == ",".join(map(str, range(50)))
 
 
 # docs/realplexor.md

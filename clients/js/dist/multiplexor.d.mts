@@ -60,6 +60,16 @@ export interface Events {
     deletedMessage: DeletedMessage;
     error: Failure;
 }
+/** What was said before in a channel, oldest first. */
+export interface HistoryPage<Data = any> {
+    messages: Message<Data>[];
+    /** That of the oldest message: what came before it is had with `before`. */
+    cursor: string;
+    /** There is something before it. */
+    more: boolean;
+    /** Some of what was said is gone. */
+    gap: boolean;
+}
 export interface Subscription {
     readonly channels: string[];
     unsubscribe(): void;
@@ -106,6 +116,7 @@ export declare class Multiplexor {
     private _listeners;
     private _line;
     private _begin;
+    private _page;
     private _now;
     private _cursor?;
     private _key?;
@@ -120,6 +131,14 @@ export declare class Multiplexor {
     subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription;
     /** Ends what all listeners of these channels hear of them. */
     unsubscribe(channels: string | string[]): void;
+    /**
+     * Reads what was said before in a channel: `limit` messages before the one with this cursor, or the last ones. Throws what the
+     * server says where it refuses, with `code` and `status`.
+     */
+    history<Data = any>(channel: string, { before, limit }?: {
+        before?: string;
+        limit?: number;
+    }): Promise<HistoryPage<Data>>;
     /** Listens to what happens; the function it gives ends that. */
     on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void;
     /** Tries again now, also after what was fatal. */

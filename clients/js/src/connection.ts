@@ -47,7 +47,8 @@ const CREDENTIALS_MS_MIN = 1_000;
 /** So do names that proxies make others of, or refuse: they decode these, fold `//`, and go up at `/../`. */
 const FRAGILE = /%(2F|5C|25)/;
 
-const call = <T>(hook: Hook<T>) => (typeof hook === "function" ? (hook as () => T)() : hook);
+/** What an option is, or what it gives where it is a function. */
+export const call = <T>(hook: Hook<T>) => (typeof hook === "function" ? (hook as () => T)() : hook);
 
 /** The connection, as those see it who want it. */
 export interface Connection {

@@ -2,6 +2,8 @@
 
 import { checkListener, checkWords } from "./checks";
 import { type Connection, type Facts, type Tell, connection } from "./connection";
+import { olderPages } from "./history";
+import type { Item } from "./link";
 import { share } from "./shared";
 import { claimsOf } from "./token";
 
@@ -75,6 +77,17 @@ export interface Events {
   error: Failure;
 }
 
+/** What was said before in a channel, oldest first. */
+export interface HistoryPage<Data = any> {
+  messages: Message<Data>[];
+  /** That of the oldest message: what came before it is had with `before`. */
+  cursor: string;
+  /** There is something before it. */
+  more: boolean;
+  /** Some of what was said is gone. */
+  gap: boolean;
+}
+
 export interface Subscription {
   readonly channels: string[];
   unsubscribe(): void;
@@ -131,6 +144,16 @@ const OPTIONS = (
 /** Names the server would refuse, and those that cannot stand in a path. */
 const BAD_NAME = /^$|^\$|^\.\.?$|[,\0-\x1f\x7f]/;
 
+/** A message as listeners get it, with the channels of theirs that it came on. */
+const said = ({ cursor, event, data, base64, time }: Item, channels: string[]): Message => ({
+  cursor,
+  channel: channels[0]!,
+  channels,
+  event,
+  data: base64 ? Uint8Array.from(atob(data as string), (char) => char.charCodeAt(0)) : data,
+  time: new Date(time! * 1000),
+});
+
 interface Entry {
   _names: Set<string>;
   _listener?: (message: Message) => void;
@@ -141,6 +164,7 @@ export class Multiplexor {
   private _listeners: { [K in keyof Events]?: Set<(event: Events[K]) => void> } = {};
   private _line: Connection | undefined;
   private _begin: () => Connection;
+  private _page: ReturnType<typeof olderPages>;
   private _now: StateChange = { state: "idle" };
   private _cursor?: string;
   private _key?: string;
@@ -160,6 +184,7 @@ export class Multiplexor {
     const connect = (tell: Tell, cursor: string | undefined = this._stored(), once?: boolean) =>
       connection(base, once ? { ...options, transports: ["poll"], _once: true } : options, tell, cursor);
     const tell: Tell = (kind, fact) => this._heard(kind, fact);
+    this._page = olderPages(base, options);
     const values = OPTIONS.map((name) => options[name as keyof Options]);
     const isNamed = typeof shared === "string";
     const canShare =
@@ -215,6 +240,15 @@ export class Multiplexor {
       if (!entry._names.size) this._entries.delete(entry);
     }
     this._change();
+  }
+
+  /**
+   * Reads what was said before in a channel: `limit` messages before the one with this cursor, or the last ones. Throws what the
+   * server says where it refuses, with `code` and `status`.
+   */
+  async history<Data = any>(channel: string, { before, limit }: { before?: string; limit?: number } = {}): Promise<HistoryPage<Data>> {
+    const { messages, cursor, more = false, gap = false } = await this._page(channel, before, limit);
+    return { messages: messages!.map((item) => said(item, [channel])), cursor: cursor!, more, gap };
   }
 
   /** Listens to what happens; the function it gives ends that. */
@@ -273,17 +307,11 @@ export class Multiplexor {
     return [...this._entries].some((entry) => entry._names.has(name));
   }
 
-  private _message({ cursor, channel, channels, event, data, base64, time }: Facts["message"]): void {
+  private _message(item: Facts["message"]): void {
+    const { cursor, channel, channels, time } = item;
     const mine = (channels ?? [channel!]).filter((name) => this._has(name));
     if (mine[0] !== undefined) {
-      const message: Message = {
-        cursor,
-        channel: mine[0],
-        channels: mine,
-        event,
-        data: base64 ? Uint8Array.from(atob(data as string), (char) => char.charCodeAt(0)) : data,
-        time: new Date(time! * 1000),
-      };
+      const message = said(item, mine);
       for (const { _names, _listener } of [...this._entries]) {
         if (_listener && mine.some((name) => _names.has(name))) this._run(_listener, message);
       }

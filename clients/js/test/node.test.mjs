@@ -25,6 +25,21 @@ async function publishNumbers(name, amount, from = 0, server = program) {
   assert.equal(answer.status, 200);
 }
 
+test("what was said before is read page by page, whatever it waits by", async () => {
+  const name = `${fresh()}/ä`;
+  await publishNumbers(name, 30);
+  await program.publish(name, new Uint8Array([0, 255]), "?event=e");
+  const mx = new Multiplexor(`http://${program.waitAddress}?since=0`);
+  const last = await mx.history(name, { limit: 1 });
+  assert.deepEqual([last.messages[0].data, last.messages[0].event, last.messages[0].channels], [new Uint8Array([0, 255]), "e", [name]]);
+  assert.deepEqual([last.more, last.gap, last.cursor], [true, false, last.messages[0].cursor]);
+  const all = await mx.history(name, { before: last.cursor });
+  assert.deepEqual(all.messages.map(({ data }) => data), numbers(30));
+  assert.equal(all.more, false);
+  await assert.rejects(mx.history(name, { before: "yesterday" }), { code: "before", status: 400 });
+  assert.equal(mx.state, "idle", "nobody waits by it");
+});
+
 for (const transport of TRANSPORTS) {
   const only = { transports: [transport] };
 

@@ -16,3 +16,5 @@ pub(crate) const ANSWER_LEN_MAX: u64 = 4 << 20;
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// How long `listen` waits between two attempts at the most.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// Messages asked for at a time where history is read backwards; the server gives no more.
+pub(crate) const OLDER_PAGE: u32 = 100;

@@ -14,7 +14,7 @@ use ureq::http::Response;
 
 use crate::args::{flag, server, since, tail};
 use crate::http::{self, Trust, base, config, encode, in_url, no_answer, refusal, with_key};
-use crate::limits::{LINE_LEN_MAX, SEND_TIMEOUT};
+use crate::limits::{LINE_LEN_MAX, OLDER_PAGE, SEND_TIMEOUT};
 use crate::text::utc;
 
 /// All of them, as the help lists them.
@@ -30,6 +30,13 @@ pub(crate) fn commands() -> [Command; 5] {
             .arg(channel())
             .arg(since())
             .arg(tail("Only the last N messages"))
+            .arg(
+                Arg::new("before")
+                    .long("before")
+                    .value_name("CURSOR")
+                    .conflicts_with("since")
+                    .help("Only what came before the message with this cursor"),
+            )
             .arg(flag("json", "Print the server's objects, cursors included, one message a line"))
             .args(server()),
         Command::new("stats")
@@ -101,18 +108,11 @@ pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Prints a channel's history, page by page.
 pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    #[derive(Deserialize)]
-    struct Page<'a> {
-        cursor: String,
-        #[serde(borrow)]
-        messages: Vec<&'a RawValue>,
-        #[serde(default)]
-        gap: bool,
-        #[serde(default)]
-        more: bool,
-    }
     let in_line = InClient::new(matches)?;
     let name = matches.get_one::<String>("channel").cloned().unwrap_or_default();
+    if let Some(before) = matches.get_one::<String>("before") {
+        return older(&in_line, &name, before, matches.get_one::<u32>("tail").copied());
+    }
     let mut from = match (matches.get_one::<String>("since"), matches.get_one::<u32>("tail")) {
         (Some(since), _) => format!("since={}", encode(since)),
         (None, Some(tail)) => format!("tail={tail}"),
@@ -120,7 +120,7 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     loop {
         let text = in_line.get(&format!("/channels/{}/history?{from}", encode(&name)))?;
-        let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
+        let page: HistoryPage<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
         if page.gap {
             eprintln!("multiplexor: gap: the server no longer has all messages of {name}");
         }
@@ -135,6 +135,38 @@ pub(crate) fn history(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         }
         from = format!("since={}", encode(&page.cursor));
     }
+}
+
+/// Prints what came before a message, the last `tail` of it where that is given: read page by page backwards.
+fn older(in_line: &InClient, name: &str, before: &str, tail: Option<u32>) -> anyhow::Result<ExitCode> {
+    let (mut before, mut left) = (before.to_owned(), tail.unwrap_or(u32::MAX));
+    let (mut pages, mut gap) = (Vec::new(), false);
+    while left > 0 {
+        let (name, cursor, limit) = (encode(name), encode(&before), left.min(OLDER_PAGE));
+        let text = in_line.get(&format!("/channels/{name}/history?before={cursor}&limit={limit}"))?;
+        let page: HistoryPage<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
+        left -= u32::try_from(page.messages.len()).unwrap_or(left).min(left);
+        gap |= page.gap;
+        let is_last = !page.more;
+        before = page.cursor;
+        pages.push(text);
+        if is_last {
+            break;
+        }
+    }
+    if gap {
+        eprintln!("multiplexor: gap: the server no longer has all messages of {name}");
+    }
+    for text in pages.iter().rev() {
+        let page: HistoryPage<'_> = serde_json::from_str(text).context(NOT_OURS)?;
+        for object in &page.messages {
+            let message: HistoryMessage<'_> = serde_json::from_str(object.get()).context(NOT_OURS)?;
+            if !in_line.print(object.get(), || message.line())? {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints all that is counted.
@@ -233,6 +265,18 @@ impl InClient {
             Err(error) => Err(error).context("standard output cannot be written"),
         }
     }
+}
+
+/// A page of a history.
+#[derive(Deserialize)]
+struct HistoryPage<'a> {
+    cursor: String,
+    #[serde(borrow)]
+    messages: Vec<&'a RawValue>,
+    #[serde(default)]
+    gap: bool,
+    #[serde(default)]
+    more: bool,
 }
 
 /// A message of a history.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hub::Start;
+use hub::{Before, Start};
 
 use crate::Problem;
 use crate::native::Credentials;
@@ -50,6 +50,8 @@ pub struct Wait {
     pub names: Vec<Box<str>>,
     /// From where.
     pub start: Start,
+    /// A page of what was said before is wanted, and no wait.
+    pub older: Option<Box<Older>>,
     /// How.
     pub transport: Transport,
     /// Whether payloads go bare where the transport has both ways.
@@ -66,6 +68,17 @@ pub struct Wait {
     pub hears_refusals: bool,
     /// What the client shows of itself.
     pub credentials: Option<Box<Credentials>>,
+}
+
+/// A wish for a page of what was said before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Older {
+    /// From where back.
+    pub before: Before,
+    /// How many messages at the most.
+    pub limit: u8,
+    /// What is to be said of its parameters.
+    pub warning: Option<Box<str>>,
 }
 
 /// How bytes reach a client.

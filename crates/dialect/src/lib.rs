@@ -21,7 +21,7 @@ pub mod realplexor;
 pub use claim::Claim;
 pub use foreign::{Dialect, Listen, Ours, Substitute, Wants, mark};
 pub use hub;
-pub use intent::{Answer, GUARDS, Intent, NO_STORE, Request, Transport, Wait};
+pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Code, Problem, fault};
 pub use realplexor::{TOLD as CONNECTION_LOG, Tag};

@@ -176,17 +176,17 @@ impl Exchange {
         self.rules.may(session, right, name, self.clock.wall())
     }
 
-    /// The first of these channels on which a client may not do `right`.
-    pub fn first_denied<'n>(
-        &self,
-        session: Option<&Session>,
-        right: Right,
-        names: &'n [Box<str>],
-    ) -> Option<&'n str> {
+    /// The first of these channels that a client may not listen to.
+    pub fn first_closed<'n>(&self, session: Option<&Session>, names: &'n [Box<str>]) -> Option<&'n str> {
         match names {
-            [name] => (!self.may(session, right, name)).then_some(name),
-            _ => self.rules.first_denied(session, right, names, self.clock.wall()),
+            [name] => (!self.may(session, Right::Listen, name)).then_some(name),
+            _ => self.rules.first_closed(session, names, self.clock.wall()),
         }
+    }
+
+    /// The indices of those of these channels, all of which a client may listen to, whose history it may not read.
+    pub fn closed_histories(&self, session: Option<&Session>, names: &[impl AsRef<str>]) -> Vec<u16> {
+        self.rules.closed_histories(session, names, self.clock.wall())
     }
 
     /// The names of records, those that are still there.

@@ -81,6 +81,30 @@ pub enum Start {
     More(Resume),
 }
 
+/// From where back somebody wants to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// From the end.
+    End,
+    /// What came before this place.
+    Place(Position),
+    /// A place of a lost order, before which there is nothing in this one.
+    Lost,
+}
+
+/// A page of what was said before.
+#[derive(Debug)]
+pub struct OlderPage {
+    /// In order, the youngest last.
+    pub messages: Vec<Message>,
+    /// Up to here it was read back; further back the next page goes on.
+    pub first: Position,
+    /// Something is left further back.
+    pub more: bool,
+    /// Something that would stand on this page may be gone.
+    pub gap: bool,
+}
+
 /// Where the next page begins. Opaque; plain data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {

@@ -431,6 +431,7 @@ mod tests {
             payload: None,
             ttl,
             listen: crate::Door::Open,
+            history: crate::Door::Open,
             durable: true,
             skip_poison: false,
         };

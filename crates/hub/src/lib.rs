@@ -28,6 +28,7 @@ mod hub;
 
 mod asking;
 mod keeping;
+mod older;
 mod outside;
 mod presence;
 mod reading;

@@ -75,6 +75,10 @@ pub const DUE_MESSAGES_MAX: usize = 1_024;
 pub const OUTSIDE_STEP_MAX: usize = 1_024;
 /// Messages kept of a channel whose publisher brings cursors: each that comes or goes moves places in their order.
 pub const ALIASED_MAX: usize = 1_000;
+/// Messages in one page of what was said before.
+pub const OLDER_MESSAGES_MAX: usize = 100;
+/// Entries of a history, messages and words that one was taken back, that are looked at for such a page.
+pub const OLDER_LOOK_MAX: usize = 400;
 /// Bytes of payload in one page of a backlog; one message may exceed it.
 pub const PAGE_BYTES_MAX: usize = 256 << 10;
 /// Messages evicted by one publish for the common budget; more wait for the next step.

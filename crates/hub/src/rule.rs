@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 
 use crate::limits::RULES_MAX;
-use crate::{Door, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, WallTime, check_name};
+use crate::{
+    Door, Glob, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, WallTime, check_name,
+};
 
 /// What is set for the channels that match a pattern. For what is not, the general limits hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Rule {
     pub ttl: Option<Millis>,
     /// Who may listen.
     pub listen: Option<Door>,
+    /// Who may read what was said before.
+    pub history: Option<Door>,
     /// Whether a store keeps its messages.
     pub durable: Option<bool>,
     /// Whether a client that comes back to a long message again and again is taken past it.
@@ -42,6 +46,7 @@ impl Rule {
             payload_limit: None,
             ttl: None,
             listen: None,
+            history: None,
             durable: None,
             skip_poison: None,
         }
@@ -74,6 +79,8 @@ pub struct Rules {
     pub(crate) limit_payloads: bool,
     /// Whether some channels are closed.
     closes: bool,
+    /// Whether the history of some is not for all who may listen.
+    closes_history: bool,
 }
 
 /// Which rule a channel falls under; 0: none.
@@ -91,6 +98,7 @@ pub(crate) struct Keep {
     pub(crate) payload: Option<u64>,
     pub(crate) ttl: Option<Millis>,
     pub(crate) listen: Door,
+    pub(crate) history: Door,
     pub(crate) durable: bool,
     pub(crate) skip_poison: bool,
 }
@@ -157,6 +165,7 @@ impl Rules {
             payload: None,
             ttl: None,
             listen: limits.listen,
+            history: Door::Open,
             durable: true,
             skip_poison: false,
         };
@@ -168,12 +177,14 @@ impl Rules {
             payload: rule.payload_limit,
             ttl: rule.ttl,
             listen: rule.listen.unwrap_or(general.listen),
+            history: rule.history.unwrap_or(general.history),
             durable: rule.durable.unwrap_or(general.durable),
             skip_poison: rule.skip_poison.unwrap_or(general.skip_poison),
         };
         Self {
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
             closes: limits.listen == Door::Token || rules().any(|rule| rule.listen == Some(Door::Token)),
+            closes_history: rules().any(|rule| rule.history.is_some_and(|door| door != Door::Open)),
             limit_payloads: rules().any(|rule| rule.payload_limit.is_some()),
             keeps: std::iter::once(general.clone()).chain(rules().map(under)).collect(),
         }
@@ -191,34 +202,55 @@ impl Rules {
 
     /// Whether a client may do `right` on a channel: because anybody may, or by a grant of its session, if it has one.
     pub fn may(&self, session: Option<&Session>, right: Right, name: &str, now: WallTime) -> bool {
-        (right == Right::Listen && self.listen(name) == Door::Open)
-            || session.is_some_and(|session| session.may(right, name, now))
+        let is_granted = |right| session.is_some_and(|session| session.may(right, name, now));
+        match right {
+            Right::Listen => self.listen(name) == Door::Open || is_granted(Right::Listen),
+            Right::History => match self.history(name) {
+                Door::Open => self.may(session, Right::Listen, name, now),
+                Door::Token => is_granted(Right::History),
+                Door::Off => false,
+            },
+            Right::Publish | Right::Presence | Right::Administer => is_granted(right),
+        }
     }
 
-    /// The first of these channels on which a client may not do `right`. Of many names, those that are granted by name
-    /// cost no more than one look each.
-    pub fn first_denied<'n>(
+    /// The first of these channels that a client may not listen to. Of many names, those that are granted by name cost no
+    /// more than one look each.
+    pub fn first_closed<'n>(
         &self,
         session: Option<&Session>,
-        right: Right,
         names: &'n [Box<str>],
         now: WallTime,
     ) -> Option<&'n str> {
-        let (mut granted, mut patterns) = (HashSet::new(), Vec::new());
-        let grants = session.filter(|session| session.is_live(now)).map(Session::grants);
-        for Grant { rights, names } in grants.into_iter().flatten() {
-            match names.only() {
-                _ if !rights.has(right) => {}
-                Some(name) => drop(granted.insert(name)),
-                None => patterns.push(names),
-            }
-        }
-        let may = |name: &str| {
-            granted.contains(name)
-                || self.may(None, right, name, now)
-                || patterns.iter().any(|pattern| pattern.matches(name))
-        };
+        let granted = Granted::of(session, Right::Listen, now);
+        let may = |name: &str| self.listen(name) == Door::Open || granted.covers(name);
         names.iter().map(|name| &**name).find(|name| !may(name))
+    }
+
+    /// The indices of those of these channels, all of which a client may listen to, whose history it may not read. None
+    /// is looked at where no rule closes any.
+    pub fn closed_histories(
+        &self,
+        session: Option<&Session>,
+        names: &[impl AsRef<str>],
+        now: WallTime,
+    ) -> Vec<u16> {
+        if !self.closes_history {
+            return Vec::new();
+        }
+        let granted = Granted::of(session, Right::History, now);
+        let is_closed = |name: &str| match self.history(name) {
+            Door::Open => false,
+            Door::Token => !granted.covers(name),
+            Door::Off => true,
+        };
+        let names = (0u16..).zip(names);
+        names.filter(|(_, name)| is_closed(name.as_ref())).map(|(number, _)| number).collect()
+    }
+
+    /// Who may read the history of a channel of this name.
+    pub fn history(&self, name: &str) -> Door {
+        if self.closes_history { self.keep(self.find(name)).history } else { Door::Open }
     }
 
     /// Who may listen to a channel of this name.
@@ -235,6 +267,31 @@ impl Rules {
     /// What a channel under this rule keeps.
     pub(crate) fn keep(&self, rule: RuleId) -> &Keep {
         &self.keeps[usize::from(rule.0)]
+    }
+}
+
+/// The channels on which a session may do something.
+struct Granted<'a> {
+    names: HashSet<&'a str>,
+    patterns: Vec<Glob<&'a str>>,
+}
+
+impl<'a> Granted<'a> {
+    fn of(session: Option<&'a Session>, right: Right, now: WallTime) -> Self {
+        let mut granted = Self { names: HashSet::new(), patterns: Vec::new() };
+        let grants = session.filter(|session| session.is_live(now)).map(Session::grants);
+        for Grant { rights, names } in grants.into_iter().flatten() {
+            match names.only() {
+                _ if !rights.has(right) => {}
+                Some(name) => drop(granted.names.insert(name)),
+                None => granted.patterns.push(names),
+            }
+        }
+        granted
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        self.names.contains(name) || self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 }
 
@@ -260,7 +317,7 @@ const _: () = assert!(RULES_MAX < u8::MAX as usize);
 mod tests {
     use super::*;
     use crate::trial::{after, hub, places, publish, release, say};
-    use crate::{Glob, Hub, Refused, Start};
+    use crate::{Hub, Refused, Start};
 
     fn rule(pattern: &str) -> Rule {
         Rule::new(Pattern::new(pattern).unwrap())
@@ -316,7 +373,7 @@ mod tests {
         let rules = Rules::new(&Limits { listen: Door::Token, rules: vec![open], ..Limits::default() });
         let denied = |session, names: &str, now| {
             let names: Vec<Box<str>> = names.split(',').map(Box::from).collect();
-            rules.first_denied(session, Right::Listen, &names, WallTime::from_millis(now)).map(str::to_owned)
+            rules.first_closed(session, &names, WallTime::from_millis(now)).map(str::to_owned)
         };
         let of = |names, now| denied(Some(&session), names, now);
         assert_eq!(of("a,b*,room.1,open.1", 999), None);
@@ -324,6 +381,31 @@ mod tests {
         assert_eq!(of("a,p", 999).as_deref(), Some("p"), "another right");
         assert_eq!(of("open.1,a", 1_000).as_deref(), Some("a"), "the grants have ended");
         assert_eq!(denied(None, "open.1,room.1", 0).as_deref(), Some("room.1"));
+    }
+
+    #[test]
+    fn history_is_for_all_who_listen_unless_a_rule_says_otherwise() {
+        let door = |pattern, history| Rule { history: Some(history), ..rule(pattern) };
+        let rules = vec![door("shut.*", Door::Off), door("half.*", Door::Token), door("half*", Door::Open)];
+        let rules = Rules::new(&Limits { rules, ..Limits::default() });
+        let grant = |right: Right, names| Grant {
+            rights: [right].into_iter().collect(),
+            names: Glob::new(names).unwrap(),
+        };
+        let grants = [grant(Right::History, "*"), grant(Right::Listen, "half.2")];
+        let (session, now) = (Session::new(None, None, &grants), WallTime::PAST);
+        let names = ["a", "half.1", "halfway", "shut.1"];
+        assert_eq!(rules.closed_histories(None, &names, now), [1, 3]);
+        assert_eq!(rules.closed_histories(Some(&session), &names, now), [3]);
+        for (n, name) in (0..).zip(names) {
+            for session in [None, Some(&session)] {
+                let closed = rules.closed_histories(session, &names, now).contains(&n);
+                assert_eq!(rules.may(session, Right::History, name, now), !closed, "{name}");
+            }
+        }
+        let shut = Rules::new(&Limits { listen: Door::Token, ..Limits::default() });
+        assert!(!shut.may(Some(&session), Right::History, "a", now), "who may not listen may not look back");
+        assert!(shut.may(Some(&session), Right::History, "half.2", now));
     }
 
     #[test]

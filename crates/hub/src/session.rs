@@ -86,14 +86,16 @@ pub struct Grant<T = Box<str>> {
     pub names: Glob<T>,
 }
 
-/// Who may listen to a channel.
+/// Which clients may do something with a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Door {
-    /// Whoever knows its name, as in 2009.
+    /// To listen: whoever knows its name, as in 2009. All else: whoever may listen.
     #[default]
     Open,
-    /// Who has a token for it.
+    /// Who has a grant for it.
     Token,
+    /// Nobody.
+    Off,
 }
 
 /// Who a connection or a publish is: user, grants, expiry. A reference: cloning it copies nothing.

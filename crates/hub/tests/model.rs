@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
-    Changes, ChannelId, Door, Epoch, Guest, Hub, Limits, Message, Next, Page, Pattern, Position, Refused,
-    Resume, Rule, ShardId, Start, Stay, Take, Totals,
+    Before, Changes, ChannelId, Door, Epoch, Guest, Hub, Limits, Message, Next, Page, Pattern, Position,
+    Refused, Resume, Rule, ShardId, Start, Stay, Take, Totals,
 };
 use naive::{From, Naive, Read};
 use testkit::seeds::{Chance, seeds};
@@ -85,6 +85,7 @@ impl Both {
             23 | 24 => self.leave(),
             25 => self.delete(),
             26 | 27 => self.take(),
+            28 if self.chance.once_in(2) => self.older(),
             28 => self.history(),
             29 | 30 => self.take_back(),
             _ => self.changes(),
@@ -254,6 +255,29 @@ impl Both {
         }
     }
 
+    /// Goes back page by page.
+    fn older(&mut self) {
+        let channel = self.chance.below(CHANNELS.len() as u64) as usize;
+        let limit = self.chance.of(&[1, 2, 5, 100]);
+        let back = self.chance.of(&[1, 5, 20]);
+        let mut before = (self.naive.end + 1).saturating_sub(self.chance.below(back));
+        let mut start = if before > self.naive.end { Before::End } else { Before::Place(place(before)) };
+        for _ in 0..5 {
+            let page = loop {
+                let page = self.hub.try_older(CHANNELS[channel], start, limit, self.naive.now);
+                if let Some(page) = page {
+                    break page;
+                }
+            };
+            let told = (places(&page.messages), page.first.to_bits(), page.more, page.gap);
+            assert_eq!(told, self.naive.older(channel, before, limit));
+            if !page.more {
+                return;
+            }
+            (before, start) = (page.first.to_bits(), Before::Place(page.first));
+        }
+    }
+
     fn leave(&mut self) {
         let channel = self.chance.below(CHANNELS.len() as u64) as usize;
         let shard = self.chance.below(3) as u16;
@@ -365,6 +389,10 @@ fn places(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(|message| message.position.to_bits()).collect()
 }
 
+fn place(place: u64) -> Position {
+    Position::from_bits(place)
+}
+
 fn names(channels: &[usize]) -> Vec<&'static str> {
     channels.iter().map(|channel| CHANNELS[*channel]).collect()
 }
@@ -386,6 +414,7 @@ fn rule(chance: &mut Chance) -> Rule {
         payload_limit: chance.of(&[None, None, None, Some(30)]),
         ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
         listen: None,
+        history: None,
         durable: None,
         skip_poison: None,
     }

@@ -120,5 +120,8 @@ pub const WATCH_RETRY: Duration = Duration::from_secs(3);
 pub const HISTORY_PAGE: u32 = 100;
 /// Messages on one page of history at the most.
 pub const HISTORY_PAGE_MAX: u32 = 1_000;
+/// The same of a page backwards.
+#[allow(clippy::cast_possible_truncation, reason = "it is small")]
+pub const OLDER_PAGE_MAX: u32 = dialect::hub::limits::OLDER_MESSAGES_MAX as u32;
 /// Channels on one page of `/channels` at the most.
 pub const CHANNELS_PAGE_MAX: usize = 10_000;

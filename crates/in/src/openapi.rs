@@ -166,9 +166,10 @@ pub(crate) fn history() -> Value {
             path("name", NAME),
             query("since", SINCE, &matching(FROM)),
             query("tail", "Only the last so many", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
-            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_PAGE_MAX })),
+            query("before", BEFORE, &json!({ "type": "string", "pattern": "^$|^a[A-Za-z0-9]{7,15}$" })),
+            query("limit", "How many on a page; with before, at most 100", &json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_PAGE_MAX })),
         ],
-        "responses": responses("A page; go on with since=cursor while there is more", &json!({ "application/json": { "schema": reference("History") } })),
+        "responses": responses("A page; go on with since=cursor while there is more, or back with before=cursor", &json!({ "application/json": { "schema": reference("History") } })),
     })
 }
 
@@ -297,6 +298,7 @@ const TTL: &str = r"^[0-9]{1,9}(\.[0-9]{1,3})?$";
 const NAME: &str = "The channel: 1 to 255 bytes of UTF-8, percent-encoded, a slash too";
 const LAST_ID: &str = "The header Last-Event-ID for whoever cannot set it, which beats this";
 
+const BEFORE: &str = "What came before the message with this cursor, page by page backwards; empty: from the end. Not beside since or tail";
 const SINCE: &str =
     "Only what came after: a cursor, an age such as 10m, a Unix time in seconds, or 0 for all there is";
 

@@ -112,7 +112,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             method: Method::GET,
             right: Some(Right::History),
             handler: || get(channels::history),
-            query: Some(&["since", "tail", "limit"]),
+            query: Some(&["since", "tail", "before", "limit"]),
             schema: Some(openapi::history),
         }],
     },

@@ -68,7 +68,7 @@ mod tests {
         };
         check(Method::DELETE, "/channels/history", &["forget"]);
         check(Method::GET, "/channels/history", &[]);
-        check(Method::GET, "/channels/history/history", &["since", "tail", "limit"]);
+        check(Method::GET, "/channels/history/history", &["since", "tail", "before", "limit"]);
         check(Method::DELETE, "/channels/history/history/1-2", &[]);
         check(Method::DELETE, "/channels/a%2Fhistory", &["forget"]);
     }

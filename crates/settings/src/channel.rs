@@ -2,7 +2,7 @@
 
 use exchange::hub::{Door, Pattern, Rule};
 
-use crate::entries::{CHANNEL_ENTRY, DURABLE, POISON, TTL};
+use crate::entries::{CHANNEL_ENTRY, DURABLE, HISTORY, POISON, TTL};
 use crate::key::SettingKey;
 use crate::{Setting, Source, Value, keys, millis};
 
@@ -25,9 +25,11 @@ impl ChannelEntry {
         Some(Self { pattern: pattern.clone(), values, origin })
     }
 
-    /// Whether it closes its channels to those without a token.
-    pub(crate) fn closes(&self) -> bool {
-        self.rule().listen == Some(Door::Token)
+    /// The setting by which it closes something of its channels to those without a token.
+    pub(crate) fn closes(&self) -> Option<&'static str> {
+        let Rule { listen, history, .. } = self.rule();
+        let doors = [(keys::LISTEN.name(), listen), (HISTORY.name(), history)];
+        doors.into_iter().find_map(|(name, door)| (door == Some(Door::Token)).then_some(name))
     }
 
     /// As the hub takes it.
@@ -42,6 +44,7 @@ impl ChannelEntry {
             payload_limit: self.get(&keys::PAYLOAD_LIMIT),
             ttl: self.get(&TTL).map(millis),
             listen: self.get(&keys::LISTEN).map(door),
+            history: self.get(&HISTORY).map(door),
             durable: self.get(&DURABLE),
             skip_poison: self.get(&POISON).map(|word| word == "skip"),
         }
@@ -54,7 +57,11 @@ impl ChannelEntry {
     }
 }
 
-/// Who may listen.
+/// Who may.
 pub(crate) fn door(word: &str) -> Door {
-    if word == "token" { Door::Token } else { Door::Open }
+    match word {
+        "token" => Door::Token,
+        "off" => Door::Off,
+        _ => Door::Open,
+    }
 }

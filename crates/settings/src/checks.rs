@@ -119,10 +119,10 @@ impl Settings {
 
     /// Where a channel asks for a token, there must be a way to have one.
     fn check_doors(&self, values: &Values) -> Result<(), String> {
-        let closed = values.channels.iter().find(|entry| entry.closes());
-        let place = match closed {
-            Some(entry) => format!("{}: ", entry.origin),
-            None => values.place(keys::LISTEN.name()),
+        let closed = values.channels.iter().find_map(|entry| Some((&entry.origin, entry.closes()?)));
+        let (place, name) = match closed {
+            Some((origin, name)) => (format!("{origin}: "), name),
+            None => (values.place(keys::LISTEN.name()), keys::LISTEN.name()),
         };
         let is_asked = self.upstream.hook.is_some() || self.upstream.takeover.is_some();
         let is_way_in = !self.wait_line.tokens.is_empty() || is_asked;
@@ -130,7 +130,7 @@ impl Settings {
             return Ok(());
         }
         Err(format!(
-            "{place}listen is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or \
+            "{place}{name} is \"token\", but nobody could have one; set token_secret, token_key, token_keys_url or \
              hook, too"
         ))
     }

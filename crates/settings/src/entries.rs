@@ -48,6 +48,7 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     keys::PAYLOAD_LIMIT.setting,
     TTL.setting,
     keys::LISTEN.setting,
+    HISTORY.setting,
     DURABLE.setting,
     POISON.setting,
 ];
@@ -64,6 +65,14 @@ pub(crate) const POISON: SettingKey<&'static str> = choice(
     "keep",
     "What becomes of a message of more than 30 KiB to which a client comes back, though it was written whole to it five \
          times: it is given again, or the client is told of a gap in its place",
+);
+pub(crate) const HISTORY: SettingKey<&'static str> = choice(
+    "history",
+    &["open", "token", "off"],
+    "open",
+    "Which clients may read what was said before, page by page and by since and tail: whoever may listen, who shows a \
+     token with `history` for it, or none; one that comes back is told of a gap then. Not open, it is closed to clients of \
+     2009 and of Realplexor",
 );
 pub(crate) const DURABLE: SettingKey<bool> =
     truth("durable", "true", "Whether its messages are kept in the store, if there is one");

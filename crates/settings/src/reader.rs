@@ -243,7 +243,7 @@ impl<'a> FileReader<'a> {
     fn unknown(&mut self, name: &str, span: Range<usize>, value: &DeValue<'_>) {
         let names = || TABLE.iter().map(|setting| setting.name).chain([CHANNEL]);
         match value {
-            _ if find(CHANNEL_ENTRY, name).is_some() => {
+            _ if find(CHANNEL_ENTRY, name).is_some() && !matches!(value, DeValue::Table(_)) => {
                 let error =
                     format!("there is no setting {name} but for channels; write it under a [[{CHANNEL}]]");
                 self.error(span, error);

@@ -163,6 +163,9 @@ pub(crate) fn poll_document(
         body.extend_from_slice(object);
     }
     body.extend_from_slice(if end.gap { b"],\"gap\":true" } else { b"]" });
+    if end.more {
+        body.extend_from_slice(b",\"more\":true");
+    }
     if let Some(name) = end.deleted {
         body.extend_from_slice(b",\"deleted\":");
         native::write_string(name, &mut body);

@@ -170,7 +170,9 @@ impl Conn {
             Ok(head) => head,
             Err(problem) => return self.refuse(problem, env.origins),
         };
-        if wait.transport == Transport::Poll {
+        if wait.older.is_some() {
+            self.manner = Manner::Whole(native::Remark::on_wait("", &wait.names));
+        } else if wait.transport == Transport::Poll {
             self.manner = Manner::Whole(native::Remark::on_wait(request.query, &wait.names));
         } else if let Some(warning) = native::warning_of_wait(request.query, &wait.names) {
             answer::tell_warning(&mut head, &warning);

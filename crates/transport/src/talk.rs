@@ -38,6 +38,8 @@ pub struct PollEnd<'a> {
     pub gap: bool,
     /// A channel that was deleted while the client waited. A raw poll has no word for it.
     pub deleted: Option<&'a str>,
+    /// Of a page of what was said before: something is left further back.
+    pub more: bool,
 }
 
 impl Conn {

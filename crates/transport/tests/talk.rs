@@ -228,7 +228,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
-            PollEnd { cursor: place(9), gap, deleted },
+            PollEnd { cursor: place(9), gap, deleted, more: false },
             cursors(),
             Cors::default(),
             &mut Pages::default(),
@@ -260,7 +260,7 @@ fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),
-        PollEnd { cursor: place(9), gap, deleted: None },
+        PollEnd { cursor: place(9), gap, deleted: None, more: false },
         cursors(),
         Cors::default(),
         &mut Pages::default(),

@@ -66,6 +66,8 @@ counters! {
     full_turns,
     /// Messages of backlogs given to clients.
     replayed,
+    /// Pages of what was said before that clients read.
+    history_pages,
     /// Channels of which a client was told that something is gone.
     gaps,
     /// How often a client came back to the same message for the third time.

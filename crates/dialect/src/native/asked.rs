@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hub::{Start, excerpt};
 
+use super::context::Context;
 use super::paths::WaitPath;
-use super::request::Context;
 use super::since::{is_last_event_id, last_event_id, since};
 use crate::{Code, Problem, Request, Transport};
 

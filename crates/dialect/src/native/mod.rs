@@ -4,10 +4,12 @@
 
 mod asked;
 mod command;
+mod context;
 mod credentials;
 mod line_ends;
 mod names;
 mod object;
+mod older;
 mod passed;
 mod paths;
 mod refused;
@@ -20,6 +22,7 @@ pub use command::{
     Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
     write_pong, write_renewed, write_subscribed, write_unsubscribed,
 };
+pub use context::Context;
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
 pub use line_ends::bare_data;
 pub(crate) use line_ends::escape_line_ends;
@@ -29,9 +32,10 @@ pub use object::{
     is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_strings,
     write_told, write_uncovered,
 };
+pub use older::before;
 pub use passed::{is_of_application, is_passed};
 pub use paths::{Paths, WaitPath};
 pub use refused::told_by_event;
-pub use request::{Context, hears_refusals, intent, not_found, wait_of_page};
+pub use request::{hears_refusals, intent, not_found, wait_of_page};
 pub use since::{age, is_last_event_id, last_event_id, since};
 pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

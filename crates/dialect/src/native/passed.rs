@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Paths;
-use super::request::method_not_allowed;
+use super::context::method_not_allowed;
 use crate::limits::PATH_DECODES_MAX;
 use crate::{Answer, Code, Problem};
 

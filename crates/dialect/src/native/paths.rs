@@ -7,13 +7,16 @@ use crate::Transport;
 pub struct Paths {
     prefix: Box<str>,
     all: Box<[Box<str>]>,
+    /// How many of them, the last ones, are left to an application that wants them.
+    yielded: usize,
 }
 
 impl Paths {
-    /// Our paths behind this prefix: nothing, or a path that does not end in `/`.
+    /// Our paths behind this prefix: nothing, or a path that does not end in `/`. What is behind a prefix is all ours.
     pub fn under(prefix: &str) -> Self {
-        let all = PATHS.iter().map(|path| format!("{prefix}{path}").into_boxed_str());
-        Self { prefix: prefix.into(), all: all.collect() }
+        let all = PATHS.iter().chain(YIELDED).map(|path| format!("{prefix}{path}").into_boxed_str());
+        let yielded = if prefix.is_empty() { YIELDED.len() } else { 0 };
+        Self { prefix: prefix.into(), all: all.collect(), yielded }
     }
 
     /// What stands before them.
@@ -34,10 +37,10 @@ impl Paths {
         path.strip_prefix(&*self.prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Whether a path is answered here.
+    /// Whether a path is answered here, also where an application has all others.
     pub fn hold(&self, path: &str) -> bool {
         let is_ours = |ours: &str| if ours.ends_with('/') { path.starts_with(ours) } else { path == ours };
-        self.all.iter().any(|ours| is_ours(ours))
+        self.all[..self.all.len() - self.yielded].iter().any(|ours| is_ours(ours))
             || self.strip(path).is_some_and(|rest| rest == "/" || rest.is_empty())
     }
 }
@@ -86,6 +89,9 @@ impl WaitPath {
 const PATHS: &[&str] =
     &["/sub", "/sub/", "/sse/", "/stream/", "/poll/", "/ws/", "/healthz", "/readyz", "/multiplexor.js"];
 
+/// The same of those that came later, and are an application's where it has all paths that begin so.
+const YIELDED: &[&str] = &["/history/"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +111,9 @@ mod tests {
         ] {
             assert_eq!((paths.strip(path), paths.hold(path)), (rest, ours), "{path}");
         }
+        assert!(paths.hold("/push/history/a"), "nothing behind the prefix is an application's");
         let paths = Paths::default();
+        assert!(!paths.hold("/history/a") && paths.all().iter().any(|path| **path == *"/history/"));
         for address in WaitPath::ALL {
             assert_eq!(WaitPath::of(&format!("{}a,b", address.path)), Some((address, "a,b")));
             assert!(paths.hold(&format!("{}a", address.path)), "{}", address.path);

@@ -4,31 +4,16 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hub::{Cursors, Millis, Stage, Start, excerpt};
+use hub::{Stage, Start, excerpt};
 
 use super::asked::{Asked, transport};
+use super::context::{Context, method_not_allowed};
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
+use super::older;
 use super::paths::WaitPath;
 use crate::limits::PREFLIGHT_LEN_MAX;
-use crate::{Answer, Code, Intent, NO_STORE, Problem, Request, Shows, Transport, Wait};
-
-/// What a request is understood against.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// Reads cursors of this order.
-    pub cursors: Cursors,
-    /// The time now.
-    pub now: Millis,
-    /// What counts as credentials.
-    pub shows: &'a Shows,
-    /// Where the program is in its life.
-    pub stage: Stage,
-    /// What stands before all our paths; it does not stand before those of the request any more.
-    pub prefix: &'a str,
-    /// Whose a known proxy says that the request is.
-    pub address: Option<IpAddr>,
-}
+use crate::{Answer, Code, Intent, NO_STORE, Problem, Request, Transport, Wait};
 
 /// What a complete request wants.
 pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Problem> {
@@ -37,6 +22,9 @@ pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Pro
     }
     if let Some((address, list)) = WaitPath::of(request.path) {
         return wait(request, address, list, context);
+    }
+    if let Some(list) = request.path.strip_prefix(older::PATH) {
+        return older::older(request, list, context);
     }
     let answer = match request.path {
         "/healthz" => healthz(context.prefix, context.address),
@@ -146,6 +134,7 @@ fn wait(
     Ok(Intent::Wait(Box::new(Wait {
         names,
         start,
+        older: None,
         transport,
         bare,
         patience: asked.wait.map(|seconds| Duration::from_secs(seconds.into())),
@@ -180,6 +169,7 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
     Wait {
         names: Vec::new(),
         start,
+        older: None,
         transport,
         bare: false,
         patience,
@@ -189,15 +179,6 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
         hears_refusals: false,
         credentials: None,
     }
-}
-
-/// With the header that RFC 9110, 15.5.6 asks for.
-pub(super) fn method_not_allowed(method: &str, allowed: &str) -> Answer {
-    let method = excerpt(method);
-    let detail = format!("the method {method} is not for this address; use one of {allowed}");
-    let mut answer = Answer::from(Problem::new(405, Code::Method, detail));
-    answer.headers.push(("Allow", allowed.to_owned()));
-    answer
 }
 
 /// Nothing is at this path.
@@ -244,7 +225,8 @@ In a page:   <script src=\"http://ADDRESS/multiplexor.js\"></script>\n";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hub::Epoch;
+    use crate::Shows;
+    use hub::{Cursors, Epoch};
 
     /// `line` is method, target, then headers as `name: value` separated by `; `.
     fn check(line: &str, expected: &str) {

@@ -1,7 +1,7 @@
 //! Looking: what is known of channels, their history and their changes; nobody is registered by it.
 
 use hub::limits::SCAN_STEP_MAX;
-use hub::{Changes, ChannelId, ChannelInfo, Page, Position, Rules, Start, Totals};
+use hub::{Before, Changes, ChannelId, ChannelInfo, OlderPage, Page, Position, Rules, Start, Totals};
 
 use super::Exchange;
 use crate::Returns;
@@ -21,6 +21,15 @@ impl Exchange {
     /// Reads history without registering; `None` when nothing is known of the channel.
     pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
         self.with(|hub, now| hub.history(name, start, limit, now))
+    }
+
+    /// Reads a page of what was said before, `limit` messages at the most.
+    pub fn older(&self, name: &str, before: Before, limit: usize) -> OlderPage {
+        loop {
+            if let Some(page) = self.with(|hub, now| hub.try_older(name, before, limit, now)) {
+                return page;
+            }
+        }
     }
 
     /// The records of channels, where there are any.

@@ -1,6 +1,9 @@
 //! The registry: who waits on which channels. A shard registers in the same step in which it finds nothing more to read.
 
-use hub::{After, ChannelId, Guest, Millis, Outside, Page, Position, Refused, ShardId, Start, Take};
+use hub::{
+    After, Before, ChannelId, Guest, Millis, OlderPage, Outside, Page, Position, Refused, ShardId, Start,
+    Take,
+};
 
 use super::Exchange;
 use crate::sync::Ordering;
@@ -12,6 +15,15 @@ impl Exchange {
         let guest = guest.into();
         loop {
             if let Some(page) = self.in_turn(|hub, now| hub.try_subscribe(guest, names, start, now)) {
+                return page;
+            }
+        }
+    }
+
+    /// Reads a page of what was said before, as [`Self::older`] does it, in a shard's turn.
+    pub fn older_in_turn(&self, name: &str, before: Before, limit: usize) -> OlderPage {
+        loop {
+            if let Some(page) = self.in_turn(|hub, now| hub.try_older(name, before, limit, now)) {
                 return page;
             }
         }

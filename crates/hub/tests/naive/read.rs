@@ -71,6 +71,31 @@ impl Naive {
         read
     }
 
+    /// A page backwards: its places, where it ends, whether more is left, and whether something is gone.
+    pub(crate) fn older(&mut self, channel: usize, before: u64, limit: usize) -> (Vec<u64>, u64, bool, bool) {
+        let is_known = self.records.contains_key(&channel);
+        if is_known {
+            self.expire(channel);
+        }
+        let held: Vec<u64> = if is_known { self.held(channel).to_vec() } else { Vec::new() };
+        let mut left: Vec<u64> = held.into_iter().filter(|place| *place < before).collect();
+        let (mut places, mut bytes, mut first) = (Vec::new(), 0, before);
+        while let Some(place) = left.last().copied() {
+            if self.said(place).takes.is_none() {
+                bytes += self.said(place).len;
+                if places.len() == limit || (!places.is_empty() && bytes > PAGE_BYTES_MAX) {
+                    break;
+                }
+                places.insert(0, place);
+            }
+            first = place;
+            left.pop();
+        }
+        let watermark = self.records.get(&channel).map_or(self.floor.0, |record| record.watermark);
+        let more = !left.is_empty();
+        (places, first, more, watermark > if more { first } else { 0 })
+    }
+
     fn is_gap(&self, channel: usize, from: From) -> bool {
         let record = self.records.get(&channel);
         let (watermark, trimmed_at) = record.map_or(self.floor, |r| (r.watermark, r.trimmed_at));

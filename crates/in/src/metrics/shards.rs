@@ -41,6 +41,11 @@ pub(super) static SHARDS: &[Metric] = &[
         MetricSource::Wait("replayed"),
     ),
     line(
+        "multiplexor_wait_history_pages_total",
+        "Pages of what was said before that clients read",
+        MetricSource::Wait("history_pages"),
+    ),
+    line(
         "multiplexor_wait_gaps_total",
         "Channels of which a client was told that something is gone",
         MetricSource::Wait("gaps"),

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use dialect::hub::{Before, Position};
 use dialect::native::{Credentials, Shown};
-use dialect::{Transport, Wait};
+use dialect::{Older, Transport, Wait};
 use serde::{Deserialize, Serialize};
 
 use super::FrozenStart;
@@ -16,6 +17,7 @@ use crate::conn::Parked;
 pub(super) struct FrozenParked {
     names: Vec<String>,
     start: FrozenStart,
+    older: Option<FrozenOlder>,
     transport: u8,
     bare: bool,
     hears_refusals: bool,
@@ -24,6 +26,21 @@ pub(super) struct FrozenParked {
     compression: bool,
     credentials: Option<FrozenCredentials>,
     head: Vec<u8>,
+}
+
+/// A wish for what was said before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FrozenOlder {
+    before: FrozenBefore,
+    limit: u8,
+    warning: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum FrozenBefore {
+    End,
+    Place(u64),
+    Lost,
 }
 
 /// What the client shows of itself.
@@ -54,6 +71,7 @@ impl FrozenParked {
         Self {
             names: wait.names.iter().map(|name| name.to_string()).collect(),
             start: FrozenStart::freeze(wait.start),
+            older: wait.older.as_deref().map(FrozenOlder::freeze),
             transport: wait.transport as u8,
             bare: wait.bare,
             hears_refusals: wait.hears_refusals,
@@ -71,6 +89,7 @@ impl FrozenParked {
         let wait = Wait {
             names: self.names.into_iter().map(String::into_boxed_str).collect(),
             start: self.start.thaw(),
+            older: self.older.map(|older| Box::new(older.thaw())),
             transport: transports.into_iter().find(|transport| *transport as u8 == self.transport)?,
             bare: self.bare,
             hears_refusals: self.hears_refusals,
@@ -82,6 +101,26 @@ impl FrozenParked {
         };
         // Whoever holds it next asks anew, by a ticket of its own.
         Some(Parked { wait, head: self.head, ticket: 0 })
+    }
+}
+
+impl FrozenOlder {
+    fn freeze(older: &Older) -> Self {
+        let before = match older.before {
+            Before::End => FrozenBefore::End,
+            Before::Place(place) => FrozenBefore::Place(place.to_bits()),
+            Before::Lost => FrozenBefore::Lost,
+        };
+        Self { before, limit: older.limit, warning: older.warning.as_deref().map(str::to_owned) }
+    }
+
+    fn thaw(self) -> Older {
+        let before = match self.before {
+            FrozenBefore::End => Before::End,
+            FrozenBefore::Place(place) => Before::Place(Position::from_bits(place)),
+            FrozenBefore::Lost => Before::Lost,
+        };
+        Older { before, limit: self.limit, warning: self.warning.map(Into::into) }
     }
 }
 

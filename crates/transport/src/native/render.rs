@@ -15,7 +15,7 @@ pub(crate) fn poll_object(
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let end = PollEnd { cursor: message.position, gap: false, deleted: None };
+    let end = PollEnd { cursor: message.position, gap: false, deleted: None, more: false };
     answer::poll_document(&[object(message, matches, cursors)], &end, cursors, Cors::default(), coder, out);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{About, Denied, Said, Signed, Subject, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
-use exchange::hub::{Right, Session, excerpt};
+use exchange::hub::{Session, excerpt};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
 use transport::dialect::{Code, Page, Problem, Transport, Wait};
@@ -66,8 +66,8 @@ impl<K: Kernel> Shard<K> {
         lines: &str,
         verdict: Option<&Verdict>,
     ) -> Result<Who, Problem> {
-        let is_open = self.check_grants(None, &wait.names).is_ok();
-        if is_open && wait.transport != Transport::WebSocket {
+        let is_open = self.check_wait(None, wait).is_ok();
+        if is_open && wait.transport != Transport::WebSocket && !self.asks_for_past(wait) {
             return Ok(Who::Session(None));
         }
         let foreign = wait.credentials.as_ref().and_then(|credentials| credentials.foreign.as_deref());
@@ -162,7 +162,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Checks that a client may listen to all of these.
     pub(super) fn check_grants(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
-        let Some(name) = self.exchange.first_denied(session, Right::Listen, names) else { return Ok(()) };
+        let Some(name) = self.exchange.first_closed(session, names) else { return Ok(()) };
         let name = excerpt(name);
         let shows = &self.settings.shows;
         let (tokens, hook) = (!self.tokens.is_empty(), !shows.headers.is_empty());

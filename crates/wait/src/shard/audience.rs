@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::str::Split;
 
 use exchange::Exchange;
-use exchange::hub::{Admission, ConnectionId, Message, Reader, Session, Visible};
+use exchange::hub::{Admission, ConnectionId, Message, Position, Reader, Session, Visible};
 use smallvec::SmallVec;
 use transport::{Part, Shape};
 
@@ -89,6 +89,18 @@ impl<'a> Viewer<'a> {
 }
 
 impl Given {
+    /// The message for this viewer, who waits on those of its channels of which this is true, if he may see it.
+    fn of(message: Message, shape: Shape, viewer: &Viewer<'_>, asked: &dyn Fn(&str) -> bool) -> Option<Self> {
+        let admission = shown(shape, &message, viewer)?.admission();
+        let targets = message.targets().iter().enumerate();
+        let matches = targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number);
+        Some(Self { matches: matches.collect(), admission, message })
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.message.position
+    }
+
     pub(super) fn part(&self) -> Part<'_> {
         Part { message: self.message.visible_by(self.admission), matches: &self.matches }
     }
@@ -129,13 +141,21 @@ impl<K: Kernel> Shard<K> {
         let (exchange, members, subs) = (&self.exchange, &self.members, &self.slab[index].subs);
         let channels = Channels::Added { asked: &asked, exchange, members, subs };
         let viewer = Viewer { channels, ..self.viewer(index) };
-        let give = |message: Message| {
-            let admission = shown(shape, &message, &viewer)?.admission();
-            let targets = message.targets().iter().enumerate();
-            let matches = targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number);
-            Some(Given { matches: matches.collect(), admission, message })
-        };
-        messages.into_iter().filter_map(give).collect()
+        messages.into_iter().filter_map(|message| Given::of(message, shape, &viewer, &asked)).collect()
+    }
+
+    /// Of a page of one channel that was read for the connection at `index`, which does not wait, what it may see.
+    pub(super) fn given_of(
+        &self,
+        index: usize,
+        messages: Vec<Message>,
+        name: &str,
+        session: Option<&Session>,
+    ) -> Vec<Given> {
+        let (shape, asked) = (self.slab[index].conn.shape, |other: &str| other == name);
+        let viewer =
+            Viewer { id: self.id_of(index), channels: Channels::One(name), user: User::Session(session) };
+        messages.into_iter().filter_map(|message| Given::of(message, shape, &viewer, &asked)).collect()
     }
 }
 

@@ -27,7 +27,7 @@ impl<K: Kernel> Shard<K> {
                     .check_user(session, false)
                     .and_then(|()| self.check_count(count))
                     .and_then(|()| self.check_names(&names))
-                    .and_then(|()| self.check_grants(session, &names));
+                    .and_then(|()| self.check_past(session, &names, start));
                 if let Err(problem) = allowed {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }

@@ -32,8 +32,9 @@ impl<K: Kernel> Shard<K> {
             }
             return;
         }
-        // These words have no place for a token: a closed channel is none of theirs.
-        let open = |id: &str| self.exchange.may(None, Right::Listen, id);
+        // These words have no place for a token, and their clients live from what was said before: a closed channel is none
+        // of theirs, nor is one whose history is closed.
+        let open = |id: &str| self.exchange.may(None, Right::History, id);
         let (open, closed): (Vec<_>, Vec<_>) = listen.wishes.iter().partition(|(id, _)| open(id));
         self.counters.denied.add(closed.len() as u64);
         let too_many = open.len() > self.settings.channels_limit;

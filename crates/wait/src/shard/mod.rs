@@ -15,6 +15,7 @@ mod deliver;
 mod ending;
 mod half_close;
 mod handshake;
+mod history;
 mod input;
 mod journal;
 mod listen;

@@ -64,7 +64,7 @@ impl<K: Kernel> Shard<K> {
                 let cursor = slot.conn.last.max(self.seen.min(until));
                 let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
-                let end = PollEnd { cursor, gap: false, deleted };
+                let end = PollEnd { cursor, gap: false, deleted, more: false };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
@@ -89,13 +89,27 @@ impl<K: Kernel> Shard<K> {
         cursor: Position,
         gap: bool,
     ) -> bool {
+        let end = PollEnd { cursor, gap, deleted: None, more: false };
+        self.answer_once(index, parts, end, None)
+    }
+
+    /// Answers a request with these messages.
+    pub(super) fn answer_once<'a>(
+        &mut self,
+        index: usize,
+        parts: impl Iterator<Item = Part<'a>>,
+        end: PollEnd<'_>,
+        warning: Option<&str>,
+    ) -> bool {
         let mut out = Vec::new();
         self.note_last(index);
         self.leave_first(index);
         let conn = &self.slab[index].conn;
         let cors = conn.cors(&self.settings.origins);
-        let end = PollEnd { cursor, gap, deleted: None };
         conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
+        if let Some(warning) = warning {
+            tell_warning(&mut out, warning);
+        }
         tell_stay(&mut out, (!conn.closes()).then_some(self.settings.keep_alive.as_secs()));
         self.write(index, &out) && self.end_poll(index)
     }

@@ -19,16 +19,15 @@ use crate::slot::Subs;
 impl<K: Kernel> Shard<K> {
     /// A client named its channel. Nothing is said to it until there is something.
     pub(super) fn take(&mut self, index: usize, name: &str) {
-        // The words of 2009 have no place for credentials.
-        let allowed = self.exchange.may(None, Right::Listen, name);
+        // The words of 2009 have no place for credentials, and its clients live from what was said before.
+        let allowed = self.exchange.may(None, Right::History, name);
         let asks = self.may_ask(index).and_then(|()| self.enter_wait(index, None));
         if let Err(problem) = &asks {
             self.count_problem(index, problem, &[name.into()]);
         }
         if self.draining.is_some() || !allowed || asks.is_err() {
             if !allowed {
-                let why =
-                    "the channel is closed, and clients of 2009 have no place for a token; use /sub/NAME";
+                let why = "the channel or its history is closed, and clients of 2009 have no place for a token; use /sub/NAME";
                 self.keep_denial(index, &Problem::new(401, Code::Credentials, why), &[name.into()]);
             }
             self.end_taker(index);

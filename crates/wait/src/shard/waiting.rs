@@ -26,7 +26,10 @@ impl<K: Kernel> Shard<K> {
     /// The same, where a verdict on the client has come meanwhile.
     pub(super) fn begin_told(&mut self, index: usize, wait: Wait, head: Vec<u8>, verdict: Option<&Verdict>) {
         let session = match self.admit(index, &wait, verdict) {
-            Ok(Who::Session(session)) => session,
+            Ok(Who::Session(session)) => match &wait.older {
+                None => session,
+                Some(older) => return self.give_older(index, &wait, older, session.as_ref()),
+            },
             Ok(Who::Unknown(subject, about)) => return self.park(index, wait, head, subject, about),
             Err(problem) => return self.refuse_wait(index, problem, &wait),
         };
@@ -46,7 +49,7 @@ impl<K: Kernel> Shard<K> {
         let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
         let page = match is_poll {
             true => self.read_poll(index, guest, &wait, session.as_ref()),
-            false => self.exchange.subscribe(guest, &texts(&wait.names), wait.start),
+            false => self.subscribe(guest, session.as_ref(), &texts(&wait.names), wait.start),
         };
         match page {
             Err(refused) => {
@@ -74,8 +77,11 @@ impl<K: Kernel> Shard<K> {
         self.check_names(&wait.names)?;
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
-            self.check_grants(session.as_ref(), &wait.names)?;
-            self.enter_wait(index, session.as_ref())?;
+            self.check_wait(session.as_ref(), wait)?;
+            match wait.older {
+                None => self.enter_wait(index, session.as_ref())?,
+                Some(_) => self.check_user(session.as_ref(), false)?,
+            }
         }
         Ok(who)
     }
@@ -148,7 +154,7 @@ impl<K: Kernel> Shard<K> {
         let viewer: Viewer<'_> = self.newcomer(index, &is_asked, session);
         let shape = self.slab[index].conn.shape;
         let read = |start| {
-            let mut page = self.exchange.subscribe(guest, &names, start)?;
+            let mut page = self.subscribe(guest, session, &names, start)?;
             let had = page.messages.len();
             page.messages.retain(|message| shown(shape, message, &viewer).is_some());
             let is_nothing = had > 0 && page.messages.is_empty() && page.gaps.is_empty();
@@ -236,10 +242,15 @@ impl<K: Kernel> Shard<K> {
             return;
         };
         let guest = self.guest(index);
-        let mut page = match self.exchange.subscribe(guest, &texts(&backlog.names), backlog.start) {
+        let (session, names) = (self.guests.session(index), texts(&backlog.names));
+        let mut page = match self.subscribe(guest, session, &names, backlog.start) {
             Ok(page) => page,
-            Err(refused) => return self.break_off(index, &backlog, refused),
+            Err(refused) => {
+                drop(names);
+                return self.break_off(index, &backlog, refused);
+            }
         };
+        drop(names);
         self.meet_again(index, &backlog.names, &mut backlog.start, &mut page);
         let given = self.given(index, std::mem::take(&mut page.messages), &texts(&backlog.names));
         self.count_page(given.len(), page.gaps.len());
