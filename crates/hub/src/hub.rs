@@ -122,6 +122,19 @@ impl Hub {
             self.trash.refused.push(publish);
             return Err(Refused::Exhausted);
         }
+        let ordered = self.compose(publish, None, now)?;
+        self.ordered.push_back(ordered);
+        self.check();
+        Ok(self.last)
+    }
+
+    /// Makes a message of what is published, with this place or the next one.
+    pub(crate) fn compose(
+        &mut self,
+        publish: Publish,
+        place: Option<Position>,
+        now: Millis,
+    ) -> Result<Ordered, Refused> {
         let Publish { channels, mut aliases, payload, ttl } = publish;
         let payload_len = payload.bytes.len() as u64;
         let fits = self.check_payload(&channels, payload_len);
@@ -132,20 +145,20 @@ impl Hub {
                 return Err(refused);
             }
         };
-        self.last = self.last.next();
+        // Only now: what goes to make room for its channels has places, too.
+        let position = place.unwrap_or_else(|| self.last.next());
+        self.last = self.last.max(position);
         self.totals.published += 1;
         let like = if let [id] = ids[..] { self.names.get(id.0) } else { None };
         let like = like.and_then(|channel| channel.history.as_ref()?.about());
-        let (message, said) = Message::like(like, self.last, now, ttl, targets, payload);
+        let (message, said) = Message::like(like, position, now, ttl, targets, payload);
         let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
         if stored {
             self.facts.push(Fact::Message { message: message.clone(), key: None });
         }
         let waits = stored || self.keeping == Keeping::Nothing;
-        self.ordered.push_back(Ordered { what: What::Message(message, ids), waits });
         self.trash.spent.push((channels, aliases, said));
-        self.check();
-        Ok(self.last)
+        Ok(Ordered { what: What::Message(message, ids), waits })
     }
 
     /// Stages two and three: all up to `committed` is safe; releases it in order, many at a time.

@@ -26,6 +26,7 @@ pub mod limits;
 mod facts;
 mod hub;
 
+mod admission;
 mod asking;
 mod keeping;
 mod older;

@@ -29,7 +29,7 @@ impl Hub {
     ) -> Result<Take, Refused> {
         let (now, Guest { shard, asker, .. }) = (self.advance(now), guest.into());
         let found = self.names.find(name);
-        let holder = self.admit(asker, &[name], &[found], now)?;
+        let holder = self.find_room(asker, &[name], &[found], now)?;
         let id = match found {
             Some(id) => id,
             None => self.create(name, holder, now)?,
@@ -100,7 +100,7 @@ impl Hub {
             self.names[*id].pins += 1;
         }
         let mut refused = None;
-        match self.admit(guest.asker, names, found, now) {
+        match self.find_room(guest.asker, names, found, now) {
             Ok(holder) => {
                 for (name, found) in names.iter().zip(found) {
                     match found.map_or_else(|| self.create_pinned(name, holder, now), Ok) {

@@ -16,7 +16,7 @@ use crate::{Asker, Fact, Hub, Millis, NEVER, Refused};
 impl Hub {
     /// Finds room for somebody who is to wait on all of these names: what is passing of them is there for him from now
     /// on, and for whom the others are to be made is returned. The caller makes and joins them, and schedules all.
-    pub(crate) fn admit(
+    pub(crate) fn find_room(
         &mut self,
         asker: Option<Asker>,
         names: &[&str],

@@ -13,7 +13,7 @@ use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
     Before, Changes, ChannelId, Door, Epoch, Guest, Hub, Limits, Message, Next, Page, Pattern, Position,
-    Refused, Resume, Rule, ShardId, Start, Stay, Take, Totals,
+    Refused, Released, Resume, Rule, ShardId, Start, Stay, Take, Totals,
 };
 use naive::{From, Naive, Read};
 use testkit::seeds::{Chance, seeds};
@@ -74,7 +74,7 @@ impl Both {
 
     fn step(&mut self) {
         self.naive.calls += 1;
-        match self.chance.below(32) {
+        match self.chance.below(34) {
             0..=8 => self.publish(1),
             9 => self.publish(40),
             10..=12 => self.release(),
@@ -88,6 +88,7 @@ impl Both {
             28 if self.chance.once_in(2) => self.older(),
             28 => self.history(),
             29 | 30 => self.take_back(),
+            31 | 32 => self.admit(),
             _ => self.changes(),
         }
     }
@@ -108,6 +109,31 @@ impl Both {
         if atonce {
             self.release_to(self.naive.last);
         }
+    }
+
+    /// A message comes with a place and a time that somebody else gave it; mostly with a hole before it, and now and then
+    /// once more.
+    fn admit(&mut self) {
+        let channels = self.chance.some(CHANNELS.len(), CHANNELS.len());
+        let ttl = self.chance.of(&[None, None, Some(0), Some(30)]);
+        let len = self.chance.of(self.lens);
+        let place = self.naive.last + self.chance.of(&[0, 1, 2, 256, 1 << 20]);
+        let is_behind = place <= self.naive.last;
+        let mut released = Vec::new();
+        let message = publish(&names(&channels), len, ttl);
+        let admitted = self.hub.admit(Position::from_bits(place), self.naive.now, message, &mut released);
+        if is_behind {
+            assert_eq!((admitted, released.len()), (Ok(false), 0), "nothing is done");
+            return;
+        }
+        match self.naive.order_at(place, &channels, len, ttl) {
+            Ok(_) => assert_eq!(admitted, Ok(true)),
+            Err(limit) => {
+                assert_eq!(admitted, Err(Refused::Payload(limit)));
+                self.naive.leave_empty(place);
+            }
+        }
+        self.released(place, &released);
     }
 
     /// Takes a message back, mostly one that is there.
@@ -134,9 +160,14 @@ impl Both {
     fn release_to(&mut self, committed: u64) {
         let mut released = Vec::new();
         self.hub.release(Position::from_bits(committed), self.naive.now, &mut released);
+        self.released(committed, &released);
+    }
+
+    /// What was released by this commit is what was due.
+    fn released(&mut self, committed: u64, released: &[Released]) {
         let due = self.naive.releasable(committed);
         assert_eq!(due, released.iter().map(|one| one.message.position.to_bits()).collect::<Vec<_>>());
-        for one in &released {
+        for one in released {
             let said = self.naive.said(one.message.position.to_bits()).clone();
             let removal = one.message.removal().map(|removal| (removal.position.to_bits(), removal.stays));
             assert_eq!(removal, said.takes);
@@ -181,7 +212,14 @@ impl Both {
             }
             _ => {
                 let back = self.chance.of(&[5, 20, 300]);
-                let place = (self.naive.end + 2).saturating_sub(self.chance.below(back));
+                // Some way back in places or in messages, between which there are holes.
+                let said = &self.naive.said;
+                let place = if said.is_empty() || self.chance.once_in(2) {
+                    (self.naive.end + 2).saturating_sub(self.chance.below(back))
+                } else {
+                    let at = said.len() - 1 - self.chance.below(back.min(said.len() as u64)) as usize;
+                    (said[at].place + self.chance.below(3)).saturating_sub(1)
+                };
                 (Start::After(Position::from_bits(place)), From::After(place))
             }
         }

@@ -220,7 +220,16 @@ impl Both {
 
     fn publish(&mut self) {
         let name = self.chance.index(NAMES);
-        let ordered = self.hub.order(publish(&[&text(name)], 1, None), self.now);
+        let message = publish(&[&text(name)], 1, None);
+        let ordered = if self.chance.once_in(2) {
+            self.hub.order(message, self.now)
+        } else {
+            // A place that somebody else gave; what goes to make room has those behind it.
+            let place = Position::from_bits(self.hub.last().to_bits() + self.chance.of(&[1, 2, 256]));
+            let admitted = self.hub.admit(place, self.now, message, &mut Vec::new());
+            assert!(self.hub.end() >= place);
+            admitted.inspect(|is_new| assert!(is_new)).map(|_| place)
+        };
         let is_known = self.records.contains_key(&name);
         if !is_known && self.kept() + LEN > self.budget {
             return assert_eq!(ordered, Err(Refused::Records));

@@ -87,6 +87,17 @@ impl Naive {
 
     /// The place, or the number of bytes that are allowed.
     pub(crate) fn order(&mut self, channels: &[usize], len: usize, ttl: Option<u64>) -> Result<u64, u64> {
+        self.order_at(self.last + 1, channels, len, ttl)
+    }
+
+    /// The same, at this place.
+    pub(crate) fn order_at(
+        &mut self,
+        place: u64,
+        channels: &[usize],
+        len: usize,
+        ttl: Option<u64>,
+    ) -> Result<u64, u64> {
         let limits = channels.iter().filter_map(|channel| self.keep(*channel).payload);
         if let Some(limit) = limits.min().filter(|limit| len as u64 > *limit) {
             return Err(limit);
@@ -100,15 +111,21 @@ impl Naive {
                 }
                 if let Some(record) = self.records.get_mut(&channel) {
                     record.public = true;
-                    record.pins.insert(self.last + 1);
+                    record.pins.insert(place);
                 }
             }
         }
-        self.last += 1;
+        self.last = place;
         let expires = ttl.map(|ttl| self.now + ttl);
         self.said.push(Said { place: self.last, time: self.now, expires, channels: once, len, takes: None });
         self.ordered.push((self.last, true));
         Ok(self.last)
+    }
+
+    /// Nothing is at this place, and it is given.
+    pub(crate) fn leave_empty(&mut self, place: u64) {
+        self.last = place;
+        self.ordered.push((place, false));
     }
 
     /// The place of the word that the message is taken back; `None`: there is no such message.
