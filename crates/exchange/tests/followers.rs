@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use multiplexor_exchange::hub::{Epoch, Limits, Position, ShardId, Start};
+use multiplexor_exchange::hub::{Epoch, Leave, Limits, Position, ShardId, Start};
 use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, Wake};
 
 /// Counts how often it was woken, as a task or as a notifier.
@@ -155,7 +155,7 @@ fn what_is_told_at_once_by_others_than_shards() {
     let mut waits = Box::pin(wait(&scene, read));
     assert!(poll(&scene.task, waits.as_mut()).is_pending());
     let channel = scene.exchange.find(&["c1".into()])[0].unwrap();
-    scene.exchange.leave(SHARD, &[(channel, 1)], Some(0));
+    scene.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
     scene.exchange.tick();
     assert_eq!(scene.counts(), (1, 0));
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{Trial, publish};
-use multiplexor_exchange::hub::{Limits, ShardId, Start};
+use multiplexor_exchange::hub::{Leave, Limits, ShardId, Start};
 use multiplexor_exchange::limits::{
     COMMANDS_MAX, MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE,
 };
@@ -127,7 +127,7 @@ fn only_those_get_a_message_who_listen() {
     trial.say("b", "2").unwrap();
     let ids = trial.join(0, "c");
     trial.say("c", "3").unwrap();
-    trial.exchange.leave(FIRST, &[(ids[0], 1)], None);
+    trial.exchange.leave(FIRST, &[Leave::waiting(ids[0], 1)], None);
     trial.say("c", "4").unwrap();
     assert_eq!(trial.mail(0), ["1", "3"]);
     assert_eq!(trial.mail(1), ["1", "2"], "each once, however many connections and channels");
@@ -268,7 +268,7 @@ fn many_channels_are_left_in_steps() {
     let names: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     let ids = trial.join(0, &names.join(","));
     assert_eq!(trial.exchange.totals().subscriptions, 500);
-    let channels: Vec<_> = ids.iter().map(|id| (*id, 1)).collect();
+    let channels: Vec<_> = ids.iter().map(|id| Leave::waiting(*id, 1)).collect();
     trial.exchange.leave(FIRST, &channels, Some(0));
     assert_eq!(trial.exchange.totals().subscriptions, 0);
     let mut found = 0;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hub::{ChannelId, Epoch, Kind, Limits, Origin, Payload, Position, Publish, ShardId, Start, Take};
+use hub::{Epoch, Kind, Leave, Limits, Origin, Payload, Publish, ShardId, Start, Take};
 use multiplexor_exchange::{Clock, Exchange, Immediate, Mail, Receipt, Wake};
 
 const SHARD: ShardId = ShardId(0);
@@ -36,9 +36,10 @@ fn say(exchange: &Exchange, channels: &str) -> String {
     }
 }
 
-fn wait(exchange: &Exchange, name: &str) -> (ChannelId, Position) {
+/// A taker waits; how it leaves.
+fn wait(exchange: &Exchange, name: &str) -> Leave {
     match exchange.take_one(SHARD, name, GRACE).unwrap() {
-        Take::Waiting { channel, position } => (channel, position),
+        Take::Waiting { channel, position } => Leave::taker(channel, position),
         Take::Message(message) => panic!("there is one: {message:?}"),
     }
 }
@@ -66,7 +67,7 @@ fn a_taker_that_leaves_stays_online_for_its_grace() {
     let time = Arc::new(AtomicU64::new(1_000));
     let exchange = exchange(&time);
     let takers = [wait(&exchange, "a"), wait(&exchange, "a")];
-    exchange.leave_take(SHARD, &takers, GRACE);
+    exchange.leave(SHARD, &takers, Some(GRACE));
     assert_eq!(exchange.totals().subscriptions, 0);
     assert_eq!(say(&exchange, "a"), "a");
     time.fetch_add(GRACE, Ordering::Relaxed);
@@ -80,7 +81,7 @@ fn one_that_was_served_is_not_taken_back() {
     let first = wait(&exchange, "a");
     say(&exchange, "a");
     wait(&exchange, "a");
-    exchange.leave_take(SHARD, &[first], GRACE);
+    exchange.leave(SHARD, &[first], Some(GRACE));
     assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (1, 1));
     say(&exchange, "a");
     assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (0, 1));

@@ -2,10 +2,21 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::limits::SCAN_STEP_MAX;
-use crate::{Changes, ChannelInfo, Hub, NEVER, Position, Start, Totals};
+use crate::{Changes, ChannelInfo, Hub, NEVER, Position, ShardId, Start, Totals};
 
 impl Hub {
+    /// Shards that would be handed a message to these channels now, each once.
+    pub fn interested(&self, channels: &[Box<str>]) -> SmallVec<[ShardId; 4]> {
+        let mut shards = SmallVec::new();
+        for id in channels.iter().filter_map(|name| self.names.find(name)) {
+            self.names[id].shards(&mut shards);
+        }
+        shards
+    }
+
     /// One channel, if it is remembered. Messages that outlived their time count until somebody reads
     /// the channel or `tick` comes to it.
     pub fn channel(&self, name: &str) -> Option<ChannelInfo> {

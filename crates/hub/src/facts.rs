@@ -180,17 +180,86 @@ pub struct ChannelInfo {
     pub kept: Option<(Position, Position)>,
 }
 
-/// A channel went online or offline.
+/// Who no longer waits on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// The channel's record.
+    pub channel: ChannelId,
+    /// How many registrations of a shard are taken back.
+    pub count: u32,
+    /// How they waited.
+    pub kind: LeaveKind,
+    /// Whose they were.
+    pub who: Who,
+}
+
+impl Leave {
+    /// So many who wait for all that comes.
+    pub const fn waiting(channel: ChannelId, count: u32) -> Self {
+        Self { channel, count, kind: LeaveKind::Waiting, who: Who::Unnamed }
+    }
+
+    /// A taker that is [`Take::Waiting`] since this place.
+    pub const fn taker(channel: ChannelId, since: Position) -> Self {
+        Self { channel, count: 1, kind: LeaveKind::Taker { since }, who: Who::Unnamed }
+    }
+}
+
+/// How somebody who leaves has waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveKind {
+    /// For all that comes.
+    Waiting,
+    /// For one message, since this place. One that was served meanwhile, though its shard may not know it yet, has left
+    /// already.
+    Taker {
+        /// Up to here the taker was owed nothing.
+        since: Position,
+    },
+}
+
+/// Whose a registration is. Takes no room while nobody has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Who {
+    /// Nobody's who is known by a name.
+    #[default]
+    Unnamed,
+}
+
+const _: () = assert!(size_of::<Who>() == 0);
+
+/// A change of presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Its place in the one order.
     pub position: Position,
     /// The channel.
     pub name: Arc<str>,
-    /// Online from now on, or no longer.
-    pub online: bool,
+    /// What became of it.
+    pub what: ChangeKind,
     /// When.
     pub time: Millis,
+}
+
+/// What a change of presence is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// Somebody waits on the channel from now on.
+    Online,
+    /// Nobody does any longer, and the grace is over.
+    Offline,
+}
+
+impl ChangeKind {
+    /// A channel came online, or went.
+    pub const fn of_channel(is_online: bool) -> Self {
+        if is_online { Self::Online } else { Self::Offline }
+    }
+
+    /// Whether the channel is online from now on.
+    pub const fn is_online(self) -> bool {
+        matches!(self, Self::Online)
+    }
 }
 
 /// A page of the change feed.

@@ -9,7 +9,7 @@ mod ring;
 use std::sync::Arc;
 
 use crate::trash::Trash;
-use crate::{Change, Changes, Millis, Position, Start};
+use crate::{Change, ChangeKind, Changes, Millis, Position, Start};
 
 pub(crate) use ring::BLOCK_LEN;
 use ring::Ring;
@@ -39,13 +39,13 @@ impl Feed {
         is_public: bool,
         position: Position,
         name: &str,
-        online: bool,
+        what: ChangeKind,
         time: Millis,
         trash: &mut Trash,
     ) {
         debug_assert!(self.last() < position);
         let ring = if is_public { &mut self.public } else { &mut self.passing };
-        ring.push(position, name, online, time, trash);
+        ring.push(position, name, what, time, trash);
     }
 
     /// How many changes are kept.
@@ -153,7 +153,7 @@ mod tests {
         let mut feed = Feed::new(changes_max);
         for &place in places {
             let position = Position::from_bits(place);
-            feed.push(place % 2 == 0, position, "a", true, place, &mut Trash::default());
+            feed.push(place % 2 == 0, position, "a", ChangeKind::Online, place, &mut Trash::default());
         }
         feed
     }
@@ -214,11 +214,11 @@ mod tests {
             place += 1 + u64::from(number % 7 * (number % 11)) * 1_000;
             let name = "n".repeat(1 + (number * 31 % 255) as usize);
             let position = Position::from_bits(place);
-            let (online, time) = (number % 3 == 0, u64::from(number).pow(2));
+            let (what, time) = (ChangeKind::of_channel(number % 3 == 0), u64::from(number).pow(2));
             let is_public = number * 37 % 5 < 2;
-            feed.push(is_public, position, &name, online, time, &mut Trash::default());
+            feed.push(is_public, position, &name, what, time, &mut Trash::default());
             let list = &mut lists[usize::from(is_public)];
-            list.push_back(Change { position, name: name.into(), online, time });
+            list.push_back(Change { position, name: name.into(), what, time });
             if list.len() > kept as usize {
                 list.pop_front();
             }

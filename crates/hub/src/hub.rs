@@ -16,8 +16,8 @@ use crate::room::{Holder, Room};
 use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
 use crate::{
-    Change, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Position, Publish, Refused, Released,
-    Seen, ShardId, Target, Totals,
+    Change, ChangeKind, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Position, Publish, Refused,
+    Released, Seen, Target, Totals,
 };
 
 /// Channels, their history, who is online. See the crate's documentation for the contract.
@@ -106,15 +106,6 @@ impl Hub {
         self.end
     }
 
-    /// Shards that would be handed a message to these channels now, each once.
-    pub fn interested(&self, channels: &[Box<str>]) -> SmallVec<[ShardId; 4]> {
-        let mut shards = SmallVec::new();
-        for id in channels.iter().filter_map(|name| self.names.find(name)) {
-            self.names[id].shards(&mut shards);
-        }
-        shards
-    }
-
     /// Stage one: gives the message its place. Nobody sees it yet.
     pub fn order(&mut self, publish: Publish, now: Millis) -> Result<Position, Refused> {
         let now = self.advance(now);
@@ -177,8 +168,8 @@ impl Hub {
                 What::Deletion(position, _) => self.end = position,
                 What::Change(change, is_public) => {
                     self.end = change.position;
-                    let Change { position, name, online, time } = change;
-                    self.feed.push(is_public, position, &name, online, time, &mut self.trash);
+                    let Change { position, name, what, time } = change;
+                    self.feed.push(is_public, position, &name, what, time, &mut self.trash);
                     self.trash.names.push(name);
                 }
             }
@@ -204,7 +195,7 @@ impl Hub {
     /// Gives the next place to a change of a record, and releases it at once unless something is before it
     /// or a store is to keep it. A store does not keep those of names that nobody ever published to, for strangers
     /// make them up; but it keeps the first, with which it learns that it will not have all.
-    pub(crate) fn change(&mut self, id: u32, online: bool, now: Millis) {
+    pub(crate) fn change(&mut self, id: u32, what: ChangeKind, now: Millis) {
         if self.last >= self.reserved {
             // No place is left until the store can reserve more. Whoever watches is told.
             return self.feed.lose(self.last);
@@ -217,9 +208,9 @@ impl Hub {
         self.leaves_out |= !is_public && self.keeping != Keeping::Nothing;
         if self.ordered.is_empty() && !waits {
             self.end = self.last;
-            return self.feed.push(is_public, self.last, &channel.name, online, now, &mut self.trash);
+            return self.feed.push(is_public, self.last, &channel.name, what, now, &mut self.trash);
         }
-        let change = Change { position: self.last, name: Arc::clone(&channel.name), online, time: now };
+        let change = Change { position: self.last, name: Arc::clone(&channel.name), what, time: now };
         if waits {
             self.facts.push(Fact::Change { change: change.clone(), taken: channel.taken });
         }
@@ -439,7 +430,7 @@ mod tests {
         hub.order(publish("a", 1, Some(0)), 0).unwrap();
         let id = join(&mut hub, "a", 0);
         let released = &release(&mut hub, 0)[0];
-        assert_eq!((released.channels[0], released.shards[0]), (id, ShardId(0)));
+        assert_eq!((released.channels[0], released.shards[0]), (id, crate::ShardId(0)));
     }
 
     #[test]

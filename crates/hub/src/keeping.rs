@@ -27,7 +27,7 @@ impl Hub {
         self.floor = Floor { position: past.floor, trimmed_at: u64::from(past.floor > Position::START) };
         let mut online: HashMap<Arc<str>, (Position, bool, Position)> = HashMap::new();
         for (change, taken) in &past.changes {
-            online.insert(Arc::clone(&change.name), (change.position, change.online, *taken));
+            online.insert(Arc::clone(&change.name), (change.position, change.what.is_online(), *taken));
         }
         let mut emptied: HashMap<Arc<str>, Position> = HashMap::new();
         for state in past.states {
@@ -48,9 +48,9 @@ impl Hub {
             self.restore_message(message, &emptied);
         }
         for (change, _) in past.changes {
-            let Change { position, name, online, time } = change;
+            let Change { position, name, what, time } = change;
             self.clock = self.clock.max(time);
-            self.feed.push(true, position, &name, online, time, &mut self.trash);
+            self.feed.push(true, position, &name, what, time, &mut self.trash);
         }
         self.feed.lose(past.changes_lost);
         let now = self.advance(now);

@@ -255,8 +255,8 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Limits;
     use crate::trial::{SHARD, hub, places, publish, release, say};
+    use crate::{Leave, Limits};
 
     /// A cursor as somebody brings it: `?` none, `@` before ours.
     fn after(text: &str) -> After {
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(places(&outside.messages), expected, "{wish}");
         hub.audit();
         for channel in outside.channels {
-            hub.leave(SHARD, channel, 1, 1_000, now);
+            hub.leave(SHARD, Leave::waiting(channel, 1), 1_000, now);
         }
     }
 

@@ -4,16 +4,22 @@
 use smallvec::SmallVec;
 
 use crate::room::Holder;
-use crate::{ChannelId, Guest, Hub, Millis, NEVER, Position, Refused, ShardId, Take};
+use crate::{ChangeKind, ChannelId, Guest, Hub, Leave, LeaveKind, Millis, NEVER, Refused, ShardId, Take};
 
 impl Hub {
-    /// Takes `count` registrations of this shard back. Harmless when they are gone already.
-    pub fn leave(&mut self, shard: ShardId, channel: ChannelId, count: u32, grace: Millis, now: Millis) {
-        let now = self.advance(now);
-        if let Some(record) = self.names.get_mut(channel.0) {
-            let gone = record.interest.take(shard, count);
-            self.left(channel.0, gone, grace, now);
-            self.schedule(channel.0);
+    /// Takes registrations of this shard back. Harmless when they are gone already.
+    pub fn leave(&mut self, shard: ShardId, leave: Leave, grace: Millis, now: Millis) {
+        let (now, id) = (self.advance(now), leave.channel.0);
+        if let Some(record) = self.names.get_mut(id) {
+            let gone = match leave.kind {
+                LeaveKind::Waiting => record.interest.take(shard, leave.count),
+                LeaveKind::Taker { since } if record.last <= since => {
+                    record.extras.as_mut().map_or(0, |extras| extras.takers.take(shard, leave.count))
+                }
+                LeaveKind::Taker { .. } => 0,
+            };
+            self.left(id, gone, grace, now);
+            self.schedule(id);
         }
         self.check();
     }
@@ -58,27 +64,6 @@ impl Hub {
         self.schedule(id);
         self.check();
         Ok(take)
-    }
-
-    /// Takes back a taker that is [`Take::Waiting`] since this place. One that was served meanwhile,
-    /// though its shard may not know it yet, has left already.
-    pub fn leave_take(
-        &mut self,
-        shard: ShardId,
-        channel: ChannelId,
-        since: Position,
-        grace: Millis,
-        now: Millis,
-    ) {
-        let now = self.advance(now);
-        if let Some(record) = self.names.get_mut(channel.0)
-            && record.last <= since
-        {
-            let gone = record.extras.as_mut().map_or(0, |extras| extras.takers.take(shard, 1));
-            self.left(channel.0, gone, grace, now);
-            self.schedule(channel.0);
-        }
-        self.check();
     }
 
     /// Whether a channel is online: somebody waits, or did within the grace.
@@ -165,7 +150,7 @@ impl Hub {
         debug_assert!(channel.online && channel.waiting() == 0);
         channel.online = false;
         self.totals.online -= 1;
-        self.change(id, false, now);
+        self.change(id, ChangeKind::Offline, now);
     }
 
     /// The channel is online from now on. Its queue for takers begins here.
@@ -175,7 +160,7 @@ impl Hub {
         channel.offline_at = now;
         channel.taken = self.end;
         self.totals.online += 1;
-        self.change(id, true, now);
+        self.change(id, ChangeKind::Online, now);
     }
 
     /// The record of a name that had none, pinned.
@@ -222,9 +207,9 @@ mod tests {
         let mut hub = hub(limits());
         let a = join(&mut hub, "a", 0);
         join(&mut hub, "a", 1);
-        hub.leave(SHARD, a, 1, 30, 2);
+        hub.leave(SHARD, Leave::waiting(a, 1), 30, 2);
         hub.tick(50);
-        hub.leave(SHARD, a, 1, 30, 60);
+        hub.leave(SHARD, Leave::waiting(a, 1), 30, 60);
         hub.tick(89);
         assert!(hub.channel("a").unwrap().online);
         hub.tick(90);
@@ -236,10 +221,10 @@ mod tests {
     fn whoever_comes_back_within_the_grace_was_never_gone() {
         let mut hub = hub(limits());
         let a = join(&mut hub, "a", 0);
-        hub.leave(SHARD, a, 1, 30, 0);
+        hub.leave(SHARD, Leave::waiting(a, 1), 30, 0);
         assert_eq!(join(&mut hub, "a", 29), a);
         hub.tick(30);
-        hub.leave(SHARD, a, 1, 0, 40);
+        hub.leave(SHARD, Leave::waiting(a, 1), 0, 40);
         hub.tick(40);
         assert_eq!(changes(&hub), [("a".into(), true, 0), ("a".into(), false, 40)]);
     }
@@ -248,12 +233,12 @@ mod tests {
     fn nobody_leaves_twice() {
         let mut hub = hub(limits());
         let a = join(&mut hub, "a", 0);
-        hub.leave(ShardId(1), a, 1, 0, 0);
-        hub.leave_take(SHARD, a, hub.end(), 0, 0);
+        hub.leave(ShardId(1), Leave::waiting(a, 1), 0, 0);
+        hub.leave(SHARD, Leave::taker(a, hub.end()), 0, 0);
         assert_eq!(hub.channel("a").unwrap().waiting, 1);
-        hub.leave(SHARD, a, 9, 0, 0);
-        hub.leave(SHARD, a, 9, 0, 0);
-        hub.leave(SHARD, ChannelId(99), 1, 0, 0);
+        hub.leave(SHARD, Leave::waiting(a, 9), 0, 0);
+        hub.leave(SHARD, Leave::waiting(a, 9), 0, 0);
+        hub.leave(SHARD, Leave::waiting(ChannelId(99), 1), 0, 0);
         assert_eq!(hub.channel("a").unwrap().waiting, 0);
         hub.audit();
     }
@@ -293,9 +278,9 @@ mod tests {
         say(&mut hub, "a", 1, 0);
         taken(hub.take(SHARD, "b", 30, 0));
         taken(hub.take(SHARD, "a", 30, 0));
-        hub.leave_take(SHARD, channel, position, 0, 0);
+        hub.leave(SHARD, Leave::taker(channel, position), 0, 0);
         assert_eq!(hub.channel("a").unwrap().waiting, 1, "the second one still waits");
-        hub.leave_take(SHARD, channel, hub.end(), 0, 0);
+        hub.leave(SHARD, Leave::taker(channel, hub.end()), 0, 0);
         assert_eq!(hub.channel("a").unwrap().waiting, 0);
     }
 

@@ -64,5 +64,5 @@ pub(crate) fn places(messages: &[Message]) -> Vec<u64> {
 /// All changes so far: name, online, time.
 pub(crate) fn changes(hub: &Hub) -> Vec<(String, bool, u64)> {
     let changes = hub.changes(Start::Everything, usize::MAX).changes;
-    changes.iter().map(|change| (change.name.to_string(), change.online, change.time)).collect()
+    changes.iter().map(|change| (change.name.to_string(), change.what.is_online(), change.time)).collect()
 }

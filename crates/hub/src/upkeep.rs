@@ -221,7 +221,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, room_for, say};
-    use crate::{Limits, Next, Refused, Start};
+    use crate::{Leave, Limits, Next, Refused, Start};
 
     fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
         hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
@@ -266,7 +266,7 @@ mod tests {
     fn a_channel_that_was_never_trimmed_is_forgotten_at_once() {
         let mut hub = hub(Limits { grace: 0, ..Limits::default() });
         let a = join(&mut hub, "a", 0);
-        hub.leave(SHARD, a, 1, 0, 0);
+        hub.leave(SHARD, Leave::waiting(a, 1), 0, 0);
         hub.tick(0);
         assert!(hub.channel("a").is_none());
         assert!(!gap(&mut hub, "a", 0, 0));
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(changes(&hub), [("a".into(), true, 0), ("a".into(), false, 1)]);
         assert!(gap(&mut hub, "a", 1, 1));
         assert!(!gap(&mut hub, "a", 2, 1));
-        hub.leave(SHARD, a, 1, 0, 1);
+        hub.leave(SHARD, Leave::waiting(a, 1), 0, 1);
         hub.audit();
     }
 
@@ -428,7 +428,7 @@ mod tests {
         for n in 0..TICK_STEP_MAX + 1 {
             let page = hub.subscribe(SHARD, &[&format!("c{n}")], Start::Now, 0).unwrap();
             let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
-            hub.leave(SHARD, channels[0], 1, 0, 0);
+            hub.leave(SHARD, Leave::waiting(channels[0], 1), 0, 0);
         }
         hub.audit();
         assert!(hub.tick(0));

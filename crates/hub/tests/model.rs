@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use common::publish;
 use multiplexor_hub::limits::PAGE_MESSAGES_MAX;
 use multiplexor_hub::{
-    Before, Changes, ChannelId, Door, Epoch, Guest, Hub, Limits, Message, Next, Page, Pattern, Position,
-    Refused, Released, Resume, Rule, ShardId, Start, Stay, Take, Totals,
+    Before, Changes, ChannelId, Door, Epoch, Guest, Hub, Leave, Limits, Message, Next, Page, Pattern,
+    Position, Refused, Released, Resume, Rule, ShardId, Start, Stay, Take, Totals,
 };
 use naive::{From, Naive, Read};
 use testkit::seeds::{Chance, seeds};
@@ -323,10 +323,10 @@ impl Both {
         let Some(id) = self.naive.records.get(&channel).and_then(|record| record.id) else { return };
         if self.chance.once_in(3) {
             let end = self.hub.end();
-            self.hub.leave_take(ShardId(shard), ChannelId(id), end, grace, self.naive.now);
+            self.hub.leave(ShardId(shard), Leave::taker(ChannelId(id), end), grace, self.naive.now);
             self.naive.leave_take(shard, channel, grace);
         } else {
-            self.hub.leave(ShardId(shard), ChannelId(id), count, grace, self.naive.now);
+            self.hub.leave(ShardId(shard), Leave::waiting(ChannelId(id), count), grace, self.naive.now);
             self.naive.leave(shard, channel, count, grace);
         }
     }
@@ -402,7 +402,7 @@ impl Both {
         let mut hub = Vec::new();
         for (change, naive) in feed.changes.iter().zip(&naive) {
             assert_eq!((change.position.to_bits(), change.time), (naive.0, naive.3));
-            hub.push((naive.4, &*change.name, change.online));
+            hub.push((naive.4, &*change.name, change.what.is_online()));
         }
         hub.sort();
         naive.sort_by_key(|change| (change.4, CHANNELS[change.1], change.2));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use common::publish;
 use multiplexor_hub::limits::{PUBLISHERS_PART, RECORD_LEN};
 use multiplexor_hub::{
-    Asker, ChannelId, Epoch, Guest, Hub, Limits, Next, Position, Refused, ShardId, Start, Stay,
+    Asker, ChannelId, Epoch, Guest, Hub, Leave, Limits, Next, Position, Refused, ShardId, Start, Stay,
 };
 use testkit::seeds::{Chance, seeds};
 
@@ -67,11 +67,11 @@ fn who_comes_and_goes_makes_room_for_others() {
     let hub = besiege(|hub, guest, name, now| {
         let page = hub.subscribe(guest, &[name], Start::Now, now).unwrap();
         let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
-        hub.leave(guest.shard, channels[0], 1, GRACE, now);
+        hub.leave(guest.shard, Leave::waiting(channels[0], 1), GRACE, now);
     });
     assert!(hub.totals().hurried > 9_000);
     let changes = hub.changes(Start::Everything, usize::MAX).changes;
-    let gone = changes.iter().filter(|change| !change.online).count();
+    let gone = changes.iter().filter(|change| !change.what.is_online()).count();
     let online = u64::try_from(changes.len() - 2 * gone).unwrap();
     assert_eq!(online, hub.totals().online, "whoever went early is told to be offline");
 }
@@ -215,7 +215,7 @@ impl Both {
         if record.waiting.is_empty() {
             (record.share, record.offline_at) = (None, self.now + GRACE);
         }
-        self.hub.leave(ShardId(0), ChannelId(record.id), 1, GRACE, self.now);
+        self.hub.leave(ShardId(0), Leave::waiting(ChannelId(record.id), 1), GRACE, self.now);
     }
 
     fn publish(&mut self) {

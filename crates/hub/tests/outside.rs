@@ -6,7 +6,7 @@
 mod common;
 
 use common::publish;
-use multiplexor_hub::{After, Decimal, Epoch, Hub, Limits, Position, ShardId};
+use multiplexor_hub::{After, Decimal, Epoch, Hub, Leave, Limits, Position, ShardId};
 use testkit::seeds::{Chance, seeds};
 
 const SHARD: ShardId = ShardId(0);
@@ -89,6 +89,6 @@ fn read(hub: &mut Hub, naive: &[Vec<Held>; 2], chance: &mut Chance, now: u64) {
     due.dedup();
     assert_eq!(got, due, "after {from:?}");
     for channel in read.channels {
-        hub.leave(SHARD, channel, 1, 1_000_000, now);
+        hub.leave(SHARD, Leave::waiting(channel, 1), 1_000_000, now);
     }
 }

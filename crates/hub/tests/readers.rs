@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use common::publish;
 use multiplexor_hub::{
-    ChannelId, Cursors, Epoch, Hub, Limits, Message, Next, Position, Read, Released, Resume, ShardId, Start,
+    ChannelId, Cursors, Epoch, Hub, Leave, Limits, Message, Next, Position, Read, Released, Resume, ShardId,
+    Start,
 };
 use testkit::seeds::{Chance, seeds};
 
@@ -268,7 +269,7 @@ impl World {
         let reader = &mut self.readers[who];
         if let State::Live(channels) = std::mem::take(&mut reader.state) {
             for channel in channels {
-                self.hub.leave(ShardId(reader.shard), channel, 1, grace, self.now);
+                self.hub.leave(ShardId(reader.shard), Leave::waiting(channel, 1), grace, self.now);
             }
         }
         if self.chance.once_in(6) {

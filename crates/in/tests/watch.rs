@@ -6,7 +6,7 @@ mod harness;
 
 use std::time::Duration;
 
-use exchange::hub::{ChannelId, Next};
+use exchange::hub::{ChannelId, Leave, Next};
 use harness::{Line, SHARD};
 use in_line::Settings;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn come(line: &Line, name: &str) -> ChannelId {
 }
 
 fn go(line: &Line, channel: ChannelId) {
-    line.exchange.leave(SHARD, &[(channel, 1)], Some(0));
+    line.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
     line.exchange.tick();
 }
 

@@ -6,8 +6,8 @@
 mod flags;
 
 use exchange::hub::{
-    Answered, AudienceKind, Change, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message, Origin, Payload,
-    Position, Seen, Target,
+    Answered, AudienceKind, Change, ChangeKind, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message,
+    Origin, Payload, Position, Seen, Target,
 };
 use smallvec::SmallVec;
 
@@ -149,7 +149,7 @@ fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
             out.push(CHANGE);
             put_place(change.position, out);
             put_text(&change.name, out);
-            out.push(u8::from(change.online));
+            out.push(u8::from(change.what.is_online()));
             put_number(change.time, out);
             put_place(*taken, out);
         }
@@ -285,7 +285,10 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
 fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
     let (position, name) = (bytes.place()?, bytes.text()?.into());
     let (online, time, taken) = (bytes.byte()? == 1, bytes.number()?, bytes.place()?);
-    Some(Fact::Change { change: Change { position, name, online, time }, taken })
+    Some(Fact::Change {
+        change: Change { position, name, what: ChangeKind::of_channel(online), time },
+        taken,
+    })
 }
 
 fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {

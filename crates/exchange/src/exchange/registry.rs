@@ -1,9 +1,6 @@
 //! The registry: who waits on which channels. A shard registers in the same step in which it finds nothing more to read.
 
-use hub::{
-    After, Before, ChannelId, Guest, Millis, OlderPage, Outside, Page, Position, Refused, ShardId, Start,
-    Take,
-};
+use hub::{After, Before, Guest, Leave, Millis, OlderPage, Outside, Page, Refused, ShardId, Start, Take};
 
 use super::Exchange;
 use crate::sync::Ordering;
@@ -49,13 +46,13 @@ impl Exchange {
         Ok(reading.finish())
     }
 
-    /// Takes registrations of a shard back, so many of each channel. `grace`: how long these channels
-    /// stay online; `None`: as long as is usual.
-    pub fn leave(&self, shard: ShardId, channels: &[(ChannelId, u32)], grace: Option<Millis>) {
-        for step in channels.chunks(LEAVE_STEP_MAX) {
+    /// Takes registrations of a shard back. `grace`: how long these channels stay online; `None`: as long as is
+    /// usual.
+    pub fn leave(&self, shard: ShardId, leaving: &[Leave], grace: Option<Millis>) {
+        for step in leaving.chunks(LEAVE_STEP_MAX) {
             self.in_turn(|hub, now| {
-                for (channel, count) in step {
-                    hub.leave(shard, *channel, *count, grace.unwrap_or(self.grace), now);
+                for leave in step {
+                    hub.leave(shard, *leave, grace.unwrap_or(self.grace), now);
                 }
             });
         }
@@ -65,17 +62,6 @@ impl Exchange {
     /// they are served, the channel stays online for the grace.
     pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
         self.in_turn(|hub, now| hub.take(guest, name, grace, now))
-    }
-
-    /// Takes back takers of a shard who wait since these places; those served meanwhile have left already.
-    pub fn leave_take(&self, shard: ShardId, takers: &[(ChannelId, Position)], grace: Millis) {
-        for step in takers.chunks(LEAVE_STEP_MAX) {
-            self.in_turn(|hub, now| {
-                for (channel, since) in step {
-                    hub.leave_take(shard, *channel, *since, grace, now);
-                }
-            });
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Bell, Manual, publish};
-use multiplexor_exchange::hub::{ChannelId, Epoch, Limits, Next, Page, Position, ShardId, Start};
+use multiplexor_exchange::hub::{ChannelId, Epoch, Leave, Limits, Next, Page, Position, ShardId, Start};
 use multiplexor_exchange::{Clock, Exchange, Mail, Order, Receipt, RemoveError, Wake};
 use reader::{CHANNELS, Reader, Said, State, names};
 use testkit::seeds::{Chance, seeds};
@@ -310,7 +310,7 @@ impl World {
         let reader = self.readers.swap_remove(index);
         let cursor = match &reader.state {
             State::Live { from, ids } => {
-                let registrations: Vec<(ChannelId, u32)> = ids.iter().map(|id| (*id, 1)).collect();
+                let registrations: Vec<_> = ids.iter().map(|id| Leave::waiting(*id, 1)).collect();
                 self.exchange.leave(
                     self.shards[reader.shard].id,
                     &registrations,

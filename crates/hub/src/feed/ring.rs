@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::limits::NAME_LEN_MAX;
 use crate::trash::Trash;
-use crate::{Change, Millis, Position};
+use crate::{Change, ChangeKind, Millis, Position};
 
 /// The last changes of one kind, oldest first.
 pub(super) struct Ring {
@@ -35,7 +35,7 @@ impl Ring {
         &mut self,
         position: Position,
         name: &str,
-        online: bool,
+        what: ChangeKind,
         time: Millis,
         trash: &mut Trash,
     ) {
@@ -46,7 +46,7 @@ impl Ring {
         }
         let block = self.blocks.back_mut().expect("there is one with room");
         let point = Point { position, time };
-        block.write(self.last, point, name, online);
+        block.write(self.last, point, name, what);
         self.last = point;
         self.count += 1;
         if self.count > self.changes_max {
@@ -148,16 +148,16 @@ struct Cursor {
 /// A change in a block.
 struct Entry<'a> {
     point: Point,
-    online: bool,
+    what: ChangeKind,
     name: &'a str,
     /// Where the next one begins.
     end: usize,
 }
 
 impl Block {
-    fn write(&mut self, before: Point, point: Point, name: &str, online: bool) {
+    fn write(&mut self, before: Point, point: Point, name: &str, what: ChangeKind) {
         let places = point.position.to_bits() - before.position.to_bits();
-        self.write_number(places << 1 | u64::from(online));
+        self.write_number(places << 1 | u64::from(what.is_online()));
         self.write_number(point.time - before.time);
         self.write_number(name.len() as u64);
         self.bytes[self.len..self.len + name.len()].copy_from_slice(name.as_bytes());
@@ -200,7 +200,7 @@ impl Block {
             let len = usize::try_from(self.read_number(&mut at)).expect("a name's length is small");
             let name = std::str::from_utf8(&self.bytes[at..at + len]).expect("names are text");
             at += len;
-            Entry { point, online: places & 1 == 1, name, end: at }
+            Entry { point, what: ChangeKind::of_channel(places & 1 == 1), name, end: at }
         })
     }
 }
@@ -208,7 +208,7 @@ impl Block {
 impl Entry<'_> {
     fn change(&self) -> Change {
         let Point { position, time } = self.point;
-        Change { position, name: self.name.into(), online: self.online, time }
+        Change { position, name: self.name.into(), what: self.what, time }
     }
 }
 
@@ -226,7 +226,13 @@ mod tests {
     fn a_change_takes_few_bytes_more_than_its_name() {
         let (mut ring, many) = (Ring::new(100_000), if cfg!(miri) { 1_000 } else { 10_000 });
         for place in 1..=many {
-            ring.push(Position::from_bits(place), "user.00000000042", true, place, &mut Trash::default());
+            ring.push(
+                Position::from_bits(place),
+                "user.00000000042",
+                ChangeKind::Online,
+                place,
+                &mut Trash::default(),
+            );
         }
         assert!(ring.blocks.len() * BLOCK_LEN < ring.count() * 21, "{}", ring.blocks.len());
     }

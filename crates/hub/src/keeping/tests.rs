@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::trial::{SHARD, after, changes, hub, join, page, places, publish, release, say};
-use crate::{Limits, Pattern, Rule, Start, Take};
+use crate::{Leave, Limits, Pattern, Rule, Start, Take};
 
 /// What a store was told of a hub.
 #[derive(Default)]
@@ -101,7 +101,7 @@ fn who_was_online_stays_so_for_the_grace_and_takes_go_on() {
     release(&mut hub, 0);
     join(&mut hub, "b", 0);
     release(&mut hub, 0);
-    hub.leave(SHARD, a, 1, 0, 1);
+    hub.leave(SHARD, Leave::waiting(a, 1), 0, 1);
     hub.tick(1);
     release(&mut hub, 1);
     told.say(&mut hub, "b", 2);
@@ -127,7 +127,7 @@ fn names_that_nobody_ever_published_to_are_not_told_but_once() {
     for n in 0..100 {
         let id = join(&mut hub, &format!("x{n}"), n);
         release(&mut hub, n);
-        hub.leave(SHARD, id, 1, 0, n);
+        hub.leave(SHARD, Leave::waiting(id, 1), 0, n);
         hub.tick(n);
         release(&mut hub, n);
     }
@@ -243,7 +243,7 @@ fn a_late_leave_takes_nobody_off_who_came_after_a_deletion() {
     hub.order(publish("a", 1, None), 0).unwrap();
     hub.delete("a", true, 0).unwrap();
     let new = join(&mut hub, "a", 0);
-    hub.leave(SHARD, old, 1, 0, 0);
+    hub.leave(SHARD, Leave::waiting(old, 1), 0, 0);
     assert_eq!(hub.channel("a").unwrap().waiting, 1, "a message under way must not keep the id");
     let released = release(&mut hub, 0);
     assert_eq!((released[0].channels[0], &released[0].shards[..]), (new, &[SHARD][..]));

@@ -92,7 +92,7 @@ fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
     loop {
         let page = line.exchange.changes(Start::After(from), WATCH_PAGE);
         for change in page.changes.iter().filter(|change| scope.has(&change.name)) {
-            last.insert(change.name.to_string(), (change.position, change.online));
+            last.insert(change.name.to_string(), (change.position, change.what.is_online()));
         }
         from = page.position;
         if !page.more {

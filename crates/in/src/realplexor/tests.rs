@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use access::Users;
 use dialect::Classic;
-use dialect::hub::{ChannelId, Decimal, Epoch, Limits, Next, Start};
+use dialect::hub::{ChannelId, Decimal, Epoch, Leave, Limits, Next, Start};
 use exchange::{Clock, Exchange, Immediate, Listeners, Mail, Order};
 use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
@@ -56,7 +56,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     }
     for name in list("offline") {
         let (_, channel) = ids.iter().find(|(known, _)| *known == name).unwrap();
-        exchange.leave(SHARD, &[(*channel, 1)], Some(0));
+        exchange.leave(SHARD, &[Leave::waiting(*channel, 1)], Some(0));
         exchange.tick();
     }
     let users = match set("users") {

@@ -110,7 +110,7 @@ fn write_change(change: &Change, cursors: Cursors, out: &mut Vec<u8>) {
     native::write_string(&change.name, out);
     let (seconds, millis) = (change.time / 1_000, change.time % 1_000);
     out.extend_from_slice(
-        format!(",\"online\":{},\"time\":{seconds}.{millis:03}}}", change.online).as_bytes(),
+        format!(",\"online\":{},\"time\":{seconds}.{millis:03}}}", change.what.is_online()).as_bytes(),
     );
 }
 

@@ -53,7 +53,7 @@ impl IdChanges {
     pub(super) fn news(&mut self) -> Vec<String> {
         let page = self.exchange.changes(Start::After(self.told), NEWS_PAGE);
         self.told = page.position;
-        let offline = page.changes.iter().filter(|change| !change.online && is_id(&change.name));
+        let offline = page.changes.iter().filter(|change| !change.what.is_online() && is_id(&change.name));
         let offline = offline.map(|change| format!("[{}] is now offline", change.name));
         let held_s = self.held_s;
         let cleaned = self

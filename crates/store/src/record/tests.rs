@@ -1,7 +1,7 @@
 //! Records are read as they were written, and damage is never taken for one.
 
 use super::*;
-use exchange::hub::{Audience, ConnectionId, Kind, ShardId};
+use exchange::hub::{Audience, ChangeKind, ConnectionId, Kind, ShardId};
 
 fn message(names: &[&str], bytes: &[u8]) -> Message {
     let target = |name: &&str| Target { name: (*name).into(), alias: None };
@@ -30,7 +30,8 @@ fn facts() -> Vec<Record> {
     let target = |name: &str, alias: Option<&str>| Target { name: name.into(), alias: alias.map(Into::into) };
     let targets = [target("a", None), target("ä.b", Some("1.5"))].into_iter().collect();
     let rich = placed(Some(77), targets, rich);
-    let change = Change { position: Position::from_bits(1 << 52), name: "c".into(), online: true, time: 3 };
+    let (position, what) = (Position::from_bits(1 << 52), ChangeKind::Online);
+    let change = Change { position, name: "c".into(), what, time: 3 };
     let state = ChannelState {
         name: "c".into(),
         at: Position::from_bits(130),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exchange::hub::{
-    Epoch, IdempotencyKey, Kind, Limits, Next, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
+    Epoch, IdempotencyKey, Kind, Leave, Limits, Next, Pattern, Payload, Publish, Rule, ShardId, Start, Take,
 };
 use exchange::{Clock, Deleted, Exchange, Journal, Pending, Place, PublishError, Receipt, Wake};
 use multiplexor_store as store;
@@ -273,7 +273,7 @@ impl World {
             }
         } else {
             let channel = life.joined.swap_remove(self.chance.index(life.joined.len()));
-            life.exchange.leave(SHARD, &[(channel, 1)], None);
+            life.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], None);
         }
     }
 
@@ -355,7 +355,7 @@ impl World {
         }
         let page = life.exchange.changes(Start::After(place(self.changes_end())), 1_000);
         let fresh = page.changes.iter();
-        self.changes.extend(fresh.map(|c| (c.position.to_bits(), c.name.to_string(), c.online)));
+        self.changes.extend(fresh.map(|c| (c.position.to_bits(), c.name.to_string(), c.what.is_online())));
         self.told = self.told.max(life.exchange.end().to_bits());
     }
 

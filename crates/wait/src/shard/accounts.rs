@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use exchange::hub::{ChannelId, Position};
+use exchange::hub::{ChannelId, Leave, LeaveKind, Position};
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -11,12 +11,10 @@ use crate::members::Owed;
 /// Registrations to take back at the end of the turn.
 #[derive(Default)]
 pub(super) struct Leaving {
-    /// So many of each channel.
-    all: Vec<(ChannelId, u32)>,
-    /// The same of listeners by outside cursors, who leave with the grace of classic clients.
-    listeners: Vec<(ChannelId, u32)>,
-    /// Of takers, each with the place since which it waited.
-    pub(super) takers: Vec<(ChannelId, Position)>,
+    /// Of those with the usual grace.
+    all: Vec<Leave>,
+    /// Of listeners by outside cursors and of takers, who leave with the grace of classic clients.
+    classic: Vec<Leave>,
 }
 
 impl<K: Kernel> Shard<K> {
@@ -41,13 +39,9 @@ impl<K: Kernel> Shard<K> {
             self.exchange.leave(self.id, &self.leaving.all, None);
             self.leaving.all.clear();
         }
-        if !self.leaving.listeners.is_empty() {
-            self.exchange.leave(self.id, &self.leaving.listeners, Some(self.classic_grace()));
-            self.leaving.listeners.clear();
-        }
-        if !self.leaving.takers.is_empty() {
-            self.exchange.leave_take(self.id, &self.leaving.takers, self.classic_grace());
-            self.leaving.takers.clear();
+        if !self.leaving.classic.is_empty() {
+            self.exchange.leave(self.id, &self.leaving.classic, Some(self.classic_grace()));
+            self.leaving.classic.clear();
         }
     }
 
@@ -58,7 +52,12 @@ impl<K: Kernel> Shard<K> {
 
     /// The same of a listener by outside cursors.
     pub(super) fn leave_listening(&mut self, channel: ChannelId) {
-        count_one(&mut self.leaving.listeners, channel);
+        count_one(&mut self.leaving.classic, channel);
+    }
+
+    /// The same of a taker that waited since this place.
+    pub(super) fn leave_take(&mut self, channel: ChannelId, since: Position) {
+        self.leaving.classic.push(Leave::taker(channel, since));
     }
 
     /// These deliveries are needed here by one channel less.
@@ -73,9 +72,9 @@ impl<K: Kernel> Shard<K> {
 }
 
 /// One more registration of a channel is to be taken back.
-fn count_one(leaving: &mut Vec<(ChannelId, u32)>, channel: ChannelId) {
+fn count_one(leaving: &mut Vec<Leave>, channel: ChannelId) {
     match leaving.last_mut() {
-        Some((last, count)) if *last == channel => *count += 1,
-        _ => leaving.push((channel, 1)),
+        Some(last) if last.channel == channel && last.kind == LeaveKind::Waiting => last.count += 1,
+        _ => leaving.push(Leave::waiting(channel, 1)),
     }
 }

@@ -332,7 +332,7 @@ impl<K: Kernel> Shard<K> {
             let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
             self.settle(owed);
             match ending {
-                Ending::OneMessage => self.leaving.takers.push((channel, since)),
+                Ending::OneMessage => self.leave_take(channel, since),
                 Ending::WhenDue => self.leave_listening(channel),
                 Ending::Stream | Ending::OnePoll => self.leave(channel),
             }
