@@ -56,7 +56,7 @@ def test_a_poll_is_answered_with_a_document(serve, name):
         program.process.send_signal(signal.SIGTERM)
         status, _, body = wire.response()
         document = json.loads(body)
-        assert (status, document["messages"], set(document)) == (200, [], {"cursor", "messages"})
+        assert (status, document["messages"], set(document)) == (200, [], {"cursor", "messages", "connection"})
         assert place(document["cursor"]) >= place(cursor)
         assert wire.rest() == b""
     program.ended()

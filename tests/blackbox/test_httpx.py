@@ -32,7 +32,7 @@ def test_an_event_stream_is_read_line_by_line(program, waits, name):
 def test_a_stream_is_read_line_by_line(program, waits, name):
     with waits.stream("GET", f"/sub/{name}", headers={"Accept": "application/x-ndjson"}) as response:
         lines = response.iter_lines()
-        assert set(json.loads(next(lines))) == {"cursor"}
+        assert set(json.loads(next(lines))) == {"cursor", "connection"}
         program.publish(name, "hello")
         assert json.loads(next(lines))["data"] == "hello"
 

@@ -10,7 +10,7 @@ def test_the_first_line_is_the_cursor(program, name):
         assert stream.headers["content-type"] == "application/x-ndjson"
         assert stream.headers["cache-control"] == "no-cache, no-transform"
         first = stream.object()
-    assert set(first) == {"cursor"}
+    assert set(first) == {"cursor", "connection"}
     program.publish(name, "missed")
     with Lines(program, f"/sub/{name}?since={first['cursor']}") as stream:
         assert stream.message()["data"] == "missed"
@@ -31,7 +31,7 @@ def test_a_heartbeat_is_the_cursor_again(serve, name):
     cursor = program.publish(name, "x")
     with Lines(program, f"/sub/{name}?since={cursor}") as stream:
         beats = [stream.object() for _ in range(3)]
-    assert all(set(beat) == {"cursor"} for beat in beats)
+    assert [set(beat) for beat in beats] == [{"cursor", "connection"}, {"cursor"}, {"cursor"}]
     places = [place(beat["cursor"]) for beat in beats]
     assert place(cursor) <= places[0] and places == sorted(places), "a cursor never goes back"
 
@@ -43,7 +43,7 @@ def test_a_gap_is_a_line(serve, name):
     program.publish(name, "2")
     with Lines(program, f"/sub/{name}?since={first}") as stream:
         assert stream.object() == {"gap": True, "channel": name}, "before the cursor, which may be past it"
-        assert set(stream.object()) == {"cursor"}
+        assert set(stream.object()) == {"cursor", "connection"}
         assert stream.object()["data"] == 2
 
 

@@ -353,7 +353,7 @@ async def ask(ws, command):
     await ws.send(json.dumps(command))
     while True:
         answer = json.loads(await ws.recv())
-        if answer.keys() != {"cursor"}:
+        if not answer.keys() <= {"cursor", "connection"}:
             return answer
 
 

@@ -41,7 +41,7 @@ class Client:
 def test_the_first_frame_is_the_cursor(program, name):
     with Client(program, f"/sub/{name}") as client:
         first = client.hear()
-    assert set(first) == {"cursor"}
+    assert set(first) == {"cursor", "connection"}
     program.publish(name, "missed")
     with Client(program, f"/sub/{name}?since={first['cursor']}") as client:
         assert client.until("data")["data"] == "missed"
@@ -260,7 +260,7 @@ def test_a_heartbeat_is_the_cursor_again(serve, name):
     cursor = program.publish(name, "x")
     with Client(program, f"/sub/{name}?since={cursor}") as client:
         beats = [client.hear() for _ in range(3)]
-    assert all(set(beat) == {"cursor"} for beat in beats)
+    assert [set(beat) for beat in beats] == [{"cursor", "connection"}, {"cursor"}, {"cursor"}]
     places = [place(beat["cursor"]) for beat in beats]
     assert place(cursor) <= places[0] and places == sorted(places), "a cursor never goes back"
 

@@ -119,6 +119,7 @@ export declare class Multiplexor {
     private _page;
     private _now;
     private _cursor?;
+    private _id?;
     private _key?;
     private _soon;
     constructor(url?: string | URL, options?: Options);
@@ -126,6 +127,8 @@ export declare class Multiplexor {
     get transport(): Transport | undefined;
     /** Up to here all was heard. */
     get cursor(): string | undefined;
+    /** What the server calls this connection, as it was last told; tabs that share one have the same. */
+    get connection(): string | undefined;
     get channels(): string[];
     /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
     subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription;

@@ -34,6 +34,8 @@ export interface Facts {
   deletedMessage: { channel: string; cursor: string };
   error: { code: string; message: string; status?: number; fatal: boolean; channels?: string[] };
   state: { state: State; transport?: Transport; retryIn?: number; reason?: string };
+  /** What the server calls this connection. */
+  connection: { id: string };
   /** To these it surely listens from now on. */
   live: { channels?: string[] };
 }
@@ -90,6 +92,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   let openedAt: number | undefined;
   let heardAt = 0;
   let advised: number | undefined;
+  let id: string | undefined;
   /** When it is tried again. */
   let due = 0;
 
@@ -173,6 +176,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       if (status >= 500) return lost(message, { _served: true });
       tell("error", { code, message, status, fatal: false, channels: item.id });
     }
+    if (item.connection) tell("connection", { id: (id = item.connection) });
     if (item.gap) tell("gap", { channels: channel === undefined ? channels : [channel] });
     // A page of them, or a poll's answer.
     messages?.forEach((message) => mine === turn && hear(message));
@@ -229,7 +233,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const first = () => (cursor ? undefined : tail);
     const address = (names: string, transport: Transport, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
-      const own = { transport, since, tail: first(), wait, token: shown, envelope: 1, errors: "status" };
+      const own = { transport, since, connection: cursor && id, tail: first(), wait, token: shown, envelope: 1, errors: "status" };
       // What is undefined is no longer there after the way through JSON.
       url.search = "" + new URLSearchParams({ ...query, ...JSON.parse(JSON.stringify(own)) });
       return url;

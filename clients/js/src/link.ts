@@ -3,6 +3,8 @@
 /** What a server tells, in the words of a stream of JSON objects. */
 export interface Item {
   cursor?: string;
+  /** The id of the connection, with its first cursor. */
+  connection?: string;
   channel?: string;
   channels?: string[];
   event?: string;

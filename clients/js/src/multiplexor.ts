@@ -167,6 +167,7 @@ export class Multiplexor {
   private _page: ReturnType<typeof olderPages>;
   private _now: StateChange = { state: "idle" };
   private _cursor?: string;
+  private _id?: string;
   private _key?: string;
   private _soon = false;
 
@@ -208,6 +209,11 @@ export class Multiplexor {
   /** Up to here all was heard. */
   get cursor(): string | undefined {
     return this._cursor;
+  }
+
+  /** What the server calls this connection, as it was last told; tabs that share one have the same. */
+  get connection(): string | undefined {
+    return this._id;
   }
 
   get channels(): string[] {
@@ -292,6 +298,7 @@ export class Multiplexor {
 
   private _heard<K extends keyof Facts>(kind: K, fact: Facts[K]): void {
     if (kind === "message") this._message(fact as Facts["message"]);
+    else if (kind === "connection") this._id = (fact as Facts["connection"]).id;
     else {
       const { channel, channels } = fact as { channel?: string; channels?: string[] };
       const names = channel ? [channel] : channels;

@@ -62,6 +62,8 @@ export function share(
   let cursor: string | undefined;
   let heard: string | undefined;
   let line: string | undefined;
+  /** What the server calls the connection of all. */
+  let id: string | undefined;
   let quiet = false;
   let asked: ReturnType<typeof setTimeout> | undefined;
   const ended = new AbortController();
@@ -89,6 +91,9 @@ export function share(
       // A browser lets a tab that nobody sees wait longer than it wants to.
       if (retryIn !== undefined && !connection) setTimeout(ask, retryIn + 100);
       if (!names[0] || (!joined && state.state === "open")) return;
+    } else if (kind === "connection") {
+      id = (fact as Facts["connection"]).id;
+      return tell(kind, fact);
     } else if (kind === "message") {
       if (place || !time) cursor = place;
       if (!joined && !time) return;
@@ -124,7 +129,7 @@ export function share(
     back = connect(
       (kind, fact) => {
         if (kind === "state") (fact as Facts["state"]).state === "closed" && alone();
-        else if (kind === "error") return;
+        else if (kind === "error" || kind === "connection") return;
         else if (kind === "message" && !(fact as Item).time) {
           give(kind, fact);
           // A page without a message is the last one, and so is one that reaches what the leader heard.
@@ -308,6 +313,7 @@ export function share(
         connection._wake();
         say({ kind: "message", fact: { cursor } });
         say({ kind: "state", fact: state });
+        if (id) say({ kind: "connection", fact: { id } });
       }
     } else if (tab) {
       const known = tabs.has(tab);

@@ -77,6 +77,23 @@ pub fn store(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&PIECE_END);
 }
 
+/// Appends the end of a gzip document: `tail`, uncompressed, and what stands behind it all. In front of it are [`GZIP_HEAD`]
+/// and pieces, of so many bytes with this checksum. `tail` is shorter than 64 KiB.
+pub fn end_document(tail: &[u8], sum: u32, len: u32, out: &mut Vec<u8>) {
+    let mut all = crc32fast::Hasher::new_with_initial_len(sum, len.into());
+    all.update(tail);
+    let tail_len = u16::try_from(tail.len()).expect("the caller keeps it short");
+    out.push(1);
+    out.extend_from_slice(&tail_len.to_le_bytes());
+    out.extend_from_slice(&(!tail_len).to_le_bytes());
+    out.extend_from_slice(tail);
+    out.extend_from_slice(&all.finalize().to_le_bytes());
+    out.extend_from_slice(&len.wrapping_add(tail_len.into()).to_le_bytes());
+}
+
+/// What [`end_document`] appends besides the tail.
+pub const DOCUMENT_END_LEN: usize = 13;
+
 /// Why bytes cannot be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {
@@ -189,6 +206,22 @@ mod tests {
                 let mut got = Vec::new();
                 flate2::read::GzDecoder::new(&out[..]).read_to_end(&mut got).unwrap();
                 assert!(got == text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_document_may_end_by_what_each_reader_has_for_himself() {
+        for text in [&b""[..], b"x", &[b'x'; size(100_000)]] {
+            let mut out = GZIP_HEAD.to_vec();
+            Deflater::default().piece(text, &mut out);
+            for tail in [&b""[..], b"mine", &[7; 60_000]] {
+                let (mut whole, before) = (out.clone(), out.len());
+                end_document(tail, crc32fast::hash(text), u32::try_from(text.len()).unwrap(), &mut whole);
+                assert_eq!(whole.len(), before + tail.len() + DOCUMENT_END_LEN);
+                let mut got = Vec::new();
+                flate2::read::GzDecoder::new(&whole[..]).read_to_end(&mut got).unwrap();
+                assert!(got == [text, tail].concat());
             }
         }
     }

@@ -56,6 +56,8 @@ pub struct Wait {
     pub transport: Transport,
     /// Whether payloads go bare where the transport has both ways.
     pub bare: bool,
+    /// The id that the client says it had, in the form of one.
+    pub connection: Option<Box<str>>,
     /// How long a poll waits at most, where the client says it; zero: it is answered at once.
     pub patience: Option<Duration>,
     /// How long a stream is silent at most, where the client says it; a second at least.

@@ -21,6 +21,7 @@ use hub::{
 };
 
 use crate::answers::Answers;
+use crate::connection_ids::ConnectionIds;
 use crate::denials::Denials;
 use crate::follower::Followers;
 use crate::lanes::Lanes;
@@ -28,7 +29,7 @@ use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, Wake};
+use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use publishing::published;
 use stages::Rung;
 
@@ -48,6 +49,8 @@ pub struct Exchange {
     commit: Box<dyn Commit>,
     clock: Clock,
     cursors: Cursors,
+    connection_ids: ConnectionIds,
+    taken_ids: TakenIds,
     rules: Arc<Rules>,
     grace: Millis,
     denials: Denials,
@@ -135,6 +138,8 @@ impl Exchange {
             minds_guests: AtomicBool::new(hub.minds_guests()),
             leaves_out_changes: AtomicBool::new(false),
             cursors: hub.cursors(),
+            connection_ids: ConnectionIds::new([0; 16]),
+            taken_ids: TakenIds::default(),
             rules: hub.rules(),
             inner: Mutex::new(Inner::new(hub)),
             lanes: Lanes::new(wakers.len(), wakers.len()),

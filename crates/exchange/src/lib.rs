@@ -10,6 +10,7 @@ mod canary;
 mod clock;
 mod code_counts;
 mod commands;
+mod connection_ids;
 mod delivery;
 mod denials;
 mod exchange;
@@ -26,6 +27,7 @@ mod returns;
 mod shares;
 mod snapshot;
 mod sync;
+mod taken_ids;
 
 pub mod limits;
 
@@ -34,6 +36,7 @@ pub use canary::Canary;
 pub use clock::Clock;
 pub use code_counts::CodeCounts;
 pub use commands::Commands;
+pub use connection_ids::{ConnectionIds, ConnectionText};
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
 pub use exchange::{
@@ -51,3 +54,4 @@ pub use quotas::{Quota, Quotas};
 pub use returns::{Came, Returns};
 pub use shares::{Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};
+pub use taken_ids::{Seat, TakenIds};

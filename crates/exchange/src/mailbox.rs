@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use hub::{ChannelId, Position};
+use hub::{ChannelId, ConnectionId, Position, ShardId};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
@@ -46,6 +46,26 @@ pub enum Order {
     Snapshot(Weak<Snapshot>),
     /// There are [`Commands`](crate::Commands).
     Look,
+    /// Say whether the connection of this id is still there.
+    AskConnection {
+        /// The id, of a connection of this shard.
+        id: ConnectionId,
+        /// Who asks.
+        shard: ShardId,
+        /// The connection there that waits for the answer.
+        token: u64,
+        /// Which of its requests.
+        ticket: u64,
+    },
+    /// The answer.
+    TellConnection {
+        /// As it was asked.
+        token: u64,
+        /// As it was asked.
+        ticket: u64,
+        /// Whether it is.
+        is_there: bool,
+    },
     /// Stop accepting, answer polls, close all others spread over this time, then end.
     Drain(Duration),
 }

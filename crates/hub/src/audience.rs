@@ -41,15 +41,15 @@ pub enum AudienceKind {
 }
 
 /// A connection of the WAIT line. There is no second one like it, also when the program was started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId {
-    /// A random number of its shard's start.
+    /// A random number of its shard's start, in which stands the mark of its user, where it has one.
     pub start: u64,
     /// Its shard.
     pub shard: ShardId,
-    /// Its place there.
+    /// Its place there; of a chain of polls, which has none, more bits of its number.
     pub index: u32,
-    /// Which of those that had this place.
+    /// Which of those that had this place; of a chain of polls, its number, and the highest bit.
     pub generation: u32,
 }
 
@@ -167,6 +167,22 @@ impl<'a> Audience<'a> {
 }
 
 impl ConnectionId {
+    /// The highest generation of a connection that has a place.
+    pub const GENERATION_MAX: u32 = u32::MAX >> 1;
+
+    /// That of the chain of polls of this number, on a shard.
+    pub fn of_polls(start: u64, shard: ShardId, number: u64) -> Self {
+        let index = (number >> GENERATION_BITS) & ((1 << POLLS_INDEX_BITS) - 1);
+        let generation = number & u64::from(Self::GENERATION_MAX) | 1 << GENERATION_BITS;
+        let bits = |bits: u64| u32::try_from(bits).expect("they are fewer than 32 bits");
+        Self { start, shard, index: bits(index), generation: bits(generation) }
+    }
+
+    /// Whether it is of a chain of polls, and not of a connection that has a place.
+    pub fn is_of_polls(self) -> bool {
+        self.generation > Self::GENERATION_MAX
+    }
+
     fn to_bytes(self) -> [u8; ID_LEN] {
         let Self { start, shard, index, generation } = self;
         let mut bytes = [0; ID_LEN];
@@ -192,6 +208,10 @@ impl ConnectionId {
 
 /// No channel has this name.
 const NOBODY: Audience<'static> = Audience::AnyOf("");
+/// Bits of the generation of a connection that has a place.
+const GENERATION_BITS: u32 = u32::BITS - 1;
+/// Bits of the number of a chain of polls that stand in the place of an index.
+const POLLS_INDEX_BITS: u32 = 22;
 /// Bytes of a connection's id in front of data.
 const ID_LEN: usize = 18;
 
@@ -248,6 +268,17 @@ mod tests {
         check(Audience::Only("ann"), &reader, true);
         check(Audience::Only("an"), &reader, false);
         check(Audience::Only("ann"), &Trial(&["a"], connection(3), None), false);
+    }
+
+    #[test]
+    fn a_chain_of_polls_is_no_connection_that_has_a_place() {
+        let of = |number| ConnectionId::of_polls(5, ShardId(1), number);
+        let numbers = [0, 1, (1 << GENERATION_BITS) - 1, 1 << GENERATION_BITS, (1 << 53) - 1];
+        for (at, number) in numbers.into_iter().enumerate() {
+            assert!(of(number).is_of_polls() && of(number).index < 1 << POLLS_INDEX_BITS, "{number}");
+            assert!(numbers[..at].iter().all(|other| of(*other) != of(number)), "{number}");
+        }
+        assert!(!ConnectionId { generation: ConnectionId::GENERATION_MAX, ..connection(1) }.is_of_polls());
     }
 
     #[test]

@@ -102,6 +102,7 @@ codes! {
     ChannelName "channel-name" Both Other "no channel can have this name"
     Command "command" Wait Other "a command of a WebSocket cannot be read"
     Compression "compression" Wait Other "the parameter compression has no such value"
+    Connection "connection" Both Other "what is given as the id of a connection cannot be one"
     Connections "connections" Wait Other "the server has as many connections as it may"
     ContentEncoding "content-encoding" In Other "the body is compressed"
     ContentType "content-type" Both Other "the media type cannot be read, or is not taken"

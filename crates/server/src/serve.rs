@@ -318,10 +318,11 @@ fn exchange(
     let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
     let numbers = || random().context("the system gives no random numbers");
     let (limits, random, seed) = (settings.hub.clone(), numbers()?, numbers()?);
+    let key = random_bytes().context("the system gives no random numbers")?;
     let Some(store) = &settings.store else {
         let exchange =
             Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
-        return Ok((exchange, None));
+        return Ok((exchange.with_connection_key(key), None));
     };
     let volatile = volatile_mark(&limits.rules);
     let (open_store, past) =
@@ -330,15 +331,20 @@ fn exchange(
     let epoch = Epoch::new(open_store.epoch());
     let reserved = open_store.reserved();
     let exchange = Exchange::again(limits, epoch, seed, clock, open_store.journal(), wakers, past, reserved);
-    Ok((exchange, Some(open_store)))
+    Ok((exchange.with_connection_key(key), Some(open_store)))
 }
 
 /// A random number of the system.
 fn random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
+    random_bytes().map(u64::from_ne_bytes)
+}
+
+/// Few random bytes of the system.
+fn random_bytes<const LEN: usize>() -> io::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
     // So few bytes come whole or not at all.
     getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(bytes)
 }
 
 /// Allows as many descriptors as the system lets us, and returns how many; `None`: any number.

@@ -84,6 +84,12 @@ pub fn server_frames(mut bytes: &[u8]) -> Vec<String> {
     frames
 }
 
+/// The id of a connection in what was said; empty: there is none.
+pub fn connection(text: &str) -> &str {
+    let after = text.split_once("\"connection\":\"").map_or("", |(_, after)| after);
+    after.split('"').next().unwrap_or_default()
+}
+
 /// What follows the head of an answer, which must have this status.
 pub fn body(bytes: &[u8], status: u16) -> &[u8] {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head has an end");

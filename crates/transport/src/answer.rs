@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use codec::deflate::GZIP_HEAD;
+use codec::deflate::{self, DOCUMENT_END_LEN, GZIP_HEAD};
 use codec::http::{Head, enclose_chunk};
 use dialect::hub::{Cursors, Kind, Message};
 use dialect::{Answer, Cors, GUARDS, NO_STORE, Transport, native};
@@ -142,7 +142,7 @@ fn guarded(head: Head<'_>) -> Head<'_> {
     GUARDS.iter().fold(head, |head, (name, value)| head.header(name, value))
 }
 
-/// A long poll's answer: the document of messages already put as objects.
+/// A long poll's answer: the document of messages already put as objects. It is left open for [`close_document`].
 pub(crate) fn poll_document(
     objects: &[Vec<u8>],
     end: &PollEnd<'_>,
@@ -170,11 +170,51 @@ pub(crate) fn poll_document(
         body.extend_from_slice(b",\"deleted\":");
         native::write_string(name, &mut body);
     }
-    body.push(b'}');
-    out.reserve(POLL_HEAD_LEN + body.len());
-    let (head, body) = coded(Head::new(out, 200).header("Content-Type", "application/json"), body, coder);
+    if end.connection.is_some() {
+        body.extend_from_slice(b",\"connection\":\"");
+    }
+    let tail_len = if end.connection.is_some() { CONNECTION_END_LEN } else { 1 };
+    out.reserve(POLL_HEAD_LEN + body.len() + tail_len);
+    let mut head = Head::new(out, 200).header("Content-Type", "application/json");
+    let packed = coder.open_document(&body);
+    head = match &packed {
+        None => head.number("Content-Length", (body.len() + tail_len) as u64),
+        Some(packed) => head
+            .number("Content-Length", (packed.len() + tail_len + DOCUMENT_END_LEN) as u64)
+            .header("Content-Encoding", "gzip")
+            .header("Vary", "Accept-Encoding"),
+    };
     readable(guarded(head.header("Cache-Control", "no-store")), cors).end();
-    out.extend_from_slice(&body);
+    match packed {
+        None => {
+            out.extend_from_slice(&body);
+            out.push(OPEN_PLAIN);
+        }
+        Some(packed) => {
+            out.extend_from_slice(&packed);
+            out.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+            // As gzip has it: the length modulo 2^32 (RFC 1952, section 2.3.1).
+            out.extend_from_slice(&(body.len() as u64).to_le_bytes()[..4]);
+            out.push(OPEN_GZIP);
+        }
+    }
+}
+
+/// Appends a long poll's document, which was left open so that all who get the same share it, and ends it for one of them: by
+/// the id of his connection, where the document is to have one.
+pub fn close_document(open: &[u8], connection: Option<&str>, out: &mut Vec<u8>) {
+    let tail = connection.map_or_else(|| b"}".to_vec(), |id| [id.as_bytes(), b"\"}"].concat());
+    debug_assert!(connection.is_none() || tail.len() == CONNECTION_END_LEN);
+    let (form, open) = open.split_last().expect("a document left open says how it is put");
+    if *form == OPEN_PLAIN {
+        out.extend_from_slice(open);
+        out.extend_from_slice(&tail);
+        return;
+    }
+    let (open, len) = open.split_last_chunk().expect("its length stands there");
+    let (open, sum) = open.split_last_chunk().expect("its checksum stands there");
+    out.extend_from_slice(open);
+    deflate::end_document(&tail, u32::from_le_bytes(*sum), u32::from_le_bytes(*len), out);
 }
 
 /// A long poll's answer that is one payload, with its cursor in a header; and whether some before it were lost.
@@ -234,8 +274,14 @@ fn end_raw(mut head: Head<'_>, gap: bool, cors: Cors<'_>) {
 const KEEP_ALIVE: &str = "Keep-Alive: timeout=";
 /// About what the head of a long poll's answer takes.
 const POLL_HEAD_LEN: usize = 352;
-/// What a document has around its messages.
-const DOCUMENT_LEN: usize = 64;
+/// What a document has around its messages, without the end.
+const DOCUMENT_LEN: usize = 80;
+/// An id of 22 characters, a quotation mark and a bracket.
+const CONNECTION_END_LEN: usize = 24;
+/// How the last byte of a document left open says that it stands there as it is.
+const OPEN_PLAIN: u8 = 0;
+/// Or that it is compressed, and that its checksum and its length stand before this.
+const OPEN_GZIP: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -126,6 +126,13 @@ impl<'a> Coder<'a> {
         (self.pack(Form::Gzip, body, &mut document) && document.len() < body.len()).then_some(document)
     }
 
+    /// The same of a document to which something is added for each of its readers.
+    pub(crate) fn open_document(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut document = deflate::GZIP_HEAD.to_vec();
+        let is_shorter = |document: &[u8]| document.len() + deflate::DOCUMENT_END_LEN < body.len();
+        (self.pack(Form::Piece, body, &mut document) && is_shorter(&document)).then_some(document)
+    }
+
     /// Appends this in compressed form; false: it goes as it is.
     fn pack(&mut self, form: Form, plain: &[u8], out: &mut Vec<u8>) -> bool {
         if !self.coding.deflates() || plain.len() < COMPRESS_LEN_MIN {

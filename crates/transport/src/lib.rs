@@ -22,7 +22,7 @@ mod talk;
 
 pub mod limits;
 
-pub use answer::{tell_stay, tell_warning};
+pub use answer::{close_document, tell_stay, tell_warning};
 pub use codec;
 pub use coding::{Coder, Coding};
 pub use conn::{Backlog, Conn, Extra, Phase, Purpose};

@@ -129,6 +129,11 @@ impl Shape {
         self.row().ending
     }
 
+    /// Whether a frame is left open, so that each client gets an end of his own: by [`crate::close_document`].
+    pub fn leaves_open(self) -> bool {
+        self == Self::PollObject
+    }
+
     /// Whether it is a WebSocket.
     pub fn is_ws(self) -> bool {
         self.framing() == Framing::WebSocket

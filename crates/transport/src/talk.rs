@@ -14,6 +14,8 @@ use crate::{Coder, Coding, Conn, Pages, Phase, Shape};
 pub struct Opening<'a> {
     /// Up to here the client is owed nothing.
     pub cursor: Position,
+    /// The id of the connection.
+    pub connection: &'a str,
     /// Channels of which something it was owed is gone.
     pub gaps: &'a [&'a str],
     /// After how many milliseconds a browser that lost its connection should come back.
@@ -34,6 +36,8 @@ pub struct Part<'a> {
 pub struct PollEnd<'a> {
     /// Up to here the client is then owed nothing.
     pub cursor: Position,
+    /// The id of the connection, where it is told. A raw poll has no word for it.
+    pub connection: Option<&'a str>,
     /// Something it was owed is gone.
     pub gap: bool,
     /// A channel that was deleted while the client waited. A raw poll has no word for it.
@@ -97,7 +101,9 @@ impl Conn {
                 object
             };
             let objects: Vec<Vec<u8>> = parts.map(object).collect();
-            answer::poll_document(&objects, &end, cursors, cors, coder, out);
+            let mut open = Vec::new();
+            answer::poll_document(&objects, &end, cursors, cors, coder, &mut open);
+            answer::close_document(&open, end.connection, out);
         }
         if let Some(warning) = self.warning() {
             answer::tell_warning(out, &warning);

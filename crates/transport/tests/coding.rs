@@ -15,7 +15,9 @@ use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::{Dialects, Origins, Shows};
-use multiplexor_transport::{Action, Coder, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, Shape};
+use multiplexor_transport::{
+    Action, Coder, Coding, Conn, Env, Notice, Opening, Pages, Part, Phase, Shape, close_document,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use said::{binary, message, named, text, visible};
@@ -39,7 +41,12 @@ fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
     let mut pages = Pages::default();
     let place = Position::from_bits(3);
     conn.tell(
-        Notice::Opening(&Opening { cursor: place, gaps: &["a"], retry_ms: 1_000 }),
+        Notice::Opening(&Opening {
+            cursor: place,
+            connection: "0123456789abcdefghijkl",
+            gaps: &["a"],
+            retry_ms: 1_000,
+        }),
         cursors(),
         &mut out,
     );
@@ -109,9 +116,19 @@ fn check(payloads: Vec<Payload>) {
                 cursors(),
                 &mut Coder::new(Coding::Deflate, &mut deflater),
             );
-            assert_eq!(body(&coded), body(&plain), "{shape:?}");
+            assert_eq!(body(&ended(shape, coded)), body(&ended(shape, plain)), "{shape:?}");
         }
     }
+}
+
+/// A frame as one client gets it.
+fn ended(shape: Shape, frame: Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match shape.leaves_open() {
+        true => close_document(&frame, Some("0123456789abcdefghijkl"), &mut out),
+        false => out = frame,
+    }
+    out
 }
 
 /// An answer's body, as the client's program sees it.

@@ -88,6 +88,7 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
             start: Start::After(Position::from_bits(7)),
             transport,
             bare: true,
+            connection: Some("0123456789abcdefABCD-_".into()),
             patience: Some(std::time::Duration::from_secs(7)),
             heartbeat: Some(std::time::Duration::from_secs(5)),
             compression: transport == Transport::Sse,
@@ -229,7 +230,12 @@ fn every_phase_and_shape_is_kept() {
 fn words(conn: &mut Conn) -> Vec<u8> {
     let mut out = Vec::new();
     conn.tell(
-        Notice::Opening(&Opening { cursor: conn.last, gaps: &["a"], retry_ms: 1_000 }),
+        Notice::Opening(&Opening {
+            cursor: conn.last,
+            connection: "0123456789abcdefghijkl",
+            gaps: &["a"],
+            retry_ms: 1_000,
+        }),
         cursors(),
         &mut out,
     );

@@ -7,7 +7,7 @@ mod said;
 
 use multiplexor_transport::codec::{sse, ws};
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Kind, Message, Payload};
-use multiplexor_transport::{Coder, Coding, Shape};
+use multiplexor_transport::{Coder, Coding, Shape, close_document};
 use said::{binary, message, named, text, visible};
 
 /// Nothing is compressed.
@@ -21,8 +21,18 @@ fn check(shape: Shape, payload: Payload, expected: impl AsRef<[u8]>) {
 }
 
 fn check_matches(shape: Shape, message: &Message, matches: &[usize], expected: impl AsRef<[u8]>) {
-    let frame = shape.frame(visible(message), matches, cursors(), &mut plain());
+    let frame = frame(shape, message, matches);
     assert_eq!(frame.escape_ascii().to_string(), expected.as_ref().escape_ascii().to_string(), "{shape:?}");
+}
+
+/// A frame as one client gets it.
+fn frame(shape: Shape, message: &Message, matches: &[usize]) -> Vec<u8> {
+    let mut frame = shape.frame(visible(message), matches, cursors(), &mut plain());
+    if shape.leaves_open() {
+        let open = std::mem::take(&mut frame);
+        close_document(&open, Some("0123456789abcdefghijkl"), &mut frame);
+    }
+    frame
 }
 
 fn cursors() -> Cursors {
@@ -124,9 +134,9 @@ fn a_frame_is_an_object_or_the_payload() {
 
 #[test]
 fn a_poll_is_a_document() {
-    let body = r#"{"cursor":"a0000005","messages":[{"cursor":"a0000005","channel":"a","data":"hi","time":1700000000.250}]}"#;
+    let body = r#"{"cursor":"a0000005","messages":[{"cursor":"a0000005","channel":"a","data":"hi","time":1700000000.250}],"connection":"0123456789abcdefghijkl"}"#;
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 104\r\nCache-Control: no-store\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 142\r\nCache-Control: no-store\r\n\
                 {GUARDS}Access-Control-Allow-Origin: *\r\n\r\n"
     );
     check(Shape::PollObject, text("hi"), format!("{head}{body}"));
@@ -192,9 +202,7 @@ fn what_is_put_can_be_read_back() {
             Shape::StreamObject => read_lines(&wire, &all),
             Shape::WsObject | Shape::WsRaw => read_frames(shape, &wire, &all),
             Shape::PollObject | Shape::PollRaw => {
-                all.iter().for_each(|message| {
-                    read_answer(shape, &shape.frame(visible(message), &[1], cursors(), &mut plain()), message)
-                });
+                all.iter().for_each(|message| read_answer(shape, &frame(shape, message, &[1]), message));
             }
             Shape::StreamRaw | Shape::Dklab | Shape::Realplexor => {}
         }

@@ -19,6 +19,11 @@ use serde_json::value::RawValue;
 static OURS: LazyLock<Paths> = LazyLock::new(Paths::default);
 static DIALECTS: LazyLock<Dialects> = LazyLock::new(Dialects::default);
 
+/// The id of a connection.
+const ID: &str = "0123456789abcdefghijkl";
+/// How streams of objects begin.
+const OPENING: &str = r#"{"cursor":"a0000005","connection":"0123456789abcdefghijkl"}"#;
+
 /// A client that waits in this shape.
 fn waiting(shape: Shape) -> Conn {
     let mut conn = Conn::new();
@@ -57,16 +62,16 @@ fn frames(mut bytes: &[u8]) -> String {
 
 #[test]
 fn a_stream_begins_with_its_cursor() {
-    let check = |shape, expected| {
-        let opening = Opening { cursor: place(5), gaps: &[], retry_ms: 1_500 };
+    let check = |shape, expected: &str| {
+        let opening = Opening { cursor: place(5), connection: ID, gaps: &[], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
-    let first = "retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
+    let first = "retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\",\"connection\":\"0123456789abcdefghijkl\"}\n\n";
     check(Shape::SseBare, first);
     check(Shape::SseObject, first);
-    check(Shape::StreamObject, "{\"cursor\":\"a0000005\"}\n");
+    check(Shape::StreamObject, &format!("{OPENING}\n"));
     check(Shape::StreamRaw, "");
-    check(Shape::WsObject, r#"<Text:{"cursor":"a0000005"}>"#);
+    check(Shape::WsObject, &format!("<Text:{OPENING}>"));
     check(Shape::WsRaw, "");
     check(Shape::PollObject, "");
     check(Shape::PollRaw, "");
@@ -76,7 +81,7 @@ fn a_stream_begins_with_its_cursor() {
 fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     let mut out = Vec::new();
     waiting(Shape::SseBare).tell(
-        Notice::Opening(&Opening { cursor: place(5), gaps: &[], retry_ms: 2_000 }),
+        Notice::Opening(&Opening { cursor: place(5), connection: ID, gaps: &[], retry_ms: 2_000 }),
         cursors(),
         &mut out,
     );
@@ -84,31 +89,31 @@ fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     reader.push(&out, &mut told).unwrap();
     assert_eq!((reader.last_id(), reader.retry_ms()), ("a0000005", Some(2_000)));
     assert!(told.len() == 1 && told[0].event == "cursor", "{told:?}");
-    assert_eq!(told[0].data, br#"{"cursor":"a0000005"}"#, "what looks at no names finds JSON");
+    assert_eq!(told[0].data, OPENING.as_bytes(), "what looks at no names finds JSON");
 }
 
 #[test]
 fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
-    let check = |shape, expected| {
-        let opening = Opening { cursor: place(5), gaps: &["a", "b\""], retry_ms: 1_500 };
+    let check = |shape, expected: &str| {
+        let opening = Opening { cursor: place(5), connection: ID, gaps: &["a", "b\""], retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
     let event = "event: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
-                 retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\"}\n\n";
+                 retry: 1500\nevent: cursor\nid: a0000005\n";
+    let event = &format!("{event}data: {OPENING}\n\n");
     check(Shape::SseBare, event);
     check(Shape::SseObject, event);
-    let lines =
-        "{\"gap\":true,\"channel\":\"a\"}\n{\"gap\":true,\"channel\":\"b\\\"\"}\n{\"cursor\":\"a0000005\"}\n";
-    check(Shape::StreamObject, lines);
+    let gaps = "{\"gap\":true,\"channel\":\"a\"}\n{\"gap\":true,\"channel\":\"b\\\"\"}\n";
+    check(Shape::StreamObject, &format!("{gaps}{OPENING}\n"));
     check(Shape::StreamRaw, "");
     let frames = "<Text:{\"gap\":true,\"channel\":\"a\"}><Text:{\"gap\":true,\"channel\":\"b\\\"\"}>";
     check(Shape::WsRaw, frames);
-    check(Shape::WsObject, &format!("{frames}<Text:{{\"cursor\":\"a0000005\"}}>"));
+    check(Shape::WsObject, &format!("{frames}<Text:{OPENING}>"));
 }
 
 #[test]
 fn a_heartbeat_repeats_the_cursor() {
-    let check = |shape, expected| {
+    let check = |shape, expected: &str| {
         check(shape, expected, |conn, out| conn.tell(Notice::Heartbeat(place(62)), cursors(), out))
     };
     let event = "event: cursor\nid: a00000010\ndata: {\"cursor\":\"a00000010\"}\n\n";
@@ -136,7 +141,7 @@ fn a_deletion_is_told() {
 
 #[test]
 fn only_a_websocket_has_last_words() {
-    let check = |shape, expected| {
+    let check = |shape, expected: &str| {
         check(shape, expected, |conn, out| {
             conn.farewell(1001, "bye", cursors(), out);
             assert_eq!(conn.phase, Phase::Closing);
@@ -214,7 +219,7 @@ fn two() -> Vec<Message> {
 
 #[test]
 fn a_page_looks_as_if_it_came_live() {
-    let check = |shape, expected| {
+    let check = |shape, expected: &str| {
         check(shape, expected, |conn, out| conn.page(parts(&two()), cursors(), &mut Pages::default(), out))
     };
     check(Shape::SseBare, "id: a0000003\ndata: x\n\nevent: e\nid: a0000004\ndata: 1\n\n");
@@ -228,7 +233,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
-            PollEnd { cursor: place(9), gap, deleted, more: false },
+            PollEnd { cursor: place(9), connection: Some(ID), gap, deleted, more: false },
             cursors(),
             Cors::default(),
             &mut Pages::default(),
@@ -238,7 +243,8 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"), "{head}");
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
-        body.to_owned()
+        let own = format!(",\"connection\":\"{ID}\"}}");
+        format!("{}}}", body.strip_suffix(&own).expect("the id comes last"))
     };
     assert_eq!(body(&[], false, None), r#"{"cursor":"a0000009","messages":[]}"#);
     assert_eq!(body(&[], true, None), r#"{"cursor":"a0000009","messages":[],"gap":true}"#);
@@ -260,7 +266,7 @@ fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),
-        PollEnd { cursor: place(9), gap, deleted: None, more: false },
+        PollEnd { cursor: place(9), connection: Some(ID), gap, deleted: None, more: false },
         cursors(),
         Cors::default(),
         &mut Pages::default(),
@@ -294,7 +300,7 @@ fn a_raw_poll_that_is_told_of_a_gap_gets_on() {
 
 #[test]
 fn a_message_beside_a_backlog_has_no_cursor() {
-    let check = |shape, expected| {
+    let check = |shape, expected: &str| {
         check(shape, expected, |conn, out| {
             conn.uncovered(
                 &Part { message: visible(&message(3, &["a"], text("x"))), matches: &[0] },

@@ -4,7 +4,7 @@
 use multiplexor_wait::limits::VISITS_PER_TURN;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
-use testkit::wire::{body, get, poll, server_frames, sse, stream, websocket};
+use testkit::wire::{body, connection, get, poll, server_frames, sse, stream, websocket};
 
 /// So many clients on a channel, one after the other, whose beginnings are read.
 fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<Peer> {
@@ -46,8 +46,10 @@ fn a_message_reaches_every_transport_in_its_own_words() {
     assert_eq!(lines.text(), format!("{object}\n"));
     assert_eq!(both.text(), format!("{object}\n"));
     assert_eq!(server_frames(&socket.take()), std::slice::from_ref(&object));
-    let document = format!("{{\"cursor\":\"{cursor}\",\"messages\":[{object}]}}");
     let answer = asked.text();
+    let (_, id) = answer.rsplit_once(":").unwrap();
+    let document = format!("{{\"cursor\":\"{cursor}\",\"messages\":[{object}],\"connection\":{id}");
+    assert_eq!(id.len(), 25);
     assert_eq!(body(answer.as_bytes(), 200), document.as_bytes());
     assert!(answer.contains(&format!("Content-Length: {}\r\n", document.len())), "{answer}");
     assert_eq!(load(&scene), (0, 0));
@@ -61,7 +63,11 @@ fn a_poll_with_a_warning_is_answered_as_all_others_but_for_its_headers() {
     let last = scene.says(get(odd, "Connection: close\r\n"));
     scene.publish("news", "1");
     scene.settle();
-    let [first, usual, third] = peers.each_ref().map(|peer| peer.text());
+    let shown = |peer: &Peer| {
+        let text = peer.text();
+        text.replace(connection(&text), "")
+    };
+    let [first, usual, third] = peers.each_ref().map(shown);
     assert_eq!(first, third);
     let warned = |answer: &str| {
         let told: String = answer.split_inclusive("\r\n").filter(|line| is_of_warning(line)).collect();
@@ -73,7 +79,7 @@ fn a_poll_with_a_warning_is_answered_as_all_others_but_for_its_headers() {
         "{told}"
     );
     assert_eq!((rest, warned(&usual)), (usual.clone(), (String::new(), usual)));
-    let closing = last.text();
+    let closing = shown(&last);
     assert_eq!(warned(&closing).0, told);
     assert!(closing.contains("Connection: close\r\n") && !closing.contains("Keep-Alive"), "{closing}");
     // It is of that request alone.

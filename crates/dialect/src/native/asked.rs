@@ -18,6 +18,8 @@ pub(super) struct Asked<'a> {
     pub(super) last_id: Option<Cow<'a, str>>,
     since: Option<Cow<'a, str>>,
     tail: Option<u32>,
+    /// The id that the client's connection had.
+    pub(super) connection: Option<Box<str>>,
     pub(super) wait: Option<u32>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) raw: bool,
@@ -52,10 +54,11 @@ impl<'a> Asked<'a> {
         match key {
             "transport" => self.transport = Some(value),
             // A client's template has nothing to put there before its first answer.
-            "since" | "tail" | "wait" | "heartbeat" if value.is_empty() => {}
+            "since" | "tail" | "wait" | "heartbeat" | "connection" if value.is_empty() => {}
             name if is_last_event_id(name) => self.last_id = Some(value).filter(|id| !id.is_empty()),
             "since" => self.since = Some(value),
             "tail" => self.tail = Some(number("tail", &value)?),
+            "connection" => self.connection = Some(connection(&value)?),
             "wait" => self.wait = Some(number("wait", &value)?),
             "heartbeat" => self.heartbeat = Some(heartbeat(&value)?),
             "raw" => self.raw = flag("raw", &value)?,
@@ -201,6 +204,20 @@ fn is_off(value: &str) -> Result<bool, Problem> {
     }
 }
 
+/// An id of a connection has the form of one; whether it ever was one, whoever made it knows.
+fn connection(value: &str) -> Result<Box<str>, Problem> {
+    let is_one = value.len() == CONNECTION_LEN
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_one {
+        return Ok(value.into());
+    }
+    let detail = format!(
+        "connection is {:?}; give the id of the last connection as you got it, or leave it out",
+        excerpt(value)
+    );
+    Err(Problem::bad(Code::Connection, detail))
+}
+
 /// Reads a `heartbeat`: after how many seconds of silence at the latest a stream says that it lives.
 pub fn heartbeat(value: &str) -> Result<Duration, Problem> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -223,3 +240,6 @@ fn number(name: &str, value: &str) -> Result<u32, Problem> {
         Problem::bad(Code::Number, format!("{name} is {value:?}; give a whole number from 0 to 4294967295"))
     })
 }
+
+/// Characters of a connection's id.
+const CONNECTION_LEN: usize = 22;

@@ -257,6 +257,15 @@ pub fn write_cursor(position: Position, cursors: Cursors, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"}");
 }
 
+/// Appends `{"cursor": C, "connection": ID}`; the id is base64url.
+pub fn write_opening(position: Position, connection: &str, cursors: Cursors, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"cursor\":\"");
+    cursors.write(position, out);
+    out.extend_from_slice(b"\",\"connection\":\"");
+    out.extend_from_slice(connection.as_bytes());
+    out.extend_from_slice(b"\"}");
+}
+
 /// Appends `{"gap": true, "channel": NAME}`.
 pub fn write_gap(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"gap\":true,\"channel\":");

@@ -20,7 +20,7 @@ mod warnings;
 pub use asked::heartbeat;
 pub use command::{
     Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
-    write_pong, write_renewed, write_subscribed, write_unsubscribed,
+    write_opening, write_pong, write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use context::Context;
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};

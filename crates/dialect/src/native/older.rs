@@ -43,6 +43,7 @@ pub(super) fn older(request: &Request<'_>, list: &str, context: Context<'_>) -> 
         start: Start::Now,
         older: Some(Box::new(older)),
         transport: Transport::Poll,
+        connection: None,
         bare: false,
         patience: None,
         heartbeat: None,

@@ -14,6 +14,7 @@ const OF_WAIT: &[&str] = &[
     "transport",
     "since",
     "tail",
+    "connection",
     "wait",
     "heartbeat",
     "raw",

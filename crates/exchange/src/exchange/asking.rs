@@ -5,14 +5,31 @@ use std::sync::Arc;
 use hub::{Position, ShardId};
 
 use super::Exchange;
+use crate::connection_ids::ConnectionIds;
 use crate::follower::Followers;
-use crate::{Order, Wake};
+use crate::{Order, TakenIds, Wake};
 
 impl Exchange {
     /// The same, whose followers are told through this notifier. It must be there before all shards.
     #[must_use]
     pub fn with_follower_notifier(self, notifier: Arc<dyn Wake>) -> Self {
         Self { followers: Followers::with_notifier(notifier), ..self }
+    }
+
+    /// The same, whose ids of connections are made with this key, which nobody else may know.
+    #[must_use]
+    pub fn with_connection_key(self, key: [u8; 16]) -> Self {
+        Self { connection_ids: ConnectionIds::new(key), ..self }
+    }
+
+    /// Makes and reads ids of connections.
+    pub fn connection_ids(&self) -> &ConnectionIds {
+        &self.connection_ids
+    }
+
+    /// Ids that connections took over.
+    pub fn taken_ids(&self) -> &TakenIds {
+        &self.taken_ids
     }
 
     /// Wakes all who follow: something was written to their notifier, or there is another reason to look.

@@ -15,7 +15,7 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             tell_by_event(Notice::Gap(opening.gaps), tone, out);
             tone.stored(out, |out| {
                 sse::encode_retry(opening.retry_ms, out);
-                write_cursor_event(opening.cursor, tone.cursors, out);
+                write_cursor_event(opening.cursor, Some(opening.connection), tone.cursors, out);
             });
         }
         Notice::Gap([]) => {}
@@ -26,7 +26,7 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             write_event("gap", &data, tone, out);
         }
         Notice::Heartbeat(cursor) => {
-            tone.stored(out, |out| write_cursor_event(cursor, tone.cursors, out));
+            tone.stored(out, |out| write_cursor_event(cursor, None, tone.cursors, out));
         }
         Notice::Deleted(channel) => {
             let mut data = b"{\"channel\":".to_vec();
@@ -45,7 +45,8 @@ pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     match notice {
         Notice::Opening(opening) => {
             tell_by_line(Notice::Gap(opening.gaps), tone, out);
-            tell_by_line(Notice::Heartbeat(opening.cursor), tone, out);
+            let (cursor, connection) = (opening.cursor, opening.connection);
+            write_line(|text| native::write_opening(cursor, connection, tone.cursors, text), tone, out);
         }
         Notice::Gap(channels) => {
             for channel in channels {
@@ -77,7 +78,7 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     match notice {
         Notice::Opening(opening) => {
             tell_by_frame(Notice::Gap(opening.gaps), tone, out);
-            tell_by_frame(Notice::Heartbeat(opening.cursor), tone, out);
+            text_frame(|text| native::write_opening(opening.cursor, opening.connection, cursors, text), out);
         }
         Notice::Gap(channels) => {
             for channel in channels {
@@ -129,11 +130,14 @@ fn write_event(name: &str, data: &[u8], tone: Tone, out: &mut Vec<u8>) {
 }
 
 /// A cursor as an event. Nobody hears one of this name, but Firefox keeps an id only where an event comes with it, and
-/// who looks at no names finds JSON.
-fn write_cursor_event(cursor: Position, cursors: Cursors, out: &mut Vec<u8>) {
-    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(32));
+/// who looks at no names finds JSON. The first one says the id of the connection, too.
+fn write_cursor_event(cursor: Position, connection: Option<&str>, cursors: Cursors, out: &mut Vec<u8>) {
+    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(64));
     cursors.write(cursor, &mut id);
-    native::write_cursor(cursor, cursors, &mut data);
+    match connection {
+        Some(connection) => native::write_opening(cursor, connection, cursors, &mut data),
+        None => native::write_cursor(cursor, cursors, &mut data),
+    }
     sse::encode(&sse::Event { id: Some(&id), event: Some("cursor"), data: Some(&data) }, out);
 }
 

@@ -7,7 +7,7 @@ use dialect::native;
 
 use crate::{Coder, PollEnd, answer};
 
-/// A long poll's document.
+/// A long poll's document, left open for the id of each client's connection.
 pub(crate) fn poll_object(
     message: &Message,
     matches: &[usize],
@@ -15,7 +15,8 @@ pub(crate) fn poll_object(
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let end = PollEnd { cursor: message.position, gap: false, deleted: None, more: false };
+    let end =
+        PollEnd { cursor: message.position, connection: Some(""), gap: false, deleted: None, more: false };
     answer::poll_document(&[object(message, matches, cursors)], &end, cursors, Cors::default(), coder, out);
 }
 

@@ -134,7 +134,13 @@ impl Line {
         let mut out = Vec::new();
         self.conn.poll_answer(
             [].into_iter(),
-            PollEnd { cursor: Position::from_bits(5), gap: false, deleted: None, more: false },
+            PollEnd {
+                cursor: Position::from_bits(5),
+                connection: Some(&"x".repeat(22)),
+                gap: false,
+                deleted: None,
+                more: false,
+            },
             cursors(),
             Cors::default(),
             &mut Pages::default(),

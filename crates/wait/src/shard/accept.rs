@@ -39,8 +39,8 @@ impl<K: Kernel> Shard<K> {
             self.pause(Errno::MFILE);
             return;
         }
-        self.generation = self.generation.wrapping_add(1);
-        let index = self.slab.insert(Slot::new(socket, self.generation, link, classic));
+        let generation = self.identities.next_generation();
+        let index = self.slab.insert(Slot::new(socket, generation, link, classic));
         let token = self.token(index);
         if let Err(error) = self.kernel.watch(&self.slab[index].socket, token) {
             self.slab.remove(index);

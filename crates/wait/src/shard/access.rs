@@ -261,7 +261,11 @@ impl<K: Kernel> Shard<K> {
             self.exchange.names(&channels).iter().map(|name| (&**name).into()).collect();
         self.check_grants(Some(&session), &names)?;
         // Who had no session before begins to count for its user.
-        self.check_user(Some(&session), before.is_none())?;
+        let is_new = before.is_none();
+        self.check_user(Some(&session), is_new)?;
+        if is_new && session.user().is_some() {
+            self.keep_id(index);
+        }
         self.put_session(index, Some(session.clone()));
         Ok(session)
     }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use transport::{Part, Shape};
 
 use super::Shard;
+use super::identity::Identity;
 use crate::guests::Guests;
 use crate::kernel::Kernel;
 use crate::members::Members;
@@ -17,7 +18,7 @@ use crate::slot::Subs;
 /// A connection, as audiences ask about it.
 #[derive(Clone, Copy)]
 pub(super) struct Viewer<'a> {
-    pub(super) id: ConnectionId,
+    pub(super) identity: Identity<'a>,
     pub(super) channels: Channels<'a>,
     pub(super) user: User<'a>,
 }
@@ -64,19 +65,23 @@ impl Reader for Viewer<'_> {
     }
 
     fn is_connection(&self, id: ConnectionId) -> bool {
-        self.id == id
+        self.identity.is(id, || self.user())
     }
 
     fn is_user(&self, user: &str) -> bool {
-        let session = match self.user {
-            User::Of(guests, index) => guests.session(index),
-            User::Session(session) => session,
-        };
-        session.and_then(Session::user) == Some(user)
+        self.user() == Some(user)
     }
 }
 
 impl<'a> Viewer<'a> {
+    fn user(&self) -> Option<&'a str> {
+        let session = match self.user {
+            User::Of(guests, index) => guests.session(index),
+            User::Session(session) => session,
+        };
+        session.and_then(Session::user)
+    }
+
     /// The same who gets a message through this target of it: where it is a member of one channel, that is the one.
     pub(super) fn through(self, message: &'a Message, target: usize) -> Self {
         match self.channels {
@@ -111,7 +116,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn viewer(&self, index: usize) -> Viewer<'_> {
         let subs = &self.slab[index].subs;
         Viewer {
-            id: self.id_of(index),
+            identity: self.identity(index),
             channels: Channels::Of { exchange: &self.exchange, members: &self.members, subs },
             user: User::Of(&self.guests, index),
         }
@@ -119,17 +124,13 @@ impl<K: Kernel> Shard<K> {
 
     /// The connection at `index`, which is about to wait.
     pub(super) fn newcomer<'a>(
-        &self,
+        &'a self,
         index: usize,
         is_asked: &'a dyn Fn(&str) -> bool,
         session: Option<&'a Session>,
     ) -> Viewer<'a> {
-        Viewer { id: self.id_of(index), channels: Channels::Asked(is_asked), user: User::Session(session) }
-    }
-
-    /// The id of the connection at `index`.
-    pub fn id_of(&self, index: usize) -> ConnectionId {
-        connection_id(self.start, self.id, index, self.slab[index].generation)
+        let (identity, channels) = (self.identity(index), Channels::Asked(is_asked));
+        Viewer { identity, channels, user: User::Session(session) }
     }
 
     /// Of a page that was read for the connection at `index`, what it may see and is told, with its channels among these.
@@ -153,8 +154,8 @@ impl<K: Kernel> Shard<K> {
         session: Option<&Session>,
     ) -> Vec<Given> {
         let (shape, asked) = (self.slab[index].conn.shape, |other: &str| other == name);
-        let viewer =
-            Viewer { id: self.id_of(index), channels: Channels::One(name), user: User::Session(session) };
+        let (identity, channels) = (self.identity(index), Channels::One(name));
+        let viewer = Viewer { identity, channels, user: User::Session(session) };
         messages.into_iter().filter_map(|message| Given::of(message, shape, &viewer, &asked)).collect()
     }
 }
@@ -170,17 +171,6 @@ fn is_member(exchange: &Exchange, members: &Members, subs: &Subs, channels: Spli
 #[inline]
 pub(super) fn shown<'a>(shape: Shape, message: &'a Message, reader: &impl Reader) -> Option<Visible<'a>> {
     message.visible_to(reader).filter(|message| shape.tells(message))
-}
-
-/// The id of a connection in this place.
-#[inline]
-pub(super) fn connection_id(
-    start: u64,
-    shard: exchange::hub::ShardId,
-    index: usize,
-    generation: u32,
-) -> ConnectionId {
-    ConnectionId { start, shard, index: u32::try_from(index).expect("a node holds it"), generation }
 }
 
 /// Up to so many names a list is as quick as a set.

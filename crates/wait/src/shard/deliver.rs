@@ -11,8 +11,9 @@ use transport::codec::deflate::Deflater;
 use transport::{Coder, Coding, Ending, Part, Phase, Shape};
 
 use super::Shard;
-use super::audience::{Channels, User, Viewer, connection_id, shown};
+use super::audience::{Channels, User, Viewer, shown};
 use super::ending::Deletion;
+use super::identity::{Identity, place};
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
 use crate::desk::Renewal;
@@ -76,6 +77,12 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             Order::Look => self.look_at_desk(),
+            Order::AskConnection { id, shard, token, ticket } => {
+                self.answer_connection(id, shard, token, ticket);
+            }
+            Order::TellConnection { token, ticket, is_there } => {
+                self.hear_of_connection(token, ticket, is_there);
+            }
             Order::Drain(over) => self.begin_draining(over),
         }
     }
@@ -229,7 +236,12 @@ impl<K: Kernel> Shard<K> {
         let last = slot.conn.last;
         let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let viewer = Viewer {
-            id: connection_id(self.start, self.id, index, slot.generation),
+            identity: Identity {
+                ids: self.exchange.connection_ids(),
+                identities: &self.identities,
+                place: place(self.start, self.id, index, slot.generation),
+                index,
+            },
             channels: Channels::Of { exchange: &self.exchange, members: &self.members, subs: &slot.subs },
             user: User::Of(&self.guests, index),
         };

@@ -16,6 +16,7 @@ mod ending;
 mod half_close;
 mod handshake;
 mod history;
+mod identity;
 mod input;
 mod journal;
 mod listen;
@@ -80,7 +81,6 @@ pub struct Shard<K: Kernel> {
     /// When it was last said what is not said each time.
     told_at: ToldAt,
     slab: Slab<Slot<K::Socket>>,
-    generation: u32,
     wheel: Wheel,
     members: Members,
     /// Those who showed credentials.
@@ -99,6 +99,7 @@ pub struct Shard<K: Kernel> {
     /// Those of the settings, and keys found since.
     tokens: Arc<Tokens>,
     asking: Asking,
+    identities: identity::Identities,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
     /// The same, of those that one slice was not enough for.
@@ -177,7 +178,6 @@ impl<K: Kernel> Shard<K> {
             paused_until: None,
             told_at: ToldAt::default(),
             slab: Slab::new(),
-            generation: 0,
             wheel: Wheel::new(),
             members: Members::default(),
             guests: Guests::new(),
@@ -187,6 +187,7 @@ impl<K: Kernel> Shard<K> {
             told: told::Told::default(),
             sessions: Sessions::default(),
             asking: Asking::default(),
+            identities: identity::Identities::default(),
             jobs: VecDeque::new(),
             long_jobs: VecDeque::new(),
             lane: None,
@@ -243,6 +244,7 @@ impl<K: Kernel> Shard<K> {
         self.run_endings();
         self.run_jobs();
         self.run_told();
+        self.run_identities();
         self.run_askers();
         self.run_handshakes();
         self.run_expiries();
@@ -291,6 +293,7 @@ impl<K: Kernel> Shard<K> {
             || !self.handshakes.queue.is_empty()
             || !self.deleting.is_empty()
             || self.asking.has_told()
+            || self.identities.has_told()
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
     }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use exchange::Frame;
 use exchange::hub::{Position, Stage};
-use transport::{Coder, Part, PollEnd, Shape, tell_stay, tell_warning};
+use transport::{Coder, Conn, Part, PollEnd, Shape, close_document, tell_stay, tell_warning};
 
 use super::Shard;
 use super::deliver::Due;
@@ -27,6 +28,7 @@ impl<K: Kernel> Shard<K> {
             return true;
         }
         self.note_last(index);
+        let connection = self.told_id(index);
         self.leave_first(index);
         let slot = &self.slab[index];
         let given = if slot.conn.shape == Shape::PollRaw { due.len().min(1) } else { due.len() };
@@ -44,17 +46,9 @@ impl<K: Kernel> Shard<K> {
                     tell_stay(&mut frame, Some(settings.keep_alive.as_secs()));
                     frame
                 });
-                let warning = slot.conn.warning();
-                if slot.conn.closes() || warning.is_some() {
-                    let mut own = frame.to_vec();
-                    if slot.conn.closes() {
-                        tell_stay(&mut own, None);
-                    }
-                    if let Some(warning) = warning {
-                        tell_warning(&mut own, &warning);
-                    }
-                    self.write_all(index, &[Piece::Own(&own)])
-                } else if self.post.takes(index, slot, &frame, sending) {
+                let frame = ended(&frame, &slot.conn, connection.as_str());
+                // The end of a connection comes behind its last answer.
+                if !slot.conn.closes() && self.post.takes(index, slot, &frame, sending) {
                     Ok(())
                 } else {
                     self.write_all(index, &[Piece::Shared(&frame)])
@@ -64,7 +58,8 @@ impl<K: Kernel> Shard<K> {
                 let cursor = slot.conn.last.max(self.seen.min(until));
                 let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
-                let end = PollEnd { cursor, gap: false, deleted, more: false };
+                let connection = Some(connection.as_str());
+                let end = PollEnd { cursor, connection, gap: false, deleted, more: false };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
@@ -89,7 +84,9 @@ impl<K: Kernel> Shard<K> {
         cursor: Position,
         gap: bool,
     ) -> bool {
-        let end = PollEnd { cursor, gap, deleted: None, more: false };
+        let connection = self.told_id(index);
+        let connection = Some(connection.as_str());
+        let end = PollEnd { cursor, connection, gap, deleted: None, more: false };
         self.answer_once(index, parts, end, None)
     }
 
@@ -146,3 +143,27 @@ impl<K: Kernel> Shard<K> {
         true
     }
 }
+
+/// The answer that all of a shape get, as this one of them gets it: with the id of its connection, and what else is said to it alone.
+fn ended(frame: &Frame, conn: &Conn, connection: &str) -> Frame {
+    let warning = conn.warning();
+    if !conn.shape.leaves_open() && !conn.closes() && warning.is_none() {
+        return Arc::clone(frame);
+    }
+    let mut own = Vec::with_capacity(frame.len() + END_LEN);
+    if conn.shape.leaves_open() {
+        close_document(frame, Some(connection), &mut own);
+    } else {
+        own.extend_from_slice(frame);
+    }
+    if conn.closes() {
+        tell_stay(&mut own, None);
+    }
+    if let Some(warning) = warning {
+        tell_warning(&mut own, &warning);
+    }
+    own.into()
+}
+
+/// About what the end of an answer takes.
+const END_LEN: usize = 64;

@@ -20,7 +20,9 @@ use crate::kernel::Kernel;
 impl<K: Kernel> Shard<K> {
     /// A client wants to wait. `head` has not been written yet.
     pub(super) fn begin(&mut self, index: usize, wait: Wait, head: Vec<u8>) {
-        self.begin_told(index, wait, head, None);
+        if let Some((wait, head)) = self.look_at_id(index, wait, head) {
+            self.begin_told(index, wait, head, None);
+        }
     }
 
     /// The same, where a verdict on the client has come meanwhile.
@@ -39,6 +41,7 @@ impl<K: Kernel> Shard<K> {
     /// The client waits from now on, with this session.
     pub(super) fn begin_as(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, session: Option<Session>) {
         self.counters.waits.add(1);
+        self.take_id(index, &wait, session.as_ref());
         self.log_waits(index, &wait, session.as_ref());
         if wait.names.is_empty() {
             self.put_session(index, session);
@@ -53,6 +56,7 @@ impl<K: Kernel> Shard<K> {
         };
         match page {
             Err(refused) => {
+                self.leave_id(index);
                 self.leave_wait(index, session.as_ref());
                 self.refuse_wait(index, crowded(refused), &wait);
             }
@@ -128,10 +132,10 @@ impl<K: Kernel> Shard<K> {
     /// A WebSocket that has not named a channel yet.
     fn begin_empty(&mut self, index: usize, mut out: Vec<u8>) {
         let position = self.exchange.end();
-        let retry_ms = self.retry_ms();
+        let (retry_ms, connection) = (self.retry_ms(), self.told_id(index));
         let conn = &mut self.slab[index].conn;
         conn.last = position;
-        let opening = Opening { cursor: position, gaps: &[], retry_ms };
+        let opening = Opening { cursor: position, connection: connection.as_str(), gaps: &[], retry_ms };
         conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
@@ -190,10 +194,10 @@ impl<K: Kernel> Shard<K> {
         let cursor = opening_cursor(wait.start, &page);
         let given = self.given(index, std::mem::take(&mut page.messages), &names);
         let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
-        let retry_ms = self.retry_ms();
+        let (retry_ms, connection) = (self.retry_ms(), self.told_id(index));
         self.count_page(given.len(), gaps.len());
         let conn = &self.slab[index].conn;
-        let opening = Opening { cursor, gaps: &gaps, retry_ms };
+        let opening = Opening { cursor, connection: connection.as_str(), gaps: &gaps, retry_ms };
         conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
         drop(names);

@@ -1,0 +1,80 @@
+//! Ids that connections took over from earlier ones, so that no two have the same.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use hub::{ConnectionId, ShardId};
+
+use crate::sync::{Mutex, MutexGuard};
+
+/// Who has which id that is not its own. No more than there are connections.
+#[derive(Default)]
+pub struct TakenIds(Mutex<HashMap<ConnectionId, Seat>>);
+
+/// Where a connection is: its shard, and what it is called there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its generation, and its place behind that.
+    pub token: u64,
+}
+
+impl TakenIds {
+    /// A connection takes an id over. False: another one has it.
+    pub fn take(&self, id: ConnectionId, seat: Seat) -> bool {
+        match self.lock().entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(nobody) => {
+                nobody.insert(seat);
+                true
+            }
+        }
+    }
+
+    /// Nobody has the id any more.
+    pub fn leave(&self, id: ConnectionId) {
+        let mut taken = self.lock();
+        taken.remove(&id);
+        if taken.is_empty() {
+            *taken = HashMap::new();
+        }
+    }
+
+    /// Where the connection of this id is: where it was taken over, or else where it was made, if it is anywhere. `None`: it is of a
+    /// chain of polls, none of which waits.
+    pub fn seat(&self, id: ConnectionId) -> Option<Seat> {
+        let own = || {
+            let token = u64::from(id.generation) << 32 | u64::from(id.index);
+            (!id.is_of_polls()).then_some(Seat { shard: id.shard, token })
+        };
+        self.lock().get(&id).copied().or_else(own)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Seat>> {
+        self.0.lock().expect("nothing panics while it holds the ids")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_connection() {
+        let taken = TakenIds::default();
+        let seat = |shard, token| Seat { shard: ShardId(shard), token };
+        let polls = ConnectionId::of_polls(1, ShardId(0), 9);
+        let own = ConnectionId { start: 1, shard: ShardId(2), index: 5, generation: 7 };
+        assert_eq!((taken.seat(polls), taken.seat(own)), (None, Some(seat(2, 7 << 32 | 5))));
+        for id in [polls, own] {
+            assert!(taken.take(id, seat(3, 4)));
+            assert!(!taken.take(id, seat(4, 4)));
+            assert_eq!(taken.seat(id), Some(seat(3, 4)));
+        }
+        taken.leave(polls);
+        taken.leave(polls);
+        assert_eq!(taken.seat(polls), None);
+        assert!(taken.take(polls, seat(4, 4)));
+    }
+}
