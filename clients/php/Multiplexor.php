@@ -90,14 +90,14 @@ final class Client
      * @param string|string[] $channels where to: a channel, or several
      * @param mixed $data a string goes as text whatever it looks like, or as bytes where it is not UTF-8; anything else
      *     as JSON
-     * @param array{event?: string, ttl?: int|float, type?: string, key?: string} $options
+     * @param array{event?: string, ttl?: int|float, type?: string, key?: string, except?: string} $options
      *     event: its name; ttl: seconds it is kept; type: its media type; key: the idempotency key, under which a
-     *     second try publishes nothing
+     *     second try publishes nothing; except: the id of a connection that is not given it
      * @return array{cursor: string, channels: array<string, array{waiting: int, online: bool}>}
      */
     public function publish($channels, $data, array $options = []): array
     {
-        self::allow($options, ['event', 'ttl', 'type', 'key'], 'a message');
+        self::allow($options, ['event', 'ttl', 'type', 'key', 'except'], 'a message');
         $type = 'application/json';
         if (is_string($data)) {
             $type = self::isText($data) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
@@ -107,6 +107,9 @@ final class Client
         $headers = ['Content-Type: ' . self::oneLine('type', (string) ($options['type'] ?? $type))];
         if (isset($options['key'])) {
             $headers[] = 'Idempotency-Key: ' . self::oneLine('key', (string) $options['key']);
+        }
+        if (isset($options['except'])) {
+            $headers[] = 'Multiplexor-Except: ' . self::oneLine('except', (string) $options['except']);
         }
         $ttl = $options['ttl'] ?? null;
         // A number of PHP 7 has the decimal point of the locale; one of JSON has a point.
@@ -118,7 +121,7 @@ final class Client
      * Publishes many messages in one request. One that is refused spoils no other.
      *
      * @param iterable<array<string, mixed>> $items each ['channel' => NAME or 'channels' => [NAME…], 'data' => anything]
-     *     and perhaps event, ttl, content_type, key; a string is text, and with 'json' => true the JSON that it holds
+     *     and perhaps event, ttl, content_type, key, except; a string is text, and with 'json' => true the JSON that it holds
      * @return list<array<string, mixed>> an answer for each, in order: that of publish(), or ['error' => PROBLEM]
      */
     public function batch(iterable $items): array

@@ -82,3 +82,52 @@ def test_what_is_no_id_is_refused(program, name):
         status, _, body = wire.get(f"/sub/{name}?connection=me").response()
         assert (status, json.loads(body)["code"]) == (400, "connection")
         assert wire.get(f"/sub/{name}?connection=&wait=0").response()[0] == 200
+
+
+def published(program, path, body, **headers):
+    return request(program.in_address, "POST", path, body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+@pytest.mark.parametrize("shards", ["1", "2"])
+def test_the_connection_that_a_publisher_names_is_not_given_the_message(serve, name, shards):
+    program = serve("--shards", shards)
+    with Lines(program, f"/sub/{name}") as mine, Lines(program, f"/sub/{name}") as other:
+        one, since = (first := mine.object())["connection"], first["cursor"]
+        other.object()
+        assert published(program, f"/pub/{name}", "by header", Multiplexor_Except=one)[0] == 200
+        items = [{"channel": name, "data": "by item", "except": one}, {"channel": name, "data": "to all", "except": None}]
+        assert published(program, "/pub", json.dumps(items))[0] == 200
+        assert published(program, "/pub", json.dumps([{"channel": name, "data": "by batch"}]), Multiplexor_Except=one)[0] == 200
+        program.publish(name, "last")
+        assert [mine.message()["data"] for _ in range(2)] == ["to all", "last"]
+        assert [other.message()["data"] for _ in range(5)] == ["by header", "by item", "to all", "by batch", "last"]
+    # It stays with the message: who comes back with that id is not given it, and all others are.
+    def data(connection):
+        with Wire(program.wait_address) as wire:
+            body = wire.get(f"/sub/{name}?wait=0&since={since}{connection}").response()[2]
+        return [message["data"] for message in json.loads(body)["messages"]]
+
+    program.until_waiting(name, 0)
+    assert data(f"&connection={one}") == ["to all", "last"]
+    assert data("") == ["by header", "by item", "to all", "by batch", "last"]
+
+
+def test_an_id_that_cannot_be_one_is_refused_and_one_of_nobody_is_not(program, name):
+    status, _, body = published(program, f"/pub/{name}", "x", Multiplexor_Except="me")
+    assert (status, json.loads(body)["code"]) == (400, "connection")
+    status, _, body = published(program, "/pub", json.dumps([{"channel": name, "data": 1, "except": 7}]))
+    assert json.loads(body)[0]["error"]["code"] == "connection"
+    assert published(program, f"/pub/{name}", "x", Multiplexor_Except="A" * 22)[0] == 200
+
+
+def test_what_is_kept_knows_its_exception_after_a_restart(serve, tmp_path, name):
+    store = ["--store", str(tmp_path / "store")]
+    program = serve(*store)
+    one = of_poll(program, f"/sub/{name}")
+    assert published(program, f"/pub/{name}", "hidden", Multiplexor_Except=one)[0] == 200
+    program.stop()
+    program = serve(*store)
+    # Ids are of one start: whoever it was is somebody else now, and is told all.
+    with Wire(program.wait_address) as wire:
+        body = wire.get(f"/sub/{name}?wait=0&since=0&connection={one}").response()[2]
+    assert [message["data"] for message in json.loads(body)["messages"]] == ["hidden"]

@@ -48,6 +48,12 @@ pub(crate) fn command() -> Command {
                 .value_name("MEDIA-TYPE")
                 .help("The media type, such as application/json"),
         )
+        .arg(
+            Arg::new("except")
+                .long("except")
+                .value_name("ID")
+                .help("The id of a connection that is not to be given it"),
+        )
         .arg(flag("json", "Print the server's whole answer"))
         .args(server())
 }
@@ -63,6 +69,7 @@ struct SendArgs {
     event: Option<String>,
     ttl: Option<String>,
     content_type: Option<String>,
+    except: Option<String>,
     json: bool,
 }
 
@@ -80,6 +87,7 @@ impl SendArgs {
             event: text("event"),
             ttl: text("ttl"),
             content_type: text("type"),
+            except: text("except"),
             json: matches.get_flag("json"),
         })
     }
@@ -113,6 +121,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut request = with_key(agent.post(args.url()), args.key.as_deref());
     if let Some(content_type) = &args.content_type {
         request = request.header("Content-Type", content_type);
+    }
+    if let Some(except) = &args.except {
+        request = request.header("Multiplexor-Except", except);
     }
     let answer = request.send(&data[..]).map_err(|error| no_answer(&args.base, &error))?;
     if answer.status() != 200 {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::hub::{Publish, Right};
+use dialect::hub::{ConnectionId, Publish, Right};
 use dialect::{Code, Problem};
 use exchange::Published;
 use tokio::task::yield_now;
@@ -41,9 +41,10 @@ pub(crate) async fn publish(
     let caller = Caller::of(&line, &head.extensions)?;
     let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
     let (encoding, items) = encoding::split(&bytes, says_lines(&head.headers))?;
+    let except = publish_options::except(&head.headers, line.exchange.connection_ids())?;
     let key = publish_options::key(head.uri.query().unwrap_or_default(), &head.headers)?;
     if encoding == BatchEncoding::Lone {
-        let item = read(&line, &caller, items.first().copied().unwrap_or_default())?;
+        let item = read(&line, &caller, items.first().copied().unwrap_or_default(), except)?;
         let key = item.key.or(key);
         let is_warned = was_json(&item.publish.payload);
         let published =
@@ -65,7 +66,7 @@ pub(crate) async fn publish(
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
         // All have their places; a store keeps them together.
-        let outcomes = place_step(&line, &caller, step, &mut patience, &mut answers.is_warned).await;
+        let outcomes = place_step(&line, &caller, step, except, &mut patience, &mut answers.is_warned).await;
         for outcome in outcomes.into_iter().flatten() {
             let outcome = match outcome {
                 Ok(placed) => placed.released(&line).await,
@@ -90,23 +91,24 @@ async fn place_step(
     line: &InLine,
     caller: &Caller,
     items: &[&[u8]],
+    except: Option<ConnectionId>,
     patience: &mut Patience,
     is_warned: &mut bool,
 ) -> Vec<Option<Result<Placement, ErrorResponse>>> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
-        let item = read(line, caller, item).map_err(ErrorResponse::from);
+        let item = read(line, caller, item, except).map_err(ErrorResponse::from);
         *is_warned |= item.as_ref().is_ok_and(|item| was_json(&item.publish.payload));
         match item {
-            Ok(BatchItem { publish, key: None }) => match admission::message(line, Some(caller)) {
+            Ok(BatchItem { publish, key: None, .. }) => match admission::message(line, Some(caller)) {
                 Ok(()) => {
                     together.push_back(publish);
                     outcomes.push(None);
                 }
                 Err(refusal) => outcomes.push(Some(Err(refusal))),
             },
-            Ok(BatchItem { publish, key }) => {
+            Ok(BatchItem { publish, key, .. }) => {
                 place_together(line, &mut together, &mut outcomes, patience).await;
                 outcomes.push(Some(
                     placement::place(line, publish, key.as_deref(), Some(caller), patience).await,
@@ -119,9 +121,16 @@ async fn place_step(
     outcomes
 }
 
-/// Reads an item that its sender may publish.
-fn read(line: &InLine, caller: &Caller, item: &[u8]) -> Result<BatchItem, Problem> {
-    let item = BatchItem::read(item, |names| admission::payload_limit(line, names))?;
+/// Reads an item that its sender may publish. `except` is not given it, unless it says itself who is not.
+fn read(
+    line: &InLine,
+    caller: &Caller,
+    item: &[u8],
+    except: Option<ConnectionId>,
+) -> Result<BatchItem, Problem> {
+    let ids = line.exchange.connection_ids();
+    let mut item = BatchItem::read(item, ids, |names| admission::payload_limit(line, names))?;
+    item.publish.payload = publish_options::withheld(item.publish.payload, item.except.or(except));
     caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;
     Ok(item)
 }

@@ -76,6 +76,7 @@ pub(crate) fn publish() -> Value {
         header("Multiplexor-Event", "The same as event", &printable(0)),
         header("Multiplexor-TTL", "The same as ttl", &matching(TTL)),
         header("Idempotency-Key", "The same as key", &printable(1)),
+        except(),
     ]);
     json!({
         "operationId": "publish",
@@ -96,6 +97,7 @@ pub(crate) fn publish_batch() -> Value {
     });
     json!({
         "operationId": "publishBatch",
+        "parameters": [except()],
         "summary": "Publish one message or many: a JSON object, an array, or one object a line",
         "description": "Each item of an array and each line is answered by itself, in order; one that is bad spoils no other. For a single object the idempotency key may also stand where it does for one message.",
         "requestBody": {
@@ -283,6 +285,12 @@ fn header(name: &str, what: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "header", "description": what, "schema": schema })
 }
 
+/// Who is not given a message.
+fn except() -> Value {
+    let what = "The id of a connection, which is not given the message; of a batch, those that say no except";
+    header("Multiplexor-Except", what, &matching(CONNECTION))
+}
+
 fn matching(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": pattern })
 }
@@ -295,6 +303,8 @@ fn printable(len_min: usize) -> Value {
 /// A cursor, an age, a time in seconds, 0, or nothing.
 const FROM: &str = r"^(|[0-9]{1,12}(\.[0-9]{1,3})?|[0-9]{1,6}(ms|s|m|h|d)|a[0-9A-Za-z]{7,14})$";
 const TTL: &str = r"^[0-9]{1,9}(\.[0-9]{1,3})?$";
+/// What a client was told as the id of its connection.
+pub(super) const CONNECTION: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
 const NAME: &str = "The channel: 1 to 255 bytes of UTF-8, percent-encoded, a slash too";
 const LAST_ID: &str = "The header Last-Event-ID for whoever cannot set it, which beats this";
 

@@ -15,7 +15,7 @@ use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
 use crate::placement::{self, Placement};
-use crate::publish_options::PublishOptions;
+use crate::publish_options::{self, PublishOptions};
 use crate::response::{ErrorResponse, json_text};
 use crate::state::InLine;
 
@@ -38,11 +38,13 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let caller = Caller::of(line, &head.extensions)?;
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
+    let except = publish_options::except(&head.headers, line.exchange.connection_ids())?;
     let limit = BodyLimit { len_max: admission::payload_limit(line, &names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
     let payload = payload(&bytes, said.event, said.content_type)?;
     let was_json = was_json(&payload);
+    let payload = publish_options::withheld(payload, except);
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
     let placed =

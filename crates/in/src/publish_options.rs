@@ -4,9 +4,10 @@
 //! that somebody typed.
 
 use axum::http::{HeaderMap, header};
-use dialect::hub::Millis;
+use dialect::hub::{Audience, ConnectionId, Millis, Payload};
 use dialect::limits::{CONTENT_TYPE_LEN_MAX, EVENT_LEN_MAX};
 use dialect::{Code, Problem};
+use exchange::ConnectionIds;
 
 use crate::limits::{KEY_LEN_MAX, TTL_MS_MAX};
 use crate::response::excerpt;
@@ -49,6 +50,31 @@ pub(crate) fn key(query: &str, headers: &HeaderMap) -> Result<Option<Box<str>>, 
     let said = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "key");
     let key = or_header(said.map(|(_, value)| value.into_owned()), headers, "idempotency-key", Code::Key)?;
     key.map(check_key).transpose()
+}
+
+/// Which connection is not to be given a message, from the header; `None`: each may have it.
+pub(crate) fn except(headers: &HeaderMap, ids: &ConnectionIds) -> Result<Option<ConnectionId>, Problem> {
+    let said = or_header(None, headers, "multiplexor-except", Code::Connection)?;
+    said.map(|text| check_except(&text, ids)).transpose()
+}
+
+/// Whether there is a connection of this id nobody has to know: where there is none, all are given the message.
+pub(crate) fn check_except(text: &str, ids: &ConnectionIds) -> Result<ConnectionId, Problem> {
+    ids.read(text).ok_or_else(|| {
+        let why = format!(
+            "{:?} is no id of a connection; give the 22 characters that its client was told as `connection`",
+            excerpt(text)
+        );
+        Problem::bad(Code::Connection, why)
+    })
+}
+
+/// A payload that this connection is not to be given, where there is one.
+pub(crate) fn withheld(payload: Payload, except: Option<ConnectionId>) -> Payload {
+    match except {
+        Some(id) => payload.limited_to(Audience::Except(id)),
+        None => payload,
+    }
 }
 
 /// An empty key would make repeats of all that were meant to have one.

@@ -4,7 +4,7 @@
 use multiplexor_wait::limits::SENDS_PER_CALL;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
-use testkit::wire::{body, get, poll, server_frames, sse, stream, websocket};
+use testkit::wire::{get, poll, server_frames, sse, stream, websocket};
 
 /// So many who want payloads alone, one a line, of these channels.
 fn crowd(scene: &mut Scene, channels: &str, count: usize) -> Vec<Peer> {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dialect::hub::{Kind, Publish, check_name};
+use dialect::hub::{ConnectionId, Kind, Publish, check_name};
 use dialect::native::{NameList, is_json_text, kind_of, names_in_list};
 use dialect::{Code, Problem, fault};
+use exchange::ConnectionIds;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -19,12 +20,18 @@ use crate::response::excerpt;
 #[derive(Debug)]
 pub(super) struct BatchItem {
     pub(super) publish: Publish,
+    /// The connection that is not to be given it.
+    pub(super) except: Option<ConnectionId>,
     pub(super) key: Option<Box<str>>,
 }
 
 impl BatchItem {
     /// Reads one item; `len_max` tells how many bytes a message to its channels may have.
-    pub(super) fn read(text: &[u8], len_max: impl FnOnce(&[Box<str>]) -> usize) -> Result<Self, Problem> {
+    pub(super) fn read(
+        text: &[u8],
+        ids: &ConnectionIds,
+        len_max: impl FnOnce(&[Box<str>]) -> usize,
+    ) -> Result<Self, Problem> {
         let fields: ItemFields<'_> = serde_json::from_slice(text).map_err(|error| no_item(text, &error))?;
         let names = fields.names()?;
         let (bytes, encoding) = fields.data(len_max(&names))?;
@@ -53,6 +60,10 @@ impl BatchItem {
                 )?,
                 ttl: ttl.transpose()?,
             },
+            except: fields
+                .text("except", Code::Connection, fields.except)?
+                .map(|text| publish_options::check_except(&text, ids))
+                .transpose()?,
             key: fields
                 .text("key", Code::Key, fields.key)?
                 .map(|key| publish_options::check_key(key.into_owned()))
@@ -84,6 +95,8 @@ struct ItemFields<'a> {
     content_type: Option<&'a RawValue>,
     #[serde(borrow)]
     key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    except: Option<&'a RawValue>,
 }
 
 impl<'a> ItemFields<'a> {
@@ -264,7 +277,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<BatchItem, Problem> {
-        BatchItem::read(text.as_bytes(), |_| 20)
+        BatchItem::read(text.as_bytes(), &ConnectionIds::new([1; 16]), |_| 20)
     }
 
     fn check_data(data: &str, expected: &[u8]) {
@@ -345,6 +358,8 @@ mod tests {
         check_error(r#"{"channel":"a","data":1,"base64":true}"#, "base64", "no string");
         check_error(r#"{"channel":"a","data":1,"base64":1}"#, "base64", "neither");
         check_error(r#"{"channel":"a","data":1,"ttl":"soon"}"#, "ttl", "soon");
+        check_error(r#"{"channel":"a","data":1,"except":"me"}"#, "connection", "\"me\"");
+        check_error(r#"{"channel":"a","data":1,"except":7}"#, "connection", "except is 7");
         check_error(r#"{"channel":"a","data":1,"event":7}"#, "event", "event is 7");
         check_error(r#"{"channel":"a","data":"012345678901234567890"}"#, "payload", "20 bytes");
     }

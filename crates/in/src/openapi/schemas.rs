@@ -107,6 +107,7 @@ fn item() -> Value {
             "event": { "type": ["string", "null"], "maxLength": LEN_MAX, "pattern": PRINTABLE },
             "ttl": { "type": ["number", "null"], "minimum": 0, "maximum": 1e9 },
             "content_type": { "type": ["string", "null"], "maxLength": 255, "pattern": "^[ -~]*$" },
+            "except": { "type": ["string", "null"], "pattern": super::CONNECTION, "description": "The id of a connection that is not given it" },
             "key": { "type": ["string", "null"], "minLength": 1, "maxLength": LEN_MAX, "pattern": PRINTABLE },
         },
         "additionalProperties": false,
