@@ -19,6 +19,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     check_unsafe(&files, &mut findings);
     crate::circles::check(&files, &mut findings);
     crate::dialects::check(&files, &mut findings);
+    crate::ports::check(&files, &mut findings);
     Ok(findings)
 }
 

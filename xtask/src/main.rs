@@ -11,6 +11,7 @@ mod files;
 mod layers;
 mod manifest;
 mod paths;
+mod ports;
 mod source;
 mod tidy;
 

@@ -1,23 +1,27 @@
-//! The exchange: the one lock, and all that lines ask of the hub through it. How messages get their
-//! places stands in exchange/publishing.rs.
+//! The exchange: the one lock, and the ports through which others ask something of the hub behind it. Each kind of caller
+//! has one: those who publish, shards, those who register somebody, the store, the administration. What all of them may
+//! know is asked without the lock.
 
-mod asking;
-mod looking;
-mod publishing;
+mod admin;
+mod placement;
+mod publisher;
 mod registry;
+mod shard_port;
 mod stages;
-mod storing;
-mod working;
+mod store_port;
 
+pub use admin::Admin;
+pub use publisher::Publisher;
+pub use registry::Registry;
+pub use shard_port::ShardPort;
 pub use stages::{Commit, Deleted, Immediate, PublishError, Published, Receipt, RemoveError};
-pub use storing::{Needed, Place};
+pub use store_port::{Needed, Place, StorePort};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hub::{
-    ChannelId, Cursors, Epoch, Hub, Limits, Millis, Past, Position, Released, Right, Rules, Session, ShardId,
-    Stage, Trash, WallTime,
+    Cursors, Epoch, Hub, Limits, Millis, Past, Position, Released, Rules, ShardId, Stage, Trash, WallTime,
 };
 
 use crate::answers::Answers;
@@ -25,12 +29,11 @@ use crate::connection_ids::ConnectionIds;
 use crate::denials::Denials;
 use crate::follower::Followers;
 use crate::lanes::Lanes;
-use crate::limits::TICK_STEPS_MAX;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
-use publishing::published;
+use placement::published;
 use stages::Rung;
 
 /// Where lines meet. Shared by all threads.
@@ -45,7 +48,7 @@ pub struct Exchange {
     /// There is so little room for names that it matters who asks.
     minds_guests: AtomicBool,
     /// The store is not told all changes of presence.
-    pub(crate) leaves_out_changes: AtomicBool,
+    leaves_out_changes: AtomicBool,
     commit: Box<dyn Commit>,
     clock: Clock,
     cursors: Cursors,
@@ -55,8 +58,8 @@ pub struct Exchange {
     grace: Millis,
     denials: Denials,
     returns: Returns,
-    pub(crate) shares: Shares,
-    pub(crate) memory: Memory,
+    shares: Shares,
+    memory: Memory,
     answers: Answers,
     pub(crate) followers: Followers,
     /// Where the program is in its life.
@@ -157,97 +160,75 @@ impl Exchange {
         }
     }
 
+    /// The same, whose followers are told through this notifier. It must be there before all shards.
+    #[must_use]
+    pub fn with_follower_notifier(self, notifier: Arc<dyn Wake>) -> Self {
+        Self { followers: Followers::with_notifier(notifier), ..self }
+    }
+
+    /// The same, whose ids of connections are made with this key, which nobody else may know.
+    #[must_use]
+    pub fn with_connection_key(self, key: [u8; 16]) -> Self {
+        Self { connection_ids: ConnectionIds::new(key), ..self }
+    }
+
+    /// The same, where no more than so many shards carry out long jobs at a time: as many as there are processors.
+    pub fn with_lanes(mut self, count: usize) -> Self {
+        self.lanes = Lanes::new(count, self.mailboxes.len());
+        self
+    }
+
+    /// The same, where not everybody may have everything of the WAIT line.
+    #[must_use]
+    pub fn with_shares(mut self, shares: Shares) -> Self {
+        self.shares = shares;
+        self
+    }
+
+    /// The port of those who publish. It wakes shards at once.
+    #[inline]
+    pub fn publisher(&self) -> Publisher<'_> {
+        Publisher { exchange: self, batch: None }
+    }
+
+    /// The port of a shard.
+    #[inline]
+    pub fn shard(&self, shard: ShardId) -> ShardPort<'_> {
+        ShardPort { exchange: self, shard }
+    }
+
+    /// The port of those who register somebody on channels.
+    #[inline]
+    pub fn registry(&self) -> Registry<'_> {
+        Registry { exchange: self }
+    }
+
+    /// The port of the store.
+    #[inline]
+    pub fn store(&self) -> StorePort<'_> {
+        StorePort { exchange: self }
+    }
+
+    /// The port of the administration.
+    #[inline]
+    pub fn admin(&self) -> Admin<'_> {
+        Admin { exchange: self }
+    }
+
+    /// Who has how much of the WAIT line.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// How short the program's memory is.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Where the program is in its life.
     #[inline]
     pub fn stage(&self) -> Stage {
         Stage::from_bits(self.stage.load(Ordering::Relaxed))
-    }
-
-    /// From now on the program is there in its life. Both lines say so to whoever asks, and in their answers.
-    pub fn set_stage(&self, stage: Stage) {
-        self.stage.store(stage as u8, Ordering::Relaxed);
-    }
-
-    /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
-    /// Asks the rules only, without the lock.
-    pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
-        let limit = |name: &str| self.rules.payload_limit(name).unwrap_or(general);
-        channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
-    }
-
-    /// Whether a client, of this session if it has one, may do `right` on a channel now. Asks the rules only, without
-    /// the lock.
-    pub fn may(&self, session: Option<&Session>, right: Right, name: &str) -> bool {
-        self.rules.may(session, right, name, self.clock.wall())
-    }
-
-    /// The first of these channels that a client may not listen to.
-    pub fn first_closed<'n>(&self, session: Option<&Session>, names: &'n [Box<str>]) -> Option<&'n str> {
-        match names {
-            [name] => (!self.may(session, Right::Listen, name)).then_some(name),
-            _ => self.rules.first_closed(session, names, self.clock.wall()),
-        }
-    }
-
-    /// The indices of those of these channels, all of which a client may listen to, whose history it may not read.
-    pub fn closed_histories(&self, session: Option<&Session>, names: &[impl AsRef<str>]) -> Vec<u16> {
-        self.rules.closed_histories(session, names, self.clock.wall())
-    }
-
-    /// The names of records, those that are still there.
-    pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
-        self.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
-    }
-
-    /// Whether every mailbox takes more orders. To be asked before something is deleted: an order that
-    /// finds no room is lost.
-    pub fn takes_orders(&self) -> bool {
-        self.mailboxes.iter().all(Mailbox::takes_orders)
-    }
-
-    /// Forgets a channel's history, and ends its subscriptions if asked. False: there was nothing to forget or end. A store
-    /// is told, and not waited for.
-    pub fn delete(&self, name: &str, subscriptions: bool) -> bool {
-        self.begin_deletion(name, subscriptions).0
-    }
-
-    /// The same, for those who wait for the store.
-    pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> (bool, Deleted) {
-        let now = self.clock.now();
-        let mut inner = self.lock();
-        let Inner { hub, pending, .. } = &mut *inner;
-        let was_anything = hub.has_to_delete(name, subscriptions);
-        let found = {
-            let found = hub.delete(name, subscriptions, now);
-            // Under the lock, so that the order stands in the mailboxes before any later message.
-            if let Some((channel, shards)) = &found {
-                let (name, at) = (Arc::from(name), hub.end());
-                for shard in shards {
-                    let order = Order::Deleted { channel: *channel, name: Arc::clone(&name), at };
-                    self.mailbox(*shard).order(order);
-                }
-            }
-            found
-        };
-        let waits = found.is_some() && self.journal().is_some() && hub.end() < hub.last();
-        let waits = waits.then(|| Pending::new(hub.last()));
-        pending.extend(waits.clone());
-        let news = self.unlock(inner);
-        self.tell_followers(news);
-        for shard in found.iter().flat_map(|(_, shards)| shards) {
-            self.mailbox(*shard).ring();
-        }
-        (was_anything, waits.map_or(Deleted::Done, Deleted::Ordered))
-    }
-
-    /// Does what is due in the hub. To be called a few times a second.
-    pub fn tick(&self) {
-        self.returns.sweep(self.now());
-        for _ in 0..TICK_STEPS_MAX {
-            if !self.with(|hub, now| hub.tick(now)) {
-                return;
-            }
-        }
     }
 
     /// The time by which the hub lives.
@@ -280,6 +261,26 @@ impl Exchange {
     /// How many shards there are.
     pub fn shards(&self) -> usize {
         self.mailboxes.len()
+    }
+
+    /// The next change behind this place is told. False: there is one.
+    pub(crate) fn await_change(&self, read: Position) -> bool {
+        let mut inner = self.lock();
+        let (last, waits) = (inner.hub.last_change(), inner.hub.last_change() <= read);
+        if waits {
+            inner.followed = last;
+        }
+        waits
+    }
+
+    /// Puts an order into the mailbox of a shard, without waking it. False: it has no room left even in its reserve.
+    pub(crate) fn post(&self, shard: ShardId, order: Order) -> bool {
+        self.mailbox(shard).order(order)
+    }
+
+    /// Wakes a shard that sleeps though it has mail.
+    pub(crate) fn wake_shard(&self, shard: ShardId) {
+        self.mailbox(shard).ring();
     }
 
     /// Stage three, under the lock: into history and mailboxes, in order.

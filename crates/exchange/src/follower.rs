@@ -2,9 +2,9 @@
 //!
 //! A change may come about in a shard's thread, which must wake no task. So followers are told through a notifier, a
 //! descriptor that was there before all shards: by a shard at the end of its turn, by others at once, and only if
-//! somebody waits. Behind it stands one task, which wakes all who wait ([`Exchange::wake_followers`]) and then leaves
+//! somebody waits. Behind it stands one task, which wakes all who wait ([`Admin::wake_followers`](crate::Admin::wake_followers)) and then leaves
 //! them alone for [`FOLLOW_PAUSE`](crate::limits::FOLLOW_PAUSE). In that time nothing is written: what comes is noted,
-//! and found by [`Exchange::followers_go_on`].
+//! and found by [`Admin::followers_go_on`](crate::Admin::followers_go_on).
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -34,7 +34,7 @@ impl Follower {
 
     /// The next page, of so many changes at the most.
     pub fn read(&mut self, limit: usize) -> Changes {
-        let page = self.exchange.changes(self.start, limit);
+        let page = self.exchange.admin().changes(self.start, limit);
         self.start = Start::After(page.position);
         page
     }
@@ -51,7 +51,7 @@ impl Follower {
     }
 
     fn park(&self, read: Position, context: &Context<'_>) -> Poll<()> {
-        if self.exchange.last_change() > read {
+        if self.exchange.admin().last_change() > read {
             return Poll::Ready(());
         }
         self.exchange.followers.park(self.number, context.waker().clone());

@@ -28,6 +28,7 @@ mod shares;
 mod snapshot;
 mod sync;
 mod taken_ids;
+mod wake_batch;
 
 pub mod limits;
 
@@ -40,7 +41,8 @@ pub use connection_ids::{ConnectionIds, ConnectionText};
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
 pub use exchange::{
-    Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Receipt, RemoveError,
+    Admin, Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Publisher, Receipt,
+    Registry, RemoveError, ShardPort, StorePort,
 };
 pub use follower::Follower;
 pub use hub;
@@ -55,3 +57,4 @@ pub use returns::{Came, Returns};
 pub use shares::{Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};
 pub use taken_ids::{Seat, TakenIds};
+pub use wake_batch::WakeBatch;

@@ -53,3 +53,5 @@ pub const RETURN_KEPT_MS: u64 = 600_000;
 pub const DENIALS_TOLD_PER_S: u64 = 5;
 /// How long followers that were woken are left alone: what comes meanwhile is told in one.
 pub const FOLLOW_PAUSE: Duration = Duration::from_millis(5);
+/// Messages after which shards that sleep are woken, though more are about to be published.
+pub const WAKE_AFTER: u32 = 32;

@@ -1,6 +1,5 @@
 //! How short the program's memory is: told by whoever measures it, and heeded where something large or new begins.
 
-use crate::Exchange;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How short memory is.
@@ -47,13 +46,6 @@ impl Memory {
     /// Bytes that are left; 0 until somebody has told.
     pub fn left_bytes(&self) -> u64 {
         self.left_bytes.load(Ordering::Relaxed)
-    }
-}
-
-impl Exchange {
-    /// How short the program's memory is.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::limits::CHECKS_PER_S;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Budget, Exchange, Quota, Quotas};
+use crate::{Budget, Quota, Quotas};
 
 /// Who has how much of the WAIT line, over all shards.
 pub struct Shares {
@@ -33,20 +33,6 @@ pub fn shown(address: IpAddr) -> String {
 /// An address as it counts: one of IPv6 for its network, all of which one stranger has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(u64);
-
-impl Exchange {
-    /// The same, where not everybody may have everything of the WAIT line.
-    #[must_use]
-    pub fn with_shares(mut self, shares: Shares) -> Self {
-        self.shares = shares;
-        self
-    }
-
-    /// Who has how much of the WAIT line.
-    pub fn shares(&self) -> &Shares {
-        &self.shares
-    }
-}
 
 impl Shares {
     /// Shares of which nothing is taken. `prefix` is at most 64.

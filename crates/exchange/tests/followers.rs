@@ -56,9 +56,9 @@ impl Scene {
         for _ in 0..channels {
             self.channels += 1;
             let name = format!("c{}", self.channels);
-            self.exchange.subscribe(SHARD, &[&name], Start::Now).unwrap();
+            self.exchange.registry().subscribe(SHARD, &[&name], Start::Now).unwrap();
         }
-        self.exchange.end_turn();
+        self.exchange.shard(SHARD).end_turn();
     }
 
     /// Reads all there is; how much that was, and up to where.
@@ -97,7 +97,7 @@ fn a_notice_is_written_once_a_turn_and_only_if_somebody_waits() {
     assert_eq!(scene.counts(), (0, 0), "nothing changed");
     scene.turn(3);
     assert_eq!(scene.counts(), (1, 0), "a shard wakes no task");
-    scene.exchange.wake_followers();
+    scene.exchange.admin().wake_followers();
     assert_eq!(scene.counts(), (1, 1));
     assert!(poll(&scene.task, waiting.as_mut()).is_ready());
     assert_eq!(scene.read().0, 3);
@@ -110,7 +110,7 @@ fn nothing_is_written_in_the_pause_and_nothing_is_forgotten() {
     let mut waits = Box::pin(wait(&scene, read));
     assert!(poll(&scene.task, waits.as_mut()).is_pending());
     scene.turn(1);
-    scene.exchange.wake_followers();
+    scene.exchange.admin().wake_followers();
     assert!(poll(&scene.task, waits.as_mut()).is_ready());
     for round in 1..=10 {
         let (found, read) = scene.read();
@@ -118,10 +118,10 @@ fn nothing_is_written_in_the_pause_and_nothing_is_forgotten() {
         waits = Box::pin(wait(&scene, read));
         assert!(poll(&scene.task, waits.as_mut()).is_pending());
         scene.turn(1);
-        assert!(scene.exchange.followers_go_on(), "something came in the pause");
-        scene.exchange.wake_followers();
+        assert!(scene.exchange.admin().followers_go_on(), "something came in the pause");
+        scene.exchange.admin().wake_followers();
     }
-    assert!(!scene.exchange.followers_go_on());
+    assert!(!scene.exchange.admin().followers_go_on());
     let (_, read) = scene.read();
     waits = Box::pin(wait(&scene, read));
     assert!(poll(&scene.task, waits.as_mut()).is_pending());
@@ -143,7 +143,7 @@ fn who_waits_no_longer_is_not_woken() {
     assert!(poll(&scene.task, waits.as_mut()).is_pending());
     drop(waits);
     scene.turn(1);
-    scene.exchange.wake_followers();
+    scene.exchange.admin().wake_followers();
     assert_eq!(scene.task.read(), 0);
 }
 
@@ -154,9 +154,9 @@ fn what_is_told_at_once_by_others_than_shards() {
     let (_, read) = scene.read();
     let mut waits = Box::pin(wait(&scene, read));
     assert!(poll(&scene.task, waits.as_mut()).is_pending());
-    let channel = scene.exchange.find(&["c1".into()])[0].unwrap();
-    scene.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
-    scene.exchange.tick();
+    let channel = scene.exchange.registry().find(&["c1".into()])[0].unwrap();
+    scene.exchange.registry().leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
+    scene.exchange.admin().tick();
     assert_eq!(scene.counts(), (1, 0));
 }
 

@@ -39,7 +39,7 @@ fn delivery(channels: usize) -> Arc<Delivery> {
     let names: Vec<String> = (0..channels).map(|n| n.to_string()).collect();
     trial.say(&names.join(","), "x").unwrap();
     let mut mail = Vec::new();
-    trial.exchange.take_mail(ShardId(0), &mut mail);
+    trial.exchange.shard(ShardId(0)).take_mail(&mut mail);
     match mail.pop() {
         Some(Mail::Delivery(delivery)) => delivery,
         other => panic!("no delivery: {other:?}"),

@@ -46,18 +46,18 @@ fn nobody_sees_what_is_not_committed() {
     let (trial, _) = manual();
     trial.join(0, "a");
     trial.join(1, "b");
-    let (end, totals) = (trial.exchange.end(), trial.exchange.totals());
-    assert!(trial.exchange.may_sleep(ShardId(0)));
+    let (end, totals) = (trial.exchange.end(), trial.exchange.admin().totals());
+    assert!(trial.exchange.shard(ShardId(0)).may_sleep());
     let places = ["1", "2", "3"].map(|data| ordered(trial.say("a,b", data)));
     assert!(places.is_sorted() && places[0] > end);
 
     assert_eq!((trial.mail(0), trial.mail(1)), (vec![], vec![]));
     assert_eq!((trial.kept("a"), trial.exchange.end()), (0, end));
-    assert_eq!(trial.exchange.totals().history_messages, totals.history_messages);
-    assert!(trial.exchange.history("a", Start::Everything, 9).unwrap().messages.is_empty());
-    let page = trial.exchange.subscribe(ShardId(1), &["a"], Start::Everything).unwrap();
+    assert_eq!(trial.exchange.admin().totals().history_messages, totals.history_messages);
+    assert!(trial.exchange.admin().history("a", Start::Everything, 9).unwrap().messages.is_empty());
+    let page = trial.exchange.registry().subscribe(ShardId(1), &["a"], Start::Everything).unwrap();
     assert!(page.messages.is_empty());
-    assert_eq!((trial.bells[0].rung(), trial.exchange.load(ShardId(0)).messages), (0, 0));
+    assert_eq!((trial.bells[0].rung(), trial.exchange.admin().load(ShardId(0)).messages), (0, 0));
 }
 
 #[test]
@@ -67,15 +67,15 @@ fn a_commit_releases_many_at_once_in_order() {
     trial.join(1, "b");
     let places =
         ["1", "2", "3", "4"].map(|data| ordered(trial.say(if data == "2" { "b" } else { "a,b" }, data)));
-    assert!(trial.exchange.may_sleep(ShardId(0)) && trial.exchange.may_sleep(ShardId(1)));
-    trial.exchange.commit(places[2]);
+    assert!(trial.exchange.shard(ShardId(0)).may_sleep() && trial.exchange.shard(ShardId(1)).may_sleep());
+    trial.exchange.store().commit(places[2]);
     assert_eq!((trial.mail(0), trial.mail(1)), (words("1 3"), words("1 2 3")));
     assert_eq!((trial.bells[0].rung(), trial.bells[1].rung()), (1, 1), "once for all of them");
     assert_eq!((trial.exchange.end(), trial.kept("a"), trial.kept("b")), (places[2], 2, 3));
 
-    trial.exchange.commit(places[1]);
+    trial.exchange.store().commit(places[1]);
     assert_eq!((trial.mail(0), trial.exchange.end()), (vec![], places[2]), "what is out stays out, once");
-    trial.exchange.commit(Position::END);
+    trial.exchange.store().commit(Position::END);
     assert_eq!((trial.mail(0), trial.mail(1), trial.exchange.end()), (words("4"), words("4"), places[3]));
 }
 
@@ -92,7 +92,7 @@ fn all_who_wait_for_a_message_are_woken() {
     });
     let ready = polled.map(|mut poll| (poll(), poll()));
     assert_eq!((ready, first.is_done()), ([(false, false); 2], false));
-    trial.exchange.commit(first.position());
+    trial.exchange.store().commit(first.position());
     assert_eq!(wakers.map(|woken| woken.0.load(Ordering::Relaxed)), [1, 1]);
     assert!(first.is_done());
 }
@@ -132,9 +132,9 @@ fn a_publish_may_release_what_others_ordered() {
 fn who_comes_between_order_and_commit_gets_it_live() {
     let (trial, _) = manual();
     let place = ordered(trial.say("a", "1"));
-    let page = trial.exchange.subscribe(ShardId(1), &["a"], Start::Everything).unwrap();
+    let page = trial.exchange.registry().subscribe(ShardId(1), &["a"], Start::Everything).unwrap();
     assert!(page.messages.is_empty());
-    trial.exchange.commit(place);
+    trial.exchange.store().commit(place);
     assert_eq!(trial.mail(1), words("1"));
 }
 
@@ -155,7 +155,7 @@ fn what_the_hub_refuses_has_no_place() {
     trial.join(0, "a");
     let end = trial.exchange.end();
     assert_eq!(trial.say("b", "x"), Err(PublishError::Refused(Refused::Records)));
-    assert_eq!((trial.exchange.end(), trial.exchange.totals().published), (end, 0));
+    assert_eq!((trial.exchange.end(), trial.exchange.admin().totals().published), (end, 0));
     assert!(trial.say("a", "y").is_ok());
 }
 

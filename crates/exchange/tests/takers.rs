@@ -27,7 +27,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
     let payload = Payload { origin: Origin::Dklab, ..Payload::new(*b"x", Kind::Either) };
     let channels = channels.split(',').map(Box::from).collect();
     let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
-    match exchange.publish_online(publish).unwrap() {
+    match exchange.publisher().publish_online(publish).unwrap() {
         None => String::new(),
         Some(Receipt::Released(told)) => {
             told.seen.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(",")
@@ -38,7 +38,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
 
 /// A taker waits; how it leaves.
 fn wait(exchange: &Exchange, name: &str) -> Leave {
-    match exchange.take_one(SHARD, name, GRACE).unwrap() {
+    match exchange.registry().take_one(SHARD, name, GRACE).unwrap() {
         Take::Waiting { channel, position } => Leave::taker(channel, position),
         Take::Message(message) => panic!("there is one: {message:?}"),
     }
@@ -46,7 +46,7 @@ fn wait(exchange: &Exchange, name: &str) -> Leave {
 
 fn deliveries(exchange: &Exchange) -> usize {
     let mut mail = Vec::new();
-    exchange.take_mail(SHARD, &mut mail);
+    exchange.shard(SHARD).take_mail(&mut mail);
     mail.iter().filter(|mail| matches!(mail, Mail::Delivery(_))).count()
 }
 
@@ -55,11 +55,11 @@ fn only_channels_that_are_online_are_published_to() {
     let exchange = exchange(&Arc::default());
     let end = exchange.end();
     assert_eq!(say(&exchange, "a,b"), "");
-    assert_eq!((exchange.end(), exchange.totals().published), (end, 0), "nothing was ordered");
+    assert_eq!((exchange.end(), exchange.admin().totals().published), (end, 0), "nothing was ordered");
     wait(&exchange, "b");
-    exchange.subscribe(SHARD, &["c"], Start::Now).unwrap();
+    exchange.registry().subscribe(SHARD, &["c"], Start::Now).unwrap();
     assert_eq!(say(&exchange, "a,b,c"), "b,c");
-    assert_eq!((deliveries(&exchange), exchange.channel("a").is_none()), (1, true));
+    assert_eq!((deliveries(&exchange), exchange.admin().channel("a").is_none()), (1, true));
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn a_taker_that_leaves_stays_online_for_its_grace() {
     let time = Arc::new(AtomicU64::new(1_000));
     let exchange = exchange(&time);
     let takers = [wait(&exchange, "a"), wait(&exchange, "a")];
-    exchange.leave(SHARD, &takers, Some(GRACE));
-    assert_eq!(exchange.totals().subscriptions, 0);
+    exchange.registry().leave(SHARD, &takers, Some(GRACE));
+    assert_eq!(exchange.admin().totals().subscriptions, 0);
     assert_eq!(say(&exchange, "a"), "a");
     time.fetch_add(GRACE, Ordering::Relaxed);
-    exchange.tick();
+    exchange.admin().tick();
     assert_eq!((say(&exchange, "a").as_str(), deliveries(&exchange)), ("", 0));
 }
 
@@ -81,8 +81,8 @@ fn one_that_was_served_is_not_taken_back() {
     let first = wait(&exchange, "a");
     say(&exchange, "a");
     wait(&exchange, "a");
-    exchange.leave(SHARD, &[first], Some(GRACE));
-    assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (1, 1));
+    exchange.registry().leave(SHARD, &[first], Some(GRACE));
+    assert_eq!((exchange.admin().totals().subscriptions, deliveries(&exchange)), (1, 1));
     say(&exchange, "a");
-    assert_eq!((exchange.totals().subscriptions, deliveries(&exchange)), (0, 1));
+    assert_eq!((exchange.admin().totals().subscriptions, deliveries(&exchange)), (0, 1));
 }

@@ -60,7 +60,7 @@ impl World {
     fn say(&self, names: &str, data: &[u8]) -> u64 {
         let mut publish = publish(names, data.into());
         loop {
-            match self.exchange.publish(publish) {
+            match self.exchange.publisher().publish(publish, None) {
                 Ok(Receipt::Released(published)) => return published.position.to_bits(),
                 Ok(Receipt::Ordered(pending)) => return pending.position().to_bits(),
                 Err(PublishError::Full(back)) => {
@@ -83,13 +83,13 @@ impl World {
         let shard = ShardId(id);
         let mut names = names.to_vec();
         names.push("end");
-        let page = self.exchange.subscribe(shard, &names, Start::Now).unwrap();
+        let page = self.exchange.registry().subscribe(shard, &names, Start::Now).unwrap();
         let Next::Live { position, .. } = page.next else { panic!("nothing is read") };
         let (mut got, mut mail, mut last) = (Vec::new(), Vec::new(), position);
         loop {
             let over = self.done.load(Ordering::SeqCst);
             let end = self.exchange.end();
-            self.exchange.take_mail(shard, &mut mail);
+            self.exchange.shard(shard).take_mail(&mut mail);
             for item in mail.drain(..) {
                 let Mail::Delivery(delivery) = item else { continue };
                 let message = &delivery.message;
@@ -97,16 +97,16 @@ impl World {
                 assert!(message.targets().iter().any(|target| names.contains(&&*target.name)));
                 last = message.position;
                 got.push((last.to_bits(), message.payload().data().to_vec()));
-                self.exchange.settle(shard, 1, message.bytes().len());
+                self.exchange.shard(shard).settle(1, message.bytes().len());
             }
             // Nothing but messages has a place once messages are published.
             assert!(names[0] != "all" || got.is_empty() || last >= end, "all up to the end is in the mail");
             if over && got.last().is_some_and(|(_, data)| data.is_empty()) {
                 return got;
             }
-            if self.exchange.may_sleep(shard) {
+            if self.exchange.shard(shard).may_sleep() {
                 self.bells[usize::from(id)].sleep();
-                self.exchange.awake(shard);
+                self.exchange.shard(shard).awake();
             }
         }
     }
@@ -114,7 +114,7 @@ impl World {
 
 /// Waits until so many connections are registered.
 fn until_registered(world: &World, count: u64) {
-    while world.exchange.totals().subscriptions < count {
+    while world.exchange.admin().totals().subscriptions < count {
         thread::yield_now();
     }
 }
@@ -163,12 +163,12 @@ fn check(world: &Arc<World>, committer: Option<thread::JoinHandle<()>>) {
         let owed = said.iter().filter(|(_, _, to)| to.split(',').any(|name| names.contains(&name)));
         assert!(owed.map(|(place, data, _)| (*place, data.clone())).eq(got), "nothing is lost");
     }
-    assert_eq!(world.exchange.totals().published, PUBLISHERS * EACH + 1);
+    assert_eq!(world.exchange.admin().totals().published, PUBLISHERS * EACH + 1);
     if let Some(committer) = committer {
         committer.join().unwrap();
     }
     for shard in 0..4 {
-        let load = world.exchange.load(ShardId(shard));
+        let load = world.exchange.admin().load(ShardId(shard));
         assert_eq!((load.messages, load.bytes), (0, 0), "the accounts are even");
     }
 }
@@ -203,9 +203,9 @@ fn nor_where_a_store_commits_later() {
                 let done = world.done.load(Ordering::SeqCst);
                 let ordered = store.ordered.load(Ordering::SeqCst);
                 store.committed.store(ordered, Ordering::SeqCst);
-                world.exchange.commit(Position::from_bits(ordered));
-                if done && world.exchange.totals().published == PUBLISHERS * EACH + 1 {
-                    world.exchange.commit(Position::END);
+                world.exchange.store().commit(Position::from_bits(ordered));
+                if done && world.exchange.admin().totals().published == PUBLISHERS * EACH + 1 {
+                    world.exchange.store().commit(Position::END);
                     return;
                 }
                 thread::yield_now();

@@ -49,7 +49,7 @@ fn key_request(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorRespon
 
 /// Bytes that a message to all of these channels may have: what is set for all, or by the rules of the channels.
 pub(crate) fn payload_limit(line: &InLine, channels: &[impl AsRef<str>]) -> usize {
-    let limit = line.exchange.payload_limit(channels, line.settings.payload_limit as u64);
+    let limit = line.exchange.publisher().payload_limit(channels, line.settings.payload_limit as u64);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
@@ -138,7 +138,7 @@ impl Patience {
 
 /// There is no room now.
 pub(crate) fn full(line: &InLine) -> ErrorResponse {
-    let who = if line.exchange.store_is_behind() { "the store takes" } else { "clients take" };
+    let who = if line.exchange.publisher().store_is_behind() { "the store takes" } else { "clients take" };
     let why = format!(
         "{who} messages slower than they are published, and the server holds as many as it may; try again"
     );

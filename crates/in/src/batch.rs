@@ -41,7 +41,7 @@ pub(crate) async fn publish(
     let caller = Caller::of(&line, &head.extensions)?;
     let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
     let (encoding, items) = encoding::split(&bytes, says_lines(&head.headers))?;
-    let except = publish_options::except(&head.headers, line.exchange.connection_ids())?;
+    let except = publish_options::except(&head.headers, line.exchange.registry().connection_ids())?;
     let key = publish_options::key(head.uri.query().unwrap_or_default(), &head.headers)?;
     if encoding == BatchEncoding::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default(), except)?;
@@ -128,7 +128,7 @@ fn read(
     item: &[u8],
     except: Option<ConnectionId>,
 ) -> Result<BatchItem, Problem> {
-    let ids = line.exchange.connection_ids();
+    let ids = line.exchange.registry().connection_ids();
     let mut item = BatchItem::read(item, ids, |names| admission::payload_limit(line, names))?;
     item.publish.payload = publish_options::withheld(item.publish.payload, item.except.or(except));
     caller.check(line, Right::Publish, item.publish.channels.iter().map(|name| &**name))?;

@@ -45,6 +45,6 @@ impl Canaries {
             home.under_way.store(false, Ordering::Release);
             home.sung.fetch_add(1, Ordering::Release);
         };
-        exchange.order_all(&Order::Canary(Arc::new(Canary::new(exchange.shards(), sing))))
+        exchange.admin().order_all(&Order::Canary(Arc::new(Canary::new(exchange.shards(), sing))))
     }
 }

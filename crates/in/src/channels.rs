@@ -39,7 +39,7 @@ pub(crate) async fn one(
 ) -> Result<Response, ErrorResponse> {
     let name = name_of(request.uri().path())?;
     check(&line, &request, &name)?;
-    let info = line.exchange.channel(&name);
+    let info = line.exchange.admin().channel(&name);
     Ok(json(&ChannelStatus::new(&name, info.as_ref(), line.exchange.cursors())))
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, ErrorResponse> {
     let name = name_of(request.uri().path())?;
     check(&line, &request, &name)?;
-    if !line.exchange.takes_orders() {
+    if !line.exchange.publisher().takes_orders() {
         let why = "more channels were deleted than the shards have carried out so far; try again";
         return Err(ErrorResponse::retry_after(Problem::new(503, Code::Full, why), RETRY_AFTER_S));
     }
@@ -139,7 +139,7 @@ fn page(line: &InLine, caller: &Caller, asked: &ChannelsQuery) -> ChannelsPage {
     let wants = |name: &str, online| {
         asked.wants(name, online) && first.borrow().has_room(name) && caller.sees(line, name)
     };
-    line.exchange.channels(&wants, |found| {
+    line.exchange.admin().channels(&wants, |found| {
         found.drain(..).for_each(|info| first.borrow_mut().put(info));
     });
     let mut channels: Vec<ListedChannel> = first.into_inner().heap.into_sorted_vec();

@@ -49,7 +49,7 @@ pub(crate) fn page(line: &InLine, name: &str, query: &str) -> Result<Vec<u8>, Pr
 fn newer(line: &InLine, name: &str, start: Start, limit: usize) -> Vec<u8> {
     // Read before: what is released meanwhile is behind this end, and is owed to whoever comes with it.
     let end = line.exchange.end();
-    let page = line.exchange.history(name, start, limit);
+    let page = line.exchange.admin().history(name, start, limit);
     let page = page.unwrap_or_else(|| Page {
         messages: Vec::new(),
         gaps: Vec::new(),
@@ -64,7 +64,7 @@ fn newer(line: &InLine, name: &str, start: Start, limit: usize) -> Vec<u8> {
 
 /// What came before; the cursor is that of the oldest message.
 fn older(line: &InLine, name: &str, before: Before, limit: usize) -> Vec<u8> {
-    let OlderPage { messages, first, more, gap } = line.exchange.older(name, before, limit);
+    let OlderPage { messages, first, more, gap } = line.exchange.admin().older(name, before, limit);
     document(line, name, &messages, first, gap, more)
 }
 
@@ -128,10 +128,10 @@ pub(crate) async fn delete<'a>(
             _ => {}
         }
     }
-    if let Some(why) = line.exchange.store_trouble() {
+    if let Some(why) = line.exchange.publisher().store_trouble() {
         return Err(unstored(why));
     }
-    let (is_deleted, deleted) = line.exchange.begin_deletion(name, subscriptions);
+    let (is_deleted, deleted) = line.exchange.publisher().begin_deletion(name, subscriptions);
     if let exchange::Deleted::Ordered(pending) = deleted {
         pending.await.map_err(unstored)?;
     }
@@ -154,7 +154,7 @@ pub(crate) async fn remove<'a>(
 ) -> Result<RemovedMessage<'a>, ErrorResponse> {
     let cursors = line.exchange.cursors();
     let Some(Read::Here(position)) = cursors.read(cursor) else { return Err(no_message(name, cursor)) };
-    let receipt = line.exchange.remove(name, position).map_err(|error| match error {
+    let receipt = line.exchange.publisher().remove(name, position).map_err(|error| match error {
         RemoveError::Missing => no_message(name, cursor),
         RemoveError::Full => full(line),
         RemoveError::Unstored(why) => unstored(why),

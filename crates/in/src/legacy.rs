@@ -194,7 +194,7 @@ async fn publish(line: &InLine, bytes: Vec<u8>) {
             payload: payload.clone(),
             ttl: None,
         };
-        let place = |publish| line.exchange.publish_online(publish);
+        let place = |publish| line.exchange.publisher().publish_online(publish);
         let placed = admission::room(line, publish, &mut Patience::default(), place).await;
         let published = match placed {
             Ok(Some(receipt)) => placement::released(receipt).await.map(Some),
@@ -215,7 +215,7 @@ async fn publish(line: &InLine, bytes: Vec<u8>) {
 /// All ids online, joined by commas, and the mark of the end.
 fn online(line: &InLine) -> Vec<u8> {
     let mut list = Vec::new();
-    line.exchange.channels(&|name, online| online && is_id(name), |found| {
+    line.exchange.admin().channels(&|name, online| online && is_id(name), |found| {
         for channel in found.drain(..) {
             if !list.is_empty() {
                 list.push(b',');

@@ -10,8 +10,6 @@ pub const ENVELOPE_LEN_MAX: usize = 1_000;
 pub const PAYLOAD_LEN_MAX: usize = 1_000_000 - ENVELOPE_LEN_MAX;
 /// Default for [`crate::Settings::publish_wait`]: how long a publish waits for a full mailbox.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(1);
-/// Messages after which shards that sleep are woken, though more are about to be published.
-pub const RING_AFTER: u32 = 32;
 /// How often a publish that waits tries again.
 pub const PUBLISH_RETRY: Duration = Duration::from_millis(10);
 /// What `Retry-After` says to a publisher who waited in vain, in seconds.

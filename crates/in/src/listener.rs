@@ -104,7 +104,7 @@ pub async fn serve(
     if timeout(SHUTDOWN_MAX, line.connections.permits.acquire_many(all)).await.is_err() {
         warn!(connections = line.connections.open(), "IN line ended before all requests were answered");
     }
-    line.exchange.ring();
+    line.publisher().flush();
     Ok(())
 }
 
@@ -114,7 +114,7 @@ async fn housekeeping(line: Arc<InLine>) -> io::Result<()> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        line.exchange.tick();
+        line.exchange.admin().tick();
         line.idempotency.tick(line.exchange.now());
         line.sign_ins.tick(line.exchange.now());
     }
@@ -122,13 +122,13 @@ async fn housekeeping(line: Arc<InLine>) -> io::Result<()> {
 
 /// Wakes the shards that were given something.
 async fn ringing(line: Arc<InLine>) -> io::Result<()> {
-    line.notifier.serve(&line.exchange).await
+    line.flusher.serve(line.publisher()).await
 }
 
 /// Wakes publishers whose messages the store has: all of a commit in one turn.
 async fn answering(line: Arc<InLine>) -> io::Result<()> {
     loop {
-        let answered = poll_fn(|context| line.exchange.poll_answered(context)).await;
+        let answered = poll_fn(|context| line.exchange.publisher().poll_answered(context)).await;
         answered.into_iter().for_each(Waker::wake);
         yield_now().await;
     }
@@ -144,10 +144,10 @@ async fn waking_followers(line: Arc<InLine>, notices: OwnedFd) -> io::Result<()>
         if notices.try_read(&mut [0; 8]).is_err() {
             continue;
         }
-        line.exchange.wake_followers();
+        line.exchange.admin().wake_followers();
         sleep(FOLLOW_PAUSE).await;
-        while line.exchange.followers_go_on() {
-            line.exchange.wake_followers();
+        while line.exchange.admin().followers_go_on() {
+            line.exchange.admin().wake_followers();
             sleep(FOLLOW_PAUSE).await;
         }
     }

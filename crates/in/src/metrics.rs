@@ -69,9 +69,9 @@ impl<'a> Scrape<'a> {
         let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok());
         Self {
             line,
-            totals: line.exchange.totals(),
+            totals: line.exchange.admin().totals(),
             keys: line.idempotency.load(),
-            loads: shards.map(|index| line.exchange.load(ShardId(index))).collect(),
+            loads: shards.map(|index| line.exchange.admin().load(ShardId(index))).collect(),
             wait: (line.sources.wait.counters)(),
             store: line.sources.store.as_ref().map_or_else(Vec::new, |read| read()),
             asked: (line.sources.wait.asked)(),

@@ -1,41 +1,24 @@
 //! Waking the shards: once for all that was published in one turn of this line.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use exchange::Exchange;
+use exchange::{Publisher, Wake};
 use tokio::sync::Notify;
 
-use crate::limits::RING_AFTER;
-
-/// Rings when all who were ready to publish have done so, or after so many messages.
+/// Flushes when all who were ready to publish have done so: the task that does it stands behind them.
 #[derive(Default)]
-pub(crate) struct ShardNotifier {
-    ready: Notify,
-    /// Messages since it rang.
-    quiet: AtomicU32,
+pub(crate) struct Flusher(Notify);
+
+impl Wake for Flusher {
+    fn wake(&self) {
+        self.0.notify_one();
+    }
 }
 
-impl ShardNotifier {
-    /// A message was published quietly. Its shards are woken soon: the task that does it stands behind all
-    /// that were ready by now.
-    pub(crate) fn ring_soon(&self, exchange: &Exchange) {
-        if self.quiet.fetch_add(1, Ordering::Relaxed) >= RING_AFTER {
-            self.ring(exchange);
-        } else {
-            self.ready.notify_one();
-        }
-    }
-
-    /// Rings when it is time, for ever.
-    pub(crate) async fn serve(&self, exchange: &Exchange) -> ! {
+impl Flusher {
+    /// Flushes when it is time, for ever.
+    pub(crate) async fn serve(&self, publisher: Publisher<'_>) -> ! {
         loop {
-            self.ready.notified().await;
-            self.ring(exchange);
+            self.0.notified().await;
+            publisher.flush();
         }
-    }
-
-    fn ring(&self, exchange: &Exchange) {
-        self.quiet.store(0, Ordering::Relaxed);
-        exchange.ring();
     }
 }

@@ -129,10 +129,7 @@ pub(crate) async fn quietly(
     key: Option<&IdempotencyKey>,
     patience: &mut Patience,
 ) -> Result<Receipt, ErrorResponse> {
-    admission::room(line, publish, patience, |publish| {
-        line.exchange.publish_quietly(publish, key).inspect(|_| line.notifier.ring_soon(&line.exchange))
-    })
-    .await
+    admission::room(line, publish, patience, |publish| line.publisher().publish(publish, key)).await
 }
 
 /// Waits until a message is out, which is at once where there is no store.
@@ -156,7 +153,7 @@ pub(crate) async fn many(
     let mut waited = false;
     while !batch.is_empty() {
         let known = receipts.len();
-        if line.exchange.publish_many(batch, &mut receipts) {
+        if line.exchange.publisher().publish_many(batch, &mut receipts) {
             waited = false;
             continue;
         }

@@ -38,9 +38,9 @@ pub(crate) async fn readyz(State(line): State<Arc<InLine>>) -> Result<&'static s
 
 /// All that is counted, as one object.
 pub(crate) async fn stats(State(line): State<Arc<InLine>>) -> Response {
-    let (totals, keys) = (line.exchange.totals(), line.idempotency.load());
+    let (totals, keys) = (line.exchange.admin().totals(), line.idempotency.load());
     let shards = (0..line.exchange.shards()).filter_map(|index| u16::try_from(index).ok()).map(|index| {
-        let load = line.exchange.load(ShardId(index));
+        let load = line.exchange.admin().load(ShardId(index));
         json!({ "messages": load.messages, "bytes": load.bytes })
     });
     let store = line.sources.store.as_ref().map(|read| object(read()));

@@ -38,7 +38,7 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let caller = Caller::of(line, &head.extensions)?;
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
-    let except = publish_options::except(&head.headers, line.exchange.connection_ids())?;
+    let except = publish_options::except(&head.headers, line.exchange.registry().connection_ids())?;
     let limit = BodyLimit { len_max: admission::payload_limit(line, &names), advice: PAYLOAD_ADVICE };
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;

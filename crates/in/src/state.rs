@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exchange::Exchange;
 use exchange::hub::Stage;
+use exchange::{Exchange, Publisher, Wake, WakeBatch};
 
 use crate::LegacyState;
 use crate::canary::Canaries;
@@ -12,7 +12,7 @@ use crate::connections::Connections;
 use crate::counters::InCounters;
 use crate::idempotency::Idempotency;
 use crate::limits::KEEP_ALIVE_EXTRA;
-use crate::notifier::ShardNotifier;
+use crate::notifier::Flusher;
 use crate::quotas::RateQuotas;
 use crate::route::Route;
 use crate::settings::Settings;
@@ -32,7 +32,9 @@ pub(crate) struct InLine {
     pub(crate) rates: RateQuotas,
     pub(crate) sign_ins: SignIns,
     pub(crate) idempotency: Idempotency,
-    pub(crate) notifier: ShardNotifier,
+    /// Who wakes the shards for what is in the batch.
+    pub(crate) flusher: Arc<Flusher>,
+    batch: WakeBatch,
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) sources: Sources,
     pub(crate) legacy: LegacyState,
@@ -49,6 +51,7 @@ impl InLine {
     ) -> Self {
         let (answered, store) =
             store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
+        let flusher = Arc::<Flusher>::default();
         Self {
             routes,
             exchange,
@@ -58,7 +61,8 @@ impl InLine {
             rates: RateQuotas::new(settings.publish_rate, settings.address_rates, settings.key_rates),
             sign_ins: SignIns::new(settings.sign_in_age),
             idempotency: Idempotency::new(settings.idempotency_age, settings.idempotency_keys, answered),
-            notifier: ShardNotifier::default(),
+            batch: WakeBatch::new(Arc::clone(&flusher) as Arc<dyn Wake>),
+            flusher,
             canaries: Arc::default(),
             sources: Sources { wait, store },
             legacy,
@@ -66,11 +70,16 @@ impl InLine {
         }
     }
 
+    /// The port through which single messages are published: shards are woken once for all of a turn.
+    pub(crate) fn publisher(&self) -> Publisher<'_> {
+        self.exchange.publisher().in_batch(&self.batch)
+    }
+
     /// The program ends: from now on the line is not ready for more.
     pub(crate) fn drain(&self) {
-        self.exchange.set_stage(Stage::Ending);
+        self.exchange.admin().set_stage(Stage::Ending);
         self.connections.drain();
-        self.exchange.wake_followers();
+        self.exchange.admin().wake_followers();
     }
 
     /// Whether each answer is the last of its connection, since the program is about to end.

@@ -24,7 +24,7 @@ async fn publish(line: &Line, headers: &str, body: &str) -> Answer {
 /// Everything the one shard was given, as far as a client could tell.
 fn delivered(line: &Line) -> Vec<String> {
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let told = |message: &Message| {
         let names: Vec<&str> = message.targets().iter().map(|target| &*target.name).collect();
         let payload = message.payload();
@@ -74,7 +74,7 @@ async fn lines_are_answered_by_lines() {
             answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(codes(&answers), ["", "item", "data", ""]);
     }
-    assert_eq!(line.exchange.totals().published, 4);
+    assert_eq!(line.exchange.admin().totals().published, 4);
     assert_eq!(publish(&line, LINES, "").await.body, "");
 }
 
@@ -121,7 +121,7 @@ async fn what_finds_no_room_is_refused_by_itself() {
     ];
     let answers = publish(&line, "", &serde_json::to_string(&items).unwrap()).await.json();
     assert_eq!(codes(answers.as_array().unwrap()), ["", "", "full", "", "full"]);
-    line.exchange.settle(SHARD, 1, 33 << 20);
+    line.exchange.shard(SHARD).settle(1, 33 << 20);
     let answers = publish(&line, "", r#"[{"channel":"a","data":1}]"#).await.json();
     assert_eq!(codes(answers.as_array().unwrap()), [""]);
 }

@@ -98,7 +98,7 @@ async fn a_deleted_channel_loses_its_past_and_its_subscribers() {
     line.listen(&["a"]);
     let first = say(&line, "a", "1").await;
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let forgotten = line.ask("DELETE /channels/a?forget=history", "", b"").await.json();
     assert_eq!(forgotten, json!({ "name": "a", "deleted": true }));
     assert_eq!(line.ask("GET /channels/a", "", b"").await.json()["waiting"], json!(1));
@@ -107,7 +107,7 @@ async fn a_deleted_channel_loses_its_past_and_its_subscribers() {
     line.ask("DELETE /channels/a", "", b"").await;
     assert_eq!(line.ask("GET /channels/a", "", b"").await.json()["waiting"], json!(0));
     mail.clear();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     assert!(matches!(&mail[..], [Mail::Order(Order::Deleted { name, .. })] if **name == *"a"), "{mail:?}");
     let unknown = line.ask("DELETE /channels/nobody", "", b"").await.json();
     assert_eq!(unknown, json!({ "name": "nobody", "deleted": false }));

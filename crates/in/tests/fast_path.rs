@@ -125,7 +125,7 @@ async fn a_connection_may_ask_for_something_else_at_any_time() {
     assert!(kept.answer().await.1.contains("cursor"));
     kept.say(&request("/pub/a", "", &large)).await;
     assert!(kept.answer().await.1.contains("cursor"));
-    assert_eq!(line.exchange.totals().published, 3 + 1);
+    assert_eq!(line.exchange.admin().totals().published, 3 + 1);
 }
 
 #[tokio::test]

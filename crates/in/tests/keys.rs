@@ -31,7 +31,7 @@ async fn a_repeat_gets_the_first_answer() {
     let other = r#"{"channel":"a","data":"x"}"#;
     assert_eq!(line.ask("POST /pub?key=1", "", other.as_bytes()).await.json(), first);
     assert_ne!(publish(&line, "/pub/a?key=2", "").await, first);
-    assert_eq!(line.exchange.totals().published, 2);
+    assert_eq!(line.exchange.admin().totals().published, 2);
     let stats = line.ask("GET /stats", "", b"").await.json();
     assert_eq!((&stats["in"]["repeated"], &stats["in"]["keys"]), (&json!(3), &json!(2)));
 }
@@ -54,7 +54,7 @@ async fn another_message_under_a_key_is_refused() {
     }
     line.ask("POST /pub/a,b?key=1&event=e&ttl=60", "", b"y").await.check(422, "key-reused");
     assert_eq!(publish(&line, "/pub/a,b?key=1&event=e&ttl=60", "").await, first, "the first is known still");
-    assert_eq!(line.exchange.totals().published, 1);
+    assert_eq!(line.exchange.admin().totals().published, 1);
     let stats = line.ask("GET /stats", "", b"").await.json();
     assert_eq!(stats["in"]["refused"]["key-reused"], json!(9), "{stats}");
 }
@@ -72,7 +72,7 @@ async fn repeats_within_a_batch_are_known_too() {
     assert_eq!(answers[1], answers[3]);
     assert_eq!(answers[4]["error"]["code"], json!("key"));
     assert_eq!(answers[5]["error"]["code"], json!("key-reused"));
-    assert_eq!(line.exchange.totals().published, 3);
+    assert_eq!(line.exchange.admin().totals().published, 3);
     line.ask("POST /pub?key=1", "", items.as_bytes()).await.check(400, "key");
 }
 
@@ -86,7 +86,7 @@ async fn concurrent_repeats_give_one_message() {
     for _ in 0..64 {
         line.ask("POST /pub/a", "", &large).await;
     }
-    let before = line.exchange.totals().published;
+    let before = line.exchange.admin().totals().published;
     let mut repeats = JoinSet::new();
     for n in 0..20 {
         let line = Arc::clone(&line);
@@ -101,11 +101,11 @@ async fn concurrent_repeats_give_one_message() {
         });
     }
     while line.ask("GET /stats", "", b"").await.json()["in"]["waited"] != json!(1) {}
-    line.exchange.settle(SHARD, 64, 64 << 20);
+    line.exchange.shard(SHARD).settle(64, 64 << 20);
     let answers = repeats.join_all().await;
     assert!(answers[0]["cursor"].is_string(), "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(line.exchange.totals().published, before + 1);
+    assert_eq!(line.exchange.admin().totals().published, before + 1);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn what_failed_may_be_tried_again() {
         line.ask("POST /pub/a", "", &vec![b'x'; 1 << 20]).await;
     }
     line.check("POST /pub/a?key=k", 503, "full").await;
-    line.exchange.settle(SHARD, 64, 64 << 20);
+    line.exchange.shard(SHARD).settle(64, 64 << 20);
     let first = publish(&line, "/pub/a?key=k", "").await;
     assert!(first["cursor"].is_string(), "{first}");
     assert_eq!(publish(&line, "/pub/a?key=k", "").await, first);
@@ -130,7 +130,7 @@ async fn a_rate_refuses_what_is_beyond() {
         + &"{\"channel\":\"a\",\"data\":1}\n".repeat(9);
     let answers = lines(&line.ask("POST /pub", "", items.as_bytes()).await.body);
     let refused = answers.iter().filter(|answer| answer["error"]["code"] == json!("rate")).count();
-    assert_eq!(refused as u64 + line.exchange.totals().published, 10);
+    assert_eq!(refused as u64 + line.exchange.admin().totals().published, 10);
     assert!(answers[0]["cursor"].is_string());
     let repeat = line.ask("POST /pub/a?key=k", "", b"1").await.json();
     assert_eq!(repeat, answers[0], "a repeat is no further message");

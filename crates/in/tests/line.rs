@@ -32,7 +32,7 @@ async fn a_message_is_published() {
         answer.body
     );
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let [Mail::Delivery(delivery)] = &mail[..] else { panic!("{mail:?}") };
     let payload = delivery.message.payload();
     assert_eq!(payload.data(), b"one");
@@ -49,7 +49,7 @@ async fn bytes_that_are_no_text_are_binary() {
     line.ask("POST /pub/a", "Content-Type: image/png\r\n", b"text").await;
     line.ask("POST /pub/a", "Content-Type: application/x-www-form-urlencoded\r\n", "чат".as_bytes()).await;
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let kinds: Vec<Kind> = mail
         .iter()
         .map(|mail| match mail {
@@ -103,7 +103,7 @@ async fn browsers_of_others_are_refused() {
     assert!(
         line.say(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 400 ")
     );
-    assert_eq!(line.exchange.totals().published, 1);
+    assert_eq!(line.exchange.admin().totals().published, 1);
 }
 
 #[tokio::test]
@@ -150,14 +150,14 @@ async fn a_canary_shows_that_the_line_is_ready() {
     assert_eq!(line.ask("GET /healthz", "", b"").await.body, "ok\n");
     line.check("GET /readyz", 503, "not-ready").await;
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let [Mail::Order(Order::Canary(late))] = &mail[..] else { panic!("{mail:?}") };
     late.passed();
     let exchange = Arc::clone(&line.exchange);
     let shard = tokio::spawn(async move {
         loop {
             let mut mail = Vec::new();
-            exchange.take_mail(SHARD, &mut mail);
+            exchange.shard(SHARD).take_mail(&mut mail);
             for mail in mail {
                 if let Mail::Order(Order::Canary(canary)) = mail {
                     canary.passed();
@@ -208,7 +208,7 @@ async fn a_full_mailbox_makes_publishers_wait() {
     let exchange = Arc::clone(&line.exchange);
     tokio::spawn(async move {
         tokio::time::sleep(publish_wait / 2).await;
-        exchange.settle(SHARD, 1, 33 << 20);
+        exchange.shard(SHARD).settle(1, 33 << 20);
     });
     assert_eq!(line.ask("POST /pub/a", "", b"x").await.status, 200);
     let stats = line.ask("GET /stats", "", b"").await.json();

@@ -22,7 +22,7 @@ const PATIENCE_MS: u32 = 30_000;
 fn come(line: &Line, name: &str) -> ChannelId {
     match line.listen(&[name]).next {
         Next::Live { channels, .. } => {
-            line.exchange.end_turn();
+            line.exchange.shard(SHARD).end_turn();
             channels[0]
         }
         Next::More(_) => panic!("there is no history"),
@@ -30,8 +30,8 @@ fn come(line: &Line, name: &str) -> ChannelId {
 }
 
 fn go(line: &Line, channel: ChannelId) {
-    line.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
-    line.exchange.tick();
+    line.exchange.registry().leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
+    line.exchange.admin().tick();
 }
 
 /// The changes of a document as `+name` and `-name`.
@@ -130,7 +130,7 @@ async fn who_watches_is_woken_by_what_happens_alone() {
         for name in ["a", "b", "c"] {
             line.listen(&[&format!("{name}{round}")]);
         }
-        line.exchange.end_turn();
+        line.exchange.shard(SHARD).end_turn();
         for name in ["a", "b", "c"] {
             assert_eq!(sign(&stream.object().await), format!("+{name}{round}"));
         }

@@ -103,7 +103,7 @@ pub(crate) fn run<R: Role>(
     if let (Some(account), Some(store)) = (&account, &settings.store) {
         account.own(&store.folder).context("the store cannot be given to the user")?;
     }
-    exchange.set_stage(Stage::Starting);
+    exchange.admin().set_stage(Stage::Starting);
     let exchange = exchange.with_follower_notifier(notifiers.followed());
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
     let seed = random().context("the system gives no random numbers")?;
@@ -186,7 +186,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let renewals = Arc::clone(&desk.renewals);
     let running = Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor, renewals };
     role.listening(&banner, running)?;
-    exchange.set_stage(Stage::Serving);
+    exchange.admin().set_stage(Stage::Serving);
     look_after_memory(settings.memory_limit, &exchange);
     let news = (!settings.tls.is_empty()).then(|| renew(certificates, &desk, senders));
     let asked = Arc::new(upstream::Counters::default());
@@ -254,7 +254,7 @@ fn give_up(settings: &Settings, account: Option<Account>, certificates: &Certifi
 /// Ends the WAIT line.
 async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::Result<ExitCode> {
     // What was acknowledged is released by now; the clients get it before they are closed.
-    if !exchange.order_all(&Order::Drain(drain)) {
+    if !exchange.admin().order_all(&Order::Drain(drain)) {
         error!("a shard takes no more orders; ended without it");
         return Ok(ExitCode::FAILURE);
     }

@@ -66,7 +66,7 @@ impl Signals {
             }
         };
         role.ending(name);
-        exchange.set_stage(Stage::Ending);
+        exchange.admin().set_stage(Stage::Ending);
         if name == SIGTERM && !lame_duck.is_zero() {
             let seconds = lame_duck.as_secs_f64();
             info!(

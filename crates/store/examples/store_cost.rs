@@ -84,7 +84,7 @@ fn recovery(root: &Path) {
         let start = Instant::now();
         let store = Store::open(&folder, Sync::Os);
         let seconds = start.elapsed().as_secs_f64();
-        let messages = store.exchange.totals().history_messages;
+        let messages = store.exchange.admin().totals().history_messages;
         println!(r#"{{"what": "recovery", "messages": {messages}, "seconds": {seconds:.3}}}"#);
         store.end();
     }
@@ -116,7 +116,7 @@ impl Store {
     /// Publishes a message, as soon as there is room for it.
     fn say(&self, channel: usize, len: usize) -> Pending {
         loop {
-            match self.exchange.publish(publish(channel, len)) {
+            match self.exchange.publisher().publish(publish(channel, len), None) {
                 Ok(Receipt::Ordered(pending)) => return pending,
                 Err(PublishError::Full(_)) => std::thread::sleep(Duration::from_millis(1)),
                 other => panic!("it is ordered or has to wait: {other:?}"),
@@ -147,7 +147,7 @@ impl Store {
         let mut batch: VecDeque<Publish> = (0..each).map(|n| publish(n, LEN)).collect();
         let mut receipts = Vec::new();
         while !batch.is_empty() {
-            self.exchange.publish_many(&mut batch, &mut receipts);
+            self.exchange.publisher().publish_many(&mut batch, &mut receipts);
         }
         match receipts.pop() {
             Some(Ok(Receipt::Ordered(pending))) => pending,

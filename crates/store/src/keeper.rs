@@ -89,7 +89,7 @@ impl<D: Disk> Keeper<D> {
             self.facts.clear();
             return Ok(());
         }
-        if exchange.leaves_out_changes() {
+        if exchange.store().leaves_out_changes() {
             self.log.leave_out_changes()?;
         }
         for fact in self.facts.drain(..) {
@@ -108,7 +108,7 @@ impl<D: Disk> Keeper<D> {
         }
         self.log.settle();
         self.stats.committed();
-        exchange.kept(taken);
+        exchange.store().kept(taken);
         Ok(())
     }
 
@@ -120,9 +120,9 @@ impl<D: Disk> Keeper<D> {
             self.synced_at = now;
         }
         let reserved = self.log.reserved();
-        self.log.reserve(exchange.last_given())?;
+        self.log.reserve(exchange.store().last_given())?;
         if self.log.reserved() > reserved {
-            exchange.reserved(self.log.reserved());
+            exchange.store().reserved(self.log.reserved());
         }
         if self.tidy.is_none() {
             self.tidy = self.log.to_tidy()?.map(Tidy::new);
@@ -155,7 +155,7 @@ impl<D: Disk> Keeper<D> {
         }
         self.failed_at = Some(exchange.now());
         self.stats.failed();
-        exchange.store_fails(why);
+        exchange.store().fails(why);
     }
 
     /// Tries the disk again, once in a while.
@@ -166,12 +166,14 @@ impl<D: Disk> Keeper<D> {
         }
         self.failed_at = Some(now);
         // What is known behind it is whole again: facts are taken from here on, and changes up to here are lost.
-        let tried =
-            self.log.begin_segment().and_then(|()| self.lose_changes(exchange, exchange.last_given()));
+        let tried = self
+            .log
+            .begin_segment()
+            .and_then(|()| self.lose_changes(exchange, exchange.store().last_given()));
         if tried.is_err() {
             return;
         }
-        let last = exchange.store_recovers();
+        let last = exchange.store().recovers();
         self.failed_at = None;
         match self.lose_changes(exchange, last) {
             Ok(()) => info!("the store's disk takes what is published again"),
@@ -181,11 +183,11 @@ impl<D: Disk> Keeper<D> {
 
     /// Notes that changes up to a place may be missing.
     fn lose_changes(&mut self, exchange: &Exchange, up_to: Position) -> io::Result<()> {
-        self.log.changes_lost(up_to, exchange.leaves_out_changes())
+        self.log.changes_lost(up_to, exchange.store().leaves_out_changes())
     }
 
     fn end(&mut self, exchange: &Exchange) {
-        if let Err(error) = self.log.end(exchange.last_given()) {
+        if let Err(error) = self.log.end(exchange.store().last_given()) {
             error!(%error, "the store could not end in good order; the next start will put it right");
         }
     }

@@ -86,7 +86,7 @@ impl Tidy {
             }
             Record::Fact(Fact::Change { change: Change { position, name, .. }, .. }) => {
                 self.names.insert(name);
-                position > exchange.needed(&[]).changes_floor
+                position > exchange.store().needed(&[]).changes_floor
             }
             Record::Fact(Fact::State(state)) => {
                 self.names.insert(state.name);
@@ -106,13 +106,13 @@ impl Tidy {
             names.map(|name| Place { name, position: Some(message.position) }).collect();
         let mut is_held = false;
         for places in places.chunks(TIDY_PLACES) {
-            let Needed { held, history: (bytes, messages), .. } = exchange.needed(places);
+            let Needed { held, history: (bytes, messages), .. } = exchange.store().needed(places);
             if bytes + messages * MESSAGE_COST <= len_max / 2 {
                 is_held |= held.contains(&true);
                 continue;
             }
             let held = places.iter().zip(held).filter(|(_, held)| *held);
-            held.for_each(|(place, _)| exchange.evict(place.name, message.position));
+            held.for_each(|(place, _)| exchange.store().evict(place.name, message.position));
         }
         is_held
     }
@@ -122,12 +122,12 @@ impl Tidy {
         let names: Vec<&Arc<str>> = self.names.iter().collect();
         for names in names.chunks(TIDY_PLACES) {
             let places: Vec<Place<'_>> = names.iter().map(|name| Place { name, position: None }).collect();
-            let Needed { states, emptied, .. } = exchange.needed(&places);
+            let Needed { states, emptied, .. } = exchange.store().needed(&places);
             for state in states.into_iter().flatten().chain(emptied) {
                 batch.add_fact(&Fact::State(state));
             }
         }
-        let Needed { floor, changes_floor, .. } = exchange.needed(&[]);
+        let Needed { floor, changes_floor, .. } = exchange.store().needed(&[]);
         batch.add(&Record::Floor(floor));
         batch.add(&Record::ChangesFloor(changes_floor));
     }

@@ -115,7 +115,7 @@ impl Scene {
         let channels = channels.split(',').map(Box::from).collect();
         let payload = payload.limited_to(audience);
         let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
-        match self.exchange.publish(publish) {
+        match self.exchange.publisher().publish(publish, None) {
             Ok(Receipt::Released(published)) => published.position,
             other => panic!("it is not released: {other:?}"),
         }

@@ -178,7 +178,7 @@ fn whoever_leaves_is_not_let_in() {
 fn the_end_of_the_server_does_not_wait_for_a_verdict() {
     let mut scene = scene();
     let peer = scene.says(poll("a", "s=1"));
-    scene.exchange.order_all(&Order::Drain(Duration::from_secs(1)));
+    scene.exchange.admin().order_all(&Order::Drain(Duration::from_secs(1)));
     scene.pass(1_100);
     assert_eq!(status(&peer), "503");
     scene.pass(2_500);

@@ -22,7 +22,7 @@ fn data(peer: &Peer) -> Vec<String> {
 }
 
 fn load(scene: &Scene) -> (usize, usize) {
-    let load = scene.exchange.load(exchange::hub::ShardId(0));
+    let load = scene.exchange.admin().load(exchange::hub::ShardId(0));
     (load.messages, load.bytes)
 }
 
@@ -196,7 +196,7 @@ fn a_job_ends_with_the_last_member() {
     peers.iter().for_each(Peer::hang_up);
     scene.settle();
     assert_eq!((load(&scene), scene.shards[0].connections(), scene.world.held()), ((0, 0), 0, 0));
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const OVER: u64 = 2_000;
 const BYE: &str = "1001 the server is going down";
 
 fn drain(scene: &Scene) {
-    assert!(scene.exchange.order_all(&Order::Drain(Duration::from_millis(OVER))));
+    assert!(scene.exchange.admin().order_all(&Order::Drain(Duration::from_millis(OVER))));
 }
 
 fn read(peers: &[&Peer]) {
@@ -112,7 +112,7 @@ fn a_deleted_channel_is_told_and_left() {
     let alone = scene.says(websocket("/sub/a"));
     read(&[&events, &lines, &socket, &alone]);
     scene.publish("a", "1");
-    assert!(scene.exchange.delete("a", true));
+    assert!(scene.exchange.publisher().delete("a", true));
     scene.publish("a", "2");
     scene.settle();
     let said = events.text();
@@ -131,7 +131,7 @@ fn a_deleted_channel_is_told_and_left() {
     scene.settle();
     assert!(lines.text().contains("\"channel\":\"b\",\"data\":3"));
     assert!(server_frames(&socket.take())[0].contains("\"channel\":\"b\",\"data\":3"));
-    assert_eq!(scene.exchange.totals().subscriptions, 2);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 2);
     assert_eq!(load(&scene), 0);
 }
 
@@ -141,9 +141,9 @@ fn what_was_said_between_two_deletions_is_told_between_them() {
     let mut scene = Scene::one();
     let lines = scene.says(stream("/sub/b,a,c"));
     read(&[&lines]);
-    assert!(scene.exchange.delete("a", true));
+    assert!(scene.exchange.publisher().delete("a", true));
     scene.publish("a,c", "1");
-    assert!(scene.exchange.delete("b", true));
+    assert!(scene.exchange.publisher().delete("b", true));
     scene.settle();
     let said = lines.text();
     let said: Vec<&str> = said.lines().collect();
@@ -158,7 +158,7 @@ fn a_deleted_channel_can_be_given_up() {
     let socket = scene.says(websocket("/sub/a,b"));
     socket.take();
     scene.publish("a", "1");
-    assert!(scene.exchange.delete("a", true));
+    assert!(scene.exchange.publisher().delete("a", true));
     scene.publish("a,b", "2");
     socket.send(text_frame("{\"unsubscribe\":[\"a\"]}"));
     scene.settle();
@@ -176,7 +176,7 @@ fn a_poll_of_a_deleted_channel_loses_nothing_said_after() {
         let mut scene = Scene::one();
         let peer = scene.says(poll(&format!("/sub/{names}")));
         scene.publish("a", "0");
-        assert!(scene.exchange.delete("a", true));
+        assert!(scene.exchange.publisher().delete("a", true));
         scene.publish("a", "1");
         scene.settle();
         scene.publish("b", "2");
@@ -205,13 +205,13 @@ fn what_is_being_added_when_the_rest_is_deleted_stays() {
     socket.set_window(10);
     socket.send(text_frame("{\"subscribe\":[\"b\"],\"since\":0}"));
     scene.settle();
-    assert!(scene.exchange.delete("a", true));
+    assert!(scene.exchange.publisher().delete("a", true));
     scene.settle();
     socket.set_window(usize::MAX);
     scene.settle();
     let frames = server_frames(&socket.take());
     assert!(frames.len() == 3 && frames[1] == "{\"deleted\":\"a\"}", "{}", frames.len());
-    assert_eq!(scene.exchange.totals().subscriptions, 1);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 1);
 }
 
 /// A backlog is under way when the connection ends: it must not become a member afterwards.
@@ -226,7 +226,7 @@ fn a_backlog_ends_with_its_connection() {
     socket.send(websocket("/sub/b?since=0"));
     scene.turn(0);
     scene.turn(0);
-    assert!(scene.exchange.order_all(&Order::Drain(Duration::ZERO)));
+    assert!(scene.exchange.admin().order_all(&Order::Drain(Duration::ZERO)));
     scene.turn(0);
     scene.world.pass(100);
     for _ in 0..10 {
@@ -236,10 +236,10 @@ fn a_backlog_ends_with_its_connection() {
     let said = socket.take();
     let said = server_frames(body(&said, 101));
     assert!(said.len() < 5_000 && said.last().unwrap() == BYE, "it ends in the middle");
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
     assert_eq!(load(&scene), 0);
 }
 
 fn load(scene: &Scene) -> usize {
-    scene.exchange.load(ShardId(0)).messages
+    scene.exchange.admin().load(ShardId(0)).messages
 }

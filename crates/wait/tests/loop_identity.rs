@@ -161,7 +161,7 @@ fn whoever_is_excepted_by_the_id_he_was_told_is_given_nothing() {
         scene.settle();
         let back = ask(&format!("/sub/a?connection={text_id}"));
         let (peer, other) = (scene.says(&back), scene.says(ask("/sub/a")));
-        let id = scene.exchange.connection_ids().read(&text_id).unwrap();
+        let id = scene.exchange.registry().connection_ids().read(&text_id).unwrap();
         scene.publish_for(Audience::Except(id), "a", "secret");
         scene.settle();
         assert!(text(&other).contains("secret"));

@@ -27,7 +27,7 @@ fn say(scene: &mut Scene, items: &[(&str, &str)], limits: &[&str], data: &str) {
         payload: payload(limits, data.as_bytes()),
         ttl: None,
     };
-    scene.exchange.publish(publish).expect("there is room");
+    scene.exchange.publisher().publish(publish, None).expect("there is room");
     scene.settle();
 }
 
@@ -42,8 +42,8 @@ fn got(peer: &Peer, expected: &str) {
 
 fn nothing_is_left(scene: &mut Scene) {
     scene.pass(60_000);
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
-    assert_eq!(scene.exchange.load(ShardId(0)).messages, 0);
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
+    assert_eq!(scene.exchange.admin().load(ShardId(0)).messages, 0);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_listener_gets_its_head_at_once_and_then_what_is_due() {
     assert_eq!(peer.text(), HEAD);
     say(&mut scene, &[("a", "4")], &[], "1");
     say(&mut scene, &[("a", "5.0")], &[], "2");
-    assert_eq!((peer.unread(), scene.exchange.totals().subscriptions), (0, 2));
+    assert_eq!((peer.unread(), scene.exchange.admin().totals().subscriptions), (0, 2));
     say(&mut scene, &[("c", ""), ("a", "5.5")], &[], "3");
     got(&peer, &reply("a", "5.5", "3"));
     nothing_is_left(&mut scene);
@@ -127,14 +127,14 @@ fn a_time_out_says_nothing_and_input_puts_it_off() {
 fn the_end_of_the_server_and_of_a_channel_are_the_end() {
     let mut scene = scene(Settings::default());
     let (one, both) = (scene.says("identifier=a\n"), scene.says("identifier=a,b\n"));
-    assert!(scene.exchange.delete("a", true));
+    assert!(scene.exchange.publisher().delete("a", true));
     scene.settle();
     got(&one, HEAD);
     assert!(!both.is_ended());
     say(&mut scene, &[("b", "99999999999999")], &[], "1");
     got(&both, &format!("{HEAD}{}", reply("b", "99999999999999", "1")));
     let last = scene.says("identifier=a\n");
-    scene.exchange.order_all(&Order::Drain(Duration::from_secs(1)));
+    scene.exchange.admin().order_all(&Order::Drain(Duration::from_secs(1)));
     scene.settle();
     got(&last, HEAD);
 }
@@ -142,11 +142,11 @@ fn the_end_of_the_server_and_of_a_channel_are_the_end() {
 /// What a snapshot of at most so many pairs shows: each connection's number with its pairs, and how many are left out.
 fn seen(scene: &mut Scene, pairs_max: usize) -> (Vec<String>, usize) {
     let snapshot = Arc::new(Snapshot::new(1, pairs_max));
-    scene.exchange.order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
+    scene.exchange.admin().order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
     scene.settle();
     assert!(snapshot.is_whole());
     let listeners = snapshot.answers().next().flatten().expect("it is whole");
-    let name = |channel| scene.exchange.names(&[channel]).pop().expect("somebody listens");
+    let name = |channel| scene.exchange.registry().names(&[channel]).pop().expect("somebody listens");
     let listed = listeners.listed.iter().map(|(number, pairs)| {
         let pairs: Vec<_> =
             pairs.iter().map(|(channel, since)| format!("{since}:{}", name(*channel))).collect();
@@ -170,7 +170,7 @@ fn a_snapshot_shows_who_listens_from_where_on() {
     assert_eq!(seen(&mut scene, 9), (both[1..].to_vec(), 0));
     // Nobody waits any more for what it was asked.
     let gone = Arc::downgrade(&Arc::new(Snapshot::new(1, 9)));
-    scene.exchange.order_all(&Order::Snapshot(gone));
+    scene.exchange.admin().order_all(&Order::Snapshot(gone));
     scene.settle();
     native.hang_up();
     other.hang_up();

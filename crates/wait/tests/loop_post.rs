@@ -112,7 +112,7 @@ fn all_may_be_gone_at_once() {
     scene.publish("b", "2");
     peers.iter().for_each(Peer::reset);
     scene.settle();
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
 }
 
 /// Their next requests come by the same connections, one of them ahead; who asks no more is answered by itself.

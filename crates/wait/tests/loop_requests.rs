@@ -38,7 +38,7 @@ fn a_connection_is_kept_for_the_next_poll() {
         let cursor = document["cursor"].as_str().unwrap();
         peer.send(poll(&format!("/sub/a?since={cursor}")));
         scene.settle();
-        assert_eq!(scene.exchange.totals().subscriptions, 1);
+        assert_eq!(scene.exchange.admin().totals().subscriptions, 1);
     }
     assert_eq!(scene.world.calls().accepts, 2, "one connection, and nobody behind it");
 }
@@ -57,7 +57,7 @@ fn polls_sent_ahead_are_answered_one_after_the_other() {
     scene.publish("a", "1");
     scene.settle();
     assert_eq!(documents(&peer).iter().map(said).collect::<Vec<_>>(), [[1], [1], [1]]);
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_request_may_be_cut_anywhere() {
         let peer = scene.says(&request[..cut]);
         peer.send(&request[cut..]);
         scene.settle();
-        assert_eq!(scene.exchange.totals().subscriptions, 2, "cut at {cut}");
+        assert_eq!(scene.exchange.admin().totals().subscriptions, 2, "cut at {cut}");
         scene.publish("b", "1");
         scene.settle();
         assert_eq!(said(&documents(&peer)[0]), [1], "cut at {cut}");
@@ -108,7 +108,7 @@ fn half_closing_is_leaving() {
         peer.half_close();
         scene.settle();
         assert!(peer.is_closed());
-        assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+        assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
     }
 }
 
@@ -120,7 +120,7 @@ fn a_poll_whose_client_says_no_more_is_answered_in_the_same_turn() {
     empty.half_close();
     due.half_close();
     scene.turn(0);
-    assert_eq!(scene.exchange.totals().subscriptions, 0, "nobody waits any more");
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0, "nobody waits any more");
     for (peer, expected) in [(&empty, vec![]), (&due, vec![1])] {
         let answer = peer.text();
         assert!(answer.contains("\r\nConnection: close\r\n") && !answer.contains("Keep-Alive"), "{answer}");
@@ -148,7 +148,7 @@ fn all_that_was_sent_before_the_end_is_answered() {
     assert_eq!(documents(&waiting).len(), 5);
     assert_eq!(quick.text().matches("HTTP/1.1 200 OK").count(), 100);
     assert_eq!(documents(&broken_off).len(), 1);
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
 }
 
 #[test]
@@ -203,8 +203,11 @@ fn a_reset_at_any_time_leaves_nothing_behind() {
             scene.publish("a", "2");
             peer.reset();
             scene.settle();
-            assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
-            assert_eq!(scene.exchange.load(exchange::hub::ShardId(0)).messages, 0);
+            assert_eq!(
+                (scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions),
+                (0, 0)
+            );
+            assert_eq!(scene.exchange.admin().load(exchange::hub::ShardId(0)).messages, 0);
         }
     }
 }

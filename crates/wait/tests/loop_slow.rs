@@ -69,7 +69,7 @@ fn a_reader_over_the_limit_is_closed_and_others_are_unharmed() {
         assert_eq!(slow.is_closed(), n > 8, "after {n}");
     }
     assert_eq!(quick.text().matches("data:").count(), 20);
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (1, 1));
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (1, 1));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_slow_websocket_that_never_reads_again_is_closed_all_the_same() {
     let peer = stuck_socket(&mut scene);
     scene.pass(5_000);
     assert!(peer.is_closed());
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
 }
 
 /// A reader right at the limit, who is then to be told that it is over.
@@ -111,8 +111,8 @@ fn the_last_word_to_a_slow_reader_does_not_break_the_line() {
         }
         match how {
             0 => peer.send(client_frame(0x88, &[])),
-            1 => assert!(scene.exchange.order_all(&Order::Drain(Duration::ZERO))),
-            _ => assert!(scene.exchange.delete("a", true)),
+            1 => assert!(scene.exchange.admin().order_all(&Order::Drain(Duration::ZERO))),
+            _ => assert!(scene.exchange.publisher().delete("a", true)),
         }
         scene.pass(100);
         peer.set_window(usize::MAX);
@@ -122,7 +122,7 @@ fn the_last_word_to_a_slow_reader_does_not_break_the_line() {
         assert!(server_frames(&said[len..]).len() <= 2, "whole frames follow, or none");
         scene.pass(5_000);
         assert!(peer.is_closed() || scene.ended[0], "{how}");
-        assert_eq!(scene.exchange.totals().subscriptions, 0);
+        assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
     }
 }
 

@@ -31,7 +31,11 @@ fn scene(classic: Classic) -> Scene {
         let publish = |prefix: &str, payload| {
             let aliases = (0..200).map(|_| n.to_string().into()).collect();
             let channels = (0..200).map(|id| format!("{prefix}{id}").into()).collect();
-            scene.exchange.publish(Publish { channels, aliases, payload, ttl: None }).unwrap();
+            scene
+                .exchange
+                .publisher()
+                .publish(Publish { channels, aliases, payload, ttl: None }, None)
+                .unwrap();
         };
         publish("i", payload(&[], b"1"));
         publish("other", payload(&["somebody"], b"1"));
@@ -46,10 +50,10 @@ fn steps_a_byte(classic: Classic, before: &[u8], said: &[u8]) -> f64 {
     peer.send(before);
     scene.settle();
     peer.take();
-    let start = scene.exchange.totals();
+    let start = scene.exchange.admin().totals();
     peer.send(said);
     scene.settle();
-    let (told, end) = (peer.take(), scene.exchange.totals());
+    let (told, end) = (peer.take(), scene.exchange.admin().totals());
     let bytes = said.len() + told.len();
     let steps = REQUEST
         + NAME * (end.looked_up - start.looked_up)

@@ -18,7 +18,7 @@ fn say(exchange: &Exchange, ids: &str, data: &str) -> bool {
         payload: payload(whole(ids, data).into_bytes()),
         ttl: None,
     };
-    matches!(exchange.publish_online(publish).expect("there is room"), Some(Receipt::Released(_)))
+    matches!(exchange.publisher().publish_online(publish).expect("there is room"), Some(Receipt::Released(_)))
 }
 
 /// What such a publisher sends, and what a client gets.
@@ -27,12 +27,12 @@ fn whole(ids: &str, data: &str) -> String {
 }
 
 fn waiting(scene: &Scene) -> u64 {
-    scene.exchange.totals().subscriptions
+    scene.exchange.admin().totals().subscriptions
 }
 
 fn nothing_is_left(scene: &Scene) {
     assert_eq!((scene.shards[0].connections(), waiting(scene)), (0, 0));
-    assert_eq!(scene.exchange.load(ShardId(0)).messages, 0);
+    assert_eq!(scene.exchange.admin().load(ShardId(0)).messages, 0);
 }
 
 fn got(peer: &Peer, expected: &str) {
@@ -83,7 +83,7 @@ fn who_is_offline_is_sent_nothing() {
     scene.settle();
     assert!(say(&scene.exchange, "a,b", "2"), "within the grace it is queued");
     scene.world.pass(20_000);
-    scene.exchange.tick();
+    scene.exchange.admin().tick();
     assert!(!say(&scene.exchange, "a", "3"), "and is dropped after it");
     let peer = scene.says(WAIT);
     assert_eq!(peer.unread(), 0, "with all that was queued");
@@ -96,7 +96,7 @@ fn a_second_tab_keeps_the_channel_online() {
     first.half_close();
     scene.settle();
     scene.world.pass(60_000);
-    scene.exchange.tick();
+    scene.exchange.admin().tick();
     assert!(say(&scene.exchange, "a", "1"));
     scene.settle();
     got(&second, &whole("a", "1"));
@@ -238,7 +238,7 @@ fn a_slow_client_gets_the_whole_message_in_its_time() {
 fn a_deleted_channel_ends_its_takers() {
     let mut scene = Scene::one();
     let peer = scene.says(WAIT);
-    scene.exchange.delete("a", true);
+    scene.exchange.publisher().delete("a", true);
     let next = scene.peer();
     next.send(WAIT);
     scene.settle();
@@ -253,7 +253,7 @@ fn the_end_of_the_server_is_said_after_what_was_published_before() {
     let mut scene = Scene::new(0, 1, Limits::default(), Settings::default());
     let (served, idle) = (scene.says(WAIT), scene.says("identifier=b\n"));
     say(&scene.exchange, "a", "1");
-    scene.exchange.order_all(&exchange::Order::Drain(std::time::Duration::from_secs(1)));
+    scene.exchange.admin().order_all(&exchange::Order::Drain(std::time::Duration::from_secs(1)));
     scene.settle();
     got(&served, &whole("a", "1"));
     assert_eq!((idle.take().as_slice(), idle.is_ended()), (DISCONNECT, true));

@@ -120,13 +120,13 @@ fn a_message_of_a_client_has_the_time_of_a_request() {
         }
         scene.publish("a", "1");
         scene.pass(19_900 - 4_900 * half.len() as u64);
-        assert!(!peer.is_ended() && scene.exchange.totals().subscriptions == 1);
+        assert!(!peer.is_ended() && scene.exchange.admin().totals().subscriptions == 1);
         peer.take();
         scene.pass(200);
         let last = server_frames(&peer.take()).pop().unwrap();
         assert!(last.starts_with("1008 "), "{last}");
         assert!(peer.is_ended());
-        assert_eq!(scene.exchange.totals().subscriptions, 0);
+        assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
     }
 }
 
@@ -163,7 +163,7 @@ fn a_poll_is_answered_when_its_time_is_over_with_the_cursor_of_now() {
     let cursor = document["cursor"].as_str().unwrap();
     assert_eq!(cursor, scene.cursor(end), "it is owed nothing up to the end");
     assert!(!peer.is_ended(), "the connection stays");
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
 
 #[test]
@@ -181,9 +181,9 @@ fn a_poll_that_does_not_wait_is_answered_at_once_and_counts_for_a_client_where_t
     for raw in ["", "&raw=1"] {
         let peer = scene.says(poll(&format!("/sub/a?wait=0{raw}")));
         assert!(peer.unread() > 0 && !peer.is_ended(), "the connection stays");
-        assert_eq!(scene.exchange.totals().subscriptions, 0);
+        assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
         let answer = peer.take();
-        let channel = scene.exchange.channel("a");
+        let channel = scene.exchange.admin().channel("a");
         assert_eq!(channel.map(|channel| channel.online), (!raw.is_empty()).then_some(true), "it was there");
         let end = scene.publish("a", "1");
         if raw.is_empty() {

@@ -153,7 +153,7 @@ fn what_is_no_tls_gets_an_alert_or_the_end() {
     scene.settle();
     assert!(peer.is_closed() || peer.is_watched_for_writing() || peer.unread() > 0);
     scene.pass(3_000);
-    assert_eq!((scene.shards[0].connections(), scene.exchange.totals().subscriptions), (0, 0));
+    assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_reader_of_tls_over_the_limit_is_closed() {
         assert!(said < limit + PENDING_LEN_MAX, "it holds too much");
     }
     assert!(said >= limit, "closed at {said}");
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
 
 #[test]
@@ -201,9 +201,9 @@ fn both_ends_say_that_they_end() {
     scene.settle();
     left.take();
     assert!(left.is_closed() && left.was_told_the_end(), "its own word is answered");
-    assert_eq!(scene.exchange.totals().subscriptions, 1);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 1);
     told.take();
-    assert!(scene.exchange.order_all(&Order::Drain(Duration::from_millis(50))));
+    assert!(scene.exchange.admin().order_all(&Order::Drain(Duration::from_millis(50))));
     scene.pass(200);
     told.take();
     assert!(told.is_ended() && told.was_told_the_end());
@@ -218,7 +218,7 @@ fn a_poll_whose_client_ends_in_the_words_of_tls_is_answered_at_once() {
     let answer = peer.text();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"messages\":[]"), "{answer}");
     assert!(peer.is_closed() && peer.was_told_the_end());
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
 
 #[test]

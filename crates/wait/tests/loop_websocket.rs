@@ -109,7 +109,7 @@ fn unsubscribing_gives_what_was_released_before() {
     scene.settle();
     let said = frames(&peer);
     assert_eq!((said.len(), &said[0]["data"], &said[0]["channel"]), (1, &3.into(), &"b".into()));
-    assert_eq!(scene.exchange.totals().subscriptions, 1);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 1);
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn subscribing_twice_is_subscribing_once() {
     let mut scene = Scene::one();
     let peer = open(&mut scene, "/sub/a");
     assert_eq!(ask(&mut scene, &peer, "{\"subscribe\":[\"a\",\"b\"]}").len(), 1);
-    assert_eq!(scene.exchange.totals().subscriptions, 2);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 2);
     scene.publish("a,b", "1");
     scene.settle();
     assert_eq!(frames(&peer).len(), 1);
     assert_eq!(ask(&mut scene, &peer, "{\"unsubscribe\":[\"a\",\"b\"]}").len(), 1);
-    assert_eq!(scene.exchange.totals().subscriptions, 0);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
     let again = ask(&mut scene, &peer, "{\"subscribe\":[\"a\"],\"tail\":1}");
     assert_eq!(data(&again[0]), [1]);
 }
@@ -147,7 +147,7 @@ fn too_many_channels_are_refused_and_the_socket_stays() {
     let peer = open(&mut scene, "/sub/a,b");
     let said = ask(&mut scene, &peer, "{\"subscribe\":[\"c\"],\"id\":1}");
     assert_eq!((&said[0]["error"]["code"], &said[0]["id"]), (&"channel-count".into(), &1.into()));
-    assert_eq!(scene.exchange.totals().subscriptions, 2);
+    assert_eq!(scene.exchange.admin().totals().subscriptions, 2);
     scene.publish("a", "1");
     scene.settle();
     assert_eq!(frames(&peer)[0]["data"], 1);

@@ -1,34 +1,44 @@
-//! The registry: who waits on which channels. A shard registers in the same step in which it finds nothing more to read.
+//! The registry: who waits on which channels, and who may. A shard registers in the same step in which it finds nothing
+//! more to read.
 
-use hub::{After, Before, Guest, Leave, Millis, OlderPage, Outside, Page, Refused, ShardId, Start, Take};
+use std::sync::Arc;
+
+use hub::{
+    After, Before, ChannelId, Guest, Leave, Millis, OlderPage, Outside, Page, Refused, Right, Rules, Session,
+    ShardId, Start, Take,
+};
 
 use super::Exchange;
+use crate::connection_ids::ConnectionIds;
 use crate::sync::Ordering;
+use crate::{Returns, TakenIds};
 
-impl Exchange {
+/// What shards ask and say for those who wait.
+#[derive(Clone, Copy)]
+pub struct Registry<'a> {
+    pub(super) exchange: &'a Exchange,
+}
+
+impl<'a> Registry<'a> {
     /// Reads the next page of a backlog; registers the shard of a guest who stays on all names when nothing more is
     /// there. The lock is free between steps in which what has outlived its time is removed.
     pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
         let guest = guest.into();
         loop {
-            if let Some(page) = self.in_turn(|hub, now| hub.try_subscribe(guest, names, start, now)) {
+            if let Some(page) = self.exchange.in_turn(|hub, now| hub.try_subscribe(guest, names, start, now))
+            {
                 return page;
             }
         }
     }
 
-    /// Reads a page of what was said before, as [`Self::older`] does it, in a shard's turn.
-    pub fn older_in_turn(&self, name: &str, before: Before, limit: usize) -> OlderPage {
+    /// Reads a page of what was said before, as [`Admin::older`](super::Admin::older) does it, in a shard's turn.
+    pub fn older(&self, name: &str, before: Before, limit: usize) -> OlderPage {
         loop {
-            if let Some(page) = self.in_turn(|hub, now| hub.try_older(name, before, limit, now)) {
+            if let Some(page) = self.exchange.in_turn(|hub, now| hub.try_older(name, before, limit, now)) {
                 return page;
             }
         }
-    }
-
-    /// Whether guests are to say who they are, since there is little room for new names. Without the lock.
-    pub fn minds_guests(&self) -> bool {
-        self.minds_guests.load(Ordering::Relaxed)
     }
 
     /// Registers the shard on all of these channels, and reads what is due in them by outside cursors, the lock being free
@@ -41,8 +51,9 @@ impl Exchange {
         memory: Millis,
     ) -> Result<Outside, Refused> {
         let guest = guest.into();
-        let mut reading = self.in_turn(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
-        while self.in_turn(|hub, now| hub.read_outside(&mut reading, now)) {}
+        let mut reading =
+            self.exchange.in_turn(|hub, now| hub.begin_outside(guest, names, after, memory, now))?;
+        while self.exchange.in_turn(|hub, now| hub.read_outside(&mut reading, now)) {}
         Ok(reading.finish())
     }
 
@@ -50,9 +61,9 @@ impl Exchange {
     /// usual.
     pub fn leave(&self, shard: ShardId, leaving: &[Leave], grace: Option<Millis>) {
         for step in leaving.chunks(LEAVE_STEP_MAX) {
-            self.in_turn(|hub, now| {
+            self.exchange.in_turn(|hub, now| {
                 for leave in step {
-                    hub.leave(shard, *leave, grace.unwrap_or(self.grace), now);
+                    hub.leave(shard, *leave, grace.unwrap_or(self.exchange.grace), now);
                 }
             });
         }
@@ -61,7 +72,61 @@ impl Exchange {
     /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
     /// they are served, the channel stays online for the grace.
     pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
-        self.in_turn(|hub, now| hub.take(guest, name, grace, now))
+        self.exchange.in_turn(|hub, now| hub.take(guest, name, grace, now))
+    }
+
+    /// Whether guests are to say who they are, since there is little room for new names. Without the lock.
+    pub fn minds_guests(&self) -> bool {
+        self.exchange.minds_guests.load(Ordering::Relaxed)
+    }
+
+    /// The records of channels, where there are any.
+    pub fn find(&self, names: &[Box<str>]) -> Vec<Option<ChannelId>> {
+        self.exchange.with(|hub, _| hub.find_each(names))
+    }
+
+    /// The names of records, those that are still there.
+    pub fn names(&self, channels: &[ChannelId]) -> Vec<Arc<str>> {
+        self.exchange.with(|hub, _| channels.iter().filter_map(|channel| hub.name(*channel)).collect())
+    }
+
+    /// Whether a client, of this session if it has one, may do `right` on a channel now. Asks the rules only, without
+    /// the lock.
+    pub fn may(&self, session: Option<&Session>, right: Right, name: &str) -> bool {
+        self.exchange.rules.may(session, right, name, self.exchange.clock.wall())
+    }
+
+    /// The first of these channels that a client may not listen to.
+    pub fn first_closed<'n>(&self, session: Option<&Session>, names: &'n [Box<str>]) -> Option<&'n str> {
+        match names {
+            [name] => (!self.may(session, Right::Listen, name)).then_some(name),
+            _ => self.exchange.rules.first_closed(session, names, self.exchange.clock.wall()),
+        }
+    }
+
+    /// The indices of those of these channels, all of which a client may listen to, whose history it may not read.
+    pub fn closed_histories(&self, session: Option<&Session>, names: &[impl AsRef<str>]) -> Vec<u16> {
+        self.exchange.rules.closed_histories(session, names, self.exchange.clock.wall())
+    }
+
+    /// What is set for channels by their names.
+    pub fn rules(&self) -> &'a Rules {
+        &self.exchange.rules
+    }
+
+    /// Makes and reads ids of connections.
+    pub fn connection_ids(&self) -> &'a ConnectionIds {
+        &self.exchange.connection_ids
+    }
+
+    /// Ids that connections took over.
+    pub fn taken_ids(&self) -> &'a TakenIds {
+        &self.exchange.taken_ids
+    }
+
+    /// Who came back to the same message.
+    pub fn returns(&self) -> &'a Returns {
+        &self.exchange.returns
     }
 }
 

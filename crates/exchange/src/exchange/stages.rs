@@ -12,7 +12,7 @@ use crate::{Journal, Pending, Unstored};
 /// Stage two of a message: who says that it is safe.
 pub trait Commit: Send + Sync {
     /// All up to this place is ordered. Returns up to where all is committed by now; a store that
-    /// needs longer returns an earlier place and calls [`Exchange::commit`] when it is done.
+    /// needs longer returns an earlier place and calls [`StorePort::commit`](super::StorePort::commit) when it is done.
     fn ordered(&self, position: Position) -> Position;
 
     /// Where a store takes facts from; `None`: there is no store, and nobody is told.
@@ -41,7 +41,7 @@ impl Commit for Immediate {
     }
 }
 
-/// How far a publish has come when [`Exchange::publish`] returns.
+/// How far a publish has come when [`Publisher::publish`](super::Publisher::publish) returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
     /// Clients have it, or will at once.
@@ -59,7 +59,7 @@ pub struct Published {
     pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
 }
 
-/// How far a deletion has come when [`Exchange::begin_deletion`] returns.
+/// How far a deletion has come when [`Publisher::begin_deletion`](super::Publisher::begin_deletion) returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
     /// It is done.

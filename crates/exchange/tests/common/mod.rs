@@ -58,24 +58,24 @@ impl Trial {
     /// Registers a shard on channels separated by commas.
     pub(crate) fn join(&self, shard: u16, names: &str) -> Vec<ChannelId> {
         let names: Vec<&str> = names.split(',').collect();
-        match self.exchange.subscribe(ShardId(shard), &names, Start::Now).unwrap().next {
+        match self.exchange.registry().subscribe(ShardId(shard), &names, Start::Now).unwrap().next {
             Next::Live { channels, .. } => channels,
             Next::More(_) => panic!("nothing is read"),
         }
     }
 
     pub(crate) fn say(&self, names: &str, data: &str) -> Result<Receipt, PublishError> {
-        self.exchange.publish(publish(names, data.as_bytes().into()))
+        self.exchange.publisher().publish(publish(names, data.as_bytes().into()), None)
     }
 
     /// What is in a mailbox, in words; it is empty then, and all in it is settled.
     pub(crate) fn mail(&self, shard: u16) -> Vec<String> {
         let mut mail = Vec::new();
-        self.exchange.take_mail(ShardId(shard), &mut mail);
+        self.exchange.shard(ShardId(shard)).take_mail(&mut mail);
         let words = mail.iter().map(words).collect();
         for item in mail {
             if let Mail::Delivery(delivery) = item {
-                self.exchange.settle(ShardId(shard), 1, delivery.message.bytes().len());
+                self.exchange.shard(ShardId(shard)).settle(1, delivery.message.bytes().len());
             }
         }
         words
@@ -83,7 +83,7 @@ impl Trial {
 
     /// Messages a channel keeps, as others may know it.
     pub(crate) fn kept(&self, name: &str) -> u32 {
-        self.exchange.channel(name).map_or(0, |info| info.messages)
+        self.exchange.admin().channel(name).map_or(0, |info| info.messages)
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use multiplexor_exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId, Start};
-use multiplexor_exchange::{Clock, Commands, Exchange, Follower, Immediate, Mail, Order, Wake};
+use multiplexor_exchange::{Clock, Commands, Exchange, Follower, Immediate, Mail, Order, Wake, WakeBatch};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
 #[derive(Default)]
@@ -56,6 +56,11 @@ impl Bell {
         rung.now = false;
     }
 
+    /// Whether it was rung since somebody last looked.
+    fn is_rung(&self) -> bool {
+        self.rung.lock().unwrap().now
+    }
+
     /// How often it was rung.
     fn count(&self) -> usize {
         self.rung.lock().unwrap().count
@@ -68,12 +73,12 @@ fn exchange() -> (Arc<Exchange>, Arc<Bell>) {
     let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
     let wakers: Vec<Arc<dyn Wake>> = vec![bell.clone()];
     let exchange = Exchange::new(Limits::default(), Epoch::new(0), 0, clock, Box::new(Immediate), wakers);
-    exchange.subscribe(SHARD, &["a"], Start::Now).unwrap();
+    exchange.registry().subscribe(SHARD, &["a"], Start::Now).unwrap();
     (Arc::new(exchange), bell)
 }
 
 fn publish(exchange: &Exchange) {
-    exchange.publish(message()).unwrap();
+    exchange.publisher().publish(message(), None).unwrap();
 }
 
 fn message() -> Publish {
@@ -93,7 +98,7 @@ fn read(exchange: &Exchange, bell: &Bell, expected: usize) {
     let mut last = 0;
     loop {
         let end = exchange.end().to_bits();
-        exchange.take_mail(SHARD, &mut mail);
+        exchange.shard(SHARD).take_mail(&mut mail);
         got += mail.len();
         for item in mail.drain(..) {
             if let Mail::Delivery(delivery) = item {
@@ -107,9 +112,9 @@ fn read(exchange: &Exchange, bell: &Bell, expected: usize) {
         if got == expected {
             return;
         }
-        if exchange.may_sleep(SHARD) {
+        if exchange.shard(SHARD).may_sleep() {
             bell.sleep();
-            exchange.awake(SHARD);
+            exchange.shard(SHARD).awake();
         }
     }
 }
@@ -161,21 +166,33 @@ fn two_publishers_wake_it_and_their_messages_are_in_order() {
     });
 }
 
+/// Whoever flushes is asked whenever something is left to him: while a flush is under way, too.
 #[test]
-fn what_came_quietly_wakes_it_when_both_lines_have_rung() {
-    bounded(3, || {
+fn what_came_in_a_batch_wakes_it_when_that_is_flushed() {
+    bounded(2, || {
         let (exchange, bell) = exchange();
-        let publishers = [(); 2].map(|()| {
+        let flusher = Arc::new(Bell::default());
+        let batch = Arc::new(WakeBatch::new(flusher.clone()));
+        let publisher = thread::spawn({
+            let (exchange, batch) = (Arc::clone(&exchange), Arc::clone(&batch));
+            move || {
+                (0..2).for_each(|_| drop(exchange.publisher().in_batch(&batch).publish(message(), None)));
+            }
+        });
+        let flushes = thread::spawn({
             let exchange = Arc::clone(&exchange);
-            thread::spawn(move || {
-                exchange.publish_quietly(message(), None).unwrap();
-                exchange.ring();
-            })
+            move || {
+                flusher.sleep();
+                exchange.publisher().in_batch(&batch).flush();
+                publisher.join().unwrap();
+                if flusher.is_rung() {
+                    exchange.publisher().in_batch(&batch).flush();
+                }
+                assert!(flusher.count() <= 2);
+            }
         });
         read(&exchange, &bell, 2);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
+        flushes.join().unwrap();
         assert!(bell.count() <= 2);
     });
 }
@@ -190,7 +207,7 @@ fn an_order_wakes_it_beside_a_message() {
         });
         let manager = thread::spawn({
             let exchange = Arc::clone(&exchange);
-            move || assert!(exchange.order_all(&Order::Drain(Duration::ZERO)))
+            move || assert!(exchange.admin().order_all(&Order::Drain(Duration::ZERO)))
         });
         read(&exchange, &bell, 2);
         publisher.join().unwrap();
@@ -210,16 +227,18 @@ fn commands_wake_it_and_none_is_left() {
         });
         let (mut mail, mut got) = (Vec::new(), 0);
         while got < 2 {
-            exchange.take_mail(SHARD, &mut mail);
+            exchange.shard(SHARD).take_mail(&mut mail);
             for _ in mail.drain(..) {
                 got += commands.take(SHARD).len();
             }
-            if got < 2 && exchange.may_sleep(SHARD) {
+            if got < 2 && exchange.shard(SHARD).may_sleep() {
                 bell.sleep();
-                exchange.awake(SHARD);
+                exchange.shard(SHARD).awake();
             }
         }
-        givers.map(|giver| giver.join().unwrap());
+        for giver in givers {
+            giver.join().unwrap();
+        }
     });
 }
 
@@ -229,15 +248,15 @@ fn a_deletion_wakes_it() {
         let (exchange, bell) = exchange();
         let manager = thread::spawn({
             let exchange = Arc::clone(&exchange);
-            move || assert!(exchange.delete("a", true))
+            move || assert!(exchange.publisher().delete("a", true))
         });
         let (mut mail, mut orders) = (Vec::new(), 0);
         while orders == 0 {
-            exchange.take_mail(SHARD, &mut mail);
+            exchange.shard(SHARD).take_mail(&mut mail);
             orders += mail.drain(..).count();
-            if orders == 0 && exchange.may_sleep(SHARD) {
+            if orders == 0 && exchange.shard(SHARD).may_sleep() {
                 bell.sleep();
-                exchange.awake(SHARD);
+                exchange.shard(SHARD).awake();
             }
         }
         manager.join().unwrap();
@@ -258,8 +277,8 @@ fn a_follower_misses_no_change() {
             let exchange = Arc::clone(&exchange);
             move || {
                 for name in ["a", "b"] {
-                    exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
-                    exchange.end_turn();
+                    exchange.registry().subscribe(SHARD, &[name], Start::Now).unwrap();
+                    exchange.shard(SHARD).end_turn();
                 }
             }
         });
@@ -270,10 +289,10 @@ fn a_follower_misses_no_change() {
             found += page.changes.len();
             if found < 2 && std::pin::pin!(follower.more(page.position)).poll(&mut context()).is_pending() {
                 // The task behind the notifier, and the follower in one.
-                if !exchange.followers_go_on() {
+                if !exchange.admin().followers_go_on() {
                     bell.sleep();
                 }
-                exchange.wake_followers();
+                exchange.admin().wake_followers();
             }
         }
         shard.join().unwrap();

@@ -24,11 +24,11 @@ fn exchange() -> (Arc<Exchange>, Arc<Journal>, Arc<Bell>) {
     let (limits, kept_by) = (Limits::default(), Arc::clone(&journal));
     let exchange =
         Exchange::again(limits, Epoch::new(0), 0, clock, kept_by, wakers, Past::default(), reserved);
-    exchange.subscribe(SHARD, &["a"], Start::Now).unwrap();
+    exchange.registry().subscribe(SHARD, &["a"], Start::Now).unwrap();
     let mut facts = Vec::new();
     let taken = journal.take(&mut facts, Duration::ZERO);
     facts.clear();
-    exchange.kept(taken);
+    exchange.store().kept(taken);
     (Arc::new(exchange), journal, bell)
 }
 
@@ -40,7 +40,7 @@ fn keep(exchange: &Exchange, journal: &Journal, messages: usize) {
         kept += facts.iter().filter(|fact| matches!(fact, Fact::Message { .. })).count();
         assert!(exchange.end() < taken.last || facts.is_empty(), "nothing is released that is not kept");
         facts.clear();
-        exchange.kept(taken);
+        exchange.store().kept(taken);
         if taken.ended {
             return;
         }
@@ -77,12 +77,12 @@ impl std::task::Wake for Ringer {
 
 /// Publishes and waits for what becomes of it.
 fn say(exchange: &Exchange) -> Result<Position, Unstored> {
-    match exchange.publish(kept_message()) {
+    match exchange.publisher().publish(kept_message(), None) {
         Ok(Receipt::Ordered(pending)) => {
             let place = pending.position();
             let published = wait(pending)?;
             assert_eq!(published.position, place);
-            let page = exchange.history("a", Start::Everything, 9).unwrap();
+            let page = exchange.admin().history("a", Start::Everything, 9).unwrap();
             assert!(page.messages.iter().any(|message| message.position == place), "answered and not shown");
             Ok(place)
         }
@@ -105,7 +105,7 @@ fn a_message_is_kept_then_released_and_its_publisher_woken() {
         read(&exchange, &bell, 1);
         assert!(publisher.join().unwrap().is_ok());
         keeper.join().unwrap();
-        assert_eq!((journal.behind(), exchange.end()), (0, exchange.last_given()));
+        assert_eq!((journal.behind(), exchange.end()), (0, exchange.store().last_given()));
     });
 }
 
@@ -129,9 +129,9 @@ fn a_publish_beside_a_failing_store_is_refused_and_nobody_sees_it() {
         let (exchange, journal, _) = exchange();
         let end = exchange.end();
         let publisher = publisher(&exchange);
-        exchange.store_fails(Unstored::Full);
+        exchange.store().fails(Unstored::Full);
         // What was taken meanwhile belongs to nobody; the store drops it and recovers.
-        let told = exchange.store_trouble();
+        let told = exchange.publisher().store_trouble();
         assert_eq!(told, Some(Unstored::Full));
         assert_eq!(publisher.join().unwrap(), Err(Unstored::Full));
         assert!(mail(&exchange).is_empty() && exchange.end() >= end);
@@ -148,7 +148,7 @@ fn a_store_that_fails_with_what_it_took_gives_up_only_that() {
         let mut facts = Vec::new();
         journal.take(&mut facts, PATIENCE);
         facts.clear();
-        exchange.store_fails(Unstored::Broken);
+        exchange.store().fails(Unstored::Broken);
         for publisher in publishers {
             assert_eq!(publisher.join().unwrap(), Err(Unstored::Broken));
         }
@@ -172,7 +172,7 @@ fn the_end_of_the_journal_wakes_the_store_which_keeps_what_there_is() {
 /// The store works again: what is published from now on is kept.
 fn again(exchange: &Arc<Exchange>, journal: &Arc<Journal>) {
     // Changes that came while it failed wait for nobody.
-    exchange.store_recovers();
+    exchange.store().recovers();
     let publisher = publisher(exchange);
     keep(exchange, journal, 1);
     let place = publisher.join().unwrap().unwrap();
@@ -182,7 +182,7 @@ fn again(exchange: &Arc<Exchange>, journal: &Arc<Journal>) {
 /// Places of the messages in the shard's mailbox.
 fn mail(exchange: &Exchange) -> Vec<Position> {
     let mut mail = Vec::new();
-    exchange.take_mail(SHARD, &mut mail);
+    exchange.shard(SHARD).take_mail(&mut mail);
     let places = mail.drain(..).filter_map(|item| match item {
         Mail::Delivery(delivery) => Some(delivery.message.position),
         Mail::Order(_) => None,

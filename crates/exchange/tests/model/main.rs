@@ -110,7 +110,7 @@ impl World {
             _ if self.chance.once_in(6) => self.delete(),
             _ => {
                 self.clock.fetch_add(self.chance.below(4), Ordering::Relaxed);
-                self.exchange.tick();
+                self.exchange.admin().tick();
             }
         }
     }
@@ -124,7 +124,7 @@ impl World {
             if self.eager {
                 self.store.0.store(Position::END.to_bits(), Ordering::Relaxed);
             }
-            let place = match self.exchange.publish(publish).unwrap() {
+            let place = match self.exchange.publisher().publish(publish, None).unwrap() {
                 Receipt::Released(published) => published.position.to_bits(),
                 Receipt::Ordered(pending) => pending.position().to_bits(),
             };
@@ -139,7 +139,7 @@ impl World {
         let Some(last) = self.said.len().checked_sub(1) else { return };
         let Said { place: taken, channels, .. } = &self.said[last.saturating_sub(self.chance.index(10))];
         let (channel, stays) = (self.chance.of(channels), channels.len() > 1);
-        let place = match self.exchange.remove(CHANNELS[channel], Position::from_bits(*taken)) {
+        let place = match self.exchange.publisher().remove(CHANNELS[channel], Position::from_bits(*taken)) {
             Ok(Receipt::Released(published)) => published.position.to_bits(),
             Ok(Receipt::Ordered(pending)) => pending.position().to_bits(),
             Err(error) => return assert!(matches!(error, RemoveError::Missing), "{error:?}"),
@@ -153,7 +153,7 @@ impl World {
         let open: Vec<u64> = self.said.iter().map(|said| said.place).filter(|place| *place > end).collect();
         if !open.is_empty() {
             let place = self.chance.of(&open);
-            self.exchange.commit(Position::from_bits(place));
+            self.exchange.store().commit(Position::from_bits(place));
             assert!(self.end() >= place);
         }
     }
@@ -194,10 +194,10 @@ impl World {
     /// Reads a page; after the last one the reader is live.
     fn page(&mut self, reader: &mut Reader, start: Start) -> Page {
         let asked = names(&reader.asked);
-        let page = self.exchange.subscribe(self.shards[reader.shard].id, &asked, start).unwrap();
+        let page = self.exchange.registry().subscribe(self.shards[reader.shard].id, &asked, start).unwrap();
         for gap in &page.gaps {
             let channel = usize::from(*gap);
-            let kept = self.exchange.channel(asked[channel]).and_then(|info| info.kept);
+            let kept = self.exchange.admin().channel(asked[channel]).and_then(|info| info.kept);
             let gone = kept.map_or_else(|| self.end(), |(first, _)| first.to_bits() - 1);
             if let Some(cursor) = reader.cursor {
                 let behind = reader.received.last().copied().unwrap_or(0).max(cursor);
@@ -245,12 +245,12 @@ impl World {
     fn take_of(&mut self, index: usize) {
         let shard = &mut self.shards[index];
         if shard.asleep {
-            self.exchange.awake(shard.id);
+            self.exchange.shard(shard.id).awake();
             shard.asleep = false;
         }
         shard.seen = self.exchange.end().to_bits();
         let mut mail = Vec::new();
-        self.exchange.take_mail(shard.id, &mut mail);
+        self.exchange.shard(shard.id).take_mail(&mut mail);
         for item in &mail {
             if let Mail::Delivery(delivery) = item {
                 let place = delivery.message.position.to_bits();
@@ -278,7 +278,7 @@ impl World {
                     reader.hear(&delivery);
                 }
                 self.shards[index].handled = message.position.to_bits();
-                self.exchange.settle(self.shards[index].id, 1, message.bytes().len());
+                self.exchange.shard(self.shards[index].id).settle(1, message.bytes().len());
             }
             Some(Mail::Order(Order::Deleted { channel, .. })) => self.end_subscriptions(index, channel),
             Some(Mail::Order(order)) => panic!("nobody ordered {order:?}"),
@@ -311,7 +311,7 @@ impl World {
         let cursor = match &reader.state {
             State::Live { from, ids } => {
                 let registrations: Vec<_> = ids.iter().map(|id| Leave::waiting(*id, 1)).collect();
-                self.exchange.leave(
+                self.exchange.registry().leave(
                     self.shards[reader.shard].id,
                     &registrations,
                     self.chance.of(&[None, Some(0)]),
@@ -343,22 +343,22 @@ impl World {
         let index = self.chance.index(SHARDS);
         let shard = &mut self.shards[index];
         if !shard.asleep && shard.mail.is_empty() {
-            shard.asleep = self.exchange.may_sleep(shard.id);
+            shard.asleep = self.exchange.shard(shard.id).may_sleep();
         }
     }
 
     /// What is ordered is released first: a record with a message under way keeps its id, and who
     /// subscribes at once could not be told from those whose subscriptions ended.
     fn delete(&mut self) {
-        self.exchange.commit(Position::END);
+        self.exchange.store().commit(Position::END);
         let name = self.chance.of(&CHANNELS);
-        let id = self.exchange.find(&[name.into()])[0];
-        let info = self.exchange.channel(name);
+        let id = self.exchange.registry().find(&[name.into()])[0];
+        let info = self.exchange.admin().channel(name);
         let waiting = info.as_ref().map_or(0, |info| info.waiting);
         let (end, subscriptions) = (self.end(), self.chance.once_in(2));
         let was_anything =
             info.is_some_and(|info| info.messages > 0 || subscriptions && (info.online || info.waiting > 0));
-        assert_eq!(self.exchange.delete(name, subscriptions), was_anything);
+        assert_eq!(self.exchange.publisher().delete(name, subscriptions), was_anything);
         if let Some(id) = id.filter(|_| subscriptions && waiting > 0) {
             self.deleted.insert(id, end);
         }
@@ -370,14 +370,14 @@ impl World {
             let rung = shard.bell.rung();
             assert!(rung == 0 || (rung == 1 && shard.asleep), "woken once, and only who sleeps");
             shard.asleep &= rung == 0;
-            let load = self.exchange.load(shard.id).messages;
+            let load = self.exchange.admin().load(shard.id).messages;
             assert!(!shard.asleep || load == 0, "nobody sleeps over his mail");
         }
     }
 
     /// All is committed, read and handled: everybody has everything; when all have left, nobody is counted.
     fn come_to_rest(&mut self) {
-        self.exchange.commit(Position::END);
+        self.exchange.store().commit(Position::END);
         while let Some(index) =
             self.readers.iter().position(|reader| matches!(reader.state, State::Paging(_)))
         {
@@ -388,7 +388,7 @@ impl World {
             while !self.shards[index].mail.is_empty() {
                 self.handle_one(index);
             }
-            let load = self.exchange.load(self.shards[index].id);
+            let load = self.exchange.admin().load(self.shards[index].id);
             assert_eq!((load.messages, load.bytes), (0, 0));
         }
         assert!(self.said.last().is_none_or(|last| last.place <= self.end()));
@@ -396,12 +396,12 @@ impl World {
         while !self.readers.is_empty() {
             self.go(0);
         }
-        assert_eq!(self.exchange.totals().subscriptions, 0);
+        assert_eq!(self.exchange.admin().totals().subscriptions, 0);
         self.clock.fetch_add(10, Ordering::Relaxed);
-        self.exchange.tick();
-        assert_eq!(self.exchange.totals().online, 0);
+        self.exchange.admin().tick();
+        assert_eq!(self.exchange.admin().totals().online, 0);
         let published = self.said.iter().filter(|said| said.takes.is_none()).count();
-        assert_eq!(self.exchange.totals().published, published as u64);
+        assert_eq!(self.exchange.admin().totals().published, published as u64);
     }
 
     fn now(&self) -> u64 {

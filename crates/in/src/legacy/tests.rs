@@ -53,7 +53,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         vec![Arc::new(Nobody)],
     );
     for name in set("online").into_iter().flat_map(|names| names.split(',')) {
-        exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
+        exchange.registry().subscribe(SHARD, &[name], Start::Now).unwrap();
     }
     let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
@@ -155,7 +155,7 @@ async fn rest(line: &InLine) {
 
 fn published(line: &InLine, input: &[u8]) -> Vec<String> {
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     let fact = |mail: &Mail| {
         let Mail::Delivery(delivery) = mail else { panic!("{mail:?}") };
         let payload = delivery.message.payload();

@@ -73,7 +73,7 @@ fn online(line: &InLine, scope: &Scope, body: &mut String) {
 /// The channels that pass, by id.
 pub(super) fn channels(line: &InLine, pass: &dyn Fn(&str, bool) -> bool) -> BTreeMap<String, ChannelInfo> {
     let mut found = BTreeMap::new();
-    line.exchange.channels(pass, |step| {
+    line.exchange.admin().channels(pass, |step| {
         found.extend(step.drain(..).map(|channel| (channel.name.to_string(), channel)));
     });
     found
@@ -81,7 +81,7 @@ pub(super) fn channels(line: &InLine, pass: &dyn Fn(&str, bool) -> bool) -> BTre
 
 fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
     let Some(cursor) = cursor else {
-        return event_line("FAKE", line.exchange.last_change().to_bits(), "FAKE", body);
+        return event_line("FAKE", line.exchange.admin().last_change().to_bits(), "FAKE", body);
     };
     // The latest of each id only.
     let mut last: BTreeMap<String, (Position, bool)> = BTreeMap::new();
@@ -90,7 +90,7 @@ fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
         return;
     }
     loop {
-        let page = line.exchange.changes(Start::After(from), WATCH_PAGE);
+        let page = line.exchange.admin().changes(Start::After(from), WATCH_PAGE);
         for change in page.changes.iter().filter(|change| scope.has(&change.name)) {
             last.insert(change.name.to_string(), (change.position, change.what.is_online()));
         }

@@ -104,7 +104,7 @@ impl Clients {
             let mut named = |(channel, since): &(ChannelId, Decimal)| {
                 let name = names
                     .entry(*channel)
-                    .or_insert_with(|| line.exchange.names(&[*channel]).pop())
+                    .or_insert_with(|| line.exchange.registry().names(&[*channel]).pop())
                     .clone()?;
                 let pair = format!("{since}:{name}");
                 self.by_id.entry(name).or_default().push(handle);
@@ -120,11 +120,11 @@ impl Clients {
 /// no question.
 async fn snapshot(line: &InLine) -> Option<Arc<Snapshot>> {
     let _one = line.legacy.snapshots.acquire().await.ok()?;
-    if !line.exchange.takes_orders() {
+    if !line.exchange.publisher().takes_orders() {
         return None;
     }
     let snapshot = Arc::new(Snapshot::new(line.exchange.shards(), STATS_PAIRS_MAX));
-    line.exchange.order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
+    line.exchange.admin().order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
     let deadline = Instant::now() + SNAPSHOT_MAX;
     while !snapshot.is_whole() && Instant::now() < deadline {
         sleep(CANARY_LOOK).await;
@@ -135,7 +135,7 @@ async fn snapshot(line: &InLine) -> Option<Arc<Snapshot>> {
 /// What is held for an id, the greatest cursor first.
 fn held(line: &InLine, id: &str) -> String {
     let (mut items, mut start) = (Vec::new(), Start::Everything);
-    while let Some(page) = line.exchange.history(id, start, HISTORY_PAGE_MAX as usize) {
+    while let Some(page) = line.exchange.admin().history(id, start, HISTORY_PAGE_MAX as usize) {
         items.extend(page.messages);
         match page.next {
             Next::More(resume) => start = Start::More(resume),

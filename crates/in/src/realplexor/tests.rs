@@ -50,14 +50,14 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let exchange = exchange(1);
     let mut ids = Vec::new();
     for name in list("online") {
-        let page = exchange.subscribe(SHARD, &[name], Start::Now).unwrap();
+        let page = exchange.registry().subscribe(SHARD, &[name], Start::Now).unwrap();
         let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
         ids.push((name, channels[0]));
     }
     for name in list("offline") {
         let (_, channel) = ids.iter().find(|(known, _)| *known == name).unwrap();
-        exchange.leave(SHARD, &[Leave::waiting(*channel, 1)], Some(0));
-        exchange.tick();
+        exchange.registry().leave(SHARD, &[Leave::waiting(*channel, 1)], Some(0));
+        exchange.admin().tick();
     }
     let users = match set("users") {
         Some("closed") => Users::read(USERS, [0; 32]),
@@ -96,7 +96,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
 async fn shard(line: Arc<InLine>, pairs: Vec<(ChannelId, Decimal)>) {
     let mut mail = Vec::new();
     loop {
-        line.exchange.take_mail(SHARD, &mut mail);
+        line.exchange.shard(SHARD).take_mail(&mut mail);
         for mail in mail.drain(..) {
             if let Mail::Order(Order::Snapshot(snapshot)) = mail
                 && let Some(snapshot) = snapshot.upgrade()
@@ -125,12 +125,14 @@ fn refusal(fact: String) -> String {
 
 fn published(line: &InLine, _: &[u8]) -> Vec<String> {
     let mut mail = Vec::new();
-    line.exchange.take_mail(SHARD, &mut mail);
+    line.exchange.shard(SHARD).take_mail(&mut mail);
     // Nobody need be there: what was published is held.
     drop(mail.into_iter().filter(|mail| matches!(mail, Mail::Delivery(_))));
     let mut names = Vec::new();
-    line.exchange.channels(&|_, _| true, |found| names.extend(found.drain(..).map(|channel| channel.name)));
-    let pages = names.iter().filter_map(|name| line.exchange.history(name, Start::Everything, 9));
+    line.exchange
+        .admin()
+        .channels(&|_, _| true, |found| names.extend(found.drain(..).map(|channel| channel.name)));
+    let pages = names.iter().filter_map(|name| line.exchange.admin().history(name, Start::Everything, 9));
     let mut messages: Vec<_> = pages.flat_map(|page| page.messages).collect();
     messages.sort_by_key(|message| message.position);
     messages.dedup_by_key(|message| message.position);

@@ -100,7 +100,7 @@ impl Line {
     }
 
     pub fn listen(&self, names: &[&str]) -> Page {
-        self.exchange.subscribe(SHARD, names, Start::Now).unwrap()
+        self.exchange.registry().subscribe(SHARD, names, Start::Now).unwrap()
     }
 
     /// Sends bytes, and reads until the line closes.

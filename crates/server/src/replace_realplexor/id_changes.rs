@@ -38,26 +38,27 @@ impl IdChanges {
 
     /// What is counted now.
     pub(super) fn count(&self) -> LogCounts {
-        let totals = self.exchange.totals();
+        let totals = self.exchange.admin().totals();
         let shards = self.stats.by_shard();
         let connections = shards.iter().flatten().filter(|(name, _)| *name == "connections");
         LogCounts {
             connections: connections.map(|(_, count)| count).sum(),
             held: totals.histories,
             online: totals.online,
-            changes: self.exchange.changes_kept(),
+            changes: self.exchange.admin().changes_kept(),
         }
     }
 
     /// What became of ids since this was last asked.
     pub(super) fn news(&mut self) -> Vec<String> {
-        let page = self.exchange.changes(Start::After(self.told), NEWS_PAGE);
+        let page = self.exchange.admin().changes(Start::After(self.told), NEWS_PAGE);
         self.told = page.position;
         let offline = page.changes.iter().filter(|change| !change.what.is_online() && is_id(&change.name));
         let offline = offline.map(|change| format!("[{}] is now offline", change.name));
         let held_s = self.held_s;
         let cleaned = self
             .exchange
+            .admin()
             .outlived()
             .into_iter()
             .filter(|id| is_id(id))
@@ -68,6 +69,6 @@ impl IdChanges {
     /// What became of ids until now is not told.
     pub(super) fn skip(&mut self) {
         self.told = self.exchange.end();
-        drop(self.exchange.outlived());
+        drop(self.exchange.admin().outlived());
     }
 }

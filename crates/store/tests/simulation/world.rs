@@ -208,7 +208,7 @@ impl World {
                 0..=4 => self.say(life),
                 5 => {
                     self.time.fetch_add(self.chance.below(100), Ordering::Relaxed);
-                    life.exchange.tick();
+                    life.exchange.admin().tick();
                 }
                 6 => self.come_or_go(life),
                 7 if self.chance.once_in(8) => self.delete(life),
@@ -243,7 +243,7 @@ impl World {
         let channels = channels.into_iter().map(Box::from).collect();
         let publish = Publish { channels, aliases, payload, ttl: None };
         let key = key.map(|text| IdempotencyKey { owner: None, text: text.into(), hash: None });
-        match life.exchange.publish_quietly(publish, key.as_ref()) {
+        match life.exchange.publisher().publish(publish, key.as_ref()) {
             Ok(Receipt::Released(published)) => self.answer(number, published.position.to_bits()),
             Ok(Receipt::Ordered(pending)) => life.pending.push((number, pending)),
             // The store fails, or is slower than who publishes.
@@ -267,25 +267,25 @@ impl World {
                 return;
             }
             if let Next::Live { channels, .. } =
-                life.exchange.subscribe(SHARD, &[&*name], Start::Now).unwrap().next
+                life.exchange.registry().subscribe(SHARD, &[&*name], Start::Now).unwrap().next
             {
                 life.joined.extend(channels);
             }
         } else {
             let channel = life.joined.swap_remove(self.chance.index(life.joined.len()));
-            life.exchange.leave(SHARD, &[Leave::waiting(channel, 1)], None);
+            life.exchange.registry().leave(SHARD, &[Leave::waiting(channel, 1)], None);
         }
     }
 
     /// Whether anybody comes to a channel: to one that nobody ever published to strangers do.
     fn comes_to(&self, life: &Life, name: &str) -> bool {
-        let needed = life.exchange.needed(&[Place { name, position: None }]);
+        let needed = life.exchange.store().needed(&[Place { name, position: None }]);
         self.strangers || needed.states[0].is_some()
     }
 
     fn delete(&mut self, life: &mut Life) {
         let name = CHANNELS[self.chance.index(3)];
-        if let Deleted::Ordered(pending) = life.exchange.begin_deletion(name, false).1 {
+        if let Deleted::Ordered(pending) = life.exchange.publisher().begin_deletion(name, false).1 {
             life.deletions.push((name, pending));
             self.whole = false;
         }
@@ -300,7 +300,7 @@ impl World {
         let Some((at, number)) = self.answered.iter().nth(index) else { return };
         let channels = &self.said[number].channels;
         let what = (channels[self.chance.index(channels.len())], *at);
-        let receipt = life.exchange.remove(what.0, place(what.1));
+        let receipt = life.exchange.publisher().remove(what.0, place(what.1));
         match receipt {
             Ok(Receipt::Released(published)) => drop(self.removed.insert(what, published.position.to_bits())),
             Ok(Receipt::Ordered(pending)) => life.removals.push((what, pending)),
@@ -313,11 +313,11 @@ impl World {
         if !self.comes_to(life, "q") {
             return;
         }
-        if let Take::Message(message) = life.exchange.take_one(SHARD, "q", 1_000_000).unwrap() {
+        if let Take::Message(message) = life.exchange.registry().take_one(SHARD, "q", 1_000_000).unwrap() {
             let place = message.position.to_bits();
             assert!(place > self.taken, "{place} was taken already: {}", self.taken);
             if life.keeper.turn(&life.exchange, Duration::ZERO)
-                && life.exchange.store_trouble().is_none()
+                && life.exchange.publisher().store_trouble().is_none()
                 && !self.disk.is_gone()
             {
                 self.taken = place;
@@ -353,7 +353,7 @@ impl World {
                 Some(Err(_)) => {}
             }
         }
-        let page = life.exchange.changes(Start::After(place(self.changes_end())), 1_000);
+        let page = life.exchange.admin().changes(Start::After(place(self.changes_end())), 1_000);
         let fresh = page.changes.iter();
         self.changes.extend(fresh.map(|c| (c.position.to_bits(), c.name.to_string(), c.what.is_online())));
         self.told = self.told.max(life.exchange.end().to_bits());
@@ -373,7 +373,7 @@ impl World {
             (reader.epoch, reader.place) = (epoch, 0);
             reader.got.clear();
         }
-        let page = life.exchange.history(reader.channel, start, 10_000);
+        let page = life.exchange.admin().history(reader.channel, start, 10_000);
         let (messages, gap, end) = match page {
             Some(page) => {
                 let Next::Live { position, .. } = page.next else { panic!("all fits a page") };
@@ -431,7 +431,7 @@ impl World {
         reader.place = end;
         self.told = self.told.max(end);
         if self.chance.once_in(2) {
-            let page = life.exchange.changes(Start::After(place(self.watcher)), 1_000);
+            let page = life.exchange.admin().changes(Start::After(place(self.watcher)), 1_000);
             let may_lack = !self.whole || self.strangers || self.watcher == 0;
             assert!(may_lack || !page.gap, "a watcher is told of a gap");
             let owed: Vec<_> = self.changes.iter().filter(|change| change.0 > self.watcher).collect();

@@ -162,7 +162,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Checks that a client may listen to all of these.
     pub(super) fn check_grants(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
-        let Some(name) = self.exchange.first_closed(session, names) else { return Ok(()) };
+        let Some(name) = self.exchange.registry().first_closed(session, names) else { return Ok(()) };
         let name = excerpt(name);
         let shows = &self.settings.shows;
         let (tokens, hook) = (!self.tokens.is_empty(), !shows.headers.is_empty());
@@ -258,7 +258,7 @@ impl<K: Kernel> Shard<K> {
         let channels = (0..subs.len()).filter_map(|number| subs.get(number));
         let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
         let names: Vec<Box<str>> =
-            self.exchange.names(&channels).iter().map(|name| (&**name).into()).collect();
+            self.exchange.registry().names(&channels).iter().map(|name| (&**name).into()).collect();
         self.check_grants(Some(&session), &names)?;
         // Who had no session before begins to count for its user.
         let is_new = before.is_none();

@@ -22,10 +22,10 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn settle_accounts(&mut self) {
         let (messages, bytes) = std::mem::take(&mut self.settled);
         if messages > 0 {
-            self.exchange.settle(self.id, messages, bytes);
+            self.exchange.shard(self.id).settle(messages, bytes);
         }
         self.tell_leaving();
-        self.exchange.end_turn();
+        self.exchange.shard(self.id).end_turn();
         self.counters.connections.set(self.slab.len() as u64);
         self.counters.channels.set(self.members.len() as u64);
         self.counters.asking.set(self.asking.len() as u64);
@@ -36,11 +36,11 @@ impl<K: Kernel> Shard<K> {
     /// Tells the exchange who has left.
     pub(super) fn tell_leaving(&mut self) {
         if !self.leaving.all.is_empty() {
-            self.exchange.leave(self.id, &self.leaving.all, None);
+            self.exchange.registry().leave(self.id, &self.leaving.all, None);
             self.leaving.all.clear();
         }
         if !self.leaving.classic.is_empty() {
-            self.exchange.leave(self.id, &self.leaving.classic, Some(self.classic_grace()));
+            self.exchange.registry().leave(self.id, &self.leaving.classic, Some(self.classic_grace()));
             self.leaving.classic.clear();
         }
     }

@@ -163,7 +163,7 @@ impl<K: Kernel> Shard<K> {
 /// Whether who waits so is a member of one of these channels.
 fn is_member(exchange: &Exchange, members: &Members, subs: &Subs, channels: Split<'_, char>) -> bool {
     let names: Vec<Box<str>> = channels.map(Box::from).collect();
-    let found = exchange.find(&names).into_iter().flatten();
+    let found = exchange.registry().find(&names).into_iter().flatten();
     found.filter_map(|channel| members.find(channel)).any(|key| subs.find(key).is_some())
 }
 

@@ -317,7 +317,7 @@ impl<K: Kernel> Shard<K> {
     /// Who a connection is to those who share out the room for new names; looked at only while there is little.
     pub(super) fn guest(&mut self, index: usize) -> Guest {
         let guest = Guest::from(self.id);
-        if !self.exchange.minds_guests() {
+        if !self.exchange.registry().minds_guests() {
             return guest;
         }
         Guest { asker: Some(self.asker(index)), ..guest }

@@ -47,7 +47,7 @@ impl<K: Kernel> Shard<K> {
                 if let Err(problem) = self.check_user(self.guests.session(index), false) {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }
-                let found = self.exchange.find(&names);
+                let found = self.exchange.registry().find(&names);
                 // A channel deleted before that is found by its new record, and its end is in the mail.
                 self.take_mail();
                 // What was released before is still given.

@@ -41,7 +41,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn take_mail(&mut self) {
         let end = self.exchange.end();
         let mut mail = std::mem::take(&mut self.mail);
-        self.exchange.take_mail(self.id, &mut mail);
+        self.exchange.shard(self.id).take_mail(&mut mail);
         for item in mail.drain(..) {
             match item {
                 Mail::Delivery(delivery) => self.owe(delivery),
@@ -130,7 +130,7 @@ impl<K: Kernel> Shard<K> {
         let turns = self.lane.map_or(0, |turns| turns - 1);
         if self.long_jobs.is_empty() {
             self.leave_lane();
-        } else if turns > 0 || !self.exchange.is_lane_wanted() {
+        } else if turns > 0 || !self.exchange.shard(self.id).is_lane_wanted() {
             self.lane = Some(turns.max(1));
         } else {
             // Behind the others, of whom one goes on now.
@@ -141,7 +141,7 @@ impl<K: Kernel> Shard<K> {
 
     /// False: it is others' turn, and this shard is woken for its own.
     fn enter_lane(&mut self) -> bool {
-        if self.lane.is_none() && self.exchange.enter_lane(self.id) {
+        if self.lane.is_none() && self.exchange.shard(self.id).enter_lane() {
             self.lane = Some(LANE_TURNS);
         }
         self.lane.is_some()
@@ -149,7 +149,7 @@ impl<K: Kernel> Shard<K> {
 
     pub(super) fn leave_lane(&mut self) {
         if self.lane.take().is_some() {
-            self.exchange.leave_lane();
+            self.exchange.shard(self.id).leave_lane();
         }
     }
 
@@ -237,7 +237,7 @@ impl<K: Kernel> Shard<K> {
         let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let viewer = Viewer {
             identity: Identity {
-                ids: self.exchange.connection_ids(),
+                ids: self.exchange.registry().connection_ids(),
                 identities: &self.identities,
                 place: place(self.start, self.id, index, slot.generation),
                 index,

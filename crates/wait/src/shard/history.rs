@@ -14,7 +14,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn give_older(&mut self, index: usize, wait: &Wait, older: &Older, session: Option<&Session>) {
         let name = &*wait.names[0];
         let OlderPage { messages, first, more, gap } =
-            self.exchange.older_in_turn(name, older.before, older.limit.into());
+            self.exchange.registry().older(name, older.before, older.limit.into());
         let given = self.given_of(index, messages, name, session);
         self.counters.history_pages.add(1);
         self.counters.replayed.add(given.len() as u64);
@@ -29,9 +29,9 @@ impl<K: Kernel> Shard<K> {
         if wait.older.is_none() {
             return self.check_past(session, &wait.names, wait.start);
         }
-        match wait.names.iter().find(|name| !self.exchange.may(session, Right::History, name)) {
+        match wait.names.iter().find(|name| !self.exchange.registry().may(session, Right::History, name)) {
             None => Ok(()),
-            Some(name) if self.exchange.rules().history(name) == Door::Open => {
+            Some(name) if self.exchange.registry().rules().history(name) == Door::Open => {
                 self.check_grants(session, &wait.names)
             }
             Some(name) => Err(self.closed_history(session, name)),
@@ -50,7 +50,7 @@ impl<K: Kernel> Shard<K> {
         if !matches!(start, Start::Everything | Start::Time(_) | Start::Tail(1..)) {
             return Ok(());
         }
-        match self.exchange.closed_histories(session, names).first() {
+        match self.exchange.registry().closed_histories(session, names).first() {
             Some(closed) => Err(self.closed_history(session, &names[usize::from(*closed)])),
             None => Ok(()),
         }
@@ -58,7 +58,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Whether somebody without credentials would miss something of the past.
     pub(super) fn asks_for_past(&self, wait: &Wait) -> bool {
-        wait.start != Start::Now && !self.exchange.closed_histories(None, &wait.names).is_empty()
+        wait.start != Start::Now && !self.exchange.registry().closed_histories(None, &wait.names).is_empty()
     }
 
     /// Reads the next page for a client that may listen to all of these. Of channels whose history is closed to it, it gets
@@ -70,11 +70,11 @@ impl<K: Kernel> Shard<K> {
         names: &[&str],
         start: Start,
     ) -> Result<Page, Refused> {
-        let mut page = self.exchange.subscribe(guest, names, start)?;
+        let mut page = self.exchange.registry().subscribe(guest, names, start)?;
         if page.messages.is_empty() {
             return Ok(page);
         }
-        let closed = self.exchange.closed_histories(session, names);
+        let closed = self.exchange.registry().closed_histories(session, names);
         if !closed.is_empty() {
             withhold(&mut page, names, &closed);
         }
@@ -82,7 +82,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn closed_history(&self, session: Option<&Session>, name: &str) -> Problem {
-        let door = self.exchange.rules().history(name);
+        let door = self.exchange.registry().rules().history(name);
         let name = excerpt(name);
         match (door, session) {
             (Door::Off, _) => Problem::new(

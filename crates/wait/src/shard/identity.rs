@@ -69,7 +69,7 @@ impl<K: Kernel> Shard<K> {
     /// What the id of the connection at `index` is made of.
     pub(super) fn identity(&self, index: usize) -> Identity<'_> {
         Identity {
-            ids: self.exchange.connection_ids(),
+            ids: self.exchange.registry().connection_ids(),
             identities: &self.identities,
             place: place(self.start, self.id, index, self.slab[index].generation),
             index,
@@ -90,14 +90,14 @@ impl<K: Kernel> Shard<K> {
             self.identities.polls += 1;
             id = ConnectionId::of_polls(id.start, self.id, self.identities.polls);
         }
-        self.exchange.connection_ids().text(id)
+        self.exchange.registry().connection_ids().text(id)
     }
 
     /// A client that wants to wait says which id it had. One that somebody still has is no longer in `wait` afterwards. False: the
     /// connection is parked, until the shard says so on which that id was given.
     pub(super) fn look_at_id(&mut self, index: usize, wait: Wait, head: Vec<u8>) -> Option<(Wait, Vec<u8>)> {
         let Some(text) = wait.connection.as_deref() else { return Some((wait, head)) };
-        let id = self.exchange.connection_ids().read(text);
+        let id = self.exchange.registry().connection_ids().read(text);
         let id = id.filter(|id| usize::from(id.shard.0) < self.exchange.shards() && self.draining.is_none());
         let without = |wait: Wait| Wait { connection: None, ..wait };
         match id {
@@ -110,7 +110,7 @@ impl<K: Kernel> Shard<K> {
                 let waiter = Waiter { token: self.token(index), ticket: self.asking.ticket() };
                 let Waiter { token, ticket } = waiter;
                 let asked = Order::AskConnection { id, shard: self.id, token, ticket };
-                if !self.exchange.order(id.shard, asked) {
+                if !self.exchange.shard(self.id).order(id.shard, asked) {
                     return Some((without(wait), head));
                 }
                 self.slab[index].conn.park(wait, head, ticket);
@@ -130,7 +130,7 @@ impl<K: Kernel> Shard<K> {
     ) {
         let is_there = self.has_connection(id);
         // One that finds no room is heard of no more: whoever waits for it does so for a while.
-        self.exchange.order(shard, Order::TellConnection { token, ticket, is_there });
+        self.exchange.shard(self.id).order(shard, Order::TellConnection { token, ticket, is_there });
     }
 
     /// The answer.
@@ -167,14 +167,14 @@ impl<K: Kernel> Shard<K> {
 
     /// The connection goes on with the id that its client had, if that had the same user or none, and nobody else has it.
     pub(super) fn take_id(&mut self, index: usize, wait: &Wait, session: Option<&Session>) {
-        let ids = self.exchange.connection_ids();
+        let ids = self.exchange.registry().connection_ids();
         let Some(id) = wait.connection.as_deref().and_then(|text| ids.read(text)) else { return };
         let mark = self.mark_of(id);
         if mark != 0 && mark != ids.mark(session.and_then(Session::user)) {
             return;
         }
         let seat = Seat { shard: self.id, token: self.token(index) };
-        if self.exchange.taken_ids().take(id, seat) {
+        if self.exchange.registry().taken_ids().take(id, seat) {
             self.identities.kept.put(index, id);
         }
     }
@@ -196,7 +196,7 @@ impl<K: Kernel> Shard<K> {
         if self.identities.kept.len() > 0
             && let Some(id) = self.identities.kept.remove(index)
         {
-            self.exchange.taken_ids().leave(id);
+            self.exchange.registry().taken_ids().leave(id);
         }
     }
 }

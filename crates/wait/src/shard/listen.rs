@@ -34,7 +34,7 @@ impl<K: Kernel> Shard<K> {
         }
         // These words have no place for a token, and their clients live from what was said before: a closed channel is none
         // of theirs, nor is one whose history is closed.
-        let open = |id: &str| self.exchange.may(None, Right::History, id);
+        let open = |id: &str| self.exchange.registry().may(None, Right::History, id);
         let (open, closed): (Vec<_>, Vec<_>) = listen.wishes.iter().partition(|(id, _)| open(id));
         self.counters.denied.add(closed.len() as u64);
         let too_many = open.len() > self.settings.channels_limit;
@@ -53,7 +53,7 @@ impl<K: Kernel> Shard<K> {
         let names: SmallVec<[&str; 4]> = open.iter().map(|(id, _)| &**id).collect();
         let after: SmallVec<[After; 4]> = open.iter().map(|(_, after)| after.clone()).collect();
         let guest = self.guest(index);
-        match self.exchange.subscribe_outside(guest, &names, &after, MEMORY_MS) {
+        match self.exchange.registry().subscribe_outside(guest, &names, &after, MEMORY_MS) {
             Ok(outside) => self.begin_listening(index, listen, &names, outside),
             Err(refused) => {
                 let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();

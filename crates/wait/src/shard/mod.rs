@@ -220,7 +220,7 @@ impl<K: Kernel> Shard<K> {
     pub fn run(&mut self) {
         while self.turn() {}
         self.leave_lane();
-        self.exchange.forget_lane(self.id);
+        self.exchange.shard(self.id).forget_lane();
     }
 
     /// Looks at everything once. False: the shard has ended.
@@ -271,7 +271,7 @@ impl<K: Kernel> Shard<K> {
     /// Waits for the kernel: not at all while there is work, else until a timer or the mailbox.
     fn poll(&mut self) {
         let mut timeout = Some(0);
-        let sleeps = !self.is_busy() && self.exchange.may_sleep(self.id);
+        let sleeps = !self.is_busy() && self.exchange.shard(self.id).may_sleep();
         if sleeps {
             let now = self.kernel.now();
             let pause = self.paused_until.map(|until| until.saturating_sub(now).max(1));
@@ -281,7 +281,7 @@ impl<K: Kernel> Shard<K> {
         }
         self.kernel.poll(timeout, &mut self.events);
         if sleeps {
-            self.exchange.awake(self.id);
+            self.exchange.shard(self.id).awake();
         }
     }
 

@@ -43,7 +43,7 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             self.end_return(index, true);
-            self.exchange.returns().took(came);
+            self.exchange.registry().returns().took(came);
             self.counters.poison_skipped.add(1);
         } else if came.times >= POISON_TIMES && shape.ending() == Ending::OnePoll && page.messages.len() > 1 {
             // The document may be too long, not the message: it comes alone.
@@ -61,9 +61,9 @@ impl<K: Kernel> Shard<K> {
         let slot = &self.slab[index];
         // Who polls comes again in any case.
         if slot.conn.shape.ending() != Ending::OnePoll && (goes_on || has_lived) {
-            self.exchange.returns().took(came);
+            self.exchange.registry().returns().took(came);
         } else {
-            self.exchange.returns().end(came, slot.owed_len() == 0);
+            self.exchange.registry().returns().end(came, slot.owed_len() == 0);
         }
     }
 
@@ -87,12 +87,12 @@ impl<K: Kernel> Shard<K> {
         first: Option<Position>,
     ) -> Option<Came> {
         let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
-        let is_looked_for = first.is_some() || is_poll && !self.exchange.returns().is_empty();
+        let is_looked_for = first.is_some() || is_poll && !self.exchange.registry().returns().is_empty();
         if !is_looked_for || !self.comers.has_room() {
             return None;
         }
         let address = self.address(index);
-        let (now, returns) = (self.exchange.now(), self.exchange.returns());
+        let (now, returns) = (self.exchange.now(), self.exchange.registry().returns());
         let user = self.guests.session(index).and_then(Session::user);
         let came = match (user, address) {
             (Some(user), _) => returns.come(user, names, cursor, first, now),
@@ -108,7 +108,7 @@ impl<K: Kernel> Shard<K> {
     /// Whether a client is to be taken past this message: all of its channels that he listens to are set so, and his shape
     /// has words for a gap.
     fn skips(&self, shape: Shape, names: &[Box<str>], message: &Message) -> bool {
-        let rules = self.exchange.rules();
+        let rules = self.exchange.registry().rules();
         let mut asked =
             message.targets().iter().filter(|target| names.iter().any(|name| **name == *target.name));
         shape.tells_gaps()

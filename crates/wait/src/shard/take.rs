@@ -20,7 +20,7 @@ impl<K: Kernel> Shard<K> {
     /// A client named its channel. Nothing is said to it until there is something.
     pub(super) fn take(&mut self, index: usize, name: &str) {
         // The words of 2009 have no place for credentials, and its clients live from what was said before.
-        let allowed = self.exchange.may(None, Right::History, name);
+        let allowed = self.exchange.registry().may(None, Right::History, name);
         let asks = self.may_ask(index).and_then(|()| self.enter_wait(index, None));
         if let Err(problem) = &asks {
             self.count_problem(index, problem, &[name.into()]);
@@ -35,7 +35,7 @@ impl<K: Kernel> Shard<K> {
         }
         self.counters.waits.add(1);
         let guest = self.guest(index);
-        match self.exchange.take_one(guest, name, self.classic_grace()) {
+        match self.exchange.registry().take_one(guest, name, self.classic_grace()) {
             Ok(Take::Message(message)) => {
                 self.counters.replayed.add(1);
                 let target = message.targets().iter().position(|target| *target.name == *name);

@@ -98,10 +98,10 @@ impl Simulation {
                 }
             }
             97 if self.takes_back && self.chance.once_in(2) => self.take_back(),
-            97 => self.scene.exchange.tick(),
+            97 => self.scene.exchange.admin().tick(),
             98 if self.deletes && self.chance.once_in(2) => {
                 let channel = self.chance.index(CHANNELS);
-                if self.scene.exchange.delete(&format!("c{channel}"), true) {
+                if self.scene.exchange.publisher().delete(&format!("c{channel}"), true) {
                     self.model.delete(channel);
                 }
             }
@@ -129,7 +129,7 @@ impl Simulation {
     fn take_back(&mut self) {
         let (channel, back) = (self.chance.index(CHANNELS), self.chance.index(6));
         let Some(number) = self.model.last_of(channel, back) else { return };
-        match self.scene.exchange.remove(&format!("c{channel}"), self.model.position(number)) {
+        match self.scene.exchange.publisher().remove(&format!("c{channel}"), self.model.position(number)) {
             Ok(Receipt::Released(said)) => self.model.take_back(channel, number, said.position),
             Ok(Receipt::Ordered(_)) => panic!("there is no store"),
             Err(error) => assert_eq!(error, RemoveError::Missing, "its channel was deleted"),
@@ -186,10 +186,10 @@ impl Simulation {
         }
         let scene = &mut self.scene;
         for number in 0..scene.shards.len() {
-            let load = scene.exchange.load(ShardId(u16::try_from(number).unwrap()));
+            let load = scene.exchange.admin().load(ShardId(u16::try_from(number).unwrap()));
             assert_eq!((load.messages, load.bytes), (0, 0), "what shard {number} owes");
         }
-        assert_eq!(scene.exchange.totals().subscriptions, live, "subscriptions");
+        assert_eq!(scene.exchange.admin().totals().subscriptions, live, "subscriptions");
         let connections: usize = scene.shards.iter().map(|shard| shard.connections()).sum();
         assert_eq!(
             (connections, scene.world.held()),

@@ -1,10 +1,8 @@
-//! What a store asks of the exchange: to commit what it has kept, and to know what is still needed of it.
+//! The port of a store: it commits what it has kept, and asks what is still needed of it.
 
-use std::task::{Context, Poll, Waker};
+use hub::{ChannelState, Position};
 
-use hub::{ChannelState, Position, Publish};
-
-use super::{Exchange, Inner, Rung};
+use super::{Exchange, Rung};
 use crate::sync::Ordering;
 use crate::{Taken, Unstored};
 
@@ -34,20 +32,26 @@ pub struct Needed {
     pub history: (u64, u64),
 }
 
-impl Exchange {
+/// What a store says and asks.
+#[derive(Clone, Copy)]
+pub struct StorePort<'a> {
+    pub(super) exchange: &'a Exchange,
+}
+
+impl StorePort<'_> {
     /// The store has committed all up to `position`: releases it.
     pub fn commit(&self, position: Position) {
-        let now = self.clock.now();
+        let now = self.exchange.clock.now();
         let mut rung = Rung::default();
-        let mut inner = self.lock();
-        self.release(&mut inner, position, now, &mut rung, |_| ());
-        let news = self.unlock(inner);
-        self.ring_all(rung, news);
+        let mut inner = self.exchange.lock();
+        self.exchange.release(&mut inner, position, now, &mut rung, |_| ());
+        let news = self.exchange.unlock(inner);
+        self.exchange.ring_all(rung, news);
     }
 
     /// The store has kept what it took: releases it. What was taken must have been dropped by then.
     pub fn kept(&self, taken: Taken) {
-        if let Some(journal) = self.journal() {
+        if let Some(journal) = self.exchange.journal() {
             journal.committed(taken);
         }
         self.commit(taken.last);
@@ -55,15 +59,15 @@ impl Exchange {
 
     /// The store has reserved more places.
     pub fn reserved(&self, reserved: Position) {
-        self.with(|hub, _| hub.reserve(reserved));
+        self.exchange.with(|hub, _| hub.reserve(reserved));
     }
 
     /// The store cannot keep what it took, nor anything else for now. Whoever waits for it is told.
-    pub fn store_fails(&self, why: Unstored) {
-        let now = self.clock.now();
+    pub fn fails(&self, why: Unstored) {
+        let now = self.exchange.clock.now();
         let mut rung = Rung::default();
-        let mut inner = self.lock();
-        let facts = self.journal().map(|journal| journal.fail(why));
+        let mut inner = self.exchange.lock();
+        let facts = self.exchange.journal().map(|journal| journal.fail(why));
         let given_up = inner.hub.suspend();
         inner.pending.retain(|pending| {
             let lost = given_up.binary_search(&pending.position()).is_ok();
@@ -72,48 +76,38 @@ impl Exchange {
             }
             !lost
         });
-        self.release(&mut inner, Position::START, now, &mut rung, |_| ());
-        let news = self.unlock(inner);
+        self.exchange.release(&mut inner, Position::START, now, &mut rung, |_| ());
+        let news = self.exchange.unlock(inner);
         drop(facts);
-        self.ring_all(rung, news);
+        self.exchange.ring_all(rung, news);
     }
 
     /// The store takes everything again. Changes of presence up to the place returned may be missing in it.
-    pub fn store_recovers(&self) -> Position {
-        let mut inner = self.lock();
-        if let Some(journal) = self.journal() {
+    pub fn recovers(&self) -> Position {
+        let mut inner = self.exchange.lock();
+        if let Some(journal) = self.exchange.journal() {
             journal.recover();
         }
         let last = inner.hub.resume();
-        let news = self.unlock(inner);
-        self.tell_followers(news);
+        let news = self.exchange.unlock(inner);
+        self.exchange.tell_followers(news);
         last
-    }
-
-    /// What is wrong with the store, if anything is.
-    pub fn store_trouble(&self) -> Option<Unstored> {
-        self.journal()?.trouble()
     }
 
     /// Whether the store is not told all changes of presence in this run. To be asked before what it took is committed:
     /// the first of those that it will not be told all of is among that.
     pub fn leaves_out_changes(&self) -> bool {
-        self.leaves_out_changes.load(Ordering::Relaxed)
+        self.exchange.leaves_out_changes.load(Ordering::Relaxed)
     }
 
     /// The last place given, released or not.
     pub fn last_given(&self) -> Position {
-        self.with(|hub, _| hub.last())
-    }
-
-    /// Whether the store takes messages slower than they are published, and holds as many as it may.
-    pub fn store_is_behind(&self) -> bool {
-        self.journal().is_some_and(|journal| journal.is_full())
+        self.exchange.with(|hub, _| hub.last())
     }
 
     /// What is needed of these places, for a store that tidies up. In one hold of the lock: ask for few.
     pub fn needed(&self, places: &[Place<'_>]) -> Needed {
-        self.with(|hub, _| {
+        self.exchange.with(|hub, _| {
             let totals = hub.totals();
             Needed {
                 held: places
@@ -131,17 +125,6 @@ impl Exchange {
 
     /// Evicts a channel's messages up to a place: the store has no room for them.
     pub fn evict(&self, name: &str, up_to: Position) {
-        while self.with(|hub, now| hub.evict(name, up_to, now)) {}
-    }
-
-    /// Publishers whose messages were committed, as soon as there are some. Whoever asks wakes them, in their own thread,
-    /// and asks again: a commit then costs the store's thread one wake-up.
-    pub fn poll_answered(&self, context: &mut Context<'_>) -> Poll<Vec<Waker>> {
-        self.answers.poll(context)
-    }
-
-    /// Why the store would not keep a message that it is to keep.
-    pub(super) fn unstored(&self, inner: &Inner, publish: &Publish) -> Option<Unstored> {
-        self.store_trouble().filter(|_| inner.hub.is_durable(publish))
+        while self.exchange.with(|hub, now| hub.evict(name, up_to, now)) {}
     }
 }

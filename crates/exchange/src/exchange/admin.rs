@@ -1,0 +1,120 @@
+//! The port of the administration: what is known of channels and changes, what shards are told to do, what is due. Nobody
+//! is registered by it.
+
+use std::sync::Arc;
+
+use hub::limits::SCAN_STEP_MAX;
+use hub::{Before, Changes, ChannelInfo, OlderPage, Page, Position, ShardId, Stage, Start, Totals};
+
+use super::Exchange;
+use crate::limits::TICK_STEPS_MAX;
+use crate::sync::Ordering;
+use crate::{MailboxLoad, Order};
+
+/// What the program looks at and looks after.
+#[derive(Clone, Copy)]
+pub struct Admin<'a> {
+    pub(super) exchange: &'a Exchange,
+}
+
+impl Admin<'_> {
+    /// Reads history without registering; `None` when nothing is known of the channel.
+    pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
+        self.exchange.with(|hub, now| hub.history(name, start, limit, now))
+    }
+
+    /// Reads a page of what was said before, `limit` messages at the most.
+    pub fn older(&self, name: &str, before: Before, limit: usize) -> OlderPage {
+        loop {
+            if let Some(page) = self.exchange.with(|hub, now| hub.try_older(name, before, limit, now)) {
+                return page;
+            }
+        }
+    }
+
+    /// One channel, if it is remembered.
+    pub fn channel(&self, name: &str) -> Option<ChannelInfo> {
+        self.exchange.with(|hub, _| hub.channel(name))
+    }
+
+    /// All channels that pass; the lock is free between steps, so this is no snapshot.
+    pub fn channels(&self, pass: &dyn Fn(&str, bool) -> bool, mut take: impl FnMut(&mut Vec<ChannelInfo>)) {
+        let (mut from, mut found) = (0, Vec::with_capacity(SCAN_STEP_MAX));
+        loop {
+            let next = self.exchange.with(|hub, _| hub.scan(from, pass, &mut found));
+            take(&mut found);
+            found.clear();
+            match next {
+                Some(next) => from = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Changes of online and offline after the start.
+    pub fn changes(&self, start: Start, limit: usize) -> Changes {
+        self.exchange.with(|hub, _| hub.changes(start, limit))
+    }
+
+    /// How many changes of online and offline are kept.
+    pub fn changes_kept(&self) -> usize {
+        self.exchange.with(|hub, _| hub.changes_kept())
+    }
+
+    /// The place of the last change; whoever waits for one looks here, and takes no lock.
+    pub fn last_change(&self) -> Position {
+        Position::from_bits(self.exchange.changed.load(Ordering::Acquire))
+    }
+
+    /// Channels of whose history time has left nothing since this was last called; see [`hub::Hub::outlived`].
+    pub fn outlived(&self) -> Vec<Arc<str>> {
+        self.exchange.with(|hub, _| hub.outlived())
+    }
+
+    /// Sums over all channels.
+    pub fn totals(&self) -> Totals {
+        self.exchange.with(|hub, _| hub.totals())
+    }
+
+    /// How much a shard owes.
+    pub fn load(&self, shard: ShardId) -> MailboxLoad {
+        self.exchange.mailbox(shard).load()
+    }
+
+    /// Puts an order into every mailbox. False when one had no room left even in its reserve.
+    pub fn order_all(&self, order: &Order) -> bool {
+        // One that is full keeps the order from no other.
+        let mut all = true;
+        for mailbox in &self.exchange.mailboxes {
+            all &= mailbox.order(order.clone());
+            mailbox.ring();
+        }
+        all
+    }
+
+    /// Does what is due in the hub. To be called a few times a second.
+    pub fn tick(&self) {
+        self.exchange.returns.sweep(self.exchange.now());
+        for _ in 0..TICK_STEPS_MAX {
+            if !self.exchange.with(|hub, now| hub.tick(now)) {
+                return;
+            }
+        }
+    }
+
+    /// From now on the program is there in its life. Both lines say so to whoever asks, and in their answers.
+    pub fn set_stage(&self, stage: Stage) {
+        self.exchange.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Wakes all who follow: something was written to their notifier, or there is another reason to look.
+    pub fn wake_followers(&self) {
+        self.exchange.followers.wake();
+    }
+
+    /// To be asked when followers had their pause. True: they are to be woken again; false: the next change is written to
+    /// their notifier.
+    pub fn followers_go_on(&self) -> bool {
+        self.exchange.followers.go_on()
+    }
+}

@@ -1,0 +1,85 @@
+//! The stages of one message under the lock.
+
+use std::sync::Arc;
+
+use hub::{IdempotencyKey, Millis, Position, Publish, Refused, Released};
+
+use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
+use crate::{Pending, Unstored};
+
+impl Exchange {
+    /// Why the store would not keep a message that it is to keep.
+    pub(super) fn unstored(&self, inner: &Inner, publish: &Publish) -> Option<Unstored> {
+        self.publisher().store_trouble().filter(|_| inner.hub.is_durable(publish))
+    }
+
+    /// Whether every mailbox that a message to these channels would go to takes more, and the store does.
+    pub(super) fn has_room(&self, inner: &Inner, channels: &[Box<str>]) -> bool {
+        !self.publisher().store_is_behind()
+            && !inner.hub.interested(channels).iter().any(|shard| self.mailbox(*shard).full())
+    }
+
+    pub(super) fn place_if_room(
+        &self,
+        inner: &mut Inner,
+        publish: Publish,
+        key: Option<&IdempotencyKey>,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Result<Receipt, PublishError> {
+        if let Some(why) = self.unstored(inner, &publish) {
+            return Err(PublishError::Unstored(why));
+        }
+        if !self.has_room(inner, &publish.channels) {
+            return Err(PublishError::Full(Box::new(publish)));
+        }
+        self.place(inner, publish, key, now, rung).map_err(PublishError::Refused)
+    }
+
+    /// All stages of one message, under the lock.
+    pub(super) fn place(
+        &self,
+        inner: &mut Inner,
+        publish: Publish,
+        key: Option<&IdempotencyKey>,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Result<Receipt, Refused> {
+        let position = inner.hub.order(publish, now)?;
+        if let Some(key) = key {
+            inner.hub.answered(key, now);
+        }
+        Ok(self.placed(inner, position, now, rung))
+    }
+
+    /// The stages after the first.
+    pub(super) fn placed(
+        &self,
+        inner: &mut Inner,
+        position: Position,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Receipt {
+        let committed = self.commit.ordered(position);
+        let mut own = None;
+        self.release(inner, committed, now, rung, |released| {
+            if released.message.position == position {
+                own = Some(published(released));
+            }
+        });
+        own.map(Receipt::Released).unwrap_or_else(|| {
+            let pending = Pending::new(position);
+            inner.pending.push_back(pending.clone());
+            Receipt::Ordered(pending)
+        })
+    }
+}
+
+/// What the publisher of a message is told.
+pub(super) fn published(released: &Released) -> Published {
+    let names = released.message.targets().iter().map(|target| Arc::clone(&target.name));
+    Published {
+        position: released.message.position,
+        seen: names.zip(released.seen.iter().copied()).collect(),
+    }
+}
