@@ -77,7 +77,7 @@ def test_a_websocket_is_told_in_its_handshake(program, name):
         ("POST", "/pub/a*{}", "a * in a channel's name stands for itself"),
         ("POST", "/pub/a%2A{}", "a * in a channel's name stands for itself"),
         ("POST", "/pub/{},%2a", "a * in a channel's name stands for itself"),
-        ("GET", "/channels/{}/history?before=x", "before means nothing here, what does is since, tail, limit"),
+        ("GET", "/channels/{}/history?wait=1", "wait means nothing here, what does is since, tail, before, limit"),
         ("GET", "/channels/{}/history?limt=1", "did you mean limit?"),
         ("GET", "/channels/{}?tail=1", "tail means nothing here"),
         ("DELETE", "/channels/{}?forgot=history", "did you mean forget?"),
@@ -136,3 +136,18 @@ def test_many_parameters_cost_little(program, name):
     """Only the first few are looked at: one that is told stands behind them."""
     query = "&".join(f"zz{n}=1" for n in range(16))
     assert warning(program.wait_address, f"/sub/{name}?wait=0&{query}&sinse=0") == ""
+
+
+def test_an_event_that_the_server_itself_tells_things_by_is_published_and_told(program, name):
+    plain = {"Content_Type": "text/plain"}
+    for event in ("cursor", "deleted-message", "pusher:ping"):
+        told = warning(program.in_address, f"/pub/{name}?event={event}", "POST", b"x", **plain)
+        assert told.startswith("the server tells things by events of this name"), event
+        assert warning(program.in_address, f"/pub/{name}", "POST", b"x", Multiplexor_Event=event, **plain) == told
+    for event in ("tick", "Cursor", "pusher"):
+        assert warning(program.in_address, f"/pub/{name}?event={event}", "POST", b"x", **plain) == ""
+    items = [{"channel": name, "data": "x", "event": event} for event in ("tick", "gap")]
+    status, headers, body = request(program.in_address, "POST", "/pub", json.dumps(items))
+    assert status == 200 and all("cursor" in one for one in json.loads(body))
+    assert "events of this name" in headers[WARNING]
+    assert len(program.ask(f"/channels/{name}/history")["messages"]) == 11

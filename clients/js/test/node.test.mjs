@@ -122,6 +122,34 @@ for (const transport of TRANSPORTS) {
     proxy.stop();
   });
 
+  test(`${transport}: the server knows the client again after a cut, and leaves it out where a publisher says so`, async () => {
+    const name = fresh();
+    const proxy = await startProxy(program.waitAddress);
+    const client = listen(proxy.address, name, { ...only, retry: { min: 1_000, max: 1_000 } });
+    const other = listen(program.waitAddress, name, only);
+    await client.opens();
+    await other.opens();
+    await until(() => client.mx.connection?.length === 22, "it is told its id");
+    const id = client.mx.connection;
+    assert.notEqual(other.mx.connection, id);
+    await program.untilWaiting(name, 2);
+    proxy.cut();
+    await until(() => client.mx.state !== "open", "the cut is noticed");
+    await program.untilWaiting(name, 1);
+    client.mx.reconnect();
+    await client.opens();
+    await program.untilWaiting(name, 2);
+    assert.equal(client.mx.connection, id);
+    const publish = (data, headers) => fetch(`http://${program.inAddress}/pub/${name}`, { method: "POST", body: data, headers });
+    assert.equal((await publish("hidden", { "Multiplexor-Except": id })).status, 200);
+    assert.equal((await publish("open")).status, 200);
+    await client.hears(1);
+    await other.hears(2);
+    assert.deepEqual([client.heard, other.heard], [["open"], ["hidden", "open"]]);
+    for (const { mx } of [client, other]) mx.close();
+    proxy.stop();
+  });
+
   test(`${transport}: a gap is told before what is left`, async () => {
     const small = await start("--history-messages", "2");
     const proxy = await startProxy(small.waitAddress);

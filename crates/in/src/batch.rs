@@ -21,9 +21,10 @@ use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
 use crate::denial_log;
+use crate::doubts::Doubts;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
 use crate::placement::{self, Placement};
-use crate::publish::{ANSWER_LEN, answer, warn, was_json, write_answer};
+use crate::publish::{ANSWER_LEN, answer, write_answer};
 use crate::publish_options;
 use crate::response::ErrorResponse;
 use crate::state::InLine;
@@ -46,11 +47,11 @@ pub(crate) async fn publish(
     if encoding == BatchEncoding::Lone {
         let item = read(&line, &caller, items.first().copied().unwrap_or_default(), except)?;
         let key = item.key.or(key);
-        let is_warned = was_json(&item.publish.payload);
+        let doubts = Doubts::of(&item.publish.payload);
         let published =
             placement::one(&line, item.publish, key.as_deref(), Some(&caller), &mut Patience::default())
                 .await?;
-        return Ok(answer(&published, line.exchange.cursors(), is_warned));
+        return Ok(answer(&published, line.exchange.cursors(), doubts));
     }
     if key.is_some() {
         let why = "the request has one idempotency key for many messages; give each item its own \"key\"";
@@ -60,13 +61,13 @@ pub(crate) async fn publish(
         encoding,
         count: 0,
         text: Vec::with_capacity(items.len() * ANSWER_LEN),
-        is_warned: false,
+        doubts: Doubts::default(),
     };
     let mut patience = Patience::default();
     answers.begin();
     for step in items.chunks(BATCH_STEP_MAX) {
         // All have their places; a store keeps them together.
-        let outcomes = place_step(&line, &caller, step, except, &mut patience, &mut answers.is_warned).await;
+        let outcomes = place_step(&line, &caller, step, except, &mut patience, &mut answers.doubts).await;
         for outcome in outcomes.into_iter().flatten() {
             let outcome = match outcome {
                 Ok(placed) => placed.released(&line).await,
@@ -79,9 +80,7 @@ pub(crate) async fn publish(
     }
     answers.end();
     let mut response = ([(header::CONTENT_TYPE, encoding.content_type())], answers.text).into_response();
-    if answers.is_warned {
-        warn(&mut response);
-    }
+    answers.doubts.tell(&mut response);
     Ok(response)
 }
 
@@ -93,13 +92,15 @@ async fn place_step(
     items: &[&[u8]],
     except: Option<ConnectionId>,
     patience: &mut Patience,
-    is_warned: &mut bool,
+    doubts: &mut Doubts,
 ) -> Vec<Option<Result<Placement, ErrorResponse>>> {
     let mut together = VecDeque::with_capacity(items.len());
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
         let item = read(line, caller, item, except).map_err(ErrorResponse::from);
-        *is_warned |= item.as_ref().is_ok_and(|item| was_json(&item.publish.payload));
+        if let Ok(item) = &item {
+            *doubts |= Doubts::of(&item.publish.payload);
+        }
         match item {
             Ok(BatchItem { publish, key: None, .. }) => match admission::message(line, Some(caller)) {
                 Ok(()) => {
@@ -159,8 +160,8 @@ struct BatchAnswer {
     encoding: BatchEncoding,
     count: usize,
     text: Vec<u8>,
-    /// Some of the items are text that reads as JSON.
-    is_warned: bool,
+    /// What is to be said of some of the items.
+    doubts: Doubts,
 }
 
 impl BatchAnswer {

@@ -15,6 +15,7 @@ mod connections;
 mod counters;
 mod denial_log;
 mod denials;
+mod doubts;
 mod fast_path;
 mod guard;
 mod handshake;

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::admission::{self, Patience};
 use crate::caller::Caller;
+use crate::doubts::Doubts;
 use crate::idempotency::{FirstPublish, known_as, reused};
 use crate::limits::PUBLISH_RETRY;
 use crate::response::ErrorResponse;
@@ -36,7 +37,7 @@ pub(crate) async fn place(
 ) -> Result<Placement, ErrorResponse> {
     let Some(key) = key else {
         let receipt = alone(line, publish, None, caller, patience).await?;
-        return Ok(Placement { receipt, is_repeat: false, is_warned: false });
+        return Ok(Placement { receipt, is_repeat: false, doubts: Doubts::default() });
     };
     let key = known_as(key, caller.and_then(Caller::key).map(|key| key.name.clone()), &publish);
     let known = line.idempotency.entry(&key, publish.channels.len(), line.exchange.now());
@@ -46,13 +47,13 @@ pub(crate) async fn place(
         if first.hash.is_some_and(|hash| key.hash != Some(hash)) {
             return Err(reused(&key.text).into());
         }
-        return Ok(Placement { receipt: first.receipt.clone(), is_repeat: true, is_warned: false });
+        return Ok(Placement { receipt: first.receipt.clone(), is_repeat: true, doubts: Doubts::default() });
     }
     *known = None;
     let receipt = alone(line, publish, Some(&key), caller, patience).await?;
     // It is known from its place on: whoever asked may go before the store has it.
     *known = Some(FirstPublish { hash: key.hash, receipt: receipt.clone() });
-    Ok(Placement { receipt, is_repeat: false, is_warned: false })
+    Ok(Placement { receipt, is_repeat: false, doubts: Doubts::default() })
 }
 
 /// A message that has its place. It is out when the store has it; at once where there is none.
@@ -60,19 +61,19 @@ pub(crate) struct Placement {
     receipt: Receipt,
     /// Somebody else came with its key before.
     is_repeat: bool,
-    /// Its publisher is told what it was taken for.
-    is_warned: bool,
+    /// What its publisher is told of it.
+    doubts: Doubts,
 }
 
 impl Placement {
-    /// The same, of which its publisher is told that it was taken as text.
-    pub(crate) fn warned(self) -> Self {
-        Self { is_warned: true, ..self }
+    /// The same, of which its publisher is told this.
+    pub(crate) fn doubted(self, doubts: Doubts) -> Self {
+        Self { doubts, ..self }
     }
 
-    /// Whether its publisher is told that.
-    pub(crate) fn is_warned(&self) -> bool {
-        self.is_warned
+    /// What its publisher is told of it.
+    pub(crate) fn doubts(&self) -> Doubts {
+        self.doubts
     }
 
     /// Whether it is known what becomes of it.
@@ -172,7 +173,7 @@ pub(crate) async fn many(
     }
     for receipt in receipts {
         take(match receipt {
-            Ok(receipt) => Ok(Placement { receipt, is_repeat: false, is_warned: false }),
+            Ok(receipt) => Ok(Placement { receipt, is_repeat: false, doubts: Doubts::default() }),
             Err(error) => Err(admission::error_response(line, error)),
         });
     }

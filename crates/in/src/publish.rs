@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::response::Response;
 use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
-use dialect::native::{WARNING, is_json_text, kind_of, names_in_path, write_string};
+use dialect::native::{kind_of, names_in_path, write_string};
 use dialect::{Code, Problem};
 use exchange::Published;
 use serde::de::IgnoredAny;
@@ -14,6 +13,7 @@ use serde::de::IgnoredAny;
 use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
 use crate::caller::Caller;
+use crate::doubts::Doubts;
 use crate::placement::{self, Placement};
 use crate::publish_options::{self, PublishOptions};
 use crate::response::{ErrorResponse, json_text};
@@ -25,9 +25,9 @@ pub(crate) async fn publish(
     request: Request,
 ) -> Result<Response, ErrorResponse> {
     let placed = place(&line, request).await?;
-    let is_warned = placed.is_warned();
+    let doubts = placed.doubts();
     let published = placed.released(&line).await?;
-    Ok(answer(&published, line.exchange.cursors(), is_warned))
+    Ok(answer(&published, line.exchange.cursors(), doubts))
 }
 
 /// Gives what a request publishes its place.
@@ -43,13 +43,13 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let bytes = body::read(line, &head.headers, body, limit).await?;
     let ttl = said.ttl;
     let payload = payload(&bytes, said.event, said.content_type)?;
-    let was_json = was_json(&payload);
+    let doubts = Doubts::of(&payload);
     let payload = publish_options::withheld(payload, except);
     let publish =
         Publish { channels: names.into_iter().collect(), aliases: Default::default(), payload, ttl };
     let placed =
         placement::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
-    Ok(if was_json { placed.warned() } else { placed })
+    Ok(placed.doubted(doubts))
 }
 
 /// `POST /pub/`, which names no channel.
@@ -97,26 +97,11 @@ pub(crate) fn no_json(bytes: &[u8]) -> Problem {
     )
 }
 
-/// Whether this is text that earlier versions took for a JSON object or array, whatever its type.
-pub(crate) fn was_json(payload: &Payload) -> bool {
-    let text = || std::str::from_utf8(payload.data()).is_ok_and(is_json_text);
-    payload.kind == Kind::Text
-        && matches!(payload.data().trim_ascii_start().first(), Some(b'{' | b'['))
-        && text()
-}
-
-/// What a publisher is told of a message; `is_warned`: and of what it was taken for.
-pub(crate) fn answer(published: &Published, cursors: Cursors, is_warned: bool) -> Response {
+/// What a publisher is told of a message, and what it probably did not mean.
+pub(crate) fn answer(published: &Published, cursors: Cursors, doubts: Doubts) -> Response {
     let mut response = json_text(answer_text(published, cursors));
-    if is_warned {
-        warn(&mut response);
-    }
+    doubts.tell(&mut response);
     response
-}
-
-/// Says that data is text though it reads as JSON.
-pub(crate) fn warn(response: &mut Response) {
-    response.headers_mut().append(WARNING, HeaderValue::from_static(TAKEN_AS_TEXT));
 }
 
 /// The text of it.
@@ -164,11 +149,6 @@ pub(crate) fn no_channel() -> Problem {
          POST /pub a JSON object such as {\"channel\": \"NAME\", \"data\": \"hello\"}",
     )
 }
-
-/// What a publisher may not have meant.
-const TAKEN_AS_TEXT: &str = "the data reads as JSON, and was taken as text, so clients get a string: text/plain, which fetch \
-    says by itself, and a string in a batch are text; send Content-Type: application/json, or in a batch the JSON itself or \
-    \"json\": true";
 
 /// What to do about a message too long.
 pub(crate) const PAYLOAD_ADVICE: &str = "send less, or start the server with a larger --payload-limit";

@@ -14,6 +14,7 @@ mod passed;
 mod paths;
 mod refused;
 mod request;
+mod reserved;
 mod since;
 mod warnings;
 
@@ -37,5 +38,6 @@ pub use passed::{is_of_application, is_passed};
 pub use paths::{Paths, WaitPath};
 pub use refused::told_by_event;
 pub use request::{hears_refusals, intent, not_found, wait_of_page};
+pub use reserved::{RESERVED, is_reserved};
 pub use since::{age, is_last_event_id, last_event_id, since};
 pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

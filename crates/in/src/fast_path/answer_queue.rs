@@ -13,6 +13,7 @@ use httpdate::HttpDate;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::doubts::Doubts;
 use crate::limits::{PIPELINED_MAX, QUICK_ANSWERS_LEN_MAX, WAITING_KEPT};
 use crate::placement::Placement;
 use crate::response::ErrorResponse;
@@ -105,7 +106,7 @@ impl AnswerQueue {
 
     #[inline]
     fn answer(&mut self, line: &InLine, asked: PendingRequest<'_>, outcome: PlaceOutcome) {
-        let is_warned = outcome.as_ref().is_ok_and(Placement::is_warned);
+        let doubts = outcome.as_ref().map_or_else(|_| Doubts::default(), Placement::doubts);
         let published = outcome.and_then(|placed| placed.outcome(line));
         let response = match (asked, published) {
             (PendingRequest::BarePublish(target, started), Ok(published)) => {
@@ -121,8 +122,8 @@ impl AnswerQueue {
                 response
             }
             (PendingRequest::Request(asked), published) => {
-                let answer = published
-                    .map(|published| publish::answer(&published, line.exchange.cursors(), is_warned));
+                let answer =
+                    published.map(|published| publish::answer(&published, line.exchange.cursors(), doubts));
                 asked.end(line, answer.into_response())
             }
         };

@@ -6,7 +6,8 @@
 use dialect::hub::Publish;
 use dialect::native::{has_star, names_in_path};
 
-use crate::publish::{payload, was_json};
+use crate::doubts::Doubts;
+use crate::publish::payload;
 use crate::state::InLine;
 use crate::{admission, guard, publish_options};
 
@@ -57,7 +58,7 @@ impl<'a> BarePublish<'a> {
             return None;
         }
         let payload = payload(body, None, content_type).ok()?;
-        if was_json(&payload) {
+        if !Doubts::of(&payload).are_none() {
             return None;
         }
         let channels = names.into_iter().collect();
