@@ -9,7 +9,9 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use hub::{Asker, Glob, Grant, Millis, Right, Session, WallTime};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::info::info;
 use crate::limits::{GRANTS_MAX, LASTS_S};
 use crate::token::Names;
 use crate::{Denied, PublicKey};
@@ -145,6 +147,7 @@ impl std::fmt::Debug for About {
 #[derive(Deserialize)]
 struct Answer {
     user: Option<String>,
+    info: Option<Box<RawValue>>,
     listen: Option<Names>,
     publish: Option<Names>,
     presence: Option<Names>,
@@ -187,7 +190,8 @@ pub fn session_of_answer(json: &[u8], now: WallTime, age_ms: Millis) -> Result<(
         return Err(format!("it names {} channels; at most {GRANTS_MAX} are allowed", grants.len()));
     }
     let until = now.after(age_ms);
-    Ok((Session::new(answer.user.as_deref(), Some(until), &grants), until))
+    let info = info(answer.info.as_deref()).map_err(|why| format!("its {why}"))?;
+    Ok((Session::with_info(answer.user.as_deref(), info.as_deref(), Some(until), &grants), until))
 }
 
 #[cfg(test)]
@@ -212,6 +216,10 @@ mod tests {
         check(r#"{"lasts":2.5}"#, Ok((None, 3_500)));
         let (session, _) =
             session_of_answer(br#"{"listen":["a","b.*"],"history":"h"}"#, WallTime::PAST, 1_000).unwrap();
+        assert_eq!(session.info(), None);
+        let named = br#"{"user":"ann","info":{"name": "Ann"}}"#;
+        let (named, _) = session_of_answer(named, WallTime::PAST, 1_000).unwrap();
+        assert_eq!((named.user(), named.info()), (Some("ann"), Some(r#"{"name":"Ann"}"#)));
         let may = |right, name| session.may(right, name, WallTime::from_millis(999));
         assert!(may(Right::Listen, "a") && may(Right::Listen, "b.1") && may(Right::History, "h"));
         assert!(!may(Right::Listen, "h") && !may(Right::History, "a") && !may(Right::Publish, "a"));
@@ -226,6 +234,7 @@ mod tests {
         check(r#"{"listen":[1]}"#, Err("list of texts"));
         check(r#"{"user":7}"#, Err("must be a JSON object"));
         check(r#"{"listen":[""]}"#, Err("`listen`"));
+        check(&format!(r#"{{"info":"{}"}}"#, "x".repeat(1_023)), Err("its `info` has 1025 bytes"));
         check(r#"{"lasts":0}"#, Err("`lasts` is 0"));
         check(r#"{"lasts":-1}"#, Err("`lasts`"));
         check(r#"{"lasts":1e300}"#, Err("`lasts`"));

@@ -5,6 +5,7 @@
 mod asking;
 mod denied;
 mod forwarded;
+mod info;
 mod jwks;
 mod key;
 mod proxies;

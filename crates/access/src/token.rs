@@ -9,7 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::{Code, Glob, Grant, Right, Session, WallTime, excerpt, excerpt_of_fault};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::info::info;
 use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
 use crate::{Denied, PublicKey, TokenSecret};
 
@@ -56,7 +58,10 @@ impl Tokens {
         let expires = claims.check_times(now)?;
         self.check_signature(&head, signed.as_bytes(), &signature, may_check)?;
         self.check_audience(&claims)?;
-        Ok(Session::new(claims.sub.as_deref(), Some(expires), &claims.grants()?))
+        let info = info(claims.info.as_deref())
+            .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
+        let (user, grants) = (claims.sub.as_deref(), claims.grants()?);
+        Ok(Session::with_info(user, info.as_deref(), Some(expires), &grants))
     }
 
     fn check_signature(
@@ -216,6 +221,7 @@ struct Head {
 #[derive(Deserialize)]
 struct Claims {
     sub: Option<String>,
+    info: Option<Box<RawValue>>,
     exp: Option<f64>,
     nbf: Option<f64>,
     aud: Option<Names>,

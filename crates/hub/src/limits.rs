@@ -61,6 +61,8 @@ pub const CHANGES_MAX: usize = 100_000;
 pub const RULES_MAX: usize = 64;
 /// A channel's name, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 255;
+/// Bytes of what others may know of a user, JSON.
+pub const INFO_LEN_MAX: usize = 1 << 10;
 /// Characters of what somebody sent that an error repeats.
 pub const QUOTED_CHARS_MAX: usize = 80;
 /// Channels one message may go to.

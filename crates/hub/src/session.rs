@@ -2,7 +2,7 @@
 
 use triomphe::ThinArc;
 
-use crate::limits::NAME_LEN_MAX;
+use crate::limits::{INFO_LEN_MAX, NAME_LEN_MAX};
 use crate::{Glob, Millis, NEVER, WallTime};
 
 /// What somebody may want to do with a channel.
@@ -101,7 +101,8 @@ pub enum Door {
 /// Who a connection or a publish is: user, grants, expiry. A reference: cloning it copies nothing.
 ///
 /// One allocation, since a million may wait of whom each is somebody else. In front stands when all grants end; then
-/// come these, each as its rights, the length of its names, and the names; and behind [`USER`] the user's name.
+/// come these, each as its rights, the length of its names, and the names; behind [`INFO`], where there is any, the length
+/// of what others may know of the user, and that; and behind [`USER`] the user's name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session(ThinArc<Millis, u8>);
 
@@ -109,12 +110,28 @@ impl Session {
     /// A session with these grants and no others. The user is known when somebody vouched for the name; `expires` is when
     /// all grants end, `None`: never.
     pub fn new(user: Option<&str>, expires: Option<WallTime>, grants: &[Grant]) -> Self {
+        Self::with_info(user, None, expires, grants)
+    }
+
+    /// The same of a user of whom others may know this: JSON of at most [`INFO_LEN_MAX`] bytes; what is longer is left out.
+    pub fn with_info(
+        user: Option<&str>,
+        info: Option<&str>,
+        expires: Option<WallTime>,
+        grants: &[Grant],
+    ) -> Self {
         let mut bytes = Vec::new();
         for Grant { rights, names } in grants {
             // No channel has a name that is longer.
             let Ok(len) = u8::try_from(names.as_str().len()) else { continue };
             bytes.extend([rights.to_bits() | if names.is_name() { NAME } else { 0 }, len]);
             bytes.extend_from_slice(names.as_str().as_bytes());
+        }
+        if let Some(info) = info.filter(|info| info.len() <= INFO_LEN_MAX) {
+            let len = u16::try_from(info.len()).expect("it is short");
+            bytes.push(INFO);
+            bytes.extend_from_slice(&len.to_le_bytes());
+            bytes.extend_from_slice(info.as_bytes());
         }
         if let Some(user) = user {
             bytes.push(USER);
@@ -125,11 +142,27 @@ impl Session {
 
     /// The user's name, when somebody vouched for it.
     pub fn user(&self) -> Option<&str> {
+        match self.behind_grants().1 {
+            [USER, user @ ..] => Some(text(user)),
+            _ => None,
+        }
+    }
+
+    /// What others may know of the user: JSON.
+    pub fn info(&self) -> Option<&str> {
+        self.behind_grants().0
+    }
+
+    /// What others may know, and what stands behind it.
+    fn behind_grants(&self) -> (Option<&str>, &[u8]) {
         let mut grants = self.grants();
         grants.by_ref().for_each(drop);
         match grants.0 {
-            [USER, user @ ..] => Some(text(user)),
-            _ => None,
+            [INFO, low, high, behind @ ..] => {
+                let (info, behind) = behind.split_at(usize::from(u16::from_le_bytes([*low, *high])));
+                (Some(text(info)), behind)
+            }
+            behind => (None, behind),
         }
     }
 
@@ -185,7 +218,7 @@ impl<'a> Iterator for Grants<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let [bits, len, behind @ ..] = self.0 else { return None };
-        if *bits == USER {
+        if matches!(*bits, USER | INFO) {
             return None;
         }
         let (names, behind) = behind.split_at(usize::from(*len));
@@ -203,8 +236,10 @@ fn text(bytes: &[u8]) -> &str {
 const NAME: u8 = 1 << Right::ALL.len();
 /// In the place of a grant's rights: what follows is the user's name.
 const USER: u8 = u8::MAX;
+/// The same: what follows is what others may know of the user.
+const INFO: u8 = u8::MAX - 1;
 
-const _: () = assert!(Rights::ALL.0 | NAME < USER && NAME_LEN_MAX <= u8::MAX as usize);
+const _: () = assert!(Rights::ALL.0 | NAME < INFO && NAME_LEN_MAX <= u8::MAX as usize);
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +293,23 @@ mod tests {
                 assert!(kept.eq(given), "a name that no channel can have is left out");
             }
         }
+    }
+
+    #[test]
+    fn what_others_may_know_of_a_user_stands_beside_its_name() {
+        let grants = [grant(&[Right::Listen], "a"), grant(&Right::ALL, "b*")];
+        let long = "x".repeat(INFO_LEN_MAX);
+        for user in [None, Some(""), Some("ann")] {
+            for info in [None, Some(""), Some("{\"name\":\"\u{ff}\"}"), Some(&*long)] {
+                for grants in [&grants[..], &[]] {
+                    let session = Session::with_info(user, info, None, grants);
+                    assert_eq!((session.user(), session.info()), (user, info));
+                    assert_eq!(session.grants().count(), grants.len());
+                    assert!(!format!("{session:?}").contains(&long), "it is in no log");
+                }
+            }
+        }
+        assert_eq!(Session::with_info(Some("ann"), Some(&format!("{long}x")), None, &[]).info(), None);
     }
 
     #[test]

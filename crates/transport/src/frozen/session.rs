@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FrozenSession {
     user: Option<String>,
+    info: Option<String>,
     expires: Option<u64>,
     /// Rights, on which channels, and whether these are a name as it is.
     grants: Vec<(u8, String, bool)>,
@@ -19,6 +20,7 @@ impl FrozenSession {
         };
         Self {
             user: session.user().map(str::to_owned),
+            info: session.info().map(str::to_owned),
             expires: session.expires().map(WallTime::millis),
             grants: session.grants().map(grant).collect(),
         }
@@ -31,6 +33,7 @@ impl FrozenSession {
             Some(Grant { rights: Rights::from_bits(rights), names })
         });
         let expires = self.expires.map(WallTime::from_millis);
-        Some(Session::new(self.user.as_deref(), expires, &thawed.collect::<Option<Vec<_>>>()?))
+        let (user, info) = (self.user.as_deref(), self.info.as_deref());
+        Some(Session::with_info(user, info, expires, &thawed.collect::<Option<Vec<_>>>()?))
     }
 }
