@@ -133,7 +133,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const isOld = _status === 401 && isRenewed;
     if (isOld && lived! >= CREDENTIALS_MS_MIN) return go(true);
     const fatal = !!_fatal && !isOld;
-    if (_status) tell("error", { code: _code ?? "http", message: reason, status: _status, fatal });
+    if (_status || _code) tell("error", { code: _code ?? "http", message: reason, status: _status, fatal });
     if (fatal) return say("closed", { reason });
     if (choice._lost(transport, lived, loss, now)) return go();
     if (lived! >= STABLE_MS) tries = 0;
@@ -169,6 +169,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const mine = turn;
     heardAt = Date.now();
     if (item.expired) return heardAt - openedAt! >= CREDENTIALS_MS_MIN ? go(true) : lost("the credentials have ended", { _served: true });
+    if (item.ended) return lost(item.ended.reason, { _code: "ended", _fatal: true });
     if (error) {
       // The new token is of somebody else, or not for all channels: it is shown to a connection of its own.
       if (item.id && !item.id[0]) return go(true);

@@ -21,6 +21,8 @@ export interface Item {
   renewed?: true;
   /** The time of the credentials is over. */
   expired?: true;
+  /** The application ended the connection. */
+  ended?: { reason: string };
   /** Channels that were asked for by command; with a page of what was missed on them. */
   subscribed?: string[];
   more?: true;

@@ -20,7 +20,7 @@ export function sseReader(tell: (item: Item) => void, advise: (retryMs: number) 
       if (event === "deleted-message") tell({ cursor: id, deleted_message: item });
       // Messages have a cursor inside; what has none is about channels.
       else if (item.cursor || !data) tell({ cursor: id, ...item });
-      else tell(event === "gap" ? { gap: true, ...item } : event === "expired" ? { expired: true } : { deleted: item.channel });
+      else tell(event === "gap" ? { gap: true, ...item } : event === "expired" ? { expired: true } : event === "ended" ? { ended: item } : { deleted: item.channel });
     }
   };
 }

@@ -40,6 +40,22 @@ test("what was said before is read page by page, whatever it waits by", async ()
   assert.equal(mx.state, "idle", "nobody waits by it");
 });
 
+test("a connection that the application ends is not made again", async () => {
+  for (const transport of TRANSPORTS) {
+    const name = fresh();
+    const client = listen(program.waitAddress, name, { transports: [transport] });
+    await client.opens(transport);
+    await program.untilWaiting(name);
+    const id = client.mx.connection;
+    const answer = await fetch(`http://${program.inAddress}/connections/${id}?reason=${encodeURIComponent("go home")}`, { method: "DELETE" });
+    assert.deepEqual(await answer.json(), { ended: 1 });
+    const { code, message, fatal } = await client.tells("error");
+    assert.deepEqual([code, message, fatal], ["ended", "go home", true]);
+    assert.equal(client.mx.state, "closed");
+    client.mx.close();
+  }
+});
+
 for (const transport of TRANSPORTS) {
   const only = { transports: [transport] };
 

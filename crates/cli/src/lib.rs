@@ -1,4 +1,4 @@
-//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `history`, `stats`, `delete`), and those
+//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`), and those
 //! that make and check what one shows to it (`key`, `token`, `url`).
 //!
 //! They reach a server as every other client does, over HTTP, and know of it no more than its settings, its paths and
@@ -13,6 +13,7 @@ mod query;
 mod send;
 mod text;
 mod token;
+mod users;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub fn message_commands() -> [Command; 2] {
 }
 
 /// The commands that ask what a server knows, and change it.
-pub fn query_commands() -> [Command; 5] {
+pub fn query_commands() -> [Command; 6] {
     query::commands()
 }
 
@@ -45,6 +46,7 @@ pub fn run(name: &str, matches: &ArgMatches) -> Option<anyhow::Result<ExitCode>>
         "listen" => listen::run(matches),
         "watch" => listen::run_watch(matches),
         "online" => query::online(matches),
+        "users" => users::run(matches),
         "history" => query::history(matches),
         "stats" => query::stats(matches),
         "delete" => query::delete(matches),

@@ -16,15 +16,17 @@ use crate::args::{flag, server, since, tail};
 use crate::http::{self, Trust, base, config, encode, in_url, no_answer, refusal, with_key};
 use crate::limits::{LINE_LEN_MAX, OLDER_PAGE, SEND_TIMEOUT};
 use crate::text::utc;
+use crate::users;
 
 /// All of them, as the help lists them.
-pub(crate) fn commands() -> [Command; 5] {
+pub(crate) fn commands() -> [Command; 6] {
     [
         Command::new("online")
             .about("Print who is online: channels and how many wait on each")
             .arg(prefix())
             .arg(flag("json", "Print the server's objects, one channel a line"))
             .args(server()),
+        users::command(),
         Command::new("history")
             .about("Print what a channel's history holds, oldest first")
             .arg(channel())
@@ -223,7 +225,7 @@ fn take_back(in_line: &InClient, name: &str, cursor: &str) -> anyhow::Result<Exi
 pub struct InClient {
     base: String,
     key: Option<String>,
-    json: bool,
+    pub(crate) json: bool,
     agent: Agent,
 }
 
@@ -257,7 +259,7 @@ impl InClient {
     }
 
     /// Prints one thing in the form that was asked for. False: nobody reads it any more.
-    fn print(&self, json: &str, for_people: impl FnOnce() -> String) -> anyhow::Result<bool> {
+    pub(crate) fn print(&self, json: &str, for_people: impl FnOnce() -> String) -> anyhow::Result<bool> {
         let text = if self.json { json.to_owned() } else { for_people() };
         match writeln!(io::stdout(), "{text}") {
             Ok(()) => Ok(true),
@@ -319,7 +321,7 @@ fn channel() -> Arg {
     Arg::new("channel").value_name("CHANNEL").required(true).help("Which channel")
 }
 
-const NOT_OURS: &str = "the answer is none of multiplexor's; give the URL of its IN line";
+pub(crate) const NOT_OURS: &str = "the answer is none of multiplexor's; give the URL of its IN line";
 
 #[cfg(test)]
 mod tests {

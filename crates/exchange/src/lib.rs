@@ -26,8 +26,10 @@ mod quotas;
 mod returns;
 mod shares;
 mod snapshot;
+mod survey;
 mod sync;
 mod taken_ids;
+mod users;
 mod wake_batch;
 
 pub mod limits;
@@ -56,5 +58,7 @@ pub use quotas::{Quota, Quotas};
 pub use returns::{Came, Returns};
 pub use shares::{Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};
+pub use survey::Survey;
 pub use taken_ids::{Seat, TakenIds};
+pub use users::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
 pub use wake_batch::WakeBatch;

@@ -11,7 +11,7 @@ use hub::{ChannelId, ConnectionId, Position, ShardId};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, ORDERS_MAX, ORDERS_SPARE};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
-use crate::{Canary, Delivery, Snapshot};
+use crate::{Canary, Delivery, Snapshot, UserSurvey};
 
 /// Wakes a shard that sleeps in its event loop.
 pub trait Wake: Send + Sync {
@@ -44,6 +44,8 @@ pub enum Order {
     Canary(Arc<Canary>),
     /// Say who listens by outside cursors, if somebody still waits for it.
     Snapshot(Weak<Snapshot>),
+    /// Say who is there, if somebody still waits for it.
+    Users(Weak<UserSurvey>),
     /// There are [`Commands`](crate::Commands).
     Look,
     /// Say whether the connection of this id is still there.

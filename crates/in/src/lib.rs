@@ -49,6 +49,7 @@ mod socket;
 mod sources;
 mod state;
 mod transaction;
+mod users;
 mod warnings;
 mod watch;
 mod wire;

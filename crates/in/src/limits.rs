@@ -123,3 +123,15 @@ pub const HISTORY_PAGE_MAX: u32 = 1_000;
 pub const OLDER_PAGE_MAX: u32 = dialect::hub::limits::OLDER_MESSAGES_MAX as u32;
 /// Channels on one page of `/channels` at the most.
 pub const CHANNELS_PAGE_MAX: usize = 10_000;
+/// Users on one page of `/users`, where `limit` does not say.
+pub const USERS_PAGE: usize = 1_000;
+/// Users on one page at the most.
+pub const USERS_PAGE_MAX: usize = 10_000;
+/// Questions about users that shards are asked at once.
+pub const SURVEYS_MAX: usize = 4;
+/// How long shards may take to answer one.
+pub const SURVEY_MAX: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+pub const SURVEY_LOOK: Duration = Duration::from_millis(2);
+/// Bytes of the reason for which connections are ended: a WebSocket's close has no room for more than 123.
+pub const REASON_LEN_MAX: usize = 120;

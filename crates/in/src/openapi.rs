@@ -14,7 +14,7 @@ use dialect::hub::limits::TARGETS_MAX;
 use exchange::limits::DENIALS_KEPT;
 use serde_json::{Map, Value, json};
 
-use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
+use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, REASON_LEN_MAX, USERS_PAGE_MAX};
 use crate::response::json_text;
 use crate::route::Route;
 use crate::state::InLine;
@@ -172,6 +172,44 @@ pub(crate) fn history() -> Value {
             query("limit", "How many on a page; with before, at most 100", &json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_PAGE_MAX })),
         ],
         "responses": responses("A page; go on with since=cursor while there is more, or back with before=cursor", &json!({ "application/json": { "schema": reference("History") } })),
+    })
+}
+
+pub(crate) fn users() -> Value {
+    json!({
+        "operationId": "users",
+        "summary": "Users who wait, by name",
+        "parameters": [
+            query("prefix", "Only names that begin so", &json!({ "type": "string" })),
+            query("after", "Only names after this one: next of the page before", &json!({ "type": "string" })),
+            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": USERS_PAGE_MAX })),
+        ],
+        "responses": responses("A page of users", &json!({ "application/json": { "schema": reference("Users") } })),
+    })
+}
+
+pub(crate) fn user() -> Value {
+    let user = json!({ "name": "user", "in": "path", "required": true, "description": "His name, percent-encoded", "schema": { "type": "string", "minLength": 1 } });
+    json!({
+        "operationId": "user",
+        "summary": "One user, and the connections by which he waits",
+        "parameters": [user],
+        "responses": responses("The user; of one who is not there no connection", &json!({ "application/json": { "schema": reference("User") } })),
+    })
+}
+
+pub(crate) fn end() -> Value {
+    let id = json!({ "name": "id", "in": "path", "required": true, "description": "As its client is told, or as it stands in /users/USER", "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" } });
+    let reason = json!({ "type": "string", "maxLength": REASON_LEN_MAX });
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    let mut responses =
+        responses("It is ended", &json!({ "application/json": { "schema": reference("Ended") } }));
+    responses["404"] = json!({ "description": "No connection that waits has this id", "content": problem });
+    json!({
+        "operationId": "endConnection",
+        "summary": "End one connection, and tell its client why",
+        "parameters": [id, query("reason", "Why, as its client is told", &reason)],
+        "responses": responses,
     })
 }
 

@@ -15,7 +15,7 @@ use crate::response::{ErrorResponse, excerpt};
 use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::Transaction;
-use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, watch};
+use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, users, watch};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<InLine>) -> Router {
@@ -125,6 +125,39 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             handler: || delete(channels::remove),
             query: Some(&[]),
             schema: Some(openapi::remove),
+        }],
+    },
+    Route {
+        path: "/users",
+        access: Access::Everywhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(users::list),
+            query: Some(&["prefix", "after", "limit"]),
+            schema: Some(openapi::users),
+        }],
+    },
+    Route {
+        path: "/users/{user}",
+        access: Access::Everywhere(Right::Presence),
+        operations: &[Operation {
+            method: Method::GET,
+            right: None,
+            handler: || get(users::one),
+            query: Some(&[]),
+            schema: Some(openapi::user),
+        }],
+    },
+    Route {
+        path: "/connections/{id}",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation {
+            method: Method::DELETE,
+            right: None,
+            handler: || delete(users::end),
+            query: Some(&["reason"]),
+            schema: Some(openapi::end),
         }],
     },
     Route {
@@ -399,7 +432,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_never_a_message_of_old() {
-        let expected = "/pub /pub/ /channels /channels/ /watch /stats /refused /metrics /healthz /readyz /openapi.json \
+        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /watch /stats /refused /metrics /healthz /readyz /openapi.json \
                         /multiplexor.js /demo /demo/ /sign-in /sign-out /session";
         assert_eq!(PREFIXES.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use exchange::hub::Stage;
 use exchange::{Exchange, Publisher, Wake, WakeBatch};
+use tokio::sync::Semaphore;
 
 use crate::LegacyState;
 use crate::canary::Canaries;
 use crate::connections::Connections;
 use crate::counters::InCounters;
 use crate::idempotency::Idempotency;
-use crate::limits::KEEP_ALIVE_EXTRA;
+use crate::limits::{KEEP_ALIVE_EXTRA, SURVEYS_MAX};
 use crate::notifier::Flusher;
 use crate::quotas::RateQuotas;
 use crate::route::Route;
@@ -36,6 +37,8 @@ pub(crate) struct InLine {
     pub(crate) flusher: Arc<Flusher>,
     batch: WakeBatch,
     pub(crate) canaries: Arc<Canaries>,
+    /// Places for questions about users.
+    pub(crate) surveys: Semaphore,
     pub(crate) sources: Sources,
     pub(crate) legacy: LegacyState,
 }
@@ -64,6 +67,7 @@ impl InLine {
             batch: WakeBatch::new(Arc::clone(&flusher) as Arc<dyn Wake>),
             flusher,
             canaries: Arc::default(),
+            surveys: Semaphore::new(SURVEYS_MAX),
             sources: Sources { wait, store },
             legacy,
             settings,

@@ -102,7 +102,7 @@ fn config_command() -> Command {
 
 fn realplexor_command() -> Command {
     Command::new("realplexor")
-        .about("Start the server in the place of Dklab_Realplexor, with its configuration, log and signals")
+        .about("Start in the place of Dklab_Realplexor, with its configuration, log and signals")
         .after_help(REALPLEXOR_EXAMPLES)
         .arg(old_files())
         .arg(

@@ -170,6 +170,10 @@ pub(crate) fn poll_document(
         body.extend_from_slice(b",\"deleted\":");
         native::write_string(name, &mut body);
     }
+    if let Some(reason) = end.ended {
+        body.extend_from_slice(b",\"ended\":");
+        native::write_reason(reason, &mut body);
+    }
     if end.connection.is_some() {
         body.extend_from_slice(b",\"connection\":\"");
     }

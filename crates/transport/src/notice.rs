@@ -20,6 +20,8 @@ pub enum Notice<'a> {
     Deleted(&'a str),
     /// The time of the credentials is over; the end follows.
     Expired,
+    /// The application ends the connection, for this reason; the end follows.
+    Ended(&'a str),
     /// A page of the backlog of channels that were added, and their names with the first.
     Subscribed {
         /// The channels.

@@ -42,6 +42,8 @@ pub struct PollEnd<'a> {
     pub gap: bool,
     /// A channel that was deleted while the client waited. A raw poll has no word for it.
     pub deleted: Option<&'a str>,
+    /// Why the application ended the wait. A raw poll has no word for it.
+    pub ended: Option<&'a str>,
     /// Of a page of what was said before: something is left further back.
     pub more: bool,
 }

@@ -233,7 +233,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
-            PollEnd { cursor: place(9), connection: Some(ID), gap, deleted, more: false },
+            PollEnd { cursor: place(9), connection: Some(ID), gap, deleted, ended: None, more: false },
             cursors(),
             Cors::default(),
             &mut Pages::default(),
@@ -266,7 +266,7 @@ fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),
-        PollEnd { cursor: place(9), connection: Some(ID), gap, deleted: None, more: false },
+        PollEnd { cursor: place(9), connection: Some(ID), gap, deleted: None, ended: None, more: false },
         cursors(),
         Cors::default(),
         &mut Pages::default(),

@@ -76,6 +76,8 @@ counters! {
     poison_skipped,
     /// Connections ended, or polls answered, because the time of their credentials was over.
     expired,
+    /// Connections ended, or polls answered, because the application ended them.
+    ended,
     /// Requests and commands refused for want of credentials or grants.
     denied,
     /// Checks of tokens' signatures by public keys.
@@ -94,6 +96,8 @@ counters! {
     proxy_unreadable,
     /// Connections that wait with credentials now.
     guests,
+    /// Users of those now.
+    users,
     /// Questions asked about who a client is, or about keys.
     asked,
     /// Of these, those without an answer yet.

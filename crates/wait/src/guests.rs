@@ -1,14 +1,20 @@
 //! Those who showed credentials, while they wait. All others have no entry here, and cost nothing.
 
+use std::collections::VecDeque;
+
 use exchange::hub::{Session, WallTime};
 
 use crate::beside::Beside;
 use crate::limits::{CLOCK_LOOK_MS, CLOCK_STEP_MS};
+use crate::users::{Surveying, UserTable};
 use crate::wheel::{Timed, Timer, Wheel};
 
 /// The sessions of a shard's connections, and when each of them ends.
 pub(crate) struct Guests {
     guests: Beside<Guest>,
+    users: UserTable,
+    /// What is asked about users, in order.
+    pub(crate) surveys: VecDeque<Surveying>,
     wheel: Wheel,
     /// By how much the wall clock was ahead of the shard's when the timers were set.
     ahead: i64,
@@ -46,8 +52,29 @@ impl Timed for Guest {
 }
 
 impl Guests {
-    pub(crate) fn new() -> Self {
-        Self { guests: Beside::default(), wheel: Wheel::new(), ahead: 0, following: None }
+    /// None yet. `seed` keys the table of users.
+    pub(crate) fn new(seed: u64) -> Self {
+        let (guests, users, surveys) = (Beside::default(), UserTable::new(seed), VecDeque::new());
+        Self { guests, users, surveys, wheel: Wheel::new(), ahead: 0, following: None }
+    }
+
+    /// Which connections users have.
+    pub(crate) fn users(&self) -> &UserTable {
+        &self.users
+    }
+
+    /// The connections of those who have this user.
+    pub(crate) fn of_user<'a>(&'a self, user: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let is_his = move |index: &usize| self.session(*index).and_then(Session::user) == Some(user);
+        self.users.of(user).filter(is_his)
+    }
+
+    /// Some of those who have users, from this index on; `max` guests are looked at. The second: where to go on.
+    pub(crate) fn users_from(&self, from: usize, max: usize) -> (Vec<(usize, &str)>, Option<usize>) {
+        let indices: Vec<usize> = self.guests.indices_from(from).take(max).collect();
+        let next = indices.last().filter(|_| indices.len() == max).map(|last| last + 1);
+        let named = indices.into_iter().filter_map(|index| Some((index, self.guests[index].session.user()?)));
+        (named.collect(), next)
     }
 
     /// How many there are.
@@ -62,7 +89,15 @@ impl Guests {
 
     /// From now on the connection at `index` has this session, until that ends.
     pub(crate) fn put(&mut self, index: usize, session: Session, clocks: Clocks) {
-        self.remove(index);
+        let before = self.take_out(index);
+        let user = session.user();
+        let is_same = before.as_ref().is_some_and(|before| before.user() == user);
+        if !is_same {
+            self.leave_user(index, before.as_ref());
+            if let Some(user) = user {
+                self.users.enter(index, user, clocks.wall);
+            }
+        }
         if self.guests.len() == 0 {
             self.ahead = clocks.ahead();
         }
@@ -98,6 +133,18 @@ impl Guests {
 
     /// The connection at `index` waits no longer; returns the session it had.
     pub(crate) fn remove(&mut self, index: usize) -> Option<Session> {
+        let session = self.take_out(index);
+        self.leave_user(index, session.as_ref());
+        session
+    }
+
+    fn leave_user(&mut self, index: usize, session: Option<&Session>) {
+        if let Some(user) = session.and_then(Session::user) {
+            self.users.leave(index, user);
+        }
+    }
+
+    fn take_out(&mut self, index: usize) -> Option<Session> {
         self.guests.get(index)?;
         self.wheel.unlink(&mut self.guests, index);
         let guest = self.guests.remove(index);
@@ -150,7 +197,7 @@ mod tests {
 
     #[test]
     fn sessions_end_by_the_wall_clock_however_it_is_set() {
-        let mut guests = Guests::new();
+        let mut guests = Guests::new(7);
         for (index, ends) in [(1, Some(60_000)), (2, Some(100_000)), (3, None)] {
             guests.put(index, session("a", ends), at(0, 0));
         }
@@ -167,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_drawn_slowly_into_place_moves_no_timer_twice() {
-        let mut guests = Guests::new();
+        let mut guests = Guests::new(7);
         guests.put(1, session("a", Some(50_000)), at(0, 0));
         let less = i64::try_from(CLOCK_STEP_MS).unwrap() - 1;
         guests.follow(at(1_000, less), 10);
@@ -179,7 +226,7 @@ mod tests {
 
     #[test]
     fn after_the_clock_was_set_so_many_timers_a_turn_are_set_anew_and_nobody_ends_too_early() {
-        let mut guests = Guests::new();
+        let mut guests = Guests::new(7);
         (0..100).for_each(|index| guests.put(index * 3, session("a", Some(60_000)), at(0, 0)));
         // Put back by an hour: no timer is right before it was its turn.
         let back = -3_600_000;
@@ -193,7 +240,7 @@ mod tests {
         assert!(guests.expire(at(3_659_900, back), 1_000).is_empty());
         assert_eq!(guests.expire(at(3_660_100, back), 1_000).len(), 100);
         // Set once more before all were set anew: it begins again; and where all have left, it is over.
-        let mut guests = Guests::new();
+        let mut guests = Guests::new(7);
         (0..20).for_each(|index| guests.put(index, session("a", Some(60_000)), at(0, 0)));
         guests.follow(at(1_000, back), 15);
         guests.follow(at(1_000, 0), 15);
@@ -207,7 +254,7 @@ mod tests {
 
     #[test]
     fn sessions_end_in_their_time_unless_they_were_renewed() {
-        let mut guests = Guests::new();
+        let mut guests = Guests::new(7);
         guests.put(7, session("a", Some(1_000)), at(0, 0));
         guests.put(8, session("b", None), at(0, 0));
         guests.put(9, session("c", Some(1_000)), at(0, 0));
@@ -222,5 +269,30 @@ mod tests {
         guests.remove(8);
         guests.remove(9);
         assert_eq!((guests.len(), guests.next_ms(5_600)), (0, None));
+    }
+
+    #[test]
+    fn users_have_the_connections_of_their_sessions() {
+        let mut guests = Guests::new(7);
+        let nobody = || Session::new(None, None, &[]);
+        guests.put(1, session("ann", None), at(0, 0));
+        guests.put(2, session("ann", None), at(5_000, 0));
+        guests.put(3, session("bob", None), at(0, 0));
+        guests.put(4, nobody(), at(0, 0));
+        let of = |guests: &Guests, user: &str| guests.of_user(user).collect::<Vec<usize>>();
+        assert_eq!(
+            (of(&guests, "ann"), of(&guests, "bob"), of(&guests, "eve")),
+            (vec![2, 1], vec![3], vec![])
+        );
+        // Who goes on by another token of his is there since he came.
+        guests.put(1, session("ann", Some(9)), at(7_000, 0));
+        assert_eq!(guests.users().since(1), at(0, 0).wall);
+        guests.put(4, session("ann", None), at(0, 0));
+        assert_eq!(of(&guests, "ann"), [4, 2, 1]);
+        guests.put(4, nobody(), at(0, 0));
+        guests.remove(2);
+        assert_eq!((of(&guests, "ann"), guests.users().count()), (vec![1], 2));
+        assert_eq!(guests.users_from(0, 2), (vec![(1, "ann"), (3, "bob")], Some(4)));
+        assert_eq!(guests.users_from(4, 2), (vec![], None));
     }
 }

@@ -22,6 +22,7 @@ mod settings;
 mod shard;
 mod slab;
 mod slot;
+mod users;
 mod wheel;
 
 pub mod limits;

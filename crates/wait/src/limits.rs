@@ -99,3 +99,9 @@ pub const MAIL_KEPT: usize = 1_024;
 pub const GIVE_BACK_MS: u64 = 2_000;
 /// How long after the end of draining the rest is cut off, in milliseconds.
 pub const DRAIN_EXTRA_MS: u64 = 1_000;
+/// Connections looked at in one turn for who is there.
+pub const SURVEYED_PER_TURN: usize = 1_024;
+/// Connections of one user that are listed of one shard.
+pub const USER_CONNECTIONS_MAX: usize = 1_000;
+/// Channels that are listed with them; the last connection's may exceed it.
+pub const USER_CHANNELS_MAX: usize = 10_000;

@@ -280,6 +280,20 @@ pub fn write_deleted(name: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Appends `{"ended": {"reason": REASON}}`.
+pub fn write_ended(reason: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"ended\":");
+    write_reason(reason, out);
+    out.push(b'}');
+}
+
+/// Appends `{"reason": REASON}`.
+pub fn write_reason(reason: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"reason\":");
+    write_string(reason, out);
+    out.push(b'}');
+}
+
 /// Appends `{"error": problem, "id"?}`.
 pub fn write_error(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"error\":");

@@ -20,14 +20,14 @@ mod warnings;
 
 pub use asked::heartbeat;
 pub use command::{
-    Command, PageEnd, command_id, write_cursor, write_deleted, write_error, write_expired, write_gap,
-    write_opening, write_pong, write_renewed, write_subscribed, write_unsubscribed,
+    Command, PageEnd, command_id, write_cursor, write_deleted, write_ended, write_error, write_expired,
+    write_gap, write_opening, write_pong, write_reason, write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use context::Context;
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
 pub use line_ends::bare_data;
 pub(crate) use line_ends::escape_line_ends;
-pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path};
+pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path, user_in_path};
 pub(crate) use object::write_value;
 pub use object::{
     is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_strings,

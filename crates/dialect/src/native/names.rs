@@ -22,6 +22,19 @@ pub fn names_in_path(list: &str) -> Result<Vec<Box<str>>, Problem> {
     checked(list.split(',').map(|name| Cow::from(percent_decode_str(name))))
 }
 
+/// The name of a user in a part of a path, percent-encoded or not.
+pub fn user_in_path(part: &str) -> Result<Box<str>, Problem> {
+    let wrong = |why: &str| Problem::bad(Code::User, format!("no user has this name: {why}"));
+    let user = check_escapes(part).map(|()| percent_decode_str(part).decode_utf8());
+    let Ok(Ok(user)) = user else {
+        return Err(wrong("it is not UTF-8, percent-encoded; encode it with encodeURIComponent or the like"));
+    };
+    if user.is_empty() || user.chars().any(char::is_control) {
+        return Err(wrong("it is empty, or holds a control character"));
+    }
+    Ok(user.into())
+}
+
 /// Checks that each `%` is followed by two hexadecimal digits (RFC 3986, 2.1). One that is not might be meant as it
 /// stands or be an escape that was cut off: whichever it is, it is another name than the client's.
 pub fn check_escapes(path: &str) -> Result<(), Problem> {

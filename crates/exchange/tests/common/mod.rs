@@ -96,6 +96,7 @@ fn words(item: &Mail) -> String {
             "canary".to_owned()
         }
         Mail::Order(Order::Snapshot(_)) => "snapshot".to_owned(),
+        Mail::Order(Order::Users(_)) => "users".to_owned(),
         Mail::Order(Order::Look) => "look".to_owned(),
         Mail::Order(Order::AskConnection { .. }) => "ask".to_owned(),
         Mail::Order(Order::TellConnection { .. }) => "tell".to_owned(),

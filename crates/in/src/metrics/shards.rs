@@ -121,7 +121,17 @@ pub(super) static SHARDS: &[Metric] = &[
         "Connections ended, or polls answered, because the time of their credentials was over",
         MetricSource::Wait("expired"),
     ),
+    line(
+        "multiplexor_wait_ended_total",
+        "Connections ended, or polls answered, because the application ended them",
+        MetricSource::Wait("ended"),
+    ),
     line("multiplexor_wait_guests", "Connections that wait with credentials", MetricSource::Wait("guests")),
+    line(
+        "multiplexor_wait_users",
+        "Users of those; one whose connections are on several shards is counted on each",
+        MetricSource::Wait("users"),
+    ),
     line(
         "multiplexor_wait_asked_total",
         "Questions of this shard about who a client is, or about keys",

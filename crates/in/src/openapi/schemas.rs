@@ -49,14 +49,10 @@ pub(super) fn schemas() -> Value {
             "gap": { "const": true },
             "more": { "const": true },
         })),
-        "Message": object(&["cursor", "channel", "data", "time"], json!({
-            "cursor": cursor(),
-            "channel": text(),
-            "event": text(),
-            "data": { "description": "JSON as it was published, else a string" },
-            "base64": { "const": true },
-            "time": seconds(),
-        })),
+        "Message": message(),
+        "Users": users(),
+        "User": user(),
+        "Ended": object(&["ended"], json!({ "ended": count() })),
         "Refused": refused(),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
@@ -71,6 +67,56 @@ pub(super) fn schemas() -> Value {
             "type": text(), "title": text(), "status": count(), "code": codes(Code::is_of_in), "detail": text(),
         })),
     })
+}
+
+fn message() -> Value {
+    object(
+        &["cursor", "channel", "data", "time"],
+        json!({
+            "cursor": cursor(),
+            "channel": text(),
+            "event": text(),
+            "data": { "description": "JSON as it was published, else a string" },
+            "base64": { "const": true },
+            "time": seconds(),
+        }),
+    )
+}
+
+fn users() -> Value {
+    object(
+        &["cursor", "users"],
+        json!({
+            "cursor": cursor(),
+            "users": { "type": "array", "items": object(
+                &["user", "connections", "since"],
+                json!({ "user": text(), "connections": count(), "since": count() }),
+            ) },
+            "next": text(),
+        }),
+    )
+}
+
+fn user() -> Value {
+    object(
+        &["user", "online", "connections"],
+        json!({
+            "user": text(),
+            "online": flag(),
+            "since": count(),
+            "connections": { "type": "array", "items": object(
+                &["id", "channels", "transport", "since"],
+                json!({
+                    "id": text(),
+                    "channels": { "type": "array", "items": text() },
+                    "transport": { "type": "string", "enum": ["poll", "sse", "stream", "ws"] },
+                    "address": text(),
+                    "since": count(),
+                }),
+            ) },
+            "more": { "const": true },
+        }),
+    )
 }
 
 /// What may be a channel's name.

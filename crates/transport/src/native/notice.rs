@@ -35,6 +35,11 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             write_event("deleted", &data, tone, out);
         }
         Notice::Expired => write_event("expired", b"{}", tone, out),
+        Notice::Ended(reason) => {
+            let mut data = Vec::new();
+            native::write_reason(reason, &mut data);
+            write_event("ended", &data, tone, out);
+        }
         Notice::End { code, .. } => end_chunks(code, tone, out),
         _ => {}
     }
@@ -58,6 +63,7 @@ pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         }
         Notice::Deleted(channel) => write_line(|text| native::write_deleted(channel, text), tone, out),
         Notice::Expired => write_line(native::write_expired, tone, out),
+        Notice::Ended(reason) => write_line(|text| native::write_ended(reason, text), tone, out),
         Notice::End { code, .. } => end_chunks(code, tone, out),
         _ => {}
     }
@@ -88,6 +94,7 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         Notice::Heartbeat(cursor) => text_frame(|text| native::write_cursor(cursor, cursors, text), out),
         Notice::Deleted(channel) => text_frame(|text| native::write_deleted(channel, text), out),
         Notice::Expired => text_frame(native::write_expired, out),
+        Notice::Ended(reason) => text_frame(|text| native::write_ended(reason, text), out),
         Notice::Subscribed { names, parts, end, id } => {
             let messages = parts.iter().map(|part| (part.message.message(), part.matches));
             text_frame(|text| native::write_subscribed(names, messages, end, id, cursors, text), out);
@@ -141,5 +148,5 @@ fn write_cursor_event(cursor: Position, connection: Option<&str>, cursors: Curso
     sse::encode(&sse::Event { id: Some(&id), event: Some("cursor"), data: Some(&data) }, out);
 }
 
-/// All is said; the time of the credentials is over.
-const FINAL: [u16; 2] = [1000, 1008];
+/// All is said; the time of the credentials is over; the application ended it.
+const FINAL: [u16; 3] = [1000, 1008, 4001];

@@ -15,8 +15,14 @@ pub(crate) fn poll_object(
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let end =
-        PollEnd { cursor: message.position, connection: Some(""), gap: false, deleted: None, more: false };
+    let end = PollEnd {
+        cursor: message.position,
+        connection: Some(""),
+        gap: false,
+        deleted: None,
+        ended: None,
+        more: false,
+    };
     answer::poll_document(&[object(message, matches, cursors)], &end, cursors, Cors::default(), coder, out);
 }
 

@@ -139,6 +139,7 @@ impl Line {
                 connection: Some(&"x".repeat(22)),
                 gap: false,
                 deleted: None,
+                ended: None,
                 more: false,
             },
             cursors(),

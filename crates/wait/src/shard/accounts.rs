@@ -31,6 +31,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.asking.set(self.asking.len() as u64);
         self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
         self.counters.guests.set(self.guests.len() as u64);
+        self.counters.users.set(self.guests.users().count() as u64);
     }
 
     /// Tells the exchange who has left.

@@ -76,6 +76,7 @@ impl<K: Kernel> Shard<K> {
                     snapshot.put(self.id, self.listeners(snapshot.limit()));
                 }
             }
+            Order::Users(survey) => self.survey(survey),
             Order::Look => self.look_at_desk(),
             Order::AskConnection { id, shard, token, ticket } => {
                 self.answer_connection(id, shard, token, ticket);

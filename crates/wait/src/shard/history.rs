@@ -20,7 +20,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.replayed.add(given.len() as u64);
         self.counters.gaps.add(u64::from(gap));
         let cursor = given.first().map_or(first, Given::position);
-        let end = PollEnd { cursor, connection: None, gap, deleted: None, more };
+        let end = PollEnd { cursor, connection: None, gap, deleted: None, ended: None, more };
         self.answer_once(index, given.iter().map(Given::part), end, older.warning.as_deref());
     }
 

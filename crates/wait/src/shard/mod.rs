@@ -27,6 +27,7 @@ mod returning;
 mod take;
 mod timers;
 mod told;
+mod users;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -180,7 +181,7 @@ impl<K: Kernel> Shard<K> {
             slab: Slab::new(),
             wheel: Wheel::new(),
             members: Members::default(),
-            guests: Guests::new(),
+            guests: Guests::new(seed),
             callers: Callers::default(),
             comers: Comers::default(),
             listening: Listening::default(),
@@ -249,6 +250,7 @@ impl<K: Kernel> Shard<K> {
         self.run_handshakes();
         self.run_expiries();
         self.run_timers();
+        self.run_surveys();
         self.settle_accounts();
         !self.is_over()
     }
@@ -291,6 +293,7 @@ impl<K: Kernel> Shard<K> {
             || !self.askers.is_empty()
             || self.guests.is_following()
             || !self.handshakes.queue.is_empty()
+            || !self.guests.surveys.is_empty()
             || !self.deleting.is_empty()
             || self.asking.has_told()
             || self.identities.has_told()

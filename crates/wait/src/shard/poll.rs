@@ -59,7 +59,7 @@ impl<K: Kernel> Shard<K> {
                 let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
                 let connection = Some(connection.as_str());
-                let end = PollEnd { cursor, connection, gap: false, deleted, more: false };
+                let end = PollEnd { cursor, connection, gap: false, deleted, ended: None, more: false };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
@@ -76,6 +76,15 @@ impl<K: Kernel> Shard<K> {
         self.answer_page(index, [].into_iter(), cursor, false)
     }
 
+    /// Answers a poll that the application ends.
+    pub(super) fn answer_ended(&mut self, index: usize, given: Position, reason: &str) -> bool {
+        let cursor = self.slab[index].conn.last.max(given);
+        let connection = self.told_id(index);
+        let connection = Some(connection.as_str());
+        let end = PollEnd { cursor, connection, gap: false, deleted: None, ended: Some(reason), more: false };
+        self.answer_once(index, [].into_iter(), end, None)
+    }
+
     /// Answers a poll from history. `cursor`: up to here it is then owed nothing.
     pub(super) fn answer_page<'a>(
         &mut self,
@@ -86,7 +95,7 @@ impl<K: Kernel> Shard<K> {
     ) -> bool {
         let connection = self.told_id(index);
         let connection = Some(connection.as_str());
-        let end = PollEnd { cursor, connection, gap, deleted: None, more: false };
+        let end = PollEnd { cursor, connection, gap, deleted: None, ended: None, more: false };
         self.answer_once(index, parts, end, None)
     }
 

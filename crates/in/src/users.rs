@@ -1,0 +1,237 @@
+//! `GET /users` and `/users/U`: who waits, and by which connections; `DELETE /connections/ID`. Shards are asked, all at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use dialect::hub::WallTime;
+use dialect::native::user_in_path;
+use dialect::{Code, Problem};
+use exchange::{ListedUser, Order, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey, shown};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use crate::limits::{REASON_LEN_MAX, RETRY_AFTER_S, SURVEY_LOOK, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
+use crate::query::read_number;
+use crate::response::{ErrorResponse, excerpt, json};
+use crate::state::InLine;
+
+/// A page of users, by name.
+pub(crate) async fn list(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let list = read_list(request.uri().query().unwrap_or_default())?;
+    let limit = list.limit;
+    let cursor = line.exchange.cursors().text(line.exchange.end());
+    let survey = ask(&line, UserQuestion::List(list)).await?;
+    let mut all: BTreeMap<&str, ListedUser> = BTreeMap::new();
+    for answer in survey.answers().flatten() {
+        let UserAnswer::List(listed) = answer else { continue };
+        for one in listed {
+            match all.get_mut(&*one.user) {
+                Some(known) => {
+                    known.connections += one.connections;
+                    known.since = known.since.min(one.since);
+                }
+                None => drop(all.insert(&one.user, one.clone())),
+            }
+        }
+    }
+    let more = all.len() > limit;
+    let users: Vec<UserLine<'_>> = all.values().take(limit).map(UserLine::of).collect();
+    let next = users.last().filter(|_| more).map(|last| last.user);
+    Ok(json(&UsersPage { cursor, users, next }))
+}
+
+/// One user. Of one who is not there, all there is to say is that.
+pub(crate) async fn one(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let user = user_in_path(request.uri().path().strip_prefix("/users/").unwrap_or_default())?;
+    let survey = ask(&line, UserQuestion::One(user.clone())).await?;
+    let (mut connections, mut is_more) = (Vec::new(), false);
+    for answer in survey.answers().flatten() {
+        let UserAnswer::One(found, more) = answer else { continue };
+        connections.extend(found.iter().map(|one| ConnectionLine::of(&line, one)));
+        is_more |= more;
+    }
+    let since = connections.iter().map(|one| one.since).min();
+    let online = !connections.is_empty();
+    Ok(json(&UserStatus { user: &user, online, since, connections, more: is_more }))
+}
+
+/// Ends one connection.
+pub(crate) async fn end(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let reason = read_reason(request.uri().query().unwrap_or_default())?;
+    let text = request.uri().path().strip_prefix("/connections/").unwrap_or_default();
+    let found = line.exchange.registry().connection_ids().read(text);
+    let found = found.and_then(|id| Some((id, line.exchange.registry().taken_ids().seat(id)?)));
+    let Some((id, seat)) = found else { return Err(no_connection(text)) };
+    let survey = ask(&line, UserQuestion::End { id, seat, reason }).await?;
+    let ended = survey.answers().flatten().map(|answer| match answer {
+        UserAnswer::Ended(count) => *count,
+        UserAnswer::List(_) | UserAnswer::One(..) => 0,
+    });
+    match ended.sum() {
+        0 => Err(no_connection(text)),
+        ended => Ok(json(&Ended { ended })),
+    }
+}
+
+/// Why connections are ended, as their clients are told.
+fn read_reason(query: &str) -> Result<Box<str>, Problem> {
+    let mut reason = Box::from(ENDED);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if &*key == "reason" {
+            if value.len() > REASON_LEN_MAX || value.chars().any(char::is_control) {
+                let why = format!(
+                    "reason is {:?}; give a sentence of {REASON_LEN_MAX} bytes at the most, without control characters",
+                    excerpt(&value)
+                );
+                return Err(Problem::bad(Code::Reason, why));
+            }
+            reason = value.into();
+        }
+    }
+    Ok(reason)
+}
+
+fn no_connection(text: &str) -> ErrorResponse {
+    let why = format!(
+        "no connection that waits has the id {:?}; /users/USER lists those of a user, and each client is told its own",
+        excerpt(text)
+    );
+    Problem::new(404, Code::Connection, why).into()
+}
+
+/// Asks all shards, and waits until they have answered.
+async fn ask(line: &InLine, question: UserQuestion) -> Result<Arc<UserSurvey>, ErrorResponse> {
+    let busy = || {
+        let why = "the server is too busy to say who is there; try again";
+        ErrorResponse::retry_after(Problem::new(503, Code::NotReady, why), RETRY_AFTER_S)
+    };
+    let _place = line.surveys.acquire().await.map_err(|_| busy())?;
+    if !line.exchange.publisher().takes_orders() {
+        return Err(busy());
+    }
+    let survey = Arc::new(UserSurvey::ask(line.exchange.shards(), question));
+    line.exchange.admin().order_all(&Order::Users(Arc::downgrade(&survey)));
+    let deadline = Instant::now() + SURVEY_MAX;
+    while !survey.is_whole() {
+        if Instant::now() >= deadline {
+            return Err(busy());
+        }
+        sleep(SURVEY_LOOK).await;
+    }
+    Ok(survey)
+}
+
+fn read_list(query: &str) -> Result<UserList, Problem> {
+    let mut list = UserList { prefix: "".into(), after: None, limit: USERS_PAGE };
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "prefix" => list.prefix = value.into(),
+            "after" => list.after = Some(value.into()),
+            "limit" => list.limit = read_number("limit", &value, 1, USERS_PAGE_MAX)?,
+            _ => {}
+        }
+    }
+    Ok(list)
+}
+
+/// The answer to `/users`. `next` is what to give as `after` for the next page.
+#[derive(Debug, Serialize)]
+struct UsersPage<'a> {
+    cursor: String,
+    users: Vec<UserLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct UserLine<'a> {
+    user: &'a str,
+    connections: u32,
+    since: u64,
+}
+
+impl<'a> UserLine<'a> {
+    fn of(one: &'a ListedUser) -> Self {
+        Self { user: &one.user, connections: one.connections, since: seconds(one.since) }
+    }
+}
+
+/// The answer to `/users/U`.
+#[derive(Debug, Serialize)]
+struct UserStatus<'a> {
+    user: &'a str,
+    online: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
+    connections: Vec<ConnectionLine>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionLine {
+    id: String,
+    channels: Vec<String>,
+    transport: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    since: u64,
+}
+
+impl ConnectionLine {
+    fn of(line: &InLine, one: &UserConnection) -> Self {
+        Self {
+            id: line.exchange.registry().connection_ids().text(one.id).as_str().to_owned(),
+            channels: line
+                .exchange
+                .registry()
+                .names(&one.channels)
+                .iter()
+                .map(|name| name.to_string())
+                .collect(),
+            transport: one.transport,
+            address: one.address.map(shown),
+            since: seconds(one.since),
+        }
+    }
+}
+
+/// The answer to whoever ends connections.
+#[derive(Debug, Serialize)]
+struct Ended {
+    ended: usize,
+}
+
+/// The reason where none is given.
+const ENDED: &str = "the application ended this connection";
+
+fn seconds(time: WallTime) -> u64 {
+    time.millis() / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read() {
+        let usual = UserList { prefix: "".into(), after: None, limit: USERS_PAGE };
+        assert_eq!(read_list("").ok(), Some(usual));
+        let special = UserList { prefix: "a".into(), after: Some("ab".into()), limit: 5 };
+        assert_eq!(read_list("prefix=a&after=ab&limit=5").ok(), Some(special));
+        for bad in ["limit=0", "limit=10001", "limit=x"] {
+            assert!(read_list(bad).is_err(), "{bad}");
+        }
+    }
+}
