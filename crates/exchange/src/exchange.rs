@@ -3,6 +3,7 @@
 //! know is asked without the lock.
 
 mod admin;
+mod follow;
 mod placement;
 mod publisher;
 mod registry;
@@ -27,10 +28,10 @@ use hub::{
 use crate::answers::Answers;
 use crate::connection_ids::ConnectionIds;
 use crate::denials::Denials;
-use crate::follower::Followers;
 use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
+use crate::notice::{Followers, News};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use placement::published;
@@ -61,7 +62,7 @@ pub struct Exchange {
     shares: Shares,
     memory: Memory,
     answers: Answers,
-    pub(crate) followers: Followers,
+    followers: Followers,
     /// Where the program is in its life.
     stage: AtomicU8,
 }
@@ -74,27 +75,34 @@ struct Inner {
     pending: VecDeque<Pending>,
     /// The last change of presence when a follower last found no more; the end of all places: none waits.
     followed: Position,
+    /// The same of the end, for those who follow all of the order.
+    followed_order: Position,
 }
 
 impl Inner {
     fn new(hub: Hub) -> Self {
-        Self { hub, released: Vec::new(), pending: VecDeque::new(), followed: Position::END }
+        Self {
+            hub,
+            released: Vec::new(),
+            pending: VecDeque::new(),
+            followed: Position::END,
+            followed_order: Position::END,
+        }
     }
 
-    /// Whether there is a change of presence that followers wait for; they are told of it once.
+    /// For whom there is something that they wait for; they are told of it once, without the lock: at once, or by a shard at
+    /// the end of its turn.
     fn take_news(&mut self) -> News {
-        let is_new = self.hub.last_change() > self.followed;
-        if is_new {
+        let (changes, order) = (self.hub.last_change() > self.followed, self.hub.end() > self.followed_order);
+        if changes {
             self.followed = Position::END;
         }
-        News(is_new)
+        if order {
+            self.followed_order = Position::END;
+        }
+        News::new(changes, order)
     }
 }
-
-/// Whether followers are to be told that there is more, which is done without the lock: at once, or by a shard at the end
-/// of its turn.
-#[must_use]
-struct News(bool);
 
 impl Exchange {
     /// An exchange with one mailbox per waker, and nothing remembered.
@@ -263,14 +271,9 @@ impl Exchange {
         self.mailboxes.len()
     }
 
-    /// The next change behind this place is told. False: there is one.
-    pub(crate) fn await_change(&self, read: Position) -> bool {
-        let mut inner = self.lock();
-        let (last, waits) = (inner.hub.last_change(), inner.hub.last_change() <= read);
-        if waits {
-            inner.followed = last;
-        }
-        waits
+    /// The place of the last change of presence; whoever waits for one looks here, and takes no lock.
+    pub fn last_change(&self) -> Position {
+        Position::from_bits(self.changed.load(Ordering::Acquire))
     }
 
     /// Puts an order into the mailbox of a shard, without waking it. False: it has no room left even in its reserve.
@@ -355,8 +358,8 @@ impl Exchange {
     /// The same in a shard's turn, at whose end followers are told.
     fn in_turn<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
         let (result, news) = self.locked(run);
-        if news.0 {
-            self.followers.tell_later();
+        if news.is_some() {
+            self.followers.tell_later(news);
         }
         result
     }
@@ -369,8 +372,8 @@ impl Exchange {
     }
 
     fn tell_followers(&self, news: News) {
-        if news.0 {
-            self.followers.tell();
+        if news.is_some() {
+            self.followers.tell(news);
         }
     }
 

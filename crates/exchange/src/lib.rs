@@ -20,6 +20,7 @@ mod keys;
 mod lanes;
 mod mailbox;
 mod memory;
+mod notice;
 mod places;
 mod questions;
 mod quotas;
@@ -46,7 +47,7 @@ pub use exchange::{
     Admin, Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Publisher, Receipt,
     Registry, RemoveError, ShardPort, StorePort,
 };
-pub use follower::Follower;
+pub use follower::{Follower, OrderFollower};
 pub use hub;
 pub use journal::{Journal, Pending, Taken, Unstored};
 pub use keys::{Keys, KeysLoad};

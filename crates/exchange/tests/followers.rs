@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
 
+mod common;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use multiplexor_exchange::hub::{Epoch, Leave, Limits, Position, ShardId, Start};
-use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, Wake};
+use common::publish;
+use multiplexor_exchange::hub::{Epoch, Leave, Limits, OrderItem, Position, ShardId, Start};
+use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, OrderFollower, Wake};
 
 /// Counts how often it was woken, as a task or as a notifier.
 #[derive(Default)]
@@ -59,6 +62,10 @@ impl Scene {
             self.exchange.registry().subscribe(SHARD, &[&name], Start::Now).unwrap();
         }
         self.exchange.shard(SHARD).end_turn();
+    }
+
+    fn say(&self, name: &str) {
+        self.exchange.publisher().publish(publish(name, [].into()), None).unwrap();
     }
 
     /// Reads all there is; how much that was, and up to where.
@@ -158,6 +165,50 @@ fn what_is_told_at_once_by_others_than_shards() {
     scene.exchange.registry().leave(SHARD, &[Leave::waiting(channel, 1)], Some(0));
     scene.exchange.admin().tick();
     assert_eq!(scene.counts(), (1, 0));
+}
+
+#[test]
+fn who_follows_all_is_woken_for_a_message_and_nobody_else_is() {
+    let mut scene = Scene::new();
+    let (_, read) = scene.read();
+    let mut watches = Box::pin(wait(&scene, read));
+    assert!(poll(&scene.task, watches.as_mut()).is_pending());
+    let mut all = OrderFollower::new(Arc::clone(&scene.exchange), Start::Now);
+    let task = Arc::<Count>::default();
+    scene.say("a");
+    assert_eq!(scene.notifier.read(), 0, "nobody waits for it");
+    let page = all.read(100);
+    assert_eq!((page.items.len(), page.gap, page.more), (1, false, false));
+    let mut waits = Box::pin(all.more(page.position));
+    assert!(poll(&task, waits.as_mut()).is_pending());
+    scene.say("a");
+    scene.say("a");
+    assert_eq!(scene.notifier.read(), 1, "once for both");
+    scene.exchange.admin().wake_followers();
+    assert_eq!((task.read(), scene.task.read()), (1, 0), "there is no change, so no watcher looks");
+    assert!(poll(&task, waits.as_mut()).is_ready());
+    drop(waits);
+    let page = all.read(100);
+    assert!(matches!(page.items[..], [OrderItem::Message(_), OrderItem::Message(_)]));
+    let waits = Box::pin(all.more(page.position));
+    assert!(poll(&task, pin!(waits)).is_pending());
+    scene.exchange.admin().wake_all_followers();
+    assert_eq!((task.read(), scene.task.read()), (2, 1), "there may be another reason to look");
+}
+
+#[test]
+fn a_change_wakes_who_follows_all_too() {
+    let mut scene = Scene::new();
+    let mut all = OrderFollower::new(Arc::clone(&scene.exchange), Start::Now);
+    let page = all.read(100);
+    let task = Arc::<Count>::default();
+    let mut waits = Box::pin(all.more(page.position));
+    assert!(poll(&task, waits.as_mut()).is_pending());
+    scene.turn(1);
+    scene.exchange.admin().wake_followers();
+    assert!(poll(&task, waits.as_mut()).is_ready());
+    drop(waits);
+    assert!(matches!(all.read(100).items[..], [OrderItem::Change(_)]));
 }
 
 const SHARD: ShardId = ShardId(0);

@@ -275,6 +275,38 @@ pub struct Changes {
     pub more: bool,
 }
 
+/// Something in the one order.
+#[derive(Debug, Clone)]
+pub enum OrderItem {
+    /// A message was released, or the word that one was taken back.
+    Message(Message),
+    /// A change of presence.
+    Change(Change),
+}
+
+impl OrderItem {
+    /// Its place.
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Message(message) => message.position,
+            Self::Change(change) => change.position,
+        }
+    }
+}
+
+/// A page of the one order.
+#[derive(Debug)]
+pub struct OrderPage {
+    /// In order.
+    pub items: Vec<OrderItem>,
+    /// Whether some that the asker was owed are gone.
+    pub gap: bool,
+    /// Ask again after this place.
+    pub position: Position,
+    /// Whether there is more right now.
+    pub more: bool,
+}
+
 /// Sums over all channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

@@ -12,6 +12,7 @@ use crate::channel::Floor;
 use crate::feed::Feed;
 use crate::known::Known;
 use crate::names::Names;
+use crate::recent::Recent;
 use crate::room::{Holder, Room};
 use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
@@ -42,6 +43,7 @@ pub struct Hub {
     /// Records with history, by the place of their oldest message.
     pub(crate) oldest: Agenda<Position>,
     pub(crate) feed: Feed,
+    pub(crate) recent: Recent,
     pub(crate) floor: Floor,
     /// Up to here anything may be missing: a store lost it.
     pub(crate) lost: Position,
@@ -75,6 +77,7 @@ impl Hub {
             passing: Agenda::default(),
             oldest: Agenda::default(),
             feed: Feed::new(limits.changes),
+            recent: Recent::default(),
             rules: Arc::new(Rules::new(&limits)),
             floor: Floor::default(),
             lost: Position::START,
@@ -162,6 +165,7 @@ impl Hub {
             match self.ordered.pop_front().expect("there is a front").what {
                 What::Message(message, ids) => {
                     self.end = message.position;
+                    self.recent.push(&message, &mut self.trash);
                     let released = self.release_message(message, ids, now);
                     out.push(released);
                 }

@@ -43,6 +43,7 @@ mod history;
 mod known;
 mod names;
 mod past;
+mod recent;
 mod room;
 mod trash;
 #[cfg(test)]

@@ -92,6 +92,10 @@ pub const OUTLIVED_MAX: usize = 10_000;
 pub const EXPIRE_STEP_MAX: usize = 4_096;
 /// Channels one call of `tick` looks at.
 pub const TICK_STEP_MAX: usize = 256;
+/// Messages kept for those who follow the whole order, while there are some.
+pub const RECENT_MESSAGES_MAX: usize = 4_096;
+/// Bytes of their payloads.
+pub const RECENT_BYTES_MAX: usize = 8 << 20;
 /// Records looked at to find one that may be forgotten when there is no room for more; two more for each one wanted.
 pub const FORGET_LOOK_MAX: usize = 64;
 /// How long a record keeps its id after its subscriptions were deleted, in milliseconds.

@@ -82,7 +82,7 @@ fn end(line: &InLine, headers: &HeaderMap) {
     if let Some(sign_in) = ticket.and_then(|ticket| line.sign_ins.find(ticket, line.exchange.now())) {
         sign_in.end();
         // Whoever watches by it is to see that.
-        line.exchange.admin().wake_followers();
+        line.exchange.admin().wake_all_followers();
     }
 }
 

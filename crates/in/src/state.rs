@@ -83,7 +83,7 @@ impl InLine {
     pub(crate) fn drain(&self) {
         self.exchange.admin().set_stage(Stage::Ending);
         self.connections.drain();
-        self.exchange.admin().wake_followers();
+        self.exchange.admin().wake_all_followers();
     }
 
     /// Whether each answer is the last of its connection, since the program is about to end.

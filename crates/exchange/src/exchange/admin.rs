@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
-use hub::{Before, Changes, ChannelInfo, OlderPage, Page, Position, ShardId, Stage, Start, Totals};
+use hub::{Before, Changes, ChannelInfo, OlderPage, Page, ShardId, Stage, Start, Totals};
 
 use super::Exchange;
 use crate::limits::TICK_STEPS_MAX;
@@ -61,11 +61,6 @@ impl Admin<'_> {
         self.exchange.with(|hub, _| hub.changes_kept())
     }
 
-    /// The place of the last change; whoever waits for one looks here, and takes no lock.
-    pub fn last_change(&self) -> Position {
-        Position::from_bits(self.exchange.changed.load(Ordering::Acquire))
-    }
-
     /// Channels of whose history time has left nothing since this was last called; see [`hub::Hub::outlived`].
     pub fn outlived(&self) -> Vec<Arc<str>> {
         self.exchange.with(|hub, _| hub.outlived())
@@ -107,9 +102,14 @@ impl Admin<'_> {
         self.exchange.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    /// Wakes all who follow: something was written to their notifier, or there is another reason to look.
+    /// Wakes those who follow and wait for what was told: something was written to their notifier.
     pub fn wake_followers(&self) {
         self.exchange.followers.wake();
+    }
+
+    /// Wakes all who follow, for another reason to look.
+    pub fn wake_all_followers(&self) {
+        self.exchange.followers.wake_all();
     }
 
     /// To be asked when followers had their pause. True: they are to be woken again; false: the next change is written to

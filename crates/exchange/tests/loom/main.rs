@@ -24,7 +24,9 @@ use std::time::Duration;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use multiplexor_exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId, Start};
-use multiplexor_exchange::{Clock, Commands, Exchange, Follower, Immediate, Mail, Order, Wake, WakeBatch};
+use multiplexor_exchange::{
+    Clock, Commands, Exchange, Follower, Immediate, Mail, Order, OrderFollower, Wake, WakeBatch,
+};
 
 /// The event loop's eventfd: remembers that it was rung until somebody looks.
 #[derive(Default)]
@@ -296,6 +298,35 @@ fn a_follower_misses_no_change() {
             }
         }
         shard.join().unwrap();
+        assert!(bell.count() <= 2);
+    });
+}
+
+/// So is whoever follows all of the order of a message.
+#[test]
+fn a_follower_of_all_misses_no_message() {
+    bounded(3, || {
+        let (exchange, _) = exchange();
+        let bell = Arc::new(Bell::default());
+        let exchange = Arc::into_inner(exchange).unwrap().with_follower_notifier(bell.clone());
+        let exchange = Arc::new(exchange);
+        let mut follower = OrderFollower::new(Arc::clone(&exchange), Start::Now);
+        let publisher = thread::spawn({
+            let exchange = Arc::clone(&exchange);
+            move || (0..2).for_each(|_| publish(&exchange))
+        });
+        let mut found = 0;
+        while found < 2 {
+            let page = follower.read(9);
+            found += page.items.len();
+            if found < 2 && std::pin::pin!(follower.more(page.position)).poll(&mut context()).is_pending() {
+                if !exchange.admin().followers_go_on() {
+                    bell.sleep();
+                }
+                exchange.admin().wake_followers();
+            }
+        }
+        publisher.join().unwrap();
         assert!(bell.count() <= 2);
     });
 }

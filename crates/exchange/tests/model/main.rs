@@ -7,6 +7,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod follows;
 mod reader;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Bell, Manual, publish};
+use follows::Follows;
 use multiplexor_exchange::hub::{ChannelId, Epoch, Leave, Limits, Next, Page, Position, ShardId, Start};
 use multiplexor_exchange::{Clock, Exchange, Mail, Order, Receipt, RemoveError, Wake};
 use reader::{CHANNELS, Reader, Said, State, names};
@@ -33,7 +35,9 @@ fn readers_on_shards_get_what_they_are_owed() {
 
 struct World {
     chance: Chance,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
+    /// Somebody who follows all of the order.
+    follows: Follows,
     clock: Arc<AtomicU64>,
     store: Manual,
     /// What is ordered is committed at once.
@@ -83,7 +87,15 @@ impl World {
             asleep: false,
         };
         Self {
-            exchange: Exchange::new(limits, Epoch::new(seed), seed, manual, Box::new(store.clone()), wakers),
+            exchange: Arc::new(Exchange::new(
+                limits,
+                Epoch::new(seed),
+                seed,
+                manual,
+                Box::new(store.clone()),
+                wakers,
+            )),
+            follows: Follows::default(),
             shards: (0..).zip(bells).map(shard).collect(),
             eager: chance.once_in(2),
             clock,
@@ -96,7 +108,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.chance.below(25) {
+        match self.chance.below(27) {
             0..=7 => self.say(),
             8 | 9 => self.commit(),
             10..=12 => self.come(),
@@ -107,6 +119,7 @@ impl World {
             21 => self.come_back(),
             22 => self.sleep(),
             23 => self.take_back(),
+            24 | 25 => self.follows.go_on(&self.exchange, &mut self.chance),
             _ if self.chance.once_in(6) => self.delete(),
             _ => {
                 self.clock.fetch_add(self.chance.below(4), Ordering::Relaxed);
@@ -392,6 +405,7 @@ impl World {
             assert_eq!((load.messages, load.bytes), (0, 0));
         }
         assert!(self.said.last().is_none_or(|last| last.place <= self.end()));
+        self.follows.check(&self.exchange, &self.said);
         self.readers.iter().for_each(|reader| reader.check_owed(&self.said, self.end(), self.now()));
         while !self.readers.is_empty() {
             self.go(0);

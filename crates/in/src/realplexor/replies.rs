@@ -81,7 +81,7 @@ pub(super) fn channels(line: &InLine, pass: &dyn Fn(&str, bool) -> bool) -> BTre
 
 fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
     let Some(cursor) = cursor else {
-        return event_line("FAKE", line.exchange.admin().last_change().to_bits(), "FAKE", body);
+        return event_line("FAKE", line.exchange.last_change().to_bits(), "FAKE", body);
     };
     // The latest of each id only.
     let mut last: BTreeMap<String, (Position, bool)> = BTreeMap::new();

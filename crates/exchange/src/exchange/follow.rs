@@ -1,0 +1,46 @@
+//! What those who follow ask of the hub: the order, and to be told of what comes next.
+
+use hub::{OrderPage, Position, Start};
+
+use super::Exchange;
+use crate::notice::{Followers, View};
+
+impl Exchange {
+    /// Those who follow.
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// What comes next behind this place is told. False: there is something.
+    pub(crate) fn await_more(&self, view: View, read: Position) -> bool {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let (last, followed) = match view {
+            View::Changes => (inner.hub.last_change(), &mut inner.followed),
+            View::Order => (inner.hub.end(), &mut inner.followed_order),
+        };
+        let waits = last <= read;
+        if waits {
+            *followed = last;
+        }
+        waits
+    }
+
+    /// Somebody follows all of the order, from the end that is returned on.
+    pub(crate) fn follow_order(&self) -> Position {
+        self.with(|hub, _| {
+            hub.follow();
+            hub.end()
+        })
+    }
+
+    /// Somebody follows it no longer.
+    pub(crate) fn unfollow_order(&self) {
+        self.with(|hub, _| hub.unfollow());
+    }
+
+    /// What came after the start, of all the order.
+    pub(crate) fn read_order(&self, start: Start, limit: usize) -> OrderPage {
+        self.with(|hub, _| hub.read_order(start, limit))
+    }
+}
