@@ -52,6 +52,8 @@ pub struct Wait {
     pub start: Start,
     /// A page of what was said before is wanted, and no wait.
     pub older: Option<Box<Older>>,
+    /// Who is on the channels is asked for, and who comes and goes.
+    pub presence: bool,
     /// How.
     pub transport: Transport,
     /// Whether payloads go bare where the transport has both ways.

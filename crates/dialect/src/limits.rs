@@ -25,3 +25,9 @@ pub const WARNED_PARAMETERS_MAX: usize = 16;
 pub const WORD_LETTERS_MAX: usize = 64;
 /// Warnings about them that an answer has.
 pub const WARNINGS_MAX: usize = 4;
+/// Users in one page of a list.
+pub const PRESENT_PAGE_USERS_MAX: usize = 64;
+/// Bytes of names and infos in one page of a list of users; one user may exceed it.
+pub const PRESENT_PAGE_LEN_MAX: usize = 64 << 10;
+/// Bytes of infos in a list of users; beyond that it has names alone.
+pub const PRESENT_INFO_MAX: usize = 256 << 10;

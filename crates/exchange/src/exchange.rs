@@ -350,25 +350,38 @@ impl Exchange {
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
-        let (result, news) = self.locked(run);
-        self.tell_followers(news);
+        let (result, news, rung) = self.locked(run);
+        self.ring_all(rung, news);
         result
     }
 
     /// The same in a shard's turn, at whose end followers are told.
     fn in_turn<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
-        let (result, news) = self.locked(run);
+        let (result, news, rung) = self.locked(run);
         if news.is_some() {
             self.followers.tell_later(news);
         }
+        debug_assert!(rung.publishers.is_empty(), "a shard wakes no task");
+        rung.shards.iter().for_each(|shard| self.mailbox(*shard).ring());
         result
     }
 
-    fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News) {
+    fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {
         let now = self.clock.now();
+        let mut rung = Rung::default();
         let mut inner = self.lock();
+        if self.rules.tells_users() {
+            // What is said of users is not refused where there is no room for it, but said later.
+            let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
+            inner.hub.hold_movements(holds);
+        }
         let result = run(&mut inner.hub, now);
-        (result, self.unlock(inner))
+        if inner.hub.take_movements() {
+            // What a store has to keep first is released when it has.
+            let committed = if self.journal().is_some() { Position::START } else { inner.hub.last() };
+            self.release(&mut inner, committed, now, &mut rung, |_| ());
+        }
+        (result, self.unlock(inner), rung)
     }
 
     fn tell_followers(&self, news: News) {

@@ -37,7 +37,7 @@ fn say(exchange: &Exchange, channels: &str) -> String {
 }
 
 /// A taker waits; how it leaves.
-fn wait(exchange: &Exchange, name: &str) -> Leave {
+fn wait(exchange: &Exchange, name: &str) -> Leave<'static> {
     match exchange.registry().take_one(SHARD, name, GRACE).unwrap() {
         Take::Waiting { channel, position } => Leave::taker(channel, position),
         Take::Message(message) => panic!("there is one: {message:?}"),

@@ -60,7 +60,9 @@ impl Hub {
         let until = from.saturating_add(SCAN_STEP_MAX).min(end);
         let records = (from..until).filter_map(|id| self.names.get(u32::try_from(id).ok()?));
         out.extend(
-            records.filter(|channel| pass(&channel.name, channel.online)).map(|channel| channel.info()),
+            records
+                .filter(|channel| !channel.is_hidden() && pass(&channel.name, channel.online))
+                .map(|channel| channel.info()),
         );
         (until < end).then_some(until)
     }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::history::{History, Mark};
 use crate::limits::RECORD_LEN;
 use crate::room::Holder;
+use crate::roster::Roster;
 use crate::rule::RuleId;
 use crate::{ChannelInfo, Millis, NEVER, Position, ShardId};
 
@@ -53,6 +54,8 @@ pub(crate) struct Extras {
     pub(crate) takers: Counts,
     /// How long the channel stays online when they are served.
     pub(crate) takers_grace: Millis,
+    /// Its users, where some are there by name.
+    pub(crate) roster: Option<Box<Roster>>,
     /// Not forgotten before: shards may still know its id after its subscriptions were deleted.
     pub(crate) held_until: Millis,
 }
@@ -118,6 +121,21 @@ impl Channel {
         self.extras.get_or_insert_default()
     }
 
+    /// Its users, where some are there by name.
+    pub(crate) fn roster(&self) -> Option<&Roster> {
+        self.extras.as_ref()?.roster.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn roster_mut(&mut self) -> Option<&mut Roster> {
+        self.extras.as_mut()?.roster.as_deref_mut()
+    }
+
+    /// Whether it is the hidden one in which another one's users are told. It is not online, whoever waits on it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.rule.is_of_presence()
+    }
+
     /// Adds the shards that are to be handed a message to this channel to `out`, each once.
     pub(crate) fn shards(&self, out: &mut SmallVec<[ShardId; 4]>) {
         self.interest.shards(out);
@@ -133,7 +151,11 @@ impl Channel {
 
     /// Whether nothing keeps the record but what it remembers of its past.
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting() == 0 && !self.online && self.history.is_none() && self.pins == 0
+        self.waiting() == 0
+            && !self.online
+            && self.history.is_none()
+            && self.pins == 0
+            && self.roster().is_none()
     }
 
     /// Bytes it takes, as they are counted.
@@ -154,6 +176,7 @@ impl Channel {
     /// When it is to be looked at; `NEVER` when only a call from outside can change it.
     pub(crate) fn next_due(&self) -> Millis {
         let mut next = self.history.as_ref().map_or(NEVER, |history| history.due());
+        next = next.min(self.roster().map_or(NEVER, Roster::due));
         if self.online && self.waiting() == 0 {
             next = next.min(self.offline_at);
         }
@@ -180,7 +203,12 @@ impl Channel {
 
     /// Checks all that must hold within the record.
     pub(crate) fn audit(&self) {
-        assert!(self.online || self.waiting() == 0, "nobody waits offline");
+        assert!(self.is_hidden() || self.online || self.waiting() == 0, "nobody waits offline");
+        assert!(!(self.is_hidden() && self.online));
+        if let Some(roster) = self.roster() {
+            roster.audit();
+            assert!(!roster.is_empty());
+        }
         assert!(self.history.as_ref().is_none_or(|history| !history.is_empty()));
         assert!(self.due <= self.next_due(), "what is due stands in the agenda");
         let is_waited_on = self.waiting() > 0;

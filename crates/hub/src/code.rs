@@ -142,6 +142,7 @@ codes! {
     Path "path" Wait Other "a path might lead out of the prefix that is passed on"
     Payload "payload" Both Other "the message, or the request, has too many bytes"
     Poison "poison" Wait Denied "a client came back to the same message for the third time; it is listed, and refused nothing"
+    Presence "presence" Wait Denied "who is on a channel is asked for, and its users are not told of, or not to this client; or bare payloads have no words for it"
     Rate "rate" In Denied "more messages a second, or more wrong keys, came in all than are taken"
     Reason "reason" In Other "the reason for an end is too long or not printable"
     RequestTimeout "request-timeout" Both Other "the request was not whole in time"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::{ChannelId, Message, Millis, Payload, Position, ShardId};
+use crate::{ChannelId, Message, Millis, Payload, Position, PresentList, ShardId};
 
 /// What is to be published, before it has its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub enum Start {
     Everything,
     /// What came after this place; told if some of it was trimmed.
     After(Position),
+    /// The same, of a reader who was to be told who is there, and has not been: the list follows.
+    Unlisted(Position),
     /// A place of a lost order: what history holds, and the mark.
     Lost,
     /// What came at or after this time.
@@ -114,12 +116,19 @@ pub struct Resume {
     pub(crate) trims: u64,
     /// A tail in progress: how many of each channel, counted back from which place.
     pub(crate) tail: Option<(u32, Position)>,
+    /// A list of users is to follow.
+    pub(crate) lists: bool,
 }
 
 impl Resume {
     /// The place behind the last message given.
     pub fn after(self) -> Position {
         self.after
+    }
+
+    /// Whether a list of users is to follow.
+    pub fn lists(self) -> bool {
+        self.lists
     }
 }
 
@@ -130,6 +139,9 @@ pub struct Page {
     pub messages: Vec<Message>,
     /// Which of the asked names lost something the reader was owed: indices into the names, ascending.
     pub gaps: Vec<u16>,
+    /// Who is on the channels whose hidden ones were asked for, where the reader is to be told: true at the place of
+    /// [`Next::Live`], behind all messages.
+    pub present: Vec<PresentList>,
     /// What comes next.
     pub next: Next,
 }
@@ -182,7 +194,7 @@ pub struct ChannelInfo {
 
 /// Who no longer waits on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leave {
+pub struct Leave<'a> {
     /// The channel's record.
     pub channel: ChannelId,
     /// How many registrations of a shard are taken back.
@@ -190,10 +202,10 @@ pub struct Leave {
     /// How they waited.
     pub kind: LeaveKind,
     /// Whose they were.
-    pub who: Who,
+    pub who: Who<'a>,
 }
 
-impl Leave {
+impl Leave<'_> {
     /// So many who wait for all that comes.
     pub const fn waiting(channel: ChannelId, count: u32) -> Self {
         Self { channel, count, kind: LeaveKind::Waiting, who: Who::Unnamed }
@@ -218,15 +230,15 @@ pub enum LeaveKind {
     },
 }
 
-/// Whose a registration is. Takes no room while nobody has a name.
+/// Whose a registration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Who {
+pub enum Who<'a> {
     /// Nobody's who is known by a name.
     #[default]
     Unnamed,
+    /// This user's, who then has the grace for users to come back.
+    User(&'a str),
 }
-
-const _: () = assert!(size_of::<Who>() == 0);
 
 /// A change of presence.
 #[derive(Debug, Clone, PartialEq, Eq)]

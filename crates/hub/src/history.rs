@@ -432,6 +432,7 @@ mod tests {
             ttl,
             listen: crate::Door::Open,
             history: crate::Door::Open,
+            presence: crate::Door::Off,
             durable: true,
             skip_poison: false,
         };

@@ -52,6 +52,10 @@ pub struct Hub {
     pub(crate) keeping: Keeping,
     /// A change of presence was not told to the store, or is about not to be.
     pub(crate) leaves_out: bool,
+    /// Nothing is said of users for now: those who would be told take no more.
+    pub(crate) holds_movements: bool,
+    /// Something was said of users since this was last asked.
+    pub(crate) has_movements: bool,
     /// What a store is to be told, in order.
     pub(crate) facts: Vec<Fact>,
     /// No place behind this one may be given.
@@ -84,6 +88,8 @@ impl Hub {
             forgotten: Position::START,
             keeping: Keeping::Nothing,
             leaves_out: false,
+            holds_movements: false,
+            has_movements: false,
             facts: Vec::new(),
             reserved: Position::END,
             trims: 0,
@@ -226,15 +232,6 @@ impl Hub {
         self.rules.keep(self.names[id].rule)
     }
 
-    /// Whether all of these channels take so many bytes.
-    fn check_payload(&self, names: &[Box<str>], len: u64) -> Result<(), Refused> {
-        if !self.rules.limit_payloads {
-            return Ok(());
-        }
-        let limits = names.iter().filter_map(|name| self.rule_of(name).payload);
-        limits.min().filter(|limit| len > *limit).map_or(Ok(()), |limit| Err(Refused::Payload(limit)))
-    }
-
     /// What a channel keeps, or would if it had a record.
     pub(crate) fn rule_of(&self, name: &str) -> &Keep {
         match self.names.find(name) {
@@ -325,6 +322,7 @@ impl Hub {
             }
             self.schedule(id);
         }
+        self.show_movement(&message);
         self.keep_budget(now);
         Released { message, channels: ids, seen, shards }
     }

@@ -57,6 +57,7 @@ impl Hub {
         for (name, (_, _, taken)) in online.into_iter().filter(|(_, (_, is_online, _))| *is_online) {
             self.restore_online(&name, taken, now);
         }
+        self.restored_users(now);
         while self.tick(now) {}
         self.take_trash();
         self.check();
@@ -115,7 +116,7 @@ impl Hub {
         let mut given_up = Vec::new();
         for mut ordered in std::mem::take(&mut self.ordered) {
             match ordered.what {
-                What::Message(message, ids) if ordered.waits => {
+                What::Message(message, ids) if ordered.waits && message.movement().is_none() => {
                     given_up.push(message.position);
                     let known = message.targets().iter().zip(&ids).filter(|(_, id)| **id != ChannelId::NONE);
                     for (target, _) in known {
@@ -267,6 +268,7 @@ impl Hub {
     /// A message comes again, at its own time.
     fn restore_message(&mut self, mut message: Message, emptied: &HashMap<Arc<str>, Position>) {
         let now = self.advance(message.time);
+        self.restore_movement(&message, now);
         let mut ids = smallvec::SmallVec::<[u32; 4]>::new();
         let place = message.position;
         for target in message.targets() {

@@ -24,6 +24,12 @@ pub struct Limits {
     /// Changes (online, offline) kept for those who watch: so many of channels that were published to, and so many of
     /// all others.
     pub changes: usize,
+    /// How long a user who has no connection to a channel any more has not left it.
+    pub presence_grace: Millis,
+    /// Changes of a channel's users that are kept for those who come back; their age is the resume window.
+    pub presence_history: u32,
+    /// Users in the list that a newcomer gets; at most [`PRESENCE_LIST_MAX`].
+    pub presence_list: usize,
     /// Who may listen to a channel of which no rule says so.
     pub listen: Door,
     /// What is set for channels by their names; the first rule that matches counts. At most [`RULES_MAX`].
@@ -40,6 +46,9 @@ impl Default for Limits {
             history_budget: 256 << 20,
             resume_window: 3_600_000,
             grace: 30_000,
+            presence_grace: 10_000,
+            presence_history: 1_000,
+            presence_list: PRESENCE_LIST,
             channels_budget: CHANNELS_BUDGET,
             changes: CHANGES_MAX,
             listen: Door::Open,
@@ -55,6 +64,14 @@ pub const CHANNELS_BUDGET: u64 = 512 << 20;
 pub const RECORD_LEN: u64 = 240;
 /// The part of the budget of records that is for those who publish, and not for those who wait: one of so many.
 pub const PUBLISHERS_PART: u64 = 8;
+/// Default for [`Limits::presence_list`].
+pub const PRESENCE_LIST: usize = 200;
+/// Users in one list at the most: all of them are read in one step.
+pub const PRESENCE_LIST_MAX: usize = 1_000;
+/// Users of a channel that one look at it looks at.
+pub const ROSTER_STEP_MAX: usize = 256;
+/// When it is tried again to tell of a user for whom no place was left, in milliseconds.
+pub const WAKE_AGAIN_MS: Millis = 1_000;
 /// Default for [`Limits::changes`].
 pub const CHANGES_MAX: usize = 100_000;
 /// Rules for channels by their names; each new record is compared with all of them.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use triomphe::ThinArc;
 
+use crate::kind::{Kind, Origin};
+use crate::movement::Movement;
 use crate::{Audience, AudienceKind, Millis, Position};
 
 /// One payload with its place in the order. A reference: cloning it copies nothing.
@@ -92,26 +94,6 @@ pub struct Said<'a> {
 /// The bytes of a message to be: they are copied here once, and stay where they are.
 pub struct Bytes(ThinArc<Head, u8>);
 
-/// The dialect a message was published in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// `POST /pub/…` and all that is modern.
-    Native,
-    /// dklab_multiplexor, 2009: the whole input is the message.
-    Dklab,
-    /// Dklab_Realplexor: the body is the message.
-    Realplexor,
-    /// Nobody's: it is no message, but says that an earlier one was taken back from its only channel.
-    Removal,
-}
-
-impl Origin {
-    /// Whether its clients are given the whole input, and not its data alone.
-    pub fn is_given_whole(self) -> bool {
-        self == Self::Dklab
-    }
-}
-
 /// Which message was taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
@@ -119,19 +101,6 @@ pub struct Removal {
     pub position: Position,
     /// It stays in the other channels it went to.
     pub stays: bool,
-}
-
-/// What data is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// JSON where it is valid JSON, else text: its publisher did not say.
-    Either,
-    /// Text, whatever it looks like. It is UTF-8.
-    Text,
-    /// Valid JSON.
-    Json,
-    /// Bytes, to be treated as such and not as text.
-    Binary,
 }
 
 impl Message {
@@ -227,6 +196,15 @@ impl Message {
         }
         let (place, stays) = self.bytes().split_first_chunk().expect("a removal is made of a place");
         Some(Removal { position: Position::from_bits(u64::from_le_bytes(*place)), stays: !stays.is_empty() })
+    }
+
+    /// Who joined or left, where this says so.
+    pub fn movement(&self) -> Option<Movement<'_>> {
+        let said = self.payload();
+        if said.origin != Origin::Presence {
+            return None;
+        }
+        Movement::read(&said.bytes[..said.head_len], said.data())
     }
 
     /// What is said about it.

@@ -91,9 +91,9 @@ impl Hub {
     /// from now on all that is released comes to the shard, and what there was comes by [`Self::read_outside`].
     ///
     /// `memory`: how long ago [`After::Recent`] means.
-    pub fn begin_outside<'a>(
+    pub fn begin_outside<'a, 'g>(
         &mut self,
-        guest: impl Into<Guest>,
+        guest: impl Into<Guest<'g>>,
         names: &'a [&'a str],
         after: &'a [After],
         memory: Millis,
@@ -139,9 +139,9 @@ impl Hub {
     }
 
     /// Both in one step, for whoever has the hub alone.
-    pub fn subscribe_outside(
+    pub fn subscribe_outside<'g>(
         &mut self,
-        guest: impl Into<Guest>,
+        guest: impl Into<Guest<'g>>,
         names: &[&str],
         after: &[After],
         memory: Millis,

@@ -64,10 +64,11 @@ impl Epoch {
 ///
 /// A cursor is `a`, six digits of the epoch, then the seq, both in base 62: at most 16 characters,
 /// letters and digits only. The first letter is the version; it is no digit, so that a cursor can
-/// never be taken for an age or a time.
+/// never be taken for an age or a time. In its place a `p` says that its client is owed a list of users.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursors {
     epoch: Epoch,
+    unlisted: bool,
 }
 
 /// What a string that looks like a cursor turned out to be.
@@ -75,6 +76,8 @@ pub struct Cursors {
 pub enum Read {
     /// A place in this order.
     Here(Position),
+    /// The same, of a client that was to be told who is there, and has not been.
+    Unlisted(Position),
     /// A place in an order that was lost.
     Elsewhere,
 }
@@ -82,12 +85,18 @@ pub enum Read {
 impl Cursors {
     /// Cursors of this epoch.
     pub const fn new(epoch: Epoch) -> Self {
-        Self { epoch }
+        Self { epoch, unlisted: false }
+    }
+
+    /// The same for a client that is still to be told who is there: should it come back with such a cursor, it is told.
+    #[must_use]
+    pub const fn unlisted(self) -> Self {
+        Self { unlisted: true, ..self }
     }
 
     /// Appends the cursor of `position` to `out`.
     pub fn write(self, position: Position, out: &mut Vec<u8>) {
-        out.push(VERSION);
+        out.push(if self.unlisted { UNLISTED } else { VERSION });
         let mut epoch = [b'0'; EPOCH_DIGITS];
         let mut rest = self.epoch.0;
         for digit in epoch.iter_mut().rev() {
@@ -118,7 +127,12 @@ impl Cursors {
 
     /// Reads a cursor; `None` when the text is no cursor of any epoch.
     pub fn read(self, text: &str) -> Option<Read> {
-        let rest = text.strip_prefix(VERSION as char)?;
+        let (kind, rest) = text.split_at_checked(1)?;
+        let unlisted = match kind.as_bytes() {
+            [VERSION] => false,
+            [UNLISTED] => true,
+            _ => return None,
+        };
         let (epoch, seq) = rest.split_at_checked(EPOCH_DIGITS)?;
         if seq.len() > SEQ_DIGITS_MAX {
             return None;
@@ -127,7 +141,11 @@ impl Cursors {
         if seq > SEQ_MAX {
             return None;
         }
-        Some(if epoch == self.epoch.0 { Read::Here(Position(seq)) } else { Read::Elsewhere })
+        Some(match (epoch == self.epoch.0, unlisted) {
+            (false, _) => Read::Elsewhere,
+            (true, false) => Read::Here(Position(seq)),
+            (true, true) => Read::Unlisted(Position(seq)),
+        })
     }
 }
 
@@ -148,6 +166,8 @@ fn number(digits: &str) -> Option<u64> {
 }
 
 const VERSION: u8 = b'a';
+/// In its place: who was to be told who is there has not been.
+const UNLISTED: u8 = b'p';
 const BASE: u64 = 62;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const EPOCH_DIGITS: usize = 6;
@@ -167,6 +187,8 @@ mod tests {
             let text = cursors.text(Position(seq));
             assert!(text.len() <= 16, "{text}");
             assert_eq!(cursors.read(&text), Some(Read::Here(Position(seq))), "{text}");
+            let text = cursors.unlisted().text(Position(seq));
+            assert_eq!(cursors.read(&text), Some(Read::Unlisted(Position(seq))), "{text}");
         }
     }
 

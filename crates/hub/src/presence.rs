@@ -4,11 +4,13 @@
 use smallvec::SmallVec;
 
 use crate::room::Holder;
-use crate::{ChangeKind, ChannelId, Guest, Hub, Leave, LeaveKind, Millis, NEVER, Refused, ShardId, Take};
+use crate::{
+    ChangeKind, ChannelId, Door, Guest, Hub, Leave, LeaveKind, Millis, NEVER, Refused, ShardId, Take, Who,
+};
 
 impl Hub {
     /// Takes registrations of this shard back. Harmless when they are gone already.
-    pub fn leave(&mut self, shard: ShardId, leave: Leave, grace: Millis, now: Millis) {
+    pub fn leave(&mut self, shard: ShardId, leave: Leave<'_>, grace: Millis, now: Millis) {
         let (now, id) = (self.advance(now), leave.channel.0);
         if let Some(record) = self.names.get_mut(id) {
             let gone = match leave.kind {
@@ -19,6 +21,9 @@ impl Hub {
                 LeaveKind::Taker { .. } => 0,
             };
             self.left(id, gone, grace, now);
+            if let Who::User(user) = leave.who {
+                self.depart(id, user, self.limits.presence_grace, now);
+            }
             self.schedule(id);
         }
         self.check();
@@ -26,9 +31,9 @@ impl Hub {
 
     /// One-shot taking (2009): the next message of the channel's queue, or a place among the waiting.
     /// Whoever is served leaves; `grace` is how long the channel then stays online.
-    pub fn take(
+    pub fn take<'g>(
         &mut self,
-        guest: impl Into<Guest>,
+        guest: impl Into<Guest<'g>>,
         name: &str,
         grace: Millis,
         now: Millis,
@@ -74,7 +79,7 @@ impl Hub {
     /// Registers a guest's shard on all of these names, those without a record among them, or on none.
     pub(crate) fn register(
         &mut self,
-        guest: Guest,
+        guest: Guest<'_>,
         names: &[&str],
         found: &[Option<u32>],
         now: Millis,
@@ -99,10 +104,18 @@ impl Hub {
                 refused = Some(why);
             }
         }
+        let user = guest.session.filter(|session| session.user().is_some());
+        if refused.is_none() && user.is_some() {
+            let made = ids.iter().filter(|id| self.has_presence(**id)).collect::<SmallVec<[_; 4]>>();
+            refused = made.into_iter().find_map(|id| self.prepare_roster(*id, now).err());
+        }
         for id in &ids {
             self.names[*id].pins -= 1;
             if refused.is_none() {
                 self.join(*id, guest.shard, now);
+                if let Some(session) = user {
+                    self.arrive(*id, session, true, now);
+                }
             }
             self.schedule(*id);
         }
@@ -113,9 +126,20 @@ impl Hub {
     }
 
     /// Somebody asked for these channels and does not wait: those that are remembered are online as if he had.
-    pub(crate) fn pass_by(&mut self, found: &[Option<u32>], now: Millis) {
+    pub(crate) fn pass_by(&mut self, guest: Guest<'_>, found: &[Option<u32>], now: Millis) {
         for id in found.iter().flatten() {
+            if let Some(session) = guest.session
+                && session.user().is_some()
+                && self.has_presence(*id)
+                && self.prepare_roster(*id, now).is_ok()
+            {
+                self.arrive(*id, session, false, now);
+                self.schedule(*id);
+            }
             let channel = &self.names[*id];
+            if channel.is_hidden() {
+                continue;
+            }
             if !channel.online && !channel.holder.is_public() {
                 continue;
             }
@@ -163,6 +187,11 @@ impl Hub {
         self.change(id, ChangeKind::Online, now);
     }
 
+    /// Whether users are told of on a channel.
+    pub(crate) fn has_presence(&self, id: u32) -> bool {
+        self.rules.presence && self.keep(id).presence != Door::Off
+    }
+
     /// The record of a name that had none, pinned.
     fn create_pinned(&mut self, name: &str, holder: Holder, now: Millis) -> Result<u32, Refused> {
         // Looked up once more: should the caller repeat a name after all, it still has one record.
@@ -176,7 +205,7 @@ impl Hub {
 
     /// One more registration.
     fn join(&mut self, id: u32, shard: ShardId, now: Millis) {
-        if !self.names[id].online {
+        if !self.names[id].online && !self.names[id].is_hidden() {
             self.go_online(id, now);
         }
         let channel = &mut self.names[id];

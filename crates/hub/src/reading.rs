@@ -10,15 +10,16 @@ use std::collections::binary_heap::PeekMut;
 use crate::channel::Floor;
 use crate::history::History;
 use crate::limits::{CHANNELS_MAX, PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
+use crate::movement::presence_of;
 use crate::{Guest, Hub, Message, Millis, Next, Page, Position, Refused, Resume, Start, Stay};
 
 impl Hub {
     /// Reads the next page for a reader of these channels (checked names, no repeats). When nothing
     /// more is there, registers the shard of a guest who stays on all of them in the same step. One who does not
     /// leaves nothing behind.
-    pub fn subscribe(
+    pub fn subscribe<'g>(
         &mut self,
-        guest: impl Into<Guest>,
+        guest: impl Into<Guest<'g>>,
         names: &[&str],
         start: Start,
         now: Millis,
@@ -35,7 +36,7 @@ impl Hub {
     /// else was done; to be called again.
     pub fn try_subscribe(
         &mut self,
-        guest: Guest,
+        guest: Guest<'_>,
         names: &[&str],
         start: Start,
         now: Millis,
@@ -53,16 +54,17 @@ impl Hub {
     /// The same for names that were looked up, and of whose channels nothing has outlived its time.
     fn subscribe_found(
         &mut self,
-        guest: Guest,
+        guest: Guest<'_>,
         names: &[&str],
         found: &[Option<u32>],
         start: Start,
         now: Millis,
     ) -> Result<Page, Refused> {
-        let Reading { messages, gaps, resume } = self.read(names, found, start, PAGE_MESSAGES_MAX);
+        let reading = self.read(names, found, start, PAGE_MESSAGES_MAX);
+        let Reading { messages, gaps, lists, resume } = reading;
         let stays = match guest.stay {
             Stay::Always => true,
-            Stay::IfNothing => messages.is_empty() && gaps.is_empty(),
+            Stay::IfNothing => messages.is_empty() && gaps.is_empty() && !lists,
             Stay::Never => false,
         };
         let next = match resume {
@@ -72,11 +74,13 @@ impl Hub {
                 Next::Live { position: self.end, channels }
             }
             None => {
-                self.pass_by(found, now);
+                self.pass_by(guest, found, now);
                 Next::Live { position: self.end, channels: Vec::new() }
             }
         };
-        Ok(Page { messages, gaps, next })
+        let present =
+            if lists && matches!(next, Next::Live { .. }) { self.present_lists(names) } else { Vec::new() };
+        Ok(Page { messages, gaps, present, next })
     }
 
     /// Reads history without registering: at most `limit` messages after the start. `None` when the
@@ -85,7 +89,7 @@ impl Hub {
         let now = self.advance(now);
         let found = self.names.find(name);
         while start != Start::Now && !self.expire_each(&[found], now) {}
-        let Reading { messages, gaps, resume } = self.read(&[name], &[found], start, limit);
+        let Reading { messages, gaps, resume, .. } = self.read(&[name], &[found], start, limit);
         self.check();
         if found.is_none() && gaps.is_empty() {
             return None;
@@ -94,26 +98,39 @@ impl Hub {
             Some(resume) => Next::More(resume),
             None => Next::Live { position: self.end, channels: Vec::new() },
         };
-        Some(Page { messages, gaps, next })
+        Some(Page { messages, gaps, present: Vec::new(), next })
     }
 
-    /// Reads one page of these channels, merged by place.
+    /// Reads one page of these channels, merged by place. Who is to get a list of users gets it behind all messages, and no
+    /// changes before it.
     fn read(&mut self, names: &[&str], found: &[Option<u32>], start: Start, limit: usize) -> Reading {
+        let mut hidden =
+            (0u16..).zip(names).filter(|(_, name)| presence_of(name).is_some()).map(|(n, _)| n).peekable();
+        let has_hidden = hidden.peek().is_some();
         if start == Start::Now {
-            return Reading::default();
+            return Reading { lists: has_hidden, ..Reading::default() };
         }
         let from = self.from(found, start);
         let asked = (0u16..).zip(names.iter().zip(found));
-        let gaps = asked.filter(|(_, (name, id))| self.is_gap(name, **id, &from)).map(|(n, _)| n).collect();
-        let mut merge = Merge::new(self.histories(found), &from);
-        let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail };
+        let is_gap = |(_, (name, id)): &(u16, (&&str, &Option<u32>))| self.is_gap(name, **id, &from);
+        let mut gaps: Vec<u16> = asked.filter(is_gap).map(|(n, _)| n).collect();
+        let mut lists = has_hidden && start.wants_list();
+        if has_hidden && gaps.iter().any(|n| presence_of(names[usize::from(*n)]).is_some()) {
+            lists = true;
+            gaps.extend(hidden);
+            gaps.sort_unstable();
+            gaps.dedup();
+        }
+        let histories = self.histories(found).filter(|(id, _)| !lists || !self.names[*id].is_hidden());
+        let mut merge = Merge::new(histories.map(|(_, history)| history), &from);
+        let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail, lists };
         let mut messages: Vec<Message> = Vec::new();
         let mut bytes = 0;
         while let Some((position, message)) = merge.peek() {
             let len = message.bytes().len();
             if messages.len() >= limit || (!messages.is_empty() && bytes + len > PAGE_BYTES_MAX) {
                 self.totals.read += messages.len() as u64;
-                return Reading { messages, gaps, resume: Some(resume) };
+                return Reading { messages, gaps, lists, resume: Some(resume) };
             }
             bytes += len;
             messages.push(message.clone());
@@ -121,7 +138,7 @@ impl Hub {
             merge.pass(position);
         }
         self.totals.read += messages.len() as u64;
-        Reading { messages, gaps, resume: None }
+        Reading { messages, gaps, lists, resume: None }
     }
 
     /// What a start means for these channels, whose expired messages are gone.
@@ -130,14 +147,20 @@ impl Hub {
         match start {
             Start::Now | Start::Everything => all,
             Start::Lost => From { gaps: Gaps::All, ..all },
-            Start::After(place) if place > self.end => From { gaps: Gaps::All, ..all },
-            Start::After(place) => From { after: place, gaps: Gaps::Untold { trims: 0 }, ..all },
+            Start::After(place) | Start::Unlisted(place) if place > self.end => {
+                From { gaps: Gaps::All, ..all }
+            }
+            Start::After(place) | Start::Unlisted(place) => {
+                From { after: place, gaps: Gaps::Untold { trims: 0 }, ..all }
+            }
             Start::Time(time) => {
-                let before = self.histories(found).filter_map(|history| history.last_before(time));
+                let before = self.histories(found).filter_map(|(_, history)| history.last_before(time));
                 From { after: before.max().unwrap_or_default(), ..all }
             }
             Start::Tail(count) => From { tail: Some((count, self.end)), ..all },
-            Start::More(Resume { after, trims, tail }) => From { after, tail, gaps: Gaps::Untold { trims } },
+            Start::More(Resume { after, trims, tail, .. }) => {
+                From { after, tail, gaps: Gaps::Untold { trims } }
+            }
         }
     }
 
@@ -167,8 +190,8 @@ impl Hub {
     }
 
     /// The histories of those channels that have one.
-    fn histories<'a>(&'a self, found: &'a [Option<u32>]) -> impl Iterator<Item = &'a History> {
-        found.iter().flatten().filter_map(|id| self.names[*id].history.as_deref())
+    fn histories<'a>(&'a self, found: &'a [Option<u32>]) -> impl Iterator<Item = (u32, &'a History)> {
+        found.iter().flatten().filter_map(|id| Some((*id, self.names[*id].history.as_deref()?)))
     }
 }
 
@@ -177,7 +200,22 @@ impl Hub {
 struct Reading {
     messages: Vec<Message>,
     gaps: Vec<u16>,
+    /// A list of users is to follow behind the last page.
+    lists: bool,
     resume: Option<Resume>,
+}
+
+impl Start {
+    /// Whether the reader is to be told who is there, of those channels of which it asks that.
+    fn wants_list(self) -> bool {
+        match self {
+            Self::Now | Self::Everything | Self::Unlisted(_) | Self::Lost | Self::Time(_) | Self::Tail(_) => {
+                true
+            }
+            Self::After(_) => false,
+            Self::More(resume) => resume.lists,
+        }
+    }
 }
 
 /// A start, worked out.

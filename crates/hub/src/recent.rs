@@ -66,8 +66,8 @@ impl Hub {
     pub fn read_order(&self, start: Start, limit: usize) -> OrderPage {
         let (after, is_lost) = match start {
             Start::Now => (self.end, false),
-            Start::After(place) if place > self.end => (Position::START, true),
-            Start::After(place) => (place, false),
+            Start::After(place) | Start::Unlisted(place) if place > self.end => (Position::START, true),
+            Start::After(place) | Start::Unlisted(place) => (place, false),
             Start::More(resume) => (resume.after(), false),
             Start::Lost => (Position::START, true),
             Start::Everything | Start::Time(_) | Start::Tail(_) => (Position::START, false),

@@ -86,6 +86,15 @@ impl Hub {
         }
     }
 
+    /// Whether all of these channels take so many bytes.
+    pub(crate) fn check_payload(&self, names: &[Box<str>], len: u64) -> Result<(), Refused> {
+        if !self.rules.limit_payloads {
+            return Ok(());
+        }
+        let limits = names.iter().filter_map(|name| self.rule_of(name).payload);
+        limits.min().filter(|limit| len > *limit).map_or(Ok(()), |limit| Err(Refused::Payload(limit)))
+    }
+
     /// The agenda in which records stand that are there for this holder.
     pub(crate) fn agenda_of(&self, holder: Holder) -> &Agenda<Millis> {
         if holder.is_passing() { &self.passing } else { &self.agenda }

@@ -16,11 +16,11 @@ use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
 use crate::limits::PUBLISHERS_PART;
-use crate::{Asker, Refused, ShardId};
+use crate::{Asker, Refused, Session, ShardId};
 
 /// Somebody who waits, as a shard knows him.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guest {
+pub struct Guest<'a> {
     /// The shard that he waits in.
     pub shard: ShardId,
     /// Whose share it is, if there is little room for names that nobody knows yet; `None`: it was not looked at, since
@@ -28,6 +28,8 @@ pub struct Guest {
     pub asker: Option<Asker>,
     /// Whether he waits at all.
     pub stay: Stay,
+    /// Who he is, where he has shown it.
+    pub session: Option<&'a Session>,
 }
 
 /// Whether somebody waits once he has read what there is.
@@ -41,10 +43,10 @@ pub enum Stay {
     Never,
 }
 
-impl From<ShardId> for Guest {
+impl From<ShardId> for Guest<'_> {
     /// Somebody who stays, in nobody's name.
     fn from(shard: ShardId) -> Self {
-        Self { shard, asker: None, stay: Stay::Always }
+        Self { shard, asker: None, stay: Stay::Always, session: None }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::limits::RULES_MAX;
+use crate::movement::presence_of;
 use crate::{
     Door, Glob, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, WallTime, check_name,
 };
@@ -29,6 +30,8 @@ pub struct Rule {
     pub listen: Option<Door>,
     /// Who may read what was said before.
     pub history: Option<Door>,
+    /// Who may see its users.
+    pub presence: Option<Door>,
     /// Whether a store keeps its messages.
     pub durable: Option<bool>,
     /// Whether a client that comes back to a long message again and again is taken past it.
@@ -47,6 +50,7 @@ impl Rule {
             ttl: None,
             listen: None,
             history: None,
+            presence: None,
             durable: None,
             skip_poison: None,
         }
@@ -75,6 +79,10 @@ pub struct Rules {
     patterns: Box<[Pattern]>,
     /// What holds where no rule does, and then what holds under each.
     keeps: Box<[Keep]>,
+    /// The same of the hidden channels in which the users of those are told.
+    hidden: Box<[Keep]>,
+    /// Whether users are told of on any channel.
+    pub(crate) presence: bool,
     /// Whether any of them limits payloads.
     pub(crate) limit_payloads: bool,
     /// Whether some channels are closed.
@@ -99,6 +107,7 @@ pub(crate) struct Keep {
     pub(crate) ttl: Option<Millis>,
     pub(crate) listen: Door,
     pub(crate) history: Door,
+    pub(crate) presence: Door,
     pub(crate) durable: bool,
     pub(crate) skip_poison: bool,
 }
@@ -166,6 +175,7 @@ impl Rules {
             ttl: None,
             listen: limits.listen,
             history: Door::Open,
+            presence: Door::Off,
             durable: true,
             skip_poison: false,
         };
@@ -178,15 +188,29 @@ impl Rules {
             ttl: rule.ttl,
             listen: rule.listen.unwrap_or(general.listen),
             history: rule.history.unwrap_or(general.history),
+            presence: rule.presence.unwrap_or(general.presence),
             durable: rule.durable.unwrap_or(general.durable),
             skip_poison: rule.skip_poison.unwrap_or(general.skip_poison),
         };
+        let keeps: Box<[Keep]> = std::iter::once(general.clone()).chain(rules().map(under)).collect();
+        let hidden = |keep: &Keep| Keep {
+            messages: limits.presence_history,
+            age: limits.resume_window,
+            renew: false,
+            payload: None,
+            ttl: None,
+            history: Door::Open,
+            presence: Door::Off,
+            ..keep.clone()
+        };
         Self {
+            hidden: keeps.iter().map(hidden).collect(),
+            presence: keeps.iter().any(|keep| keep.presence != Door::Off),
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
             closes: limits.listen == Door::Token || rules().any(|rule| rule.listen == Some(Door::Token)),
             closes_history: rules().any(|rule| rule.history.is_some_and(|door| door != Door::Open)),
             limit_payloads: rules().any(|rule| rule.payload_limit.is_some()),
-            keeps: std::iter::once(general.clone()).chain(rules().map(under)).collect(),
+            keeps,
         }
     }
 
@@ -258,14 +282,39 @@ impl Rules {
         if self.closes { self.keep(self.find(name)).listen } else { Door::Open }
     }
 
-    /// The rule that a name falls under.
+    /// Who may see which users are on a channel of this name.
+    pub fn presence(&self, name: &str) -> Door {
+        if self.presence { self.keep(self.find(name)).presence } else { Door::Off }
+    }
+
+    /// Whether users are told of on any channel.
+    pub fn tells_users(&self) -> bool {
+        self.presence
+    }
+
+    /// Whether users are told of on a channel of this name.
+    pub fn has_presence(&self, name: &str) -> bool {
+        self.presence(name) != Door::Off
+    }
+
+    /// The rule that a name falls under; a hidden channel falls under that of the one it is about.
     pub(crate) fn find(&self, name: &str) -> RuleId {
+        match presence_of(name) {
+            Some(channel) => RuleId(self.find_plain(channel).0 | RuleId::HIDDEN),
+            None => self.find_plain(name),
+        }
+    }
+
+    fn find_plain(&self, name: &str) -> RuleId {
         let found = (1..).zip(&self.patterns).find(|(_, pattern)| pattern.matches(name));
         found.map_or(RuleId::NONE, |(number, _)| RuleId(number))
     }
 
     /// What a channel under this rule keeps.
     pub(crate) fn keep(&self, rule: RuleId) -> &Keep {
+        if rule.is_of_presence() {
+            return &self.hidden[usize::from(rule.0 & !RuleId::HIDDEN)];
+        }
         &self.keeps[usize::from(rule.0)]
     }
 }
@@ -298,6 +347,13 @@ impl<'a> Granted<'a> {
 impl RuleId {
     /// No rule: the general limits.
     pub(crate) const NONE: Self = Self(0);
+    /// Beside the number of a rule: of the hidden channel in which users are told.
+    const HIDDEN: u8 = 1 << 7;
+
+    /// Whether it is that of a hidden channel.
+    pub(crate) fn is_of_presence(self) -> bool {
+        self.0 & Self::HIDDEN != 0
+    }
 }
 
 impl Keep {
@@ -311,7 +367,7 @@ impl Keep {
     }
 }
 
-const _: () = assert!(RULES_MAX < u8::MAX as usize);
+const _: () = assert!(RULES_MAX < RuleId::HIDDEN as usize);
 
 #[cfg(test)]
 mod tests {

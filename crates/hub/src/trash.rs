@@ -8,6 +8,7 @@ use crate::channel::Channel;
 use crate::feed::BLOCK_LEN;
 use crate::history::History;
 use crate::message::About;
+use crate::roster::Roster;
 use crate::{Message, Publish};
 
 /// Things the hub has let go of; dropping it frees them.
@@ -23,6 +24,7 @@ pub struct Trash {
     pub(crate) refused: Vec<Publish>,
     pub(crate) histories: Vec<Box<History>>,
     pub(crate) channels: Vec<Box<Channel>>,
+    pub(crate) rosters: Vec<Box<Roster>>,
     pub(crate) names: Vec<Arc<str>>,
     /// Changes that the feed no longer keeps.
     pub(crate) blocks: Vec<Box<[u8; BLOCK_LEN]>>,

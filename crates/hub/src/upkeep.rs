@@ -124,7 +124,7 @@ impl Hub {
             self.settle(id, removed);
             let Some(outlived) = &mut self.feed.outlived else { return };
             let channel = &self.names[id];
-            if channel.history.is_none() && outlived.len() < OUTLIVED_MAX {
+            if !channel.is_hidden() && channel.history.is_none() && outlived.len() < OUTLIVED_MAX {
                 outlived.push(Arc::clone(&channel.name));
             }
         }
@@ -188,6 +188,7 @@ impl Hub {
         if let Some(extras) = &mut channel.extras {
             extras.held_until = now.saturating_add(DELETED_HOLD);
         }
+        self.end_roster(id);
         // Who deletes it has named it.
         self.hold(id, Holder::PUBLIC);
         let channel = &self.names[id];
@@ -203,6 +204,7 @@ impl Hub {
         let (due, holder) = (std::mem::replace(&mut channel.due, NEVER), channel.holder);
         self.agenda_of_mut(holder).strike(due, id);
         self.expire(id, now, steps);
+        self.wake_users(id, now, steps);
         let channel = &self.names[id];
         if channel.online && channel.waiting() == 0 && channel.offline_at <= now {
             self.go_offline(id, now);
@@ -212,7 +214,8 @@ impl Hub {
             self.forget(id);
         } else {
             self.schedule(id);
-            debug_assert!(*steps == 0 || self.names[id].due > now, "what was due is done");
+            let has_more = self.names[id].roster().is_some_and(|roster| roster.due() <= now);
+            debug_assert!(*steps == 0 || has_more || self.names[id].due > now, "what was due is done");
         }
     }
 }

@@ -60,6 +60,9 @@ impl Both {
             grace: chance.of(&[0, 5, 20]),
             channels_budget: 1 << 20,
             changes: 1_000_000,
+            presence_grace: 0,
+            presence_history: 0,
+            presence_list: 0,
             rules: (0..chance.below(4)).map(|_| rule(&mut chance)).collect(),
             listen: Door::Open,
         };
@@ -453,6 +456,7 @@ fn rule(chance: &mut Chance) -> Rule {
         ttl: chance.of(&[None, None, Some(0), Some(6), Some(40)]),
         listen: None,
         history: None,
+        presence: None,
         durable: None,
         skip_poison: None,
     }

@@ -26,7 +26,7 @@ fn what_somebody_waits_on_stays_and_the_rest_goes_in_its_order() {
 }
 
 /// A stranger who takes all he gets, again and again, with new names; then somebody else comes.
-fn besiege(mut attack: impl FnMut(&mut Hub, Guest, &str, u64)) -> Hub {
+fn besiege(mut attack: impl FnMut(&mut Hub, Guest<'_>, &str, u64)) -> Hub {
     let mut hub = hub(BUDGET);
     let home = hub.subscribe(guest(9, Stay::Always), &["home"], Start::Now, 0).unwrap();
     assert!(matches!(home.next, Next::Live { .. }));
@@ -270,8 +270,8 @@ fn hub(channels_budget: u64) -> Hub {
     Hub::new(limits, Epoch::new(1), 7)
 }
 
-fn guest(who: u64, stay: Stay) -> Guest {
-    Guest { shard: ShardId(0), asker: Some(Asker::Address(who)), stay }
+fn guest(who: u64, stay: Stay) -> Guest<'static> {
+    Guest { asker: Some(Asker::Address(who)), stay, ..Guest::from(ShardId(0)) }
 }
 
 /// Two bytes each, so all records take the same.

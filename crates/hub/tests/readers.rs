@@ -173,7 +173,7 @@ impl World {
             _ => self.readers[who].cursors.last().cloned(),
         };
         let start = match cursor.map(|text| self.hub.cursors().read(&text).expect("it is a cursor")) {
-            Some(Read::Here(place)) => Start::After(place),
+            Some(Read::Here(place) | Read::Unlisted(place)) => Start::After(place),
             Some(Read::Elsewhere) => Start::Lost,
             None => match self.chance.below(4) {
                 0 => Start::Everything,

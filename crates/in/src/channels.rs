@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use crate::caller::Caller;
+use crate::channel_users;
 use crate::history;
 use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX, RETRY_AFTER_S};
 use crate::query::read_number;
@@ -41,6 +42,16 @@ pub(crate) async fn one(
     check(&line, &request, &name)?;
     let info = line.exchange.admin().channel(&name);
     Ok(json(&ChannelStatus::new(&name, info.as_ref(), line.exchange.cursors())))
+}
+
+/// Some of the users on a channel.
+pub(crate) async fn users(
+    State(line): State<Arc<InLine>>,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
+    let name = name_of(request.uri().path().strip_suffix("/users").unwrap_or_default())?;
+    check(&line, &request, &name)?;
+    Ok(json_text(channel_users::page(&line, &name, request.uri().query().unwrap_or_default())?))
 }
 
 /// A page of a channel's history.

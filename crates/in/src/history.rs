@@ -51,6 +51,7 @@ fn newer(line: &InLine, name: &str, start: Start, limit: usize) -> Vec<u8> {
     let end = line.exchange.end();
     let page = line.exchange.admin().history(name, start, limit);
     let page = page.unwrap_or_else(|| Page {
+        present: Vec::new(),
         messages: Vec::new(),
         gaps: Vec::new(),
         next: Next::Live { position: end, channels: Vec::new() },
@@ -153,7 +154,9 @@ pub(crate) async fn remove<'a>(
     cursor: &str,
 ) -> Result<RemovedMessage<'a>, ErrorResponse> {
     let cursors = line.exchange.cursors();
-    let Some(Read::Here(position)) = cursors.read(cursor) else { return Err(no_message(name, cursor)) };
+    let Some(Read::Here(position) | Read::Unlisted(position)) = cursors.read(cursor) else {
+        return Err(no_message(name, cursor));
+    };
     let receipt = line.exchange.publisher().remove(name, position).map_err(|error| match error {
         RemoveError::Missing => no_message(name, cursor),
         RemoveError::Full => full(line),

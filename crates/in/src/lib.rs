@@ -10,6 +10,7 @@ mod body;
 mod boundary;
 mod caller;
 mod canary;
+mod channel_users;
 mod channels;
 mod connections;
 mod counters;

@@ -114,6 +114,10 @@ pub const WATCH_PAGE: usize = 256;
 pub const WATCH_CHUNKS_MAX: usize = 4;
 /// After how long a browser that lost its watch comes back at the latest.
 pub const WATCH_RETRY: Duration = Duration::from_secs(3);
+/// Users on one page of a channel's, where `limit` does not say.
+pub(crate) const PRESENT_PAGE: u32 = 100;
+/// Users on one page of a channel's at the most: all of them are read in one step.
+pub(crate) const PRESENT_PAGE_MAX: u32 = 1_000;
 /// Messages on one page of history, where `limit` does not say; fewer when they are large.
 pub const HISTORY_PAGE: u32 = 100;
 /// Messages on one page of history at the most.

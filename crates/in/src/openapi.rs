@@ -14,7 +14,7 @@ use dialect::hub::limits::TARGETS_MAX;
 use exchange::limits::DENIALS_KEPT;
 use serde_json::{Map, Value, json};
 
-use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, REASON_LEN_MAX, USERS_PAGE_MAX};
+use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, PRESENT_PAGE_MAX, REASON_LEN_MAX, USERS_PAGE_MAX};
 use crate::response::json_text;
 use crate::route::Route;
 use crate::state::InLine;
@@ -135,6 +135,19 @@ pub(crate) fn channel() -> Value {
     })
 }
 
+pub(crate) fn channel_users() -> Value {
+    json!({
+        "operationId": "channelUsers",
+        "summary": "Who is on a channel, by name; changes after the cursor complete it",
+        "parameters": [
+            path("name", NAME),
+            query("after", "Only names behind this one: the last of the page before", &json!({ "type": "string" })),
+            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": PRESENT_PAGE_MAX })),
+        ],
+        "responses": responses("A page of users; 403 where no rule says presence", &json!({ "application/json": { "schema": reference("ChannelUsers") } })),
+    })
+}
+
 pub(crate) fn delete() -> Value {
     let forget = json!({ "type": "string", "const": "history" });
     json!({
@@ -168,7 +181,7 @@ pub(crate) fn history() -> Value {
             path("name", NAME),
             query("since", SINCE, &matching(FROM)),
             query("tail", "Only the last so many", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
-            query("before", BEFORE, &json!({ "type": "string", "pattern": "^$|^a[A-Za-z0-9]{7,15}$" })),
+            query("before", BEFORE, &json!({ "type": "string", "pattern": "^$|^[ap][A-Za-z0-9]{7,15}$" })),
             query("limit", "How many on a page; with before, at most 100", &json!({ "type": "integer", "minimum": 1, "maximum": HISTORY_PAGE_MAX })),
         ],
         "responses": responses("A page; go on with since=cursor while there is more, or back with before=cursor", &json!({ "application/json": { "schema": reference("History") } })),

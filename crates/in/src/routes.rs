@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, Uri, Version, header};
+use axum::http::{HeaderName, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -14,7 +14,7 @@ use dialect::{Code, Problem};
 use crate::response::{ErrorResponse, excerpt};
 use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, leaves_open};
 use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, users, watch};
 
 /// The whole line as one service.
@@ -114,6 +114,17 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             handler: || get(channels::history),
             query: Some(&["since", "tail", "before", "limit"]),
             schema: Some(openapi::history),
+        }],
+    },
+    Route {
+        path: "/channels/{name}/users",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::GET,
+            right: Some(Right::Presence),
+            handler: || get(channels::users),
+            query: Some(&["after", "limit"]),
+            schema: Some(openapi::channel_users),
         }],
     },
     Route {
@@ -355,16 +366,6 @@ pub(crate) async fn surrounded(
         response.headers_mut().insert(HeaderName::from_static("keep-alive"), value);
     }
     response
-}
-
-/// Whether a further request may come on the connection.
-fn leaves_open(request: &Request) -> bool {
-    let says = |token: &str| {
-        let lines = request.headers().get_all(header::CONNECTION).iter();
-        let mut said = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-        said.any(|said| said.trim().eq_ignore_ascii_case(token))
-    };
-    if request.version() >= Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }
 
 async fn not_found(uri: Uri) -> ErrorResponse {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use dialect::{GUARDS, Problem};
 use tracing::{Level, debug, enabled};
@@ -129,4 +129,14 @@ pub(crate) fn log(
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
+}
+
+/// Whether a further request may come on the connection.
+pub(crate) fn leaves_open(request: &Request) -> bool {
+    let says = |token: &str| {
+        let lines = request.headers().get_all(header::CONNECTION).iter();
+        let mut said = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+        said.any(|said| said.trim().eq_ignore_ascii_case(token))
+    };
+    if request.version() >= Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }

@@ -2,7 +2,7 @@
 
 use exchange::hub::{Door, Pattern, Rule};
 
-use crate::entries::{CHANNEL_ENTRY, DURABLE, HISTORY, POISON, TTL};
+use crate::entries::{CHANNEL_ENTRY, DURABLE, HISTORY, POISON, PRESENCE, TTL};
 use crate::key::SettingKey;
 use crate::{Setting, Source, Value, keys, millis};
 
@@ -27,8 +27,8 @@ impl ChannelEntry {
 
     /// The setting by which it closes something of its channels to those without a token.
     pub(crate) fn closes(&self) -> Option<&'static str> {
-        let Rule { listen, history, .. } = self.rule();
-        let doors = [(keys::LISTEN.name(), listen), (HISTORY.name(), history)];
+        let Rule { listen, history, presence, .. } = self.rule();
+        let doors = [(keys::LISTEN.name(), listen), (HISTORY.name(), history), (PRESENCE.name(), presence)];
         doors.into_iter().find_map(|(name, door)| (door == Some(Door::Token)).then_some(name))
     }
 
@@ -45,6 +45,7 @@ impl ChannelEntry {
             ttl: self.get(&TTL).map(millis),
             listen: self.get(&keys::LISTEN).map(door),
             history: self.get(&HISTORY).map(door),
+            presence: self.get(&PRESENCE).map(door),
             durable: self.get(&DURABLE),
             skip_poison: self.get(&POISON).map(|word| word == "skip"),
         }

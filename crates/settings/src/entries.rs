@@ -49,6 +49,7 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     TTL.setting,
     keys::LISTEN.setting,
     HISTORY.setting,
+    PRESENCE.setting,
     DURABLE.setting,
     POISON.setting,
 ];
@@ -73,6 +74,13 @@ pub(crate) const HISTORY: SettingKey<&'static str> = choice(
     "Which clients may read what was said before, page by page and by since and tail: whoever may listen, who shows a \
      token with `history` for it, or none; one that comes back is told of a gap then. Not open, it is closed to clients of \
      2009 and of Realplexor",
+);
+pub(crate) const PRESENCE: SettingKey<&'static str> = choice(
+    "presence",
+    &["off", "open", "token"],
+    "off",
+    "Which clients may be told which users are on a channel, and who joins and leaves: none, and it is not known; whoever \
+     may listen; who shows a token with `presence` for it",
 );
 pub(crate) const DURABLE: SettingKey<bool> =
     truth("durable", "true", "Whether its messages are kept in the store, if there is one");

@@ -178,19 +178,7 @@ impl Settings {
             shards: values.get(&keys::SHARDS).map_or_else(auto, count),
             log: if values.get(&keys::LOG) == "json" { LogForm::Json } else { LogForm::Text },
             log_level: values.get(&keys::LOG_LEVEL),
-            hub: Limits {
-                history_messages: values.get_32(&keys::HISTORY_MESSAGES),
-                history_age: millis(values.get(&keys::HISTORY_AGE)),
-                history_renew: values.get(&keys::HISTORY_RENEW),
-                history_bytes: values.get(&keys::HISTORY_BYTES),
-                history_budget: values.get(&keys::HISTORY_BUDGET),
-                channels_budget: values.get(&keys::CHANNELS_BUDGET),
-                resume_window: millis(values.get(&keys::RESUME_WINDOW)),
-                grace: millis(values.get(&keys::GRACE)),
-                listen: channel::door(values.get(&keys::LISTEN)),
-                rules: values.channels.iter().map(ChannelEntry::rule).collect(),
-                ..Limits::default()
-            },
+            hub: hub_limits(values),
             store: StoreSettings::of(values),
             wait_line: wait::Settings {
                 request_timeout: values.get(&keys::REQUEST_TIMEOUT),
@@ -286,6 +274,25 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// A number of things in memory; the table's ranges fit.
+fn hub_limits(values: &Values) -> Limits {
+    Limits {
+        history_messages: values.get_32(&keys::HISTORY_MESSAGES),
+        history_age: millis(values.get(&keys::HISTORY_AGE)),
+        history_renew: values.get(&keys::HISTORY_RENEW),
+        history_bytes: values.get(&keys::HISTORY_BYTES),
+        history_budget: values.get(&keys::HISTORY_BUDGET),
+        channels_budget: values.get(&keys::CHANNELS_BUDGET),
+        resume_window: millis(values.get(&keys::RESUME_WINDOW)),
+        grace: millis(values.get(&keys::GRACE)),
+        presence_grace: millis(values.get(&keys::PRESENCE_GRACE)),
+        presence_list: count(values.get(&keys::PRESENCE_LIST)),
+        presence_history: values.get_32(&keys::PRESENCE_HISTORY),
+        listen: channel::door(values.get(&keys::LISTEN)),
+        rules: values.channels.iter().map(ChannelEntry::rule).collect(),
+        ..Limits::default()
+    }
+}
+
 fn count(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

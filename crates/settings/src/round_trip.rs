@@ -47,7 +47,9 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
             unreachable!("only entries have one")
         }
         // A channel that is closed must have a way in, which chance does not give it.
-        ValueKind::Choice(words) if matches!(setting.name, "listen" | "history") => vec![words[0].to_owned()],
+        ValueKind::Choice(words) if matches!(setting.name, "listen" | "history" | "presence") => {
+            vec![words[0].to_owned()]
+        }
         // Nor does it make files.
         ValueKind::Choice(_) if setting.name == "in_tls" => vec!["off".to_owned()],
         ValueKind::Choice(words) => vec![words[chance[0] as usize % words.len()].to_owned()],

@@ -7,7 +7,7 @@ mod flags;
 
 use exchange::hub::{
     Answered, AudienceKind, Change, ChangeKind, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message,
-    Origin, Payload, Position, Seen, Target,
+    Origin, Payload, Position, Seen, Target, presence_of,
 };
 use smallvec::SmallVec;
 
@@ -168,7 +168,8 @@ fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
 fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     let said = message.payload();
     let origin = match said.origin {
-        Origin::Native => 0,
+        // The name of its channel tells what says of users apart.
+        Origin::Native | Origin::Presence => 0,
         Origin::Dklab => 1,
         Origin::Realplexor => 2,
         Origin::Removal => 3,
@@ -257,7 +258,7 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
     let (position, time) = (bytes.place()?, bytes.number()?);
     let expires = if is(EXPIRES) { Some(bytes.number()?) } else { None };
     let count = bytes.number()?;
-    let mut targets = SmallVec::new();
+    let mut targets: SmallVec<[Target; 1]> = SmallVec::new();
     for _ in 0..count {
         let name = bytes.text()?.into();
         let alias = if bytes.byte()? == 1 { Some(bytes.text()?.into()) } else { None };
@@ -274,6 +275,8 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
     if origin == Origin::Removal && rest.len() < size_of::<u64>() {
         return None;
     }
+    let is_hidden = presence_of(&targets[0].name).is_some();
+    let origin = if is_hidden && origin == Origin::Native { Origin::Presence } else { origin };
     let audience = audience.unwrap_or_else(|| usual_audience(origin, data.start as usize));
     let kind = kind(flags);
     let payload = Payload { bytes: rest.into(), data, origin, audience, event, content_type, kind };

@@ -142,41 +142,17 @@ fn guarded(head: Head<'_>) -> Head<'_> {
     GUARDS.iter().fold(head, |head, (name, value)| head.header(name, value))
 }
 
-/// A long poll's answer: the document of messages already put as objects. It is left open for [`close_document`].
+/// A long poll's answer: the document of messages already put as objects, and of changes of who is there. It is left open for
+/// [`close_document`].
 pub(crate) fn poll_document(
-    objects: &[Vec<u8>],
+    [messages, changes]: [&[Vec<u8>]; 2],
     end: &PollEnd<'_>,
     cursors: Cursors,
     cors: Cors<'_>,
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let objects_len: usize = objects.iter().map(Vec::len).sum();
-    let mut body = Vec::with_capacity(objects_len + objects.len() + DOCUMENT_LEN);
-    body.extend_from_slice(b"{\"cursor\":\"");
-    cursors.write(end.cursor, &mut body);
-    body.extend_from_slice(b"\",\"messages\":[");
-    for (n, object) in objects.iter().enumerate() {
-        if n > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(object);
-    }
-    body.extend_from_slice(if end.gap { b"],\"gap\":true" } else { b"]" });
-    if end.more {
-        body.extend_from_slice(b",\"more\":true");
-    }
-    if let Some(name) = end.deleted {
-        body.extend_from_slice(b",\"deleted\":");
-        native::write_string(name, &mut body);
-    }
-    if let Some(reason) = end.ended {
-        body.extend_from_slice(b",\"ended\":");
-        native::write_reason(reason, &mut body);
-    }
-    if end.connection.is_some() {
-        body.extend_from_slice(b",\"connection\":\"");
-    }
+    let body = document([messages, changes], end, cursors);
     let tail_len = if end.connection.is_some() { CONNECTION_END_LEN } else { 1 };
     out.reserve(POLL_HEAD_LEN + body.len() + tail_len);
     let mut head = Head::new(out, 200).header("Content-Type", "application/json");
@@ -219,6 +195,48 @@ pub fn close_document(open: &[u8], connection: Option<&str>, out: &mut Vec<u8>) 
     let (open, sum) = open.split_last_chunk().expect("its checksum stands there");
     out.extend_from_slice(open);
     deflate::end_document(&tail, u32::from_le_bytes(*sum), u32::from_le_bytes(*len), out);
+}
+
+/// The document itself, left open.
+fn document([messages, changes]: [&[Vec<u8>]; 2], end: &PollEnd<'_>, cursors: Cursors) -> Vec<u8> {
+    let cursors = if end.lists { cursors.unlisted() } else { cursors };
+    let objects_len: usize = messages.iter().chain(changes).map(|object| object.len() + 1).sum();
+    let mut body = Vec::with_capacity(objects_len + DOCUMENT_LEN);
+    body.extend_from_slice(b"{\"cursor\":\"");
+    cursors.write(end.cursor, &mut body);
+    body.extend_from_slice(b"\",\"messages\":[");
+    body.extend_from_slice(&messages.join(&b','));
+    body.push(b']');
+    if !changes.is_empty() {
+        body.extend_from_slice(b",\"changes\":[");
+        body.extend_from_slice(&changes.join(&b','));
+        body.push(b']');
+    }
+    for (n, list) in end.present.iter().enumerate() {
+        body.extend_from_slice(if n == 0 { b",\"present\":[" } else { b"," });
+        native::write_present_whole(list, &mut body);
+    }
+    if !end.present.is_empty() {
+        body.push(b']');
+    }
+    if end.gap {
+        body.extend_from_slice(b",\"gap\":true");
+    }
+    if end.more {
+        body.extend_from_slice(b",\"more\":true");
+    }
+    if let Some(name) = end.deleted {
+        body.extend_from_slice(b",\"deleted\":");
+        native::write_string(name, &mut body);
+    }
+    if let Some(reason) = end.ended {
+        body.extend_from_slice(b",\"ended\":");
+        native::write_reason(reason, &mut body);
+    }
+    if end.connection.is_some() {
+        body.extend_from_slice(b",\"connection\":\"");
+    }
+    body
 }
 
 /// A long poll's answer that is one payload, with its cursor in a header; and whether some before it were lost.

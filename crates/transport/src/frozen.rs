@@ -82,6 +82,7 @@ enum FrozenStart {
     Now,
     Everything,
     After(u64),
+    Unlisted(u64),
     Lost,
     Time(u64),
     Tail(u32),
@@ -228,9 +229,11 @@ impl FrozenStart {
             Start::Now => Self::Now,
             Start::Everything => Self::Everything,
             Start::After(position) => Self::After(position.to_bits()),
+            Start::Unlisted(position) => Self::Unlisted(position.to_bits()),
             Start::Lost => Self::Lost,
             Start::Time(time) => Self::Time(time),
             Start::Tail(count) => Self::Tail(count),
+            Start::More(resume) if resume.lists() => Self::Unlisted(resume.after().to_bits()),
             Start::More(resume) => Self::After(resume.after().to_bits()),
         }
     }
@@ -240,6 +243,7 @@ impl FrozenStart {
             Self::Now => Start::Now,
             Self::Everything => Start::Everything,
             Self::After(place) => Start::After(Position::from_bits(place)),
+            Self::Unlisted(place) => Start::Unlisted(Position::from_bits(place)),
             Self::Lost => Start::Lost,
             Self::Time(time) => Start::Time(time),
             Self::Tail(count) => Start::Tail(count),

@@ -1,7 +1,7 @@
 //! What a waiting client is told beside messages.
 
 use dialect::Problem;
-use dialect::hub::{Cursors, Position, WallTime};
+use dialect::hub::{Cursors, Position, PresentList, WallTime};
 use dialect::native::PageEnd;
 use serde_json::value::RawValue;
 
@@ -14,6 +14,13 @@ pub enum Notice<'a> {
     Opening(&'a Opening<'a>),
     /// Messages of these channels are gone.
     Gap(&'a [&'a str]),
+    /// Who is on these channels, at this place: behind all that is older.
+    Present {
+        /// The channels' users.
+        lists: &'a [PresentList],
+        /// Where that is true.
+        at: Position,
+    },
     /// The connection lives, and its client is owed nothing up to here.
     Heartbeat(Position),
     /// The channel was deleted, and is listened to no longer.

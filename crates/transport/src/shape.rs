@@ -139,9 +139,14 @@ impl Shape {
         self.framing() == Framing::WebSocket
     }
 
-    /// Whether a client is told this. That a message was taken back has no place among bare payloads, nor in old dialects.
+    /// Whether it has words for who is on a channel.
+    pub fn tells_presence(self) -> bool {
+        self.row().tells_removals
+    }
+
+    /// Whether a client is told this. That a message was taken back, or that a user came or went, has no place among bare payloads, nor in old dialects.
     pub fn tells(self, message: &Message) -> bool {
-        self.row().tells_removals || message.removal().is_none()
+        self.row().tells_removals || (message.removal().is_none() && message.movement().is_none())
     }
 
     /// Whether a client can be told of a gap.

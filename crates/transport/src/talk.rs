@@ -1,6 +1,6 @@
 //! What a waiting client is told besides live messages: pages, notices, ends.
 
-use dialect::hub::{Cursors, Position, Visible};
+use dialect::hub::{Cursors, Position, PresentList, Visible};
 use dialect::native::Paths;
 use dialect::{Code, Cors, Dialects, Ours, Problem, native};
 
@@ -18,8 +18,17 @@ pub struct Opening<'a> {
     pub connection: &'a str,
     /// Channels of which something it was owed is gone.
     pub gaps: &'a [&'a str],
+    /// A list of users follows: who breaks off before it is owed it when it comes back.
+    pub lists: bool,
     /// After how many milliseconds a browser that lost its connection should come back.
     pub retry_ms: u32,
+}
+
+impl Opening<'_> {
+    /// What its cursor is written by.
+    pub(crate) fn cursors(&self, tone: Tone) -> Cursors {
+        if self.lists { tone.cursors.unlisted() } else { tone.cursors }
+    }
 }
 
 /// A message with its matches: indices into its targets.
@@ -32,7 +41,7 @@ pub struct Part<'a> {
 }
 
 /// What the answer to a long poll tells besides its messages.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PollEnd<'a> {
     /// Up to here the client is then owed nothing.
     pub cursor: Position,
@@ -44,8 +53,19 @@ pub struct PollEnd<'a> {
     pub deleted: Option<&'a str>,
     /// Why the application ended the wait. A raw poll has no word for it.
     pub ended: Option<&'a str>,
+    /// Who is on its channels at that place.
+    pub present: &'a [PresentList],
+    /// A list of them is owed, and comes with a later answer.
+    pub lists: bool,
     /// Of a page of what was said before: something is left further back.
     pub more: bool,
+}
+
+impl PollEnd<'_> {
+    /// Nothing but this cursor.
+    pub fn at(cursor: Position) -> Self {
+        Self { cursor, ..Self::default() }
+    }
 }
 
 impl Conn {
@@ -97,14 +117,14 @@ impl Conn {
                 None => answer::poll_raw_empty(&end, cursors, cors, out),
             }
         } else {
-            let object = |part: Part<'a>| {
+            let (mut messages, mut changes) = (Vec::new(), Vec::new());
+            for part in parts {
                 let mut object = Vec::with_capacity(part.message.payload().data().len() + 96);
                 native::write_told(&part.message, part.matches, cursors, &mut object);
-                object
-            };
-            let objects: Vec<Vec<u8>> = parts.map(object).collect();
+                if part.message.movement().is_some() { changes.push(object) } else { messages.push(object) }
+            }
             let mut open = Vec::new();
-            answer::poll_document(&objects, &end, cursors, cors, coder, &mut open);
+            answer::poll_document([&messages, &changes], &end, cursors, cors, coder, &mut open);
             answer::close_document(&open, end.connection, out);
         }
         if let Some(warning) = self.warning() {

@@ -45,6 +45,7 @@ fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
             cursor: place,
             connection: "0123456789abcdefghijkl",
             gaps: &["a"],
+            lists: false,
             retry_ms: 1_000,
         }),
         cursors(),

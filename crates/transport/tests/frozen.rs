@@ -83,6 +83,7 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
     let transports = [Transport::Poll, Transport::Sse, Transport::Stream, Transport::WebSocket];
     for (shown, transport) in shown.into_iter().flat_map(|shown| transports.map(|one| (shown.clone(), one))) {
         let wait = || Wait {
+            presence: true,
             older: None,
             names: vec!["a".into(), "b".into()],
             start: Start::After(Position::from_bits(7)),
@@ -234,6 +235,7 @@ fn words(conn: &mut Conn) -> Vec<u8> {
             cursor: conn.last,
             connection: "0123456789abcdefghijkl",
             gaps: &["a"],
+            lists: false,
             retry_ms: 1_000,
         }),
         cursors(),

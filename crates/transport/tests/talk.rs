@@ -63,7 +63,7 @@ fn frames(mut bytes: &[u8]) -> String {
 #[test]
 fn a_stream_begins_with_its_cursor() {
     let check = |shape, expected: &str| {
-        let opening = Opening { cursor: place(5), connection: ID, gaps: &[], retry_ms: 1_500 };
+        let opening = Opening { cursor: place(5), connection: ID, gaps: &[], lists: false, retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
     let first = "retry: 1500\nevent: cursor\nid: a0000005\ndata: {\"cursor\":\"a0000005\",\"connection\":\"0123456789abcdefghijkl\"}\n\n";
@@ -81,7 +81,13 @@ fn a_stream_begins_with_its_cursor() {
 fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
     let mut out = Vec::new();
     waiting(Shape::SseBare).tell(
-        Notice::Opening(&Opening { cursor: place(5), connection: ID, gaps: &[], retry_ms: 2_000 }),
+        Notice::Opening(&Opening {
+            cursor: place(5),
+            connection: ID,
+            gaps: &[],
+            lists: false,
+            retry_ms: 2_000,
+        }),
         cursors(),
         &mut out,
     );
@@ -95,7 +101,8 @@ fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
 #[test]
 fn gaps_are_told_before_the_cursor_that_may_be_past_them() {
     let check = |shape, expected: &str| {
-        let opening = Opening { cursor: place(5), connection: ID, gaps: &["a", "b\""], retry_ms: 1_500 };
+        let opening =
+            Opening { cursor: place(5), connection: ID, gaps: &["a", "b\""], lists: false, retry_ms: 1_500 };
         check(shape, expected, |conn, out| conn.tell(Notice::Opening(&opening), cursors(), out));
     };
     let event = "event: gap\ndata: {\"channels\":[\"a\",\"b\\\"\"]}\n\n\
@@ -233,7 +240,7 @@ fn a_poll_gets_all_messages_due_and_one_cursor() {
         let mut out = Vec::new();
         waiting(Shape::PollObject).poll_answer(
             self::parts(parts),
-            PollEnd { cursor: place(9), connection: Some(ID), gap, deleted, ended: None, more: false },
+            PollEnd { connection: Some(ID), gap, deleted, ..PollEnd::at(place(9)) },
             cursors(),
             Cors::default(),
             &mut Pages::default(),
@@ -266,7 +273,7 @@ fn raw_poll(messages: &[Message], gap: bool) -> (String, String, bool, String) {
     let mut out = Vec::new();
     waiting(Shape::PollRaw).poll_answer(
         parts(messages),
-        PollEnd { cursor: place(9), connection: Some(ID), gap, deleted: None, ended: None, more: false },
+        PollEnd { connection: Some(ID), gap, ..PollEnd::at(place(9)) },
         cursors(),
         Cors::default(),
         &mut Pages::default(),

@@ -24,6 +24,8 @@ pub(super) struct Asked<'a> {
     pub(super) heartbeat: Option<Duration>,
     pub(super) raw: bool,
     pub(super) envelope: bool,
+    /// Who is on the channels is asked for, and who comes and goes.
+    pub(super) presence: bool,
     /// Refusals of event streams are wanted as what they are (`errors=status`).
     pub(super) by_status: bool,
     /// Nothing is to be compressed, whatever `Accept-Encoding` says (`compression=off`).
@@ -62,6 +64,7 @@ impl<'a> Asked<'a> {
             "wait" => self.wait = Some(number("wait", &value)?),
             "heartbeat" => self.heartbeat = Some(heartbeat(&value)?),
             "raw" => self.raw = flag("raw", &value)?,
+            "presence" => self.presence = flag("presence", &value)?,
             "envelope" => self.envelope = flag("envelope", &value)?,
             "errors" => self.by_status = errors(&value)?,
             "compression" => self.uncompressed = is_off(&value)?,

@@ -19,6 +19,8 @@ pub enum Command {
         names: Vec<Box<str>>,
         /// From where.
         start: Start,
+        /// Who is on them is asked for, and who comes and goes.
+        presence: bool,
         /// To be repeated in the answer.
         id: Option<Box<RawValue>>,
     },
@@ -56,6 +58,7 @@ struct Words {
     token: Option<String>,
     since: Option<Since>,
     tail: Option<u32>,
+    presence: Option<bool>,
     #[serde(default, deserialize_with = "present")]
     id: Option<Box<RawValue>>,
 }
@@ -125,7 +128,7 @@ impl Command {
     }
 
     fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
-        let Words { subscribe, unsubscribe, ping, token, since: from, tail, id } = words;
+        let Words { subscribe, unsubscribe, ping, token, since: from, tail, presence, id } = words;
         match (subscribe, unsubscribe, ping, token) {
             (Some(names), None, None, None) => {
                 let start = match (from, tail) {
@@ -134,7 +137,8 @@ impl Command {
                     (None, Some(tail)) => Start::Tail(tail),
                     (None, None) => Start::Now,
                 };
-                Ok(Self::Subscribe { names: names_in_list(&names)?, start, id })
+                let presence = presence.unwrap_or_default();
+                Ok(Self::Subscribe { names: names_in_list(&names)?, start, presence, id })
             }
             (None, Some(names), None, None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
             (None, None, None, Some(token)) => Ok(Self::Renew { token: token.into(), id }),
@@ -170,7 +174,7 @@ fn no_command(why: &str) -> Problem {
     Problem::bad(
         Code::Command,
         format!(
-            "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"id\"?}}, \
+            "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"presence\"?, \"id\"?}}, \
              {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any, \"id\"?}}"
         ),
     )
@@ -318,8 +322,9 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let cursors = Cursors::new(Epoch::new(0));
         let got = match Command::read(text, cursors, 1_000_000) {
-            Ok(Command::Subscribe { names, start, id }) => {
-                format!("subscribe {names:?} {start:?} {}", shown(id))
+            Ok(Command::Subscribe { names, start, presence, id }) => {
+                let presence = if presence { " presence" } else { "" };
+                format!("subscribe {names:?} {start:?} {}{presence}", shown(id))
             }
             Ok(Command::Unsubscribe { names, id }) => format!("unsubscribe {names:?} {}", shown(id)),
             Ok(Command::Renew { token, id }) => format!("renew {token} {}", shown(id)),
@@ -336,6 +341,7 @@ mod tests {
 
     #[test]
     fn commands_are_read() {
+        check(r#"{"subscribe":["a"],"presence":true}"#, "subscribe [\"a\"] Now - presence");
         check(r#"{"subscribe":["a","b"]}"#, r#"subscribe ["a", "b"] Now -"#);
         check(r#"{"subscribe":["a"],"since":0,"id":7}"#, r#"subscribe ["a"] Everything 7"#);
         check(r#"{"subscribe":["a"],"since":"a0000001"}"#, r#"subscribe ["a"] After(@1) -"#);

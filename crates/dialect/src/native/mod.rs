@@ -12,6 +12,7 @@ mod object;
 mod older;
 mod passed;
 mod paths;
+mod present;
 mod refused;
 mod request;
 mod reserved;
@@ -30,12 +31,15 @@ pub(crate) use line_ends::escape_line_ends;
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path, user_in_path};
 pub(crate) use object::write_value;
 pub use object::{
-    is_json_text, kind_of, write_document, write_object, write_removal, write_string, write_strings,
-    write_told, write_uncovered,
+    is_json_text, kind_of, write_document, write_movement, write_object, write_removal, write_string,
+    write_strings, write_told, write_uncovered,
 };
 pub use older::before;
 pub use passed::{is_of_application, is_passed};
 pub use paths::{Paths, WaitPath};
+pub use present::{
+    PresentPart, present_parts, write_present, write_present_object, write_present_whole, write_users,
+};
 pub use refused::told_by_event;
 pub use request::{hears_refusals, intent, not_found, wait_of_page};
 pub use reserved::{RESERVED, is_reserved};

@@ -15,7 +15,7 @@ use super::line_ends::{escape_line_ends, is_json};
 ///
 /// What says that a message was taken back is no message, and has an object of its own: [`write_removal`].
 pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursors>, out: &mut Vec<u8>) {
-    debug_assert!(message.removal().is_none());
+    debug_assert!(message.removal().is_none() && message.movement().is_none());
     out.push(b'{');
     if let Some(cursors) = cursors {
         out.extend_from_slice(b"\"cursor\":\"");
@@ -44,15 +44,13 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
     }
     out.extend_from_slice(b",\"data\":");
     write_data(message.payload(), out);
-    let (seconds, millis) = (message.time / 1_000, message.time % 1_000);
-    out.extend_from_slice(format!(",\"time\":{seconds}.{millis:03}}}").as_bytes());
+    write_time(message.time, out);
+    out.push(b'}');
 }
 
 /// Appends what a channel's readers are told: a message, or that one was taken back.
 pub fn write_told(message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
-    if message.removal().is_some() {
-        out.extend_from_slice(b"{\"deleted_message\":");
-        write_removal(message, cursors, out);
+    if write_notice(message, cursors, out) {
         out.extend_from_slice(b",\"cursor\":\"");
         cursors.write(message.position, out);
         out.extend_from_slice(b"\"}");
@@ -63,13 +61,48 @@ pub fn write_told(message: &Message, matches: &[usize], cursors: Cursors, out: &
 
 /// The same without a cursor, that would speak for what the reader is still owed.
 pub fn write_uncovered(message: &Message, matches: &[usize], cursors: Cursors, out: &mut Vec<u8>) {
-    if message.removal().is_some() {
-        out.extend_from_slice(b"{\"deleted_message\":");
-        write_removal(message, cursors, out);
+    if write_notice(message, cursors, out) {
         out.push(b'}');
     } else {
         write_object(message, matches, None, out);
     }
+}
+
+/// Appends the begin of the object of what is no message: that one was taken back, or that a user joined or left. False: it
+/// is a message.
+fn write_notice(message: &Message, cursors: Cursors, out: &mut Vec<u8>) -> bool {
+    if message.removal().is_some() {
+        out.extend_from_slice(b"{\"deleted_message\":");
+        write_removal(message, cursors, out);
+    } else if let Some(movement) = message.movement() {
+        out.extend_from_slice(if movement.joined { b"{\"joined\":" } else { b"{\"left\":" });
+        write_movement(message, out);
+    } else {
+        return false;
+    }
+    true
+}
+
+/// Appends which user joined a channel or left it: `{"channel", "user", "info"?, "time"}`.
+pub fn write_movement(message: &Message, out: &mut Vec<u8>) {
+    let Some(movement) = message.movement() else { return };
+    out.extend_from_slice(b"{\"channel\":");
+    let name = &message.targets()[0].name;
+    write_string(hub::presence_of(name).unwrap_or(name), out);
+    out.extend_from_slice(b",\"user\":");
+    write_string(movement.user, out);
+    if let Some(info) = movement.info {
+        out.extend_from_slice(b",\"info\":");
+        out.extend_from_slice(info.as_bytes());
+    }
+    write_time(message.time, out);
+    out.push(b'}');
+}
+
+/// Appends a time as a member, in seconds since the Unix epoch.
+fn write_time(time: hub::Millis, out: &mut Vec<u8>) {
+    let (seconds, millis) = (time / 1_000, time % 1_000);
+    out.extend_from_slice(format!(",\"time\":{seconds}.{millis:03}").as_bytes());
 }
 
 /// Appends which message was taken back, and from where: `{"channel": NAME, "cursor": C}`.

@@ -41,6 +41,7 @@ pub(super) fn older(request: &Request<'_>, list: &str, context: Context<'_>) -> 
     Ok(Intent::Wait(Box::new(Wait {
         names,
         start: Start::Now,
+        presence: false,
         older: Some(Box::new(older)),
         transport: Transport::Poll,
         connection: None,
@@ -57,7 +58,7 @@ pub(super) fn older(request: &Request<'_>, list: &str, context: Context<'_>) -> 
 /// Reads the cursor before which somebody wants to read.
 pub fn before(text: &str, cursors: Cursors) -> Result<Before, Problem> {
     match cursors.read(text) {
-        Some(Read::Here(position)) => Ok(Before::Place(position)),
+        Some(Read::Here(position) | Read::Unlisted(position)) => Ok(Before::Place(position)),
         Some(Read::Elsewhere) => Ok(Before::Lost),
         None => Err(Problem::bad(
             Code::Before,

@@ -129,12 +129,19 @@ fn wait(
     };
     let bare = asked.raw || (transport == Transport::Sse && names.len() == 1 && !asked.envelope);
     let start = asked.start(request, context)?;
+    if asked.presence && asked.raw {
+        return Err(Problem::bad(
+            Code::Presence,
+            "presence has no place among bare payloads; leave raw out, or presence",
+        ));
+    }
     let credentials = credentials(request, list, context.shows).map(Box::new);
     let head_only = request.method == "HEAD";
     Ok(Intent::Wait(Box::new(Wait {
         names,
         start,
         older: None,
+        presence: asked.presence,
         transport,
         bare,
         connection: asked.connection,
@@ -171,6 +178,7 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
         names: Vec::new(),
         start,
         older: None,
+        presence: false,
         transport,
         bare: false,
         connection: None,

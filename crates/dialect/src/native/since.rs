@@ -11,6 +11,7 @@ pub fn since(text: &str, cursors: Cursors, now: Millis) -> Result<Start, Problem
     if let Some(read) = cursors.read(text) {
         return Ok(match read {
             Read::Here(position) => Start::After(position),
+            Read::Unlisted(position) => Start::Unlisted(position),
             Read::Elsewhere => Start::Lost,
         });
     }
@@ -56,6 +57,7 @@ pub fn last_event_id(text: &[u8], cursors: Cursors) -> Start {
         std::str::from_utf8(text).ok().and_then(|text| if text == "0" { None } else { cursors.read(text) });
     match read {
         Some(Read::Here(position)) => Start::After(position),
+        Some(Read::Unlisted(position)) => Start::Unlisted(position),
         Some(Read::Elsewhere) => Start::Lost,
         None if text == b"0" => Start::Everything,
         None => Start::Lost,

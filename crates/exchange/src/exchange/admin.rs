@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
-use hub::{Before, Changes, ChannelInfo, OlderPage, Page, ShardId, Stage, Start, Totals};
+use hub::{
+    Before, Changes, ChannelInfo, OlderPage, Page, Position, PresentPage, ShardId, Stage, Start, Totals,
+};
 
 use super::Exchange;
 use crate::limits::TICK_STEPS_MAX;
@@ -18,6 +20,12 @@ pub struct Admin<'a> {
 }
 
 impl Admin<'_> {
+    /// Some of the users of a channel, behind this name in their order, so many at the most, and the place at which that is
+    /// true.
+    pub fn present(&self, name: &str, after: Option<&str>, limit: usize) -> (PresentPage, Position) {
+        self.exchange.with(|hub, _| hub.present(name, after, limit))
+    }
+
     /// Reads history without registering; `None` when nothing is known of the channel.
     pub fn history(&self, name: &str, start: Start, limit: usize) -> Option<Page> {
         self.exchange.with(|hub, now| hub.history(name, start, limit, now))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hub::{
     After, Before, ChannelId, Guest, Leave, Millis, OlderPage, Outside, Page, Refused, Right, Rules, Session,
-    ShardId, Start, Take,
+    ShardId, Start, Take, Who,
 };
 
 use super::Exchange;
@@ -22,7 +22,12 @@ pub struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Reads the next page of a backlog; registers the shard of a guest who stays on all names when nothing more is
     /// there. The lock is free between steps in which what has outlived its time is removed.
-    pub fn subscribe(&self, guest: impl Into<Guest>, names: &[&str], start: Start) -> Result<Page, Refused> {
+    pub fn subscribe<'g>(
+        &self,
+        guest: impl Into<Guest<'g>>,
+        names: &[&str],
+        start: Start,
+    ) -> Result<Page, Refused> {
         let guest = guest.into();
         loop {
             if let Some(page) = self.exchange.in_turn(|hub, now| hub.try_subscribe(guest, names, start, now))
@@ -43,9 +48,9 @@ impl<'a> Registry<'a> {
 
     /// Registers the shard on all of these channels, and reads what is due in them by outside cursors, the lock being free
     /// between steps. The `memory` is how old a cursor may be from which on a channel without one is read.
-    pub fn subscribe_outside(
+    pub fn subscribe_outside<'g>(
         &self,
-        guest: impl Into<Guest>,
+        guest: impl Into<Guest<'g>>,
         names: &[&str],
         after: &[After],
         memory: Millis,
@@ -59,7 +64,7 @@ impl<'a> Registry<'a> {
 
     /// Takes registrations of a shard back. `grace`: how long these channels stay online; `None`: as long as is
     /// usual.
-    pub fn leave(&self, shard: ShardId, leaving: &[Leave], grace: Option<Millis>) {
+    pub fn leave(&self, shard: ShardId, leaving: &[Leave<'_>], grace: Option<Millis>) {
         for step in leaving.chunks(LEAVE_STEP_MAX) {
             self.exchange.in_turn(|hub, now| {
                 for leave in step {
@@ -69,9 +74,32 @@ impl<'a> Registry<'a> {
         }
     }
 
+    /// Takes registrations of users back, of each one of a channel; each user then has the grace to come back.
+    pub fn depart(&self, shard: ShardId, users: &[(ChannelId, Session)]) {
+        for step in users.chunks(LEAVE_STEP_MAX) {
+            let leaving = step.iter().map(|(channel, session)| Leave {
+                who: session.user().map_or(Who::Unnamed, Who::User),
+                ..Leave::waiting(*channel, 1)
+            });
+            self.leave(shard, &leaving.collect::<Vec<_>>(), None);
+        }
+    }
+
+    /// Connections that are registered on these channels, each once, have this user from now on, and had none before.
+    pub fn greet(&self, channels: &[ChannelId], session: &Session) {
+        for step in channels.chunks(LEAVE_STEP_MAX) {
+            self.exchange.in_turn(|hub, now| hub.greet(step, session, now));
+        }
+    }
+
     /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When
     /// they are served, the channel stays online for the grace.
-    pub fn take_one(&self, guest: impl Into<Guest>, name: &str, grace: Millis) -> Result<Take, Refused> {
+    pub fn take_one<'g>(
+        &self,
+        guest: impl Into<Guest<'g>>,
+        name: &str,
+        grace: Millis,
+    ) -> Result<Take, Refused> {
         self.exchange.in_turn(|hub, now| hub.take(guest, name, grace, now))
     }
 

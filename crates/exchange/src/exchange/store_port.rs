@@ -1,6 +1,6 @@
 //! The port of a store: it commits what it has kept, and asks what is still needed of it.
 
-use hub::{ChannelState, Position};
+use hub::{ChannelState, Message, Position};
 
 use super::{Exchange, Rung};
 use crate::sync::Ordering;
@@ -121,6 +121,11 @@ impl StorePort<'_> {
                 history: (totals.history_bytes, totals.history_messages),
             }
         })
+    }
+
+    /// Whether a message says of a user who is still on a channel that it joined.
+    pub fn is_shown_since(&self, message: &Message) -> bool {
+        message.movement().is_some() && self.exchange.with(|hub, _| hub.is_shown_since(message))
     }
 
     /// Evicts a channel's messages up to a place: the store has no room for them.

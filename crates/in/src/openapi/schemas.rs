@@ -43,6 +43,7 @@ pub(super) fn schemas() -> Value {
         "Removed": object(&["channel", "cursor", "deleted"], json!({
             "channel": text(), "cursor": cursor(), "deleted": { "const": true },
         })),
+        "ChannelUsers": channel_users(),
         "History": object(&["cursor", "messages"], json!({
             "cursor": cursor(),
             "messages": { "type": "array", "items": reference("Message") },
@@ -79,6 +80,23 @@ fn message() -> Value {
             "data": { "description": "JSON as it was published, else a string" },
             "base64": { "const": true },
             "time": seconds(),
+        }),
+    )
+}
+
+/// Who is on a channel.
+fn channel_users() -> Value {
+    object(
+        &["cursor", "users", "count", "anonymous"],
+        json!({
+            "cursor": cursor(),
+            "users": { "type": "array", "items": object(
+                &["user", "since"],
+                json!({ "user": text(), "info": { "description": "JSON, as the application said it" }, "since": seconds() }),
+            ) },
+            "count": count(),
+            "anonymous": count(),
+            "more": { "const": true },
         }),
     )
 }

@@ -39,6 +39,24 @@ pub const RESUME_WINDOW: SettingKey<Duration> = duration(
     "1h",
     "How long a silent channel is remembered, so that a gap can be told; at least the history's age counts",
 );
+pub const PRESENCE_GRACE: SettingKey<Duration> = duration(
+    "presence_grace",
+    ["0s", "1h"],
+    "10s",
+    "How long a user has to come back to a channel before others are told that it left, where a rule says presence",
+);
+pub const PRESENCE_LIST: SettingKey<u64> = count(
+    "presence_list",
+    ["0", "1000"],
+    "200",
+    "Users in the list that a newcomer gets who asks for presence; how many there are it is told in any case",
+);
+pub const PRESENCE_HISTORY: SettingKey<u64> = count(
+    "presence_history",
+    ["0", "100000"],
+    "1000",
+    "Joins and leaves kept of a channel for those who come back, as long as resume_window; others get the list anew",
+);
 pub const STORE: SettingKey<String> = label(
     "store",
     ValueKind::Folder,

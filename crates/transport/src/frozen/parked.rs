@@ -18,6 +18,7 @@ pub(super) struct FrozenParked {
     names: Vec<String>,
     start: FrozenStart,
     older: Option<FrozenOlder>,
+    presence: bool,
     transport: u8,
     bare: bool,
     connection: Option<String>,
@@ -72,6 +73,7 @@ impl FrozenParked {
         Self {
             names: wait.names.iter().map(|name| name.to_string()).collect(),
             start: FrozenStart::freeze(wait.start),
+            presence: wait.presence,
             older: wait.older.as_deref().map(FrozenOlder::freeze),
             transport: wait.transport as u8,
             bare: wait.bare,
@@ -91,6 +93,7 @@ impl FrozenParked {
         let wait = Wait {
             names: self.names.into_iter().map(String::into_boxed_str).collect(),
             start: self.start.thaw(),
+            presence: self.presence,
             older: self.older.map(|older| Box::new(older.thaw())),
             transport: transports.into_iter().find(|transport| *transport as u8 == self.transport)?,
             bare: self.bare,

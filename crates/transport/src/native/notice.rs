@@ -15,7 +15,7 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             tell_by_event(Notice::Gap(opening.gaps), tone, out);
             tone.stored(out, |out| {
                 sse::encode_retry(opening.retry_ms, out);
-                write_cursor_event(opening.cursor, Some(opening.connection), tone.cursors, out);
+                write_cursor_event(opening.cursor, Some(opening.connection), opening.cursors(tone), out);
             });
         }
         Notice::Gap([]) => {}
@@ -24,6 +24,17 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             native::write_strings(channels, &mut data);
             data.push(b'}');
             write_event("gap", &data, tone, out);
+        }
+        Notice::Present { lists, at } => {
+            for part in lists.iter().flat_map(native::present_parts) {
+                let (mut id, mut data) = (Vec::with_capacity(16), Vec::new());
+                tone.cursors.write(at, &mut id);
+                native::write_present(part, &mut data);
+                // Who breaks off before the last page comes back with an earlier id, and is owed the list.
+                let event =
+                    sse::Event { id: (!part.more).then_some(&id), event: Some("present"), data: Some(&data) };
+                tone.stored(out, |out| sse::encode(&event, out));
+            }
         }
         Notice::Heartbeat(cursor) => {
             tone.stored(out, |out| write_cursor_event(cursor, None, tone.cursors, out));
@@ -51,11 +62,20 @@ pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         Notice::Opening(opening) => {
             tell_by_line(Notice::Gap(opening.gaps), tone, out);
             let (cursor, connection) = (opening.cursor, opening.connection);
-            write_line(|text| native::write_opening(cursor, connection, tone.cursors, text), tone, out);
+            write_line(
+                |text| native::write_opening(cursor, connection, opening.cursors(tone), text),
+                tone,
+                out,
+            );
         }
         Notice::Gap(channels) => {
             for channel in channels {
                 write_line(|text| native::write_gap(channel, text), tone, out);
+            }
+        }
+        Notice::Present { lists, at } => {
+            for part in lists.iter().flat_map(native::present_parts) {
+                write_line(|text| native::write_present_object(part, at, tone.cursors, text), tone, out);
             }
         }
         Notice::Heartbeat(cursor) => {
@@ -84,11 +104,17 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
     match notice {
         Notice::Opening(opening) => {
             tell_by_frame(Notice::Gap(opening.gaps), tone, out);
-            text_frame(|text| native::write_opening(opening.cursor, opening.connection, cursors, text), out);
+            let (cursor, connection) = (opening.cursor, opening.connection);
+            text_frame(|text| native::write_opening(cursor, connection, opening.cursors(tone), text), out);
         }
         Notice::Gap(channels) => {
             for channel in channels {
                 text_frame(|text| native::write_gap(channel, text), out);
+            }
+        }
+        Notice::Present { lists, at } => {
+            for part in lists.iter().flat_map(native::present_parts) {
+                text_frame(|text| native::write_present_object(part, at, cursors, text), out);
             }
         }
         Notice::Heartbeat(cursor) => text_frame(|text| native::write_cursor(cursor, cursors, text), out),
@@ -114,6 +140,7 @@ pub(crate) fn tell_by_frame_beside_payloads(notice: Notice<'_>, tone: Tone, out:
     match notice {
         Notice::Opening(opening) => tell_by_frame(Notice::Gap(opening.gaps), tone, out),
         Notice::Heartbeat(_) => ws::encode_frame(ws::Opcode::Ping, &[], out),
+        Notice::Present { .. } => {}
         notice => tell_by_frame(notice, tone, out),
     }
 }

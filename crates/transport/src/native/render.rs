@@ -15,15 +15,10 @@ pub(crate) fn poll_object(
     coder: &mut Coder<'_>,
     out: &mut Vec<u8>,
 ) {
-    let end = PollEnd {
-        cursor: message.position,
-        connection: Some(""),
-        gap: false,
-        deleted: None,
-        ended: None,
-        more: false,
-    };
-    answer::poll_document(&[object(message, matches, cursors)], &end, cursors, Cors::default(), coder, out);
+    let end = PollEnd { connection: Some(""), ..PollEnd::at(message.position) };
+    let object = [object(message, matches, cursors)];
+    let objects: [&[Vec<u8>]; 2] = if message.movement().is_some() { [&[], &object] } else { [&object, &[]] };
+    answer::poll_document(objects, &end, cursors, Cors::default(), coder, out);
 }
 
 /// A long poll's answer that is one payload.
@@ -47,6 +42,7 @@ pub(crate) fn event_object(
 ) {
     coder.stream(out, |out| match message.payload().origin {
         Origin::Removal => write_removal(message, cursors, out),
+        Origin::Presence => write_movement(message, cursors, out),
         _ => write_event(message, &object(message, matches, cursors), cursors, out),
     });
 }
@@ -60,7 +56,7 @@ pub(crate) fn event_bare(
     out: &mut Vec<u8>,
 ) {
     let payload = message.payload();
-    if payload.origin == Origin::Removal || payload.kind == Kind::Binary {
+    if matches!(payload.origin, Origin::Removal | Origin::Presence) || payload.kind == Kind::Binary {
         return event_object(message, matches, cursors, coder, out);
     }
     coder.stream(out, |out| write_event(message, &native::bare_data(payload), cursors, out));
@@ -123,6 +119,14 @@ fn write_removal(message: &Message, cursors: Cursors, out: &mut Vec<u8>) {
     cursors.write(message.position, &mut id);
     native::write_removal(message, cursors, &mut data);
     sse::encode(&sse::Event { id: Some(&id), event: Some("deleted-message"), data: Some(&data) }, out);
+}
+
+fn write_movement(message: &Message, cursors: Cursors, out: &mut Vec<u8>) {
+    let (mut id, mut data) = (Vec::with_capacity(16), Vec::with_capacity(OBJECT_LEN));
+    cursors.write(message.position, &mut id);
+    native::write_movement(message, &mut data);
+    let event = if message.movement().is_some_and(|movement| movement.joined) { "joined" } else { "left" };
+    sse::encode(&sse::Event { id: Some(&id), event: Some(event), data: Some(&data) }, out);
 }
 
 fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u8>) {

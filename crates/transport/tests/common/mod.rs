@@ -140,6 +140,8 @@ impl Line {
                 gap: false,
                 deleted: None,
                 ended: None,
+                present: &[],
+                lists: false,
                 more: false,
             },
             cursors(),
@@ -283,7 +285,8 @@ fn command_words(command: &Command) -> String {
         id.as_ref().map(|id| format!(" id {}", id.get())).unwrap_or_default()
     };
     match command {
-        Command::Subscribe { names, start, id } => {
+        Command::Subscribe { names, start, presence, id } => {
+            assert!(!presence);
             format!("subscribe [{}] {start:?}{}", names.join(" "), id_words(id))
         }
         Command::Unsubscribe { names, id } => format!("unsubscribe [{}]{}", names.join(" "), id_words(id)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{About, Denied, Said, Signed, Subject, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
-use exchange::hub::{Session, excerpt};
+use exchange::hub::{Session, excerpt, presence_of};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
 use transport::dialect::{Code, Page, Problem, Transport, Wait};
@@ -259,6 +259,8 @@ impl<K: Kernel> Shard<K> {
         let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
         let names: Vec<Box<str>> =
             self.exchange.registry().names(&channels).iter().map(|name| (&**name).into()).collect();
+        // Hidden channels are not listened to by a grant of their own.
+        let names: Vec<Box<str>> = names.into_iter().filter(|name| presence_of(name).is_none()).collect();
         self.check_grants(Some(&session), &names)?;
         // Who had no session before begins to count for its user.
         let is_new = before.is_none();
@@ -267,6 +269,9 @@ impl<K: Kernel> Shard<K> {
             self.keep_id(index);
         }
         self.put_session(index, Some(session.clone()));
+        if is_new {
+            self.greet(index, &session);
+        }
         Ok(session)
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use exchange::hub::{ChannelId, Leave, LeaveKind, Position};
+use exchange::hub::{ChannelId, Leave, LeaveKind, Position, Session};
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -12,9 +12,11 @@ use crate::members::Owed;
 #[derive(Default)]
 pub(super) struct Leaving {
     /// Of those with the usual grace.
-    all: Vec<Leave>,
+    all: Vec<Leave<'static>>,
+    /// Of users.
+    pub(super) users: Vec<(ChannelId, Session)>,
     /// Of listeners by outside cursors and of takers, who leave with the grace of classic clients.
-    classic: Vec<Leave>,
+    classic: Vec<Leave<'static>>,
 }
 
 impl<K: Kernel> Shard<K> {
@@ -39,6 +41,10 @@ impl<K: Kernel> Shard<K> {
         if !self.leaving.all.is_empty() {
             self.exchange.registry().leave(self.id, &self.leaving.all, None);
             self.leaving.all.clear();
+        }
+        if !self.leaving.users.is_empty() {
+            self.exchange.registry().depart(self.id, &self.leaving.users);
+            self.leaving.users.clear();
         }
         if !self.leaving.classic.is_empty() {
             self.exchange.registry().leave(self.id, &self.leaving.classic, Some(self.classic_grace()));
@@ -73,7 +79,7 @@ impl<K: Kernel> Shard<K> {
 }
 
 /// One more registration of a channel is to be taken back.
-fn count_one(leaving: &mut Vec<Leave>, channel: ChannelId) {
+fn count_one(leaving: &mut Vec<Leave<'static>>, channel: ChannelId) {
     match leaving.last_mut() {
         Some(last) if last.channel == channel && last.kind == LeaveKind::Waiting => last.count += 1,
         _ => leaving.push(Leave::waiting(channel, 1)),

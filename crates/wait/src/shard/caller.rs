@@ -315,7 +315,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Who a connection is to those who share out the room for new names; looked at only while there is little.
-    pub(super) fn guest(&mut self, index: usize) -> Guest {
+    pub(super) fn guest(&mut self, index: usize) -> Guest<'static> {
         let guest = Guest::from(self.id);
         if !self.exchange.registry().minds_guests() {
             return guest;

@@ -1,5 +1,6 @@
 //! Commands of a live WebSocket: it changes its channels in place.
 
+use exchange::hub::Start;
 use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
 use transport::dialect::Problem;
@@ -7,6 +8,7 @@ use transport::dialect::native::Command;
 use transport::{Backlog, Notice, Purpose};
 
 use super::Shard;
+use super::presence::add_hidden;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -20,21 +22,8 @@ impl<K: Kernel> Shard<K> {
                 let pong = Notice::Pong { value: &value, id: id.as_deref() };
                 self.slab[index].conn.tell(pong, cursors, &mut out);
             }
-            Command::Subscribe { names, start, id } => {
-                let count = self.slab[index].subs.len() + names.len();
-                let session = self.guests.session(index);
-                let allowed = self
-                    .check_user(session, false)
-                    .and_then(|()| self.check_count(count))
-                    .and_then(|()| self.check_names(&names))
-                    .and_then(|()| self.check_past(session, &names, start));
-                if let Err(problem) = allowed {
-                    return self.answer_error(index, &problem, &names, id.as_deref());
-                }
-                let backlog = Backlog { names, start, purpose: Purpose::Added(id) };
-                self.slab[index].conn.extra_mut().backlog = Some(backlog);
-                self.next_page(index);
-                return;
+            Command::Subscribe { names, start, presence, id } => {
+                return self.subscribe_more(index, names, start, presence, id);
             }
             Command::Renew { token, id } => match self.renew(index, &token) {
                 Ok(session) => {
@@ -47,7 +36,9 @@ impl<K: Kernel> Shard<K> {
                 if let Err(problem) = self.check_user(self.guests.session(index), false) {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }
-                let found = self.exchange.registry().find(&names);
+                let mut all = names.clone();
+                add_hidden(&mut all);
+                let found = self.exchange.registry().find(&all);
                 // A channel deleted before that is found by its new record, and its end is in the mail.
                 self.take_mail();
                 // What was released before is still given.
@@ -61,7 +52,8 @@ impl<K: Kernel> Shard<K> {
                     if self.slab[index].subs.get(number).is_some_and(|sub| keys.contains(&sub.channel)) {
                         let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
                         self.settle(owed);
-                        self.leave(channel);
+                        let session = self.guests.session(index).cloned();
+                        self.leave_as(channel, session.as_ref());
                     }
                 }
                 let left = Notice::Unsubscribed { names: &names, id: id.as_deref() };
@@ -69,6 +61,34 @@ impl<K: Kernel> Shard<K> {
             }
         }
         self.write(index, &out);
+    }
+
+    /// A live WebSocket listens to further channels.
+    fn subscribe_more(
+        &mut self,
+        index: usize,
+        mut names: Vec<Box<str>>,
+        start: Start,
+        presence: bool,
+        id: Option<Box<RawValue>>,
+    ) {
+        let count = self.slab[index].subs.len() + names.len();
+        let session = self.guests.session(index);
+        let allowed = self
+            .check_user(session, false)
+            .and_then(|()| self.check_count(count))
+            .and_then(|()| self.check_names(&names))
+            .and_then(|()| self.check_past(session, &names, start))
+            .and_then(|()| if presence { self.check_presence(index, session, &names) } else { Ok(()) });
+        if let Err(problem) = allowed {
+            return self.answer_error(index, &problem, &names, id.as_deref());
+        }
+        if presence {
+            add_hidden(&mut names);
+        }
+        let backlog = Backlog { names, start, purpose: Purpose::Added(id) };
+        self.slab[index].conn.extra_mut().backlog = Some(backlog);
+        self.next_page(index);
     }
 
     /// Gives the answer to what a live WebSocket said that was no command: a ping, or nonsense. It counts, too.

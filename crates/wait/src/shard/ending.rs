@@ -112,6 +112,7 @@ impl<K: Kernel> Shard<K> {
         }
         let (_, owed) = self.members.unlink(&mut self.slab, index, number);
         self.settle(owed);
+        self.end_hidden(index, &deletion.name);
         let mut out = Vec::new();
         if self.slab[index].conn.shape.ending() == Ending::OneMessage {
             self.end_taker(index);

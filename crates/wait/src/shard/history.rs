@@ -20,7 +20,7 @@ impl<K: Kernel> Shard<K> {
         self.counters.replayed.add(given.len() as u64);
         self.counters.gaps.add(u64::from(gap));
         let cursor = given.first().map_or(first, Given::position);
-        let end = PollEnd { cursor, connection: None, gap, deleted: None, ended: None, more };
+        let end = PollEnd { gap, more, ..PollEnd::at(cursor) };
         self.answer_once(index, given.iter().map(Given::part), end, older.warning.as_deref());
     }
 
@@ -65,12 +65,14 @@ impl<K: Kernel> Shard<K> {
     /// nothing, and is told that it misses something.
     pub(super) fn subscribe(
         &self,
-        guest: Guest,
+        guest: Guest<'_>,
         session: Option<&Session>,
         names: &[&str],
         start: Start,
     ) -> Result<Page, Refused> {
-        let mut page = self.exchange.registry().subscribe(guest, names, start)?;
+        let registry = self.exchange.registry();
+        let guest = if registry.rules().tells_users() { Guest { session, ..guest } } else { guest };
+        let mut page = registry.subscribe(guest, names, start)?;
         if page.messages.is_empty() {
             return Ok(page);
         }
@@ -141,7 +143,7 @@ mod tests {
         let said = ["open", "shut", "other,shut", "shut,open", "half"];
         let messages = (1..).zip(said).map(|(place, names)| message(place, names)).collect();
         let next = Next::Live { position: Position::from_bits(5), channels: Vec::new() };
-        let mut page = Page { messages, gaps: vec![2], next };
+        let mut page = Page { messages, gaps: vec![2], present: Vec::new(), next };
         withhold(&mut page, &["shut", "open", "half"], &[0]);
         let places: Vec<u64> = page.messages.iter().map(|message| message.position.to_bits()).collect();
         assert_eq!((places, page.gaps), (vec![1, 4, 5], vec![0, 2]));

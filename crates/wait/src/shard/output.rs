@@ -335,7 +335,7 @@ impl<K: Kernel> Shard<K> {
             match ending {
                 Ending::OneMessage => self.leave_take(channel, since),
                 Ending::WhenDue => self.leave_listening(channel),
-                Ending::Stream | Ending::OnePoll => self.leave(channel),
+                Ending::Stream | Ending::OnePoll => self.leave_as(channel, session.as_ref()),
             }
         }
     }

@@ -59,7 +59,7 @@ impl<K: Kernel> Shard<K> {
                 let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
                 let connection = Some(connection.as_str());
-                let end = PollEnd { cursor, connection, gap: false, deleted, ended: None, more: false };
+                let end = PollEnd { connection, deleted, ..PollEnd::at(cursor) };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
                 self.write_all(index, &[Piece::Own(&out)])
@@ -73,7 +73,9 @@ impl<K: Kernel> Shard<K> {
     /// is owed nothing.
     pub(super) fn answer_empty(&mut self, index: usize, given: Position) -> bool {
         let cursor = self.slab[index].conn.last.max(given);
-        self.answer_page(index, [].into_iter(), cursor, false)
+        let connection = self.told_id(index);
+        let end = PollEnd { connection: Some(connection.as_str()), ..PollEnd::at(cursor) };
+        self.answer_once(index, [].into_iter(), end, None)
     }
 
     /// Answers a poll that the application ends.
@@ -81,22 +83,8 @@ impl<K: Kernel> Shard<K> {
         let cursor = self.slab[index].conn.last.max(given);
         let connection = self.told_id(index);
         let connection = Some(connection.as_str());
-        let end = PollEnd { cursor, connection, gap: false, deleted: None, ended: Some(reason), more: false };
+        let end = PollEnd { connection, ended: Some(reason), ..PollEnd::at(cursor) };
         self.answer_once(index, [].into_iter(), end, None)
-    }
-
-    /// Answers a poll from history. `cursor`: up to here it is then owed nothing.
-    pub(super) fn answer_page<'a>(
-        &mut self,
-        index: usize,
-        parts: impl Iterator<Item = Part<'a>>,
-        cursor: Position,
-        gap: bool,
-    ) -> bool {
-        let connection = self.told_id(index);
-        let connection = Some(connection.as_str());
-        let end = PollEnd { cursor, connection, gap, deleted: None, ended: None, more: false };
-        self.answer_once(index, parts, end, None)
     }
 
     /// Answers a request with these messages.

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use access::Verdict;
-use exchange::hub::{ChannelId, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay, excerpt};
+use exchange::hub::{
+    ChannelId, Cursors, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay, excerpt,
+};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use transport::dialect::native::PageEnd;
 use transport::dialect::{Code, Problem, Wait};
-use transport::{Backlog, Ending, Notice, Opening, Part, Purpose};
+use transport::{Backlog, Conn, Ending, Notice, Opening, PollEnd, Purpose};
 
 use super::Shard;
 use super::access::Who;
 use super::audience::{Given, Viewer, shown};
-use super::post::Sending;
+use super::presence::{about, add_hidden};
 use crate::askers::Want;
 use crate::kernel::Kernel;
 
@@ -47,6 +48,9 @@ impl<K: Kernel> Shard<K> {
             self.put_session(index, session);
             self.begin_empty(index, head);
             return;
+        }
+        if wait.presence {
+            add_hidden(&mut wait.names);
         }
         let guest = self.guest(index);
         let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
@@ -82,6 +86,9 @@ impl<K: Kernel> Shard<K> {
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
             self.check_wait(session.as_ref(), wait)?;
+            if wait.presence {
+                self.check_presence(index, session.as_ref(), &wait.names)?;
+            }
             match wait.older {
                 None => self.enter_wait(index, session.as_ref())?,
                 Some(_) => self.check_user(session.as_ref(), false)?,
@@ -135,7 +142,8 @@ impl<K: Kernel> Shard<K> {
         let (retry_ms, connection) = (self.retry_ms(), self.told_id(index));
         let conn = &mut self.slab[index].conn;
         conn.last = position;
-        let opening = Opening { cursor: position, connection: connection.as_str(), gaps: &[], retry_ms };
+        let opening =
+            Opening { cursor: position, connection: connection.as_str(), gaps: &[], lists: false, retry_ms };
         conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
@@ -147,7 +155,7 @@ impl<K: Kernel> Shard<K> {
     fn read_poll(
         &self,
         index: usize,
-        guest: Guest,
+        guest: Guest<'_>,
         wait: &Wait,
         session: Option<&Session>,
     ) -> Result<Page, Refused> {
@@ -161,7 +169,8 @@ impl<K: Kernel> Shard<K> {
             let mut page = self.subscribe(guest, session, &names, start)?;
             let had = page.messages.len();
             page.messages.retain(|message| shown(shape, message, &viewer).is_some());
-            let is_nothing = had > 0 && page.messages.is_empty() && page.gaps.is_empty();
+            let is_nothing =
+                had > 0 && page.messages.is_empty() && page.gaps.is_empty() && page.present.is_empty();
             Ok((page, is_nothing))
         };
         let (page, is_nothing) = read(wait.start)?;
@@ -173,8 +182,9 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
-        let Page { messages, gaps, next } = page;
+        let Page { messages, gaps, present, next } = page;
         self.count_page(messages.len(), gaps.len());
+        let lists = matches!(next, Next::More(resume) if resume.lists());
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
             Next::More(resume) => (resume.after(), Vec::new()),
@@ -186,20 +196,27 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let given = self.given(index, messages, &texts(&wait.names));
-        self.answer_page(index, given.iter().map(Given::part), cursor, !gaps.is_empty());
+        let connection = self.told_id(index);
+        let (connection, gap) = (Some(connection.as_str()), !gaps.is_empty());
+        let end = PollEnd { connection, gap, present: &present, lists, ..PollEnd::at(cursor) };
+        self.answer_once(index, given.iter().map(Given::part), end, None);
     }
 
     fn begin_stream(&mut self, index: usize, wait: Wait, mut page: Page, mut out: Vec<u8>) {
         let names = texts(&wait.names);
         let cursor = opening_cursor(wait.start, &page);
         let given = self.given(index, std::mem::take(&mut page.messages), &names);
-        let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
+        let gaps = about(page.gaps.iter().map(|gap| names[usize::from(*gap)]));
         let (retry_ms, connection) = (self.retry_ms(), self.told_id(index));
         self.count_page(given.len(), gaps.len());
+        let lists = owes_list(&page);
         let conn = &self.slab[index].conn;
-        let opening = Opening { cursor, connection: connection.as_str(), gaps: &gaps, retry_ms };
+        let opening = Opening { cursor, connection: connection.as_str(), gaps: &gaps, lists, retry_ms };
         conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
-        conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
+        // Who breaks off before the list is owed it when it comes back.
+        let cursors = if lists { self.cursors.unlisted() } else { self.cursors };
+        conn.page(given.iter().map(Given::part), cursors, &mut self.pages, &mut out);
+        tell_present(conn, &page, self.cursors, &mut out);
         drop(names);
         self.slab[index].ends = self.end_of_stream();
         self.set_timer_of_phase(index);
@@ -209,14 +226,20 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// After a page: live, or the next page when this one is written.
-    fn go_on(&mut self, index: usize, backlog: Backlog, next: Next) {
+    pub(super) fn go_on(&mut self, index: usize, backlog: Backlog, next: Next) {
         match next {
             Next::Live { position, channels } => self.go_live(index, &backlog, &channels, position),
             Next::More(resume) => self.go_on_paging(index, backlog, resume),
         }
     }
 
-    fn go_live(&mut self, index: usize, backlog: &Backlog, channels: &[ChannelId], position: Position) {
+    pub(super) fn go_live(
+        &mut self,
+        index: usize,
+        backlog: &Backlog,
+        channels: &[ChannelId],
+        position: Position,
+    ) {
         let token = self.token(index);
         let slot = &mut self.slab[index];
         if matches!(backlog.purpose, Purpose::Opening) || slot.subs.len() == 0 {
@@ -226,7 +249,7 @@ impl<K: Kernel> Shard<K> {
         self.askers.push(token, Want::Look);
     }
 
-    fn go_on_paging(&mut self, index: usize, mut backlog: Backlog, resume: Resume) {
+    pub(super) fn go_on_paging(&mut self, index: usize, mut backlog: Backlog, resume: Resume) {
         let token = self.token(index);
         if matches!(backlog.purpose, Purpose::Opening) {
             self.slab[index].conn.last = resume.after();
@@ -234,108 +257,6 @@ impl<K: Kernel> Shard<K> {
         backlog.start = Start::More(resume);
         self.slab[index].conn.extra_mut().backlog = Some(backlog);
         self.askers.push(token, Want::Page);
-    }
-
-    /// Reads and writes the next page of a backlog, unless the last one is not written yet.
-    pub(super) fn next_page(&mut self, index: usize) {
-        let slot = &mut self.slab[index];
-        if slot.owed_len() > 0 {
-            return;
-        }
-        let Some(mut backlog) = slot.conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else {
-            return;
-        };
-        let guest = self.guest(index);
-        let (session, names) = (self.guests.session(index), texts(&backlog.names));
-        let mut page = match self.subscribe(guest, session, &names, backlog.start) {
-            Ok(page) => page,
-            Err(refused) => {
-                drop(names);
-                return self.break_off(index, &backlog, refused);
-            }
-        };
-        drop(names);
-        self.meet_again(index, &backlog.names, &mut backlog.start, &mut page);
-        let given = self.given(index, std::mem::take(&mut page.messages), &texts(&backlog.names));
-        self.count_page(given.len(), page.gaps.len());
-        match backlog.purpose {
-            Purpose::Opening => self.write_page(index, backlog, page, &given),
-            Purpose::Added(_) => self.write_added(index, backlog, page, &given),
-        }
-    }
-
-    /// A page of the connection's own beginning.
-    fn write_page(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
-        let names = texts(&backlog.names);
-        let gaps: Vec<&str> = page.gaps.iter().map(|gap| names[usize::from(*gap)]).collect();
-        let mut out = Vec::new();
-        let conn = &self.slab[index].conn;
-        conn.tell(Notice::Gap(&gaps), self.cursors, &mut out);
-        conn.page(given.iter().map(Given::part), self.cursors, &mut self.pages, &mut out);
-        drop(names);
-        self.go_on(index, backlog, page.next);
-        self.write(index, &out);
-    }
-
-    /// A page of the backlog of channels added to a live WebSocket. Its cursor is the page's end, so what the
-    /// connection's other channels were told up to there comes before it.
-    fn write_added(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
-        let Page { gaps, next, .. } = page;
-        let (cursor, more) = match &next {
-            Next::Live { position, .. } => (*position, false),
-            Next::More(resume) => (resume.after(), true),
-        };
-        let token = self.token(index);
-        // Members by now, or their first messages would pass by; but the backlog is not through.
-        if let Next::Live { position, channels } = &next {
-            self.go_live(index, &backlog, channels, *position);
-        }
-        self.slab[index].conn.extra_mut().backlog = Some(backlog);
-        if !self.catch_up(index, cursor) || self.find(token).is_none() {
-            return;
-        }
-        let conn = &mut self.slab[index].conn;
-        let Some(backlog) = conn.extra.as_mut().and_then(|extra| extra.backlog.take()) else { return };
-        let Backlog { names, purpose: Purpose::Added(id), start } = &backlog else { return };
-        // Later pages do not name them again: a list may be longer than what there is to tell.
-        let told = if matches!(start, Start::More(_)) { &[] } else { &names[..] };
-        let mut out = Vec::new();
-        let end = PageEnd { cursor, more, gap: !gaps.is_empty() };
-        let parts: Vec<Part<'_>> = given.iter().map(Given::part).collect();
-        let page = Notice::Subscribed { names: told, parts: &parts, end, id: id.as_deref() };
-        conn.tell(page, self.cursors, &mut out);
-        if let Next::More(resume) = next {
-            self.go_on_paging(index, backlog, resume);
-        }
-        self.write(index, &out);
-    }
-
-    /// Gives a connection all that its channels released up to this place, which is released. False: it is gone.
-    fn catch_up(&mut self, index: usize, place: Position) -> bool {
-        if self.slab[index].subs.len() > 0 && self.slab[index].conn.last < place {
-            self.take_mail();
-            if !self.visit_until(index, place, Sending::Now) {
-                return false;
-            }
-        }
-        let conn = &mut self.slab[index].conn;
-        conn.last = conn.last.max(place);
-        true
-    }
-
-    fn break_off(&mut self, index: usize, backlog: &Backlog, refused: Refused) {
-        let problem = crowded(refused);
-        self.count_problem(index, &problem, &backlog.names);
-        let mut out = Vec::new();
-        match &backlog.purpose {
-            Purpose::Added(id) => {
-                let error = Notice::Error { problem: &problem, id: id.as_deref() };
-                self.slab[index].conn.tell(error, self.cursors, &mut out);
-                self.askers.push(self.token(index), Want::Look);
-                self.write(index, &out);
-            }
-            Purpose::Opening => self.end(index, 1013, &refused.to_string()),
-        }
     }
 
     /// Makes a connection a member of channels it is registered on. Up to `position` it has everything.
@@ -355,7 +276,7 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    fn count_page(&self, messages: usize, gaps: usize) {
+    pub(super) fn count_page(&self, messages: usize, gaps: usize) {
         self.counters.replayed.add(messages as u64);
         self.counters.gaps.add(gaps as u64);
     }
@@ -382,6 +303,20 @@ fn opening_cursor(start: Start, page: &Page) -> Position {
     }
 }
 
-fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
+/// Whether a list of users follows, in this page or a later one.
+pub(super) fn owes_list(page: &Page) -> bool {
+    !page.present.is_empty() || matches!(page.next, Next::More(resume) if resume.lists())
+}
+
+/// Tells who is there, where that comes with this page.
+pub(super) fn tell_present(conn: &Conn, page: &Page, cursors: Cursors, out: &mut Vec<u8>) {
+    if let Next::Live { position, .. } = page.next
+        && !page.present.is_empty()
+    {
+        conn.tell(Notice::Present { lists: &page.present, at: position }, cursors, out);
+    }
+}
+
+pub(super) fn texts(names: &[Box<str>]) -> SmallVec<[&str; 4]> {
     names.iter().map(|name| &**name).collect()
 }

@@ -1,0 +1,253 @@
+//! Presence of users: who is on a channel by name, and what is said when that changes.
+//!
+//! A change is a message of a hidden channel beside the one it is about, so whoever asks for presence waits on two
+//! channels, and all that is promised of messages holds of changes: one place, in order, once, kept for those who come back,
+//! gaps told. The users themselves stand in the channel's roster.
+
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::hub::{Ids, Keeping, Ordered, What};
+use crate::limits::{ROSTER_STEP_MAX, WAKE_AGAIN_MS};
+use crate::movement::{Movement, presence_name, presence_of};
+use crate::room::Holder;
+use crate::roster::{Due, PresentList, PresentPage, Roster};
+use crate::{ChannelId, Hub, Kind, Message, Millis, Origin, Payload, Position, Refused, Session, Target};
+
+impl Hub {
+    /// Some of the users of a channel, behind this name in their order; and the place at which that is true.
+    pub fn present(&self, name: &str, after: Option<&str>, limit: usize) -> (PresentPage, Position) {
+        let page = self.names.find(name).map(|id| self.present_page(id, after, limit));
+        (page.unwrap_or_default(), self.end)
+    }
+
+    /// Whether a user is shown on a channel since this place: a store keeps that message, however old it is.
+    pub fn is_shown_since(&self, message: &Message) -> bool {
+        let Some(movement) = message.movement() else { return false };
+        let channel = message.targets().first().and_then(|target| presence_of(&target.name));
+        let id = channel.and_then(|channel| self.names.find(channel));
+        let shown = id.and_then(|id| self.roster(id)?.shown(movement.user));
+        shown.is_some_and(|(_, place)| place == message.position)
+    }
+
+    /// Whether anything is said of users from now on: not while those who are to be told take no more. It is said later.
+    pub fn hold_movements(&mut self, holds: bool) {
+        self.holds_movements = holds;
+    }
+
+    /// Whether something was said of users since this was last asked: it is to be released.
+    pub fn take_movements(&mut self) -> bool {
+        std::mem::take(&mut self.has_movements)
+    }
+
+    /// Connections that wait on these channels, and of which nobody had a name, are this user's from now on.
+    pub fn greet(&mut self, channels: &[ChannelId], session: &Session, now: Millis) {
+        let now = self.advance(now);
+        for channel in channels {
+            if self.names.get(channel.0).is_some() && self.has_presence(channel.0) {
+                // Without room it stays unnamed; it is tried again when it comes back.
+                if self.prepare_roster(channel.0, now).is_ok() {
+                    self.arrive(channel.0, session, true, now);
+                }
+                self.schedule(channel.0);
+            }
+        }
+        self.check();
+    }
+
+    /// A connection of this user no longer waits on a channel; it has so long to come back. Harmless where it is not there. The
+    /// caller schedules the channel.
+    pub(crate) fn depart(&mut self, id: u32, user: &str, grace: Millis, now: Millis) {
+        if let Some(roster) = self.names[id].roster_mut() {
+            roster.depart(user, now.saturating_add(grace));
+            if grace == 0 {
+                self.settle_user(id, user, now);
+                self.drop_roster(id);
+            }
+        }
+    }
+
+    /// Makes what this takes for a user who comes to these channels, those of them that have presence; or refuses.
+    pub(crate) fn prepare_roster(&mut self, id: u32, now: Millis) -> Result<(), Refused> {
+        if self.names[id].roster().is_some() {
+            return Ok(());
+        }
+        let name = presence_name(&self.names[id].name);
+        let feed = match self.names.find(&name) {
+            Some(feed) => feed,
+            None => self.create(&name, Holder::PUBLIC, now)?,
+        };
+        self.publish_to(feed);
+        self.names[feed].pins += 1;
+        self.names[id].extras_mut().roster = Some(Box::new(Roster::new(feed)));
+        Ok(())
+    }
+
+    /// A connection of a user waits on a channel from now on, or passes by.
+    pub(crate) fn arrive(&mut self, id: u32, session: &Session, stays: bool, now: Millis) {
+        let away_at = now.saturating_add(self.limits.presence_grace);
+        let Some(user) = session.user() else { return };
+        let Some(roster) = self.names[id].roster_mut() else { return };
+        if stays {
+            roster.arrive(user, session.info());
+        } else {
+            roster.pass_by(user, session.info(), away_at);
+        }
+        self.settle_user(id, user, now);
+        // Without a grace, who passes by has not been there.
+        self.drop_roster(id);
+    }
+
+    /// Looks at users whose time has come; as far as the steps go.
+    pub(crate) fn wake_users(&mut self, id: u32, now: Millis, steps: &mut usize) {
+        let mut left = ROSTER_STEP_MAX.min(*steps);
+        while left > 0 {
+            let Some(user) = self.names[id].roster_mut().and_then(|roster| roster.next_woken(now)) else {
+                break;
+            };
+            self.settle_user(id, &user, now);
+            left -= 1;
+            *steps -= 1;
+        }
+        self.drop_roster(id);
+    }
+
+    /// All who wait on a channel are gone at once.
+    pub(crate) fn end_roster(&mut self, id: u32) {
+        if let Some(roster) = self.names[id].roster_mut() {
+            roster.end();
+        }
+    }
+
+    /// Shows clients that a user joined or left: the message of it is released.
+    pub(crate) fn show_movement(&mut self, message: &Message) {
+        let Some(movement) = message.movement() else { return };
+        let channel = message.targets().first().and_then(|target| presence_of(&target.name));
+        let Some(id) = channel.and_then(|channel| self.names.find(channel)) else { return };
+        let Some(roster) = self.names[id].roster_mut() else { return };
+        roster.show(movement.user, movement.joined, message.time, message.position);
+        if roster.is_empty() {
+            self.drop_roster(id);
+            self.schedule(id);
+        }
+    }
+
+    /// A user joined or left in a past that a store knows.
+    pub(crate) fn restore_movement(&mut self, message: &Message, now: Millis) {
+        let Some(movement) = message.movement() else { return };
+        let Some(name) = message.targets().first().and_then(|target| presence_of(&target.name)) else {
+            return;
+        };
+        if !self.rules.has_presence(name) {
+            return;
+        }
+        let id = match self.names.find(name) {
+            Some(id) => id,
+            None if movement.joined => match self.create(name, Holder::PUBLIC, now) {
+                Ok(id) => id,
+                Err(_) => return,
+            },
+            None => return,
+        };
+        if self.prepare_roster(id, now).is_err() {
+            return self.schedule(id);
+        }
+        let Some(roster) = self.names[id].roster_mut() else { return };
+        if movement.joined {
+            roster.restore(movement.user, movement.info, message.time, message.position);
+        } else {
+            roster.restore_left(movement.user);
+        }
+        self.drop_roster(id);
+        self.schedule(id);
+    }
+
+    /// Everybody who was restored has the grace to come back.
+    pub(crate) fn restored_users(&mut self, now: Millis) {
+        // Not yet now: a store is to be told that they leave.
+        let away_at = now.saturating_add(self.limits.presence_grace.max(1));
+        let ids: Vec<u32> =
+            self.names.iter().filter(|(_, record)| record.roster().is_some()).map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(roster) = self.names[id].roster_mut() {
+                roster.restored(away_at);
+            }
+            self.schedule(id);
+        }
+    }
+
+    /// Who is on those channels whose changes are told in these, at the end of what is released.
+    pub(crate) fn present_lists(&self, names: &[&str]) -> Vec<PresentList> {
+        let about = names.iter().filter_map(|name| presence_of(name));
+        let list = |name: &str| {
+            let page = self.names.find(name).map(|id| self.present_page(id, None, self.limits.presence_list));
+            PresentList { channel: name.into(), page: page.unwrap_or_default() }
+        };
+        about.map(list).collect()
+    }
+
+    pub(crate) fn roster(&self, id: u32) -> Option<&Roster> {
+        self.names[id].roster()
+    }
+
+    fn present_page(&self, id: u32, after: Option<&str>, limit: usize) -> PresentPage {
+        let channel = &self.names[id];
+        match channel.roster() {
+            Some(roster) => roster.page(after, limit, channel.waiting()),
+            None => PresentPage { anonymous: channel.waiting().into(), ..PresentPage::default() },
+        }
+    }
+
+    /// Tells what is to be told of a user now. Where it cannot be, it is tried again.
+    fn settle_user(&mut self, id: u32, user: &str, now: Millis) {
+        let Some(roster) = self.names[id].roster_mut() else { return };
+        let Some(due) = roster.due_of(user, now) else { return };
+        if self.holds_movements || self.last >= Position::LAST_ORDERED.min(self.reserved) {
+            let again = now.saturating_add(WAKE_AGAIN_MS);
+            return self.names[id].roster_mut().expect("it was just there").set_wake(user, again);
+        }
+        let (joined, info) = match &due {
+            Due::Joined(info) => (true, info.as_deref()),
+            Due::Left => (false, None),
+        };
+        let roster = self.names[id].roster_mut().expect("it was just there");
+        roster.ordered(user, joined);
+        let feed = roster.feed;
+        self.order_movement(feed, Movement { joined, user, info }, now);
+    }
+
+    /// Gives a change its place.
+    fn order_movement(&mut self, feed: u32, movement: Movement<'_>, now: Millis) {
+        self.last = self.last.next();
+        let channel = &mut self.names[feed];
+        channel.pins += 1;
+        let targets: SmallVec<[Target; 1]> =
+            smallvec![Target { name: Arc::clone(&channel.name), alias: None }];
+        let like = channel.history.as_ref().and_then(|history| history.about());
+        let (bytes, start) = movement.to_bytes();
+        let payload = Payload::new(bytes, Kind::Json);
+        let payload = Payload { data: start..payload.data.end, origin: Origin::Presence, ..payload };
+        let (message, _) = Message::like(like, self.last, now, None, targets, payload);
+        let ids: Ids = smallvec![ChannelId(feed)];
+        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
+        if stored {
+            self.facts.push(crate::Fact::Message { message: message.clone(), key: None });
+        }
+        let waits = stored || self.keeping == Keeping::Nothing;
+        self.ordered.push_back(Ordered { what: What::Message(message, ids), waits });
+        self.has_movements = true;
+    }
+
+    /// Lets go of a roster with nobody in it.
+    fn drop_roster(&mut self, id: u32) {
+        if self.names[id].roster().is_none_or(|roster| !roster.is_empty()) {
+            return;
+        }
+        let extras = self.names[id].extras_mut();
+        let Some(roster) = extras.roster.take() else { return };
+        self.names[roster.feed].pins -= 1;
+        self.schedule(roster.feed);
+        self.trash.rosters.push(roster);
+    }
+}

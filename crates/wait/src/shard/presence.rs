@@ -1,0 +1,99 @@
+//! Who is on a channel: what a client must be granted to ask for it, and how the exchange learns who comes and goes.
+//!
+//! Who asks waits on two channels: the one it names, and the hidden one beside it in which changes are told.
+
+use exchange::hub::{ChannelId, Door, Right, Session, excerpt, presence_name, presence_of};
+use transport::dialect::{Code, Problem};
+
+use super::Shard;
+use crate::kernel::Kernel;
+
+/// Adds the hidden channels in which the users of these are told.
+pub(super) fn add_hidden(names: &mut Vec<Box<str>>) {
+    let hidden: Vec<Box<str>> = names.iter().map(|name| presence_name(name)).collect();
+    names.extend(hidden);
+}
+
+/// Those of these channels that a client has named.
+pub(super) fn named(names: &[Box<str>]) -> &[Box<str>] {
+    let count = names.iter().position(|name| presence_of(name).is_some()).unwrap_or(names.len());
+    &names[..count]
+}
+
+/// The channels that these are, or are about, each once.
+pub(super) fn about<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut about: Vec<&str> = Vec::new();
+    for name in names.map(|name| presence_of(name).unwrap_or(name)) {
+        if !about.contains(&name) {
+            about.push(name);
+        }
+    }
+    about
+}
+
+impl<K: Kernel> Shard<K> {
+    /// Whether a client may be told who is on all of these channels, which it may listen to.
+    pub(super) fn check_presence(
+        &self,
+        index: usize,
+        session: Option<&Session>,
+        names: &[Box<str>],
+    ) -> Result<(), Problem> {
+        if !self.slab[index].conn.shape.tells_presence() {
+            let why = "presence has no place among bare payloads; open a connection without raw for it";
+            return Err(Problem::bad(Code::Presence, why));
+        }
+        let now = self.exchange.wall();
+        for name in names {
+            let why = match self.exchange.registry().rules().presence(name) {
+                Door::Open => continue,
+                Door::Token if session.is_some_and(|session| session.may(Right::Presence, name, now)) => {
+                    continue;
+                }
+                Door::Token => {
+                    "is told to those alone whose token, or whom the hook, grants `presence` for it"
+                }
+                Door::Off => {
+                    "is told to nobody: a rule of the server for it would say presence = \"open\" or \"token\""
+                }
+            };
+            return Err(Problem::new(403, Code::Presence, format!("who is on {:?} {why}", excerpt(name))));
+        }
+        Ok(())
+    }
+
+    /// A registration is to be taken back, of a connection with this session.
+    pub(super) fn leave_as(&mut self, channel: ChannelId, session: Option<&Session>) {
+        if let Some(session) = session.filter(|session| session.user().is_some())
+            && self.exchange.registry().rules().tells_users()
+        {
+            self.leaving.users.push((channel, session.clone()));
+        } else {
+            self.leave(channel);
+        }
+    }
+
+    /// A connection that waits has a user from now on, and had none before.
+    pub(super) fn greet(&mut self, index: usize, session: &Session) {
+        if self.exchange.registry().rules().tells_users() && session.user().is_some() {
+            let subs = &self.slab[index].subs;
+            let channels = (0..subs.len()).filter_map(|number| subs.get(number));
+            let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
+            self.exchange.registry().greet(&channels, session);
+        }
+    }
+
+    /// A connection that listens to a channel no longer, since that was deleted, is told no more of who is on it.
+    pub(super) fn end_hidden(&mut self, index: usize, channel: &str) {
+        if !self.exchange.registry().rules().tells_users() {
+            return;
+        }
+        let found = self.exchange.registry().find(&[presence_name(channel)]).into_iter().flatten().next();
+        let number = found.and_then(|id| self.slab[index].subs.find(self.members.find(id)?));
+        if let Some(number) = number {
+            let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
+            self.settle(owed);
+            self.leave(channel);
+        }
+    }
+}

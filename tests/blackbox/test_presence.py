@@ -1,0 +1,331 @@
+"""Presence of users: who is on a channel, who joins and who leaves, by each transport and on the IN line."""
+
+import json
+import time
+import urllib.parse
+
+import pytest
+from harness.frames import TEXT, Frames
+from harness.program import Program, request, until
+from harness.tokens import SECRET, make_token
+from harness.wire import Sse, Wire, poll
+
+GRACE_S = 1
+SETTINGS = f"""
+token_secret = "{SECRET}"
+presence_grace = "{GRACE_S}s"
+[[channel]]
+match = "room.*"
+presence = "open"
+[[channel]]
+match = "staff.*"
+presence = "token"
+[[channel]]
+match = "short.*"
+presence = "open"
+"""
+
+
+@pytest.fixture(scope="module")
+def peopled(tmp_path_factory):
+    settings = tmp_path_factory.mktemp("presence") / "multiplexor.toml"
+    settings.write_text(SETTINGS)
+    running = Program("--config", str(settings))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def room(name):
+    return f"room.{name}"
+
+
+def query(user, **more):
+    claims = {"sub": user} if user else {}
+    return urllib.parse.urlencode({"token": make_token(listen=["*"], **claims), **more})
+
+
+def stream(program, room, user=None, **more):
+    """A stream of objects, as they come."""
+    wire = Wire(program.wait_address)
+    wire.get(f"/sub/{room}?transport=stream&{query(user, **more)}")
+    status, _ = wire.head()
+    assert status == 200, wire.rest()
+    return wire
+
+
+def objects(wire, count):
+    """So many objects of a stream that are no heartbeats."""
+    found = []
+    while len(found) < count:
+        said = json.loads(wire.until(b"\n"))
+        if set(said) - {"cursor", "connection"}:
+            found.append(said)
+    return found
+
+
+def users(program, room):
+    document = program.ask(f"/channels/{room}/users")
+    assert document["count"] == len(document["users"])
+    return [user["user"] for user in document["users"]]
+
+
+def until_users(program, room, expected):
+    until(lambda: users(program, room) == expected, f"{expected} are on {room}, not {users(program, room)}")
+
+
+def test_a_newcomer_is_told_who_is_there_and_then_who_comes_and_goes(peopled, room):
+    with stream(peopled, room, "ann"), stream(peopled, room), stream(peopled, room, "watcher", presence=1) as watcher:
+        (present,) = objects(watcher, 1)
+        said = present["present"]
+        assert [user["user"] for user in said["users"]] in (["ann"], ["ann", "watcher"])
+        assert (said["channel"], said["anonymous"]) == (room, 1)
+        assert said["users"][0].keys() == {"user", "since"} and abs(said["users"][0]["since"] - time.time()) < 30
+        if said["count"] == 1:
+            (own,) = objects(watcher, 1)
+            assert own["joined"]["user"] == "watcher"
+        with stream(peopled, room, "bob"):
+            (joined,) = objects(watcher, 1)
+            assert joined["joined"].keys() == {"channel", "user", "time"}
+            assert (joined["joined"]["user"], joined["joined"]["channel"]) == ("bob", room)
+        (left,) = objects(watcher, 1)
+        assert (left["left"]["user"], left["left"]["channel"]) == ("bob", room)
+        assert left["left"]["time"] - joined["joined"]["time"] >= GRACE_S
+
+
+def test_a_reload_is_no_event(peopled, room):
+    with stream(peopled, room, presence=1) as watcher:
+        objects(watcher, 1)
+        stream(peopled, room, "ann").close()
+        for _ in range(3):
+            time.sleep(GRACE_S / 4)
+            stream(peopled, room, "ann").close()
+        changes = objects(watcher, 2)
+        assert [set(change) - {"cursor"} for change in changes] == [{"joined"}, {"left"}]
+        peopled.publish(room, "end")
+        assert objects(watcher, 1)[0]["data"] == "end"
+
+
+def test_a_user_with_several_connections_is_there_once_and_until_the_last_has_gone(peopled, room):
+    with stream(peopled, room, presence=1) as watcher:
+        objects(watcher, 1)
+        with stream(peopled, room, "ann"):
+            with stream(peopled, room, "ann"), Sse(peopled, f"/sub/{room}?{query('ann')}"):
+                until_users(peopled, room, ["ann"])
+            time.sleep(2 * GRACE_S)
+            assert users(peopled, room) == ["ann"]
+        assert [list(change)[0] for change in objects(watcher, 2)] == ["joined", "left"]
+
+
+def test_event_streams_have_events_of_their_own_with_ids(peopled, room):
+    with stream(peopled, room, "ann"), Wire(peopled.wait_address) as watcher:
+        watcher.get(f"/sub/{room}?{query('zoe', presence=1)}", Accept="text/event-stream")
+        assert watcher.head()[0] == 200
+        text = watcher.until(b"event: present\n").decode()
+        assert "event: cursor" in text and "id: p" in text, "a list is owed"
+        block = watcher.until(b"\n\n").decode()
+        data = json.loads(block.split("data: ", 1)[1])
+        assert "id: a" in block and data["users"][0]["user"] == "ann" and data["channel"] == room
+        watcher.until(b"event: joined\n")
+        block = watcher.until(b"\n\n").decode()
+        assert "id: a" in block and json.loads(block.split("data: ", 1)[1])["user"] == "zoe"
+        with stream(peopled, room, "bob"):
+            watcher.until(b"event: joined\n")
+        watcher.until(b"event: left\n")
+        assert json.loads(watcher.until(b"\n\n").decode().split("data: ", 1)[1])["user"] == "bob"
+
+
+def test_a_websocket_asks_with_its_subscription_and_no_longer_with_its_end(peopled, room):
+    with Frames(peopled, f"/ws/?{query('ann')}") as socket, stream(peopled, room, "bob"):
+        until_users(peopled, room, ["bob"])
+        socket.until(TEXT)
+        socket.send(TEXT, json.dumps({"subscribe": [room], "presence": True, "id": 7}))
+        answer = json.loads(socket.until(TEXT))
+        assert (answer["subscribed"], answer["id"]) == ([room], 7)
+        present = json.loads(socket.until(TEXT))["present"]
+        assert (present["channel"], [user["user"] for user in present["users"]]) == (room, ["bob"])
+        joined = json.loads(socket.until(TEXT))
+        assert joined["joined"]["user"] == "ann" and joined["cursor"]
+        assert users(peopled, room) == ["ann", "bob"]
+        socket.send(TEXT, json.dumps({"unsubscribe": [room], "id": 8}))
+        assert json.loads(socket.until(TEXT)) == {"unsubscribed": [room], "id": 8}
+        until_users(peopled, room, ["bob"])
+        assert peopled.waiting(room) == 1
+
+
+def test_a_poll_has_the_list_first_and_then_changes(peopled, room):
+    with stream(peopled, room, "ann"):
+        until_users(peopled, room, ["ann"])
+        status, _, body = request(peopled.wait_address, "GET", f"/sub/{room}?{query('zoe', presence=1)}")
+        first = json.loads(body)
+        assert status == 200 and first["messages"] == [] and "changes" not in first
+        assert [user["user"] for user in first["present"][0]["users"]] == ["ann"]
+        with stream(peopled, room, "bob"):
+            cursor, changes = first["cursor"], []
+            while len(changes) < 2:
+                ask = query("zoe", presence=1, since=cursor)
+                document = json.loads(request(peopled.wait_address, "GET", f"/sub/{room}?{ask}")[2])
+                assert "present" not in document
+                changes += document.get("changes", [])
+                cursor = document["cursor"]
+            assert sorted(change["joined"]["user"] for change in changes) == ["bob", "zoe"]
+        assert "bob" in users(peopled, room)
+
+
+def test_a_chain_of_polls_is_no_coming_and_going(peopled, room):
+    with stream(peopled, room, presence=1) as watcher:
+        objects(watcher, 1)
+        cursor = "0"
+        for number in range(5):
+            peopled.publish(room, str(number))
+            ask = query("ann", since=cursor)
+            cursor = json.loads(request(peopled.wait_address, "GET", f"/sub/{room}?{ask}")[2])["cursor"]
+        told = objects(watcher, 7)
+        assert [told["joined"]["user"] for told in told if "joined" in told] == ["ann"]
+        assert [told["left"]["user"] for told in told if "left" in told] == ["ann"]
+
+
+def test_who_comes_back_with_a_cursor_is_told_what_it_missed_in_its_place(peopled, room):
+    with stream(peopled, room, presence=1) as watcher:
+        cursor = objects(watcher, 1)[0]["cursor"]
+    peopled.publish(room, "one")
+    with stream(peopled, room, "ann"):
+        until_users(peopled, room, ["ann"])
+        peopled.publish(room, "two")
+        with stream(peopled, room, presence=1, since=cursor) as watcher:
+            told = objects(watcher, 3)
+            assert (told[0]["data"], told[1]["joined"]["user"], told[2]["data"]) == ("one", "ann", "two")
+
+
+def test_who_broke_off_before_its_list_gets_it_when_it_comes_back(peopled, room):
+    with stream(peopled, room, "ann"):
+        until_users(peopled, room, ["ann"])
+        with stream(peopled, room, presence=1) as watcher:
+            opening = json.loads(watcher.until(b"\n"))["cursor"]
+        assert opening.startswith("p")
+        with stream(peopled, room, presence=1, since=opening) as watcher:
+            (present,) = objects(watcher, 1)
+            assert [user["user"] for user in present["present"]["users"]] == ["ann"]
+        with stream(peopled, room, presence=1, since=present["cursor"]) as watcher:
+            peopled.publish(room, "end")
+            assert objects(watcher, 1)[0]["data"] == "end", "it has the list"
+        with stream(peopled, room, since=opening) as listener:
+            assert objects(listener, 1)[0]["data"] == "end", "and of who asks for no presence it is a cursor as any"
+
+
+def test_messages_are_counted_without_changes(peopled, room):
+    with stream(peopled, room, "ann"), stream(peopled, room, "bob"):
+        until_users(peopled, room, ["ann", "bob"])
+        peopled.publish(room, "one")
+        assert peopled.ask(f"/channels/{room}")["history"]["messages"] == 1
+        assert [message["data"] for message in peopled.ask(f"/channels/{room}/history")["messages"]] == ["one"]
+        assert [message["data"] for message in poll(peopled, f"/sub/{room}?{query(None, tail=5)}")["messages"]] == ["one"]
+        names = [channel["name"] for channel in peopled.ask("/channels?all=1")["channels"]]
+        assert room in names and not any(name.startswith("$") for name in names)
+
+
+def test_a_long_list_comes_in_pages_of_which_the_last_alone_has_a_cursor(peopled, room):
+    sockets = []
+    try:
+        for number in range(150):
+            sockets.append(stream(peopled, room, f"user {number:03}"))
+        until(lambda: peopled.ask(f"/channels/{room}/users?limit=1")["count"] == 150, "150 are there")
+        with stream(peopled, room, presence=1) as watcher:
+            pages = objects(watcher, 3)
+            assert [page["present"].get("more", False) for page in pages] == [True, True, False]
+            assert ["cursor" in page for page in pages] == [False, False, True]
+            listed = [user["user"] for page in pages for user in page["present"]["users"]]
+            assert listed == [f"user {number:03}" for number in range(150)]
+            assert all(len(page["present"]["users"]) <= 64 for page in pages)
+        first = peopled.ask(f"/channels/{room}/users?limit=100")
+        second = peopled.ask(f"/channels/{room}/users?limit=100&after=" + urllib.parse.quote(first["users"][-1]["user"]))
+        assert (len(first["users"]), first["more"], len(second["users"]), "more" in second) == (100, True, 50, False)
+        peopled.publish(room, "end")
+        with stream(peopled, room, presence=1, since=first["cursor"]) as watcher:
+            assert objects(watcher, 1)[0]["data"] == "end", "changes after the cursor complete the list"
+    finally:
+        for socket in sockets:
+            socket.close()
+
+
+REFUSED = [
+    ("plain", "", {}, 403, "a rule of the server"),
+    ("staff.a", "", {}, 403, "grants `presence`"),
+    ("room.a", "&raw=1", {}, 400, "leave raw out"),
+    ("room.a,plain", "", {}, 403, '"plain"'),
+    ("room.a", "&presence=yes", {}, 400, "give 1 or 0"),
+]
+
+
+@pytest.mark.parametrize("names, more, claims, status, why", REFUSED)
+def test_who_may_not_know_is_refused_and_nothing_is_subscribed(peopled, names, more, claims, status, why):
+    got, _, body = request(peopled.wait_address, "GET", f"/sub/{names}?transport=stream&{query('ann', presence=1)}{more}")
+    problem = json.loads(body)
+    assert (got, why in problem["detail"]) == (status, True), problem
+    with Frames(peopled, f"/ws/?{query('ann')}") as socket:
+        socket.until(TEXT)
+        socket.send(TEXT, json.dumps({"subscribe": names.split(","), "presence": True, "id": 1}))
+        if not more:
+            error = json.loads(socket.until(TEXT))
+            assert (error["error"]["code"], error["id"]) == ("presence", 1)
+
+
+def test_a_grant_opens_what_is_told_to_those_who_have_one(peopled):
+    token = make_token(sub="boss", listen=["*"], presence=["staff.*"])
+    with Wire(peopled.wait_address) as wire:
+        wire.get(f"/sub/staff.a?transport=stream&presence=1&token={token}")
+        assert wire.head()[0] == 200
+        (present,) = objects(wire, 1)
+        assert present["present"]["channel"] == "staff.a"
+
+
+def test_the_in_line_knows_users_where_a_rule_says_so(peopled):
+    status, _, body = request(peopled.in_address, "GET", "/channels/plain/users")
+    assert (status, json.loads(body)["code"]) == (403, "presence")
+    document = peopled.ask("/channels/room.nobody/users")
+    assert (document["users"], document["count"], document["anonymous"]) == ([], 0, 0) and document["cursor"]
+
+
+def test_a_deleted_channel_is_left_by_all_at_once(peopled, room):
+    with stream(peopled, room, "ann") as ann, stream(peopled, "room.other", "ann"):
+        until_users(peopled, room, ["ann"])
+        assert request(peopled.in_address, "DELETE", f"/channels/{room}")[0] == 200
+        ann.rest()
+        until_users(peopled, room, [])
+        assert users(peopled, "room.other") == ["ann"]
+
+
+def test_a_renewal_gives_a_user_to_a_connection_that_had_none(peopled, room):
+    with Frames(peopled, f"/ws/{room}") as socket:
+        until(lambda: peopled.waiting(room) == 1, "it waits")
+        assert users(peopled, room) == []
+        socket.send(TEXT, json.dumps({"token": make_token(sub="ann", listen=["*"])}))
+        until_users(peopled, room, ["ann"])
+    until_users(peopled, room, [])
+
+
+@pytest.mark.parametrize("ends", ["stop", "kill"])
+def test_after_a_restart_with_a_store_all_have_the_grace_to_come_back(tmp_path, ends):
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(SETTINGS.replace(f'"{GRACE_S}s"', '"3s"'))
+    store = tmp_path / "store"
+    program = Program("--config", str(settings), "--store", str(store))
+    with stream(program, "room.a", "ann"), stream(program, "room.a", "bob"):
+        until_users(program, "room.a", ["ann", "bob"])
+        with stream(program, "room.a", presence=1) as watcher:
+            cursor = objects(watcher, 1)[0]["cursor"]
+        if ends == "kill":
+            program.process.kill()
+            program.process.wait()
+        else:
+            program.stop()
+    program = Program("--config", str(settings), "--store", str(store))
+    try:
+        assert users(program, "room.a") == ["ann", "bob"], "nobody has left yet"
+        with stream(program, "room.a", "ann"):
+            with stream(program, "room.a", presence=1, since=cursor) as watcher:
+                (change,) = objects(watcher, 1)
+                assert change["left"]["user"] == "bob"
+                assert users(program, "room.a") == ["ann"]
+    finally:
+        program.stop()
