@@ -31,6 +31,15 @@ def test_a_poll_waits_as_long_as_it_says(program, name):
     assert (status, json.loads(body)["code"]) == (400, "number")
 
 
+def test_a_poll_is_told_that_there_is_more_than_one_answer_holds(program, name):
+    for number in range(70):
+        program.publish(name, str(number))
+    first = poll(program, f"/sub/{name}?since=0")
+    rest = poll(program, f"/sub/{name}?since={first['cursor']}")
+    assert (len(first["messages"]), first["more"]) == (64, True)
+    assert (len(rest["messages"]), "more" in rest) == (6, False)
+
+
 def test_a_poll_is_told_of_a_deleted_channel(program, name):
     other = fresh_name()
     with Wire(program.wait_address) as wire:

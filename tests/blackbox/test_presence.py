@@ -279,6 +279,44 @@ def test_a_grant_opens_what_is_told_to_those_who_have_one(peopled):
         assert present["present"]["channel"] == "staff.a"
 
 
+def test_who_subscribes_twice_is_one_connection_and_leaves_once(peopled, room):
+    with Frames(peopled, f"/ws/?{query('ann')}") as socket:
+        socket.until(TEXT)
+        for presence in [False, True, True]:
+            socket.send(TEXT, json.dumps({"subscribe": [room], "presence": presence}))
+        until_users(peopled, room, ["ann"])
+        assert peopled.waiting(room) == 1
+    until_users(peopled, room, [])
+
+
+def test_presence_of_many_channels_is_refused_and_none_is_subscribed(peopled, room):
+    names = ",".join(f"{room}.{number}" for number in range(33))
+    status, _, body = request(peopled.wait_address, "GET", f"/sub/{names}?{query('ann', presence=1)}")
+    assert (status, json.loads(body)["code"]) == (400, "channel-count")
+    names = [f"{room}.{number}" for number in range(600)]
+    with Frames(peopled, f"/ws/?{query('ann')}") as socket:
+        socket.until(TEXT)
+        for at in range(0, 600, 30):
+            socket.send(TEXT, json.dumps({"subscribe": names[at : at + 30], "presence": True, "id": at}))
+        refused = 0
+        while refused < 4:
+            said = json.loads(socket.until(TEXT))
+            if "error" in said:
+                assert said["error"]["code"] == "channel-count"
+                refused += 1
+        assert peopled.waiting(names[0]) == 1 and peopled.waiting(names[-1]) == 0
+
+
+def test_a_renewed_token_must_grant_presence_too(peopled):
+    with Frames(peopled, f"/ws/staff.b?presence=1&token={make_token(sub='a', listen=['*'], presence=['*'])}") as socket:
+        socket.until(TEXT)
+        socket.send(TEXT, json.dumps({"token": make_token(sub="a", listen=["*"]), "id": 5}))
+        said = {}
+        while said.get("id") != 5:
+            said = json.loads(socket.until(TEXT))
+        assert said["error"]["code"] == "presence"
+
+
 def test_the_in_line_knows_users_where_a_rule_says_so(peopled):
     status, _, body = request(peopled.in_address, "GET", "/channels/plain/users")
     assert (status, json.loads(body)["code"]) == (403, "presence")

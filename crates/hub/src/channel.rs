@@ -211,7 +211,8 @@ impl Channel {
         }
         assert!(self.history.as_ref().is_none_or(|history| !history.is_empty()));
         assert!(self.due <= self.next_due(), "what is due stands in the agenda");
-        let is_waited_on = self.waiting() > 0;
+        // Users are still there within their grace.
+        let is_waited_on = self.waiting() > 0 || self.roster().is_some();
         assert!(
             self.holder.is_public() || is_waited_on != self.holder.is_passing(),
             "it is held by who waits"

@@ -203,7 +203,8 @@ impl Hub {
     fn settle_user(&mut self, id: u32, user: &str, now: Millis) {
         let Some(roster) = self.names[id].roster_mut() else { return };
         let Some(due) = roster.due_of(user, now) else { return };
-        if self.holds_movements || self.last >= Position::LAST_ORDERED.min(self.reserved) {
+        let is_held = self.holds_movements || self.keeping == Keeping::Suspended;
+        if is_held || self.last >= Position::LAST_ORDERED.min(self.reserved) {
             let again = now.saturating_add(WAKE_AGAIN_MS);
             return self.names[id].roster_mut().expect("it was just there").set_wake(user, again);
         }
@@ -240,7 +241,7 @@ impl Hub {
     }
 
     /// Lets go of a roster with nobody in it.
-    fn drop_roster(&mut self, id: u32) {
+    pub(crate) fn drop_roster(&mut self, id: u32) {
         if self.names[id].roster().is_none_or(|roster| !roster.is_empty()) {
             return;
         }
@@ -249,5 +250,6 @@ impl Hub {
         self.names[roster.feed].pins -= 1;
         self.schedule(roster.feed);
         self.trash.rosters.push(roster);
+        self.schedule(id);
     }
 }

@@ -120,7 +120,10 @@ impl Hub {
             self.schedule(*id);
         }
         match refused {
-            Some(why) => Err(why),
+            Some(why) => {
+                ids.iter().for_each(|id| self.drop_roster(*id));
+                Err(why)
+            }
             None => Ok(ids.into_iter().map(ChannelId).collect()),
         }
     }
@@ -131,6 +134,7 @@ impl Hub {
             if let Some(session) = guest.session
                 && session.user().is_some()
                 && self.has_presence(*id)
+                && !self.names[*id].holder.is_passing()
                 && self.prepare_roster(*id, now).is_ok()
             {
                 self.arrive(*id, session, false, now);

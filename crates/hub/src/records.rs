@@ -71,7 +71,11 @@ impl Hub {
     /// Enters a record in the agenda for what is due next, unless it comes up before that anyway.
     pub(crate) fn schedule(&mut self, id: u32) {
         let channel = &self.names[id];
-        if !channel.holder.is_public() && !channel.holder.is_passing() && channel.waiting() == 0 {
+        if !channel.holder.is_public()
+            && !channel.holder.is_passing()
+            && channel.waiting() == 0
+            && channel.roster().is_none()
+        {
             self.hold(id, Holder::PASSING);
         }
         let channel = &mut self.names[id];

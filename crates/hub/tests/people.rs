@@ -143,7 +143,10 @@ impl Scene {
         let (room, user) = (self.chance.index(2), self.chance.index(USERS.len()));
         let session = Session::new(Some(USERS[user]), None, &[]);
         let guest = self.guest(Some(&session), Stay::Never);
-        let exists = self.hub.channel(ROOMS[room]).is_some();
+        // A record that is there for nobody takes no users: somebody waits, was there within the grace, or has published.
+        let is_waited_on = self.hub.channel(ROOMS[room]).is_some_and(|channel| channel.waiting > 0);
+        let is_peopled = self.truth.iter().any(|((of, _), until)| *of == room && *until > self.now);
+        let exists = is_waited_on || is_peopled || self.hub.state(ROOMS[room]).is_some();
         self.hub.subscribe(guest, &[ROOMS[room]], Start::Now, self.now).unwrap();
         if exists {
             let until = self.truth.entry((room, user)).or_default();
@@ -327,4 +330,41 @@ impl Watcher {
             hub.leave(SHARD, Leave::waiting(channel, 1), grace, now);
         }
     }
+}
+
+/// Whatever room there is, a user is on all channels or on none, and who crowds them out takes nobody off a roster.
+#[test]
+fn where_there_is_little_room_a_user_is_there_or_is_refused() {
+    let rule = Rule { presence: Some(Door::Open), ..Rule::new(Pattern::new("room.*").unwrap()) };
+    let (mut refused, mut there) = (0, 0);
+    for channels_budget in (200..4_000).step_by(40) {
+        let limits = Limits { channels_budget, rules: vec![rule.clone()], grace: 0, ..Limits::default() };
+        let mut hub = Hub::new(limits, Epoch::new(1), 1);
+        let session = Session::new(Some("ann"), None, &[]);
+        let guest = Guest { session: Some(&session), ..Guest::from(SHARD) };
+        let page = hub.subscribe(guest, &["room.a", "room.b"], Start::Now, 0);
+        hub.audit();
+        let Ok(page) = page else {
+            refused += 1;
+            assert_eq!(hub.totals().subscriptions, 0);
+            continue;
+        };
+        there += 1;
+        let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
+        hub.release(Position::END, 0, &mut Vec::new());
+        for channel in channels {
+            hub.leave(SHARD, Leave { who: Who::User("ann"), ..Leave::waiting(channel, 1) }, 0, 1);
+        }
+        for number in 0..50 {
+            // Some find no room, which is not what is asked here.
+            let _ = hub.subscribe(SHARD, &[&format!("crowd.{number}")], Start::Now, 2);
+            hub.audit();
+        }
+        assert_eq!(hub.present("room.a", None, 9).0.count, 1, "it is within its grace");
+        while hub.tick(20_000) {}
+        hub.release(Position::END, 20_000, &mut Vec::new());
+        hub.audit();
+        assert_eq!(hub.present("room.a", None, 9).0.count, 0);
+    }
+    assert!(refused > 5 && there > 5, "{refused} {there}");
 }

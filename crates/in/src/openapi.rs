@@ -352,7 +352,7 @@ fn printable(len_min: usize) -> Value {
 }
 
 /// A cursor, an age, a time in seconds, 0, or nothing.
-const FROM: &str = r"^(|[0-9]{1,12}(\.[0-9]{1,3})?|[0-9]{1,6}(ms|s|m|h|d)|a[0-9A-Za-z]{7,14})$";
+const FROM: &str = r"^(|[0-9]{1,12}(\.[0-9]{1,3})?|[0-9]{1,6}(ms|s|m|h|d)|[ap][0-9A-Za-z]{7,14})$";
 const TTL: &str = r"^[0-9]{1,9}(\.[0-9]{1,3})?$";
 /// What a client was told as the id of its connection.
 pub(super) const CONNECTION: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";

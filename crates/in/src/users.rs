@@ -198,6 +198,7 @@ impl ConnectionLine {
                 .registry()
                 .names(&one.channels)
                 .iter()
+                .filter(|name| dialect::hub::presence_of(name).is_none())
                 .map(|name| name.to_string())
                 .collect(),
             transport: one.transport,

@@ -260,10 +260,10 @@ const CONFIG_VARIABLE: &str = "MULTIPLEXOR_CONFIG";
 
 const EXAMPLES: &str = "\
 Examples:
-  multiplexor                              start the server; it needs no configuration
-  multiplexor --wait 0.0.0.0:80 --grace 1m start it on another port, with another grace
-  multiplexor listen news                  wait for messages, in one terminal
-  multiplexor send news 'hello'            publish one, in another";
+  multiplexor                               start the server; it needs no configuration
+  multiplexor --wait 0.0.0.0:80 --grace 1m  start it on another port, with another grace
+  multiplexor listen news                   wait for messages, in one terminal
+  multiplexor send news 'hello'             publish one, in another";
 
 const SOURCES: &str = "\
 Every setting is also read from the environment: --poll-timeout is MULTIPLEXOR_POLL_TIMEOUT; and

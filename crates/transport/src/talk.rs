@@ -57,7 +57,7 @@ pub struct PollEnd<'a> {
     pub present: &'a [PresentList],
     /// A list of them is owed, and comes with a later answer.
     pub lists: bool,
-    /// Of a page of what was said before: something is left further back.
+    /// It is a page, and more is there: behind it, or of what was said before, further back.
     pub more: bool,
 }
 

@@ -105,3 +105,5 @@ pub const SURVEYED_PER_TURN: usize = 1_024;
 pub const USER_CONNECTIONS_MAX: usize = 1_000;
 /// Channels that are listed with them; the last connection's may exceed it.
 pub const USER_CHANNELS_MAX: usize = 10_000;
+/// Channels whose users one request asks for: all their lists are read in one step, and are one piece for its client.
+pub const PRESENCE_CHANNELS_MAX: usize = 32;

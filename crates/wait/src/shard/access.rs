@@ -259,7 +259,9 @@ impl<K: Kernel> Shard<K> {
         let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
         let names: Vec<Box<str>> =
             self.exchange.registry().names(&channels).iter().map(|name| (&**name).into()).collect();
-        // Hidden channels are not listened to by a grant of their own.
+        // Hidden channels are listened to by the right to know who is on the others.
+        let told: Vec<Box<str>> = names.iter().filter_map(|name| presence_of(name)).map(Box::from).collect();
+        self.check_presence_grants(Some(&session), &told)?;
         let names: Vec<Box<str>> = names.into_iter().filter(|name| presence_of(name).is_none()).collect();
         self.check_grants(Some(&session), &names)?;
         // Who had no session before begins to count for its user.

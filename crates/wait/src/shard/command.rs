@@ -8,7 +8,7 @@ use transport::dialect::native::Command;
 use transport::{Backlog, Notice, Purpose};
 
 use super::Shard;
-use super::presence::add_hidden;
+use super::presence::{add_hidden, count_of};
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -37,7 +37,9 @@ impl<K: Kernel> Shard<K> {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }
                 let mut all = names.clone();
-                add_hidden(&mut all);
+                if self.exchange.registry().rules().tells_users() {
+                    add_hidden(&mut all);
+                }
                 let found = self.exchange.registry().find(&all);
                 // A channel deleted before that is found by its new record, and its end is in the mail.
                 self.take_mail();
@@ -72,7 +74,7 @@ impl<K: Kernel> Shard<K> {
         presence: bool,
         id: Option<Box<RawValue>>,
     ) {
-        let count = self.slab[index].subs.len() + names.len();
+        let count = self.slab[index].subs.len() + count_of(&names, presence);
         let session = self.guests.session(index);
         let allowed = self
             .check_user(session, false)

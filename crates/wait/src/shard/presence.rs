@@ -7,11 +7,17 @@ use transport::dialect::{Code, Problem};
 
 use super::Shard;
 use crate::kernel::Kernel;
+use crate::limits::PRESENCE_CHANNELS_MAX;
 
 /// Adds the hidden channels in which the users of these are told.
 pub(super) fn add_hidden(names: &mut Vec<Box<str>>) {
     let hidden: Vec<Box<str>> = names.iter().map(|name| presence_name(name)).collect();
     names.extend(hidden);
+}
+
+/// As how many channels these count: one of which presence is asked for is listened to with its hidden one.
+pub(super) fn count_of(names: &[Box<str>], presence: bool) -> usize {
+    names.len() * if presence { 2 } else { 1 }
 }
 
 /// Those of these channels that a client has named.
@@ -43,6 +49,23 @@ impl<K: Kernel> Shard<K> {
             let why = "presence has no place among bare payloads; open a connection without raw for it";
             return Err(Problem::bad(Code::Presence, why));
         }
+        if names.len() > PRESENCE_CHANNELS_MAX {
+            let why = format!(
+                "presence of {} channels is asked for at once; ask for {PRESENCE_CHANNELS_MAX} at most, and for others by a \
+                 further subscription",
+                names.len()
+            );
+            return Err(Problem::bad(Code::ChannelCount, why));
+        }
+        self.check_presence_grants(session, names)
+    }
+
+    /// Whether a client of this session may be told who is on these channels.
+    pub(super) fn check_presence_grants(
+        &self,
+        session: Option<&Session>,
+        names: &[Box<str>],
+    ) -> Result<(), Problem> {
         let now = self.exchange.wall();
         for name in names {
             let why = match self.exchange.registry().rules().presence(name) {

@@ -8,6 +8,7 @@ use transport::{Ending, Shape};
 
 use super::Shard;
 use super::access::what_of;
+use super::waiting::owes_list;
 use crate::kernel::Kernel;
 use crate::limits::{POISON_LEN_MIN, POISON_TIMES, POISON_TOLD_MS, POISON_WHOLE_TIMES};
 
@@ -25,7 +26,10 @@ impl<K: Kernel> Shard<K> {
         self.look_at_comers();
         self.end_return(index, true);
         let shape = self.slab[index].conn.shape;
-        let first = page.messages.first().filter(|first| shape.tells(first) && first.removal().is_none());
+        let first = page
+            .messages
+            .first()
+            .filter(|first| shape.tells(first) && first.removal().is_none() && first.movement().is_none());
         let Some(came) = self.come_to(index, names, cursor, first.map(|first| first.position)) else {
             return;
         };
@@ -45,7 +49,11 @@ impl<K: Kernel> Shard<K> {
             self.end_return(index, true);
             self.exchange.registry().returns().took(came);
             self.counters.poison_skipped.add(1);
-        } else if came.times >= POISON_TIMES && shape.ending() == Ending::OnePoll && page.messages.len() > 1 {
+        } else if came.times >= POISON_TIMES
+            && shape.ending() == Ending::OnePoll
+            && page.messages.len() > 1
+            && !owes_list(page)
+        {
             // The document may be too long, not the message: it comes alone.
             page.messages.truncate(1);
             page.next = Next::Live { position: page.messages[0].position, channels: Vec::new() };

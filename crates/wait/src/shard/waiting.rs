@@ -14,7 +14,7 @@ use transport::{Backlog, Conn, Ending, Notice, Opening, PollEnd, Purpose};
 use super::Shard;
 use super::access::Who;
 use super::audience::{Given, Viewer, shown};
-use super::presence::{about, add_hidden};
+use super::presence::{about, add_hidden, count_of, named};
 use crate::askers::Want;
 use crate::kernel::Kernel;
 
@@ -62,6 +62,7 @@ impl<K: Kernel> Shard<K> {
             Err(refused) => {
                 self.leave_id(index);
                 self.leave_wait(index, session.as_ref());
+                wait.names.truncate(named(&wait.names).len());
                 self.refuse_wait(index, crowded(refused), &wait);
             }
             Ok(mut page) => {
@@ -81,7 +82,7 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_some() {
             return Err(Problem::new(503, Code::Draining, "this server is going down; try again soon"));
         }
-        self.check_count(wait.names.len())?;
+        self.check_count(count_of(&wait.names, wait.presence))?;
         self.check_names(&wait.names)?;
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
@@ -184,7 +185,10 @@ impl<K: Kernel> Shard<K> {
     fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
         let Page { messages, gaps, present, next } = page;
         self.count_page(messages.len(), gaps.len());
-        let lists = matches!(next, Next::More(resume) if resume.lists());
+        let (lists, more) = match next {
+            Next::More(resume) => (resume.lists(), true),
+            Next::Live { .. } => (false, false),
+        };
         let (cursor, channels) = match next {
             Next::Live { position, channels } => (position, channels),
             Next::More(resume) => (resume.after(), Vec::new()),
@@ -198,7 +202,7 @@ impl<K: Kernel> Shard<K> {
         let given = self.given(index, messages, &texts(&wait.names));
         let connection = self.told_id(index);
         let (connection, gap) = (Some(connection.as_str()), !gaps.is_empty());
-        let end = PollEnd { connection, gap, present: &present, lists, ..PollEnd::at(cursor) };
+        let end = PollEnd { connection, gap, present: &present, lists, more, ..PollEnd::at(cursor) };
         self.answer_once(index, given.iter().map(Given::part), end, None);
     }
 
@@ -267,7 +271,8 @@ impl<K: Kernel> Shard<K> {
         for channel in channels {
             let key = self.members.find_or_add(*channel);
             if known.contains(&key) {
-                self.leave(*channel);
+                let session = self.guests.session(index).cloned();
+                self.leave_as(*channel, session.as_ref());
                 continue;
             }
             let number = self.slab[index].subs.len();
