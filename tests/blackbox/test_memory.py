@@ -128,13 +128,13 @@ class Crowd:
             self.ask(number)
         self.until_all_wait()
 
-    def grow(self, few=FEW, many=MANY):
+    def grow(self, few=FEW, many=MANY, measure=settled):
         """Few come, then the others: the program's bytes when it was empty and when all are there, and what each who came later cost."""
-        empty = settled(self.pid)
+        empty = measure(self.pid)
         self.come(range(few))
-        before = settled(self.pid)
+        before = measure(self.pid)
         self.come(range(few, many))
-        after = settled(self.pid)
+        after = measure(self.pid)
         return empty, after, (after - before) / (many - few)
 
     def shown(self, number):
@@ -311,7 +311,8 @@ def test_an_idle_connection_of_tls_keeps_little_but_its_keys(version, tmp_path, 
     context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
     flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
     with Crowd("sse", "shared", *flags, context=context) as crowd:
-        *_, slope = crowd.grow(TLS_FEW, TLS_MANY)
+        # Handshakes leave what is given back some seconds later, and how much that is depends on who else computes.
+        *_, slope = crowd.grow(TLS_FEW, TLS_MANY, least)
         with capsys.disabled():
             print(f"\n{version}: {slope:.0f} bytes for each idle connection")
         assert slope <= TLS_BYTES_A_CONNECTION_MAX
