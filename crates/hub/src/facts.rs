@@ -201,19 +201,19 @@ pub struct Leave<'a> {
     pub count: u32,
     /// How they waited.
     pub kind: LeaveKind,
-    /// Whose they were.
-    pub who: Who<'a>,
+    /// The user whose they were, where it is known; it then has the grace for users to come back.
+    pub who: Option<&'a str>,
 }
 
 impl Leave<'_> {
     /// So many who wait for all that comes.
     pub const fn waiting(channel: ChannelId, count: u32) -> Self {
-        Self { channel, count, kind: LeaveKind::Waiting, who: Who::Unnamed }
+        Self { channel, count, kind: LeaveKind::Waiting, who: None }
     }
 
     /// A taker that is [`Take::Waiting`] since this place.
     pub const fn taker(channel: ChannelId, since: Position) -> Self {
-        Self { channel, count: 1, kind: LeaveKind::Taker { since }, who: Who::Unnamed }
+        Self { channel, count: 1, kind: LeaveKind::Taker { since }, who: None }
     }
 }
 
@@ -228,16 +228,6 @@ pub enum LeaveKind {
         /// Up to here the taker was owed nothing.
         since: Position,
     },
-}
-
-/// Whose a registration is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Who<'a> {
-    /// Nobody's who is known by a name.
-    #[default]
-    Unnamed,
-    /// This user's, who then has the grace for users to come back.
-    User(&'a str),
 }
 
 /// A change of presence.

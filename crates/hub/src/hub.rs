@@ -152,13 +152,8 @@ impl Hub {
         let like = if let [id] = ids[..] { self.names.get(id.0) } else { None };
         let like = like.and_then(|channel| channel.history.as_ref()?.about());
         let (message, said) = Message::like(like, position, now, ttl, targets, payload);
-        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
-        if stored {
-            self.facts.push(Fact::Message { message: message.clone(), key: None });
-        }
-        let waits = stored || self.keeping == Keeping::Nothing;
         self.trash.spent.push((channels, aliases, said));
-        Ok(Ordered { what: What::Message(message, ids), waits })
+        Ok(self.ordered_message(message, ids, now))
     }
 
     /// Stages two and three: all up to `committed` is safe; releases it in order, many at a time.

@@ -217,6 +217,15 @@ impl Hub {
         }
     }
 
+    /// A message that has its place; a store is told of it where it is to keep it.
+    pub(crate) fn ordered_message(&mut self, message: Message, ids: Ids, now: Millis) -> Ordered {
+        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
+        if stored {
+            self.facts.push(Fact::Message { message: message.clone(), key: None });
+        }
+        Ordered { waits: stored || self.keeping == Keeping::Nothing, what: What::Message(message, ids) }
+    }
+
     /// Whether a store keeps a message: where one of its channels is durable, and keeps it.
     pub(crate) fn is_to_be_stored(&self, message: &Message, ids: &Ids, now: Millis) -> bool {
         ids.iter().filter_map(|id| self.names.get(id.0)).any(|channel| {

@@ -200,10 +200,10 @@ impl Message {
 
     /// Who joined or left, where this says so.
     pub fn movement(&self) -> Option<Movement<'_>> {
-        let said = self.payload();
-        if said.origin != Origin::Presence {
+        if self.about().origin != Origin::Presence {
             return None;
         }
+        let said = self.payload();
         Movement::read(&said.bytes[..said.head_len], said.data())
     }
 

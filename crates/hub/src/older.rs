@@ -18,16 +18,19 @@ impl Hub {
     fn read_older(&mut self, name: &str, found: Option<u32>, before: Before, limit: usize) -> OlderPage {
         let channel = found.map(|id| &self.names[id]);
         let history = channel.and_then(|channel| channel.history.as_ref());
-        let place = match before {
-            Before::Place(place) => place.min(self.end.next()),
-            Before::End => self.end.next(),
-            Before::Lost => Position::START,
+        let end = self.end.next();
+        let (place, is_of_nowhere) = match before {
+            Before::Place(place) => (place.min(end), place > end),
+            Before::End => (end, false),
+            Before::Lost => (Position::START, true),
         };
         let mut page = OlderPage { messages: Vec::new(), first: place, more: false, gap: false };
         let (mut index, mut bytes, mut looked) = (0, 0, 0);
         if let Some(history) = history.filter(|_| place > Position::START) {
             index = history.behind(place.before());
-            while let Some((position, message)) = index.checked_sub(1).and_then(|index| history.at(index)) {
+            while looked < OLDER_LOOK_MAX
+                && let Some((position, message)) = index.checked_sub(1).and_then(|index| history.at(index))
+            {
                 if message.removal().is_none() {
                     let len = message.bytes().len();
                     if page.messages.len() >= limit
@@ -40,20 +43,12 @@ impl Hub {
                 }
                 (index, looked) = (index - 1, looked + 1);
                 page.first = position;
-                if looked == OLDER_LOOK_MAX {
-                    break;
-                }
             }
         }
         page.messages.reverse();
         page.more = index > 0;
         let trimmed = channel.map_or(self.floor.position, |channel| channel.watermark);
         let gone = trimmed.max(self.lost_of(name));
-        let is_of_nowhere = match before {
-            Before::Lost => true,
-            Before::Place(place) => place > self.end.next(),
-            Before::End => false,
-        };
         page.gap = is_of_nowhere || gone > if page.more { page.first } else { Position::START };
         self.totals.read += looked as u64;
         page

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::hub::{Ids, Keeping, Ordered, What};
-use crate::limits::{ROSTER_STEP_MAX, WAKE_AGAIN_MS};
+use crate::hub::Keeping;
+use crate::limits::{PRESENCE_LIST_MAX, ROSTER_STEP_MAX, WAKE_AGAIN_MS};
 use crate::movement::{Movement, presence_name, presence_of};
 use crate::room::Holder;
 use crate::roster::{Due, PresentList, PresentPage, Roster};
-use crate::{ChannelId, Hub, Kind, Message, Millis, Origin, Payload, Position, Refused, Session, Target};
+use crate::{
+    ChannelId, Door, Hub, Kind, Message, Millis, Origin, Payload, Position, Refused, Session, Target,
+};
 
 impl Hub {
     /// Some of the users of a channel, behind this name in their order; and the place at which that is true.
@@ -24,11 +26,9 @@ impl Hub {
 
     /// Whether a user is shown on a channel since this place: a store keeps that message, however old it is.
     pub fn is_shown_since(&self, message: &Message) -> bool {
-        let Some(movement) = message.movement() else { return false };
-        let channel = message.targets().first().and_then(|target| presence_of(&target.name));
-        let id = channel.and_then(|channel| self.names.find(channel));
-        let shown = id.and_then(|id| self.roster(id)?.shown(movement.user));
-        shown.is_some_and(|(_, place)| place == message.position)
+        let Some((channel, movement)) = movement_of(message) else { return false };
+        let id = self.names.find(channel);
+        id.and_then(|id| self.names[id].roster()?.shown_since(movement.user)) == Some(message.position)
     }
 
     /// Whether anything is said of users from now on: not while those who are to be told take no more. It is said later.
@@ -44,11 +44,12 @@ impl Hub {
     /// Connections that wait on these channels, and of which nobody had a name, are this user's from now on.
     pub fn greet(&mut self, channels: &[ChannelId], session: &Session, now: Millis) {
         let now = self.advance(now);
+        let Some(who) = session.who() else { return };
         for channel in channels {
-            if self.names.get(channel.0).is_some() && self.has_presence(channel.0) {
+            if self.names.get(channel.0).is_some() {
                 // Without room it stays unnamed; it is tried again when it comes back.
                 if self.prepare_roster(channel.0, now).is_ok() {
-                    self.arrive(channel.0, session, true, now);
+                    self.arrive(channel.0, who, true, now);
                 }
                 self.schedule(channel.0);
             }
@@ -56,9 +57,10 @@ impl Hub {
         self.check();
     }
 
-    /// A connection of this user no longer waits on a channel; it has so long to come back. Harmless where it is not there. The
+    /// A connection of this user no longer waits on a channel; it has the grace to come back. Harmless where it is not there. The
     /// caller schedules the channel.
-    pub(crate) fn depart(&mut self, id: u32, user: &str, grace: Millis, now: Millis) {
+    pub(crate) fn depart(&mut self, id: u32, user: &str, now: Millis) {
+        let grace = self.limits.presence_grace;
         if let Some(roster) = self.names[id].roster_mut() {
             roster.depart(user, now.saturating_add(grace));
             if grace == 0 {
@@ -68,31 +70,30 @@ impl Hub {
         }
     }
 
-    /// Makes what this takes for a user who comes to these channels, those of them that have presence; or refuses.
+    /// Makes what this takes for a user who comes to this channel, if it has presence; or refuses.
     pub(crate) fn prepare_roster(&mut self, id: u32, now: Millis) -> Result<(), Refused> {
-        if self.names[id].roster().is_some() {
+        if !self.has_presence(id) || self.names[id].roster().is_some() {
             return Ok(());
         }
         let name = presence_name(&self.names[id].name);
-        let feed = match self.names.find(&name) {
-            Some(feed) => feed,
-            None => self.create(&name, Holder::PUBLIC, now)?,
-        };
+        // Room for the hidden record is not made of this one.
+        self.names[id].pins += 1;
+        let feed = self.create_pinned(&name, Holder::PUBLIC, now);
+        self.names[id].pins -= 1;
+        let feed = feed?;
         self.publish_to(feed);
-        self.names[feed].pins += 1;
         self.names[id].extras_mut().roster = Some(Box::new(Roster::new(feed)));
         Ok(())
     }
 
     /// A connection of a user waits on a channel from now on, or passes by.
-    pub(crate) fn arrive(&mut self, id: u32, session: &Session, stays: bool, now: Millis) {
+    pub(crate) fn arrive(&mut self, id: u32, (user, info): (&str, Option<&str>), stays: bool, now: Millis) {
         let away_at = now.saturating_add(self.limits.presence_grace);
-        let Some(user) = session.user() else { return };
         let Some(roster) = self.names[id].roster_mut() else { return };
         if stays {
-            roster.arrive(user, session.info());
+            roster.arrive(user, info);
         } else {
-            roster.pass_by(user, session.info(), away_at);
+            roster.pass_by(user, info, away_at);
         }
         self.settle_user(id, user, now);
         // Without a grace, who passes by has not been there.
@@ -101,13 +102,11 @@ impl Hub {
 
     /// Looks at users whose time has come; as far as the steps go.
     pub(crate) fn wake_users(&mut self, id: u32, now: Millis, steps: &mut usize) {
-        let mut left = ROSTER_STEP_MAX.min(*steps);
-        while left > 0 {
+        for _ in 0..ROSTER_STEP_MAX.min(*steps) {
             let Some(user) = self.names[id].roster_mut().and_then(|roster| roster.next_woken(now)) else {
                 break;
             };
             self.settle_user(id, &user, now);
-            left -= 1;
             *steps -= 1;
         }
         self.drop_roster(id);
@@ -122,24 +121,17 @@ impl Hub {
 
     /// Shows clients that a user joined or left: the message of it is released.
     pub(crate) fn show_movement(&mut self, message: &Message) {
-        let Some(movement) = message.movement() else { return };
-        let channel = message.targets().first().and_then(|target| presence_of(&target.name));
-        let Some(id) = channel.and_then(|channel| self.names.find(channel)) else { return };
+        let Some((channel, movement)) = movement_of(message) else { return };
+        let Some(id) = self.names.find(channel) else { return };
         let Some(roster) = self.names[id].roster_mut() else { return };
         roster.show(movement.user, movement.joined, message.time, message.position);
-        if roster.is_empty() {
-            self.drop_roster(id);
-            self.schedule(id);
-        }
+        self.drop_roster(id);
     }
 
     /// A user joined or left in a past that a store knows.
     pub(crate) fn restore_movement(&mut self, message: &Message, now: Millis) {
-        let Some(movement) = message.movement() else { return };
-        let Some(name) = message.targets().first().and_then(|target| presence_of(&target.name)) else {
-            return;
-        };
-        if !self.rules.has_presence(name) {
+        let Some((name, movement)) = movement_of(message) else { return };
+        if self.rules.presence(name) == Door::Off {
             return;
         }
         let id = match self.names.find(name) {
@@ -180,15 +172,12 @@ impl Hub {
     /// Who is on those channels whose changes are told in these, at the end of what is released.
     pub(crate) fn present_lists(&self, names: &[&str]) -> Vec<PresentList> {
         let about = names.iter().filter_map(|name| presence_of(name));
+        let limit = self.limits.presence_list.min(PRESENCE_LIST_MAX);
         let list = |name: &str| {
-            let page = self.names.find(name).map(|id| self.present_page(id, None, self.limits.presence_list));
+            let page = self.names.find(name).map(|id| self.present_page(id, None, limit));
             PresentList { channel: name.into(), page: page.unwrap_or_default() }
         };
         about.map(list).collect()
-    }
-
-    pub(crate) fn roster(&self, id: u32) -> Option<&Roster> {
-        self.names[id].roster()
     }
 
     fn present_page(&self, id: u32, after: Option<&str>, limit: usize) -> PresentPage {
@@ -205,14 +194,12 @@ impl Hub {
         let Some(due) = roster.due_of(user, now) else { return };
         let is_held = self.holds_movements || self.keeping == Keeping::Suspended;
         if is_held || self.last >= Position::LAST_ORDERED.min(self.reserved) {
-            let again = now.saturating_add(WAKE_AGAIN_MS);
-            return self.names[id].roster_mut().expect("it was just there").set_wake(user, again);
+            return roster.set_wake(user, now.saturating_add(WAKE_AGAIN_MS));
         }
         let (joined, info) = match &due {
             Due::Joined(info) => (true, info.as_deref()),
             Due::Left => (false, None),
         };
-        let roster = self.names[id].roster_mut().expect("it was just there");
         roster.ordered(user, joined);
         let feed = roster.feed;
         self.order_movement(feed, Movement { joined, user, info }, now);
@@ -230,13 +217,8 @@ impl Hub {
         let payload = Payload::new(bytes, Kind::Json);
         let payload = Payload { data: start..payload.data.end, origin: Origin::Presence, ..payload };
         let (message, _) = Message::like(like, self.last, now, None, targets, payload);
-        let ids: Ids = smallvec![ChannelId(feed)];
-        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&message, &ids, now);
-        if stored {
-            self.facts.push(crate::Fact::Message { message: message.clone(), key: None });
-        }
-        let waits = stored || self.keeping == Keeping::Nothing;
-        self.ordered.push_back(Ordered { what: What::Message(message, ids), waits });
+        let ordered = self.ordered_message(message, smallvec![ChannelId(feed)], now);
+        self.ordered.push_back(ordered);
         self.has_movements = true;
     }
 
@@ -252,4 +234,10 @@ impl Hub {
         self.trash.rosters.push(roster);
         self.schedule(id);
     }
+}
+
+/// The channel that a user joined or left, and that it did so, where a message says this.
+fn movement_of(message: &Message) -> Option<(&str, Movement<'_>)> {
+    let movement = message.movement()?;
+    Some((presence_of(&message.targets()[0].name)?, movement))
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::room::Holder;
 use crate::{
-    ChangeKind, ChannelId, Door, Guest, Hub, Leave, LeaveKind, Millis, NEVER, Refused, ShardId, Take, Who,
+    ChangeKind, ChannelId, Door, Guest, Hub, Leave, LeaveKind, Millis, NEVER, Refused, Session, ShardId, Take,
 };
 
 impl Hub {
@@ -21,8 +21,8 @@ impl Hub {
                 LeaveKind::Taker { .. } => 0,
             };
             self.left(id, gone, grace, now);
-            if let Who::User(user) = leave.who {
-                self.depart(id, user, self.limits.presence_grace, now);
+            if let Some(user) = leave.who {
+                self.depart(id, user, now);
             }
             self.schedule(id);
         }
@@ -104,17 +104,16 @@ impl Hub {
                 refused = Some(why);
             }
         }
-        let user = guest.session.filter(|session| session.user().is_some());
-        if refused.is_none() && user.is_some() {
-            let made = ids.iter().filter(|id| self.has_presence(**id)).collect::<SmallVec<[_; 4]>>();
-            refused = made.into_iter().find_map(|id| self.prepare_roster(*id, now).err());
+        let who = guest.session.and_then(Session::who);
+        if refused.is_none() && who.is_some() {
+            refused = ids.iter().find_map(|id| self.prepare_roster(*id, now).err());
         }
         for id in &ids {
             self.names[*id].pins -= 1;
             if refused.is_none() {
                 self.join(*id, guest.shard, now);
-                if let Some(session) = user {
-                    self.arrive(*id, session, true, now);
+                if let Some(who) = who {
+                    self.arrive(*id, who, true, now);
                 }
             }
             self.schedule(*id);
@@ -130,14 +129,17 @@ impl Hub {
 
     /// Somebody asked for these channels and does not wait: those that are remembered are online as if he had.
     pub(crate) fn pass_by(&mut self, guest: Guest<'_>, found: &[Option<u32>], now: Millis) {
+        let who = guest.session.and_then(Session::who);
         for id in found.iter().flatten() {
-            if let Some(session) = guest.session
-                && session.user().is_some()
-                && self.has_presence(*id)
+            // Room for a roster before it may have been made of this one.
+            if self.names.get(*id).is_none() {
+                continue;
+            }
+            if let Some(who) = who
                 && !self.names[*id].holder.is_passing()
                 && self.prepare_roster(*id, now).is_ok()
             {
-                self.arrive(*id, session, false, now);
+                self.arrive(*id, who, false, now);
                 self.schedule(*id);
             }
             let channel = &self.names[*id];
@@ -193,11 +195,11 @@ impl Hub {
 
     /// Whether users are told of on a channel.
     pub(crate) fn has_presence(&self, id: u32) -> bool {
-        self.rules.presence && self.keep(id).presence != Door::Off
+        self.rules.tells_users() && self.keep(id).presence != Door::Off
     }
 
     /// The record of a name that had none, pinned.
-    fn create_pinned(&mut self, name: &str, holder: Holder, now: Millis) -> Result<u32, Refused> {
+    pub(crate) fn create_pinned(&mut self, name: &str, holder: Holder, now: Millis) -> Result<u32, Refused> {
         // Looked up once more: should the caller repeat a name after all, it still has one record.
         let id = match self.names.find(name) {
             Some(id) => id,

@@ -6,10 +6,8 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::history::Removed;
-use crate::hub::{Ids, Keeping, Ordered, What};
-use crate::{
-    ChannelId, Fact, Hub, Message, Millis, NEVER, Position, Refused, Released, Removal, Seen, Target,
-};
+use crate::hub::Ids;
+use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, Refused, Released, Removal, Seen, Target};
 
 impl Hub {
     /// Stage one of taking a message back: gives the removal its place. The message is there until it is released.
@@ -35,13 +33,8 @@ impl Hub {
         let payload = Removal { position: place, stays }.payload();
         self.last = self.last.next();
         let removal = Message::new(self.last, now, ttl, smallvec![target], payload);
-        let ids: Ids = smallvec![ChannelId(id)];
-        let stored = self.keeping == Keeping::Facts && self.is_to_be_stored(&removal, &ids, now);
-        if stored {
-            self.facts.push(Fact::Message { message: removal.clone(), key: None });
-        }
-        let waits = stored || self.keeping == Keeping::Nothing;
-        self.ordered.push_back(Ordered { what: What::Message(removal, ids), waits });
+        let ordered = self.ordered_message(removal, smallvec![ChannelId(id)], now);
+        self.ordered.push_back(ordered);
         self.check();
         Some(Ok(self.last))
     }

@@ -244,10 +244,9 @@ impl Roster {
         let _ = self.due_of(user, time);
     }
 
-    /// Whether a user is shown, and since when and from which place on.
-    pub(crate) fn shown(&self, user: &str) -> Option<(Millis, Position)> {
-        let member = self.users.get(user).filter(|member| member.is_shown)?;
-        Some((member.since, member.joined_at))
+    /// From which place on a user is shown, if it is.
+    pub(crate) fn shown_since(&self, user: &str) -> Option<Position> {
+        self.users.get(user).filter(|member| member.is_shown).map(|member| member.joined_at)
     }
 
     /// Those who are shown, behind this name, so many at the most. `waiting`: all connections on the channel.

@@ -82,7 +82,7 @@ pub struct Rules {
     /// The same of the hidden channels in which the users of those are told.
     hidden: Box<[Keep]>,
     /// Whether users are told of on any channel.
-    pub(crate) presence: bool,
+    presence: bool,
     /// Whether any of them limits payloads.
     pub(crate) limit_payloads: bool,
     /// Whether some channels are closed.
@@ -290,11 +290,6 @@ impl Rules {
     /// Whether users are told of on any channel.
     pub fn tells_users(&self) -> bool {
         self.presence
-    }
-
-    /// Whether users are told of on a channel of this name.
-    pub fn has_presence(&self, name: &str) -> bool {
-        self.presence(name) != Door::Off
     }
 
     /// The rule that a name falls under; a hidden channel falls under that of the one it is about.

@@ -142,8 +142,14 @@ impl Session {
 
     /// The user's name, when somebody vouched for it.
     pub fn user(&self) -> Option<&str> {
-        match self.behind_grants().1 {
-            [USER, user @ ..] => Some(text(user)),
+        Some(self.who()?.0)
+    }
+
+    /// The user's name, and what others may know of the user; in one walk past all grants.
+    pub(crate) fn who(&self) -> Option<(&str, Option<&str>)> {
+        let (info, behind) = self.behind_grants();
+        match behind {
+            [USER, user @ ..] => Some((text(user), info)),
             _ => None,
         }
     }

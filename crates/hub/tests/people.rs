@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use common::publish;
 
 use multiplexor_hub::{
     Door, Epoch, Fact, Guest, Hub, Leave, Limits, Message, Next, Past, Pattern, Position, PresentPage,
-    Released, Rule, Session, ShardId, Start, Stay, Who, presence_name, presence_of,
+    Released, Rule, Session, ShardId, Start, Stay, presence_name, presence_of,
 };
 use testkit::seeds::{Chance, seeds};
 
@@ -131,7 +135,7 @@ impl Scene {
         }
         let at = self.chance.index(self.connections.len());
         let Connection { room, user, channel } = self.connections.swap_remove(at);
-        let leave = Leave { who: Who::User(USERS[user]), ..Leave::waiting(channel, 1) };
+        let leave = Leave { who: Some(USERS[user]), ..Leave::waiting(channel, 1) };
         self.hub.leave(SHARD, leave, self.limits.grace, self.now);
         let is_last = !self.connections.iter().any(|other| (other.room, other.user) == (room, user));
         if room < 2 && is_last {
@@ -157,10 +161,7 @@ impl Scene {
     }
 
     fn publish(&mut self) {
-        let payload = multiplexor_hub::Payload::new(*b"x", multiplexor_hub::Kind::Either);
-        let (channels, aliases) =
-            ([ROOMS[self.chance.index(3)].into()].into_iter().collect(), [].into_iter().collect());
-        self.hub.order(multiplexor_hub::Publish { channels, aliases, payload, ttl: None }, self.now).unwrap();
+        self.hub.order(publish(&[ROOMS[self.chance.index(3)]], 1, None), self.now).unwrap();
     }
 
     /// All who wait on a room are sent away at once.
@@ -353,7 +354,7 @@ fn where_there_is_little_room_a_user_is_there_or_is_refused() {
         let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
         hub.release(Position::END, 0, &mut Vec::new());
         for channel in channels {
-            hub.leave(SHARD, Leave { who: Who::User("ann"), ..Leave::waiting(channel, 1) }, 0, 1);
+            hub.leave(SHARD, Leave { who: Some("ann"), ..Leave::waiting(channel, 1) }, 0, 1);
         }
         for number in 0..50 {
             // Some find no room, which is not what is asked here.
@@ -367,4 +368,39 @@ fn where_there_is_little_room_a_user_is_there_or_is_refused() {
         assert_eq!(hub.present("room.a", None, 9).0.count, 0);
     }
     assert!(refused > 5 && there > 5, "{refused} {there}");
+}
+
+/// Room for the hidden channel of one is not made of the channel that is being looked at, nor is one that has gone looked at.
+#[test]
+fn who_polls_in_a_full_table_forgets_no_channel_that_it_asks_for() {
+    let rule = Rule { presence: Some(Door::Open), ..Rule::new(Pattern::new("room.*").unwrap()) };
+    for channels_budget in (600..4_000).step_by(20) {
+        let rules = vec![rule.clone()];
+        let limits = Limits {
+            channels_budget,
+            rules,
+            grace: 0,
+            history_messages: 1,
+            history_age: 5,
+            ..Limits::default()
+        };
+        let mut hub = Hub::new(limits, Epoch::new(1), 1);
+        let rooms = ["room.a", "room.b", "room.c", "room.d"];
+        for room in rooms.iter().chain(&rooms) {
+            // Without room it is refused, which is not what is asked here.
+            let _ = hub.order(publish(&[room], 1, None), 0);
+            hub.release(Position::END, 0, &mut Vec::new());
+        }
+        while hub.tick(10) {}
+        let session = Session::new(Some("ann"), None, &[]);
+        let guest = Guest { session: Some(&session), stay: Stay::Never, ..Guest::from(SHARD) };
+        for _ in 0..3 {
+            hub.subscribe(guest, &rooms, Start::Everything, 10).unwrap();
+            hub.release(Position::END, 10, &mut Vec::new());
+            hub.audit();
+        }
+        while hub.tick(4_000_000) {}
+        hub.release(Position::END, 4_000_000, &mut Vec::new());
+        hub.audit();
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hub::{
     After, Before, ChannelId, Guest, Leave, Millis, OlderPage, Outside, Page, Refused, Right, Rules, Session,
-    ShardId, Start, Take, Who,
+    ShardId, Start, Take,
 };
 
 use super::Exchange;
@@ -76,13 +76,10 @@ impl<'a> Registry<'a> {
 
     /// Takes registrations of users back, of each one of a channel; each user then has the grace to come back.
     pub fn depart(&self, shard: ShardId, users: &[(ChannelId, Session)]) {
-        for step in users.chunks(LEAVE_STEP_MAX) {
-            let leaving = step.iter().map(|(channel, session)| Leave {
-                who: session.user().map_or(Who::Unnamed, Who::User),
-                ..Leave::waiting(*channel, 1)
-            });
-            self.leave(shard, &leaving.collect::<Vec<_>>(), None);
-        }
+        let leaving = users
+            .iter()
+            .map(|(channel, session)| Leave { who: session.user(), ..Leave::waiting(*channel, 1) });
+        self.leave(shard, &leaving.collect::<Vec<_>>(), None);
     }
 
     /// Connections that are registered on these channels, each once, have this user from now on, and had none before.
