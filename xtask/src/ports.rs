@@ -2,6 +2,7 @@
 
 use crate::Finding;
 use crate::files::Text;
+use crate::source::code_only;
 
 /// Checks the sources of all crates, but for tests.
 pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
@@ -25,7 +26,7 @@ pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
 
 /// The ports that a text asks an exchange for.
 fn used(text: &str) -> impl Iterator<Item = &'static str> {
-    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).collect();
+    let code: String = code_only(text).lines().map(str::trim).collect();
     ALL.into_iter().filter(move |port| code.contains(&format!("exchange.{port}(")))
 }
 

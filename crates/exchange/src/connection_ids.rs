@@ -106,7 +106,7 @@ impl fmt::Debug for ConnectionText {
 /// Characters of an id.
 const TEXT_LEN: usize = 22;
 /// A place within a shard takes so many bits; what is left of 32 is enough for all shards.
-const INDEX_BITS: u32 = 22;
+const INDEX_BITS: u32 = ConnectionId::INDEX_BITS;
 
 #[cfg(test)]
 mod tests {

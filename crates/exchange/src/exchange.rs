@@ -33,8 +33,7 @@ use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::notice::{Followers, News};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::{Clock, Delivery, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
-use placement::published;
+use crate::{Clock, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use stages::Rung;
 
 /// Where lines meet. Shared by all threads.
@@ -286,34 +285,6 @@ impl Exchange {
         self.mailbox(shard).ring();
     }
 
-    /// Stage three, under the lock: into history and mailboxes, in order.
-    fn release(
-        &self,
-        inner: &mut Inner,
-        committed: Position,
-        now: Millis,
-        rung: &mut Rung,
-        mut each: impl FnMut(&Released),
-    ) {
-        let Inner { hub, released, pending, .. } = inner;
-        hub.release(committed, now, released);
-        for item in released.drain(..) {
-            each(&item);
-            rung.answer(pending, item.message.position, |is_it| is_it.then(|| published(&item)));
-            if item.shards.is_empty() {
-                continue;
-            }
-            let delivery = Arc::new(Delivery::new(item.message, item.channels));
-            for shard in item.shards {
-                self.mailbox(shard).put(Arc::clone(&delivery));
-                if !rung.shards.contains(&shard) {
-                    rung.shards.push(shard);
-                }
-            }
-        }
-        rung.answer(pending, hub.end(), |_| None);
-    }
-
     /// Leaves the lock; then frees.
     fn unlock(&self, mut inner: MutexGuard<'_, Inner>) -> News {
         self.end.store(inner.hub.end().to_bits(), Ordering::Release);
@@ -367,20 +338,28 @@ impl Exchange {
     }
 
     fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {
-        let now = self.clock.now();
-        let mut rung = Rung::default();
+        self.hold(|inner, now, rung| {
+            if self.rules.tells_users() {
+                // What is said of users is not refused where there is no room for it, but said later.
+                let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
+                inner.hub.hold_movements(holds);
+            }
+            let result = run(&mut inner.hub, now);
+            if inner.hub.take_movements() {
+                // What a store has to keep first is released when it has.
+                let committed = if self.journal().is_some() { Position::START } else { inner.hub.last() };
+                self.release(inner, committed, now, rung, |_| ());
+            }
+            result
+        })
+    }
+
+    /// Does something under the lock. Who is to be woken for it is the caller's to wake.
+    #[inline]
+    fn hold<T>(&self, run: impl FnOnce(&mut Inner, Millis, &mut Rung) -> T) -> (T, News, Rung) {
+        let (now, mut rung) = (self.clock.now(), Rung::default());
         let mut inner = self.lock();
-        if self.rules.tells_users() {
-            // What is said of users is not refused where there is no room for it, but said later.
-            let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
-            inner.hub.hold_movements(holds);
-        }
-        let result = run(&mut inner.hub, now);
-        if inner.hub.take_movements() {
-            // What a store has to keep first is released when it has.
-            let committed = if self.journal().is_some() { Position::START } else { inner.hub.last() };
-            self.release(&mut inner, committed, now, &mut rung, |_| ());
-        }
+        let result = run(&mut inner, now, &mut rung);
         (result, self.unlock(inner), rung)
     }
 

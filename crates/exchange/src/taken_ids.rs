@@ -44,10 +44,7 @@ impl TakenIds {
     /// Where the connection of this id is: where it was taken over, or else where it was made, if it is anywhere. `None`: it is of a
     /// chain of polls, none of which waits.
     pub fn seat(&self, id: ConnectionId) -> Option<Seat> {
-        let own = || {
-            let token = u64::from(id.generation) << 32 | u64::from(id.index);
-            (!id.is_of_polls()).then_some(Seat { shard: id.shard, token })
-        };
+        let own = || (!id.is_of_polls()).then_some(Seat { shard: id.shard, token: id.token() });
         self.lock().get(&id).copied().or_else(own)
     }
 

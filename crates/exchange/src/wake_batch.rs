@@ -28,7 +28,7 @@ impl WakeBatch {
         before + 1 >= WAKE_AFTER
     }
 
-    /// All that was added is flushed now. Both are read and written in one: what is added later finds none, and asks anew.
+    /// All that was added is flushed now. Read and written in one: what is added later finds none, and asks anew.
     pub(crate) fn begin_anew(&self) {
         self.messages.swap(0, Ordering::AcqRel);
     }

@@ -169,10 +169,17 @@ impl<'a> Audience<'a> {
 impl ConnectionId {
     /// The highest generation of a connection that has a place.
     pub const GENERATION_MAX: u32 = u32::MAX >> 1;
+    /// Bits of an index: its place within a shard, or what stands there of the number of a chain of polls.
+    pub const INDEX_BITS: u32 = 22;
+
+    /// What its shard knows the connection by.
+    pub fn token(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
 
     /// That of the chain of polls of this number, on a shard.
     pub fn of_polls(start: u64, shard: ShardId, number: u64) -> Self {
-        let index = (number >> GENERATION_BITS) & ((1 << POLLS_INDEX_BITS) - 1);
+        let index = (number >> GENERATION_BITS) & ((1 << Self::INDEX_BITS) - 1);
         let generation = number & u64::from(Self::GENERATION_MAX) | 1 << GENERATION_BITS;
         let bits = |bits: u64| u32::try_from(bits).expect("they are fewer than 32 bits");
         Self { start, shard, index: bits(index), generation: bits(generation) }
@@ -210,8 +217,6 @@ impl ConnectionId {
 const NOBODY: Audience<'static> = Audience::AnyOf("");
 /// Bits of the generation of a connection that has a place.
 const GENERATION_BITS: u32 = u32::BITS - 1;
-/// Bits of the number of a chain of polls that stand in the place of an index.
-const POLLS_INDEX_BITS: u32 = 22;
 /// Bytes of a connection's id in front of data.
 const ID_LEN: usize = 18;
 
@@ -275,7 +280,7 @@ mod tests {
         let of = |number| ConnectionId::of_polls(5, ShardId(1), number);
         let numbers = [0, 1, (1 << GENERATION_BITS) - 1, 1 << GENERATION_BITS, (1 << 53) - 1];
         for (at, number) in numbers.into_iter().enumerate() {
-            assert!(of(number).is_of_polls() && of(number).index < 1 << POLLS_INDEX_BITS, "{number}");
+            assert!(of(number).is_of_polls() && of(number).index < 1 << ConnectionId::INDEX_BITS, "{number}");
             assert!(numbers[..at].iter().all(|other| of(*other) != of(number)), "{number}");
         }
         assert!(!ConnectionId { generation: ConnectionId::GENERATION_MAX, ..connection(1) }.is_of_polls());

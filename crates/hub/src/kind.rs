@@ -34,3 +34,16 @@ pub enum Kind {
     /// Bytes, to be treated as such and not as text.
     Binary,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Audience, Payload, trial};
+
+    #[test]
+    fn an_input_which_is_given_whole_is_never_limited() {
+        assert!(!Origin::Native.is_given_whole() && Origin::Dklab.is_given_whole());
+        let payload = Payload { origin: Origin::Dklab, ..trial::publish("a", 4, None).payload };
+        std::panic::catch_unwind(|| payload.limited_to(Audience::Only("ann"))).unwrap_err();
+    }
+}

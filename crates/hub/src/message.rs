@@ -374,16 +374,3 @@ fn set(message: &mut ThinArc<Head, u8>, head: Head) {
 
 /// Millions of messages are as many references to messages, and as many heads.
 const _: () = assert!(size_of::<Message>() == 8 && size_of::<Head>() == 24);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Audience, trial};
-
-    #[test]
-    fn an_input_which_is_given_whole_is_never_limited() {
-        assert!(!Origin::Native.is_given_whole() && Origin::Dklab.is_given_whole());
-        let payload = Payload { origin: Origin::Dklab, ..trial::publish("a", 4, None).payload };
-        std::panic::catch_unwind(|| payload.limited_to(Audience::Only("ann"))).unwrap_err();
-    }
-}

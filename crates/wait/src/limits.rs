@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Connections one shard can address: the index of a connection takes 22 bits of a node's address.
-pub const CONNECTIONS_MAX: usize = 1 << 22;
+use exchange::hub::ConnectionId;
+
+/// Connections one shard can address: the index of a connection takes so many bits of a node's address, and of its id.
+pub const CONNECTIONS_MAX: usize = 1 << ConnectionId::INDEX_BITS;
 /// Subscriptions one connection can address: the rest of a node's 32 bits.
 pub const SUBSCRIPTIONS_MAX: usize = 1 << 10;
 /// Connections visited between two looks at the mailbox.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hub::{IdempotencyKey, Millis, Position, Publish, Refused, Released};
 
 use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
-use crate::{Pending, Unstored};
+use crate::{Delivery, Pending, Unstored};
 
 impl Exchange {
     /// Why the store would not keep a message that it is to keep.
@@ -73,10 +73,38 @@ impl Exchange {
             Receipt::Ordered(pending)
         })
     }
+
+    /// Stage three, under the lock: into history and mailboxes, in order.
+    pub(super) fn release(
+        &self,
+        inner: &mut Inner,
+        committed: Position,
+        now: Millis,
+        rung: &mut Rung,
+        mut each: impl FnMut(&Released),
+    ) {
+        let Inner { hub, released, pending, .. } = inner;
+        hub.release(committed, now, released);
+        for item in released.drain(..) {
+            each(&item);
+            rung.answer(pending, item.message.position, |is_it| is_it.then(|| published(&item)));
+            if item.shards.is_empty() {
+                continue;
+            }
+            let delivery = Arc::new(Delivery::new(item.message, item.channels));
+            for shard in item.shards {
+                self.mailbox(shard).put(Arc::clone(&delivery));
+                if !rung.shards.contains(&shard) {
+                    rung.shards.push(shard);
+                }
+            }
+        }
+        rung.answer(pending, hub.end(), |_| None);
+    }
 }
 
 /// What the publisher of a message is told.
-pub(super) fn published(released: &Released) -> Published {
+fn published(released: &Released) -> Published {
     let names = released.message.targets().iter().map(|target| Arc::clone(&target.name));
     Published {
         position: released.message.position,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use hub::{IdempotencyKey, Position, Publish};
+use hub::{IdempotencyKey, Millis, Position, Publish};
 use smallvec::SmallVec;
 
 use super::{Deleted, Exchange, Inner, News, PublishError, Receipt, RemoveError, Rung};
@@ -39,41 +39,29 @@ impl<'a> Publisher<'a> {
     /// Gives a message its place, commits and releases it, and wakes who sleeps; without a store all of that at once.
     /// It is not ordered when a mailbox it must go to is full. A store keeps the publisher's key.
     pub fn publish(&self, publish: Publish, key: Option<&IdempotencyKey>) -> Result<Receipt, PublishError> {
-        let exchange = self.exchange;
-        let now = exchange.clock.now();
-        let mut rung = Rung::default();
-        let mut inner = exchange.lock();
-        let receipt = exchange.place_if_room(&mut inner, publish, key, now, &mut rung);
-        let news = exchange.unlock(inner);
-        self.wake(rung, news);
-        receipt
+        self.step(|inner, now, rung| self.exchange.place_if_room(inner, publish, key, now, rung))
     }
 
     /// Publishes to those of the channels that are online now (2009); `None` when none of them is. The
     /// channels have no outside cursors.
     pub fn publish_online(&self, mut publish: Publish) -> Result<Option<Receipt>, PublishError> {
         debug_assert!(publish.aliases.is_empty(), "aliases would lose their channels");
-        let now = self.exchange.clock.now();
         let mut offline = Vec::with_capacity(publish.channels.len());
         let mut online = SmallVec::with_capacity(publish.channels.len());
-        let mut rung = Rung::default();
-        let mut inner = self.exchange.lock();
-        for name in publish.channels.drain(..) {
-            if inner.hub.is_online(&name) {
-                online.push(name);
-            } else {
-                offline.push(name);
+        self.step(|inner, now, rung| {
+            for name in publish.channels.drain(..) {
+                if inner.hub.is_online(&name) {
+                    online.push(name);
+                } else {
+                    offline.push(name);
+                }
             }
-        }
-        publish.channels = online;
-        let receipt = if publish.channels.is_empty() {
-            Ok(None)
-        } else {
-            self.exchange.place_if_room(&mut inner, publish, None, now, &mut rung).map(Some)
-        };
-        let news = self.exchange.unlock(inner);
-        self.wake(rung, news);
-        receipt
+            publish.channels = online;
+            if publish.channels.is_empty() {
+                return Ok(None);
+            }
+            self.exchange.place_if_room(inner, publish, None, now, rung).map(Some)
+        })
     }
 
     /// Publishes from the front of `batch`, in order, as many as fit one hold of the lock, and puts into
@@ -85,53 +73,44 @@ impl<'a> Publisher<'a> {
         receipts: &mut Vec<Result<Receipt, PublishError>>,
     ) -> bool {
         receipts.reserve(batch.len().min(PUBLISH_STEP_MAX));
-        let now = self.exchange.clock.now();
-        let (mut rung, mut room) = (Rung::default(), true);
-        let mut targets = 0;
-        let mut inner = self.exchange.lock();
-        for done in 0..PUBLISH_STEP_MAX {
-            let Some(publish) = batch.front() else { break };
-            targets += publish.channels.len();
-            if done > 0 && targets > PUBLISH_STEP_TARGETS_MAX {
-                break;
+        self.step(|inner, now, rung| {
+            let mut targets = 0;
+            for done in 0..PUBLISH_STEP_MAX {
+                let Some(publish) = batch.front() else { break };
+                targets += publish.channels.len();
+                if done > 0 && targets > PUBLISH_STEP_TARGETS_MAX {
+                    break;
+                }
+                if !self.exchange.has_room(inner, &publish.channels) {
+                    return false;
+                }
+                let publish = batch.pop_front().expect("there is a front");
+                receipts.push(match self.exchange.unstored(inner, &publish) {
+                    Some(why) => Err(PublishError::Unstored(why)),
+                    None => {
+                        self.exchange.place(inner, publish, None, now, rung).map_err(PublishError::Refused)
+                    }
+                });
             }
-            room = self.exchange.has_room(&inner, &publish.channels);
-            if !room {
-                break;
-            }
-            let publish = batch.pop_front().expect("there is a front");
-            receipts.push(match self.exchange.unstored(&inner, &publish) {
-                Some(why) => Err(PublishError::Unstored(why)),
-                None => self
-                    .exchange
-                    .place(&mut inner, publish, None, now, &mut rung)
-                    .map_err(PublishError::Refused),
-            });
-        }
-        let news = self.exchange.unlock(inner);
-        self.wake(rung, news);
-        room
+            true
+        })
     }
 
     /// Takes a message back from a channel. It is not ordered when a mailbox it must go to is full.
     pub fn remove(&self, name: &str, place: Position) -> Result<Receipt, RemoveError> {
-        let now = self.exchange.clock.now();
-        let mut rung = Rung::default();
-        let mut inner = self.exchange.lock();
-        let receipt = if let Some(why) = self.store_trouble().filter(|_| inner.hub.keeps(name)) {
-            Err(RemoveError::Unstored(why))
-        } else if !self.exchange.has_room(&inner, &[name.into()]) {
-            Err(RemoveError::Full)
-        } else {
+        self.step(|inner, now, rung| {
+            if let Some(why) = self.store_trouble().filter(|_| inner.hub.keeps(name)) {
+                return Err(RemoveError::Unstored(why));
+            }
+            if !self.exchange.has_room(inner, &[name.into()]) {
+                return Err(RemoveError::Full);
+            }
             match inner.hub.remove(name, place, now) {
-                Some(Ok(position)) => Ok(self.exchange.placed(&mut inner, position, now, &mut rung)),
+                Some(Ok(position)) => Ok(self.exchange.placed(inner, position, now, rung)),
                 Some(Err(refused)) => Err(RemoveError::Refused(refused)),
                 None => Err(RemoveError::Missing),
             }
-        };
-        let news = self.exchange.unlock(inner);
-        self.wake(rung, news);
-        receipt
+        })
     }
 
     /// Forgets a channel's history, and ends its subscriptions if asked. False: there was nothing to forget or end. A store
@@ -146,18 +125,15 @@ impl<'a> Publisher<'a> {
         let mut inner = self.exchange.lock();
         let Inner { hub, pending, .. } = &mut *inner;
         let was_anything = hub.has_to_delete(name, subscriptions);
-        let found = {
-            let found = hub.delete(name, subscriptions, now);
-            // Under the lock, so that the order stands in the mailboxes before any later message.
-            if let Some((channel, shards)) = &found {
-                let (name, at) = (Arc::from(name), hub.end());
-                for shard in shards {
-                    let order = Order::Deleted { channel: *channel, name: Arc::clone(&name), at };
-                    self.exchange.mailbox(*shard).order(order);
-                }
+        let found = hub.delete(name, subscriptions, now);
+        // Under the lock, so that the order stands in the mailboxes before any later message.
+        if let Some((channel, shards)) = &found {
+            let (name, at) = (Arc::from(name), hub.end());
+            for shard in shards {
+                let order = Order::Deleted { channel: *channel, name: Arc::clone(&name), at };
+                self.exchange.mailbox(*shard).order(order);
             }
-            found
-        };
+        }
         let waits = found.is_some() && self.exchange.journal().is_some() && hub.end() < hub.last();
         let waits = waits.then(|| Pending::new(hub.last()));
         pending.extend(waits.clone());
@@ -196,6 +172,14 @@ impl<'a> Publisher<'a> {
     /// and asks again: a commit then costs the store's thread one wake-up.
     pub fn poll_answered(&self, context: &mut Context<'_>) -> Poll<Vec<Waker>> {
         self.exchange.answers.poll(context)
+    }
+
+    /// One step under the lock; whoever was given something is then woken.
+    #[inline]
+    fn step<T>(&self, run: impl FnOnce(&mut Inner, Millis, &mut Rung) -> T) -> T {
+        let (result, news, rung) = self.exchange.hold(run);
+        self.wake(rung, news);
+        result
     }
 
     /// Wakes who was given something and sleeps: at once, or once for a batch.

@@ -2,7 +2,7 @@
 
 use hub::{ChannelState, Message, Position};
 
-use super::{Exchange, Rung};
+use super::Exchange;
 use crate::sync::Ordering;
 use crate::{Taken, Unstored};
 
@@ -41,11 +41,8 @@ pub struct StorePort<'a> {
 impl StorePort<'_> {
     /// The store has committed all up to `position`: releases it.
     pub fn commit(&self, position: Position) {
-        let now = self.exchange.clock.now();
-        let mut rung = Rung::default();
-        let mut inner = self.exchange.lock();
-        self.exchange.release(&mut inner, position, now, &mut rung, |_| ());
-        let news = self.exchange.unlock(inner);
+        let ((), news, rung) =
+            self.exchange.hold(|inner, now, rung| self.exchange.release(inner, position, now, rung, |_| ()));
         self.exchange.ring_all(rung, news);
     }
 
@@ -64,20 +61,19 @@ impl StorePort<'_> {
 
     /// The store cannot keep what it took, nor anything else for now. Whoever waits for it is told.
     pub fn fails(&self, why: Unstored) {
-        let now = self.exchange.clock.now();
-        let mut rung = Rung::default();
-        let mut inner = self.exchange.lock();
-        let facts = self.exchange.journal().map(|journal| journal.fail(why));
-        let given_up = inner.hub.suspend();
-        inner.pending.retain(|pending| {
-            let lost = given_up.binary_search(&pending.position()).is_ok();
-            if lost {
-                rung.publishers.extend(pending.done(Err(why)));
-            }
-            !lost
+        let (facts, news, rung) = self.exchange.hold(|inner, now, rung| {
+            let facts = self.exchange.journal().map(|journal| journal.fail(why));
+            let given_up = inner.hub.suspend();
+            inner.pending.retain(|pending| {
+                let lost = given_up.binary_search(&pending.position()).is_ok();
+                if lost {
+                    rung.publishers.extend(pending.done(Err(why)));
+                }
+                !lost
+            });
+            self.exchange.release(inner, Position::START, now, rung, |_| ());
+            facts
         });
-        self.exchange.release(&mut inner, Position::START, now, &mut rung, |_| ());
-        let news = self.exchange.unlock(inner);
         drop(facts);
         self.exchange.ring_all(rung, news);
     }

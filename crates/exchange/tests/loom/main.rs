@@ -289,12 +289,8 @@ fn a_follower_misses_no_change() {
         while found < 2 {
             let page = follower.read(9);
             found += page.changes.len();
-            if found < 2 && std::pin::pin!(follower.more(page.position)).poll(&mut context()).is_pending() {
-                // The task behind the notifier, and the follower in one.
-                if !exchange.admin().followers_go_on() {
-                    bell.sleep();
-                }
-                exchange.admin().wake_followers();
+            if found < 2 {
+                wait(&exchange, &bell, follower.more(page.position));
             }
         }
         shard.join().unwrap();
@@ -319,16 +315,23 @@ fn a_follower_of_all_misses_no_message() {
         while found < 2 {
             let page = follower.read(9);
             found += page.items.len();
-            if found < 2 && std::pin::pin!(follower.more(page.position)).poll(&mut context()).is_pending() {
-                if !exchange.admin().followers_go_on() {
-                    bell.sleep();
-                }
-                exchange.admin().wake_followers();
+            if found < 2 {
+                wait(&exchange, &bell, follower.more(page.position));
             }
         }
         publisher.join().unwrap();
         assert!(bell.count() <= 2);
     });
+}
+
+/// Waits for more: the task behind the notifier, and the follower in one.
+fn wait(exchange: &Exchange, bell: &Bell, more: impl Future<Output = ()>) {
+    if std::pin::pin!(more).poll(&mut context()).is_pending() {
+        if !exchange.admin().followers_go_on() {
+            bell.sleep();
+        }
+        exchange.admin().wake_followers();
+    }
 }
 
 /// Of a task that need not be woken: it looks itself.
