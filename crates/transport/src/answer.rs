@@ -180,21 +180,21 @@ pub(crate) fn poll_document(
     }
 }
 
-/// Appends a long poll's document, which was left open so that all who get the same share it, and ends it for one of them: by
-/// the id of his connection, where the document is to have one.
-pub fn close_document(open: &[u8], connection: Option<&str>, out: &mut Vec<u8>) {
+/// Ends the long poll's document at the end of `out`, which was left open so that all who get the same share it, for one of
+/// them: by the id of his connection, where the document is to have one.
+pub fn close_document(connection: Option<&str>, out: &mut Vec<u8>) {
     let tail = connection.map_or_else(|| b"}".to_vec(), |id| [id.as_bytes(), b"\"}"].concat());
     debug_assert!(connection.is_none() || tail.len() == CONNECTION_END_LEN);
-    let (form, open) = open.split_last().expect("a document left open says how it is put");
-    if *form == OPEN_PLAIN {
-        out.extend_from_slice(open);
+    let form = out.pop().expect("a document left open says how it is put");
+    if form == OPEN_PLAIN {
         out.extend_from_slice(&tail);
         return;
     }
-    let (open, len) = open.split_last_chunk().expect("its length stands there");
+    let (open, len) = out.split_last_chunk().expect("its length stands there");
     let (open, sum) = open.split_last_chunk().expect("its checksum stands there");
-    out.extend_from_slice(open);
-    deflate::end_document(&tail, u32::from_le_bytes(*sum), u32::from_le_bytes(*len), out);
+    let (open_len, sum, len) = (open.len(), u32::from_le_bytes(*sum), u32::from_le_bytes(*len));
+    out.truncate(open_len);
+    deflate::end_document(&tail, sum, len, out);
 }
 
 /// The document itself, left open.

@@ -123,9 +123,8 @@ impl Conn {
                 native::write_told(&part.message, part.matches, cursors, &mut object);
                 if part.message.movement().is_some() { changes.push(object) } else { messages.push(object) }
             }
-            let mut open = Vec::new();
-            answer::poll_document([&messages, &changes], &end, cursors, cors, coder, &mut open);
-            answer::close_document(&open, end.connection, out);
+            answer::poll_document([&messages, &changes], &end, cursors, cors, coder, out);
+            answer::close_document(end.connection, out);
         }
         if let Some(warning) = self.warning() {
             answer::tell_warning(out, &warning);

@@ -123,13 +123,11 @@ fn check(payloads: Vec<Payload>) {
 }
 
 /// A frame as one client gets it.
-fn ended(shape: Shape, frame: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::new();
-    match shape.leaves_open() {
-        true => close_document(&frame, Some("0123456789abcdefghijkl"), &mut out),
-        false => out = frame,
+fn ended(shape: Shape, mut frame: Vec<u8>) -> Vec<u8> {
+    if shape.leaves_open() {
+        close_document(Some("0123456789abcdefghijkl"), &mut frame);
     }
-    out
+    frame
 }
 
 /// An answer's body, as the client's program sees it.

@@ -29,8 +29,7 @@ fn check_matches(shape: Shape, message: &Message, matches: &[usize], expected: i
 fn frame(shape: Shape, message: &Message, matches: &[usize]) -> Vec<u8> {
     let mut frame = shape.frame(visible(message), matches, cursors(), &mut plain());
     if shape.leaves_open() {
-        let open = std::mem::take(&mut frame);
-        close_document(&open, Some("0123456789abcdefghijkl"), &mut frame);
+        close_document(Some("0123456789abcdefghijkl"), &mut frame);
     }
     frame
 }

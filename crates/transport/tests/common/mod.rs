@@ -134,16 +134,7 @@ impl Line {
         let mut out = Vec::new();
         self.conn.poll_answer(
             [].into_iter(),
-            PollEnd {
-                cursor: Position::from_bits(5),
-                connection: Some(&"x".repeat(22)),
-                gap: false,
-                deleted: None,
-                ended: None,
-                present: &[],
-                lists: false,
-                more: false,
-            },
+            PollEnd { connection: Some(&"x".repeat(22)), ..PollEnd::at(Position::from_bits(5)) },
             cursors(),
             Cors::default(),
             &mut Pages::default(),

@@ -254,9 +254,7 @@ impl<K: Kernel> Shard<K> {
             let why = "the token is of another user than the one before; open a connection of its own for it";
             return Err(Problem::new(403, Code::TokenUser, why));
         }
-        let subs = &self.slab[index].subs;
-        let channels = (0..subs.len()).filter_map(|number| subs.get(number));
-        let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
+        let channels = self.channels_of(index);
         let names: Vec<Box<str>> =
             self.exchange.registry().names(&channels).iter().map(|name| (&**name).into()).collect();
         // Hidden channels are listened to by the right to know who is on the others.

@@ -93,6 +93,16 @@ impl<K: Kernel> Shard<K> {
         self.sessions = access::Sessions::default();
     }
 
+    /// What a connection was parked with for this, if it is still there and its client is.
+    pub(super) fn unpark(&mut self, Waiter { token, ticket }: Waiter) -> Option<(usize, Wait, Vec<u8>)> {
+        let index = self.find(token).filter(|index| self.slab[*index].conn.is_parked_for(ticket))?;
+        if !self.hear_again(index) {
+            return None;
+        }
+        let (wait, head) = self.slab[index].conn.unpark()?;
+        Some((index, wait, head))
+    }
+
     /// Those whose verdict has come go on, as long as the turn has time for it; one always.
     pub(super) fn run_told(&mut self) {
         if !self.asking.has_told() {
@@ -100,27 +110,21 @@ impl<K: Kernel> Shard<K> {
         }
         let end = self.kernel.now_us() + self.askers.left_us;
         for _ in 0..VERDICTS_PER_TURN {
-            let Some((Waiter { token, ticket }, verdict)) = self.asking.next_told() else { break };
-            let is_for = |index: &usize| self.slab[*index].conn.is_parked_for(ticket);
-            let Some(index) = self.find(token).filter(is_for) else { continue };
-            if !self.hear_again(index) {
-                continue;
-            }
-            if let Some((wait, head)) = self.slab[index].conn.unpark() {
-                match &verdict.said {
-                    Said::Page(answer) => {
-                        let action = self.slab[index].conn.answer_passed(&answer.head, &answer.body);
-                        self.act(index, action);
-                    }
-                    Said::Held(held) => self.hold(index, wait, head, held),
-                    Said::Unanswered(status, denied) => {
-                        let problem = Problem::new(*status, denied.code, denied.detail.clone());
-                        self.refuse(index, problem, &[]);
-                    }
-                    _ => self.begin_told(index, wait, head, Some(&verdict)),
+            let Some((waiter, verdict)) = self.asking.next_told() else { break };
+            let Some((index, wait, head)) = self.unpark(waiter) else { continue };
+            match &verdict.said {
+                Said::Page(answer) => {
+                    let action = self.slab[index].conn.answer_passed(&answer.head, &answer.body);
+                    self.act(index, action);
                 }
-                self.askers.push(token, Want::Look);
+                Said::Held(held) => self.hold(index, wait, head, held),
+                Said::Unanswered(status, denied) => {
+                    let problem = Problem::new(*status, denied.code, denied.detail.clone());
+                    self.refuse(index, problem, &[]);
+                }
+                _ => self.begin_told(index, wait, head, Some(&verdict)),
             }
+            self.askers.push(waiter.token, Want::Look);
             if self.kernel.now_us() >= end {
                 break;
             }

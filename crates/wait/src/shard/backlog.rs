@@ -59,14 +59,13 @@ impl<K: Kernel> Shard<K> {
     /// A page of the backlog of channels added to a live WebSocket. Its cursor is the page's end, so what the
     /// connection's other channels were told up to there comes before it.
     fn write_added(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
-        let Page { gaps, present, next, .. } = page;
-        let (cursor, more) = match &next {
+        let (cursor, more) = match &page.next {
             Next::Live { position, .. } => (*position, false),
             Next::More(resume) => (resume.after(), true),
         };
         let token = self.token(index);
         // Members by now, or their first messages would pass by; but the backlog is not through.
-        if let Next::Live { position, channels } = &next {
+        if let Next::Live { position, channels } = &page.next {
             self.go_live(index, &backlog, channels, *position);
         }
         self.slab[index].conn.extra_mut().backlog = Some(backlog);
@@ -79,16 +78,14 @@ impl<K: Kernel> Shard<K> {
         // Later pages do not name them again: a list may be longer than what there is to tell.
         let told = if matches!(start, Start::More(_)) { &[] } else { named(names) };
         let mut out = Vec::new();
-        let end = PageEnd { cursor, more, gap: !gaps.is_empty() };
+        let end = PageEnd { cursor, more, gap: !page.gaps.is_empty() };
         let parts: Vec<Part<'_>> = given.iter().map(Given::part).collect();
-        let page = Notice::Subscribed { names: told, parts: &parts, end, id: id.as_deref() };
-        let lists = !present.is_empty() || matches!(next, Next::More(resume) if resume.lists());
+        let subscribed = Notice::Subscribed { names: told, parts: &parts, end, id: id.as_deref() };
         // Who breaks off before the list is owed it when it comes back.
-        conn.tell(page, if lists { self.cursors.unlisted() } else { self.cursors }, &mut out);
-        if !present.is_empty() {
-            conn.tell(Notice::Present { lists: &present, at: cursor }, self.cursors, &mut out);
-        }
-        if let Next::More(resume) = next {
+        let cursors = if owes_list(&page) { self.cursors.unlisted() } else { self.cursors };
+        conn.tell(subscribed, cursors, &mut out);
+        tell_present(conn, &page, self.cursors, &mut out);
+        if let Next::More(resume) = page.next {
             self.go_on_paging(index, backlog, resume);
         }
         self.write(index, &out);

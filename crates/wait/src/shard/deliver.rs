@@ -69,7 +69,10 @@ impl<K: Kernel> Shard<K> {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Deleted { channel, name, at } => self.deleting.push_back(Deletion { channel, name, at }),
+            Order::Deleted { channel, name, at } => {
+                let hidden = self.hidden_of(&name);
+                self.deleting.push_back(Deletion { channel, name, at, hidden });
+            }
             Order::Canary(canary) => canary.passed(),
             Order::Snapshot(snapshot) => {
                 if let Some(snapshot) = snapshot.upgrade() {

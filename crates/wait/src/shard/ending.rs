@@ -31,6 +31,8 @@ pub(super) struct Deletion {
     pub(super) name: Arc<str>,
     /// What was said up to here is still given.
     pub(super) at: Position,
+    /// That of the hidden channel in which its users are told, if there is one.
+    pub(super) hidden: Option<ChannelId>,
 }
 
 impl<K: Kernel> Shard<K> {
@@ -112,7 +114,7 @@ impl<K: Kernel> Shard<K> {
         }
         let (_, owed) = self.members.unlink(&mut self.slab, index, number);
         self.settle(owed);
-        self.end_hidden(index, &deletion.name);
+        self.end_hidden(index, deletion.hidden);
         let mut out = Vec::new();
         if self.slab[index].conn.shape.ending() == Ending::OneMessage {
             self.end_taker(index);

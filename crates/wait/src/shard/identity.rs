@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 
 use exchange::hub::{ConnectionId, Session};
 use exchange::{ConnectionIds, ConnectionText, Order, Seat};
+use transport::Phase;
 use transport::dialect::Wait;
-use transport::{Ending, Phase};
 
 use super::Shard;
 use crate::asking::Waiter;
 use crate::beside::Beside;
 use crate::kernel::Kernel;
+use crate::limits::VERDICTS_PER_TURN;
 
 /// What ids are made of beside places, and those that are not made of them.
 #[derive(Default)]
@@ -58,10 +59,10 @@ impl Identity<'_> {
 
     /// Whether it has this id. Whose it is, is looked at last.
     pub(super) fn is<'u>(self, id: ConnectionId, user: impl FnOnce() -> Option<&'u str>) -> bool {
-        if self.identities.kept.len() > 0 && self.identities.kept.get(self.index).is_some() {
-            return self.id(None) == id;
+        match self.identities.kept.get(self.index) {
+            Some(kept) => *kept == id,
+            None => ConnectionId { start: id.start, ..self.place } == id && self.id(user()) == id,
         }
-        ConnectionId { start: id.start, ..self.place } == id && self.id(user()) == id
     }
 }
 
@@ -82,18 +83,25 @@ impl<K: Kernel> Shard<K> {
         self.identity(index).id(self.guests.session(index).and_then(Session::user))
     }
 
-    /// The id that the client of a connection is told; a poll that goes on with no chain begins one.
-    pub(super) fn told_id(&mut self, index: usize) -> ConnectionText {
+    /// The id that the client of a stream is told.
+    pub(super) fn told_id(&self, index: usize) -> ConnectionText {
+        self.exchange.registry().connection_ids().text(self.id_of(index))
+    }
+
+    /// The id that the client of a poll is told, where its answer has a place for it. One that goes on with no chain begins one.
+    pub(super) fn poll_id(&mut self, index: usize) -> Option<ConnectionText> {
+        if !self.slab[index].conn.shape.leaves_open() {
+            return None;
+        }
         let mut id = self.id_of(index);
-        let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
-        if is_poll && self.identities.kept.get(index).is_none() {
+        if self.identities.kept.get(index).is_none() {
             self.identities.polls += 1;
             id = ConnectionId::of_polls(id.start, self.id, self.identities.polls);
         }
-        self.exchange.registry().connection_ids().text(id)
+        Some(self.exchange.registry().connection_ids().text(id))
     }
 
-    /// A client that wants to wait says which id it had. One that somebody still has is no longer in `wait` afterwards. False: the
+    /// A client that wants to wait says which id it had. One that somebody still has is no longer in `wait` afterwards. `None`: the
     /// connection is parked, until the shard says so on which that id was given.
     pub(super) fn look_at_id(&mut self, index: usize, wait: Wait, head: Vec<u8>) -> Option<(Wait, Vec<u8>)> {
         let Some(text) = wait.connection.as_deref() else { return Some((wait, head)) };
@@ -141,25 +149,18 @@ impl<K: Kernel> Shard<K> {
     /// The next connection that was parked for an id, with whether somebody has that.
     pub(super) fn run_identities(&mut self) {
         // As many as there are now: whoever begins to wait may be parked for something else.
-        for _ in 0..self.identities.told.len() {
-            let Some((Waiter { token, ticket }, is_there)) = self.identities.told.pop_front() else { break };
-            let is_for = |index: &usize| self.slab[*index].conn.is_parked_for(ticket);
-            let Some(index) = self.find(token).filter(is_for) else { continue };
-            if !self.hear_again(index) {
-                continue;
-            }
-            if let Some((mut wait, head)) = self.slab[index].conn.unpark() {
-                wait.connection = wait.connection.filter(|_| !is_there);
-                self.begin_told(index, wait, head, None);
-                self.askers.push(token, crate::askers::Want::Look);
-            }
+        for _ in 0..self.identities.told.len().min(VERDICTS_PER_TURN) {
+            let Some((waiter, is_there)) = self.identities.told.pop_front() else { break };
+            let Some((index, mut wait, head)) = self.unpark(waiter) else { continue };
+            wait.connection = wait.connection.filter(|_| !is_there);
+            self.begin_told(index, wait, head, None);
+            self.askers.push(waiter.token, crate::askers::Want::Look);
         }
     }
 
     /// Whether the connection that was made with this id is still there, with it.
     fn has_connection(&self, id: ConnectionId) -> bool {
-        let token = u64::from(id.generation) << 32 | u64::from(id.index);
-        self.find(token).is_some_and(|index| {
+        self.find(id.token()).is_some_and(|index| {
             self.slab[index].conn.phase == Phase::Waiting
                 && self.identities.kept.get(index).is_none_or(|kept| *kept == id)
         })

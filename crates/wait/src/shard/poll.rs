@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use exchange::ConnectionText;
 use exchange::Frame;
 use exchange::hub::{Position, Stage};
 use transport::{Coder, Conn, Part, PollEnd, Shape, close_document, tell_stay, tell_warning};
@@ -28,7 +29,8 @@ impl<K: Kernel> Shard<K> {
             return true;
         }
         self.note_last(index);
-        let connection = self.told_id(index);
+        let connection = self.poll_id(index);
+        let connection = connection.as_ref().map(ConnectionText::as_str);
         self.leave_first(index);
         let slot = &self.slab[index];
         let given = if slot.conn.shape == Shape::PollRaw { due.len().min(1) } else { due.len() };
@@ -46,7 +48,7 @@ impl<K: Kernel> Shard<K> {
                     tell_stay(&mut frame, Some(settings.keep_alive.as_secs()));
                     frame
                 });
-                let frame = ended(&frame, &slot.conn, connection.as_str());
+                let frame = ended(&frame, &slot.conn, connection);
                 // The end of a connection comes behind its last answer.
                 if !slot.conn.closes() && self.post.takes(index, slot, &frame, sending) {
                     Ok(())
@@ -58,7 +60,6 @@ impl<K: Kernel> Shard<K> {
                 let cursor = slot.conn.last.max(self.seen.min(until));
                 let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
                 let mut out = Vec::new();
-                let connection = Some(connection.as_str());
                 let end = PollEnd { connection, deleted, ..PollEnd::at(cursor) };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);
                 tell_stay(&mut out, (!slot.conn.closes()).then_some(settings.keep_alive.as_secs()));
@@ -72,18 +73,19 @@ impl<K: Kernel> Shard<K> {
     /// Answers a poll with nothing but its cursor: its time is over, or the server's is. Up to `given` it
     /// is owed nothing.
     pub(super) fn answer_empty(&mut self, index: usize, given: Position) -> bool {
-        let cursor = self.slab[index].conn.last.max(given);
-        let connection = self.told_id(index);
-        let end = PollEnd { connection: Some(connection.as_str()), ..PollEnd::at(cursor) };
-        self.answer_once(index, [].into_iter(), end, None)
+        self.answer_last(index, given, None)
     }
 
     /// Answers a poll that the application ends.
     pub(super) fn answer_ended(&mut self, index: usize, given: Position, reason: &str) -> bool {
+        self.answer_last(index, given, Some(reason))
+    }
+
+    fn answer_last(&mut self, index: usize, given: Position, ended: Option<&str>) -> bool {
         let cursor = self.slab[index].conn.last.max(given);
-        let connection = self.told_id(index);
-        let connection = Some(connection.as_str());
-        let end = PollEnd { connection, ended: Some(reason), ..PollEnd::at(cursor) };
+        let connection = self.poll_id(index);
+        let connection = connection.as_ref().map(ConnectionText::as_str);
+        let end = PollEnd { connection, ended, ..PollEnd::at(cursor) };
         self.answer_once(index, [].into_iter(), end, None)
     }
 
@@ -142,16 +144,15 @@ impl<K: Kernel> Shard<K> {
 }
 
 /// The answer that all of a shape get, as this one of them gets it: with the id of its connection, and what else is said to it alone.
-fn ended(frame: &Frame, conn: &Conn, connection: &str) -> Frame {
+fn ended(frame: &Frame, conn: &Conn, connection: Option<&str>) -> Frame {
     let warning = conn.warning();
     if !conn.shape.leaves_open() && !conn.closes() && warning.is_none() {
         return Arc::clone(frame);
     }
     let mut own = Vec::with_capacity(frame.len() + END_LEN);
+    own.extend_from_slice(frame);
     if conn.shape.leaves_open() {
-        close_document(frame, Some(connection), &mut own);
-    } else {
-        own.extend_from_slice(frame);
+        close_document(connection, &mut own);
     }
     if conn.closes() {
         tell_stay(&mut own, None);

@@ -3,6 +3,7 @@
 //! Who asks waits on two channels: the one it names, and the hidden one beside it in which changes are told.
 
 use exchange::hub::{ChannelId, Door, Right, Session, excerpt, presence_name, presence_of};
+use rustc_hash::FxHashSet;
 use transport::dialect::{Code, Problem};
 
 use super::Shard;
@@ -28,13 +29,8 @@ pub(super) fn named(names: &[Box<str>]) -> &[Box<str>] {
 
 /// The channels that these are, or are about, each once.
 pub(super) fn about<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut about: Vec<&str> = Vec::new();
-    for name in names.map(|name| presence_of(name).unwrap_or(name)) {
-        if !about.contains(&name) {
-            about.push(name);
-        }
-    }
-    about
+    let mut seen = FxHashSet::default();
+    names.map(|name| presence_of(name).unwrap_or(name)).filter(|name| seen.insert(*name)).collect()
 }
 
 impl<K: Kernel> Shard<K> {
@@ -99,20 +95,22 @@ impl<K: Kernel> Shard<K> {
     /// A connection that waits has a user from now on, and had none before.
     pub(super) fn greet(&mut self, index: usize, session: &Session) {
         if self.exchange.registry().rules().tells_users() && session.user().is_some() {
-            let subs = &self.slab[index].subs;
-            let channels = (0..subs.len()).filter_map(|number| subs.get(number));
-            let channels: Vec<_> = channels.map(|sub| self.members.channel(sub.channel).id).collect();
-            self.exchange.registry().greet(&channels, session);
+            self.exchange.registry().greet(&self.channels_of(index), session);
         }
     }
 
-    /// A connection that listens to a channel no longer, since that was deleted, is told no more of who is on it.
-    pub(super) fn end_hidden(&mut self, index: usize, channel: &str) {
-        if !self.exchange.registry().rules().tells_users() {
-            return;
+    /// The hidden channel in which the users of this one are told, if there is one.
+    pub(super) fn hidden_of(&self, channel: &str) -> Option<ChannelId> {
+        let registry = self.exchange.registry();
+        if registry.rules().presence(channel) == Door::Off {
+            return None;
         }
-        let found = self.exchange.registry().find(&[presence_name(channel)]).into_iter().flatten().next();
-        let number = found.and_then(|id| self.slab[index].subs.find(self.members.find(id)?));
+        registry.find(&[presence_name(channel)]).into_iter().flatten().next()
+    }
+
+    /// A connection that listens to a channel no longer, since that was deleted, is told no more of who is on it.
+    pub(super) fn end_hidden(&mut self, index: usize, hidden: Option<ChannelId>) {
+        let number = hidden.and_then(|id| self.slab[index].subs.find(self.members.find(id)?));
         if let Some(number) = number {
             let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
             self.settle(owed);

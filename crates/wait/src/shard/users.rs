@@ -91,10 +91,8 @@ impl<K: Kernel> Shard<K> {
                 break;
             }
             let (id, since) = (self.id_of(index), self.guests.users().since(index));
-            let slot = &self.slab[index];
-            let subs = (0..slot.subs.len()).filter_map(|number| slot.subs.get(number));
-            let channels: Vec<_> = subs.map(|sub| self.members.channel(sub.channel).id).collect();
-            let transport = word_of(slot.conn.shape.framing());
+            let channels = self.channels_of(index);
+            let transport = word_of(self.slab[index].conn.shape.framing());
             listed += channels.len();
             connections.push(UserConnection { id, channels, transport, address: self.address(index), since });
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::Verdict;
+use exchange::ConnectionText;
 use exchange::hub::{
     ChannelId, Cursors, Guest, Next, Page, Position, Refused, Resume, Session, Start, Stay, excerpt,
 };
@@ -185,13 +186,9 @@ impl<K: Kernel> Shard<K> {
     fn begin_poll(&mut self, index: usize, wait: &Wait, page: Page) {
         let Page { messages, gaps, present, next } = page;
         self.count_page(messages.len(), gaps.len());
-        let (lists, more) = match next {
-            Next::More(resume) => (resume.lists(), true),
-            Next::Live { .. } => (false, false),
-        };
-        let (cursor, channels) = match next {
-            Next::Live { position, channels } => (position, channels),
-            Next::More(resume) => (resume.after(), Vec::new()),
+        let (cursor, channels, lists, more) = match next {
+            Next::Live { position, channels } => (position, channels, false, false),
+            Next::More(resume) => (resume.after(), Vec::new(), resume.lists(), true),
         };
         self.slab[index].conn.last = cursor;
         if !channels.is_empty() {
@@ -200,8 +197,8 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let given = self.given(index, messages, &texts(&wait.names));
-        let connection = self.told_id(index);
-        let (connection, gap) = (Some(connection.as_str()), !gaps.is_empty());
+        let connection = self.poll_id(index);
+        let (connection, gap) = (connection.as_ref().map(ConnectionText::as_str), !gaps.is_empty());
         let end = PollEnd { connection, gap, present: &present, lists, more, ..PollEnd::at(cursor) };
         self.answer_once(index, given.iter().map(Given::part), end, None);
     }
@@ -261,6 +258,13 @@ impl<K: Kernel> Shard<K> {
         backlog.start = Start::More(resume);
         self.slab[index].conn.extra_mut().backlog = Some(backlog);
         self.askers.push(token, Want::Page);
+    }
+
+    /// The records of the channels that a connection is a member of.
+    pub(super) fn channels_of(&self, index: usize) -> Vec<ChannelId> {
+        let subs = &self.slab[index].subs;
+        let subs = (0..subs.len()).filter_map(|number| subs.get(number));
+        subs.map(|sub| self.members.channel(sub.channel).id).collect()
     }
 
     /// Makes a connection a member of channels it is registered on. Up to `position` it has everything.
