@@ -8,7 +8,7 @@ import pytest
 from harness.frames import TEXT, Frames
 from harness.program import Program, request, until
 from harness.tokens import SECRET, make_token
-from harness.wire import Sse, Wire, poll
+from harness.wire import Lines, Sse, Wire, is_cursor, poll
 
 GRACE_S = 1
 SETTINGS = f"""
@@ -47,19 +47,17 @@ def query(user, **more):
 
 def stream(program, room, user=None, **more):
     """A stream of objects, as they come."""
-    wire = Wire(program.wait_address)
-    wire.get(f"/sub/{room}?transport=stream&{query(user, **more)}")
-    status, _ = wire.head()
-    assert status == 200, wire.rest()
-    return wire
+    lines = Lines(program, f"/stream/{room}?{query(user, **more)}")
+    assert lines.status == 200, lines.wire.rest()
+    return lines
 
 
-def objects(wire, count):
+def objects(lines, count):
     """So many objects of a stream that are no heartbeats."""
     found = []
     while len(found) < count:
-        said = json.loads(wire.until(b"\n"))
-        if set(said) - {"cursor", "connection"}:
+        said = lines.object()
+        if not is_cursor(said):
             found.append(said)
     return found
 
@@ -96,10 +94,10 @@ def test_a_newcomer_is_told_who_is_there_and_then_who_comes_and_goes(peopled, ro
 def test_a_reload_is_no_event(peopled, room):
     with stream(peopled, room, presence=1) as watcher:
         objects(watcher, 1)
-        stream(peopled, room, "ann").close()
+        stream(peopled, room, "ann").wire.close()
         for _ in range(3):
             time.sleep(GRACE_S / 4)
-            stream(peopled, room, "ann").close()
+            stream(peopled, room, "ann").wire.close()
         changes = objects(watcher, 2)
         assert [set(change) - {"cursor"} for change in changes] == [{"joined"}, {"left"}]
         peopled.publish(room, "end")
@@ -201,7 +199,7 @@ def test_who_broke_off_before_its_list_gets_it_when_it_comes_back(peopled, room)
     with stream(peopled, room, "ann"):
         until_users(peopled, room, ["ann"])
         with stream(peopled, room, presence=1) as watcher:
-            opening = json.loads(watcher.until(b"\n"))["cursor"]
+            opening = watcher.object()["cursor"]
         assert opening.startswith("p")
         with stream(peopled, room, presence=1, since=opening) as watcher:
             (present,) = objects(watcher, 1)
@@ -245,7 +243,7 @@ def test_a_long_list_comes_in_pages_of_which_the_last_alone_has_a_cursor(peopled
             assert objects(watcher, 1)[0]["data"] == "end", "changes after the cursor complete the list"
     finally:
         for socket in sockets:
-            socket.close()
+            socket.wire.close()
 
 
 REFUSED = [
@@ -272,10 +270,9 @@ def test_who_may_not_know_is_refused_and_nothing_is_subscribed(peopled, names, m
 
 def test_a_grant_opens_what_is_told_to_those_who_have_one(peopled):
     token = make_token(sub="boss", listen=["*"], presence=["staff.*"])
-    with Wire(peopled.wait_address) as wire:
-        wire.get(f"/sub/staff.a?transport=stream&presence=1&token={token}")
-        assert wire.head()[0] == 200
-        (present,) = objects(wire, 1)
+    with Lines(peopled, f"/stream/staff.a?presence=1&token={token}") as lines:
+        assert lines.status == 200
+        (present,) = objects(lines, 1)
         assert present["present"]["channel"] == "staff.a"
 
 
@@ -328,7 +325,7 @@ def test_a_deleted_channel_is_left_by_all_at_once(peopled, room):
     with stream(peopled, room, "ann") as ann, stream(peopled, "room.other", "ann"):
         until_users(peopled, room, ["ann"])
         assert request(peopled.in_address, "DELETE", f"/channels/{room}")[0] == 200
-        ann.rest()
+        ann.wire.rest()
         until_users(peopled, room, [])
         assert users(peopled, "room.other") == ["ann"]
 

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from harness.frames import TEXT, Frames
-from harness.wire import Wire
+from harness.wire import Wire, is_cursor
 
 QUOTED_MAX = 80
 LONG = "x" * 5000
@@ -24,7 +24,7 @@ def ask(frames, **words):
     frames.send(TEXT, json.dumps(words))
     while True:
         answer = json.loads(frames.until(TEXT))
-        if not set(answer) <= {"cursor", "connection"}:
+        if not is_cursor(answer):
             return answer
 
 

@@ -13,6 +13,7 @@ import pytest
 import websockets
 from harness.program import ROOT, request, until
 from harness.tokens import SECRET, coded, mac, make_token, signed_url
+from harness.wire import is_cursor
 
 TRANSPORTS = ["poll", "sse", "stream"]
 # What is said in arguments is read as it was written, whatever the machine's language is.
@@ -353,7 +354,7 @@ async def ask(ws, command):
     await ws.send(json.dumps(command))
     while True:
         answer = json.loads(await ws.recv())
-        if not answer.keys() <= {"cursor", "connection"}:
+        if not is_cursor(answer):
             return answer
 
 

@@ -69,43 +69,9 @@ pub(crate) fn commands() -> [Command; 6] {
 
 /// Prints all channels that are online, page by page.
 pub(crate) fn online(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    #[derive(Deserialize)]
-    struct Page<'a> {
-        #[serde(borrow)]
-        channels: Vec<&'a RawValue>,
-        next: Option<String>,
-    }
-    #[derive(Deserialize)]
-    struct Channel {
-        name: String,
-        waiting: u64,
-    }
     let in_line = InClient::new(matches)?;
     let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
-    let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
-    loop {
-        let text = in_line.get(&format!("/channels?limit=1000&prefix={}{after}", encode(prefix)))?;
-        let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
-        for object in &page.channels {
-            count += 1;
-            let channel: Channel = serde_json::from_str(object.get()).context(NOT_OURS)?;
-            let for_people = || match is_table {
-                true => format!("{:>9}  {}", channel.waiting, channel.name),
-                false => format!("{}\t{}", channel.waiting, channel.name),
-            };
-            if !in_line.print(object.get(), for_people)? {
-                return Ok(ExitCode::SUCCESS);
-            }
-        }
-        match page.next {
-            Some(next) => after = format!("&after={}", encode(&next)),
-            None => break,
-        }
-    }
-    if count == 0 && !in_line.json {
-        eprintln!("nobody is online");
-    }
-    Ok(ExitCode::SUCCESS)
+    in_line.print_list("/channels", prefix, "nobody is online")
 }
 
 /// Prints a channel's history, page by page.
@@ -256,6 +222,48 @@ impl InClient {
         let mut reader = answer.into_body().into_reader().take(LINE_LEN_MAX);
         reader.read_to_string(&mut text).context("the answer broke off")?;
         Ok(text)
+    }
+
+    /// Prints all that a list has, page by page: of how many connections each is, and its name. `none`: what is said where there
+    /// is nothing.
+    pub(crate) fn print_list(&self, path: &str, prefix: &str, none: &str) -> anyhow::Result<ExitCode> {
+        #[derive(Deserialize)]
+        struct Page<'a> {
+            #[serde(borrow, alias = "channels", alias = "users")]
+            items: Vec<&'a RawValue>,
+            next: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Item {
+            #[serde(alias = "user")]
+            name: String,
+            #[serde(alias = "connections")]
+            waiting: u64,
+        }
+        let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
+        loop {
+            let text = self.get(&format!("{path}?limit=1000&prefix={}{after}", encode(prefix)))?;
+            let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
+            for object in &page.items {
+                count += 1;
+                let Item { name, waiting } = serde_json::from_str(object.get()).context(NOT_OURS)?;
+                let for_people = || match is_table {
+                    true => format!("{waiting:>9}  {name}"),
+                    false => format!("{waiting}\t{name}"),
+                };
+                if !self.print(object.get(), for_people)? {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+            match page.next {
+                Some(next) => after = format!("&after={}", encode(&next)),
+                None => break,
+            }
+        }
+        if count == 0 && !self.json {
+            eprintln!("{none}");
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Prints one thing in the form that was asked for. False: nobody reads it any more.

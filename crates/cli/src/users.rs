@@ -1,6 +1,5 @@
 //! `multiplexor users`: which users wait, or by which connections one of them does.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -32,47 +31,11 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let in_line = InClient::new(matches)?;
     match matches.get_one::<String>("user") {
         Some(user) => one(&in_line, user),
-        None => all(&in_line, matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default()),
-    }
-}
-
-/// Prints all users, page by page.
-fn all(in_line: &InClient, prefix: &str) -> anyhow::Result<ExitCode> {
-    #[derive(Deserialize)]
-    struct Page<'a> {
-        #[serde(borrow)]
-        users: Vec<&'a RawValue>,
-        next: Option<String>,
-    }
-    #[derive(Deserialize)]
-    struct User {
-        user: String,
-        connections: u64,
-    }
-    let (mut after, mut count, is_table) = (String::new(), 0_u64, io::stdout().is_terminal());
-    loop {
-        let text = in_line.get(&format!("/users?limit=1000&prefix={}{after}", encode(prefix)))?;
-        let page: Page<'_> = serde_json::from_str(&text).context(NOT_OURS)?;
-        for object in &page.users {
-            count += 1;
-            let User { user, connections } = serde_json::from_str(object.get()).context(NOT_OURS)?;
-            let for_people = || match is_table {
-                true => format!("{connections:>9}  {user}"),
-                false => format!("{connections}\t{user}"),
-            };
-            if !in_line.print(object.get(), for_people)? {
-                return Ok(ExitCode::SUCCESS);
-            }
-        }
-        match page.next {
-            Some(next) => after = format!("&after={}", encode(&next)),
-            None => break,
+        None => {
+            let prefix = matches.get_one::<String>("prefix").map(String::as_str).unwrap_or_default();
+            in_line.print_list("/users", prefix, "no user is there")
         }
     }
-    if count == 0 && !in_line.json {
-        eprintln!("no user is there");
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the connections of a user.

@@ -49,9 +49,7 @@ pub(crate) async fn users(
     State(line): State<Arc<InLine>>,
     request: Request,
 ) -> Result<Response, ErrorResponse> {
-    let name = name_of(request.uri().path().strip_suffix("/users").unwrap_or_default())?;
-    check(&line, &request, &name)?;
-    Ok(json_text(channel_users::page(&line, &name, request.uri().query().unwrap_or_default())?))
+    page_of(&line, &request, "/users", channel_users::page)
 }
 
 /// A page of a channel's history.
@@ -59,9 +57,19 @@ pub(crate) async fn history(
     State(line): State<Arc<InLine>>,
     request: Request,
 ) -> Result<Response, ErrorResponse> {
-    let name = name_of(request.uri().path().strip_suffix("/history").unwrap_or_default())?;
-    check(&line, &request, &name)?;
-    Ok(json_text(history::page(&line, &name, request.uri().query().unwrap_or_default())?))
+    page_of(&line, &request, "/history", history::page)
+}
+
+/// A page of what a channel has under this end of its address.
+fn page_of(
+    line: &InLine,
+    request: &Request,
+    end: &str,
+    page: fn(&InLine, &str, &str) -> Result<Vec<u8>, Problem>,
+) -> Result<Response, ErrorResponse> {
+    let name = name_of(request.uri().path().strip_suffix(end).unwrap_or_default())?;
+    check(line, request, &name)?;
+    Ok(json_text(page(line, &name, request.uri().query().unwrap_or_default())?))
 }
 
 /// Deletes a channel.

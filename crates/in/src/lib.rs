@@ -49,6 +49,7 @@ mod sign_ins;
 mod socket;
 mod sources;
 mod state;
+mod survey;
 mod transaction;
 mod users;
 mod warnings;

@@ -10,12 +10,12 @@ use dialect::native::user_in_path;
 use dialect::{Code, Problem};
 use exchange::{ListedUser, Order, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey, shown};
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
 
-use crate::limits::{REASON_LEN_MAX, RETRY_AFTER_S, SURVEY_LOOK, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
+use crate::limits::{REASON_LEN_MAX, RETRY_AFTER_S, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
 use crate::query::read_number;
 use crate::response::{ErrorResponse, excerpt, json};
 use crate::state::InLine;
+use crate::survey::answered;
 
 /// A page of users, by name.
 pub(crate) async fn list(
@@ -122,12 +122,8 @@ async fn ask(line: &InLine, question: UserQuestion) -> Result<Arc<UserSurvey>, E
     }
     let survey = Arc::new(UserSurvey::ask(line.exchange.shards(), question));
     line.exchange.admin().order_all(&Order::Users(Arc::downgrade(&survey)));
-    let deadline = Instant::now() + SURVEY_MAX;
-    while !survey.is_whole() {
-        if Instant::now() >= deadline {
-            return Err(busy());
-        }
-        sleep(SURVEY_LOOK).await;
+    if !answered(&survey, SURVEY_MAX).await {
+        return Err(busy());
     }
     Ok(survey)
 }

@@ -273,7 +273,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A number of things in memory; the table's ranges fit.
+/// What the hub may keep.
 fn hub_limits(values: &Values) -> Limits {
     Limits {
         history_messages: values.get_32(&keys::HISTORY_MESSAGES),
@@ -293,6 +293,7 @@ fn hub_limits(values: &Values) -> Limits {
     }
 }
 
+/// A number of things in memory; the table's ranges fit.
 fn count(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

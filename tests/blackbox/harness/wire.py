@@ -169,6 +169,11 @@ class Sse:
         return [self.event()[1] for _ in range(count)]
 
 
+def is_cursor(item):
+    """Whether an object says nothing but where a client is, and who."""
+    return item.keys() <= {"cursor", "connection"}
+
+
 class Lines:
     """An endless stream of JSON objects, one a line."""
 

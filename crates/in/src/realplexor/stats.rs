@@ -7,11 +7,11 @@ use std::sync::Arc;
 use dialect::hub::{ChannelId, Decimal, Message, Next, Start};
 use dialect::realplexor::is_id;
 use exchange::{Listeners, Order, Snapshot};
-use tokio::time::{Instant, sleep};
 
 use super::replies::channels;
-use crate::limits::{CANARY_LOOK, HISTORY_PAGE_MAX, SNAPSHOT_MAX, STATS_PAIRS_MAX};
+use crate::limits::{HISTORY_PAGE_MAX, SNAPSHOT_MAX, STATS_PAIRS_MAX};
 use crate::state::InLine;
+use crate::survey::answered;
 
 /// All of it.
 pub(super) async fn stats(line: &InLine) -> String {
@@ -125,10 +125,8 @@ async fn snapshot(line: &InLine) -> Option<Arc<Snapshot>> {
     }
     let snapshot = Arc::new(Snapshot::new(line.exchange.shards(), STATS_PAIRS_MAX));
     line.exchange.admin().order_all(&Order::Snapshot(Arc::downgrade(&snapshot)));
-    let deadline = Instant::now() + SNAPSHOT_MAX;
-    while !snapshot.is_whole() && Instant::now() < deadline {
-        sleep(CANARY_LOOK).await;
-    }
+    // What is there by then is told.
+    answered(&snapshot, SNAPSHOT_MAX).await;
     Some(snapshot)
 }
 
