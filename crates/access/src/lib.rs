@@ -16,6 +16,7 @@ mod tally;
 mod token;
 mod url;
 mod users;
+mod webhook;
 
 pub mod limits;
 
@@ -36,3 +37,4 @@ pub use tally::Tally;
 pub use token::{Tokens, make_token};
 pub use url::Signed;
 pub use users::{NotAllowed, Users};
+pub use webhook::{WebhookSecret, WebhookSecretError, webhook_signature};

@@ -8,6 +8,8 @@ pub const KEY_LEN: usize = 32;
 pub const TOKEN_LEN_MAX: usize = 8 << 10;
 /// Bytes of a secret that signs tokens.
 pub const TOKEN_SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=512;
+/// Bytes of a webhook's secret, decoded (Standard Webhooks, "Signature scheme").
+pub const WEBHOOK_SECRET_LEN: std::ops::RangeInclusive<usize> = 24..=64;
 /// How much the clock of whoever made a token may be ahead of ours, for `nbf`, in milliseconds.
 pub const NBF_EARLY_MS_MAX: u64 = 60_000;
 /// Secrets, and public keys, at the most: each may have to be tried.
