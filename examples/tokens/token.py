@@ -24,4 +24,4 @@ def make_token(secret, user, channels, seconds):
 
 # MULTIPLEXOR_TOKEN_SECRET=… python3 token.py ann user.ann 'room.*'
 if __name__ == "__main__":
-    print(make_token(os.environ["MULTIPLEXOR_TOKEN_SECRET"], sys.argv[1], sys.argv[2:], 3600))
+    print(make_token(os.environ.get("MULTIPLEXOR_TOKEN_SECRET"), sys.argv[1], sys.argv[2:], 3600))

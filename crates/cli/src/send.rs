@@ -1,6 +1,6 @@
 //! `multiplexor send`: publishes one message and says who waited for it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -110,6 +110,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let data = match &args.data {
         Some(data) => data.clone().into_bytes(),
         None => {
+            if io::stdin().is_terminal() {
+                let _ = writeln!(io::stderr(), "multiplexor: say it here, then Ctrl-D on a line of its own");
+            }
             let mut data = Vec::new();
             io::stdin().read_to_end(&mut data).context("standard input cannot be read")?;
             data

@@ -131,14 +131,20 @@ fn reached(poll: &ProbeAnswer, url: &str) -> anyhow::Result<Finding> {
                 poll.status
             ))
         }
-        404 => anyhow::bail!("what answers at {url} knows no /sub/ (404); give the URL before /sub/"),
+        404 => match poll.problem() {
+            Some(said) => anyhow::bail!("who answers at {url} says (404): {said}"),
+            None => anyhow::bail!("what answers at {url} knows no /sub/ (404); give the URL before /sub/"),
+        },
         502..=504 => {
             problem(format!("long poll: {}, so who answers does not reach the WAIT line", poll.status))
         }
         400 if poll.says("HTTPS port") => {
             anyhow::bail!("who answers at {url} speaks TLS; give an https:// URL")
         }
-        status => problem(format!("long poll: refused with {status}")),
+        status => {
+            let said = poll.problem().map_or_else(String::new, |said| format!(": {said}"));
+            problem(format!("long poll: refused with {status}{said}"))
+        }
     }
 }
 

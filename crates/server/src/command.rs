@@ -1,5 +1,6 @@
 //! The command line: what can be said, and who does it.
 
+mod advice;
 mod completion;
 
 use std::io::{self, IsTerminal};
@@ -14,7 +15,10 @@ use settings::{Errors, File, GivenTexts, Setting, Settings, Source, Values};
 
 /// Does what the command line says.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let matches = command().try_get_matches().unwrap_or_else(|error| end_by(&error));
+    let said: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let matches = command()
+        .try_get_matches()
+        .unwrap_or_else(|error| end_by(&advice::advised(error, &command(), &said)));
     warn_of_variables(&matches);
     match matches.subcommand() {
         None => start(&matches),
@@ -243,7 +247,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// Ends the program over its settings.
 fn refuse(errors: &Errors) -> ! {
-    end_by(&command().error(ErrorKind::ValueValidation, errors))
+    end_by(&clap::Error::raw(ErrorKind::ValueValidation, format!("{errors}\n")))
 }
 
 /// Ends the program over its command line, or as that asks for no more than help.

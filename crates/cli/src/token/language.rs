@@ -31,12 +31,12 @@ impl Language {
             "python" => Self {
                 example: include_str!("../../../../examples/tokens/token.py"),
                 comment: "# MULTIPLEXOR_TOKEN_SECRET=",
-                call: "print(make_token(os.environ[\"MULTIPLEXOR_TOKEN_SECRET\"], USER, CHANNELS, SECONDS))",
+                call: "print(make_token(os.environ.get(\"MULTIPLEXOR_TOKEN_SECRET\"), USER, CHANNELS, SECONDS))",
             },
             _ => Self {
                 example: include_str!("../../../../examples/tokens/token.rb"),
                 comment: "# MULTIPLEXOR_TOKEN_SECRET=",
-                call: "puts make_token(ENV.fetch(\"MULTIPLEXOR_TOKEN_SECRET\"), USER, CHANNELS, SECONDS)",
+                call: "puts make_token(ENV[\"MULTIPLEXOR_TOKEN_SECRET\"], USER, CHANNELS, SECONDS)",
             },
         }
     }

@@ -59,6 +59,10 @@ fn a_poll_tells_who_answers() {
     }
     assert!(poll("HTTP/1.1 200 OK\r\n\r\n<html>").is_err());
     assert!(poll("HTTP/1.1 404 Not Found\r\n\r\n").is_err());
+    let ours = "HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n\r\n{\"detail\":\"here is the IN line\"}";
+    assert!(poll(ours).unwrap_err().to_string().contains("here is the IN line"));
+    let refused = reached(&ProbeAnswer::of(&ours.replace("404", "429"), false), "http://a").unwrap();
+    assert!(refused.text.contains("here is the IN line"));
 }
 
 #[test]

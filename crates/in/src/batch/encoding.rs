@@ -44,8 +44,8 @@ pub(super) fn split(body: &[u8], lines: bool) -> Result<(BatchEncoding, Vec<&[u8
         Some(b'{') => Ok((BatchEncoding::Lone, vec![body])),
         Some(_) => Err(Problem::bad(
             Code::Batch,
-            "the body is no JSON; POST /pub takes a JSON object, an array of objects, or one object a line; \
-             to publish bytes as they are, send them to POST /pub/CHANNEL",
+            "the body is no JSON; POST /pub takes a JSON object, an array of objects, or one object a line (curl keeps \
+             lines by --data-binary); to publish bytes as they are, send them to POST /pub/CHANNEL",
         )),
     }
 }
