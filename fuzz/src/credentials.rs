@@ -104,7 +104,7 @@ pub(crate) fn jwks(data: &[u8]) {
 
 /// What a hook says of a client: a session that has an end, or what is wrong with it.
 pub(crate) fn answer(data: &[u8]) {
-    match session_of_answer(data, NOW, 60_000) {
+    match session_of_answer(data, NOW, NOW, 60_000) {
         Ok((session, until)) => {
             assert!(until > NOW && session.expires() == Some(until), "it ends, and not before it begins");
             assert!(!session.may(Right::Listen, "a", until), "it outlives its end");

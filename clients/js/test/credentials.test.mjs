@@ -200,6 +200,29 @@ test("where the next token is of somebody else, a live WebSocket gives way to a 
   proxy.stop();
 });
 
+test("a user that the application ends does not come back, by whatever it waits, with what it was given before", async () => {
+  const name = fresh();
+  const token = jwt({ exp: seconds() + 600, iat: 1, sub: `ann.${name}`, listen: name });
+  const clients = new Map();
+  for (const transport of TRANSPORTS) {
+    const client = listen(program.waitAddress, name, { transports: [transport], token: () => token });
+    await client.opens(transport);
+    clients.set(transport, client);
+  }
+  await program.untilWaiting(name, clients.size);
+  const answer = await fetch(`http://${program.inAddress}/users/ann.${name}?reason=${encodeURIComponent("go home")}`, { method: "DELETE" });
+  assert.deepEqual(await answer.json(), { ended: clients.size });
+  for (const [transport, client] of clients) {
+    const { code, message, fatal } = await client.tells("error");
+    assert.deepEqual([code, message, fatal, client.mx.state], ["ended", "go home", true, "closed"]);
+    client.mx.close();
+    const again = listen(program.waitAddress, name, { transports: [transport], token: () => token });
+    const refused = await again.tells("error");
+    assert.deepEqual([refused.code, refused.fatal, again.mx.state], ["user-ended", true, "closed"]);
+    again.mx.close();
+  }
+});
+
 test("a function whose tokens have ended already is asked again and again, but not in a loop", async () => {
   const name = fresh();
   let asked = 0;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use hub::{Asker, Glob, Grant, Millis, Right, Session, WallTime};
+use hub::{Asker, Glob, Grant, Millis, Right, Session, SessionParts, WallTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -155,9 +155,14 @@ struct Answer {
     lasts: Option<f64>,
 }
 
-/// The session that a hook's answer stands for, and until when it holds: `age_ms` long where it does not say.
-/// The error says what would be right.
-pub fn session_of_answer(json: &[u8], now: WallTime, age_ms: Millis) -> Result<(Session, WallTime), String> {
+/// The session that a hook's answer stands for, and until when it holds: `age_ms` long where it does not say. `asked`: when
+/// the hook was called, which is as old as what it says may be. The error says what would be right.
+pub fn session_of_answer(
+    json: &[u8],
+    asked: WallTime,
+    now: WallTime,
+    age_ms: Millis,
+) -> Result<(Session, WallTime), String> {
     let answer: Answer = serde_json::from_slice(json).map_err(|error| {
         format!(
             "its body is not as expected: {error}; it must be a JSON object such as \
@@ -191,7 +196,14 @@ pub fn session_of_answer(json: &[u8], now: WallTime, age_ms: Millis) -> Result<(
     }
     let until = now.after(age_ms);
     let info = info(answer.info.as_deref()).map_err(|why| format!("its {why}"))?;
-    Ok((Session::with_info(answer.user.as_deref(), info.as_deref(), Some(until), &grants), until))
+    let session = Session::of(&SessionParts {
+        user: answer.user.as_deref(),
+        info: info.as_deref(),
+        issued: Some(asked),
+        expires: Some(until),
+        grants: &grants,
+    });
+    Ok((session, until))
 }
 
 #[cfg(test)]
@@ -199,10 +211,20 @@ mod tests {
     use super::*;
 
     fn check(json: &str, expected: Result<(Option<&str>, Millis), &str>) {
-        match (session_of_answer(json.as_bytes(), WallTime::from_millis(1_000), 60_000), expected) {
+        match (
+            session_of_answer(
+                json.as_bytes(),
+                WallTime::from_millis(900),
+                WallTime::from_millis(1_000),
+                60_000,
+            ),
+            expected,
+        ) {
             (Ok((session, until)), Ok(expected)) => {
                 assert_eq!((session.user(), until.millis()), expected, "{json}");
                 assert_eq!(session.expires(), Some(until));
+                let asked = session.user().map(|_| WallTime::from_millis(900));
+                assert_eq!(session.issued(), asked, "the word is as old as the question");
             }
             (Err(error), Err(part)) => assert!(error.contains(part), "{json}: {error}"),
             (got, _) => panic!("{json}: {got:?}"),
@@ -214,11 +236,16 @@ mod tests {
         check("{}", Ok((None, 61_000)));
         check(r#"{"user":"ann","listen":"a","more":1}"#, Ok((Some("ann"), 61_000)));
         check(r#"{"lasts":2.5}"#, Ok((None, 3_500)));
-        let (session, _) =
-            session_of_answer(br#"{"listen":["a","b.*"],"history":"h"}"#, WallTime::PAST, 1_000).unwrap();
+        let (session, _) = session_of_answer(
+            br#"{"listen":["a","b.*"],"history":"h"}"#,
+            WallTime::PAST,
+            WallTime::PAST,
+            1_000,
+        )
+        .unwrap();
         assert_eq!(session.info(), None);
         let named = br#"{"user":"ann","info":{"name": "Ann"}}"#;
-        let (named, _) = session_of_answer(named, WallTime::PAST, 1_000).unwrap();
+        let (named, _) = session_of_answer(named, WallTime::PAST, WallTime::PAST, 1_000).unwrap();
         assert_eq!((named.user(), named.info()), (Some("ann"), Some(r#"{"name":"Ann"}"#)));
         let may = |right, name| session.may(right, name, WallTime::from_millis(999));
         assert!(may(Right::Listen, "a") && may(Right::Listen, "b.1") && may(Right::History, "h"));

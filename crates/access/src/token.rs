@@ -7,7 +7,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Code, Glob, Grant, Right, Session, WallTime, excerpt, excerpt_of_fault};
+use hub::{Code, Glob, Grant, Right, Session, SessionParts, WallTime, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -60,8 +60,14 @@ impl Tokens {
         self.check_audience(&claims)?;
         let info = info(claims.info.as_deref())
             .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
-        let (user, grants) = (claims.sub.as_deref(), claims.grants()?);
-        Ok(Session::with_info(user, info.as_deref(), Some(expires), &grants))
+        let grants = claims.grants()?;
+        Ok(Session::of(&SessionParts {
+            user: claims.sub.as_deref(),
+            info: info.as_deref(),
+            issued: claims.issued(),
+            expires: Some(expires),
+            grants: &grants,
+        }))
     }
 
     fn check_signature(
@@ -224,11 +230,21 @@ struct Claims {
     info: Option<Box<RawValue>>,
     exp: Option<f64>,
     nbf: Option<f64>,
+    iat: Option<Issued>,
     aud: Option<Names>,
     listen: Option<Names>,
     publish: Option<Names>,
     presence: Option<Names>,
     history: Option<Names>,
+}
+
+/// When a token was issued.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Issued {
+    At(f64),
+    /// Something that is no time says nothing.
+    Unsaid(serde::de::IgnoredAny),
 }
 
 /// One text, or several.
@@ -275,6 +291,14 @@ impl Claims {
             return Err(Denied::new(Code::TokenEarly, why));
         }
         Ok(expires)
+    }
+
+    /// The second in which the token was issued, if it says so.
+    fn issued(&self) -> Option<WallTime> {
+        match self.iat {
+            Some(Issued::At(iat)) => Some(wall_time(iat.floor())),
+            Some(Issued::Unsaid(_)) | None => None,
+        }
     }
 
     fn grants(&self) -> Result<Vec<Grant>, Denied> {

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Code, Glob, Grant, Right, Session, WallTime};
+use hub::{Code, Glob, Grant, Right, Session, SessionParts, WallTime};
 use percent_encoding::percent_decode_str;
 
 use crate::{Denied, TokenSecret, Tokens};
@@ -78,7 +78,13 @@ impl Tokens {
         let grant =
             |name: &str| Grant { rights: [Right::Listen].into_iter().collect(), names: Glob::name(name) };
         let grants: Vec<Grant> = names.iter().map(|name| grant(name)).collect();
-        Ok(Session::new(Some(signed.user).filter(|user| !user.is_empty()), Some(expires), &grants))
+        Ok(Session::of(&SessionParts {
+            user: Some(signed.user).filter(|user| !user.is_empty()),
+            issued: seconds(signed.iat).map(WallTime::from_seconds),
+            expires: Some(expires),
+            grants: &grants,
+            ..SessionParts::default()
+        }))
     }
 
     /// Whether one of the secrets made the signature.
@@ -167,6 +173,7 @@ mod tests {
             (Ok(session), Ok(name)) => {
                 assert!(session.may(Right::Listen, name, NOW), "{comes:?}");
                 assert_eq!(session.user().unwrap_or_default(), comes.user);
+                assert_eq!(session.issued(), seconds(comes.iat).map(WallTime::from_seconds));
             }
             (Err(denied), Err(code)) => assert_eq!(denied.code.name(), code, "{comes:?}: {denied:?}"),
             (session, _) => panic!("{comes:?}: {session:?}"),

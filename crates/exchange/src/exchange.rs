@@ -28,6 +28,7 @@ use hub::{
 use crate::answers::Answers;
 use crate::connection_ids::ConnectionIds;
 use crate::denials::Denials;
+use crate::ended_users::EndedUsers;
 use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
@@ -57,6 +58,7 @@ pub struct Exchange {
     rules: Arc<Rules>,
     grace: Millis,
     denials: Denials,
+    ended_users: EndedUsers,
     returns: Returns,
     shares: Shares,
     memory: Memory,
@@ -125,14 +127,20 @@ impl Exchange {
         clock: Clock,
         journal: Arc<Journal>,
         wakers: Vec<Arc<dyn Wake>>,
-        past: Past,
+        mut past: Past,
         reserved: Position,
     ) -> Self {
         let grace = limits.grace;
-        let mut hub = Hub::new(limits, epoch, seed);
+        let (mut hub, ends) = (Hub::new(limits, epoch, seed), std::mem::take(&mut past.user_ends));
         hub.restore(past, clock.now());
         hub.keep_facts(reserved);
-        Self::of(hub, grace, clock, Box::new(journal), wakers)
+        let exchange = Self::of(hub, grace, clock, Box::new(journal), wakers);
+        let now = exchange.wall();
+        for end in ends.iter().filter(|end| now < end.until) {
+            // There were no more of them before.
+            let _ = exchange.ended_users.put(end);
+        }
+        exchange
     }
 
     fn of(
@@ -158,6 +166,7 @@ impl Exchange {
             clock,
             grace,
             denials: Denials::default(),
+            ended_users: EndedUsers::default(),
             returns: Returns::default(),
             shares: Shares::default(),
             memory: Memory::default(),
@@ -253,6 +262,11 @@ impl Exchange {
     /// Who was refused lately, on both lines.
     pub fn denials(&self) -> &Denials {
         &self.denials
+    }
+
+    /// Whom the application ended.
+    pub fn ended_users(&self) -> &EndedUsers {
+        &self.ended_users
     }
 
     /// Writes and reads cursors of this order.

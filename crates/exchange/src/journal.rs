@@ -24,6 +24,9 @@ pub struct Journal {
     /// Facts not committed, taken or not, and the bytes of their payloads.
     facts: AtomicUsize,
     bytes: AtomicUsize,
+    /// Facts ever put in, and those of them that are no longer waited for.
+    put: AtomicU64,
+    done: AtomicU64,
     /// What is wrong, as a number; see `Unstored`.
     trouble: AtomicU8,
 }
@@ -49,6 +52,10 @@ pub struct Taken {
     facts: usize,
     bytes: usize,
 }
+
+/// How much a store is to keep until a fact is kept that has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u64);
 
 /// Why a store does not keep a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +109,7 @@ impl Journal {
         let bytes = facts.iter().map(fact_bytes).sum();
         self.facts.fetch_add(facts.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.put.fetch_add(facts.len() as u64, Ordering::Relaxed);
         let mut queue = self.lock();
         queue.facts.append(facts);
         queue.bytes += bytes;
@@ -124,6 +132,20 @@ impl Journal {
         self.committed.fetch_max(taken.last.to_bits(), Ordering::Relaxed);
         self.facts.fetch_sub(taken.facts, Ordering::Relaxed);
         self.bytes.fetch_sub(taken.bytes, Ordering::Relaxed);
+        self.done.fetch_add(taken.facts as u64, Ordering::Release);
+    }
+
+    /// What was put in up to now, for whoever waits for a fact that has no place. To be asked behind the exchange's lock.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.put.load(Ordering::Relaxed))
+    }
+
+    /// Whether all up to the ticket is kept; or why it is not.
+    pub fn look(&self, ticket: Ticket) -> Option<Result<(), Unstored>> {
+        if let Some(why) = self.trouble() {
+            return Some(Err(why));
+        }
+        (self.done.load(Ordering::Acquire) >= ticket.0).then_some(Ok(()))
     }
 
     /// All up to here is committed.
@@ -136,6 +158,7 @@ impl Journal {
         self.trouble.store(if why == Unstored::Full { 1 } else { 2 }, Ordering::Relaxed);
         let mut queue = self.lock();
         queue.bytes = 0;
+        self.done.store(self.put.load(Ordering::Relaxed), Ordering::Relaxed);
         self.facts.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut queue.facts)
@@ -160,7 +183,7 @@ impl std::fmt::Debug for Journal {
 fn fact_bytes(fact: &Fact) -> usize {
     match fact {
         Fact::Message { message, .. } => message.bytes().len(),
-        Fact::Change { .. } | Fact::State(_) => 0,
+        Fact::Change { .. } | Fact::State(_) | Fact::UserEnd(_) => 0,
     }
 }
 

@@ -13,6 +13,7 @@ mod commands;
 mod connection_ids;
 mod delivery;
 mod denials;
+mod ended_users;
 mod exchange;
 mod follower;
 mod journal;
@@ -43,13 +44,14 @@ pub use commands::Commands;
 pub use connection_ids::{ConnectionIds, ConnectionText};
 pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
+pub use ended_users::{EndedUsers, TooManyEnded};
 pub use exchange::{
     Admin, Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Publisher, Receipt,
     Registry, RemoveError, ShardPort, StorePort,
 };
 pub use follower::{Follower, OrderFollower};
 pub use hub;
-pub use journal::{Journal, Pending, Taken, Unstored};
+pub use journal::{Journal, Pending, Taken, Ticket, Unstored};
 pub use keys::{Keys, KeysLoad};
 pub use mailbox::{Mail, MailboxLoad, Order, Wake};
 pub use memory::{Memory, Shortage};

@@ -55,3 +55,7 @@ pub const DENIALS_TOLD_PER_S: u64 = 5;
 pub const FOLLOW_PAUSE: Duration = Duration::from_millis(5);
 /// Messages after which shards that sleep are woken, though more are about to be published.
 pub const WAKE_AFTER: u32 = 32;
+/// Users that are refused since the application ended them: an entry is its name and 48 bytes.
+pub const ENDED_USERS_MAX: usize = 100_000;
+/// How often those that are over are removed, in milliseconds.
+pub const ENDED_USERS_SWEEP_MS: u64 = 10_000;

@@ -16,6 +16,13 @@ pub enum UserQuestion {
     List(UserList),
     /// Which connections one user has.
     One(Box<str>),
+    /// End all connections of a user.
+    EndUser {
+        /// Whose.
+        user: Box<str>,
+        /// Why, for its clients.
+        reason: Box<str>,
+    },
     /// End one connection.
     End {
         /// Which.
@@ -47,6 +54,8 @@ pub enum UserAnswer {
     One(Vec<UserConnection>, bool),
     /// How many connections it ended.
     Ended(usize),
+    /// How many connections of a user it ended, and when the last of their credentials would have.
+    EndedUser(usize, WallTime),
 }
 
 /// A user in a list.

@@ -203,17 +203,19 @@ pub struct Leave<'a> {
     pub kind: LeaveKind,
     /// The user whose they were, where it is known; it then has the grace for users to come back.
     pub who: Option<&'a str>,
+    /// That user has no grace to come back.
+    pub at_once: bool,
 }
 
 impl Leave<'_> {
     /// So many who wait for all that comes.
     pub const fn waiting(channel: ChannelId, count: u32) -> Self {
-        Self { channel, count, kind: LeaveKind::Waiting, who: None }
+        Self { channel, count, kind: LeaveKind::Waiting, who: None, at_once: false }
     }
 
     /// A taker that is [`Take::Waiting`] since this place.
     pub const fn taker(channel: ChannelId, since: Position) -> Self {
-        Self { channel, count: 1, kind: LeaveKind::Taker { since }, who: None }
+        Self { channel, count: 1, kind: LeaveKind::Taker { since }, who: None, at_once: false }
     }
 }
 

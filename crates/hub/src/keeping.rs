@@ -12,7 +12,7 @@ use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
 use crate::room::Holder;
 use crate::{
     Answered, Change, ChannelId, ChannelState, Fact, Hub, IdempotencyKey, Message, Millis, Past, Position,
-    Publish, Seen, Target,
+    Publish, Seen, Target, UserEnd,
 };
 
 impl Hub {
@@ -77,6 +77,15 @@ impl Hub {
     /// What the store is to be told, in order.
     pub fn facts(&mut self) -> &mut Vec<Fact> {
         &mut self.facts
+    }
+
+    /// A store is told that the application ended a user. False: there is none, or it takes nothing.
+    pub fn note_user_end(&mut self, end: UserEnd) -> bool {
+        let tells = self.keeping == Keeping::Facts;
+        if tells {
+            self.facts.push(Fact::UserEnd(end));
+        }
+        tells
     }
 
     /// The last place given.

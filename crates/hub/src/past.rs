@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::{Change, Message, Millis, Position, Seen};
+use crate::{Change, Message, Millis, Position, Seen, WallTime};
 
 /// Something that happened, and is to be remembered.
 #[derive(Debug, Clone)]
@@ -25,6 +25,19 @@ pub enum Fact {
     },
     /// What is known of a channel beside its messages.
     State(ChannelState),
+    /// The application ended a user.
+    UserEnd(UserEnd),
+}
+
+/// The application ended a user: what was said of it up to then counts no longer, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserEnd {
+    /// The user's name.
+    pub user: Box<str>,
+    /// When.
+    pub at: WallTime,
+    /// Until when what was issued before is refused.
+    pub until: WallTime,
 }
 
 /// What is known of a channel beside its messages.
@@ -109,4 +122,6 @@ pub struct Past {
     pub states: Vec<ChannelState>,
     /// By place, each once, with what a [`Fact::Change`] says of takers.
     pub changes: Vec<(Change, Position)>,
+    /// Users whom the application ended, in that order.
+    pub user_ends: Vec<UserEnd>,
 }

@@ -59,8 +59,8 @@ impl Hub {
 
     /// A connection of this user no longer waits on a channel; it has the grace to come back. Harmless where it is not there. The
     /// caller schedules the channel.
-    pub(crate) fn depart(&mut self, id: u32, user: &str, now: Millis) {
-        let grace = self.limits.presence_grace;
+    pub(crate) fn depart(&mut self, id: u32, user: &str, at_once: bool, now: Millis) {
+        let grace = if at_once { 0 } else { self.limits.presence_grace };
         if let Some(roster) = self.names[id].roster_mut() {
             roster.depart(user, now.saturating_add(grace));
             if grace == 0 {

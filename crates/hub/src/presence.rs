@@ -22,7 +22,7 @@ impl Hub {
             };
             self.left(id, gone, grace, now);
             if let Some(user) = leave.who {
-                self.depart(id, user, now);
+                self.depart(id, user, leave.at_once, now);
             }
             self.schedule(id);
         }

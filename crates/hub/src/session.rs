@@ -98,11 +98,27 @@ pub enum Door {
     Off,
 }
 
+/// What a session is made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionParts<'a> {
+    /// The name that somebody vouched for.
+    pub user: Option<&'a str>,
+    /// What others may know of the user: JSON of at most [`INFO_LEN_MAX`] bytes; what is longer is left out.
+    pub info: Option<&'a str>,
+    /// When somebody vouched for it; `None`: it is not known.
+    pub issued: Option<WallTime>,
+    /// When all grants end; `None`: never.
+    pub expires: Option<WallTime>,
+    /// What may be done.
+    pub grants: &'a [Grant],
+}
+
 /// Who a connection or a publish is: user, grants, expiry. A reference: cloning it copies nothing.
 ///
 /// One allocation, since a million may wait of whom each is somebody else. In front stands when all grants end; then
-/// come these, each as its rights, the length of its names, and the names; behind [`INFO`], where there is any, the length
-/// of what others may know of the user, and that; and behind [`USER`] the user's name.
+/// come these, each as its rights, the length of its names, and the names; behind [`ISSUED`], where that is known of a user,
+/// when somebody vouched for it; behind [`INFO`], where there is any, the length of what others may know of the user, and
+/// that; and behind [`USER`] the user's name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session(ThinArc<Millis, u8>);
 
@@ -110,7 +126,7 @@ impl Session {
     /// A session with these grants and no others. The user is known when somebody vouched for the name; `expires` is when
     /// all grants end, `None`: never.
     pub fn new(user: Option<&str>, expires: Option<WallTime>, grants: &[Grant]) -> Self {
-        Self::with_info(user, None, expires, grants)
+        Self::of(&SessionParts { user, expires, grants, ..SessionParts::default() })
     }
 
     /// The same of a user of whom others may know this: JSON of at most [`INFO_LEN_MAX`] bytes; what is longer is left out.
@@ -120,12 +136,22 @@ impl Session {
         expires: Option<WallTime>,
         grants: &[Grant],
     ) -> Self {
+        Self::of(&SessionParts { user, info, expires, grants, ..SessionParts::default() })
+    }
+
+    /// A session that is made of all this.
+    pub fn of(parts: &SessionParts<'_>) -> Self {
+        let SessionParts { user, info, issued, expires, grants } = *parts;
         let mut bytes = Vec::new();
         for Grant { rights, names } in grants {
             // No channel has a name that is longer.
             let Ok(len) = u8::try_from(names.as_str().len()) else { continue };
             bytes.extend([rights.to_bits() | if names.is_name() { NAME } else { 0 }, len]);
             bytes.extend_from_slice(names.as_str().as_bytes());
+        }
+        if let Some(issued) = issued.filter(|_| user.is_some()) {
+            bytes.push(ISSUED);
+            bytes.extend_from_slice(&issued.millis().min(ISSUED_MAX).to_le_bytes()[..ISSUED_LEN]);
         }
         if let Some(info) = info.filter(|info| info.len() <= INFO_LEN_MAX) {
             let len = u16::try_from(info.len()).expect("it is short");
@@ -147,28 +173,45 @@ impl Session {
 
     /// The user's name, and what others may know of the user; in one walk past all grants.
     pub(crate) fn who(&self) -> Option<(&str, Option<&str>)> {
-        let (info, behind) = self.behind_grants();
-        match behind {
-            [USER, user @ ..] => Some((text(user), info)),
-            _ => None,
-        }
+        let Behind { info, user, .. } = self.behind_grants();
+        Some((user?, info))
     }
 
     /// What others may know of the user: JSON.
     pub fn info(&self) -> Option<&str> {
-        self.behind_grants().0
+        self.behind_grants().info
     }
 
-    /// What others may know, and what stands behind it.
-    fn behind_grants(&self) -> (Option<&str>, &[u8]) {
+    /// When somebody vouched for the user; `None`: nobody did, or it is not known.
+    pub fn issued(&self) -> Option<WallTime> {
+        self.behind_grants().issued
+    }
+
+    /// What stands behind the grants.
+    fn behind_grants(&self) -> Behind<'_> {
         let mut grants = self.grants();
         grants.by_ref().for_each(drop);
-        match grants.0 {
-            [INFO, low, high, behind @ ..] => {
-                let (info, behind) = behind.split_at(usize::from(u16::from_le_bytes([*low, *high])));
-                (Some(text(info)), behind)
+        let (mut bytes, mut behind) = (grants.0, Behind::default());
+        loop {
+            bytes = match bytes {
+                [ISSUED, rest @ ..] => {
+                    let (issued, rest) = rest.split_at(ISSUED_LEN);
+                    let mut millis = [0; 8];
+                    millis[..ISSUED_LEN].copy_from_slice(issued);
+                    behind.issued = Some(WallTime::from_millis(u64::from_le_bytes(millis)));
+                    rest
+                }
+                [INFO, low, high, rest @ ..] => {
+                    let (info, rest) = rest.split_at(usize::from(u16::from_le_bytes([*low, *high])));
+                    behind.info = Some(text(info));
+                    rest
+                }
+                [USER, user @ ..] => {
+                    behind.user = Some(text(user));
+                    return behind;
+                }
+                _ => return behind,
             }
-            behind => (None, behind),
         }
     }
 
@@ -215,6 +258,14 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// What stands behind a session's grants.
+#[derive(Default)]
+struct Behind<'a> {
+    issued: Option<WallTime>,
+    info: Option<&'a str>,
+    user: Option<&'a str>,
+}
+
 /// What a session was given, one after the other.
 #[derive(Debug, Clone)]
 pub struct Grants<'a>(&'a [u8]);
@@ -224,7 +275,7 @@ impl<'a> Iterator for Grants<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let [bits, len, behind @ ..] = self.0 else { return None };
-        if matches!(*bits, USER | INFO) {
+        if matches!(*bits, USER | INFO | ISSUED) {
             return None;
         }
         let (names, behind) = behind.split_at(usize::from(*len));
@@ -244,8 +295,13 @@ const NAME: u8 = 1 << Right::ALL.len();
 const USER: u8 = u8::MAX;
 /// The same: what follows is what others may know of the user.
 const INFO: u8 = u8::MAX - 1;
+/// The same: what follows is when somebody vouched for the user.
+const ISSUED: u8 = u8::MAX - 2;
+/// Bytes of that: milliseconds, for 8,000 years.
+const ISSUED_LEN: usize = 6;
+const ISSUED_MAX: u64 = (1 << (8 * ISSUED_LEN)) - 1;
 
-const _: () = assert!(Rights::ALL.0 | NAME < INFO && NAME_LEN_MAX <= u8::MAX as usize);
+const _: () = assert!(Rights::ALL.0 | NAME < ISSUED && NAME_LEN_MAX <= u8::MAX as usize);
 
 #[cfg(test)]
 mod tests {
@@ -316,6 +372,31 @@ mod tests {
             }
         }
         assert_eq!(Session::with_info(Some("ann"), Some(&format!("{long}x")), None, &[]).info(), None);
+    }
+
+    #[test]
+    fn when_somebody_vouched_for_a_user_is_known_of_users() {
+        let at = |millis| Some(WallTime::from_millis(millis));
+        let grants = [grant(&Right::ALL, "b*")];
+        for (user, issued, expected) in [
+            (Some("ann"), at(0), at(0)),
+            (Some("ann"), at(1_800_000_000_123), at(1_800_000_000_123)),
+            (Some(""), at(u64::MAX), at(ISSUED_MAX)),
+            (Some("ann"), None, None),
+            (None, at(5), None),
+        ] {
+            for info in [None, Some("{}")] {
+                let session = Session::of(&SessionParts {
+                    user,
+                    info,
+                    issued,
+                    grants: &grants,
+                    ..SessionParts::default()
+                });
+                assert_eq!((session.user(), session.info(), session.issued()), (user, info, expected));
+                assert!(session.may(Right::Listen, "b1", WallTime::PAST));
+            }
+        }
     }
 
     #[test]

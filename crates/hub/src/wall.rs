@@ -13,6 +13,9 @@ impl WallTime {
     /// Before all others: what ends then has ended.
     pub const PAST: Self = Self(0);
 
+    /// Behind all others: what ends then never does.
+    pub const END: Self = Self(Millis::MAX);
+
     /// So many milliseconds after the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)

@@ -27,7 +27,7 @@ use crate::state::InLine;
 pub(crate) fn request(line: &InLine, request: &mut Request) -> Result<(), ErrorResponse> {
     let tls = request.extensions().get::<OverTls>().is_some();
     guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
-    let access = route::access(line.routes, request.uri().path());
+    let access = route::access(line.routes, request.uri().path(), request.method());
     if access != Access::Probe {
         address_request(line)?;
     }

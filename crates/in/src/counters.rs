@@ -28,6 +28,8 @@ pub(crate) struct InCounters {
     pub(crate) repeated: Counter,
     /// Messages that were taken back.
     pub(crate) messages_deleted: Counter,
+    /// Users whose connections were ended at once.
+    pub(crate) users_ended: Counter,
     /// Times somebody signed in.
     pub(crate) sign_ins: Counter,
     /// Handshakes of TLS.

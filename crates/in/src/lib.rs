@@ -17,6 +17,7 @@ mod counters;
 mod denial_log;
 mod denials;
 mod doubts;
+mod endings;
 mod fast_path;
 mod guard;
 mod handshake;

@@ -139,3 +139,10 @@ pub const SURVEY_MAX: Duration = Duration::from_secs(5);
 pub const SURVEY_LOOK: Duration = Duration::from_millis(2);
 /// Bytes of the reason for which connections are ended: a WebSocket's close has no room for more than 123.
 pub const REASON_LEN_MAX: usize = 120;
+/// For how long what a user was issued is refused at the least after it was ended, where nobody says for how long, in
+/// milliseconds.
+pub const USER_END_MS_MIN: u64 = 60_000;
+/// The same at the most, in milliseconds.
+pub const USER_END_MS_MAX: u64 = 86_400_000;
+/// How often it is looked whether a store has kept that.
+pub const KEPT_LOOK: Duration = Duration::from_millis(2);

@@ -202,11 +202,10 @@ pub(crate) fn users() -> Value {
 }
 
 pub(crate) fn user() -> Value {
-    let user = json!({ "name": "user", "in": "path", "required": true, "description": "His name, percent-encoded", "schema": { "type": "string", "minLength": 1 } });
     json!({
         "operationId": "user",
         "summary": "One user, and the connections by which he waits",
-        "parameters": [user],
+        "parameters": [user_path()],
         "responses": responses("The user; of one who is not there no connection", &json!({ "application/json": { "schema": reference("User") } })),
     })
 }
@@ -223,6 +222,21 @@ pub(crate) fn end() -> Value {
         "summary": "End one connection, and tell its client why",
         "parameters": [id, query("reason", "Why, as its client is told", &reason)],
         "responses": responses,
+    })
+}
+
+pub(crate) fn end_user() -> Value {
+    let reason = json!({ "type": "string", "maxLength": REASON_LEN_MAX });
+    let lasts = json!({ "type": "string", "pattern": "^$|^[0-9]+(ms|s|m|h|d)?$" });
+    json!({
+        "operationId": "endUser",
+        "summary": "End all connections of a user, tell its clients why, and refuse for a while what it was issued before",
+        "parameters": [
+            user_path(),
+            query("reason", "Why, as its clients are told", &reason),
+            query("for", "For how long: seconds, or with a unit, a day at the most; left out: until the last of the ended credentials would have ended, at least 60 s", &lasts),
+        ],
+        "responses": responses("They are ended; 0 where the user has none", &json!({ "application/json": { "schema": reference("Ended") } })),
     })
 }
 
@@ -319,6 +333,10 @@ fn taken(told: &str, content: &Value) -> Value {
 }
 
 /// One name in a path; or several, which are separated by commas that are not encoded.
+fn user_path() -> Value {
+    json!({ "name": "user", "in": "path", "required": true, "description": "His name, percent-encoded", "schema": { "type": "string", "minLength": 1 } })
+}
+
 fn path(name: &str, what: &str) -> Value {
     let one = channel_name();
     let schema = match name {

@@ -35,7 +35,8 @@ pub(crate) enum Access {
 /// What is done at an address by one method.
 pub(crate) struct Operation<S: 'static> {
     pub(crate) method: Method,
-    /// What a key must grant for each channel that is named.
+    /// What a key must grant for each channel that is named; at an address about all channels, for all, instead of what is asked
+    /// for there by other methods.
     pub(crate) right: Option<Right>,
     /// Who answers.
     pub(crate) handler: fn() -> MethodRouter<S>,
@@ -95,13 +96,17 @@ pub(crate) fn find<S>(routes: &'static [Route<S>], path: &str) -> Option<&'stati
 }
 
 /// Who may ask at an address, though there may be nothing at it.
-pub(crate) fn access<S>(routes: &'static [Route<S>], path: &str) -> Access {
+pub(crate) fn access<S>(routes: &'static [Route<S>], path: &str, method: &Method) -> Access {
     let is_beneath = |route: &&Route<S>| {
         route.access == Access::OpenBeneath
             && path.strip_prefix(route.path).is_some_and(|rest| rest.starts_with('/'))
     };
     let found = find(routes, path).or_else(|| routes.iter().find(is_beneath));
-    found.map_or(Access::Key, |route| route.access)
+    let Some(route) = found else { return Access::Key };
+    match (route.access, route.operation(method).and_then(|operation| operation.right)) {
+        (Access::Everywhere(_), Some(right)) => Access::Everywhere(right),
+        (access, _) => access,
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use crate::response::{ErrorResponse, excerpt};
 use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::{Transaction, leaves_open};
-use crate::{batch, channels, denials, metrics, openapi, pages, probes, publish, sign_in, users, watch};
+use crate::{
+    batch, channels, denials, endings, metrics, openapi, pages, probes, publish, sign_in, users, watch,
+};
 
 /// The whole line as one service.
 pub(crate) fn router(line: Arc<InLine>) -> Router {
@@ -152,13 +154,22 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
     Route {
         path: "/users/{user}",
         access: Access::Everywhere(Right::Presence),
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(users::one),
-            query: Some(&[]),
-            schema: Some(openapi::user),
-        }],
+        operations: &[
+            Operation {
+                method: Method::GET,
+                right: None,
+                handler: || get(users::one),
+                query: Some(&[]),
+                schema: Some(openapi::user),
+            },
+            Operation {
+                method: Method::DELETE,
+                right: Some(Right::Administer),
+                handler: || delete(endings::end_user),
+                query: Some(&["reason", "for"]),
+                schema: Some(openapi::end_user),
+            },
+        ],
     },
     Route {
         path: "/connections/{id}",
@@ -166,7 +177,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         operations: &[Operation {
             method: Method::DELETE,
             right: None,
-            handler: || delete(users::end),
+            handler: || delete(endings::end_connection),
             query: Some(&["reason"]),
             schema: Some(openapi::end),
         }],

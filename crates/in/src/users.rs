@@ -1,4 +1,4 @@
-//! `GET /users` and `/users/U`: who waits, and by which connections; `DELETE /connections/ID`. Shards are asked, all at once.
+//! `GET /users` and `/users/U`: who waits, and by which connections. Shards are asked, all at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use dialect::{Code, Problem};
 use exchange::{ListedUser, Order, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey, shown};
 use serde::Serialize;
 
-use crate::limits::{REASON_LEN_MAX, RETRY_AFTER_S, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
+use crate::limits::{RETRY_AFTER_S, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
 use crate::query::read_number;
-use crate::response::{ErrorResponse, excerpt, json};
+use crate::response::{ErrorResponse, json};
 use crate::state::InLine;
 use crate::survey::answered;
 
@@ -63,55 +63,8 @@ pub(crate) async fn one(
     Ok(json(&UserStatus { user: &user, online, since, connections, more: is_more }))
 }
 
-/// Ends one connection.
-pub(crate) async fn end(
-    State(line): State<Arc<InLine>>,
-    request: Request,
-) -> Result<Response, ErrorResponse> {
-    let reason = read_reason(request.uri().query().unwrap_or_default())?;
-    let text = request.uri().path().strip_prefix("/connections/").unwrap_or_default();
-    let found = line.exchange.registry().connection_ids().read(text);
-    let found = found.and_then(|id| Some((id, line.exchange.registry().taken_ids().seat(id)?)));
-    let Some((id, seat)) = found else { return Err(no_connection(text)) };
-    let survey = ask(&line, UserQuestion::End { id, seat, reason }).await?;
-    let ended = survey.answers().flatten().map(|answer| match answer {
-        UserAnswer::Ended(count) => *count,
-        UserAnswer::List(_) | UserAnswer::One(..) => 0,
-    });
-    match ended.sum() {
-        0 => Err(no_connection(text)),
-        ended => Ok(json(&Ended { ended })),
-    }
-}
-
-/// Why connections are ended, as their clients are told.
-fn read_reason(query: &str) -> Result<Box<str>, Problem> {
-    let mut reason = Box::from(ENDED);
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if &*key == "reason" {
-            if value.len() > REASON_LEN_MAX || value.chars().any(char::is_control) {
-                let why = format!(
-                    "reason is {:?}; give a sentence of {REASON_LEN_MAX} bytes at the most, without control characters",
-                    excerpt(&value)
-                );
-                return Err(Problem::bad(Code::Reason, why));
-            }
-            reason = value.into();
-        }
-    }
-    Ok(reason)
-}
-
-fn no_connection(text: &str) -> ErrorResponse {
-    let why = format!(
-        "no connection that waits has the id {:?}; /users/USER lists those of a user, and each client is told its own",
-        excerpt(text)
-    );
-    Problem::new(404, Code::Connection, why).into()
-}
-
 /// Asks all shards, and waits until they have answered.
-async fn ask(line: &InLine, question: UserQuestion) -> Result<Arc<UserSurvey>, ErrorResponse> {
+pub(crate) async fn ask(line: &InLine, question: UserQuestion) -> Result<Arc<UserSurvey>, ErrorResponse> {
     let busy = || {
         let why = "the server is too busy to say who is there; try again";
         ErrorResponse::retry_after(Problem::new(503, Code::NotReady, why), RETRY_AFTER_S)
@@ -203,15 +156,6 @@ impl ConnectionLine {
         }
     }
 }
-
-/// The answer to whoever ends connections.
-#[derive(Debug, Serialize)]
-struct Ended {
-    ended: usize,
-}
-
-/// The reason where none is given.
-const ENDED: &str = "the application ended this connection";
 
 fn seconds(time: WallTime) -> u64 {
     time.millis() / 1_000

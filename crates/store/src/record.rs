@@ -7,7 +7,7 @@ mod flags;
 
 use exchange::hub::{
     Answered, AudienceKind, Change, ChangeKind, ChannelState, Fact, HASH_LEN, IdempotencyKey, Message,
-    Origin, Payload, Position, Seen, Target, presence_of,
+    Origin, Payload, Position, Seen, Target, UserEnd, WallTime, presence_of,
 };
 use smallvec::SmallVec;
 
@@ -105,6 +105,7 @@ pub fn decode(content: &[u8]) -> Option<Record> {
         }
         CHANGE => Record::Fact(get_change(&mut bytes)?),
         STATE => Record::Fact(get_state(&mut bytes)?),
+        USER_END => Record::Fact(get_user_end(&mut bytes)?),
         KEY => Record::Key(get_key(&mut bytes)?),
         FLOOR => Record::Floor(bytes.place()?),
         CHANGES_FLOOR => Record::ChangesFloor(bytes.place()?),
@@ -161,6 +162,12 @@ fn put_fact(fact: &Fact, out: &mut Vec<u8>) {
             put_number(state.needed_until, out);
             put_place(state.taken, out);
             out.push(u8::from(state.online) | u8::from(state.emptied) << 1);
+        }
+        Fact::UserEnd(UserEnd { user, at, until }) => {
+            out.push(USER_END);
+            put_text(user, out);
+            put_number(at.millis(), out);
+            put_number(until.millis(), out);
         }
     }
 }
@@ -303,6 +310,12 @@ fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
     Some(Fact::State(ChannelState { name, at, watermark, needed_until, taken, online, emptied }))
 }
 
+fn get_user_end(bytes: &mut Bytes<'_>) -> Option<Fact> {
+    let (user, at, until) = (bytes.text()?.into(), bytes.number()?, bytes.number()?);
+    let (at, until) = (WallTime::from_millis(at), WallTime::from_millis(until));
+    Some(Fact::UserEnd(UserEnd { user, at, until }))
+}
+
 fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
     let (mut text, mut owner, mut hash) = (bytes.text()?, None, None);
     if text.is_empty() {
@@ -375,6 +388,7 @@ const BATCH: u8 = 7;
 const GONE: u8 = 8;
 /// A message for a certain audience: the byte that follows says which.
 const LIMITED: u8 = 9;
+const USER_END: u8 = 10;
 
 const EXPIRES: u8 = 8;
 const EVENT: u8 = 16;

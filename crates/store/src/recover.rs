@@ -245,6 +245,7 @@ impl Log {
             }
             Record::Fact(Fact::Change { change, taken }) => past.changes.push((change, taken)),
             Record::Fact(Fact::State(state)) => past.states.push(state),
+            Record::Fact(Fact::UserEnd(end)) => past.user_ends.push(end),
             Record::Key(key) => self.keys.push(key),
             Record::Floor(floor) => past.floor = past.floor.max(floor),
             Record::ChangesFloor(floor) => past.changes_lost = past.changes_lost.max(floor),

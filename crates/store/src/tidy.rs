@@ -92,6 +92,7 @@ impl Tidy {
                 self.names.insert(state.name);
                 false
             }
+            Record::Fact(Fact::UserEnd(end)) => exchange.ended_users().needs(&end, exchange.wall()),
             Record::Key(key) => is_young(&key, now, keys_age),
             // What these said is said again where the segment ends.
             Record::Floor(_) | Record::ChangesFloor(_) | Record::Batch { .. } | Record::Gone(_) => false,

@@ -69,6 +69,9 @@ type Waiting = (Subject, Arc<str>, Instant);
 /// A call that has ended.
 pub(crate) struct Called {
     subject: Subject,
+    /// What was shown: it may have to be asked anew.
+    headers: Arc<str>,
+    asked: WallTime,
     answer: Answer,
 }
 
@@ -122,7 +125,8 @@ impl Asking {
             let until = session.expires().unwrap_or_default();
             Arc::new(Verdict { subject, until, said: Said::Session(session.clone()) })
         };
-        let session = self.sessions.get(&subject).map(of);
+        // What was said of a user before the application ended it is forgotten.
+        let session = self.sessions.get(&subject).filter(|session| !self.is_over(session)).map(of);
         let verdict = session.or_else(|| self.refusals.get(&subject).map(Arc::clone))?;
         (self.exchange.wall() < verdict.until).then_some(verdict)
     }
@@ -130,9 +134,27 @@ impl Asking {
     /// A call has ended.
     pub(crate) fn called(&mut self, called: Called, calls: &mut Vec<Call>) {
         self.calling -= 1;
-        let (until, said) = self.judge(called.answer);
-        self.settle(called.subject, until, said);
+        let Called { subject, headers, asked, answer } = called;
+        let (until, said) = self.judge(answer, asked);
+        match &said {
+            // The application ended the user while it was asked.
+            Said::Session(session) if self.is_over(session) => calls.push(self.call(subject, headers)),
+            _ => self.settle(subject, until, said),
+        }
         self.begin(calls);
+    }
+
+    /// Whether the application ended the user after this was said.
+    fn is_over(&self, session: &Session) -> bool {
+        self.exchange.ended_users().refuse(session, self.exchange.wall())
+    }
+
+    /// A call for which there is room.
+    fn call(&mut self, subject: Subject, headers: Arc<str>) -> Call {
+        self.calling += 1;
+        self.counters.hook_calls.add();
+        let asked = self.exchange.wall();
+        Call { subject, headers, asked, hook: self.hook.clone(), client: self.client.clone() }
     }
 
     /// Begins the calls for which there is room.
@@ -143,9 +165,7 @@ impl Asking {
                 self.give_up(subject);
                 continue;
             }
-            self.calling += 1;
-            self.counters.hook_calls.add();
-            calls.push(Call { subject, headers, hook: self.hook.clone(), client: self.client.clone() });
+            calls.push(self.call(subject, headers));
         }
     }
 
@@ -155,10 +175,10 @@ impl Asking {
         self.settle(subject, WallTime::PAST, busy());
     }
 
-    fn judge(&mut self, answer: Answer) -> (WallTime, Said) {
+    fn judge(&mut self, answer: Answer, asked: WallTime) -> (WallTime, Said) {
         let now = self.exchange.wall();
         let outcome = match answer {
-            Answer::Said(json) => session_of_answer(&json, now, millis(self.hook.age))
+            Answer::Said(json) => session_of_answer(&json, asked, now, millis(self.hook.age))
                 .map(|(session, until)| (until, Said::Session(session))),
             Answer::Refused => {
                 self.counters.hook_refused.add();
@@ -226,6 +246,7 @@ impl Asking {
 pub(crate) struct Call {
     subject: Subject,
     headers: Arc<str>,
+    asked: WallTime,
     hook: Hook,
     client: Client,
 }
@@ -233,7 +254,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn make(self) -> Called {
         let answer = self.answer().await.unwrap_or_else(Answer::Failed);
-        Called { subject: self.subject, answer }
+        let Self { subject, headers, asked, .. } = self;
+        Called { subject, headers, asked, answer }
     }
 
     async fn answer(&self) -> Result<Answer, String> {

@@ -30,6 +30,8 @@ pub(crate) struct Surveying {
     pub(crate) from: usize,
     /// The first users of the page so far: how many connections, and since when.
     pub(crate) first: BTreeMap<Box<str>, (u32, WallTime)>,
+    /// How many connections were ended so far, and when the last of their sessions would have ended.
+    pub(crate) ended: (usize, WallTime),
 }
 
 /// A connection in its list.

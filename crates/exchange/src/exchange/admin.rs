@@ -6,12 +6,13 @@ use std::sync::Arc;
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
     Before, Changes, ChannelInfo, OlderPage, Page, Position, PresentPage, ShardId, Stage, Start, Totals,
+    UserEnd,
 };
 
 use super::Exchange;
 use crate::limits::TICK_STEPS_MAX;
 use crate::sync::Ordering;
-use crate::{MailboxLoad, Order};
+use crate::{MailboxLoad, Order, Ticket, Unstored};
 
 /// What the program looks at and looks after.
 #[derive(Clone, Copy)]
@@ -79,6 +80,18 @@ impl Admin<'_> {
         self.exchange.with(|hub, _| hub.totals())
     }
 
+    /// A store is to keep that the application ended a user. The ticket is for [`Self::is_kept`]; `None`: there is no store.
+    pub fn keep_user_end(&self, end: UserEnd) -> Option<Ticket> {
+        let journal = self.exchange.journal()?;
+        self.exchange.with(|hub, _| hub.note_user_end(end));
+        Some(journal.ticket())
+    }
+
+    /// Whether a store has kept what was told it before the ticket was given; or why it did not. `None`: not yet.
+    pub fn is_kept(&self, ticket: Ticket) -> Option<Result<(), Unstored>> {
+        self.exchange.journal().map_or(Some(Ok(())), |journal| journal.look(ticket))
+    }
+
     /// How much a shard owes.
     pub fn load(&self, shard: ShardId) -> MailboxLoad {
         self.exchange.mailbox(shard).load()
@@ -98,6 +111,7 @@ impl Admin<'_> {
     /// Does what is due in the hub. To be called a few times a second.
     pub fn tick(&self) {
         self.exchange.returns.sweep(self.exchange.now());
+        self.exchange.ended_users.tick(self.exchange.wall());
         for _ in 0..TICK_STEPS_MAX {
             if !self.exchange.with(|hub, now| hub.tick(now)) {
                 return;

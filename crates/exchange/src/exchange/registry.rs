@@ -76,9 +76,13 @@ impl<'a> Registry<'a> {
 
     /// Takes registrations of users back, of each one of a channel; each user then has the grace to come back.
     pub fn depart(&self, shard: ShardId, users: &[(ChannelId, Session)]) {
-        let leaving = users
-            .iter()
-            .map(|(channel, session)| Leave { who: session.user(), ..Leave::waiting(*channel, 1) });
+        let (ended, now) = (&self.exchange.ended_users, self.exchange.wall());
+        let leaving = users.iter().map(|(channel, session)| Leave {
+            who: session.user(),
+            // Whom the application ended is not waited for.
+            at_once: ended.refuse(session, now),
+            ..Leave::waiting(*channel, 1)
+        });
         self.leave(shard, &leaving.collect::<Vec<_>>(), None);
     }
 

@@ -36,6 +36,7 @@ impl Told {
                 Fact::Message { message, .. } => past.messages.push(message),
                 Fact::Change { change, taken } => past.changes.push((change, taken)),
                 Fact::State(state) => past.states.push(state),
+                Fact::UserEnd(end) => past.user_ends.push(end),
             }
         }
         let mut again = crate::trial::hub(limits);

@@ -119,6 +119,16 @@ static PROGRAM: &[Metric] = &[
         MetricSource::One(|scrape| scrape.line.counters.proxy_unreadable.read()),
     ),
     line(
+        "multiplexor_in_users_ended_total",
+        "Times all connections of a user were ended at once",
+        MetricSource::One(|scrape| scrape.line.counters.users_ended.read()),
+    ),
+    line(
+        "multiplexor_ended_users",
+        "Users of whom what was issued before the application ended them is refused now",
+        MetricSource::One(|scrape| scrape.line.exchange.ended_users().count() as u64),
+    ),
+    line(
         "multiplexor_in_refused_total",
         "Requests and items of batches that were refused, by the code of the problem",
         MetricSource::Refused,

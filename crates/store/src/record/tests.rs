@@ -50,9 +50,12 @@ fn facts() -> Vec<Record> {
         let payload = Payload { origin, ..payload(b"7").limited_to(audience) };
         placed(None, [target("a", None)].into_iter().collect(), payload)
     };
+    let (at, until) = (WallTime::from_millis(1_700_000_000_123), WallTime::from_millis(1_700_000_060_000));
+    let ended = UserEnd { user: "änn, of c".into(), at, until };
     let connection = ConnectionId { start: u64::MAX, shard: ShardId(3), index: 70_000, generation: 9 };
     let fact = |message, key| Record::Fact(Fact::Message { message, key });
     vec![
+        Record::Fact(Fact::UserEnd(ended)),
         fact(message(&["a"], b""), None),
         fact(of_kind(Kind::Text), None),
         fact(of_kind(Kind::Json), None),

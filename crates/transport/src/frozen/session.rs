@@ -1,6 +1,6 @@
 //! Who a connection is, as plain data.
 
-use dialect::hub::{Glob, Grant, Rights, Session, WallTime};
+use dialect::hub::{Glob, Grant, Rights, Session, SessionParts, WallTime};
 use serde::{Deserialize, Serialize};
 
 /// A session.
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct FrozenSession {
     user: Option<String>,
     info: Option<String>,
+    issued: Option<u64>,
     expires: Option<u64>,
     /// Rights, on which channels, and whether these are a name as it is.
     grants: Vec<(u8, String, bool)>,
@@ -21,6 +22,7 @@ impl FrozenSession {
         Self {
             user: session.user().map(str::to_owned),
             info: session.info().map(str::to_owned),
+            issued: session.issued().map(WallTime::millis),
             expires: session.expires().map(WallTime::millis),
             grants: session.grants().map(grant).collect(),
         }
@@ -32,8 +34,13 @@ impl FrozenSession {
             let names = if is_name { Glob::name(&text) } else { Glob::new(&text).ok()? };
             Some(Grant { rights: Rights::from_bits(rights), names })
         });
-        let expires = self.expires.map(WallTime::from_millis);
-        let (user, info) = (self.user.as_deref(), self.info.as_deref());
-        Some(Session::with_info(user, info, expires, &thawed.collect::<Option<Vec<_>>>()?))
+        let grants = thawed.collect::<Option<Vec<_>>>()?;
+        Some(Session::of(&SessionParts {
+            user: self.user.as_deref(),
+            info: self.info.as_deref(),
+            issued: self.issued.map(WallTime::from_millis),
+            expires: self.expires.map(WallTime::from_millis),
+            grants: &grants,
+        }))
     }
 }

@@ -25,8 +25,39 @@ pub(super) enum Who {
 }
 
 impl<K: Kernel> Shard<K> {
-    /// Who makes this request. `verdict`: what was said when somebody was asked.
+    /// Who makes this request. `verdict`: what was said when somebody was asked. What was said of a user before the
+    /// application ended that one counts no longer.
     pub(super) fn identify(
+        &mut self,
+        index: usize,
+        wait: &Wait,
+        verdict: Option<&Verdict>,
+    ) -> Result<Who, Problem> {
+        let who = self.identify_by_shown(index, wait, verdict)?;
+        if let Who::Session(Some(session)) = &who {
+            self.check_ended(session)?;
+        }
+        Ok(who)
+    }
+
+    /// Whether what a session stands for was said after the application ended its user, if it ever did.
+    fn check_ended(&self, session: &Session) -> Result<(), Problem> {
+        if !self.exchange.ended_users().refuse(session, self.exchange.wall()) {
+            return Ok(());
+        }
+        let user = excerpt(session.user().unwrap_or_default());
+        let why = match session.issued() {
+            Some(_) => {
+                "and what is shown was issued before that; sign in again, and come with what is issued then"
+            }
+            None => {
+                "and what is shown does not say when it was issued; come with a token or a signed URL that has `iat`"
+            }
+        };
+        Err(Problem::new(403, Code::UserEnded, format!("the application ended the user {user:?}, {why}")))
+    }
+
+    fn identify_by_shown(
         &mut self,
         index: usize,
         wait: &Wait,
@@ -81,6 +112,12 @@ impl<K: Kernel> Shard<K> {
             return Ok(Who::Unknown(subject, About::Headers(lines.into())));
         };
         match (&verdict.said, problem_of(verdict)) {
+            // It is asked for anew.
+            (Said::Session(session), _)
+                if self.exchange.ended_users().refuse(session, self.exchange.wall()) =>
+            {
+                Ok(Who::Unknown(subject, About::Headers(lines.into())))
+            }
             (Said::Session(session), _) => Ok(Who::Session(Some(session.clone()))),
             (_, Some(problem)) if !is_open => Err(problem),
             _ => Ok(Who::Session(None)),
@@ -249,6 +286,7 @@ impl<K: Kernel> Shard<K> {
             }
             unauthorized(denied)
         })?;
+        self.check_ended(&session)?;
         let before = self.guests.session(index);
         if before.is_some_and(|before| before.user() != session.user()) {
             let why = "the token is of another user than the one before; open a connection of its own for it";

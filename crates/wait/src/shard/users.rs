@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Weak;
 
-use exchange::hub::WallTime;
+use exchange::hub::{Session, WallTime};
 use exchange::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
 use transport::{Ending, Framing, Notice, Phase};
 
 use super::Shard;
 use crate::kernel::Kernel;
-use crate::limits::{SURVEYED_PER_TURN, USER_CHANNELS_MAX, USER_CONNECTIONS_MAX};
+use crate::limits::{ENDINGS_PER_TURN, SURVEYED_PER_TURN, USER_CHANNELS_MAX, USER_CONNECTIONS_MAX};
 use crate::users::Surveying;
 
 impl<K: Kernel> Shard<K> {
     /// Somebody asks.
     pub(super) fn survey(&mut self, survey: Weak<UserSurvey>) {
-        self.guests.surveys.push_back(Surveying { survey, from: 0, first: BTreeMap::new() });
+        self.guests.surveys.push_back(Surveying {
+            survey,
+            from: 0,
+            first: BTreeMap::new(),
+            ended: (0, WallTime::PAST),
+        });
     }
 
     /// A piece of the answer to the question that came first.
@@ -35,6 +40,14 @@ impl<K: Kernel> Shard<K> {
                 survey.put(self.id, UserAnswer::Ended(found.iter().count()));
                 if let Some(index) = found {
                     self.end_for(index, reason);
+                }
+            }
+            UserQuestion::EndUser { user, reason } => {
+                if self.end_some(user, reason, &mut surveying.ended) {
+                    let (count, until) = surveying.ended;
+                    survey.put(self.id, UserAnswer::EndedUser(count, until));
+                } else {
+                    self.guests.surveys.push_front(surveying);
                 }
             }
             UserQuestion::List(list) => {
@@ -57,6 +70,18 @@ impl<K: Kernel> Shard<K> {
                 }
             }
         }
+    }
+
+    /// Ends some of the connections of a user. True: there are no more.
+    fn end_some(&mut self, user: &str, reason: &str, (count, until): &mut (usize, WallTime)) -> bool {
+        let indices: Vec<usize> = self.guests.of_user(user).take(ENDINGS_PER_TURN).collect();
+        for index in &indices {
+            let expires = self.guests.session(*index).map(Session::expires);
+            *until = (*until).max(expires.flatten().unwrap_or(WallTime::END));
+            *count += 1;
+            self.end_for(*index, reason);
+        }
+        indices.len() < ENDINGS_PER_TURN
     }
 
     /// Ends a connection that waits, since the application wants it: it is given what it is owed, and told why.

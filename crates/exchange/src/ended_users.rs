@@ -1,0 +1,194 @@
+//! Users whom the application ended: what they were given before counts no longer, until a time.
+//!
+//! Where nobody was ended, which is nearly always, to ask costs a look at one number.
+
+use std::collections::HashMap;
+
+use hub::{Session, UserEnd, WallTime};
+
+use crate::limits::{ENDED_USERS_MAX, ENDED_USERS_SWEEP_MS};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+
+/// Who was ended lately. Not more than [`ENDED_USERS_MAX`].
+#[derive(Default)]
+pub struct EndedUsers {
+    table: Mutex<Table>,
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Table {
+    users: HashMap<Box<str>, End>,
+    /// When those that are over were last removed.
+    swept: WallTime,
+}
+
+/// When a user was ended, and until when that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    at: WallTime,
+    until: WallTime,
+}
+
+/// As many users are refused as can be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{ENDED_USERS_MAX} users are refused already, and no more can be remembered")]
+pub struct TooManyEnded;
+
+impl EndedUsers {
+    /// Whether what a session stands for was said of its user before the application ended that one. What does not say when
+    /// it was issued counts as older.
+    pub fn refuse(&self, session: &Session, now: WallTime) -> bool {
+        if self.count() == 0 {
+            return false;
+        }
+        let Some(user) = session.user() else { return false };
+        let Some(End { at, until }) = self.lock().users.get(user).copied() else { return false };
+        now < until && session.issued().is_none_or(|issued| issued <= at)
+    }
+
+    /// A user is ended now. One who was before stays refused as long as was said then.
+    pub fn put(&self, UserEnd { user, at, until }: &UserEnd) -> Result<(), TooManyEnded> {
+        let mut table = self.lock();
+        if table.users.len() >= ENDED_USERS_MAX {
+            table.sweep(*at);
+        }
+        let is_full = table.users.len() >= ENDED_USERS_MAX;
+        match table.users.get_mut(&**user) {
+            Some(end) => *end = End { at: end.at.max(*at), until: end.until.max(*until) },
+            None if is_full => return Err(TooManyEnded),
+            None => drop(table.users.insert(Box::from(&**user), End { at: *at, until: *until })),
+        }
+        self.count.store(table.users.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// That a user was ended counts until then, and not as long as was thought when that was put, unless it has been ended
+    /// once more since. `before`: until when it counted before.
+    pub fn settle(&self, UserEnd { user, at, until }: &UserEnd, before: WallTime) {
+        if let Some(end) = self.lock().users.get_mut(&**user).filter(|end| end.at == *at) {
+            end.until = before.max(*until);
+        }
+    }
+
+    /// Until when it counts that a user was ended.
+    pub fn until(&self, user: &str) -> Option<WallTime> {
+        self.lock().users.get(user).map(|end| end.until)
+    }
+
+    /// Whether a store still needs to know this.
+    pub fn needs(&self, UserEnd { user, at, until }: &UserEnd, now: WallTime) -> bool {
+        let is_last = |end: &End| end.at <= *at || end.until <= *until;
+        now < *until && self.lock().users.get(&**user).is_some_and(is_last)
+    }
+
+    /// Removes those that are over, once in a while.
+    pub(crate) fn tick(&self, now: WallTime) {
+        if self.count() == 0 {
+            return;
+        }
+        let mut table = self.lock();
+        if now.since(table.swept) >= ENDED_USERS_SWEEP_MS || now < table.swept {
+            table.sweep(now);
+            self.count.store(table.users.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// How many are refused.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nothing panics while it holds the users")
+    }
+}
+
+impl Table {
+    fn sweep(&mut self, now: WallTime) {
+        self.swept = now;
+        self.users.retain(|_, end| now < end.until);
+        if self.users.is_empty() {
+            self.users = HashMap::new();
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use hub::SessionParts;
+
+    use super::*;
+
+    fn at(seconds: u64) -> WallTime {
+        WallTime::from_millis(seconds * 1_000 + 500)
+    }
+
+    fn end(user: &str, began: u64, until: u64) -> UserEnd {
+        UserEnd { user: user.into(), at: at(began), until: at(until) }
+    }
+
+    fn refuse(ended: &EndedUsers, user: Option<&str>, issued: Option<u64>, now: u64) -> bool {
+        let issued = issued.map(WallTime::from_seconds);
+        ended.refuse(&Session::of(&SessionParts { user, issued, ..SessionParts::default() }), at(now))
+    }
+
+    #[test]
+    fn what_was_issued_up_to_the_second_of_the_end_counts_no_longer_for_a_while() {
+        let ended = EndedUsers::default();
+        assert!(!refuse(&ended, Some("ann"), None, 10));
+        ended.put(&end("ann", 10, 20)).unwrap();
+        for (user, issued, now, expected) in [
+            (Some("ann"), None, 10, true),
+            (Some("ann"), Some(0), 19, true),
+            (Some("ann"), Some(10), 11, true),
+            (Some("ann"), Some(11), 11, false),
+            (Some("ann"), Some(10), 20, false),
+            (Some("bob"), None, 11, false),
+            (None, None, 11, false),
+        ] {
+            assert_eq!(refuse(&ended, user, issued, now), expected, "{user:?} {issued:?} {now}");
+        }
+    }
+
+    #[test]
+    fn who_is_ended_again_is_refused_for_the_longer_time() {
+        let ended = EndedUsers::default();
+        ended.put(&end("ann", 10, 100)).unwrap();
+        ended.put(&end("ann", 12, 20)).unwrap();
+        assert_eq!((ended.until("ann"), refuse(&ended, Some("ann"), Some(12), 99)), (Some(at(100)), true));
+        // What was put for as long as may be is settled when it is known, and never before what counted already.
+        ended.put(&end("bob", 10, 1_000)).unwrap();
+        ended.settle(&end("bob", 10, 70), WallTime::PAST);
+        assert_eq!(ended.until("bob"), Some(at(70)));
+        ended.put(&end("bob", 20, 1_000)).unwrap();
+        ended.settle(&end("bob", 10, 71), at(70));
+        assert_eq!(ended.until("bob"), Some(at(1_000)), "it was ended once more since");
+    }
+
+    #[test]
+    fn there_is_a_limit_and_room_is_made_of_those_that_are_over() {
+        let ended = EndedUsers::default();
+        for n in 0..ENDED_USERS_MAX {
+            ended.put(&end(&n.to_string(), 10, if n == 0 { 20 } else { 30 })).unwrap();
+        }
+        assert_eq!(ended.put(&end("one more", 11, 30)), Err(TooManyEnded));
+        assert_eq!(ended.put(&end("7", 11, 30)), Ok(()), "who is there already finds room");
+        assert_eq!((ended.put(&end("one more", 21, 30)), ended.count()), (Ok(()), ENDED_USERS_MAX));
+        ended.tick(at(31));
+        assert_eq!(ended.count(), 0);
+        assert!(ended.lock().users.capacity() == 0, "a crowd leaves nothing");
+    }
+
+    #[test]
+    fn a_store_needs_what_still_counts() {
+        let ended = EndedUsers::default();
+        ended.put(&end("ann", 10, 20)).unwrap();
+        assert!(ended.needs(&end("ann", 10, 20), at(19)) && !ended.needs(&end("ann", 10, 20), at(20)));
+        assert!(!ended.needs(&end("bob", 10, 20), at(19)));
+        ended.put(&end("ann", 12, 30)).unwrap();
+        assert!(!ended.needs(&end("ann", 10, 20), at(19)), "a later one says all of it");
+        assert!(ended.needs(&end("ann", 12, 30), at(19)));
+    }
+}
