@@ -3,10 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, Uri};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 use dialect::hub::Right;
 use dialect::{Code, Problem};
@@ -14,7 +12,7 @@ use dialect::{Code, Problem};
 use crate::response::{ErrorResponse, excerpt};
 use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
-use crate::transaction::{Transaction, leaves_open};
+use crate::transaction::around;
 use crate::{
     batch, channels, denials, endings, metrics, openapi, pages, probes, publish, sign_in, users, watch,
 };
@@ -355,29 +353,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         }],
     },
 ];
-
-async fn around(State(line): State<Arc<InLine>>, request: Request, next: Next) -> Response {
-    surrounded(&line, request, async |request| next.run(request).await).await
-}
-
-/// What every request goes through: the guard before, counters and common headers after.
-pub(crate) async fn surrounded(
-    line: &InLine,
-    mut request: Request,
-    answer: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    let stays = leaves_open(&request) && !line.is_ending();
-    let (asked, may) = Transaction::begin(line, &mut request);
-    let response = match may {
-        Ok(()) => asked.carry_out(answer(request)).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    let mut response = asked.end(line, response);
-    if stays && let Ok(value) = line.keep_alive().try_into() {
-        response.headers_mut().insert(HeaderName::from_static("keep-alive"), value);
-    }
-    response
-}
 
 async fn not_found(uri: Uri) -> ErrorResponse {
     if uri.path().starts_with("/channels/") {

@@ -1,9 +1,11 @@
 //! A request from its admission to its answer, whoever carries it out: the router, or the fast path.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dialect::{GUARDS, Problem};
 use tracing::{Level, debug, enabled};
@@ -65,6 +67,29 @@ impl Transaction {
             None => run(),
         }
     }
+}
+
+pub(crate) async fn around(State(line): State<Arc<InLine>>, request: Request, next: Next) -> Response {
+    surrounded(&line, request, async |request| next.run(request).await).await
+}
+
+/// What every request goes through: the guard before, counters and common headers after.
+pub(crate) async fn surrounded(
+    line: &InLine,
+    mut request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let stays = leaves_open(&request) && !line.is_ending();
+    let (asked, may) = Transaction::begin(line, &mut request);
+    let response = match may {
+        Ok(()) => asked.carry_out(answer(request)).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    let mut response = asked.end(line, response);
+    if stays && let Ok(value) = line.keep_alive().try_into() {
+        response.headers_mut().insert(HeaderName::from_static("keep-alive"), value);
+    }
+    response
 }
 
 /// What publishers wrote is nobody's page, and is not for pages of others to show. Our own files say what they are.
