@@ -1,10 +1,12 @@
 //! The dialects: what a request wants, in whose words, and what a WebSocket's command says.
 
 use codec::http;
-use dialect::hub::{Cursors, Epoch, Hub, Limits, Read, Stage, check_name};
+use dialect::hub::{
+    Cursors, Epoch, Hub, Limits, Message, Payload, Position, Read, Stage, Target, check_name,
+};
 use dialect::native::{self, Command, Context};
 use dialect::realplexor::{self, Found, Marker, Reading};
-use dialect::{Intent, Request, Shows, Transport, dklab as classic};
+use dialect::{Intent, Request, Shows, Speech, Transport, dklab as classic};
 
 use crate::cut;
 
@@ -31,6 +33,7 @@ pub(crate) fn native(data: &[u8]) {
             now: NOW,
             shows: &shows,
             stage: Stage::Serving,
+            publishes: true,
             prefix: "",
             address: None,
         },
@@ -45,6 +48,10 @@ pub(crate) fn native(data: &[u8]) {
             sorted.sort();
             sorted.dedup();
             assert_eq!(sorted.len(), wait.names.len(), "each name stands once");
+            if let Some(said) = &wait.speech {
+                assert!(request.method == "POST" && wait.names.len() <= 10);
+                speech(&wait.names[0], said);
+            }
         }
         Ok(_) => {}
         Err(problem) => {
@@ -55,11 +62,32 @@ pub(crate) fn native(data: &[u8]) {
     }
 }
 
+/// What a client says to others stands in one line, as it was said, and nobody but the server says who it was.
+fn speech(name: &str, said: &Speech) {
+    assert!(check_name(name.as_bytes()).is_ok(), "{name:?} is no name");
+    assert!(said.event.as_deref().is_none_or(|event| !native::is_reserved(event)));
+    let user = "an\r\nn\u{2028}\0\"e";
+    let payload =
+        Payload { event: said.event.clone(), ..Payload::of_client(&said.data, Some(user), said.kind) };
+    let targets = [Target { name: name.into(), alias: None }].into_iter().collect();
+    let message = Message::new(Position::from_bits(1), 0, said.ttl, targets, payload);
+    let mut out = Vec::new();
+    native::write_object(&message, &[0], Some(cursors()), &mut out);
+    assert!(!out.iter().any(|byte| byte.is_ascii_control()), "one line, and nothing that is none of it");
+    let object = String::from_utf8(out).expect("an object is text");
+    let mut told = b",\"user\":".to_vec();
+    native::write_string(user, &mut told);
+    let told = String::from_utf8(told).expect("a string is text");
+    assert!(native::is_json_text(&object) && object.contains(&told), "{object}");
+}
+
 /// What a client says by WebSocket.
 pub(crate) fn command(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    if let Err((problem, _)) = Command::read(text, cursors(), NOW) {
-        assert!(!problem.detail.is_empty());
+    match Command::read(text, cursors(), NOW) {
+        Err((problem, _)) => assert!(!problem.detail.is_empty()),
+        Ok(Command::Publish { name, speech: said, .. }) => speech(&name, &said),
+        Ok(_) => {}
     }
     native::last_event_id(data, cursors());
     if let Some(Read::Here(position)) = cursors().read(text) {

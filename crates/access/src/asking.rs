@@ -43,6 +43,8 @@ pub enum About {
     Keys,
     /// What the application answers to this request.
     Page(Arc<Page>),
+    /// What the application says of a message.
+    Message(Arc<AskedMessage>),
 }
 
 /// A request that is the application's to answer.
@@ -58,6 +60,15 @@ pub struct Page {
     pub body: Vec<u8>,
     /// From where it came; `None`: that is not known, or no address.
     pub from: Option<IpAddr>,
+}
+
+/// A message of a client that the application is asked about.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AskedMessage {
+    /// Who says it: the messages of one are asked about one after the other.
+    pub sender: Subject,
+    /// What the application gets: JSON.
+    pub body: Vec<u8>,
 }
 
 /// What the application answered.
@@ -104,6 +115,8 @@ pub enum Said {
     Page(Arc<PageAnswer>),
     /// The application wants the client to be held.
     Held(Arc<Held>),
+    /// The application lets a message be said: as it is, or with this data, which is JSON.
+    Allowed(Option<Box<str>>),
     /// The application gave no answer to what was passed to it; the status of the client's.
     Unanswered(u16, Denied),
 }
@@ -124,8 +137,18 @@ pub enum Finding {
 impl Subject {
     /// The subject of whoever shows this.
     pub fn of(shown: &str) -> Self {
-        let whole = digest(&SHA256, shown.as_bytes());
+        Self::of_bytes(shown.as_bytes())
+    }
+
+    /// The subject of something that is no text.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let whole = digest(&SHA256, bytes);
         Self(*whole.as_ref().first_chunk().expect("it has 32 bytes"))
+    }
+
+    /// As plain bytes.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
     }
 
     /// The one subject of all who ask for keys.
@@ -139,6 +162,7 @@ impl std::fmt::Debug for About {
             Self::Headers(_) => "Headers(…)",
             Self::Keys => "Keys",
             Self::Page(_) => "Page(…)",
+            Self::Message(_) => "Message(…)",
         })
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hub::{Before, Start};
 
-use crate::Problem;
 use crate::native::Credentials;
+use crate::{Problem, Speech};
 
 /// The facts of a request that a dialect decides by.
 pub struct Request<'a> {
@@ -52,6 +52,8 @@ pub struct Wait {
     pub start: Start,
     /// A page of what was said before is wanted, and no wait.
     pub older: Option<Box<Older>>,
+    /// This is to be published to them, and there is no wait.
+    pub speech: Option<Box<Speech>>,
     /// Who is on the channels is asked for, and who comes and goes.
     pub presence: bool,
     /// How.

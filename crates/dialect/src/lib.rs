@@ -11,6 +11,7 @@ mod problem;
 mod registry;
 mod shows;
 mod slips;
+mod speech;
 
 pub mod dklab;
 pub mod due;
@@ -28,3 +29,4 @@ pub use realplexor::{TOLD as CONNECTION_LOG, Tag};
 pub use registry::{Classic, Dialects};
 pub use shows::Shows;
 pub use slips::slips;
+pub use speech::{Except, Speech};

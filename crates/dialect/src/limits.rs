@@ -17,6 +17,10 @@ pub const PATH_DECODES_MAX: usize = 3;
 pub const COOKIE_TOKENS_MAX: usize = 4;
 /// Bytes of a publisher's event name.
 pub const EVENT_LEN_MAX: usize = 255;
+/// Bytes of an idempotency key.
+pub const KEY_LEN_MAX: usize = 255;
+/// How long a ttl may be, in milliseconds: a thousand years, which every sum of times can hold.
+pub const TTL_MS_MAX: u64 = 1_000 * 366 * 86_400_000;
 /// Bytes of a publisher's media type.
 pub const CONTENT_TYPE_LEN_MAX: usize = 255;
 /// Parameters of a request that are looked at for what may have been meant.
@@ -31,3 +35,5 @@ pub const PRESENT_PAGE_USERS_MAX: usize = 64;
 pub const PRESENT_PAGE_LEN_MAX: usize = 64 << 10;
 /// Bytes of infos in a list of users; beyond that it has names alone.
 pub const PRESENT_INFO_MAX: usize = 256 << 10;
+/// Channels to which one message of a client goes.
+pub const CLIENT_TARGETS_MAX: usize = 10;

@@ -89,6 +89,11 @@ proptest! {
             Ok(Command::Subscribe { names, .. } | Command::Unsubscribe { names, .. }) => {
                 prop_assert!(!names.is_empty() && names.iter().all(|name| check_name(name.as_bytes()).is_ok()));
             }
+            Ok(Command::Publish { name, speech, .. }) => {
+                prop_assert!(check_name(name.as_bytes()).is_ok());
+                prop_assert!(speech.data.len() <= text.len());
+                prop_assert!(speech.event.as_deref().is_none_or(|event| !event.chars().any(char::is_control)));
+            }
             Ok(Command::Renew { token, .. }) => prop_assert!(text.contains("token") && token.len() <= text.len()),
             Ok(Command::Ping { value, .. }) => prop_assert!(serde_json::from_str::<IgnoredAny>(value.get()).is_ok()),
             Err((problem, _)) => prop_assert_eq!(problem.status, 400),
@@ -105,7 +110,7 @@ proptest! {
     #[test]
     fn any_request_is_understood_or_refused(
         method in "GET|HEAD|POST|OPTIONS|PUT|[A-Z]{1,4}",
-        path in "/sub/[a-c,%$0-9]{0,8}|/|/sub|/.{0,8}",
+        path in "/(sub|pub)/[a-c,%$0-9]{0,8}|/|/sub|/.{0,8}",
         query in "([a-z]{2,9}=[a-z0-9%+]{0,6}&){0,3}(since|tail|raw|envelope|transport)=[a-z0-9]{0,7}",
         header: Vec<u8>,
         upgrade: bool,
@@ -118,6 +123,7 @@ proptest! {
             now: 0,
             shows: &Shows::NOTHING,
             stage: Stage::Serving,
+            publishes: true,
             prefix: "",
             address: None,
         }) {
@@ -254,7 +260,21 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn any_command() -> impl Strategy<Value = String> {
-    let key = prop::sample::select(vec!["subscribe", "unsubscribe", "ping", "since", "tail", "id", "x"]);
+    let key = prop::sample::select(vec![
+        "subscribe",
+        "unsubscribe",
+        "ping",
+        "since",
+        "tail",
+        "id",
+        "x",
+        "publish",
+        "data",
+        "event",
+        "ttl",
+        "key",
+        "echo",
+    ]);
     let value = prop_oneof![
         any_json().prop_map(|value| value.to_string()),
         vec(any_name(), 0..3).prop_map(|names| Value::from(names).to_string()),

@@ -343,12 +343,17 @@ impl Exchange {
     /// The same in a shard's turn, at whose end followers are told.
     fn in_turn<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
         let (result, news, rung) = self.locked(run);
+        self.ring_in_turn(&rung, news);
+        result
+    }
+
+    /// Wakes those of the shards that sleep; without the lock, in a shard's turn.
+    fn ring_in_turn(&self, rung: &Rung, news: News) {
         if news.is_some() {
             self.followers.tell_later(news);
         }
         debug_assert!(rung.publishers.is_empty(), "a shard wakes no task");
         rung.shards.iter().for_each(|shard| self.mailbox(*shard).ring());
-        result
     }
 
     fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {

@@ -5,6 +5,7 @@
 //! parsed, rendered, freed or asked of the operating system.
 
 mod answers;
+mod bell;
 mod budget;
 mod canary;
 mod clock;
@@ -26,6 +27,7 @@ mod places;
 mod questions;
 mod quotas;
 mod returns;
+mod said_keys;
 mod shares;
 mod snapshot;
 mod survey;
@@ -36,6 +38,7 @@ mod wake_batch;
 
 pub mod limits;
 
+pub use bell::Bell;
 pub use budget::Budget;
 pub use canary::Canary;
 pub use clock::Clock;
@@ -59,7 +62,8 @@ pub use places::{Places, SharedPlaces};
 pub use questions::Questions;
 pub use quotas::{Quota, Quotas};
 pub use returns::{Came, Returns};
-pub use shares::{Network, Shares, UNIX, is_of_many, shown};
+pub use said_keys::{Hash, SaidKey, SaidKeys};
+pub use shares::{MessageRates, Messages, Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};
 pub use survey::Survey;
 pub use taken_ids::{Seat, TakenIds};

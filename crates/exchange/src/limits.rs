@@ -14,6 +14,10 @@ pub const ORDERS_SPARE: usize = 64;
 pub const SHAPES_MAX: usize = 32;
 /// Matches of a message whose frames are shared; the rest of a very wide message is rendered on demand.
 pub const SHARED_MATCHES_MAX: usize = 16;
+/// Idempotency keys of clients that are remembered, each client's.
+pub const CLIENT_KEYS_EACH_MAX: usize = 64;
+/// The same of all clients.
+pub const CLIENT_KEYS_MAX: usize = 100_000;
 /// Keys one call looks at, to forget those whose time is over.
 pub const KEYS_STEP_MAX: usize = 16;
 /// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.

@@ -3,9 +3,11 @@
 use std::fmt::{Display, Formatter, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hub::Millis;
+
 use crate::limits::CHECKS_PER_S;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Budget, Quota, Quotas};
+use crate::{Budget, Quota, Quotas, SaidKeys};
 
 /// Who has how much of the WAIT line, over all shards.
 pub struct Shares {
@@ -15,11 +17,42 @@ pub struct Shares {
     pub users: Quotas,
     /// Checks of tokens' signatures by public keys that come to nothing.
     pub checks: Budget,
+    /// What clients publish.
+    pub messages: Messages,
     /// Bits of an address of IPv6 that tell one stranger from another.
     pub prefix: u8,
     /// Connections in all; 0: any number.
     pub connections_max: u64,
     connections: AtomicU64,
+}
+
+/// How many messages a second clients may publish; who publishes none has no entry anywhere.
+pub struct Messages {
+    /// Of one connection.
+    pub connections: Quotas,
+    /// Of one user.
+    pub users: Quotas,
+    /// Of one address.
+    pub addresses: Quotas,
+    /// Of all together: each has a share of it.
+    pub all: Budget,
+    /// Under which keys they came.
+    pub keys: SaidKeys,
+}
+
+/// How many messages a second clients may publish; 0: any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MessageRates {
+    /// Of one connection.
+    pub connection: u32,
+    /// Of one user.
+    pub user: u32,
+    /// Of one address.
+    pub address: u32,
+    /// Of all together.
+    pub all: u32,
+    /// How long an idempotency key is remembered, in milliseconds.
+    pub keys_age: Millis,
 }
 
 /// The address of all who come through a UNIX socket, which has none: no host has it (RFC 1122, section 3.2.1.3).
@@ -38,14 +71,20 @@ impl Shares {
     /// Shares of which nothing is taken. `prefix` is at most 64.
     pub fn new(addresses: Quota, prefix: u8, users: Quota, connections_max: u64) -> Self {
         let (addresses, users) = (Quotas::new(addresses), Quotas::new(users));
-        let checks = Budget::new(CHECKS_PER_S);
-        Self { addresses, users, checks, prefix, connections_max, connections: AtomicU64::new(0) }
+        let (checks, messages) = (Budget::new(CHECKS_PER_S), Messages::new(MessageRates::default()));
+        Self { addresses, users, checks, messages, prefix, connections_max, connections: AtomicU64::new(0) }
     }
 
     /// The same, with so many checks of tokens' signatures a second.
     #[must_use]
     pub fn with_checks(self, per_second: u32) -> Self {
         Self { checks: Budget::new(per_second), ..self }
+    }
+
+    /// The same, where clients publish so much.
+    #[must_use]
+    pub fn with_messages(self, rates: MessageRates) -> Self {
+        Self { messages: Messages::new(rates), ..self }
     }
 
     /// Whom an address counts for.
@@ -64,6 +103,19 @@ impl Shares {
     pub fn leave(&self) {
         if self.connections_max > 0 {
             self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Messages {
+    fn new(rates: MessageRates) -> Self {
+        let quotas = |requests| Quotas::new(Quota { connections: 0, requests });
+        Self {
+            connections: quotas(rates.connection),
+            users: quotas(rates.user),
+            addresses: quotas(rates.address),
+            all: Budget::new(if rates.all == 0 { u32::MAX } else { rates.all }),
+            keys: SaidKeys::new(rates.keys_age),
         }
     }
 }

@@ -433,6 +433,8 @@ mod tests {
             listen: crate::Door::Open,
             history: crate::Door::Open,
             presence: crate::Door::Off,
+            publish: crate::Door::Off,
+            publish_hook: false,
             durable: true,
             skip_poison: false,
         };

@@ -136,7 +136,7 @@ impl Hub {
         now: Millis,
     ) -> Result<Ordered, Refused> {
         let Publish { channels, mut aliases, payload, ttl } = publish;
-        let payload_len = payload.bytes.len() as u64;
+        let payload_len = payload.sent_len();
         let fits = self.check_payload(&channels, payload_len);
         let (targets, ids) = match fits.and_then(|()| self.targets(&channels, &mut aliases, ttl, now)) {
             Ok(found) => found,

@@ -20,6 +20,7 @@ mod position;
 mod removing;
 mod rule;
 mod session;
+mod speaker;
 mod stage;
 mod wall;
 
@@ -73,6 +74,7 @@ pub use room::{Guest, Stay};
 pub use roster::{Present, PresentList, PresentPage};
 pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
 pub use session::{Door, Grant, Grants, Right, Rights, Session, SessionParts};
+pub use speaker::Speaker;
 pub use stage::Stage;
 pub use trash::Trash;
 pub use wall::WallTime;

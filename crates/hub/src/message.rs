@@ -295,6 +295,12 @@ impl Payload {
         }
     }
 
+    /// How many bytes its publisher sent: of our own words the data, without what the server says beside it.
+    pub(crate) fn sent_len(&self) -> u64 {
+        let sent = if self.origin == Origin::Native { self.data() } else { &self.bytes };
+        sent.len() as u64
+    }
+
     /// How many bytes stand before the data, and how many behind.
     fn around(&self) -> (u32, u32) {
         let len = u32::try_from(self.bytes.len()).expect("ranges in a payload are 32 bits");
@@ -307,6 +313,12 @@ impl<'a> Said<'a> {
     #[inline]
     pub fn data(self) -> &'a [u8] {
         &self.bytes[self.head_len..self.data_end]
+    }
+
+    /// The bytes behind it.
+    #[inline]
+    pub(crate) fn behind(self) -> &'a [u8] {
+        &self.bytes[self.data_end..]
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Rule {
     pub history: Option<Door>,
     /// Who may see its users.
     pub presence: Option<Door>,
+    /// Which clients may publish.
+    pub publish: Option<Door>,
+    /// Whether the application is asked about each message of a client.
+    pub publish_hook: Option<bool>,
     /// Whether a store keeps its messages.
     pub durable: Option<bool>,
     /// Whether a client that comes back to a long message again and again is taken past it.
@@ -51,6 +55,8 @@ impl Rule {
             listen: None,
             history: None,
             presence: None,
+            publish: None,
+            publish_hook: None,
             durable: None,
             skip_poison: None,
         }
@@ -83,6 +89,8 @@ pub struct Rules {
     hidden: Box<[Keep]>,
     /// Whether users are told of on any channel.
     presence: bool,
+    /// Whether clients may publish on any channel.
+    publish: bool,
     /// Whether any of them limits payloads.
     pub(crate) limit_payloads: bool,
     /// Whether some channels are closed.
@@ -108,6 +116,8 @@ pub(crate) struct Keep {
     pub(crate) listen: Door,
     pub(crate) history: Door,
     pub(crate) presence: Door,
+    pub(crate) publish: Door,
+    pub(crate) publish_hook: bool,
     pub(crate) durable: bool,
     pub(crate) skip_poison: bool,
 }
@@ -176,6 +186,8 @@ impl Rules {
             listen: limits.listen,
             history: Door::Open,
             presence: Door::Off,
+            publish: Door::Off,
+            publish_hook: false,
             durable: true,
             skip_poison: false,
         };
@@ -189,6 +201,8 @@ impl Rules {
             listen: rule.listen.unwrap_or(general.listen),
             history: rule.history.unwrap_or(general.history),
             presence: rule.presence.unwrap_or(general.presence),
+            publish: rule.publish.unwrap_or(general.publish),
+            publish_hook: rule.publish_hook.unwrap_or(general.publish_hook),
             durable: rule.durable.unwrap_or(general.durable),
             skip_poison: rule.skip_poison.unwrap_or(general.skip_poison),
         };
@@ -201,11 +215,13 @@ impl Rules {
             ttl: None,
             history: Door::Open,
             presence: Door::Off,
+            publish: Door::Off,
             ..keep.clone()
         };
         Self {
             hidden: keeps.iter().map(hidden).collect(),
             presence: keeps.iter().any(|keep| keep.presence != Door::Off),
+            publish: keeps.iter().any(|keep| keep.publish != Door::Off),
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
             closes: limits.listen == Door::Token || rules().any(|rule| rule.listen == Some(Door::Token)),
             closes_history: rules().any(|rule| rule.history.is_some_and(|door| door != Door::Open)),
@@ -234,7 +250,12 @@ impl Rules {
                 Door::Token => is_granted(Right::History),
                 Door::Off => false,
             },
-            Right::Publish | Right::Presence | Right::Administer => is_granted(right),
+            Right::Publish => match self.publish(name) {
+                Door::Open => self.may(session, Right::Listen, name, now),
+                Door::Token => is_granted(Right::Publish),
+                Door::Off => false,
+            },
+            Right::Presence | Right::Administer => is_granted(right),
         }
     }
 
@@ -285,6 +306,16 @@ impl Rules {
     /// Who may see which users are on a channel of this name.
     pub fn presence(&self, name: &str) -> Door {
         if self.presence { self.keep(self.find(name)).presence } else { Door::Off }
+    }
+
+    /// Which clients may publish to a channel of this name. What begins with `$` is the server's own, whatever a rule says.
+    pub fn publish(&self, name: &str) -> Door {
+        if self.publish && !name.starts_with('$') { self.keep(self.find(name)).publish } else { Door::Off }
+    }
+
+    /// Whether the application is asked about what a client publishes to a channel of this name.
+    pub fn asks_about(&self, name: &str) -> bool {
+        self.publish && self.keep(self.find(name)).publish_hook
     }
 
     /// Whether users are told of on any channel.
@@ -507,6 +538,41 @@ mod tests {
                 assert!(!hub.rules().may(None, Right::Publish, name, at(0)));
             }
         }
+    }
+
+    #[test]
+    fn clients_publish_where_a_rule_says_so_and_nowhere_else() {
+        let by = |door, pattern| Rule { publish: Some(door), ..rule(pattern) };
+        let rules = vec![
+            Rule { listen: Some(Door::Token), ..by(Door::Open, "team.*") },
+            by(Door::Token, "news"),
+            by(Door::Off, "shut"),
+            Rule { publish_hook: Some(true), ..by(Door::Open, "*") },
+        ];
+        let hub = under(rules);
+        let grant =
+            |right: Right, name| Grant { rights: [right].into_iter().collect(), names: Glob::name(name) };
+        let grants =
+            [grant(Right::Listen, "team.1"), grant(Right::Publish, "news"), grant(Right::Publish, "shut")];
+        let ann = Session::new(None, Some(WallTime::from_millis(5)), &grants);
+        let may =
+            |session, name, now| hub.rules().may(session, Right::Publish, name, WallTime::from_millis(now));
+        for (name, anybody, known) in [
+            ("team.1", false, true),
+            ("team.2", false, false),
+            ("news", false, true),
+            ("shut", false, false),
+            ("a", true, true),
+            ("$all", false, false),
+            ("$user:ann", false, false),
+            ("$presence:a", false, false),
+        ] {
+            assert_eq!((may(None, name, 0), may(Some(&ann), name, 4)), (anybody, known), "{name}");
+            assert_eq!(may(Some(&ann), name, 5), anybody, "{name}");
+        }
+        assert!(hub.rules().asks_about("a") && !hub.rules().asks_about("news"));
+        let silent = under(vec![Rule { publish_hook: Some(true), ..rule("*") }]);
+        assert_eq!((silent.rules().publish("a"), silent.rules().asks_about("a")), (Door::Off, false));
     }
 
     #[test]

@@ -457,6 +457,8 @@ fn rule(chance: &mut Chance) -> Rule {
         listen: None,
         history: None,
         presence: None,
+        publish: None,
+        publish_hook: None,
         durable: None,
         skip_poison: None,
     }

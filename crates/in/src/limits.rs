@@ -18,10 +18,6 @@ pub const RETRY_AFTER_S: u32 = 1;
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(600);
 /// Default for [`crate::Settings::idempotency_keys`]. A key costs about 280 bytes.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
-/// Bytes of an idempotency key.
-pub const KEY_LEN_MAX: usize = 255;
-/// How long a ttl may be, in milliseconds: a thousand years, which every sum of times can hold.
-pub const TTL_MS_MAX: u64 = 1_000 * 366 * 86_400_000;
 
 /// Default for [`crate::Settings::classic_limit`], in bytes.
 pub const CLASSIC_LEN_MAX: usize = 102_400;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
-use dialect::native::{kind_of, names_in_path, write_string};
+use dialect::native::{kind_of, names_in_path, no_json, write_string};
 use dialect::{Code, Problem};
 use exchange::Published;
-use serde::de::IgnoredAny;
 
 use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
@@ -79,22 +78,6 @@ pub(crate) fn payload_of(
         return Err(Problem::new(413, Code::Payload, "the body has 4 GiB or more; send less"));
     }
     Ok(Payload { event, content_type, ..Payload::new(bytes, kind) })
-}
-
-/// What is said to be JSON is checked: clients would stumble over it.
-pub(crate) fn no_json(bytes: &[u8]) -> Problem {
-    let why = match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str::<IgnoredAny>(text).err().map(|error| error.to_string()),
-        Err(_) => None,
-    };
-    let why = why.unwrap_or_else(|| "it is not UTF-8".to_owned());
-    Problem::bad(
-        Code::Data,
-        format!(
-            "the data is said to be JSON, but is none: {why}; send JSON, or Content-Type: text/plain for text and \
-             application/octet-stream for bytes"
-        ),
-    )
 }
 
 /// What a publisher is told of a message, and what it probably did not mean.

@@ -2,7 +2,7 @@
 
 use exchange::hub::{Door, Pattern, Rule};
 
-use crate::entries::{CHANNEL_ENTRY, DURABLE, HISTORY, POISON, PRESENCE, TTL};
+use crate::entries::{CHANNEL_ENTRY, DURABLE, HISTORY, POISON, PRESENCE, PUBLISH, PUBLISH_HOOK, TTL};
 use crate::key::SettingKey;
 use crate::{Setting, Source, Value, keys, millis};
 
@@ -27,8 +27,13 @@ impl ChannelEntry {
 
     /// The setting by which it closes something of its channels to those without a token.
     pub(crate) fn closes(&self) -> Option<&'static str> {
-        let Rule { listen, history, presence, .. } = self.rule();
-        let doors = [(keys::LISTEN.name(), listen), (HISTORY.name(), history), (PRESENCE.name(), presence)];
+        let Rule { listen, history, presence, publish, .. } = self.rule();
+        let doors = [
+            (keys::LISTEN.name(), listen),
+            (HISTORY.name(), history),
+            (PRESENCE.name(), presence),
+            (PUBLISH.name(), publish),
+        ];
         doors.into_iter().find_map(|(name, door)| (door == Some(Door::Token)).then_some(name))
     }
 
@@ -46,6 +51,8 @@ impl ChannelEntry {
             listen: self.get(&keys::LISTEN).map(door),
             history: self.get(&HISTORY).map(door),
             presence: self.get(&PRESENCE).map(door),
+            publish: self.get(&PUBLISH).map(door),
+            publish_hook: self.get(&PUBLISH_HOOK),
             durable: self.get(&DURABLE),
             skip_poison: self.get(&POISON).map(|word| word == "skip"),
         }

@@ -106,7 +106,8 @@ impl Settings {
         let paths = &self.wait_line.paths;
         let is_same =
             !paths.prefix().is_empty() && prefix.strip_suffix('/').unwrap_or(&prefix) == paths.prefix();
-        let ours = paths.all().iter().find(|ours| ours.ends_with('/') && prefix.starts_with(&***ours));
+        let is_ours = |ours: &str| ours.ends_with('/') && prefix.starts_with(ours) && paths.hold(ours);
+        let ours = paths.all().iter().find(|ours| is_ours(ours));
         let why = match ours {
             _ if is_same => "is wait_prefix, too, behind which the WAIT line's own paths are".to_owned(),
             Some(ours) => format!("begins with {ours}, where clients wait, so nothing would be passed on"),

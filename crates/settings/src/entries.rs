@@ -50,6 +50,7 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     keys::LISTEN.setting,
     HISTORY.setting,
     PRESENCE.setting,
+    PUBLISH.setting,
     DURABLE.setting,
     POISON.setting,
 ];
@@ -81,6 +82,17 @@ pub(crate) const PRESENCE: SettingKey<&'static str> = choice(
     "off",
     "Which clients may be told which users are on a channel, and who joins and leaves: none, and it is not known; whoever \
      may listen; who shows a token with `presence` for it",
+);
+pub(crate) const PUBLISH: SettingKey<&'static str> = choice(
+    "publish",
+    &["off", "open", "token"],
+    "off",
+    "Which clients may publish, by WebSocket or POST /pub: none; whoever may listen; who shows a token with `publish` for it",
+);
+pub(crate) const PUBLISH_HOOK: SettingKey<bool> = truth(
+    "publish_hook",
+    "false",
+    "Whether your application is asked, at publish_hook_url, about each message that a client publishes",
 );
 pub(crate) const DURABLE: SettingKey<bool> =
     truth("durable", "true", "Whether its messages are kept in the store, if there is one");

@@ -195,7 +195,8 @@ impl Settings {
                 tokens: authentication::tokens(values),
                 origins: Origins::new(values.get(&keys::ORIGINS)),
                 shows: authentication::shows(values),
-                paths: Paths::under(&values.get(&keys::WAIT_PREFIX)),
+                paths: Paths::under(&values.get(&keys::WAIT_PREFIX)).publishing(publishes(values)),
+                client_payload_limit: count(values.get(&keys::CLIENT_PAYLOAD_LIMIT)),
                 takeover: values.get(&keys::TAKEOVER).map(|_| values.get(&keys::TAKEOVER_PREFIX).into()),
                 verdict_timeout: authentication::verdict_timeout(values),
                 proxies: shares::proxies(values, &keys::PROXIES),
@@ -271,6 +272,11 @@ fn lame_duck() -> Duration {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether clients may publish anywhere.
+fn publishes(values: &Values) -> bool {
+    values.channels.iter().any(|entry| entry.rule().publish.is_some_and(|door| door != Door::Off))
 }
 
 /// What the hub may keep.

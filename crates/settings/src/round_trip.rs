@@ -47,7 +47,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
             unreachable!("only entries have one")
         }
         // A channel that is closed must have a way in, which chance does not give it.
-        ValueKind::Choice(words) if matches!(setting.name, "listen" | "history" | "presence") => {
+        ValueKind::Choice(words) if matches!(setting.name, "listen" | "history" | "presence" | "publish") => {
             vec![words[0].to_owned()]
         }
         // Nor does it make files.

@@ -1,16 +1,19 @@
 //! How much of the program one of many may have, and which proxies are believed about who that is.
 
 use access::{IpNet, Proxies, Way};
-use exchange::{Quota, Shares};
+use exchange::{MessageRates, Quota, Shares};
 use in_line::Rates;
 
 use crate::key::SettingKey;
 use crate::keys;
+use crate::millis;
 use crate::values::Values;
 
 /// Everything that is shared on the WAIT line, of which nothing is taken.
 pub fn shares(said: &ClientShares) -> Shares {
-    Shares::new(said.address, said.prefix, said.user, said.connections).with_checks(said.checks)
+    Shares::new(said.address, said.prefix, said.user, said.connections)
+        .with_checks(said.checks)
+        .with_messages(said.messages)
 }
 
 /// What was said about shares of the WAIT line.
@@ -21,6 +24,7 @@ pub struct ClientShares {
     user: Quota,
     connections: u64,
     checks: u32,
+    messages: MessageRates,
 }
 
 pub(crate) fn of_wait(values: &Values) -> ClientShares {
@@ -34,6 +38,13 @@ pub(crate) fn of_wait(values: &Values) -> ClientShares {
         user: quota(&keys::USER_CONNECTIONS, &keys::USER_REQUESTS),
         connections: values.get(&keys::CONNECTIONS_LIMIT),
         checks: values.get_32(&keys::TOKEN_CHECKS),
+        messages: MessageRates {
+            connection: values.get_32(&keys::CONNECTION_MESSAGES),
+            user: values.get_32(&keys::USER_MESSAGES),
+            address: values.get_32(&keys::ADDRESS_MESSAGES),
+            all: values.get_32(&keys::CLIENT_MESSAGES),
+            keys_age: millis(values.get(&keys::IDEMPOTENCY_AGE)),
+        },
     }
 }
 

@@ -47,6 +47,15 @@ pub enum Notice<'a> {
         /// The id of the command.
         id: Option<&'a RawValue>,
     },
+    /// What the client said to others has its place.
+    Published {
+        /// To which channel.
+        name: &'a str,
+        /// Its place.
+        at: Position,
+        /// The id of the command.
+        id: Option<&'a RawValue>,
+    },
     /// The connection goes on by another token.
     Renewed {
         /// When that ends.

@@ -147,7 +147,8 @@ impl Conn {
         let prefix = env.paths.prefix();
         let address = env.gate.and_then(|gate| gate.said());
         let Env { cursors, now, shows, stage, .. } = env;
-        let context = Context { cursors, now, shows, stage, prefix, address };
+        let publishes = env.paths.publishes();
+        let context = Context { cursors, now, shows, stage, publishes, prefix, address };
         if let Some(action) = self.pass(request, &facts, context, env) {
             return action;
         }
@@ -170,7 +171,9 @@ impl Conn {
             Ok(head) => head,
             Err(problem) => return self.refuse(problem, env.origins),
         };
-        if wait.older.is_some() {
+        if wait.speech.is_some() {
+            self.manner = Manner::Whole(native::Remark::NOTHING);
+        } else if wait.older.is_some() {
             self.manner = Manner::Whole(native::Remark::on_wait("", &wait.names));
         } else if wait.transport == Transport::Poll {
             self.manner = Manner::Whole(native::Remark::on_wait(request.query, &wait.names));
@@ -217,7 +220,8 @@ impl Conn {
         self.refuse(Problem::new(error.status(), Code::Http, error.to_string()), env.origins)
     }
 
-    pub(crate) fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
+    /// Gives this answer to a request; the connection ends with it, or is ready for the next.
+    pub fn answer(&mut self, answer: &Answer, origins: &Origins) -> Action {
         let answer = answer::answer(answer, self.close, self.manner == Manner::Head, self.cors(origins));
         self.give(answer)
     }

@@ -85,6 +85,7 @@ fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
         let wait = || Wait {
             presence: true,
             older: None,
+            speech: None,
             names: vec!["a".into(), "b".into()],
             start: Start::After(Position::from_bits(7)),
             transport,

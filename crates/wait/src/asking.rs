@@ -47,6 +47,8 @@ pub(crate) enum Wanted {
     Name,
     /// What the application answers to a request.
     Page,
+    /// What it says of a message.
+    Message,
     /// Which keys there are: for all who wait together, so nobody has to give way for it, nor it for others.
     Keys,
 }
@@ -163,6 +165,10 @@ impl Wanted {
             Self::Page => {
                 (Code::TakeoverBusy, "too many wait for the application at this moment; try again soon")
             }
+            Self::Message => {
+                let why = "too many messages wait for the application at this moment; try again soon";
+                (Code::PublishHookBusy, why)
+            }
         };
         Denied { code, detail: detail.to_owned() }
     }
@@ -171,7 +177,7 @@ impl Wanted {
     fn too_many(self) -> Said {
         match self {
             Self::Name | Self::Keys => Said::Failed(self.busy()),
-            Self::Page => Said::Unanswered(503, self.busy()),
+            Self::Page | Self::Message => Said::Unanswered(503, self.busy()),
         }
     }
 }

@@ -64,6 +64,14 @@ counters! {
     /// Visits: looks at a connection for what it is owed.
     visits,
     full_turns,
+    /// Messages of clients that have their place.
+    published,
+    /// Messages of clients that came again under their keys, and were answered as the first time.
+    repeated,
+    /// Messages of clients refused because their connection, user or address, or all together, publish as many as they may.
+    messages_refused,
+    /// Messages of clients that the application was asked about.
+    messages_asked,
     /// Messages of backlogs given to clients.
     replayed,
     /// Pages of what was said before that clients read.

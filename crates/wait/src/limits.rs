@@ -41,6 +41,8 @@ pub const SUBJECTS_MAX: usize = 2_048;
 pub const PARKED_ALIKE_MAX: usize = 65_536;
 /// Connections that go on in one turn after their verdict has come.
 pub const VERDICTS_PER_TURN: usize = 64;
+/// Messages of clients of a shard that wait for the store, or for the application.
+pub const SPEAKING_MAX: usize = 16_384;
 /// Subscriptions of deleted channels ended in one turn, and connections looked at while draining.
 pub const ENDINGS_PER_TURN: usize = 256;
 /// Requests one connection may have answered in one turn; the rest waits for the next.

@@ -27,6 +27,8 @@ pub struct Settings {
     pub slow_reader: usize,
     /// Channels a connection may listen to.
     pub channels_limit: usize,
+    /// Bytes of a message of a client.
+    pub client_payload_limit: usize,
     /// Whether a name with a `*` is refused, which some take for a pattern.
     pub strict_names: bool,
     /// Whether clients that take compressed answers get them.
@@ -77,6 +79,7 @@ impl Default for Settings {
             stream_age: Duration::ZERO,
             slow_reader: 1 << 20,
             channels_limit: 1_000,
+            client_payload_limit: 16 << 10,
             strict_names: false,
             compression: true,
             io_uring: true,

@@ -29,7 +29,9 @@ fn asked(scene: &Scene) -> Vec<(Subject, String)> {
     let questions = scene.desk.questions.as_ref().unwrap().take().into_iter();
     let told = questions.map(|question| match question.about {
         About::Headers(lines) => (question.subject, lines.trim_end().to_owned()),
-        About::Keys | About::Page(_) => panic!("nobody has a token, and nothing is passed on"),
+        About::Keys | About::Page(_) | About::Message(_) => {
+            panic!("nobody has a token, and nothing is passed on")
+        }
     });
     told.collect()
 }

@@ -1,15 +1,16 @@
 //! What is said over a live WebSocket: commands of the client, and our answers.
 
-use hub::{Cursors, Message, Millis, Position, Start, WallTime};
+use hub::{Cursors, Message, Millis, Position, Start, WallTime, check_name};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::names::{NameList, names_in_list};
 use super::object::{write_string, write_strings, write_uncovered};
 use super::since::since;
+use super::speech::SpeechWords;
 use super::warnings::{STAR, has_star};
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
-use crate::{Code, Problem, fault};
+use crate::{Code, Problem, Speech, fault};
 
 /// A command of the client.
 pub enum Command {
@@ -28,6 +29,15 @@ pub enum Command {
     Unsubscribe {
         /// Checked names, each once.
         names: Vec<Box<str>>,
+        /// To be repeated in the answer.
+        id: Option<Box<RawValue>>,
+    },
+    /// Say this to others.
+    Publish {
+        /// The checked name of the channel.
+        name: Box<str>,
+        /// What.
+        speech: Box<Speech>,
         /// To be repeated in the answer.
         id: Option<Box<RawValue>>,
     },
@@ -56,6 +66,13 @@ struct Words {
     #[serde(default, deserialize_with = "present")]
     ping: Option<Box<RawValue>>,
     token: Option<String>,
+    publish: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    data: Option<Box<RawValue>>,
+    event: Option<String>,
+    ttl: Option<Box<RawValue>>,
+    key: Option<String>,
+    echo: Option<bool>,
     since: Option<Since>,
     tail: Option<u32>,
     presence: Option<bool>,
@@ -84,6 +101,7 @@ impl std::fmt::Debug for Command {
         f.write_str(match self {
             Self::Subscribe { .. } => "Subscribe",
             Self::Unsubscribe { .. } => "Unsubscribe",
+            Self::Publish { .. } => "Publish",
             Self::Renew { .. } => "Renew",
             Self::Ping { .. } => "Ping",
         })
@@ -114,6 +132,7 @@ impl Command {
         match self {
             Self::Subscribe { id, .. }
             | Self::Unsubscribe { id, .. }
+            | Self::Publish { id, .. }
             | Self::Renew { id, .. }
             | Self::Ping { id, .. } => id.as_deref(),
         }
@@ -123,14 +142,16 @@ impl Command {
     pub fn names(&self) -> &[Box<str>] {
         match self {
             Self::Subscribe { names, .. } | Self::Unsubscribe { names, .. } => names,
+            Self::Publish { name, .. } => std::slice::from_ref(name),
             Self::Renew { .. } | Self::Ping { .. } => &[],
         }
     }
 
     fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
-        let Words { subscribe, unsubscribe, ping, token, since: from, tail, presence, id } = words;
-        match (subscribe, unsubscribe, ping, token) {
-            (Some(names), None, None, None) => {
+        let Words { subscribe, unsubscribe, ping, token, publish, since: from, tail, presence, id, .. } =
+            words;
+        match (subscribe, unsubscribe, ping, token, publish) {
+            (Some(names), None, None, None, None) => {
                 let start = match (from, tail) {
                     (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
                     (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
@@ -140,16 +161,27 @@ impl Command {
                 let presence = presence.unwrap_or_default();
                 Ok(Self::Subscribe { names: names_in_list(&names)?, start, presence, id })
             }
-            (None, Some(names), None, None) => Ok(Self::Unsubscribe { names: names_in_list(&names)?, id }),
-            (None, None, None, Some(token)) => Ok(Self::Renew { token: token.into(), id }),
-            (None, None, Some(value), None) if value.get().len() <= PING_LEN_MAX => {
+            (None, Some(names), None, None, None) => {
+                Ok(Self::Unsubscribe { names: names_in_list(&names)?, id })
+            }
+            (None, None, None, None, Some(name)) => {
+                let name = check_name(name.as_bytes());
+                let name = name.map_err(|error| Problem::bad(Code::ChannelName, error.to_string()))?.into();
+                let Words { data, event, ttl, key, echo, .. } = words;
+                let speech = SpeechWords { data, event, ttl, key, echo }.read()?;
+                Ok(Self::Publish { name, speech: Box::new(speech), id })
+            }
+            (None, None, None, Some(token), None) => Ok(Self::Renew { token: token.into(), id }),
+            (None, None, Some(value), None, None) if value.get().len() <= PING_LEN_MAX => {
                 Ok(Self::Ping { value, id })
             }
-            (None, None, Some(value), None) => {
+            (None, None, Some(value), None, None) => {
                 let len = value.get().len();
                 Err(no_command(&format!("its `ping` has {len} bytes; at most {PING_LEN_MAX} are repeated")))
             }
-            _ => Err(no_command("there must be exactly one of subscribe, unsubscribe, token and ping")),
+            _ => Err(no_command(
+                "there must be exactly one of subscribe, unsubscribe, publish, token and ping",
+            )),
         }
     }
 }
@@ -175,7 +207,8 @@ fn no_command(why: &str) -> Problem {
         Code::Command,
         format!(
             "this is no command: {why}; send {{\"subscribe\": [NAME…], \"since\"?, \"tail\"?, \"presence\"?, \"id\"?}}, \
-             {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any, \"id\"?}}"
+             {{\"unsubscribe\": [NAME…], \"id\"?}}, {{\"publish\": NAME, \"data\": any, \"event\"?, \"ttl\"?, \"key\"?, \"echo\"?, \
+             \"id\"?}}, {{\"token\": TOKEN, \"id\"?}} or {{\"ping\": any, \"id\"?}}"
         ),
     )
 }
@@ -230,6 +263,22 @@ pub fn write_subscribed<'a>(
 pub fn write_unsubscribed(names: &[Box<str>], id: Option<&RawValue>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"unsubscribed\":");
     write_strings(names, out);
+    write_id(id, out);
+}
+
+/// Appends `{"published": NAME, "cursor": C, "id"?}`. The cursor is the message's place.
+pub fn write_published(
+    name: &str,
+    position: Position,
+    id: Option<&RawValue>,
+    cursors: Cursors,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"published\":");
+    write_string(name, out);
+    out.extend_from_slice(b",\"cursor\":\"");
+    cursors.write(position, out);
+    out.push(b'"');
     write_id(id, out);
 }
 
@@ -327,6 +376,11 @@ mod tests {
                 format!("subscribe {names:?} {start:?} {}{presence}", shown(id))
             }
             Ok(Command::Unsubscribe { names, id }) => format!("unsubscribe {names:?} {}", shown(id)),
+            Ok(Command::Publish { name, speech, id }) => {
+                let Speech { data, kind, event, ttl, key, except, .. } = *speech;
+                let data = String::from_utf8(data).unwrap();
+                format!("publish {name} {kind:?} {data} {event:?} {ttl:?} {key:?} {except:?} {}", shown(id))
+            }
             Ok(Command::Renew { token, id }) => format!("renew {token} {}", shown(id)),
             Ok(Command::Ping { value, id: None }) => format!("ping {value}"),
             Ok(Command::Ping { value, id }) => format!("ping {value} {}", shown(id)),
@@ -351,6 +405,29 @@ mod tests {
         check(r#"{"ping":null}"#, "ping null");
         check(r#"{"ping":1,"id":7}"#, "ping 1 7");
         check(r#"{"ping":{"t":1}}"#, r#"ping {"t":1}"#);
+    }
+
+    #[test]
+    fn a_client_says_something_to_others() {
+        check(r#"{"publish":"a","data":"hi"}"#, "publish a Text hi None None None Nobody -");
+        let all = r#"{"publish":"a","data":{"x": 1},"event":"tick","ttl":0.5,"key":"k","echo":false,"id":7}"#;
+        check(all, r#"publish a Json {"x": 1} Some("tick") Some(500) Some("k") Sender 7"#);
+        check(
+            r#"{"publish":"a","data":null,"echo":true,"ttl":"0"}"#,
+            "publish a Json null None Some(0) None Nobody -",
+        );
+        check(r#"{"publish":"a","data":"\ud83d\ude00"}"#, "publish a Text \u{1f600} None None None Nobody -");
+        check(r#"{"publish":"a","id":1}"#, "data 1");
+        check(r#"{"publish":"a","data":"\ud83d","id":1}"#, "data 1");
+        check(r#"{"publish":"a,b","data":1,"id":1}"#, "channel-name 1");
+        check(r#"{"publish":"a\r\nb","data":1,"id":1}"#, "channel-name 1");
+        check(r#"{"publish":"a","data":1,"event":"x\u0000","id":1}"#, "event 1");
+        check(r#"{"publish":"a","data":1,"event":"joined","id":1}"#, "event 1");
+        check(r#"{"publish":"a","data":1,"key":"","id":1}"#, "key 1");
+        check(r#"{"publish":"a","data":1,"ttl":-1,"id":1}"#, "ttl 1");
+        check(r#"{"publish":"a","data":1,"user":"eve","id":1}"#, "command 1");
+        check(r#"{"publish":["a"],"data":1,"id":1}"#, "command 1");
+        check(r#"{"publish":"a","data":1,"subscribe":["a"],"id":1}"#, "command 1");
     }
 
     #[test]

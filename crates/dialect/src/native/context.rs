@@ -17,6 +17,8 @@ pub struct Context<'a> {
     pub shows: &'a Shows,
     /// Where the program is in its life.
     pub stage: Stage,
+    /// Whether clients may publish.
+    pub publishes: bool,
     /// What stands before all our paths; it does not stand before those of the request any more.
     pub prefix: &'a str,
     /// Whose a known proxy says that the request is.

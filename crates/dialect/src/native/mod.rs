@@ -7,6 +7,7 @@ mod command;
 mod context;
 mod credentials;
 mod line_ends;
+mod message_parts;
 mod names;
 mod object;
 mod older;
@@ -17,22 +18,24 @@ mod refused;
 mod request;
 mod reserved;
 mod since;
+mod speech;
 mod warnings;
 
 pub use asked::heartbeat;
 pub use command::{
     Command, PageEnd, command_id, write_cursor, write_deleted, write_ended, write_error, write_expired,
-    write_gap, write_opening, write_pong, write_reason, write_renewed, write_subscribed, write_unsubscribed,
+    write_gap, write_opening, write_pong, write_published, write_reason, write_renewed, write_subscribed,
+    write_unsubscribed,
 };
 pub use context::Context;
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
 pub use line_ends::bare_data;
 pub(crate) use line_ends::escape_line_ends;
+pub use message_parts::{check_content_type, check_event, check_key, no_json, read_ttl};
 pub use names::{NameList, check_escapes, names_in_body, names_in_list, names_in_path, user_in_path};
-pub(crate) use object::write_value;
 pub use object::{
     is_json_text, kind_of, write_document, write_movement, write_object, write_removal, write_string,
-    write_strings, write_told, write_uncovered,
+    write_strings, write_told, write_uncovered, write_value,
 };
 pub use older::before;
 pub use passed::{is_of_application, is_passed};
@@ -44,4 +47,5 @@ pub use refused::told_by_event;
 pub use request::{hears_refusals, intent, not_found, wait_of_page};
 pub use reserved::{RESERVED, is_reserved};
 pub use since::{age, is_last_event_id, last_event_id, since};
+pub use speech::data_of;
 pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

@@ -8,7 +8,9 @@ use serde::de::IgnoredAny;
 use super::line_ends::{escape_line_ends, is_json};
 
 /// Appends the object of `message` for a client whose matches are the targets of these indices:
-/// `{"cursor", "channel" or "channels", "event"?, "data", "base64"?, "time"}`.
+/// `{"cursor", "channel" or "channels", "event"?, "user"?, "data", "base64"?, "time"}`.
+///
+/// The user is that of the client that said it, which has no word in that; what a publisher says has none.
 ///
 /// Data is embedded as JSON where it is that, on one line; else it is a string; binary data is base64. Time is seconds
 /// since the Unix epoch.
@@ -38,12 +40,17 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
             out.push(b']');
         }
     }
-    if let Some(event) = message.payload().event {
+    let said = message.payload();
+    if let Some(event) = said.event {
         out.extend_from_slice(b",\"event\":");
         write_string(event, out);
     }
+    if let Some(user) = said.speaker().user() {
+        out.extend_from_slice(b",\"user\":");
+        write_string(user, out);
+    }
     out.extend_from_slice(b",\"data\":");
-    write_data(message.payload(), out);
+    write_data(said, out);
     write_time(message.time, out);
     out.push(b'}');
 }
@@ -169,7 +176,7 @@ fn write_data(payload: Said<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends data as one JSON value, on one line; what is binary is a string in base64.
-pub(crate) fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
+pub fn write_value(payload: Said<'_>, out: &mut Vec<u8>) {
     let data = payload.data();
     if payload.kind == Kind::Binary {
         out.push(b'"');

@@ -43,6 +43,7 @@ pub(super) fn older(request: &Request<'_>, list: &str, context: Context<'_>) -> 
         start: Start::Now,
         presence: false,
         older: Some(Box::new(older)),
+        speech: None,
         transport: Transport::Poll,
         connection: None,
         bare: false,
@@ -93,8 +94,15 @@ mod tests {
         let (list, query) = target.split_once('?').unwrap_or((target, ""));
         let request = Request { method, query, ..Request::with(&|_| None) };
         let (cursors, shows) = (Cursors::new(Epoch::new(7)), &Shows::NOTHING);
-        let context =
-            Context { cursors, now: 0, shows, stage: Stage::Serving, prefix: "/push", address: None };
+        let context = Context {
+            cursors,
+            now: 0,
+            shows,
+            stage: Stage::Serving,
+            publishes: false,
+            prefix: "/push",
+            address: None,
+        };
         let got = match older(&request, list, context) {
             Ok(Intent::Wait(wait)) => {
                 let Wait { names, head_only, older, credentials, .. } = *wait;

@@ -19,6 +19,23 @@ impl Paths {
         Self { prefix: prefix.into(), all: all.collect(), yielded }
     }
 
+    /// The same, where clients may publish, or may not.
+    #[must_use]
+    pub fn publishing(self, publishes: bool) -> Self {
+        if !publishes || self.publishes() {
+            return self;
+        }
+        // The last ones are those that an application may have.
+        let path = format!("{}{PUBLISH}", self.prefix).into_boxed_str();
+        let yielded = self.yielded + usize::from(self.prefix.is_empty());
+        Self { all: self.all.into_iter().chain([path]).collect(), yielded, ..self }
+    }
+
+    /// Whether clients may publish.
+    pub fn publishes(&self) -> bool {
+        self.all.last().is_some_and(|last| last.ends_with(PUBLISH))
+    }
+
     /// What stands before them.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -89,6 +106,9 @@ impl WaitPath {
 const PATHS: &[&str] =
     &["/sub", "/sub/", "/sse/", "/stream/", "/poll/", "/ws/", "/healthz", "/readyz", "/multiplexor.js"];
 
+/// The address to which clients publish, where they may; names of channels stand behind it. An application's as those below.
+pub(super) const PUBLISH: &str = "/pub/";
+
 /// The same of those that came later, and are an application's where it has all paths that begin so.
 const YIELDED: &[&str] = &["/history/"];
 
@@ -114,6 +134,13 @@ mod tests {
         assert!(paths.hold("/push/history/a"), "nothing behind the prefix is an application's");
         let paths = Paths::default();
         assert!(!paths.hold("/history/a") && paths.all().iter().any(|path| **path == *"/history/"));
+        let paths = Paths::default().publishing(true);
+        assert!(
+            paths.publishes() && !paths.hold("/pub/a") && !paths.hold("/history/a") && paths.hold("/sub/a")
+        );
+        assert!(Paths::under("/push").publishing(true).hold("/push/pub/a"));
+        assert!(!Paths::under("/push").publishing(false).hold("/push/pub/a"));
+        let paths = Paths::default();
         for address in WaitPath::ALL {
             assert_eq!(WaitPath::of(&format!("{}a,b", address.path)), Some((address, "a,b")));
             assert!(paths.hold(&format!("{}a", address.path)), "{}", address.path);

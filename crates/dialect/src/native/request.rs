@@ -11,14 +11,19 @@ use super::context::{Context, method_not_allowed};
 use super::credentials::credentials;
 use super::names::{names_in_body, names_in_path};
 use super::older;
-use super::paths::WaitPath;
+use super::paths::{PUBLISH, WaitPath};
+use super::speech::speech;
 use crate::limits::PREFLIGHT_LEN_MAX;
 use crate::{Answer, Code, Intent, NO_STORE, Problem, Request, Transport, Wait};
 
 /// What a complete request wants.
 pub fn intent(request: &Request<'_>, context: Context<'_>) -> Result<Intent, Problem> {
+    let publish = request.path.strip_prefix(PUBLISH).filter(|_| context.publishes);
     if request.method == "OPTIONS" {
-        return Ok(Intent::Answer(options(request)));
+        return Ok(Intent::Answer(options(request, publish.is_some())));
+    }
+    if let Some(list) = publish {
+        return speech(request, list, context);
     }
     if let Some((address, list)) = WaitPath::of(request.path) {
         return wait(request, address, list, context);
@@ -141,6 +146,7 @@ fn wait(
         names,
         start,
         older: None,
+        speech: None,
         presence: asked.presence,
         transport,
         bare,
@@ -178,6 +184,7 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
         names: Vec::new(),
         start,
         older: None,
+        speech: None,
         presence: false,
         transport,
         bare: false,
@@ -205,27 +212,31 @@ pub fn not_found(path: &str, prefix: &str) -> Problem {
 }
 
 /// The answer to a preflight, or to whoever asks what is possible.
-fn options(request: &Request<'_>) -> Answer {
+fn options(request: &Request<'_>, publishes: bool) -> Answer {
     let preflight = (request.header)("access-control-request-method").is_some();
-    let mut headers = vec![("Allow", METHODS.to_owned())];
+    let methods = if publishes { "POST, OPTIONS" } else { METHODS };
+    let mut headers = vec![("Allow", methods.to_owned())];
     if preflight {
-        headers.push(("Access-Control-Allow-Methods", METHODS.to_owned()));
+        headers.push(("Access-Control-Allow-Methods", methods.to_owned()));
         // A browser names the headers a page wants to send; any of them may come, none is trusted.
         let asked = (request.header)("access-control-request-headers")
             .and_then(|list| std::str::from_utf8(list).ok());
         let asked = asked.filter(|list| list.len() <= PREFLIGHT_LEN_MAX);
         let clean =
             asked.filter(|list| list.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)));
-        headers.push((
-            "Access-Control-Allow-Headers",
-            clean.unwrap_or("Last-Event-ID, Content-Type").to_owned(),
-        ));
+        let usual = if publishes { PUBLISH_HEADERS } else { "Last-Event-ID, Content-Type" };
+        headers
+            .push(("Access-Control-Allow-Headers", clean.filter(|_| !publishes).unwrap_or(usual).to_owned()));
         headers.push(("Access-Control-Max-Age", "86400".to_owned()));
     }
     Answer { status: 204, content_type: "", cache: NO_STORE, headers, body: Cow::default() }
 }
 
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+/// The headers that a page may send with what it publishes.
+const PUBLISH_HEADERS: &str =
+    "Content-Type, Authorization, Idempotency-Key, Multiplexor-Except, Multiplexor-Event, Multiplexor-TTL";
 
 const FRONT_LINES: &str =
     "This is the WAIT line of Multiplexor, a push server: browsers wait here for messages.
@@ -255,6 +266,7 @@ mod tests {
             now: 1_000_000,
             shows: &Shows::NOTHING,
             stage: Stage::Serving,
+            publishes: false,
             prefix: "",
             address: None,
         };

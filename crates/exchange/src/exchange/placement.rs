@@ -36,6 +36,27 @@ impl Exchange {
         self.place(inner, publish, key, now, rung).map_err(PublishError::Refused)
     }
 
+    /// The same in a shard's turn. What a store has to keep first is released when it has, by its thread: a shard wakes no
+    /// publisher.
+    pub(super) fn place_in_turn(
+        &self,
+        inner: &mut Inner,
+        publish: Publish,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Result<Receipt, PublishError> {
+        if let Some(why) = self.unstored(inner, &publish) {
+            return Err(PublishError::Unstored(why));
+        }
+        if !self.has_room(inner, &publish.channels) {
+            return Err(PublishError::Full(Box::new(publish)));
+        }
+        let position = inner.hub.order(publish, now)?;
+        let committed =
+            if self.journal().is_some() { Position::START } else { self.commit.ordered(position) };
+        Ok(self.placed_up_to(inner, position, committed, now, rung))
+    }
+
     /// All stages of one message, under the lock.
     pub(super) fn place(
         &self,
@@ -60,7 +81,18 @@ impl Exchange {
         now: Millis,
         rung: &mut Rung,
     ) -> Receipt {
-        let committed = self.commit.ordered(position);
+        self.placed_up_to(inner, position, self.commit.ordered(position), now, rung)
+    }
+
+    /// The same, where all up to `committed` is safe.
+    fn placed_up_to(
+        &self,
+        inner: &mut Inner,
+        position: Position,
+        committed: Position,
+        now: Millis,
+        rung: &mut Rung,
+    ) -> Receipt {
         let mut own = None;
         self.release(inner, committed, now, rung, |released| {
             if released.message.position == position {

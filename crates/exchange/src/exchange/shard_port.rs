@@ -1,8 +1,8 @@
 //! The port of a shard: its mail, its sleep, and its part in long jobs.
 
-use hub::ShardId;
+use hub::{Publish, ShardId};
 
-use super::Exchange;
+use super::{Exchange, PublishError, Receipt};
 use crate::{Mail, Order};
 
 /// What a shard takes, and what it says of itself.
@@ -38,6 +38,15 @@ impl ShardPort<'_> {
         let taken = self.exchange.post(to, order);
         self.exchange.wake_shard(to);
         taken
+    }
+
+    /// Gives what a client says its place, on the one path that all messages take, as
+    /// [`Publisher::publish`](super::Publisher::publish) does: with a store it is released when that has it.
+    pub fn publish(&self, publish: Publish) -> Result<Receipt, PublishError> {
+        let (result, news, rung) =
+            self.exchange.hold(|inner, now, rung| self.exchange.place_in_turn(inner, publish, now, rung));
+        self.exchange.ring_in_turn(&rung, news);
+        result
     }
 
     /// A shard's turn ends: followers are told what came about in it.

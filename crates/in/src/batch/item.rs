@@ -5,14 +5,17 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dialect::hub::{ConnectionId, Kind, Publish, check_name};
-use dialect::native::{NameList, is_json_text, kind_of, names_in_list};
+use dialect::native::{
+    NameList, check_content_type, check_event, check_key, is_json_text, kind_of, names_in_list, no_json,
+    read_ttl,
+};
 use dialect::{Code, Problem, fault};
 use exchange::ConnectionIds;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::publish::{PAYLOAD_ADVICE, no_json, payload_of};
+use crate::publish::{PAYLOAD_ADVICE, payload_of};
 use crate::publish_options;
 use crate::response::excerpt;
 
@@ -37,16 +40,14 @@ impl BatchItem {
         let (bytes, encoding) = fields.data(len_max(&names))?;
         let event = fields.text("event", Code::Event, fields.event)?.map(Cow::into_owned);
         let content_type = fields.text("content_type", Code::ContentType, fields.content_type)?;
-        let content_type = content_type
-            .map(|kind| publish_options::check_content_type(kind.as_bytes()))
-            .transpose()?
-            .flatten();
+        let content_type =
+            content_type.map(|kind| check_content_type(kind.as_bytes())).transpose()?.flatten();
         let kind =
             encoding.kind(content_type.as_deref(), &bytes, fields.flag("json", Code::Json, fields.json)?)?;
         let ttl = fields.ttl.map(|ttl| {
             // A text is taken too: that is how it stands in a query.
             let text = serde_json::from_str::<Cow<'_, str>>(ttl.get());
-            publish_options::read_ttl(&text.unwrap_or_else(|_| plain_number(ttl.get())))
+            read_ttl(&text.unwrap_or_else(|_| plain_number(ttl.get())))
         });
         Ok(Self {
             publish: Publish {
@@ -55,7 +56,7 @@ impl BatchItem {
                 payload: payload_of(
                     kind,
                     &bytes,
-                    event.map(publish_options::check_event).transpose()?.flatten(),
+                    event.map(check_event).transpose()?.flatten(),
                     content_type,
                 )?,
                 ttl: ttl.transpose()?,
@@ -66,7 +67,7 @@ impl BatchItem {
                 .transpose()?,
             key: fields
                 .text("key", Code::Key, fields.key)?
-                .map(|key| publish_options::check_key(key.into_owned()))
+                .map(|key| check_key(key.into_owned()))
                 .transpose()?,
         })
     }

@@ -4,12 +4,12 @@
 //! What is not in order is not refused here: it is read as any other request is, which tells what is wrong.
 
 use dialect::hub::Publish;
-use dialect::native::{has_star, names_in_path};
+use dialect::native::{check_content_type, has_star, names_in_path};
 
 use crate::doubts::Doubts;
 use crate::publish::payload;
 use crate::state::InLine;
-use crate::{admission, guard, publish_options};
+use crate::{admission, guard};
 
 /// A request of which everything is known to be in order.
 pub(crate) struct BarePublish<'a> {
@@ -46,7 +46,7 @@ impl<'a> BarePublish<'a> {
         if !guard::host_is_ours(host, &line.settings.hosts) {
             return None;
         }
-        let content_type = publish_options::check_content_type(kind.unwrap_or_default()).ok()?;
+        let content_type = check_content_type(kind.unwrap_or_default()).ok()?;
         let target = head.path?;
         let names = target.strip_prefix("/pub/").filter(|names| names.bytes().all(is_of_names))?;
         let names = names_in_path(names).ok()?;

@@ -36,6 +36,26 @@ pub(super) static SHARDS: &[Metric] = &[
         MetricSource::Wait("delivered"),
     ),
     line(
+        "multiplexor_wait_published_messages_total",
+        "Messages that clients published",
+        MetricSource::Wait("published"),
+    ),
+    line(
+        "multiplexor_wait_repeated_messages_total",
+        "Messages of clients that came again under their idempotency keys, and were answered as the first time",
+        MetricSource::Wait("repeated"),
+    ),
+    line(
+        "multiplexor_wait_messages_refused_total",
+        "Messages of clients refused because their connection, user or address, or all together, publish as many as they may",
+        MetricSource::Wait("messages_refused"),
+    ),
+    line(
+        "multiplexor_wait_messages_asked_total",
+        "Messages of clients that the application was asked about",
+        MetricSource::Wait("messages_asked"),
+    ),
+    line(
         "multiplexor_wait_replayed_messages_total",
         "Messages of histories given to clients that came back",
         MetricSource::Wait("replayed"),

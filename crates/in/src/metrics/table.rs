@@ -253,4 +253,14 @@ static PROGRAM: &[Metric] = &[
         "Idempotency keys forgotten before their time, because there were too many",
         MetricSource::One(|scrape| scrape.keys.forgotten_early),
     ),
+    line(
+        "multiplexor_client_idempotency_keys",
+        "The same of messages that clients published, which have a table of their own",
+        MetricSource::One(|scrape| scrape.client_keys.keys as u64),
+    ),
+    line(
+        "multiplexor_client_idempotency_keys_forgotten_total",
+        "Of these, those forgotten before their time, because a client had too many, or all together",
+        MetricSource::One(|scrape| scrape.client_keys.forgotten_early),
+    ),
 ];

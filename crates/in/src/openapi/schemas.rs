@@ -77,6 +77,7 @@ fn message() -> Value {
             "cursor": cursor(),
             "channel": text(),
             "event": text(),
+            "user": { "type": "string", "description": "Of the client that said it; left out of what applications publish" },
             "data": { "description": "JSON as it was published, else a string" },
             "base64": { "const": true },
             "time": seconds(),

@@ -6,6 +6,12 @@ use crate::key::{SettingKey, count, duration, duration_or_auto, size, switch};
 
 pub const PAYLOAD_LIMIT: SettingKey<u64> =
     size("payload_limit", ["1", "256MiB"], "999000", "Bytes of a message at the most");
+pub const CLIENT_PAYLOAD_LIMIT: SettingKey<u64> = size(
+    "client_payload_limit",
+    ["1", "128KiB"],
+    "16KiB",
+    "Bytes of a message of a client at the most, where a rule says publish",
+);
 pub const CHANNELS_LIMIT: SettingKey<u64> =
     count("channels_limit", ["1", "1000"], "1000", "Channels a connection may listen to");
 pub const STRICT_NAMES: SettingKey<bool> = switch(

@@ -37,6 +37,30 @@ pub const USER_REQUESTS: SettingKey<u64> = count(
     "0",
     "Requests to wait, and changes of channels, that one user may make a second; 0: any number",
 );
+pub const CONNECTION_MESSAGES: SettingKey<u64> = count(
+    "connection_messages",
+    ["0", "1000000"],
+    "30",
+    "Messages that one connection of a client may publish a second, where a rule says publish; 0: any number",
+);
+pub const USER_MESSAGES: SettingKey<u64> = count(
+    "user_messages",
+    ["0", "1000000"],
+    "60",
+    "Messages that one user may publish a second, on all connections together; 0: any number",
+);
+pub const ADDRESS_MESSAGES: SettingKey<u64> = count(
+    "address_messages",
+    ["0", "1000000"],
+    "0",
+    "Messages that clients of one address may publish a second; 0: any number. Many people may share one address",
+);
+pub const CLIENT_MESSAGES: SettingKey<u64> = count(
+    "client_messages",
+    ["0", "10000000"],
+    "5000",
+    "Messages that all clients may publish a second, of which each address has its share; 0: any number",
+);
 pub const PROXIES: SettingKey<Vec<IpNet>> = networks(
     "proxies",
     "",

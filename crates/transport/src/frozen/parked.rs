@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use dialect::hub::{Before, Position};
+use dialect::hub::{Before, Kind, Position};
 use dialect::native::{Credentials, Shown};
-use dialect::{Older, Transport, Wait};
+use dialect::{Except, Older, Speech, Transport, Wait};
 use serde::{Deserialize, Serialize};
 
 use super::FrozenStart;
@@ -18,6 +18,7 @@ pub(super) struct FrozenParked {
     names: Vec<String>,
     start: FrozenStart,
     older: Option<FrozenOlder>,
+    speech: Option<FrozenSpeech>,
     presence: bool,
     transport: u8,
     bare: bool,
@@ -35,6 +36,20 @@ pub(super) struct FrozenParked {
 struct FrozenOlder {
     before: FrozenBefore,
     limit: u8,
+    warning: Option<String>,
+}
+
+/// A wish to say something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FrozenSpeech {
+    data: Vec<u8>,
+    kind: u8,
+    content_type: Option<String>,
+    event: Option<String>,
+    ttl: Option<u64>,
+    key: Option<String>,
+    except: Option<String>,
+    is_unproven: bool,
     warning: Option<String>,
 }
 
@@ -75,6 +90,7 @@ impl FrozenParked {
             start: FrozenStart::freeze(wait.start),
             presence: wait.presence,
             older: wait.older.as_deref().map(FrozenOlder::freeze),
+            speech: wait.speech.as_deref().map(FrozenSpeech::freeze),
             transport: wait.transport as u8,
             bare: wait.bare,
             connection: wait.connection.as_deref().map(str::to_owned),
@@ -95,6 +111,7 @@ impl FrozenParked {
             start: self.start.thaw(),
             presence: self.presence,
             older: self.older.map(|older| Box::new(older.thaw())),
+            speech: self.speech.map(|speech| Box::new(speech.thaw())),
             transport: transports.into_iter().find(|transport| *transport as u8 == self.transport)?,
             bare: self.bare,
             connection: self.connection.map(Into::into),
@@ -127,6 +144,47 @@ impl FrozenOlder {
             FrozenBefore::Lost => Before::Lost,
         };
         Older { before, limit: self.limit, warning: self.warning.map(Into::into) }
+    }
+}
+
+impl FrozenSpeech {
+    fn freeze(speech: &Speech) -> Self {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        Self {
+            data: speech.data.clone(),
+            kind: speech.kind as u8,
+            content_type: text(&speech.content_type),
+            event: text(&speech.event),
+            ttl: speech.ttl,
+            key: text(&speech.key),
+            except: match &speech.except {
+                Except::Nobody => None,
+                // A request names a connection.
+                Except::Sender => Some(String::new()),
+                Except::Connection(id) => Some(id.to_string()),
+            },
+            is_unproven: speech.is_unproven,
+            warning: text(&speech.warning),
+        }
+    }
+
+    fn thaw(self) -> Speech {
+        let kinds = [Kind::Either, Kind::Text, Kind::Json, Kind::Binary];
+        Speech {
+            data: self.data,
+            kind: kinds.into_iter().find(|kind| *kind as u8 == self.kind).unwrap_or(Kind::Binary),
+            content_type: self.content_type.map(Into::into),
+            event: self.event.map(Into::into),
+            ttl: self.ttl,
+            key: self.key.map(Into::into),
+            except: match self.except {
+                None => Except::Nobody,
+                Some(id) if id.is_empty() => Except::Sender,
+                Some(id) => Except::Connection(id.into()),
+            },
+            is_unproven: self.is_unproven,
+            warning: self.warning.map(Into::into),
+        }
     }
 }
 

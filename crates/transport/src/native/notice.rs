@@ -128,6 +128,9 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         Notice::Unsubscribed { names, id } => {
             text_frame(|text| native::write_unsubscribed(names, id, text), out);
         }
+        Notice::Published { name, at, id } => {
+            text_frame(|text| native::write_published(name, at, id, cursors, text), out);
+        }
         Notice::Renewed { expires, id } => text_frame(|text| native::write_renewed(expires, id, text), out),
         Notice::Pong { value, id } => text_frame(|text| native::write_pong(value, id, text), out),
         Notice::Error { problem, id } => text_frame(|text| native::write_error(problem, id, text), out),

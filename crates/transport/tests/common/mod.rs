@@ -281,6 +281,7 @@ fn command_words(command: &Command) -> String {
             format!("subscribe [{}] {start:?}{}", names.join(" "), id_words(id))
         }
         Command::Unsubscribe { names, id } => format!("unsubscribe [{}]{}", names.join(" "), id_words(id)),
+        Command::Publish { name, id, .. } => format!("publish {name}{}", id_words(id)),
         Command::Renew { token, id } => format!("renew {token}{}", id_words(id)),
         Command::Ping { value, .. } => format!("ping {value}"),
     }

@@ -98,7 +98,9 @@ impl<K: Kernel> Shard<K> {
         verdict: Option<&Verdict>,
     ) -> Result<Who, Problem> {
         let is_open = self.check_wait(None, wait).is_ok();
-        if is_open && wait.transport != Transport::WebSocket && !self.asks_for_past(wait) {
+        // Whoever says something is to be known, also where all may.
+        let is_speech = wait.speech.is_some();
+        if is_open && wait.transport != Transport::WebSocket && !is_speech && !self.asks_for_past(wait) {
             return Ok(Who::Session(None));
         }
         let foreign = wait.credentials.as_ref().and_then(|credentials| credentials.foreign.as_deref());

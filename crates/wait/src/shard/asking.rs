@@ -25,6 +25,7 @@ impl<K: Kernel> Shard<K> {
             About::Headers(_) => Wanted::Name,
             About::Keys => Wanted::Keys,
             About::Page(_) => Wanted::Page,
+            About::Message(_) => Wanted::Message,
         };
         let parking = self.asking.park(subject, waiter, asker, wanted);
         let is_asked = parking != Parking::First || self.ask(subject, asker, about);
@@ -111,6 +112,11 @@ impl<K: Kernel> Shard<K> {
         let end = self.kernel.now_us() + self.askers.left_us;
         for _ in 0..VERDICTS_PER_TURN {
             let Some((waiter, verdict)) = self.asking.next_told() else { break };
+            if let Some(asked) = self.speaking.asked.remove(&waiter.ticket) {
+                self.hear_of_message(asked, &verdict);
+                self.askers.push(waiter.token, Want::Look);
+                continue;
+            }
             let Some((index, wait, head)) = self.unpark(waiter) else { continue };
             match &verdict.said {
                 Said::Page(answer) => {
@@ -138,6 +144,9 @@ impl<K: Kernel> Shard<K> {
         if self.hear_again(index)
             && let Some((wait, _)) = self.slab[index].conn.unpark()
         {
+            if wait.speech.is_some() {
+                return self.refuse_wait(index, Problem::new(503, Code::Full, NOT_IN_TIME), &wait);
+            }
             let why = "the application did not answer in time; try again soon";
             let was_passed = wait.credentials.is_none();
             let (status, code) = if was_passed { (504, Code::TakeoverTimeout) } else { (503, Code::Hook) };
@@ -146,10 +155,13 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
+/// What became of a message is not known.
+const NOT_IN_TIME: &str = "the message was not taken in time, by the application or by the store; send it again under the same idempotency key";
+
 /// What a verdict means where channels are closed. `None`: whoever asked is somebody, or it is to be looked at again.
 pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
     match &verdict.said {
-        Said::Session(_) | Said::Again | Said::Page(_) | Said::Held(_) => None,
+        Said::Session(_) | Said::Again | Said::Page(_) | Said::Held(_) | Said::Allowed(_) => None,
         Said::Refused(denied) => Some(Problem::new(403, denied.code, denied.detail.clone())),
         Said::Failed(denied) | Said::Unanswered(_, denied) => {
             Some(Problem::new(503, denied.code, denied.detail.clone()))

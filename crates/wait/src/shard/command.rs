@@ -9,6 +9,7 @@ use transport::{Backlog, Notice, Purpose};
 
 use super::Shard;
 use super::presence::{add_hidden, count_of};
+use super::speech::Voice;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -24,6 +25,10 @@ impl<K: Kernel> Shard<K> {
             }
             Command::Subscribe { names, start, presence, id } => {
                 return self.subscribe_more(index, names, start, presence, id);
+            }
+            Command::Publish { name, speech, id } => {
+                let session = self.guests.session(index).cloned();
+                return self.say(index, session, vec![name], *speech, Voice::Command(id));
             }
             Command::Renew { token, id } => match self.renew(index, &token) {
                 Ok(session) => {
@@ -101,7 +106,13 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    fn answer_error(&mut self, index: usize, problem: &Problem, names: &[Box<str>], id: Option<&RawValue>) {
+    pub(super) fn answer_error(
+        &mut self,
+        index: usize,
+        problem: &Problem,
+        names: &[Box<str>],
+        id: Option<&RawValue>,
+    ) {
         self.count_problem(index, problem, names);
         let mut out = Vec::new();
         self.slab[index].conn.tell(Notice::Error { problem, id }, self.cursors, &mut out);

@@ -26,6 +26,9 @@ impl<K: Kernel> Shard<K> {
 
     /// Checks that a client may have what it asks for.
     pub(super) fn check_wait(&self, session: Option<&Session>, wait: &Wait) -> Result<(), Problem> {
+        if wait.speech.is_some() {
+            return self.check_publish(session, &wait.names);
+        }
         if wait.older.is_none() {
             return self.check_past(session, &wait.names, wait.start);
         }

@@ -170,14 +170,19 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn take_id(&mut self, index: usize, wait: &Wait, session: Option<&Session>) {
         let ids = self.exchange.registry().connection_ids();
         let Some(id) = wait.connection.as_deref().and_then(|text| ids.read(text)) else { return };
-        let mark = self.mark_of(id);
-        if mark != 0 && mark != ids.mark(session.and_then(Session::user)) {
+        if self.is_of_another(id, session.and_then(Session::user)) {
             return;
         }
         let seat = Seat { shard: self.id, token: self.token(index) };
         if self.exchange.registry().taken_ids().take(id, seat) {
             self.identities.kept.put(index, id);
         }
+    }
+
+    /// Whether the connection of this id had another user than this one, as far as one of our shards made it.
+    pub(super) fn is_of_another(&self, id: ConnectionId, user: Option<&str>) -> bool {
+        let mark = self.mark_of(id);
+        mark != 0 && mark != self.exchange.registry().connection_ids().mark(user)
     }
 
     /// The mark of the user of an id, where one of our shards made it; else something that is no user's.

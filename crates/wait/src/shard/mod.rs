@@ -26,6 +26,8 @@ mod poll;
 mod post;
 mod presence;
 mod returning;
+mod speaking;
+mod speech;
 mod take;
 mod timers;
 mod told;
@@ -103,6 +105,8 @@ pub struct Shard<K: Kernel> {
     tokens: Arc<Tokens>,
     asking: Asking,
     identities: identity::Identities,
+    /// What clients have said that is not out yet.
+    speaking: speaking::Speaking,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
     /// The same, of those that one slice was not enough for.
@@ -162,7 +166,7 @@ impl<K: Kernel> Shard<K> {
         desk: Desk,
         seed: u64,
     ) -> Self {
-        let mut shard = Self {
+        Self {
             id,
             start: seed,
             now: kernel.now(),
@@ -172,6 +176,7 @@ impl<K: Kernel> Shard<K> {
             minds_callers: Callers::matter(&exchange, &settings),
             tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
+            speaking: speaking::Speaking::new(&exchange, id),
             exchange,
             desk,
             settings,
@@ -209,9 +214,13 @@ impl<K: Kernel> Shard<K> {
             beat: None,
             deflater: Deflater::default(),
             pages: Pages::default(),
-        };
-        shard.watch_listeners(true);
-        shard
+        }
+        .begun()
+    }
+
+    fn begun(mut self) -> Self {
+        self.watch_listeners(true);
+        self
     }
 
     /// Shows these from the next connection on.
@@ -248,6 +257,7 @@ impl<K: Kernel> Shard<K> {
         self.run_jobs();
         self.run_told();
         self.run_identities();
+        self.run_speaking();
         self.run_askers();
         self.run_handshakes();
         self.run_expiries();
@@ -299,6 +309,7 @@ impl<K: Kernel> Shard<K> {
             || !self.deleting.is_empty()
             || self.asking.has_told()
             || self.identities.has_told()
+            || self.has_spoken()
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
     }
 

@@ -29,6 +29,9 @@ impl<K: Kernel> Shard<K> {
 
     /// The same, where a verdict on the client has come meanwhile.
     pub(super) fn begin_told(&mut self, index: usize, wait: Wait, head: Vec<u8>, verdict: Option<&Verdict>) {
+        if wait.speech.is_some() {
+            return self.begin_speech(index, wait, head, verdict);
+        }
         let session = match self.admit(index, &wait, verdict) {
             Ok(Who::Session(session)) => match &wait.older {
                 None => session,
