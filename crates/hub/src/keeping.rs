@@ -125,8 +125,9 @@ impl Hub {
         let mut given_up = Vec::new();
         for mut ordered in std::mem::take(&mut self.ordered) {
             match ordered.what {
-                What::Message(message, ids) if ordered.waits && message.movement().is_none() => {
+                What::Message(message, ids) if ordered.waits => {
                     given_up.push(message.position);
+                    self.give_up_movement(&message);
                     let known = message.targets().iter().zip(&ids).filter(|(_, id)| **id != ChannelId::NONE);
                     for (target, _) in known {
                         if let Some(id) = self.names.find(&target.name) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::channel::record_len;
 use crate::hub::Keeping;
 use crate::limits::{PRESENCE_LIST_MAX, ROSTER_STEP_MAX, WAKE_AGAIN_MS};
 use crate::movement::{Movement, presence_name, presence_of};
@@ -41,16 +42,39 @@ impl Hub {
         std::mem::take(&mut self.has_movements)
     }
 
-    /// Connections that wait on these channels, and of which nobody had a name, are this user's from now on.
-    pub fn greet(&mut self, channels: &[ChannelId], session: &Session, now: Millis) {
+    /// Connections that wait on these channels, and of which nobody had a name, are this user's from now on: on all of them, or
+    /// where there is no room, on none.
+    pub fn greet(&mut self, channels: &[ChannelId], session: &Session, now: Millis) -> Result<(), Refused> {
         let now = self.advance(now);
-        let Some(who) = session.who() else { return };
+        let Some(who) = session.who() else { return Ok(()) };
+        let mut refused = None;
+        for channel in channels {
+            if refused.is_none() && self.names.get(channel.0).is_some() {
+                refused = self.prepare_roster(channel.0, now).err();
+            }
+        }
+        for channel in channels {
+            // Room for one may have been made of another, of which all were sent away.
+            if self.names.get(channel.0).is_none() {
+                continue;
+            }
+            match refused {
+                None => self.arrive(channel.0, who, true, now),
+                Some(_) => self.drop_roster(channel.0),
+            }
+            self.schedule(channel.0);
+        }
+        self.check();
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Connections that were greeted on these channels are nobody's again; the user has the grace.
+    pub fn ungreet(&mut self, channels: &[ChannelId], session: &Session, now: Millis) {
+        let now = self.advance(now);
+        let Some((user, _)) = session.who() else { return };
         for channel in channels {
             if self.names.get(channel.0).is_some() {
-                // Without room it stays unnamed; it is tried again when it comes back.
-                if self.prepare_roster(channel.0, now).is_ok() {
-                    self.arrive(channel.0, who, true, now);
-                }
+                self.depart(channel.0, user, false, now);
                 self.schedule(channel.0);
             }
         }
@@ -75,15 +99,27 @@ impl Hub {
         if !self.has_presence(id) || self.names[id].roster().is_some() {
             return Ok(());
         }
-        let name = presence_name(&self.names[id].name);
         // Room for the hidden record is not made of this one.
         self.names[id].pins += 1;
-        let feed = self.create_pinned(&name, Holder::PUBLIC, now);
+        let feed = self.make_feed(&presence_name(&self.names[id].name), now);
         self.names[id].pins -= 1;
         let feed = feed?;
         self.publish_to(feed);
         self.names[id].extras_mut().roster = Some(Box::new(Roster::new(feed)));
         Ok(())
+    }
+
+    /// Makes a hidden record, pinned. It is there since somebody waits: what is kept for publishers is not for it.
+    fn make_feed(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
+        let len = if self.names.find(name).is_some() { 0 } else { record_len(name) };
+        if len > self.room.left() {
+            self.forget_idle(len - self.room.left(), now);
+        }
+        if let Err(refused) = self.room.takes(Holder::EARLY, len) {
+            self.totals.crowded += 1;
+            return Err(refused);
+        }
+        self.create_pinned(name, Holder::PUBLIC, now)
     }
 
     /// A connection of a user waits on a channel from now on, or passes by.
@@ -126,6 +162,17 @@ impl Hub {
         let Some(roster) = self.names[id].roster_mut() else { return };
         roster.show(movement.user, movement.joined, message.time, message.position);
         self.drop_roster(id);
+    }
+
+    /// What was to be shown of a user is given up; it is told anew.
+    pub(crate) fn give_up_movement(&mut self, message: &Message) {
+        let again_at = self.clock.saturating_add(WAKE_AGAIN_MS);
+        let Some((channel, movement)) = movement_of(message) else { return };
+        let Some(id) = self.names.find(channel) else { return };
+        if let Some(roster) = self.names[id].roster_mut() {
+            roster.give_up(movement.user, again_at);
+            self.schedule(id);
+        }
     }
 
     /// A user joined or left in a past that a store knows.

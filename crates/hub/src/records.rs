@@ -151,7 +151,7 @@ impl Hub {
 
     /// Forgets records before their time, of those that only remember a watermark, until so many bytes are free. Looks
     /// at few.
-    fn forget_idle(&mut self, bytes: u64, now: Millis) {
+    pub(crate) fn forget_idle(&mut self, bytes: u64, now: Millis) {
         let wanted = usize::try_from(bytes.div_ceil(RECORD_LEN)).unwrap_or(usize::MAX);
         let look = wanted.saturating_mul(2).saturating_add(FORGET_LOOK_MAX);
         let mut left = bytes;

@@ -60,7 +60,7 @@ impl Holder {
     /// For nobody: it was only waited on, and nobody does any more.
     pub(crate) const PASSING: Self = Self(u16::MAX - 1);
     /// For somebody who came while there was plenty of room. All below this are shares.
-    const EARLY: Self = Self(u16::MAX - 2);
+    pub(crate) const EARLY: Self = Self(u16::MAX - 2);
 
     pub(crate) fn is_public(self) -> bool {
         self == Self::PUBLIC

@@ -229,6 +229,14 @@ impl Roster {
         }
     }
 
+    /// What was ordered of a user is not shown: it is looked at anew then.
+    pub(crate) fn give_up(&mut self, user: &str, again_at: Millis) {
+        let Some(member) = self.users.get_mut(user) else { return };
+        member.pending = member.pending.saturating_sub(1);
+        member.is_ordered = member.is_shown;
+        self.set_wake(user, again_at);
+    }
+
     /// Clients are shown that a user is there, or no longer.
     pub(crate) fn show(&mut self, user: &str, joined: bool, time: Millis, place: Position) {
         let Some(member) = self.users.get_mut(user) else { return };

@@ -19,6 +19,8 @@ const SHARD: ShardId = ShardId(0);
 const ROOMS: [&str; 3] = ["room.a", "room.b", "plain"];
 const USERS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
 const GRACE: u64 = 10;
+/// After so long what was given up is told again.
+const AGAIN: u64 = 1_000;
 const STEPS: usize = 250;
 
 #[test]
@@ -102,6 +104,7 @@ impl Scene {
             }
             18 if self.chance.once_in(4) => self.delete(),
             19 if self.stores && self.chance.once_in(4) => self.restart(),
+            19 if self.stores && self.chance.once_in(3) => self.fail(),
             _ => self.publish(),
         }
         let some = Position::from_bits(self.hub.last().to_bits().saturating_sub(self.chance.below(4)));
@@ -237,6 +240,16 @@ impl Scene {
         }
     }
 
+    /// The store fails while some waits for it, and takes everything again.
+    fn fail(&mut self) {
+        let given_up = self.hub.suspend();
+        self.log.retain(|message| !given_up.contains(&message.position));
+        self.release(Position::START);
+        self.hub.resume();
+        self.now += AGAIN;
+        while self.hub.tick(self.now) {}
+    }
+
     /// The program ends, and another one goes on with what the store has.
     fn restart(&mut self) {
         self.release(Position::END);
@@ -368,6 +381,59 @@ fn where_there_is_little_room_a_user_is_there_or_is_refused() {
         assert_eq!(hub.present("room.a", None, 9).0.count, 0);
     }
     assert!(refused > 5 && there > 5, "{refused} {there}");
+}
+
+/// What is kept for publishers is theirs, however many users come.
+#[test]
+fn users_take_no_room_that_publishers_have() {
+    let rule = Rule { presence: Some(Door::Open), ..Rule::new(Pattern::new("room.*").unwrap()) };
+    let limits = Limits { channels_budget: 100_000, rules: vec![rule], ..Limits::default() };
+    let mut hub = Hub::new(limits, Epoch::new(1), 1);
+    let session = Session::new(Some("ann"), None, &[]);
+    let guest = Guest { session: Some(&session), ..Guest::from(SHARD) };
+    let come = |hub: &mut Hub, n: u32| hub.subscribe(guest, &[&format!("room.{n}")], Start::Now, 0).is_ok();
+    let came = (0..1_000).filter(|n| come(&mut hub, *n)).count();
+    assert!(came > 50, "{came}");
+    let crowded = hub.totals().crowded;
+    assert!(
+        hub.order(publish(&["new.one", "new.two"], 1, None), 0).is_ok(),
+        "there is room for what is published"
+    );
+    assert_eq!(hub.totals().crowded, crowded);
+    hub.audit();
+}
+
+/// Who turns out to be a user is one on all its channels, or, where there is no room to know that, on none.
+#[test]
+fn who_is_greeted_is_known_on_all_channels_or_on_none() {
+    let rule = Rule { presence: Some(Door::Open), ..Rule::new(Pattern::new("room.*").unwrap()) };
+    let (mut refused, mut greeted) = (0, 0);
+    for channels_budget in (600..4_000).step_by(20) {
+        let limits = Limits {
+            channels_budget,
+            rules: vec![rule.clone()],
+            grace: 0,
+            presence_grace: 0,
+            ..Limits::default()
+        };
+        let mut hub = Hub::new(limits, Epoch::new(1), 1);
+        let Ok(page) = hub.subscribe(SHARD, &["room.a", "room.b"], Start::Now, 0) else { continue };
+        let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
+        let session = Session::new(Some("ann"), None, &[]);
+        let there = if hub.greet(&channels, &session, 0).is_ok() { 1 } else { 0 };
+        hub.release(Position::END, 0, &mut Vec::new());
+        hub.audit();
+        for room in ["room.a", "room.b"] {
+            let (page, _) = hub.present(room, None, 9);
+            assert_eq!((page.count, page.anonymous), (there, 1 - there));
+        }
+        (refused, greeted) = (refused + 1 - there, greeted + there);
+        hub.ungreet(&channels, &session, 1);
+        hub.release(Position::END, 1, &mut Vec::new());
+        assert_eq!(hub.present("room.a", None, 9).0.anonymous, 1);
+        hub.audit();
+    }
+    assert!(refused > 0 && greeted > 0, "{refused} {greeted}");
 }
 
 /// Room for the hidden channel of one is not made of the channel that is being looked at, nor is one that has gone looked at.

@@ -86,11 +86,18 @@ impl<'a> Registry<'a> {
         self.leave(shard, &leaving.collect::<Vec<_>>(), None);
     }
 
-    /// Connections that are registered on these channels, each once, have this user from now on, and had none before.
-    pub fn greet(&self, channels: &[ChannelId], session: &Session) {
-        for step in channels.chunks(LEAVE_STEP_MAX) {
-            self.exchange.in_turn(|hub, now| hub.greet(step, session, now));
+    /// Connections that are registered on these channels, each once, have this user from now on, and had none before. Refused:
+    /// there is no room to know them, and they are nobody's as before.
+    pub fn greet(&self, channels: &[ChannelId], session: &Session) -> Result<(), Refused> {
+        for (n, step) in channels.chunks(LEAVE_STEP_MAX).enumerate() {
+            if let Err(refused) = self.exchange.in_turn(|hub, now| hub.greet(step, session, now)) {
+                for step in channels.chunks(LEAVE_STEP_MAX).take(n) {
+                    self.exchange.in_turn(|hub, now| hub.ungreet(step, session, now));
+                }
+                return Err(refused);
+            }
         }
+        Ok(())
     }
 
     /// Takes the next message of a channel's queue, or a place among those who wait for it (2009). When

@@ -305,13 +305,13 @@ impl<K: Kernel> Shard<K> {
         // Who had no session before begins to count for its user.
         let is_new = before.is_none();
         self.check_user(Some(&session), is_new)?;
+        if is_new {
+            self.greet(index, &session)?;
+        }
         if is_new && session.user().is_some() {
             self.keep_id(index);
         }
         self.put_session(index, Some(session.clone()));
-        if is_new {
-            self.greet(index, &session);
-        }
         Ok(session)
     }
 

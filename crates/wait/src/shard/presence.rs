@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use transport::dialect::{Code, Problem};
 
 use super::Shard;
+use super::waiting::crowded;
 use crate::kernel::Kernel;
 use crate::limits::PRESENCE_CHANNELS_MAX;
 
@@ -92,11 +93,12 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// A connection that waits has a user from now on, and had none before.
-    pub(super) fn greet(&mut self, index: usize, session: &Session) {
+    /// A connection that waits has a user from now on, and had none before; or there is no room to know that.
+    pub(super) fn greet(&mut self, index: usize, session: &Session) -> Result<(), Problem> {
         if self.exchange.registry().rules().tells_users() && session.user().is_some() {
-            self.exchange.registry().greet(&self.channels_of(index), session);
+            self.exchange.registry().greet(&self.channels_of(index), session).map_err(crowded)?;
         }
+        Ok(())
     }
 
     /// The hidden channel in which the users of this one are told, if there is one.
