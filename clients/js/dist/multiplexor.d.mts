@@ -39,6 +39,26 @@ export interface DeletedMessage {
     /** That of the message. */
     cursor: string;
 }
+/** A user of a channel, as its credentials name it. */
+export interface Present<Info = any> {
+    user: string;
+    /** What the application lets others know of it. */
+    info?: Info;
+    /** When it joined; of one that left, when that was. */
+    since: Date;
+}
+/** Who is on a channel; and who joined or left just now, where that is why it is told. */
+export interface Presence<Info = any> {
+    channel: string;
+    /** By name; the first ones, where there are more than the server lists. */
+    users: Present<Info>[];
+    /** How many users there are in all. */
+    count: number;
+    /** Connections of nobody in particular, when the list was told. */
+    anonymous: number;
+    joined?: Present<Info>;
+    left?: Present<Info>;
+}
 export interface Failure {
     /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
     code: string;
@@ -58,6 +78,7 @@ export interface Events {
     gap: Gap;
     deleted: Deleted;
     deletedMessage: DeletedMessage;
+    presence: Presence;
     error: Failure;
 }
 /** What was said before in a channel, oldest first. */
@@ -89,6 +110,8 @@ export interface Options {
      * of one user.
      */
     shared?: boolean | string;
+    /** Has the server tell who is on the channels, all of which must allow that; a connection of this tab's own, then. */
+    presence?: boolean;
     /** Headers of every request; a WebSocket of a browser cannot have any. */
     headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
     /** Goes along as `?token=`; a function is asked before every connection, and in time before its token ends. */

@@ -1,8 +1,10 @@
 // One connection to the server, kept up: which transport, from which cursor, when to try again.
 
 import { STABLE_MS, type Transport, backoff, chooser } from "./choice";
-import { type Ask, Refusal, openPoll, openStream, refusal } from "./http";
+import { type Ask, Refusal, isForeign, openPoll, openStream, refusal } from "./http";
 import type { Ear, Item, Link, Loss } from "./link";
+import type { Presence } from "./multiplexor";
+import { roster } from "./presence";
 import { renewIn } from "./token";
 import { openSocket } from "./ws";
 
@@ -21,6 +23,7 @@ export interface Settings {
   connectTimeout?: number;
   fetch?: typeof fetch;
   WebSocket?: unknown;
+  presence?: boolean;
   /** By polls, none of which waits. */
   _once?: boolean;
 }
@@ -36,6 +39,7 @@ export interface Facts {
   state: { state: State; transport?: Transport; retryIn?: number; reason?: string };
   /** What the server calls this connection. */
   connection: { id: string };
+  presence: Presence;
   /** To these it surely listens from now on. */
   live: { channels?: string[] };
 }
@@ -71,8 +75,9 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   const transports = (settings.transports ?? ["ws", "sse", "poll"]).filter((name) => name !== "ws" || Socket);
   const choice = chooser(transports);
   const isRenewed = typeof token === "function";
-  /** Whether a browser sends cookies to the server by WebSocket only, unless it is told to. */
-  const isForeign = globalThis.location && location.origin !== base.origin;
+  const foreign = isForeign(base);
+  const presence = settings.presence || undefined;
+  const people = roster((fact) => tell("presence", fact));
   let names: readonly string[] = [];
   /** Those that the present attempt began with. */
   let begun: readonly string[] = [];
@@ -102,6 +107,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
 
   const setNames = (wanted: readonly string[]) => {
     names = wanted;
+    people._keep(names);
     list = names.map(encodeURIComponent).join();
     return list;
   };
@@ -183,6 +189,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     messages?.forEach((message) => mine === turn && hear(message));
     if (mine !== turn) return;
     delete item.messages;
+    people._item(item);
     const { deleted_message } = item;
     if (deleted_message) tell("deletedMessage", deleted_message);
     if (item.cursor || item.time) {
@@ -230,11 +237,12 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   const begin = (token?: string, headers?: Record<string, string>) => {
     plan(token);
     begun = names;
+    people._begin();
     const isAside = !query.signature && (list.length >= ADDRESS_LENGTH_MAX || FRAGILE.test(list));
     const first = () => (cursor ? undefined : tail);
     const address = (names: string, transport: Transport, since?: string | number, wait?: 0): URL => {
       const url = new URL("sub/" + names, base);
-      const own = { transport, since, connection: cursor && id, tail: first(), wait, token: shown, envelope: 1, errors: "status" };
+      const own = { transport, since, connection: cursor && id, tail: first(), wait, presence: presence && 1, token: shown, envelope: 1, errors: "status" };
       // What is undefined is no longer there after the way through JSON.
       url.search = "" + new URLSearchParams({ ...query, ...JSON.parse(JSON.stringify(own)) });
       return url;
@@ -253,11 +261,11 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
         });
       };
       const response = await send(credentials).catch((error) => {
-        if (isForeign && credentials === "include") return hidden();
+        if (foreign && credentials === "include") return hidden();
         throw error;
       });
       // Cookies are all that there is to show: with them, then, as a WebSocket has them.
-      if (response.status !== 401 || !isForeign || credentials || shown) return response;
+      if (response.status !== 401 || !foreign || credentials || shown) return response;
       const plain = await refusal(response);
       const second = await send("include")
         .catch(hidden)
@@ -272,7 +280,8 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       _item: present(hear),
       _advice: present((ms: number) => (advised = ms)),
       _lost: present(lost),
-      _since: () => cursor ?? since,
+      // Whoever comes back is told what changed; for the list of a channel that is new the cursor says that it is owed.
+      _since: () => (presence && cursor && !people._knows(names) ? "p" + cursor.slice(1) : cursor ?? since),
       _stay: present(() => choice._pick(Date.now()) === transport || go(true)),
     };
     if (transport !== "ws") link = (transport === "sse" ? openStream : openPoll)(ask, ear, settings._once);
@@ -283,7 +292,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       const lostSocket: Ear["_lost"] = (reason, loss) =>
         only && !openedAt && !loss?._status && !loss?._served ? (link = openPoll(ask, { ...ear, _item: () => ear._lost(reason, loss) })) : ear._lost(reason, loss);
       const url = isAside ? address("", transport) : address(list, transport, since);
-      link = openSocket(Socket!, url, names, { ...ear, _lost: present(lostSocket) }, isAside ? { since, tail: first() } : undefined);
+      link = openSocket(Socket!, url, names, { ...ear, _lost: present(lostSocket) }, isAside ? { since, tail: first() } : undefined, presence);
     }
   };
 

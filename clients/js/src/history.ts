@@ -1,7 +1,7 @@
 // What was said before, page by page backwards: each by a request of its own.
 
 import { type Settings, call } from "./connection";
-import { refusal } from "./http";
+import { isForeign, refusal } from "./http";
 import type { Item } from "./link";
 
 /** Reads pages with what a connection of these settings would show of itself. */
@@ -18,7 +18,7 @@ export const olderPages =
     const send = (credentials?: RequestCredentials) => (settings.fetch ?? fetch)(url, { headers, cache: "no-store", credentials });
     let response = await send(credentials);
     // Cookies are all that there is to show to a server of another origin.
-    if (response.status === 401 && !credentials && !token) response = await send("include");
+    if (response.status === 401 && isForeign(base) && !credentials && !token) response = await send("include");
     if (response.ok) return response.json();
     const { _reason, _loss } = await refusal(response);
     throw Object.assign(new Error(_reason), { code: _loss._code ?? "http", status: _loss._status });

@@ -31,6 +31,9 @@ export async function refusal(response: Response): Promise<Refusal> {
   });
 }
 
+/** Whether a browser sends cookies to this server by WebSocket only, unless it is told to. */
+export const isForeign = (base: URL) => !!globalThis.location && location.origin !== base.origin;
+
 /** Runs `wait` until it ends, which is a loss whatever it was. */
 function link(ask: Ask, ear: Ear, wait: (fetched: Ask, signal: AbortSignal) => Promise<void>): Link {
   const abort = new AbortController();
@@ -64,9 +67,9 @@ export const openPoll = (ask: Ask, ear: Ear, once?: boolean): Link =>
     for (let wait: 0 | undefined = 0; ; wait = once ? wait : undefined) {
       const began = wait ?? Date.now();
       const item = (await (await fetched(ear._since(), signal, wait)).json()) as Item;
-      const { messages, gap, deleted } = item;
+      const { messages, gap, deleted, changes } = item;
       ear._item(item);
-      if (!deleted && !gap && !messages![0] && Date.now() - began < 500) return;
+      if (!deleted && !gap && !messages![0] && !changes?.[0] && Date.now() - began < 500) return;
       if (!ear._stay()) return;
     }
   });

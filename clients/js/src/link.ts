@@ -28,6 +28,29 @@ export interface Item {
   more?: true;
   /** Of a page, or of a poll's answer. */
   messages?: Item[];
+  /** Who is on a channel; by poll on each. */
+  present?: PresentTold | PresentTold[];
+  joined?: ChangeTold;
+  left?: ChangeTold;
+  /** The same in a poll's answer. */
+  changes?: Item[];
+}
+
+/** A page of a channel's users. */
+export interface PresentTold {
+  channel: string;
+  users: { user: string; info?: unknown; since: number }[];
+  count: number;
+  anonymous: number;
+  more?: true;
+}
+
+/** A user who joined a channel, or left it. */
+export interface ChangeTold {
+  channel: string;
+  user: string;
+  info?: unknown;
+  time: number;
 }
 
 export interface Loss {

@@ -54,6 +54,28 @@ export interface DeletedMessage {
   cursor: string;
 }
 
+/** A user of a channel, as its credentials name it. */
+export interface Present<Info = any> {
+  user: string;
+  /** What the application lets others know of it. */
+  info?: Info;
+  /** When it joined; of one that left, when that was. */
+  since: Date;
+}
+
+/** Who is on a channel; and who joined or left just now, where that is why it is told. */
+export interface Presence<Info = any> {
+  channel: string;
+  /** By name; the first ones, where there are more than the server lists. */
+  users: Present<Info>[];
+  /** How many users there are in all. */
+  count: number;
+  /** Connections of nobody in particular, when the list was told. */
+  anonymous: number;
+  joined?: Present<Info>;
+  left?: Present<Info>;
+}
+
 export interface Failure {
   /** For programs; `listener` is one of your listeners that threw, `http` a status without an explanation. */
   code: string;
@@ -74,6 +96,7 @@ export interface Events {
   gap: Gap;
   deleted: Deleted;
   deletedMessage: DeletedMessage;
+  presence: Presence;
   error: Failure;
 }
 
@@ -108,6 +131,8 @@ export interface Options {
    * of one user.
    */
   shared?: boolean | string;
+  /** Has the server tell who is on the channels, all of which must allow that; a connection of this tab's own, then. */
+  presence?: boolean;
   /** Headers of every request; a WebSocket of a browser cannot have any. */
   headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
   /** Goes along as `?token=`; a function is asked before every connection, and in time before its token ends. */
@@ -136,9 +161,9 @@ const HOME = HERE && (/^http[^?#]*\/(?=multiplexor\.m?js([?#]|$))/.exec(HERE)?.[
 /** Tabs that speak another language among themselves do not share. */
 const SHARED_VERSION = 3;
 const TRANSPORTS = ["ws", "sse", "poll"];
-const EVENTS = ["message", "state", "gap", "deleted", "deletedMessage", "error"];
+const EVENTS = ["message", "state", "gap", "deleted", "deletedMessage", "presence", "error"];
 const OPTIONS = (
-  "token shared transports since tail resume headers credentials retry silence connectTimeout fetch WebSocket"
+  "token shared transports since tail resume headers credentials retry silence connectTimeout fetch WebSocket presence"
 ).split(" ");
 
 /** Names the server would refuse, and those that cannot stand in a path. */
@@ -189,7 +214,7 @@ export class Multiplexor {
     const values = OPTIONS.map((name) => options[name as keyof Options]);
     const isNamed = typeof shared === "string";
     const canShare =
-      shared !== false && (isNamed || !values.some((value) => typeof value === "function")) && globalThis.document && navigator.locks && globalThis.BroadcastChannel;
+      shared !== false && !options.presence && (isNamed || !values.some((value) => typeof value === "function")) && globalThis.document && navigator.locks && globalThis.BroadcastChannel;
     const key = () => {
       const user = typeof token === "string" && (claimsOf(token).sub ?? token);
       return JSON.stringify([SHARED_VERSION, base, isNamed && shared, user, ...values.slice(2)]);

@@ -18,9 +18,13 @@ export function sseReader(tell: (item: Item) => void, advise: (retryMs: number) 
       if (retry) advise(+retry);
       const item = JSON.parse(data || "{}");
       if (event === "deleted-message") tell({ cursor: id, deleted_message: item });
-      // Messages have a cursor inside; what has none is about channels.
+      // Messages have a cursor inside, whatever they are called; what has none is in words of the server.
       else if (item.cursor || !data) tell({ cursor: id, ...item });
-      else tell(event === "gap" ? { gap: true, ...item } : event === "expired" ? { expired: true } : event === "ended" ? { ended: item } : { deleted: item.channel });
+      else if (event === "gap") tell({ gap: true, ...item });
+      else if (event === "deleted") tell({ deleted: item.channel });
+      else if (event === "expired") tell({ expired: true });
+      else if (event === "ended") tell({ ended: item });
+      else if (/^(present|joined|left)$/.test(event!)) tell({ cursor: id, [event!]: item });
     }
   };
 }

@@ -12,6 +12,7 @@ export function openSocket(
   names: readonly string[],
   ear: Ear,
   first?: { since?: string | number; tail?: number } | false,
+  presence?: true,
 ): Link {
   url.protocol = url.protocol.replace("http", "ws");
   const socket = new WebSocket(url);
@@ -27,7 +28,7 @@ export function openSocket(
   const change = (wanted: readonly string[]) => {
     names = wanted;
     if (!open) return;
-    say("subscribe", names.filter((name) => !asked.includes(name)), first);
+    say("subscribe", names.filter((name) => !asked.includes(name)), { ...first, presence });
     say("unsubscribe", asked.filter((name) => !names.includes(name)));
     first = false;
     asked = names;

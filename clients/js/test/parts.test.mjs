@@ -13,7 +13,8 @@ const STREAM =
   'retry: 1500\nevent: cursor\nid: aA\ndata: {"cursor":"aA"}\n\nid: aB\ndata: {"cursor":"aB","channel":"n","data":"ü: ☃","time":1}\n\n' +
   'id: aC\nevent: gap\ndata: {"cursor":"aC","channel":"n","event":"gap","data":1,"time":1}\n\n' +
   'event: gap\ndata: {"channels":["n"]}\n\nevent: expired\ndata: {}\n\nevent: deleted\ndata: {"channel":"n"}\n\n' +
-  'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\nevent: cursor\nid: aD\ndata: {"cursor":"aD"}\n\n';
+  'id: aC1\nevent: deleted-message\ndata: {"channel":"n","cursor":"aB"}\n\n' +
+  'id: aC2\nevent: joined\ndata: {"channel":"n","user":"u","time":2}\n\nevent: of-tomorrow\ndata: {"channel":"n"}\n\nevent: cursor\nid: aD\ndata: {"cursor":"aD"}\n\n';
 
 const FACTS = [
   1500,
@@ -24,6 +25,7 @@ const FACTS = [
   { expired: true },
   { deleted: "n" },
   { cursor: "aC1", deleted_message: { channel: "n", cursor: "aB" } },
+  { cursor: "aC2", joined: { channel: "n", user: "u", time: 2 } },
   { cursor: "aD" },
 ];
 

@@ -15,9 +15,10 @@ test("the types know all options and events, and refuse others", async () => {
   const code = `import { Multiplexor, type Options } from ${JSON.stringify(path.join(HERE, "dist/multiplexor.mjs"))};
     const all: Required<Omit<Options, "fetch" | "WebSocket">> = {
       transports: ["ws", "sse", "poll"], since: 0, tail: 4, resume: true, shared: "name", headers: {}, token: async () => "t",
-      credentials: "include", retry: { min: 1, max: 2 }, silence: 1, connectTimeout: 1,
+      credentials: "include", retry: { min: 1, max: 2 }, silence: 1, connectTimeout: 1, presence: true,
     };
     const mx = new Multiplexor("http://x", all);
+    mx.on("presence", ({ users, joined, left }) => users.length + (joined ?? left)!.user);
     mx.on("deletedMessage", ({ channel, cursor }) => channel + cursor);
     // @ts-expect-error
     new Multiplexor("http://x", { tails: 4 });
