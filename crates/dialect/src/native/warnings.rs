@@ -21,6 +21,7 @@ const OF_WAIT: &[&str] = &[
     "envelope",
     "errors",
     "compression",
+    "presence",
     "lastEventId",
     "last-event-id",
     "last_event_id",
