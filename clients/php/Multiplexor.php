@@ -191,6 +191,79 @@ final class Client
         return $this->ask('GET', '/channels/' . self::path($channel));
     }
 
+    /**
+     * Which users wait now, by name; all of them, however many requests that takes.
+     *
+     * @return list<array{user: string, connections: int, since: float}>
+     */
+    public function users(string $prefix = ''): array
+    {
+        $all = [];
+        $after = null;
+        do {
+            $page = $this->ask('GET', '/users' . self::query(['prefix' => $prefix, 'after' => $after, 'limit' => 10000]));
+            array_push($all, ...$page['users']);
+            $after = $page['next'] ?? null;
+        } while ($after !== null);
+        return $all;
+    }
+
+    /**
+     * One user: whether he is there, and by which connections.
+     *
+     * @return array{user: string, online: bool, connections: list<array<string, mixed>>}
+     */
+    public function user(string $user): array
+    {
+        return $this->ask('GET', '/users/' . self::path($user));
+    }
+
+    /**
+     * Who is on a channel, by name, where a rule says that its users are told of.
+     *
+     * @return array{users: list<array{user: string, since: float}>, count: int, anonymous: int, cursor: string}
+     */
+    public function present(string $channel): array
+    {
+        $users = [];
+        $after = null;
+        do {
+            $query = self::query(['after' => $after, 'limit' => 1000]);
+            $page = $this->ask('GET', '/channels/' . self::path($channel) . '/users' . $query);
+            $first = $first ?? $page;
+            array_push($users, ...$page['users']);
+            $after = $page['users'] === [] ? null : end($page['users'])['user'];
+        } while (isset($page['more']) && $after !== null);
+        unset($first['more']);
+        return ['users' => $users] + $first;
+    }
+
+    /**
+     * Ends all connections of a user; what was issued to him before is refused. Tells how many they were.
+     *
+     * @param array{reason?: string, for?: int|string} $options reason: what his pages are told; for: how long that is refused, in
+     *     seconds or such as "1h"
+     */
+    public function endUser(string $user, array $options = []): int
+    {
+        self::allow($options, ['reason', 'for'], 'the end of a user');
+        return $this->ask('DELETE', '/users/' . self::path($user) . self::query($options))['ended'];
+    }
+
+    /** Ends one connection, by its id. Tells whether there was one. */
+    public function endConnection(string $id, ?string $reason = null): bool
+    {
+        try {
+            $this->ask('DELETE', '/connections/' . self::path($id) . self::query(['reason' => $reason]));
+            return true;
+        } catch (Refused $refused) {
+            if ($refused->problem !== 'connection') {
+                throw $refused;
+            }
+            return false;
+        }
+    }
+
     /** Forgets a channel's history and ends its subscriptions, or leaves those; tells whether there was anything. */
     public function delete(string $channel, bool $historyOnly = false): bool
     {

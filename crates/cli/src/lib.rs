@@ -1,4 +1,4 @@
-//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`), and those
+//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`, `end`), and those
 //! that make and check what one shows to it (`key`, `token`, `url`).
 //!
 //! They reach a server as every other client does, over HTTP, and know of it no more than its settings, its paths and
@@ -30,7 +30,7 @@ pub fn message_commands() -> [Command; 2] {
 }
 
 /// The commands that ask what a server knows, and change it.
-pub fn query_commands() -> [Command; 6] {
+pub fn query_commands() -> [Command; 7] {
     query::commands()
 }
 
@@ -50,6 +50,7 @@ pub fn run(name: &str, matches: &ArgMatches) -> Option<anyhow::Result<ExitCode>>
         "history" => query::history(matches),
         "stats" => query::stats(matches),
         "delete" => query::delete(matches),
+        "end" => users::end(matches),
         "key" => key::run(matches),
         "token" => token::run_token(matches),
         "url" => token::run_url(matches),

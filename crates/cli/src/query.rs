@@ -19,7 +19,7 @@ use crate::text::utc;
 use crate::users;
 
 /// All of them, as the help lists them.
-pub(crate) fn commands() -> [Command; 6] {
+pub(crate) fn commands() -> [Command; 7] {
     [
         Command::new("online")
             .about("Print who is online: channels and how many wait on each")
@@ -64,6 +64,7 @@ pub(crate) fn commands() -> [Command; 6] {
             )
             .arg(flag("json", "Print the server's whole answer"))
             .args(server()),
+        users::end_command(),
     ]
 }
 
@@ -167,9 +168,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let history_only = matches.get_flag("history");
     let query = if history_only { "?forget=history" } else { "" };
-    let url = http::url(&in_line.base, &format!("/channels/{}{query}", encode(&name)));
-    let answer = with_key(in_line.agent.delete(url), in_line.key.as_deref()).call();
-    let text = in_line.text(answer)?;
+    let text = in_line.delete(&format!("/channels/{}{query}", encode(&name)))?;
     let answer: Answer = serde_json::from_str(&text).context(NOT_OURS)?;
     in_line.print(text.trim_end(), || match (answer.deleted, history_only) {
         (true, false) => format!("deleted {name}"),
@@ -181,8 +180,7 @@ pub(crate) fn delete(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// Takes one message back.
 fn take_back(in_line: &InClient, name: &str, cursor: &str) -> anyhow::Result<ExitCode> {
-    let url = http::url(&in_line.base, &format!("/channels/{}/history/{}", encode(name), encode(cursor)));
-    let text = in_line.text(with_key(in_line.agent.delete(url), in_line.key.as_deref()).call())?;
+    let text = in_line.delete(&format!("/channels/{}/history/{}", encode(name), encode(cursor)))?;
     in_line.print(text.trim_end(), || format!("took {cursor} back from {name}"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -211,6 +209,11 @@ impl InClient {
     pub fn get(&self, target: &str) -> anyhow::Result<String> {
         let answer = with_key(self.agent.get(http::url(&self.base, target)), self.key.as_deref()).call();
         self.text(answer)
+    }
+
+    /// The same for something that is to be ended.
+    pub(crate) fn delete(&self, target: &str) -> anyhow::Result<String> {
+        self.text(with_key(self.agent.delete(http::url(&self.base, target)), self.key.as_deref()).call())
     }
 
     fn text(&self, answer: Result<Response<ureq::Body>, ureq::Error>) -> anyhow::Result<String> {

@@ -58,7 +58,7 @@ fn unknown(argument: &str, command: Option<&str>) -> Option<String> {
             "it talks to the WAIT line: --listen-url http://127.0.0.1:8088"
         }
         (
-            Some("send" | "online" | "users" | "history" | "stats" | "watch" | "delete"),
+            Some("send" | "online" | "users" | "history" | "stats" | "watch" | "delete" | "end"),
             "--listen-url" | "--url",
         ) => "it talks to the IN line: --server http://127.0.0.1:10010",
         (Some("token" | "url"), "--listen" | "--channel" | "--channels") => {
