@@ -156,6 +156,7 @@ fn with_settings(command: Command) -> Command {
         .long("config")
         .value_name("FILE")
         .help("A file with settings; what is given by a flag or a variable beats it")
+        .hide_short_help(true)
         .help_heading("Settings");
     command.arg(file).args(settings::by_heading().into_iter().map(|(setting, heading)| {
         let action = if setting.is_list() { ArgAction::Append } else { ArgAction::Set };
@@ -267,7 +268,8 @@ const CONFIG_VARIABLE: &str = "MULTIPLEXOR_CONFIG";
 const EXAMPLES: &str = "\
 Examples:
   multiplexor                               start the server; it needs no configuration
-  multiplexor --wait 0.0.0.0:80 --grace 1m  start it on another port, with another grace
+  multiplexor --wait 0.0.0.0:80             start it on another port
+  multiplexor --config multiplexor.toml     start it with a file of settings
   multiplexor listen news                   wait for messages, in one terminal
   multiplexor send news 'hello'             publish one, in another";
 
