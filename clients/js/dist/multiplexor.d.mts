@@ -153,7 +153,10 @@ export declare class Multiplexor {
     /** What the server calls this connection, as it was last told; tabs that share one have the same. */
     get connection(): string | undefined;
     get channels(): string[];
-    /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
+    /**
+     * Listens to channels. `$user` and `$all` are what the application says to this user on all its connections, and to everybody: it
+     * comes beside whatever is listened to. What is asked for at once, before the next task, goes in one request.
+     */
     subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription;
     /** Ends what all listeners of these channels hear of them. */
     unsubscribe(channels: string | string[]): void;

@@ -169,6 +169,9 @@ const OPTIONS = (
 /** Names the server would refuse, and those that cannot stand in a path. */
 const BAD_NAME = /^$|^\$|^\.\.?$|[,\0-\x1f\x7f]/;
 
+/** What is for a user, or for everybody: it comes without being asked for. */
+const OURS = /^\$(user|all)$/;
+
 /** A message as listeners get it, with the channels of theirs that it came on. */
 const said = ({ cursor, event, data, base64, time }: Item, channels: string[]): Message => ({
   cursor,
@@ -245,11 +248,14 @@ export class Multiplexor {
     return [...new Set([...this._entries].flatMap((entry) => [...entry._names]))];
   }
 
-  /** Listens to channels. What is asked for at once, before the next task, goes in one request. */
+  /**
+   * Listens to channels. `$user` and `$all` are what the application says to this user on all its connections, and to everybody: it
+   * comes beside whatever is listened to. What is asked for at once, before the next task, goes in one request.
+   */
   subscribe<Data = any>(channels: string | string[], listener?: (message: Message<Data>) => void): Subscription {
     const names = [channels].flat();
     for (const name of names) {
-      if (BAD_NAME.test(name)) throw new TypeError("this cannot be the name of a channel: " + name);
+      if (BAD_NAME.test(name) && !OURS.test(name)) throw new TypeError("this cannot be the name of a channel: " + name);
     }
     if (listener) checkListener(listener);
     const entry: Entry = { _names: new Set(names), _listener: listener as Entry["_listener"] };
@@ -309,7 +315,7 @@ export class Multiplexor {
     queueMicrotask(() => {
       this._soon = false;
       if (this._entries.size) this._line ??= this._begin();
-      this._line?._want(this.channels);
+      this._line?._want(this.channels.filter((name) => !OURS.test(name)));
     });
   }
 
@@ -336,7 +342,7 @@ export class Multiplexor {
   }
 
   private _has(name: string): boolean {
-    return [...this._entries].some((entry) => entry._names.has(name));
+    return OURS.test(name) || [...this._entries].some((entry) => entry._names.has(name));
   }
 
   private _message(item: Facts["message"]): void {

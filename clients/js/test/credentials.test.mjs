@@ -223,6 +223,33 @@ test("a user that the application ends does not come back, by whatever it waits,
   }
 });
 
+test("what is said to a user, or to everybody, is heard whatever it listens to and waits by", async () => {
+  for (const transport of TRANSPORTS) {
+    const name = fresh();
+    const client = listen(program.waitAddress, name, { transports: [transport], token: jwt({ exp: seconds() + 600, sub: name, listen: name }) });
+    const own = [];
+    const all = [];
+    client.mx.subscribe("$user", ({ channel, data }) => own.push([channel, data]));
+    client.mx.on("message", ({ channel, data }) => all.push([channel, data]));
+    assert.throws(() => client.mx.subscribe("$other"), TypeError);
+    await client.opens(transport);
+    await program.untilWaiting(name);
+    const said = [
+      [`users/${name}/pub`, ["$user", "for you"]],
+      ["pub/$all", ["$all", "for all"]],
+      [`pub/${name}`, [name, "for the channel"]],
+    ];
+    for (const [path, [, body]] of said) {
+      const { status } = await fetch(`http://${program.inAddress}/${path}`, { method: "POST", body });
+      assert.equal(status, 200);
+    }
+    await until(() => all.length >= 3, "all are heard");
+    assert.deepEqual(all, said.map(([, told]) => told));
+    assert.deepEqual([own, client.heard], [[["$user", "for you"]], ["for the channel"]]);
+    client.mx.close();
+  }
+});
+
 test("a function whose tokens have ended already is asked again and again, but not in a loop", async () => {
   const name = fresh();
   let asked = 0;

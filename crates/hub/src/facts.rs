@@ -51,6 +51,8 @@ pub struct Released {
     pub seen: SmallVec<[Seen; 1]>,
     /// Shards with at least one connection registered on one of the targets, each once.
     pub shards: SmallVec<[ShardId; 4]>,
+    /// It is for all shards: nobody is registered on its channel, and each of them knows who is to get it.
+    pub is_for_all_shards: bool,
 }
 
 /// What a publisher learns of a channel.
@@ -118,6 +120,8 @@ pub struct Resume {
     pub(crate) tail: Option<(u32, Position)>,
     /// A list of users is to follow.
     pub(crate) lists: bool,
+    /// The place behind which channels are read that nobody can name.
+    pub(crate) addressed_after: Position,
 }
 
 impl Resume {

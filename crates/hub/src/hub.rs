@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::addressed::addressed;
 use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
@@ -319,7 +320,8 @@ impl Hub {
         }
         self.show_movement(&message);
         self.keep_budget(now);
-        Released { message, channels: ids, seen, shards }
+        let is_for_all_shards = message.targets().iter().any(|target| addressed(&target.name).is_some());
+        Released { message, channels: ids, seen, shards, is_for_all_shards }
     }
 
     /// Looks again for channels that had no record when the message was ordered: somebody may have come

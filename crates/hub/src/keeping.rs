@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::addressed::addressed;
 use crate::channel::Floor;
 use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
@@ -113,7 +114,8 @@ impl Hub {
             let seen = channel.map(|channel| Seen { waiting: channel.waiting(), online: channel.online });
             (Arc::clone(&target.name), seen.unwrap_or(Seen { waiting: 0, online: false }))
         };
-        let seen = message.targets().iter().map(seen).collect();
+        let told = message.targets().iter().filter(|target| addressed(&target.name).is_none());
+        let seen = told.map(seen).collect();
         *kept = Some(Box::new(Answered { key: key.clone(), time: now, position: message.position, seen }));
     }
 

@@ -6,6 +6,7 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
+mod addressed;
 mod asker;
 mod audience;
 mod code;
@@ -54,6 +55,7 @@ mod trash;
 #[cfg(test)]
 mod trial;
 
+pub use addressed::{Addressed, EVERYBODY, addressed, asked_count, told_name, user_channel};
 pub use asker::Asker;
 pub use audience::{Admission, Audience, AudienceKind, ConnectionId, Reader, Visible};
 pub use code::Code;

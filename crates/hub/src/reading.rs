@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
+use crate::addressed::{addressed, listened_count};
 use crate::channel::Floor;
 use crate::history::History;
 use crate::limits::{CHANNELS_MAX, PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
@@ -67,10 +68,13 @@ impl Hub {
             Stay::IfNothing => messages.is_empty() && gaps.is_empty() && !lists,
             Stay::Never => false,
         };
+        // Nobody is registered on what is read only.
+        let listened = listened_count(names);
+        let (listened, found) = (&names[..listened], &found[..listened]);
         let next = match resume {
             Some(resume) => Next::More(resume),
             None if stays => {
-                let channels = self.register(guest, names, found, now)?;
+                let channels = self.register(guest, listened, found, now)?;
                 Next::Live { position: self.end, channels }
             }
             None => {
@@ -123,8 +127,10 @@ impl Hub {
             gaps.dedup();
         }
         let histories = self.histories(found).filter(|(id, _)| !lists || !self.names[*id].is_hidden());
-        let mut merge = Merge::new(histories.map(|(_, history)| history), &from);
-        let mut resume = Resume { after: from.after, trims: self.trims, tail: from.tail, lists };
+        let histories = histories.map(|(id, history)| (history, addressed(&self.names[id].name).is_some()));
+        let mut merge = Merge::new(histories, &from);
+        let From { after, tail, addressed_after, .. } = from;
+        let mut resume = Resume { after, trims: self.trims, tail, lists, addressed_after };
         let mut messages: Vec<Message> = Vec::new();
         let mut bytes = 0;
         while let Some((position, message)) = merge.peek() {
@@ -144,44 +150,48 @@ impl Hub {
 
     /// What a start means for these channels, whose expired messages are gone.
     fn from(&self, found: &[Option<u32>], start: Start) -> From {
-        let all = From { after: Position::START, tail: None, gaps: Gaps::None };
+        // A newcomer is told what is for its user, and for everybody, from now on.
+        let all = From { after: Position::START, tail: None, gaps: Gaps::None, addressed_after: self.end };
+        let all_ever = From { gaps: Gaps::All, addressed_after: Position::START, ..all };
         match start {
             Start::Now | Start::Everything => all,
-            Start::Lost => From { gaps: Gaps::All, ..all },
-            Start::After(place) | Start::Unlisted(place) if place > self.end => {
-                From { gaps: Gaps::All, ..all }
-            }
+            Start::Lost => all_ever,
+            Start::After(place) | Start::Unlisted(place) if place > self.end => all_ever,
             Start::After(place) | Start::Unlisted(place) => {
-                From { after: place, gaps: Gaps::Untold { trims: 0 }, ..all }
+                From { after: place, gaps: Gaps::Untold { trims: 0 }, addressed_after: place, ..all }
             }
             Start::Time(time) => {
                 let before = self.histories(found).filter_map(|(_, history)| history.last_before(time));
                 From { after: before.max().unwrap_or_default(), ..all }
             }
             Start::Tail(count) => From { tail: Some((count, self.end)), ..all },
-            Start::More(Resume { after, trims, tail, .. }) => {
-                From { after, tail, gaps: Gaps::Untold { trims } }
+            Start::More(Resume { after, trims, tail, addressed_after, .. }) => {
+                let gaps = Gaps::Untold { trims };
+                From { after, tail, gaps, addressed_after: addressed_after.max(after) }
             }
         }
     }
 
     /// Whether a reader of this channel must be told that something is gone.
     fn is_gap(&self, name: &str, id: Option<u32>, from: &From) -> bool {
+        // That all of an order was lost is told of the channels that were asked for.
+        let is_unknown = id.is_none() && addressed(name).is_some();
         let trims_told = match from.gaps {
             Gaps::None => return false,
-            Gaps::All => return true,
+            Gaps::All => return !is_unknown,
             Gaps::Untold { trims } => trims,
         };
         // What a store lost is told with the first page.
-        if trims_told == 0 && from.tail.is_none() && self.lost_of(name) > from.after {
+        if !is_unknown && trims_told == 0 && from.tail.is_none() && self.lost_of(name) > from.after {
             return true;
         }
+        let after = if addressed(name).is_some() { from.addressed_after } else { from.after };
         let channel = id.map(|id| &self.names[id]);
         let Floor { position, trimmed_at } = channel.map_or(self.floor, |channel| Floor {
             position: channel.watermark,
             trimmed_at: channel.trimmed_at,
         });
-        if position <= from.after || trimmed_at <= trims_told {
+        if position <= after || trimmed_at <= trims_told {
             return false;
         }
         // A tail is owed so many of each channel: while they are there, what was trimmed is older.
@@ -226,6 +236,8 @@ struct From {
     /// Of each channel only so many, counted back from this place, and all behind it.
     tail: Option<(u32, Position)>,
     gaps: Gaps,
+    /// Of channels that nobody can name, only what is behind this place.
+    addressed_after: Position,
 }
 
 /// Of which gaps the reader is to be told.
@@ -249,18 +261,22 @@ struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(histories: impl Iterator<Item = &'a History>, from: &From) -> Self {
-        let histories: Vec<&History> = histories.collect();
-        let heads = histories.iter().enumerate().filter_map(|(which, history)| {
-            let mut first = history.behind(from.after);
-            if let Some((count, end)) = from.tail {
+    /// Of histories, each with whether its channel is one that nobody can name.
+    fn new(histories: impl Iterator<Item = (&'a History, bool)>, from: &From) -> Self {
+        let histories: Vec<(&History, bool)> = histories.collect();
+        let heads = histories.iter().enumerate().filter_map(|(which, (history, is_addressed))| {
+            let after = if *is_addressed { from.addressed_after } else { from.after };
+            let mut first = history.behind(after);
+            if let Some((count, end)) = from.tail.filter(|_| !is_addressed) {
                 first = first.max(history.tail(end, count as usize).0);
             }
-            first = history.told_from(first, from.after);
+            first = history.told_from(first, after);
             let (position, _) = history.at(first)?;
             Some(Reverse((position, which, first)))
         });
-        Self { heads: heads.collect(), after: from.after, histories }
+        let heads = heads.collect();
+        let histories = histories.into_iter().map(|(history, _)| history).collect();
+        Self { heads, after: from.after, histories }
     }
 
     /// The next message.
@@ -320,6 +336,36 @@ mod tests {
         check(&said, "b,a", after(4), &[5], &[]);
         check(&said, "b,a", after(5), &[], &[]);
         check(&said, "nobody", after(3), &[], &[]);
+    }
+
+    #[test]
+    fn what_is_for_everybody_is_read_from_the_reader_s_place_on_and_nobody_is_registered_on_it() {
+        for (start, expected) in [
+            (after(1), vec![2, 3, 4]),
+            (Start::Lost, vec![1, 2, 3, 4]),
+            (Start::Everything, vec![1, 3]),
+            (Start::Tail(5), vec![1, 3]),
+            (Start::Tail(0), vec![]),
+            (Start::Time(10), vec![1, 3]),
+        ] {
+            let mut hub = hub(Limits::default());
+            for (n, names) in (1..).zip(["a", "$all", "a", "$user:ann"]) {
+                assert_eq!(say(&mut hub, names, 1, n * 10).is_for_all_shards, names != "a");
+            }
+            let page = page(&mut hub, "a,$user:ann,$all", start, 100);
+            assert_eq!((places(&page.messages), hub.totals().subscriptions), (expected, 1), "{start:?}");
+        }
+    }
+
+    #[test]
+    fn who_reads_a_long_past_is_told_what_comes_for_everybody_meanwhile() {
+        let mut hub = hub(Limits::default());
+        (1..=70).for_each(|n| drop(say(&mut hub, "a", 1, n * 10)));
+        say(&mut hub, "$all", 1, 705);
+        let first = page(&mut hub, "a,$all", Start::Everything, 710);
+        say(&mut hub, "$all", 1, 720);
+        let second = page(&mut hub, "a,$all", resume(&first), 730);
+        assert_eq!(places(&second.messages), [65, 66, 67, 68, 69, 70, 72], "and not what was before it came");
     }
 
     #[test]

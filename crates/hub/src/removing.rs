@@ -64,7 +64,7 @@ impl Hub {
             self.schedule(id.0);
         }
         self.keep_budget(now);
-        Released { message, channels: ids, seen, shards }
+        Released { message, channels: ids, seen, shards, is_for_all_shards: false }
     }
 
     /// Takes the message of a removal out of a channel's history, if it is there still. Nobody is told of a gap.

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::addressed::ruled_part;
 use crate::limits::RULES_MAX;
 use crate::movement::presence_of;
 use crate::{
@@ -129,8 +130,9 @@ impl Pattern {
         if start.contains('*') {
             return Err(PatternError::Star);
         }
-        if start.len() == text.len() || !start.is_empty() {
-            check_name(start.as_bytes())?;
+        let named = ruled_part(start);
+        if start.len() == text.len() || !named.is_empty() {
+            check_name(named.as_bytes())?;
         }
         Ok(Self(text.into()))
     }
@@ -501,6 +503,9 @@ mod tests {
             ("", PatternError::Name(NameError::Empty)),
             ("a,b", PatternError::Name(NameError::Comma)),
             ("$a*", PatternError::Name(NameError::Reserved)),
+            ("$user", PatternError::Name(NameError::Reserved)),
+            ("$user:", PatternError::Name(NameError::Empty)),
+            ("$alls", PatternError::Name(NameError::Reserved)),
         ] {
             assert_eq!(Pattern::new(text), Err(why), "{text}");
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use access::Key;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, header};
-use dialect::hub::Right;
+use dialect::hub::{Addressed, Grant, Right, addressed};
 use dialect::{Code, Problem};
 
 use crate::response::excerpt;
@@ -124,7 +124,16 @@ impl Caller {
     ) -> Result<(), Problem> {
         let Some(key) = &self.key else { return Ok(()) };
         let now = line.exchange.wall();
-        match names.into_iter().find(|name| !key.session.may(right, name, now)) {
+        // For everybody is no name among others: that one is listed, or whoever may do it everywhere.
+        let may = |name: &str| match addressed(name) {
+            Some(Addressed::Everybody) => {
+                let listed = |grant: Grant<&str>| grant.rights.has(right) && grant.names.as_str() == name;
+                key.session.may_everywhere(right, now)
+                    || key.session.is_live(now) && key.session.grants().any(listed)
+            }
+            _ => key.session.may(right, name, now),
+        };
+        match names.into_iter().find(|name| !may(name)) {
             Some(name) => Err(not_granted(key, right, &format!("channel {:?}", excerpt(name)))),
             None => Ok(()),
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use dialect::hub::EVERYBODY;
 use dialect::hub::limits::TARGETS_MAX;
 use exchange::limits::DENIALS_KEPT;
 use serde_json::{Map, Value, json};
@@ -68,8 +69,19 @@ fn paths(routes: &[Route<Arc<InLine>>]) -> Value {
 }
 
 pub(crate) fn publish() -> Value {
+    let names = "Channels, separated by commas; each 1 to 255 bytes of UTF-8, percent-encoded; or $all: every connection there is";
+    publishes("publish", "Publish one message; the body is the data", &path("names", names))
+}
+
+pub(crate) fn publish_to_user() -> Value {
+    let summary =
+        "Publish one message to all connections of a user, whatever they listen to; the body is the data";
+    publishes("publishToUser", summary, &user_path())
+}
+
+fn publishes(id: &str, summary: &str, to: &Value) -> Value {
     let parameters = json!([
-        path("names", "Channels, separated by commas; each 1 to 255 bytes of UTF-8, percent-encoded"),
+        to,
         query("event", "The event's name, for those who listen to SSE", &printable(0)),
         query("ttl", "Seconds it is kept for those who come back; 0: not at all", &matching(TTL)),
         query("key", "Idempotency key: a repeat gets the first answer", &printable(1)),
@@ -79,8 +91,8 @@ pub(crate) fn publish() -> Value {
         except(),
     ]);
     json!({
-        "operationId": "publish",
-        "summary": "Publish one message; the body is the data",
+        "operationId": id,
+        "summary": summary,
         "parameters": parameters,
         "requestBody": { "content": { "*/*": { "schema": {} } } },
         "responses": taken("The message has its place", &json!({ "application/json": { "schema": reference("Answer") } })),
@@ -340,7 +352,9 @@ fn user_path() -> Value {
 fn path(name: &str, what: &str) -> Value {
     let one = channel_name();
     let schema = match name {
-        "names" => json!({ "type": "array", "items": one, "minItems": 1, "maxItems": TARGETS_MAX }),
+        "names" => {
+            json!({ "type": "array", "items": { "anyOf": [one, { "const": EVERYBODY }] }, "minItems": 1, "maxItems": TARGETS_MAX })
+        }
         _ => one,
     };
     json!({ "name": name, "in": "path", "required": true, "description": what, "style": "simple", "schema": schema })

@@ -1,11 +1,13 @@
-//! `POST /pub/NAMES`: one message, to one channel or several; and how the answer to a message is put.
+//! `POST /pub/NAMES`, `/pub/$all` and `/users/U/pub`: one message, to one channel or several, to all connections, or to those of
+//! a user; and how the answer to a message is put.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use dialect::hub::{Cursors, Kind, Payload, Publish, Right, Seen};
-use dialect::native::{kind_of, names_in_path, no_json, write_string};
+use dialect::hub::limits::NAME_LEN_MAX;
+use dialect::hub::{Cursors, EVERYBODY, Kind, Payload, Publish, Right, Seen, user_channel};
+use dialect::native::{kind_of, names_in_path, no_json, user_in_path, write_string};
 use dialect::{Code, Problem};
 use exchange::Published;
 
@@ -15,7 +17,7 @@ use crate::caller::Caller;
 use crate::doubts::Doubts;
 use crate::placement::{self, Placement};
 use crate::publish_options::{self, PublishOptions};
-use crate::response::{ErrorResponse, json_text};
+use crate::response::{ErrorResponse, excerpt, json_text};
 use crate::state::InLine;
 
 /// Publishes the body to the channels in the path.
@@ -32,8 +34,7 @@ pub(crate) async fn publish(
 /// Gives what a request publishes its place.
 pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, ErrorResponse> {
     let (head, body) = request.into_parts();
-    let names =
-        names_in_path(head.uri.path().strip_prefix("/pub/").unwrap_or_default()).map_err(for_publishers)?;
+    let names = names_of(head.uri.path())?;
     let caller = Caller::of(line, &head.extensions)?;
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
@@ -49,6 +50,24 @@ pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, 
     let placed =
         placement::place(line, publish, said.key.as_deref(), Some(&caller), &mut Patience::default()).await?;
     Ok(placed.doubted(doubts))
+}
+
+/// The channels of a path: those that it names, or that of a user or of everybody, which nobody else can name.
+fn names_of(path: &str) -> Result<Vec<Box<str>>, Problem> {
+    if let Some(user) = path.strip_prefix("/users/").and_then(|rest| rest.strip_suffix("/pub")) {
+        let user = user_in_path(user)?;
+        let channel = user_channel(&user);
+        if channel.len() > NAME_LEN_MAX {
+            let why = format!("the user {:?} has too long a name to be sent something", excerpt(&user));
+            return Err(Problem::bad(Code::User, why));
+        }
+        return Ok(vec![channel]);
+    }
+    let names = path.strip_prefix("/pub/").unwrap_or_default();
+    if [EVERYBODY, "%24all"].contains(&names) {
+        return Ok(vec![EVERYBODY.into()]);
+    }
+    names_in_path(names).map_err(for_publishers)
 }
 
 /// `POST /pub/`, which names no channel.

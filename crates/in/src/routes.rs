@@ -170,6 +170,17 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         ],
     },
     Route {
+        path: "/users/{user}/pub",
+        access: Access::Key,
+        operations: &[Operation {
+            method: Method::POST,
+            right: Some(Right::Publish),
+            handler: || post(publish::publish),
+            query: Some(&["event", "ttl", "key"]),
+            schema: Some(openapi::publish_to_user),
+        }],
+    },
+    Route {
         path: "/connections/{id}",
         access: Access::Everywhere(Right::Administer),
         operations: &[Operation {
@@ -413,7 +424,7 @@ mod tests {
             let path = route.path.replace(['{', '}', '*'], "");
             assert_eq!(route::find(ROUTES, &path).unwrap().path, route.path);
             let publishes = route.operations.iter().filter(|one| one.right == Some(Right::Publish));
-            assert_eq!(publishes.count() == 1, route.path.starts_with("/pub"), "{}", route.path);
+            assert_eq!(publishes.count() == 1, route.path.contains("/pub"), "{}", route.path);
         }
     }
 

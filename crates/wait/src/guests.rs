@@ -69,6 +69,18 @@ impl Guests {
         self.users.of(user).filter(is_his)
     }
 
+    /// A walk of this key to the connections of a user begins.
+    pub(crate) fn begin_walk(&mut self, key: u32, user: &str) {
+        self.users.begin_walk(key, user);
+    }
+
+    /// The next connection that a walk comes to; the inner `None`: it is somebody else's. `None`: the walk is over.
+    pub(crate) fn next_of_walk(&mut self, key: u32, user: &str) -> Option<Option<usize>> {
+        let index = self.users.next_of_walk(key)?;
+        let is_his = self.session(index).and_then(Session::user) == Some(user);
+        Some(is_his.then_some(index))
+    }
+
     /// Some of those who have users, from this index on; `max` guests are looked at. The second: where to go on.
     pub(crate) fn users_from(&self, from: usize, max: usize) -> (Vec<(usize, &str)>, Option<usize>) {
         let indices: Vec<usize> = self.guests.indices_from(from).take(max).collect();

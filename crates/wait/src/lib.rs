@@ -18,11 +18,13 @@ mod linux;
 mod listener;
 mod listening;
 mod members;
+mod owed;
 mod settings;
 mod shard;
 mod slab;
 mod slot;
 mod users;
+mod walks;
 mod wheel;
 
 pub mod limits;

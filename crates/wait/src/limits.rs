@@ -111,3 +111,5 @@ pub const USER_CONNECTIONS_MAX: usize = 1_000;
 pub const USER_CHANNELS_MAX: usize = 10_000;
 /// Channels whose users one request asks for: all their lists are read in one step, and are one piece for its client.
 pub const PRESENCE_CHANNELS_MAX: usize = 32;
+/// Connections looked at in one slice of a walk for whether a message for everybody, or for a user, is theirs.
+pub const LOOKED_AT_PER_SLICE: usize = 1_024;

@@ -6,15 +6,15 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use exchange::Delivery;
 use exchange::hub::{ChannelId, Position};
 use hashbrown::HashTable;
 
 use crate::limits::{CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
+use crate::owed::Owed;
 use crate::slab::Slab;
 use crate::slot::{Slot, Sub};
+use crate::walks::Walks;
 
 /// No member.
 pub(crate) const NIL: u32 = u32::MAX;
@@ -24,6 +24,8 @@ pub(crate) const NIL: u32 = u32::MAX;
 pub(crate) struct Members {
     channels: Slab<Channel>,
     by_id: HashTable<u32>,
+    /// Messages that find their readers in other ways, and that some have not got yet.
+    pub(crate) walks: Walks,
 }
 
 /// A channel somebody in this shard listens to.
@@ -49,22 +51,6 @@ pub(crate) struct Work {
     /// It is the first walk. That one brings no more than was pending when it began: what comes meanwhile, all of a
     /// burst, would make the first message late for those at the end of the list.
     is_first: bool,
-}
-
-/// A delivery some channels of this shard still have to give to members.
-#[derive(Debug)]
-pub(crate) struct Owed {
-    pub(crate) delivery: Arc<Delivery>,
-}
-
-impl Owed {
-    pub(crate) fn position(&self) -> Position {
-        self.delivery.message.position
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.delivery.message.bytes().len()
-    }
 }
 
 /// The address of a member: which connection, and which of its subscriptions.

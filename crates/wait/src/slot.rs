@@ -154,10 +154,12 @@ impl Subs {
         (0..self.len()).find(|number| self.get(*number).is_some_and(|sub| sub.channel == channel))
     }
 
-    /// Adds a subscription not linked yet; its number is the last.
-    pub(crate) fn push(&mut self, channel: u32, from: Position) {
+    /// Adds a subscription not linked yet; its number is the last. `is_apart`: the connection is owed something from before `from`,
+    /// until [`Self::settle`].
+    pub(crate) fn push(&mut self, channel: u32, from: Position, is_apart: bool) {
         let added = Added { sub: Sub { channel, prev: NIL, next: NIL }, from };
         *self = match std::mem::replace(self, Self::None) {
+            Self::None if is_apart => Self::Many(Box::new(vec![added])),
             Self::None => Self::One(added.sub),
             // Where the first one began no longer matters: the connection has seen all up to there.
             Self::One(first) => {
@@ -168,6 +170,16 @@ impl Subs {
                 Self::Many(list)
             }
         };
+    }
+
+    /// The connection has all up to this place: of a single subscription it no longer matters where it began.
+    pub(crate) fn settle(&mut self, last: Position) {
+        if let Self::Many(list) = self
+            && let [Added { sub, from }] = list[..]
+            && from <= last
+        {
+            *self = Self::One(sub);
+        }
     }
 
     /// Removes a subscription, which is unlinked; the last one takes its number.

@@ -19,6 +19,8 @@ pub(crate) struct UserTable {
     /// The first connection of each list, by a hash of the name.
     heads: FxHashMap<u32, u32>,
     peers: Beside<Peer>,
+    /// Walks under way through a list: the key of each, and the connection that is next.
+    walks: Vec<(u32, u32)>,
     /// Keys the hash: names may be what people chose.
     seed: u64,
 }
@@ -48,7 +50,7 @@ const NIL: u32 = u32::MAX;
 
 impl UserTable {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { heads: FxHashMap::default(), peers: Beside::default(), seed }
+        Self { heads: FxHashMap::default(), peers: Beside::default(), walks: Vec::new(), seed }
     }
 
     /// About how many users there are: those of one hash count once.
@@ -76,6 +78,9 @@ impl UserTable {
     /// The connection at `index` has this user no longer.
     pub(crate) fn leave(&mut self, index: usize, user: &str) {
         let Some(Peer { next, prev, .. }) = self.peers.remove(index) else { return };
+        for (_, at) in self.walks.iter_mut().filter(|(_, at)| *at as usize == index) {
+            *at = next;
+        }
         if next != NIL {
             self.peers[next as usize].prev = prev;
         }
@@ -102,6 +107,24 @@ impl UserTable {
             Some(self.peers[*index as usize].next).filter(|next| *next != NIL)
         })
         .map(|index| index as usize)
+    }
+
+    /// A walk of this key through the list of a user begins. Who enters it from now on is not met.
+    pub(crate) fn begin_walk(&mut self, key: u32, user: &str) {
+        let first = self.heads.get(&self.hash(user)).copied().unwrap_or(NIL);
+        self.walks.push((key, first));
+    }
+
+    /// The next connection of a walk, of this user or, rarely, of somebody else. `None`: the walk is over.
+    pub(crate) fn next_of_walk(&mut self, key: u32) -> Option<usize> {
+        let number = self.walks.iter().position(|(of, _)| *of == key)?;
+        let at = self.walks[number].1;
+        if at == NIL {
+            self.walks.swap_remove(number);
+            return None;
+        }
+        self.walks[number].1 = self.peers[at as usize].next;
+        Some(at as usize)
     }
 
     /// Since when the connection at `index` waits as its user.
@@ -148,6 +171,24 @@ mod tests {
         users.leave(1, "ann");
         users.leave(1, "ann");
         assert_eq!((of(&users, "ann"), users.count(), users.peers.len()), (vec![], 2, 2));
+    }
+
+    #[test]
+    fn a_walk_meets_all_who_stay_and_nobody_who_comes() {
+        let mut users = UserTable::new(7);
+        (1..=6).for_each(|index| users.enter(index, "ann", at(1)));
+        users.begin_walk(9, "ann");
+        users.begin_walk(8, "nobody");
+        let mut met = vec![users.next_of_walk(9).unwrap()];
+        // The next one leaves, one comes, and one that was met comes anew.
+        users.leave(5, "ann");
+        users.enter(7, "ann", at(1));
+        users.leave(6, "ann");
+        users.enter(6, "ann", at(1));
+        users.leave(1, "ann");
+        met.extend(std::iter::from_fn(|| users.next_of_walk(9)));
+        assert_eq!((met, users.next_of_walk(8)), (vec![6, 4, 3, 2], None));
+        assert!(users.walks.is_empty());
     }
 
     #[test]

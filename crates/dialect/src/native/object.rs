@@ -27,7 +27,7 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
     match matches {
         [one] => {
             out.extend_from_slice(b"\"channel\":");
-            write_string(&message.targets()[*one].name, out);
+            write_string(hub::told_name(&message.targets()[*one].name), out);
         }
         several => {
             out.extend_from_slice(b"\"channels\":[");
@@ -35,7 +35,7 @@ pub fn write_object(message: &Message, matches: &[usize], cursors: Option<Cursor
                 if n > 0 {
                     out.push(b',');
                 }
-                write_string(&message.targets()[*index].name, out);
+                write_string(hub::told_name(&message.targets()[*index].name), out);
             }
             out.push(b']');
         }
@@ -95,7 +95,7 @@ pub fn write_movement(message: &Message, out: &mut Vec<u8>) {
     let Some(movement) = message.movement() else { return };
     out.extend_from_slice(b"{\"channel\":");
     let name = &message.targets()[0].name;
-    write_string(hub::presence_of(name).unwrap_or(name), out);
+    write_string(hub::told_name(name), out);
     out.extend_from_slice(b",\"user\":");
     write_string(movement.user, out);
     if let Some(info) = movement.info {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use hub::{IdempotencyKey, Millis, Position, Publish, Refused, Released};
+use hub::{IdempotencyKey, Millis, Position, Publish, Refused, Released, ShardId, addressed};
+use smallvec::SmallVec;
 
 use super::{Exchange, Inner, PublishError, Published, Receipt, Rung};
+use crate::mailbox::Mailbox;
 use crate::{Delivery, Pending, Unstored};
 
 impl Exchange {
@@ -15,8 +17,15 @@ impl Exchange {
 
     /// Whether every mailbox that a message to these channels would go to takes more, and the store does.
     pub(super) fn has_room(&self, inner: &Inner, channels: &[Box<str>]) -> bool {
+        if channels.iter().any(|name| addressed(name).is_some()) {
+            return !self.publisher().store_is_behind() && !self.mailboxes.iter().any(Mailbox::full);
+        }
         !self.publisher().store_is_behind()
             && !inner.hub.interested(channels).iter().any(|shard| self.mailbox(*shard).full())
+    }
+
+    fn all_shards(&self) -> SmallVec<[ShardId; 4]> {
+        (0..self.shards()).map(|number| ShardId(u16::try_from(number).expect("they are few"))).collect()
     }
 
     pub(super) fn place_if_room(
@@ -120,11 +129,12 @@ impl Exchange {
         for item in released.drain(..) {
             each(&item);
             rung.answer(pending, item.message.position, |is_it| is_it.then(|| published(&item)));
-            if item.shards.is_empty() {
+            let shards = if item.is_for_all_shards { self.all_shards() } else { item.shards };
+            if shards.is_empty() {
                 continue;
             }
             let delivery = Arc::new(Delivery::new(item.message, item.channels));
-            for shard in item.shards {
+            for shard in shards {
                 self.mailbox(shard).put(Arc::clone(&delivery));
                 if !rung.shards.contains(&shard) {
                     rung.shards.push(shard);
@@ -135,11 +145,14 @@ impl Exchange {
     }
 }
 
-/// What the publisher of a message is told.
+/// What the publisher of a message is told. Who waits on a channel that nobody listens to by name, only shards know.
 fn published(released: &Released) -> Published {
     let names = released.message.targets().iter().map(|target| Arc::clone(&target.name));
     Published {
         position: released.message.position,
-        seen: names.zip(released.seen.iter().copied()).collect(),
+        seen: names
+            .zip(released.seen.iter().copied())
+            .filter(|(name, _)| addressed(name).is_none())
+            .collect(),
     }
 }

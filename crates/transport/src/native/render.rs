@@ -2,7 +2,7 @@
 
 use codec::{sse, ws};
 use dialect::Cors;
-use dialect::hub::{Cursors, Kind, Message, Origin};
+use dialect::hub::{Cursors, Kind, Message, Origin, addressed};
 use dialect::native;
 
 use crate::{Coder, PollEnd, answer};
@@ -56,10 +56,32 @@ pub(crate) fn event_bare(
     out: &mut Vec<u8>,
 ) {
     let payload = message.payload();
+    if matches.iter().any(|one| addressed(&message.targets()[*one].name).is_some()) {
+        return event_beside(message, matches, cursors, coder, out);
+    }
     if matches!(payload.origin, Origin::Removal | Origin::Presence) || payload.kind == Kind::Binary {
         return event_object(message, matches, cursors, coder, out);
     }
     coder.stream(out, |out| write_event(message, &native::bare_data(payload), cursors, out));
+}
+
+/// Beside bare payloads: an event of a name of its own whose data is the object, of a channel that was not asked for.
+fn event_beside(
+    message: &Message,
+    matches: &[usize],
+    cursors: Cursors,
+    coder: &mut Coder<'_>,
+    out: &mut Vec<u8>,
+) {
+    if matches!(message.payload().origin, Origin::Removal | Origin::Presence) {
+        return event_object(message, matches, cursors, coder, out);
+    }
+    coder.stream(out, |out| {
+        let mut id = Vec::with_capacity(16);
+        cursors.write(message.position, &mut id);
+        let data = object(message, matches, cursors);
+        sse::encode(&sse::Event { id: Some(&id), event: Some(BESIDE), data: Some(&data) }, out);
+    });
 }
 
 /// The object in a line.
@@ -135,5 +157,7 @@ fn write_event(message: &Message, data: &[u8], cursors: Cursors, out: &mut Vec<u
     sse::encode(&sse::Event { id: Some(&id), event: message.payload().event, data: Some(data) }, out);
 }
 
+/// The name of such an event.
+const BESIDE: &str = "multiplexor";
 /// About what an object adds to its data.
 const OBJECT_LEN: usize = 96;

@@ -6,7 +6,7 @@ use exchange::hub::{ChannelId, Leave, LeaveKind, Position, Session};
 
 use super::Shard;
 use crate::kernel::Kernel;
-use crate::members::Owed;
+use crate::owed::Owed;
 
 /// Registrations to take back at the end of the turn.
 #[derive(Default)]

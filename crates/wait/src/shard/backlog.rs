@@ -93,14 +93,15 @@ impl<K: Kernel> Shard<K> {
 
     /// Gives a connection all that its channels released up to this place, which is released. False: it is gone.
     fn catch_up(&mut self, index: usize, place: Position) -> bool {
-        if self.slab[index].subs.len() > 0 && self.slab[index].conn.last < place {
+        if self.slab[index].conn.last < place {
             self.take_mail();
             if !self.visit_until(index, place, Sending::Now) {
                 return false;
             }
         }
-        let conn = &mut self.slab[index].conn;
-        conn.last = conn.last.max(place);
+        let slot = &mut self.slab[index];
+        slot.conn.last = slot.conn.last.max(place);
+        slot.subs.settle(slot.conn.last);
         true
     }
 

@@ -16,10 +16,12 @@ use super::ending::Deletion;
 use super::identity::{Identity, place};
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
+use super::reach::WALK;
 use crate::desk::Renewal;
 use crate::kernel::Kernel;
 use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
-use crate::members::{Owed, parts};
+use crate::members::parts;
+use crate::owed::Owed;
 use crate::slot::Subs;
 
 /// What one connection is owed of one message: through which of its targets.
@@ -64,6 +66,7 @@ impl<K: Kernel> Shard<K> {
                 self.jobs.push_back(key);
             }
         }
+        self.owe_addressed(&owed);
         self.settle([owed]);
     }
 
@@ -159,6 +162,9 @@ impl<K: Kernel> Shard<K> {
 
     /// A slice of one job. True: it is done.
     fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
+        if key & WALK != 0 {
+            return self.run_walk(key & !WALK, budget);
+        }
         let mut done = Vec::new();
         for _ in 0..VISITS_PER_SLICE {
             if *budget == 0 {
@@ -223,6 +229,7 @@ impl<K: Kernel> Shard<K> {
             return self.give_uncovered(index, until);
         }
         let result = match &slot.subs {
+            _ if !self.members.walks.is_empty() => self.give_many(index, until, sending),
             Subs::None => return true,
             Subs::One(sub) => self.give_one(index, sub.channel, until, sending),
             Subs::Many(_) => self.give_many(index, until, sending),
@@ -344,6 +351,9 @@ impl<K: Kernel> Shard<K> {
                 Some((message.admission(), owed, target))
             }));
         }
+        found.extend(self.addressed_due(index, until).filter_map(|(owed, target)| {
+            Some((shown(slot.conn.shape, &owed.delivery.message, &viewer)?.admission(), owed, target))
+        }));
         found.sort_unstable_by_key(|(_, owed, target)| (owed.position(), *target));
         let mut due: Vec<Due> = Vec::with_capacity(found.len());
         for (admission, owed, target) in found {

@@ -25,6 +25,7 @@ mod output;
 mod poll;
 mod post;
 mod presence;
+mod reach;
 mod returning;
 mod speaking;
 mod speech;

@@ -2,7 +2,7 @@
 //!
 //! Who asks waits on two channels: the one it names, and the hidden one beside it in which changes are told.
 
-use exchange::hub::{ChannelId, Door, Right, Session, excerpt, presence_name, presence_of};
+use exchange::hub::{ChannelId, Door, Right, Session, asked_count, excerpt, presence_name, told_name};
 use rustc_hash::FxHashSet;
 use transport::dialect::{Code, Problem};
 
@@ -24,14 +24,13 @@ pub(super) fn count_of(names: &[Box<str>], presence: bool) -> usize {
 
 /// Those of these channels that a client has named.
 pub(super) fn named(names: &[Box<str>]) -> &[Box<str>] {
-    let count = names.iter().position(|name| presence_of(name).is_some()).unwrap_or(names.len());
-    &names[..count]
+    &names[..asked_count(names)]
 }
 
 /// The channels that these are, or are about, each once.
 pub(super) fn about<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = FxHashSet::default();
-    names.map(|name| presence_of(name).unwrap_or(name)).filter(|name| seen.insert(*name)).collect()
+    names.map(told_name).filter(|name| seen.insert(*name)).collect()
 }
 
 impl<K: Kernel> Shard<K> {

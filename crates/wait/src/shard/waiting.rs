@@ -16,6 +16,7 @@ use super::Shard;
 use super::access::Who;
 use super::audience::{Given, Viewer, shown};
 use super::presence::{about, add_hidden, count_of, named};
+use super::reach::add_addressed;
 use crate::askers::Want;
 use crate::kernel::Kernel;
 
@@ -56,6 +57,7 @@ impl<K: Kernel> Shard<K> {
         if wait.presence {
             add_hidden(&mut wait.names);
         }
+        add_addressed(&mut wait.names, wait.start, session.as_ref());
         let guest = self.guest(index);
         let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
         let page = match is_poll {
@@ -246,7 +248,7 @@ impl<K: Kernel> Shard<K> {
     ) {
         let token = self.token(index);
         let slot = &mut self.slab[index];
-        if matches!(backlog.purpose, Purpose::Opening) || slot.subs.len() == 0 {
+        if matches!(backlog.purpose, Purpose::Opening) {
             slot.conn.last = position;
         }
         self.join(index, channels, position);
@@ -283,7 +285,10 @@ impl<K: Kernel> Shard<K> {
                 continue;
             }
             let number = self.slab[index].subs.len();
-            self.slab[index].subs.push(key, position);
+            let slot = &mut self.slab[index];
+            // One that waited on no channel may still be owed what is for its user, or for everybody.
+            let is_apart = slot.conn.last < position;
+            slot.subs.push(key, position, is_apart);
             self.members.link(&mut self.slab, index, number);
         }
     }

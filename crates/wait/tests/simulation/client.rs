@@ -164,7 +164,7 @@ impl Client {
         let hears_taken = self.hears_taken();
         let line = self.line.as_mut().expect("it is connected");
         line.session = Session::new(cursor.unwrap_or(Position::START), hears_taken);
-        line.session.live = self.wants.iter().map(owed).collect();
+        line.session.live = self.wants.iter().chain([&self.channels]).map(owed).collect();
         (line.everything, line.old) = (everything, old);
         line.unsent.extend(request.into_bytes());
     }
@@ -215,6 +215,7 @@ impl Client {
         }
         if line.paging {
             self.wants.extend(line.session.live.keys().chain(line.session.adding.keys()));
+            self.wants.remove(&self.channels);
         }
     }
 
@@ -316,10 +317,11 @@ impl Client {
         for fact in said {
             let Some(line) = &mut self.line else { return };
             if std::mem::take(&mut line.everything) {
-                line.session
-                    .live
-                    .iter_mut()
-                    .for_each(|(channel, owed)| owed.history(model.forgotten(*channel)));
+                line.session.live.iter_mut().for_each(|(channel, owed)| match *channel == self.channels {
+                    // What was for everybody before it came is not its history.
+                    true => owed.at_most(model.count(*channel)),
+                    false => owed.history(model.forgotten(*channel)),
+                });
             }
             match fact {
                 Said::Message(number, channels, cursor) => {
@@ -350,7 +352,8 @@ impl Client {
                     line.asking = false;
                     line.session.live.retain(|channel, _| !names.contains(channel));
                     line.session.leave(&names);
-                    self.wants = line.session.live.keys().copied().collect();
+                    self.wants =
+                        line.session.live.keys().copied().filter(|name| *name != self.channels).collect();
                     if self.wants.is_empty() {
                         self.wants.insert(names[0]);
                     }

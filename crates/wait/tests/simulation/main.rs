@@ -16,7 +16,7 @@ mod session;
 use std::time::Duration;
 
 use client::Client;
-use exchange::hub::{Limits, ShardId};
+use exchange::hub::{EVERYBODY, Limits, ShardId};
 use exchange::{Receipt, RemoveError};
 use model::Model;
 use multiplexor_wait::{Settings, exchange};
@@ -80,7 +80,7 @@ impl Simulation {
         let keeps = usize::try_from(keeps).unwrap();
         // Where nothing is pushed out, all that is taken back is told.
         let takes_back = keeps > 100;
-        Self { model: Model::new(CHANNELS, keeps), chance, scene, clients, deletes, takes_back, jumps }
+        Self { model: Model::new(CHANNELS + 1, keeps), chance, scene, clients, deletes, takes_back, jumps }
     }
 
     fn step(&mut self) {
@@ -116,8 +116,10 @@ impl Simulation {
     fn publish(&mut self) {
         let times = if self.chance.once_in(40) { 150 } else { 1 + self.chance.below(4) };
         for _ in 0..times {
-            let targets = self.chance.some(CHANNELS, 3);
+            let is_for_all = self.chance.once_in(8);
+            let targets = if is_for_all { vec![CHANNELS] } else { self.chance.some(CHANNELS, 3) };
             let names: Vec<String> = targets.iter().map(|channel| format!("c{channel}")).collect();
+            let names = if is_for_all { vec![EVERYBODY.to_owned()] } else { names };
             // Blanks before a number are nothing in JSON, and make it long enough to be compressed.
             let len = if self.chance.once_in(4) { 300 } else { 0 };
             let position = self.scene.publish(&names.join(","), &format!("{:len$}", self.model.next()));
@@ -182,7 +184,8 @@ impl Simulation {
         for client in &mut self.clients {
             let line = client.line.as_mut().expect("all have caught up");
             line.session.end(&self.model);
-            live += line.session.live.len() as u64;
+            // Nobody is registered for what is for everybody.
+            live += line.session.live.len() as u64 - 1;
         }
         let scene = &mut self.scene;
         for number in 0..scene.shards.len() {
@@ -238,6 +241,7 @@ fn mischief(chance: &mut Chance) -> Mischief {
     }
 }
 
+/// Beside them, the one after the last is that of everybody, which all listen to.
 const CHANNELS: usize = 6;
 /// Steps of one seed.
 const STEPS: usize = 400;

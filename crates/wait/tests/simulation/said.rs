@@ -5,12 +5,14 @@ use std::io::Read as _;
 use codec::deflate::{GZIP_HEAD, inflate};
 use codec::sse;
 use codec::ws::{Opcode, RSV1, decode_header};
-use exchange::hub::{Cursors, Position, Read};
+use exchange::hub::{Cursors, EVERYBODY, Position, Read};
 use flate2::read::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use multiplexor_wait::exchange;
 use serde_json::Value;
 use transport::codec;
+
+use super::CHANNELS;
 
 /// One thing a client is told.
 #[derive(Debug, PartialEq, Eq)]
@@ -161,7 +163,7 @@ impl Places {
                         let (channel, place) = self.taken(&value());
                         Said::TakenBack(channel, place, None)
                     }
-                    ("message", Some(cursor)) => match self.object(&event.data) {
+                    ("message" | "multiplexor", Some(cursor)) => match self.object(&event.data) {
                         Said::Message(number, channels, None) => {
                             Said::Message(number, channels, Some(cursor))
                         }
@@ -292,5 +294,8 @@ fn many(names: &Value) -> Vec<usize> {
 }
 
 fn one(name: &Value) -> usize {
+    if name == EVERYBODY {
+        return CHANNELS;
+    }
     name.as_str().and_then(|name| name.strip_prefix('c')).expect("a name of ours").parse().unwrap()
 }

@@ -79,7 +79,9 @@ impl Owed {
         let forgotten = model.forgotten(channel);
         let explained = if self.sure { self.next < forgotten } else { forgotten > 0 };
         self.free = self.free.max(forgotten);
-        explained
+        // With a deletion goes the word, too, that a message was taken back.
+        let since = self.since.unwrap_or(Position::END);
+        explained || (model.deletions(channel) > 0 && model.taken(channel).any(|(_, at)| at > since))
     }
 
     /// Everything before `end` must have come.
