@@ -10,6 +10,8 @@ export interface Message<Data = any> {
     channels: string[];
     /** What the publisher called it, if anything. */
     event?: string;
+    /** The user who said it, where a client did and has shown who it is; the server says so. */
+    user?: string;
     /** The JSON value that was published; text as a string, bytes as a `Uint8Array`. */
     data: Data;
     /** When it was published, by the server's clock. */
@@ -91,6 +93,17 @@ export interface HistoryPage<Data = any> {
     /** Some of what was said is gone. */
     gap: boolean;
 }
+/** What may be said beside the data. */
+export interface PublishOptions {
+    /** What listeners get as `event`; names that the server uses itself are refused. */
+    event?: string;
+    /** For how many seconds it is kept for those who come later; 0: not at all. */
+    ttl?: number;
+    /** A repeat under the same key publishes nothing, and gets the first answer. */
+    key?: string;
+    /** `false`: this connection does not hear it, nor do tabs that share it. */
+    echo?: boolean;
+}
 export interface Subscription {
     readonly channels: string[];
     unsubscribe(): void;
@@ -139,7 +152,7 @@ export declare class Multiplexor {
     private _listeners;
     private _line;
     private _begin;
-    private _page;
+    private _request;
     private _now;
     private _cursor?;
     private _id?;
@@ -168,6 +181,13 @@ export declare class Multiplexor {
         before?: string;
         limit?: number;
     }): Promise<HistoryPage<Data>>;
+    /**
+     * Says something to a channel where the server lets clients do so: over the WebSocket if that is open, else by a request.
+     * Throws what the server says where it refuses, with `code` and `status`; `lost` where it was cut off before the answer.
+     */
+    publish(channel: string, data: unknown, options?: PublishOptions): Promise<{
+        cursor: string;
+    }>;
     /** Listens to what happens; the function it gives ends that. */
     on<K extends keyof Events>(kind: K, listener: (event: Events[K]) => void): () => void;
     /** Tries again now, also after what was fatal. */

@@ -61,6 +61,8 @@ export interface Connection {
   /** Listens to these channels from now on. */
   _want(names: readonly string[]): void;
   _reconnect(): void;
+  /** Says something over the WebSocket that is open; nothing where there is none. */
+  _publish(command: object): Promise<Item> | undefined;
   /** Looks whether something is overdue, as where a browser was slow with its timers. */
   _wake(): void;
   /** Ends it; without a word where another tab goes on. */
@@ -327,6 +329,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       } else if (link?._change) link._change(wanted);
       else if (state !== "waiting") go(state === "open");
     },
+    _publish: (command) => (state === "open" ? link?._publish?.(command) : undefined),
     _reconnect: reconnect,
     _wake: wake,
     _close(silent) {

@@ -14,6 +14,9 @@ export class Refusal {
   ) {}
 }
 
+/** What is thrown where the server refuses something. */
+export const failed = (message: string, code = "http", status?: number) => Object.assign(new Error(message), { code, status });
+
 export async function refusal(response: Response): Promise<Refusal> {
   const { status, headers } = response;
   const problem = (await response.json().catch(() => ({}))) as { status?: number; code?: string; detail?: string };

@@ -8,6 +8,7 @@ export interface Item {
   channel?: string;
   channels?: string[];
   event?: string;
+  user?: string;
   data?: unknown;
   base64?: true;
   time?: number;
@@ -15,8 +16,9 @@ export interface Item {
   deleted?: string;
   deleted_message?: { channel: string; cursor: string };
   error?: { code: string; detail: string; status: number };
-  /** The channels that an error, or a page, is about; none where it is about a token. */
+  /** The channels that an error, or a page, is about; none where it is about a token. Of what was said its number. */
   id?: string[];
+  published?: string;
   unsubscribed?: string[];
   renewed?: true;
   /** The time of the credentials is over. */
@@ -82,5 +84,7 @@ export interface Link {
   _change?(names: readonly string[]): void;
   /** Shows another token, where that goes without a new connection. */
   _renew?(token: string): void;
+  /** Says something, where that goes over this connection. */
+  _publish?(command: object): Promise<Item>;
   _end(): void;
 }

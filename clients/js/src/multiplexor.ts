@@ -2,8 +2,8 @@
 
 import { checkListener, checkWords } from "./checks";
 import { type Connection, type Facts, type Tell, connection } from "./connection";
-import { olderPages } from "./history";
 import type { Item } from "./link";
+import { requests } from "./requests";
 import { share } from "./shared";
 import { claimsOf } from "./token";
 
@@ -20,6 +20,8 @@ export interface Message<Data = any> {
   channels: string[];
   /** What the publisher called it, if anything. */
   event?: string;
+  /** The user who said it, where a client did and has shown who it is; the server says so. */
+  user?: string;
   /** The JSON value that was published; text as a string, bytes as a `Uint8Array`. */
   data: Data;
   /** When it was published, by the server's clock. */
@@ -111,6 +113,18 @@ export interface HistoryPage<Data = any> {
   gap: boolean;
 }
 
+/** What may be said beside the data. */
+export interface PublishOptions {
+  /** What listeners get as `event`; names that the server uses itself are refused. */
+  event?: string;
+  /** For how many seconds it is kept for those who come later; 0: not at all. */
+  ttl?: number;
+  /** A repeat under the same key publishes nothing, and gets the first answer. */
+  key?: string;
+  /** `false`: this connection does not hear it, nor do tabs that share it. */
+  echo?: boolean;
+}
+
 export interface Subscription {
   readonly channels: string[];
   unsubscribe(): void;
@@ -173,11 +187,12 @@ const BAD_NAME = /^$|^\$|^\.\.?$|[,\0-\x1f\x7f]/;
 const OURS = /^\$(user|all)$/;
 
 /** A message as listeners get it, with the channels of theirs that it came on. */
-const said = ({ cursor, event, data, base64, time }: Item, channels: string[]): Message => ({
+const said = ({ cursor, event, user, data, base64, time }: Item, channels: string[]): Message => ({
   cursor,
   channel: channels[0]!,
   channels,
   event,
+  ...(user && { user }),
   data: base64 ? Uint8Array.from(atob(data as string), (char) => char.charCodeAt(0)) : data,
   time: new Date(time! * 1000),
 });
@@ -192,7 +207,7 @@ export class Multiplexor {
   private _listeners: { [K in keyof Events]?: Set<(event: Events[K]) => void> } = {};
   private _line: Connection | undefined;
   private _begin: () => Connection;
-  private _page: ReturnType<typeof olderPages>;
+  private _request: ReturnType<typeof requests>;
   private _now: StateChange = { state: "idle" };
   private _cursor?: string;
   private _id?: string;
@@ -213,7 +228,7 @@ export class Multiplexor {
     const connect = (tell: Tell, cursor: string | undefined = this._stored(), once?: boolean) =>
       connection(base, once ? { ...options, transports: ["poll"], _once: true } : options, tell, cursor);
     const tell: Tell = (kind, fact) => this._heard(kind, fact);
-    this._page = olderPages(base, options);
+    this._request = requests(base, options);
     const values = OPTIONS.map((name) => options[name as keyof Options]);
     const isNamed = typeof shared === "string";
     const canShare =
@@ -284,8 +299,26 @@ export class Multiplexor {
    * server says where it refuses, with `code` and `status`.
    */
   async history<Data = any>(channel: string, { before, limit }: { before?: string; limit?: number } = {}): Promise<HistoryPage<Data>> {
-    const { messages, cursor, more = false, gap = false } = await this._page(channel, before, limit);
+    const { messages, cursor, more = false, gap = false } = await this._request("history/", channel, { before, limit });
     return { messages: messages!.map((item) => said(item, [channel])), cursor: cursor!, more, gap };
+  }
+
+  /**
+   * Says something to a channel where the server lets clients do so: over the WebSocket if that is open, else by a request.
+   * Throws what the server says where it refuses, with `code` and `status`; `lost` where it was cut off before the answer.
+   */
+  async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<{ cursor: string }> {
+    checkWords("option", Object.keys(options), ["event", "ttl", "key", "echo"]);
+    const { echo, ...own } = options;
+    const isBytes = ArrayBuffer.isView(data);
+    const type = isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain" : "application/json";
+    const { cursor } = await ((!isBytes && this._line?._publish({ publish: channel, data, ...options })) ||
+      this._request("pub/", channel, own, {
+        method: "POST",
+        body: /json/.test(type) ? JSON.stringify(data) : (data as BodyInit),
+        headers: { "Content-Type": type, ...(echo === false && this._id && { "Multiplexor-Except": this._id }) },
+      }));
+    return { cursor: cursor! };
   }
 
   /** Listens to what happens; the function it gives ends that. */

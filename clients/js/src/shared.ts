@@ -371,6 +371,7 @@ export function share(
       unite();
     },
     _reconnect: () => (own ?? connection ? (own ?? connection)!._reconnect() : say({ reconnect: 1 })),
+    _publish: (command) => (own ?? connection)?._publish(command),
     _wake() {},
     _close(silent) {
       own?._close(true);

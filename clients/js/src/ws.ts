@@ -1,5 +1,6 @@
 // Waiting by WebSocket: channels are changed in place.
 
+import { failed } from "./http";
 import type { Ear, Item, Link } from "./link";
 
 /** The server goes down, or restarts; it is busy, or this reader too slow. */
@@ -18,6 +19,9 @@ export function openSocket(
   const socket = new WebSocket(url);
   /** What was asked for and is not answered; answers come in order. */
   const asks: string[][] = [];
+  /** What was said and is not answered, by number. */
+  const said = new Map<unknown, (item: Item) => void>();
+  let count = 0;
   let asked = first ? [] : names;
   let open = false;
   /** What the server says of this connection's channels is heard. */
@@ -36,6 +40,13 @@ export function openSocket(
   socket.onmessage = ({ data }) => {
     const item = JSON.parse(data as string) as Item;
     const { subscribed, more, error, deleted } = item;
+    const heard = said.get(item.id);
+    if (heard) {
+      said.delete(item.id);
+      heard(item);
+      // All up to here was told before, of the channels that are waited on.
+      return ear._item({ cursor: begun ? item.cursor : undefined });
+    }
     if (deleted) asked = asked.filter((name) => name !== deleted);
     if (subscribed || item.unsubscribed || item.renewed || error) item.id = more ? asks[0] : asks.shift();
     // Where no channel is waited on yet, a cursor speaks for none.
@@ -53,7 +64,11 @@ export function openSocket(
     }
   };
   socket.onerror = () => {};
-  socket.onclose = ({ code, reason }) => ear._lost(reason, { _served: COME_BACK.includes(code) });
+  const lose = () => said.forEach((heard) => heard({ error: { code: "lost", detail: "the connection was cut off", status: 0 } }));
+  socket.onclose = ({ code, reason }) => {
+    lose();
+    ear._lost(reason, { _served: COME_BACK.includes(code) });
+  };
   return {
     _change: change,
     _renew(token) {
@@ -61,7 +76,13 @@ export function openSocket(
       asks.push([]);
       socket.send(JSON.stringify({ token }));
     },
+    _publish: (command) =>
+      new Promise((done, fail) => {
+        socket.send(JSON.stringify({ ...command, id: ++count }));
+        said.set(count, (item) => (item.error ? fail(failed(item.error.detail, item.error.code, item.error.status)) : done(item)));
+      }),
     _end() {
+      lose();
       socket.onmessage = socket.onclose = null;
       socket.close();
     },

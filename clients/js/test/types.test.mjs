@@ -20,6 +20,12 @@ test("the types know all options and events, and refuse others", async () => {
     const mx = new Multiplexor("http://x", all);
     mx.on("presence", ({ users, joined, left }) => users.length + (joined ?? left)!.user);
     mx.on("deletedMessage", ({ channel, cursor }) => channel + cursor);
+    mx.publish("a", { b: 1 }, { event: "e", ttl: 0, key: "k", echo: false }).then(({ cursor }) => cursor.length);
+    mx.on("message", ({ user }) => user?.length);
+    // @ts-expect-error
+    mx.publish("a", 1, { tll: 0 });
+    // @ts-expect-error
+    mx.publish("a");
     // @ts-expect-error
     new Multiplexor("http://x", { tails: 4 });
     // @ts-expect-error
