@@ -1,6 +1,5 @@
 """What clients say to others: by WebSocket and by POST /pub, with the rules of their channels, rights, pages, keys and rates."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -10,8 +9,9 @@ import urllib.parse
 import pytest
 import websockets
 from harness.program import Program, request, until
+from harness.talk import Socket
 from harness.tokens import SECRET, make_token, signed_url
-from harness.wire import Lines, Sse, Wire, is_cursor, poll
+from harness.wire import Lines, Sse, Wire, poll
 
 ORIGIN = "https://shop.example"
 SETTINGS = f"""
@@ -58,43 +58,6 @@ def post(program, names, data=b"hello", query="", method="POST", **headers):
     path = f"/pub/{urllib.parse.quote(names, safe=',')}{query}"
     status, told, answer = request(program.wait_address, method, path, body, headers)
     return status, told, json.loads(answer) if answer else None
-
-
-class Socket:
-    """A WebSocket of a real library, used step by step."""
-
-    def __init__(self, program, path="/sub/", **headers):
-        self.loop = asyncio.new_event_loop()
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        connect = websockets.connect(program.ws_url + path, additional_headers=headers)
-        self.socket = self.loop.run_until_complete(self._opened(connect))
-        self.id = self.receive()["connection"]
-
-    async def _opened(self, connect):
-        return await connect
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.loop.run_until_complete(self.socket.close())
-        self.loop.close()
-
-    def send(self, **command):
-        self.loop.run_until_complete(self.socket.send(json.dumps(command)))
-
-    def receive(self):
-        return json.loads(self.loop.run_until_complete(asyncio.wait_for(self.socket.recv(), 30)))
-
-    def answer(self, **command):
-        """Sends a command, and gives its answer; messages on the way are kept in `heard`."""
-        self.heard = []
-        self.send(**command, id="?")
-        while True:
-            item = self.receive()
-            if item.get("id") == "?":
-                return item
-            self.heard.append(item)
 
 
 def said(message):

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::info::info;
 use crate::limits::{GRANTS_MAX, LASTS_S};
 use crate::token::Names;
-use crate::{Denied, PublicKey};
+use crate::{AskedMessage, Denied, PublicKey};
 
 /// What a question is about, and what its verdict is found by: half of the SHA-256 of what was shown, which is enough
 /// that nobody finds anything else with the same.
@@ -60,15 +60,6 @@ pub struct Page {
     pub body: Vec<u8>,
     /// From where it came; `None`: that is not known, or no address.
     pub from: Option<IpAddr>,
-}
-
-/// A message of a client that the application is asked about.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AskedMessage {
-    /// Who says it: the messages of one are asked about one after the other.
-    pub sender: Subject,
-    /// What the application gets: JSON.
-    pub body: Vec<u8>,
 }
 
 /// What the application answered.

@@ -8,6 +8,7 @@ mod forwarded;
 mod info;
 mod jwks;
 mod key;
+mod message;
 mod proxies;
 mod public;
 mod secret;
@@ -21,8 +22,7 @@ mod webhook;
 pub mod limits;
 
 pub use asking::{
-    About, AskedMessage, Finding, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict,
-    session_of_answer,
+    About, Finding, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
 };
 pub use denied::Denied;
 pub use forwarded::forward;
@@ -30,6 +30,7 @@ pub use hub;
 pub use ipnet::IpNet;
 pub use jwks::read_jwks;
 pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
+pub use message::{AskedMessage, MessageAnswer, answer_about_message};
 pub use proxies::{Proxies, Way, Whose};
 pub use public::{PublicKey, PublicKeyError};
 pub use secret::{SecretError, TokenSecret};

@@ -25,3 +25,5 @@ pub const GRANTS_MAX: usize = 1_000;
 pub const LASTS_S: std::ops::RangeInclusive<f64> = 1.0..=2_592_000.0;
 /// Bytes of a password in the words of Realplexor: hashing costs by length.
 pub const PASSWORD_LEN_MAX: usize = 128;
+/// Characters of the sentence with which an application refuses a message.
+pub const MESSAGE_DETAIL_CHARS_MAX: usize = 200;

@@ -16,6 +16,7 @@ impl ValueKind {
             Self::Pattern => "a name, or the beginning of names and `*`".to_owned(),
             Self::Names => "host names, repeatable".to_owned(),
             Self::Keys => "API keys or their hashes, repeatable".to_owned(),
+            Self::WebhookSecrets => "whsec_ and 24 to 64 bytes in base64, up to two".to_owned(),
             Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
             Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
             Self::Files => "files in PEM, repeatable".to_owned(),
@@ -52,6 +53,14 @@ impl ValueKind {
         }
     }
 
+    /// The same, of a secret.
+    fn secret_advice(self) -> String {
+        match self {
+            Self::WebhookSecrets => access::WebhookSecretError.to_string(),
+            _ => access::SecretError.to_string(),
+        }
+    }
+
     /// What would be right, for an error.
     pub(crate) fn advice(self, example: &str, form: Notation) -> String {
         let quoted = |text: &str| form.quoted(text);
@@ -77,7 +86,7 @@ impl ValueKind {
                 quoted(example),
                 quoted("sha256:fd9c…")
             ),
-            Self::Secrets => access::SecretError.to_string(),
+            Self::Secrets | Self::WebhookSecrets => self.secret_advice(),
             Self::PublicKeys => {
                 "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
             }

@@ -8,6 +8,7 @@ use wait::Shows;
 
 use super::count;
 use super::values::Values;
+use crate::channel::ChannelEntry;
 use crate::key::SettingKey;
 use crate::keys;
 use crate::names::is_name;
@@ -35,7 +36,16 @@ pub(crate) fn upstream(values: &Values) -> upstream::Settings {
         timeout: values.get(&keys::TAKEOVER_TIMEOUT),
         calls: count(values.get(&keys::TAKEOVER_CALLS)),
     };
+    let publish = |url| upstream::PublishHook {
+        url,
+        timeout: values.get(&keys::HOOK_TIMEOUT),
+        calls: count(values.get(&keys::PUBLISH_HOOK_CALLS)),
+        secrets: values.get(&keys::PUBLISH_HOOK_SECRET),
+    };
+    let asks = values.channels.iter().any(ChannelEntry::asks_about_messages);
+    let publish_url = values.get(&keys::PUBLISH_HOOK_URL).or_else(|| values.get(&keys::HOOK));
     upstream::Settings {
+        publish: publish_url.filter(|_| asks).map(publish),
         hook: values.get(&keys::HOOK).map(hook),
         keys: values.get(&keys::TOKEN_KEYS_URL),
         takeover: values.get(&keys::TAKEOVER).map(takeover),
@@ -64,6 +74,19 @@ pub(crate) fn shows(values: &Values) -> Shows {
             .collect(),
         cookies: names(&keys::HOOK_COOKIES).filter(|_| has_hook).collect(),
         token_cookie: values.get(&keys::TOKEN_COOKIE).into(),
+    }
+}
+
+/// Checks that somebody can be asked about messages where that is wanted. The error says what would be right.
+pub(crate) fn check_publish_hook(values: &Values) -> Result<(), String> {
+    let asks = values.channels.iter().find(|entry| entry.asks_about_messages());
+    let url = [&keys::PUBLISH_HOOK_URL, &keys::HOOK].into_iter().find_map(|key| values.get(key));
+    match asks {
+        Some(entry) if url.is_none() => Err(format!(
+            "{}: publish_hook is true, but there is nobody to ask; set publish_hook_url, or hook, too",
+            entry.origin
+        )),
+        _ => Ok(()),
     }
 }
 

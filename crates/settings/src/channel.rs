@@ -37,6 +37,12 @@ impl ChannelEntry {
         doors.into_iter().find_map(|(name, door)| (door == Some(Door::Token)).then_some(name))
     }
 
+    /// Whether the application is asked about what clients publish.
+    pub(crate) fn asks_about_messages(&self) -> bool {
+        let Rule { publish, publish_hook, .. } = self.rule();
+        publish_hook == Some(true) && publish.is_some_and(|door| door != Door::Off)
+    }
+
     /// As the hub takes it.
     pub(crate) fn rule(&self) -> Rule {
         Rule {

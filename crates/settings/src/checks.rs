@@ -11,7 +11,7 @@ use crate::keys;
 impl Settings {
     /// All that is wrong between them. Of settings that are wrong by themselves nothing is concluded.
     pub(crate) fn check(&self, values: &Values) -> Vec<String> {
-        let checks: [(&[&str], Result<(), String>); 12] = [
+        let checks: [(&[&str], Result<(), String>); 13] = [
             (&[keys::IN.name(), keys::KEY.name(), keys::UNIX_MODE.name()], self.check_strangers(values)),
             (
                 &[keys::KEY.name()],
@@ -20,6 +20,10 @@ impl Settings {
             (&[keys::TOKEN_SECRET.name()], self.check_secrets(values)),
             (&[keys::TOKEN_KEY.name()], self.check_keys(values)),
             (&[keys::HOOK.name(), keys::HOOK_HEADERS.name()], self.check_hook(values)),
+            (
+                &[keys::PUBLISH_HOOK_URL.name(), keys::HOOK.name(), CHANNEL],
+                authentication::check_publish_hook(values),
+            ),
             (&[keys::TAKEOVER_PREFIX.name()], authentication::check_prefix(values)),
             (
                 &[keys::TAKEOVER.name(), keys::TAKEOVER_PREFIX.name(), keys::WAIT_PREFIX.name()],

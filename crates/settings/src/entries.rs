@@ -51,6 +51,7 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
     HISTORY.setting,
     PRESENCE.setting,
     PUBLISH.setting,
+    PUBLISH_HOOK.setting,
     DURABLE.setting,
     POISON.setting,
 ];

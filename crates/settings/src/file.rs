@@ -234,7 +234,7 @@ mod tests {
                 x.toml:7: [[channel]] has no histroy_age; did you mean history_age? There, give a duration from 0s to 30d, such as "1h"
                 x.toml:8: ttl is the number 5; give a duration from 0s to 30d, such as "5m"
                 x.toml:9: [[channel]] has no grace; it is a setting of the whole server: write it above the first [[…]]
-                x.toml:10: [[channel]] has no name; it may have match, history_messages, history_age, history_bytes, payload_limit, ttl, listen, history, presence, publish, durable, poison
+                x.toml:10: [[channel]] has no name; it may have match, history_messages, history_age, history_bytes, payload_limit, ttl, listen, history, presence, publish, publish_hook, durable, poison
                 x.toml:13: no channel is left for "chat.a": the first match counts, and "chat.*" at x.toml:11 takes them all; write the narrower one first
                 x.toml:16: match is a list; give a channel's name, or the beginning of names and *, such as "chat.*"
                 x.toml:17: there is no setting chanel; did you mean [[channel]]?"#]],

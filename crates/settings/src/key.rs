@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{IpNet, PublicKey, TokenSecret};
+use access::{IpNet, PublicKey, TokenSecret, WebhookSecret};
 use upstream::Uri;
 
 use crate::api_key::KeyEntry;
@@ -48,6 +48,7 @@ constructors! {
     networks() -> Vec<IpNet>, ValueKind::Networks, Value::Networks(networks) => networks.clone();
     api_keys() -> Vec<KeyEntry>, ValueKind::Keys, Value::Keys(keys) => keys.clone();
     secrets() -> Vec<TokenSecret>, ValueKind::Secrets, Value::Secrets(secrets) => secrets.clone();
+    webhook_secrets() -> Vec<WebhookSecret>, ValueKind::WebhookSecrets, Value::WebhookSecrets(secrets) => secrets.clone();
     public_keys() -> Vec<PublicKey>, ValueKind::PublicKeys, Value::PublicKeys(keys) => keys.iter().map(|(_, key)| key.clone()).collect();
     url() -> Option<Uri>, ValueKind::Url, Value::Url(url) => url.clone();
     file() -> Option<FileText>, ValueKind::File, Value::File(path, text) => (!path.is_empty()).then(|| text.clone());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret};
+use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret, WebhookSecret};
 use dialect::Classic;
 use exchange::hub::{Glob, Pattern, Right, Rights};
 use upstream::Uri;
@@ -37,6 +37,8 @@ pub(crate) enum ValueKind {
     Certified,
     /// Secrets shared with an application; may be empty.
     Secrets,
+    /// Secrets that webhooks are signed with: one or two.
+    WebhookSecrets,
     /// Files with a public key each; may be empty.
     PublicKeys,
     /// Files; may be empty.
@@ -119,6 +121,8 @@ pub enum Value {
     Certified(Certified),
     /// Secrets shared with an application.
     Secrets(Vec<TokenSecret>),
+    /// Secrets that webhooks are signed with.
+    WebhookSecrets(Vec<WebhookSecret>),
     /// Files, and the public key in each.
     PublicKeys(Vec<(String, PublicKey)>),
     /// Networks.
@@ -153,6 +157,7 @@ impl ValueKind {
         matches!(
             self,
             Self::Secrets
+                | Self::WebhookSecrets
                 | Self::PublicKeys
                 | Self::Files
                 | Self::Texts
@@ -172,7 +177,7 @@ impl ValueKind {
     pub(crate) fn nothing(self) -> Option<&'static str> {
         match self {
             Self::Keys | Self::KeyHash => Some("no API key"),
-            Self::Secrets => Some("no secret"),
+            Self::Secrets | Self::WebhookSecrets => Some("no secret"),
             // It may hold a password.
             Self::Url => Some("no URL that can be called"),
             _ => None,
@@ -187,7 +192,7 @@ impl ValueKind {
             Self::Keys | Self::KeyHash => "KEY",
             Self::Certified => "CERTIFICATE",
             Self::Rights => "RIGHT",
-            Self::Secrets => "SECRET",
+            Self::Secrets | Self::WebhookSecrets => "SECRET",
             Self::Origins => "ORIGIN",
             Self::Networks => "NETWORK",
             Self::Account => "NAME",
@@ -230,6 +235,7 @@ impl ValueKind {
                     let read = |item: &str| TokenSecret::new(item).map_err(|_| item.to_owned());
                     items().map(read).collect::<Result<_, _>>().map(Value::Secrets)
                 }
+                Self::WebhookSecrets => webhook_secrets(items()).map(Value::WebhookSecrets),
                 Self::PublicKeys => {
                     let read =
                         |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
@@ -265,7 +271,8 @@ impl ValueKind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::PublicKeys | Self::Texts | Self::Origins => None,
+            Self::Secrets | Self::WebhookSecrets => None,
+            Self::PublicKeys | Self::Texts | Self::Origins => None,
             Self::Files | Self::Tokens | Self::Networks | Self::Dialects => None,
             Self::Url if text.is_empty() => Some(Value::Url(None)),
             Self::Url => read_url(text).map(|url| Value::Url(Some(url))),
@@ -306,6 +313,8 @@ impl ValueKind {
 
 /// Bytes of what stands before paths.
 const PREFIX_LEN_MAX: usize = 64;
+/// Secrets of one webhook: one, and another while it is changed.
+const WEBHOOK_SECRETS_MAX: usize = 2;
 /// Bytes of a setting that is one text.
 pub(crate) const TEXT_LEN_MAX: usize = 255;
 
@@ -319,6 +328,13 @@ pub(crate) fn why_no_pattern(text: &str) -> String {
 /// A list that must not be empty.
 fn some<T>(list: Vec<T>, texts: &[String]) -> Result<Vec<T>, String> {
     if list.is_empty() { Err(texts.concat()) } else { Ok(list) }
+}
+
+/// Secrets of webhooks, up to two.
+fn webhook_secrets<'a>(items: impl Iterator<Item = &'a str>) -> Result<Vec<WebhookSecret>, String> {
+    let secrets = items.map(|item| WebhookSecret::new(item).map_err(|_| item.to_owned()));
+    let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+    if secrets.len() > WEBHOOK_SECRETS_MAX { Err(String::new()) } else { Ok(secrets) }
 }
 
 /// Nothing, or strokes each with a word behind it that means the same in every server.

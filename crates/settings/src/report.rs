@@ -54,6 +54,9 @@ impl Values {
 fn shown(setting: &Setting, value: &Value) -> String {
     match value {
         Value::Secrets(secrets) if !secrets.is_empty() => format!("[…] # {} not shown", secrets.len()),
+        Value::WebhookSecrets(secrets) if !secrets.is_empty() => {
+            format!("[…] # {} not shown", secrets.len())
+        }
         _ => setting.kind.toml(value),
     }
 }
@@ -79,6 +82,7 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
             listeners.iter().map(entry).collect()
         }
         Value::Secrets(secrets) => json!(secrets.len()),
+        Value::WebhookSecrets(secrets) => json!(secrets.len()),
         Value::Keys(keys) => keys.iter().map(key_entry).collect(),
         _ if setting.kind.is_list() => json!(texts),
         _ => json!(texts.pop()),

@@ -21,6 +21,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         ValueKind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
         ValueKind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),
         ValueKind::Secrets => (0..chance[0] % 3).map(|n| format!("{:032x}", chance[1] / 2 + n)).collect(),
+        ValueKind::WebhookSecrets => vec!["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
         ValueKind::PublicKeys | ValueKind::Files => Vec::new(),
         ValueKind::Origins => {
             (0..chance[0] % 3).map(|n| format!("https://host{n}-{:x}.example", chance[1])).collect()

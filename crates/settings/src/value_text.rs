@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::WebhookSecret;
 use toml::de::DeValue;
 
 use crate::Listener;
@@ -102,6 +103,7 @@ impl ValueKind {
                 keys.iter().filter_map(|key| key.hash.map(|hash| hash.to_string())).collect()
             }
             Value::Secrets(secrets) => secrets.iter().map(|secret| secret.reveal().to_owned()).collect(),
+            Value::WebhookSecrets(secrets) => secrets.iter().map(WebhookSecret::reveal).collect(),
             Value::PublicKeys(keys) => keys.iter().map(|(file, _)| file.clone()).collect(),
             Value::KeyHash(hash) => vec![hash.to_string()],
             Value::Certified(said) => vec![said.to_string()],

@@ -53,6 +53,14 @@ counters! {
     pages_held,
     /// Requests that the application did not answer.
     pages_failed,
+    /// Calls of the hook for messages.
+    publish_hook_calls,
+    /// Of these, those that failed.
+    publish_hook_failed,
+    /// Of these, those that ended in a refusal.
+    publish_hook_refused,
+    /// Messages that it was not asked about, since too many waited.
+    publish_hook_busy,
     /// Fetches of keys.
     keys_fetched,
     /// Of these, those that failed.

@@ -8,6 +8,7 @@ mod counters;
 mod hook;
 mod http;
 mod keys;
+mod messages;
 mod page;
 mod relay;
 mod tell;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use counters::Counters;
 pub use hook::{Hook, is_of_one_request};
+pub use messages::PublishHook;
 pub use page::Takeover;
 pub use relay::{Relayed, answered, request};
 
@@ -42,12 +44,14 @@ pub struct Settings {
     pub keys: Option<Uri>,
     /// Where requests go that are not ours.
     pub takeover: Option<Takeover>,
+    /// Who says whether a client's message may be said.
+    pub publish: Option<PublishHook>,
 }
 
 impl Settings {
     /// Whether nobody is ever asked.
     pub fn is_empty(&self) -> bool {
-        self.hook.is_none() && self.keys.is_none() && self.takeover.is_none()
+        self.hook.is_none() && self.keys.is_none() && self.takeover.is_none() && self.publish.is_none()
     }
 }
 
@@ -56,6 +60,7 @@ enum Done {
     Called(hook::Called),
     Fetched(keys::Fetched),
     Passed(page::Passed),
+    Asked(messages::MessageCalled),
 }
 
 /// All who are asked.
@@ -63,6 +68,7 @@ struct All {
     hook: Option<hook::Asking>,
     keys: Option<keys::Keys>,
     pages: Option<page::Pages>,
+    messages: Option<messages::Messages>,
 }
 
 /// What each of them needs.
@@ -96,7 +102,8 @@ pub async fn serve(
     counters: Arc<Counters>,
 ) -> io::Result<()> {
     let urls = settings.hook.as_ref().map(|hook| &hook.url).into_iter().chain(&settings.keys);
-    let client = Client::new(urls.chain(settings.takeover.as_ref().map(|takeover| &takeover.url)))?;
+    let urls = urls.chain(settings.takeover.as_ref().map(|takeover| &takeover.url));
+    let client = Client::new(urls.chain(settings.publish.as_ref().map(|publish| &publish.url)))?;
     let Inbox { questions, notices, findings } = inbox;
     let parts = || Parts {
         client: client.clone(),
@@ -108,6 +115,7 @@ pub async fn serve(
         hook: settings.hook.map(|hook| hook::Asking::new(hook, parts())),
         keys: settings.keys.map(|url| keys::Keys::new(url, parts())),
         pages: settings.takeover.map(|takeover| page::Pages::new(takeover, parts())),
+        messages: settings.publish.map(|publish| messages::Messages::new(publish, parts())),
     };
     // An eventfd is read as a pipe is.
     let notices = pipe::Receiver::from_owned_fd_unchecked(notices)?;
@@ -139,6 +147,9 @@ impl All {
             (About::Page(_), Self { pages: Some(pages), .. }) => {
                 pass(|passes| pages.ask(question, passes), work);
             }
+            (About::Message(_), Self { messages: Some(messages), .. }) => {
+                ask_about(|calls| messages.ask(question, calls), work);
+            }
             // Whoever is not set is not asked.
             _ => {}
         }
@@ -152,6 +163,9 @@ impl All {
             (Done::Fetched(fetched), Self { keys: Some(keys), .. }) => keys.fetched(fetched),
             (Done::Passed(passed), Self { pages: Some(pages), .. }) => {
                 pass(|passes| pages.passed(passed, passes), work);
+            }
+            (Done::Asked(called), Self { messages: Some(messages), .. }) => {
+                ask_about(|calls| messages.called(called, calls), work);
             }
             _ => {}
         }
@@ -173,6 +187,15 @@ fn pass(lead: impl FnOnce(&mut Vec<page::Pass>), work: &mut Work) {
     lead(&mut passes);
     for pass in passes {
         work.spawn(async { Done::Passed(pass.make().await) });
+    }
+}
+
+/// Begins the calls about messages that this leads to.
+fn ask_about(lead: impl FnOnce(&mut Vec<messages::MessageCall>), work: &mut Work) {
+    let mut calls = Vec::new();
+    lead(&mut calls);
+    for call in calls {
+        work.spawn(async { Done::Asked(call.make().await) });
     }
 }
 

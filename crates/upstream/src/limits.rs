@@ -23,6 +23,15 @@ pub const FAILED_AGE: Duration = Duration::from_secs(1);
 /// Bytes of an answer of the application that is passed on.
 pub const PAGE_LEN_MAX: usize = 1 << 20;
 
+/// Default for [`crate::PublishHook::calls`].
+pub const MESSAGE_CALLS: usize = 64;
+/// Messages of one sender that wait for a call about one before them to end.
+pub const MESSAGES_EACH_MAX: usize = 8;
+/// Senders whose messages wait for a call. Beyond, whoever has most of them gives way.
+pub const SENDERS_MAX: usize = 16_384;
+/// Bytes of an answer about a message.
+pub const MESSAGE_ANSWER_LEN_MAX: usize = 256 << 10;
+
 /// How often keys are fetched.
 pub const KEYS_AGE: Duration = Duration::from_secs(600);
 /// How long to wait between two tries, whoever asks for a key that is not known.

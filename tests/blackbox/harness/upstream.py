@@ -48,7 +48,7 @@ class Php:
 
 
 class Application:
-    """A server whose `answer(path, headers)` gives status, headers and body; all requests are kept."""
+    """A server whose `answer(path, headers)`, or `answer(path, headers, body)`, gives status, headers and body; all requests are kept."""
 
     def __init__(self, answer):
         application = self
@@ -65,7 +65,8 @@ class Application:
                     application.now += 1
                     application.most = max(application.most, application.now)
                 try:
-                    status, headers, said = answer(self.path, self.headers)
+                    about = (self.path, self.headers, body)
+                    status, headers, said = answer(*about[: answer.__code__.co_argcount])
                     self.send_response(status)
                     for name, value in headers.items():
                         self.send_header(name, value)

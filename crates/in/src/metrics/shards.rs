@@ -193,6 +193,26 @@ pub(super) static SHARDS: &[Metric] = &[
         MetricSource::Asked("hook_verdicts"),
     ),
     line(
+        "multiplexor_publish_hook_calls_total",
+        "Calls of the application about messages of clients",
+        MetricSource::Asked("publish_hook_calls"),
+    ),
+    line(
+        "multiplexor_publish_hook_failed_total",
+        "Of these, those that failed, so that the message was refused",
+        MetricSource::Asked("publish_hook_failed"),
+    ),
+    line(
+        "multiplexor_publish_hook_refused_total",
+        "Of these, those by which the application refused the message",
+        MetricSource::Asked("publish_hook_refused"),
+    ),
+    line(
+        "multiplexor_publish_hook_busy_total",
+        "Messages that it was not asked about, since too many waited, of one sender or in all",
+        MetricSource::Asked("publish_hook_busy"),
+    ),
+    line(
         "multiplexor_takeover_passed_total",
         "Requests of the WAIT line passed on to the application",
         MetricSource::Asked("pages_passed"),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use access::PublicKey;
-use access::TokenSecret;
+use access::{PublicKey, TokenSecret, WebhookSecret};
 use upstream::Uri;
 
-use crate::key::{SettingKey, choice, count, duration, label, public_keys, secrets, text, texts, url};
+use crate::key::{
+    SettingKey, choice, count, duration, label, public_keys, secrets, text, texts, url, webhook_secrets,
+};
 use crate::kind::ValueKind;
 
 pub const LISTEN: SettingKey<&'static str> = choice(
@@ -74,6 +75,22 @@ pub const HOOK_AGE: SettingKey<Duration> = duration(
 );
 pub const HOOK_CALLS: SettingKey<u64> =
     count("hook_calls", ["1", "1000"], "32", "Calls of the hook under way at once; others wait");
+pub const PUBLISH_HOOK_URL: SettingKey<Option<Uri>> = url(
+    "publish_hook_url",
+    "",
+    "Where your application is asked about messages of clients, where a rule says publish_hook; left out: at hook",
+);
+pub const PUBLISH_HOOK_SECRET: SettingKey<Vec<WebhookSecret>> = webhook_secrets(
+    "publish_hook_secret",
+    "",
+    "What these calls are signed with, as webhooks are: whsec_ and base64; two while you change it",
+);
+pub const PUBLISH_HOOK_CALLS: SettingKey<u64> = count(
+    "publish_hook_calls",
+    ["1", "1000"],
+    "64",
+    "Such calls under way at once, of which each address has its share; one of a sender. Others wait, 8 of a sender",
+);
 pub const TAKEOVER: SettingKey<Option<Uri>> = url(
     "takeover",
     "",
