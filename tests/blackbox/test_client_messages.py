@@ -11,6 +11,7 @@ import websockets
 from harness.program import Program, request, until
 from harness.talk import Socket
 from harness.tokens import SECRET, make_token, signed_url
+from harness.upstream import Application
 from harness.wire import Lines, Sse, Wire, poll
 
 ORIGIN = "https://shop.example"
@@ -447,3 +448,48 @@ def test_with_a_store_it_is_answered_when_it_is_kept(tmp_path):
     assert [message.get("user") for message in messages] == ["ann"] * 25 + [None] * 5
     assert [message["cursor"] for message in messages[:20]] == cursors
     program.stop()
+
+
+def test_a_user_that_was_ended_says_nothing_more(speaking, channel):
+    token = make_token(sub=f"gone.{channel}", iat=int(time.time()) - 5)
+    assert speak(speaking, "post", channel, f"?token={token}") == "-"
+    assert request(speaking.in_address, "DELETE", f"/users/gone.{channel}")[0] == 200
+    for way in ("ws", "post"):
+        assert speak(speaking, way, channel, f"?token={token}") == "user-ended", way
+
+
+def test_the_hook_says_who_it_is_also_where_all_may(tmp_path):
+    def answer(path, headers):
+        return 200, {}, json.dumps({"user": "ann", "listen": "*", "publish": "say.*"}).encode()
+
+    application = Application(answer)
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(f'hook = "{application.url}"\n' + SETTINGS[SETTINGS.index("[[channel]]") :])
+    program = Program("--config", str(settings))
+    own = {"Cookie": "sid=1", "Origin": f"http://{program.waits[0]}"}
+    for room in ("open.a", "say.a"):
+        assert speak(program, "post", room, **own) == "-"
+        assert poll(program, "/sub/open.a?since=0")["messages"][0]["user"] == "ann"
+        assert speak(program, "ws", room, **own) == "-"
+    assert speak(program, "post", "open.a", Cookie="sid=1") == "origin"
+    assert speak(program, "post", "say.a") == "credentials"
+    program.stop()
+    application.stop()
+
+
+def test_the_application_keeps_what_it_had(tmp_path):
+    """With takeover, /pub is the application's where its prefix covers it; behind wait_prefix all is ours."""
+    application = Application(lambda path, headers: (201, {}, b"{}"))
+    for more, path, expected in [
+        ("", "/pub/open.a", 201),
+        ('takeover_prefix = "/pub/"', "/pub/open.a", 201),
+        ('takeover_prefix = "/app/"', "/pub/open.a", 200),
+        ('wait_prefix = "/push"', "/push/pub/open.a", 200),
+        ('wait_prefix = "/push"', "/pub/open.a", 201),
+    ]:
+        settings = tmp_path / "multiplexor.toml"
+        settings.write_text(f'takeover = "{application.url}"\n{more}\n[[channel]]\nmatch = "*"\npublish = "open"\n')
+        program = Program("--config", str(settings))
+        assert request(program.wait_address, "POST", path, b"x")[0] == expected, (more, path)
+        program.stop()
+    application.stop()
