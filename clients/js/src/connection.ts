@@ -2,7 +2,7 @@
 
 import { STABLE_MS, type Transport, backoff, chooser } from "./choice";
 import { type Ask, Refusal, isForeign, openPoll, openStream, refusal } from "./http";
-import type { Ear, Item, Link, Loss } from "./link";
+import type { ByServer, Ear, Item, Link, Loss } from "./link";
 import type { Presence } from "./multiplexor";
 import { roster } from "./presence";
 import { renewIn } from "./token";
@@ -100,6 +100,8 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
   let heardAt = 0;
   let advised: number | undefined;
   let id: string | undefined;
+  /** What the application has this connection listen to, besides. */
+  let served: string[] = [];
   /** When it is tried again. */
   let due = 0;
 
@@ -185,6 +187,10 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       if (status >= 500) return lost(message, { _served: true });
       tell("error", { code, message, status, fatal: false, channels: item.id });
     }
+    if (item.connection && transport !== "poll") served = [];
+    const { subscribed, unsubscribed } = item as { subscribed?: ByServer; unsubscribed?: ByServer };
+    if (subscribed?.channels) served = [...served, ...subscribed.channels];
+    if (unsubscribed?.channels) served = served.filter((name) => !unsubscribed.channels.includes(name));
     if (item.connection) tell("connection", { id: (id = item.connection) });
     if (item.gap) tell("gap", { channels: channel === undefined ? channels : [channel] });
     // A page of them, or a poll's answer.
@@ -195,7 +201,9 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
     const { deleted_message } = item;
     if (deleted_message) tell("deletedMessage", deleted_message);
     if (item.cursor || item.time) {
-      tell("message", deleted_message ? { cursor: item.cursor } : item);
+      // A poll's answer is for what it asked for, and for what is joined.
+      const besides = (transport === "poll" ? (item.channels ?? [channel!]).filter((name) => name && !begun.includes(name)) : served) as string[];
+      tell("message", deleted_message ? { cursor: item.cursor } : besides[0] ? { ...item, served: besides } : item);
       // What has no cursor comes again after a cut, until the next cursor speaks for it, too.
       if (item.cursor) {
         // After the listeners ran: what broke off before is told again.
@@ -204,7 +212,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
         if (link) opened();
       }
     }
-    if (item.subscribed && !item.more) tell("live", { channels: item.id });
+    if (Array.isArray(item.subscribed) && !item.more) tell("live", { channels: item.id });
     if (deleted !== undefined) {
       setNames(names.filter((name) => name !== deleted));
       tell("deleted", { channel: deleted });

@@ -19,14 +19,17 @@ export interface Item {
   /** The channels that an error, or a page, is about; none where it is about a token. Of what was said its number. */
   id?: string[];
   published?: string;
-  unsubscribed?: string[];
+  /** By command; or what the application has it listen to no longer. */
+  unsubscribed?: string[] | ByServer;
   renewed?: true;
   /** The time of the credentials is over. */
   expired?: true;
   /** The application ended the connection. */
   ended?: { reason: string };
   /** Channels that were asked for by command; with a page of what was missed on them. */
-  subscribed?: string[];
+  subscribed?: string[] | ByServer;
+  /** Of a message: channels that the application has it listen to. */
+  served?: string[];
   more?: true;
   /** Of a page, or of a poll's answer. */
   messages?: Item[];
@@ -53,6 +56,11 @@ export interface ChangeTold {
   user: string;
   info?: unknown;
   time: number;
+}
+
+/** Channels that the application has a connection listen to, or no longer. */
+export interface ByServer {
+  channels: string[];
 }
 
 export interface Loss {

@@ -379,8 +379,8 @@ export class Multiplexor {
   }
 
   private _message(item: Facts["message"]): void {
-    const { cursor, channel, channels, time } = item;
-    const mine = (channels ?? [channel!]).filter((name) => this._has(name));
+    const { cursor, channel, channels, time, served = [] } = item;
+    const mine = (channels ?? [channel!]).filter((name) => this._has(name) || served.includes(name));
     if (mine[0] !== undefined) {
       const message = said(item, mine);
       for (const { _names, _listener } of [...this._entries]) {

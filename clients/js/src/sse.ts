@@ -18,6 +18,7 @@ export function sseReader(tell: (item: Item) => void, advise: (retryMs: number) 
       if (retry) advise(+retry);
       const item = JSON.parse(data || "{}");
       if (event === "deleted-message") tell({ cursor: id, deleted_message: item });
+      else if (item.by && /^(un)?subscribed$/.test(event!)) tell({ [event!]: item });
       // Messages have a cursor inside, whatever they are called; what has none is in words of the server.
       else if (item.cursor || !data) tell({ cursor: id, ...item });
       else if (event === "gap") tell({ gap: true, ...item });

@@ -39,7 +39,8 @@ export function openSocket(
   };
   socket.onmessage = ({ data }) => {
     const item = JSON.parse(data as string) as Item;
-    const { subscribed, more, error, deleted } = item;
+    const { more, error, deleted } = item;
+    const subscribed = Array.isArray(item.subscribed);
     const heard = said.get(item.id);
     if (heard) {
       said.delete(item.id);
@@ -48,11 +49,11 @@ export function openSocket(
       return ear._item({ cursor: begun ? item.cursor : undefined });
     }
     if (deleted) asked = asked.filter((name) => name !== deleted);
-    if (subscribed || item.unsubscribed || item.renewed || error) item.id = more ? asks[0] : asks.shift();
+    if (subscribed || Array.isArray(item.unsubscribed) || item.renewed || error) item.id = more ? asks[0] : asks.shift();
     // Where no channel is waited on yet, a cursor speaks for none.
-    begun ||= !!subscribed;
+    begun ||= subscribed;
     if (begun) ear._item(item);
-    else if (item.connection || item.time) ear._item({ ...item, cursor: undefined });
+    else if (item.connection || item.time || item.subscribed || item.unsubscribed) ear._item({ ...item, cursor: undefined });
     // What this connection is for cannot be had: as if a status said it.
     else if (error) {
       const _served = error.status === 429;

@@ -250,6 +250,26 @@ test("what is said to a user, or to everybody, is heard whatever it listens to a
   }
 });
 
+test("what comes on channels that the application joins is heard, whatever it waits by", async () => {
+  for (const transport of TRANSPORTS) {
+    const name = fresh();
+    const token = jwt({ exp: seconds() + 600, sub: name, listen: name, join: `${name}.own` });
+    const client = listen(program.waitAddress, name, { transports: [transport], token });
+    const all = [];
+    client.mx.on("message", ({ channel, data }) => all.push([channel, data]));
+    await client.opens(transport);
+    await program.untilWaiting(`${name}.own`);
+    await program.publish(`${name}.own`, "joined");
+    await until(() => all.length === 1, "it is heard");
+    // A poll that waits again is joined by its token.
+    await program.untilWaiting(name);
+    await program.publish(name, "asked for");
+    await until(() => all.length === 2, "so is what was asked for");
+    assert.deepEqual([all, client.heard], [[[`${name}.own`, "joined"], [name, "asked for"]], ["asked for"]]);
+    client.mx.close();
+  }
+});
+
 test("a function whose tokens have ended already is asked again and again, but not in a loop", async () => {
   const name = fresh();
   let asked = 0;

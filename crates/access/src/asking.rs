@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::info::info;
 use crate::limits::{GRANTS_MAX, LASTS_S};
-use crate::token::Names;
+use crate::token::{Names, joins};
 use crate::{AskedMessage, Denied, PublicKey};
 
 /// What a question is about, and what its verdict is found by: half of the SHA-256 of what was shown, which is enough
@@ -167,6 +167,7 @@ struct Answer {
     publish: Option<Names>,
     presence: Option<Names>,
     history: Option<Names>,
+    join: Option<Names>,
     lasts: Option<f64>,
 }
 
@@ -211,12 +212,14 @@ pub fn session_of_answer(
     }
     let until = now.after(age_ms);
     let info = info(answer.info.as_deref()).map_err(|why| format!("its {why}"))?;
+    let joins = joins(answer.join.as_ref()).map_err(|why| format!("its {why}"))?;
     let session = Session::of(&SessionParts {
         user: answer.user.as_deref(),
         info: info.as_deref(),
         issued: Some(asked),
         expires: Some(until),
         grants: &grants,
+        joins: &joins,
     });
     Ok((session, until))
 }
@@ -274,6 +277,9 @@ mod tests {
         check("<html>", Err("must be a JSON object"));
         check("[]", Err("must be a JSON object"));
         check(r#"{"listen":[1]}"#, Err("list of texts"));
+        check(r#"{"join":["a","b*"]}"#, Err("`join` has \"b*\""));
+        check(r#"{"join":"$all"}"#, Err("`join`"));
+        check(&format!(r#"{{"join":[{}"a"]}}"#, "\"a\",".repeat(100)), Err("at most 100"));
         check(r#"{"user":7}"#, Err("must be a JSON object"));
         check(r#"{"listen":[""]}"#, Err("`listen`"));
         check(&format!(r#"{{"info":"{}"}}"#, "x".repeat(1_023)), Err("its `info` has 1025 bytes"));

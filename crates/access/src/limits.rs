@@ -27,3 +27,5 @@ pub const LASTS_S: std::ops::RangeInclusive<f64> = 1.0..=2_592_000.0;
 pub const PASSWORD_LEN_MAX: usize = 128;
 /// Characters of the sentence with which an application refuses a message.
 pub const MESSAGE_DETAIL_CHARS_MAX: usize = 200;
+/// Channels that a token, or a hook's answer, joins.
+pub const JOINS_MAX: usize = 100;

@@ -7,12 +7,12 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hub::{Code, Glob, Grant, Right, Session, SessionParts, WallTime, excerpt, excerpt_of_fault};
+use hub::{Code, Glob, Grant, Right, Session, SessionParts, WallTime, check_name, excerpt, excerpt_of_fault};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::info::info;
-use crate::limits::{GRANTS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
+use crate::limits::{GRANTS_MAX, JOINS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
 use crate::{Denied, PublicKey, TokenSecret};
 
 /// With what tokens and URLs may be signed, and for whom tokens must be.
@@ -61,12 +61,15 @@ impl Tokens {
         let info = info(claims.info.as_deref())
             .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
         let grants = claims.grants()?;
+        let joins = joins(claims.join.as_ref())
+            .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
         Ok(Session::of(&SessionParts {
             user: claims.sub.as_deref(),
             info: info.as_deref(),
             issued: claims.issued(),
             expires: Some(expires),
             grants: &grants,
+            joins: &joins,
         }))
     }
 
@@ -236,6 +239,7 @@ struct Claims {
     publish: Option<Names>,
     presence: Option<Names>,
     history: Option<Names>,
+    join: Option<Names>,
 }
 
 /// When a token was issued.
@@ -251,7 +255,7 @@ enum Issued {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "aud, listen, publish, presence and history are a text or a list of texts each"
+    expecting = "aud, listen, publish, presence, history and join are a text or a list of texts each"
 )]
 pub(crate) enum Names {
     One(String),
@@ -265,6 +269,20 @@ impl Names {
             Self::Many(list) => list,
         }
     }
+}
+
+/// The names of channels to join: each one of a channel, as it is.
+pub(crate) fn joins(names: Option<&Names>) -> Result<Vec<Box<str>>, String> {
+    let names = names.map_or(&[][..], Names::list);
+    if names.len() > JOINS_MAX {
+        return Err(format!("`join` names {} channels; at most {JOINS_MAX} are allowed", names.len()));
+    }
+    let name = |name: &String| match check_name(name.as_bytes()) {
+        Ok(name) if !name.contains('*') => Ok(name.into()),
+        Ok(_) => Err(format!("`join` has {:?}; it takes names as they are, without *", excerpt(name))),
+        Err(error) => Err(format!("`join` has {:?}: {error}", excerpt(name))),
+    };
+    names.iter().map(name).collect()
 }
 
 impl Claims {

@@ -16,6 +16,15 @@ pub enum UserQuestion {
     List(UserList),
     /// Which connections one user has.
     One(Box<str>),
+    /// Have all connections of a user listen to other channels.
+    Change {
+        /// Whose.
+        user: Box<str>,
+        /// To these, too.
+        join: Vec<Box<str>>,
+        /// To these no longer.
+        leave: Vec<Box<str>>,
+    },
     /// End all connections of a user.
     EndUser {
         /// Whose.
@@ -54,6 +63,8 @@ pub enum UserAnswer {
     One(Vec<UserConnection>, bool),
     /// How many connections it ended.
     Ended(usize),
+    /// How many connections of a user it had listen to other channels.
+    Changed(usize),
     /// How many connections of a user it ended, and when the last of their credentials would have.
     EndedUser(usize, WallTime),
 }

@@ -131,6 +131,7 @@ codes! {
     Host "host" In Denied "the server was called by a name that is not its own"
     Http "http" Both Other "the request is no HTTP that can be served here"
     Item "item" In Other "an item of a batch is not as it should be"
+    Join "join" Both Other "what the application alone may say, that other channels are listened to, is said by a client; or it cannot be read"
     Json "json" In Other "the member json of an item is neither true nor false, or stands beside base64"
     Key "key" Both Other "the idempotency key is empty, too long or not printable, or one key is for many messages"
     KeyPublishes "key-publishes" In Denied "more messages a second were published with an API key than may be"

@@ -111,6 +111,8 @@ pub struct SessionParts<'a> {
     pub expires: Option<WallTime>,
     /// What may be done.
     pub grants: &'a [Grant],
+    /// Channels that are listened to besides those asked for; that is a grant to listen to them.
+    pub joins: &'a [Box<str>],
 }
 
 /// Who a connection or a publish is: user, grants, expiry. A reference: cloning it copies nothing.
@@ -141,13 +143,18 @@ impl Session {
 
     /// A session that is made of all this.
     pub fn of(parts: &SessionParts<'_>) -> Self {
-        let SessionParts { user, info, issued, expires, grants } = *parts;
+        let SessionParts { user, info, issued, expires, grants, joins } = *parts;
         let mut bytes = Vec::new();
         for Grant { rights, names } in grants {
             // No channel has a name that is longer.
             let Ok(len) = u8::try_from(names.as_str().len()) else { continue };
             bytes.extend([rights.to_bits() | if names.is_name() { NAME } else { 0 }, len]);
             bytes.extend_from_slice(names.as_str().as_bytes());
+        }
+        for name in joins {
+            let Ok(len) = u8::try_from(name.len()) else { continue };
+            bytes.extend([1 << Right::Listen as u8 | NAME | JOIN, len]);
+            bytes.extend_from_slice(name.as_bytes());
         }
         if let Some(issued) = issued.filter(|_| user.is_some()) {
             bytes.push(ISSUED);
@@ -218,6 +225,20 @@ impl Session {
     /// When all grants end; `None`: never.
     pub fn expires(&self) -> Option<WallTime> {
         Some(self.0.header.header).filter(|expires| *expires != NEVER).map(WallTime::from_millis)
+    }
+
+    /// Channels that it listens to besides those it asks for.
+    pub fn joins(&self) -> impl Iterator<Item = &str> {
+        let mut grants = self.grants();
+        std::iter::from_fn(move || {
+            loop {
+                let is_join = grants.0.first().is_some_and(|bits| *bits < ISSUED && bits & JOIN != 0);
+                let grant = grants.next()?;
+                if is_join {
+                    return Some(grant.names.text);
+                }
+            }
+        })
     }
 
     /// What it was given.
@@ -291,6 +312,8 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Beside the rights of a grant: its names are one name as it is.
 const NAME: u8 = 1 << Right::ALL.len();
+/// The same: the channel of that name is listened to without being asked for.
+const JOIN: u8 = NAME << 1;
 /// In the place of a grant's rights: what follows is the user's name.
 const USER: u8 = u8::MAX;
 /// The same: what follows is what others may know of the user.
@@ -301,7 +324,7 @@ const ISSUED: u8 = u8::MAX - 2;
 const ISSUED_LEN: usize = 6;
 const ISSUED_MAX: u64 = (1 << (8 * ISSUED_LEN)) - 1;
 
-const _: () = assert!(Rights::ALL.0 | NAME < ISSUED && NAME_LEN_MAX <= u8::MAX as usize);
+const _: () = assert!(Rights::ALL.0 | NAME | JOIN < ISSUED && NAME_LEN_MAX <= u8::MAX as usize);
 
 #[cfg(test)]
 mod tests {
@@ -397,6 +420,23 @@ mod tests {
                 assert!(session.may(Right::Listen, "b1", WallTime::PAST));
             }
         }
+    }
+
+    #[test]
+    fn what_is_joined_may_be_listened_to_and_is_told_apart() {
+        let joins = ["user.1", "a*b"].map(Box::from);
+        let grants = [grant(&[Right::Listen], "room.*")];
+        let parts =
+            SessionParts { user: Some("ann"), grants: &grants, joins: &joins, ..SessionParts::default() };
+        let session = Session::of(&parts);
+        assert!(session.joins().eq(["user.1", "a*b"]) && session.user() == Some("ann"));
+        for (name, may) in
+            [("user.1", true), ("room.2", true), ("a*b", true), ("a1b", false), ("user.2", false)]
+        {
+            assert_eq!(session.may(Right::Listen, name, WallTime::PAST), may, "{name}");
+        }
+        assert!(!session.may(Right::History, "user.1", WallTime::PAST));
+        assert_eq!(Session::new(Some("ann"), None, &grants).joins().count(), 0);
     }
 
     #[test]

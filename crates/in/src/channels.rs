@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::Uri;
 use axum::response::Response;
 use dialect::hub::{ChannelInfo, Cursors, Right};
 use dialect::native::{check_escapes, names_in_path};
@@ -252,6 +253,24 @@ pub(crate) fn no_such_name(why: &str) -> Problem {
         Code::ChannelName,
         format!("no channel can have this name: {why}; ask for /channels/NAME"),
     )
+}
+
+/// What is asked for is not there.
+pub(crate) async fn not_found(uri: Uri) -> ErrorResponse {
+    if uri.path().starts_with("/channels/") {
+        return no_such_name(SLASH).into();
+    }
+    let path = excerpt(uri.path());
+    let problem = Problem::new(
+        404,
+        Code::NotFound,
+        format!(
+            "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
+             /watch, /stats, /metrics, /refused, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
+             it; clients wait on the WAIT line, not here"
+        ),
+    );
+    problem.into()
 }
 
 /// Why a path with further parts names no channel.

@@ -24,6 +24,7 @@ mod handshake;
 mod head;
 mod history;
 mod idempotency;
+mod joins;
 mod legacy;
 mod listener;
 mod metrics;

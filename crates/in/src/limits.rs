@@ -142,3 +142,7 @@ pub const USER_END_MS_MIN: u64 = 60_000;
 pub const USER_END_MS_MAX: u64 = 86_400_000;
 /// How often it is looked whether a store has kept that.
 pub const KEPT_LOOK: Duration = Duration::from_millis(2);
+/// Channels that the connections of a user are made to join, or to leave, by one request.
+pub const JOINS_MAX: usize = 100;
+/// Bytes of such a request.
+pub const CHANGES_LEN_MAX: usize = 256 << 10;

@@ -4,6 +4,7 @@
 //! the handlers, which take requests and bodies as they are. docs/openapi.json is a copy of it.
 
 mod codes;
+pub(crate) mod connections;
 mod schemas;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use dialect::hub::limits::TARGETS_MAX;
 use exchange::limits::DENIALS_KEPT;
 use serde_json::{Map, Value, json};
 
-use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, PRESENT_PAGE_MAX, REASON_LEN_MAX, USERS_PAGE_MAX};
+use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, PRESENT_PAGE_MAX, USERS_PAGE_MAX};
 use crate::response::json_text;
 use crate::route::Route;
 use crate::state::InLine;
@@ -219,36 +220,6 @@ pub(crate) fn user() -> Value {
         "summary": "One user, and the connections by which he waits",
         "parameters": [user_path()],
         "responses": responses("The user; of one who is not there no connection", &json!({ "application/json": { "schema": reference("User") } })),
-    })
-}
-
-pub(crate) fn end() -> Value {
-    let id = json!({ "name": "id", "in": "path", "required": true, "description": "As its client is told, or as it stands in /users/USER", "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" } });
-    let reason = json!({ "type": "string", "maxLength": REASON_LEN_MAX });
-    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
-    let mut responses =
-        responses("It is ended", &json!({ "application/json": { "schema": reference("Ended") } }));
-    responses["404"] = json!({ "description": "No connection that waits has this id", "content": problem });
-    json!({
-        "operationId": "endConnection",
-        "summary": "End one connection, and tell its client why",
-        "parameters": [id, query("reason", "Why, as its client is told", &reason)],
-        "responses": responses,
-    })
-}
-
-pub(crate) fn end_user() -> Value {
-    let reason = json!({ "type": "string", "maxLength": REASON_LEN_MAX });
-    let lasts = json!({ "type": "string", "pattern": "^$|^[0-9]+(ms|s|m|h|d)?$" });
-    json!({
-        "operationId": "endUser",
-        "summary": "End all connections of a user, tell its clients why, and refuse for a while what it was issued before",
-        "parameters": [
-            user_path(),
-            query("reason", "Why, as its clients are told", &reason),
-            query("for", "For how long: seconds, or with a unit, a day at the most; left out: until the last of the ended credentials would have ended, at least 60 s", &lasts),
-        ],
-        "responses": responses("They are ended; 0 where the user has none", &json!({ "application/json": { "schema": reference("Ended") } })),
     })
 }
 

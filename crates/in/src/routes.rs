@@ -14,7 +14,7 @@ use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::around;
 use crate::{
-    batch, channels, denials, endings, metrics, openapi, pages, probes, publish, sign_in, users, watch,
+    batch, channels, denials, endings, joins, metrics, openapi, pages, probes, publish, sign_in, users, watch,
 };
 
 /// The whole line as one service.
@@ -24,7 +24,7 @@ pub(crate) fn router(line: Arc<InLine>) -> Router {
         handlers.fold(MethodRouter::new(), MethodRouter::merge)
     };
     let all = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, answering(route)));
-    all.fallback(not_found)
+    all.fallback(channels::not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&line), around))
         .with_state(line)
@@ -165,7 +165,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
                 right: Some(Right::Administer),
                 handler: || delete(endings::end_user),
                 query: Some(&["reason", "for"]),
-                schema: Some(openapi::end_user),
+                schema: Some(openapi::connections::end_user),
             },
         ],
     },
@@ -181,6 +181,17 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         }],
     },
     Route {
+        path: "/users/{user}/channels",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation {
+            method: Method::POST,
+            right: None,
+            handler: || post(joins::change),
+            query: Some(&[]),
+            schema: Some(openapi::connections::change_channels),
+        }],
+    },
+    Route {
         path: "/connections/{id}",
         access: Access::Everywhere(Right::Administer),
         operations: &[Operation {
@@ -188,7 +199,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || delete(endings::end_connection),
             query: Some(&["reason"]),
-            schema: Some(openapi::end),
+            schema: Some(openapi::connections::end),
         }],
     },
     Route {
@@ -364,23 +375,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         }],
     },
 ];
-
-async fn not_found(uri: Uri) -> ErrorResponse {
-    if uri.path().starts_with("/channels/") {
-        return channels::no_such_name(channels::SLASH).into();
-    }
-    let path = excerpt(uri.path());
-    let problem = Problem::new(
-        404,
-        Code::NotFound,
-        format!(
-            "there is nothing at {path}; publish with POST /pub/CHANNEL, ask GET /channels, /channels/CHANNEL, \
-             /watch, /stats, /metrics, /refused, /healthz or /readyz; all there is stands in /openapi.json, and /demo shows \
-             it; clients wait on the WAIT line, not here"
-        ),
-    );
-    problem.into()
-}
 
 /// The answer says in `Allow` what would be right.
 async fn wrong_method(method: Method, uri: Uri) -> ErrorResponse {

@@ -13,7 +13,8 @@ pub(crate) use notice::{
     tell_by_empty_line, tell_by_event, tell_by_frame, tell_by_frame_beside_payloads, tell_by_line,
 };
 pub(crate) use render::{
-    event_bare, event_object, frame_object, frame_raw, line_object, line_raw, poll_object, poll_raw,
+    event_bare, event_beside, event_object, frame_object, frame_raw, line_object, line_raw, poll_object,
+    poll_raw,
 };
 
 /// Reads a client's command; or says what is wrong with it, and which one it was.

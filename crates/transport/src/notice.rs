@@ -56,6 +56,10 @@ pub enum Notice<'a> {
         /// The id of the command.
         id: Option<&'a RawValue>,
     },
+    /// These channels are listened to, too, as the application wants it.
+    Joined(&'a [Box<str>]),
+    /// These are listened to no longer, as the application wants it.
+    Left(&'a [Box<str>]),
     /// The connection goes on by another token.
     Renewed {
         /// When that ends.

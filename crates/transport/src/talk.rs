@@ -38,6 +38,18 @@ pub struct Part<'a> {
     pub message: Visible<'a>,
     /// The targets this client listens to.
     pub matches: &'a [usize],
+    /// Among bare payloads: it came by no channel that the client asked for.
+    pub beside: bool,
+}
+
+impl Part<'_> {
+    /// Appends the message for a client of this shape.
+    pub fn render(&self, shape: Shape, cursors: Cursors, coder: &mut Coder<'_>, out: &mut Vec<u8>) {
+        if self.beside && shape == Shape::SseBare {
+            return crate::native::event_beside(self.message.message(), self.matches, cursors, coder, out);
+        }
+        shape.render(self.message, self.matches, cursors, coder, out);
+    }
 }
 
 /// What the answer to a long poll tells besides its messages.
@@ -84,7 +96,7 @@ impl Conn {
     ) {
         let mut coder = Coder::of_pages(self.coding, pages);
         if self.shape.is_ws() {
-            parts.for_each(|part| self.shape.render(part.message, part.matches, cursors, &mut coder, out));
+            parts.for_each(|part| part.render(self.shape, cursors, &mut coder, out));
             return;
         }
         // A page is compressed as a whole.
@@ -92,8 +104,7 @@ impl Conn {
         let mut parts = parts.peekable();
         if parts.peek().is_some() {
             coder.stream(out, |out| {
-                parts
-                    .for_each(|part| self.shape.render(part.message, part.matches, cursors, &mut plain, out));
+                parts.for_each(|part| part.render(self.shape, cursors, &mut plain, out));
             });
         }
     }

@@ -51,7 +51,8 @@ fn told(shape: Shape, coding: Coding, messages: &[Message]) -> Vec<u8> {
         cursors(),
         &mut out,
     );
-    let parts = messages.iter().map(|message| Part { message: visible(message), matches: &[0] });
+    let parts =
+        messages.iter().map(|message| Part { message: visible(message), matches: &[0], beside: false });
     conn.page(parts, cursors(), &mut pages, &mut out);
     for message in messages {
         out.extend(shape.frame(visible(message), &[0], cursors(), &mut Coder::new(coding, &mut deflater)));

@@ -217,7 +217,7 @@ fn half_a_request_is_answered_when_its_time_is_over() {
 
 /// Parts of a page: each message to a client that listens to its first channel.
 fn parts(messages: &[Message]) -> impl Iterator<Item = Part<'_>> {
-    messages.iter().map(|message| Part { message: visible(message), matches: &[0] })
+    messages.iter().map(|message| Part { message: visible(message), matches: &[0], beside: false })
 }
 
 fn two() -> Vec<Message> {
@@ -310,7 +310,7 @@ fn a_message_beside_a_backlog_has_no_cursor() {
     let check = |shape, expected: &str| {
         check(shape, expected, |conn, out| {
             conn.uncovered(
-                &Part { message: visible(&message(3, &["a"], text("x"))), matches: &[0] },
+                &Part { message: visible(&message(3, &["a"], text("x"))), matches: &[0], beside: false },
                 cursors(),
                 out,
             );

@@ -13,6 +13,8 @@ use crate::wheel::{Timed, Timer, Wheel};
 pub(crate) struct Guests {
     guests: Beside<Guest>,
     users: UserTable,
+    /// The channels that the application has them listen to.
+    joined: Beside<Box<[Box<str>]>>,
     /// What is asked about users, in order.
     pub(crate) surveys: VecDeque<Surveying>,
     wheel: Wheel,
@@ -55,7 +57,15 @@ impl Guests {
     /// None yet. `seed` keys the table of users.
     pub(crate) fn new(seed: u64) -> Self {
         let (guests, users, surveys) = (Beside::default(), UserTable::new(seed), VecDeque::new());
-        Self { guests, users, surveys, wheel: Wheel::new(), ahead: 0, following: None }
+        Self {
+            guests,
+            users,
+            joined: Beside::default(),
+            surveys,
+            wheel: Wheel::new(),
+            ahead: 0,
+            following: None,
+        }
     }
 
     /// Which connections users have.
@@ -87,6 +97,20 @@ impl Guests {
         let next = indices.last().filter(|_| indices.len() == max).map(|last| last + 1);
         let named = indices.into_iter().filter_map(|index| Some((index, self.guests[index].session.user()?)));
         (named.collect(), next)
+    }
+
+    /// The channels that the application has the connection at `index` listen to.
+    pub(crate) fn joined(&self, index: usize) -> &[Box<str>] {
+        self.joined.get(index).map_or(&[], |names| &**names)
+    }
+
+    /// From now on these are such.
+    pub(crate) fn set_joined(&mut self, index: usize, names: Vec<Box<str>>) {
+        if !names.is_empty() {
+            self.joined.put(index, names.into());
+        } else if self.joined.len() > 0 {
+            self.joined.remove(index);
+        }
     }
 
     /// How many there are.
@@ -147,6 +171,7 @@ impl Guests {
     pub(crate) fn remove(&mut self, index: usize) -> Option<Session> {
         let session = self.take_out(index);
         self.leave_user(index, session.as_ref());
+        self.set_joined(index, Vec::new());
         session
     }
 

@@ -113,3 +113,5 @@ pub const USER_CHANNELS_MAX: usize = 10_000;
 pub const PRESENCE_CHANNELS_MAX: usize = 32;
 /// Connections looked at in one slice of a walk for whether a message for everybody, or for a user, is theirs.
 pub const LOOKED_AT_PER_SLICE: usize = 1_024;
+/// Connections of one user that are made to listen to other channels in one turn.
+pub const CHANGED_PER_TURN: usize = 64;

@@ -32,7 +32,7 @@ pub(crate) struct Surveying {
     pub(crate) from: usize,
     /// The first users of the page so far: how many connections, and since when.
     pub(crate) first: BTreeMap<Box<str>, (u32, WallTime)>,
-    /// How many connections were ended so far, and when the last of their sessions would have ended.
+    /// How many connections were ended, or changed, so far, and when the last of their sessions would have ended.
     pub(crate) ended: (usize, WallTime),
 }
 
@@ -112,6 +112,8 @@ impl UserTable {
     /// A walk of this key through the list of a user begins. Who enters it from now on is not met.
     pub(crate) fn begin_walk(&mut self, key: u32, user: &str) {
         let first = self.heads.get(&self.hash(user)).copied().unwrap_or(NIL);
+        // One that nobody waits for any more is none.
+        self.walks.retain(|(of, _)| *of != key);
         self.walks.push((key, first));
     }
 

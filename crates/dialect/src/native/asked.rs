@@ -63,6 +63,7 @@ impl<'a> Asked<'a> {
             "connection" => self.connection = Some(connection(&value)?),
             "wait" => self.wait = Some(number("wait", &value)?),
             "heartbeat" => self.heartbeat = Some(heartbeat(&value)?),
+            "join" => return Err(Problem::bad(Code::Join, JOIN)),
             "raw" => self.raw = flag("raw", &value)?,
             "presence" => self.presence = flag("presence", &value)?,
             "envelope" => self.envelope = flag("envelope", &value)?,
@@ -246,3 +247,6 @@ fn number(name: &str, value: &str) -> Result<u32, Problem> {
 
 /// Characters of a connection's id.
 const CONNECTION_LEN: usize = 22;
+/// What is told to who says `join` itself.
+const JOIN: &str = "`join` is for the application to say: in a token, in what the hook says, or by POST /users/USER/channels; name the \
+    channels in the path";

@@ -340,6 +340,22 @@ pub fn write_ended(reason: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Appends `{"subscribed": {"channels": […], "by": "server"}}`, or the same of `unsubscribed`.
+pub fn write_changed(word: &str, names: &[Box<str>], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(word.as_bytes());
+    out.extend_from_slice(b"\":");
+    write_change(names, out);
+    out.push(b'}');
+}
+
+/// Appends `{"channels": […], "by": "server"}`.
+pub fn write_change(names: &[Box<str>], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"channels\":");
+    write_strings(names, out);
+    out.extend_from_slice(b",\"by\":\"server\"}");
+}
+
 /// Appends `{"reason": REASON}`.
 pub fn write_reason(reason: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"reason\":");

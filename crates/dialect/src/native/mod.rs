@@ -23,9 +23,9 @@ mod warnings;
 
 pub use asked::heartbeat;
 pub use command::{
-    Command, PageEnd, command_id, write_cursor, write_deleted, write_ended, write_error, write_expired,
-    write_gap, write_opening, write_pong, write_published, write_reason, write_renewed, write_subscribed,
-    write_unsubscribed,
+    Command, PageEnd, command_id, write_change, write_changed, write_cursor, write_deleted, write_ended,
+    write_error, write_expired, write_gap, write_opening, write_pong, write_published, write_reason,
+    write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use context::Context;
 pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};

@@ -8,7 +8,7 @@ use hub::{Stage, Start, excerpt};
 
 use super::asked::{Asked, transport};
 use super::context::{Context, method_not_allowed};
-use super::credentials::credentials;
+use super::credentials::{Credentials, Shown, credentials};
 use super::names::{names_in_body, names_in_path};
 use super::older;
 use super::paths::{PUBLISH, WaitPath};
@@ -117,8 +117,12 @@ fn wait(
 ) -> Result<Intent, Problem> {
     let asked = Asked::read(request.query)?;
     let transport = transport(request, address, asked.transport.as_deref())?;
+    let credentials = credentials(request, list, context.shows).map(Box::new);
+    // A signed URL is for the names that are in it; other credentials may join some.
+    let is_signed = |shown: &Credentials| matches!(shown.shown, Shown::Signature { .. });
+    let may_join = credentials.as_deref().is_some_and(|shown| !is_signed(shown));
     let names = match request.method {
-        "GET" | "HEAD" if list.is_empty() && transport == Transport::WebSocket => Vec::new(),
+        "GET" | "HEAD" if list.is_empty() && (transport == Transport::WebSocket || may_join) => Vec::new(),
         "GET" | "HEAD" => names_in_path(list)?,
         "POST" if list.is_empty() => {
             let kind = (request.header)("content-type").unwrap_or_default().to_ascii_lowercase();
@@ -140,7 +144,6 @@ fn wait(
             "presence has no place among bare payloads; leave raw out, or presence",
         ));
     }
-    let credentials = credentials(request, list, context.shows).map(Box::new);
     let head_only = request.method == "HEAD";
     Ok(Intent::Wait(Box::new(Wait {
         names,

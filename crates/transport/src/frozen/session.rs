@@ -12,6 +12,7 @@ pub(super) struct FrozenSession {
     expires: Option<u64>,
     /// Rights, on which channels, and whether these are a name as it is.
     grants: Vec<(u8, String, bool)>,
+    joins: Vec<String>,
 }
 
 impl FrozenSession {
@@ -19,12 +20,15 @@ impl FrozenSession {
         let grant = |grant: Grant<&str>| {
             (grant.rights.to_bits(), grant.names.as_str().to_owned(), grant.names.is_name())
         };
+        let joins: Vec<&str> = session.joins().collect();
+        let is_join = |grant: &Grant<&str>| grant.names.is_name() && joins.contains(&grant.names.as_str());
         Self {
             user: session.user().map(str::to_owned),
             info: session.info().map(str::to_owned),
             issued: session.issued().map(WallTime::millis),
             expires: session.expires().map(WallTime::millis),
-            grants: session.grants().map(grant).collect(),
+            grants: session.grants().filter(|grant| !is_join(grant)).map(grant).collect(),
+            joins: session.joins().map(str::to_owned).collect(),
         }
     }
 
@@ -41,6 +45,7 @@ impl FrozenSession {
             issued: self.issued.map(WallTime::from_millis),
             expires: self.expires.map(WallTime::from_millis),
             grants: &grants,
+            joins: &self.joins.into_iter().map(Box::from).collect::<Vec<Box<str>>>(),
         }))
     }
 }

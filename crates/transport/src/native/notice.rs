@@ -51,6 +51,11 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             native::write_reason(reason, &mut data);
             write_event("ended", &data, tone, out);
         }
+        Notice::Joined(names) | Notice::Left(names) => {
+            let mut data = Vec::new();
+            native::write_change(names, &mut data);
+            write_event(word_of(&notice), &data, tone, out);
+        }
         Notice::End { code, .. } => end_chunks(code, tone, out),
         _ => {}
     }
@@ -84,6 +89,9 @@ pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         Notice::Deleted(channel) => write_line(|text| native::write_deleted(channel, text), tone, out),
         Notice::Expired => write_line(native::write_expired, tone, out),
         Notice::Ended(reason) => write_line(|text| native::write_ended(reason, text), tone, out),
+        Notice::Joined(names) | Notice::Left(names) => {
+            write_line(|text| native::write_changed(word_of(&notice), names, text), tone, out);
+        }
         Notice::End { code, .. } => end_chunks(code, tone, out),
         _ => {}
     }
@@ -121,6 +129,9 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
         Notice::Deleted(channel) => text_frame(|text| native::write_deleted(channel, text), out),
         Notice::Expired => text_frame(native::write_expired, out),
         Notice::Ended(reason) => text_frame(|text| native::write_ended(reason, text), out),
+        Notice::Joined(names) | Notice::Left(names) => {
+            text_frame(|text| native::write_changed(word_of(&notice), names, text), out);
+        }
         Notice::Subscribed { names, parts, end, id } => {
             let messages = parts.iter().map(|part| (part.message.message(), part.matches));
             text_frame(|text| native::write_subscribed(names, messages, end, id, cursors, text), out);
@@ -146,6 +157,11 @@ pub(crate) fn tell_by_frame_beside_payloads(notice: Notice<'_>, tone: Tone, out:
         Notice::Present { .. } => {}
         notice => tell_by_frame(notice, tone, out),
     }
+}
+
+/// What is said of channels that the application has a client listen to, or listen to no longer.
+fn word_of(notice: &Notice<'_>) -> &'static str {
+    if matches!(notice, Notice::Left(_)) { "unsubscribed" } else { "subscribed" }
 }
 
 /// The last chunk, where the client is not to come back for the rest. Without that it sees a cut, as at a drain it is to.

@@ -66,7 +66,7 @@ pub(crate) fn event_bare(
 }
 
 /// Beside bare payloads: an event of a name of its own whose data is the object, of a channel that was not asked for.
-fn event_beside(
+pub(crate) fn event_beside(
     message: &Message,
     matches: &[usize],
     cursors: Cursors,

@@ -100,7 +100,9 @@ impl<K: Kernel> Shard<K> {
         let is_open = self.check_wait(None, wait).is_ok();
         // Whoever says something is to be known, also where all may.
         let is_speech = wait.speech.is_some();
-        if is_open && wait.transport != Transport::WebSocket && !is_speech && !self.asks_for_past(wait) {
+        // Who names no channel may have some joined.
+        let is_known = is_open && !wait.names.is_empty();
+        if is_known && wait.transport != Transport::WebSocket && !is_speech && !self.asks_for_past(wait) {
             return Ok(Who::Session(None));
         }
         let foreign = wait.credentials.as_ref().and_then(|credentials| credentials.foreign.as_deref());
@@ -300,8 +302,10 @@ impl<K: Kernel> Shard<K> {
         // Hidden channels are listened to by the right to know who is on the others.
         let told: Vec<Box<str>> = names.iter().filter_map(|name| presence_of(name)).map(Box::from).collect();
         self.check_presence_grants(Some(&session), &told)?;
-        let names: Vec<Box<str>> = names.into_iter().filter(|name| presence_of(name).is_none()).collect();
-        self.check_grants(Some(&session), &names)?;
+        // Nor are those that the application has joined.
+        let joined = self.guests.joined(index);
+        let names = names.into_iter().filter(|name| presence_of(name).is_none() && !joined.contains(name));
+        self.check_grants(Some(&session), &names.collect::<Vec<_>>())?;
         // Who had no session before begins to count for its user.
         let is_new = before.is_none();
         self.check_user(Some(&session), is_new)?;

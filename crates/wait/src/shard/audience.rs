@@ -50,6 +50,8 @@ pub(super) struct Given {
     message: Message,
     admission: Admission,
     matches: SmallVec<[usize; 2]>,
+    /// See [`Part::beside`].
+    beside: bool,
 }
 
 impl Reader for Viewer<'_> {
@@ -99,7 +101,7 @@ impl Given {
         let admission = shown(shape, &message, viewer)?.admission();
         let targets = message.targets().iter().enumerate();
         let matches = targets.filter(|(_, target)| asked(&target.name)).map(|(number, _)| number);
-        Some(Self { matches: matches.collect(), admission, message })
+        Some(Self { matches: matches.collect(), admission, message, beside: false })
     }
 
     pub(super) fn position(&self) -> Position {
@@ -107,7 +109,8 @@ impl Given {
     }
 
     pub(super) fn part(&self) -> Part<'_> {
-        Part { message: self.message.visible_by(self.admission), matches: &self.matches }
+        let message = self.message.visible_by(self.admission);
+        Part { message, matches: &self.matches, beside: self.beside }
     }
 }
 
@@ -142,7 +145,10 @@ impl<K: Kernel> Shard<K> {
         let (exchange, members, subs) = (&self.exchange, &self.members, &self.slab[index].subs);
         let channels = Channels::Added { asked: &asked, exchange, members, subs };
         let viewer = Viewer { channels, ..self.viewer(index) };
-        messages.into_iter().filter_map(|message| Given::of(message, shape, &viewer, &asked)).collect()
+        let is_mixed = self.is_mixed(index);
+        let given = messages.into_iter().filter_map(|message| Given::of(message, shape, &viewer, &asked));
+        let beside = |given: &Given| is_mixed && self.is_beside(index, &given.message, &given.matches);
+        given.map(|given| Given { beside: beside(&given), ..given }).collect()
     }
 
     /// Of a page of one channel that was read for the connection at `index`, which does not wait, what it may see.

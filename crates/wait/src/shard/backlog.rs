@@ -92,7 +92,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Gives a connection all that its channels released up to this place, which is released. False: it is gone.
-    fn catch_up(&mut self, index: usize, place: Position) -> bool {
+    pub(super) fn catch_up(&mut self, index: usize, place: Position) -> bool {
         if self.slab[index].conn.last < place {
             self.take_mail();
             if !self.visit_until(index, place, Sending::Now) {

@@ -1,7 +1,6 @@
 //! Commands of a live WebSocket: it changes its channels in place.
 
 use exchange::hub::Start;
-use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
 use transport::dialect::Problem;
 use transport::dialect::native::Command;
@@ -30,44 +29,36 @@ impl<K: Kernel> Shard<K> {
                 let session = self.guests.session(index).cloned();
                 return self.say(index, session, vec![name], *speech, Voice::Command(id));
             }
-            Command::Renew { token, id } => match self.renew(index, &token) {
-                Ok(session) => {
-                    let renewed = Notice::Renewed { expires: session.expires(), id: id.as_deref() };
-                    self.slab[index].conn.tell(renewed, cursors, &mut out);
-                }
-                Err(problem) => return self.answer_error(index, &problem, &[], id.as_deref()),
-            },
+            Command::Renew { token, id } => return self.go_on_by(index, &token, id),
             Command::Unsubscribe { names, id } => {
                 if let Err(problem) = self.check_user(self.guests.session(index), false) {
                     return self.answer_error(index, &problem, &names, id.as_deref());
                 }
-                let mut all = names.clone();
-                if self.exchange.registry().rules().tells_users() {
-                    add_hidden(&mut all);
-                }
-                let found = self.exchange.registry().find(&all);
-                // A channel deleted before that is found by its new record, and its end is in the mail.
-                self.take_mail();
                 // What was released before is still given.
-                if !self.visit(index) {
+                if !self.leave_channels(index, &names) {
                     return;
-                }
-                let keys: FxHashSet<u32> =
-                    found.into_iter().flatten().filter_map(|channel| self.members.find(channel)).collect();
-                // From the last one on, since that takes the place of one that goes.
-                for number in (0..self.slab[index].subs.len()).rev() {
-                    if self.slab[index].subs.get(number).is_some_and(|sub| keys.contains(&sub.channel)) {
-                        let (channel, owed) = self.members.unlink(&mut self.slab, index, number);
-                        self.settle(owed);
-                        let session = self.guests.session(index).cloned();
-                        self.leave_as(channel, session.as_ref());
-                    }
                 }
                 let left = Notice::Unsubscribed { names: &names, id: id.as_deref() };
                 self.slab[index].conn.tell(left, cursors, &mut out);
             }
         }
         self.write(index, &out);
+    }
+
+    /// A live WebSocket goes on by another token, and listens to what that joins.
+    fn go_on_by(&mut self, index: usize, token: &str, id: Option<Box<RawValue>>) {
+        let before = self.guests.session(index).cloned();
+        match self.renew(index, token) {
+            Ok(session) => {
+                let mut out = Vec::new();
+                let renewed = Notice::Renewed { expires: session.expires(), id: id.as_deref() };
+                self.slab[index].conn.tell(renewed, self.cursors, &mut out);
+                if self.write(index, &out) {
+                    self.follow_session(index, before.as_ref(), &session);
+                }
+            }
+            Err(problem) => self.answer_error(index, &problem, &[], id.as_deref()),
+        }
     }
 
     /// A live WebSocket listens to further channels.

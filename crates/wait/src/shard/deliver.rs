@@ -13,6 +13,7 @@ use transport::{Coder, Coding, Ending, Part, Phase, Shape};
 use super::Shard;
 use super::audience::{Channels, User, Viewer, shown};
 use super::ending::Deletion;
+use super::frames::own_frame;
 use super::identity::{Identity, place};
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
@@ -229,7 +230,9 @@ impl<K: Kernel> Shard<K> {
             return self.give_uncovered(index, until);
         }
         let result = match &slot.subs {
-            _ if !self.members.walks.is_empty() => self.give_many(index, until, sending),
+            _ if !self.members.walks.is_empty() || self.is_mixed(index) => {
+                self.give_many(index, until, sending)
+            }
             Subs::None => return true,
             Subs::One(sub) => self.give_one(index, sub.channel, until, sending),
             Subs::Many(_) => self.give_many(index, until, sending),
@@ -291,24 +294,21 @@ impl<K: Kernel> Shard<K> {
         if due.is_empty() {
             return Ok(());
         }
-        let heartbeat = self.heartbeat_tick(index);
+        let (heartbeat, besides) = (self.heartbeat_tick(index), self.besides(index, &due));
         let slot = &mut self.slab[index];
         slot.conn.last = slot.conn.last.max(self.seen.min(until));
         if self.draining.is_none() {
             slot.timer.due = slot.due_by(heartbeat);
         }
         let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
-        let frame = |due: &Due| -> exchange::Frame {
-            let delivery = &due.owed.delivery;
-            match due.matches[..] {
-                [one] => Arc::clone(&shared_frame(delivery, due.message(), one, form, &mut self.deflater)),
-                _ => {
-                    let mut coder = Coder::stored(form.coding);
-                    form.shape.frame(due.message(), &due.matches, form.cursors, &mut coder).into()
-                }
+        let frame = |(due, beside): (&Due, bool)| match due.matches[..] {
+            [one] if !beside => {
+                let delivery = &due.owed.delivery;
+                Arc::clone(&shared_frame(delivery, due.message(), one, form, &mut self.deflater))
             }
+            _ => own_frame(due, beside, form),
         };
-        let frames: SmallVec<[exchange::Frame; 4]> = due.iter().map(frame).collect();
+        let frames: SmallVec<[exchange::Frame; 4]> = due.iter().zip(besides).map(frame).collect();
         self.counters.delivered.add(frames.len() as u64);
         if let [frame] = &frames[..]
             && self.post.takes(index, &self.slab[index], frame, sending)
@@ -325,7 +325,7 @@ impl<K: Kernel> Shard<K> {
         let conn = &mut self.slab[index].conn;
         let mut out = Vec::new();
         for due in &due {
-            let part = Part { message: due.message(), matches: &due.matches };
+            let part = Part { message: due.message(), matches: &due.matches, beside: false };
             conn.uncovered(&part, self.cursors, &mut out);
         }
         conn.last = conn.last.max(self.seen.min(until));

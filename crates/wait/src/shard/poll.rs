@@ -58,7 +58,11 @@ impl<K: Kernel> Shard<K> {
             }
             _ => {
                 let cursor = slot.conn.last.max(self.seen.min(until));
-                let parts = due.iter().map(|due| Part { message: due.message(), matches: &due.matches });
+                let parts = due.iter().map(|due| Part {
+                    message: due.message(),
+                    matches: &due.matches,
+                    beside: false,
+                });
                 let mut out = Vec::new();
                 let end = PollEnd { connection, deleted, ..PollEnd::at(cursor) };
                 slot.conn.poll_answer(parts, end, self.cursors, cors, &mut self.pages, &mut out);

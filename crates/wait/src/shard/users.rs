@@ -9,7 +9,9 @@ use transport::{Ending, Framing, Notice, Phase};
 
 use super::Shard;
 use crate::kernel::Kernel;
-use crate::limits::{ENDINGS_PER_TURN, SURVEYED_PER_TURN, USER_CHANNELS_MAX, USER_CONNECTIONS_MAX};
+use crate::limits::{
+    CHANGED_PER_TURN, ENDINGS_PER_TURN, SURVEYED_PER_TURN, USER_CHANNELS_MAX, USER_CONNECTIONS_MAX,
+};
 use crate::users::Surveying;
 
 impl<K: Kernel> Shard<K> {
@@ -42,6 +44,13 @@ impl<K: Kernel> Shard<K> {
                     self.end_for(index, reason);
                 }
             }
+            UserQuestion::Change { user, join, leave } => {
+                if self.change_some(user, join, leave, &mut surveying) {
+                    survey.put(self.id, UserAnswer::Changed(surveying.ended.0));
+                } else {
+                    self.guests.surveys.push_front(surveying);
+                }
+            }
             UserQuestion::EndUser { user, reason } => {
                 if self.end_some(user, reason, &mut surveying.ended) {
                     let (count, until) = surveying.ended;
@@ -70,6 +79,28 @@ impl<K: Kernel> Shard<K> {
                 }
             }
         }
+    }
+
+    /// Has some of the connections of a user listen to other channels. True: there are no more.
+    fn change_some(
+        &mut self,
+        user: &str,
+        join: &[Box<str>],
+        leave: &[Box<str>],
+        surveying: &mut Surveying,
+    ) -> bool {
+        if surveying.from == 0 {
+            self.guests.begin_walk(OF_SURVEY, user);
+            surveying.from = 1;
+        }
+        for _ in 0..CHANGED_PER_TURN {
+            let Some(index) = self.guests.next_of_walk(OF_SURVEY, user) else { return true };
+            if let Some(index) = index.filter(|index| self.can_change(*index)) {
+                surveying.ended.0 += 1;
+                self.change_channels(index, join, leave);
+            }
+        }
+        false
     }
 
     /// Ends some of the connections of a user. True: there are no more.
@@ -151,6 +182,8 @@ fn note(
     }
 }
 
+/// The key of a survey's walk: there is one at a time.
+const OF_SURVEY: u32 = u32::MAX;
 /// The code of a WebSocket that the application ended (RFC 6455, section 7.4.2: for private use).
 const ENDED: u16 = 4001;
 

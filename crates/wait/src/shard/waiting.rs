@@ -9,12 +9,13 @@ use exchange::hub::{
 };
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use transport::dialect::{Code, Problem, Wait};
+use transport::dialect::{Code, Problem, Transport, Wait};
 use transport::{Backlog, Conn, Ending, Notice, Opening, PollEnd, Purpose};
 
 use super::Shard;
 use super::access::Who;
 use super::audience::{Given, Viewer, shown};
+use super::joins::{joined_besides, no_channel};
 use super::presence::{about, add_hidden, count_of, named};
 use super::reach::add_addressed;
 use crate::askers::Want;
@@ -49,7 +50,8 @@ impl<K: Kernel> Shard<K> {
         self.counters.waits.add(1);
         self.take_id(index, &wait, session.as_ref());
         self.log_waits(index, &wait, session.as_ref());
-        if wait.names.is_empty() {
+        let mut joins = joined_besides(session.as_ref(), &wait.names);
+        if wait.names.is_empty() && joins.is_empty() {
             self.put_session(index, session);
             self.begin_empty(index, head);
             return;
@@ -57,6 +59,7 @@ impl<K: Kernel> Shard<K> {
         if wait.presence {
             add_hidden(&mut wait.names);
         }
+        wait.names.extend(joins.iter().cloned());
         add_addressed(&mut wait.names, wait.start, session.as_ref());
         let guest = self.guest(index);
         let is_poll = self.slab[index].conn.shape.ending() == Ending::OnePoll;
@@ -73,6 +76,7 @@ impl<K: Kernel> Shard<K> {
             }
             Ok(mut page) => {
                 self.put_session(index, session);
+                self.guests.set_joined(index, std::mem::take(&mut joins));
                 self.meet_again(index, &wait.names, &mut wait.start, &mut page);
                 if is_poll {
                     self.begin_poll(index, &wait, page);
@@ -92,6 +96,11 @@ impl<K: Kernel> Shard<K> {
         self.check_names(&wait.names)?;
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
+            let joins = joined_besides(session.as_ref(), &wait.names).len();
+            if wait.names.is_empty() && joins == 0 && wait.transport != Transport::WebSocket {
+                return Err(no_channel());
+            }
+            self.check_count(count_of(&wait.names, wait.presence) + joins)?;
             self.check_wait(session.as_ref(), wait)?;
             if wait.presence {
                 self.check_presence(index, session.as_ref(), &wait.names)?;
@@ -221,6 +230,8 @@ impl<K: Kernel> Shard<K> {
         conn.tell(Notice::Opening(&opening), self.cursors, &mut out);
         // Who breaks off before the list is owed it when it comes back.
         let cursors = if lists { self.cursors.unlisted() } else { self.cursors };
+        self.tell_joined(index, &mut out);
+        let conn = &self.slab[index].conn;
         conn.page(given.iter().map(Given::part), cursors, &mut self.pages, &mut out);
         tell_present(conn, &page, self.cursors, &mut out);
         drop(names);
