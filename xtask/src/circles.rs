@@ -209,6 +209,7 @@ const STILL: &[&str] = &[
     "crates/hub/src/history.rs",
     "crates/hub/src/limits.rs",
     "crates/hub/src/name.rs",
+    "crates/hub/src/pattern.rs",
     "crates/hub/src/rule.rs",
     "crates/hub/src/session.rs",
     "crates/hub/src/trash.rs",

@@ -358,7 +358,7 @@ impl Exchange {
 
     fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {
         self.hold(|inner, now, rung| {
-            if self.rules.tells_users() {
+            if self.rules.tells_users() || self.rules.follows_users() {
                 // What is said of users is not refused where there is no room for it, but said later.
                 let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
                 inner.hub.hold_movements(holds);

@@ -82,6 +82,55 @@ impl Drop for OrderFollower {
     }
 }
 
+/// Follows the events in the order from a place on: changes of presence, and what is said of users. No other messages are kept
+/// for it, so no publisher makes it fall behind; it is told of a gap as an [`OrderFollower`] is.
+pub struct EventFollower {
+    seat: Seat,
+    /// The end when it began to follow.
+    from: Position,
+}
+
+impl EventFollower {
+    /// Follows from here on, and from where a store's memory begins. To be made before anybody waits or publishes.
+    pub fn new(exchange: Arc<Exchange>) -> Self {
+        let from = exchange.follow_events();
+        Self { seat: Seat::new(exchange, View::Order), from }
+    }
+
+    /// The end when it began to follow: nothing behind it is missed.
+    pub fn from(&self) -> Position {
+        self.from
+    }
+
+    /// A page of what came after a place, of so much at the most.
+    pub fn read(&mut self, after: Position, limit: usize) -> OrderPage {
+        self.seat.exchange.read_order(Start::After(after), limit)
+    }
+
+    /// The same as [`Follower::more`].
+    pub async fn more(&self, read: Position) {
+        self.seat.more(read).await;
+    }
+
+    /// Up to here nobody will ask again, should the program be started anew: a store keeps what is behind it. `None`: nobody
+    /// will ask for anything. Once all that a store remembered was read, it may be forgotten.
+    pub fn settle(&self, place: Option<Position>, forget_restored: bool) {
+        self.seat.exchange.await_events(place, forget_restored);
+    }
+}
+
+impl Drop for EventFollower {
+    fn drop(&mut self) {
+        self.seat.exchange.unfollow_events();
+    }
+}
+
+impl std::fmt::Debug for EventFollower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventFollower")
+    }
+}
+
 impl std::fmt::Debug for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Follower(from {:?})", self.start)

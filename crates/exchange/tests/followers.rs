@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use common::publish;
+use multiplexor_exchange::hub::limits::RECENT_MESSAGES_MAX;
 use multiplexor_exchange::hub::{Epoch, Leave, Limits, OrderItem, Position, ShardId, Start};
-use multiplexor_exchange::{Clock, Exchange, Follower, Immediate, OrderFollower, Wake};
+use multiplexor_exchange::{Clock, EventFollower, Exchange, Follower, Immediate, OrderFollower, Wake};
 
 /// Counts how often it was woken, as a task or as a notifier.
 #[derive(Default)]
@@ -212,3 +213,18 @@ fn a_change_wakes_who_follows_all_too() {
 }
 
 const SHARD: ShardId = ShardId(0);
+
+#[test]
+fn whoever_follows_events_falls_behind_no_publisher() {
+    let mut scene = Scene::new();
+    let mut follower = EventFollower::new(Arc::clone(&scene.exchange));
+    scene.turn(1);
+    for _ in 0..2 * RECENT_MESSAGES_MAX {
+        scene.say("nobody waits for it");
+    }
+    scene.turn(1);
+    let page = follower.read(follower.from(), 10);
+    let changes = page.items.iter().filter(|item| matches!(item, OrderItem::Change(_))).count();
+    assert_eq!((page.items.len(), changes, page.gap, page.changes_gap), (2, 2, false, false));
+    assert_eq!(page.position, scene.exchange.end());
+}

@@ -307,8 +307,10 @@ impl OrderItem {
 pub struct OrderPage {
     /// In order.
     pub items: Vec<OrderItem>,
-    /// Whether some that the asker was owed are gone.
+    /// Whether some messages that the asker was owed are gone.
     pub gap: bool,
+    /// The same of changes of online and offline.
+    pub changes_gap: bool,
     /// Ask again after this place.
     pub position: Position,
     /// Whether there is more right now.

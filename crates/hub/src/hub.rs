@@ -12,6 +12,7 @@ use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
 use crate::known::Known;
+use crate::movement::is_bookmark;
 use crate::names::Names;
 use crate::recent::Recent;
 use crate::room::{Holder, Room};
@@ -149,7 +150,7 @@ impl Hub {
         // Only now: what goes to make room for its channels has places, too.
         let position = place.unwrap_or_else(|| self.last.next());
         self.last = self.last.max(position);
-        self.totals.published += 1;
+        self.totals.published += u64::from(!is_bookmark(&targets[0].name));
         let like = if let [id] = ids[..] { self.names.get(id.0) } else { None };
         let like = like.and_then(|channel| channel.history.as_ref()?.about());
         let (message, said) = Message::like(like, position, now, ttl, targets, payload);

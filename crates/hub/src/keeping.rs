@@ -45,6 +45,7 @@ impl Hub {
                 known.2 = known.2.max(state.taken);
             }
         }
+        self.restore_recent(&past.messages, past.lost);
         for message in past.messages {
             self.restore_message(message, &emptied);
         }

@@ -17,12 +17,14 @@ mod kind;
 mod message;
 mod movement;
 mod name;
+mod pattern;
 mod position;
 mod removing;
 mod rule;
 mod session;
 mod speaker;
 mod stage;
+mod volatile;
 mod wall;
 
 pub mod limits;
@@ -42,6 +44,7 @@ mod records;
 mod upkeep;
 
 mod agenda;
+mod all_users;
 mod channel;
 mod feed;
 mod history;
@@ -67,18 +70,20 @@ pub use hub::Hub;
 pub use kind::{Kind, Origin};
 pub use limits::Limits;
 pub use message::{Bytes, Head, Message, Payload, Removal, Said, Target};
-pub use movement::{Movement, presence_name, presence_of};
+pub use movement::{Movement, bookmark_name, is_of_all_users, presence_name, presence_of};
 pub use name::{NameError, check_name};
 pub use outside::{After, Outside, OutsideReading};
 pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past, UserEnd};
+pub use pattern::{Pattern, PatternError};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use room::{Guest, Stay};
 pub use roster::{Present, PresentList, PresentPage};
-pub use rule::{Pattern, PatternError, Rule, Rules, volatile_mark};
+pub use rule::{Rule, Rules};
 pub use session::{Door, Grant, Grants, Right, Rights, Session, SessionParts};
 pub use speaker::Speaker;
 pub use stage::Stage;
 pub use trash::Trash;
+pub use volatile::volatile_mark;
 pub use wall::WallTime;
 
 /// Milliseconds since the Unix epoch, as the clock of the order tells: it never runs backwards, and nobody sets it. What

@@ -30,6 +30,8 @@ pub struct Limits {
     pub presence_history: u32,
     /// Users in the list that a newcomer gets; at most [`PRESENCE_LIST_MAX`].
     pub presence_list: usize,
+    /// Whether users are followed who have any connection at all: that costs something for each of them.
+    pub follow_users: bool,
     /// Who may listen to a channel of which no rule says so.
     pub listen: Door,
     /// What is set for channels by their names; the first rule that matches counts. At most [`RULES_MAX`].
@@ -51,6 +53,7 @@ impl Default for Limits {
             presence_list: PRESENCE_LIST,
             channels_budget: CHANNELS_BUDGET,
             changes: CHANGES_MAX,
+            follow_users: false,
             listen: Door::Open,
             rules: Vec::new(),
         }
@@ -113,6 +116,9 @@ pub const TICK_STEP_MAX: usize = 256;
 pub const RECENT_MESSAGES_MAX: usize = 4_096;
 /// Bytes of their payloads.
 pub const RECENT_BYTES_MAX: usize = 8 << 20;
+/// Bytes of payloads of what a store knows and somebody who follows the order may not have had before the program was started
+/// anew.
+pub const RESTORED_BYTES_MAX: usize = 64 << 20;
 /// Records looked at to find one that may be forgotten when there is no room for more; two more for each one wanted.
 pub const FORGET_LOOK_MAX: usize = 64;
 /// How long a record keeps its id after its subscriptions were deleted, in milliseconds.

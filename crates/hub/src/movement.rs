@@ -4,6 +4,27 @@
 /// can name one, since names do not begin so.
 const HIDDEN: &str = "$presence:";
 
+/// The channel on which every user is that has any connection at all, where those are followed. Nobody can name it, wait on it
+/// or publish to it: its record has a roster and nothing else.
+pub(crate) const ALL_USERS: &str = "$users";
+/// What stands before the name of somebody who follows the order in that of the hidden channel that keeps how far it has come.
+const BOOKMARK: &str = "$webhook:";
+
+/// The name of the hidden channel whose last message says how far somebody who follows the order has come: a store keeps it.
+pub fn bookmark_name(follower: &str) -> Box<str> {
+    [BOOKMARK, follower].concat().into()
+}
+
+/// Whether a channel is one of those.
+pub(crate) fn is_bookmark(name: &str) -> bool {
+    name.starts_with(BOOKMARK)
+}
+
+/// Whether users who join this channel and leave it are those who have any connection at all.
+pub fn is_of_all_users(channel: &str) -> bool {
+    channel == ALL_USERS
+}
+
 /// The name of the hidden channel in which is told who joins and leaves this one.
 pub fn presence_name(channel: &str) -> Box<str> {
     [HIDDEN, channel].concat().into()

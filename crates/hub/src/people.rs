@@ -25,8 +25,14 @@ impl Hub {
         (page.unwrap_or_default(), self.end)
     }
 
-    /// Whether a user is shown on a channel since this place: a store keeps that message, however old it is.
-    pub fn is_shown_since(&self, message: &Message) -> bool {
+    /// Whether a store keeps a message of users however old it is: since a user is shown on a channel by it, or somebody who
+    /// follows the order has not had it.
+    pub fn is_awaited(&self, message: &Message) -> bool {
+        self.is_shown_since(message) || self.recent.awaits(message)
+    }
+
+    /// Whether a user is shown on a channel since this place.
+    fn is_shown_since(&self, message: &Message) -> bool {
         let Some((channel, movement)) = movement_of(message) else { return false };
         let id = self.names.find(channel);
         id.and_then(|id| self.names[id].roster()?.shown_since(movement.user)) == Some(message.position)

@@ -195,7 +195,8 @@ impl Hub {
 
     /// Whether users are told of on a channel.
     pub(crate) fn has_presence(&self, id: u32) -> bool {
-        self.rules.tells_users() && self.keep(id).presence != Door::Off
+        let tells = self.rules.tells_users() || self.rules.follows_users();
+        tells && self.keep(id).presence != Door::Off
     }
 
     /// The record of a name that had none, pinned.

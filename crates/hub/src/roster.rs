@@ -277,6 +277,24 @@ impl Roster {
         PresentPage { users, count: self.shown, anonymous, more }
     }
 
+    /// Those who are shown whose names begin so, behind this name, so many at the most; and whether there are more.
+    pub(crate) fn named(&self, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Present>, bool) {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let named = self.users.range::<str, _>((start, Bound::Unbounded));
+        let mut named =
+            named.take_while(|(user, _)| user.starts_with(prefix)).filter(|(_, one)| one.is_shown);
+        let of = |(user, member): (&Arc<str>, &Member)| Present {
+            user: Arc::clone(user),
+            info: member.info.clone(),
+            since: member.since,
+        };
+        let users = named.by_ref().take(limit).map(of).collect();
+        (users, named.next().is_some())
+    }
+
     /// Whether nobody is there, nor shown, nor to be looked at.
     pub(crate) fn is_empty(&self) -> bool {
         self.users.is_empty()

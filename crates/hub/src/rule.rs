@@ -5,12 +5,9 @@
 
 use std::collections::HashSet;
 
-use crate::addressed::ruled_part;
 use crate::limits::RULES_MAX;
-use crate::movement::presence_of;
-use crate::{
-    Door, Glob, Grant, Limits, Message, Millis, NEVER, NameError, Right, Session, WallTime, check_name,
-};
+use crate::movement::{ALL_USERS, is_bookmark, presence_of};
+use crate::{Door, Glob, Grant, Limits, Message, Millis, NEVER, Pattern, Right, Session, WallTime};
 
 /// What is set for the channels that match a pattern. For what is not, the general limits hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,21 +61,6 @@ impl Rule {
     }
 }
 
-/// A channel's name, or the beginning of names and `*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Box<str>);
-
-/// Why a text is no pattern. The message says what would be right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    /// A star somewhere else.
-    #[error("a * may stand at the end only, for all names that begin like that")]
-    Star,
-    /// What no name can be, or begin with.
-    #[error(transparent)]
-    Name(#[from] NameError),
-}
-
 /// All rules, as the hub and those who ask it take them.
 #[derive(Debug)]
 pub struct Rules {
@@ -86,8 +68,11 @@ pub struct Rules {
     patterns: Box<[Pattern]>,
     /// What holds where no rule does, and then what holds under each.
     keeps: Box<[Keep]>,
-    /// The same of the hidden channels in which the users of those are told.
+    /// The same of the hidden channels in which the users of those are told; then what holds of channels that are the
+    /// program's own, in the order of [`Own`].
     hidden: Box<[Keep]>,
+    /// Whether users are followed who have any connection at all.
+    all_users: bool,
     /// Whether users are told of on any channel.
     presence: bool,
     /// Whether clients may publish on any channel.
@@ -103,6 +88,24 @@ pub struct Rules {
 /// Which rule a channel falls under; 0: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RuleId(u8);
+
+/// Channels that are the program's own.
+#[derive(Debug, Clone, Copy)]
+enum Own {
+    /// The one on which all users are.
+    AllUsers,
+    /// The one in which is told of those.
+    AllUsersTold,
+    /// Those that keep how far somebody has come who follows the order.
+    Bookmark,
+}
+
+/// What channels keep that are the program's own, in the order of [`Own`]: no rule is about them, whatever it matches.
+fn own_keeps(hidden: &Keep, limits: &Limits) -> [Keep; 3] {
+    let presence = if limits.follow_users { Door::Open } else { Door::Off };
+    let bookmark = Keep { messages: 1, age: NEVER, bytes: u64::MAX, ..hidden.clone() };
+    [Keep { presence, ..hidden.clone() }, hidden.clone(), bookmark]
+}
 
 /// What a channel keeps.
 #[derive(Debug, Clone)]
@@ -121,56 +124,6 @@ pub(crate) struct Keep {
     pub(crate) publish_hook: bool,
     pub(crate) durable: bool,
     pub(crate) skip_poison: bool,
-}
-
-impl Pattern {
-    /// Reads a pattern.
-    pub fn new(text: &str) -> Result<Self, PatternError> {
-        let start = text.strip_suffix('*').unwrap_or(text);
-        if start.contains('*') {
-            return Err(PatternError::Star);
-        }
-        let named = ruled_part(start);
-        if start.len() == text.len() || !named.is_empty() {
-            check_name(named.as_bytes())?;
-        }
-        Ok(Self(text.into()))
-    }
-
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether a channel of this name falls under it.
-    pub fn matches(&self, name: &str) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => *self.0 == *name,
-        }
-    }
-
-    /// Whether every name that matches `other` matches this one too.
-    pub fn covers(&self, other: &Self) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(start) => other.0.strip_suffix('*').unwrap_or(&other.0).starts_with(start),
-            None => self == other,
-        }
-    }
-}
-
-/// Tells by a number which channels are not durable under these rules; 0: all are. Where it differs, other channels may be.
-pub fn volatile_mark(rules: &[Rule]) -> u32 {
-    let last = rules.iter().rposition(|rule| rule.durable == Some(false));
-    let rules = &rules[..last.map_or(0, |last| last + 1)];
-    let bytes = rules.iter().flat_map(|rule| {
-        let kind = if rule.durable == Some(false) { b'-' } else { b'+' };
-        // No pattern holds a comma.
-        rule.pattern.as_str().bytes().chain([b',', kind])
-    });
-    // FNV-1a: the same for ever and everywhere, since it is kept on disk.
-    let mark = bytes.fold(0x811c_9dc5_u32, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    if rules.is_empty() { 0 } else { mark.max(1) }
 }
 
 impl Rules {
@@ -221,7 +174,8 @@ impl Rules {
             ..keep.clone()
         };
         Self {
-            hidden: keeps.iter().map(hidden).collect(),
+            hidden: keeps.iter().map(hidden).chain(own_keeps(&hidden(&general), limits)).collect(),
+            all_users: limits.follow_users,
             presence: keeps.iter().any(|keep| keep.presence != Door::Off),
             publish: keeps.iter().any(|keep| keep.publish != Door::Off),
             patterns: rules().map(|rule| rule.pattern.clone()).collect(),
@@ -307,7 +261,7 @@ impl Rules {
 
     /// Who may see which users are on a channel of this name.
     pub fn presence(&self, name: &str) -> Door {
-        if self.presence { self.keep(self.find(name)).presence } else { Door::Off }
+        if self.presence || self.all_users { self.keep(self.find(name)).presence } else { Door::Off }
     }
 
     /// Which clients may publish to a channel of this name. What begins with `$` is the server's own, whatever a rule says.
@@ -325,12 +279,25 @@ impl Rules {
         self.presence
     }
 
+    /// Whether users are followed who have any connection at all.
+    pub fn follows_users(&self) -> bool {
+        self.all_users
+    }
+
     /// The rule that a name falls under; a hidden channel falls under that of the one it is about.
     pub(crate) fn find(&self, name: &str) -> RuleId {
         match presence_of(name) {
+            Some(ALL_USERS) => self.own(Own::AllUsersTold),
             Some(channel) => RuleId(self.find_plain(channel).0 | RuleId::HIDDEN),
+            None if name == ALL_USERS => self.own(Own::AllUsers),
+            None if is_bookmark(name) => self.own(Own::Bookmark),
             None => self.find_plain(name),
         }
+    }
+
+    fn own(&self, which: Own) -> RuleId {
+        let number = self.keeps.len() + which as usize;
+        RuleId(u8::try_from(number).expect("there are few rules") | RuleId::HIDDEN)
     }
 
     fn find_plain(&self, name: &str) -> RuleId {
@@ -375,7 +342,7 @@ impl<'a> Granted<'a> {
 impl RuleId {
     /// No rule: the general limits.
     pub(crate) const NONE: Self = Self(0);
-    /// Beside the number of a rule: of the hidden channel in which users are told.
+    /// Beside the number of a rule: of the hidden channel in which users are told, or of one of the program's own.
     const HIDDEN: u8 = 1 << 7;
 
     /// Whether it is that of a hidden channel.
@@ -395,13 +362,14 @@ impl Keep {
     }
 }
 
-const _: () = assert!(RULES_MAX < RuleId::HIDDEN as usize);
+const _: () = assert!(RULES_MAX + 1 + (Own::Bookmark as usize) < RuleId::HIDDEN as usize);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::trial::{after, hub, places, publish, release, say};
     use crate::{Hub, Refused, Start};
+    use crate::{NameError, PatternError, volatile_mark};
 
     fn rule(pattern: &str) -> Rule {
         Rule::new(Pattern::new(pattern).unwrap())

@@ -3,7 +3,7 @@
 //! Most messages are a publisher's, and have nothing more for it. That a client said another one stands behind its data, in
 //! the same bytes: the name of its user, and a last byte for whether it has one.
 
-use crate::{Origin, Payload, Said};
+use crate::{Message, Origin, Payload, Said};
 
 /// Who said a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,15 @@ impl<'a> Speaker<'a> {
             Self::User(user) => Some(user),
             Self::Publisher | Self::Anonymous => None,
         }
+    }
+}
+
+impl Message {
+    /// Whether it is something that an application is told of: that a user joined or left, or what a client said.
+    #[inline]
+    pub fn is_event(&self) -> bool {
+        let said = self.payload();
+        said.origin == Origin::Presence || said.speaker() != Speaker::Publisher
     }
 }
 
@@ -64,7 +73,7 @@ const NAMELESS: u8 = 0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Audience, Kind, Message, Position, Target};
+    use crate::{Audience, Kind, Position, Target};
 
     fn check(payload: Payload, expected: Speaker<'_>) {
         for audience in [Audience::All, Audience::Only("bob"), Audience::AnyOf("a,b")] {

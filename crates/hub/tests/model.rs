@@ -51,6 +51,7 @@ impl Both {
         let mut chance = Chance::new(seed);
         let small = seed % 4 != 3;
         let limits = Limits {
+            follow_users: false,
             history_messages: if small { chance.of(&[0, 1, 3, 8, 20]) } else { 100 },
             history_age: chance.of(&[15, 60, 100_000]),
             history_renew: false,

@@ -105,8 +105,7 @@ impl Tidy {
         self.names.extend(names.clone().cloned());
         let places: Vec<Place<'_>> =
             names.map(|name| Place { name, position: Some(message.position) }).collect();
-        // Of a user who is still there it is kept that he came, however old that is.
-        let mut is_held = exchange.store().is_shown_since(message);
+        let mut is_held = exchange.store().is_awaited(message);
         for places in places.chunks(TIDY_PLACES) {
             let Needed { held, history: (bytes, messages), .. } = exchange.store().needed(places);
             if bytes + messages * MESSAGE_COST <= len_max / 2 {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    Before, Changes, ChannelInfo, OlderPage, Page, Position, PresentPage, ShardId, Stage, Start, Totals,
-    UserEnd,
+    Before, Changes, ChannelInfo, OlderPage, Page, Position, Present, PresentPage, ShardId, Stage, Start,
+    Totals, UserEnd,
 };
 
 use super::Exchange;
@@ -25,6 +25,16 @@ impl Admin<'_> {
     /// true.
     pub fn present(&self, name: &str, after: Option<&str>, limit: usize) -> (PresentPage, Position) {
         self.exchange.with(|hub, _| hub.present(name, after, limit))
+    }
+
+    /// Some of the users who have any connection at all, where they are followed: see [`hub::Hub::all_users`].
+    pub fn all_users(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<Present>, bool, Position) {
+        self.exchange.with(|hub, _| hub.all_users(prefix, after, limit))
     }
 
     /// Reads history without registering; `None` when nothing is known of the channel.

@@ -39,6 +39,24 @@ impl Exchange {
         self.with(|hub, _| hub.unfollow());
     }
 
+    /// Somebody follows the events in the order.
+    pub(crate) fn follow_events(&self) -> Position {
+        self.with(|hub, _| {
+            hub.follow_events();
+            hub.end()
+        })
+    }
+
+    /// Somebody follows them no longer.
+    pub(crate) fn unfollow_events(&self) {
+        self.with(|hub, _| hub.unfollow_events());
+    }
+
+    /// How far those have come who follow.
+    pub(crate) fn await_events(&self, place: Option<Position>, forget_restored: bool) {
+        self.with(|hub, _| hub.await_events(place, forget_restored));
+    }
+
     /// What came after the start, of all the order.
     pub(crate) fn read_order(&self, start: Start, limit: usize) -> OrderPage {
         self.with(|hub, _| hub.read_order(start, limit))

@@ -86,6 +86,23 @@ impl<'a> Registry<'a> {
         self.leave(shard, &leaving.collect::<Vec<_>>(), None);
     }
 
+    /// A connection with this user waits from now on, where users are followed.
+    pub fn user_arrives(&self, session: &Session) {
+        self.exchange.in_turn(|hub, now| hub.user_arrives(session, now));
+    }
+
+    /// Connections with these users wait no longer.
+    pub fn users_depart(&self, sessions: &[Session]) {
+        let (ended, wall) = (&self.exchange.ended_users, self.exchange.wall());
+        // Whom the application ended is not waited for.
+        let leaving = sessions.iter().filter_map(|one| Some((one.user()?, ended.refuse(one, wall))));
+        for step in leaving.collect::<Vec<_>>().chunks(LEAVE_STEP_MAX) {
+            self.exchange.in_turn(|hub, now| {
+                step.iter().for_each(|(user, at_once)| hub.user_departs(user, *at_once, now));
+            });
+        }
+    }
+
     /// Connections that are registered on these channels, each once, have this user from now on, and had none before. Refused:
     /// there is no room to know them, and they are nobody's as before.
     pub fn greet(&self, channels: &[ChannelId], session: &Session) -> Result<(), Refused> {

@@ -119,9 +119,10 @@ impl StorePort<'_> {
         })
     }
 
-    /// Whether a message says of a user who is still on a channel that it joined.
-    pub fn is_shown_since(&self, message: &Message) -> bool {
-        message.movement().is_some() && self.exchange.with(|hub, _| hub.is_shown_since(message))
+    /// Whether a message is needed however old it is: it says of a user who is still on a channel that it joined, or somebody who
+    /// follows the order has not had it.
+    pub fn is_awaited(&self, message: &Message) -> bool {
+        message.is_event() && self.exchange.with(|hub, _| hub.is_awaited(message))
     }
 
     /// Evicts a channel's messages up to a place: the store has no room for them.

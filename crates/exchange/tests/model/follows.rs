@@ -42,7 +42,7 @@ impl Follows {
         }
         let position = page.position.to_bits();
         assert!(last <= position && page.items.len() <= limit);
-        if page.gap {
+        if page.gap || page.changes_gap {
             self.gaps.push((self.read, messages.first().copied().unwrap_or(position + 1)));
         }
         self.got.extend(messages);

@@ -269,7 +269,30 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn put_session(&mut self, index: usize, session: Option<Session>) {
         if let Some(session) = session {
             let clocks = self.clocks();
+            self.follow_user(index, &session);
             self.guests.put(index, session, clocks);
+        }
+    }
+
+    /// The user of a connection is followed, where anybody follows users, from its first session on.
+    fn follow_user(&mut self, index: usize, session: &Session) {
+        let before = self.guests.session(index);
+        if before.and_then(Session::user) == session.user() {
+            return;
+        }
+        let before = before.cloned();
+        if session.user().is_some() && self.exchange.registry().rules().follows_users() {
+            self.exchange.registry().user_arrives(session);
+        }
+        self.unfollow_user(before.as_ref());
+    }
+
+    /// The connection of this session waits no longer.
+    pub(super) fn unfollow_user(&mut self, session: Option<&Session>) {
+        if let Some(session) = session.filter(|session| session.user().is_some())
+            && self.exchange.registry().rules().follows_users()
+        {
+            self.leaving.gone.push(session.clone());
         }
     }
 

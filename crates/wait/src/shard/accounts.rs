@@ -15,6 +15,8 @@ pub(super) struct Leaving {
     all: Vec<Leave<'static>>,
     /// Of users.
     pub(super) users: Vec<(ChannelId, Session)>,
+    /// The sessions of connections that wait no longer, where users are followed.
+    pub(super) gone: Vec<Session>,
     /// Of listeners by outside cursors and of takers, who leave with the grace of classic clients.
     classic: Vec<Leave<'static>>,
 }
@@ -45,6 +47,10 @@ impl<K: Kernel> Shard<K> {
         if !self.leaving.users.is_empty() {
             self.exchange.registry().depart(self.id, &self.leaving.users);
             self.leaving.users.clear();
+        }
+        if !self.leaving.gone.is_empty() {
+            self.exchange.registry().users_depart(&self.leaving.gone);
+            self.leaving.gone.clear();
         }
         if !self.leaving.classic.is_empty() {
             self.exchange.registry().leave(self.id, &self.leaving.classic, Some(self.classic_grace()));

@@ -1,0 +1,134 @@
+//! Users who have any connection at all, on whatever it listens to or on nothing: who comes, who goes, with the grace of presence.
+//!
+//! They are the roster of a channel of the program's own, so all that holds of users on a channel holds of them: a change has one
+//! place, a store keeps it, and after a restart everybody has the grace to come back.
+
+use crate::movement::ALL_USERS;
+use crate::room::Holder;
+use crate::{Hub, Millis, Position, Present, Session};
+
+impl Hub {
+    /// A connection of this user waits from now on. Where there is no room for a record, he is not told of.
+    pub fn user_arrives(&mut self, session: &Session, now: Millis) {
+        let now = self.advance(now);
+        let Some(who) = session.who().filter(|_| self.rules.follows_users()) else { return };
+        let id = match self.names.find(ALL_USERS) {
+            Some(id) => id,
+            None => match self.create(ALL_USERS, Holder::PUBLIC, now) {
+                Ok(id) => id,
+                Err(_) => return,
+            },
+        };
+        if self.prepare_roster(id, now).is_ok() {
+            self.arrive(id, who, true, now);
+        }
+        self.schedule(id);
+        self.check();
+    }
+
+    /// It waits no longer; without a grace, if there is none for it.
+    pub fn user_departs(&mut self, user: &str, at_once: bool, now: Millis) {
+        let now = self.advance(now);
+        if let Some(id) = self.names.find(ALL_USERS) {
+            self.depart(id, user, at_once, now);
+            self.schedule(id);
+        }
+        self.check();
+    }
+
+    /// Some of those users, whose names begin so, behind this name in their order; whether there are more; and the place at which
+    /// that is true. Who is away within the grace is among them.
+    pub fn all_users(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<Present>, bool, Position) {
+        let roster = self.names.find(ALL_USERS).and_then(|id| self.names[id].roster());
+        let (users, more) = roster.map_or_else(Default::default, |roster| roster.named(prefix, after, limit));
+        (users, more, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{hub, release, say};
+    use crate::{Limits, OrderItem, Start, presence_of};
+
+    fn session(user: &str) -> Session {
+        Session::new(Some(user), None, &[])
+    }
+
+    fn limits() -> Limits {
+        Limits { follow_users: true, presence_grace: 10, ..Limits::default() }
+    }
+
+    /// What is told of users to whoever follows from the beginning.
+    fn told(hub: &mut Hub, now: Millis) -> Vec<String> {
+        release(hub, now);
+        let page = hub.read_order(Start::Everything, 100);
+        let told = page.items.iter().map(|item| {
+            let OrderItem::Message(message) = item else { panic!("no channel came online") };
+            assert_eq!(presence_of(&message.targets()[0].name), Some(ALL_USERS));
+            let movement = message.movement().unwrap();
+            format!("{}{} at {}", if movement.joined { '+' } else { '-' }, movement.user, message.time)
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_user_is_there_from_the_first_connection_until_the_last_one_was_away_for_the_grace() {
+        let mut hub = hub(limits());
+        hub.follow_events();
+        hub.user_arrives(&session("ann"), 1);
+        hub.user_arrives(&session("ann"), 2);
+        hub.user_departs("ann", false, 3);
+        hub.user_departs("ann", false, 4);
+        hub.tick(13);
+        hub.user_arrives(&session("ann"), 13);
+        hub.user_departs("ann", false, 20);
+        hub.tick(29);
+        assert_eq!(told(&mut hub, 29), ["+ann at 1"], "a page that is loaded again goes unsaid");
+        hub.tick(30);
+        assert_eq!(told(&mut hub, 30), ["+ann at 1", "-ann at 30"]);
+        hub.audit();
+    }
+
+    #[test]
+    fn they_are_listed_by_name_those_within_the_grace_among_them() {
+        let mut hub = hub(limits());
+        for user in ["b1", "a", "b3", "b2"] {
+            hub.user_arrives(&session(user), 1);
+        }
+        hub.user_departs("b2", false, 2);
+        release(&mut hub, 2);
+        let names = |prefix, after, limit| {
+            let (users, more, _) = hub.all_users(prefix, after, limit);
+            (users.iter().map(|one| &*one.user).collect::<Vec<_>>().join(","), more)
+        };
+        assert_eq!(names("", None, 9), ("a,b1,b2,b3".into(), false));
+        assert_eq!(names("b", None, 2), ("b1,b2".into(), true));
+        assert_eq!(names("b", Some("b2"), 2), ("b3".into(), false));
+        assert_eq!(names("b", Some("a"), 1), ("b1".into(), true));
+        assert_eq!(names("c", None, 2), (String::new(), false));
+    }
+
+    #[test]
+    fn nobody_is_followed_unless_somebody_wants_it() {
+        let mut hub = hub(Limits { follow_users: false, ..limits() });
+        hub.user_arrives(&session("ann"), 1);
+        assert_eq!((hub.totals().channels, hub.last()), (0, Position::START));
+    }
+
+    #[test]
+    fn they_are_on_no_channel_that_others_know() {
+        let mut hub = hub(limits());
+        hub.user_arrives(&session("ann"), 1);
+        say(&mut hub, "a", 1, 1);
+        let mut found = Vec::new();
+        hub.scan(0, &|_, _| true, &mut found);
+        assert_eq!(found.iter().map(|channel| &*channel.name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!((hub.totals().online, hub.totals().subscriptions), (0, 0));
+    }
+}
