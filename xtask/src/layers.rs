@@ -125,7 +125,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bench", &["codec"]),
     ("wait", &["transport", "access", "exchange", "tls", "sys"]),
     ("transport", &["codec", "dialect"]),
-    ("upstream", &["access", "exchange"]),
+    ("upstream", &["access", "dialect", "exchange"]),
     ("in", &["access", "exchange", "tls", "codec", "dialect", "web"]),
     ("exchange", &["hub"]),
     ("store", &["exchange"]),

@@ -38,6 +38,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("server", &["admin"]),
     ("store", &["store"]),
     ("testkit", &["publisher"]),
+    ("upstream", &["publisher", "admin"]),
     ("wait", &["shard", "registry"]),
 ];
 

@@ -15,7 +15,7 @@ use crate::text::utc;
 
 pub(crate) fn command() -> Command {
     Command::new("users")
-        .about("Print which users wait, and by how many connections; the connections of one; or who is on a channel")
+        .about("Print which users wait, the connections of one, or who is on a channel")
         .arg(Arg::new("prefix").value_name("PREFIX").help("Only users whose names begin so"))
         .arg(
             Arg::new("user")

@@ -155,6 +155,7 @@ codes! {
     Rate "rate" In Denied "more messages a second, or more wrong keys, came in all than are taken"
     Reason "reason" In Other "the reason for an end is too long or not printable"
     RequestTimeout "request-timeout" Both Other "the request was not whole in time"
+    Settings "settings" In Other "the settings cannot be taken anew: something in them is wrong, or wants a restart"
     SignIn "sign-in" In Denied "the cookie is of no sign-in that counts, or there is no need to sign in"
     Since "since" Both Other "the start that is asked for cannot be read"
     Starting "starting" Both Other "a probe is told that the server is about to serve"

@@ -56,6 +56,7 @@ mod transaction;
 mod users;
 mod warnings;
 mod watch;
+mod webhooks;
 mod wire;
 
 pub mod limits;

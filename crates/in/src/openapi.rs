@@ -20,7 +20,7 @@ use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, PRESENT_PAGE_MAX, USERS
 use crate::response::json_text;
 use crate::route::Route;
 use crate::state::InLine;
-use schemas::{IN_BYTES, LEN_MAX, PRINTABLE, channel_name, reference, schemas};
+use schemas::{IN_BYTES, LEN_MAX, PRINTABLE, channel_name, reference, responses, schemas, taken};
 
 /// The document.
 pub(crate) async fn openapi(State(line): State<Arc<InLine>>) -> Response {
@@ -223,6 +223,22 @@ pub(crate) fn user() -> Value {
     })
 }
 
+pub(crate) fn webhooks() -> Value {
+    json!({
+        "operationId": "webhooks",
+        "summary": "How the application's webhooks are",
+        "responses": responses("All of them, in the order of the settings", &json!({ "application/json": { "schema": reference("Webhooks") } })),
+    })
+}
+
+pub(crate) fn reload() -> Value {
+    json!({
+        "operationId": "reload",
+        "summary": "Take what the settings say of webhooks now; all others are taken at the start",
+        "responses": responses("They are taken; 422 where something in them is wrong, or wants a restart", &json!({ "application/json": { "schema": reference("Reloaded") } })),
+    })
+}
+
 pub(crate) fn watch() -> Value {
     let answer = json!({
         "application/json": { "schema": reference("Changes") },
@@ -290,29 +306,6 @@ pub(crate) fn readyz() -> Value {
 fn plain(id: &str, summary: &str) -> Value {
     let text = json!({ "text/plain": { "schema": { "type": "string" } } });
     json!({ "operationId": id, "summary": summary, "responses": responses("It is so", &text) })
-}
-
-/// 200 with this content; whatever else, a problem document.
-fn responses(told: &str, content: &Value) -> Value {
-    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
-    json!({
-        "200": { "description": told, "content": content },
-        "4XX": { "description": "What was wrong, and what would be right", "content": problem },
-        "5XX": { "description": "Why it cannot be done now; with Retry-After where trying again may help", "content": problem },
-    })
-}
-
-/// The same for what a store is to keep.
-fn taken(told: &str, content: &Value) -> Value {
-    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
-    let mut responses = responses(told, content);
-    let full = "It was not taken: clients take messages slower than they are published, or the disk of the store fails; with Retry-After";
-    responses["503"] = json!({ "description": full, "content": problem });
-    let reused = "It was not taken: another message came before under the same idempotency key";
-    responses["422"] = json!({ "description": reused, "content": problem });
-    let room = "It was not taken: the disk of the store is full (with Retry-After), or there is no room for another channel";
-    responses["507"] = json!({ "description": room, "content": problem });
-    responses
 }
 
 /// One name in a path; or several, which are separated by commas that are not encoded.

@@ -46,6 +46,13 @@ pub(crate) struct Operation<S: 'static> {
     pub(crate) schema: Option<fn() -> Value>,
 }
 
+impl<S> Operation<S> {
+    /// `GET` of something that takes no parameters, and for which the right to the address is enough.
+    pub(crate) const fn get(handler: fn() -> MethodRouter<S>, schema: fn() -> Value) -> Self {
+        Self { method: Method::GET, right: None, handler, query: Some(&[]), schema: Some(schema) }
+    }
+}
+
 impl<S> Route<S> {
     /// What is done there by this method. Whoever asks for a head is answered as by `GET`.
     pub(crate) fn operation(&self, method: &Method) -> Option<&Operation<S>> {

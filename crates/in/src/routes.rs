@@ -14,7 +14,8 @@ use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::around;
 use crate::{
-    batch, channels, denials, endings, joins, metrics, openapi, pages, probes, publish, sign_in, users, watch,
+    batch, channels, denials, endings, joins, metrics, openapi, pages, probes, publish, sign_in, users,
+    watch, webhooks,
 };
 
 /// The whole line as one service.
@@ -203,6 +204,22 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         }],
     },
     Route {
+        path: "/webhooks",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation::get(|| get(webhooks::list), openapi::webhooks)],
+    },
+    Route {
+        path: "/reload",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation {
+            method: Method::POST,
+            right: None,
+            handler: || post(webhooks::reload),
+            query: Some(&[]),
+            schema: Some(openapi::reload),
+        }],
+    },
+    Route {
         path: "/watch",
         access: Access::Somewhere(Right::Presence),
         operations: &[Operation {
@@ -225,13 +242,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
     Route {
         path: "/stats",
         access: Access::Everywhere(Right::Presence),
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(probes::stats),
-            query: Some(&[]),
-            schema: Some(openapi::stats),
-        }],
+        operations: &[Operation::get(|| get(probes::stats), openapi::stats)],
     },
     Route {
         path: "/refused",
@@ -247,46 +258,22 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
     Route {
         path: "/metrics",
         access: Access::Everywhere(Right::Presence),
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(metrics::metrics),
-            query: Some(&[]),
-            schema: Some(openapi::metrics),
-        }],
+        operations: &[Operation::get(|| get(metrics::metrics), openapi::metrics)],
     },
     Route {
         path: "/healthz",
         access: Access::Probe,
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(probes::healthz),
-            query: Some(&[]),
-            schema: Some(openapi::healthz),
-        }],
+        operations: &[Operation::get(|| get(probes::healthz), openapi::healthz)],
     },
     Route {
         path: "/readyz",
         access: Access::Probe,
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(probes::readyz),
-            query: Some(&[]),
-            schema: Some(openapi::readyz),
-        }],
+        operations: &[Operation::get(|| get(probes::readyz), openapi::readyz)],
     },
     Route {
         path: "/openapi.json",
         access: Access::Open,
-        operations: &[Operation {
-            method: Method::GET,
-            right: None,
-            handler: || get(openapi::openapi),
-            query: Some(&[]),
-            schema: Some(openapi::description),
-        }],
+        operations: &[Operation::get(|| get(openapi::openapi), openapi::description)],
     },
     Route {
         path: "/",
@@ -424,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_never_a_message_of_old() {
-        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /watch /stats /refused /metrics /healthz /readyz /openapi.json \
+        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /webhooks /reload /watch /stats /refused /metrics /healthz /readyz /openapi.json \
                         /multiplexor.js /demo /demo/ /sign-in /sign-out /session";
         assert_eq!(PREFIXES.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use exchange::hub::Answered;
+use serde_json::Value;
 
 /// All of it that is read while the line serves.
 pub(crate) struct Sources {
@@ -43,6 +44,10 @@ pub struct WaitLine {
     pub certificates: Option<Arc<CertificateNews>>,
     /// Reads what is counted of asking others about its clients.
     pub asked: Box<dyn Fn() -> ShardCounters + Send + Sync>,
+    /// Reads how the application's webhooks are, each an object.
+    pub webhooks: Box<dyn Fn() -> Vec<Value> + Send + Sync>,
+    /// Takes the settings anew, as far as they may change while the program runs; what is said of that, or why nothing has changed.
+    pub reload: Box<dyn Fn() -> Result<Value, String> + Send + Sync>,
     /// Reads how many lines of the log were left out.
     pub lines_lost: fn() -> u64,
     /// Becomes readable when there is more for those who follow the order; `None`: they are woken by whoever finds it.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use dialect::hub::WallTime;
+use dialect::hub::{Position, Present, WallTime};
 use dialect::native::user_in_path;
 use dialect::{Code, Problem};
 use exchange::{ListedUser, Order, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey, shown};
 use serde::Serialize;
 
-use crate::limits::{RETRY_AFTER_S, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
+use crate::limits::{PRESENT_PAGE_MAX, RETRY_AFTER_S, SURVEY_MAX, USERS_PAGE, USERS_PAGE_MAX};
 use crate::query::read_number;
 use crate::response::{ErrorResponse, json};
 use crate::state::InLine;
@@ -24,9 +24,12 @@ pub(crate) async fn list(
 ) -> Result<Response, ErrorResponse> {
     let list = read_list(request.uri().query().unwrap_or_default())?;
     let limit = list.limit;
-    let cursor = line.exchange.cursors().text(line.exchange.end());
+    // Where users are followed, those who are away within the grace stand here as well: nothing is told of them should they
+    // come back.
+    let (followed, is_more, at) = followed(&line, &list);
+    let cursor = line.exchange.cursors().text(at);
     let survey = ask(&line, UserQuestion::List(list)).await?;
-    let mut all: BTreeMap<&str, ListedUser> = BTreeMap::new();
+    let mut all: BTreeMap<&str, ListedUser> = followed.iter().map(|one| (&*one.user, away(one))).collect();
     for answer in survey.answers().flatten() {
         let UserAnswer::List(listed) = answer else { continue };
         for one in listed {
@@ -39,10 +42,31 @@ pub(crate) async fn list(
             }
         }
     }
-    let more = all.len() > limit;
+    let more = is_more || all.len() > limit;
     let users: Vec<UserLine<'_>> = all.values().take(limit).map(UserLine::of).collect();
     let next = users.last().filter(|_| more).map(|last| last.user);
     Ok(json(&UsersPage { cursor, users, next }))
+}
+
+/// The first users of a page, of those who are followed, read in steps; whether there are more; and the place from which on events
+/// complete them.
+fn followed(line: &InLine, list: &UserList) -> (Vec<Present>, bool, Position) {
+    let (mut found, mut after, mut first) = (Vec::new(), list.after.as_deref().map(Arc::from), None);
+    loop {
+        let limit = (list.limit - found.len()).min(PRESENT_PAGE_MAX as usize);
+        let (users, more, at) = line.exchange.admin().all_users(&list.prefix, after.as_deref(), limit);
+        let at = *first.get_or_insert(at);
+        after = users.last().map(|last| Arc::clone(&last.user));
+        found.extend(users);
+        if !more || found.len() >= list.limit {
+            return (found, more, at);
+        }
+    }
+}
+
+/// A user of whom no connection is known yet.
+fn away(Present { user, since, .. }: &Present) -> ListedUser {
+    ListedUser { user: (&**user).into(), connections: 0, since: WallTime::from_millis(*since) }
 }
 
 /// One user. Of one who is not there, all there is to say is that.

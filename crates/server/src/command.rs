@@ -34,6 +34,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("doctor", matches)) => Ok(doctor::run(matches)),
         Some(("bench", matches)) => Ok(bench::run(matches)),
         Some(("store", matches)) => crate::store::run(matches),
+        Some(("webhook", matches)) => crate::webhooks::run(matches),
         Some(("completion", matches)) => {
             completion::print_completion(matches, command());
             Ok(ExitCode::SUCCESS)
@@ -49,7 +50,9 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
 /// The server, as itself.
 fn start(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let settings = read_settings(matches);
-    let mut itself = serve::Itself(settings.log);
+    let again = matches.clone();
+    let read = Box::new(move || Settings::of(&read_values(&again)));
+    let mut itself = serve::Itself::new(settings.log, read);
     serve::run(settings, &mut itself, None)
 }
 
@@ -76,6 +79,7 @@ fn command() -> Command {
         .subcommand(bench::command())
         .subcommands(cli::credential_commands())
         .subcommand(crate::store::command())
+        .subcommand(crate::webhooks::command())
         .subcommand(completion::completion_command())
         .subcommand(completion::man_command())
         .subcommand(Command::new("settings-doc").about("Print docs/settings.md").hide(true))

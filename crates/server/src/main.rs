@@ -13,6 +13,7 @@ mod serve;
 mod signals;
 mod store;
 mod unix;
+mod webhooks;
 
 use std::io;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@
 
 mod listeners;
 mod notifiers;
+mod role;
 
 use std::io;
 use std::process::ExitCode;
@@ -14,14 +15,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use exchange::hub::{Epoch, Stage, volatile_mark};
-use exchange::{Clock, Commands, Exchange, Immediate, Order, Wake};
+use exchange::{Clock, EventFollower, Exchange, Immediate, Order, Wake};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
-use wait::Renewal;
 use wait::limits::GIVE_BACK_MS;
 
 use crate::banner::{Banner, Shown};
@@ -33,52 +33,11 @@ use crate::privileges::{self, Account};
 use crate::signals::{self, Signals};
 use crate::store::OpenStore;
 use crate::unix::SocketFile;
+use crate::webhooks::{self, Reload};
 use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 use notifiers::Notifiers;
-use settings::{Address, LogForm, Settings, shares};
-
-/// In whose place the program serves: what it says, and what it heeds besides.
-pub(crate) trait Role {
-    /// What the addresses of the WAIT line and the IN line are called where they are set.
-    fn names(&self) -> [&'static str; 2];
-
-    /// Both lines listen; nothing was served yet. An error ends the program.
-    fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
-
-    /// SIGHUP came.
-    fn hung_up(&mut self);
-
-    /// This signal ends the program.
-    fn ending(&mut self, _signal: &'static str) {}
-}
-
-/// What runs, for a role that looks into it or changes it.
-pub(crate) struct Running {
-    pub(crate) exchange: Arc<Exchange>,
-    pub(crate) stats: wait::Stats,
-    /// What is set about the dialect of Realplexor on the IN line.
-    pub(crate) realplexor: watch::Sender<Arc<in_line::Realplexor>>,
-    /// What is set anew, for the shards.
-    pub(crate) renewals: Arc<Commands<Renewal>>,
-}
-
-/// As itself.
-pub(crate) struct Itself(pub(crate) LogForm);
-
-impl Role for Itself {
-    fn names(&self) -> [&'static str; 2] {
-        ["--wait", "--in"]
-    }
-
-    fn listening(&mut self, banner: &Banner<'_>, _: Running) -> anyhow::Result<()> {
-        banner.print(self.0);
-        Ok(())
-    }
-
-    fn hung_up(&mut self) {
-        warn!("SIGHUP changes nothing: settings are read at the start, certificates when their files change");
-    }
-}
+pub(crate) use role::{Itself, Role, Running};
+use settings::{Address, Settings, shares};
 
 /// Serves until a signal says to end.
 pub(crate) fn run<R: Role>(
@@ -100,12 +59,11 @@ pub(crate) fn run<R: Role>(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let becomes = account.as_ref().map(Account::uid);
     let (exchange, open_store) = exchange(&settings, becomes, &wakers)?;
-    if let (Some(account), Some(store)) = (&account, &settings.store) {
-        account.own(&store.folder).context("the store cannot be given to the user")?;
-    }
+    own_store(&settings, account.as_ref())?;
     exchange.admin().set_stage(Stage::Starting);
     let exchange = exchange.with_follower_notifier(notifiers.followed());
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
+    let follower = webhooks::follower(&settings, &exchange);
     let seed = random().context("the system gives no random numbers")?;
     // A UNIX socket is one for all shards: all tables must have it, and keep it to the end.
     let (listeners, files) = listen_wait(&settings)?;
@@ -124,6 +82,7 @@ pub(crate) fn run<R: Role>(
         line,
         files,
         exchange,
+        follower,
         desk,
         notifiers,
         connections,
@@ -147,6 +106,8 @@ struct Started {
     /// The UNIX sockets of the WAIT line.
     files: Vec<SocketFile>,
     exchange: Arc<Exchange>,
+    /// Who follows for webhooks.
+    follower: Option<EventFollower>,
     desk: wait::Desk,
     notifiers: Notifiers,
     /// How many there may be, in each shard.
@@ -171,20 +132,18 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     }
     let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
     let wait_addresses = listened_wait(settings, &line);
-    let banner = Banner {
-        wait: &wait_addresses,
-        in_addresses: &in_addresses,
-        prefix: settings.wait_line.paths.prefix(),
-        tls: &settings.tls,
-        shards: settings.shards,
-        connections: started.connections,
-        needs_key: !settings.in_line.keys.is_empty(),
-        token: if settings.closes("news") { Shown::of(&settings.wait_line.tokens) } else { Shown::Nothing },
-    };
+    let banner = banner(settings, &wait_addresses, &in_addresses, started.connections);
     let stats = line.stats();
     let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
     let renewals = Arc::clone(&desk.renewals);
-    let running = Running { exchange: Arc::clone(&exchange), stats: stats.clone(), realplexor, renewals };
+    let reload = Arc::new(Reload::new(role.settings(), settings));
+    let running = Running {
+        exchange: Arc::clone(&exchange),
+        stats: stats.clone(),
+        realplexor,
+        renewals,
+        reload: Arc::clone(&reload),
+    };
     role.listening(&banner, running)?;
     exchange.admin().set_stage(Stage::Serving);
     look_after_memory(settings.memory_limit, &exchange);
@@ -193,12 +152,15 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     if let Some(inbox) = started.notifiers.inbox(&desk)? {
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), inbox, Arc::clone(&asked)));
     }
+    let webhooks = webhooks::start(&reload, started.follower, &exchange, &asked);
     let wait = in_line::WaitLine {
         addresses: wait_addresses.iter().filter_map(Address::inet).collect(),
         counters: Box::new(move || stats.by_shard()),
         certificates: news,
         asked: Box::new(move || asked.read()),
         lines_lost: log::lines_lost,
+        webhooks,
+        reload: Box::new(move || reload.run()),
         notices: Some(started.notifiers.notices()?),
         prefix: settings.wait_line.paths.prefix().to_owned(),
     };
@@ -217,6 +179,33 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     // No new connections from here on; those that are there are served by the shards until they drain.
     drop(files);
     end(settings.wait_line.drain, line, &exchange).await
+}
+
+/// Gives the store to whom the program becomes.
+fn own_store(settings: &Settings, account: Option<&Account>) -> anyhow::Result<()> {
+    if let (Some(account), Some(store)) = (account, &settings.store) {
+        account.own(&store.folder).context("the store cannot be given to the user")?;
+    }
+    Ok(())
+}
+
+/// What is said of a program that listens there.
+fn banner<'a>(
+    settings: &'a Settings,
+    wait: &'a [Address],
+    in_addresses: &'a [Address],
+    connections: Option<u64>,
+) -> Banner<'a> {
+    Banner {
+        wait,
+        in_addresses,
+        prefix: settings.wait_line.paths.prefix(),
+        tls: &settings.tls,
+        shards: settings.shards,
+        connections,
+        needs_key: !settings.in_line.keys.is_empty(),
+        token: if settings.closes("news") { Shown::of(&settings.wait_line.tokens) } else { Shown::Nothing },
+    }
 }
 
 /// Whom the program is to become, if somebody else than it is.

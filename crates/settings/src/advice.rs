@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use exchange::hub::Right;
+use upstream::EventType;
 
 use super::address::PATH_LEN_MAX;
 use super::kind::{Notation, TEXT_LEN_MAX, TRUTHS, Value, ValueKind};
@@ -18,6 +19,7 @@ impl ValueKind {
             Self::Keys => "API keys or their hashes, repeatable".to_owned(),
             Self::WebhookSecrets => "whsec_ and 24 to 64 bytes in base64, up to two".to_owned(),
             Self::Secrets => "32 to 512 printable characters, repeatable".to_owned(),
+            Self::Events => EventType::ALL.map(EventType::name).join(", "),
             Self::PublicKeys => "files with a public key in PEM, repeatable".to_owned(),
             Self::Files => "files in PEM, repeatable".to_owned(),
             Self::Texts => "texts without commas, repeatable".to_owned(),
@@ -87,6 +89,7 @@ impl ValueKind {
                 quoted("sha256:fd9c…")
             ),
             Self::Secrets | Self::WebhookSecrets => self.secret_advice(),
+            Self::Events => form.some_of(&EventType::ALL.map(EventType::name)),
             Self::PublicKeys => {
                 "give a file with a public key in PEM: RSA of 2048 bits or more, ECDSA or Ed25519".to_owned()
             }
@@ -106,9 +109,7 @@ impl ValueKind {
             Self::Label => format!("give 1 to 64 printable characters, {}", such_as(example)),
             Self::Folder => "give a folder, such as /var/lib/multiplexor".to_owned(),
             Self::Truth => format!("give {}", TRUTHS.join(" or ")),
-            Self::Rights => {
-                format!("give some of {}", Right::ALL.map(|right| quoted(right.name())).join(", "))
-            }
+            Self::Rights => form.some_of(&Right::ALL.map(Right::name)),
             Self::Globs => format!("give names in which * stands for any characters, {}", such_as(example)),
             Self::Dialects => form.one_of(&["dklab", "realplexor", "none"]) + OR_A_LIST,
             Self::Choice(words) => form.one_of(words),
@@ -140,6 +141,12 @@ impl Notation {
     /// A text as one would write it.
     fn quoted(self, text: &str) -> String {
         if self == Self::Toml { format!("\"{text}\"") } else { text.to_owned() }
+    }
+
+    /// The advice to give some of these words.
+    fn some_of(self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| self.quoted(word)).collect();
+        format!("give some of {}", words.join(", "))
     }
 
     /// The advice to give one of these words.

@@ -1,6 +1,5 @@
 //! Who may come in, and who is asked about it: tokens, the hook, the application behind the WAIT line.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use access::Tokens;
@@ -11,7 +10,7 @@ use super::values::Values;
 use crate::channel::ChannelEntry;
 use crate::key::SettingKey;
 use crate::keys;
-use crate::names::is_name;
+use crate::names::{is_loopback, is_name};
 
 /// By what tokens and signatures are checked.
 pub(crate) fn tokens(values: &Values) -> Tokens {
@@ -114,15 +113,6 @@ pub(crate) fn check_keys_url(values: &Values) -> Result<(), String> {
     ))
 }
 
-/// Whether this host, as it stands in a URL, is this machine and nothing else.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or_else(
-        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
-        |address| address.to_canonical().is_loopback(),
-    )
-}
-
 /// Checks that what the hook gets of a client is about who it is. The error says what would be right.
 pub(crate) fn check_hook_headers(values: &Values) -> Result<(), String> {
     let names = values.get(&keys::HOOK_HEADERS);
@@ -147,20 +137,3 @@ pub(crate) fn check_cookie(values: &Values) -> Result<(), String> {
 
 /// What a verdict may take beyond that.
 const VERDICT_MARGIN: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for host in ["127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]", "localhost", "Keys.Localhost"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in
-            ["10.0.0.1", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.example", "localhost.example", "0.0.0.0"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
-}

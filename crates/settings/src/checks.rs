@@ -1,17 +1,22 @@
 //! What no single setting can say: what must go together, and what must not.
 
+use std::collections::BTreeSet;
+
 use access::limits::{KEYS_MAX, TOKEN_KEYS_MAX};
-use exchange::hub::Door;
+use exchange::hub::{Door, excerpt};
+use upstream::limits::WEBHOOKS_MAX;
 use wait::Origins;
 
-use super::reader::CHANNEL;
+use super::reader::{CHANNEL, WEBHOOK};
+use super::webhook::WebhookEntry;
 use super::{Address, Listener, Settings, Values, authentication};
 use crate::keys;
 
 impl Settings {
     /// All that is wrong between them. Of settings that are wrong by themselves nothing is concluded.
     pub(crate) fn check(&self, values: &Values) -> Vec<String> {
-        let checks: [(&[&str], Result<(), String>); 13] = [
+        let checks: [(&[&str], Result<(), String>); 14] = [
+            (&[WEBHOOK], check_webhooks(values)),
             (&[keys::IN.name(), keys::KEY.name(), keys::UNIX_MODE.name()], self.check_strangers(values)),
             (
                 &[keys::KEY.name()],
@@ -157,6 +162,22 @@ impl Settings {
             }
         }
         wrong
+    }
+}
+
+/// Checks what no single entry can say.
+fn check_webhooks(values: &Values) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    let twice = values.webhooks.iter().find(|entry| !names.insert(&entry.webhook.name));
+    if let Some(WebhookEntry { webhook, origin, .. }) = twice {
+        let name = excerpt(&webhook.name);
+        return Err(format!(
+            "{origin}: two webhooks are named {name:?}; give each a name of its own, by which is kept how far it has come"
+        ));
+    }
+    match values.webhooks.get(WEBHOOKS_MAX) {
+        None => Ok(()),
+        Some(entry) => Err(format!("{}: there are more than {WEBHOOKS_MAX} [[webhook]]", entry.origin)),
     }
 }
 

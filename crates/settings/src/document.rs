@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use exchange::hub::limits::RULES_MAX;
+use upstream::limits::WEBHOOKS_MAX;
 
-use super::entries::{CHANNEL_ENTRY, KEY_ENTRY, WAIT_ENTRY};
+use super::entries::{CHANNEL_ENTRY, KEY_ENTRY, WAIT_ENTRY, WEBHOOK_ENTRY};
 use super::setting::Setting;
 use super::table::TABLE;
 
@@ -15,7 +16,22 @@ pub fn document() -> String {
     let key: String = KEY_ENTRY.iter().map(row).collect();
     let channel: String = CHANNEL_ENTRY.iter().map(row).collect();
     let channels = CHANNELS.replace("RULES_MAX", &RULES_MAX.to_string());
-    [INTRODUCTION, &settings, FILE, LISTENERS, &listener, KEYS, &key, &channels, &channel].concat()
+    let webhook: String = WEBHOOK_ENTRY.iter().map(row).collect();
+    let webhooks = WEBHOOKS.replace("WEBHOOKS_MAX", &WEBHOOKS_MAX.to_string());
+    let parts = [
+        INTRODUCTION,
+        &settings,
+        FILE,
+        LISTENERS,
+        &listener,
+        KEYS,
+        &key,
+        &webhooks,
+        &webhook,
+        &channels,
+        &channel,
+    ];
+    parts.concat()
 }
 
 /// A row in one of the tables of the page. Keys of entries have an example where settings have a default.
@@ -43,6 +59,23 @@ const TEMPLATE_INTRODUCTION: &str = "\
 #
 # multiplexor --config FILE takes them; a flag or a variable beats what stands here.
 # multiplexor config check FILE says what is wrong in it.
+";
+
+const WEBHOOKS: &str = "
+## Webhooks
+
+Your application is told what comes about at addresses that stand in the file only: [webhooks.md](webhooks.md) says what it gets and how
+it checks it. There may be WEBHOOKS_MAX of them. SIGHUP and `POST /reload` take them anew.
+
+```toml
+[[webhook]]
+url = \"https://app.example/multiplexor\"
+events = [\"user.online\", \"user.offline\"]
+secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"
+```
+
+| key | example | allowed | what it says |
+| --- | --- | --- | --- |
 ";
 
 const TEMPLATE_CHANNELS: &str = "
@@ -83,7 +116,8 @@ const FILE: &str = "
 ## The settings file
 
 `--config FILE` or `MULTIPLEXOR_CONFIG` names it. It is TOML: times and words have quotes, numbers have none,
-sizes have quotes where they have a unit, and lists stand in brackets. It is read once, at the start.
+sizes have quotes where they have a unit, and lists stand in brackets. It is read at the start; SIGHUP and `POST /reload` on the IN line
+take its [webhooks](#webhooks) anew, and nothing else.
 
 ```toml
 wait = [\"0.0.0.0:80\", \"[::]:80\"]
@@ -188,7 +222,7 @@ mod tests {
         let page = super::document();
         let examples: Vec<&str> =
             page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert_eq!(examples.len(), 4);
+        assert_eq!(examples.len(), 5);
         for example in examples {
             let file = super::super::File::read("x", example);
             assert!(file.is_ok(), "{example}{}", file.unwrap_err());

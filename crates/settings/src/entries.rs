@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::key::{SettingKey, choice, duration, truth};
 use crate::keys;
-use crate::kind::ValueKind::{Address, Certified, Choice, Dialects, Globs, KeyHash, Label, Pattern, Rights};
+use crate::kind::ValueKind::{
+    Address, Certified, Choice, Dialects, Events, Globs, KeyHash, Label, Pattern, Rights, Url,
+    WebhookSecrets, Word,
+};
 use crate::setting::{Setting, line};
 
 /// The keys of an entry `[[wait]]`.
@@ -38,6 +41,33 @@ pub(crate) static KEY_ENTRY: &[Setting] = &[
     line("may", Rights, "publish", "What its owner may do; left out: everything"),
     line("match", Globs, "order.*", "With which channels; left out: all"),
 ];
+
+/// The keys of an entry `[[webhook]]`.
+pub(crate) static WEBHOOK_ENTRY: &[Setting] = &[
+    line(
+        "url",
+        Url,
+        "https://app.example/events",
+        "Where it is called; by https, or on loopback. Redirects are not followed",
+    ),
+    line("secret", WebhookSecrets, "whsec_…", "What its calls are signed with; two while you change it"),
+    line(
+        "match",
+        Pattern,
+        "chat.*",
+        "Of which channels it is told; left out: of all, and of users whatever they wait on",
+    ),
+    line("events", Events, "user.online", "Of what it is told; left out: of everything"),
+    line(
+        "name",
+        Word,
+        WEBHOOK_NAME,
+        "What it is called; how far it has come is kept by this name, and ids of calls begin with it",
+    ),
+];
+
+/// What a webhook is called that nobody gave a name.
+pub(crate) const WEBHOOK_NAME: &str = "webhook";
 
 /// The keys of an entry `[[channel]]`.
 pub(crate) static CHANNEL_ENTRY: &[Setting] = &[

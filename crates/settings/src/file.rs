@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
-use super::reader::{CHANNEL, FileReader};
+use super::reader::{CHANNEL, FileReader, WEBHOOK};
+use super::webhook::WebhookEntry;
 use super::{ChannelEntry, Errors, Setting, Source, TABLE, Value};
 use crate::file_text::read_up_to;
 use crate::limits::FILE_LEN_MAX;
@@ -18,6 +19,8 @@ pub struct File {
     pub(crate) values: BTreeMap<&'static str, (Value, Source)>,
     /// Its entries `[[channel]]`, in order.
     pub channels: Vec<ChannelEntry>,
+    /// Its entries `[[webhook]]`, in order.
+    pub(crate) webhooks: Vec<WebhookEntry>,
     /// What is wrong in it.
     pub(crate) errors: Errors,
     /// The settings that it means to say something about, and does so in the wrong way.
@@ -31,7 +34,7 @@ impl File {
             Ok(text) => Self::read_whole(name, &text),
             Err(error) => {
                 // What it would say of any of them is not known.
-                let wrong = TABLE.iter().map(|setting| setting.name).chain([CHANNEL]).collect();
+                let wrong = TABLE.iter().map(|setting| setting.name).chain([CHANNEL, WEBHOOK]).collect();
                 let errors = Errors::from_iter([format!("{name}: {error}")]);
                 Self { errors, wrong, ..Self::default() }
             }

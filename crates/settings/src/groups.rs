@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &str)] = &[
     (keys::CONNECTIONS_LIMIT.name(), "Settings: limits for clients"),
     (keys::PROXIES.name(), "Settings: proxies in front"),
     (keys::LISTEN.name(), "Settings: who may listen"),
-    (keys::HOOK.name(), "Settings: asking your application"),
+    (keys::HOOK.name(), "Settings: asking your application, and telling it"),
     (keys::TAKEOVER.name(), "Settings: paths that it shares with your application"),
     (keys::ORIGINS.name(), "Settings: browsers, keys and TLS"),
     (keys::IDEMPOTENCY_AGE.name(), "Settings: limits for publishers"),

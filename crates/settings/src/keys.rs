@@ -9,6 +9,7 @@ mod listen;
 mod publishing;
 mod requests;
 mod shares;
+mod webhooks;
 
 pub use access::*;
 pub use browsers::*;
@@ -18,3 +19,4 @@ pub use listen::*;
 pub use publishing::*;
 pub use requests::*;
 pub use shares::*;
+pub use webhooks::*;

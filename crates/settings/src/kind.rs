@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{Certified, IpNet, KeyHash, PublicKey, TokenSecret, WebhookSecret};
 use dialect::Classic;
 use exchange::hub::{Glob, Pattern, Right, Rights};
-use upstream::Uri;
+use upstream::{EventType, EventTypes, Uri};
 use wait::Origins;
 
 use super::Address;
@@ -39,6 +39,8 @@ pub(crate) enum ValueKind {
     Secrets,
     /// Secrets that webhooks are signed with: one or two.
     WebhookSecrets,
+    /// What a webhook is told of; at least one.
+    Events,
     /// Files with a public key each; may be empty.
     PublicKeys,
     /// Files; may be empty.
@@ -123,6 +125,8 @@ pub enum Value {
     Secrets(Vec<TokenSecret>),
     /// Secrets that webhooks are signed with.
     WebhookSecrets(Vec<WebhookSecret>),
+    /// What a webhook is told of.
+    Events(EventTypes),
     /// Files, and the public key in each.
     PublicKeys(Vec<(String, PublicKey)>),
     /// Networks.
@@ -158,6 +162,7 @@ impl ValueKind {
             self,
             Self::Secrets
                 | Self::WebhookSecrets
+                | Self::Events
                 | Self::PublicKeys
                 | Self::Files
                 | Self::Texts
@@ -193,6 +198,7 @@ impl ValueKind {
             Self::Certified => "CERTIFICATE",
             Self::Rights => "RIGHT",
             Self::Secrets | Self::WebhookSecrets => "SECRET",
+            Self::Events => "EVENT",
             Self::Origins => "ORIGIN",
             Self::Networks => "NETWORK",
             Self::Account => "NAME",
@@ -236,6 +242,7 @@ impl ValueKind {
                     items().map(read).collect::<Result<_, _>>().map(Value::Secrets)
                 }
                 Self::WebhookSecrets => webhook_secrets(items()).map(Value::WebhookSecrets),
+                Self::Events => events(items(), texts),
                 Self::PublicKeys => {
                     let read =
                         |item: &str| Ok((item.to_owned(), public_key(item).map_err(|_| item.to_owned())?));
@@ -271,7 +278,7 @@ impl ValueKind {
     fn read_one(self, text: &str) -> Option<Value> {
         match self {
             Self::Listeners | Self::Names | Self::Keys | Self::Rights | Self::Globs => None,
-            Self::Secrets | Self::WebhookSecrets => None,
+            Self::Secrets | Self::WebhookSecrets | Self::Events => None,
             Self::PublicKeys | Self::Texts | Self::Origins => None,
             Self::Files | Self::Tokens | Self::Networks | Self::Dialects => None,
             Self::Url if text.is_empty() => Some(Value::Url(None)),
@@ -323,6 +330,12 @@ pub(crate) const TRUTHS: &[&str] = &["true", "false"];
 /// What is wrong with a pattern.
 pub(crate) fn why_no_pattern(text: &str) -> String {
     Pattern::new(text).err().map_or_else(String::new, |error| error.to_string())
+}
+
+/// What a webhook is told of.
+fn events<'a>(items: impl Iterator<Item = &'a str>, texts: &[String]) -> Result<Value, String> {
+    let kinds = items.map(|item| EventType::named(item).ok_or_else(|| item.to_owned()));
+    some(kinds.collect::<Result<Vec<_>, _>>()?, texts).map(|kinds| Value::Events(kinds.into_iter().collect()))
 }
 
 /// A list that must not be empty.

@@ -40,6 +40,7 @@ mod unix_rights;
 mod value_text;
 mod values;
 mod variables;
+mod webhook;
 
 pub mod keys;
 
@@ -113,6 +114,8 @@ pub struct Settings {
     pub lame_duck: Duration,
     /// Whom to ask.
     pub upstream: upstream::Settings,
+    /// Whom to tell.
+    pub webhooks: upstream::Webhooks,
 }
 
 /// Where and how messages are kept on disk.
@@ -207,6 +210,7 @@ impl Settings {
                 dialects: Dialects { realplexor: realplexor::of_wait(values) },
             },
             upstream: authentication::upstream(values),
+            webhooks: webhooks(values),
             in_line: of_in(values),
             shares: shares::of_wait(values),
             memory_limit: values.get(&keys::MEMORY_LIMIT),
@@ -233,7 +237,10 @@ impl Settings {
     /// Whether the program has something that nobody else may see.
     pub fn holds_secrets(&self) -> bool {
         let tokens = &self.wait_line.tokens;
-        !tokens.secrets.is_empty() || !self.in_line.keys.is_empty() || !self.tls.is_empty()
+        !tokens.secrets.is_empty()
+            || !self.in_line.keys.is_empty()
+            || !self.tls.is_empty()
+            || !self.webhooks.all.is_empty()
     }
 }
 
@@ -259,6 +266,16 @@ fn of_in(values: &Values) -> in_line::Settings {
         address_prefix: shares::prefix(values),
         proxies: shares::proxies(values, &keys::IN_PROXIES),
         ..in_line::Settings::default()
+    }
+}
+
+/// Whom to tell.
+fn webhooks(values: &Values) -> upstream::Webhooks {
+    upstream::Webhooks {
+        all: values.webhooks.iter().map(|entry| entry.webhook.clone()).collect(),
+        timeout: values.get(&keys::WEBHOOK_TIMEOUT),
+        retry: values.get(&keys::WEBHOOK_RETRY),
+        backlog: count(values.get(&keys::WEBHOOK_BACKLOG)),
     }
 }
 
@@ -294,6 +311,7 @@ fn hub_limits(values: &Values) -> Limits {
         presence_list: count(values.get(&keys::PRESENCE_LIST)),
         presence_history: values.get_32(&keys::PRESENCE_HISTORY),
         listen: channel::door(values.get(&keys::LISTEN)),
+        follow_users: webhooks(values).follow_users(),
         rules: values.channels.iter().map(ChannelEntry::rule).collect(),
         ..Limits::default()
     }

@@ -1,5 +1,7 @@
 //! Names and addresses, as settings have them.
 
+use std::net::IpAddr;
+
 use upstream::Uri;
 
 /// Whether a text is of the letters that the name of a host, a header, a cookie, a user may have; no port, no wildcard.
@@ -19,4 +21,30 @@ pub(crate) fn read_url(text: &str) -> Option<Uri> {
         && url.host().is_some()
         && !url.authority()?.as_str().contains('@'))
     .then_some(url)
+}
+
+/// Whether this host, as it stands in a URL, is this machine and nothing else.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]", "localhost", "Keys.Localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["10.0.0.1", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.example", "localhost.example", "0.0.0.0"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

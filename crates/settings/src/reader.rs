@@ -8,9 +8,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::api_key::KeyEntry;
-use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY};
+use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY, WEBHOOK_ENTRY};
 use super::nearest::nearest;
 use super::quote::{described, excerpt, quoted};
+use super::webhook::WebhookEntry;
 use super::{Address, ChannelEntry, File, Listener, Setting, Source, TABLE, Value};
 
 /// A file in the reading.
@@ -72,6 +73,7 @@ impl<'a> FileReader<'a> {
             match find(TABLE, key.get_ref()) {
                 Some(setting) => self.setting(setting, value),
                 None if key.get_ref() == CHANNEL => self.channels(value),
+                None if key.get_ref() == WEBHOOK => self.webhooks(value),
                 None => self.unknown(key.get_ref(), key.span(), value.get_ref()),
             }
         }
@@ -195,6 +197,32 @@ impl<'a> FileReader<'a> {
         self.file.channels.push(entry);
     }
 
+    /// The entries `[[webhook]]`.
+    fn webhooks(&mut self, value: &Spanned<DeValue<'_>>) {
+        let tables = value.get_ref().as_array();
+        let tables = tables.map(|entries| entries.iter().map(|one| (one.span(), one.get_ref().as_table())));
+        let tables: Option<Vec<_>> =
+            tables.and_then(|mut tables| tables.by_ref().map(|(span, table)| Some((span, table?))).collect());
+        let Some(tables) = tables else {
+            self.file.wrong.insert(WEBHOOK);
+            let what = described(value.get_ref());
+            let error = format!("{WEBHOOK} is {what}; write [[{WEBHOOK}]], with two brackets, for each one");
+            return self.error(value.span(), error);
+        };
+        for (span, table) in tables {
+            let origin = Source::File(self.name.to_owned(), self.line(span.start));
+            let values = self.entry(WEBHOOK, WEBHOOK_ENTRY, span.clone(), table);
+            match WebhookEntry::new(values, origin) {
+                Some(Ok(entry)) => self.file.webhooks.push(entry),
+                Some(Err(error)) => self.error(span, error),
+                None => {}
+            }
+        }
+        if self.file.webhooks.len() < value.get_ref().as_array().map_or(0, |all| all.len()) {
+            self.file.wrong.insert(WEBHOOK);
+        }
+    }
+
     /// The values of an entry `[[name]]`, whose first key it must have. Those that are wrong are told,
     /// and are `None`.
     fn entry(
@@ -241,7 +269,7 @@ impl<'a> FileReader<'a> {
 
     /// A key that is none of ours. A table is none at all, so its keys are told one by one.
     fn unknown(&mut self, name: &str, span: Range<usize>, value: &DeValue<'_>) {
-        let names = || TABLE.iter().map(|setting| setting.name).chain([CHANNEL]);
+        let names = || TABLE.iter().map(|setting| setting.name).chain([CHANNEL, WEBHOOK]);
         match value {
             _ if find(CHANNEL_ENTRY, name).is_some() && !matches!(value, DeValue::Table(_)) => {
                 let error =
@@ -263,7 +291,7 @@ impl<'a> FileReader<'a> {
         self.file.wrong.extend(near);
         let right = match near.map(|near| find(TABLE, near)) {
             None => "`multiplexor config --default` prints all settings".to_owned(),
-            Some(None) => format!("did you mean [[{CHANNEL}]]?"),
+            Some(None) => format!("did you mean [[{}]]?", near.unwrap_or(CHANNEL)),
             Some(Some(near)) => format!("did you mean {}? There, {}", near.name, near.advice_toml()),
         };
         self.error(span, format!("there is no setting {}; {right}", excerpt(name)));
@@ -323,3 +351,5 @@ fn key_entry(values: impl IntoIterator<Item = Option<Value>>) -> Option<KeyEntry
 const KEY: &str = "key";
 /// The key of the entries that are for channels by their names.
 pub(crate) const CHANNEL: &str = "channel";
+/// The key of those that are for webhooks.
+pub(crate) const WEBHOOK: &str = "webhook";

@@ -30,6 +30,13 @@ impl Values {
                 writeln!(text, "{} = {value}", setting.name).expect("a string takes everything");
             }
         }
+        for entry in &self.webhooks {
+            writeln!(text, "\n[[webhook]] # {}", entry.origin).expect("a string takes everything");
+            for (setting, value) in &entry.values {
+                let value = shown(setting, value);
+                writeln!(text, "{} = {value}", setting.name).expect("a string takes everything");
+            }
+        }
         text
     }
 
@@ -46,6 +53,12 @@ impl Values {
             entry(values.collect(), &channel.origin)
         });
         settings.insert("channel".to_owned(), channels.collect());
+        let webhooks = self.webhooks.iter().map(|webhook| {
+            let values = webhook.values.iter();
+            let values = values.map(|(setting, value)| (setting.name.to_owned(), json_value(setting, value)));
+            entry(values.collect(), &webhook.origin)
+        });
+        settings.insert("webhook".to_owned(), webhooks.collect());
         format!("{:#}\n", Json::Object(settings))
     }
 }

@@ -16,7 +16,7 @@ fn texts(setting: &Setting, chance: &[u64]) -> Vec<String> {
         ValueKind::Pattern => {
             vec![format!("c{}{}", chance[0], if chance[1].is_multiple_of(2) { "*" } else { "" })]
         }
-        ValueKind::Address => unreachable!("only entries have one"),
+        ValueKind::Address | ValueKind::Events => unreachable!("only entries have one"),
         ValueKind::Listeners => listeners(setting, chance),
         ValueKind::Names => (0..chance[0] % 3).map(|n| format!("host{n}-{:x}.example", chance[1])).collect(),
         ValueKind::Keys => (0..chance[0] % 3).map(|n| format!("sha256:{:064x}", chance[1] / 2 + n)).collect(),

@@ -104,6 +104,7 @@ impl ValueKind {
             }
             Value::Secrets(secrets) => secrets.iter().map(|secret| secret.reveal().to_owned()).collect(),
             Value::WebhookSecrets(secrets) => secrets.iter().map(WebhookSecret::reveal).collect(),
+            Value::Events(events) => events.iter().map(|kind| kind.name().to_owned()).collect(),
             Value::PublicKeys(keys) => keys.iter().map(|(file, _)| file.clone()).collect(),
             Value::KeyHash(hash) => vec![hash.to_string()],
             Value::Certified(said) => vec![said.to_string()],

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::key::SettingKey;
+use crate::webhook::WebhookEntry;
 use crate::{ChannelEntry, Errors, File, Setting, Source, TABLE, Value};
 
 /// A value for every line of the table, with its origin.
@@ -11,6 +12,8 @@ pub struct Values {
     settings: BTreeMap<&'static str, (Value, Source)>,
     /// What is set for channels by their names, in the file's order.
     pub channels: Vec<ChannelEntry>,
+    /// What is told of events, in the file's order.
+    pub(crate) webhooks: Vec<WebhookEntry>,
     /// What is wrong with single ones.
     pub(crate) errors: Errors,
     /// The settings that are wrong, and have their defaults here.
@@ -48,7 +51,8 @@ impl Values {
             };
             settings.insert(setting.name, entry);
         }
-        Self { settings, channels: file.channels.clone(), errors, wrong }
+        let (channels, webhooks) = (file.channels.clone(), file.webhooks.clone());
+        Self { settings, channels, webhooks, errors, wrong }
     }
 
     /// These are wrong, too.

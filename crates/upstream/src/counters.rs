@@ -11,6 +11,10 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_many(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
     pub(crate) fn set(&self, value: usize) {
         self.0.store(value as u64, Ordering::Relaxed);
     }
@@ -67,4 +71,20 @@ counters! {
     keys_failed,
     /// Keys of the URL that count now.
     keys_known,
+    /// Calls of webhooks.
+    webhook_calls,
+    /// Of these, those that were not taken.
+    webhook_failed,
+    /// Events that webhooks took.
+    webhook_events,
+    /// Events that were left out, of which a gap is told.
+    webhook_lost,
+    /// Events that wait for webhooks now.
+    webhook_backlog_events,
+    /// Bytes of these.
+    webhook_backlog_bytes,
+    /// Webhooks that are tried again and again now.
+    webhooks_failing,
+    /// Webhooks that said they were gone.
+    webhooks_stopped,
 }

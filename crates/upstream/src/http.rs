@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, Response, Uri};
+use hyper::header::HeaderMap;
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Connections to those who are asked, kept while they are idle for a while.
 #[derive(Clone)]
@@ -42,6 +43,34 @@ impl Client {
         Ok(Self::Plain(builder.build(HttpConnector::new())))
     }
 
+    /// Tells something. The status is the answer, whatever becomes of the body: of that so many bytes are read at the most, so
+    /// that the connection can be used again.
+    pub(crate) async fn tell(
+        &self,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+        len_max: usize,
+    ) -> Result<Answered, Failure> {
+        let deadline = Instant::now() + within;
+        let answered = async {
+            match self {
+                Self::Plain(pool) => pool.request(request).await,
+                Self::Tls(pool) => pool.request(request).await,
+            }
+        };
+        let answered = timeout_at(deadline, answered).await.map_err(|_| Failure::Late(within))?;
+        let (head, mut body) = answered.map_err(|error| Failure::Unreachable(causes(&error)))?.into_parts();
+        let mut answered = Answered { status: head.status, headers: head.headers, body: Vec::new() };
+        while answered.body.len() < len_max
+            && let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await
+        {
+            let data = frame.into_data().unwrap_or_default();
+            let room = len_max - answered.body.len();
+            answered.body.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        Ok(answered)
+    }
+
     /// Asks, and reads the whole answer.
     pub(crate) async fn ask(
         &self,
@@ -62,6 +91,15 @@ impl Client {
         };
         timeout(within, asked).await.unwrap_or(Err(Failure::Late(within)))
     }
+}
+
+/// An answer whose status is what matters.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// As much of its body as came in time and was read.
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why there is no answer; in a sentence for the log.

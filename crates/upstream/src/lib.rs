@@ -1,5 +1,5 @@
-//! Whom we ask: the application's hook who a client is, a URL for the keys that tokens are signed with, and the
-//! application itself for what is not ours.
+//! Whom we ask, and whom we tell: the application's hook who a client is, a URL for the keys that tokens are signed with, the
+//! application itself for what is not ours; and its webhooks what comes about.
 //!
 //! Shards put questions into a queue; here they are taken, asked, and answered by mail.
 //! The only HTTP client of the server is here.
@@ -13,6 +13,7 @@ mod page;
 mod relay;
 mod tell;
 mod turns;
+mod webhooks;
 
 pub mod limits;
 
@@ -32,6 +33,10 @@ pub use hook::{Hook, is_of_one_request};
 pub use messages::PublishHook;
 pub use page::Takeover;
 pub use relay::{Relayed, answered, request};
+pub use webhooks::{
+    EventType, EventTypes, LastCall, TestAnswer, Webhook, WebhookDesk, WebhookStatus, Webhooks,
+    serve_webhooks, test_webhook,
+};
 
 use http::Client;
 

@@ -43,6 +43,37 @@ pub const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a set of keys.
 pub const KEYS_LEN_MAX: usize = 256 << 10;
 
+/// Webhooks that may be set.
+pub const WEBHOOKS_MAX: usize = 16;
+/// Default for [`crate::Webhooks::timeout`].
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default for [`crate::Webhooks::retry`].
+pub const WEBHOOK_RETRY: Duration = Duration::from_secs(86_400);
+/// Default for [`crate::Webhooks::backlog`].
+pub const WEBHOOK_BACKLOG: usize = 64 << 20;
+/// Events in one call.
+pub const WEBHOOK_BATCH_EVENTS_MAX: usize = 1_000;
+/// Bytes of events in one call; a single event may have more.
+pub const WEBHOOK_BATCH_LEN_MAX: usize = 256 << 10;
+/// How long an event waits for others to go with it.
+pub const WEBHOOK_BATCH_DELAY: Duration = Duration::from_millis(100);
+/// Bytes of a webhook's answer that are read.
+pub const WEBHOOK_ANSWER_LEN_MAX: usize = 64 << 10;
+/// The pause after the first call that failed; twice as long after each further one.
+pub const WEBHOOK_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// The longest of these pauses, before chance makes it half as long or half as long again.
+pub const WEBHOOK_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long a webhook may ask to be left alone.
+pub const WEBHOOK_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// How often a batch is refused before it is given up.
+pub const WEBHOOK_REFUSALS_MAX: u32 = 10;
+/// For how long it must have been refused by then.
+pub const WEBHOOK_REFUSALS_TIME: Duration = Duration::from_secs(300);
+/// Items of the order that are read in one hold of the lock.
+pub const WEBHOOK_PAGE: usize = 256;
+/// How often it is noted of webhooks that are owed nothing how far they have come.
+pub const WEBHOOK_BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
 /// How long to wait before a shard whose mailbox has no room is told once more.
 pub const TELL_RETRY: Duration = Duration::from_millis(10);
 /// How often it is tried.

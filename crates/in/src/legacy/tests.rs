@@ -70,6 +70,8 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
         counters: Box::new(Vec::new),
         asked: Box::new(Vec::new),
         certificates: None,
+        webhooks: Box::new(Vec::new),
+        reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
         lines_lost: || 0,
         notices: None,
         prefix: String::new(),

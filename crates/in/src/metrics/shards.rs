@@ -230,6 +230,38 @@ pub(super) static SHARDS: &[Metric] = &[
     line("multiplexor_keys_fetched_total", "Fetches of keys for tokens", MetricSource::Asked("keys_fetched")),
     line("multiplexor_keys_failed_total", "Fetches of keys that failed", MetricSource::Asked("keys_failed")),
     line("multiplexor_keys_known", "Keys of the URL that count now", MetricSource::Asked("keys_known")),
+    line("multiplexor_webhook_calls_total", "Calls of webhooks", MetricSource::Asked("webhook_calls")),
+    line(
+        "multiplexor_webhook_failed_total",
+        "Calls of webhooks that were not taken",
+        MetricSource::Asked("webhook_failed"),
+    ),
+    line(
+        "multiplexor_webhook_events_total",
+        "Events that webhooks took; one that several took counts for each",
+        MetricSource::Asked("webhook_events"),
+    ),
+    line(
+        "multiplexor_webhook_lost_events_total",
+        "Events that webhooks did not get: they found no room, or were tried for too long; each time a gap was told",
+        MetricSource::Asked("webhook_lost"),
+    ),
+    line(
+        "multiplexor_webhook_backlog_events",
+        "Events that wait for webhooks",
+        MetricSource::Asked("webhook_backlog_events"),
+    ),
+    line("multiplexor_webhook_backlog_bytes", "Bytes of these", MetricSource::Asked("webhook_backlog_bytes")),
+    line(
+        "multiplexor_webhooks_failing",
+        "Webhooks that do not take what is sent, and are tried again",
+        MetricSource::Asked("webhooks_failing"),
+    ),
+    line(
+        "multiplexor_webhooks_stopped",
+        "Webhooks that answered 410 and get no more calls until a reload",
+        MetricSource::Asked("webhooks_stopped"),
+    ),
     line(
         "multiplexor_wait_poll_timeouts_total",
         "Long polls answered because their time was over",

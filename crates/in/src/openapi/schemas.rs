@@ -55,6 +55,8 @@ pub(super) fn schemas() -> Value {
         "User": user(),
         "Ended": object(&["ended"], json!({ "ended": count() })),
         "Refused": refused(),
+        "Webhooks": webhooks(),
+        "Reloaded": object(&["webhooks"], json!({ "webhooks": count(), "restart": { "const": true } })),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
             "changes": { "type": "array", "items": reference("Change") },
@@ -138,6 +140,25 @@ fn user() -> Value {
     )
 }
 
+fn webhooks() -> Value {
+    let one = object(
+        &["name", "url", "events", "state", "cursor", "backlog", "calls", "failed", "taken", "lost", "gaps"],
+        json!({
+            "name": text(),
+            "url": text(),
+            "match": text(),
+            "events": { "type": "array", "items": text() },
+            "state": { "enum": ["ready", "sending", "retrying", "stopped"] },
+            "cursor": cursor(),
+            "backlog": object(&["events", "bytes"], json!({ "events": count(), "bytes": count() })),
+            "calls": count(), "failed": count(), "taken": count(), "lost": count(), "gaps": count(),
+            "last": object(&["time"], json!({ "time": seconds(), "error": text() })),
+            "next_try": seconds(),
+        }),
+    );
+    object(&["webhooks"], json!({ "webhooks": { "type": "array", "items": one } }))
+}
+
 /// What may be a channel's name.
 pub(super) fn channel_name() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": LEN_MAX, "pattern": NAME, "description": IN_BYTES })
@@ -183,6 +204,29 @@ fn item() -> Value {
         "if": { "required": ["base64"], "properties": { "base64": { "const": true } } },
         "then": { "properties": { "data": base64 } },
     })
+}
+
+/// 200 with this content; whatever else, a problem document.
+pub(super) fn responses(told: &str, content: &Value) -> Value {
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    json!({
+        "200": { "description": told, "content": content },
+        "4XX": { "description": "What was wrong, and what would be right", "content": problem },
+        "5XX": { "description": "Why it cannot be done now; with Retry-After where trying again may help", "content": problem },
+    })
+}
+
+/// The same for what a store is to keep.
+pub(super) fn taken(told: &str, content: &Value) -> Value {
+    let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
+    let mut responses = responses(told, content);
+    let full = "It was not taken: clients take messages slower than they are published, or the disk of the store fails; with Retry-After";
+    responses["503"] = json!({ "description": full, "content": problem });
+    let reused = "It was not taken: another message came before under the same idempotency key";
+    responses["422"] = json!({ "description": reused, "content": problem });
+    let room = "It was not taken: the disk of the store is full (with Retry-After), or there is no room for another channel";
+    responses["507"] = json!({ "description": room, "content": problem });
+    responses
 }
 
 /// Characters of what is limited to 255 bytes.

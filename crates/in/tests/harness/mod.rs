@@ -88,6 +88,8 @@ impl Line {
                 counters,
                 asked: Box::new(Vec::new),
                 certificates: None,
+                webhooks: Box::new(Vec::new),
+                reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
                 lines_lost: || 0,
                 notices: Some(notices.into()),
                 prefix: String::new(),

@@ -1,0 +1,79 @@
+//! In whose place the program serves, and what it then says and heeds besides.
+
+use std::sync::Arc;
+
+use exchange::{Commands, Exchange};
+use settings::LogForm;
+use tokio::sync::watch;
+use wait::Renewal;
+
+use crate::banner::Banner;
+use crate::webhooks::{ReadSettings, Reload};
+
+/// In whose place the program serves: what it says, and what it heeds besides.
+pub(crate) trait Role {
+    /// What the addresses of the WAIT line and the IN line are called where they are set.
+    fn names(&self) -> [&'static str; 2];
+
+    /// Both lines listen; nothing was served yet. An error ends the program.
+    fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
+
+    /// How all settings are read anew; `None`: they are not, in this role.
+    fn settings(&mut self) -> Option<ReadSettings> {
+        None
+    }
+
+    /// SIGHUP came.
+    fn hung_up(&mut self);
+
+    /// This signal ends the program.
+    fn ending(&mut self, _signal: &'static str) {}
+}
+
+/// What runs, for a role that looks into it or changes it.
+pub(crate) struct Running {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) stats: wait::Stats,
+    /// What is set about the dialect of Realplexor on the IN line.
+    pub(crate) realplexor: watch::Sender<Arc<in_line::Realplexor>>,
+    /// What is set anew, for the shards.
+    pub(crate) renewals: Arc<Commands<Renewal>>,
+    /// What may be taken anew beside that.
+    pub(crate) reload: Arc<Reload>,
+}
+
+/// As itself.
+pub(crate) struct Itself {
+    log: LogForm,
+    read: Option<ReadSettings>,
+    reload: Option<Arc<Reload>>,
+}
+
+impl Itself {
+    /// One that says where it listens in this form, and whose settings are read anew so.
+    pub(crate) fn new(log: LogForm, read: ReadSettings) -> Self {
+        Self { log, read: Some(read), reload: None }
+    }
+}
+
+impl Role for Itself {
+    fn names(&self) -> [&'static str; 2] {
+        ["--wait", "--in"]
+    }
+
+    fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {
+        banner.print(self.log);
+        self.reload = Some(running.reload);
+        Ok(())
+    }
+
+    fn settings(&mut self) -> Option<ReadSettings> {
+        self.read.take()
+    }
+
+    fn hung_up(&mut self) {
+        if let Some(reload) = &self.reload {
+            reload.hung_up();
+        }
+    }
+}

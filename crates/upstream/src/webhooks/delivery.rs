@@ -1,0 +1,369 @@
+//! What one webhook is owed and how it is brought there: batches, each the same until it is taken, with pauses that grow.
+//!
+//! Pure: time is an argument. Who makes the calls says what came of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use exchange::hub::{Cursors, Millis, Position};
+use tokio::time::Instant;
+
+use super::batch::{Batch, Bookmark, body_of};
+use super::event::Event;
+use super::settings::Webhook;
+use crate::limits::{
+    WEBHOOK_BATCH_DELAY, WEBHOOK_BATCH_EVENTS_MAX, WEBHOOK_BATCH_LEN_MAX, WEBHOOK_PAUSE_MAX,
+    WEBHOOK_PAUSE_MIN, WEBHOOK_REFUSALS_MAX, WEBHOOK_REFUSALS_TIME, WEBHOOK_RETRY_AFTER_MAX,
+};
+
+/// One webhook, and what it is owed.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) hook: Webhook,
+    queue: VecDeque<Arc<Event>>,
+    /// Of the queue.
+    bytes: usize,
+    /// When the first of the queue came there.
+    since: Option<Instant>,
+    /// Something it was owed is gone, and it is to be told so.
+    gap: bool,
+    /// Up to here it is owed nothing.
+    pub(super) taken: Position,
+    /// Where its first batch ends after a restart, since one that ended there may have reached it; and whether that told of a gap.
+    until: Option<(Position, bool)>,
+    batch: Option<Arc<Batch>>,
+    phase: Phase,
+    trouble: Trouble,
+    pub(super) counts: Counts,
+}
+
+/// What it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Ready,
+    Calling,
+    /// Until then nobody is called.
+    Pausing(Instant),
+    /// It said that it is gone.
+    Stopped,
+}
+
+/// What went wrong since a call was taken last.
+#[derive(Debug, Default)]
+struct Trouble {
+    tries: u32,
+    /// How often this very batch was refused, and since when.
+    refusals: u32,
+    refused_since: Option<Instant>,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Taken,
+    /// It wants no more.
+    Gone,
+    /// It finds fault with this batch.
+    Refused(u16, Option<Duration>),
+    /// It may take it later.
+    Failed(String, Option<Duration>),
+}
+
+/// What is counted of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    pub(super) failed: u64,
+    pub(super) taken: u64,
+    pub(super) lost: u64,
+    pub(super) gaps: u64,
+}
+
+/// What follows from what became of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is owed less than before.
+    Moved,
+    /// It is tried again.
+    Again,
+    /// It was given up: the next call tells a gap.
+    GivenUp,
+    /// It gets no more calls.
+    Stopped,
+}
+
+impl Delivery {
+    /// One that is owed all from its bookmark on; without one all from `end` on, and told that it may have missed something.
+    pub(super) fn new(hook: Webhook, bookmark: Option<Bookmark>, end: Position) -> Self {
+        let Bookmark { after, to, gap } = bookmark.unwrap_or(Bookmark { after: end, to: end, gap: true });
+        let until = (to > after).then_some((to, gap));
+        Self {
+            hook,
+            queue: VecDeque::new(),
+            bytes: 0,
+            since: None,
+            gap: gap && until.is_none(),
+            taken: after,
+            until,
+            batch: None,
+            phase: Phase::Ready,
+            trouble: Trouble::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// It is set anew under its name. One that was stopped begins again here.
+    pub(super) fn renew(&mut self, hook: Webhook, end: Position) {
+        if self.phase == Phase::Stopped {
+            (self.phase, self.taken, self.until, self.gap) = (Phase::Ready, end, None, true);
+        }
+        if self.hook != hook {
+            self.trouble = Trouble::default();
+            if let Phase::Pausing(_) = self.phase {
+                self.phase = Phase::Ready;
+            }
+        }
+        self.hook = hook;
+    }
+
+    /// One more event for it. What has no room in so many bytes is left out from the oldest on.
+    pub(super) fn push(&mut self, event: &Arc<Event>, now: Instant, backlog_max: usize) {
+        if self.phase == Phase::Stopped || event.at <= self.taken {
+            return;
+        }
+        self.bytes += event.cost();
+        self.queue.push_back(Arc::clone(event));
+        self.since.get_or_insert(now);
+        while self.bytes > backlog_max
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            self.bytes -= oldest.cost();
+            self.counts.lost += 1;
+            self.lose();
+        }
+    }
+
+    /// Something that it was owed is gone, or may be.
+    pub(super) fn lose(&mut self) {
+        if self.phase != Phase::Stopped && !self.gap {
+            self.gap = true;
+            self.counts.gaps += 1;
+        }
+    }
+
+    /// The batch to be sent now, if it is time. `read`: up to where all events are in the queue. `is_new`: it was not sent
+    /// before.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        read: Position,
+        cursors: Cursors,
+    ) -> Option<(Arc<Batch>, bool)> {
+        if self.due(now).is_none_or(|due| due > now) {
+            return None;
+        }
+        let is_new = self.batch.is_none();
+        if is_new {
+            self.batch = self.form(read, cursors).map(Arc::new);
+        }
+        let batch = Arc::clone(self.batch.as_ref()?);
+        self.phase = Phase::Calling;
+        self.counts.calls += 1;
+        Some((batch, is_new))
+    }
+
+    /// When something is to be sent, now if at once; `None`: not before something else happens.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let ready = match self.phase {
+            Phase::Ready => None,
+            Phase::Pausing(until) => Some(until),
+            Phase::Calling | Phase::Stopped => return None,
+        };
+        let is_full = self.queue.len() >= WEBHOOK_BATCH_EVENTS_MAX || self.bytes >= WEBHOOK_BATCH_LEN_MAX;
+        let since = self.since.map(|since| if is_full { since } else { since + WEBHOOK_BATCH_DELAY });
+        let owed = match (&self.batch, since) {
+            (Some(_), _) => None,
+            (None, Some(since)) => Some(since),
+            // A gap alone is told at once.
+            (None, None) if self.gap || self.until.is_some() => None,
+            (None, None) => return None,
+        };
+        ready.into_iter().chain(owed).max().or(Some(now))
+    }
+
+    /// What became of the call.
+    pub(super) fn called(
+        &mut self,
+        outcome: &Outcome,
+        now: Instant,
+        order: Millis,
+        retry: Duration,
+        random: u64,
+    ) -> Next {
+        self.phase = Phase::Ready;
+        let is_old = self
+            .batch
+            .as_ref()
+            .and_then(|batch| batch.newest)
+            .is_some_and(|newest| Duration::from_millis(order.saturating_sub(newest)) > retry);
+        let asked = match outcome {
+            Outcome::Taken => {
+                self.counts.taken += self.batch.as_ref().map_or(0, |batch| batch.events as u64);
+                self.trouble = Trouble::default();
+                self.finish();
+                return Next::Moved;
+            }
+            Outcome::Gone => {
+                self.counts.failed += 1;
+                let hook = self.hook.clone();
+                *self = Self {
+                    phase: Phase::Stopped,
+                    gap: false,
+                    counts: self.counts,
+                    ..Self::new(hook, None, self.taken)
+                };
+                return Next::Stopped;
+            }
+            Outcome::Refused(_, asked) => {
+                self.trouble.refusals += 1;
+                self.trouble.refused_since.get_or_insert(now);
+                asked
+            }
+            Outcome::Failed(_, asked) => asked,
+        };
+        self.counts.failed += 1;
+        self.trouble.tries = self.trouble.tries.saturating_add(1);
+        let refused_for = self.trouble.refused_since.map_or(Duration::ZERO, |since| now - since);
+        let is_refused =
+            self.trouble.refusals >= WEBHOOK_REFUSALS_MAX && refused_for >= WEBHOOK_REFUSALS_TIME;
+        self.phase = Phase::Pausing(now + pause(self.trouble.tries, *asked, random));
+        if !is_old && !is_refused {
+            return Next::Again;
+        }
+        self.counts.lost += self.batch.as_ref().map_or(0, |batch| batch.events as u64);
+        (self.trouble.refusals, self.trouble.refused_since) = (0, None);
+        self.finish();
+        self.lose();
+        Next::GivenUp
+    }
+
+    /// How far it has come.
+    pub(super) fn bookmark(&self) -> Bookmark {
+        let (to, gap) = self.until.unwrap_or((self.taken, self.gap));
+        self.batch.as_ref().map_or(Bookmark { after: self.taken, to, gap }, |batch| batch.mark)
+    }
+
+    /// It is owed nothing up to where all events were read, if nothing of them is for it.
+    pub(super) fn pass(&mut self, read: Position) {
+        if self.is_idle() {
+            self.taken = self.taken.max(read);
+        }
+    }
+
+    /// Whether it is owed nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.batch.is_none()
+            && !self.gap
+            && self.until.is_none()
+            && !self.is_stopped()
+    }
+
+    /// Whether it goes on where it was when the program ended.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.gap
+    }
+
+    /// Whether it gets no calls any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopped
+    }
+
+    /// Events and bytes that wait.
+    pub(super) fn backlog(&self) -> (usize, usize) {
+        let batch = self.batch.as_ref().map_or((0, 0), |batch| (batch.events, batch.body.len()));
+        (self.queue.len() + batch.0, self.bytes + batch.1)
+    }
+
+    /// What it does, in a word; and when it is tried again.
+    pub(super) fn state(&self) -> (&'static str, Option<Instant>) {
+        match self.phase {
+            Phase::Stopped => ("stopped", None),
+            Phase::Pausing(until) if self.trouble.tries > 0 => ("retrying", Some(until)),
+            Phase::Calling if self.trouble.tries > 0 => ("retrying", None),
+            Phase::Calling => ("sending", None),
+            Phase::Ready | Phase::Pausing(_) => ("ready", None),
+        }
+    }
+
+    /// Whether it is this batch that was being sent.
+    pub(super) fn is_sending(&self, batch: &Arc<Batch>) -> bool {
+        self.phase == Phase::Calling && self.batch.as_ref().is_some_and(|own| Arc::ptr_eq(own, batch))
+    }
+
+    /// Whether the last calls failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.trouble.tries > 0
+    }
+
+    /// The batch is over.
+    fn finish(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.taken = batch.mark.to;
+        }
+    }
+
+    /// Takes as much from the queue as makes one batch. `None`: there is nothing to be said after all.
+    fn form(&mut self, read: Position, cursors: Cursors) -> Option<Batch> {
+        let until = self.until.take();
+        let mut events = Vec::new();
+        let mut len = 0;
+        while let Some(event) = self.queue.front() {
+            let is_full =
+                events.len() == WEBHOOK_BATCH_EVENTS_MAX || len + event.json.len() >= WEBHOOK_BATCH_LEN_MAX;
+            // What one call has brought already is brought again by one that has the same.
+            let is_behind = until.is_some_and(|(until, _)| event.at > until);
+            if is_behind || (is_full && !events.is_empty() && until.is_none()) {
+                break;
+            }
+            len += event.json.len() + 1;
+            self.bytes -= event.cost();
+            events.extend(self.queue.pop_front());
+        }
+        // What is left has waited as long.
+        self.since = self.since.filter(|_| !self.queue.is_empty());
+        // What is found to be missing after a restart is told in the call behind one that was made before.
+        let gap = until.map_or_else(|| std::mem::take(&mut self.gap), |(_, gap)| gap);
+        let last = events.last().map(|event: &Arc<Event>| event.at);
+        let to = match (until, last) {
+            (Some((until, _)), _) => until,
+            (None, Some(last)) if !self.queue.is_empty() => last,
+            (None, _) => read,
+        };
+        if events.is_empty() && !gap {
+            self.taken = self.taken.max(to);
+            return None;
+        }
+        let mark = Bookmark { after: self.taken, to, gap };
+        let id = match events.first() {
+            Some(first) => format!("{}_{}", self.hook.name, cursors.text(first.at)),
+            None => format!("{}_{}_gap", self.hook.name, cursors.text(to)),
+        };
+        let newest = events.last().map(|event| event.time);
+        Some(Batch { id, body: body_of(&events, gap), mark, events: events.len(), newest })
+    }
+}
+
+/// How long to wait after so many tries: twice as long each time, up to a limit, and by chance half as long to as long again;
+/// not less than the receiver asks for, up to another limit.
+fn pause(tries: u32, asked: Option<Duration>, random: u64) -> Duration {
+    let doubled = WEBHOOK_PAUSE_MIN.saturating_mul(1 << tries.saturating_sub(1).min(20));
+    let usual = doubled.min(WEBHOOK_PAUSE_MAX);
+    let millis = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
+    let jittered = Duration::from_millis(millis / 2 + random % (millis + 1));
+    jittered.max(asked.unwrap_or_default().min(WEBHOOK_RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests;

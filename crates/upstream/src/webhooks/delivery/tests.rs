@@ -1,0 +1,235 @@
+//! What is sent when, and what follows from answers.
+#![allow(clippy::unwrap_used, reason = "in a test")]
+
+use access::WebhookSecret;
+use exchange::hub::Epoch;
+
+use super::*;
+use crate::limits::{WEBHOOK_BACKLOG, WEBHOOK_RETRY};
+use crate::webhooks::settings::EventTypes;
+
+fn hook() -> Webhook {
+    Webhook {
+        name: "app".into(),
+        url: "http://127.0.0.1/".parse().unwrap(),
+        pattern: None,
+        events: EventTypes::ALL,
+        secrets: vec![WebhookSecret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()],
+    }
+}
+
+fn place(place: u64) -> Position {
+    Position::from_bits(place)
+}
+
+fn cursors() -> Cursors {
+    Cursors::new(Epoch::new(7))
+}
+
+fn event(at: u64, len: usize) -> Arc<Event> {
+    Arc::new(Event { at: place(at), time: at, json: vec![b'1'; len].into() })
+}
+
+/// One that has been told of the gap at its beginning, where all up to place 1 was read.
+fn begun(now: Instant) -> Delivery {
+    let mut delivery = Delivery::new(hook(), None, place(1));
+    let (batch, _) = delivery.begin(now, place(1), cursors()).unwrap();
+    assert_eq!((&batch.body[..], batch.events), (&b"{\"events\":[],\"gap\":true}"[..], 0));
+    assert_eq!(delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0), Next::Moved);
+    delivery
+}
+
+fn push(delivery: &mut Delivery, at: std::ops::RangeInclusive<u64>, now: Instant) {
+    at.for_each(|at| delivery.push(&event(at, 1), now, WEBHOOK_BACKLOG));
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed("it is gone".into(), None)
+}
+
+#[test]
+fn an_event_waits_for_others_and_goes_with_them() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=4, now);
+    let soon = now + WEBHOOK_BATCH_DELAY;
+    assert!(
+        delivery.begin(soon.checked_sub(Duration::from_millis(1)).unwrap(), place(4), cursors()).is_none()
+    );
+    let (batch, is_new) = delivery.begin(soon, place(9), cursors()).unwrap();
+    assert_eq!((&batch.body[..], batch.events, is_new), (&b"{\"events\":[1,1,1]}"[..], 3, true));
+    assert_eq!(batch.id, format!("app_{}", cursors().text(place(2))));
+    push(&mut delivery, 10..=10, soon);
+    assert!(delivery.begin(soon + WEBHOOK_BATCH_DELAY, place(10), cursors()).is_none(), "one call at a time");
+    assert_eq!(delivery.called(&Outcome::Taken, soon, 0, WEBHOOK_RETRY, 0), Next::Moved);
+    assert_eq!(delivery.taken, place(9));
+}
+
+#[test]
+fn a_batch_has_its_limits_and_the_rest_follows_at_once() {
+    let now = Instant::now();
+    for (len, count) in
+        [(1, WEBHOOK_BATCH_EVENTS_MAX), (WEBHOOK_BATCH_LEN_MAX / 4, 3), (WEBHOOK_BATCH_LEN_MAX * 2, 1)]
+    {
+        let mut delivery = begun(now);
+        let many = 3 * count as u64;
+        (2..2 + many).for_each(|at| delivery.push(&event(at, len), now, WEBHOOK_BACKLOG));
+        for call in 0..3 {
+            let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(many + 1), cursors()).unwrap();
+            assert_eq!(batch.events, count, "call {call}");
+            delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+        }
+        assert!(delivery.is_idle());
+    }
+}
+
+#[test]
+fn a_batch_is_the_same_until_it_is_taken_and_pauses_grow() {
+    let mut now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=2, now);
+    now += WEBHOOK_BATCH_DELAY;
+    let (first, _) = delivery.begin(now, place(2), cursors()).unwrap();
+    let mut pauses = Vec::new();
+    for at in 3..20 {
+        assert_eq!(delivery.called(&failed(), now, at, WEBHOOK_RETRY, 250), Next::Again);
+        push(&mut delivery, at..=at, now);
+        let due = delivery.due(now).unwrap();
+        pauses.push((due - now).as_millis());
+        now = due;
+        let (batch, is_new) = delivery.begin(now, place(at), cursors()).unwrap();
+        assert!(Arc::ptr_eq(&batch, &first) && !is_new);
+    }
+    assert_eq!(pauses[..4], [500, 750, 1_250, 2_250], "half, and up to as much again by chance");
+    assert!(pauses.iter().all(|pause| *pause <= 90_000));
+    assert_eq!(delivery.state().0, "retrying");
+    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    let (next, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(19), cursors()).unwrap();
+    assert_eq!((next.events, delivery.state().0), (17, "sending"));
+}
+
+#[test]
+fn a_receiver_says_how_long_it_wants_to_be_left_alone_but_not_for_ever() {
+    let now = Instant::now();
+    for (asked, pause) in [(7, 7), (3_600, 3_600), (u64::MAX, 3_600)] {
+        let mut delivery = begun(now);
+        push(&mut delivery, 2..=2, now);
+        delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
+        let outcome = Outcome::Failed(String::new(), Some(Duration::from_secs(asked)));
+        delivery.called(&outcome, now, 0, WEBHOOK_RETRY, 0);
+        assert_eq!(delivery.due(now), Some(now + Duration::from_secs(pause)));
+    }
+}
+
+#[test]
+fn a_batch_that_is_refused_ten_times_over_five_minutes_is_given_up() {
+    let mut now = Instant::now();
+    let begin = now;
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=2, now);
+    now += WEBHOOK_BATCH_DELAY;
+    let mut refusals = 0;
+    loop {
+        delivery.begin(now, place(2), cursors()).unwrap();
+        refusals += 1;
+        match delivery.called(&Outcome::Refused(400, None), now, 0, WEBHOOK_RETRY, 500) {
+            Next::Again => now = delivery.due(now).unwrap(),
+            next => {
+                assert_eq!(next, Next::GivenUp);
+                break;
+            }
+        }
+    }
+    assert!(refusals >= 10 && now - begin >= Duration::from_secs(300), "{refusals} in {:?}", now - begin);
+    push(&mut delivery, 3..=3, now);
+    let (batch, _) = delivery.begin(delivery.due(now).unwrap(), place(3), cursors()).unwrap();
+    assert_eq!(&batch.body[..], b"{\"events\":[1],\"gap\":true}");
+    assert_eq!((delivery.counts.lost, delivery.counts.gaps), (1, 1));
+}
+
+#[test]
+fn what_is_tried_for_too_long_is_given_up_and_what_is_younger_is_not() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=2, now);
+    delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
+    let day = u64::try_from(WEBHOOK_RETRY.as_millis()).unwrap();
+    assert_eq!(delivery.called(&failed(), now, day + 2, WEBHOOK_RETRY, 0), Next::Again);
+    delivery.begin(delivery.due(now).unwrap(), place(2), cursors()).unwrap();
+    assert_eq!(delivery.called(&failed(), now, day + 3, WEBHOOK_RETRY, 0), Next::GivenUp);
+    delivery.push(&Arc::new(Event { at: place(3), time: day, json: b"3"[..].into() }), now, WEBHOOK_BACKLOG);
+    let due = delivery.due(now).unwrap();
+    delivery.begin(due, place(3), cursors()).unwrap();
+    assert_eq!(delivery.called(&failed(), due, day + 3, WEBHOOK_RETRY, 0), Next::Again);
+}
+
+#[test]
+fn what_finds_no_room_is_a_gap() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    let cost = event(2, 100).cost();
+    (2..=9).for_each(|at| delivery.push(&event(at, 100), now, 3 * cost));
+    let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(9), cursors()).unwrap();
+    assert_eq!((batch.events, batch.mark.gap, delivery.counts.lost), (3, true, 5));
+    assert_eq!(batch.id, format!("app_{}", cursors().text(place(7))));
+}
+
+#[test]
+fn who_says_that_it_is_gone_gets_nothing_until_it_is_set_anew() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=3, now);
+    delivery.begin(now + WEBHOOK_BATCH_DELAY, place(3), cursors()).unwrap();
+    assert_eq!(delivery.called(&Outcome::Gone, now, 0, WEBHOOK_RETRY, 0), Next::Stopped);
+    push(&mut delivery, 4..=5, now);
+    delivery.lose();
+    assert_eq!((delivery.due(now), delivery.backlog(), delivery.state().0), (None, (0, 0), "stopped"));
+    delivery.renew(hook(), place(5));
+    push(&mut delivery, 6..=6, now);
+    let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(6), cursors()).unwrap();
+    assert_eq!(&batch.body[..], b"{\"events\":[1],\"gap\":true}", "what came meanwhile is gone");
+}
+
+#[test]
+fn a_batch_that_may_have_been_taken_is_the_same_after_a_restart() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 3..=4, now);
+    let (before, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(5), cursors()).unwrap();
+    let kept = Bookmark::read(&before.mark.text()).unwrap();
+    assert_eq!(kept, Bookmark { after: place(1), to: place(5), gap: false });
+    let mut delivery = Delivery::new(hook(), Some(kept), place(100));
+    push(&mut delivery, 1..=1, now);
+    push(&mut delivery, 3..=4, now);
+    push(&mut delivery, 6..=9, now);
+    delivery.lose();
+    let (again, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(100), cursors()).unwrap();
+    assert_eq!((&again.id, &again.body, again.mark), (&before.id, &before.body, before.mark));
+    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    let (next, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(100), cursors()).unwrap();
+    assert_eq!((next.events, next.mark.gap), (4, true), "that something is gone is told in the next one");
+    assert_eq!((next.mark.after, next.mark.to), (place(5), place(100)));
+}
+
+#[test]
+fn a_gap_alone_has_an_id_that_no_batch_of_events_has() {
+    let now = Instant::now();
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=2, now);
+    let (events, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
+    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    delivery.lose();
+    let (gap, _) = delivery.begin(now, place(2), cursors()).unwrap();
+    assert_eq!((gap.events, gap.id.clone()), (0, format!("{}_gap", events.id)));
+    assert!(!gap.id.contains('.'));
+}
+
+#[test]
+fn what_is_read_of_a_bookmark_is_what_was_noted() {
+    for mark in [Bookmark::default(), Bookmark { after: place(7), to: Position::END, gap: true }] {
+        assert_eq!(Bookmark::read(&mark.text()), Some(mark));
+    }
+    for nonsense in ["", "1", "1 2", "a b c", "1 2 x"] {
+        assert_eq!(Bookmark::read(nonsense), None, "{nonsense}");
+    }
+}
