@@ -118,7 +118,7 @@ MINUTES ?= 60
 
 # More of what is random: 10,000 seeds, the real input and the faults eight times over, the IN line against its
 # description; what testssl says, and Helm; ten proxies; packages and image, installed; Miri, where a nightly compiler has it;
-# 50,000 clients behind one address; and an hour of load, restarts and kills.
+# 50,000 clients behind one address; ten minutes of webhooks among kills; and an hour of load, restarts and kills.
 soak:
 	tests/install.sh
 	cargo build --release
@@ -136,6 +136,7 @@ soak:
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/crowd.py
+	tests/.venv/bin/python tests/soak/webhooks.py 10
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
 
 # Undefined behaviour, in what is remembered and in what strangers' bytes go through. Needs a nightly compiler with
