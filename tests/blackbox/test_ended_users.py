@@ -1,6 +1,10 @@
 """Ending a user on the IN line: all connections are told why, and what was issued before is refused for a while."""
 
+import contextlib
 import json
+import random
+import socket
+import struct
 import time
 import urllib.parse
 
@@ -134,6 +138,8 @@ def test_by_default_it_lasts_as_long_as_the_last_of_the_credentials_and_a_minute
         until_there(running, "short", 1)
         assert kick(running, "short")[1] == {"ended": 1}
     assert kick(running, "brief", "?for=1")[1] == {"ended": 0}
+    # Of who is not there, such as between two polls, it is not known how long its tokens last.
+    assert kick(running, "away")[1] == {"ended": 0}
     brief = make_token(sub="brief")
     assert comes(running, name, brief) == (403, "user-ended")
     until(lambda: comes(running, name, brief) == 200, "after that time the token counts again")
@@ -141,7 +147,7 @@ def test_by_default_it_lasts_as_long_as_the_last_of_the_credentials_and_a_minute
     log = b"".join(path.read_bytes() for path in sorted((tmp_path / "store").iterdir()))
     # The token was made in whole seconds, a moment before.
     assert 6_990 < lasts(log, "long") <= 7_000
-    assert [lasts(log, user) for user in ("short", "brief")] == [60, 1]
+    assert [lasts(log, user) for user in ("short", "away", "brief")] == [60, 86_400, 1]
 
 
 def lasts(log, user):
@@ -265,3 +271,48 @@ def test_what_cannot_be_read_is_told(program):
         status, problem = kick(program, "nobody", query)
         assert (status, problem["code"]) == (400, code), query
     assert request(program.in_address, "DELETE", "/users/%00")[0] == 400
+
+
+def asks_and_goes(program, user):
+    """Asks for a user's end and goes away, at some moment of it."""
+    with socket.create_connection(program.in_address) as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        caller.sendall(f"DELETE /users/{user}?for=1h HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(random.uniform(0, 0.004))
+    return True
+
+
+def test_a_caller_who_goes_away_leaves_no_end_half_done(tmp_path, name):
+    (tmp_path / "kept.toml").write_text(f'token_secret = "{SECRET}"\nshards = 2\nstore = "{tmp_path / "store"}"\n')
+    running = Program("--config", str(tmp_path / "kept.toml"))
+    users = [f"u{n}" for n in range(20)]
+    with contextlib.ExitStack() as crowd:
+        for user in users:
+            crowd.enter_context(Lines(running, f"/stream/{name}?token={issued(user, now() - 1)}"))
+        for user in users:
+            until(lambda user=user: asks_and_goes(running, user) and comes(running, name, issued(user, now() - 1)) != 200, f"{user} is refused")
+        until(lambda: running.ask("/users")["users"] == [], "all are ended")
+        until(lambda: running.metric("multiplexor_in_users_ended_total") >= 20, "all of it is done")
+    running.kill()
+    again = Program("--config", str(tmp_path / "kept.toml"))
+    assert [comes(again, name, issued(user, now() - 60)) for user in users] == [(403, "user-ended")] * 20
+    again.stop()
+
+
+def test_a_pattern_for_channels_reaches_no_user(tmp_path):
+    keys = {pattern: make_key() for pattern in ("*.bell", "*", "$user:*", "$user:a*")}
+    entries = [
+        f'[[key]]\nname = "k{n}"\nhash = "{hashed}"\nmay = ["publish"]\nmatch = ["{pattern}"]\n'
+        for n, (pattern, (_, hashed)) in enumerate(keys.items())
+    ]
+    (tmp_path / "keys.toml").write_text("".join(entries))
+    running = Program("--config", str(tmp_path / "keys.toml"))
+
+    def publish(pattern, path):
+        shown = {"Authorization": f"Bearer {keys[pattern][0]}"}
+        return request(running.in_address, "POST", path, b"x", shown)[0]
+
+    for pattern, expected in {"*.bell": 403, "*": 200, "$user:*": 200, "$user:a*": 200}.items():
+        assert publish(pattern, "/users/ann.bell/pub") == expected, pattern
+    assert publish("*.bell", "/pub/door.bell") == 200 and publish("$user:a*", "/users/bob/pub") == 403
+    running.stop()

@@ -28,6 +28,8 @@ struct Table {
 struct End {
     at: WallTime,
     until: WallTime,
+    /// Until when it counts at the least, whatever comes of ends that are under way.
+    surely: WallTime,
 }
 
 /// As many users are refused as can be remembered.
@@ -43,31 +45,40 @@ impl EndedUsers {
             return false;
         }
         let Some(user) = session.user() else { return false };
-        let Some(End { at, until }) = self.lock().users.get(user).copied() else { return false };
+        let Some(End { at, until, .. }) = self.lock().users.get(user).copied() else { return false };
         now < until && session.issued().is_none_or(|issued| issued <= at)
     }
 
-    /// A user is ended now. One who was before stays refused as long as was said then.
-    pub fn put(&self, UserEnd { user, at, until }: &UserEnd) -> Result<(), TooManyEnded> {
+    /// A user is ended now. One who was before stays refused as long as was said then. `settled`: until when is known; else
+    /// [`Self::settle`] will say it.
+    pub fn put(&self, UserEnd { user, at, until }: &UserEnd, settled: bool) -> Result<(), TooManyEnded> {
+        let surely = if settled { *until } else { WallTime::PAST };
         let mut table = self.lock();
         if table.users.len() >= ENDED_USERS_MAX {
             table.sweep(*at);
         }
         let is_full = table.users.len() >= ENDED_USERS_MAX;
         match table.users.get_mut(&**user) {
-            Some(end) => *end = End { at: end.at.max(*at), until: end.until.max(*until) },
+            Some(end) => {
+                let (at, until) = (end.at.max(*at), end.until.max(*until));
+                *end = End { at, until, surely: end.surely.max(surely) };
+            }
             None if is_full => return Err(TooManyEnded),
-            None => drop(table.users.insert(Box::from(&**user), End { at: *at, until: *until })),
+            None => drop(table.users.insert(Box::from(&**user), End { at: *at, until: *until, surely })),
         }
         self.count.store(table.users.len(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// That a user was ended counts until then, and not as long as was thought when that was put, unless it has been ended
-    /// once more since. `before`: until when it counted before.
-    pub fn settle(&self, UserEnd { user, at, until }: &UserEnd, before: WallTime) {
-        if let Some(end) = self.lock().users.get_mut(&**user).filter(|end| end.at == *at) {
-            end.until = before.max(*until);
+    /// That a user was ended counts until then, and not as long as was thought when that was put; or longer, where it is ended
+    /// more than once.
+    pub fn settle(&self, UserEnd { user, at, until }: &UserEnd) {
+        if let Some(end) = self.lock().users.get_mut(&**user) {
+            end.surely = end.surely.max(*until);
+            // Where another end is under way it will say so.
+            if end.at == *at {
+                end.until = end.surely;
+            }
         }
     }
 
@@ -129,6 +140,10 @@ mod tests {
         UserEnd { user: user.into(), at: at(began), until: at(until) }
     }
 
+    fn put(ended: &EndedUsers, end: &UserEnd) -> Result<(), TooManyEnded> {
+        ended.put(end, true)
+    }
+
     fn refuse(ended: &EndedUsers, user: Option<&str>, issued: Option<u64>, now: u64) -> bool {
         let issued = issued.map(WallTime::from_seconds);
         ended.refuse(&Session::of(&SessionParts { user, issued, ..SessionParts::default() }), at(now))
@@ -138,7 +153,7 @@ mod tests {
     fn what_was_issued_up_to_the_second_of_the_end_counts_no_longer_for_a_while() {
         let ended = EndedUsers::default();
         assert!(!refuse(&ended, Some("ann"), None, 10));
-        ended.put(&end("ann", 10, 20)).unwrap();
+        put(&ended, &end("ann", 10, 20)).unwrap();
         for (user, issued, now, expected) in [
             (Some("ann"), None, 10, true),
             (Some("ann"), Some(0), 19, true),
@@ -155,27 +170,35 @@ mod tests {
     #[test]
     fn who_is_ended_again_is_refused_for_the_longer_time() {
         let ended = EndedUsers::default();
-        ended.put(&end("ann", 10, 100)).unwrap();
-        ended.put(&end("ann", 12, 20)).unwrap();
+        put(&ended, &end("ann", 10, 100)).unwrap();
+        put(&ended, &end("ann", 12, 20)).unwrap();
         assert_eq!((ended.until("ann"), refuse(&ended, Some("ann"), Some(12), 99)), (Some(at(100)), true));
         // What was put for as long as may be is settled when it is known, and never before what counted already.
-        ended.put(&end("bob", 10, 1_000)).unwrap();
-        ended.settle(&end("bob", 10, 70), WallTime::PAST);
+        ended.put(&end("bob", 10, 1_000), false).unwrap();
+        ended.settle(&end("bob", 10, 70));
         assert_eq!(ended.until("bob"), Some(at(70)));
-        ended.put(&end("bob", 20, 1_000)).unwrap();
-        ended.settle(&end("bob", 10, 71), at(70));
+        ended.put(&end("bob", 20, 1_000), false).unwrap();
+        ended.settle(&end("bob", 10, 90));
         assert_eq!(ended.until("bob"), Some(at(1_000)), "it was ended once more since");
+        ended.settle(&end("bob", 20, 80));
+        assert_eq!(ended.until("bob"), Some(at(90)), "the longer of both");
+        // Both under way, in one millisecond.
+        ended.put(&end("cid", 10, 1_000), false).unwrap();
+        ended.put(&end("cid", 10, 1_000), false).unwrap();
+        ended.settle(&end("cid", 10, 70));
+        ended.settle(&end("cid", 10, 60));
+        assert_eq!(ended.until("cid"), Some(at(70)));
     }
 
     #[test]
     fn there_is_a_limit_and_room_is_made_of_those_that_are_over() {
         let ended = EndedUsers::default();
         for n in 0..ENDED_USERS_MAX {
-            ended.put(&end(&n.to_string(), 10, if n == 0 { 20 } else { 30 })).unwrap();
+            put(&ended, &end(&n.to_string(), 10, if n == 0 { 20 } else { 30 })).unwrap();
         }
-        assert_eq!(ended.put(&end("one more", 11, 30)), Err(TooManyEnded));
-        assert_eq!(ended.put(&end("7", 11, 30)), Ok(()), "who is there already finds room");
-        assert_eq!((ended.put(&end("one more", 21, 30)), ended.count()), (Ok(()), ENDED_USERS_MAX));
+        assert_eq!(put(&ended, &end("one more", 11, 30)), Err(TooManyEnded));
+        assert_eq!(put(&ended, &end("7", 11, 30)), Ok(()), "who is there already finds room");
+        assert_eq!((put(&ended, &end("one more", 21, 30)), ended.count()), (Ok(()), ENDED_USERS_MAX));
         ended.tick(at(31));
         assert_eq!(ended.count(), 0);
         assert!(ended.lock().users.capacity() == 0, "a crowd leaves nothing");
@@ -184,10 +207,10 @@ mod tests {
     #[test]
     fn a_store_needs_what_still_counts() {
         let ended = EndedUsers::default();
-        ended.put(&end("ann", 10, 20)).unwrap();
+        put(&ended, &end("ann", 10, 20)).unwrap();
         assert!(ended.needs(&end("ann", 10, 20), at(19)) && !ended.needs(&end("ann", 10, 20), at(20)));
         assert!(!ended.needs(&end("bob", 10, 20), at(19)));
-        ended.put(&end("ann", 12, 30)).unwrap();
+        put(&ended, &end("ann", 12, 30)).unwrap();
         assert!(!ended.needs(&end("ann", 10, 20), at(19)), "a later one says all of it");
         assert!(ended.needs(&end("ann", 12, 30), at(19)));
     }

@@ -138,7 +138,7 @@ impl Exchange {
         let now = exchange.wall();
         for end in ends.iter().filter(|end| now < end.until) {
             // There were no more of them before.
-            let _ = exchange.ended_users.put(end);
+            let _ = exchange.ended_users.put(end, true);
         }
         exchange
     }

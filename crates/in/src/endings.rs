@@ -27,20 +27,40 @@ pub(crate) async fn end_user(
     let user = user_in_path(request.uri().path().strip_prefix("/users/").unwrap_or_default())?;
     let query = request.uri().query().unwrap_or_default();
     let (reason, lasts) = (read_reason(query, USER_ENDED)?, read_for(query)?);
-    let (ended_users, at) = (line.exchange.ended_users(), line.exchange.wall());
-    let before = ended_users.until(&user).unwrap_or_default();
-    let mut end = UserEnd { user, at, until: at.after(lasts.unwrap_or(USER_END_MS_MAX)) };
+    let at = line.exchange.wall();
+    let end = UserEnd { user, at, until: at.after(lasts.unwrap_or(USER_END_MS_MAX)) };
     // Before anybody is ended, since who is comes back at once.
-    ended_users.put(&end).map_err(too_many)?;
+    line.exchange.ended_users().put(&end, lasts.is_some()).map_err(too_many)?;
+    whole(carry_out(Arc::clone(&line), end, reason, lasts)).await
+}
+
+/// Does all of it, whether the caller waits for that or goes away.
+async fn whole(
+    work: impl Future<Output = Result<Response, ErrorResponse>> + Send + 'static,
+) -> Result<Response, ErrorResponse> {
+    let gone = || Problem::new(503, Code::Draining, "this server is going down; try again soon");
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(gone().into()))
+}
+
+/// Ends a user who is refused already: its connections, and then how long it is refused.
+async fn carry_out(
+    line: Arc<InLine>,
+    mut end: UserEnd,
+    reason: Box<str>,
+    lasts: Option<Millis>,
+) -> Result<Response, ErrorResponse> {
     let asked = ask(&line, UserQuestion::EndUser { user: end.user.clone(), reason }).await;
     let (mut count, mut last) = (0, WallTime::PAST);
     for answer in asked.iter().flat_map(|survey| survey.answers()).flatten() {
         let UserAnswer::EndedUser(ended, until) = answer else { continue };
         (count, last) = (count + ended, last.max(*until));
     }
-    if lasts.is_none() && asked.is_ok() {
-        end.until = last.clamp(at.after(USER_END_MS_MIN), end.until);
-        ended_users.settle(&end, before);
+    if lasts.is_none() {
+        // Of who is not there, such as between two polls, it is not known how long its tokens last.
+        if count > 0 && asked.is_ok() {
+            end.until = last.clamp(end.at.after(USER_END_MS_MIN), end.until);
+        }
+        line.exchange.ended_users().settle(&end);
     }
     if let Some(ticket) = line.exchange.admin().keep_user_end(end) {
         kept(&line, ticket).await?;
@@ -97,7 +117,13 @@ pub(crate) async fn end_connection(
     let found = line.exchange.registry().connection_ids().read(text);
     let found = found.and_then(|id| Some((id, line.exchange.registry().taken_ids().seat(id)?)));
     let Some((id, seat)) = found else { return Err(no_connection(text)) };
-    let survey = ask(&line, UserQuestion::End { id, seat, reason }).await?;
+    let (asking, text) = (Arc::clone(&line), text.to_owned());
+    whole(async move { end_one(&asking, UserQuestion::End { id, seat, reason }, &text).await }).await
+}
+
+/// Ends the connection that is asked about.
+async fn end_one(line: &InLine, question: UserQuestion, text: &str) -> Result<Response, ErrorResponse> {
+    let survey = ask(line, question).await?;
     let ended = survey.answers().flatten().map(|answer| match answer {
         UserAnswer::Ended(count) => *count,
         _ => 0,

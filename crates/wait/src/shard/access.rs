@@ -332,8 +332,9 @@ impl<K: Kernel> Shard<K> {
         // Who had no session before begins to count for its user.
         let is_new = before.is_none();
         self.check_user(Some(&session), is_new)?;
-        if is_new {
-            self.greet(index, &session)?;
+        if is_new && let Err(problem) = self.greet(index, &session) {
+            session.user().into_iter().for_each(|user| self.exchange.shares().users.leave(user));
+            return Err(problem);
         }
         if is_new && session.user().is_some() {
             self.keep_id(index);
