@@ -293,7 +293,8 @@ def test_a_caller_who_goes_away_leaves_no_end_half_done(tmp_path, name):
             until(lambda user=user: asks_and_goes(running, user) and comes(running, name, issued(user, now() - 1)) != 200, f"{user} is refused")
         until(lambda: running.ask("/users")["users"] == [], "all are ended")
         until(lambda: running.metric("multiplexor_in_users_ended_total") >= 20, "all of it is done")
-    running.kill()
+    running.process.kill()
+    running.process.wait()
     again = Program("--config", str(tmp_path / "kept.toml"))
     assert [comes(again, name, issued(user, now() - 60)) for user in users] == [(403, "user-ended")] * 20
     again.stop()

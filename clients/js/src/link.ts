@@ -92,7 +92,7 @@ export interface Link {
   _change?(names: readonly string[]): void;
   /** Shows another token, where that goes without a new connection. */
   _renew?(token: string): void;
-  /** Says something, where that goes over this connection. */
-  _publish?(command: object): Promise<Item>;
+  /** Says something; nothing where that does not go yet. */
+  _publish?(command: object): Promise<Item> | undefined;
   _end(): void;
 }

@@ -310,7 +310,7 @@ export class Multiplexor {
   async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<{ cursor: string }> {
     checkWords("option", Object.keys(options), ["event", "ttl", "key", "echo"]);
     const { echo, ...own } = options;
-    const isBytes = ArrayBuffer.isView(data);
+    const isBytes = ArrayBuffer.isView(data) || data instanceof ArrayBuffer;
     const type = isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain" : "application/json";
     const { cursor } = await ((!isBytes && this._line?._publish({ publish: channel, data, ...options })) ||
       this._request("pub/", channel, own, {

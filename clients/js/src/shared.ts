@@ -245,7 +245,8 @@ export function share(
       if (own === mine) return give(kind, fact);
       if (connection !== mine) return;
       const { fatal, channels = [] } = fact as Partial<Facts["error"]>;
-      if (kind === "error" && (fatal || channels[0])) {
+      // What the application ended stays so in all tabs.
+      if (kind === "error" && (fatal || channels[0]) && (fact as Facts["error"]).code !== "ended") {
         if (tabs.size > 1) return refused(channels);
         // Whoever comes now does better without this one.
         if (fatal) {

@@ -45,8 +45,8 @@ export function openSocket(
     if (heard) {
       said.delete(item.id);
       heard(item);
-      // All up to here was told before, of the channels that are waited on.
-      return ear._item({ cursor: begun ? item.cursor : undefined });
+      // Its place may be behind what was told already, as of a repeat: no cursor of this connection.
+      return ear._item({});
     }
     if (deleted) asked = asked.filter((name) => name !== deleted);
     if (subscribed || Array.isArray(item.unsubscribed) || item.renewed || error) item.id = more ? asks[0] : asks.shift();
@@ -78,10 +78,10 @@ export function openSocket(
       socket.send(JSON.stringify({ token }));
     },
     _publish: (command) =>
-      new Promise((done, fail) => {
+      open ? new Promise((done, fail) => {
         socket.send(JSON.stringify({ ...command, id: ++count }));
         said.set(count, (item) => (item.error ? fail(failed(item.error.detail, item.error.code, item.error.status)) : done(item)));
-      }),
+      }) : undefined,
     _end() {
       lose();
       socket.onmessage = socket.onclose = null;

@@ -18,7 +18,7 @@ import { launch, startSite } from "../../../tests/blackbox/node/browser.js";
 import { start, until } from "../../../tests/blackbox/node/program.js";
 import { HERE } from "./harness.mjs";
 
-const SCRIPT_GZIPPED_MAX = 8_000;
+const SCRIPT_GZIPPED_MAX = 8_200;
 const FILES = ["multiplexor", "realplexor"].flatMap((name) => ["cjs", "d.cts", "d.mts", "js", "mjs"].map((end) => `${name}.${end}`));
 const run = promisify(execFile);
 const readme = readFileSync(path.join(HERE, "README.md"), "utf8");
@@ -52,7 +52,7 @@ test("dist is what the sources build: otherwise run npm run build, and commit", 
   }
 });
 
-test("the script is at most 8 KB gzipped, and says what it is", () => {
+test("the script is at most 8.2 KB gzipped, and says what it is", () => {
   const size = gzipSync(file("multiplexor.js"), { level: 9 }).length;
   assert.ok(size <= SCRIPT_GZIPPED_MAX, `${size} bytes`);
   const { name, version } = JSON.parse(readFileSync(path.join(HERE, "package.json"), "utf8"));

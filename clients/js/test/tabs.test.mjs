@@ -124,6 +124,24 @@ inEachBrowser((launch) => {
     await program.untilWaiting(name, 0);
   });
 
+  test("what the application ends stays so in all tabs, until one tries again", async () => {
+    const name = fresh();
+    const tabs = [];
+    for (let n = 0; n < 3; n++) tabs.push(await open(program.waitAddress, name));
+    const id = await tabs[1].page.evaluate(() => window.mx.connection);
+    const answer = await fetch(`http://${program.inAddress}/connections/${id}?reason=enough`, { method: "DELETE" });
+    assert.deepEqual(await answer.json(), { ended: 1 });
+    for (const each of tabs) {
+      await each.is("closed");
+      const { code, message } = (await each.told()).find(({ kind }) => kind === "error");
+      assert.deepEqual([code, message], ["ended", "enough"]);
+    }
+    assert.equal(await program.waiting(name), 0);
+    await tabs[2].page.evaluate(() => window.mx.reconnect());
+    for (const each of tabs) await each.is("open");
+    await leaveAll(tabs);
+  });
+
   for (const transport of TRANSPORTS) {
     test(`${transport}: each tab begins where it wants to, whenever it came, and then hears all in order`, async () => {
       const name = fresh();
