@@ -28,12 +28,16 @@ after(async () => {
 });
 
 /** Runs the command that the README gives, at another port and with another IN line. */
-async function run(name) {
+async function run(name, { inAddress } = program, more) {
   const readme = await fs.readFile(path.join(ROOT, "examples", name, "README.md"), "utf8");
-  const port = await freePort();
-  const command = /```sh\n(.*)\n```/.exec(readme)[1].replace("127.0.0.1:8000", `127.0.0.1:${port}`);
+  const port = more?.PORT ?? (await freePort());
+  const commands = [...readme.matchAll(/```sh\n(.*)\n```/g)].map(([, command]) => command);
+  const command = commands.find((command) => command.startsWith(more?.by ?? "")).replace("127.0.0.1:8000", `127.0.0.1:${port}`);
   const [program_, ...args] = command.split(" ");
-  const env = { ...process.env, MULTIPLEXOR: `http://${program.inAddress}`, PORT: String(port) };
+  const env = { ...process.env, MULTIPLEXOR: `http://${inAddress}`, PORT: String(port), ...more };
+  // What the tests have installed, as a visitor has installed it where its README says so.
+  env.PATH = `${path.join(ROOT, "tests/.venv/bin")}:${env.PATH}`;
+  env.NODE_PATH = path.join(ROOT, "tests/node_modules");
   const child = spawn(program_, args, { cwd: ROOT, env, stdio: "ignore" });
   await until(async () => {
     assert.equal(child.exitCode, null, `${command} ended at once`);
@@ -107,4 +111,62 @@ test("prices of the ticker are there at once, and move", async () => {
   await until(async () => (await price()) !== first, "it moves");
   await page.close();
   await site.stop();
+});
+
+for (const by of ["php", "python3", "node"]) test(`in the room all see who is there, who types, and who is shown out; a reload is no event (${by})`, async () => {
+  const MULTIPLEXOR_TOKEN_SECRET = "a-secret-for-tests-of-32-letters-or-more";
+  process.env.MULTIPLEXOR_TOKEN_SECRET = MULTIPLEXOR_TOKEN_SECRET;
+  const settings = path.join(ROOT, "examples/room/multiplexor.toml");
+  const PORT = await freePort();
+  const flags = ["--config", settings, "--presence-grace", "2s", "--origins", `http://127.0.0.1:${PORT}`];
+  const server = await start(...flags).finally(() => delete process.env.MULTIPLEXOR_TOKEN_SECRET);
+  const site = await run("room", server, { MULTIPLEXOR_TOKEN_SECRET, PORT, by });
+  const chromium = await launch(`--host-resolver-rules=MAP localhost:8088 ${server.waitAddress}`);
+  const enter = async (name) => {
+    const page = await (await chromium.newContext()).newPage();
+    page.on("pageerror", (error) => assert.fail(error));
+    await page.goto(site.url);
+    await page.getByLabel("Your name").fill(name);
+    await page.getByLabel("Your name").press("Enter");
+    await page.getByLabel("Who is here").getByText(name).waitFor();
+    return page;
+  };
+  const say = async (page, text) => {
+    await page.getByLabel("Say something").pressSequentially(text);
+    await page.getByLabel("Say something").press("Enter");
+  };
+  const [mo, ann] = [await enter("Mo"), await enter("Ann")];
+  for (const page of [mo, ann]) await page.getByText("Ann").first().waitFor();
+  await mo.getByText("Ann came").waitFor();
+  await ann.getByLabel("Say something").pressSequentially("hel");
+  await mo.getByText("Ann is typing").waitFor();
+  assert.equal(await ann.getByText("is typing").count(), 0);
+  await say(ann, "lo <b>");
+  for (const page of [mo, ann]) await page.getByText("Ann: hello <b>").waitFor();
+
+  // What she is told of herself is no event for others, however she comes back.
+  for (let n = 0; n < 3; n++) {
+    await ann.reload();
+    await ann.getByLabel("Who is here").getByText("Mo").waitFor();
+    await ann.getByText("Ann: hello <b>").waitFor();
+  }
+  await say(ann, "here again");
+  await mo.getByText("Ann: here again").waitFor();
+  assert.deepEqual(await mo.locator(".note", { hasText: /came|left/ }).allTextContents(), ["Ann came"]);
+
+  for (let n = 0; n < 30; n++) await server.publish("room.1", `"line ${n}"`);
+  await mo.getByText("line 29").waitFor();
+  await mo.reload();
+  await mo.getByText("line 29").waitFor();
+  assert.equal(await mo.getByText("Ann: hello <b>").count(), 0, "only the last twenty");
+  await mo.getByRole("button", { name: "Older" }).click();
+  await mo.getByText("Ann: hello <b>").waitFor();
+
+  await mo.getByRole("button", { name: "Show Ann out" }).click();
+  await mo.getByText("Ann left").waitFor();
+  await ann.getByText("The moderator has shown you out.").waitFor();
+  await until(async () => !(await (await fetch(`http://${server.inAddress}/users/Ann`)).json()).online, "she is gone");
+  await chromium.close();
+  await site.stop();
+  await server.stop();
 });
