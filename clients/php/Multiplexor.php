@@ -97,6 +97,24 @@ final class Client
      */
     public function publish($channels, $data, array $options = []): array
     {
+        return $this->say('/pub/' . self::path($channels), $data, $options);
+    }
+
+    /**
+     * Publishes one message to all connections of a user, whatever they listen to; each gets it once.
+     *
+     * @param mixed $data as in publish()
+     * @param array<string, mixed> $options as in publish()
+     * @return array{cursor: string, channels: array<string, mixed>} of whom it went to nothing is said: ask user()
+     */
+    public function publishToUser(string $user, $data, array $options = []): array
+    {
+        return $this->say('/users/' . self::path($user) . '/pub', $data, $options);
+    }
+
+    /** @param mixed $data */
+    private function say(string $target, $data, array $options): array
+    {
         self::allow($options, ['event', 'ttl', 'type', 'key', 'except'], 'a message');
         $type = 'application/json';
         if (is_string($data)) {
@@ -114,7 +132,7 @@ final class Client
         $ttl = $options['ttl'] ?? null;
         // A number of PHP 7 has the decimal point of the locale; one of JSON has a point.
         $query = ['event' => $options['event'] ?? null, 'ttl' => is_float($ttl) ? self::encode($ttl) : $ttl];
-        return $this->ask('POST', '/pub/' . self::path($channels) . self::query($query), $data, $headers);
+        return $this->ask('POST', $target . self::query($query), $data, $headers);
     }
 
     /**

@@ -101,6 +101,21 @@ def test_php_knows_users(peopled, room):
     assert failure("$push->present('plain')", peopled.in_url)[3] == "presence"
 
 
+def test_a_user_is_sent_to_by_hand_and_by_php(peopled, room):
+    with come(peopled, room, "fay") as one, come(peopled, room, "fay") as other:
+        done = run(peopled, "send", "--user", "fay", "hello, fay")
+        assert (done.returncode, done.stdout) == (0, "sent\n"), done.stderr
+        assert client(peopled, "$push->publishToUser('fay', ['n' => 2], ['event' => 'e'])")["channels"] == []
+        for lines in (one, other):
+            found = []
+            while len(found) < 2:
+                if (said := lines.object()).get("channel") == "$user":
+                    found.append((said["data"], said.get("event")))
+            assert found == [("hello, fay", None), ({"n": 2}, "e")]
+    for arguments in (["--user", "fay", "a", "b"], []):
+        assert run(peopled, "send", *arguments).returncode != 0
+
+
 def test_php_reads_all_pages_of_those_who_are_there(tmp_path):
     (tmp_path / "many.toml").write_text(SETTINGS)
     running = Program("--config", str(tmp_path / "many.toml"))

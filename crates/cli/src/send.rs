@@ -18,17 +18,18 @@ pub(crate) fn command() -> Command {
         .visible_alias("publish")
         .about("Publish one message")
         .after_help(EXAMPLES)
-        .arg(
-            Arg::new("channel")
-                .value_name("CHANNEL")
-                .required(true)
-                .help("Where to: a channel, or several with commas"),
-        )
+        .arg(Arg::new("channel").value_name("CHANNEL").help("Where to: a channel, or several with commas"))
         .arg(
             Arg::new("data")
                 .value_name("DATA")
                 .allow_negative_numbers(true)
                 .help("What to say; without it, or with -, standard input is sent as it is"),
+        )
+        .arg(
+            Arg::new("user")
+                .long("user")
+                .value_name("USER")
+                .help("To all connections of this user, whatever they listen to, instead of a channel"),
         )
         .arg(
             Arg::new("event")
@@ -62,9 +63,10 @@ pub(crate) fn command() -> Command {
 struct SendArgs {
     base: String,
     key: Option<String>,
-    names: String,
-    /// `None`: standard input.
+    /// Where on the IN line it goes.
+    path: String,
     trust: Trust,
+    /// `None`: standard input.
     data: Option<String>,
     event: Option<String>,
     ttl: Option<String>,
@@ -77,13 +79,28 @@ impl SendArgs {
     /// Reads it from the command line.
     fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
+        let (path, data) = match text("user") {
+            None => (
+                format!("/pub/{}", encode_names(text("channel").unwrap_or_default().split(','))),
+                text("data"),
+            ),
+            Some(user) => {
+                if text("data").is_some() {
+                    bail!(
+                        "a message goes to a user or to a channel; leave one out, and quote what is to be said"
+                    );
+                }
+                // What would be the channel is what is to be said.
+                (format!("/users/{}/pub", encode(&user)), text("channel"))
+            }
+        };
         let base = base(&text("server").unwrap_or_default(), "--server", &in_url())?;
         Ok(Self {
             trust: Trust::read(matches, &base)?,
             base,
             key: http::key(matches),
-            names: encode_names(text("channel").unwrap_or_default().split(',')),
-            data: text("data").filter(|data| data != "-"),
+            path,
+            data: data.filter(|data| data != "-"),
             event: text("event"),
             ttl: text("ttl"),
             content_type: text("type"),
@@ -93,7 +110,7 @@ impl SendArgs {
     }
 
     fn url(&self) -> String {
-        let mut url = http::url(&self.base, &format!("/pub/{}", self.names));
+        let mut url = http::url(&self.base, &self.path);
         let words = [("event", &self.event), ("ttl", &self.ttl)];
         for (n, (name, value)) in
             words.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).enumerate()
@@ -153,6 +170,9 @@ fn report(body: &str) -> anyhow::Result<String> {
     }
     let answer: Answer =
         serde_json::from_str(body).context("it was sent, but the answer is none of multiplexor's")?;
+    if answer.channels.is_empty() {
+        return Ok("sent".to_owned());
+    }
     let channels = answer.channels.iter().map(|(name, seen)| format!("{name}: {} waiting", seen["waiting"]));
     Ok(format!("sent to {}", channels.collect::<Vec<_>>().join(", ")))
 }
@@ -161,6 +181,7 @@ const EXAMPLES: &str = "\
 Examples:
   multiplexor send news 'hello'
   multiplexor send news,user.42 '{\"n\": 1}' --type application/json --event tick
+  multiplexor send --user ann 'hello, ann'
   date | multiplexor send clock";
 
 #[cfg(test)]
@@ -171,6 +192,7 @@ mod tests {
     fn an_answer_becomes_a_line() {
         let body = r#"{"cursor":"a1","channels":{"news":{"waiting":3,"online":true},"a b":{"waiting":0,"online":false}}}"#;
         assert_eq!(report(body).unwrap(), "sent to news: 3 waiting, a b: 0 waiting");
+        assert_eq!(report(r#"{"cursor":"a1","channels":{}}"#).unwrap(), "sent");
         assert!(report("hello").is_err());
     }
 }
