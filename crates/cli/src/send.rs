@@ -18,7 +18,12 @@ pub(crate) fn command() -> Command {
         .visible_alias("publish")
         .about("Publish one message")
         .after_help(EXAMPLES)
-        .arg(Arg::new("channel").value_name("CHANNEL").help("Where to: a channel, or several with commas"))
+        .arg(
+            Arg::new("channel")
+                .value_name("CHANNEL")
+                .required_unless_present("user")
+                .help("Where to: a channel, or several with commas"),
+        )
         .arg(
             Arg::new("data")
                 .value_name("DATA")
