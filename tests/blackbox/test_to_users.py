@@ -153,6 +153,24 @@ def test_who_comes_back_is_given_what_it_missed_as_a_user_and_as_everybody(progr
     assert [told(message) for message in document["messages"]] == [(name, 2)], "a newcomer gets what it asks for"
 
 
+def test_a_websocket_that_names_its_channels_later_is_given_what_it_missed_once(program, name):
+    user = f"kay.{name}"
+    cursor = to_user(program, user, "before")
+    missed = [to_user(program, user, "one"), to_all(program, f"all {name}"), program.publish(name, "room")]
+    with Frames(program, f"/sub/?transport=ws&since={cursor}&token={token(user)}") as ws:
+        assert "cursor" in json.loads(ws.until(TEXT))
+        told = [json.loads(ws.until(TEXT)) for _ in range(2)]
+        assert [(one["channel"], one["data"], one["cursor"]) for one in told] == [("$user", "one", missed[0]), ("$all", f"all {name}", missed[1])]
+        to_user(program, user, "live")
+        assert json.loads(ws.until(TEXT))["data"] == "live"
+        ws.send(TEXT, json.dumps({"subscribe": [name], "since": cursor}).encode())
+        page = json.loads(ws.until(TEXT))
+        assert (page["subscribed"], [one["data"] for one in page["messages"]]) == ([name], ["room"])
+    with Frames(program, f"/sub/?transport=ws&since={cursor}") as nobody:
+        assert "cursor" in json.loads(nobody.until(TEXT))
+        assert json.loads(nobody.until(TEXT))["data"] == f"all {name}"
+
+
 def test_a_chain_of_polls_misses_nothing(program, name):
     user, cursor, got = f"pol.{name}", None, []
     shown = token(user)

@@ -301,7 +301,7 @@ export function connection(base: URL, settings: Settings, tell: Tell, cursor?: s
       // A WebSocket does not tell why it was refused; where no other transport will hear it, a poll asks.
       const lostSocket: Ear["_lost"] = (reason, loss) =>
         only && !openedAt && !loss?._status && !loss?._served ? (link = openPoll(ask, { ...ear, _item: () => ear._lost(reason, loss) })) : ear._lost(reason, loss);
-      const url = isAside ? address("", transport) : address(list, transport, since);
+      const url = address(isAside ? "" : list, transport, since);
       link = openSocket(Socket!, url, names, { ...ear, _lost: present(lostSocket) }, isAside ? { since, tail: first() } : undefined, presence);
     }
   };

@@ -53,7 +53,7 @@ export function openSocket(
     // Where no channel is waited on yet, a cursor speaks for none.
     begun ||= subscribed;
     if (begun) ear._item(item);
-    else if (item.connection || item.time || item.subscribed || item.unsubscribed) ear._item({ ...item, cursor: undefined });
+    else if (item.connection || item.gap || item.time || item.subscribed || item.unsubscribed) ear._item({ ...item, cursor: undefined });
     // What this connection is for cannot be had: as if a status said it.
     else if (error) {
       const _served = error.status === 429;

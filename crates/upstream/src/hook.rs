@@ -72,6 +72,8 @@ pub(crate) struct Called {
     /// What was shown: it may have to be asked anew.
     headers: Arc<str>,
     asked: WallTime,
+    /// It was asked before, and its user ended meanwhile.
+    again: bool,
     answer: Answer,
 }
 
@@ -134,11 +136,14 @@ impl Asking {
     /// A call has ended.
     pub(crate) fn called(&mut self, called: Called, calls: &mut Vec<Call>) {
         self.calling -= 1;
-        let Called { subject, headers, asked, answer } = called;
+        let Called { subject, headers, asked, again, answer } = called;
         let (until, said) = self.judge(answer, asked);
         match &said {
-            // The application ended the user while it was asked.
-            Said::Session(session) if self.is_over(session) => calls.push(self.call(subject, headers)),
+            // The application ended the user while it was asked. Once: a clock that is behind makes all that is said older.
+            Said::Session(session) if !again && self.is_over(session) => {
+                let call = self.call(subject, headers);
+                calls.push(Call { again: true, ..call });
+            }
             _ => self.settle(subject, until, said),
         }
         self.begin(calls);
@@ -154,7 +159,7 @@ impl Asking {
         self.calling += 1;
         self.counters.hook_calls.add();
         let asked = self.exchange.wall();
-        Call { subject, headers, asked, hook: self.hook.clone(), client: self.client.clone() }
+        Call { subject, headers, asked, again: false, hook: self.hook.clone(), client: self.client.clone() }
     }
 
     /// Begins the calls for which there is room.
@@ -247,6 +252,7 @@ pub(crate) struct Call {
     subject: Subject,
     headers: Arc<str>,
     asked: WallTime,
+    again: bool,
     hook: Hook,
     client: Client,
 }
@@ -254,8 +260,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn make(self) -> Called {
         let answer = self.answer().await.unwrap_or_else(Answer::Failed);
-        let Self { subject, headers, asked, .. } = self;
-        Called { subject, headers, asked, answer }
+        let Self { subject, headers, asked, again, .. } = self;
+        Called { subject, headers, asked, again, answer }
     }
 
     async fn answer(&self) -> Result<Answer, String> {

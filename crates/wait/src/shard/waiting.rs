@@ -51,7 +51,7 @@ impl<K: Kernel> Shard<K> {
         self.take_id(index, &wait, session.as_ref());
         self.log_waits(index, &wait, session.as_ref());
         let mut joins = joined_besides(session.as_ref(), &wait.names);
-        if wait.names.is_empty() && joins.is_empty() {
+        if wait.names.is_empty() && joins.is_empty() && wait.start == Start::Now {
             self.put_session(index, session);
             self.begin_empty(index, head);
             return;
