@@ -417,6 +417,52 @@ def test_one_connection_user_address_and_all_say_so_much(tmp_path):
         program.stop()
 
 
+def test_a_message_counts_once_for_each_of_its_channels(tmp_path):
+    """Whoever names ten channels has had what ten messages are."""
+    names = ",".join(f"room.{n}" for n in range(10))
+    for limit in ("connection_messages", "user_messages", "address_messages", "client_messages"):
+        settings = tmp_path / f"{limit}.toml"
+        none = {"connection_messages": 0, "user_messages": 0, "address_messages": 0, "client_messages": 0}
+        lines = [f"{name} = {value}" for name, value in (none | {limit: 5}).items()]
+        settings.write_text(
+            "\n".join([f'token_secret = "{SECRET}"', *lines, '[[channel]]\nmatch = "*"\npublish = "open"\n'])
+        )
+        program = Program("--config", str(settings))
+        connection = http.client.HTTPConnection(*program.wait_address, timeout=30)
+        status = []
+        for _ in range(4):
+            connection.request("POST", f"/pub/{names}?token={make_token(sub='ann')}", b"x", {"Content-Type": "text/plain"})
+            response = connection.getresponse()
+            response.read()
+            status.append(response.status)
+        connection.close()
+        assert status[0] == 200 and status.count(429) >= 2, (limit, status)
+        program.stop()
+
+
+def test_strangers_take_no_room_that_publishers_have(tmp_path):
+    settings = tmp_path / "multiplexor.toml"
+    rates = "connection_messages = 0\nuser_messages = 0\nclient_messages = 0\n"
+    settings.write_text(f'channels_budget = "1MiB"\n{rates}[[channel]]\nmatch = "*"\npublish = "open"\n')
+    program = Program("--config", str(settings))
+    connection = http.client.HTTPConnection(*program.wait_address, timeout=30)
+    for n in range(1_000):
+        names = ",".join(f"room.{n}.{k}" for k in range(10))
+        connection.request("POST", f"/pub/{names}", b"x", {"Content-Type": "text/plain"})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        if response.status != 200:
+            break
+    connection.close()
+    assert (response.status, answer["code"]) == (503, "memory") and n > 300
+    for n in range(200):
+        program.publish(f"new.{n}", "x")
+    assert post(program, "new.0")[0] == 200, "what is in use takes no more room"
+    with Socket(program) as one:
+        assert one.answer(publish="other", data="x")["error"]["code"] == "memory"
+    program.stop()
+
+
 def test_where_no_rule_says_so_the_path_is_nothing(tmp_path):
     program = Program()
     status, _, answer = post(program, "a")

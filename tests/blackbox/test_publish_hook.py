@@ -251,6 +251,25 @@ def test_who_leaves_meanwhile(slow):
     until(lambda: kept(program, "asked.a") == ["by command"], "it is said")
 
 
+def test_who_is_ended_meanwhile_says_nothing(slow):
+    """Neither by command nor by request, whatever the application says then."""
+    program, _, gate = slow
+    ann, bob = (make_token(sub=user, iat=int(time.time()) - 5) for user in ("ann", "bob"))
+    answers = []
+    by_request = threading.Thread(target=lambda: answers.append(say(program, "post", "asked.a", "by request", f"?token={bob}")))
+    with Socket(program, f"/sub/?token={ann}") as one:
+        one.send(publish="asked.a", data="by command", key="k")
+        by_request.start()
+        until(lambda: sorted(gate.arrived) == ["by command", "by request"], "both are asked about")
+        for user in ("ann", "bob"):
+            assert request(program.in_address, "DELETE", f"/users/{user}")[0] == 200
+        gate.open.set()
+        by_request.join()
+        assert [answer[:2] for answer in answers] == [(403, "user-ended")]
+        assert say(program, "ws", "asked.a", "after") == "-"
+    assert kept(program, "asked.a") == ["after"]
+
+
 def test_the_hook_is_the_default_and_without_any_the_settings_are_refused(tmp_path):
     application = Application(lambda path, headers: (200, {}, b""))
     settings = tmp_path / "hook.toml"

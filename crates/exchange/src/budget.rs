@@ -38,6 +38,11 @@ impl Budget {
 
     /// Takes one; false: whoever asks has had his share.
     pub fn take(&self, asker: Asker, now: Millis) -> bool {
+        self.take_many(asker, 1, now)
+    }
+
+    /// Takes so many, as one by one, or none. More than his share has who is the first of a second.
+    pub fn take_many(&self, asker: Asker, count: u32, now: Millis) -> bool {
         let mut second = self.second();
         if second.begun.is_none_or(|begun| now >= begun + SECOND_MS) {
             second.begun = Some(now);
@@ -45,10 +50,11 @@ impl Budget {
             second.taken.clear();
         }
         let had = second.taken.get(&asker).copied().unwrap_or_default();
-        let may = had < second.left;
+        let last = count.saturating_sub(1).saturating_mul(2);
+        let may = had.saturating_add(last) < second.left || (last > 0 && second.left == self.per_second);
         if may {
-            second.left -= 1;
-            second.taken.insert(asker, had + 1);
+            second.left = second.left.saturating_sub(count);
+            second.taken.insert(asker, had.saturating_add(count));
         }
         may
     }
@@ -95,6 +101,17 @@ mod tests {
         let had: usize = (0..1_000).map(|n| taken(&budget, Asker::Connection(0, n), 0, 1)).sum();
         assert_eq!(had, 100);
         assert_eq!(taken(&Budget::new(1), Asker::Address(1), 0, 10), 1, "one is more than none");
+    }
+
+    #[test]
+    fn many_are_taken_as_one_by_one() {
+        let (budget, of) = (Budget::new(100), Asker::Address);
+        assert_eq!((0..100).filter(|_| budget.take_many(of(1), 10, 0)).count(), 5);
+        assert_eq!((0..100).filter(|_| budget.take_many(of(2), 10, 0)).count(), 2);
+        assert_eq!(taken(&budget, of(2), 0, 100), 5);
+        let few = Budget::new(5);
+        assert!(few.take_many(of(1), 10, 0) && !few.take_many(of(2), 1, 999), "who is first has them all");
+        assert!(few.take_many(of(2), 10, 1_000));
     }
 
     #[test]

@@ -94,10 +94,16 @@ impl Quotas {
 
     /// One more request; the error is after how many seconds it may come again.
     pub fn ask(&self, who: &(impl Hash + ?Sized), now: Millis) -> Result<(), u32> {
+        self.ask_many(who, 1, now)
+    }
+
+    /// One that counts for so many. Where that is more than a second has, it is taken after a silence, and longer silence
+    /// follows.
+    pub fn ask_many(&self, who: &(impl Hash + ?Sized), count: u32, now: Millis) -> Result<(), u32> {
         if self.most.requests == 0 {
             return Ok(());
         }
-        let each_us = SECOND_US / u64::from(self.most.requests);
+        let each_us = SECOND_US / u64::from(self.most.requests) * u64::from(count);
         let (who, mut part) = self.part(who);
         part.sweep(now);
         let taken_us = part.taken_us.entry(who).or_default();
@@ -186,6 +192,16 @@ mod tests {
         assert_eq!(taken("b", 1_100, 100), 10);
         assert_eq!(taken("a", 60_000, 100), 10);
         assert_eq!(quotas.ask("a", 60_000), Err(1));
+    }
+
+    #[test]
+    fn a_request_may_count_for_many() {
+        let quotas = quotas(0, 10);
+        let taken = |count, now| quotas.ask_many("a", count, now).is_ok();
+        assert!(taken(6, 1_000) && !taken(6, 1_000) && taken(4, 1_000) && !taken(1, 1_000));
+        assert!(!taken(6, 1_500) && taken(5, 1_500));
+        assert!(!taken(25, 2_000) && taken(25, 9_000), "more than a second has comes after a silence");
+        assert!(!taken(1, 10_500) && taken(1, 10_600), "and is paid for");
     }
 
     #[test]

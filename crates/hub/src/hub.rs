@@ -15,12 +15,12 @@ use crate::known::Known;
 use crate::movement::is_bookmark;
 use crate::names::Names;
 use crate::recent::Recent;
-use crate::room::{Holder, Room};
+use crate::room::Room;
 use crate::rule::{Keep, Rules};
 use crate::trash::Trash;
 use crate::{
-    Change, ChangeKind, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Position, Publish, Refused,
-    Released, Seen, Target, Totals,
+    Change, ChangeKind, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Payload, Position, Publish,
+    Refused, Released, Seen, Target, Totals,
 };
 
 /// Channels, their history, who is online. See the crate's documentation for the contract.
@@ -140,13 +140,14 @@ impl Hub {
         let Publish { channels, mut aliases, payload, ttl } = publish;
         let payload_len = payload.sent_len();
         let fits = self.check_payload(&channels, payload_len);
-        let (targets, ids) = match fits.and_then(|()| self.targets(&channels, &mut aliases, ttl, now)) {
-            Ok(found) => found,
-            Err(refused) => {
-                self.trash.refused.push(Publish { channels, aliases, payload, ttl });
-                return Err(refused);
-            }
-        };
+        let (targets, ids) =
+            match fits.and_then(|()| self.targets(&channels, &mut aliases, &payload, ttl, now)) {
+                Ok(found) => found,
+                Err(refused) => {
+                    self.trash.refused.push(Publish { channels, aliases, payload, ttl });
+                    return Err(refused);
+                }
+            };
         // Only now: what goes to make room for its channels has places, too.
         let position = place.unwrap_or_else(|| self.last.next());
         self.last = self.last.max(position);
@@ -243,6 +244,7 @@ impl Hub {
         &mut self,
         names: &[Box<str>],
         aliases: &mut [Box<str>],
+        payload: &Payload,
         ttl: Option<Millis>,
         now: Millis,
     ) -> Result<(SmallVec<[Target; 1]>, Ids), Refused> {
@@ -255,16 +257,14 @@ impl Hub {
             }
             let alias = aliases.get_mut(index).map(std::mem::take).filter(|alias| !alias.is_empty());
             let id = match self.names.find(name) {
-                None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) != Some(0) => {
-                    match self.create(name, Holder::PUBLIC, now) {
-                        Ok(id) => Some(id),
-                        Err(refused) => {
-                            self.unpin_all(&ids);
-                            return Err(refused);
-                        }
+                None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) == Some(0) => None,
+                found => match self.record_to_publish(name, found, payload, now) {
+                    Ok(id) => Some(id),
+                    Err(refused) => {
+                        self.unpin_all(&ids);
+                        return Err(refused);
                     }
-                }
-                found => found,
+                },
             };
             let name = match id {
                 Some(id) => {

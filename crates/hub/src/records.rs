@@ -11,7 +11,7 @@ use crate::channel::{Channel, record_len};
 use crate::hub::Keeping;
 use crate::limits::{FORGET_LOOK_MAX, RECORD_LEN};
 use crate::room::Holder;
-use crate::{Asker, Fact, Hub, Millis, NEVER, Refused};
+use crate::{Asker, Fact, Hub, Millis, NEVER, Payload, Refused, Speaker};
 
 impl Hub {
     /// Finds room for somebody who is to wait on all of these names: what is passing of them is there for him from now
@@ -43,6 +43,32 @@ impl Hub {
             }
         }
         Ok(holder)
+    }
+
+    /// The record of a channel that is published to, made if there is none. What a client says makes none of the room that
+    /// is kept for publishers, neither a new one nor one of what is there for nobody.
+    pub(crate) fn record_to_publish(
+        &mut self,
+        name: &str,
+        found: Option<u32>,
+        payload: &Payload,
+        now: Millis,
+    ) -> Result<u32, Refused> {
+        if let Some(id) = found.filter(|id| !self.names[*id].holder.is_passing()) {
+            return Ok(id);
+        }
+        if payload.said().speaker() != Speaker::Publisher {
+            self.find_room_beside(record_len(name), now)?;
+        }
+        found.map_or_else(|| self.create(name, Holder::PUBLIC, now), Ok)
+    }
+
+    /// Finds so much room outside of what is kept for publishers.
+    pub(crate) fn find_room_beside(&mut self, len: u64, now: Millis) -> Result<(), Refused> {
+        if len > self.room.left() {
+            self.forget_idle(len - self.room.left(), now);
+        }
+        self.room.takes(Holder::EARLY, len).inspect_err(|_| self.totals.crowded += 1)
     }
 
     /// Makes a record for a name that has none.

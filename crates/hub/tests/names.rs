@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use common::publish;
 use multiplexor_hub::limits::{PUBLISHERS_PART, RECORD_LEN};
 use multiplexor_hub::{
-    Asker, ChannelId, Epoch, Guest, Hub, Leave, Limits, Next, Position, Refused, ShardId, Start, Stay,
+    Asker, ChannelId, Epoch, Guest, Hub, Kind, Leave, Limits, Next, Payload, Position, Publish, Refused,
+    ShardId, Start, Stay,
 };
 use testkit::seeds::{Chance, seeds};
 
@@ -87,6 +88,32 @@ fn who_stays_on_ever_new_names_leaves_as_much_as_he_has_to_others() {
     assert!(hub.totals().channels_bytes < room * 3 / 4 + 2_000, "half of what was left");
     assert_eq!((refused, hub.totals().crowded), (refused, refused));
     assert!(refused > 9_000);
+}
+
+/// Strangers who may publish make up names, too: new ones, and those that they came to and left.
+#[test]
+fn what_clients_say_takes_no_room_that_publishers_have() {
+    let (mut hub, mut refused) = (hub(BUDGET), 0);
+    for n in 0..1_000 {
+        let (new, left) = (format!("n{n}"), format!("p{n}"));
+        if let Ok(page) = hub.subscribe(guest(1, Stay::Always), &[&left], Start::Now, n) {
+            let Next::Live { channels, .. } = page.next else { panic!("nothing is read") };
+            hub.leave(ShardId(0), Leave::waiting(channels[0], 1), GRACE, n);
+        }
+        for (name, user) in [(new, None), (left, Some("ann"))] {
+            let payload = Payload::of_client(b"x", user, Kind::Text);
+            let said = hub.order(Publish { payload, ..publish(&[&name], 1, None) }, n);
+            refused += u64::from(said.is_err_and(|why| why == Refused::Records));
+            hub.release(Position::END, n, &mut Vec::new());
+        }
+    }
+    hub.audit();
+    assert!(refused > 1_000 && hub.totals().crowded >= refused, "{refused}");
+    for n in 0..BUDGET / PUBLISHERS_PART / (RECORD_LEN + 6) {
+        assert!(hub.order(publish(&[&format!("fresh{n}")], 1, None), 1_000).is_ok(), "{n}");
+    }
+    let known = Publish { payload: Payload::of_client(b"x", None, Kind::Text), ..publish(&["n0"], 1, None) };
+    assert!(hub.order(known, 1_000).is_ok(), "what is in use takes no more room");
 }
 
 /// The hub and its double.

@@ -41,7 +41,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Whether what a session stands for was said after the application ended its user, if it ever did.
-    fn check_ended(&self, session: &Session) -> Result<(), Problem> {
+    pub(super) fn check_ended(&self, session: &Session) -> Result<(), Problem> {
         if !self.exchange.ended_users().refuse(session, self.exchange.wall()) {
             return Ok(());
         }

@@ -59,6 +59,15 @@ impl Speaking {
 }
 
 impl<K: Kernel> Shard<K> {
+    /// Whether there is room for one more that has to wait.
+    pub(super) fn check_speaking(&self) -> Result<(), Problem> {
+        if self.speaking.has_room() {
+            return Ok(());
+        }
+        let why = "as many messages wait for the store, and for the application, as may; try again soon";
+        Err(Problem::new(503, Code::Full, why))
+    }
+
     /// A message has its place: its client is answered, at once or when the store has it.
     pub(super) fn follow(&mut self, index: usize, names: Vec<Box<str>>, voice: Voice, receipt: Receipt) {
         let mut pending = match receipt {
@@ -90,9 +99,7 @@ impl<K: Kernel> Shard<K> {
         // Nobody else may have the answer.
         let subject = Subject::of(&format!("message {} {ticket}", self.id.0));
         let asker = self.asker(index);
-        let has_room = self.speaking.has_room();
-        let is_first =
-            has_room && self.asking.park(subject, waiter, asker, Wanted::Message) == Parking::First;
+        let is_first = self.asking.park(subject, waiter, asker, Wanted::Message) == Parking::First;
         let is_asked =
             is_first && self.ask(subject, asker, About::Message(Arc::new(AskedMessage { sender, body })));
         if !is_asked {
@@ -124,6 +131,8 @@ impl<K: Kernel> Shard<K> {
             }
             _ => Err(silence()),
         };
+        // What was so when it was asked may no longer be.
+        let allowed = allowed.and_then(|()| self.check_again(&utterance, &waiting));
         let placed = match allowed {
             Ok(()) => self.place(utterance),
             Err(problem) => {
@@ -144,15 +153,27 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
+    /// Whether what was asked about may still be said: by who its client is now, or was when it had said so.
+    fn check_again(&self, utterance: &Utterance, waiting: &Waiting) -> Result<(), Problem> {
+        let before = utterance.session.as_ref();
+        let index = self.find(waiting.waiter.token);
+        let renewed = index.and_then(|index| self.guests.session(index));
+        let renewed = renewed.filter(|now| before.is_some_and(|before| before.user() == now.user()));
+        let session = renewed.or(before);
+        if session.is_some_and(|session| !session.is_live(self.exchange.wall())) {
+            let why = "the time of the credentials that were shown is over; come back with new ones";
+            return Err(Problem::new(401, Code::Credentials, why));
+        }
+        self.check_may_say(session, &utterance.names)
+    }
+
     /// Answers those whose messages the store has, in order.
     pub(super) fn run_speaking(&mut self) {
+        // Also where nobody waits any more: it may be rung for one who was answered meanwhile.
+        self.speaking.bell.answer();
         for (waiting, outcome) in std::mem::take(&mut self.speaking.late) {
             self.end_waiting(waiting, outcome);
         }
-        if self.speaking.stored.is_empty() {
-            return;
-        }
-        self.speaking.bell.answer();
         for _ in 0..VERDICTS_PER_TURN {
             let Some(outcome) = self.speaking.stored.front().and_then(|(pending, _)| pending.look()) else {
                 return;
@@ -166,6 +187,13 @@ impl<K: Kernel> Shard<K> {
     /// Whether some can be answered now.
     pub(super) fn has_spoken(&self) -> bool {
         self.speaking.stored.front().is_some_and(|(pending, _)| pending.is_done())
+            || self.speaking.late.iter().any(|(waiting, _)| !self.has_backlog(waiting))
+    }
+
+    /// Whether a cursor of the connection's backlog would speak for an answer.
+    fn has_backlog(&self, waiting: &Waiting) -> bool {
+        let index = self.find(waiting.waiter.token).filter(|_| waiting.command.is_some());
+        index.is_some_and(|index| self.slab[index].conn.has_backlog())
     }
 
     fn keep_waiting(&mut self, index: usize, names: Vec<Box<str>>, voice: Voice) -> Waiting {
@@ -195,8 +223,7 @@ impl<K: Kernel> Shard<K> {
 
     /// What became of it is known.
     fn end_waiting(&mut self, waiting: Waiting, outcome: Result<Position, Problem>) {
-        let index = self.find(waiting.waiter.token).filter(|_| waiting.command.is_some());
-        if index.is_some_and(|index| self.slab[index].conn.has_backlog()) {
+        if self.has_backlog(&waiting) {
             self.speaking.late.push((waiting, outcome));
             return;
         }

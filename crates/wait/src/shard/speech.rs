@@ -92,6 +92,7 @@ impl<K: Kernel> Shard<K> {
         voice: Voice,
     ) {
         let said = self.check_speech(index, session.as_ref(), &names, &speech).and_then(|except| {
+            self.check_speaking()?;
             let utterance = Utterance { names: names.clone(), speech, except, session, key: None };
             self.first_of_its_key(index, utterance)
         });
@@ -144,12 +145,9 @@ impl<K: Kernel> Shard<K> {
         names: &[Box<str>],
         speech: &Speech,
     ) -> Result<Option<ConnectionId>, Problem> {
-        if self.draining.is_some() {
-            return Err(Problem::new(503, Code::Draining, "this server is going down; try again soon"));
-        }
         self.check_page_speaks(index)?;
         self.check_names(names)?;
-        self.check_publish(session, names)?;
+        self.check_may_say(session, names)?;
         let general = self.settings.client_payload_limit as u64;
         let rules = self.exchange.registry().rules();
         let own = names.iter().filter_map(|name| rules.payload_limit(name)).min();
@@ -169,8 +167,19 @@ impl<K: Kernel> Shard<K> {
             return Err(Problem::bad(Code::ChannelList, why));
         }
         let except = self.except_of(index, session, &speech.except)?;
-        self.take_message(index, session)?;
+        self.take_message(index, session, names.len())?;
         Ok(except)
+    }
+
+    /// Whether a client may publish to all of these channels at this moment.
+    pub(super) fn check_may_say(&self, session: Option<&Session>, names: &[Box<str>]) -> Result<(), Problem> {
+        if self.draining.is_some() {
+            return Err(Problem::new(503, Code::Draining, "this server is going down; try again soon"));
+        }
+        if let Some(session) = session {
+            self.check_ended(session)?;
+        }
+        self.check_publish(session, names)
     }
 
     /// Whether a client may publish to all of these channels.
@@ -232,8 +241,15 @@ impl<K: Kernel> Shard<K> {
         Ok(Some(id))
     }
 
-    /// Takes one of the messages that a client may say this second. Who is refused takes nothing of what is everybody's.
-    fn take_message(&mut self, index: usize, session: Option<&Session>) -> Result<(), Problem> {
+    /// Takes of the messages that a client may say this second: one for each channel. Who is refused takes nothing of what is
+    /// everybody's.
+    fn take_message(
+        &mut self,
+        index: usize,
+        session: Option<&Session>,
+        channels: usize,
+    ) -> Result<(), Problem> {
+        let count = u32::try_from(channels).unwrap_or(u32::MAX);
         let (asker, now) = (self.asker(index), self.exchange.now());
         let address = self.address(index);
         let shares = self.exchange.shares();
@@ -241,13 +257,13 @@ impl<K: Kernel> Shard<K> {
         let user = session.and_then(Session::user);
         let network = address.map(|address| shares.network(address));
         let connection = (self.id.0, self.token(index));
-        let taken = if messages.connections.ask(&connection, now).is_err() {
+        let taken = if messages.connections.ask_many(&connection, count, now).is_err() {
             Err((Code::ConnectionMessages, messages.connections.most().requests, "this connection"))
-        } else if user.is_some_and(|user| messages.users.ask(user, now).is_err()) {
+        } else if user.is_some_and(|user| messages.users.ask_many(user, count, now).is_err()) {
             Err((Code::UserMessages, messages.users.most().requests, "this user"))
-        } else if network.is_some_and(|network| messages.addresses.ask(&network, now).is_err()) {
+        } else if network.is_some_and(|network| messages.addresses.ask_many(&network, count, now).is_err()) {
             Err((Code::AddressMessages, messages.addresses.most().requests, "this address"))
-        } else if !messages.all.take(asker, now) {
+        } else if !messages.all.take_many(asker, count, now) {
             Err((Code::ClientMessages, messages.all.per_second(), "all clients"))
         } else {
             Ok(())
@@ -255,7 +271,8 @@ impl<K: Kernel> Shard<K> {
         taken.map_err(|(code, most, whose)| {
             self.counters.messages_refused.add(1);
             let why = format!(
-                "more than {most} messages a second come from {whose}; wait a second before the next one"
+                "more than {most} messages a second come from {whose}, of which each counts once for each of its channels; wait a second before \
+                 the next one"
             );
             Problem::new(429, code, why)
         })
