@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Payload, Position, Publish, ShardId};
-use wait::exchange::{Clock, Exchange, Immediate, Receipt, Shares, Wake};
+use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Past, Payload, Position, Publish, ShardId};
+use wait::exchange::{Clock, Exchange, Immediate, Journal, Receipt, Shares, Wake};
 use wait::{Classic, Desk, Settings, Shard};
 
 use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
@@ -56,7 +56,29 @@ impl Scene {
         Self::build(Shares::default(), Classic::default(), 0, shards, lanes, limits, settings)
     }
 
+    /// One shard, over a store that keeps something when the test does.
+    pub fn storing(limits: Limits) -> (Self, Arc<Journal>) {
+        let journal = Arc::<Journal>::default();
+        let (shares, classic, settings) = Default::default();
+        let store = Some(Arc::clone(&journal));
+        (Self::build_over(store, shares, classic, 0, 1, 1, limits, settings), journal)
+    }
+
     fn build(
+        shares: Shares,
+        classic: Classic,
+        seed: u64,
+        shards: usize,
+        lanes: usize,
+        limits: Limits,
+        settings: Settings,
+    ) -> Self {
+        Self::build_over(None, shares, classic, seed, shards, lanes, limits, settings)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is said once, above")]
+    fn build_over(
+        store: Option<Arc<Journal>>,
         shares: Shares,
         classic: Classic,
         seed: u64,
@@ -69,7 +91,14 @@ impl Scene {
         let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
         let clock = Clock::manual_set(world.clock(), world.set_by());
-        let exchange = Exchange::new(limits, Epoch::new(seed), seed, clock, Box::new(Immediate), wakers);
+        let epoch = Epoch::new(seed);
+        let exchange = match store {
+            None => Exchange::new(limits, epoch, seed, clock, Box::new(Immediate), wakers),
+            Some(store) => {
+                let (past, reserved) = (Past::default(), Position::from_bits(1 << 40));
+                Exchange::again(limits, epoch, seed, clock, store, wakers, past, reserved)
+            }
+        };
         let exchange = exchange.with_lanes(lanes).with_shares(shares);
         let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
         // The test itself takes what shards ask.
