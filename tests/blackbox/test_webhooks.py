@@ -386,6 +386,25 @@ def test_who_is_there_across_a_restart_is_no_event_and_who_is_not_has_gone(recei
         kill(program)
 
 
+def test_after_a_run_without_it_a_webhook_is_told_of_a_gap(receive, tmp_path):
+    receiver = receive()
+    file, none = settings(tmp_path / "hooks.toml", (receiver, USERS)), tmp_path / "none.toml"
+    none.write_text("")
+    flags = "--token-secret", TOKENS, "--store", str(tmp_path / "store"), "--presence-grace", "1s"
+    program = Program("--config", file, *flags)
+    visit(program, "room", "ann")
+    receiver.until_told(("user.online", "ann"), ("user.offline", "ann"))
+    until_idle(program)
+    program.stop()
+    assert receiver.gaps() == 1, "at its very beginning"
+    Program("--config", str(none), *flags).stop()
+    program = Program("--config", file, *flags)
+    try:
+        until(lambda: receiver.gaps() == 2, "what happened meanwhile it was not told")
+    finally:
+        program.stop()
+
+
 def test_without_a_store_a_restart_is_a_gap(receive, tmp_path):
     receiver = receive()
     file = settings(tmp_path / "hooks.toml", receiver)

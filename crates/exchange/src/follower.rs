@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hub::{Changes, OrderPage, Position, Start};
+use hub::{Changes, OrderPage, Position, Start, bookmark_name};
 
 use crate::Exchange;
 use crate::notice::View;
@@ -110,6 +110,17 @@ impl EventFollower {
     /// The same as [`Follower::more`].
     pub async fn more(&self, read: Position) {
         self.seat.more(read).await;
+    }
+
+    /// Bookmarks of an earlier run are forgotten, but for those of these names: whoever has one believes that nothing was dropped
+    /// behind it.
+    pub fn keep_bookmarks(&self, names: &[Box<str>]) {
+        let kept: Vec<Box<str>> = names.iter().map(|name| bookmark_name(name)).collect();
+        for channel in self.seat.exchange.take_bookmarked() {
+            if !kept.iter().any(|name| **name == *channel) {
+                self.seat.exchange.publisher().delete(&channel, true);
+            }
+        }
     }
 
     /// Up to here nobody will ask again, should the program be started anew: a store keeps what is behind it. `None`: nobody

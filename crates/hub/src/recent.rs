@@ -2,6 +2,7 @@
 //! while there is somebody, in a bounded ring beside the histories: whoever is too slow for it is told of the gap.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::limits::{RECENT_BYTES_MAX, RECENT_MESSAGES_MAX, RESTORED_BYTES_MAX};
 use crate::movement::is_bookmark;
@@ -28,6 +29,8 @@ pub(crate) struct Recent {
     watermark: Position,
     /// Somebody has not had what came after this place, should the program be started anew; `None`: nobody.
     awaited: Option<Position>,
+    /// The channels of the bookmarks that a store had.
+    bookmarked: Vec<Arc<str>>,
 }
 
 impl Recent {
@@ -117,6 +120,12 @@ impl Hub {
         }
     }
 
+    /// The channels of the bookmarks that a store had at the start. Those of nobody who follows now are to be deleted: what came
+    /// behind them is kept no longer, so they would be believed in vain.
+    pub fn take_bookmarked(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.recent.bookmarked)
+    }
+
     /// A store knows these messages, and may lack any up to a place. What somebody who followed the order had not had by then is
     /// kept for him to ask.
     pub(crate) fn restore_recent(&mut self, messages: &[Message], lost: Position) {
@@ -125,6 +134,7 @@ impl Hub {
             bookmarks.filter_map(|message| Some((&message.targets()[0].name, bookmark_of(message)?)));
         // Of each name the last one counts.
         let bookmarks: BTreeMap<_, _> = bookmarks.collect();
+        self.recent.bookmarked = bookmarks.keys().map(|name| Arc::clone(name)).collect();
         let Some(first) = bookmarks.into_values().min() else { return };
         let recent = &mut self.recent;
         (recent.has_restored, recent.watermark, recent.awaited) = (true, lost.max(first), Some(first));

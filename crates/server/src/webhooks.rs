@@ -76,6 +76,8 @@ impl Reload {
 /// Who follows for webhooks. To be asked before anybody waits or publishes; `None`: none is set.
 pub(crate) fn follower(settings: &Settings, exchange: &Arc<Exchange>) -> Option<EventFollower> {
     let follower = EventFollower::new(Arc::clone(exchange));
+    let names: Vec<Box<str>> = settings.webhooks.all.iter().map(|hook| hook.name.clone()).collect();
+    follower.keep_bookmarks(&names);
     if !settings.webhooks.all.is_empty() {
         return Some(follower);
     }

@@ -1,5 +1,7 @@
 //! What those who follow ask of the hub: the order, and to be told of what comes next.
 
+use std::sync::Arc;
+
 use hub::{OrderPage, Position, Start};
 
 use super::Exchange;
@@ -55,6 +57,11 @@ impl Exchange {
     /// How far those have come who follow.
     pub(crate) fn await_events(&self, place: Option<Position>, forget_restored: bool) {
         self.with(|hub, _| hub.await_events(place, forget_restored));
+    }
+
+    /// The channels of the bookmarks that a store had.
+    pub(crate) fn take_bookmarked(&self) -> Vec<Arc<str>> {
+        self.with(|hub, _| hub.take_bookmarked())
     }
 
     /// What came after the start, of all the order.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exchange::hub::{Millis, Position};
+use exchange::hub::{Kind, Millis, Payload, Position, Publish, bookmark_name};
 use hyper::body::Bytes;
 
 use super::event::Event;
@@ -65,3 +65,13 @@ pub(super) fn body_of(events: &[Arc<Event>], gap: bool) -> Bytes {
 
 /// Bytes around the events of a body.
 const BODY_AROUND: usize = 32;
+
+/// A bookmark as a message of the hidden channel that keeps it.
+pub(super) fn as_message(name: &str, mark: Bookmark) -> Publish {
+    Publish {
+        channels: [bookmark_name(name)].into_iter().collect(),
+        aliases: [].into_iter().collect(),
+        payload: Payload::new(mark.text().into_bytes(), Kind::Text),
+        ttl: None,
+    }
+}

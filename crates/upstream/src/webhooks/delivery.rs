@@ -33,6 +33,8 @@ pub(super) struct Delivery {
     /// Where its first batch ends after a restart, since one that ended there may have reached it; and whether that told of a gap.
     until: Option<(Position, bool)>,
     batch: Option<Arc<Batch>>,
+    /// A store knows which events are in the batch.
+    pub(super) noted: bool,
     phase: Phase,
     trouble: Trouble,
     pub(super) counts: Counts,
@@ -107,6 +109,7 @@ impl Delivery {
             taken: after,
             until,
             batch: None,
+            noted: false,
             phase: Phase::Ready,
             trouble: Trouble::default(),
             counts: Counts::default(),
@@ -152,8 +155,7 @@ impl Delivery {
         }
     }
 
-    /// The batch to be sent now, if it is time. `read`: up to where all events are in the queue. `is_new`: it was not sent
-    /// before.
+    /// The batch to be sent now, if it is time, and whether a store knows it. `read`: up to where all events are in the queue.
     pub(super) fn begin(
         &mut self,
         now: Instant,
@@ -163,14 +165,13 @@ impl Delivery {
         if self.due(now).is_none_or(|due| due > now) {
             return None;
         }
-        let is_new = self.batch.is_none();
-        if is_new {
+        if self.batch.is_none() {
             self.batch = self.form(read, cursors).map(Arc::new);
         }
         let batch = Arc::clone(self.batch.as_ref()?);
         self.phase = Phase::Calling;
         self.counts.calls += 1;
-        Some((batch, is_new))
+        Some((batch, self.noted))
     }
 
     /// When something is to be sent, now if at once; `None`: not before something else happens.
@@ -309,6 +310,7 @@ impl Delivery {
 
     /// The batch is over.
     fn finish(&mut self) {
+        self.noted = false;
         if let Some(batch) = self.batch.take() {
             self.taken = batch.mark.to;
         }

@@ -19,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use exchange::hub::{Kind, Payload, Position, Publish, Start, WallTime, bookmark_name};
+use exchange::hub::{Position, Start, WallTime, bookmark_name};
 use exchange::{EventFollower, Exchange, PublishError, Receipt};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use crate::counters::Counters;
 use crate::http::{Client, told};
 use crate::limits::{WEBHOOK_BOOKMARK_EVERY, WEBHOOK_PAGE};
-use batch::{Batch, Bookmark};
+use batch::{Batch, Bookmark, as_message};
 use call::{Call, judge};
 use delivery::{Delivery, Next, Outcome};
 use event::Event;
@@ -101,6 +101,8 @@ struct Called {
     name: Box<str>,
     batch: Arc<Batch>,
     outcome: Outcome,
+    /// Whether a store knows which events were in the batch.
+    noted: bool,
 }
 
 impl All {
@@ -182,6 +184,11 @@ impl All {
         self.deliveries = deliveries.collect();
         before.keys().for_each(|name| drop(self.last_calls.remove(name)));
         self.lost = self.deliveries.iter().map(|one| one.counts.lost).sum();
+        // Should it be set again one day, it is told of a gap.
+        for name in before.keys() {
+            self.exchange.publisher().delete(&bookmark_name(name), true);
+        }
+        self.settle();
         Ok(())
     }
 
@@ -221,15 +228,16 @@ impl All {
         let (now, cursors, timeout) =
             (Instant::now(), self.exchange.cursors(), self.settings.borrow().timeout);
         for delivery in &mut self.deliveries {
-            let Some((batch, is_new)) = delivery.begin(now, self.read, cursors) else { continue };
+            let Some((batch, is_noted)) = delivery.begin(now, self.read, cursors) else { continue };
             self.counters.webhook_calls.add();
             let (hook, exchange, client) =
                 (delivery.hook.clone(), Arc::clone(&self.exchange), self.client.clone());
             // Should the program be killed, the next one knows which events were in the batch.
-            let is_noted = !self.keeps || !is_new;
+            let is_noted = is_noted || !self.keeps;
             work.spawn(async move {
-                let noted = if is_noted { Ok(()) } else { note(&exchange, &hook.name, batch.mark).await };
-                let outcome = match noted {
+                let note = if is_noted { Ok(()) } else { note(&exchange, &hook.name, batch.mark).await };
+                let noted = note.is_ok();
+                let outcome = match note {
                     Ok(()) => {
                         let Webhook { url, secrets, .. } = &hook;
                         let call = Call { url, secrets, id: &batch.id, body: &batch.body, timeout };
@@ -237,14 +245,14 @@ impl All {
                     }
                     Err(why) => Outcome::Failed(why, None),
                 };
-                Called { name: hook.name, batch, outcome }
+                Called { name: hook.name, batch, outcome, noted }
             });
         }
     }
 
     /// A call has ended.
     fn called(&mut self, called: Called) {
-        let Called { name, batch, outcome } = called;
+        let Called { name, batch, outcome, noted } = called;
         let random = self.random.build_hasher().finish();
         let retry = self.settings.borrow().retry;
         // One that is no longer set is not missed.
@@ -253,6 +261,7 @@ impl All {
             return;
         }
         let was_failing = delivery.is_failing();
+        delivery.noted |= noted;
         let next = delivery.called(&outcome, Instant::now(), self.exchange.now(), retry, random);
         let last = LastCall::of(self.exchange.wall(), &outcome);
         let url = told(&delivery.hook.url);
@@ -278,8 +287,9 @@ impl All {
         let is_idle = delivery.is_idle();
         let mark = delivery.bookmark();
         self.last_calls.insert(name.clone(), last);
-        if next == Next::Moved && is_idle {
-            self.note_later(&name, mark);
+        match next == Next::Moved && is_idle {
+            true => self.note_later(&name, mark),
+            false => self.settle(),
         }
     }
 
@@ -376,16 +386,6 @@ async fn note(exchange: &Exchange, name: &str, mark: Bookmark) -> Result<(), Str
         Ok(Receipt::Ordered(pending)) => pending.await.map(drop).map_err(|error| error.to_string()),
         Err(PublishError::Full(_)) => Err("the store is too busy to note what is sent".to_owned()),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A bookmark as a message of the hidden channel that keeps it.
-fn as_message(name: &str, mark: Bookmark) -> Publish {
-    Publish {
-        channels: [bookmark_name(name)].into_iter().collect(),
-        aliases: [].into_iter().collect(),
-        payload: Payload::new(mark.text().into_bytes(), Kind::Text),
-        ttl: None,
     }
 }
 
