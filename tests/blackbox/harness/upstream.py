@@ -1,6 +1,7 @@
 """Applications that are asked: a real PHP site, and a server that does what it is told."""
 
 import http.server
+import inspect
 import os
 import pathlib
 import socket
@@ -66,7 +67,7 @@ class Application:
                     application.most = max(application.most, application.now)
                 try:
                     about = (self.path, self.headers, body)
-                    status, headers, said = answer(*about[: answer.__code__.co_argcount])
+                    status, headers, said = answer(*about[: len(inspect.signature(answer).parameters)])
                     self.send_response(status)
                     for name, value in headers.items():
                         self.send_header(name, value)

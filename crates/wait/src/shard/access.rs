@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{About, Denied, Said, Signed, Subject, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
-use exchange::hub::{Session, excerpt, presence_of};
+use exchange::hub::{Session, asked_count, excerpt, presence_of};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
 use transport::dialect::{Code, Page, Problem, Transport, Wait};
@@ -376,6 +376,8 @@ impl<K: Kernel> Shard<K> {
 
 /// What somebody asked for, as it is kept with the refusal.
 pub(super) fn what_of(names: &[Box<str>]) -> String {
+    // The server's own channels stand behind those.
+    let names = &names[..asked_count(names)];
     let first = &names[..names.len().min(QUOTED_CHARS_MAX)];
     excerpt(&first.join(",")).into()
 }
