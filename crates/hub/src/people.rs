@@ -118,7 +118,7 @@ impl Hub {
     /// Makes a hidden record, pinned. It is there since somebody waits: what is kept for publishers is not for it.
     fn make_feed(&mut self, name: &str, now: Millis) -> Result<u32, Refused> {
         let len = if self.names.find(name).is_some() { 0 } else { record_len(name) };
-        self.find_room_beside(len, now)?;
+        self.find_room_beside(Holder::EARLY, len, now)?;
         self.create_pinned(name, Holder::PUBLIC, now)
     }
 

@@ -30,13 +30,7 @@ impl Hub {
         if len == 0 {
             return Ok(holder);
         }
-        if len > self.room.left() {
-            self.forget_idle(len - self.room.left(), now);
-        }
-        if let Err(refused) = self.room.takes(holder, len) {
-            self.totals.crowded += 1;
-            return Err(refused);
-        }
+        self.find_room_beside(holder, len, now)?;
         for id in found.iter().flatten() {
             if self.names[*id].holder.is_passing() {
                 self.hold(*id, holder);
@@ -58,17 +52,17 @@ impl Hub {
             return Ok(id);
         }
         if payload.said().speaker() != Speaker::Publisher {
-            self.find_room_beside(record_len(name), now)?;
+            self.find_room_beside(Holder::EARLY, record_len(name), now)?;
         }
         found.map_or_else(|| self.create(name, Holder::PUBLIC, now), Ok)
     }
 
-    /// Finds so much room outside of what is kept for publishers.
-    pub(crate) fn find_room_beside(&mut self, len: u64, now: Millis) -> Result<(), Refused> {
+    /// Finds so much room for a holder, outside of what is kept for publishers.
+    pub(crate) fn find_room_beside(&mut self, holder: Holder, len: u64, now: Millis) -> Result<(), Refused> {
         if len > self.room.left() {
             self.forget_idle(len - self.room.left(), now);
         }
-        self.room.takes(Holder::EARLY, len).inspect_err(|_| self.totals.crowded += 1)
+        self.room.takes(holder, len).inspect_err(|_| self.totals.crowded += 1)
     }
 
     /// Makes a record for a name that has none.
@@ -177,7 +171,7 @@ impl Hub {
 
     /// Forgets records before their time, of those that only remember a watermark, until so many bytes are free. Looks
     /// at few.
-    pub(crate) fn forget_idle(&mut self, bytes: u64, now: Millis) {
+    fn forget_idle(&mut self, bytes: u64, now: Millis) {
         let wanted = usize::try_from(bytes.div_ceil(RECORD_LEN)).unwrap_or(usize::MAX);
         let look = wanted.saturating_mul(2).saturating_add(FORGET_LOOK_MAX);
         let mut left = bytes;
