@@ -28,6 +28,17 @@ impl Exchange {
         (0..self.shards()).map(|number| ShardId(u16::try_from(number).expect("they are few"))).collect()
     }
 
+    /// The message, if a store keeps it and there is room for it.
+    fn admitted(&self, inner: &Inner, publish: Publish) -> Result<Publish, PublishError> {
+        if let Some(why) = self.unstored(inner, &publish) {
+            return Err(PublishError::Unstored(why));
+        }
+        if !self.has_room(inner, &publish.channels) {
+            return Err(PublishError::Full(Box::new(publish)));
+        }
+        Ok(publish)
+    }
+
     pub(super) fn place_if_room(
         &self,
         inner: &mut Inner,
@@ -36,12 +47,7 @@ impl Exchange {
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, PublishError> {
-        if let Some(why) = self.unstored(inner, &publish) {
-            return Err(PublishError::Unstored(why));
-        }
-        if !self.has_room(inner, &publish.channels) {
-            return Err(PublishError::Full(Box::new(publish)));
-        }
+        let publish = self.admitted(inner, publish)?;
         self.place(inner, publish, key, now, rung).map_err(PublishError::Refused)
     }
 
@@ -54,12 +60,7 @@ impl Exchange {
         now: Millis,
         rung: &mut Rung,
     ) -> Result<Receipt, PublishError> {
-        if let Some(why) = self.unstored(inner, &publish) {
-            return Err(PublishError::Unstored(why));
-        }
-        if !self.has_room(inner, &publish.channels) {
-            return Err(PublishError::Full(Box::new(publish)));
-        }
+        let publish = self.admitted(inner, publish)?;
         let position = inner.hub.order(publish, now)?;
         let committed =
             if self.journal().is_some() { Position::START } else { self.commit.ordered(position) };
