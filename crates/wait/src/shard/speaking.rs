@@ -56,6 +56,14 @@ impl Speaking {
     fn has_room(&self) -> bool {
         self.asked.len() + self.stored.len() + self.late.len() < SPEAKING_MAX
     }
+
+    /// The store has to keep a message first; the bell rings when it has.
+    fn await_store(&mut self, mut pending: Pending, waiting: Waiting) {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        // Whether it is ready by now is looked at where all are.
+        let _ = Future::poll(std::pin::Pin::new(&mut pending), &mut Context::from_waker(&waker));
+        self.stored.push_back((pending, waiting));
+    }
 }
 
 impl<K: Kernel> Shard<K> {
@@ -70,29 +78,23 @@ impl<K: Kernel> Shard<K> {
 
     /// A message has its place: its client is answered, at once or when the store has it.
     pub(super) fn follow(&mut self, index: usize, names: Vec<Box<str>>, voice: Voice, receipt: Receipt) {
-        let mut pending = match receipt {
+        match receipt {
             Receipt::Released(published) => {
-                return self.answer_speech(index, &names, voice, Ok(published.position));
+                self.answer_speech(index, &names, voice, Ok(published.position));
             }
-            Receipt::Ordered(pending) => pending,
-        };
-        let waker = Waker::from(Arc::clone(&self.speaking.bell));
-        // Whether it is ready by now is looked at where all are.
-        let _ = Future::poll(std::pin::Pin::new(&mut pending), &mut Context::from_waker(&waker));
-        let waiting = self.keep_waiting(index, names, voice);
-        self.speaking.stored.push_back((pending, waiting));
+            Receipt::Ordered(pending) => {
+                let waiting = self.keep_waiting(index, names, voice);
+                self.speaking.await_store(pending, waiting);
+            }
+        }
     }
 
     /// Asks the application whether a message may be said.
     pub(super) fn ask_about(&mut self, index: usize, utterance: Utterance, voice: Voice) {
         let (names, key) = (utterance.names.clone(), utterance.key);
         let user = utterance.session.as_ref().and_then(Session::user);
-        let id = utterance.except.unwrap_or_else(|| self.identity(index).id(user));
-        let connection = self.exchange.registry().connection_ids().text(id);
-        let sender = match user {
-            Some(user) => Subject::of(&format!("user {user}")),
-            None => Subject::of(&format!("connection {}", connection.as_str())),
-        };
+        let connection = self.exchange.registry().connection_ids().text(self.speaker(index, &utterance));
+        let sender = Subject::of(&self.sender(index, &utterance));
         let body = question(&utterance, user, connection.as_str(), self.exchange.wall().millis());
         let ticket = self.asking.ticket();
         let waiter = Waiter { token: self.token(index), ticket };
@@ -143,11 +145,7 @@ impl<K: Kernel> Shard<K> {
             }
         };
         match placed {
-            Ok(Receipt::Ordered(mut pending)) => {
-                let waker = Waker::from(Arc::clone(&self.speaking.bell));
-                let _ = Future::poll(std::pin::Pin::new(&mut pending), &mut Context::from_waker(&waker));
-                self.speaking.stored.push_back((pending, waiting));
-            }
+            Ok(Receipt::Ordered(pending)) => self.speaking.await_store(pending, waiting),
             Ok(Receipt::Released(published)) => self.end_waiting(waiting, Ok(published.position)),
             Err(problem) => self.end_waiting(waiting, Err(problem)),
         }

@@ -278,18 +278,28 @@ impl<K: Kernel> Shard<K> {
         })
     }
 
+    /// The connection that says something: the one that it says is its own, or else the one it comes by.
+    pub(super) fn speaker(&self, index: usize, utterance: &Utterance) -> ConnectionId {
+        let user = utterance.session.as_ref().and_then(Session::user);
+        utterance.except.unwrap_or_else(|| self.identity(index).id(user))
+    }
+
+    /// Who says something, by one name whatever it comes by: the user, or else the connection.
+    pub(super) fn sender(&self, index: usize, utterance: &Utterance) -> String {
+        match utterance.session.as_ref().and_then(Session::user) {
+            Some(user) => format!("user {user}"),
+            None => {
+                let ids = self.exchange.registry().connection_ids();
+                format!("connection {}", ids.text(self.speaker(index, utterance)).as_str())
+            }
+        }
+    }
+
     /// Whether it is the first under its key, where it has one.
     fn first_of_its_key(&mut self, index: usize, mut utterance: Utterance) -> Result<Said, Problem> {
-        let Utterance { names, speech, session, except, .. } = &utterance;
+        let Utterance { names, speech, .. } = &utterance;
         let Some(text) = speech.key.as_deref() else { return Ok(Said::First(Box::new(utterance))) };
-        let user = session.as_ref().and_then(Session::user);
-        let ids = self.exchange.registry().connection_ids();
-        // Who has no user is known by the connection it says is its own.
-        let own = except.unwrap_or_else(|| self.identity(index).id(user));
-        let owner = match user {
-            Some(user) => format!("user {user}"),
-            None => format!("connection {}", ids.text(own).as_str()),
-        };
+        let owner = self.sender(index, &utterance);
         let key = hash(&[owner.as_bytes(), text.as_bytes()]);
         let ttl = speech.ttl.unwrap_or(u64::MAX).to_le_bytes();
         let parts = [
