@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use exchange::hub::{Position, Start, WallTime, bookmark_name};
+use exchange::limits::FOLLOW_PAUSE;
 use exchange::{EventFollower, Exchange, PublishError, Receipt};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use crate::counters::Counters;
@@ -152,8 +153,13 @@ impl All {
             self.look_back();
             self.tell();
             let due = self.due();
+            // Whatever is published ends this, most of which is no event: so it is looked at once in a while.
+            let more = async {
+                sleep(FOLLOW_PAUSE).await;
+                self.follower.more(self.read).await;
+            };
             tokio::select! {
-                () = self.follower.more(self.read) => {}
+                () = more => {}
                 Some(called) = work.join_next() => self.called(called.map_err(io::Error::other)?),
                 () = sleep_until(due) => {}
                 changed = self.settings.changed() => {
@@ -287,10 +293,10 @@ impl All {
         let is_idle = delivery.is_idle();
         let mark = delivery.bookmark();
         self.last_calls.insert(name.clone(), last);
-        match next == Next::Moved && is_idle {
-            true => self.note_later(&name, mark),
-            false => self.settle(),
+        if next == Next::Moved && is_idle {
+            self.note_later(&name, mark);
         }
+        self.settle();
     }
 
     /// Those who are owed nothing need none of what was said so far: once in a while that is noted.
@@ -310,7 +316,8 @@ impl All {
                 moved.push((delivery.hook.name.clone(), delivery.bookmark()));
             }
         }
-        moved.into_iter().for_each(|(name, mark)| self.note_later(&name, mark));
+        moved.iter().for_each(|(name, mark)| self.note_later(name, *mark));
+        self.settle();
     }
 
     /// Notes how far one has come, and does not wait for it: should it be lost, the last batch comes once more.
@@ -318,7 +325,6 @@ impl All {
         if self.keeps {
             drop(self.exchange.publisher().publish(as_message(name, mark), None));
         }
-        self.settle();
     }
 
     /// What all of them have is not kept for them any longer.
