@@ -188,15 +188,7 @@ final class Client
      */
     public function online(string $prefix = ''): array
     {
-        $all = [];
-        $after = null;
-        do {
-            $query = ['prefix' => $prefix, 'after' => $after, 'limit' => 10000];
-            $page = $this->ask('GET', '/channels' . self::query($query));
-            array_push($all, ...$page['channels']);
-            $after = $page['next'] ?? null;
-        } while ($after !== null);
-        return $all;
+        return $this->all('channels', $prefix);
     }
 
     /**
@@ -216,14 +208,7 @@ final class Client
      */
     public function users(string $prefix = ''): array
     {
-        $all = [];
-        $after = null;
-        do {
-            $page = $this->ask('GET', '/users' . self::query(['prefix' => $prefix, 'after' => $after, 'limit' => 10000]));
-            array_push($all, ...$page['users']);
-            $after = $page['next'] ?? null;
-        } while ($after !== null);
-        return $all;
+        return $this->all('users', $prefix);
     }
 
     /**
@@ -340,6 +325,19 @@ final class Client
             usleep(random_int(intdiv($pause, 2), $pause));
             $pause = min(2 * $pause, self::PAUSE_MAX);
         }
+    }
+
+    /** A list of names that begin so, however many requests it takes. */
+    private function all(string $list, string $prefix): array
+    {
+        $all = [];
+        $after = null;
+        do {
+            $page = $this->ask('GET', "/$list" . self::query(['prefix' => $prefix, 'after' => $after, 'limit' => 10000]));
+            array_push($all, ...$page[$list]);
+            $after = $page['next'] ?? null;
+        } while ($after !== null);
+        return $all;
     }
 
     /** One request; its answer, which is JSON. */
