@@ -15,7 +15,10 @@ for variable in [variable for variable in os.environ if variable.startswith("MUL
     os.environ["TESTS_" + variable] = os.environ.pop(variable)
 
 from harness import front  # noqa: E402
+from harness.hooks import QUICK, ROOMS  # noqa: E402
 from harness.program import Program, fresh_name, until  # noqa: E402
+from harness.receiver import Receiver, settings  # noqa: E402
+from harness.tokens import SECRET as TOKENS  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
@@ -102,3 +105,46 @@ def fronts():
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture
+def receive():
+    """Starts receivers of webhooks."""
+    started = []
+
+    def start(*arguments, **words):
+        started.append(Receiver(*arguments, **words))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.stop()
+
+
+@pytest.fixture
+def hooked(serve, tmp_path):
+    """Starts a program with these webhooks, in a file that can be written anew."""
+
+    def start(*receivers, extra=ROOMS, flags=QUICK, **options):
+        file = settings(tmp_path / "hooks.toml", *receivers, extra=extra)
+        program = serve("--config", file, "--token-secret", TOKENS, *flags, **options)
+        program.file = tmp_path / "hooks.toml"
+        return program
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def peopled(request, tmp_path_factory):
+    """One program with the settings of a file of tests about users, `SETTINGS`, for all of these tests."""
+    settings = tmp_path_factory.mktemp("peopled") / "multiplexor.toml"
+    settings.write_text(request.module.SETTINGS)
+    running = Program("--config", str(settings))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def room(name):
+    """A channel of one test, of those that have presence."""
+    return f"room.{name}"

@@ -26,20 +26,6 @@ presence = "open"
 """
 
 
-@pytest.fixture(scope="module")
-def peopled(tmp_path_factory):
-    settings = tmp_path_factory.mktemp("presence") / "multiplexor.toml"
-    settings.write_text(SETTINGS)
-    running = Program("--config", str(settings))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def room(name):
-    return f"room.{name}"
-
-
 def query(user, **more):
     claims = {"sub": user} if user else {}
     return urllib.parse.urlencode({"token": make_token(listen=["*"], **claims), **more})

@@ -18,20 +18,6 @@ presence = "open"
 """
 
 
-@pytest.fixture(scope="module")
-def peopled(tmp_path_factory):
-    settings = tmp_path_factory.mktemp("users") / "multiplexor.toml"
-    settings.write_text(SETTINGS)
-    running = Program("--config", str(settings))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def room(name):
-    return f"room.{name}"
-
-
 def come(program, room, user):
     info = {"info": {"name": user.upper()}} if user else {}
     lines = Lines(program, f"/stream/{room}?token={make_token(sub=user, listen=['*'], **info)}")
