@@ -29,6 +29,7 @@ mod legacy;
 mod listener;
 mod metrics;
 mod notifier;
+#[cfg(test)]
 mod openapi;
 mod pages;
 mod peer;

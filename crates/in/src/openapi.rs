@@ -1,40 +1,23 @@
-//! `GET /openapi.json`: the IN line as programs read it.
+//! docs/openapi.json: the IN line as programs read it. The program serves that file; here it is made, and held against the line.
 //!
-//! The document is put together here from the table of routes, whose rows name a function for each operation, and not by macros on
-//! the handlers, which take requests and bodies as they are. docs/openapi.json is a copy of it.
+//! Nothing of this is in the program itself, which it would make 200 KB larger: the document changes when the code does. Limits,
+//! codes and rules of names come from where they are kept, so that they cannot be described otherwise.
 
 mod codes;
-pub(crate) mod connections;
 mod schemas;
+mod users;
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::response::Response;
+use axum::http::Method;
 use dialect::hub::EVERYBODY;
 use dialect::hub::limits::TARGETS_MAX;
 use exchange::limits::DENIALS_KEPT;
 use serde_json::{Map, Value, json};
 
-use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX, PRESENT_PAGE_MAX, USERS_PAGE_MAX};
-use crate::response::json_text;
-use crate::route::Route;
-use crate::state::InLine;
+use crate::limits::{CHANNELS_PAGE_MAX, HISTORY_PAGE_MAX};
+use crate::routes::ROUTES;
 use schemas::{IN_BYTES, LEN_MAX, PRINTABLE, channel_name, reference, responses, schemas, taken};
 
-/// The document.
-pub(crate) async fn openapi(State(line): State<Arc<InLine>>) -> Response {
-    json_text(text(line.routes).into_bytes())
-}
-
-/// The document as it is served.
-fn text(routes: &[Route<Arc<InLine>>]) -> String {
-    let mut text = serde_json::to_string_pretty(&document(routes)).expect("our keys are strings");
-    text.push('\n');
-    text
-}
-
-pub(crate) fn document(routes: &[Route<Arc<InLine>>]) -> Value {
+pub(crate) fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +27,7 @@ pub(crate) fn document(routes: &[Route<Arc<InLine>>]) -> Value {
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:10010" }],
-        "paths": paths(routes),
+        "paths": paths(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "description": "An API key, where some are set" } },
@@ -54,13 +37,13 @@ pub(crate) fn document(routes: &[Route<Arc<InLine>>]) -> Value {
 }
 
 /// What is done at each address, by method.
-fn paths(routes: &[Route<Arc<InLine>>]) -> Value {
+fn paths() -> Value {
     let mut paths = Map::new();
-    for route in routes {
-        let described = route
-            .operations
-            .iter()
-            .filter_map(|one| Some((one.method.as_str().to_ascii_lowercase(), one.schema?())));
+    for route in ROUTES {
+        let operations = route.operations.iter().filter(|one| one.query.is_some());
+        let described = operations.filter_map(|one| {
+            Some((one.method.as_str().to_ascii_lowercase(), operation(&one.method, route.path)?))
+        });
         let described: Map<String, Value> = described.collect();
         if !described.is_empty() {
             paths.insert(route.path.replace("{*", "{"), Value::Object(described));
@@ -69,15 +52,47 @@ fn paths(routes: &[Route<Arc<InLine>>]) -> Value {
     Value::Object(paths)
 }
 
-pub(crate) fn publish() -> Value {
+/// How an operation is described; `None`: it only tells that a name is missing. A page, for people, is not asked about.
+fn operation(method: &Method, path: &str) -> Option<Value> {
+    let described = match (method.as_str(), path) {
+        ("POST", "/pub") => publish_batch(),
+        ("POST", "/pub/{*names}") => publish(),
+        ("GET", "/channels") => channels(),
+        ("GET", "/channels/{name}") => channel(),
+        ("DELETE", "/channels/{name}") => delete(),
+        ("GET", "/channels/{name}/history") => history(),
+        ("GET", "/channels/{name}/users") => users::channel_users(),
+        ("DELETE", "/channels/{name}/history/{cursor}") => remove(),
+        ("GET", "/users") => users::users(),
+        ("GET", "/users/{user}") => users::user(),
+        ("DELETE", "/users/{user}") => users::end_user(),
+        ("POST", "/users/{user}/pub") => publish_to_user(),
+        ("POST", "/users/{user}/channels") => users::change_channels(),
+        ("DELETE", "/connections/{id}") => users::end(),
+        ("GET", "/webhooks") => webhooks(),
+        ("POST", "/reload") => reload(),
+        ("GET", "/watch") => watch(),
+        ("GET", "/stats") => stats(),
+        ("GET", "/refused") => refused(),
+        ("GET", "/metrics") => metrics(),
+        ("GET", "/healthz") => healthz(),
+        ("GET", "/readyz") => readyz(),
+        ("GET", "/openapi.json") => description(),
+        ("POST", "/pub/") => return None,
+        _ => panic!("{method} {path} is not described"),
+    };
+    Some(described)
+}
+
+fn publish() -> Value {
     let names = "Channels, separated by commas; each 1 to 255 bytes of UTF-8, percent-encoded; or $all: every connection there is";
     publishes("publish", "Publish one message; the body is the data", &path("names", names))
 }
 
-pub(crate) fn publish_to_user() -> Value {
+fn publish_to_user() -> Value {
     let summary =
         "Publish one message to all connections of a user, whatever they listen to; the body is the data";
-    publishes("publishToUser", summary, &user_path())
+    publishes("publishToUser", summary, &users::user_path())
 }
 
 fn publishes(id: &str, summary: &str, to: &Value) -> Value {
@@ -100,7 +115,7 @@ fn publishes(id: &str, summary: &str, to: &Value) -> Value {
     })
 }
 
-pub(crate) fn publish_batch() -> Value {
+fn publish_batch() -> Value {
     let item = reference("Item");
     let form = json!({ "oneOf": [item, { "type": "array", "items": item, "maxItems": crate::limits::BATCH_ITEMS_MAX }] });
     let outcome = reference("Outcome");
@@ -124,7 +139,7 @@ pub(crate) fn publish_batch() -> Value {
     })
 }
 
-pub(crate) fn channels() -> Value {
+fn channels() -> Value {
     let text = json!({ "type": "string" });
     json!({
         "operationId": "channels",
@@ -139,7 +154,7 @@ pub(crate) fn channels() -> Value {
     })
 }
 
-pub(crate) fn channel() -> Value {
+fn channel() -> Value {
     json!({
         "operationId": "channel",
         "summary": "One channel",
@@ -148,20 +163,7 @@ pub(crate) fn channel() -> Value {
     })
 }
 
-pub(crate) fn channel_users() -> Value {
-    json!({
-        "operationId": "channelUsers",
-        "summary": "Who is on a channel, by name; changes after the cursor complete it",
-        "parameters": [
-            path("name", NAME),
-            query("after", "Only names behind this one: the last of the page before", &json!({ "type": "string" })),
-            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": PRESENT_PAGE_MAX })),
-        ],
-        "responses": responses("A page of users; 403 where no rule says presence", &json!({ "application/json": { "schema": reference("ChannelUsers") } })),
-    })
-}
-
-pub(crate) fn delete() -> Value {
+fn delete() -> Value {
     let forget = json!({ "type": "string", "const": "history" });
     json!({
         "operationId": "delete",
@@ -171,7 +173,7 @@ pub(crate) fn delete() -> Value {
     })
 }
 
-pub(crate) fn remove() -> Value {
+fn remove() -> Value {
     let cursor = json!({ "name": "cursor", "in": "path", "required": true, "description": "That of the message", "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$" } });
     let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
     let mut responses =
@@ -186,7 +188,7 @@ pub(crate) fn remove() -> Value {
     })
 }
 
-pub(crate) fn history() -> Value {
+fn history() -> Value {
     json!({
         "operationId": "history",
         "summary": "What a channel's history holds, oldest first",
@@ -201,29 +203,7 @@ pub(crate) fn history() -> Value {
     })
 }
 
-pub(crate) fn users() -> Value {
-    json!({
-        "operationId": "users",
-        "summary": "Users who wait, by name",
-        "parameters": [
-            query("prefix", "Only names that begin so", &json!({ "type": "string" })),
-            query("after", "Only names after this one: next of the page before", &json!({ "type": "string" })),
-            query("limit", "How many on a page", &json!({ "type": "integer", "minimum": 1, "maximum": USERS_PAGE_MAX })),
-        ],
-        "responses": responses("A page of users", &json!({ "application/json": { "schema": reference("Users") } })),
-    })
-}
-
-pub(crate) fn user() -> Value {
-    json!({
-        "operationId": "user",
-        "summary": "One user, and the connections by which he waits",
-        "parameters": [user_path()],
-        "responses": responses("The user; of one who is not there no connection", &json!({ "application/json": { "schema": reference("User") } })),
-    })
-}
-
-pub(crate) fn webhooks() -> Value {
+fn webhooks() -> Value {
     json!({
         "operationId": "webhooks",
         "summary": "How the application's webhooks are",
@@ -231,7 +211,7 @@ pub(crate) fn webhooks() -> Value {
     })
 }
 
-pub(crate) fn reload() -> Value {
+fn reload() -> Value {
     json!({
         "operationId": "reload",
         "summary": "Take what the settings say of webhooks now; all others are taken at the start",
@@ -239,7 +219,7 @@ pub(crate) fn reload() -> Value {
     })
 }
 
-pub(crate) fn watch() -> Value {
+fn watch() -> Value {
     let answer = json!({
         "application/json": { "schema": reference("Changes") },
         "application/x-ndjson": { "schema": { "type": "string" } },
@@ -264,7 +244,7 @@ pub(crate) fn watch() -> Value {
     })
 }
 
-pub(crate) fn stats() -> Value {
+fn stats() -> Value {
     json!({
         "operationId": "stats",
         "summary": "All that is counted, as one object",
@@ -272,7 +252,7 @@ pub(crate) fn stats() -> Value {
     })
 }
 
-pub(crate) fn refused() -> Value {
+fn refused() -> Value {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": DENIALS_KEPT });
     json!({
         "operationId": "refused",
@@ -282,7 +262,7 @@ pub(crate) fn refused() -> Value {
     })
 }
 
-pub(crate) fn description() -> Value {
+fn description() -> Value {
     json!({
         "operationId": "openapi",
         "summary": "This document",
@@ -290,15 +270,15 @@ pub(crate) fn description() -> Value {
     })
 }
 
-pub(crate) fn metrics() -> Value {
+fn metrics() -> Value {
     plain("metrics", "All that is counted, as Prometheus reads it")
 }
 
-pub(crate) fn healthz() -> Value {
+fn healthz() -> Value {
     plain("healthz", "Whether the program answers")
 }
 
-pub(crate) fn readyz() -> Value {
+fn readyz() -> Value {
     let what = "Whether every shard of the WAIT line answers; 503 if not, and while the server starts or is about to end";
     plain("readyz", what)
 }
@@ -309,10 +289,6 @@ fn plain(id: &str, summary: &str) -> Value {
 }
 
 /// One name in a path; or several, which are separated by commas that are not encoded.
-fn user_path() -> Value {
-    json!({ "name": "user", "in": "path", "required": true, "description": "His name, percent-encoded", "schema": { "type": "string", "minLength": 1 } })
-}
-
 fn path(name: &str, what: &str) -> Value {
     let one = channel_name();
     let schema = match name {
@@ -359,16 +335,16 @@ const BEFORE: &str = "What came before the message with this cursor, page by pag
 const SINCE: &str =
     "Only what came after: a cursor, an age such as 10m, a Unix time in seconds, or 0 for all there is";
 
-#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
     use dialect::hub::check_name;
     use dialect::hub::limits::NAME_LEN_MAX;
 
     #[test]
     fn the_golden_file_is_up_to_date() {
-        expect_test::expect_file!["../../../docs/openapi.json"].assert_eq(&text(ROUTES));
+        let mut text = serde_json::to_string_pretty(&document()).unwrap();
+        text.push('\n');
+        expect_test::expect_file!["../../../docs/openapi.json"].assert_eq(&text);
     }
 
     #[test]
@@ -394,8 +370,8 @@ mod tests {
 
     #[test]
     fn what_is_referred_to_is_there() {
-        let document = document(ROUTES);
-        let text = text(ROUTES);
+        let document = document();
+        let text = document.to_string();
         for (at, mark) in text.match_indices("#/components/schemas/") {
             let name = text[at + mark.len()..].split('"').next().unwrap();
             assert!(document["components"]["schemas"].get(name).is_some(), "{name}");

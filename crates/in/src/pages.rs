@@ -1,4 +1,4 @@
-//! Pages for people: `/`, `/demo` and the client it loads.
+//! Pages for people, `/`, `/demo` and the client it loads; and for programs the description of the line.
 //!
 //! The demo waits on the WAIT line like any client. Where that is depends on the name by which the browser calls
 //! this machine, so `/demo/wait.json` says it, and the page's policy allows that address besides our own.
@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::response::json as json_answer;
+use crate::response::{json as json_answer, json_text};
 use crate::state::InLine;
 
 /// The client that the demo loads.
@@ -27,6 +27,11 @@ pub(crate) async fn front(request: Request) -> Response {
         return embedded(&web::IN, &request, "");
     }
     ([(header::VARY, "Accept")], FRONT_LINES).into_response()
+}
+
+/// The line as programs read it.
+pub(crate) async fn openapi() -> Response {
+    json_text(OPENAPI)
 }
 
 pub(crate) async fn demo(State(line): State<Arc<InLine>>, request: Request) -> Response {
@@ -90,6 +95,9 @@ fn reachable(addresses: &[SocketAddr], host: &str) -> Option<String> {
         _ => address.to_string(),
     })
 }
+
+/// Made from the code by the tests of this crate, see `openapi.rs`.
+const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 const FRONT_LINES: &str =
     "This is the IN line of Multiplexor, a push server: application servers publish messages here.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dialect::Problem;
@@ -64,6 +65,6 @@ pub(crate) fn json(document: &impl Serialize) -> Response {
 }
 
 /// 200 with JSON that is written already.
-pub(crate) fn json_text(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+pub(crate) fn json_text(body: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }

@@ -5,7 +5,6 @@
 use axum::http::Method;
 use axum::routing::MethodRouter;
 use dialect::hub::Right;
-use serde_json::Value;
 
 /// One address of the line. `S` is what those who answer get.
 pub(crate) struct Route<S: 'static> {
@@ -42,14 +41,12 @@ pub(crate) struct Operation<S: 'static> {
     pub(crate) handler: fn() -> MethodRouter<S>,
     /// The parameters that a query may have; `None`: it is a page, whose address may say what it likes.
     pub(crate) query: Option<&'static [&'static str]>,
-    /// How it is described to programs; `None`: it is for people.
-    pub(crate) schema: Option<fn() -> Value>,
 }
 
 impl<S> Operation<S> {
     /// `GET` of something that takes no parameters, and for which the right to the address is enough.
-    pub(crate) const fn get(handler: fn() -> MethodRouter<S>, schema: fn() -> Value) -> Self {
-        Self { method: Method::GET, right: None, handler, query: Some(&[]), schema: Some(schema) }
+    pub(crate) const fn get(handler: fn() -> MethodRouter<S>) -> Self {
+        Self { method: Method::GET, right: None, handler, query: Some(&[]) }
     }
 }
 

@@ -14,8 +14,8 @@ use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::around;
 use crate::{
-    batch, channels, denials, endings, joins, metrics, openapi, pages, probes, publish, sign_in, users,
-    watch, webhooks,
+    batch, channels, denials, endings, joins, metrics, pages, probes, publish, sign_in, users, watch,
+    webhooks,
 };
 
 /// The whole line as one service.
@@ -39,7 +39,7 @@ pub(crate) static PREFIXES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     prefixes
 });
 
-/// All there is on the line. Router, rights, `Allow`, the warnings about queries and openapi.json come from it; whoever publishes is
+/// All there is on the line. Router, rights, `Allow` and the warnings about queries come from it, and openapi.json describes it; whoever publishes is
 /// asked for the right to each channel where the names are read.
 pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
     Route {
@@ -50,7 +50,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Publish),
             handler: || post(batch::publish),
             query: Some(&["key"]),
-            schema: Some(openapi::publish_batch),
         }],
     },
     Route {
@@ -61,7 +60,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Publish),
             handler: || post(publish::publish),
             query: Some(&["event", "ttl", "key"]),
-            schema: Some(openapi::publish),
         }],
     },
     Route {
@@ -72,7 +70,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Publish),
             handler: || post(publish::publish_nowhere),
             query: Some(&["key"]),
-            schema: None,
         }],
     },
     Route {
@@ -83,7 +80,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(channels::list),
             query: Some(&["prefix", "after", "limit", "all"]),
-            schema: Some(openapi::channels),
         }],
     },
     Route {
@@ -95,14 +91,12 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
                 right: Some(Right::Presence),
                 handler: || get(channels::one),
                 query: Some(&[]),
-                schema: Some(openapi::channel),
             },
             Operation {
                 method: Method::DELETE,
                 right: Some(Right::Administer),
                 handler: || delete(channels::delete),
                 query: Some(&["forget"]),
-                schema: Some(openapi::delete),
             },
         ],
     },
@@ -114,7 +108,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::History),
             handler: || get(channels::history),
             query: Some(&["since", "tail", "before", "limit"]),
-            schema: Some(openapi::history),
         }],
     },
     Route {
@@ -125,7 +118,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Presence),
             handler: || get(channels::users),
             query: Some(&["after", "limit"]),
-            schema: Some(openapi::channel_users),
         }],
     },
     Route {
@@ -136,7 +128,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Administer),
             handler: || delete(channels::remove),
             query: Some(&[]),
-            schema: Some(openapi::remove),
         }],
     },
     Route {
@@ -147,26 +138,18 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(users::list),
             query: Some(&["prefix", "after", "limit"]),
-            schema: Some(openapi::users),
         }],
     },
     Route {
         path: "/users/{user}",
         access: Access::Everywhere(Right::Presence),
         operations: &[
-            Operation {
-                method: Method::GET,
-                right: None,
-                handler: || get(users::one),
-                query: Some(&[]),
-                schema: Some(openapi::user),
-            },
+            Operation { method: Method::GET, right: None, handler: || get(users::one), query: Some(&[]) },
             Operation {
                 method: Method::DELETE,
                 right: Some(Right::Administer),
                 handler: || delete(endings::end_user),
                 query: Some(&["reason", "for"]),
-                schema: Some(openapi::connections::end_user),
             },
         ],
     },
@@ -178,7 +161,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: Some(Right::Publish),
             handler: || post(publish::publish),
             query: Some(&["event", "ttl", "key"]),
-            schema: Some(openapi::publish_to_user),
         }],
     },
     Route {
@@ -189,7 +171,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || post(joins::change),
             query: Some(&[]),
-            schema: Some(openapi::connections::change_channels),
         }],
     },
     Route {
@@ -200,13 +181,12 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || delete(endings::end_connection),
             query: Some(&["reason"]),
-            schema: Some(openapi::connections::end),
         }],
     },
     Route {
         path: "/webhooks",
         access: Access::Everywhere(Right::Administer),
-        operations: &[Operation::get(|| get(webhooks::list), openapi::webhooks)],
+        operations: &[Operation::get(|| get(webhooks::list))],
     },
     Route {
         path: "/reload",
@@ -216,7 +196,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || post(webhooks::reload),
             query: Some(&[]),
-            schema: Some(openapi::reload),
         }],
     },
     Route {
@@ -236,13 +215,12 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
                 "last-event-id",
                 "last_event_id",
             ]),
-            schema: Some(openapi::watch),
         }],
     },
     Route {
         path: "/stats",
         access: Access::Everywhere(Right::Presence),
-        operations: &[Operation::get(|| get(probes::stats), openapi::stats)],
+        operations: &[Operation::get(|| get(probes::stats))],
     },
     Route {
         path: "/refused",
@@ -252,28 +230,19 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(denials::list),
             query: Some(&["limit"]),
-            schema: Some(openapi::refused),
         }],
     },
     Route {
         path: "/metrics",
         access: Access::Everywhere(Right::Presence),
-        operations: &[Operation::get(|| get(metrics::metrics), openapi::metrics)],
+        operations: &[Operation::get(|| get(metrics::metrics))],
     },
-    Route {
-        path: "/healthz",
-        access: Access::Probe,
-        operations: &[Operation::get(|| get(probes::healthz), openapi::healthz)],
-    },
-    Route {
-        path: "/readyz",
-        access: Access::Probe,
-        operations: &[Operation::get(|| get(probes::readyz), openapi::readyz)],
-    },
+    Route { path: "/healthz", access: Access::Probe, operations: &[Operation::get(|| get(probes::healthz))] },
+    Route { path: "/readyz", access: Access::Probe, operations: &[Operation::get(|| get(probes::readyz))] },
     Route {
         path: "/openapi.json",
         access: Access::Open,
-        operations: &[Operation::get(|| get(openapi::openapi), openapi::description)],
+        operations: &[Operation::get(|| get(pages::openapi))],
     },
     Route {
         path: "/",
@@ -283,7 +252,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(pages::front),
             query: None,
-            schema: None,
         }],
     },
     Route {
@@ -294,7 +262,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(pages::client),
             query: None,
-            schema: None,
         }],
     },
     Route {
@@ -305,7 +272,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(pages::demo),
             query: None,
-            schema: None,
         }],
     },
     Route {
@@ -316,27 +282,14 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(pages::wait),
             query: None,
-            schema: None,
         }],
     },
     Route {
         path: "/sign-in",
         access: Access::Open,
         operations: &[
-            Operation {
-                method: Method::GET,
-                right: None,
-                handler: || get(sign_in::page),
-                query: None,
-                schema: None,
-            },
-            Operation {
-                method: Method::POST,
-                right: None,
-                handler: || post(sign_in::sign_in),
-                query: None,
-                schema: None,
-            },
+            Operation { method: Method::GET, right: None, handler: || get(sign_in::page), query: None },
+            Operation { method: Method::POST, right: None, handler: || post(sign_in::sign_in), query: None },
         ],
     },
     Route {
@@ -347,7 +300,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || post(sign_in::sign_out),
             query: None,
-            schema: None,
         }],
     },
     Route {
@@ -358,7 +310,6 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
             right: None,
             handler: || get(sign_in::session),
             query: None,
-            schema: None,
         }],
     },
 ];
