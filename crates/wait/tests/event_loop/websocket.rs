@@ -1,5 +1,4 @@
 //! Facts about WebSockets that change their channels in place.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use testkit::kernel::Peer;
 use testkit::scene::Scene;

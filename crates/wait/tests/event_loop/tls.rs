@@ -1,5 +1,4 @@
 //! Facts about TLS: handshakes wait for those who wait, and what is encrypted is bounded, whole and ended.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use exchange::Order;
 use exchange::hub::Limits;

@@ -1,5 +1,4 @@
 //! Facts about time: deadlines, heartbeats, spread, and pauses when the system has no more to give.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::time::Duration;
 

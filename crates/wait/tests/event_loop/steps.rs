@@ -1,6 +1,6 @@
 //! What each request that a stranger can send makes the server do, in steps, by byte sent and received back: no more than fifty
 //! plain ones. A step is what was counted, put at about the nanoseconds that it takes; `bench/strangers` measures the time.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "in a test")]
+#![allow(clippy::cast_precision_loss, reason = "in a test")]
 
 use exchange::hub::{Limits, Publish};
 use multiplexor_wait::{Classic, Settings, exchange};

@@ -1,13 +1,9 @@
 //! Idempotency keys and the rate of publishing.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Line, SHARD};
+use crate::harness::{Line, SHARD};
 use in_line::Settings;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

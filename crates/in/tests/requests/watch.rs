@@ -1,13 +1,9 @@
 //! Watching who comes and goes, in every form.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
 use std::time::Duration;
 
+use crate::harness::{Line, SHARD};
 use exchange::hub::{ChannelId, Leave, Next};
-use harness::{Line, SHARD};
 use in_line::Settings;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

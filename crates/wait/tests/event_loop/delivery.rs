@@ -1,5 +1,4 @@
 //! Facts about delivery: who gets what, in which words, for how many system calls.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use multiplexor_wait::limits::VISITS_PER_TURN;
 use testkit::kernel::Peer;

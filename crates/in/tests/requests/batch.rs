@@ -1,16 +1,12 @@
 //! Batches: every form of them, and that they are nothing but many publishes.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
 use std::time::Duration;
 
+use crate::harness::{Answer, Line, SHARD};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use exchange::Mail;
 use exchange::hub::Message;
-use harness::{Answer, Line, SHARD};
 use in_line::Settings;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,9 +1,5 @@
 //! The IN line over real sockets, in front of a real exchange with one shard that the test plays.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-#![allow(dead_code, reason = "each file of tests uses what it needs")]
-#![allow(unreachable_pub, reason = "a folder of tests has no crate of its own")]
-
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -19,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub const SHARD: ShardId = ShardId(0);
+pub(crate) const SHARD: ShardId = ShardId(0);
 
 struct Nobody;
 
@@ -28,7 +24,7 @@ impl Wake for Nobody {
 }
 
 /// The notifier of those who follow.
-pub struct Notifier {
+pub(crate) struct Notifier {
     socket: UnixStream,
     count: AtomicUsize,
 }
@@ -42,29 +38,29 @@ impl Wake for Notifier {
 
 impl Notifier {
     /// How often it was written to.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 }
 
-pub struct Line {
-    pub notifier: Arc<Notifier>,
-    pub address: SocketAddr,
-    pub exchange: Arc<Exchange>,
-    pub stop: oneshot::Sender<()>,
-    pub served: JoinHandle<std::io::Result<()>>,
+pub(crate) struct Line {
+    pub(crate) notifier: Arc<Notifier>,
+    pub(crate) address: SocketAddr,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) served: JoinHandle<std::io::Result<()>>,
 }
 
 /// An answer, taken apart.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Line {
-    pub async fn start(settings: Settings) -> Self {
+    pub(crate) async fn start(settings: Settings) -> Self {
         let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
         let exchange =
             Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
@@ -101,12 +97,12 @@ impl Line {
         Self { notifier, address, exchange, stop, served }
     }
 
-    pub fn listen(&self, names: &[&str]) -> Page {
+    pub(crate) fn listen(&self, names: &[&str]) -> Page {
         self.exchange.registry().subscribe(SHARD, names, Start::Now).unwrap()
     }
 
     /// Sends bytes, and reads until the line closes.
-    pub async fn say(&self, bytes: &[u8]) -> String {
+    pub(crate) async fn say(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
@@ -115,7 +111,7 @@ impl Line {
     }
 
     /// `request` is `METHOD target`; `headers` end with a line end each.
-    pub async fn ask(&self, request: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn ask(&self, request: &str, headers: &str, body: &[u8]) -> Answer {
         let len = body.len();
         let head = format!(
             "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n"
@@ -125,19 +121,19 @@ impl Line {
         Answer { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    pub async fn check(&self, request: &str, status: u16, code: &str) {
+    pub(crate) async fn check(&self, request: &str, status: u16, code: &str) {
         let answer = self.ask(request, "", b"").await;
         answer.check(status, code);
     }
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// A problem document of this status and code.
-    pub fn check(&self, status: u16, code: &str) {
+    pub(crate) fn check(&self, status: u16, code: &str) {
         assert_eq!((self.status, &self.json()["code"]), (status, &json!(code)), "{self:?}");
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
         assert!(self.head.contains("cache-control: no-store"), "{}", self.head);

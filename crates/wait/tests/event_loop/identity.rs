@@ -1,5 +1,4 @@
 //! Facts about the ids of connections: who is told one, who keeps it when he comes back, and who does not.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,11 +1,7 @@
 //! What a channel holds, and its end.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
+use crate::harness::{Line, SHARD};
 use exchange::{Mail, Order};
-use harness::{Line, SHARD};
 use in_line::Settings;
 use serde_json::{Value, json};
 

@@ -1,5 +1,4 @@
 //! Facts about lanes: more shards than processors, and a message to many in all of them.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use multiplexor_wait::limits::{LANE_TURNS, VISITS_PER_SLICE, VISITS_PER_TURN};
 use testkit::kernel::Peer;

@@ -1,5 +1,4 @@
 //! Facts about slow readers: what they hold, how they are watched, when they are closed.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Facts about requests on one connection: kept alive, sent ahead, cut anywhere, broken off.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use testkit::kernel::{Mischief, Peer};
 use testkit::scene::Scene;

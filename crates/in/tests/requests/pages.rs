@@ -1,10 +1,6 @@
 //! What the IN line shows to people, over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
-use harness::Line;
+use crate::harness::Line;
 use in_line::Settings;
 use serde_json::json;
 

@@ -1,5 +1,4 @@
 //! Facts about where connections come from: how many each address may have, and what a known proxy says.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::net::IpAddr;
 

@@ -1,10 +1,6 @@
 //! Publishing over a connection that stays: the same answers as from the service, request for request.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
-use harness::Line;
+use crate::harness::Line;
 use in_line::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

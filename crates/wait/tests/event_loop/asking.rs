@@ -1,5 +1,4 @@
 //! Facts about those whom somebody else must judge: they are parked, and the shard goes on.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,15 +1,11 @@
 //! The IN line over real sockets, in front of a real exchange with one shard that the test plays.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::harness::{Line, SHARD};
 use exchange::hub::Kind;
 use exchange::{Mail, Order};
-use harness::{Line, SHARD};
 use in_line::Settings;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

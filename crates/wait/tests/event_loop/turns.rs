@@ -1,5 +1,4 @@
 //! Facts about the time of a turn: what clients ask for is done as long as there is time for it, and each place has its part.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::net::IpAddr;
 

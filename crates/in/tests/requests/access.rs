@@ -1,12 +1,8 @@
 //! Who may do what where API keys are set: every kind of request with every kind of key.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for something else")]
-
-mod harness;
-
+use crate::harness::Line;
 use access::hub::{Glob, Grant, Right, Session};
 use access::{Key, Keyring, Secret};
-use harness::Line;
 use in_line::Settings;
 
 fn secret(n: u8) -> Secret {

@@ -1,5 +1,4 @@
 //! Facts about who is given what: on each path to a client, whoever is not of a message's audience gets nothing of it.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! Facts about sends to many: they go together, in order, and what goes wrong with one is nobody else's matter.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use multiplexor_wait::limits::SENDS_PER_CALL;
 use testkit::kernel::Peer;

@@ -1,5 +1,4 @@
 //! Facts about what clients say while a store has not kept it.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::time::Duration;
 

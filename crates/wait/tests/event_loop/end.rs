@@ -1,5 +1,4 @@
 //! Facts about endings: a server that drains, and channels that are deleted.
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::time::Duration;
 

@@ -1,0 +1,21 @@
+//! Facts about the event loop, on a simulated kernel: a theme a file, one binary for all, which is linked once.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+mod addresses;
+mod asking;
+mod audience;
+mod delivery;
+mod end;
+mod identity;
+mod lanes;
+mod listeners;
+mod post;
+mod requests;
+mod slow;
+mod speaking;
+mod steps;
+mod takers;
+mod time;
+mod tls;
+mod turns;
+mod websocket;
