@@ -77,6 +77,17 @@ def test_a_newcomer_is_told_who_is_there_and_then_who_comes_and_goes(peopled, ro
         assert left["left"]["time"] - joined["joined"]["time"] >= GRACE_S
 
 
+def test_who_breaks_off_between_two_lists_is_given_both_when_it_comes_back(peopled, room):
+    rooms = f"{room}.1,{room}.2"
+    with stream(peopled, f"{room}.1", "ann"), stream(peopled, f"{room}.2", "bob"):
+        with stream(peopled, rooms, presence=1) as watcher:
+            between, whole = (said["cursor"] for said in objects(watcher, 2))
+        assert (between[0], whole[0]) == ("p", "a"), "after the first list the second is still owed"
+        with stream(peopled, rooms, presence=1, since=between) as watcher:
+            lists = [said["present"] for said in objects(watcher, 2)]
+            assert [[user["user"] for user in page["users"]] for page in lists] == [["ann"], ["bob"]]
+
+
 def test_a_reload_is_no_event(peopled, room):
     with stream(peopled, room, presence=1) as watcher:
         objects(watcher, 1)

@@ -12,12 +12,27 @@ pub struct PresentPart<'a> {
     users: &'a [Present],
     /// Another one follows.
     pub more: bool,
+    /// The list of another channel follows.
+    before_others: bool,
     /// There is too much to say of the users: their names stand alone.
     short: bool,
 }
 
+impl PresentPart<'_> {
+    /// The cursors of this page: who breaks off before all lists are told is owed them when it comes back.
+    pub fn cursors(&self, cursors: Cursors) -> Cursors {
+        if self.before_others { cursors.unlisted() } else { cursors }
+    }
+}
+
+/// Lists in pages, one list after the other.
+pub fn present_parts(lists: &[PresentList]) -> impl Iterator<Item = PresentPart<'_>> {
+    let parts = |(n, list)| parts_of(list, n + 1 < lists.len());
+    lists.iter().enumerate().flat_map(parts)
+}
+
 /// A list in pages: at least one, which is empty where nobody is there.
-pub fn present_parts(list: &PresentList) -> Vec<PresentPart<'_>> {
+fn parts_of(list: &PresentList, before_others: bool) -> Vec<PresentPart<'_>> {
     let short = list.page.users.iter().map(info_len).sum::<usize>() > PRESENT_INFO_MAX;
     let mut parts = Vec::new();
     let mut rest = &list.page.users[..];
@@ -30,7 +45,7 @@ pub fn present_parts(list: &PresentList) -> Vec<PresentPart<'_>> {
         let count = rest.iter().take(PRESENT_PAGE_USERS_MAX).take_while(fits).count().max(1).min(rest.len());
         let (users, behind) = rest.split_at(count);
         rest = behind;
-        parts.push(PresentPart { list, users, more: !rest.is_empty(), short });
+        parts.push(PresentPart { list, users, more: !rest.is_empty(), before_others, short });
     }
     parts
 }
@@ -54,7 +69,8 @@ pub fn write_present(part: PresentPart<'_>, out: &mut Vec<u8>) {
 /// Appends a list as one page, however long it is.
 pub fn write_present_whole(list: &PresentList, out: &mut Vec<u8>) {
     let short = list.page.users.iter().map(info_len).sum::<usize>() > PRESENT_INFO_MAX;
-    write_present(PresentPart { list, users: &list.page.users, more: false, short }, out);
+    let (more, before_others) = (false, false);
+    write_present(PresentPart { list, users: &list.page.users, more, before_others, short }, out);
 }
 
 /// Appends users as an array.
@@ -72,14 +88,14 @@ pub fn write_users(users: &[Present], short: bool, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Appends a page as an object of a stream: `{"present": {…}, "cursor"?}`. The last one alone has a cursor: who comes back
-/// with an earlier one is owed the list.
+/// Appends a page as an object of a stream: `{"present": {…}, "cursor"?}`. The last one of a channel alone has a cursor: who
+/// comes back with an earlier one is owed the list.
 pub fn write_present_object(part: PresentPart<'_>, at: Position, cursors: Cursors, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"present\":");
     write_present(part, out);
     if !part.more {
         out.extend_from_slice(b",\"cursor\":\"");
-        cursors.write(at, out);
+        part.cursors(cursors).write(at, out);
         out.push(b'"');
     }
     out.push(b'}');

@@ -26,9 +26,9 @@ pub(crate) fn tell_by_event(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             write_event("gap", &data, tone, out);
         }
         Notice::Present { lists, at } => {
-            for part in lists.iter().flat_map(native::present_parts) {
+            for part in native::present_parts(lists) {
                 let (mut id, mut data) = (Vec::with_capacity(16), Vec::new());
-                tone.cursors.write(at, &mut id);
+                part.cursors(tone.cursors).write(at, &mut id);
                 native::write_present(part, &mut data);
                 // Who breaks off before the last page comes back with an earlier id, and is owed the list.
                 let event =
@@ -79,7 +79,7 @@ pub(crate) fn tell_by_line(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             }
         }
         Notice::Present { lists, at } => {
-            for part in lists.iter().flat_map(native::present_parts) {
+            for part in native::present_parts(lists) {
                 write_line(|text| native::write_present_object(part, at, tone.cursors, text), tone, out);
             }
         }
@@ -121,7 +121,7 @@ pub(crate) fn tell_by_frame(notice: Notice<'_>, tone: Tone, out: &mut Vec<u8>) {
             }
         }
         Notice::Present { lists, at } => {
-            for part in lists.iter().flat_map(native::present_parts) {
+            for part in native::present_parts(lists) {
                 text_frame(|text| native::write_present_object(part, at, cursors, text), out);
             }
         }
