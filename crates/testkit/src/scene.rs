@@ -58,10 +58,19 @@ impl Scene {
 
     /// One shard, over a store that keeps something when the test does.
     pub fn storing(limits: Limits) -> (Self, Arc<Journal>) {
+        Self::storing_many(0, 1, limits, Settings::default())
+    }
+
+    /// So many shards, over a store that keeps something when the test does.
+    pub fn storing_many(
+        seed: u64,
+        shards: usize,
+        limits: Limits,
+        settings: Settings,
+    ) -> (Self, Arc<Journal>) {
         let journal = Arc::<Journal>::default();
-        let (shares, classic, settings) = Default::default();
-        let store = Some(Arc::clone(&journal));
-        (Self::build_over(store, shares, classic, 0, 1, 1, limits, settings), journal)
+        let (shares, classic, store) = (Shares::default(), Classic::default(), Some(Arc::clone(&journal)));
+        (Self::build_over(store, shares, classic, seed, shards, shards, limits, settings), journal)
     }
 
     fn build(

@@ -101,6 +101,13 @@ impl Peer {
         line.to_client.is_empty() && (line.server_done || line.server_closed || line.refused)
     }
 
+    /// Whether the server says no more, read or unread.
+    pub fn is_done(&self) -> bool {
+        let state = self.state.borrow();
+        let line = state.line(self.number);
+        line.server_done || line.server_closed || line.refused
+    }
+
     /// Whether the server said in the words of TLS that it says no more: nothing was cut off.
     pub fn was_told_the_end(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.borrow_mut().was_told_the_end())
