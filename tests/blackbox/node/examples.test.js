@@ -1,15 +1,16 @@
-// The examples, each with the command of its README, in Chromium.
+// The examples, each with the command of its README, in Chromium; the room in Firefox, too.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
+import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 
-import { launch } from "./browser.js";
+import { launch, launchFirefox } from "./browser.js";
 import { freePort } from "./nginx.js";
 import { start, until } from "./program.js";
 
@@ -113,14 +114,58 @@ test("prices of the ticker are there at once, and move", async () => {
   await site.stop();
 });
 
-for (const by of ["php", "python3", "node"]) test(`in the room all see who is there, who types, and who is shown out; a reload is no event (${by})`, async () => {
+test("on the wall the application has the last word, and who is refused reads why", async () => {
+  const PORT = await freePort();
+  const flags = ["--config", path.join(ROOT, "examples/moderated/multiplexor.toml"), "--origins", `http://127.0.0.1:${PORT}`];
+  const server = await start(...flags, "--publish-hook-url", `http://127.0.0.1:${PORT}/judge`);
+  const site = await run("moderated", server, { PORT, by: "php" });
+  const chromium = await launch(`--host-resolver-rules=MAP localhost:8088 ${server.waitAddress}`);
+  const [ann, bob] = [await chromium.newPage(), await chromium.newPage()];
+  for (const page of [ann, bob]) await page.goto(site.url);
+  await server.untilWaiting("wall", 2);
+  const write = async (text) => {
+    await ann.getByLabel("Write on the wall").fill(text);
+    await ann.getByLabel("Write on the wall").press("Enter");
+  };
+  const refused = (why) => ann.getByRole("alert").getByText(why).waitFor();
+
+  await write("hello");
+  for (const page of [ann, bob]) await page.getByText("hello", { exact: true }).waitFor();
+  await write("see https://example.com/");
+  await refused("No links on this wall, please.");
+  assert.equal(await ann.getByLabel("Write on the wall").inputValue(), "see https://example.com/");
+  await write("what the heck");
+  for (const page of [ann, bob]) await page.getByText("what the h***", { exact: true }).waitFor();
+  await until(async () => (await ann.getByRole("alert").textContent()) === "", "what was refused is forgotten");
+
+  // Faster than any hand: the server itself says that this is too much.
+  await ann.evaluate(() => Promise.all(Array.from({ length: 6 }, (_, n) => mx.publish("wall", `fast ${n}`).catch((error) => (why.textContent = error.message)))));
+  await refused(/more than 2 messages a second/);
+  await site.stop();
+  await new Promise((done) => setTimeout(done, 1100));
+  await write("is anybody there?");
+  await refused("the application was asked about the message");
+  const said = await bob.locator("#lines p").allTextContents();
+  assert.deepEqual(said.slice(0, 2), ["hello", "what the h***"]);
+  assert.ok(said.length < 8 && said.every((text) => !/example|anybody/.test(text)), said.join());
+  await chromium.close();
+  await server.stop();
+});
+
+/** The application of the room by this language, and a server beside it whose pages these may be, too. */
+async function openRoom(by, ...origins) {
   const MULTIPLEXOR_TOKEN_SECRET = "a-secret-for-tests-of-32-letters-or-more";
   process.env.MULTIPLEXOR_TOKEN_SECRET = MULTIPLEXOR_TOKEN_SECRET;
   const settings = path.join(ROOT, "examples/room/multiplexor.toml");
   const PORT = await freePort();
-  const flags = ["--config", settings, "--presence-grace", "2s", "--origins", `http://127.0.0.1:${PORT}`];
+  const flags = ["--config", settings, "--presence-grace", "2s", "--origins", [`http://127.0.0.1:${PORT}`, ...origins].join()];
   const server = await start(...flags).finally(() => delete process.env.MULTIPLEXOR_TOKEN_SECRET);
   const site = await run("room", server, { MULTIPLEXOR_TOKEN_SECRET, PORT, by });
+  return { server, site };
+}
+
+for (const by of ["php", "python3", "node"]) test(`in the room all see who is there, who types, and who is shown out; a reload is no event (${by})`, async () => {
+  const { server, site } = await openRoom(by);
   const chromium = await launch(`--host-resolver-rules=MAP localhost:8088 ${server.waitAddress}`);
   const enter = async (name) => {
     const page = await (await chromium.newContext()).newPage();
@@ -167,6 +212,65 @@ for (const by of ["php", "python3", "node"]) test(`in the room all see who is th
   await ann.getByText("The moderator has shown you out.").waitFor();
   await until(async () => !(await (await fetch(`http://${server.inAddress}/users/Ann`)).json()).online, "she is gone");
   await chromium.close();
+  await site.stop();
+  await server.stop();
+});
+
+/** The page as its application serves it, but that it finds the WAIT line where that is. */
+async function startFront(port) {
+  const front = http.createServer((request, response) => {
+    const { method, url, headers } = request;
+    const pass = http.request({ host: "127.0.0.1", port: front.site, method, path: url, headers: { ...headers, "accept-encoding": "identity" } }, async (answer) => {
+      const text = (await answer.setEncoding("utf8").toArray()).join("").replaceAll("localhost:8088", front.line);
+      const { "content-length": _, "transfer-encoding": __, ...kept } = answer.headers;
+      response.writeHead(answer.statusCode, kept).end(text);
+    });
+    request.pipe(pass);
+  });
+  front.listen(port, "127.0.0.1");
+  await once(front, "listening");
+  return front;
+}
+
+test("in Firefox two tabs are one visitor, a reload is no event, and one kick ends both", async () => {
+  const port = await freePort();
+  const { server, site } = await openRoom("php", `http://127.0.0.1:${port}`);
+  const front = Object.assign(await startFront(port), { site: new URL(site.url).port, line: server.waitAddress });
+  const firefox = await launchFirefox();
+  const open = async (context, name) => {
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${port}/`);
+    if (name) await page.evaluate((name) => ((enter.elements.me.value = name), enter.requestSubmit()), name);
+    return page;
+  };
+  const people = (page) => page.evaluate(() => [...document.querySelectorAll("#people li")].map((item) => item.firstChild.textContent.trim()));
+  const sees = (page, names) => until(async () => String(await people(page)) === String(names), `${names} are there`);
+  const notes = (page) => page.evaluate(() => [...document.querySelectorAll("#lines .note")].map((note) => note.textContent));
+
+  const mo = await open(await firefox.createBrowserContext(), "Mo");
+  await sees(mo, ["Mo"]);
+  const anns = await firefox.createBrowserContext();
+  const first = await open(anns, "Ann");
+  await sees(first, ["Ann", "Mo"]);
+  const second = await open(anns);
+  for (const page of [mo, first, second]) await sees(page, ["Ann", "Mo"]);
+  await second.evaluate(() => ((say.elements.text.value = "from the second tab"), say.requestSubmit()));
+  await until(async () => (await mo.evaluate(() => lines.textContent)).includes("Ann: from the second tab"), "it is said");
+  await first.reload();
+  await sees(first, ["Ann", "Mo"]);
+  await second.close();
+  // The grace of what was closed is over, and the first tab is there still.
+  await new Promise((done) => setTimeout(done, 2500));
+  assert.deepEqual(await notes(mo), ["Ann came"]);
+
+  const third = await open(anns);
+  await sees(third, ["Ann", "Mo"]);
+  await mo.evaluate(() => document.querySelector("#people button").click());
+  for (const page of [first, third]) await until(async () => (await notes(page)).includes("The moderator has shown you out."), "she reads why");
+  await sees(mo, ["Mo"]);
+  assert.deepEqual(await notes(mo), ["Ann came", "Ann left"]);
+  await firefox.close();
+  front.close();
   await site.stop();
   await server.stop();
 });
