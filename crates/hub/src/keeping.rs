@@ -47,7 +47,8 @@ impl Hub {
         }
         self.restore_recent(&past.messages, past.lost);
         for message in past.messages {
-            self.restore_message(message, &emptied);
+            let is_outdated = past.outdated.contains(&message.position);
+            self.restore_message(message, is_outdated, &emptied);
         }
         for (change, _) in past.changes {
             let Change { position, name, what, time } = change;
@@ -288,9 +289,16 @@ impl Hub {
     }
 
     /// A message comes again, at its own time.
-    fn restore_message(&mut self, mut message: Message, emptied: &HashMap<Arc<str>, Position>) {
+    fn restore_message(
+        &mut self,
+        mut message: Message,
+        is_outdated: bool,
+        emptied: &HashMap<Arc<str>, Position>,
+    ) {
         let now = self.advance(message.time);
-        self.restore_movement(&message, now);
+        if !is_outdated {
+            self.restore_movement(&message, now);
+        }
         let mut ids = smallvec::SmallVec::<[u32; 4]>::new();
         let place = message.position;
         for target in message.targets() {

@@ -1,5 +1,6 @@
 //! What outlives the hub: facts as they come about, for a store to keep; and the past that is made of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -118,6 +119,8 @@ pub struct Past {
     pub floor: Position,
     /// By place, each once. The channels' records are not known.
     pub messages: Vec<Message>,
+    /// Of those that say that a user joined: where that is known to be over, though no message says that it left.
+    pub outdated: BTreeSet<Position>,
     /// In the order in which they were noted.
     pub states: Vec<ChannelState>,
     /// By place, each once, with what a [`Fact::Change`] says of takers.

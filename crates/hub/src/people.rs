@@ -31,6 +31,11 @@ impl Hub {
         self.is_shown_since(message) || self.recent.awaits(message)
     }
 
+    /// Whether a message says that a user joined who is shown by it no longer: it is kept for history alone.
+    pub fn is_outdated(&self, message: &Message) -> bool {
+        movement_of(message).is_some_and(|(_, movement)| movement.joined) && !self.is_shown_since(message)
+    }
+
     /// Whether a user is shown on a channel since this place.
     fn is_shown_since(&self, message: &Message) -> bool {
         let Some((channel, movement)) = movement_of(message) else { return false };

@@ -198,11 +198,18 @@ impl Hub {
         }
     }
 
-    /// A record's time has come: does what is due and enters it anew, or forgets it.
-    fn come_up(&mut self, id: u32, now: Millis, steps: &mut usize) {
+    /// A record is looked at at no time, until it is scheduled.
+    fn strike(&mut self, id: u32) {
         let channel = &mut self.names[id];
         let (due, holder) = (std::mem::replace(&mut channel.due, NEVER), channel.holder);
-        self.agenda_of_mut(holder).strike(due, id);
+        if due != NEVER {
+            self.agenda_of_mut(holder).strike(due, id);
+        }
+    }
+
+    /// A record's time has come: does what is due and enters it anew, or forgets it.
+    fn come_up(&mut self, id: u32, now: Millis, steps: &mut usize) {
+        self.strike(id);
         self.expire(id, now, steps);
         self.wake_users(id, now, steps);
         let channel = &self.names[id];
@@ -213,6 +220,8 @@ impl Hub {
         if channel.is_idle() && channel.forget_at() <= now {
             self.forget(id);
         } else {
+            // Whose roster was let go of may have been entered for what is done by now.
+            self.strike(id);
             self.schedule(id);
             let has_more = self.names[id].roster().is_some_and(|roster| roster.due() <= now);
             debug_assert!(*steps == 0 || has_more || self.names[id].due > now, "what was due is done");

@@ -3,6 +3,7 @@
 //! A record is framed by its length and a checksum, four bytes each, lowest first. What it says begins with a
 //! byte for its kind. Numbers are written seven bits a byte, the lowest first; texts with their length in front.
 
+mod bytes;
 mod flags;
 
 use exchange::hub::{
@@ -11,6 +12,7 @@ use exchange::hub::{
 };
 use smallvec::SmallVec;
 
+use self::bytes::Bytes;
 use self::flags::{audience, kind, kind_flags, usual_audience};
 use crate::limits::RECORD_LEN_MAX;
 
@@ -19,6 +21,8 @@ use crate::limits::RECORD_LEN_MAX;
 pub enum Record {
     /// What the hub told.
     Fact(Fact),
+    /// Says that a user joined who has left since: for history, though nothing need say that it left.
+    Outdated(Message),
     /// A key whose message is no longer in the log.
     Key(Answered),
     /// The highest watermark of channels that were forgotten.
@@ -49,6 +53,10 @@ pub enum Read<'a> {
 pub fn write(record: &Record, out: &mut Vec<u8>) {
     framed(out, |out| match record {
         Record::Fact(fact) => put_fact(fact, out),
+        Record::Outdated(message) => {
+            out.push(OUTDATED);
+            put_message(message, None, out);
+        }
         Record::Key(key) => {
             out.push(KEY);
             put_key(key, out);
@@ -103,6 +111,10 @@ pub fn decode(content: &[u8]) -> Option<Record> {
             let audience = audience(bytes.byte()?)?;
             Record::Fact(get_message(Some(audience), &mut bytes)?)
         }
+        OUTDATED => match (bytes.byte()?, get_message(None, &mut bytes)?) {
+            (MESSAGE, Fact::Message { message, .. }) => Record::Outdated(message),
+            _ => return None,
+        },
         CHANGE => Record::Fact(get_change(&mut bytes)?),
         STATE => Record::Fact(get_state(&mut bytes)?),
         USER_END => Record::Fact(get_user_end(&mut bytes)?),
@@ -335,44 +347,6 @@ fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
     Some(Answered { key, time, position, seen })
 }
 
-/// What is left to read.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            shift += 7;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-    }
-
-    fn place(&mut self) -> Option<Position> {
-        self.number().map(Position::from_bits)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let len = usize::try_from(self.number()?).ok()?;
-        std::str::from_utf8(self.take(len)?).ok()
-    }
-}
-
 /// Bytes of a frame: length and checksum.
 pub const FRAME_LEN: usize = 8;
 /// Bytes of a batch's content.
@@ -389,6 +363,7 @@ const GONE: u8 = 8;
 /// A message for a certain audience: the byte that follows says which.
 const LIMITED: u8 = 9;
 const USER_END: u8 = 10;
+const OUTDATED: u8 = 11;
 
 const EXPIRES: u8 = 8;
 const EVENT: u8 = 16;

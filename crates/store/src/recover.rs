@@ -243,6 +243,10 @@ impl Log {
                 past.messages.push(message);
                 self.keys.extend(key.map(|key| *key));
             }
+            Record::Outdated(message) => {
+                past.outdated.insert(message.position);
+                past.messages.push(message);
+            }
             Record::Fact(Fact::Change { change, taken }) => past.changes.push((change, taken)),
             Record::Fact(Fact::State(state)) => past.states.push(state),
             Record::Fact(Fact::UserEnd(end)) => past.user_ends.push(end),

@@ -80,10 +80,16 @@ impl Tidy {
         match record {
             Record::Fact(Fact::Message { message, key }) => {
                 let is_held = self.is_held(&message, len_max, exchange);
+                if is_held && exchange.store().is_outdated(&message) {
+                    // What says that this user left may go before this does.
+                    batch.add(&Record::Outdated(message));
+                    return false;
+                }
                 let key = key.filter(|key| !is_held && is_young(key, now, keys_age));
                 key.into_iter().for_each(|key| batch.add(&Record::Key(*key)));
                 is_held
             }
+            Record::Outdated(message) => self.is_held(&message, len_max, exchange),
             Record::Fact(Fact::Change { change: Change { position, name, .. }, .. }) => {
                 self.names.insert(name);
                 position > exchange.store().needed(&[]).changes_floor

@@ -125,6 +125,11 @@ impl StorePort<'_> {
         message.is_event() && self.exchange.with(|hub, _| hub.is_awaited(message))
     }
 
+    /// Whether a message says that a user joined who is shown by it no longer.
+    pub fn is_outdated(&self, message: &Message) -> bool {
+        message.is_event() && self.exchange.with(|hub, _| hub.is_outdated(message))
+    }
+
     /// Evicts a channel's messages up to a place: the store has no room for them.
     pub fn evict(&self, name: &str, up_to: Position) {
         while self.exchange.with(|hub, now| hub.evict(name, up_to, now)) {}
