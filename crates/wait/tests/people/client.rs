@@ -288,8 +288,9 @@ impl Client {
                 line.sure = (now, line.rooms.clone());
             }
             self.look(now, model);
-            // Nobody sees when a poll is answered: the answer may lie on the other side for a while.
-            if let Some(line) = self.line.as_mut().filter(|line| line.way == Way::Poll) {
+            // Nobody sees when a poll is answered, or a slow reader given up: that may lie on the other side for a while.
+            let sees_end = model.keeps_slow_readers;
+            if let Some(line) = self.line.as_mut().filter(|line| line.way == Way::Poll || !sees_end) {
                 line.sure.1.clear();
             }
         }

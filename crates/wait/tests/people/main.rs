@@ -63,8 +63,9 @@ impl Simulation {
             ..Limits::default()
         };
         let secret = TokenSecret::new(&"x".repeat(32)).unwrap();
+        let slow_reader = chance.of(&[600, 5_000, 1 << 20]);
         let settings = Settings {
-            slow_reader: chance.of(&[600, 5_000, 1 << 20]),
+            slow_reader,
             tokens: Tokens { secrets: vec![secret.clone()], ..Tokens::default() },
             shows: Shows { tokens: true, ..Shows::NOTHING },
             ..Settings::default()
@@ -87,7 +88,7 @@ impl Simulation {
         };
         let clients = (0..count).map(client).collect();
         scene.world.set_mischief(mischief(&mut chance));
-        let model = Model::new(&scene.exchange, grace);
+        let model = Model::new(&scene.exchange, grace, slow_reader == 1 << 20);
         let jumps = chance.of(&[20, 60, 200]);
         Self { chance, scene, journal, model, clients, grace, jumps }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Model {
     follower: EventFollower,
     read: Position,
     grace: u64,
+    /// No reader owes so much that it is given up.
+    pub(crate) keeps_slow_readers: bool,
     /// The users of each room, from each place on at which they changed.
     sets: [Vec<(Position, Set)>; ROOMS],
     /// From when until when a user was surely connected to a room.
@@ -28,11 +30,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(exchange: &Arc<Exchange>, grace: u64) -> Self {
+    pub(crate) fn new(exchange: &Arc<Exchange>, grace: u64, keeps_slow_readers: bool) -> Self {
         let follower = EventFollower::new(Arc::clone(exchange));
         let (read, cursors) = (follower.from(), exchange.cursors());
         let (sets, sure, asked) = Default::default();
-        Self { cursors, follower, read, grace, sets, sure, asked }
+        Self { cursors, follower, read, grace, keeps_slow_readers, sets, sure, asked }
     }
 
     /// A user asks for a room once more.
