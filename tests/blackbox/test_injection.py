@@ -4,7 +4,9 @@ import json
 import urllib.parse
 
 import pytest
-from harness.program import request
+from harness.program import Program, request, until
+from harness.talk import Socket
+from harness.tokens import SECRET, make_token
 from harness.wire import Lines, Sse, Wire
 
 EVILS = ["\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1", "a\0b", "\x85X-Evil: 1", "\u2028X-Evil: 1"]
@@ -102,3 +104,54 @@ def test_an_old_waiter_gets_the_head_it_was_meant_to_get(program, name, evil):
         program.publish(name, "fine")
         head, _, body = wire.rest().partition(b"\r\n\r\n")
         assert b"X-Evil" not in head and body == b"fine"
+
+
+@pytest.fixture(scope="module")
+def peopled(tmp_path_factory):
+    settings = tmp_path_factory.mktemp("evil") / "multiplexor.toml"
+    settings.write_text(f'token_secret = "{SECRET}"\npresence_grace = "1s"\n[[channel]]\nmatch = "room.*"\npresence = "open"\npublish = "open"\n')
+    running = Program("--config", str(settings))
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("evil", EVILS)
+def test_who_somebody_is_and_why_he_is_ended_stays_in_its_place(peopled, name, evil):
+    """A user's name, what is told of him, and the reason of his end: in lists and changes by each transport, and on the IN line."""
+    room, user, told = f"room.{name}", f"u{evil}\n\nid: 7\ndata: x", {"n": f"i{evil}\n\nevent: x"}
+    token = make_token(sub=user, info=told)
+    with Sse(peopled, f"/sse/{room}?presence=1") as sse, Lines(peopled, f"/stream/{room}?presence=1") as lines:
+        with Sse(peopled, f"/sse/{room}?token={token}") as own, Socket(peopled, f"/sub/{room}?token={token}") as socket:
+            own_words = own.wire.until(b"\n\n")
+            until(lambda: peopled.ask(f"/channels/{room}/users")["count"] == 1, "he is there")
+            [there] = peopled.ask(f"/channels/{room}/users")["users"]
+            assert (there["user"], there["info"]) == (user, told)
+            assert "published" in socket.answer(publish=room, data="said")
+            id = json.loads(own_words.split(b"data: ")[1])["connection"]
+            reason = urllib.parse.quote(f"r{evil}")
+            status, headers, _ = request(peopled.in_address, "DELETE", f"/connections/{id}?reason={reason}")
+            assert (status, "X-Evil" in headers) == (200 if evil[0] == "\u2028" else 400, False)
+            if status == 400:
+                assert request(peopled.in_address, "DELETE", f"/connections/{id}?reason=fine")[0] == 200
+            own_words = (own_words + own.wire.rest()).decode()
+            assert "event: ended" in own_words
+        heard = sse.wire.until(b"event: left\n") + sse.wire.until(b"\n\n")
+        for text in (heard.decode(), own_words):
+            for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+                assert line == "" or line.split(":")[0] in ("id", "data", "event", "retry"), text
+            assert "\nid: 7" not in text and "\nevent: x" not in text and "\0" not in text
+        names = [lines.object() for _ in range(4)]
+        users = {item[word]["user"] for item in names for word in ("joined", "left") if word in item}
+        assert users == {user}
+
+
+@pytest.mark.parametrize("evil", CONTROLS)
+def test_what_the_line_is_told_of_users_holds_no_control_characters(peopled, evil):
+    """Names of channels that a user is to listen to."""
+    for body in ({"join": [f"a{evil}"]}, {"leave": [f"a{evil}"]}):
+        status, headers, answer = request(peopled.in_address, "POST", "/users/ann/channels", json.dumps(body).encode())
+        assert status == 400 and "X-Evil" not in headers, (status, answer)
+    for path in (f"/users?prefix={urllib.parse.quote(evil)}", f"/users?after={urllib.parse.quote(evil)}", f"/users/{urllib.parse.quote('a' + evil, safe='')}"):
+        status, headers, answer = request(peopled.in_address, "GET", path)
+        assert status == (200 if "?" in path else 400) and "X-Evil" not in headers, path
+        json.loads(answer)

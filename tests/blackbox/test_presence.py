@@ -1,6 +1,9 @@
 """Presence of users: who is on a channel, who joins and who leaves, by each transport and on the IN line."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 import urllib.parse
 
@@ -361,3 +364,39 @@ def test_after_a_restart_with_a_store_all_have_the_grace_to_come_back(tmp_path, 
                 assert users(program, "room.a") == ["ann"]
     finally:
         program.stop()
+
+
+ASLEEP = """
+import socket, sys, time
+wire = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+wire.sendall(f"GET {sys.argv[3]} HTTP/1.1\\r\\nHost: a\\r\\nAccept: text/event-stream\\r\\n\\r\\n".encode())
+while wire.recv(4096): pass
+"""
+
+
+def test_who_is_asleep_is_there_and_who_is_killed_leaves_once_after_the_grace(peopled, room):
+    host, port = peopled.wait_address
+    command = [sys.executable, "-c", ASLEEP, host, str(port), f"/sub/{room}?{query('ann')}"]
+    with stream(peopled, room, presence=1) as watcher:
+        objects(watcher, 1)
+        phone = subprocess.Popen(command)
+        try:
+            (joined,) = objects(watcher, 1)
+            phone.send_signal(signal.SIGSTOP)
+            for n in range(3):
+                peopled.publish(room, f"{n}")
+                time.sleep(GRACE_S / 2)
+            assert users(peopled, room) == ["ann"], "it reads nothing for longer than the grace, and is connected"
+            phone.send_signal(signal.SIGCONT)
+            killed = time.time()
+            phone.kill()
+        finally:
+            phone.kill()
+            phone.wait()
+        changes = objects(watcher, 4)
+        assert [change.get("data") for change in changes[:3]] == [0, 1, 2], changes
+        assert changes[3]["left"]["user"] == joined["joined"]["user"] == "ann"
+        assert changes[3]["left"]["time"] - killed >= GRACE_S - 0.1
+        time.sleep(GRACE_S)
+        peopled.publish(room, "end")
+        assert objects(watcher, 1)[0]["data"] == "end", "and once"
