@@ -10,6 +10,7 @@ use crate::addressed::addressed;
 use crate::channel::Floor;
 use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
+use crate::movement::is_bookmark;
 use crate::room::Holder;
 use crate::{
     Answered, Change, ChannelId, ChannelState, Fact, Hub, IdempotencyKey, Message, Millis, Past, Position,
@@ -199,8 +200,12 @@ impl Hub {
         self.feed.public_watermark()
     }
 
-    /// Evicts messages of a channel up to a place, a step of them. To be called again while it says true.
+    /// Evicts messages of a channel up to a place, a step of them; how far somebody has come who follows the order is kept. To be
+    /// called again while it says true.
     pub fn evict(&mut self, name: &str, up_to: Position, now: Millis) -> bool {
+        if is_bookmark(name) {
+            return false;
+        }
         let now = self.advance(now);
         let Some(id) = self.names.find(name) else { return false };
         for _ in 0..STATE_STEP_MAX {

@@ -25,10 +25,11 @@ impl Hub {
         (page.unwrap_or_default(), self.end)
     }
 
-    /// Whether a store keeps a message of users however old it is: since a user is shown on a channel by it, or somebody who
-    /// follows the order has not had it.
+    /// Whether a store keeps a message however old it is: since a user is shown on a channel by it, somebody who follows the order
+    /// has not had it, or it says how far somebody has come who does.
     pub fn is_awaited(&self, message: &Message) -> bool {
-        self.is_shown_since(message) || self.recent.awaits(message)
+        let is_newest = || message.is_bookmark() && self.holds(&message.targets()[0].name, message.position);
+        self.is_shown_since(message) || self.recent.awaits(message) || is_newest()
     }
 
     /// Whether a message says that a user joined who is shown by it no longer: it is kept for history alone.

@@ -129,7 +129,7 @@ impl Hub {
     /// A store knows these messages, and may lack any up to a place. What somebody who followed the order had not had by then is
     /// kept for him to ask.
     pub(crate) fn restore_recent(&mut self, messages: &[Message], lost: Position) {
-        let bookmarks = messages.iter().filter(|message| is_bookmark(&message.targets()[0].name));
+        let bookmarks = messages.iter().filter(|message| message.is_bookmark());
         let bookmarks =
             bookmarks.filter_map(|message| Some((&message.targets()[0].name, bookmark_of(message)?)));
         // Of each name the last one counts.
@@ -183,6 +183,13 @@ impl Hub {
         // A page of no length brings nobody further.
         let last = items.last().map_or(after, OrderItem::position);
         OrderPage { position: if more { last } else { self.end }, items, gap, changes_gap, more }
+    }
+}
+
+impl Message {
+    /// Whether it says how far somebody has come who follows the order.
+    pub fn is_bookmark(&self) -> bool {
+        is_bookmark(&self.targets()[0].name)
     }
 }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::history::{History, Mark, Removed};
 use crate::limits::{DELETED_HOLD, EVICT_STEP_MAX, EXPIRE_STEP_MAX, OUTLIVED_MAX, TICK_STEP_MAX};
+use crate::movement::is_bookmark;
 use crate::room::Holder;
 use crate::{ChannelId, Hub, Message, Millis, NEVER, Position, ShardId};
 
@@ -26,7 +27,7 @@ impl Hub {
             self.come_up(id, now, &mut steps);
         }
         self.check();
-        self.totals.history_bytes > self.limits.history_budget
+        self.totals.history_bytes > self.limits.history_budget && self.first_to_go().is_some()
     }
 
     /// Forgets a channel's history; its watermark becomes its last place. With `subscriptions`, all
@@ -136,10 +137,16 @@ impl Hub {
             if self.totals.history_bytes <= self.limits.history_budget {
                 return;
             }
-            let Some((key, id)) = self.oldest.first() else { return };
+            let Some((key, id)) = self.first_to_go() else { return };
             // The key may be too early, since the channel's own limits do not touch it.
             self.evict_first(id, key, now);
         }
+    }
+
+    /// The channel whose oldest message goes first where there is no room. How far those have come who follow the order is kept
+    /// whatever room there is: these are a handful of short messages, and without them more would be lost than they take.
+    fn first_to_go(&self) -> Option<(Position, u32)> {
+        self.oldest.iter().find(|(_, id)| !is_bookmark(&self.names[*id].name))
     }
 
     /// Evicts a channel's oldest message if it stands at or before this place. The channel has a history.
@@ -163,7 +170,10 @@ impl Hub {
     pub(crate) fn settle(&mut self, id: u32, removed: Removed) {
         self.totals.history_messages -= removed.messages;
         self.totals.history_bytes -= removed.bytes;
-        self.totals.evicted += removed.evicted;
+        // A bookmark that another one replaces was no message of anybody's.
+        if removed.evicted > 0 && !is_bookmark(&self.names[id].name) {
+            self.totals.evicted += removed.evicted;
+        }
         // What went for its cursor may be younger than what went before.
         if let Some(mark) = removed.mark.filter(|mark| mark.position > self.names[id].watermark) {
             let channel = &mut self.names[id];
@@ -233,7 +243,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::trial::{SHARD, after, changes, hub, join, places, publish, release, room_for, say};
-    use crate::{Leave, Limits, Next, Refused, Start};
+    use crate::{Leave, Limits, Next, Refused, Start, bookmark_name};
 
     fn gap(hub: &mut Hub, name: &str, place: u64, now: Millis) -> bool {
         hub.history(name, after(place), 9, now).is_some_and(|page| !page.gaps.is_empty())
@@ -372,6 +382,28 @@ mod tests {
             [vec![], vec![], vec![4, 5]]
         );
         assert!(gap(&mut hub, "b", 0, 0));
+    }
+
+    #[test]
+    fn how_far_somebody_has_come_is_kept_whatever_room_there_is() {
+        let mut hub = hub(Limits { history_budget: 10, ..Limits::default() });
+        let name = bookmark_name("app");
+        for _ in 0..2 {
+            say(&mut hub, &name, 20, 0);
+        }
+        assert!(!hub.tick(0), "nothing else is to be evicted");
+        for _ in 0..9 {
+            say(&mut hub, "a", 4, 0);
+        }
+        let kept = |hub: &mut Hub| places(&hub.history(&name, Start::Everything, 9, 0).unwrap().messages);
+        assert_eq!(kept(&mut hub), [2]);
+        assert_eq!((hub.totals().evicted, hub.totals().published), (9, 9), "it is no message of anybody's");
+        assert!(!hub.evict(&name, hub.last(), 0), "nor does a store that has no room for it");
+        assert_eq!(kept(&mut hub), [2]);
+        let bookmark = hub.history(&name, Start::Everything, 9, 0).unwrap().messages.remove(0);
+        assert!(hub.is_awaited(&bookmark));
+        say(&mut hub, &name, 20, 0);
+        assert!(!hub.is_awaited(&bookmark), "another one stands for it");
     }
 
     #[test]

@@ -119,10 +119,10 @@ impl StorePort<'_> {
         })
     }
 
-    /// Whether a message is needed however old it is: it says of a user who is still on a channel that it joined, or somebody who
-    /// follows the order has not had it.
+    /// Whether a message is needed however old it is: it says of a user who is still on a channel that it joined, somebody who
+    /// follows the order has not had it, or it says how far somebody has come who does.
     pub fn is_awaited(&self, message: &Message) -> bool {
-        message.is_event() && self.exchange.with(|hub, _| hub.is_awaited(message))
+        (message.is_event() || message.is_bookmark()) && self.exchange.with(|hub, _| hub.is_awaited(message))
     }
 
     /// Whether a message says that a user joined who is shown by it no longer.
