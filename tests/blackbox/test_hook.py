@@ -9,6 +9,7 @@ import time
 
 import pytest
 import websockets
+from harness.authority import Authority
 from harness.program import NOFILE, Program, free_port, request, until
 from harness.upstream import Application, Php, slowly
 from harness.wire import is_cursor
@@ -401,3 +402,19 @@ def test_the_program_ends_while_somebody_is_asked_about(tmp_path):
             until(lambda: program.ask("/stats")["wait"]["asking"] == 1, "it is asked")
             program.stop()
             assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+
+
+def test_where_the_system_had_no_certificates_at_the_start_they_are_looked_for_again(tmp_path):
+    authority = Authority(tmp_path)
+    application = Application(says({"user": "ann", "listen": "user.ann"}), tls=authority.issue("app", "localhost"))
+    certificates, settings = tmp_path / "system.pem", tmp_path / "multiplexor.toml"
+    certificates.write_text("")
+    settings.write_text(f'hook = "{application.url}"\n{CLOSED}')
+    program = Program("--config", str(settings), env={"SSL_CERT_FILE": str(certificates), "SSL_CERT_DIR": ""})
+    program.until_logged("calls over TLS fail until the certificates are there")
+    status, _, problem = listen(program, "/sub/user.ann?wait=0", {"Cookie": "a=1"})
+    assert (status, problem["code"]) == (503, "hook")
+    certificates.write_text(authority.certificate.read_text())
+    until(lambda: listen(program, "/sub/user.ann?wait=0", {"Cookie": "a=1"})[0] == 200, "the application is asked")
+    program.stop()
+    application.stop()

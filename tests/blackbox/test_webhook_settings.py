@@ -5,7 +5,8 @@ import signal
 import subprocess
 
 import pytest
-from harness.hooks import ROOMS, USERS, hooks, reload, visit
+from harness.authority import Authority
+from harness.hooks import ROOMS, USERS, hooks, reload, until_idle, visit
 from harness.program import binary, request, until
 from harness.receiver import OK, SECRET, settings, status
 
@@ -30,6 +31,53 @@ def test_a_reload_takes_webhooks_anew(hooked, receive):
     code, _, body = reload(program)
     assert (code, json.loads(body)) == (200, {"webhooks": 0, "restart": True})
     until(lambda: not hooks(program), "none is left")
+
+
+def test_where_a_reload_finds_no_certificates_webhooks_go_on(hooked, receive, tmp_path):
+    authority = Authority(tmp_path)
+    plain, secure = receive(), receive(tls=authority.issue("app", "localhost"))
+    certificates = tmp_path / "system.pem"
+    certificates.write_text("")
+    program = hooked((plain, USERS), env={"SSL_CERT_FILE": str(certificates), "SSL_CERT_DIR": ""})
+    until(lambda: plain.gaps() == 1, "it begins")
+    settings(program.file, (plain, USERS), (secure, USERS), extra=ROOMS)
+    assert reload(program)[0] == 200
+    program.until_logged("webhooks go on without new certificates")
+    visit(program, "room", "ann")
+    plain.until_told(("user.online", "ann"), ("user.offline", "ann"))
+    until(lambda: "certificates" in hooks(program)["hook1"].get("last", {}).get("error", ""), "it is told why")
+    assert (hooks(program)["hook0"]["gaps"], program.metric("multiplexor_webhook_faults_total")) == (0, 1)
+    certificates.write_text(authority.certificate.read_text())
+    assert reload(program)[0] == 200
+    visit(program, "room", "bob")
+    secure.until_told(("user.online", "bob"))
+    # From now on those that were read count, whatever becomes of the file.
+    certificates.write_text("")
+    assert reload(program)[0] == 200
+    visit(program, "room", "eve")
+    secure.until_told(("user.online", "eve"))
+    assert program.metric("multiplexor_webhook_faults_total") == 2
+
+
+def test_who_is_told_of_more_after_a_reload_lacks_what_was_before(hooked, receive):
+    receiver = receive()
+    program = hooked((receiver, 'match = "room.1*"\nevents = ["user.joined"]'))
+    gaps = 1
+    for lines, lacks in [
+        ('match = "room.1"\nevents = ["user.joined"]', 0),
+        ('match = "room.1"\nevents = ["user.joined", "user.left"]', 1),
+        ('match = "room*"\nevents = ["user.joined", "user.left"]', 1),
+        ('match = "room*"\nevents = ["user.left"]', 0),
+        ('events = ["user.left"]', 1),
+        ('match = "*"\nevents = ["user.left"]', 0),
+    ]:
+        settings(program.file, (receiver, lines), extra=ROOMS)
+        assert reload(program)[0] == 200
+        gaps += lacks
+        visit(program, "room.1", f"after{gaps}")
+        until(lambda: receiver.told()[-1:] == [("user.left", f"after{gaps}")] or "left" not in lines, "it is told")
+        until_idle(program)
+        until(lambda: receiver.gaps() == gaps, f"{gaps} gaps are told, and not {receiver.gaps()}: {lines}")
 
 
 def test_users_that_nobody_followed_want_a_restart(hooked, receive):

@@ -108,6 +108,24 @@ def test_what_a_client_publishes_is_told_with_its_user_and_what_a_publisher_says
     assert "user" not in nameless and nameless["message"]["data"] == "anonymous"
 
 
+def test_a_message_of_several_channels_names_those_of_which_a_webhook_is_told(hooked, receive):
+    kinds = 'events = ["message.client"]'
+    rooms, halls, both, other = receive(), receive(), receive(), receive()
+    scopes = [(rooms, "room*"), (halls, "hall.1"), (both, "*"), (other, "other")]
+    program = hooked(
+        *((receiver, f'match = "{match}"\n{kinds}') for receiver, match in scopes),
+        extra='[[channel]]\nmatch = "*"\npublish = "open"\n',
+    )
+    code, _, body = request(program.wait_address, "POST", "/pub/hall.1,room.1,room.2", b"hello", {"Content-Type": "text/plain"})
+    assert code == 200, body
+    for receiver, names in ((rooms, ["room.1", "room.2"]), (halls, ["hall.1"]), (both, ["hall.1", "room.1", "room.2"])):
+        until(receiver.events, "it is told")
+        [event] = receiver.events()
+        message = event["message"]
+        assert event["channel"] == names[0] and message.get("channels", [message.get("channel")]) == names, event
+    assert not other.events()
+
+
 def test_a_list_and_the_events_behind_its_cursor_are_who_is_there(hooked, receive):
     receiver = receive()
     program = hooked((receiver, USERS), flags=("--presence-grace", "3s"))

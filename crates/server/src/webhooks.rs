@@ -13,7 +13,7 @@ use exchange::{EventFollower, Exchange};
 use serde_json::{Value, json};
 use settings::{Errors, File, Settings, Values};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use upstream::{Counters, Uri, WebhookDesk, WebhookStatus, Webhooks, serve_webhooks, test_webhook};
 
 /// Reads all settings as at the start.
@@ -104,11 +104,7 @@ pub(crate) fn start(
         clients_publish: started.hub.rules.iter().any(may_publish),
     };
     let (served, counters) = (Arc::clone(exchange), Arc::clone(counters));
-    tokio::spawn(async move {
-        if let Err(error) = serve_webhooks(desk, served, counters).await {
-            error!(%error, "webhooks are not called");
-        }
-    });
+    tokio::spawn(serve_webhooks(desk, served, counters));
     let cursors = exchange.cursors();
     Box::new(move || newest.borrow().iter().map(|one| object(one, cursors)).collect())
 }

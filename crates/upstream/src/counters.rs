@@ -75,6 +75,8 @@ counters! {
     webhook_calls,
     /// Of these, those that were not taken.
     webhook_failed,
+    /// Reloads of webhooks that found no certificates.
+    webhook_faults,
     /// Events that webhooks took.
     webhook_events,
     /// Events that were left out, of which a gap is told.

@@ -27,6 +27,7 @@ pub use hyper::{self, Uri};
 use tokio::net::unix::pipe;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::error;
 
 pub use counters::Counters;
 pub use hook::{Hook, is_of_one_request};
@@ -98,8 +99,7 @@ pub struct Inbox {
 /// What is under way.
 type Work = JoinSet<Done>;
 
-/// Answers questions for ever. An error: their notices cannot be heard, or the system has no certificates to check others
-/// by.
+/// Answers questions for ever. An error: their notices cannot be heard.
 pub async fn serve(
     settings: Settings,
     exchange: Arc<Exchange>,
@@ -108,7 +108,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let urls = settings.hook.as_ref().map(|hook| &hook.url).into_iter().chain(&settings.keys);
     let urls = urls.chain(settings.takeover.as_ref().map(|takeover| &takeover.url));
-    let client = Client::new(urls.chain(settings.publish.as_ref().map(|publish| &publish.url)))?;
+    let client = Client::new(urls.chain(settings.publish.as_ref().map(|publish| &publish.url)));
     let Inbox { questions, notices, findings } = inbox;
     let parts = || Parts {
         client: client.clone(),
@@ -134,7 +134,11 @@ pub async fn serve(
                 let _ = notices.try_read(&mut [0; 8]);
                 questions.take().into_iter().for_each(|question| all.ask(question, &mut work));
             }
-            Some(done) = work.join_next() => all.done(done.map_err(io::Error::other)?, &mut work),
+            Some(done) = work.join_next() => match done {
+                Ok(done) => all.done(done, &mut work),
+                // Who waits for it is refused in time; all others are still served.
+                Err(error) => error!(%error, "a call broke down"),
+            },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 fetch(all.keys.as_mut().and_then(keys::Keys::tick), &mut work);
             }

@@ -74,6 +74,12 @@ pub const WEBHOOK_PAGE: usize = 256;
 /// How often it is noted of webhooks that are owed nothing how far they have come.
 pub const WEBHOOK_BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 
+/// How often a note is made of it that events were left out for which a webhook's backlog had no room.
+pub const WEBHOOK_LEFT_OUT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long to wait before the system's certificates are looked for again, where they could not be read.
+pub const CERTIFICATES_RETRY: Duration = Duration::from_secs(3);
+
 /// How long to wait before a shard whose mailbox has no room is told once more.
 pub const TELL_RETRY: Duration = Duration::from_millis(10);
 /// How often it is tried.

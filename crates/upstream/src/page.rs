@@ -164,7 +164,7 @@ impl Pages {
                         "the application's answer cannot be passed on: it changes the protocol, or its Multiplexor-Lasts is \
                          no whole number of seconds",
                     ),
-                    Failure::Unreachable(_) => {
+                    Failure::Unreachable(_) | Failure::Certificates(_) => {
                         unanswered(502, Code::Takeover, "the application cannot be reached; try again soon")
                     }
                 }

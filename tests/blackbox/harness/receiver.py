@@ -9,6 +9,7 @@ import time
 from standardwebhooks import Webhook
 
 from .program import until
+from .upstream import serving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -39,8 +40,9 @@ class Call:
 class Receiver:
     """Listens; `answer(call, number)` gives the bytes to answer, or None: the connection is cut without a word."""
 
-    def __init__(self, answer=lambda call, number: OK, secret=SECRET, port=0):
-        self.answer, self.secret = answer, secret
+    def __init__(self, answer=lambda call, number: OK, secret=SECRET, port=0, tls=None):
+        """`tls`: the files of a certificate for localhost and of its key."""
+        self.answer, self.secret, self.tls = answer, secret, tls and serving(tls)
         self.calls, self.taken, self.lock = [], [], threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port = self.listener.getsockname()[1]
@@ -50,7 +52,7 @@ class Receiver:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/events"
+        return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self.port}/events"
 
     def _accept(self):
         while self.open:
@@ -58,6 +60,11 @@ class Receiver:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            if self.tls:
+                try:
+                    connection = self.tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    continue
             self.sockets.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

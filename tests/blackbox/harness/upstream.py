@@ -6,6 +6,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import ssl
 import threading
 import time
 
@@ -51,8 +52,9 @@ class Php:
 class Application:
     """A server whose `answer(path, headers)`, or `answer(path, headers, body)`, gives status, headers and body; all requests are kept."""
 
-    def __init__(self, answer):
-        application = self
+    def __init__(self, answer, tls=None):
+        """`tls`: the files of a certificate for localhost and of its key."""
+        application, self.tls = self, tls
         self.requests, self.most, self.now, self.lock = [], 0, 0, threading.Lock()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -90,15 +92,25 @@ class Application:
             daemon_threads = True
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self.server.socket = serving(tls).wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        name = "https://localhost" if self.tls else "http://127.0.0.1"
+        return f"{name}:{self.server.server_address[1]}"
 
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def serving(tls):
+    """What a server of TLS shows: the files of a certificate and of its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls)
+    return context
 
 
 def slowly(seconds, answer):

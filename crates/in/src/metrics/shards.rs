@@ -237,6 +237,11 @@ pub(super) static SHARDS: &[Metric] = &[
         MetricSource::Asked("webhook_failed"),
     ),
     line(
+        "multiplexor_webhook_faults_total",
+        "Reloads at which the certificates that webhooks are checked by could not be read; those from before count on",
+        MetricSource::Asked("webhook_faults"),
+    ),
+    line(
         "multiplexor_webhook_events_total",
         "Events that webhooks took; one that several took counts for each",
         MetricSource::Asked("webhook_events"),

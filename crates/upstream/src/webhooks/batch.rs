@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use exchange::hub::{Kind, Millis, Payload, Position, Publish, bookmark_name};
+use exchange::hub::{Millis, Position};
 use hyper::body::Bytes;
 
 use super::event::Event;
+use super::settings::Scope;
 
 /// What is sent in one call, and again until it is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) struct Batch {
     pub(super) body: Bytes,
     pub(super) mark: Bookmark,
     pub(super) events: usize,
+    /// Of what the webhook was told when it was made.
+    pub(super) scope: Scope,
     /// When the last of its events was.
     pub(super) newest: Option<Millis>,
 }
@@ -65,13 +68,3 @@ pub(super) fn body_of(events: &[Arc<Event>], gap: bool) -> Bytes {
 
 /// Bytes around the events of a body.
 const BODY_AROUND: usize = 32;
-
-/// A bookmark as a message of the hidden channel that keeps it.
-pub(super) fn as_message(name: &str, mark: Bookmark) -> Publish {
-    Publish {
-        channels: [bookmark_name(name)].into_iter().collect(),
-        aliases: [].into_iter().collect(),
-        payload: Payload::new(mark.text().into_bytes(), Kind::Text),
-        ttl: None,
-    }
-}

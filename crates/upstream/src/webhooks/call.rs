@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
-use super::delivery::Outcome;
+use super::trouble::Outcome;
 use crate::http::{Answered, Client, Failure};
 use crate::limits::WEBHOOK_ANSWER_LEN_MAX;
 

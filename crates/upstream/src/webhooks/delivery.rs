@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Bookmark, body_of};
 use super::event::Event;
-use super::settings::Webhook;
-use crate::limits::{
-    WEBHOOK_BATCH_DELAY, WEBHOOK_BATCH_EVENTS_MAX, WEBHOOK_BATCH_LEN_MAX, WEBHOOK_PAUSE_MAX,
-    WEBHOOK_PAUSE_MIN, WEBHOOK_REFUSALS_MAX, WEBHOOK_REFUSALS_TIME, WEBHOOK_RETRY_AFTER_MAX,
-};
+use super::left_out::LeftOut;
+use super::settings::{Scope, Webhook};
+use super::trouble::{Outcome, Trouble};
+use crate::limits::{WEBHOOK_BATCH_DELAY, WEBHOOK_BATCH_EVENTS_MAX, WEBHOOK_BATCH_LEN_MAX};
 
 /// One webhook, and what it is owed.
 #[derive(Debug)]
@@ -35,6 +34,9 @@ pub(super) struct Delivery {
     batch: Option<Arc<Batch>>,
     /// A store knows which events are in the batch.
     pub(super) noted: bool,
+    /// There was no room while the batch was being sent: should it not be taken, it is left out.
+    is_overrun: bool,
+    pub(super) left_out: LeftOut,
     phase: Phase,
     trouble: Trouble,
     pub(super) counts: Counts,
@@ -49,27 +51,6 @@ enum Phase {
     Pausing(Instant),
     /// It said that it is gone.
     Stopped,
-}
-
-/// What went wrong since a call was taken last.
-#[derive(Debug, Default)]
-struct Trouble {
-    tries: u32,
-    /// How often this very batch was refused, and since when.
-    refusals: u32,
-    refused_since: Option<Instant>,
-}
-
-/// What became of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Taken,
-    /// It wants no more.
-    Gone,
-    /// It finds fault with this batch.
-    Refused(u16, Option<Duration>),
-    /// It may take it later.
-    Failed(String, Option<Duration>),
 }
 
 /// What is counted of it.
@@ -96,11 +77,16 @@ pub(super) enum Next {
 }
 
 impl Delivery {
-    /// One that is owed all from its bookmark on; without one all from `end` on, and told that it may have missed something.
-    pub(super) fn new(hook: Webhook, bookmark: Option<Bookmark>, end: Position) -> Self {
-        let Bookmark { after, to, gap } = bookmark.unwrap_or(Bookmark { after: end, to: end, gap: true });
+    /// One that is owed all from its bookmark on, which was made for this scope, and told of what it lacks if that is narrower
+    /// than its own; without one all from `end` on, and told that it may have missed something.
+    pub(super) fn new(hook: Webhook, noted: Option<(Bookmark, Option<Scope>)>, end: Position) -> Self {
+        let own = hook.scope();
+        let knows =
+            noted.as_ref().is_none_or(|(_, scope)| scope.as_ref().is_some_and(|one| one.covers(&own)));
+        let bookmark = noted.map_or(Bookmark { after: end, to: end, gap: true }, |(mark, _)| mark);
+        let Bookmark { after, to, gap } = bookmark;
         let until = (to > after).then_some((to, gap));
-        Self {
+        let mut delivery = Self {
             hook,
             queue: VecDeque::new(),
             bytes: 0,
@@ -110,14 +96,24 @@ impl Delivery {
             until,
             batch: None,
             noted: false,
+            is_overrun: false,
+            left_out: LeftOut::default(),
             phase: Phase::Ready,
             trouble: Trouble::default(),
             counts: Counts::default(),
+        };
+        if !knows {
+            delivery.lose();
         }
+        delivery
     }
 
-    /// It is set anew under its name. One that was stopped begins again here.
+    /// It is set anew under its name. One that was stopped begins again here; one that is told of more than before lacks what was
+    /// before.
     pub(super) fn renew(&mut self, hook: Webhook, end: Position) {
+        if !self.hook.scope().covers(&hook.scope()) {
+            self.lose();
+        }
         if self.phase == Phase::Stopped {
             (self.phase, self.taken, self.until, self.gap) = (Phase::Ready, end, None, true);
         }
@@ -130,7 +126,8 @@ impl Delivery {
         self.hook = hook;
     }
 
-    /// One more event for it. What has no room in so many bytes is left out from the oldest on.
+    /// One more event for it. What has no room in so many bytes is left out from the oldest on: that is the batch which waits to be
+    /// sent again, if there is one.
     pub(super) fn push(&mut self, event: &Arc<Event>, now: Instant, backlog_max: usize) {
         if self.phase == Phase::Stopped || event.at <= self.taken {
             return;
@@ -138,13 +135,27 @@ impl Delivery {
         self.bytes += event.cost();
         self.queue.push_back(Arc::clone(event));
         self.since.get_or_insert(now);
-        while self.bytes > backlog_max
-            && let Some(oldest) = self.queue.pop_front()
-        {
-            self.bytes -= oldest.cost();
-            self.counts.lost += 1;
-            self.lose();
+        while self.bytes > backlog_max && !self.queue.is_empty() {
+            self.leave_out();
         }
+    }
+
+    /// What is oldest is left out.
+    fn leave_out(&mut self) {
+        let from = self.bookmark().after;
+        if self.phase == Phase::Calling {
+            self.is_overrun = true;
+        } else if self.batch.is_some() {
+            self.give_up();
+        }
+        // One that may have been taken before a restart cannot be as it was any more.
+        self.until = None;
+        let Some(oldest) = self.queue.pop_front() else { return };
+        self.bytes -= oldest.cost();
+        self.counts.lost += 1;
+        self.taken = oldest.at;
+        self.left_out.add(from, oldest.at);
+        self.lose();
     }
 
     /// Something that it was owed is gone, or may be.
@@ -203,15 +214,17 @@ impl Delivery {
         random: u64,
     ) -> Next {
         self.phase = Phase::Ready;
+        let is_overrun = std::mem::take(&mut self.is_overrun);
         let is_old = self
             .batch
             .as_ref()
             .and_then(|batch| batch.newest)
             .is_some_and(|newest| Duration::from_millis(order.saturating_sub(newest)) > retry);
-        let asked = match outcome {
+        match outcome {
             Outcome::Taken => {
                 self.counts.taken += self.batch.as_ref().map_or(0, |batch| batch.events as u64);
                 self.trouble = Trouble::default();
+                self.left_out.is_over();
                 self.finish();
                 return Next::Moved;
             }
@@ -226,33 +239,55 @@ impl Delivery {
                 };
                 return Next::Stopped;
             }
-            Outcome::Refused(_, asked) => {
-                self.trouble.refusals += 1;
-                self.trouble.refused_since.get_or_insert(now);
-                asked
-            }
-            Outcome::Failed(_, asked) => asked,
-        };
+            Outcome::Refused(..) | Outcome::Failed(..) => {}
+        }
         self.counts.failed += 1;
-        self.trouble.tries = self.trouble.tries.saturating_add(1);
-        let refused_for = self.trouble.refused_since.map_or(Duration::ZERO, |since| now - since);
-        let is_refused =
-            self.trouble.refusals >= WEBHOOK_REFUSALS_MAX && refused_for >= WEBHOOK_REFUSALS_TIME;
-        self.phase = Phase::Pausing(now + pause(self.trouble.tries, *asked, random));
-        if !is_old && !is_refused {
+        self.phase = Phase::Pausing(now + self.trouble.pause(outcome, now, random));
+        if !is_old && !self.trouble.is_refused_for_good(now) && !is_overrun {
             return Next::Again;
         }
+        self.give_up();
+        Next::GivenUp
+    }
+
+    /// Its batch is left out.
+    fn give_up(&mut self) {
         self.counts.lost += self.batch.as_ref().map_or(0, |batch| batch.events as u64);
-        (self.trouble.refusals, self.trouble.refused_since) = (0, None);
+        self.trouble.begin_batch();
         self.finish();
         self.lose();
-        Next::GivenUp
     }
 
     /// How far it has come.
     pub(super) fn bookmark(&self) -> Bookmark {
         let (to, gap) = self.until.unwrap_or((self.taken, self.gap));
         self.batch.as_ref().map_or(Bookmark { after: self.taken, to, gap }, |batch| batch.mark)
+    }
+
+    /// Of what it was told up to where its bookmark ends.
+    pub(super) fn scope(&self) -> Scope {
+        self.batch.as_ref().map_or_else(|| self.hook.scope(), |batch| batch.scope.clone())
+    }
+
+    /// Up to here nobody will ask for events, should the program be started anew. What was left out counts until a store has it that
+    /// something was.
+    pub(super) fn settled(&self) -> Position {
+        self.left_out.settled(self.bookmark().after)
+    }
+
+    /// What a store is to be told of what was left out. Not while there is a batch: that is noted itself.
+    pub(super) fn note_left_out(&mut self) -> Option<Bookmark> {
+        (self.has_left_out() && self.left_out.begin_note()).then(|| self.bookmark())
+    }
+
+    /// Whether a store is to be told so.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.batch.is_none() && self.left_out.is_unknown()
+    }
+
+    /// A store has this bookmark, or what it was to be told of what was left out could not be noted.
+    pub(super) fn is_noted(&mut self, mark: Option<Bookmark>) {
+        self.left_out.is_noted(mark.map(|mark| mark.after));
     }
 
     /// It is owed nothing up to where all events were read, if nothing of them is for it.
@@ -291,8 +326,8 @@ impl Delivery {
     pub(super) fn state(&self) -> (&'static str, Option<Instant>) {
         match self.phase {
             Phase::Stopped => ("stopped", None),
-            Phase::Pausing(until) if self.trouble.tries > 0 => ("retrying", Some(until)),
-            Phase::Calling if self.trouble.tries > 0 => ("retrying", None),
+            Phase::Pausing(until) if self.trouble.has_failed() => ("retrying", Some(until)),
+            Phase::Calling if self.trouble.has_failed() => ("retrying", None),
             Phase::Calling => ("sending", None),
             Phase::Ready | Phase::Pausing(_) => ("ready", None),
         }
@@ -305,14 +340,14 @@ impl Delivery {
 
     /// Whether the last calls failed.
     pub(super) fn is_failing(&self) -> bool {
-        self.trouble.tries > 0
+        self.trouble.has_failed()
     }
 
     /// The batch is over.
     fn finish(&mut self) {
         self.noted = false;
         if let Some(batch) = self.batch.take() {
-            self.taken = batch.mark.to;
+            self.taken = self.taken.max(batch.mark.to);
         }
     }
 
@@ -353,18 +388,9 @@ impl Delivery {
             None => format!("{}_{}_gap", self.hook.name, cursors.text(to)),
         };
         let newest = events.last().map(|event| event.time);
-        Some(Batch { id, body: body_of(&events, gap), mark, events: events.len(), newest })
+        let scope = self.hook.scope();
+        Some(Batch { id, body: body_of(&events, gap), mark, events: events.len(), scope, newest })
     }
-}
-
-/// How long to wait after so many tries: twice as long each time, up to a limit, and by chance half as long to as long again;
-/// not less than the receiver asks for, up to another limit.
-fn pause(tries: u32, asked: Option<Duration>, random: u64) -> Duration {
-    let doubled = WEBHOOK_PAUSE_MIN.saturating_mul(1 << tries.saturating_sub(1).min(20));
-    let usual = doubled.min(WEBHOOK_PAUSE_MAX);
-    let millis = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
-    let jittered = Duration::from_millis(millis / 2 + random % (millis + 1));
-    jittered.max(asked.unwrap_or_default().min(WEBHOOK_RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! An event as a webhook is told it: an object that is rendered once for all of them.
 
+use std::sync::Arc;
+
 use dialect::native::{write_object, write_string};
 use exchange::hub::{Change, Cursors, Message, Millis, OrderItem, Position, is_of_all_users, presence_of};
 
@@ -13,29 +15,37 @@ pub(super) struct Event {
     pub(super) json: Box<[u8]>,
 }
 
+/// An event as some webhooks are told it: these, by their places.
+type Told = (Arc<Event>, Vec<usize>);
+
 impl Event {
-    /// What an item of the order is to webhooks, if any of these is told of it; and which ones are.
+    /// What an item of the order is to the webhooks that are told of it. A message of several channels names to each webhook those of
+    /// which it is told; whoever is told of the same ones shares what is rendered.
     pub(super) fn of<'a>(
         item: &OrderItem,
         hooks: impl Iterator<Item = &'a Webhook>,
         cursors: Cursors,
-    ) -> Option<(Self, Vec<usize>)> {
-        let (kind, channels) = kind_of(item)?;
-        let wants = |hook: &Webhook| match &channels[..] {
-            [] => hook.wants(kind, None),
-            channels => channels.iter().any(|channel| hook.wants(kind, Some(channel))),
-        };
-        let wanted: Vec<usize> =
-            hooks.enumerate().filter(|(_, hook)| wants(hook)).map(|(index, _)| index).collect();
-        if wanted.is_empty() {
-            return None;
+    ) -> Vec<Told> {
+        let Some((kind, channels)) = kind_of(item) else { return Vec::new() };
+        // Places of channels among those of the item, and of webhooks.
+        let mut ways: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
+        for (place, hook) in hooks.enumerate() {
+            let wants = |index: &usize| hook.wants(kind, Some(channels[*index]));
+            let matched: Vec<usize> = (0..channels.len()).filter(wants).collect();
+            if matched.is_empty() && !(channels.is_empty() && hook.wants(kind, None)) {
+                continue;
+            }
+            match ways.iter_mut().find(|(known, _)| *known == matched) {
+                Some((_, places)) => places.push(place),
+                None => ways.push((matched, vec![place])),
+            }
         }
-        let time = match item {
-            OrderItem::Message(message) => message.time,
-            OrderItem::Change(change) => change.time,
+        let told = |(matched, places): (Vec<usize>, Vec<usize>)| {
+            let channel = matched.first().map(|index| channels[*index]);
+            let (time, json) = render(item, kind, channel, &matched, cursors);
+            (Arc::new(Self { at: item.position(), time, json: json.into() }), places)
         };
-        let json = render(item, kind, channels.first().copied(), time, cursors);
-        Some((Self { at: item.position(), time, json: json.into() }, wanted))
+        ways.into_iter().map(told).collect()
     }
 
     /// Bytes that it counts while it waits.
@@ -67,14 +77,18 @@ fn kind_of(item: &OrderItem) -> Option<(EventType, Vec<&str>)> {
         .then(|| (EventType::MessageClient, message.targets().iter().map(|target| &*target.name).collect()))
 }
 
-/// `{"type", "time", "cursor", "channel"?, "user"?, "info"?, "message"?}`.
+/// `{"type", "time", "cursor", "channel"?, "user"?, "info"?, "message"?}`, and its time. `matched`: channels of a message.
 fn render(
     item: &OrderItem,
     kind: EventType,
     channel: Option<&str>,
-    time: Millis,
+    matched: &[usize],
     cursors: Cursors,
-) -> Vec<u8> {
+) -> (Millis, Vec<u8>) {
+    let time = match item {
+        OrderItem::Message(message) => message.time,
+        OrderItem::Change(change) => change.time,
+    };
     let (seconds, millis) = (time / 1_000, time % 1_000);
     let name = kind.name();
     let mut out = format!("{{\"type\":\"{name}\",\"time\":{seconds}.{millis:03},\"cursor\":\"").into_bytes();
@@ -85,13 +99,13 @@ fn render(
         write_string(channel, &mut out);
     }
     if let OrderItem::Message(message) = item {
-        write_who(message, &mut out);
+        write_who(message, matched, &mut out);
     }
     out.push(b'}');
-    out
+    (time, out)
 }
 
-fn write_who(message: &Message, out: &mut Vec<u8>) {
+fn write_who(message: &Message, matched: &[usize], out: &mut Vec<u8>) {
     if let Some(movement) = message.movement() {
         out.extend_from_slice(b",\"user\":");
         write_string(movement.user, out);
@@ -106,8 +120,7 @@ fn write_who(message: &Message, out: &mut Vec<u8>) {
         write_string(user, out);
     }
     out.extend_from_slice(b",\"message\":");
-    let all: Vec<usize> = (0..message.targets().len()).collect();
-    write_object(message, &all, None, out);
+    write_object(message, matched, None, out);
 }
 
 /// Bytes that an event counts beside its text.

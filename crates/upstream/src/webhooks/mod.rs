@@ -9,34 +9,40 @@ mod batch;
 mod call;
 mod delivery;
 mod event;
+mod left_out;
+mod notes;
 mod settings;
 mod status;
+mod trouble;
 mod try_out;
+mod work;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use exchange::hub::{Position, Start, WallTime, bookmark_name};
+use exchange::hub::{Position, bookmark_name};
 use exchange::limits::FOLLOW_PAUSE;
-use exchange::{EventFollower, Exchange, PublishError, Receipt};
+use exchange::{EventFollower, Exchange};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use crate::counters::Counters;
 use crate::http::{Client, told};
-use crate::limits::{WEBHOOK_BOOKMARK_EVERY, WEBHOOK_PAGE};
-use batch::{Batch, Bookmark, as_message};
+use crate::limits::{WEBHOOK_BOOKMARK_EVERY, WEBHOOK_LEFT_OUT_EVERY, WEBHOOK_PAGE};
+use batch::Batch;
 use call::{Call, judge};
-use delivery::{Delivery, Next, Outcome};
+use delivery::{Delivery, Next};
 use event::Event;
+use notes::{as_message, note, noted};
 pub use settings::{EventType, EventTypes, Webhook, Webhooks};
 pub use status::{LastCall, WebhookStatus};
+use trouble::Outcome;
 pub use try_out::{TestAnswer, test_webhook};
+use work::{Done, Work};
 
 /// Where webhooks meet the rest of the program.
 #[derive(Debug)]
@@ -53,25 +59,20 @@ pub struct WebhookDesk {
     pub clients_publish: bool,
 }
 
-/// Serves webhooks for ever. Where none is set, nobody follows the order. An error: the system has no certificates to check
-/// receivers by.
-pub async fn serve_webhooks(
-    mut desk: WebhookDesk,
-    exchange: Arc<Exchange>,
-    counters: Arc<Counters>,
-) -> io::Result<()> {
+/// Serves webhooks for as long as some may be set. Where none is set, nobody follows the order.
+pub async fn serve_webhooks(mut desk: WebhookDesk, exchange: Arc<Exchange>, counters: Arc<Counters>) {
     loop {
         if desk.settings.borrow_and_update().all.is_empty() {
             desk.follower = None;
             desk.status.send_replace(Vec::new());
             // Whoever could set some has ended.
             if desk.settings.changed().await.is_err() {
-                return Ok(());
+                return;
             }
             continue;
         }
         let follower = desk.follower.take().unwrap_or_else(|| EventFollower::new(Arc::clone(&exchange)));
-        All::new(&desk, follower, Arc::clone(&exchange), Arc::clone(&counters))?.run().await?;
+        All::new(&desk, follower, Arc::clone(&exchange), Arc::clone(&counters)).run().await;
     }
 }
 
@@ -92,18 +93,11 @@ struct All {
     is_caught_up: bool,
     /// When bookmarks of those who are owed nothing were moved last.
     moved: Instant,
+    /// When it was noted last what was left out.
+    left_out: Instant,
     random: RandomState,
     /// Events that those who are there now have lost, as it was counted last.
     lost: u64,
-}
-
-/// A call that has ended.
-struct Called {
-    name: Box<str>,
-    batch: Arc<Batch>,
-    outcome: Outcome,
-    /// Whether a store knows which events were in the batch.
-    noted: bool,
 }
 
 impl All {
@@ -112,11 +106,11 @@ impl All {
         follower: EventFollower,
         exchange: Arc<Exchange>,
         counters: Arc<Counters>,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let mut settings = desk.settings.clone();
         let set = Arc::clone(&settings.borrow_and_update());
         let mut all = Self {
-            client: Client::new(set.all.iter().map(|hook| &hook.url))?,
+            client: Client::new(set.all.iter().map(|hook| &hook.url)),
             read: follower.from(),
             exchange,
             follower,
@@ -128,10 +122,12 @@ impl All {
             last_calls: BTreeMap::new(),
             is_caught_up: false,
             moved: Instant::now(),
+            left_out: Instant::now(),
             random: RandomState::new(),
             lost: 0,
         };
-        let delivery = |hook: &Webhook| Delivery::new(hook.clone(), all.bookmark_of(&hook.name), all.read);
+        let delivery =
+            |hook: &Webhook| Delivery::new(hook.clone(), noted(&all.exchange, &hook.name), all.read);
         all.deliveries = set.all.iter().map(delivery).collect();
         for delivery in &mut all.deliveries {
             let hears_clients = delivery.hook.events.has(EventType::MessageClient);
@@ -141,16 +137,17 @@ impl All {
             }
         }
         all.read = all.deliveries.iter().map(|one| one.taken).min().unwrap_or(all.read);
-        Ok(all)
+        all
     }
 
     /// Serves them until none is set any more.
-    async fn run(mut self) -> io::Result<()> {
-        let mut work = JoinSet::new();
+    async fn run(mut self) {
+        let mut work = Work::default();
         while !self.deliveries.is_empty() {
             self.read().await;
             self.begin(&mut work);
             self.look_back();
+            self.note_left_out(&mut work);
             self.tell();
             let due = self.due();
             // Whatever is published ends this, most of which is no event: so it is looked at once in a while.
@@ -160,24 +157,26 @@ impl All {
             };
             tokio::select! {
                 () = more => {}
-                Some(called) = work.join_next() => self.called(called.map_err(io::Error::other)?),
+                Some(done) = work.next() => self.done(done),
                 () = sleep_until(due) => {}
                 changed = self.settings.changed() => {
                     if changed.is_err() {
-                        return Ok(());
+                        return;
                     }
-                    self.renew()?;
+                    self.renew();
                 }
             }
         }
         self.follower.settle(None, true);
-        Ok(())
     }
 
     /// What is set has changed: by their names, webhooks go on, come and go.
-    fn renew(&mut self) -> io::Result<()> {
+    fn renew(&mut self) {
         let set = Arc::clone(&self.settings.borrow_and_update());
-        self.client = Client::new(set.all.iter().map(|hook| &hook.url))?;
+        if let Err(why) = self.client.renew(set.all.iter().map(|hook| &hook.url)) {
+            self.counters.webhook_faults.add();
+            warn!(%why, "webhooks go on without new certificates: with those from before, if there were any");
+        }
         let mut before: BTreeMap<Box<str>, Delivery> =
             self.deliveries.drain(..).map(|one| (one.hook.name.clone(), one)).collect();
         let deliveries = set.all.iter().map(|hook| match before.remove(&hook.name) {
@@ -191,11 +190,15 @@ impl All {
         before.keys().for_each(|name| drop(self.last_calls.remove(name)));
         self.lost = self.deliveries.iter().map(|one| one.counts.lost).sum();
         // Should it be set again one day, it is told of a gap.
-        for name in before.keys() {
-            self.exchange.publisher().delete(&bookmark_name(name), true);
-        }
+        before.keys().for_each(|name| self.forget(name));
+        // The next program is to know of what each was told.
+        self.deliveries.iter().for_each(|one| self.note_later(one));
         self.settle();
-        Ok(())
+    }
+
+    /// A store forgets how far one has come: whoever is called by this name next is told of a gap.
+    fn forget(&self, name: &str) {
+        self.exchange.publisher().delete(&bookmark_name(name), true);
     }
 
     /// Hands out all events that there are.
@@ -212,9 +215,9 @@ impl All {
             }
             for item in &page.items {
                 let hooks = self.deliveries.iter().map(|one| &one.hook);
-                let Some((event, wanted)) = Event::of(item, hooks, cursors) else { continue };
-                let event = Arc::new(event);
-                wanted.iter().for_each(|index| self.deliveries[*index].push(&event, now, backlog_max));
+                for (event, wanted) in Event::of(item, hooks, cursors) {
+                    wanted.iter().for_each(|index| self.deliveries[*index].push(&event, now, backlog_max));
+                }
             }
             self.read = page.position;
             if !page.more {
@@ -223,6 +226,10 @@ impl All {
             // Others have their turn.
             yield_now().await;
         }
+        for full in self.deliveries.iter_mut().filter_map(|one| one.left_out.take_news().then_some(&one.hook))
+        {
+            warn!(webhook = %full.name, url = told(&full.url), backlog_max, "more events wait for the webhook than webhook_backlog has room for: the oldest are left out, and it is told of a gap");
+        }
         if !self.is_caught_up {
             self.is_caught_up = true;
             self.settle();
@@ -230,46 +237,60 @@ impl All {
     }
 
     /// Begins the calls that are due.
-    fn begin(&mut self, work: &mut JoinSet<Called>) {
+    fn begin(&mut self, work: &mut Work) {
         let (now, cursors, timeout) =
             (Instant::now(), self.exchange.cursors(), self.settings.borrow().timeout);
         for delivery in &mut self.deliveries {
             let Some((batch, is_noted)) = delivery.begin(now, self.read, cursors) else { continue };
             self.counters.webhook_calls.add();
-            let (hook, exchange, client) =
-                (delivery.hook.clone(), Arc::clone(&self.exchange), self.client.clone());
+            let (hook, client, wall) = (delivery.hook.clone(), self.client.clone(), self.exchange.wall());
             // Should the program be killed, the next one knows which events were in the batch.
             let is_noted = is_noted || !self.keeps;
-            work.spawn(async move {
-                let note = if is_noted { Ok(()) } else { note(&exchange, &hook.name, batch.mark).await };
-                let noted = note.is_ok();
-                let outcome = match note {
-                    Ok(()) => {
-                        let Webhook { url, secrets, .. } = &hook;
-                        let call = Call { url, secrets, id: &batch.id, body: &batch.body, timeout };
-                        judge(call.send(&client, exchange.wall()).await, SystemTime::now())
-                    }
-                    Err(why) => Outcome::Failed(why, None),
-                };
-                Called { name: hook.name, batch, outcome, noted }
+            let note = (!is_noted).then(|| note(&self.exchange, &hook.name, batch.mark, &batch.scope));
+            work.call(hook.name.clone(), Arc::clone(&batch), async move {
+                if let Some(note) = note
+                    && let Err(why) = note.await
+                {
+                    return (Outcome::Failed(why, None), false);
+                }
+                let Webhook { url, secrets, .. } = &hook;
+                let call = Call { url, secrets, id: &batch.id, body: &batch.body, timeout };
+                (judge(call.send(&client, wall).await, SystemTime::now()), true)
             });
         }
     }
 
+    /// Something has ended.
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Called { name, batch, outcome, noted } => self.called(&name, &batch, &outcome, noted),
+            Done::Noted { name, mark, noted } => {
+                if let Some(delivery) = self.deliveries.iter_mut().find(|one| one.hook.name == name) {
+                    delivery.is_noted(noted.then_some(mark));
+                    self.settle();
+                }
+            }
+            Done::Nothing => {}
+        }
+    }
+
     /// A call has ended.
-    fn called(&mut self, called: Called) {
-        let Called { name, batch, outcome, noted } = called;
+    fn called(&mut self, name: &str, batch: &Arc<Batch>, outcome: &Outcome, noted: bool) {
         let random = self.random.build_hasher().finish();
         let retry = self.settings.borrow().retry;
         // One that is no longer set is not missed.
-        let Some(delivery) = self.deliveries.iter_mut().find(|one| one.hook.name == name) else { return };
-        if !delivery.is_sending(&batch) {
+        let Some(place) = self.deliveries.iter().position(|one| *one.hook.name == *name) else { return };
+        let delivery = &mut self.deliveries[place];
+        if !delivery.is_sending(batch) {
             return;
         }
         let was_failing = delivery.is_failing();
         delivery.noted |= noted;
-        let next = delivery.called(&outcome, Instant::now(), self.exchange.now(), retry, random);
-        let last = LastCall::of(self.exchange.wall(), &outcome);
+        if noted {
+            delivery.is_noted(Some(batch.mark));
+        }
+        let next = delivery.called(outcome, Instant::now(), self.exchange.now(), retry, random);
+        let last = LastCall::of(self.exchange.wall(), outcome);
         let url = told(&delivery.hook.url);
         let why = last.error.as_deref().unwrap_or_default();
         match next {
@@ -291,10 +312,12 @@ impl All {
             Next::Again | Next::GivenUp | Next::Stopped => self.counters.webhook_failed.add(),
         }
         let is_idle = delivery.is_idle();
-        let mark = delivery.bookmark();
-        self.last_calls.insert(name.clone(), last);
-        if next == Next::Moved && is_idle {
-            self.note_later(&name, mark);
+        self.last_calls.insert(name.into(), last);
+        match next {
+            Next::Moved if is_idle => self.note_later(&self.deliveries[place]),
+            // What comes behind this is kept for nobody.
+            Next::Stopped => self.forget(name),
+            _ => {}
         }
         self.settle();
     }
@@ -308,67 +331,59 @@ impl All {
         let read = self.read;
         // What is noted takes places itself: that alone is no reason to note it again.
         let own = self.deliveries.len() as u64;
-        let mut moved = Vec::new();
-        for delivery in &mut self.deliveries {
+        let passes = |delivery: &mut Delivery| {
             let before = delivery.taken;
             delivery.pass(read);
-            if delivery.taken.to_bits() > before.to_bits() + own {
-                moved.push((delivery.hook.name.clone(), delivery.bookmark()));
-            }
-        }
-        moved.iter().for_each(|(name, mark)| self.note_later(name, *mark));
+            delivery.taken.to_bits() > before.to_bits() + own
+        };
+        let moved: Vec<bool> = self.deliveries.iter_mut().map(passes).collect();
+        let moved = self.deliveries.iter().zip(moved).filter(|(_, has_moved)| *has_moved);
+        moved.for_each(|(delivery, _)| self.note_later(delivery));
         self.settle();
     }
 
+    /// A store is told where events were left out, so that it need not keep them: what waits is as much as a backlog has room for.
+    fn note_left_out(&mut self, work: &mut Work) {
+        if !self.keeps || self.left_out.elapsed() < WEBHOOK_LEFT_OUT_EVERY {
+            return;
+        }
+        self.left_out = Instant::now();
+        for delivery in &mut self.deliveries {
+            let Some(mark) = delivery.note_left_out() else { continue };
+            let name = delivery.hook.name.clone();
+            let note = note(&self.exchange, &name, mark, &delivery.hook.scope());
+            work.note(name, mark, async { note.await.is_ok() });
+        }
+    }
+
     /// Notes how far one has come, and does not wait for it: should it be lost, the last batch comes once more.
-    fn note_later(&self, name: &str, mark: Bookmark) {
-        if self.keeps {
-            drop(self.exchange.publisher().publish(as_message(name, mark), None));
+    fn note_later(&self, delivery: &Delivery) {
+        if self.keeps && !delivery.is_stopped() {
+            let message = as_message(&delivery.hook.name, delivery.bookmark(), &delivery.scope());
+            drop(self.exchange.publisher().publish(message, None));
         }
     }
 
     /// What all of them have is not kept for them any longer.
     fn settle(&self) {
-        let owed = self.deliveries.iter().filter(|one| !one.is_stopped()).map(|one| one.bookmark().after);
+        let owed = self.deliveries.iter().filter(|one| !one.is_stopped()).map(Delivery::settled);
         self.follower.settle(owed.min().filter(|_| self.keeps), self.is_caught_up);
     }
 
     /// When something is due next.
     fn due(&self) -> Instant {
         let now = Instant::now();
-        let look = now + WEBHOOK_BOOKMARK_EVERY;
+        let has_left_out = self.keeps && self.deliveries.iter().any(Delivery::has_left_out);
+        let note = has_left_out.then(|| self.left_out + WEBHOOK_LEFT_OUT_EVERY);
+        let look = note.into_iter().chain([now + WEBHOOK_BOOKMARK_EVERY]).min().unwrap_or(now);
         self.deliveries.iter().filter_map(|one| one.due(now)).min().map_or(look, |due| due.min(look))
-    }
-
-    fn bookmark_of(&self, name: &str) -> Option<Bookmark> {
-        let page = self.exchange.admin().history(&bookmark_name(name), Start::Tail(1), 1)?;
-        Bookmark::read(str::from_utf8(page.messages.last()?.payload().data()).ok()?)
     }
 
     /// Tells whoever asks how it is.
     fn tell(&mut self) {
         let (now, wall) = (Instant::now(), self.exchange.wall());
-        let status = self.deliveries.iter().map(|one| {
-            let (state, next) = one.state();
-            let next = next.map(|next| wall.after(millis(next.saturating_duration_since(now))));
-            WebhookStatus {
-                name: one.hook.name.clone(),
-                url: told(&one.hook.url),
-                pattern: one
-                    .hook
-                    .pattern
-                    .as_ref()
-                    .map_or_else(String::new, |pattern| pattern.as_str().to_owned()),
-                events: one.hook.events.iter().map(EventType::name).collect(),
-                state,
-                taken: one.taken,
-                backlog: one.backlog(),
-                counts: one.counts.all(),
-                last: self.last_calls.get(&one.hook.name).cloned(),
-                next_try: next.map(|next| WallTime::from_seconds(next.seconds())),
-            }
-        });
-        let status: Vec<_> = status.collect();
+        let of = |one| WebhookStatus::of(one, &self.last_calls, now, wall);
+        let status: Vec<_> = self.deliveries.iter().map(of).collect();
         let lost = self.deliveries.iter().map(|one| one.counts.lost).sum::<u64>();
         self.counters.webhook_lost.add_many(lost.saturating_sub(std::mem::replace(&mut self.lost, lost)));
         let sum = |of: fn(&WebhookStatus) -> usize| status.iter().map(of).sum();
@@ -382,19 +397,4 @@ impl All {
             is_new
         });
     }
-}
-
-/// Notes in the store how far a webhook has come, and waits until that is safe.
-async fn note(exchange: &Exchange, name: &str, mark: Bookmark) -> Result<(), String> {
-    let receipt = exchange.publisher().publish(as_message(name, mark), None);
-    match receipt {
-        Ok(Receipt::Released(_)) => Ok(()),
-        Ok(Receipt::Ordered(pending)) => pending.await.map(drop).map_err(|error| error.to_string()),
-        Err(PublishError::Full(_)) => Err("the store is too busy to note what is sent".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn millis(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

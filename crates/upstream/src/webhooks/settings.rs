@@ -58,6 +58,11 @@ impl Webhook {
         self.pattern.as_ref().is_none_or(|pattern| pattern.as_str() == "*")
     }
 
+    /// Of what it is told.
+    pub(super) fn scope(&self) -> Scope {
+        Scope { events: self.events, pattern: self.pattern.clone() }
+    }
+
     /// Whether it is told of something on a channel; `None`: on whatever a user waits.
     pub(super) fn wants(&self, kind: EventType, channel: Option<&str>) -> bool {
         self.events.has(kind)
@@ -65,6 +70,36 @@ impl Webhook {
                 Some(channel) => self.pattern.as_ref().is_none_or(|pattern| pattern.matches(channel)),
                 None => self.is_for_all(),
             }
+    }
+}
+
+/// Which events of which channels a webhook is told of: noted with its place, since whoever is told of more than before lacks what was
+/// before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scope {
+    events: EventTypes,
+    pattern: Option<Pattern>,
+}
+
+impl Scope {
+    /// Whether whoever is told of this is told of all of the other.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let all = Pattern::new("*").expect("a star is a pattern");
+        let [own, others] = [self, other].map(|scope| scope.pattern.as_ref().unwrap_or(&all));
+        other.events.iter().all(|kind| self.events.has(kind)) && own.covers(others)
+    }
+
+    /// As text: names of events, and the pattern behind a blank.
+    pub(super) fn text(&self) -> String {
+        let events: Vec<&str> = self.events.iter().map(EventType::name).collect();
+        format!("{} {}", events.join(","), self.pattern.as_ref().map_or("*", Pattern::as_str))
+    }
+
+    /// What a text says. Events that nobody knows any longer are left out.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (events, pattern) = text.split_once(' ')?;
+        let events = events.split(',').filter_map(EventType::named).collect();
+        Some(Self { events, pattern: Some(Pattern::new(pattern).ok()?) })
     }
 }
 
@@ -150,5 +185,51 @@ impl EventTypes {
 impl FromIterator<EventType> for EventTypes {
     fn from_iter<I: IntoIterator<Item = EventType>>(kinds: I) -> Self {
         Self(kinds.into_iter().fold(0, |all, kind| all | 1 << kind as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(events: &[EventType], pattern: Option<&str>) -> Scope {
+        let pattern = pattern.map(|text| Pattern::new(text).expect("a pattern"));
+        Scope { events: events.iter().copied().collect(), pattern }
+    }
+
+    #[test]
+    fn who_is_told_of_more_than_before_is_known() {
+        use EventType::{ChannelOnline, UserJoined};
+        let before = scope(&[UserJoined], Some("room.*"));
+        for (events, pattern, covers) in [
+            (&[UserJoined][..], Some("room.*"), true),
+            (&[UserJoined], Some("room.1"), true),
+            (&[UserJoined], Some("room.1*"), true),
+            (&[UserJoined], Some("room*"), false),
+            (&[UserJoined], Some("*"), false),
+            (&[UserJoined], None, false),
+            (&[UserJoined, ChannelOnline], Some("room.*"), false),
+            (&[ChannelOnline], Some("room.*"), false),
+        ] {
+            let after = scope(events, pattern);
+            assert_eq!(before.covers(&after), covers, "{events:?} of {pattern:?}");
+            assert!(scope(events, None).covers(&after) && scope(events, Some("*")).covers(&after));
+        }
+        let all = Scope { events: EventTypes::ALL, pattern: None };
+        assert!(all.covers(&before) && !before.covers(&all));
+    }
+
+    #[test]
+    fn what_is_noted_of_it_is_read() {
+        for pattern in [Some("room.*"), Some("one two"), Some("*"), None] {
+            let noted = scope(&EventType::ALL, pattern);
+            let read = Scope::read(&noted.text()).expect("it is one");
+            assert!(read.covers(&noted) && noted.covers(&read), "{pattern:?}");
+        }
+        let partly = Scope::read("user.joined,user.danced a").expect("it is one");
+        assert_eq!(partly, scope(&[EventType::UserJoined], Some("a")));
+        for nonsense in ["", "user.joined", "user.joined a*b"] {
+            assert_eq!(Scope::read(nonsense), None, "{nonsense}");
+        }
     }
 }

@@ -1,8 +1,14 @@
 //! What is known of each webhook, for whoever asks.
 
-use exchange::hub::{Position, WallTime};
+use std::collections::BTreeMap;
 
-use super::delivery::{Counts, Outcome};
+use exchange::hub::{Position, WallTime};
+use tokio::time::Instant;
+
+use super::delivery::{Counts, Delivery};
+use super::settings::EventType;
+use super::trouble::Outcome;
+use crate::http::told;
 
 /// What is known of one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,30 @@ pub struct WebhookStatus {
     pub last: Option<LastCall>,
     /// When it is tried again.
     pub next_try: Option<WallTime>,
+}
+
+impl WebhookStatus {
+    pub(super) fn of(
+        one: &Delivery,
+        last: &BTreeMap<Box<str>, LastCall>,
+        now: Instant,
+        wall: WallTime,
+    ) -> Self {
+        let (hook, (state, next)) = (&one.hook, one.state());
+        let next = next.map(|next| wall.after(millis(next.saturating_duration_since(now))));
+        Self {
+            name: hook.name.clone(),
+            url: told(&hook.url),
+            pattern: hook.pattern.as_ref().map_or_else(String::new, |pattern| pattern.as_str().to_owned()),
+            events: hook.events.iter().map(EventType::name).collect(),
+            state,
+            taken: one.taken,
+            backlog: one.backlog(),
+            counts: one.counts.all(),
+            last: last.get(&hook.name).cloned(),
+            next_try: next.map(|next| WallTime::from_seconds(next.seconds())),
+        }
+    }
 }
 
 /// What came of the last call.
@@ -55,4 +85,8 @@ impl Counts {
         let Self { calls, failed, taken, lost, gaps } = self;
         [calls, failed, taken, lost, gaps]
     }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use access::WebhookSecret;
-use exchange::hub::Epoch;
+use exchange::hub::{Epoch, Pattern};
 
 use super::*;
 use crate::limits::{WEBHOOK_BACKLOG, WEBHOOK_RETRY};
-use crate::webhooks::settings::EventTypes;
+use crate::webhooks::settings::{EventType, EventTypes};
 
 fn hook() -> Webhook {
     Webhook {
@@ -178,6 +178,131 @@ fn what_finds_no_room_is_a_gap() {
     assert_eq!(batch.id, format!("app_{}", cursors().text(place(7))));
 }
 
+/// One whose batch of places 2 to 4 was sent and not taken, and has room for two events besides.
+fn stuck(now: Instant) -> (Delivery, usize) {
+    let mut delivery = begun(now);
+    push(&mut delivery, 2..=4, now);
+    let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(4), cursors()).unwrap();
+    delivery.is_noted(Some(batch.mark));
+    (delivery, 2 * event(5, 1).cost())
+}
+
+fn push_into(delivery: &mut Delivery, at: std::ops::RangeInclusive<u64>, now: Instant, backlog_max: usize) {
+    at.for_each(|at| delivery.push(&event(at, 1), now, backlog_max));
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_are_left_out_and_they_are_in_the_batch() {
+    let now = Instant::now();
+    let (mut delivery, room) = stuck(now);
+    assert_eq!(delivery.called(&failed(), now, 0, WEBHOOK_RETRY, 0), Next::Again);
+    push_into(&mut delivery, 5..=6, now, room);
+    assert_eq!((delivery.backlog().0, delivery.settled(), delivery.counts.lost), (5, place(1), 0));
+    push_into(&mut delivery, 7..=9, now, room);
+    assert_eq!((delivery.backlog().0, delivery.counts.lost, delivery.counts.gaps), (2, 6, 1));
+    assert_eq!(delivery.settled(), place(1), "no store knows of it yet");
+    let mark = delivery.note_left_out().unwrap();
+    assert_eq!(mark, Bookmark { after: place(7), to: place(7), gap: true });
+    push_into(&mut delivery, 10..=10, now, room);
+    assert_eq!(delivery.note_left_out(), None, "one note at a time");
+    delivery.is_noted(Some(mark));
+    assert_eq!(delivery.settled(), place(7), "what was left out since waits for the next note");
+    let mark = delivery.note_left_out().unwrap();
+    delivery.is_noted(None);
+    assert_eq!((delivery.settled(), delivery.note_left_out()), (place(7), Some(mark)), "it was not noted");
+    delivery.is_noted(Some(mark));
+    assert_eq!((delivery.settled(), delivery.note_left_out()), (place(8), None));
+    let (batch, _) = delivery.begin(delivery.due(now).unwrap(), place(10), cursors()).unwrap();
+    assert_eq!((batch.events, batch.mark), (2, Bookmark { after: place(8), to: place(10), gap: true }));
+}
+
+#[test]
+fn a_batch_on_its_way_is_left_out_only_if_it_is_not_taken() {
+    let now = Instant::now();
+    for (outcome, next, lost) in [(Outcome::Taken, Next::Moved, 1), (failed(), Next::GivenUp, 4)] {
+        let (mut delivery, room) = stuck(now);
+        push_into(&mut delivery, 5..=7, now, room);
+        assert_eq!(
+            (delivery.settled(), delivery.note_left_out()),
+            (place(1), None),
+            "it is noted with its batch"
+        );
+        assert_eq!(delivery.called(&outcome, now, 0, WEBHOOK_RETRY, 0), next);
+        assert_eq!((delivery.counts.lost, delivery.taken), (lost, place(5)));
+        let due = delivery.due(now).unwrap();
+        let (batch, _) = delivery.begin(due, place(7), cursors()).unwrap();
+        assert_eq!((batch.events, batch.mark), (2, Bookmark { after: place(5), to: place(7), gap: true }));
+        delivery.is_noted(Some(batch.mark));
+        delivery.called(&Outcome::Taken, due, 0, WEBHOOK_RETRY, 0);
+        assert_eq!((delivery.settled(), delivery.is_idle()), (place(7), true));
+    }
+}
+
+#[test]
+fn a_batch_of_before_a_restart_that_finds_no_room_is_not_told_as_if_it_were_whole() {
+    let now = Instant::now();
+    let kept = Bookmark { after: place(1), to: place(4), gap: false };
+    let mut delivery = Delivery::new(hook(), Some((kept, Some(hook().scope()))), place(9));
+    push_into(&mut delivery, 2..=6, now, 2 * event(2, 1).cost());
+    let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(9), cursors()).unwrap();
+    assert_eq!((batch.events, batch.mark), (2, Bookmark { after: place(4), to: place(9), gap: true }));
+}
+
+/// One that is told of these events of these channels.
+fn narrow(events: &[EventType], pattern: &str) -> Webhook {
+    Webhook {
+        pattern: Some(Pattern::new(pattern).unwrap()),
+        events: events.iter().copied().collect(),
+        ..hook()
+    }
+}
+
+#[test]
+fn who_is_told_of_more_than_before_lacks_what_was_before() {
+    use EventType::{UserJoined, UserLeft};
+    let now = Instant::now();
+    let before = narrow(&[UserJoined], "room.*");
+    for (after, gap) in [
+        (before.clone(), false),
+        (narrow(&[UserJoined], "room.1"), false),
+        (narrow(&[UserJoined, UserLeft], "room.*"), true),
+        (narrow(&[UserJoined], "*"), true),
+        (hook(), true),
+    ] {
+        let mark = Bookmark { after: place(3), to: place(3), gap: false };
+        let mut reloaded = Delivery::new(before.clone(), Some((mark, Some(before.scope()))), place(9));
+        assert!(reloaded.begin(now, place(9), cursors()).is_none());
+        reloaded.renew(after.clone(), place(9));
+        let restarted = Delivery::new(after.clone(), Some((mark, Some(before.scope()))), place(9));
+        for mut delivery in [reloaded, restarted] {
+            let told =
+                delivery.begin(now, place(9), cursors()).map(|(batch, _)| (batch.events, batch.mark.gap));
+            assert_eq!(told, gap.then_some((0, true)), "{after:?}");
+        }
+        let mut unknown = Delivery::new(after, Some((mark, None)), place(9));
+        assert!(
+            unknown.begin(now, place(9), cursors()).unwrap().0.mark.gap,
+            "of what it was told nobody noted"
+        );
+    }
+}
+
+#[test]
+fn a_batch_is_noted_with_what_its_webhook_was_told_of_when_it_was_made() {
+    let now = Instant::now();
+    let before = narrow(&[EventType::UserJoined], "room.*");
+    let mut delivery = Delivery::new(before.clone(), None, place(1));
+    delivery.begin(now, place(1), cursors()).unwrap();
+    delivery.renew(hook(), place(1));
+    assert_eq!(
+        delivery.scope(),
+        before.scope(),
+        "a program that is started anew finds that it lacks something"
+    );
+    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    assert_eq!((delivery.scope(), delivery.bookmark().gap), (hook().scope(), true));
+}
+
 #[test]
 fn who_says_that_it_is_gone_gets_nothing_until_it_is_set_anew() {
     let now = Instant::now();
@@ -202,7 +327,7 @@ fn a_batch_that_may_have_been_taken_is_the_same_after_a_restart() {
     let (before, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(5), cursors()).unwrap();
     let kept = Bookmark::read(&before.mark.text()).unwrap();
     assert_eq!(kept, Bookmark { after: place(1), to: place(5), gap: false });
-    let mut delivery = Delivery::new(hook(), Some(kept), place(100));
+    let mut delivery = Delivery::new(hook(), Some((kept, Some(hook().scope()))), place(100));
     push(&mut delivery, 1..=1, now);
     push(&mut delivery, 3..=4, now);
     push(&mut delivery, 6..=9, now);
