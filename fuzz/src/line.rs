@@ -6,8 +6,9 @@ use std::time::Duration;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
 use transport::{Conn, Frozen};
-use wait::exchange::hub::Limits;
-use wait::{Classic, Settings};
+use wait::access::{TokenSecret, Tokens};
+use wait::exchange::hub::{Door, Limits, Pattern, Rule};
+use wait::{Classic, Settings, Shows};
 
 /// A connection that another process handed over.
 pub(crate) fn frozen(data: &[u8]) {
@@ -27,9 +28,8 @@ pub(crate) fn line(data: &[u8]) {
 }
 
 fn line_of(classic: Classic, data: &[u8]) {
-    let stream_age = Duration::from_secs(30);
-    let settings = Settings { slow_reader: 4_096, stream_age, ..Settings::default() };
-    let mut scene = Scene::speaking(classic, 1, 2, Limits::default(), settings);
+    let (limits, settings) = peopled();
+    let mut scene = Scene::speaking(classic, 1, 2, limits, settings);
     let mut peers: Vec<Peer> = Vec::new();
     let mut rest = data;
     for _ in 0..STEPS_MAX {
@@ -64,6 +64,25 @@ fn line_of(classic: Classic, data: &[u8]) {
         let waiting = scene.exchange.admin().channel(name).map_or(0, |channel| channel.waiting);
         assert_eq!(waiting, 0, "clients that are gone still count as waiting");
     }
+    // Those who are found gone in one tick are told of in the next one at the latest.
+    (0..4).for_each(|_| scene.exchange.admin().tick());
+    let (page, _) = scene.exchange.admin().present("a", None, 10);
+    assert_eq!((page.count, page.anonymous), (0, 0), "users are left of clients that are gone");
+}
+
+/// On one channel clients speak and are told who is there; who they are, tokens say, whose secret is a row of `x`.
+fn peopled() -> (Limits, Settings) {
+    let open = Some(Door::Open);
+    let rule = Rule { presence: open, publish: open, ..Rule::new(Pattern::new("a").expect("it is one")) };
+    let secret = TokenSecret::new(&"x".repeat(32)).expect("it is long enough");
+    let settings = Settings {
+        slow_reader: 4_096,
+        stream_age: Duration::from_secs(30),
+        tokens: Tokens { secrets: vec![secret], ..Tokens::default() },
+        shows: Shows { tokens: true, ..Shows::NOTHING },
+        ..Settings::default()
+    };
+    (Limits { presence_history: 4, rules: vec![rule], ..Limits::default() }, settings)
 }
 
 /// Says the bytes up to the length that the first one tells; what is behind them is left.
