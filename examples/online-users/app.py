@@ -98,8 +98,11 @@ class Application(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        try:
+            self.end_headers()
+            self.wfile.write(text)
+        except ConnectionError:
+            pass  # Whoever asked has gone, and asks again.
 
     def log_message(self, *_):
         pass

@@ -1,6 +1,8 @@
 """Presence of users: who is on a channel, who joins and who leaves, by each transport and on the IN line."""
 
 import json
+import re
+import select
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import urllib.parse
 
 import pytest
 from harness.frames import TEXT, Frames
-from harness.program import Program, request, until
+from harness.program import Program, binary, request, until
 from harness.tokens import SECRET, make_token
 from harness.wire import Lines, Sse, Wire, is_cursor, poll
 
@@ -364,6 +366,89 @@ def test_after_a_restart_with_a_store_all_have_the_grace_to_come_back(tmp_path, 
                 assert users(program, "room.a") == ["ann"]
     finally:
         program.stop()
+
+
+class Watch(Lines):
+    """A stream of the IN line."""
+
+    def __init__(self, program, query):
+        self.wire = Wire(program.in_address)
+        self.wire.get(f"/watch?transport=stream&{query}")
+        assert self.wire.head()[0] == 200 and set(self.object()) == {"cursor"}
+
+    def items(self, count):
+        found = []
+        while len(found) < count:
+            item = self.object()
+            if set(item) != {"cursor"}:
+                found.append(item)
+        return found
+
+
+def moves(items):
+    """What is told, without places and times."""
+    return [
+        (word, item[word]["channel"], item[word]["user"]) if (word := next((w for w in ("joined", "left") if w in item), None)) else (item["channel"], item["online"])
+        for item in items
+    ]
+
+
+def test_a_watcher_of_the_in_line_is_told_who_joins_and_leaves_in_their_places(peopled, room):
+    with Watch(peopled, f"prefix={room}&users=1") as watch, Watch(peopled, f"prefix={room}") as plain:
+        with stream(peopled, room, "ann"):
+            came = watch.items(2)
+            assert sorted(map(str, moves(came))) == sorted(map(str, [(room, True), ("joined", room, "ann")]))
+        with stream(peopled, room, "bob"):
+            assert moves(watch.items(2)) == [("joined", room, "bob"), ("left", room, "ann")]
+        assert moves(plain.items(1)) == [(room, True)], "who did not ask is told of channels alone"
+        joined = next(item for item in came if "joined" in item)
+        assert joined["joined"].keys() == {"channel", "user", "time"}
+    # Who comes back is told what it missed, by whatever way.
+    first = came[0]["cursor"]
+    until(lambda: users(peopled, room) == [], "bob has left")
+    after = peopled.ask(f"/watch?since={first}&prefix={room}&users=1")
+    assert moves(after["changes"])[1:] == [("joined", room, "bob"), ("left", room, "ann"), ("left", room, "bob")] and "gap" not in after
+    with Wire(peopled.in_address) as wire:
+        wire.get(f"/watch?transport=sse&since={first}&prefix={room}&users=1")
+        text = wire.until(b'"bob"')
+        assert b"gap" not in text and b'data: {"cursor":"' in text and b'"joined":{"channel":' in text
+    status, _, body = request(peopled.in_address, "GET", "/watch?users=2")
+    assert (status, json.loads(body)["code"]) == (400, "number")
+
+
+def test_a_key_watches_the_users_of_the_channels_that_match(tmp_path):
+    made = json.loads(subprocess.run([binary(), "key", "make", "--json"], capture_output=True, check=True).stdout)
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(f'{SETTINGS}\n[[key]]\nhash = "{made["hash"]}"\nmay = ["presence"]\nmatch = ["room.a"]\n')
+    program = Program("--config", str(settings))
+    try:
+        with Wire(program.in_address) as wire:
+            wire.get("/watch?transport=stream&users=1", Authorization=f"Bearer {made['key']}")
+            assert wire.head()[0] == 200
+            with stream(program, "room.b", "eve"), stream(program, "room.a", "ann"):
+                text = wire.until(b'"joined"') + wire.until(b"\n")
+        assert b'"ann"' in text and b"eve" not in text and b"room.b" not in text
+    finally:
+        program.stop()
+
+
+def test_the_command_line_prints_them(peopled, room):
+    command = [binary(), "watch", room, "--users", "--server", peopled.in_url]
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        for n in range(100):
+            with stream(peopled, room, f"user{n}"):
+                until(lambda: users(peopled, room), "somebody is there")
+            if select.select([watch.stdout], [], [], 0.1)[0]:
+                break
+        while not lines or "joined" not in lines[-1]:
+            lines.append(watch.stdout.readline())
+        assert re.search(rf"  {re.escape(room)}: user\d+ joined\n", lines[-1]), lines
+    finally:
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
 
 
 ASLEEP = """

@@ -91,7 +91,11 @@ impl ListenArgs {
             trust: Trust::read(matches, &base)?,
             base,
             key: http::key(matches),
-            target: format!("/watch?transport=stream&prefix={}", encode(prefix)),
+            target: format!(
+                "/watch?transport=stream&prefix={}{}",
+                encode(prefix),
+                if matches.get_flag("users") { "&users=1" } else { "" }
+            ),
             since: matches.get_one("since").cloned(),
             tail: None,
             json: matches.get_flag("json"),

@@ -48,6 +48,7 @@ pub(crate) fn commands() -> [Command; 7] {
         Command::new("watch")
             .about("Print who comes online and who goes, as it happens")
             .arg(prefix())
+            .arg(flag("users", "Also which users join and leave channels of which a rule tells presence"))
             .arg(since())
             .arg(flag("json", "Print the objects of the server as they come, cursors included, one a line"))
             .args(server()),

@@ -45,6 +45,56 @@ impl Follower {
     }
 }
 
+/// Follows the changes of presence from a place on, and in their places who joins and leaves which channel, for `/watch`. That is
+/// kept only while somebody follows events, as far as [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them: what came
+/// before is a gap.
+pub struct UsersFollower {
+    seat: Seat,
+    /// Where the next page begins.
+    start: Start,
+}
+
+impl UsersFollower {
+    /// Follows from here on. A time, or a number of changes, is where the changes of channels begin.
+    pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
+        let end = exchange.follow_events();
+        let start = match start {
+            Start::Now => Start::After(end),
+            Start::Time(_) | Start::Tail(_) => {
+                let page = exchange.admin().changes(start, 1);
+                let first = page.changes.first().map(|change| change.position.before());
+                Start::After(first.unwrap_or(page.position))
+            }
+            other => other,
+        };
+        Self { seat: Seat::new(exchange, View::Order), start }
+    }
+
+    /// The next page, of so much at the most; among it are messages that somebody else follows.
+    pub fn read(&mut self, limit: usize) -> OrderPage {
+        let page = self.seat.exchange.read_order(self.start, limit);
+        self.start = Start::After(page.position);
+        page
+    }
+
+    /// The same as [`Follower::more`].
+    pub async fn more(&self, read: Position) {
+        self.seat.more(read).await;
+    }
+}
+
+impl Drop for UsersFollower {
+    fn drop(&mut self) {
+        self.seat.exchange.unfollow_events();
+    }
+}
+
+impl std::fmt::Debug for UsersFollower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UsersFollower(from {:?})", self.start)
+    }
+}
+
 /// Follows the whole order from a place on, messages and changes of presence: for whoever tells others of them. Messages
 /// are kept for it beside the histories, as long as it is there; if it falls behind the last
 /// [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them it is told of the gap. A task of any runtime may be one.

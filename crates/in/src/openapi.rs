@@ -227,7 +227,7 @@ fn watch() -> Value {
     });
     json!({
         "operationId": "watch",
-        "summary": "Who comes online and who goes",
+        "summary": "Who comes online and who goes, and which users join and leave",
         "description": "As a long poll, as Server-Sent Events or as one object a line, by Accept or transport.",
         "parameters": [
             query("since", SINCE, &matching(FROM)),
@@ -236,6 +236,7 @@ fn watch() -> Value {
             query("last_event_id", LAST_ID, &json!({ "type": "string" })),
             query("tail", "Begin with the last so many changes", &json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
             query("prefix", "Only names that begin so", &json!({ "type": "string" })),
+            query("users", "1: also which users join and leave channels of which a rule tells presence", &json!({ "type": "integer", "minimum": 0, "maximum": 1 })),
             query("heartbeat", "Seconds after which a stream that has nothing to tell repeats its cursor, where that is less than is set", &matching("^[1-9][0-9]{0,8}$")),
             query("transport", "Overrides Accept", &json!({ "type": "string", "enum": ["sse", "stream", "poll"] })),
             header("Last-Event-ID", "A cursor; beats since", &json!({ "type": "string" })),

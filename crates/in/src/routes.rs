@@ -211,6 +211,7 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
                 "since",
                 "tail",
                 "heartbeat",
+                "users",
                 "lastEventId",
                 "last-event-id",
                 "last_event_id",

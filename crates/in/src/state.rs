@@ -1,10 +1,10 @@
 //! What the requests of the IN line share, by what it is about.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use exchange::hub::Stage;
-use exchange::{Exchange, Publisher, Wake, WakeBatch};
+use exchange::{Exchange, Publisher, UsersFollower, Wake, WakeBatch};
 use tokio::sync::Semaphore;
 
 use crate::LegacyState;
@@ -37,6 +37,8 @@ pub(crate) struct InLine {
     pub(crate) flusher: Arc<Flusher>,
     batch: WakeBatch,
     pub(crate) canaries: Arc<Canaries>,
+    /// Once somebody has watched users, what is told of them is kept for whoever comes back.
+    pub(crate) follows_users: OnceLock<UsersFollower>,
     /// Places for questions about users.
     pub(crate) surveys: Semaphore,
     pub(crate) sources: Sources,
@@ -67,6 +69,7 @@ impl InLine {
             batch: WakeBatch::new(Arc::clone(&flusher) as Arc<dyn Wake>),
             flusher,
             canaries: Arc::default(),
+            follows_users: OnceLock::new(),
             surveys: Semaphore::new(SURVEYS_MAX),
             sources: Sources { wait, store },
             legacy,

@@ -1,9 +1,11 @@
-//! `GET /watch`: who comes online and who goes, as it happens; as SSE, one object a line, or a long poll.
+//! `GET /watch`: who comes online and who goes, as it happens, and which users join and leave; as SSE, one object a line, or a long
+//! poll.
 //!
-//! It is a view of the hub's feed of changes, so a watcher resumes by cursor like any other reader, and
-//! is told when the feed no longer has all it missed.
+//! It is a view of the hub's order, so a watcher resumes by cursor like any other reader, and is told when not all it missed is
+//! there.
 
 mod encoding;
+mod source;
 
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
@@ -15,10 +17,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dialect::hub::{Changes, Position, Start};
+use dialect::hub::{Position, Start};
 use dialect::native::{heartbeat, is_last_event_id, last_event_id, since};
 use dialect::{Code, Problem};
-use exchange::Follower;
 use hyper::body::Frame;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -31,6 +32,7 @@ use crate::query::read_number;
 use crate::response::{ErrorResponse, excerpt, json_text};
 use crate::state::InLine;
 use encoding::WatchEncoding;
+use source::{Page, Source};
 
 /// Tells the changes after the start that is asked for, and those to come.
 pub(crate) async fn watch(
@@ -40,8 +42,8 @@ pub(crate) async fn watch(
     let asked = WatchQuery::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
     let caller = Caller::of(&line, request.extensions())?;
     let heartbeat = asked.heartbeat.map_or(line.settings.heartbeat, |time| time.min(line.settings.heartbeat));
-    let follower = Follower::new(Arc::clone(&line.exchange), asked.start);
-    let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, follower };
+    let source = Source::new(&line, asked.users, asked.start);
+    let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, source };
     let Some(encoding) = asked.encoding else {
         return Ok(json_text(poll(watcher).await));
     };
@@ -61,6 +63,8 @@ pub(crate) async fn watch(
 /// What is asked of the watch.
 struct WatchQuery {
     prefix: String,
+    /// Of users, too.
+    users: bool,
     start: Start,
     /// How long a stream is silent at most, where the watcher says it.
     heartbeat: Option<Duration>,
@@ -72,7 +76,7 @@ impl WatchQuery {
     fn read(line: &InLine, query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let cursors = line.exchange.cursors();
         let (mut prefix, mut transport, mut from, mut tail) = (String::new(), None, None, None);
-        let (mut asked_id, mut beats) = (None, None);
+        let (mut asked_id, mut beats, mut users) = (None, None, false);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "prefix" => prefix = value.into_owned(),
@@ -84,6 +88,7 @@ impl WatchQuery {
                     asked_id = Some(last_event_id(value.as_bytes(), cursors));
                 }
                 "heartbeat" => beats = Some(heartbeat(&value)?),
+                "users" => users = read_number("users", &value, 0, 1)? == 1,
                 "tail" => tail = Some(Start::Tail(read_number("tail", &value, 0, u32::MAX)?)),
                 _ => {}
             }
@@ -91,7 +96,13 @@ impl WatchQuery {
         let last_id = headers.get("last-event-id").filter(|id| !id.is_empty());
         let last_id = last_id.map(|id| last_event_id(id.as_bytes(), cursors));
         let start = last_id.or(asked_id).or(from).or(tail).unwrap_or(Start::Now);
-        Ok(Self { prefix, start, heartbeat: beats, encoding: encoding(transport.as_deref(), headers)? })
+        Ok(Self {
+            prefix,
+            users,
+            start,
+            heartbeat: beats,
+            encoding: encoding(transport.as_deref(), headers)?,
+        })
     }
 }
 
@@ -119,20 +130,20 @@ struct Watcher {
     caller: Caller,
     heartbeat: Duration,
     prefix: String,
-    follower: Follower,
+    source: Source,
 }
 
 impl Watcher {
-    /// What comes next of the feed, by whatever name.
-    fn read(&mut self) -> Changes {
-        self.follower.read(WATCH_PAGE)
+    /// What comes next, by whatever name.
+    fn read(&mut self) -> Page {
+        self.source.read(WATCH_PAGE)
     }
 
-    fn keep_wanted(&self, page: &mut Changes) {
+    fn keep_wanted(&self, page: &mut Page) {
         let is_live = self.caller.is_live(&self.line);
         let is_wanted =
             |name: &str| is_live && name.starts_with(&*self.prefix) && self.caller.sees(&self.line, name);
-        page.changes.retain(|change| is_wanted(&change.name));
+        page.items.retain(|item| source::channel_of(item).is_some_and(is_wanted));
     }
 
     /// Whether there is no more to be told: the program ends, or whoever watches has signed out.
@@ -149,7 +160,7 @@ impl Watcher {
         let ends = self.caller.lasts(&self.line).and_then(|lasts| Instant::now().checked_add(lasts));
         let until = ends.map_or(deadline, |ends| ends.min(deadline));
         // What it is done for is seen by whoever looks again.
-        let _ = timeout_at(until, self.follower.more(position)).await;
+        let _ = timeout_at(until, self.source.more(position)).await;
     }
 }
 
@@ -159,7 +170,7 @@ async fn poll(mut watcher: Watcher) -> Vec<u8> {
     loop {
         let mut page = watcher.read();
         watcher.keep_wanted(&mut page);
-        let tells = !page.changes.is_empty() || page.gap;
+        let tells = !page.items.is_empty() || page.gap;
         if tells || Instant::now() >= deadline || watcher.ends() {
             return encoding::document(&page, watcher.line.exchange.cursors());
         }
@@ -179,7 +190,7 @@ async fn talk(
 ) -> Result<(), mpsc::error::SendError<Bytes>> {
     let cursors = watcher.line.exchange.cursors();
     let mut page = watcher.read();
-    let begin = page.changes.first().map_or(page.position, |first| first.position.before());
+    let begin = page.items.first().map_or(page.position, |first| first.position().before());
     let mut out = Vec::new();
     encoding.open(begin, page.gap, spread(WATCH_RETRY), cursors, &mut out);
     page.gap = false;

@@ -20,10 +20,20 @@ pub(super) struct StreamLine<'a> {
     data: Option<&'a RawValue>,
     /// Only in what a watch tells.
     online: Option<bool>,
+    joined: Option<Moved>,
+    left: Option<Moved>,
     time: f64,
     gap: bool,
     deleted: Option<String>,
     deleted_message: Option<RemovedMessage>,
+}
+
+/// Who joined a channel or left it.
+#[derive(Debug, Deserialize)]
+struct Moved {
+    channel: String,
+    user: String,
+    time: f64,
 }
 
 /// Which message was taken back.
@@ -40,6 +50,11 @@ impl<'a> StreamLine<'a> {
 
     /// The message for people, as `channel: data` and a line end; or the change.
     pub(super) fn message(&self) -> Option<String> {
+        for (moved, word) in [(&self.joined, "joined"), (&self.left, "left")] {
+            if let Some(Moved { channel, user, time }) = moved {
+                return Some(format!("{}  {channel}: {} {word}\n", utc(*time), user.escape_debug()));
+            }
+        }
         let names = match &self.channel {
             Some(name) => name.clone(),
             None => self.channels.join(","),
@@ -99,6 +114,9 @@ mod tests {
     fn changes_are_shown_with_their_time() {
         let line = "1970-01-01 00:00:01.500 UTC  a: online\n";
         check(r#"{"cursor":"a1","channel":"a","online":true,"time":1.5}"#, Some(line), false);
+        let line = "1970-01-01 00:00:02.000 UTC  a: an\\n joined\n";
+        let joined = r#"{"cursor":"a1","joined":{"channel":"a","user":"an\n","info":{},"time":2}}"#;
+        check(joined, Some(line), false);
         let line = "1970-01-01 00:00:00.000 UTC  a: offline\n";
         check(r#"{"cursor":"a1","channel":"a","online":false,"time":0}"#, Some(line), false);
     }

@@ -59,17 +59,26 @@ pub(super) fn schemas() -> Value {
         "Reloaded": object(&["webhooks"], json!({ "webhooks": count(), "restart": { "const": true } })),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
-            "changes": { "type": "array", "items": reference("Change") },
+            "changes": { "type": "array", "items": { "anyOf": [reference("Change"), reference("Movement")] } },
             "gap": { "const": true },
             "more": { "const": true },
         })),
         "Change": object(&["cursor", "channel", "online", "time"], json!({
             "cursor": cursor(), "channel": text(), "online": flag(), "time": seconds(),
         })),
+        "Movement": object(&["cursor"], json!({ "cursor": cursor(), "joined": movement(), "left": movement() })),
         "Problem": object(&["type", "title", "status", "code", "detail"], json!({
             "type": text(), "title": text(), "status": count(), "code": codes(Code::is_of_in), "detail": text(),
         })),
     })
+}
+
+/// Who joined which channel, or left it.
+fn movement() -> Value {
+    object(
+        &["channel", "user", "time"],
+        json!({ "channel": text(), "user": text(), "info": {}, "time": seconds() }),
+    )
 }
 
 fn message() -> Value {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use codec::sse;
-use dialect::hub::{Change, Changes, Cursors, Position};
+use dialect::hub::{Change, Cursors, OrderItem, Position};
 use dialect::native;
+
+use super::source::Page;
 
 /// How a stream of changes is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +38,15 @@ impl WatchEncoding {
     }
 
     /// Some changes, each with its cursor.
-    pub(super) fn page(self, page: &Changes, cursors: Cursors, out: &mut Vec<u8>) {
+    pub(super) fn page(self, page: &Page, cursors: Cursors, out: &mut Vec<u8>) {
         if page.gap {
             self.gap(out);
         }
         let mut text = Vec::new();
-        for change in &page.changes {
+        for item in &page.items {
             text.clear();
-            write_change(change, cursors, &mut text);
-            self.put(None, Some((change.position, cursors)), &text, out);
+            write_item(item, cursors, &mut text);
+            self.put(None, Some((item.position(), cursors)), &text, out);
         }
     }
 
@@ -83,15 +85,15 @@ impl WatchEncoding {
 }
 
 /// A long poll's document: `{"cursor", "changes", "gap"?, "more"?}`.
-pub(super) fn document(page: &Changes, cursors: Cursors) -> Vec<u8> {
+pub(super) fn document(page: &Page, cursors: Cursors) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     write_cursor(page.position, cursors, &mut out);
     out.extend_from_slice(b",\"changes\":[");
-    for (n, change) in page.changes.iter().enumerate() {
+    for (n, item) in page.items.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
-        write_change(change, cursors, &mut out);
+        write_item(item, cursors, &mut out);
     }
     out.push(b']');
     for (name, is_so) in [("gap", page.gap), ("more", page.more)] {
@@ -101,6 +103,20 @@ pub(super) fn document(page: &Changes, cursors: Cursors) -> Vec<u8> {
     }
     out.extend_from_slice(b"}\n");
     out
+}
+
+/// A change of a channel, or `{"cursor", "joined" or "left": {"channel", "user", "info"?, "time"}}`.
+fn write_item(item: &OrderItem, cursors: Cursors, out: &mut Vec<u8>) {
+    match item {
+        OrderItem::Change(change) => write_change(change, cursors, out),
+        OrderItem::Message(message) => {
+            write_cursor(message.position, cursors, out);
+            let joined = message.movement().is_some_and(|movement| movement.joined);
+            out.extend_from_slice(if joined { b",\"joined\":" } else { b",\"left\":" });
+            native::write_movement(message, out);
+            out.push(b'}');
+        }
+    }
 }
 
 /// `{"cursor", "channel", "online", "time"}`; time is seconds since the Unix epoch.
