@@ -61,6 +61,7 @@ def test_the_unit_leaves_the_system_calls_that_the_program_makes():
     """Those that a filter of services forgets most easily: io_uring's."""
     filters = " ".join(re.findall(r"^SystemCallFilter=([^~].*)$", UNIT.read_text(), re.M)).split()
     assert {"@system-service", "io_uring_setup", "io_uring_enter", "io_uring_register"} <= set(filters)
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} <= set(filters)
 
 
 def metrics(program):

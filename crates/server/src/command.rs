@@ -52,7 +52,7 @@ fn start(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let settings = read_settings(matches);
     let again = matches.clone();
     let read = Box::new(move || Settings::of(&read_values(&again)));
-    let mut itself = serve::Itself::new(settings.log, read);
+    let mut itself = serve::Itself::new(settings_file(matches).map(Into::into), settings.log, read);
     serve::run(settings, &mut itself, None)
 }
 
@@ -224,10 +224,14 @@ fn collect_variables(command: &Command, names: &mut Vec<String>) {
     command.get_subcommands().for_each(|inner| collect_variables(inner, names));
 }
 
+/// The file of settings, if one is given.
+fn settings_file(matches: &ArgMatches) -> Option<String> {
+    matches.get_one::<String>("config").cloned().or_else(|| variable(CONFIG_VARIABLE))
+}
+
 /// The value of every setting, and who said so.
 fn read_values(matches: &ArgMatches) -> Values {
-    let file = matches.get_one::<String>("config").cloned().or_else(|| variable(CONFIG_VARIABLE));
-    let file = file.map_or_else(File::default, |name| File::load(&name));
+    let file = settings_file(matches).map_or_else(File::default, |name| File::load(&name));
     let given = |setting: &Setting| {
         let by_flag = matches.get_many::<String>(setting.name);
         let by_flag = by_flag.map(|texts| GivenTexts {

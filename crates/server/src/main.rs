@@ -9,6 +9,7 @@ mod log;
 mod memory;
 mod privileges;
 mod replace_realplexor;
+mod sandbox;
 mod serve;
 mod signals;
 mod store;

@@ -1,13 +1,17 @@
 //! Giving up what root may: another user once all ports are bound, and no copy of memory that holds secrets.
 
 use std::ffi::CString;
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{chown, lchown};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown, lchown};
+use std::path::{Path, absolute};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use nix::sys::prctl::set_dumpable;
-use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setuid};
+use nix::unistd::{
+    Gid, Group, Uid, User, getgroups, initgroups, setegid, seteuid, setgid, setgroups, setuid,
+};
+use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Whom the program becomes.
@@ -47,15 +51,58 @@ impl Account {
         Uid::effective() == self.uid && Uid::current() == self.uid
     }
 
-    /// Gives a folder of ours, and the files in it, to this user.
-    pub(crate) fn own(&self, folder: &Path) -> io::Result<()> {
+    /// Has a folder of this user's at this path: it is made, or is given to the user where it is root's alone, with the files
+    /// in it.
+    ///
+    /// Nothing is done with the rights of root where others could have put a link or a second name of a file that stands
+    /// elsewhere: it would give that one away.
+    pub(crate) fn have_folder(&self, path: &Path) -> anyhow::Result<()> {
+        let made = || DirBuilder::new().recursive(true).mode(0o700).create(path);
+        if !path.try_exists()? && self.acting(made)?.is_err() {
+            self.ensure_roots_way(path)?;
+            made()?;
+        }
+        let folder = open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let found = fstat(&folder)?;
+        if found.st_uid == self.uid() || found.st_uid != 0 || found.st_mode & OTHERS_WRITE != 0 {
+            return Ok(());
+        }
+        self.ensure_roots_way(path)?;
         let (uid, gid) = (Some(self.uid.as_raw()), Some(self.gid.as_raw()));
-        chown(folder, uid, gid)?;
-        for entry in folder.read_dir()? {
-            // What stands there for another file is not followed.
+        for entry in path.read_dir()? {
             lchown(entry?.path(), uid, gid)?;
         }
+        Ok(fchown(&folder, uid, gid)?)
+    }
+
+    /// Fails where somebody else than root decides what stands at this path.
+    fn ensure_roots_way(&self, path: &Path) -> anyhow::Result<()> {
+        let there =
+            path.ancestors().find(|part| part.symlink_metadata().is_ok()).unwrap_or_else(|| Path::new("."));
+        for part in absolute(there)?.ancestors().chain(there.canonicalize()?.ancestors()) {
+            let found = part.symlink_metadata()?;
+            let is_open = !found.is_symlink() && found.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
+            ensure!(
+                found.uid() == 0 && !is_open,
+                "others than root decide what {} is, by {}; make the folder, and give it to {} with chown -R",
+                path.display(),
+                part.display(),
+                self.name.to_string_lossy()
+            );
+        }
         Ok(())
+    }
+
+    /// Does something with the rights of this user, and is root again.
+    pub(crate) fn acting<T>(&self, act: impl FnOnce() -> T) -> anyhow::Result<T> {
+        let told = || format!("the program cannot act as the user {}", self.name.to_string_lossy());
+        let (uid, gid, groups) = (Uid::effective(), Gid::effective(), getgroups().with_context(told)?);
+        initgroups(&self.name, self.gid).with_context(told)?;
+        setegid(self.gid).with_context(told)?;
+        seteuid(self.uid).with_context(told)?;
+        let done = act();
+        seteuid(uid).and_then(|()| setegid(gid)).and_then(|()| setgroups(&groups)).with_context(told)?;
+        Ok(done)
     }
 
     /// Becomes this user, for good and in all threads. Only root may.
@@ -79,3 +126,8 @@ pub(crate) fn keep_memory_private() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     Ok(set_dumpable(false)?)
 }
+
+/// What more than the owner may write.
+const OTHERS_WRITE: u32 = 0o022;
+/// Where others may write, but not remove what is not theirs.
+const STICKY: u32 = 0o1000;

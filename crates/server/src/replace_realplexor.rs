@@ -4,7 +4,7 @@ mod id_changes;
 mod journal;
 mod process;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use migrate::{OldConfig, read_those_there};
 use settings::{Errors, File, Settings};
 
 use crate::banner::Banner;
-use crate::serve::{self, Role, Running};
+use crate::serve::{self, Files, Role, Running};
 use id_changes::IdChanges;
 use journal::Journal;
 use process::{PidFile, become_user};
@@ -74,6 +74,11 @@ struct OldServer<F> {
 impl<F: Fn(&File) -> Result<Settings, Errors>> Role for OldServer<F> {
     fn names(&self) -> [&'static str; 2] {
         ["WAIT_ADDR", "IN_ADDR"]
+    }
+
+    fn files(&self) -> Files {
+        let paths = |files: &[String]| files.iter().map(PathBuf::from).collect();
+        Files { read: paths(&self.files), written: paths(self.pid_file.as_slice()) }
     }
 
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {

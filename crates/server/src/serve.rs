@@ -2,7 +2,8 @@
 //!
 //! The order at the start matters. Each shard has a table of file descriptors of its own, which
 //! begins as a copy of what was open then; so shards start first, and whatever must not be in their
-//! tables (the IN line, its runtime) is opened after them.
+//! tables (the IN line, its runtime) is opened after them. Files are shut off before there is a second thread, and
+//! the store is opened by the user that the program becomes: to whom its folder belongs must get nothing of root's by it.
 
 mod listeners;
 mod notifiers;
@@ -30,13 +31,14 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::memory;
 use crate::privileges::{self, Account};
+use crate::sandbox;
 use crate::signals::{self, Signals};
 use crate::store::OpenStore;
 use crate::unix::SocketFile;
 use crate::webhooks::{self, Reload};
 use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 use notifiers::Notifiers;
-pub(crate) use role::{Itself, Role, Running};
+pub(crate) use role::{Files, Itself, Role, Running};
 use settings::{Address, Settings, shares};
 
 /// Serves until a signal says to end.
@@ -46,10 +48,10 @@ pub(crate) fn run<R: Role>(
     connections_log: Option<log::ConnectionLayer>,
 ) -> anyhow::Result<ExitCode> {
     signals::hold_hang_up()?;
+    let (account, sandbox) = shut_in(&settings, &role.files())?;
     log::start(settings.log, settings.log_level, connections_log)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     probe_all(&settings, role.names())?;
-    let account = account(&settings)?;
     // Read before any thread starts: shards open no file.
     let certificates = Certificates::new(&settings.tls);
     let snapshot = certificates.read()?;
@@ -57,9 +59,9 @@ pub(crate) fn run<R: Role>(
     let notifiers = Notifiers::new(!settings.upstream.is_empty())?;
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let becomes = account.as_ref().map(Account::uid);
-    let (exchange, open_store) = exchange(&settings, becomes, &wakers)?;
-    own_store(&settings, account.as_ref())?;
+    let opened = || exchange(&settings, &wakers);
+    let (exchange, open_store) =
+        account.as_ref().map_or_else(|| Ok(opened()), |to_be| to_be.acting(opened))??;
     exchange.admin().set_stage(Stage::Starting);
     let exchange = exchange.with_follower_notifier(notifiers.followed());
     let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
@@ -89,6 +91,7 @@ pub(crate) fn run<R: Role>(
         store: answered,
         certificates,
         account,
+        sandbox,
         in_servers: snapshot.in_line,
     };
     let code = runtime.block_on(serve(&settings, role, started));
@@ -116,6 +119,8 @@ struct Started {
     certificates: Certificates,
     /// Whom the program becomes when it listens.
     account: Option<Account>,
+    /// What was shut off by then; `None`: nothing is to be.
+    sandbox: Option<sandbox::FilesShut>,
     /// One for each listener of the IN line.
     in_servers: Vec<Option<tls::Server>>,
 }
@@ -145,6 +150,7 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         reload: Arc::clone(&reload),
     };
     role.listening(&banner, running)?;
+    started.sandbox.into_iter().for_each(sandbox::shut_calls);
     exchange.admin().set_stage(Stage::Serving);
     look_after_memory(settings.memory_limit, &exchange);
     let news = (!settings.tls.is_empty()).then(|| renew(certificates, &desk, senders));
@@ -181,12 +187,24 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     end(settings.wait_line.drain, line, &exchange).await
 }
 
-/// Gives the store to whom the program becomes.
-fn own_store(settings: &Settings, account: Option<&Account>) -> anyhow::Result<()> {
-    if let (Some(account), Some(store)) = (account, &settings.store) {
-        account.own(&store.folder).context("the store cannot be given to the user")?;
-    }
-    Ok(())
+/// Finds whom the program is to become, and shuts files off; before there is a second thread.
+fn shut_in(
+    settings: &Settings,
+    role: &Files,
+) -> anyhow::Result<(Option<Account>, Option<sandbox::FilesShut>)> {
+    let account = account(settings)?;
+    have_store(settings, account.as_ref())?;
+    Ok((account, settings.sandbox.then(|| sandbox::shut_files(settings, role))))
+}
+
+/// Has a folder for the store, of whom the program becomes.
+fn have_store(settings: &Settings, account: Option<&Account>) -> anyhow::Result<()> {
+    let Some(store) = &settings.store else { return Ok(()) };
+    let had = match account {
+        Some(account) => account.have_folder(&store.folder),
+        None => store::Folder::make(&store.folder).map_err(Into::into),
+    };
+    had.context("the store cannot be opened")
 }
 
 /// What is said of a program that listens there.
@@ -301,7 +319,6 @@ async fn give_back() {
 /// An exchange, and the store behind it, where one is set.
 fn exchange(
     settings: &Settings,
-    becomes: Option<u32>,
     wakers: &[Arc<wait::Waker>],
 ) -> anyhow::Result<(Exchange, Option<OpenStore>)> {
     let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
@@ -314,8 +331,7 @@ fn exchange(
         return Ok((exchange.with_connection_key(key), None));
     };
     let volatile = volatile_mark(&limits.rules);
-    let (open_store, past) =
-        OpenStore::open(store, volatile, becomes, settings.in_line.idempotency_age, random)?;
+    let (open_store, past) = OpenStore::open(store, volatile, settings.in_line.idempotency_age, random)?;
     let clock = Clock::system_after(past.time());
     let epoch = Epoch::new(open_store.epoch());
     let reserved = open_store.reserved();

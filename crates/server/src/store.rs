@@ -37,12 +37,11 @@ impl OpenStore {
     pub(crate) fn open(
         settings: &StoreSettings,
         volatile: u32,
-        becomes: Option<u32>,
         keys_age: Duration,
         random: u64,
     ) -> anyhow::Result<(Self, Past)> {
         let started = Instant::now();
-        let folder = Folder::take(&settings.folder, becomes).context("the store cannot be opened")?;
+        let folder = Folder::take(&settings.folder).context("the store cannot be opened")?;
         let options = Options { len_max: settings.limit, sync: settings.sync, volatile };
         let (mut log, found) = Log::open(folder, options, &boot(), random)
             .with_context(|| format!("the store in {} cannot be opened", settings.folder.display()))?;

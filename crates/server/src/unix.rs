@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use nix::unistd::{Group, User};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::umask;
 
 use crate::limits::{SOCKET_LOCK_PAUSE, SOCKET_LOCK_WAIT, UNIX_BACKLOG};
 use settings::UnixRights;
@@ -32,12 +33,15 @@ pub(crate) fn open(path: &Path, rights: &UnixRights) -> anyhow::Result<(UnixList
     clear(path)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).with_context(wrong)?;
-    bind(&socket, &SocketAddrUnix::new(path)?).with_context(wrong)?;
+    // Made with its mode, not given it after: by then a link may stand there, which leads to somebody else's file.
+    let masked = umask(Mode::from_raw_mode(!rights.mode & 0o777));
+    let bound = SocketAddrUnix::new(path).and_then(|address| bind(&socket, &address));
+    umask(masked);
+    bound.with_context(wrong)?;
     let found = fs::symlink_metadata(path).with_context(wrong)?;
     let file = SocketFile { path: path.to_owned(), id: (found.dev(), found.ino()) };
     // Until it listens nobody gets in, whatever the rights are.
     own(path, &rights.owner)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(rights.mode)).with_context(wrong)?;
     listen(&socket, UNIX_BACKLOG).with_context(wrong)?;
     drop(lock);
     Ok((UnixListener::from(socket), file))

@@ -106,6 +106,10 @@ pub struct Settings {
     pub user: String,
     /// In which group; empty: in that of the user.
     pub group: String,
+    /// Whether the program shuts itself off from what it does not need.
+    pub sandbox: bool,
+    /// The files that settings name, each to be read at the start or again later. The settings' own file is not among them.
+    pub files: Vec<PathBuf>,
     /// Certificates.
     pub tls: Tls,
     /// Who may use the UNIX sockets that are made.
@@ -167,6 +171,7 @@ impl Settings {
     pub fn judged(values: &Values) -> (Self, Errors) {
         let (mut settings, mut errors) = (Self::from_values(values), values.errors.clone());
         let (tls, wrong) = Tls::of(values);
+        settings.files.extend(tls.files());
         settings.tls = tls;
         settings.note_who_reaches_sockets();
         wrong.into_iter().chain(settings.check(values)).for_each(|error| errors.push(error));
@@ -216,6 +221,8 @@ impl Settings {
             memory_limit: values.get(&keys::MEMORY_LIMIT),
             user: values.get(&keys::USER),
             group: values.get(&keys::GROUP),
+            sandbox: values.get(&keys::SANDBOX),
+            files: values.files(),
             tls: Tls::default(),
             unix: UnixRights::of(values),
             lame_duck: values.get(&keys::LAME_DUCK).unwrap_or_else(lame_duck),

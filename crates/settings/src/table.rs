@@ -15,6 +15,7 @@ pub static TABLE: &[Setting] = &[
     k::LOG_LEVEL.setting,
     k::USER.setting,
     k::GROUP.setting,
+    k::SANDBOX.setting,
     k::HISTORY_MESSAGES.setting,
     k::HISTORY_AGE.setting,
     k::HISTORY_RENEW.setting,

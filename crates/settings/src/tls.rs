@@ -21,6 +21,13 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// All files.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let pairs = self.wait.iter().chain(&self.in_line).flatten();
+        let files = pairs.flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]);
+        files.chain(self.authorities.clone()).collect()
+    }
+
     /// Reads it from the settings, and says what does not go together.
     pub(crate) fn of(values: &Values) -> (Self, Vec<String>) {
         let mut wrong = Vec::new();

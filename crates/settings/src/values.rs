@@ -1,6 +1,7 @@
 //! The value of every setting, and who said so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::key::SettingKey;
 use crate::webhook::WebhookEntry;
@@ -84,6 +85,16 @@ impl Values {
             origin @ Source::File(..) => format!("{origin}: "),
             _ => String::new(),
         }
+    }
+
+    /// The files that settings name, but for those of certificates.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let named = self.settings.values().flat_map(|(value, _)| match value {
+            Value::File(path, _) if !path.is_empty() => vec![path.into()],
+            Value::PublicKeys(keys) => keys.iter().map(|(path, _)| path.into()).collect(),
+            _ => Vec::new(),
+        });
+        named.collect()
     }
 
     /// The value of a setting.

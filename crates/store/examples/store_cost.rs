@@ -99,7 +99,7 @@ struct Store {
 
 impl Store {
     fn open(folder: &Path, sync: Sync) -> Self {
-        let disk = Folder::take(folder, None).expect("the folder can be used");
+        let disk = Folder::take(folder).expect("the folder can be used");
         let options = Options { len_max: 4 << 30, sync, volatile: 0 };
         let (log, found) = Log::open(disk, options, "boot", 7).expect("it can be read");
         let journal = Arc::<Journal>::default();

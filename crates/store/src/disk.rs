@@ -69,15 +69,21 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// Takes a folder for this program alone; makes it if there is none.
-    /// The folder must belong to the user that runs the program, or to the one that it `becomes`.
-    pub fn take(path: &Path, becomes: Option<u32>) -> Result<Self, FolderError> {
+    /// Makes a folder, for nobody but its user, if there is none.
+    pub fn make(path: &Path) -> Result<(), FolderError> {
         let system = |error| FolderError::System(path.to_owned(), error);
-        let is_new = !path.try_exists().map_err(system)?;
-        if is_new {
+        if !path.try_exists().map_err(system)? {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(system)?;
         }
-        let folder = Self::suitable(path, becomes)?;
+        Ok(())
+    }
+
+    /// Takes a folder for this program alone; makes it if there is none.
+    /// The folder must belong to the user that runs the program.
+    pub fn take(path: &Path) -> Result<Self, FolderError> {
+        let system = |error| FolderError::System(path.to_owned(), error);
+        Self::make(path)?;
+        let folder = Self::suitable(path, None)?;
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK));
         let lock = lock.map_err(system)?;
@@ -88,7 +94,7 @@ impl Folder {
         }
     }
 
-    /// Says whether [`Self::take`] would get this folder if nobody had it. It leaves nothing behind; where it is killed, what
+    /// Says whether [`Self::take`] would get this folder if nobody had it, as this user or as the one that it `becomes`. It leaves nothing behind; where it is killed, what
     /// it leaves is nobody's file.
     pub fn judge(path: &Path, becomes: Option<u32>) -> Result<(), FolderError> {
         let system = |error| FolderError::System(path.to_owned(), error);
@@ -225,7 +231,7 @@ mod tests {
             fs::create_dir_all(path.join(format!("{TRIAL}{number}"))).unwrap();
         }
         Folder::judge(&path, None).unwrap();
-        let folder = Folder::take(&path, None).unwrap();
+        let folder = Folder::take(&path).unwrap();
         assert_eq!(folder.list().unwrap(), [LOCK]);
         fs::write(path.join("other"), "").unwrap();
         fs::remove_file(path.join(LOCK)).unwrap();

@@ -1,5 +1,6 @@
 //! In whose place the program serves, and what it then says and heeds besides.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use exchange::{Commands, Exchange};
@@ -14,6 +15,9 @@ use crate::webhooks::{ReadSettings, Reload};
 pub(crate) trait Role {
     /// What the addresses of the WAIT line and the IN line are called where they are set.
     fn names(&self) -> [&'static str; 2];
+
+    /// What the role needs of the disk beside what settings name.
+    fn files(&self) -> Files;
 
     /// Both lines listen; nothing was served yet. An error ends the program.
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
@@ -42,23 +46,38 @@ pub(crate) struct Running {
     pub(crate) reload: Arc<Reload>,
 }
 
+/// What is needed of the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// Files that are read, now or later.
+    pub(crate) read: Vec<PathBuf>,
+    /// Files that are made, changed or removed.
+    pub(crate) written: Vec<PathBuf>,
+}
+
 /// As itself.
 pub(crate) struct Itself {
+    /// The file of settings, if there is one.
+    file: Option<PathBuf>,
     log: LogForm,
     read: Option<ReadSettings>,
     reload: Option<Arc<Reload>>,
 }
 
 impl Itself {
-    /// One that says where it listens in this form, and whose settings are read anew so.
-    pub(crate) fn new(log: LogForm, read: ReadSettings) -> Self {
-        Self { log, read: Some(read), reload: None }
+    /// One that says where it listens in this form, and whose settings, in this file if in any, are read anew so.
+    pub(crate) fn new(file: Option<PathBuf>, log: LogForm, read: ReadSettings) -> Self {
+        Self { file, log, read: Some(read), reload: None }
     }
 }
 
 impl Role for Itself {
     fn names(&self) -> [&'static str; 2] {
         ["--wait", "--in"]
+    }
+
+    fn files(&self) -> Files {
+        Files { read: self.file.iter().cloned().collect(), written: Vec::new() }
     }
 
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {

@@ -51,3 +51,9 @@ pub const USER: SettingKey<String> = text(
 );
 pub const GROUP: SettingKey<String> =
     text("group", ValueKind::Account, "", "In which group it is then; without it, in that of the user");
+pub const SANDBOX: SettingKey<bool> = switch(
+    "sandbox",
+    "on",
+    "Whether the program shuts itself off from files that it does not need, and from calls of the kernel that no server makes, \
+     where the kernel has Landlock and seccomp",
+);
