@@ -24,12 +24,14 @@ struct Table {
 }
 
 /// When a user was ended, and until when that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct End {
     at: WallTime,
     until: WallTime,
     /// Until when it counts at the least, whatever comes of ends that are under way.
     surely: WallTime,
+    /// When those began that are under way; as many as there are requests that say so.
+    under_way: Vec<WallTime>,
 }
 
 /// As many users are refused as can be remembered.
@@ -45,7 +47,8 @@ impl EndedUsers {
             return false;
         }
         let Some(user) = session.user() else { return false };
-        let Some(End { at, until, .. }) = self.lock().users.get(user).copied() else { return false };
+        let found = self.lock().users.get(user).map(|end| (end.at, end.until));
+        let Some((at, until)) = found else { return false };
         now < until && session.issued().is_none_or(|issued| issued <= at)
     }
 
@@ -58,26 +61,30 @@ impl EndedUsers {
             table.sweep(*at);
         }
         let is_full = table.users.len() >= ENDED_USERS_MAX;
-        match table.users.get_mut(&**user) {
-            Some(end) => {
-                let (at, until) = (end.at.max(*at), end.until.max(*until));
-                *end = End { at, until, surely: end.surely.max(surely) };
-            }
-            None if is_full => return Err(TooManyEnded),
-            None => drop(table.users.insert(Box::from(&**user), End { at: *at, until: *until, surely })),
+        if is_full && !table.users.contains_key(&**user) {
+            return Err(TooManyEnded);
+        }
+        let first = || End { at: *at, until: *until, surely, under_way: Vec::new() };
+        let end = table.users.entry(Box::from(&**user)).or_insert_with(first);
+        (end.at, end.until, end.surely) = (end.at.max(*at), end.until.max(*until), end.surely.max(surely));
+        if !settled {
+            end.under_way.push(*at);
         }
         self.count.store(table.users.len(), Ordering::Relaxed);
         Ok(())
     }
 
     /// That a user was ended counts until then, and not as long as was thought when that was put; or longer, where it is ended
-    /// more than once.
+    /// more than once: the longest of all counts, as soon as each is known.
     pub fn settle(&self, UserEnd { user, at, until }: &UserEnd) {
         if let Some(end) = self.lock().users.get_mut(&**user) {
             end.surely = end.surely.max(*until);
+            if let Some(place) = end.under_way.iter().position(|began| began == at) {
+                end.under_way.swap_remove(place);
+            }
             // Where another end is under way it will say so.
-            if end.at == *at {
-                end.until = end.surely;
+            if end.under_way.is_empty() {
+                (end.until, end.under_way) = (end.surely, Vec::new());
             }
         }
     }
@@ -188,6 +195,31 @@ mod tests {
         ended.settle(&end("cid", 10, 70));
         ended.settle(&end("cid", 10, 60));
         assert_eq!(ended.until("cid"), Some(at(70)));
+    }
+
+    #[test]
+    fn an_end_for_a_time_beside_one_whose_time_is_not_known_yet_leaves_the_longer_of_both() {
+        for (lasts, usual, expected) in [(30, 90, 90), (120, 90, 120)] {
+            let ended = EndedUsers::default();
+            ended.put(&end("ann", 10, 1_000), false).unwrap();
+            put(&ended, &end("ann", 11, lasts)).unwrap();
+            assert_eq!(ended.until("ann"), Some(at(1_000)), "the first is under way");
+            ended.settle(&end("ann", 10, usual));
+            assert_eq!(ended.until("ann"), Some(at(expected)));
+            // In the other order, too.
+            put(&ended, &end("bob", 10, lasts)).unwrap();
+            ended.put(&end("bob", 11, 1_000), false).unwrap();
+            ended.settle(&end("bob", 11, usual));
+            assert_eq!(ended.until("bob"), Some(at(expected)));
+            // Two under way and one for a time, which ends neither.
+            ended.put(&end("cid", 10, 1_000), false).unwrap();
+            ended.put(&end("cid", 11, 1_000), false).unwrap();
+            put(&ended, &end("cid", 12, lasts)).unwrap();
+            ended.settle(&end("cid", 11, usual));
+            assert_eq!(ended.until("cid"), Some(at(1_000)), "the first is under way");
+            ended.settle(&end("cid", 10, 20));
+            assert_eq!(ended.until("cid"), Some(at(expected)));
+        }
     }
 
     #[test]
