@@ -210,3 +210,32 @@ def test_a_crowd_of_one_user_is_changed_in_pieces(name):
         assert wire.until(b'"hello"').count(b"subscribed") == 2
         wire.close()
     running.stop()
+
+
+def test_who_joins_what_there_is_no_room_for_is_not_told_as_changed(name):
+    running = Program("--token-secret", SECRET, "--channels-limit", "3")
+    shown = make_token(sub="ann", listen="*")
+    with Lines(running, f"/stream/a.{name},b.{name}?token={shown}"):
+        until_there(running, "ann", 1)
+        change = lambda *names: json.loads(request(running.in_address, "POST", "/users/ann/channels", json.dumps({"join": names}).encode())[2])  # noqa: E731
+        assert change(f"c.{name}", f"d.{name}") == {"connections": 0}
+        assert channels_of(running, "ann") == {(f"a.{name}", f"b.{name}")}
+        assert change(f"c.{name}") == {"connections": 1}
+        assert change(f"d.{name}") == {"connections": 0}
+        assert channels_of(running, "ann") == {(f"a.{name}", f"b.{name}", f"c.{name}")}
+    running.stop()
+
+
+def test_channels_of_a_backlog_that_is_still_read_count(name):
+    """The reader takes nothing at first, so its backlog is not through when the application has it join more."""
+    running = Program("--token-secret", SECRET, "--channels-limit", "3", "--history-bytes", "64MiB", "--history-messages", "1000")
+    for number in range(300):
+        running.publish(f"a.{name}", f"{number:04}" * 25_000)
+    shown = make_token(sub="ann", listen="*")
+    with Wire(running.wait_address).get(f"/stream/a.{name},b.{name}?since=0&token={shown}"):
+        until_there(running, "ann", 1)
+        body = json.dumps({"join": [f"c.{name}", f"d.{name}"]}).encode()
+        _, _, answer = request(running.in_address, "POST", "/users/ann/channels", body)
+        assert json.loads(answer) == {"connections": 0}, "four are too many, whatever is registered by now"
+        assert running.waiting(f"a.{name}") == 0, "it is still being given what was said before"
+    running.stop()

@@ -70,7 +70,7 @@ impl<K: Kernel> Shard<K> {
         presence: bool,
         id: Option<Box<RawValue>>,
     ) {
-        let count = self.slab[index].subs.len() + count_of(&names, presence);
+        let count = self.listened_count(index) + count_of(&names, presence);
         let session = self.guests.session(index);
         let allowed = self
             .check_user(session, false)

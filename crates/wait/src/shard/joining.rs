@@ -52,26 +52,39 @@ impl<K: Kernel> Shard<K> {
         conn.phase == Phase::Waiting && matches!(conn.shape.ending(), Ending::Stream | Ending::OnePoll)
     }
 
-    /// The application has a waiting connection listen to these channels, and to those no longer. It is told. False: it is over.
+    /// The application has a waiting connection listen to these channels, and to those no longer. It is told. False: there is no room
+    /// for what it was to listen to.
     pub(super) fn change_channels(&mut self, index: usize, join: &[Box<str>], leave: &[Box<str>]) -> bool {
         let token = self.token(index);
         let mut out = Vec::new();
         let left = self.listened_of(index, leave);
         if !left.is_empty() {
             if !self.leave_channels(index, &left) || self.find(token).is_none() || !self.can_change(index) {
-                return false;
+                return true;
             }
             self.slab[index].conn.tell(Notice::Left(&left), self.cursors, &mut out);
         }
         let listened = self.listened_of(index, join);
         let joins: Vec<Box<str>> = join.iter().filter(|name| !listened.contains(name)).cloned().collect();
-        if !joins.is_empty() && self.join_channels(index, &joins) {
+        let has_room = joins.is_empty() || self.join_channels(index, &joins);
+        if !joins.is_empty() && has_room {
             if self.find(token).is_none() || !self.can_change(index) {
-                return false;
+                return true;
             }
             self.slab[index].conn.tell(Notice::Joined(&joins), self.cursors, &mut out);
         }
-        out.is_empty() || self.write(index, &out)
+        if !out.is_empty() {
+            self.write(index, &out);
+        }
+        has_room
+    }
+
+    /// As how many channels those count that a connection listens to, or is about to when their backlog is through.
+    pub(super) fn listened_count(&self, index: usize) -> usize {
+        let slot = &self.slab[index];
+        let backlog = slot.conn.extra.as_ref().and_then(|extra| extra.backlog.as_ref());
+        let names = backlog.into_iter().flat_map(|backlog| &backlog.names);
+        slot.subs.len() + names.filter(|name| addressed(name).is_none()).count()
     }
 
     /// Those of these channels that a connection listens to, or is about to.
@@ -121,7 +134,7 @@ impl<K: Kernel> Shard<K> {
 
     /// A waiting connection listens to these channels, too, from now on. False: there is no room for them.
     fn join_channels(&mut self, index: usize, names: &[Box<str>]) -> bool {
-        let count = self.slab[index].subs.len() + names.len();
+        let count = self.listened_count(index) + names.len();
         if let Err(problem) = self.check_count(count) {
             self.count_problem(index, &problem, names);
             return false;

@@ -96,8 +96,7 @@ impl<K: Kernel> Shard<K> {
         for _ in 0..CHANGED_PER_TURN {
             let Some(index) = self.guests.next_of_walk(OF_SURVEY, user) else { return true };
             if let Some(index) = index.filter(|index| self.can_change(*index)) {
-                surveying.ended.0 += 1;
-                self.change_channels(index, join, leave);
+                surveying.ended.0 += usize::from(self.change_channels(index, join, leave));
             }
         }
         false
