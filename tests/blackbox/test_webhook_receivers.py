@@ -4,10 +4,10 @@ import json
 import time
 
 import pytest
-from harness.hooks import ROOMS, hooks, reload, token, until_idle, visit
-from harness.program import free_port, until
+from harness.hooks import QUICK, ROOMS, USERS, hooks, reload, token, until_idle, visit
+from harness.program import free_port, request, until
 from harness.receiver import OK, SECRET, status
-from harness.wire import Sse
+from harness.wire import Lines, Sse
 
 
 def fail_first(count, said):
@@ -121,3 +121,38 @@ def test_no_receiver_slows_a_publish_nor_holds_its_messages(hooked, receive):
         program.publish("news", "x" * 10_000)
     assert program.metric("multiplexor_messages_total") == 300
     assert hooks(program)["hook0"]["backlog"] == before
+
+
+def fill(program):
+    """Connections that wait on so many channels, and messages on so many others, that there is room for no more."""
+    waiting, number = [], 0
+    while not waiting or waiting[-1].status == 200:
+        names = ",".join(f"{number + one:0200}" for one in range(30))
+        waiting.append(Lines(program, f"/stream/{names}"))
+        number += 30
+    code = 200
+    while code == 200:
+        number += 1
+        code = request(program.in_address, "POST", f"/pub/{number:0200}", b"1")[0]
+    return waiting
+
+
+def test_a_connection_that_was_not_counted_for_lack_of_room_is_not_counted_off(hooked, receive):
+    receiver = receive()
+    program = hooked((receiver, USERS), flags=(*QUICK, "--channels-budget", "1MiB"))
+    program.publish("a", "somebody may wait here")
+    waiting = fill(program)
+    with Sse(program, f"/sse/a?token={token('ann')}") as first:
+        program.until_waiting("a")
+        assert [one["connections"] for one in program.ask("/users")["users"]] == [1]
+        for lines in waiting:
+            lines.wire.close()
+        until(lambda: program.metric("multiplexor_subscriptions") == 1, "the others are gone")
+        with Sse(program, f"/sse/a?token={token('ann')}"):
+            receiver.until_told(("user.online", "ann"))
+            first.wire.close()
+            program.until_waiting("a", 1)
+            visit(program, "b", "bob")
+            receiver.until_told(("user.offline", "bob"))
+            assert receiver.told() == [("user.online", "ann"), ("user.online", "bob"), ("user.offline", "bob")]
+        receiver.until_told(("user.offline", "ann"))

@@ -73,6 +73,8 @@ pub const PRESENCE_LIST: usize = 200;
 pub const PRESENCE_LIST_MAX: usize = 1_000;
 /// Users of a channel that one look at it looks at.
 pub const ROSTER_STEP_MAX: usize = 256;
+/// Users of a channel that are looked at in one step to find those who are shown.
+pub const ROSTER_LOOK_MAX: usize = 2_048;
 /// When it is tried again to tell of a user for whom no place was left, in milliseconds.
 pub const WAKE_AGAIN_MS: Millis = 1_000;
 /// Default for [`Limits::changes`].

@@ -291,7 +291,7 @@ mod tests {
         let session = |user: &str| Session::new(Some(user), None, &[]);
         let mut before = hub(limits());
         before.keep_facts(Position::END);
-        before.user_arrives(&session("ann"), NOW);
+        assert!(before.user_arrives(&session("ann"), NOW));
         for text in ["0 0 0", "1 2 0"] {
             let name = bookmark_name("app");
             let payload = Payload::new(text.as_bytes(), Kind::Text);
@@ -300,7 +300,7 @@ mod tests {
             before.order(publish, NOW).unwrap();
         }
         say(&mut before, "a", 1, NOW);
-        before.user_arrives(&session("bob"), NOW);
+        assert!(before.user_arrives(&session("bob"), NOW));
         let mut hub = hub(limits());
         hub.restore(past_of(&mut before), NOW);
         hub.follow_events();

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::limits::ROSTER_LOOK_MAX;
 use crate::{Millis, NEVER, Position};
 
 /// The users of one channel.
@@ -277,22 +278,35 @@ impl Roster {
         PresentPage { users, count: self.shown, anonymous, more }
     }
 
-    /// Those who are shown whose names begin so, behind this name, so many at the most; and whether there are more.
-    pub(crate) fn named(&self, prefix: &str, after: Option<&str>, limit: usize) -> (Vec<Present>, bool) {
+    /// Those who are shown whose names begin so, behind this name, so many at the most; and the name behind which to go on, if there
+    /// may be more. No more are looked at than [`ROSTER_LOOK_MAX`].
+    pub(crate) fn named(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<Present>, Option<Arc<str>>) {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
         let named = self.users.range::<str, _>((start, Bound::Unbounded));
-        let mut named =
-            named.take_while(|(user, _)| user.starts_with(prefix)).filter(|(_, one)| one.is_shown);
-        let of = |(user, member): (&Arc<str>, &Member)| Present {
-            user: Arc::clone(user),
-            info: member.info.clone(),
-            since: member.since,
-        };
-        let users = named.by_ref().take(limit).map(of).collect();
-        (users, named.next().is_some())
+        let named = named.take_while(|(user, _)| user.starts_with(prefix));
+        let (mut users, mut last) = (Vec::new(), None);
+        for (looked, (user, member)) in named.enumerate() {
+            if looked == ROSTER_LOOK_MAX || (member.is_shown && users.len() == limit) {
+                return (users, last);
+            }
+            if member.is_shown {
+                users.push(Present {
+                    user: Arc::clone(user),
+                    info: member.info.clone(),
+                    since: member.since,
+                });
+            }
+            last = Some(Arc::clone(user));
+        }
+        (users, None)
     }
 
     /// Whether nobody is there, nor shown, nor to be looked at.

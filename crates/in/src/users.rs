@@ -54,13 +54,13 @@ fn followed(line: &InLine, list: &UserList) -> (Vec<Present>, bool, Position) {
     let (mut found, mut after, mut first) = (Vec::new(), list.after.as_deref().map(Arc::from), None);
     loop {
         let limit = (list.limit - found.len()).min(PRESENT_PAGE_MAX as usize);
-        let (users, more, at) = line.exchange.admin().all_users(&list.prefix, after.as_deref(), limit);
+        let (users, next, at) = line.exchange.admin().all_users(&list.prefix, after.as_deref(), limit);
         let at = *first.get_or_insert(at);
-        after = users.last().map(|last| Arc::clone(&last.user));
         found.extend(users);
-        if !more || found.len() >= list.limit {
-            return (found, more, at);
+        if next.is_none() || found.len() >= list.limit {
+            return (found, next.is_some(), at);
         }
+        after = next;
     }
 }
 

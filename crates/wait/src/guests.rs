@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use exchange::hub::{Session, WallTime};
+use rustc_hash::FxHashSet;
 
 use crate::beside::Beside;
 use crate::limits::{CLOCK_LOOK_MS, CLOCK_STEP_MS};
@@ -15,6 +16,8 @@ pub(crate) struct Guests {
     users: UserTable,
     /// The channels that the application has them listen to.
     joined: Beside<Box<[Box<str>]>>,
+    /// Connections for whose users there was no room where they are counted who have any connection.
+    uncounted: FxHashSet<usize>,
     /// What is asked about users, in order.
     pub(crate) surveys: VecDeque<Surveying>,
     wheel: Wheel,
@@ -61,6 +64,7 @@ impl Guests {
             guests,
             users,
             joined: Beside::default(),
+            uncounted: FxHashSet::default(),
             surveys,
             wheel: Wheel::new(),
             ahead: 0,
@@ -111,6 +115,16 @@ impl Guests {
         } else if self.joined.len() > 0 {
             self.joined.remove(index);
         }
+    }
+
+    /// A connection is not counted among those of its user.
+    pub(crate) fn leave_uncounted(&mut self, index: usize) {
+        self.uncounted.insert(index);
+    }
+
+    /// Whether a connection was counted among those of its user, which has gone or is another one now.
+    pub(crate) fn take_counted(&mut self, index: usize) -> bool {
+        self.uncounted.is_empty() || !self.uncounted.remove(&index)
     }
 
     /// How many there are.

@@ -33,7 +33,7 @@ impl Admin<'_> {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<Present>, bool, Position) {
+    ) -> (Vec<Present>, Option<Arc<str>>, Position) {
         self.exchange.with(|hub, _| hub.all_users(prefix, after, limit))
     }
 

@@ -86,9 +86,11 @@ impl<'a> Registry<'a> {
         self.leave(shard, &leaving.collect::<Vec<_>>(), None);
     }
 
-    /// A connection with this user waits from now on, where users are followed.
-    pub fn user_arrives(&self, session: &Session) {
-        self.exchange.in_turn(|hub, now| hub.user_arrives(session, now));
+    /// A connection with this user waits from now on, where users are followed. False: it is not counted, and so it is not said of
+    /// it that it departs.
+    #[must_use = "who is not counted is not counted off"]
+    pub fn user_arrives(&self, session: &Session) -> bool {
+        self.exchange.in_turn(|hub, now| hub.user_arrives(session, now))
     }
 
     /// Connections with these users wait no longer.

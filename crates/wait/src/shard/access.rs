@@ -281,16 +281,19 @@ impl<K: Kernel> Shard<K> {
             return;
         }
         let before = before.cloned();
-        if session.user().is_some() && self.exchange.registry().rules().follows_users() {
-            self.exchange.registry().user_arrives(session);
+        let is_followed = session.user().is_some() && self.exchange.registry().rules().follows_users();
+        let is_counted = is_followed && self.exchange.registry().user_arrives(session);
+        self.unfollow_user(index, before.as_ref());
+        if is_followed && !is_counted {
+            self.guests.leave_uncounted(index);
         }
-        self.unfollow_user(before.as_ref());
     }
 
     /// The connection of this session waits no longer.
-    pub(super) fn unfollow_user(&mut self, session: Option<&Session>) {
+    pub(super) fn unfollow_user(&mut self, index: usize, session: Option<&Session>) {
         if let Some(session) = session.filter(|session| session.user().is_some())
             && self.exchange.registry().rules().follows_users()
+            && self.guests.take_counted(index)
         {
             self.leaving.gone.push(session.clone());
         }

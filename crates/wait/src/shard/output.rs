@@ -322,7 +322,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn leave_all(&mut self, index: usize) {
         self.leave_id(index);
         let session = self.guests.remove(index);
-        self.unfollow_user(session.as_ref());
+        self.unfollow_user(index, session.as_ref());
         self.leave_wait(index, session.as_ref());
         self.listening.remove(index);
         if let Some(extra) = &mut self.slab[index].conn.extra {
