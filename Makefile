@@ -11,11 +11,15 @@ AT_ONCE = -n 4 --dist worksteal
 run:
 	cargo run --release
 
-PARTS = lint unit loom blackbox faults client quick-proxies quick-clients
+# What keeps both processors busy, or measures memory; and what waits for browsers and proxies most of the time, so that two of it
+# run at once.
+BUSY = lint unit loom docs together alone
+WAITING = browser client faults quick-proxies quick-clients
 
 # Everything. Installs what it needs (tests/install.sh). All parts run, whatever fails before them, and then it says so.
 test:
-	@$(MAKE) --no-print-directory --keep-going $(PARTS)
+	@$(MAKE) --no-print-directory --keep-going $(BUSY); busy=$$?; \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(WAITING) && exit $$busy
 
 # How the code looks, and who may know whom.
 lint:
