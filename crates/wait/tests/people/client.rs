@@ -151,6 +151,20 @@ impl Client {
         some
     }
 
+    pub(crate) fn is_of(&self, user: &str) -> bool {
+        self.user.as_ref().is_some_and(|(own, _)| own == user)
+    }
+
+    /// The rooms that it is surely registered in.
+    pub(crate) fn surely_in(&self) -> impl Iterator<Item = usize> {
+        self.line.iter().flat_map(|line| line.sure.1.iter().copied())
+    }
+
+    /// It is not known whether it is registered anywhere.
+    pub(crate) fn unsure(&mut self) {
+        self.line.iter_mut().for_each(|line| line.sure.1.clear());
+    }
+
     /// It breaks off, in one of several ways.
     pub(crate) fn end(&mut self, how: u64, now: u64, model: &mut Model) {
         self.look(now, model);
@@ -240,7 +254,11 @@ impl Client {
                     self.ask(chance, model);
                 }
             }
-            Told::Closed => {
+            Told::Closed | Told::Refused => {
+                if let Told::Refused = told {
+                    let user = self.user.as_ref().map(|(user, _)| user.as_str()).unwrap_or_default();
+                    assert!(model.ended_ever(user), "{user} is refused, and nobody ended it");
+                }
                 line.peer.hang_up();
                 self.line = None;
             }
@@ -309,6 +327,10 @@ impl Line {
                 self.unread.clear();
                 return Vec::new();
             }
+            if status == 403 {
+                self.unread.clear();
+                return vec![Told::Refused];
+            }
             assert!(matches!(status, 200 | 101), "{} {}", head.escape_ascii(), self.unread.escape_ascii());
             self.begun = true;
         }
@@ -331,6 +353,9 @@ impl Line {
         let answer: Vec<u8> = self.unread.drain(..whole_len).collect();
         if status == 408 {
             return Vec::new();
+        }
+        if status == 403 {
+            return vec![Told::Refused];
         }
         assert_eq!(status, 200, "{}", answer.escape_ascii());
         let value: Value = serde_json::from_slice(&answer[head_len..]).expect("it is JSON");

@@ -2,8 +2,8 @@
 //! come back, over a WAIT line in a world of mischief, with a slow store or none, by seed.
 //!
 //! Who asks who is there has exactly the users of each room at every cursor that it is told. Joined and left come in turn for
-//! each user, nobody joins more often than it asked to, and nobody leaves within the grace of a connection that surely was. In
-//! the end those are there who are connected, and then each has left once.
+//! each user, nobody joins more often than it asked to, and nobody leaves within the grace of a connection that surely was, unless
+//! it is ended: then it leaves at once. In the end those are there who are connected, and then each has left once.
 //!
 //! 256 seeds; `MULTIPLEXOR_SEEDS=N` for more, `MULTIPLEXOR_SEED=S` for the one that failed.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
@@ -12,12 +12,13 @@ mod client;
 mod model;
 mod told;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use client::Client;
-use exchange::Journal;
-use exchange::hub::{Door, Kind, Limits, Pattern, Payload, Publish, Rule};
+use exchange::hub::{Door, Kind, Limits, Pattern, Payload, Publish, Rule, UserEnd};
+use exchange::{Journal, Order, UserQuestion, UserSurvey};
 use model::{Model, Set};
 use multiplexor_wait::access::{TokenSecret, Tokens, make_token};
 use multiplexor_wait::{Settings, Shows, exchange};
@@ -44,6 +45,10 @@ struct Simulation {
     model: Model,
     clients: Vec<Client>,
     grace: u64,
+    /// Whether the application ends users.
+    kicks: bool,
+    /// Of whom it is asked still.
+    surveys: Vec<Arc<UserSurvey>>,
     /// Steps between two jumps in time.
     jumps: u64,
 }
@@ -89,8 +94,8 @@ impl Simulation {
         let clients = (0..count).map(client).collect();
         scene.world.set_mischief(mischief(&mut chance));
         let model = Model::new(&scene.exchange, grace, slow_reader == 1 << 20);
-        let jumps = chance.of(&[20, 60, 200]);
-        Self { chance, scene, journal, model, clients, grace, jumps }
+        let (jumps, kicks, surveys) = (chance.of(&[20, 60, 200]), chance.once_in(3), Vec::new());
+        Self { kicks, surveys, chance, scene, journal, model, clients, grace, jumps }
     }
 
     fn step(&mut self) {
@@ -113,6 +118,7 @@ impl Simulation {
                 }
             }
             94..96 => self.calm(),
+            96 if self.kicks => self.kick(),
             _ => self.scene.world.pass(1 + self.chance.below(300)),
         }
         if self.chance.once_in(self.jumps) {
@@ -141,6 +147,32 @@ impl Simulation {
         if let Some(journal) = &self.journal {
             let taken = journal.take(&mut Vec::new(), Duration::ZERO);
             self.scene.exchange.store().kept(taken);
+        }
+    }
+
+    /// A user is ended, and what it has shown is refused for a while.
+    fn kick(&mut self) {
+        let number = self.chance.index(self.clients.len());
+        let Some((user, _)) = self.clients[number].user.clone() else { return };
+        let (at, now) = (self.scene.exchange.wall(), self.scene.exchange.now());
+        let connected = self.clients.iter().filter(|client| client.is_of(&user)).flat_map(Client::surely_in);
+        let connected: BTreeSet<usize> = connected.collect();
+        let end = UserEnd { user: user.as_str().into(), at, until: at.after(KICK) };
+        self.scene.exchange.ended_users().put(&end, true).unwrap();
+        let question = UserQuestion::EndUser { user: end.user, reason: "enough".into() };
+        let survey = Arc::new(UserSurvey::ask(self.scene.exchange.shards(), question));
+        self.scene.exchange.admin().order_all(&Order::Users(Arc::downgrade(&survey)));
+        self.surveys.push(survey);
+        self.model.ends(&user, now);
+        self.clients.iter_mut().filter(|client| client.is_of(&user)).for_each(Client::unsure);
+        if self.chance.once_in(2) {
+            self.calm();
+            self.scene.exchange.admin().tick();
+            self.calm();
+            // Who is away within the grace leaves when that is over.
+            for room in connected {
+                assert!(!self.model.set(room).contains(&user), "{user} has left room {room} at once");
+            }
         }
     }
 
@@ -287,6 +319,8 @@ fn mischief(chance: &mut Chance) -> Mischief {
 }
 
 const ROOMS: usize = 3;
+/// How long what a user has shown is refused.
+const KICK: u64 = 3_000;
 /// Steps of one seed.
 const STEPS: usize = 500;
 /// Rounds after which clients that do not come to rest never will.

@@ -25,6 +25,8 @@ pub(crate) struct Model {
     sets: [Vec<(Position, Set)>; ROOMS],
     /// From when until when a user was surely connected to a room.
     sure: BTreeMap<(usize, String), Vec<(u64, u64)>>,
+    /// When a user was ended.
+    ended: BTreeMap<String, Vec<u64>>,
     /// How often a user asked for a room, and how often it joined.
     asked: BTreeMap<(usize, String), (usize, usize)>,
 }
@@ -33,13 +35,23 @@ impl Model {
     pub(crate) fn new(exchange: &Arc<Exchange>, grace: u64, keeps_slow_readers: bool) -> Self {
         let follower = EventFollower::new(Arc::clone(exchange));
         let (read, cursors) = (follower.from(), exchange.cursors());
-        let (sets, sure, asked) = Default::default();
-        Self { cursors, follower, read, grace, keeps_slow_readers, sets, sure, asked }
+        let (sets, sure, ended, asked) = Default::default();
+        Self { cursors, follower, read, grace, keeps_slow_readers, sets, sure, ended, asked }
     }
 
     /// A user asks for a room once more.
     pub(crate) fn asks(&mut self, room: usize, user: &str) {
         self.asked.entry((room, user.to_owned())).or_default().0 += 1;
+    }
+
+    /// A user is ended: whatever it had counts no longer.
+    pub(crate) fn ends(&mut self, user: &str, now: u64) {
+        self.ended.entry(user.to_owned()).or_default().push(now);
+    }
+
+    /// Whether a user was ever ended, so that it may have been refused.
+    pub(crate) fn ended_ever(&self, user: &str) -> bool {
+        self.ended.contains_key(user)
     }
 
     /// A user is surely connected to a room, and was since it was seen so before.
@@ -84,7 +96,9 @@ impl Model {
             *joined += 1;
             assert!(joined <= asked, "{user} joined room {room} {joined} times, and asked {asked} times");
         } else {
+            let ended = self.ended.get(user).and_then(|times| times.iter().rev().find(|at| **at <= time));
             let times = self.sure.get(&key).into_iter().flatten();
+            let times = times.filter(|(from, _)| ended.is_none_or(|ended| from > ended));
             let mut within = times.filter(|(from, to)| *from < time && *to + self.grace > time);
             assert_eq!(within.next(), None, "{user} left room {room} at {time}, and was there");
         }

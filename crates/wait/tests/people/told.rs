@@ -22,12 +22,18 @@ pub(crate) enum Told {
     Answer(Vec<usize>),
     /// It ends.
     Answered,
+    /// It is over.
     Closed,
+    /// The credentials that were shown are refused.
+    Refused,
 }
 
 /// What an object of a stream or of a WebSocket says.
 pub(crate) fn object(value: &Value, told: &mut Vec<Told>) {
     assert!(value.get("error").is_none(), "{value}");
+    if value.get("ended").is_some() {
+        return told.push(Told::Closed);
+    }
     if let Some(list) = value.get("present") {
         told.push(page(list));
     }
@@ -81,6 +87,10 @@ pub(crate) fn events(reader: &mut sse::Reader, bytes: &mut Vec<u8>) -> Vec<Told>
                 "present" => told.push(page(&value)),
                 word @ ("joined" | "left") => told.extend(change(word, &value)),
                 "message" | "cursor" | "gap" => {}
+                "ended" => {
+                    told.push(Told::Closed);
+                    break;
+                }
                 other => panic!("an event {other}"),
             }
             // A gap and a page that more follow have no id of their own.
