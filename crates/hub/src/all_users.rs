@@ -3,11 +3,9 @@
 //! They are the roster of a channel of the program's own, so all that holds of users on a channel holds of them: a change has one
 //! place, a store keeps it, and after a restart everybody has the grace to come back.
 
-use std::sync::Arc;
-
 use crate::movement::ALL_USERS;
 use crate::room::Holder;
-use crate::{Hub, Millis, Position, Present, Session};
+use crate::{Hub, Millis, Position, Present, Session, UserName};
 
 impl Hub {
     /// A connection of this user waits from now on. False: there is no room for a record, so it is not counted, and
@@ -50,7 +48,7 @@ impl Hub {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<Present>, Option<Arc<str>>, Position) {
+    ) -> (Vec<Present>, Option<UserName>, Position) {
         let roster = self.names.find(ALL_USERS).and_then(|id| self.names[id].roster());
         let (users, next) = roster.map_or_else(Default::default, |roster| roster.named(prefix, after, limit));
         (users, next, self.end)
@@ -132,7 +130,7 @@ mod tests {
         for number in 0..count {
             assert!(hub.user_arrives(&session(&format!("u{number:05}")), 1));
         }
-        let (mut after, mut pages, mut found) = (None::<Arc<str>>, 0, Vec::new());
+        let (mut after, mut pages, mut found) = (None::<UserName>, 0, Vec::new());
         loop {
             let (users, next, _) = hub.all_users("", after.as_deref(), 9);
             (after, pages) = (next, pages + 1);

@@ -42,6 +42,7 @@ mod presence;
 mod reading;
 mod records;
 mod upkeep;
+mod user_name;
 
 mod agenda;
 mod all_users;
@@ -83,6 +84,7 @@ pub use session::{Door, Grant, Grants, Right, Rights, Session, SessionParts};
 pub use speaker::Speaker;
 pub use stage::Stage;
 pub use trash::Trash;
+pub use user_name::UserName;
 pub use volatile::volatile_mark;
 pub use wall::WallTime;
 

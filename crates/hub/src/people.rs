@@ -243,17 +243,15 @@ impl Hub {
 
     /// Tells what is to be told of a user now. Where it cannot be, it is tried again.
     fn settle_user(&mut self, id: u32, user: &str, now: Millis) {
-        let Some(roster) = self.names[id].roster_mut() else { return };
-        let Some(due) = roster.due_of(user, now) else { return };
         let is_held = self.holds_movements || self.keeping == Keeping::Suspended;
-        if is_held || self.last >= Position::LAST_ORDERED.min(self.reserved) {
-            return roster.set_wake(user, now.saturating_add(WAKE_AGAIN_MS));
-        }
+        let is_held = is_held || self.last >= Position::LAST_ORDERED.min(self.reserved);
+        let again_at = is_held.then(|| now.saturating_add(WAKE_AGAIN_MS));
+        let Some(roster) = self.names[id].roster_mut() else { return };
+        let Some(due) = roster.settle(user, again_at, now) else { return };
         let (joined, info) = match &due {
             Due::Joined(info) => (true, info.as_deref()),
             Due::Left => (false, None),
         };
-        roster.ordered(user, joined);
         let feed = roster.feed;
         self.order_movement(feed, Movement { joined, user, info }, now);
     }

@@ -9,14 +9,15 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::limits::ROSTER_LOOK_MAX;
+use crate::user_name::UserName;
 use crate::{Millis, NEVER, Position};
 
 /// The users of one channel.
 #[derive(Default)]
 pub(crate) struct Roster {
-    users: BTreeMap<Arc<str>, Member>,
+    users: BTreeMap<UserName, Member>,
     /// Who is to be looked at, and when: those who are away, each once.
-    wakes: BTreeSet<(Millis, Arc<str>)>,
+    wakes: Wakes,
     /// Connections of users: all others who wait on the channel are anonymous.
     connections: u64,
     /// Users whom clients have been shown.
@@ -24,10 +25,12 @@ pub(crate) struct Roster {
     /// How often all connections were ended at once.
     round: u16,
     /// All were ended at once, and the users up to this name have been looked at since.
-    swept: Option<Arc<str>>,
+    swept: Option<UserName>,
     /// The record of the channel in which changes are told. It is pinned.
     pub(crate) feed: u32,
 }
+
+type Wakes = BTreeSet<(Millis, UserName)>;
 
 /// One user of a channel.
 struct Member {
@@ -53,7 +56,7 @@ struct Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
     /// Its name.
-    pub user: Arc<str>,
+    pub user: UserName,
     /// What others are told of it besides: JSON.
     pub info: Option<Arc<str>>,
     /// When it joined.
@@ -82,6 +85,16 @@ pub struct PresentList {
     pub page: PresentPage,
 }
 
+/// How a user stands to what was told of it.
+enum Standing {
+    /// All is told.
+    Told,
+    /// Something is to be told.
+    Due(Due),
+    /// It is neither there nor shown: nothing need be known of it any more.
+    Forgotten,
+}
+
 /// What is to be told of a user.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -100,33 +113,33 @@ impl Roster {
     /// One more connection of this user.
     pub(crate) fn arrive(&mut self, user: &str, info: Option<&str>) {
         let round = self.round;
-        let member = self.member(user, info);
+        let member = member(&mut self.users, round, user, info);
         if member.round != round {
             (member.round, member.connections) = (round, 0);
         }
         member.connections += 1;
+        member.set_wake(&mut self.wakes, user, NEVER);
         self.connections += 1;
-        self.set_wake(user, NEVER);
     }
 
     /// This user is there until then, without a connection.
     pub(crate) fn pass_by(&mut self, user: &str, info: Option<&str>, away_at: Millis) {
-        let round = self.round;
-        if self.member(user, info).connections_in(round) == 0 {
-            self.set_wake(user, away_at);
+        let member = member(&mut self.users, self.round, user, info);
+        if member.connections_in(self.round) == 0 {
+            member.set_wake(&mut self.wakes, user, away_at);
         }
     }
 
     /// One connection fewer of this user; without any it is there until then. Harmless where there is none.
     pub(crate) fn depart(&mut self, user: &str, away_at: Millis) {
-        let Some(member) = self.users.get_mut(user) else { return };
+        let Some(member) = self.users.get_mut(user.as_bytes()) else { return };
         if member.connections_in(self.round) == 0 {
             return;
         }
         member.connections -= 1;
         self.connections -= 1;
         if member.connections == 0 {
-            self.set_wake(user, away_at);
+            member.set_wake(&mut self.wakes, user, away_at);
         }
     }
 
@@ -139,7 +152,7 @@ impl Roster {
 
     /// A user was on the channel when the program ended.
     pub(crate) fn restore(&mut self, user: &str, info: Option<&str>, since: Millis, place: Position) {
-        let member = self.member(user, info);
+        let member = member(&mut self.users, self.round, user, info);
         (member.since, member.joined_at, member.is_ordered) = (since, place, true);
         if !std::mem::replace(&mut member.is_shown, true) {
             self.shown += 1;
@@ -148,7 +161,7 @@ impl Roster {
 
     /// A user had left when the program ended.
     pub(crate) fn restore_left(&mut self, user: &str) {
-        if self.users.remove(user).is_some_and(|before| before.is_shown) {
+        if self.users.remove(user.as_bytes()).is_some_and(|before| before.is_shown) {
             self.shown -= 1;
         }
     }
@@ -157,24 +170,14 @@ impl Roster {
     pub(crate) fn restored(&mut self, away_at: Millis) {
         for (user, member) in &mut self.users {
             member.wake_at = away_at;
-            self.wakes.insert((away_at, Arc::clone(user)));
+            self.wakes.insert((away_at, user.clone()));
         }
     }
 
     /// Looks at a user then, and not before.
     pub(crate) fn set_wake(&mut self, user: &str, at: Millis) {
-        let Some((name, _)) = self.users.get_key_value(user) else { return };
-        let name = Arc::clone(name);
-        let Some(member) = self.users.get_mut(user) else { return };
-        let before = std::mem::replace(&mut member.wake_at, at);
-        if before == at {
-            return;
-        }
-        if before != NEVER {
-            self.wakes.remove(&(before, Arc::clone(&name)));
-        }
-        if at != NEVER {
-            self.wakes.insert((at, name));
+        if let Some(member) = self.users.get_mut(user.as_bytes()) {
+            member.set_wake(&mut self.wakes, user, at);
         }
     }
 
@@ -187,60 +190,56 @@ impl Roster {
     }
 
     /// The next user to be looked at by now. Each call is one step; `None`: nobody is left.
-    pub(crate) fn next_woken(&mut self, now: Millis) -> Option<Arc<str>> {
+    pub(crate) fn next_woken(&mut self, now: Millis) -> Option<UserName> {
         let round = self.round;
         if let Some(from) = self.swept.take() {
-            let behind = (Bound::Excluded(&*from), Bound::Unbounded);
-            if let Some((user, member)) = self.users.range_mut::<str, _>(behind).next() {
-                let user = Arc::clone(user);
+            let behind = (Bound::Excluded(from.as_bytes()), Bound::Unbounded);
+            if let Some((user, member)) = self.users.range_mut::<[u8], _>(behind).next() {
                 if member.connections_in(round) == 0 && member.wake_at == NEVER {
-                    self.set_wake(&user, now);
+                    member.set_wake(&mut self.wakes, user, now);
                 }
-                self.swept = Some(Arc::clone(&user));
-                return Some(user);
+                self.swept = Some(user.clone());
+                return Some(user.clone());
             }
         }
         let (_, user) = self.wakes.first().filter(|(at, _)| *at <= now)?;
-        let user = Arc::clone(user);
+        let user = user.clone();
         self.set_wake(&user, NEVER);
         Some(user)
     }
 
-    /// What is to be told of a user now, if anything. Who is neither there nor shown is forgotten.
-    pub(crate) fn due_of(&mut self, user: &str, now: Millis) -> Option<Due> {
-        let member = self.users.get(user)?;
-        let is_away = member.wake_at == NEVER || member.wake_at <= now;
-        let is_there = member.connections_in(self.round) > 0 || !is_away;
-        match (is_there, member.is_ordered) {
-            (true, false) => Some(Due::Joined(member.info.clone())),
-            (false, true) => Some(Due::Left),
-            (false, false) if !member.is_shown && member.pending == 0 => {
-                self.set_wake(user, NEVER);
-                self.users.remove(user);
+    /// What is to be told of a user now, if anything: it is given its place by the caller. `again_at`: nothing can be told now, and the
+    /// user is looked at then. Who is neither there nor shown is forgotten.
+    pub(crate) fn settle(&mut self, user: &str, again_at: Option<Millis>, now: Millis) -> Option<Due> {
+        let member = self.users.get_mut(user.as_bytes())?;
+        match (member.standing(self.round, now), again_at) {
+            (Standing::Told, _) => None,
+            (Standing::Due(_), Some(again_at)) => {
+                member.set_wake(&mut self.wakes, user, again_at);
                 None
             }
-            _ => None,
-        }
-    }
-
-    /// What is to be told of a user has its place.
-    pub(crate) fn ordered(&mut self, user: &str, joined: bool) {
-        if let Some(member) = self.users.get_mut(user) {
-            (member.is_ordered, member.pending) = (joined, member.pending + 1);
+            (Standing::Due(due), None) => {
+                (member.is_ordered, member.pending) = (due != Due::Left, member.pending + 1);
+                Some(due)
+            }
+            (Standing::Forgotten, _) => {
+                self.forget(user);
+                None
+            }
         }
     }
 
     /// What was ordered of a user is not shown: it is looked at anew then.
     pub(crate) fn give_up(&mut self, user: &str, again_at: Millis) {
-        let Some(member) = self.users.get_mut(user) else { return };
+        let Some(member) = self.users.get_mut(user.as_bytes()) else { return };
         member.pending = member.pending.saturating_sub(1);
         member.is_ordered = member.is_shown;
-        self.set_wake(user, again_at);
+        member.set_wake(&mut self.wakes, user, again_at);
     }
 
     /// Clients are shown that a user is there, or no longer.
     pub(crate) fn show(&mut self, user: &str, joined: bool, time: Millis, place: Position) {
-        let Some(member) = self.users.get_mut(user) else { return };
+        let Some(member) = self.users.get_mut(user.as_bytes()) else { return };
         member.pending = member.pending.saturating_sub(1);
         if joined != member.is_shown {
             self.shown = if joined { self.shown + 1 } else { self.shown - 1 };
@@ -249,21 +248,22 @@ impl Roster {
         if joined {
             (member.since, member.joined_at) = (time, place);
         }
-        // Whoever is gone and no longer shown is forgotten.
-        let _ = self.due_of(user, time);
+        if let Standing::Forgotten = member.standing(self.round, time) {
+            self.forget(user);
+        }
     }
 
     /// From which place on a user is shown, if it is.
     pub(crate) fn shown_since(&self, user: &str) -> Option<Position> {
-        self.users.get(user).filter(|member| member.is_shown).map(|member| member.joined_at)
+        self.users.get(user.as_bytes()).filter(|member| member.is_shown).map(|member| member.joined_at)
     }
 
     /// Those who are shown, behind this name, so many at the most. `waiting`: all connections on the channel.
     pub(crate) fn page(&self, after: Option<&str>, limit: usize, waiting: u32) -> PresentPage {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
         let mut users = Vec::with_capacity(limit.min(self.users.len()));
         let mut more = false;
-        for (user, member) in self.users.range::<str, _>((start, Bound::Unbounded)) {
+        for (user, member) in self.users.range::<[u8], _>((start, Bound::Unbounded)) {
             if !member.is_shown {
                 continue;
             }
@@ -271,8 +271,7 @@ impl Roster {
                 more = true;
                 break;
             }
-            let (user, info) = (Arc::clone(user), member.info.clone());
-            users.push(Present { user, info, since: member.since });
+            users.push(member.as_present(user));
         }
         let anonymous = u64::from(waiting).saturating_sub(self.connections);
         PresentPage { users, count: self.shown, anonymous, more }
@@ -285,26 +284,22 @@ impl Roster {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<Present>, Option<Arc<str>>) {
+    ) -> (Vec<Present>, Option<UserName>) {
         let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+            Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
+            _ => Bound::Included(prefix.as_bytes()),
         };
-        let named = self.users.range::<str, _>((start, Bound::Unbounded));
-        let named = named.take_while(|(user, _)| user.starts_with(prefix));
+        let named = self.users.range::<[u8], _>((start, Bound::Unbounded));
+        let named = named.take_while(|(user, _)| user.as_bytes().starts_with(prefix.as_bytes()));
         let (mut users, mut last) = (Vec::new(), None);
         for (looked, (user, member)) in named.enumerate() {
             if looked == ROSTER_LOOK_MAX || (member.is_shown && users.len() == limit) {
                 return (users, last);
             }
             if member.is_shown {
-                users.push(Present {
-                    user: Arc::clone(user),
-                    info: member.info.clone(),
-                    since: member.since,
-                });
+                users.push(member.as_present(user));
             }
-            last = Some(Arc::clone(user));
+            last = Some(user.clone());
         }
         (users, None)
     }
@@ -320,23 +315,31 @@ impl Roster {
         assert_eq!(self.connections, self.users.values().map(of).sum::<u64>());
         assert_eq!(self.shown, self.users.values().map(|member| u64::from(member.is_shown)).sum::<u64>());
         let woken = self.users.iter().filter(|(_, member)| member.wake_at != NEVER);
-        let woken: BTreeSet<_> = woken.map(|(user, member)| (member.wake_at, Arc::clone(user))).collect();
+        let woken: BTreeSet<_> = woken.map(|(user, member)| (member.wake_at, user.clone())).collect();
         assert_eq!(woken, self.wakes);
         for (user, member) in &self.users {
             let is_looked_at = self.swept.is_some() || member.wake_at != NEVER;
             assert!(
                 member.connections_in(self.round) > 0 || is_looked_at || !member.is_ordered,
-                "{user} would stay"
+                "{user:?} would stay"
             );
         }
     }
 
-    fn member(&mut self, user: &str, info: Option<&str>) -> &mut Member {
-        if !self.users.contains_key(user) {
-            self.users.insert(user.into(), Member::new(info.map(Arc::from), self.round));
-        }
-        self.users.get_mut(user).expect("it was just put there")
+    fn forget(&mut self, user: &str) {
+        self.set_wake(user, NEVER);
+        self.users.remove(user.as_bytes());
     }
+}
+
+/// A user, who is made if there is none of this name.
+fn member<'a>(
+    users: &'a mut BTreeMap<UserName, Member>,
+    round: u16,
+    user: &str,
+    info: Option<&str>,
+) -> &'a mut Member {
+    users.entry(user.into()).or_insert_with(|| Member::new(info.map(Arc::from), round))
 }
 
 impl Member {
@@ -355,6 +358,37 @@ impl Member {
         }
     }
 
+    /// It is looked at then, and not before.
+    fn set_wake(&mut self, wakes: &mut Wakes, user: &str, at: Millis) {
+        let before = std::mem::replace(&mut self.wake_at, at);
+        if before == at {
+            return;
+        }
+        if before != NEVER {
+            wakes.remove(&(before, user.into()));
+        }
+        if at != NEVER {
+            wakes.insert((at, user.into()));
+        }
+    }
+
+    /// How it stands now.
+    fn standing(&self, round: u16, now: Millis) -> Standing {
+        let is_away = self.wake_at == NEVER || self.wake_at <= now;
+        let is_there = self.connections_in(round) > 0 || !is_away;
+        match (is_there, self.is_ordered) {
+            (true, false) => Standing::Due(Due::Joined(self.info.clone())),
+            (false, true) => Standing::Due(Due::Left),
+            (false, false) if !self.is_shown && self.pending == 0 => Standing::Forgotten,
+            _ => Standing::Told,
+        }
+    }
+
+    /// As others may know it.
+    fn as_present(&self, user: &UserName) -> Present {
+        Present { user: user.clone(), info: self.info.clone(), since: self.since }
+    }
+
     /// Its connections, of those that did not end all at once.
     fn connections_in(&self, round: u16) -> u32 {
         if self.round == round { self.connections } else { 0 }
@@ -362,4 +396,4 @@ impl Member {
 }
 
 /// A user who is present is one of these, beside its name.
-const _: () = assert!(size_of::<(Arc<str>, Member)>() <= 72);
+const _: () = assert!(size_of::<(UserName, Member)>() <= 80);

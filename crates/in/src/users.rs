@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use dialect::hub::{Position, Present, WallTime};
+use dialect::hub::{Position, Present, UserName, WallTime};
 use dialect::native::user_in_path;
 use dialect::{Code, Problem};
 use exchange::{ListedUser, Order, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey, shown};
@@ -51,7 +51,7 @@ pub(crate) async fn list(
 /// The first users of a page, of those who are followed, read in steps; whether there are more; and the place from which on events
 /// complete them.
 fn followed(line: &InLine, list: &UserList) -> (Vec<Present>, bool, Position) {
-    let (mut found, mut after, mut first) = (Vec::new(), list.after.as_deref().map(Arc::from), None);
+    let (mut found, mut after, mut first) = (Vec::new(), list.after.as_deref().map(UserName::from), None);
     loop {
         let limit = (list.limit - found.len()).min(PRESENT_PAGE_MAX as usize);
         let (users, next, at) = line.exchange.admin().all_users(&list.prefix, after.as_deref(), limit);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
     Before, Changes, ChannelInfo, OlderPage, Page, Position, Present, PresentPage, ShardId, Stage, Start,
-    Totals, UserEnd,
+    Totals, UserEnd, UserName,
 };
 
 use super::Exchange;
@@ -33,7 +33,7 @@ impl Admin<'_> {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<Present>, Option<Arc<str>>, Position) {
+    ) -> (Vec<Present>, Option<UserName>, Position) {
         self.exchange.with(|hub, _| hub.all_users(prefix, after, limit))
     }
 
