@@ -13,6 +13,7 @@ import threading
 
 import pytest
 from harness.program import Program, binary, until
+from harness.tokens import SECRET, make_token
 
 CLIENTS = 300
 
@@ -86,6 +87,52 @@ def test_some_can_stop_reading_while_others_go_on(program, transport):
     assert meanwhile + resume == 10 * CLIENTS
 
 
+@pytest.mark.parametrize("transport", ["sse", "ws", "stream", "poll"])
+def test_who_loads_the_page_again_is_back_at_once_and_hears_all(program, transport):
+    steps = [f"join={CLIENTS}", f"reload={2 * CLIENTS}", "send=5", f"reload={CLIENTS}@2000", "send=5"]
+    arguments = ["--transport", transport, "--workers", "2", "--pid", str(program.pid), *steps]
+    report = of_program(program, *arguments, since="?since={cursor}" if transport == "poll" else "")
+    assert report["ok"], report
+    join, again, _, paced, _ = report["steps"]
+    assert [step["standing"] for step in (join, again, paced)] == [CLIENTS] * 3
+    assert (again["joined"], paced["joined"], total(report, "delivered")) == (2 * CLIENTS, CLIENTS, 10 * CLIENTS)
+    assert paced["wall_s"] > 0.1 and again["cpu_us_per_connection"] > 0
+
+
+def test_each_client_shows_its_own_token(serve, tmp_path):
+    program = serve("--token-secret", SECRET)
+    file = tmp_path / "tokens"
+    file.write_text("\n".join(make_token(sub=f"user{n}") for n in range(CLIENTS)))
+    arguments = ["--values", str(file), "--workers", "2", f"join={CLIENTS}", "enter"]
+    command = [binary(), "bench", "--url", program.wait_url + "/sub/{ch}?token={value}", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as crowd:
+        while b"waiting for a line" not in crowd.stderr.readline():
+            assert crowd.poll() is None
+        users = program.ask("/users?limit=1000")["users"]
+        assert sorted(one["user"] for one in users) == sorted(f"user{n}" for n in range(CLIENTS))
+        crowd.communicate(b"\n")
+    assert crowd.returncode == 0
+    status, _, told = run("join=1", "--values", str(tmp_path / "none"), "--url", program.wait_url + "/sub/{ch}")
+    assert status == 2 and "No such file" in told
+
+
+def test_messages_can_be_said_as_pages_say_them(serve, tmp_path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[channel]]\nmatch = "c*"\npublish = "open"\n')
+    program = serve("--config", str(rules), "--connection-messages", "0", "--client-messages", "0")
+    pages = program.wait_url.replace("http:", "ws:")
+    # So many channels that nobody says anything on one while another message to it is on its way.
+    arguments = ["--channels", "each", f"join={CLIENTS}", f"send={CLIENTS}/4", "send=40~400", "--transport", "ws"]
+    report = bench(program.wait_url + "/sub/{ch}", f"{pages}/ws/", *arguments)
+    assert report["ok"], [step["error"] for step in report["steps"]]
+    assert [step["delivered"] for step in report["steps"]] == [0, CLIENTS, 40]
+    closed = [*arguments, "--body", '{"publish":"other","data":"{payload}"}']
+    report = bench(program.wait_url + "/sub/{ch}", f"{pages}/ws/", *closed, patience="0.5")
+    assert report["steps"][1]["published"]["refused"] == CLIENTS and '"status":403' in report["steps"][1]["error"]
+    status, _, told = run("batch=9/3", "--publish", f"{pages}/ws/")
+    assert status == 2 and "a WebSocket has none of" in told
+
+
 def test_batches_reach_their_channels(program):
     item = '{"channel":"{ch}","data":"{payload}"}\n'
     arguments = ["--channels", "10", "--body", item, "--type", "application/x-ndjson"]
@@ -129,6 +176,7 @@ SCENARIOS = [
     ("fanout", "sse", 60 * 200),
     ("unicast", "stream", 21_500),
     ("churn", "poll", 30 * 200),
+    ("reload", "ws", 0),
     ("storm", "sse", 21 * 200),
     ("storm", "poll", 21 * 200),
     ("slow", "ws", 60 * 200),
@@ -190,7 +238,7 @@ def test_a_server_that_is_not_there_is_told():
 
 REFUSED = {
     "jump=3": 'step "jump=3" is not understood; see multiplexor bench --help',
-    "storms": 'there is no scenario "storms"; there are idle, fanout, unicast, churn, storm, slow',
+    "storms": 'there is no scenario "storms"; there are idle, fanout, unicast, churn, reload, storm, slow',
     "join=1 idle": "idle is a scenario, which comes first",
     "join=1 --clients 3": "join=N",
     "idle --clients 0": "--clients",

@@ -56,17 +56,25 @@ pub(crate) struct Manner {
     host: String,
     headers: String,
     name_len: usize,
+    /// What fills `{value}`: client n has the one at n, from the first on again where there are fewer.
+    values: Vec<Box<str>>,
 }
 
 impl Manner {
-    /// As the plan says.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    /// As the plan says, with the lines of its file.
+    pub(crate) fn new(plan: &Plan, values: Vec<Box<str>>) -> Self {
         let request = Template::new(&plan.target.path);
         let (host, mut headers) = (plan.target.host.clone(), plan.headers.clone());
         if plan.compressed {
             headers.push_str(if plan.transport == Transport::Ws { OFFER_OF_FRAMES } else { OFFER });
         }
-        Self { transport: plan.transport, request, host, headers, name_len: plan.name_len }
+        Self { transport: plan.transport, request, host, headers, name_len: plan.name_len, values }
+    }
+
+    /// What client `number` of all has for itself.
+    fn value(&self, number: u32) -> &str {
+        let at = (number as usize).checked_rem(self.values.len());
+        at.map_or("", |at| &self.values[at])
     }
 
     /// Whether a client that comes back says where it was.
@@ -81,13 +89,19 @@ impl Manner {
 }
 
 impl Client {
-    /// Begins a connection or a poll anew: appends the request.
-    pub(crate) fn ask(&mut self, manner: &Manner, channel: u32, out: &mut Vec<u8>) {
+    /// Begins a connection or a poll of client `number` of all anew: appends the request.
+    pub(crate) fn ask(&mut self, manner: &Manner, number: u32, channel: u32, out: &mut Vec<u8>) {
         self.stage = Stage::Head;
         self.held = Box::default();
         self.chunks = None;
         out.extend_from_slice(b"GET ");
-        let fill = Fill { channel, name_len: manner.name_len, cursor: &self.cursor, payload: b"" };
+        let fill = Fill {
+            channel,
+            name_len: manner.name_len,
+            cursor: &self.cursor,
+            value: manner.value(number),
+            payload: b"",
+        };
         manner.request.fill(&fill, out);
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(manner.host.as_bytes());
@@ -270,7 +284,7 @@ mod tests {
     use crate::plan::{Schedule, Target};
 
     fn manner(transport: Transport, path: &str) -> Manner {
-        Manner::new(&Plan {
+        let plan = Plan {
             transport,
             target: Target { path: path.to_owned(), ..Target::parse("http://127.0.0.1:1").unwrap() },
             schedule: Schedule::new(1, false),
@@ -281,7 +295,9 @@ mod tests {
             pending_max: 1,
             sources: 0,
             by_reset: true,
-        })
+            values: None,
+        };
+        Manner::new(&plan, vec!["one".into(), "two".into()])
     }
 
     fn payload(number: u32) -> String {
@@ -295,13 +311,13 @@ mod tests {
         let manner = manner(transport, path);
         for cut in 0..=wire.len() {
             let (mut client, mut told, mut out) = (Client::default(), Vec::new(), Vec::new());
-            client.ask(&manner, 7, &mut out);
+            client.ask(&manner, 5, 7, &mut out);
             for part in [&wire[..cut], &wire[cut..]] {
                 client.take(&manner, &mut Packed::default(), part.as_bytes(), |one| told.push(one));
             }
             assert_eq!(told, expected, "cut at {cut}");
             out.clear();
-            client.ask(&manner, 7, &mut out);
+            client.ask(&manner, 5, 7, &mut out);
             let line = String::from_utf8(out).unwrap().lines().next().unwrap().to_owned();
             assert_eq!(line, request, "cut at {cut}");
         }
@@ -358,6 +374,18 @@ mod tests {
         let wire = wire.replace("Content", "Connection: close\r\nContent");
         let expected = [mark(1), Told::Again { reconnect: true }];
         check(Transport::Poll, "/{ch}", &wire, &expected, "GET /c7 HTTP/1.1");
+    }
+
+    #[test]
+    fn each_asks_with_what_it_has() {
+        let manner = manner(Transport::Sse, "/{ch}?token={value}");
+        for (number, line) in
+            [(0, "GET /c7?token=one "), (1, "GET /c7?token=two "), (2, "GET /c7?token=one ")]
+        {
+            let mut out = Vec::new();
+            Client::default().ask(&manner, number, 7, &mut out);
+            assert!(out.starts_with(line.as_bytes()), "{number}");
+        }
     }
 
     #[test]

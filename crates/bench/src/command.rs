@@ -103,9 +103,17 @@ fn about_server() -> Vec<Arg> {
             .require_equals(true)
             .default_missing_value(""),
         url("url", "Where clients wait [default: http://127.0.0.1:8088/sub/{ch}]"),
-        url("publish", "Where messages go [default: http://127.0.0.1:10010/pub/{ch}]"),
+        url(
+            "publish",
+            "Where messages go; ws://… is by WebSocket [default: http://127.0.0.1:10010/pub/{ch}]",
+        ),
         value("header", "LINE", "A header of each client's request, NAME: VALUE; may be repeated")
             .action(ArgAction::Append),
+        value(
+            "values",
+            "FILE",
+            "Lines that fill {value} of a client's URL: client n has line n, over and over",
+        ),
         value("publish-header", "LINE", "A header of each publish; may be repeated")
             .action(ArgAction::Append),
         value("pid", "PID", "A process to measure, with its descendants; may be repeated")
@@ -200,13 +208,15 @@ Steps:
   batch=COUNT/SIZE  so many messages, SIZE in a request
   leave=PERCENT     so many of the clients leave, chosen at random
   back              they come back, with their cursors
+  reload=COUNT      so many times a client, one after the other, leaves and comes back at once
+  reload=COUNT@RATE the same, so many a second
   pause, resume     clients stop reading; they go on
   pause=PERCENT     so many of them stop, chosen at random
   enter             waits for a line on standard input
 
 In URLs and bodies {ch} is the channel's name (c0, c1, …), {cursor} what the client was told
-last, and {payload} the message. Every message carries a mark, by which each client knows what it
-got, what came twice, and what did not come.
+last, {value} its line of --values, and {payload} the message. Every message carries a mark, by
+which each client knows what it got, what came twice, and what did not come.
 
 Ends with 0 if nothing is wrong, 1 if something was lost, doubled, out of order or refused, or
 somebody could not connect, and 2 if it could not run.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
-use crate::plan::Plan;
+use crate::plan::{Plan, Reloading};
 
 /// What a worker is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub(crate) enum Order {
     Leave { percent: f64, seed: u64 },
     /// Those who left connect again.
     Back,
+    /// Clients disconnect, each as it is its turn, and connect again at once.
+    Reload(Reloading),
     /// So many percent of the clients, chosen by the seed, read no more.
     Pause { percent: f64, seed: u64 },
     /// They read again.
@@ -48,6 +50,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Connections that are not answered yet.
     pub(crate) pending: u64,
+    /// Connections that were left for another one at once.
+    pub(crate) reloaded: u64,
     /// Connections that the server ended.
     pub(crate) closed: u64,
     /// Messages that clients should have got.
@@ -81,6 +85,7 @@ impl Tally {
         self.standing += other.standing;
         self.failed += other.failed;
         self.pending += other.pending;
+        self.reloaded += other.reloaded;
         self.closed += other.closed;
         self.owed += other.owed;
         self.got += other.got;

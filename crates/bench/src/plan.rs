@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) sources: u32,
     /// Whether connections end with a reset, which leaves nothing behind, or as browsers end them.
     pub(crate) by_reset: bool,
+    /// A file whose lines fill `{value}`, see [`crate::template`].
+    pub(crate) values: Option<String>,
 }
 
 /// Which message goes to which channel: round robin, or each round in the same scattered order.
@@ -75,12 +77,23 @@ pub(crate) enum Step {
     Leave(f64),
     /// Those who left come back, with their cursors.
     Back,
+    /// So many times a client, one after the other, leaves and comes back at once.
+    Reload(Reloading),
     /// So many percent of the clients read no more.
     Pause(f64),
     /// They read again, and all that gathered meanwhile.
     Resume,
     /// Nothing is done until a line comes on standard input.
     Enter,
+}
+
+/// How clients come back at once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reloading {
+    /// How many times.
+    pub(crate) count: u32,
+    /// How often a second, of all workers together; 0: as fast as they are answered.
+    pub(crate) rate: f64,
 }
 
 /// How messages are sent.
@@ -179,6 +192,7 @@ impl FromStr for Step {
             "batch" => Self::Send(parse_batch(value).with_context(unknown)?),
             "leave" => Self::Leave(value.trim_end_matches('%').parse().with_context(unknown)?),
             "back" if value.is_empty() => Self::Back,
+            "reload" => Self::Reload(parse_reloading(value).with_context(unknown)?),
             "pause" if value.is_empty() => Self::Pause(100.0),
             "pause" => Self::Pause(value.trim_end_matches('%').parse().with_context(unknown)?),
             "resume" if value.is_empty() => Self::Resume,
@@ -203,6 +217,12 @@ fn parse_sending(text: &str) -> anyhow::Result<Sending> {
         bail!("at least one must be outstanding");
     }
     Ok(sending)
+}
+
+/// `COUNT` or `COUNT@RATE`.
+fn parse_reloading(text: &str) -> anyhow::Result<Reloading> {
+    let (count, rate) = text.split_once('@').unwrap_or((text, "0"));
+    Ok(Reloading { count: count.parse()?, rate: rate.parse()? })
 }
 
 /// `COUNT/SIZE`.
@@ -271,6 +291,8 @@ mod tests {
             ("batch=100000/1000", sending(100_000, 0.0, 1, 1000)),
             ("leave=90%", Step::Leave(90.0)),
             ("back", Step::Back),
+            ("reload=9", Step::Reload(Reloading { count: 9, rate: 0.0 })),
+            ("reload=300@50", Step::Reload(Reloading { count: 300, rate: 50.0 })),
             ("pause", Step::Pause(100.0)),
             ("pause=10%", Step::Pause(10.0)),
             ("resume", Step::Resume),
@@ -278,7 +300,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Step>().unwrap(), step, "{text}");
         }
-        for text in ["", "join", "send=", "send=3/0", "back=1", "wait=3", "idle=soon"] {
+        for text in ["", "join", "send=", "send=3/0", "back=1", "wait=3", "idle=soon", "reload", "reload=5@"]
+        {
             assert!(text.parse::<Step>().unwrap_err().to_string().contains("--help"), "{text}");
         }
     }

@@ -1,4 +1,6 @@
-//! Sends the messages: each in a request of its own or many in one, over connections that stay.
+//! Sends the messages: each in a request of its own or many in one, over connections that stay, or as pages do, by WebSocket.
+
+mod spoken;
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::histogram::Histogram;
 use crate::marker::{Mark, write_payload};
 use crate::plan::{Schedule, Sending, Target};
 use crate::template::{Fill, Template};
+use spoken::Said;
 
 /// How messages are made and where they go.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Publisher {
     pub(crate) body: Template,
     /// Further header lines, each with its line end.
     pub(crate) headers: String,
+    /// Whether messages go by WebSocket, each as a command, and not by HTTP.
+    pub(crate) spoken: bool,
     pub(crate) schedule: Schedule,
     pub(crate) name_len: usize,
     pub(crate) payload_len: usize,
@@ -73,6 +78,9 @@ impl Publisher {
             write_payload(Mark { number, sent_ns: now_ns() }, self.payload_len, &mut payload);
             self.body.fill(&self.fill(number, &payload), &mut body);
         }
+        if self.spoken {
+            return spoken::write(&body, out);
+        }
         out.extend_from_slice(b"POST ");
         self.path.fill(&self.fill(number, b""), out);
         let len = body.len();
@@ -84,8 +92,23 @@ impl Publisher {
         out.extend_from_slice(&body);
     }
 
+    /// Makes a WebSocket of a new connection.
+    fn shake(&self, socket: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
+        socket.set_read_timeout(Some(SHAKE_TIMEOUT))?;
+        let mut head = Vec::new();
+        self.path.fill(&self.fill(0, b""), &mut head);
+        let head = format!("{} HTTP/1.1\r\nHost: {}\r\n", String::from_utf8_lossy(&head), self.target.host);
+        spoken::shake(socket, &head)
+    }
+
     fn fill<'a>(&self, number: u32, payload: &'a [u8]) -> Fill<'a> {
-        Fill { channel: self.schedule.channel_of(number), name_len: self.name_len, cursor: "", payload }
+        Fill {
+            channel: self.schedule.channel_of(number),
+            name_len: self.name_len,
+            cursor: "",
+            value: "",
+            payload,
+        }
     }
 }
 
@@ -171,17 +194,17 @@ impl Job<'_> {
     }
 
     fn connect(&self) -> anyhow::Result<Lane> {
-        let socket = TcpStream::connect(self.publisher.target.address)?;
+        let mut socket = TcpStream::connect(self.publisher.target.address)?;
         socket.set_nodelay(true)?;
+        let answer = if self.publisher.spoken { self.publisher.shake(&mut socket)? } else { Vec::new() };
         socket.set_nonblocking(true)?;
-        Ok(Lane { socket, out: Vec::new(), answer: Vec::new(), count: 0, asked_ns: 0 })
+        Ok(Lane { socket, out: Vec::new(), answer, count: 0, asked_ns: 0 })
     }
 
     fn ask(&mut self, n: usize) {
         let lane = &mut self.lanes[n];
         lane.count = self.sending.batch.max(1).min(self.end - self.next);
         lane.asked_ns = now_ns();
-        lane.answer.clear();
         lane.out.clear();
         self.publisher.request(self.next, lane.count, &mut lane.out);
         self.next += lane.count;
@@ -202,19 +225,11 @@ impl Job<'_> {
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(error) => return Err(error.to_string()),
             }
-            let Some((head, _)) = answer::decode(&lane.answer).map_err(|_| "no HTTP answer".to_owned())?
-            else {
-                continue;
-            };
-            if !(200..300).contains(&head.status) {
-                let body = String::from_utf8_lossy(&lane.answer[head.len..]).into_owned();
-                return Err(format!("status {}: {body}", head.status));
-            }
+            let Some(keep_alive) = lane.take_answer(self.publisher.spoken)? else { continue };
             self.told.answered += u64::from(lane.count);
             self.told.answers.record(now_ns().saturating_sub(lane.asked_ns));
             lane.count = 0;
-            lane.answer.clear();
-            if !head.keep_alive {
+            if !keep_alive {
                 return Err(String::new());
             }
         }
@@ -231,6 +246,26 @@ impl Job<'_> {
 }
 
 impl Lane {
+    /// Takes an answer that is whole: whether another request may follow. An error: it was refused.
+    fn take_answer(&mut self, spoken: bool) -> Result<Option<bool>, String> {
+        if spoken {
+            return match spoken::read(&mut self.answer)? {
+                None => Ok(None),
+                Some(Said::Taken) => Ok(Some(true)),
+                Some(Said::Refused(why)) => Err(why),
+            };
+        }
+        let Some((head, _)) = answer::decode(&self.answer).map_err(|_| "no HTTP answer".to_owned())? else {
+            return Ok(None);
+        };
+        if !(200..300).contains(&head.status) {
+            let body = String::from_utf8_lossy(&self.answer[head.len..]).into_owned();
+            return Err(format!("status {}: {body}", head.status));
+        }
+        self.answer.clear();
+        Ok(Some(head.keep_alive))
+    }
+
     fn write(&mut self) -> Result<(), String> {
         while !self.out.is_empty() {
             match net::send(&self.socket, &self.out, SendFlags::NOSIGNAL) {
@@ -244,3 +279,6 @@ impl Lane {
         Ok(())
     }
 }
+
+/// How long the handshake of a publisher's WebSocket may take.
+const SHAKE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -60,6 +60,7 @@ pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
         let tally = crowd.tally()?;
         let joined = match step {
             Step::Join(_) | Step::Back => tally.standing.saturating_sub(standing),
+            Step::Reload(_) => tally.reloaded.saturating_sub(tally.failed + tally.pending),
             _ => 0,
         };
         let memory = memory(&wish.pids);
@@ -157,6 +158,7 @@ impl Crowd {
             Step::Join(until) => self.order(&Order::Join { until })?,
             Step::Leave(percent) => self.order(&Order::Leave { percent, seed: next.into() })?,
             Step::Back => self.order(&Order::Back)?,
+            Step::Reload(reloading) => self.order(&Order::Reload(reloading))?,
             Step::Pause(percent) => self.order(&Order::Pause { percent, seed: next.into() })?,
             Step::Resume => self.order(&Order::Resume)?,
             Step::Idle(seconds) => self.rest(Duration::from_secs_f64(seconds))?,

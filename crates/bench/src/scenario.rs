@@ -57,6 +57,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         has_own_channels: false,
     },
     Scenario {
+        name: "reload",
+        about: "as many clients as there are leave one after the other, and each is back at once",
+        steps: "join={n} reload={n}@1000",
+        clients: 5_000,
+        has_own_channels: false,
+    },
+    Scenario {
         name: "storm",
         about: "all are cut off, miss 20 messages, and come back at once",
         steps: "join={n} send=1 leave=100 send=20 back",

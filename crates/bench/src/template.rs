@@ -13,6 +13,8 @@ pub(crate) struct Fill<'a> {
     pub(crate) name_len: usize,
     /// The last cursor the client was told; empty at first.
     pub(crate) cursor: &'a str,
+    /// What the client alone has: its token, say.
+    pub(crate) value: &'a str,
     /// The message.
     pub(crate) payload: &'a [u8],
 }
@@ -22,6 +24,7 @@ enum Part {
     Text(String),
     Channel,
     Cursor,
+    Value,
     Payload,
 }
 
@@ -54,6 +57,7 @@ impl Template {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Channel => push_name(fill.channel, fill.name_len, out),
+                Part::Value => out.extend_from_slice(fill.value.as_bytes()),
                 Part::Cursor => out.extend_from_slice(fill.cursor.as_bytes()),
                 Part::Payload => out.extend_from_slice(fill.payload),
             }
@@ -63,7 +67,12 @@ impl Template {
 
 /// Where the first place is, as it is written, and what it means.
 fn first_place(text: &str) -> Option<(usize, &'static str, Part)> {
-    let places = [("{ch}", Part::Channel), ("{cursor}", Part::Cursor), ("{payload}", Part::Payload)];
+    let places = [
+        ("{ch}", Part::Channel),
+        ("{cursor}", Part::Cursor),
+        ("{value}", Part::Value),
+        ("{payload}", Part::Payload),
+    ];
     places
         .into_iter()
         .filter_map(|(name, part)| text.find(name).map(|at| (at, name, part)))
@@ -84,7 +93,7 @@ mod tests {
 
     fn check(template: &str, name_len: usize, expected: &str) {
         let mut out = Vec::new();
-        let fill = Fill { channel: 42, name_len, cursor: "a3k", payload: b"hello" };
+        let fill = Fill { channel: 42, name_len, cursor: "a3k", value: "x.y", payload: b"hello" };
         Template::new(template).fill(&fill, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -93,6 +102,7 @@ mod tests {
     fn places_are_filled_and_all_else_stays() {
         check("/sub/{ch}?since={cursor}", 0, "/sub/c42?since=a3k");
         check("{\"channel\":\"{ch}\",\"data\":\"{payload}\"}", 0, "{\"channel\":\"c42\",\"data\":\"hello\"}");
+        check("/sub/{ch}?token={value}", 0, "/sub/c42?token=x.y");
         check("{ch}{ch}", 0, "c42c42");
         check("/plain", 0, "/plain");
         check("", 0, "");

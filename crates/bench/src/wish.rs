@@ -43,6 +43,8 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
     let resumed = resumes || transport == Transport::Poll;
     let target = Target::parse(text("url").unwrap_or(if resumed { RESUMED_URL } else { URL }))?;
     let publish = Target::parse(text("publish").unwrap_or(if batches { BATCH_URL } else { PUBLISH_URL }))?;
+    let spoken = text("publish").is_some_and(|url| url.starts_with("ws://"));
+    let body = default_body(batches, spoken)?;
     let media = text("type").unwrap_or(if batches { "application/x-ndjson" } else { "text/plain" });
     let own_flags = text("self").map(|flags| own_flags(flags, clients, files)).transpose()?;
     check_memory(clients, if target.address.ip().is_loopback() { 2 } else { 1 })?;
@@ -52,8 +54,9 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
         publisher: Publisher {
             path: Template::new(&publish.path),
             target: publish,
-            body: Template::new(text("body").unwrap_or(if batches { ITEM } else { "{payload}" })),
+            body: Template::new(text("body").unwrap_or(body)),
             headers,
+            spoken,
             schedule,
             name_len: count("name-len"),
             payload_len: count("payload-len"),
@@ -68,6 +71,7 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
             pending_max: count("pending").max(1),
             sources: if target.address.ip() == LOOPBACK { clients / CLIENTS_PER_SOURCE + 1 } else { 0 },
             by_reset: !matches.get_flag("fin"),
+            values: text("values").map(str::to_owned),
             target,
         },
         workers: if workers > 0 { workers } else { workers_for(clients, files)? },
@@ -78,6 +82,18 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
         settle: Duration::try_from_secs_f64(real("settle")).context("--settle")?,
     };
     Ok(Wish { run, own_flags })
+}
+
+/// What is sent of each message where nobody says.
+fn default_body(batches: bool, spoken: bool) -> anyhow::Result<&'static str> {
+    match (batches, spoken) {
+        (true, true) => {
+            bail!("a batch is a request of its own, which a WebSocket has none of: give --publish http://…")
+        }
+        (true, false) => Ok(ITEM),
+        (false, true) => Ok(COMMAND),
+        (false, false) => Ok("{payload}"),
+    }
 }
 
 impl Wish {
@@ -189,6 +205,7 @@ const URL: &str = "http://127.0.0.1:8088/sub/{ch}";
 const RESUMED_URL: &str = "http://127.0.0.1:8088/sub/{ch}?since={cursor}";
 const PUBLISH_URL: &str = "http://127.0.0.1:10010/pub/{ch}";
 const BATCH_URL: &str = "http://127.0.0.1:10010/pub";
+const COMMAND: &str = "{\"publish\":\"{ch}\",\"data\":\"{payload}\"}";
 const ITEM: &str = "{\"channel\":\"{ch}\",\"data\":\"{payload}\"}\n";
 
 #[cfg(test)]
@@ -211,7 +228,9 @@ mod tests {
     #[test]
     fn what_is_no_scenario_is_told() {
         let told = |words: &[&str], clients| steps(words, clients).unwrap_err();
-        assert!(told(&["storms"], None).contains("there are idle, fanout, unicast, churn, storm, slow"));
+        assert!(
+            told(&["storms"], None).contains("there are idle, fanout, unicast, churn, reload, storm, slow")
+        );
         assert!(told(&["join=1", "idle"], None).contains("comes first"));
         assert!(told(&["join=1"], Some(3)).contains("join=N"));
         assert!(told(&["jump=1"], None).contains("--help"));

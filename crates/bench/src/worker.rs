@@ -19,7 +19,7 @@ use crate::client::{Client, Manner, Told};
 use crate::clock::Chance;
 use crate::order::{Fact, Order, Tally};
 use crate::packed::Packed;
-use crate::plan::Plan;
+use crate::plan::{Plan, Reloading};
 
 /// Runs a worker until its orders end.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -75,6 +75,9 @@ struct Worker {
     wanted: usize,
     /// Those who left and shall come back.
     returning: Vec<usize>,
+    /// Of those here: how many times one is still to leave and to come back at once, how often a second, and whose turn it is.
+    reloading: Reloading,
+    reloader: usize,
     /// Connections that are not answered yet.
     pending: usize,
     /// Whether all have stopped reading; some may have, see [`Place::is_paused`].
@@ -124,7 +127,7 @@ impl Worker {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, std::io::stdin(), EventData::new_u64(ORDERS), EventFlags::IN)?;
         Ok(Self {
-            manner: Manner::new(&plan),
+            manner: Manner::new(&plan, values(&plan)?),
             plan,
             number,
             workers,
@@ -133,6 +136,8 @@ impl Worker {
             begun: 0,
             wanted: 0,
             returning: Vec::new(),
+            reloading: Reloading { count: 0, rate: 0.0 },
+            reloader: 0,
             pending: 0,
             is_paused: false,
             withheld: 0,
@@ -178,7 +183,8 @@ impl Worker {
                 say(&Fact::Settled)?;
             }
             let now = (self.tally.standing, self.tally.got);
-            if (told.1, told.2) != now && told.0.elapsed() > PROGRESS_EVERY {
+            let is_moving = (told.1, told.2) != now || self.reloading.count > 0;
+            if is_moving && told.0.elapsed() > PROGRESS_EVERY {
                 told = (Instant::now(), now.0, now.1);
                 say(&Fact::Progress { standing: now.0, got: now.1 })?;
             }
@@ -187,7 +193,7 @@ impl Worker {
 
     fn is_settled(&self) -> bool {
         let connected = self.begun == self.wanted && self.returning.is_empty() && self.pending == 0;
-        connected && (self.is_paused || self.tally.got >= self.tally.owed)
+        connected && self.reloading.count == 0 && (self.is_paused || self.tally.got >= self.tally.owed)
     }
 
     fn obey_all(&mut self, inbox: &mut Inbox) -> anyhow::Result<()> {
@@ -216,6 +222,7 @@ impl Worker {
                 }
                 self.paced = (Instant::now(), 0);
             }
+            Order::Reload(all) => self.begin_reloading(all),
             Order::Pause { percent, .. } if percent >= 100.0 => self.is_paused = true,
             Order::Pause { percent, seed } => self.pause(percent, seed),
             Order::Resume => self.resume(),
@@ -300,6 +307,13 @@ impl Worker {
     fn channel_of(&self, place: usize) -> u32 {
         self.plan.schedule.channel_of_client(self.global(place))
     }
+}
+
+/// The lines of the plan's file; none where it names none.
+fn values(plan: &Plan) -> anyhow::Result<Vec<Box<str>>> {
+    let Some(path) = &plan.values else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path).with_context(|| path.clone())?;
+    Ok(text.lines().map(Box::from).collect())
 }
 
 fn say(fact: &Fact) -> anyhow::Result<()> {

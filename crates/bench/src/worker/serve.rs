@@ -44,10 +44,10 @@ impl Worker {
     }
 
     fn ask(&mut self, place: usize) {
-        let channel = self.channel_of(place);
+        let (number, channel) = (self.global(place), self.channel_of(place));
         let Place { socket: Some(socket), client, .. } = &mut self.clients[place] else { return };
         let mut request = Vec::with_capacity(512);
-        client.ask(&self.manner, channel, &mut request);
+        client.ask(&self.manner, number, channel, &mut request);
         match net::send(socket, &request, SendFlags::NOSIGNAL) {
             Ok(len) if len == request.len() => {}
             Ok(_) => return self.lose(place, "the request was not taken as a whole"),
