@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 
-from . import compression, crowds, svg, tls
+from . import compression, crowds, people, store, svg, telling, tls
 from . import rows as table_rows
 from .measure import OTHERS_MAX
 from .programs import ROOT
@@ -142,7 +142,7 @@ def short(commands):
     return {label: [clean(line) for line in lines] for label, lines in commands.items()}
 
 
-ORDER = [*table_rows.ROWS, *compression.ROWS, *tls.ROWS, *crowds.ROWS]
+ORDER = [*table_rows.ROWS, *compression.ROWS, *tls.ROWS, *store.ROWS, *people.ROWS, *telling.ROWS, *crowds.ROWS]
 HEAD = """# Results
 
 Written by `bench/run`; [README.md](README.md) says how. Ours is the release build with its defaults. The floor is
