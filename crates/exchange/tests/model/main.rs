@@ -137,7 +137,15 @@ impl World {
             if self.eager {
                 self.store.0.store(Position::END.to_bits(), Ordering::Relaxed);
             }
-            let place = match self.exchange.publisher().publish(publish, None).unwrap() {
+            let receipt = match self.speaker() {
+                Some(shard) => {
+                    let receipt = self.exchange.shard(shard).publish(publish);
+                    self.exchange.shard(shard).end_turn();
+                    receipt
+                }
+                None => self.exchange.publisher().publish(publish, None),
+            };
+            let place = match receipt.unwrap() {
                 Receipt::Released(published) => published.position.to_bits(),
                 Receipt::Ordered(pending) => pending.position().to_bits(),
             };
@@ -145,6 +153,12 @@ impl World {
             let dies = ttl.map(|ttl| self.now() + ttl);
             self.said.push(Said { place, channels, dies, takes: None });
         }
+    }
+
+    /// The shard of a client that says something, which is awake then; none: a publisher does.
+    fn speaker(&mut self) -> Option<ShardId> {
+        let index = self.chance.index(2 * SHARDS);
+        self.shards.get(index).filter(|shard| !shard.asleep).map(|shard| shard.id)
     }
 
     /// Takes back one of the last messages, if it is there still.
