@@ -140,6 +140,9 @@ mod tests {
             }
         }
         assert_eq!((pages, found.len(), &*found[0].user), (4, 1, "z"));
+        let (page, _) = hub.present(ALL_USERS, None, 9);
+        assert_eq!((page.users.len(), page.count, page.more), (0, 1, true), "so does one of a channel");
+        assert_eq!(page.next.as_deref(), Some(&*format!("u{:05}", ROSTER_LOOK_MAX - 1)));
     }
 
     #[test]

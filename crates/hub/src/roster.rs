@@ -72,8 +72,10 @@ pub struct PresentPage {
     pub count: u64,
     /// Connections that are of no user.
     pub anonymous: u64,
-    /// Whether there are more behind these.
+    /// Whether there are more behind these, or may be: in one step only so many are looked at.
     pub more: bool,
+    /// The name behind which to go on for these.
+    pub next: Option<UserName>,
 }
 
 /// A channel's users, for somebody who asked.
@@ -258,23 +260,13 @@ impl Roster {
         self.users.get(user.as_bytes()).filter(|member| member.is_shown).map(|member| member.joined_at)
     }
 
-    /// Those who are shown, behind this name, so many at the most. `waiting`: all connections on the channel.
+    /// Those who are shown, behind this name, so many at the most. `waiting`: all connections on the channel. No more are looked at
+    /// than [`ROSTER_LOOK_MAX`].
     pub(crate) fn page(&self, after: Option<&str>, limit: usize, waiting: u32) -> PresentPage {
         let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
-        let mut users = Vec::with_capacity(limit.min(self.users.len()));
-        let mut more = false;
-        for (user, member) in self.users.range::<[u8], _>((start, Bound::Unbounded)) {
-            if !member.is_shown {
-                continue;
-            }
-            if users.len() == limit {
-                more = true;
-                break;
-            }
-            users.push(member.as_present(user));
-        }
+        let (users, more, next) = shown(self.users.range::<[u8], _>((start, Bound::Unbounded)), limit);
         let anonymous = u64::from(waiting).saturating_sub(self.connections);
-        PresentPage { users, count: self.shown, anonymous, more }
+        PresentPage { users, count: self.shown, anonymous, more, next }
     }
 
     /// Those who are shown whose names begin so, behind this name, so many at the most; and the name behind which to go on, if there
@@ -291,17 +283,8 @@ impl Roster {
         };
         let named = self.users.range::<[u8], _>((start, Bound::Unbounded));
         let named = named.take_while(|(user, _)| user.as_bytes().starts_with(prefix.as_bytes()));
-        let (mut users, mut last) = (Vec::new(), None);
-        for (looked, (user, member)) in named.enumerate() {
-            if looked == ROSTER_LOOK_MAX || (member.is_shown && users.len() == limit) {
-                return (users, last);
-            }
-            if member.is_shown {
-                users.push(member.as_present(user));
-            }
-            last = Some(user.clone());
-        }
-        (users, None)
+        let (users, _, next) = shown(named, limit);
+        (users, next)
     }
 
     /// Whether nobody is there, nor shown, nor to be looked at.
@@ -393,6 +376,24 @@ impl Member {
     fn connections_in(&self, round: u16) -> u32 {
         if self.round == round { self.connections } else { 0 }
     }
+}
+
+/// Those of these who are shown, so many at the most; whether there may be more; and the last one that was looked at, if so.
+fn shown<'a>(
+    members: impl Iterator<Item = (&'a UserName, &'a Member)>,
+    limit: usize,
+) -> (Vec<Present>, bool, Option<UserName>) {
+    let (mut users, mut last) = (Vec::new(), None);
+    for (looked, (user, member)) in members.enumerate() {
+        if looked == ROSTER_LOOK_MAX || (member.is_shown && users.len() == limit) {
+            return (users, true, last);
+        }
+        if member.is_shown {
+            users.push(member.as_present(user));
+        }
+        last = Some(user.clone());
+    }
+    (users, false, None)
 }
 
 /// A user who is present is one of these, beside its name.

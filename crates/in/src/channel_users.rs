@@ -25,8 +25,17 @@ pub(crate) fn page(line: &InLine, name: &str, query: &str) -> Result<Vec<u8>, Pr
         }
     }
     let cursors = line.exchange.cursors();
-    let (page, at) = line.exchange.admin().present(name, after.as_deref(), limit as usize);
-    let PresentPage { users, count, anonymous, more } = page;
+    let limit = limit as usize;
+    let (mut page, at) = line.exchange.admin().present(name, after.as_deref(), limit);
+    // Those who are not told yet are passed over, so many in one hold of the lock.
+    while page.users.len() < limit
+        && let Some(next) = page.next.take()
+    {
+        let (rest, _) = line.exchange.admin().present(name, Some(&next), limit - page.users.len());
+        page.users.extend(rest.users);
+        (page.more, page.next) = (rest.more, rest.next);
+    }
+    let PresentPage { users, count, anonymous, more, .. } = page;
     let mut out = b"{\"cursor\":\"".to_vec();
     cursors.write(at, &mut out);
     out.extend_from_slice(b"\",\"users\":");
