@@ -54,6 +54,8 @@ class Daemon:
         errors = self.process.communicate(timeout=PATIENCE_S)[1].decode()
         self.log.close()
         assert "panicked" not in errors
+        # No thread may have been there when files were shut off.
+        assert "the sandbox cannot" not in errors
         assert self.process.returncode == 0, errors
 
 

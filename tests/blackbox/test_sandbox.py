@@ -24,6 +24,7 @@ def fields(program):
 def test_calls_are_shut_in_every_thread(serve, tmp_path):
     program = serve("--shards", "3", "--store", str(tmp_path / "store"))
     program.publish("a", "hello")
+    assert "the sandbox cannot" not in program.stderr()
     seen = list(fields(program))
     assert len(seen) >= 6 and set(seen) == {("1", "2")}, seen
 
@@ -94,16 +95,78 @@ def test_links_in_a_folder_of_the_user_lead_to_nothing_of_roots(shared, name):
     assert secret.read_text() == "of root alone" and secret.stat().st_uid == 0
 
 
+def made_by_root(folder):
+    """A folder of root's with a file that is root's alone, and looks like a store."""
+    folder.mkdir(parents=True, mode=0o700)
+    for name in ("lock", "secret"):
+        (folder / name).write_text("of root alone")
+    return folder
+
+
+def check_is_roots(folder):
+    for file in (folder, *folder.iterdir()):
+        assert file.stat().st_uid == 0, file
+
+
+@as_root
+def test_a_store_that_root_made_is_given_to_the_user(serve, shared):
+    store = shared / "store"
+    store.mkdir(mode=0o700)
+    (store / "lock").touch()
+    serve("--user", "nobody", "--store", str(store))
+    assert {file.stat().st_uid for file in (store, *store.iterdir())} == {NOBODY.pw_uid}
+
+
+@as_root
+def test_a_folder_that_is_no_store_is_not_given_away(shared):
+    other = shared / "other"
+    other.mkdir()
+    (other / "file").write_text("of root alone")
+    assert "holds other files and no store" in start_as_nobody(other)
+    check_is_roots(other)
+
+
 @as_root
 def test_what_is_roots_in_the_users_folder_is_not_given_away(shared):
-    home, secret = shared / "home", shared / "secret"
-    store = home / "store"
-    store.mkdir(parents=True)
-    secret.write_text("of root alone")
-    (store / "lock").hardlink_to(secret)
+    home = shared / "home"
+    store = made_by_root(home / "store")
     os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
-    assert "others than root decide what" in start_as_nobody(store)
-    assert secret.stat().st_uid == 0 and store.stat().st_uid == 0
+    assert "others than root may decide what" in start_as_nobody(store)
+    check_is_roots(store)
+
+
+@as_root
+def test_what_a_group_may_rename_is_not_given_away(shared):
+    group = shared / "group"
+    store = made_by_root(group / "store")
+    os.chown(group, 0, NOBODY.pw_gid)
+    group.chmod(0o775)
+    assert "others than root may decide what" in start_as_nobody(store)
+    check_is_roots(store)
+
+
+@as_root
+def test_what_links_lead_to_is_not_given_away(shared):
+    home, victim = shared / "home", made_by_root(shared / "victim")
+    home.mkdir()
+    (home / "inner").symlink_to(victim)
+    (shared / "outer").symlink_to(home / "inner")
+    os.lchown(home / "inner", NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
+    for store in (home / "inner", shared / "outer"):
+        assert "others than root may decide what" in start_as_nobody(store)
+    check_is_roots(victim)
+
+
+@as_root
+def test_a_second_name_of_a_file_is_not_given_away(serve, shared):
+    secret, store = shared / "secret", shared / "store"
+    secret.write_text("of root alone")
+    store.mkdir(mode=0o700)
+    (store / "lock").touch()
+    (store / "other").hardlink_to(secret)
+    serve("--user", "nobody", "--store", str(store))
+    assert secret.stat().st_uid == 0
 
 
 @as_root
@@ -114,5 +177,14 @@ def test_no_folder_is_made_where_the_user_leads_root(shared):
     (home / "link").symlink_to(etc)
     os.lchown(home / "link", NOBODY.pw_uid, NOBODY.pw_gid)
     os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
-    assert "others than root decide what" in start_as_nobody(home / "link" / "store")
+    assert "others than root may decide what" in start_as_nobody(home / "link" / "store")
     assert not any(etc.iterdir())
+
+
+def test_what_is_made_in_the_root_is_said_to_keep_files_open(serve):
+    if os.getuid() != 0:
+        pytest.skip("only root makes something there")
+    name = pathlib.Path(f"/multiplexor-{os.getpid()}.sock")
+    program = serve("--wait", f"unix:{name}")
+    assert name.is_socket()
+    program.until_logged(f"{name} is made in the root")

@@ -1,9 +1,9 @@
 //! Giving up what root may: another user once all ports are bound, and no copy of memory that holds secrets.
 
 use std::ffi::CString;
-use std::fs::DirBuilder;
+use std::fs::metadata;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown, lchown};
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, absolute};
 
 use anyhow::{Context, bail, ensure};
@@ -11,8 +11,8 @@ use nix::sys::prctl::set_dumpable;
 use nix::unistd::{
     Gid, Group, Uid, User, getgroups, initgroups, setegid, seteuid, setgid, setgroups, setuid,
 };
-use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use store::Folder;
 
 /// Whom the program becomes.
 #[derive(Debug, Clone)]
@@ -51,40 +51,43 @@ impl Account {
         Uid::effective() == self.uid && Uid::current() == self.uid
     }
 
-    /// Has a folder of this user's at this path: it is made, or is given to the user where it is root's alone, with the files
-    /// in it.
+    /// Has a folder for a store at this path that is this user's: it is made, or is given to the user with the files in it, where
+    /// it is a store, or empty, and root's.
     ///
     /// Nothing is done with the rights of root where others could have put a link or a second name of a file that stands
     /// elsewhere: it would give that one away.
-    pub(crate) fn have_folder(&self, path: &Path) -> anyhow::Result<()> {
-        let made = || DirBuilder::new().recursive(true).mode(0o700).create(path);
-        if !path.try_exists()? && self.acting(made)?.is_err() {
+    pub(crate) fn have_store(&self, path: &Path) -> anyhow::Result<()> {
+        if !path.try_exists()? && self.acting(|| Folder::make(path))?.is_err() {
             self.ensure_roots_way(path)?;
-            made()?;
+            Folder::make(path)?;
         }
-        let folder = open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let found = fstat(&folder)?;
-        if found.st_uid == self.uid() || found.st_uid != 0 || found.st_mode & OTHERS_WRITE != 0 {
+        if metadata(path)?.uid() != 0 || self.uid.is_root() {
             return Ok(());
         }
         self.ensure_roots_way(path)?;
+        Folder::judge(path, Some(self.uid()))?;
         let (uid, gid) = (Some(self.uid.as_raw()), Some(self.gid.as_raw()));
         for entry in path.read_dir()? {
-            lchown(entry?.path(), uid, gid)?;
+            let file = entry?.path();
+            let found = file.symlink_metadata()?;
+            if found.is_file() && found.nlink() == 1 {
+                lchown(file, uid, gid)?;
+            }
         }
-        Ok(fchown(&folder, uid, gid)?)
+        Ok(lchown(path, uid, gid)?)
     }
 
-    /// Fails where somebody else than root decides what stands at this path.
+    /// Fails unless root alone decides what stands at this path: no part of it is a link, or is written by somebody else.
     fn ensure_roots_way(&self, path: &Path) -> anyhow::Result<()> {
         let there =
             path.ancestors().find(|part| part.symlink_metadata().is_ok()).unwrap_or_else(|| Path::new("."));
-        for part in absolute(there)?.ancestors().chain(there.canonicalize()?.ancestors()) {
+        let there = absolute(there)?;
+        for part in there.ancestors() {
             let found = part.symlink_metadata()?;
-            let is_open = !found.is_symlink() && found.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
+            let is_open = found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0;
             ensure!(
-                found.uid() == 0 && !is_open,
-                "others than root decide what {} is, by {}; make the folder, and give it to {} with chown -R",
+                found.uid() == 0 && !found.is_symlink() && !is_open && !part.ends_with(".."),
+                "others than root may decide what {} is, by {}; make the folder, and give it to {} with chown -R",
                 path.display(),
                 part.display(),
                 self.name.to_string_lossy()

@@ -19,7 +19,7 @@ use settings::{Errors, File, Settings};
 use crate::banner::Banner;
 use crate::serve::{self, Files, Role, Running};
 use id_changes::IdChanges;
-use journal::Journal;
+use journal::{Journal, Writer};
 use process::{PidFile, become_user};
 
 /// Serves as the old server did. `settings` makes them of what the files come to.
@@ -31,7 +31,7 @@ pub(crate) fn run(
     let mut lines = Vec::new();
     let (said, options) = read_those_there(&files, |line| lines.push(line)).map_err(anyhow::Error::new)?;
     let set = settings(&options.file).map_err(anyhow::Error::new)?;
-    let (journal, writer) = Journal::start(options.verbosity).context("the log cannot be written")?;
+    let (journal, writer) = Journal::new(options.verbosity);
     let limit = serve::raise_descriptor_limit();
     let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     journal.say(format!("Starting. Opened files limit (ulimit -n): {limit}."));
@@ -49,10 +49,14 @@ pub(crate) fn run(
         pid_file,
         pid: None,
         running: None,
+        writer: Some(writer),
     };
     let served = serve::run(set, &mut role, Some(journal.layer()));
+    let writer = role.writer.take();
     drop(role);
-    writer.end(&journal);
+    if let Some(writer) = writer {
+        writer.end(&journal);
+    }
     served
 }
 
@@ -69,6 +73,8 @@ struct OldServer<F> {
     pid_file: Option<String>,
     pid: Option<PidFile>,
     running: Option<Running>,
+    /// Until it ends.
+    writer: Option<Writer>,
 }
 
 impl<F: Fn(&File) -> Result<Settings, Errors>> Role for OldServer<F> {
@@ -79,6 +85,12 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Role for OldServer<F> {
     fn files(&self) -> Files {
         let paths = |files: &[String]| files.iter().map(PathBuf::from).collect();
         Files { read: paths(&self.files), written: paths(self.pid_file.as_slice()) }
+    }
+
+    fn shut_in(&mut self) -> anyhow::Result<()> {
+        let journal = &self.journal;
+        let started = self.writer.as_mut().map(|writer| writer.start(journal)).transpose();
+        started.map(drop).context("the log cannot be written")
     }
 
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()> {

@@ -9,11 +9,12 @@ mod calls;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, ensure};
 use landlock::{
     ABI, Access, AccessFs, BitFlags, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus, Scope, make_bitflags, path_beneath_rules,
 };
-use settings::{Address, Settings};
+use settings::Settings;
 use tracing::{debug, info, warn};
 
 use crate::serve::Files;
@@ -23,7 +24,9 @@ pub(crate) type FilesShut = anyhow::Result<bool>;
 
 /// Shuts all files but those that settings and the role need. To be called while there is one thread.
 pub(crate) fn shut_files(settings: &Settings, role: &Files) -> FilesShut {
-    restrict(&needed(settings, role))
+    let threads = Path::new("/proc/self/task").read_dir().map_or(1, Iterator::count);
+    ensure!(threads == 1, "{threads} threads run already");
+    restrict(&needed(settings, role)?)
 }
 
 /// Shuts the calls that no server makes, for all threads and for good, and tells what is shut. A program that is kept from
@@ -32,7 +35,9 @@ pub(crate) fn shut_calls(files: FilesShut) {
     let calls = calls::shut();
     match &files {
         Ok(true) => debug!("the sandbox shuts files off"),
-        Ok(false) => info!("the kernel has no Landlock: the sandbox does not shut files off"),
+        Ok(false) => info!(
+            "the kernel has no Landlock, or a filter keeps it from us: the sandbox does not shut files off"
+        ),
         Err(error) => warn!(error = format!("{error:#}"), "the sandbox cannot shut files off"),
     }
     match &calls {
@@ -45,20 +50,24 @@ pub(crate) fn shut_calls(files: FilesShut) {
 /// Paths, and what may be done there and beneath.
 type Rules = Vec<(PathBuf, BitFlags<AccessFs>)>;
 
-fn needed(settings: &Settings, role: &Files) -> Rules {
+fn needed(settings: &Settings, role: &Files) -> anyhow::Result<Rules> {
     let mut rules: Rules = SYSTEM.iter().map(|path| (path.into(), READ)).collect();
-    let of_system =
-        FOLLOWED.iter().map(PathBuf::from).chain(TRUSTED.iter().filter_map(env::var_os).map(PathBuf::from));
+    let certificates = env::var_os("SSL_CERT_DIR").unwrap_or_default();
+    rules.extend(env::split_paths(&certificates).map(|folder| (folder, READ)));
+    let of_system = FOLLOWED.iter().map(PathBuf::from).chain(env::var_os("SSL_CERT_FILE").map(PathBuf::from));
     for file in of_system.chain(settings.files.iter().cloned()).chain(role.read.iter().cloned()) {
         rules.extend(places(&file).into_iter().map(|place| (place, READ)));
     }
     rules.extend(settings.store.iter().map(|store| (store.folder.clone(), READ | CHANGE)));
-    let sockets = settings.wait.iter().map(|one| &one.address);
-    let sockets =
-        sockets.chain(settings.in_listeners.iter().map(|one| &one.address)).filter_map(Address::path);
-    rules.extend(sockets.filter_map(folder).map(|folder| (folder, READ | SOCKETS)));
-    rules.extend(role.written.iter().filter_map(|file| folder(file)).map(|folder| (folder, READ | CHANGE)));
-    rules
+    let listeners = settings.wait.iter().chain(&settings.in_listeners);
+    let sockets = listeners.filter_map(|one| one.address.path()).map(|path| (path, SOCKETS));
+    for (file, access) in sockets.chain(role.written.iter().map(|file| (&**file, CHANGE))) {
+        let folder = folder(file).with_context(|| {
+            format!("{} is made in the root, beneath which all is; give it a folder", file.display())
+        })?;
+        rules.push((folder, READ | access));
+    }
+    Ok(rules)
 }
 
 /// Where a file is looked for: its folder, since another may be put in its place, and that of the file it stands for, if it is a
@@ -71,13 +80,14 @@ fn places(file: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// The folder of a file; `None`: it is the root, beneath which all is.
+/// The folder of a file, whatever way leads there; `None`: it is the root, beneath which all is.
 fn folder(file: &Path) -> Option<PathBuf> {
     let folder = match file.parent()? {
         here if here.as_os_str().is_empty() => Path::new("."),
         folder => folder,
     };
-    (folder != Path::new("/")).then(|| folder.to_owned())
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    (folder != Path::new("/")).then_some(folder)
 }
 
 fn restrict(rules: &[(PathBuf, BitFlags<AccessFs>)]) -> FilesShut {
@@ -113,8 +123,6 @@ const SYSTEM: &[&str] = &[
 ];
 /// Files of the system that stand elsewhere on some.
 const FOLLOWED: &[&str] = &["/etc/resolv.conf", "/etc/hosts", "/etc/localtime"];
-/// Variables that name files and folders with certificates that are trusted.
-const TRUSTED: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +169,8 @@ mod tests {
     #[test]
     fn the_root_is_nobodys_folder() {
         assert_eq!(folder(Path::new("/settings.toml")), None);
-        assert_eq!(folder(Path::new("settings.toml")), Some(PathBuf::from(".")));
+        assert_eq!(folder(Path::new("/etc/../settings.toml")), None);
+        assert_eq!(folder(Path::new("settings.toml")), env::current_dir().ok());
         assert_eq!(places(Path::new("/no/such/file")), [PathBuf::from("/no/such")]);
         assert_eq!(places(Path::new("/no-such-file")), [PathBuf::from("/no-such-file")]);
     }

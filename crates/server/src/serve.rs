@@ -48,7 +48,7 @@ pub(crate) fn run<R: Role>(
     connections_log: Option<log::ConnectionLayer>,
 ) -> anyhow::Result<ExitCode> {
     signals::hold_hang_up()?;
-    let (account, sandbox) = shut_in(&settings, &role.files())?;
+    let (account, sandbox) = shut_in(&settings, role)?;
     log::start(settings.log, settings.log_level, connections_log)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     probe_all(&settings, role.names())?;
@@ -188,20 +188,22 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
 }
 
 /// Finds whom the program is to become, and shuts files off; before there is a second thread.
-fn shut_in(
+fn shut_in<R: Role>(
     settings: &Settings,
-    role: &Files,
+    role: &mut R,
 ) -> anyhow::Result<(Option<Account>, Option<sandbox::FilesShut>)> {
     let account = account(settings)?;
     have_store(settings, account.as_ref())?;
-    Ok((account, settings.sandbox.then(|| sandbox::shut_files(settings, role))))
+    let sandbox = settings.sandbox.then(|| sandbox::shut_files(settings, &role.files()));
+    role.shut_in()?;
+    Ok((account, sandbox))
 }
 
 /// Has a folder for the store, of whom the program becomes.
 fn have_store(settings: &Settings, account: Option<&Account>) -> anyhow::Result<()> {
     let Some(store) = &settings.store else { return Ok(()) };
     let had = match account {
-        Some(account) => account.have_folder(&store.folder),
+        Some(account) => account.have_store(&store.folder),
         None => store::Folder::make(&store.folder).map_err(Into::into),
     };
     had.context("the store cannot be opened")

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use nix::unistd::{Group, User};
-use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid, chownat, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::umask;
 
@@ -38,19 +39,32 @@ pub(crate) fn open(path: &Path, rights: &UnixRights) -> anyhow::Result<(UnixList
     let bound = SocketAddrUnix::new(path).and_then(|address| bind(&socket, &address));
     umask(masked);
     bound.with_context(wrong)?;
-    let found = fs::symlink_metadata(path).with_context(wrong)?;
-    let file = SocketFile { path: path.to_owned(), id: (found.dev(), found.ino()) };
+    let (made, id) = made(path).with_context(wrong)?;
+    let file = SocketFile { path: path.to_owned(), id };
     // Until it listens nobody gets in, whatever the rights are.
-    own(path, &rights.owner)?;
+    own(&made, path, &rights.owner)?;
     listen(&socket, UNIX_BACKLOG).with_context(wrong)?;
     drop(lock);
     Ok((UnixListener::from(socket), file))
 }
 
+/// The socket that stands there, and which file it is. The folder's owner may have put something else in its place, which is
+/// not to be given away.
+fn made(path: &Path) -> io::Result<(OwnedFd, (u64, u64))> {
+    let made = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let found = File::from(made.try_clone()?).metadata()?;
+    if !found.file_type().is_socket() {
+        return Err(io::Error::other("something else stands there"));
+    }
+    Ok((made, (found.dev(), found.ino())))
+}
+
 /// Nobody else of us looks at the sockets of this folder meanwhile: of two programs that start at once, one would
 /// take the other's for a stale one.
 fn lock(folder: &Path) -> io::Result<File> {
-    let (lock, began) = (File::open(folder)?, Instant::now());
+    // What is no folder is not waited for.
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let (lock, began) = (File::from(rustix::fs::open(folder, flags, Mode::empty())?), Instant::now());
     while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         if began.elapsed() > SOCKET_LOCK_WAIT {
             return Err(error.into());
@@ -82,12 +96,14 @@ fn clear(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Gives the socket to whom it is to belong.
-fn own(path: &Path, owner: &str) -> anyhow::Result<()> {
+fn own(socket: &OwnedFd, path: &Path, owner: &str) -> anyhow::Result<()> {
     if owner.is_empty() {
         return Ok(());
     }
     let (user, group) = self::owner(owner)?;
-    lchown(path, user, group).with_context(|| format!("{} cannot be given to {owner:?}", path.display()))
+    let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+    let given = chownat(socket, "", user, group, AtFlags::EMPTY_PATH);
+    given.with_context(|| format!("{} cannot be given to {owner:?}", path.display()))
 }
 
 /// The numbers of a user, and behind a colon a group; `None`: that one is not said.

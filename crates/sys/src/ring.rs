@@ -4,8 +4,10 @@
 //! find several when they run.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use io_uring::register::Restriction;
 use io_uring::{IoUring, opcode, types};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -21,13 +23,15 @@ pub struct Ring(Option<IoUring>);
 impl Ring {
     /// One with room for so many sends at once. `None`: the kernel has no such thing, or does not let us have it.
     ///
-    /// To be called in the thread that sends.
+    /// To be called in the thread that sends. Since Linux 6.1 it can do nothing but send, whoever should get hold of it: what is
+    /// done by a ring goes through no filter of calls.
     pub fn new(sends: usize) -> Option<Self> {
         let len = u32::try_from(sends).ok()?;
         // Linux 6.1: one thread alone, and what is done is told when it asks. Before that without.
         let mut modern = IoUring::builder();
-        modern.setup_submit_all().setup_single_issuer().setup_defer_taskrun();
-        modern.build(len).or_else(|_| IoUring::builder().build(len)).ok().map(|ring| Self(Some(ring)))
+        modern.setup_submit_all().setup_single_issuer().setup_defer_taskrun().setup_r_disabled();
+        let restricted = modern.build(len).and_then(only_sends);
+        restricted.or_else(|_| IoUring::builder().build(len)).ok().map(|ring| Self(Some(ring)))
     }
 
     /// Sends each piece to its socket, in this order, and appends what came of each to `results`: at most as many as there
@@ -46,7 +50,7 @@ impl Ring {
         while left > 0 && works {
             works = match ring.submit_and_wait(left) {
                 Ok(submitted) => submitted > 0,
-                Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+                Err(error) => error.kind() == io::ErrorKind::Interrupted,
             };
             for done in ring.completion() {
                 let result = usize::try_from(done.result());
@@ -63,6 +67,13 @@ impl Ring {
         }
         works
     }
+}
+
+/// Starts a ring that refuses all else.
+fn only_sends(ring: IoUring) -> io::Result<IoUring> {
+    ring.submitter().register_restrictions(&mut [Restriction::sqe_op(opcode::Send::CODE)])?;
+    ring.submitter().register_enable_rings()?;
+    Ok(ring)
 }
 
 /// Puts all of them into a ring in which nothing is.
@@ -103,6 +114,17 @@ mod tests {
         // Filters of system calls may still be in the way.
         eprintln!("io_uring: {}, kernel.io_uring_disabled is {disabled}", ring.is_some());
         ring
+    }
+
+    #[test]
+    fn a_ring_does_nothing_but_send() {
+        let mut disabled = IoUring::builder();
+        let Some(mut ring) = disabled.setup_r_disabled().build(1).and_then(only_sends).ok() else { return };
+        // SAFETY: it has no memory that must stay.
+        unsafe { ring.submission().push(&opcode::Nop::new().build()).unwrap() };
+        ring.submit_and_wait(1).unwrap();
+        let done: Vec<i32> = ring.completion().map(|done| done.result()).collect();
+        assert_eq!(done, [-Errno::ACCESS.raw_os_error()]);
     }
 
     #[test]

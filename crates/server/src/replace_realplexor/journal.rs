@@ -41,14 +41,11 @@ enum LogEntry {
 }
 
 impl Journal {
-    /// Begins to write. Before any shard starts, since a shard's copy of the table of descriptors is made then.
-    pub(super) fn start(level: u8) -> io::Result<(Self, Writer)> {
+    /// A log whose lines wait for its writer to start.
+    pub(super) fn new(level: u8) -> (Self, Writer) {
         let (queue, said) = sync_channel(JOURNAL_LINES_MAX);
         let inner = JournalInner { level: AtomicU8::new(level), queue, lost: AtomicU64::new(0) };
-        let journal = Self(Arc::new(inner));
-        let writing = journal.clone();
-        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writing.write(&said))?;
-        Ok((journal, Writer(thread)))
+        (Self(Arc::new(inner)), Writer { said: Some(said), thread: None })
     }
 
     /// From now on the second line has numbers, and what becomes of ids is told.
@@ -143,18 +140,33 @@ impl Journal {
     }
 }
 
-/// The thread that writes.
-pub(super) struct Writer(JoinHandle<()>);
+/// The thread that writes, and what is left for it until it starts.
+pub(super) struct Writer {
+    said: Option<Receiver<LogEntry>>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Writer {
+    /// Begins to write, unless it did. Before any shard starts, since a shard's copy of the table of descriptors is made then.
+    pub(super) fn start(&mut self, journal: &Journal) -> io::Result<()> {
+        let Some(said) = self.said.take() else { return Ok(()) };
+        let writing = journal.clone();
+        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writing.write(&said))?;
+        self.thread = Some(thread);
+        Ok(())
+    }
+
     /// Waits until what was said is written, if somebody reads it in time.
-    pub(super) fn end(self, journal: &Journal) {
+    pub(super) fn end(mut self, journal: &Journal) {
+        // Where no thread can start, nothing can be written.
+        let _ = self.start(journal);
+        let Some(thread) = self.thread else { return };
         let deadline = Instant::now() + JOURNAL_PATIENCE;
         let pause = || thread::sleep(Duration::from_millis(1));
         while journal.0.queue.try_send(LogEntry::End).is_err() && Instant::now() < deadline {
             pause();
         }
-        while !self.0.is_finished() && Instant::now() < deadline {
+        while !thread.is_finished() && Instant::now() < deadline {
             pause();
         }
     }
@@ -226,7 +238,7 @@ mod tests {
                  cleanup_timers=2 events=4]\n",
             ),
         ] {
-            let (journal, writer) = Journal::start(level).unwrap();
+            let (journal, writer) = Journal::new(level);
             let count = LogCounts { connections: 1, held: 2, online: 3, changes: 4 };
             assert_eq!(journal.line(SystemTime::UNIX_EPOCH, "x", count), expected);
             writer.end(&journal);

@@ -22,7 +22,10 @@ impl PidFile {
             || format!("the process id cannot be written to {}; give another path with -p", path.display());
         // Its folder may belong to a user that we are not when it is to be deleted.
         let path = std::path::absolute(path).with_context(wrong)?;
-        let opened = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path);
+        // The folder's owner may have put a link there, which root would follow.
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+        let opened = options.open(&path);
         let mut file = opened.with_context(wrong)?;
         writeln!(file, "{}", std::process::id()).with_context(wrong)?;
         Ok(Self { path, file })

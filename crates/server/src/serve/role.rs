@@ -19,6 +19,11 @@ pub(crate) trait Role {
     /// What the role needs of the disk beside what settings name.
     fn files(&self) -> Files;
 
+    /// Files are shut off: from here on there may be a second thread.
+    fn shut_in(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// Both lines listen; nothing was served yet. An error ends the program.
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
 
