@@ -12,6 +12,8 @@ import urllib.parse
 import pytest
 from harness.frames import TEXT, Frames
 from harness.program import Program, binary, request, until
+from harness.receiver import SECRET as WEBHOOK_SECRET
+from harness.receiver import Receiver
 from harness.tokens import SECRET, make_token
 from harness.wire import Lines, Sse, Wire, is_cursor, poll
 
@@ -430,6 +432,30 @@ def test_a_key_watches_the_users_of_the_channels_that_match(tmp_path):
         assert b'"ann"' in text and b"eve" not in text and b"room.b" not in text
     finally:
         program.stop()
+
+
+def test_a_watcher_is_told_of_channels_alone_where_a_webhook_is_told_of_all_users(tmp_path):
+    receiver = Receiver()
+    settings = tmp_path / "multiplexor.toml"
+    settings.write_text(f'{SETTINGS}\n[[webhook]]\nurl = "{receiver.url}"\nsecret = "{WEBHOOK_SECRET}"\nevents = ["user.online", "user.offline"]\n')
+    program = Program("--config", str(settings))
+    try:
+        with Watch(program, "users=1") as watch:
+            with stream(program, "plain", "ann"):
+                receiver.until_told(("user.online", "ann"))
+            with stream(program, "room.a", "bob"):
+                receiver.until_told(("user.online", "bob"), ("user.offline", "ann"))
+                program.until_waiting("room.a")
+            receiver.until_told(("user.offline", "bob"))
+            with stream(program, "last"):
+                said = []
+                while ("last", True) not in said:
+                    said += moves(watch.items(1))
+        assert [one for one in said if one[0] in ("joined", "left")] == [("joined", "room.a", "bob"), ("left", "room.a", "bob")]
+        assert {channel for channel, online in (one for one in said if len(one) == 2)} == {"plain", "room.a", "last"}
+    finally:
+        program.stop()
+        receiver.stop()
 
 
 def test_the_command_line_prints_them(peopled, room):

@@ -68,8 +68,7 @@ pub(super) fn channel_of(item: &OrderItem) -> Option<&str> {
         OrderItem::Change(change) => Some(&change.name),
         OrderItem::Message(message) => {
             message.movement()?;
-            let hidden = &message.targets()[0].name;
-            presence_of(hidden).filter(|_| !is_of_all_users(hidden))
+            presence_of(&message.targets()[0].name).filter(|channel| !is_of_all_users(channel))
         }
     }
 }
