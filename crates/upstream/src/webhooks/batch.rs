@@ -22,6 +22,18 @@ pub(super) struct Batch {
     pub(super) newest: Option<Millis>,
 }
 
+/// What was noted of a batch that one may have had before a restart.
+#[derive(Debug)]
+pub(super) struct Noted {
+    /// Up to here it was being sent.
+    pub(super) to: Position,
+    /// And told of a gap with it.
+    pub(super) gap: bool,
+    /// Of what the webhook was told then and is told now: what it lacks beyond is told behind this batch, also by a program that is
+    /// started anew before it could be.
+    pub(super) scope: Scope,
+}
+
 /// How far a webhook has come, as a store keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Bookmark {

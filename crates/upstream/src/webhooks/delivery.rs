@@ -9,7 +9,7 @@ use std::time::Duration;
 use exchange::hub::{Cursors, Millis, Position};
 use tokio::time::Instant;
 
-use super::batch::{Batch, Bookmark, body_of};
+use super::batch::{Batch, Bookmark, Noted, body_of};
 use super::event::Event;
 use super::left_out::LeftOut;
 use super::settings::{Scope, Webhook};
@@ -29,8 +29,8 @@ pub(super) struct Delivery {
     gap: bool,
     /// Up to here it is owed nothing.
     pub(super) taken: Position,
-    /// Where its first batch ends after a restart, since one that ended there may have reached it; and whether that told of a gap.
-    until: Option<(Position, bool)>,
+    /// Its first batch after a restart ends where this one ended, which may have reached it.
+    until: Option<Noted>,
     batch: Option<Arc<Batch>>,
     /// A store knows which events are in the batch.
     pub(super) noted: bool,
@@ -81,11 +81,10 @@ impl Delivery {
     /// than its own; without one all from `end` on, and told that it may have missed something.
     pub(super) fn new(hook: Webhook, noted: Option<(Bookmark, Option<Scope>)>, end: Position) -> Self {
         let own = hook.scope();
-        let knows =
-            noted.as_ref().is_none_or(|(_, scope)| scope.as_ref().is_some_and(|one| one.covers(&own)));
-        let bookmark = noted.map_or(Bookmark { after: end, to: end, gap: true }, |(mark, _)| mark);
-        let Bookmark { after, to, gap } = bookmark;
-        let until = (to > after).then_some((to, gap));
+        let all = || (Bookmark { after: end, to: end, gap: true }, Some(own.clone()));
+        let (Bookmark { after, to, gap }, scope) = noted.unwrap_or_else(all);
+        let scope = scope.unwrap_or_else(Scope::nothing);
+        let until = (to > after).then(|| Noted { to, gap, scope: scope.common(&own) });
         let mut delivery = Self {
             hook,
             queue: VecDeque::new(),
@@ -102,7 +101,7 @@ impl Delivery {
             trouble: Trouble::default(),
             counts: Counts::default(),
         };
-        if !knows {
+        if !scope.covers(&own) {
             delivery.lose();
         }
         delivery
@@ -114,6 +113,7 @@ impl Delivery {
         if !self.hook.scope().covers(&hook.scope()) {
             self.lose();
         }
+        self.until.iter_mut().for_each(|noted| noted.scope = noted.scope.common(&hook.scope()));
         if self.phase == Phase::Stopped {
             (self.phase, self.taken, self.until, self.gap) = (Phase::Ready, end, None, true);
         }
@@ -260,13 +260,15 @@ impl Delivery {
 
     /// How far it has come.
     pub(super) fn bookmark(&self) -> Bookmark {
-        let (to, gap) = self.until.unwrap_or((self.taken, self.gap));
+        let (to, gap) = self.until.as_ref().map_or((self.taken, self.gap), |noted| (noted.to, noted.gap));
         self.batch.as_ref().map_or(Bookmark { after: self.taken, to, gap }, |batch| batch.mark)
     }
 
     /// Of what it was told up to where its bookmark ends.
     pub(super) fn scope(&self) -> Scope {
-        self.batch.as_ref().map_or_else(|| self.hook.scope(), |batch| batch.scope.clone())
+        let batch = self.batch.as_ref().map(|batch| &batch.scope);
+        let scope = batch.or_else(|| self.until.as_ref().map(|noted| &noted.scope));
+        scope.cloned().unwrap_or_else(|| self.hook.scope())
     }
 
     /// Up to here nobody will ask for events, should the program be started anew. What was left out counts until a store has it that
@@ -360,7 +362,7 @@ impl Delivery {
             let is_full =
                 events.len() == WEBHOOK_BATCH_EVENTS_MAX || len + event.json.len() >= WEBHOOK_BATCH_LEN_MAX;
             // What one call has brought already is brought again by one that has the same.
-            let is_behind = until.is_some_and(|(until, _)| event.at > until);
+            let is_behind = until.as_ref().is_some_and(|noted| event.at > noted.to);
             if is_behind || (is_full && !events.is_empty() && until.is_none()) {
                 break;
             }
@@ -371,10 +373,10 @@ impl Delivery {
         // What is left has waited as long.
         self.since = self.since.filter(|_| !self.queue.is_empty());
         // What is found to be missing after a restart is told in the call behind one that was made before.
-        let gap = until.map_or_else(|| std::mem::take(&mut self.gap), |(_, gap)| gap);
+        let gap = until.as_ref().map_or_else(|| std::mem::take(&mut self.gap), |noted| noted.gap);
         let last = events.last().map(|event: &Arc<Event>| event.at);
-        let to = match (until, last) {
-            (Some((until, _)), _) => until,
+        let to = match (&until, last) {
+            (Some(noted), _) => noted.to,
             (None, Some(last)) if !self.queue.is_empty() => last,
             (None, _) => read,
         };
@@ -388,7 +390,7 @@ impl Delivery {
             None => format!("{}_{}_gap", self.hook.name, cursors.text(to)),
         };
         let newest = events.last().map(|event| event.time);
-        let scope = self.hook.scope();
+        let scope = until.map_or_else(|| self.hook.scope(), |noted| noted.scope);
         Some(Batch { id, body: body_of(&events, gap), mark, events: events.len(), scope, newest })
     }
 }

@@ -351,7 +351,7 @@ impl All {
         for delivery in &mut self.deliveries {
             let Some(mark) = delivery.note_left_out() else { continue };
             let name = delivery.hook.name.clone();
-            let note = note(&self.exchange, &name, mark, &delivery.hook.scope());
+            let note = note(&self.exchange, &name, mark, &delivery.scope());
             work.note(name, mark, async { note.await.is_ok() });
         }
     }

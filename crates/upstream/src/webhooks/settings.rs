@@ -89,6 +89,20 @@ impl Scope {
         other.events.iter().all(|kind| self.events.has(kind)) && own.covers(others)
     }
 
+    /// Of what whoever is told of both is told in any case: the narrower one; nothing where neither covers the other.
+    pub(super) fn common(&self, other: &Self) -> Self {
+        match (self.covers(other), other.covers(self)) {
+            (true, _) => other.clone(),
+            (false, true) => self.clone(),
+            (false, false) => Self::nothing(),
+        }
+    }
+
+    /// That of whoever is told of nothing.
+    pub(super) fn nothing() -> Self {
+        Self { events: EventTypes::from_iter([]), pattern: None }
+    }
+
     /// As text: names of events, and the pattern behind a blank.
     pub(super) fn text(&self) -> String {
         let events: Vec<&str> = self.events.iter().map(EventType::name).collect();
@@ -217,6 +231,18 @@ mod tests {
         }
         let all = Scope { events: EventTypes::ALL, pattern: None };
         assert!(all.covers(&before) && !before.covers(&all));
+    }
+
+    #[test]
+    fn what_two_have_in_common_is_covered_by_both() {
+        use EventType::{UserJoined, UserLeft};
+        let narrow = scope(&[UserJoined], Some("room.*"));
+        let wide = scope(&[UserJoined, UserLeft], None);
+        assert_eq!((narrow.common(&wide), wide.common(&narrow)), (narrow.clone(), narrow.clone()));
+        let other = scope(&[UserLeft], Some("*"));
+        assert_eq!(narrow.common(&other), Scope::nothing());
+        let noted = Scope::read(&Scope::nothing().text()).expect("it is one");
+        assert_eq!((noted.covers(&narrow), narrow.common(&noted)), (false, Scope::nothing()));
     }
 
     #[test]

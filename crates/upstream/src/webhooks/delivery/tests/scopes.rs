@@ -44,6 +44,47 @@ fn who_is_told_of_more_than_before_lacks_what_was_before() {
     }
 }
 
+/// What a store has of one, as it was told last.
+fn noted(delivery: &Delivery) -> Option<(Bookmark, Option<Scope>)> {
+    Some((delivery.bookmark(), Some(delivery.scope())))
+}
+
+#[test]
+fn who_was_killed_before_it_could_tell_what_a_webhook_lacks_tells_it_the_next_time() {
+    let now = Instant::now();
+    let before = narrow(&[EventType::UserJoined], "room.*");
+    let other = narrow(&[EventType::UserLeft], "*");
+    let mark = Bookmark { after: place(1), to: place(4), gap: false };
+    // Of a store, and of what the webhook is told since.
+    for (scope, after) in
+        [(Some(before.scope()), hook()), (Some(before.scope()), other), (None, before.clone())]
+    {
+        let first = || Delivery::new(after.clone(), Some((mark, scope.clone())), place(9));
+        let mut sent = first();
+        push(&mut sent, 2..=4, now);
+        let (batch, _) = sent.begin(now + WEBHOOK_BATCH_DELAY, place(9), cursors()).unwrap();
+        assert_eq!((batch.events, batch.mark), (3, mark), "the batch is as it was");
+        let mut reloaded = Delivery::new(before.clone(), Some((mark, Some(before.scope()))), place(9));
+        reloaded.renew(after.clone(), place(9));
+        let mut killed = vec![first(), sent];
+        if after != before {
+            killed.push(reloaded);
+        }
+        for one in killed {
+            let mut next = Delivery::new(after.clone(), noted(&one), place(9));
+            push(&mut next, 2..=4, now);
+            let (batch, _) = next.begin(now + WEBHOOK_BATCH_DELAY, place(9), cursors()).unwrap();
+            assert_eq!((batch.events, batch.mark), (3, mark), "once more");
+            next.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+            let (gap, _) = next.begin(now, place(9), cursors()).unwrap();
+            assert!(gap.mark.gap && gap.scope == after.scope(), "and then the gap is told: {after:?}");
+            next.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+            let mut last = Delivery::new(after.clone(), noted(&next), place(9));
+            assert!(last.begin(now, place(9), cursors()).is_none(), "once");
+        }
+    }
+}
+
 #[test]
 fn a_batch_is_noted_with_what_its_webhook_was_told_of_when_it_was_made() {
     let now = Instant::now();
