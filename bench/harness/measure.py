@@ -55,9 +55,11 @@ class Crowd:
 
     def until_ready(self):
         """Returns when it has come to a step `enter`."""
+        errors = ""
         while "waiting for a line" not in (said := self.process.stderr.readline()):
+            errors += said
             if not said:
-                raise RuntimeError(f"{shlex.join(self.words)} has ended: {self.process.stdout.read()}")
+                raise RuntimeError(f"{shlex.join(self.words)} has ended: {self.process.stdout.read()}{errors}")
 
     def go_on(self):
         self.process.stdin.write("\n")

@@ -74,6 +74,7 @@ def events(values):
             with Crowd(words) as many:
                 seconds = many.enter(lambda: drained(receiver))
                 report = judged(many.report(), label)
+        print(f"    {label}: {USERS:,} in {seconds:.2f} s, {receiver.calls} calls", flush=True)
         return report | {"seen": {"seconds": seconds, "calls": receiver.calls}}
 
 
