@@ -29,6 +29,8 @@ pub(crate) struct Certificates {
     files: Tls,
     tickets: Tickets,
     news: Arc<CertificateNews>,
+    /// The files as they were before they were first read: what changes while the program starts is seen, too.
+    before: Stamps,
 }
 
 /// One reading of all files.
@@ -45,7 +47,9 @@ type Stamps = HashMap<PathBuf, Option<(i64, i64, u64, u64)>>;
 impl Certificates {
     /// Nothing is read yet.
     pub(crate) fn new(files: &Tls) -> Self {
-        Self { files: files.clone(), tickets: Tickets::default(), news: Arc::default() }
+        let (tickets, news, before) = (Tickets::default(), Arc::default(), Stamps::new());
+        let this = Self { files: files.clone(), tickets, news, before };
+        Self { before: this.stamps(), ..this }
     }
 
     /// What becomes of the files, for metrics.
@@ -113,7 +117,7 @@ impl Certificates {
         let this = Arc::new(self);
         let mut looks = interval(CERTIFICATE_LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut held, mut seen) = (this.stamps(), Stamps::new());
+        let (mut held, mut seen) = (this.before.clone(), Stamps::new());
         loop {
             looks.tick().await;
             let now = this.stamps();
