@@ -31,7 +31,8 @@ class Machine:
         self.file.write_text(f"{by_s:+d}")
 
     def start(self, *flags):
-        return Program("--log-level", "warn", *flags, env=self.env)
+        # The library reads a file that no setting names.
+        return Program("--log-level", "warn", "--sandbox", "off", *flags, env=self.env)
 
 
 @pytest.fixture
