@@ -119,6 +119,7 @@ def test_after_a_410_and_a_restart_a_gap_is_told(receive, tmp_path):
     receiver = receive(lambda call, number: status(410) if call.events else OK)
     program = started(tmp_path, receiver)
     try:
+        until(lambda: receiver.gaps() == 1, "it begins")
         visit(program, "room", "ann")
         until(lambda: hooks(program)["hook0"]["state"] == "stopped", "it wants no more")
         visit(program, "room", "bob")
