@@ -45,18 +45,29 @@ impl Follower {
     }
 }
 
-/// Follows the changes of presence from a place on, and in their places who joins and leaves which channel, for `/watch`. That is
-/// kept only while somebody follows events, as far as [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them: what came
-/// before is a gap.
-pub struct UsersFollower {
+/// Follows the whole order from a place on, messages and changes of presence: for whoever tells others of them. Messages
+/// are kept for it beside the histories, as long as it is there; if it falls behind the last
+/// [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them it is told of the gap. A task of any runtime may be one.
+pub struct OrderFollower {
     seat: Seat,
     /// Where the next page begins.
     start: Start,
+    /// Lets go of what was kept for it.
+    unfollow: fn(&Exchange),
 }
 
-impl UsersFollower {
-    /// Follows from here on. A time, or a number of changes, is where the changes of channels begin.
+impl OrderFollower {
+    /// Follows from here on. What was said before is kept only if somebody else followed then; otherwise it is a gap. As
+    /// many as there are settings that ask for one.
     pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
+        let end = exchange.follow_order();
+        let start = if start == Start::Now { Start::After(end) } else { start };
+        Self { seat: Seat::new(exchange, View::Order), start, unfollow: Exchange::unfollow_order }
+    }
+
+    /// Follows the changes of presence, and in their places who joins and leaves which channel, for `/watch`: what is no event is
+    /// not kept for it. A time, or a number of changes, is where the changes of channels begin.
+    pub fn of_users(exchange: Arc<Exchange>, start: Start) -> Self {
         let end = exchange.follow_events();
         let start = match start {
             Start::Now => Start::After(end),
@@ -67,53 +78,10 @@ impl UsersFollower {
             }
             other => other,
         };
-        Self { seat: Seat::new(exchange, View::Order), start }
+        Self { seat: Seat::new(exchange, View::Order), start, unfollow: Exchange::unfollow_events }
     }
 
-    /// The next page, of so much at the most; among it are messages that somebody else follows.
-    pub fn read(&mut self, limit: usize) -> OrderPage {
-        let page = self.seat.exchange.read_order(self.start, limit);
-        self.start = Start::After(page.position);
-        page
-    }
-
-    /// The same as [`Follower::more`].
-    pub async fn more(&self, read: Position) {
-        self.seat.more(read).await;
-    }
-}
-
-impl Drop for UsersFollower {
-    fn drop(&mut self) {
-        self.seat.exchange.unfollow_events();
-    }
-}
-
-impl std::fmt::Debug for UsersFollower {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "UsersFollower(from {:?})", self.start)
-    }
-}
-
-/// Follows the whole order from a place on, messages and changes of presence: for whoever tells others of them. Messages
-/// are kept for it beside the histories, as long as it is there; if it falls behind the last
-/// [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them it is told of the gap. A task of any runtime may be one.
-pub struct OrderFollower {
-    seat: Seat,
-    /// Where the next page begins.
-    start: Start,
-}
-
-impl OrderFollower {
-    /// Follows from here on. What was said before is kept only if somebody else followed then; otherwise it is a gap. As
-    /// many as there are settings that ask for one.
-    pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
-        let end = exchange.follow_order();
-        let start = if start == Start::Now { Start::After(end) } else { start };
-        Self { seat: Seat::new(exchange, View::Order), start }
-    }
-
-    /// The next page, of so much at the most.
+    /// The next page, of so much at the most; among it may be messages that somebody else follows.
     pub fn read(&mut self, limit: usize) -> OrderPage {
         let page = self.seat.exchange.read_order(self.start, limit);
         self.start = Start::After(page.position);
@@ -128,7 +96,7 @@ impl OrderFollower {
 
 impl Drop for OrderFollower {
     fn drop(&mut self) {
-        self.seat.exchange.unfollow_order();
+        (self.unfollow)(&self.seat.exchange);
     }
 }
 

@@ -52,7 +52,7 @@ pub use exchange::{
     Admin, Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Publisher, Receipt,
     Registry, RemoveError, ShardPort, StorePort,
 };
-pub use follower::{EventFollower, Follower, OrderFollower, UsersFollower};
+pub use follower::{EventFollower, Follower, OrderFollower};
 pub use hub;
 pub use journal::{Journal, Pending, Taken, Ticket, Unstored};
 pub use keys::{Keys, KeysLoad};

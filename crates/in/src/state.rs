@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use exchange::hub::Stage;
-use exchange::{Exchange, Publisher, UsersFollower, Wake, WakeBatch};
+use exchange::{Exchange, OrderFollower, Publisher, Wake, WakeBatch};
 use tokio::sync::Semaphore;
 
 use crate::LegacyState;
@@ -38,7 +38,7 @@ pub(crate) struct InLine {
     batch: WakeBatch,
     pub(crate) canaries: Arc<Canaries>,
     /// Once somebody has watched users, what is told of them is kept for whoever comes back.
-    pub(crate) follows_users: OnceLock<UsersFollower>,
+    pub(crate) follows_users: OnceLock<OrderFollower>,
     /// Places for questions about users.
     pub(crate) surveys: Semaphore,
     pub(crate) sources: Sources,

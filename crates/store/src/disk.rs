@@ -94,8 +94,8 @@ impl Folder {
         }
     }
 
-    /// Says whether [`Self::take`] would get this folder if nobody had it, as this user or as the one that it `becomes`. It leaves nothing behind; where it is killed, what
-    /// it leaves is nobody's file.
+    /// Says whether [`Self::take`] would get this folder if nobody had it, as this user or as the one that it `becomes`. It leaves
+    /// nothing behind; where it is killed, what it leaves is nobody's file.
     pub fn judge(path: &Path, becomes: Option<u32>) -> Result<(), FolderError> {
         let system = |error| FolderError::System(path.to_owned(), error);
         let mut there = path;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dialect::hub::{OrderItem, Position, Start, is_of_all_users, presence_of};
-use exchange::{Follower, UsersFollower};
+use exchange::{Follower, OrderFollower};
 
 use crate::state::InLine;
 
@@ -12,7 +12,7 @@ pub(super) enum Source {
     /// Who comes online and who goes.
     Changes(Follower),
     /// That, and who joins and leaves.
-    Users(UsersFollower),
+    Users(OrderFollower),
 }
 
 /// What comes next.
@@ -33,8 +33,8 @@ impl Source {
         if !users {
             return Self::Changes(Follower::new(exchange(), start));
         }
-        line.follows_users.get_or_init(|| UsersFollower::new(exchange(), Start::Now));
-        Self::Users(UsersFollower::new(exchange(), start))
+        line.follows_users.get_or_init(|| OrderFollower::of_users(exchange(), Start::Now));
+        Self::Users(OrderFollower::of_users(exchange(), start))
     }
 
     /// The next page, of so much at the most.
