@@ -18,8 +18,7 @@ WAITING = browser client faults quick-proxies quick-clients
 
 # Everything. Installs what it needs (tests/install.sh). All parts run, whatever fails before them, and then it says so.
 test:
-	@$(MAKE) --no-print-directory --keep-going $(BUSY); busy=$$?; \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(WAITING) && exit $$busy
+	@tests/parts $(BUSY) -- $(WAITING)
 
 # How the code looks, and who may know whom.
 lint:
