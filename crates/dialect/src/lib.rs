@@ -4,7 +4,7 @@
 //! the payload of a frame. How bytes reach a client is the transport's business.
 
 mod claim;
-mod foreign;
+mod dialect;
 mod intent;
 mod origin;
 mod problem;
@@ -20,7 +20,7 @@ pub mod native;
 pub mod realplexor;
 
 pub use claim::Claim;
-pub use foreign::{Dialect, Listen, Ours, Substitute, Wants, mark};
+pub use dialect::{Dialect, Listen, Ours, Substitute, Wants, mark};
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
