@@ -319,17 +319,17 @@ impl<K: Kernel> Shard<K> {
         self.write_all(index, &pieces)
     }
 
-    /// Gives a WebSocket what is due while a backlog of channels that it added is not through: without cursors.
+    /// Gives a client what is due while a backlog of channels that it added is not through: without cursors. What it was
+    /// owed is let go of before the write, since one that ends the connection settles that.
     fn give_uncovered(&mut self, index: usize, until: Position) -> bool {
         let due = self.due(index, until);
-        let conn = &mut self.slab[index].conn;
-        let mut out = Vec::new();
-        for due in &due {
+        self.counters.delivered.add(due.len() as u64);
+        let (conn, mut out) = (&mut self.slab[index].conn, Vec::new());
+        for due in due {
             let part = Part { message: due.message(), matches: &due.matches, beside: false };
             conn.uncovered(&part, self.cursors, &mut out);
         }
         conn.last = conn.last.max(self.seen.min(until));
-        self.counters.delivered.add(due.len() as u64);
         self.write(index, &out)
     }
 

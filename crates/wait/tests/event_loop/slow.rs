@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exchange::Order;
-use exchange::hub::Limits;
+use exchange::hub::{Limits, ShardId};
 use multiplexor_wait::Settings;
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
@@ -55,6 +55,23 @@ fn a_slow_reader_is_watched_only_while_it_is_slow() {
     scene.publish("a", "live");
     scene.settle();
     assert_eq!(slow.text(), "live\n");
+}
+
+#[test]
+fn nothing_is_owed_any_more_to_a_socket_that_ended_beside_a_backlog() {
+    let mut scene = scene(1_000);
+    for _ in 0..100 {
+        scene.publish("b", &"x".repeat(300));
+    }
+    let peer = waiting(&mut scene, websocket("/sub/a"));
+    peer.set_window(0);
+    peer.send(text_frame("{\"subscribe\":[\"b\"],\"since\":0}"));
+    scene.settle();
+    scene.publish("a", "x");
+    scene.settle();
+    peer.hang_up();
+    scene.settle();
+    assert_eq!(scene.exchange.admin().load(ShardId(0)).messages, 0);
 }
 
 #[test]
