@@ -4,9 +4,9 @@ use codec::http;
 use dialect::hub::{
     Cursors, Epoch, Hub, Limits, Message, Payload, Position, Read, Stage, Target, check_name,
 };
-use dialect::native::{self, Command, Context};
+use dialect::native::{self, Context};
 use dialect::realplexor::{self, Found, Marker, Reading};
-use dialect::{Intent, Request, Shows, Speech, Transport, dklab as classic};
+use dialect::{Command, Intent, Request, Shows, Speech, Transport, dklab as classic};
 
 use crate::cut;
 
@@ -84,7 +84,7 @@ fn speech(name: &str, said: &Speech) {
 /// What a client says by WebSocket.
 pub(crate) fn command(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    match Command::read(text, cursors(), NOW) {
+    match native::read_command(text, cursors(), NOW) {
         Err((problem, _)) => assert!(!problem.detail.is_empty()),
         Ok(Command::Publish { name, speech: said, .. }) => speech(&name, &said),
         Ok(_) => {}

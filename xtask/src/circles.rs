@@ -222,7 +222,7 @@ const STILL: &[&str] = &[
     "crates/transport/src/native/notice.rs",
     "crates/transport/src/native/render.rs",
     "crates/transport/src/notice.rs",
-    "crates/transport/src/shape.rs",
+    "crates/transport/src/shape/table.rs",
     "crates/transport/src/talk.rs",
 ];
 

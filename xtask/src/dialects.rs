@@ -53,7 +53,7 @@ const AT_HOME: &[&str] = &[
     "crates/dialect/src/dklab",
     "crates/dialect/src/lib.rs", // where they are registered,
     "crates/dialect/src/registry.rs",
-    "crates/transport/src/shape.rs", // a row each
+    "crates/transport/src/shape/table.rs", // a row each
     "crates/dialect/src/realplexor",
     "crates/migrate/src", // the import of old configurations
     "crates/server/src/replace_realplexor",

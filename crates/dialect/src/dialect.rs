@@ -1,4 +1,4 @@
-//! A dialect that a listener understands besides our own: what is asked of one by whoever holds the connections.
+//! A dialect: what is asked of one by whoever holds the connections.
 
 use std::fmt::Debug;
 
@@ -6,10 +6,10 @@ use hub::{After, Decimal, Millis, Position};
 
 use crate::due::Reply;
 use crate::native::Paths;
-use crate::{Claim, Tag};
+use crate::{Claim, Heard, Input, Moment, State, Tag, Wait};
 
-/// The WAIT half of a dialect. Its own state, where it has any, is what was set about it.
-pub trait Dialect: Debug {
+/// The WAIT half of a dialect. What it has itself is what was set about it; what it keeps of a connection is a [`State`].
+pub trait Dialect: Debug + Send + Sync {
     /// Whose words begin with these bytes; `None` until they tell. Once they told, no further byte changes it.
     fn claims(&self, bytes: &[u8], ours: Ours<'_>) -> Option<Claim>;
 
@@ -23,6 +23,16 @@ pub trait Dialect: Debug {
     fn nothing(&self) -> &'static [u8] {
         b""
     }
+
+    /// What a client says on a connection that is up: of how much of it this is said, and what it wants. To be called again with
+    /// the rest until that says [`Heard::More`]; where it says anything else, something was taken. How the network cut the bytes
+    /// changes nothing. `state` is that of the connection, where it began with one.
+    fn command(&self, _state: Option<&mut dyn State>, input: Input<'_>, _: Moment) -> (usize, Heard) {
+        (input.len(), Heard::Nothing)
+    }
+
+    /// A connection that began with this state has ended. No command comes any more; it is told once.
+    fn ended(&self, _: Box<dyn State>) {}
 
     /// Whether what its connections do is told in the connection log ([`crate::CONNECTION_LOG`]).
     fn is_logged(&self) -> bool {
@@ -50,8 +60,8 @@ pub struct Ours<'a> {
     pub application: Option<&'a str>,
 }
 
-/// What the words of a foreign dialect want.
-#[derive(Debug, PartialEq, Eq)]
+/// What the first words of a foreign dialect want.
+#[derive(Debug)]
 pub enum Wants {
     /// More bytes tell.
     Undecided,
@@ -61,8 +71,21 @@ pub enum Wants {
     Take(Box<str>),
     /// To listen until something is due.
     Listen(Box<Listen>),
+    /// A connection that stays up.
+    Up(Box<Up>),
     /// This answer, and the end.
     Answer(&'static [u8]),
+}
+
+/// A wish for a connection on which its client goes on to say what it wants ([`Dialect::command`]).
+#[derive(Debug)]
+pub struct Up {
+    /// How many bytes said so. What is behind them is said on the connection.
+    pub taken: usize,
+    /// What it waits for from the beginning; no names: it has named none yet.
+    pub wait: Wait,
+    /// What the dialect keeps of it.
+    pub state: Option<Box<dyn State>>,
 }
 
 /// A wish to listen by external cursors.

@@ -76,6 +76,28 @@ pub struct Wait {
     pub credentials: Option<Box<Credentials>>,
 }
 
+impl Wait {
+    /// A wish for a stream of these channels from there on, of which nothing else is said.
+    pub fn of(names: Vec<Box<str>>, start: Start) -> Self {
+        Self {
+            names,
+            start,
+            older: None,
+            speech: None,
+            presence: false,
+            transport: Transport::Stream,
+            bare: false,
+            connection: None,
+            patience: None,
+            heartbeat: None,
+            compression: false,
+            head_only: false,
+            hears_refusals: false,
+            credentials: None,
+        }
+    }
+}
+
 /// A wish for a page of what was said before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Older {

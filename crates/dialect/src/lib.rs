@@ -4,6 +4,7 @@
 //! the payload of a frame. How bytes reach a client is the transport's business.
 
 mod claim;
+mod command;
 mod dialect;
 mod intent;
 mod origin;
@@ -20,13 +21,14 @@ pub mod native;
 pub mod realplexor;
 
 pub use claim::Claim;
-pub use dialect::{Dialect, Listen, Ours, Substitute, Wants, mark};
+pub use command::{Command, Heard, Input, Moment, State};
+pub use dialect::{Dialect, Listen, Ours, Substitute, Up, Wants, mark};
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Request, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Code, Problem, fault};
 pub use realplexor::{TOLD as CONNECTION_LOG, Tag};
-pub use registry::{Classic, Dialects};
+pub use registry::{Classic, Dialects, Guest};
 pub use shows::Shows;
 pub use slips::slips;
 pub use speech::{Except, Speech};

@@ -1,7 +1,10 @@
-//! The dialects there are besides our own. Two of them answer the same bytes differently, so a listener has one at most.
+//! The dialects there are. Two of them answer the same bytes differently, so a listener has one at most besides our own.
+
+use std::sync::Arc;
 
 use crate::Dialect;
 use crate::dklab::Dklab;
+use crate::native::Native;
 use crate::realplexor::Realplexor;
 
 /// What is understood where bytes are no request of ours.
@@ -15,10 +18,12 @@ pub enum Classic {
     Dklab,
     /// Dklab_Realplexor, 2009 to 2014.
     Realplexor,
+    /// One that is no part of this program, and is given to it when it starts: [`Dialects::guest`].
+    Guest,
 }
 
 impl Classic {
-    /// All of them, by number.
+    /// All that are a part of it, by number.
     pub const ALL: [Self; 3] = [Self::None, Self::Dklab, Self::Realplexor];
 }
 
@@ -27,15 +32,34 @@ impl Classic {
 pub struct Dialects {
     /// What is set about Realplexor's.
     pub realplexor: Realplexor,
+    /// One that is no part of this program, where it is given one: tests give it theirs. What it takes beside this is a row of
+    /// the table of shapes.
+    pub guest: Option<Guest>,
 }
 
+/// A dialect that is given.
+#[derive(Debug, Clone)]
+pub struct Guest(pub Arc<dyn Dialect>);
+
+impl PartialEq for Guest {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Guest {}
+
 impl Dialects {
-    /// The dialect of this name; `None`: all is strict HTTP.
-    pub fn of(&self, classic: Classic) -> Option<&dyn Dialect> {
+    /// The dialect of this name; of none, our own: all is strict HTTP.
+    pub fn of(&self, classic: Classic) -> &dyn Dialect {
         match classic {
-            Classic::None => None,
-            Classic::Dklab => Some(&Dklab),
-            Classic::Realplexor => Some(&self.realplexor),
+            Classic::None => &Native,
+            Classic::Dklab => &Dklab,
+            Classic::Realplexor => &self.realplexor,
+            Classic::Guest => match &self.guest {
+                Some(guest) => &*guest.0,
+                None => &Native,
+            },
         }
     }
 }

@@ -5,10 +5,10 @@
 use multiplexor_dialect::hub::limits::CHANNELS_MAX;
 use multiplexor_dialect::hub::{Cursors, Epoch, Kind, Message, Payload, Position, Stage, Target, check_name};
 use multiplexor_dialect::native::{
-    Command, Context, bare_data, intent, is_json_text, last_event_id, names_in_body, names_in_path, since,
-    write_object,
+    Context, bare_data, intent, is_json_text, last_event_id, names_in_body, names_in_path, read_command,
+    since, write_object,
 };
-use multiplexor_dialect::{Intent, Request, Shows};
+use multiplexor_dialect::{Command, Intent, Request, Shows};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn any_command_is_one_or_a_problem(text in any_command()) {
         let cursors = Cursors::new(Epoch::new(0));
-        match Command::read(&text, cursors, 1_000) {
+        match read_command(&text, cursors, 1_000) {
             Ok(Command::Subscribe { names, .. } | Command::Unsubscribe { names, .. }) => {
                 prop_assert!(!names.is_empty() && names.iter().all(|name| check_name(name.as_bytes()).is_ok()));
             }

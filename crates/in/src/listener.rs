@@ -282,7 +282,7 @@ async fn talk(
 ) {
     let _told = (classic == Classic::Realplexor).then(realplexor::ConnectionLog::opened);
     let begun = match classic {
-        Classic::None => Opener::Http(Vec::new()),
+        Classic::None | Classic::Guest => Opener::Http(Vec::new()),
         Classic::Dklab => legacy::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };

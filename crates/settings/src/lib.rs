@@ -212,7 +212,7 @@ impl Settings {
                 classic_timeout: values.get(&keys::CLASSIC_WAIT_TIMEOUT),
                 classic_limit: count(values.get(&keys::CLASSIC_WAIT_LIMIT)),
                 classic_grace: values.get(&keys::CLASSIC_GRACE),
-                dialects: Dialects { realplexor: realplexor::of_wait(values) },
+                dialects: Dialects { realplexor: realplexor::of_wait(values), guest: None },
             },
             upstream: authentication::upstream(values),
             webhooks: webhooks(values),
@@ -362,7 +362,8 @@ mod tests {
         assert_eq!(realplexor.page_ids.len(), realplexor.pages.len());
         assert_eq!(realplexor.pages.len(), 2);
         let Realplexor { page_ids, pages, .. } = realplexor;
-        let dialects = Dialects { realplexor: Realplexor { page_ids, pages, ..Realplexor::default() } };
+        let realplexor = Realplexor { page_ids, pages, ..Realplexor::default() };
+        let dialects = Dialects { realplexor, guest: None };
         assert_eq!(settings.wait_line, wait::Settings { dialects, ..wait::Settings::default() });
         assert_eq!(settings.in_line, in_line::Settings::default());
         assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);

@@ -107,6 +107,7 @@ pub(crate) fn classic_name(classic: Classic) -> &'static str {
     match classic {
         Classic::Dklab => "multiplexor",
         Classic::Realplexor => "realplexor",
-        Classic::None => "none",
+        // No settings give one that is no part of the program.
+        Classic::None | Classic::Guest => "none",
     }
 }

@@ -115,7 +115,7 @@ pub struct Backlog {
 pub enum Purpose {
     /// The connection's own beginning.
     Opening,
-    /// Channels added to a live WebSocket; the id goes into every page.
+    /// Channels added to a connection that is up; the id goes into every page.
     Added(Option<Box<RawValue>>),
 }
 
@@ -153,9 +153,9 @@ impl Conn {
         }
     }
 
-    /// Whether it is a WebSocket that waits, and may say something meanwhile.
-    pub fn is_live_ws(&self) -> bool {
-        self.phase == Phase::Waiting && self.shape.is_ws()
+    /// Whether its client waits, and may say something meanwhile.
+    pub fn is_live(&self) -> bool {
+        self.phase == Phase::Waiting && self.shape.hears()
     }
 
     /// Bytes not yet taken by the kernel.
@@ -178,9 +178,14 @@ impl Conn {
         self.extra.as_ref().is_some_and(|extra| extra.backlog.is_some())
     }
 
-    /// It waits so from now on.
+    /// It waits so from now on, in a shape of the native protocol.
     pub(crate) fn wait_as(&mut self, wait: &Wait) {
-        self.shape = Shape::new(wait.transport, wait.bare);
+        self.wait_in(Shape::new(wait.transport, wait.bare), wait);
+    }
+
+    /// The same in this shape.
+    pub(crate) fn wait_in(&mut self, shape: Shape, wait: &Wait) {
+        self.shape = shape;
         self.phase = Phase::Waiting;
         // More often than asked for is as asked for.
         let seconds = wait.heartbeat.map_or(0, |time| time.as_secs());
@@ -252,11 +257,11 @@ impl Conn {
             && self.extra.as_ref().is_some_and(|extra| !extra.input.is_empty() || extra.upload.is_some())
     }
 
-    /// Whether a part of a request or of a WebSocket message has come, and the rest of it is awaited.
+    /// Whether a part of a request or of a message has come, and the rest of it is awaited.
     pub fn is_mid_message(&self) -> bool {
         match self.phase {
             Phase::Request => self.is_mid_request(),
-            Phase::Waiting if self.shape.is_ws() => self.extra.as_ref().is_some_and(|extra| {
+            Phase::Waiting if self.shape.hears() => self.extra.as_ref().is_some_and(|extra| {
                 extra.backlog.is_none() && (!extra.input.is_empty() || extra.reader.held_bytes() > 0)
             }),
             Phase::Waiting | Phase::Asking | Phase::Closing => false,

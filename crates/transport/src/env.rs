@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use codec::http;
 use dialect::hub::{Cursors, Millis, Stage};
-use dialect::native::{Command, Paths};
-use dialect::{Dialects, Listen, Origins, Problem, Shows, Wait};
+use dialect::native::Paths;
+use dialect::{Command, Dialects, Listen, Origins, Problem, Shows, State, Wait};
 
 use crate::Passed;
 
@@ -87,7 +87,14 @@ pub enum Action {
     },
     /// Let the application answer this.
     Pass(Box<Passed>),
-    /// Do this for a live WebSocket.
+    /// Begin to wait, in words that have no head; keep this of the connection, and show it with all that comes on it.
+    Up {
+        /// What is wanted.
+        wait: Box<Wait>,
+        /// What the dialect keeps of it.
+        state: Option<Box<dyn State>>,
+    },
+    /// Do this for a client that waits.
     Command(Command),
     /// Give the next message of this channel's queue, when there is one, and close.
     Take(Box<str>),

@@ -6,7 +6,7 @@
 
 use codec::http::loose::{head_len, is_http, is_like_http};
 use codec::http::{self, Body};
-use dialect::{Claim, Dialect, Ours, Wants};
+use dialect::{Claim, Dialect, Ours, Up, Wants};
 
 use crate::limits::BODY_LEN_MAX;
 use crate::receive::HTTP_LIMITS;
@@ -17,7 +17,7 @@ impl Conn {
     /// not tell within the limit is for plain HTTP to judge.
     #[expect(clippy::option_option, reason = "not yet, and none, are two answers")]
     pub(crate) fn foreign<'a>(&self, bytes: &[u8], env: Env<'a>) -> Option<Option<&'a dyn Dialect>> {
-        let Some(dialect) = env.dialects.of(self.classic) else { return Some(None) };
+        let dialect = env.dialects.of(self.classic);
         match dialect.claims(bytes, Ours { paths: env.paths, application: env.takeover }) {
             Some(Claim::Theirs) => Some(Some(dialect)),
             Some(Claim::Ours) => Some(None),
@@ -43,6 +43,7 @@ impl Conn {
             Wants::Take(channel) => Some(Action::Take(channel)),
             Wants::Listen(listen) => Some(Action::Listen(listen)),
             Wants::Answer(answer) => Some(Action::Close(answer.to_vec())),
+            Wants::Up(up) => return self.begin_up(*up),
         };
         if let Some(action) = action {
             self.do_foreign(&action);
@@ -61,13 +62,25 @@ impl Conn {
         }
     }
 
+    /// The connection stays up, and its client says more.
+    fn begin_up(&mut self, Up { taken, wait, state }: Up) -> (usize, Action) {
+        self.close = true;
+        self.wait_in(self.own_shape(), &wait);
+        (taken, Action::Up { wait: Box::new(wait), state })
+    }
+
+    /// The shape of those who speak the dialect of their listener.
+    fn own_shape(&self) -> Shape {
+        Shape::of_dialect(self.classic).expect("a dialect whose clients wait has a shape")
+    }
+
     /// The connection does what was found to be wanted, and ends with it.
     fn do_foreign(&mut self, action: &Action) {
         self.close = true;
         self.phase = Phase::Closing;
         if !matches!(action, Action::Close(_)) {
             self.phase = Phase::Waiting;
-            self.shape = Shape::of_dialect(self.classic).expect("a dialect whose clients wait has a shape");
+            self.shape = self.own_shape();
         }
     }
 }

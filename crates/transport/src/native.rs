@@ -4,30 +4,14 @@ mod notice;
 mod render;
 
 use codec::ws;
-use dialect::Problem;
-use dialect::hub::{Cursors, Millis};
-use dialect::native::Command;
-use serde_json::value::RawValue;
 
 pub(crate) use notice::{
     tell_by_empty_line, tell_by_event, tell_by_frame, tell_by_frame_beside_payloads, tell_by_line,
 };
 pub(crate) use render::{
-    event_bare, event_beside, event_object, frame_object, frame_raw, line_object, line_raw, poll_object,
-    poll_raw,
+    event_bare, event_beside, event_object, frame_object, frame_object_uncovered, frame_raw, line_object,
+    line_raw, poll_object, poll_raw,
 };
-
-/// Reads a client's command; or says what is wrong with it, and which one it was.
-pub(crate) type CommandReader =
-    fn(&str, Cursors, Millis) -> Result<Command, (Problem, Option<Box<RawValue>>)>;
-
-pub(crate) fn read_command(
-    text: &str,
-    cursors: Cursors,
-    now: Millis,
-) -> Result<Command, (Problem, Option<Box<RawValue>>)> {
-    Command::read(text, cursors, now)
-}
 
 /// A text frame of what is written.
 pub(crate) fn text_frame(write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {

@@ -92,9 +92,11 @@ pub enum Notice<'a> {
 
 /// How a client is told: what matters beside its shape.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tone {
-    pub(crate) coding: Coding,
-    pub(crate) cursors: Cursors,
+pub struct Tone {
+    /// In which form.
+    pub coding: Coding,
+    /// What its cursors are written by.
+    pub cursors: Cursors,
 }
 
 impl Tone {

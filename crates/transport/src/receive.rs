@@ -5,28 +5,39 @@ use codec::http2;
 use codec::ws::{self, Fact};
 use dialect::hub::Stage;
 use dialect::native::{self, Context};
-use dialect::{Answer, Code, Intent, Origins, Problem, Request, Transport, Wait};
-use serde_json::value::RawValue;
+use dialect::{
+    Answer, Code, Heard, Input, Intent, Moment, Origins, Problem, Request, State, Transport, Wait,
+};
 
 use crate::answer;
 use crate::conn::{Manner, Upload};
 use crate::limits::{
     BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INFLATE_RATIO_MAX, MESSAGE_LEN_MAX, SMALL_LEN_MAX,
 };
-use crate::native::text_frame;
-use crate::{Action, Coding, Conn, Ending, Env, Phase, Shape};
+use crate::{Action, Coding, Conn, Ending, Env, Notice, Phase};
 
 impl Conn {
     /// Takes what is complete at the front of `bytes`: returns how much of it, and what is to be done.
     /// To be called again with the rest until it says [`Action::More`].
     pub fn receive(&mut self, bytes: &mut [u8], env: Env<'_>) -> (usize, Action) {
+        self.receive_with(bytes, None, env)
+    }
+
+    /// The same of a connection of which its dialect keeps this, since [`Action::Up`].
+    pub fn receive_with(
+        &mut self,
+        bytes: &mut [u8],
+        state: Option<&mut dyn State>,
+        env: Env<'_>,
+    ) -> (usize, Action) {
         if bytes.is_empty() {
             return (0, Action::More);
         }
         match self.phase {
             Phase::Request => self.receive_request(bytes, env),
-            Phase::Waiting if self.shape.is_ws() && self.has_backlog() => (0, Action::More),
-            Phase::Waiting if self.shape.is_ws() => self.receive_frame(bytes, env),
+            Phase::Waiting if self.shape.hears() && self.has_backlog() => (0, Action::More),
+            Phase::Waiting if self.shape.is_ws() => self.receive_frame(bytes, state, env),
+            Phase::Waiting if self.shape.hears() => self.receive_words(bytes, state, env),
             Phase::Asking => (0, Action::More),
             // The next request of a pipelining client waits its turn.
             Phase::Waiting if self.shape.ending() == Ending::OnePoll => (0, Action::More),
@@ -237,7 +248,12 @@ impl Conn {
         }
     }
 
-    fn receive_frame(&mut self, bytes: &mut [u8], env: Env<'_>) -> (usize, Action) {
+    fn receive_frame(
+        &mut self,
+        bytes: &mut [u8],
+        state: Option<&mut dyn State>,
+        env: Env<'_>,
+    ) -> (usize, Action) {
         let len = bytes.len();
         let mut reader =
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
@@ -256,7 +272,7 @@ impl Conn {
             Ok(Some((Fact::Fragment, _))) if env.is_short && reader.held_bytes() > SMALL_LEN_MAX => {
                 (len, close_frame(TRY_LATER, SHORT_OF_MEMORY))
             }
-            Ok(Some((fact, taken))) => (taken, act_on(fact, self.shape, env)),
+            Ok(Some((fact, taken))) => (taken, self.act_on(fact, state, env)),
             Err(error) => (len, close_frame(error.close_code(), &error.to_string())),
         };
         if matches!(action, Action::Close(_)) {
@@ -266,33 +282,66 @@ impl Conn {
         }
         (taken, action)
     }
-}
 
-fn act_on(fact: Fact<'_>, shape: Shape, env: Env<'_>) -> Action {
-    let mut out = Vec::new();
-    match fact {
-        Fact::Text(text) => match shape.command().map(|read| read(&text, env.cursors, env.now)) {
-            Some(Ok(command)) => return Action::Command(command),
-            Some(Err((problem, id))) => error_frame(&problem, id.as_deref(), &mut out),
-            None => return Action::Next,
-        },
-        Fact::Binary(bytes) => {
-            let problem = Problem::bad(Code::Command, "commands are text frames; this one is binary");
-            error_frame(&problem, native::command_id(&bytes).as_deref(), &mut out);
+    fn act_on(&mut self, fact: Fact<'_>, state: Option<&mut dyn State>, env: Env<'_>) -> Action {
+        let mut out = Vec::new();
+        match fact {
+            Fact::Text(text) => return self.hear(Input::Text(&text), state, env).1,
+            Fact::Binary(bytes) => return self.hear(Input::Binary(&bytes), state, env).1,
+            Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
+            Fact::Pong(_) | Fact::Fragment => return Action::Next,
+            Fact::Close { code: Some(code), .. } => return close_frame(code, ""),
+            Fact::Close { code: None, .. } => {
+                ws::encode_frame(ws::Opcode::Close, &[], &mut out);
+                return Action::Close(out);
+            }
         }
-        Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
-        Fact::Pong(_) | Fact::Fragment => return Action::Next,
-        Fact::Close { code: Some(code), .. } => return close_frame(code, ""),
-        Fact::Close { code: None, .. } => {
-            ws::encode_frame(ws::Opcode::Close, &[], &mut out);
-            return Action::Close(out);
-        }
+        Action::Send(out)
     }
-    Action::Send(out)
-}
 
-fn error_frame(problem: &Problem, id: Option<&RawValue>, out: &mut Vec<u8>) {
-    text_frame(|text| native::write_error(problem, id, text), out);
+    /// Words of a dialect that goes without a framing of messages.
+    fn receive_words(
+        &mut self,
+        bytes: &[u8],
+        state: Option<&mut dyn State>,
+        env: Env<'_>,
+    ) -> (usize, Action) {
+        let (taken, action) = self.hear(Input::Bytes(bytes), state, env);
+        if matches!(action, Action::More) && env.is_short && bytes.len() > SMALL_LEN_MAX {
+            let mut out = Vec::new();
+            self.farewell(TRY_LATER, SHORT_OF_MEMORY, env.cursors, &mut out);
+            return (bytes.len(), Action::Close(out));
+        }
+        if matches!(action, Action::Close(_)) {
+            self.phase = Phase::Closing;
+        }
+        if taken > 0
+            && let Some(extra) = &mut self.extra
+        {
+            // What had begun is whole.
+            extra.deadline_ms = None;
+        }
+        (taken, action)
+    }
+
+    /// What the dialect of this connection makes of what its client said.
+    fn hear(&mut self, input: Input<'_>, state: Option<&mut dyn State>, env: Env<'_>) -> (usize, Action) {
+        let dialect = env.dialects.of(self.shape.dialect());
+        let (taken, heard) = dialect.command(state, input, Moment { cursors: env.cursors, now: env.now });
+        let action = match heard {
+            Heard::More if matches!(input, Input::Bytes(_)) => return (0, Action::More),
+            Heard::More | Heard::Nothing => Action::Next,
+            Heard::Command(command) => Action::Command(command),
+            Heard::Refused(problem, id) => {
+                let mut out = Vec::new();
+                self.tell(Notice::Error { problem: &problem, id: id.as_deref() }, env.cursors, &mut out);
+                Action::Send(out)
+            }
+            Heard::Answer(out) => Action::Send(out),
+            Heard::End(out) => Action::Close(out),
+        };
+        (taken, action)
+    }
 }
 
 fn close_frame(code: u16, reason: &str) -> Action {

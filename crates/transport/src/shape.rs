@@ -1,39 +1,17 @@
 //! Shapes: the ways a client is given messages and told what happens. One table says all of each of them: what it is made
 //! of, when a wait in it ends, how a message is put, how a notice is put, what its client may ask for.
 
-use dialect::hub::{Cursors, Message, Visible};
-use dialect::{Classic, Transport, dklab, realplexor};
+mod table;
 
-use crate::native::{self, CommandReader};
+use dialect::hub::{Cursors, Message, Visible};
+use dialect::{Classic, Transport};
+
 use crate::notice::{Notice, Tone};
 use crate::{Coder, Coding};
 
-/// A way a message is put into bytes: dialect, framing and envelope together. All clients of one
-/// shape and the same match get the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Shape {
-    /// A long poll's document.
-    PollObject,
-    /// A long poll's answer that is one payload.
-    PollRaw,
-    /// Server-Sent Events, data is the object.
-    SseObject,
-    /// Server-Sent Events, data is the payload.
-    SseBare,
-    /// A stream, an object a line.
-    StreamObject,
-    /// A stream, a payload a line.
-    StreamRaw,
-    /// WebSocket, an object a text frame.
-    WsObject,
-    /// WebSocket, a payload a frame.
-    WsRaw,
-    /// A client of 2009: one message, and the end.
-    Dklab,
-    /// A client of Realplexor: all that is due, and the end.
-    Realplexor,
-}
+use table::{COUNT, FIRST_STREAM, GUEST, LAST_STREAM, SHAPES, TABLE, given};
+
+pub use table::Shape;
 
 /// What bytes are made of around messages and notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,29 +41,36 @@ pub enum Ending {
     WhenDue,
 }
 
-/// What is known of a shape.
+/// All there is to say of a shape.
 #[derive(Debug)]
-struct Row {
-    shape: Shape,
-    /// Whose words it is in, where they are not our own.
-    dialect: Classic,
-    framing: Framing,
-    ending: Ending,
-    /// Whether it has words for a message that was taken back.
-    tells_removals: bool,
+pub struct Row {
+    /// The shape.
+    pub shape: Shape,
+    /// Whose words it is in.
+    pub dialect: Classic,
+    /// What bytes are made of around its messages and notices.
+    pub framing: Framing,
+    /// When a wait in it ends.
+    pub ending: Ending,
+    /// Whether it has words for a message that was taken back, and for who is on a channel.
+    pub tells_removals: bool,
     /// Whether it has words for a gap.
-    tells_gaps: bool,
-    render: Render,
-    notice: fn(Notice<'_>, Tone, &mut Vec<u8>),
-    /// How commands of its clients are read, where they may give some.
-    command: Option<CommandReader>,
+    pub tells_gaps: bool,
+    /// How a message is put.
+    pub render: Render,
+    /// How it is put while its client is owed the backlog of channels that it added: without a cursor, which would speak for that, too.
+    pub uncovered: Render,
+    /// How a notice is put. What there are no words for is passed over.
+    pub notice: fn(Notice<'_>, Tone, &mut Vec<u8>),
+    /// Whether its clients say something while they wait ([`dialect::Dialect::command`]).
+    pub hears: bool,
 }
 
 /// Appends a message for a client whose matches are the targets of these indices.
-type Render = fn(&Message, &[usize], Cursors, &mut Coder<'_>, &mut Vec<u8>);
+pub type Render = fn(&Message, &[usize], Cursors, &mut Coder<'_>, &mut Vec<u8>);
 
 impl Shape {
-    /// All shapes, by number.
+    /// All shapes that are a part of this program, by number.
     pub const ALL: [Self; TABLE.len()] = {
         let mut all = [Self::PollObject; TABLE.len()];
         let mut n = 0;
@@ -97,7 +82,16 @@ impl Shape {
     };
 
     /// How many frames a message can have for one match: what [`Self::slot`] gives is less.
-    pub const SLOTS: usize = 2 * (TABLE.len() + LAST_STREAM - FIRST_STREAM + 1);
+    pub const SLOTS: usize = 2 * (COUNT + LAST_STREAM - FIRST_STREAM + 1);
+
+    /// The row of the dialect that is no part of this program, before its first connection; there is one at most, and a second one
+    /// changes nothing.
+    pub fn give(row: &'static Row) {
+        assert!(row.shape == Self::Guest && row.dialect == Classic::Guest, "its row says whose it is");
+        let is_stream = matches!(row.framing, Framing::Events | Framing::Lines);
+        assert!(!is_stream, "streams of HTTP stand together in the table");
+        GUEST.get_or_init(|| row);
+    }
 
     /// The shape of a transport with or without the object around the payload.
     pub fn new(transport: Transport, bare: bool) -> Self {
@@ -116,7 +110,13 @@ impl Shape {
     /// That of clients of another dialect than our own; `None`: there is no such dialect.
     pub fn of_dialect(dialect: Classic) -> Option<Self> {
         let foreign = dialect != Classic::None;
-        TABLE.iter().find(|row| foreign && row.dialect == dialect).map(|row| row.shape)
+        let all = SHAPES.iter().chain(GUEST.get().copied());
+        all.filter(|row| foreign && row.dialect == dialect).map(|row| row.shape).next()
+    }
+
+    /// Whose words it is in.
+    pub fn dialect(self) -> Classic {
+        self.row().dialect
     }
 
     /// What bytes are made of around messages.
@@ -154,14 +154,14 @@ impl Shape {
         self.row().tells_gaps
     }
 
-    /// How a client's commands are read, where it may give some.
-    pub(crate) fn command(self) -> Option<CommandReader> {
-        self.row().command
+    /// Whether clients say something while they wait.
+    pub fn hears(self) -> bool {
+        self.row().hears
     }
 
     /// The number of this shape's frames in a coding. Only streams go in chunks; theirs are behind all others.
     pub fn slot(self, coding: Coding) -> usize {
-        let behind = if coding.is_chunked() { TABLE.len() - FIRST_STREAM } else { 0 };
+        let behind = if coding.is_chunked() { COUNT - FIRST_STREAM } else { 0 };
         2 * (behind + self as usize) + usize::from(coding.deflates())
     }
 
@@ -175,6 +175,18 @@ impl Shape {
         out: &mut Vec<u8>,
     ) {
         (self.row().render)(message.message(), matches, cursors, coder, out);
+    }
+
+    /// Appends it for one that is owed the backlog of channels that it added.
+    pub(crate) fn render_uncovered(
+        self,
+        message: Visible<'_>,
+        matches: &[usize],
+        cursors: Cursors,
+        coder: &mut Coder<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        (self.row().uncovered)(message.message(), matches, cursors, coder, out);
     }
 
     /// The frame of a message.
@@ -203,145 +215,10 @@ impl Shape {
     }
 
     fn row(self) -> &'static Row {
-        &SHAPES[self as usize]
+        // Whose row is not in the table has one elsewhere: nobody else looks there.
+        SHAPES.get(self as usize).unwrap_or_else(given)
     }
 }
-
-/// A row for each shape, by number.
-const TABLE: [Row; 10] = [
-    Row {
-        shape: Shape::PollObject,
-        dialect: Classic::None,
-        framing: Framing::Answer,
-        ending: Ending::OnePoll,
-        tells_removals: true,
-        tells_gaps: true,
-        render: native::poll_object,
-        notice: silence,
-        command: None,
-    },
-    Row {
-        shape: Shape::PollRaw,
-        dialect: Classic::None,
-        framing: Framing::Answer,
-        ending: Ending::OnePoll,
-        tells_removals: false,
-        tells_gaps: true,
-        render: native::poll_raw,
-        notice: silence,
-        command: None,
-    },
-    Row {
-        shape: Shape::SseObject,
-        dialect: Classic::None,
-        framing: Framing::Events,
-        ending: Ending::Stream,
-        tells_removals: true,
-        tells_gaps: true,
-        render: native::event_object,
-        notice: native::tell_by_event,
-        command: None,
-    },
-    Row {
-        shape: Shape::SseBare,
-        dialect: Classic::None,
-        framing: Framing::Events,
-        ending: Ending::Stream,
-        tells_removals: true,
-        tells_gaps: true,
-        render: native::event_bare,
-        notice: native::tell_by_event,
-        command: None,
-    },
-    Row {
-        shape: Shape::StreamObject,
-        dialect: Classic::None,
-        framing: Framing::Lines,
-        ending: Ending::Stream,
-        tells_removals: true,
-        tells_gaps: true,
-        render: native::line_object,
-        notice: native::tell_by_line,
-        command: None,
-    },
-    Row {
-        shape: Shape::StreamRaw,
-        dialect: Classic::None,
-        framing: Framing::Lines,
-        ending: Ending::Stream,
-        tells_removals: false,
-        tells_gaps: false,
-        render: native::line_raw,
-        notice: native::tell_by_empty_line,
-        command: None,
-    },
-    Row {
-        shape: Shape::WsObject,
-        dialect: Classic::None,
-        framing: Framing::WebSocket,
-        ending: Ending::Stream,
-        tells_removals: true,
-        tells_gaps: true,
-        render: native::frame_object,
-        notice: native::tell_by_frame,
-        command: Some(native::read_command),
-    },
-    Row {
-        shape: Shape::WsRaw,
-        dialect: Classic::None,
-        framing: Framing::WebSocket,
-        ending: Ending::Stream,
-        tells_removals: false,
-        tells_gaps: true,
-        render: native::frame_raw,
-        notice: native::tell_by_frame_beside_payloads,
-        command: Some(native::read_command),
-    },
-    Row {
-        shape: Shape::Dklab,
-        dialect: Classic::Dklab,
-        framing: Framing::Bytes,
-        ending: Ending::OneMessage,
-        tells_removals: false,
-        tells_gaps: false,
-        render: |message, matches, _, _, out| {
-            dklab::write(message, *matches.first().expect("whoever takes listens"), out);
-        },
-        notice: silence,
-        command: None,
-    },
-    Row {
-        shape: Shape::Realplexor,
-        dialect: Classic::Realplexor,
-        framing: Framing::Bytes,
-        ending: Ending::WhenDue,
-        tells_removals: false,
-        tells_gaps: false,
-        render: |message, matches, _, _, out| realplexor::write_one(message, matches, out),
-        notice: silence,
-        command: None,
-    },
-];
-
-static SHAPES: [Row; TABLE.len()] = TABLE;
-
-/// The shapes that go in chunks, where a client takes that: all that are streams of HTTP.
-const FIRST_STREAM: usize = Shape::SseObject as usize;
-const LAST_STREAM: usize = Shape::StreamRaw as usize;
-
-/// A row stands at its shape's number, and streams of HTTP stand together: so no two shapes have the same frames.
-const _: () = {
-    let mut n = 0;
-    while n < TABLE.len() {
-        assert!(TABLE[n].shape as usize == n, "a row is not where its shape's number says");
-        let is_stream = matches!(TABLE[n].framing, Framing::Events | Framing::Lines);
-        assert!(is_stream == (FIRST_STREAM <= n && n <= LAST_STREAM), "a stream of HTTP stands apart");
-        n += 1;
-    }
-};
-
-/// A client that gets one answer is told nothing beside it.
-fn silence(_: Notice<'_>, _: Tone, _: &mut Vec<u8>) {}
 
 /// About what a frame adds to its data.
 const FRAME_LEN: usize = 128;

@@ -5,7 +5,6 @@ use dialect::native::Paths;
 use dialect::{Code, Cors, Dialects, Ours, Problem, native};
 
 use crate::answer;
-use crate::native::text_frame;
 use crate::notice::{Notice, Tone};
 use crate::{Coder, Coding, Conn, Pages, Phase, Shape};
 
@@ -142,16 +141,11 @@ impl Conn {
         }
     }
 
-    /// A live message for a WebSocket that is still owed the backlog of other channels. It carries no cursor: that
+    /// A live message for a client that is still owed the backlog of other channels. It carries no cursor: that
     /// would speak for the backlog, too.
     pub fn uncovered(&self, part: &Part<'_>, cursors: Cursors, out: &mut Vec<u8>) {
-        match self.shape {
-            Shape::WsObject => {
-                text_frame(|text| native::write_uncovered(&part.message, part.matches, cursors, text), out);
-            }
-            // No other shape's clients add channels; a raw one's frames never have a cursor.
-            shape => shape.render(part.message, part.matches, cursors, &mut Coder::stored(self.coding), out),
-        }
+        let coder = &mut Coder::stored(self.coding);
+        self.shape.render_uncovered(part.message, part.matches, cursors, coder, out);
     }
 
     /// The last words before the server ends the connection: of a WebSocket why; of a stream in chunks, where the
@@ -173,7 +167,7 @@ impl Conn {
         }
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
         let ours = Ours { paths, application: None };
-        if dialects.of(self.classic).is_some_and(|dialect| !dialect.is_told_late(input, ours)) {
+        if !dialects.of(self.classic).is_told_late(input, ours) {
             return Vec::new();
         }
         let problem = Problem::new(

@@ -54,7 +54,7 @@ impl<T> Beside<T> {
         self.chunks.get(index / CHUNK)?.values.as_ref()?[index % CHUNK].as_ref()
     }
 
-    fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         self.chunks.get_mut(index / CHUNK)?.values.as_mut()?[index % CHUNK].as_mut()
     }
 

@@ -12,6 +12,8 @@ use crate::settings::Settings;
 /// What is known of a shard's connections, by their index.
 #[derive(Default)]
 pub(crate) struct Callers {
+    /// Whether it matters where they come from.
+    matter: bool,
     callers: Beside<Caller>,
     /// What has come of the headers of proxies, where it is a part only.
     headers: FxHashMap<usize, Vec<u8>>,
@@ -59,9 +61,15 @@ impl Caller {
 }
 
 impl Callers {
+    /// Of nobody yet.
+    pub(crate) fn new(exchange: &Exchange, settings: &Settings) -> Self {
+        let matter = exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty();
+        Self { matter, ..Self::default() }
+    }
+
     /// Whether it matters at all where connections come from.
-    pub(crate) fn matter(exchange: &Exchange, settings: &Settings) -> bool {
-        exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty()
+    pub(crate) fn matter(&self) -> bool {
+        self.matter
     }
 
     pub(crate) fn put(&mut self, index: usize, caller: Caller) {

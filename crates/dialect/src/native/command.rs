@@ -10,52 +10,7 @@ use super::since::since;
 use super::speech::SpeechWords;
 use super::warnings::{STAR, has_star};
 use crate::limits::{ID_LEN_MAX, PING_LEN_MAX};
-use crate::{Code, Problem, Speech, fault};
-
-/// A command of the client.
-pub enum Command {
-    /// Listen to these channels too.
-    Subscribe {
-        /// Checked names, each once.
-        names: Vec<Box<str>>,
-        /// From where.
-        start: Start,
-        /// Who is on them is asked for, and who comes and goes.
-        presence: bool,
-        /// To be repeated in the answer.
-        id: Option<Box<RawValue>>,
-    },
-    /// Listen to these no longer.
-    Unsubscribe {
-        /// Checked names, each once.
-        names: Vec<Box<str>>,
-        /// To be repeated in the answer.
-        id: Option<Box<RawValue>>,
-    },
-    /// Say this to others.
-    Publish {
-        /// The checked name of the channel.
-        name: Box<str>,
-        /// What.
-        speech: Box<Speech>,
-        /// To be repeated in the answer.
-        id: Option<Box<RawValue>>,
-    },
-    /// Go on by this token.
-    Renew {
-        /// As it was sent.
-        token: Box<str>,
-        /// To be repeated in the answer.
-        id: Option<Box<RawValue>>,
-    },
-    /// To be answered with the same value.
-    Ping {
-        /// The value.
-        value: Box<RawValue>,
-        /// To be repeated in the answer.
-        id: Option<Box<RawValue>>,
-    },
-}
+use crate::{Code, Command, Problem, fault};
 
 /// A command as it is written.
 #[derive(Deserialize)]
@@ -95,94 +50,60 @@ enum Since {
     Number(serde_json::Number),
 }
 
-/// Without the token.
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Subscribe { .. } => "Subscribe",
-            Self::Unsubscribe { .. } => "Unsubscribe",
-            Self::Publish { .. } => "Publish",
-            Self::Renew { .. } => "Renew",
-            Self::Ping { .. } => "Ping",
-        })
+/// Reads a command. The error carries the command's id, whatever else is wrong with it.
+pub fn read_command(
+    text: &str,
+    cursors: Cursors,
+    now: Millis,
+) -> Result<Command, (Problem, Option<Box<RawValue>>)> {
+    // The members in a row, without their names, are no command.
+    if !is_object(text) {
+        return Err((no_command("it is no JSON object"), None));
     }
+    let words: Words = serde_json::from_str(text)
+        .map_err(|error| (no_command(&fault(&error)), command_id(text.as_bytes())))?;
+    if let Some(id) = &words.id
+        && id.get().len() > ID_LEN_MAX
+    {
+        let why = format!("its `id` has {} bytes; at most {ID_LEN_MAX} are repeated", id.get().len());
+        return Err((no_command(&why), None));
+    }
+    let id = words.id.clone();
+    command_of(words, cursors, now).map_err(|problem| (problem, id))
 }
 
-impl Command {
-    /// Reads a command. The error carries the command's id, whatever else is wrong with it.
-    pub fn read(text: &str, cursors: Cursors, now: Millis) -> Result<Self, (Problem, Option<Box<RawValue>>)> {
-        // The members in a row, without their names, are no command.
-        if !is_object(text) {
-            return Err((no_command("it is no JSON object"), None));
+fn command_of(words: Words, cursors: Cursors, now: Millis) -> Result<Command, Problem> {
+    let Words { subscribe, unsubscribe, ping, token, publish, since: from, tail, presence, id, .. } = words;
+    match (subscribe, unsubscribe, ping, token, publish) {
+        (Some(names), None, None, None, None) => {
+            let start = match (from, tail) {
+                (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
+                (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
+                (None, Some(tail)) => Start::Tail(tail),
+                (None, None) => Start::Now,
+            };
+            let presence = presence.unwrap_or_default();
+            Ok(Command::Subscribe { names: names_in_list(&names)?, start, presence, id })
         }
-        let words: Words = serde_json::from_str(text)
-            .map_err(|error| (no_command(&fault(&error)), command_id(text.as_bytes())))?;
-        if let Some(id) = &words.id
-            && id.get().len() > ID_LEN_MAX
-        {
-            let why = format!("its `id` has {} bytes; at most {ID_LEN_MAX} are repeated", id.get().len());
-            return Err((no_command(&why), None));
+        (None, Some(names), None, None, None) => {
+            Ok(Command::Unsubscribe { names: names_in_list(&names)?, id })
         }
-        let id = words.id.clone();
-        Self::from_words(words, cursors, now).map_err(|problem| (problem, id))
-    }
-
-    /// What the answer repeats.
-    pub fn id(&self) -> Option<&RawValue> {
-        match self {
-            Self::Subscribe { id, .. }
-            | Self::Unsubscribe { id, .. }
-            | Self::Publish { id, .. }
-            | Self::Renew { id, .. }
-            | Self::Ping { id, .. } => id.as_deref(),
+        (None, None, None, None, Some(name)) => {
+            let name = check_name(name.as_bytes());
+            let name = name.map_err(|error| Problem::bad(Code::ChannelName, error.to_string()))?.into();
+            let Words { data, event, ttl, key, echo, .. } = words;
+            let speech = SpeechWords { data, event, ttl, key, echo }.read()?;
+            Ok(Command::Publish { name, speech: Box::new(speech), id })
         }
-    }
-
-    /// The channels it is about.
-    pub fn names(&self) -> &[Box<str>] {
-        match self {
-            Self::Subscribe { names, .. } | Self::Unsubscribe { names, .. } => names,
-            Self::Publish { name, .. } => std::slice::from_ref(name),
-            Self::Renew { .. } | Self::Ping { .. } => &[],
+        (None, None, None, Some(token), None) => Ok(Command::Renew { token: token.into(), id }),
+        (None, None, Some(value), None, None) if value.get().len() <= PING_LEN_MAX => {
+            Ok(Command::Ping { value, id })
         }
-    }
-
-    fn from_words(words: Words, cursors: Cursors, now: Millis) -> Result<Self, Problem> {
-        let Words { subscribe, unsubscribe, ping, token, publish, since: from, tail, presence, id, .. } =
-            words;
-        match (subscribe, unsubscribe, ping, token, publish) {
-            (Some(names), None, None, None, None) => {
-                let start = match (from, tail) {
-                    (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
-                    (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
-                    (None, Some(tail)) => Start::Tail(tail),
-                    (None, None) => Start::Now,
-                };
-                let presence = presence.unwrap_or_default();
-                Ok(Self::Subscribe { names: names_in_list(&names)?, start, presence, id })
-            }
-            (None, Some(names), None, None, None) => {
-                Ok(Self::Unsubscribe { names: names_in_list(&names)?, id })
-            }
-            (None, None, None, None, Some(name)) => {
-                let name = check_name(name.as_bytes());
-                let name = name.map_err(|error| Problem::bad(Code::ChannelName, error.to_string()))?.into();
-                let Words { data, event, ttl, key, echo, .. } = words;
-                let speech = SpeechWords { data, event, ttl, key, echo }.read()?;
-                Ok(Self::Publish { name, speech: Box::new(speech), id })
-            }
-            (None, None, None, Some(token), None) => Ok(Self::Renew { token: token.into(), id }),
-            (None, None, Some(value), None, None) if value.get().len() <= PING_LEN_MAX => {
-                Ok(Self::Ping { value, id })
-            }
-            (None, None, Some(value), None, None) => {
-                let len = value.get().len();
-                Err(no_command(&format!("its `ping` has {len} bytes; at most {PING_LEN_MAX} are repeated")))
-            }
-            _ => Err(no_command(
-                "there must be exactly one of subscribe, unsubscribe, publish, token and ping",
-            )),
+        (None, None, Some(value), None, None) => {
+            let len = value.get().len();
+            Err(no_command(&format!("its `ping` has {len} bytes; at most {PING_LEN_MAX} are repeated")))
         }
+        _ => Err(no_command("there must be exactly one of subscribe, unsubscribe, publish, token and ping")),
     }
 }
 
@@ -382,11 +303,12 @@ fn write_id(id: Option<&RawValue>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Speech;
     use hub::Epoch;
 
     fn check(text: &str, expected: &str) {
         let cursors = Cursors::new(Epoch::new(0));
-        let got = match Command::read(text, cursors, 1_000_000) {
+        let got = match read_command(text, cursors, 1_000_000) {
             Ok(Command::Subscribe { names, start, presence, id }) => {
                 let presence = if presence { " presence" } else { "" };
                 format!("subscribe {names:?} {start:?} {}{presence}", shown(id))
@@ -475,7 +397,7 @@ mod tests {
         check(&format!(r#"{{"ping":{},"id":5}}"#, text(PING_LEN_MAX + 1)), "command 5");
         let cursors = Cursors::new(Epoch::new(0));
         let of =
-            |text: &str| Command::read(text, cursors, 0).err().map_or(0, |(problem, _)| problem.detail.len());
+            |text: &str| read_command(text, cursors, 0).err().map_or(0, |(problem, _)| problem.detail.len());
         let unknown = of(r#"{"x":1}"#);
         assert!(of(&format!(r#"{{"{}":1}}"#, "x".repeat(100_000))) <= unknown + 4 * 80);
         assert!(of(&format!(r#"{{"subscribe":{}}}"#, text(100_000))) <= 600);

@@ -19,11 +19,12 @@ mod request;
 mod reserved;
 mod since;
 mod speech;
+mod wait;
 mod warnings;
 
 pub use asked::heartbeat;
 pub use command::{
-    Command, PageEnd, command_id, write_change, write_changed, write_cursor, write_deleted, write_ended,
+    PageEnd, command_id, read_command, write_change, write_changed, write_cursor, write_deleted, write_ended,
     write_error, write_expired, write_gap, write_opening, write_pong, write_published, write_reason,
     write_renewed, write_subscribed, write_unsubscribed,
 };
@@ -48,4 +49,5 @@ pub use request::{hears_refusals, intent, not_found, wait_of_page};
 pub use reserved::{RESERVED, is_reserved};
 pub use since::{age, is_last_event_id, last_event_id, since};
 pub use speech::data_of;
+pub use wait::Native;
 pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

@@ -5,6 +5,7 @@ use dialect::Cors;
 use dialect::hub::{Cursors, Kind, Message, Origin, addressed};
 use dialect::native;
 
+use super::text_frame;
 use crate::{Coder, PollEnd, answer};
 
 /// A long poll's document, left open for the id of each client's connection.
@@ -115,6 +116,17 @@ pub(crate) fn frame_object(
     out: &mut Vec<u8>,
 ) {
     coder.message(ws::Opcode::Text, &object(message, matches, cursors), out);
+}
+
+/// The object in a text frame, without a cursor. Nobody else gets the same.
+pub(crate) fn frame_object_uncovered(
+    message: &Message,
+    matches: &[usize],
+    cursors: Cursors,
+    _: &mut Coder<'_>,
+    out: &mut Vec<u8>,
+) {
+    text_frame(|text| native::write_uncovered(message, matches, cursors, text), out);
 }
 
 /// The payload in a frame.

@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use multiplexor_transport::codec::{http, ws};
 use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position, Stage};
-use multiplexor_transport::dialect::native::{Command, Paths};
+use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::realplexor::Realplexor;
-use multiplexor_transport::dialect::{Cors, Dialects, Listen, Origins, Shows, Transport, Wait};
+use multiplexor_transport::dialect::{Command, Cors, Dialects, Listen, Origins, Shows, Transport, Wait};
 use multiplexor_transport::{Action, Conn, Env, Frozen, Pages, Phase, PollEnd, Shape, Thawed};
 use testkit::conversation::quoted;
 
@@ -85,6 +85,7 @@ impl Line {
                 self.tell(format!("{}, then closes", said(&bytes, self.shows_heads)));
             }
             Action::Wait { wait, head } => self.wait(&wait, &head),
+            Action::Up { .. } => unreachable!("no dialect of these tests stays up"),
             Action::Command(command) => self.tell(command_words(&command)),
             Action::Take(id) => {
                 assert_eq!((self.conn.phase, self.conn.shape), (Phase::Waiting, Shape::Dklab));
@@ -163,7 +164,7 @@ static NOTHING: Shows = Shows::NOTHING;
 
 pub(crate) static DIALECTS: LazyLock<Dialects> = LazyLock::new(|| {
     let page_ids = Arc::new(["IFRAME".into(), "SCRIPT".into()]);
-    Dialects { realplexor: Realplexor { page_ids, ..Realplexor::default() } }
+    Dialects { realplexor: Realplexor { page_ids, ..Realplexor::default() }, ..Dialects::default() }
 });
 
 pub(crate) fn cursors() -> Cursors {

@@ -7,7 +7,7 @@ use exchange::hub::limits::QUOTED_CHARS_MAX;
 use exchange::hub::{Session, asked_count, excerpt, presence_of};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
-use transport::dialect::{Code, Page, Problem, Transport, Wait};
+use transport::dialect::{Code, Page, Problem, Wait};
 use transport::{Ending, Notice, Phase};
 
 use super::Shard;
@@ -89,7 +89,7 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// Who shows these headers. Nobody is asked where all may listen, unless a WebSocket may want more later.
+    /// Who shows these headers. Nobody is asked where all may listen, unless a client may want more later.
     fn identify_by_headers(
         &mut self,
         index: usize,
@@ -102,7 +102,7 @@ impl<K: Kernel> Shard<K> {
         let is_speech = wait.speech.is_some();
         // Who names no channel may have some joined.
         let is_known = is_open && !wait.names.is_empty();
-        if is_known && wait.transport != Transport::WebSocket && !is_speech && !self.asks_for_past(wait) {
+        if is_known && !self.slab[index].conn.shape.hears() && !is_speech && !self.asks_for_past(wait) {
             return Ok(Who::Session(None));
         }
         let foreign = wait.credentials.as_ref().and_then(|credentials| credentials.foreign.as_deref());

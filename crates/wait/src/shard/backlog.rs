@@ -1,4 +1,4 @@
-//! The pages of a backlog behind the first: of a connection's own beginning, and of channels that a WebSocket added.
+//! The pages of a backlog behind the first: of a connection's own beginning, and of channels that a client added.
 
 use exchange::hub::{Next, Page, Position, Refused, Start};
 use transport::dialect::native::PageEnd;
@@ -56,7 +56,7 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
-    /// A page of the backlog of channels added to a live WebSocket. Its cursor is the page's end, so what the
+    /// A page of the backlog of channels added to a live connection. Its cursor is the page's end, so what the
     /// connection's other channels were told up to there comes before it.
     fn write_added(&mut self, index: usize, backlog: Backlog, page: Page, given: &[Given]) {
         let (cursor, more) = match &page.next {

@@ -139,7 +139,7 @@ impl<K: Kernel> Shard<K> {
         if is_one_too_many {
             return self.turn_away(index, Caller::Full);
         }
-        if !self.minds_callers {
+        if !self.callers.matter() {
             return;
         }
         let Some(peer) = self.kernel.peer(&self.slab[index].socket).map(|peer| peer.ip()) else { return };

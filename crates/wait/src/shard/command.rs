@@ -1,9 +1,8 @@
-//! Commands of a live WebSocket: it changes its channels in place.
+//! Commands of a client that waits: it changes its channels in place.
 
 use exchange::hub::Start;
 use serde_json::value::RawValue;
-use transport::dialect::Problem;
-use transport::dialect::native::Command;
+use transport::dialect::{Command, Problem};
 use transport::{Backlog, Notice, Purpose};
 
 use super::Shard;
@@ -45,7 +44,7 @@ impl<K: Kernel> Shard<K> {
         self.write(index, &out);
     }
 
-    /// A live WebSocket goes on by another token, and listens to what that joins.
+    /// A client goes on by another token, and listens to what that joins.
     fn go_on_by(&mut self, index: usize, token: &str, id: Option<Box<RawValue>>) {
         let before = self.guests.session(index).cloned();
         match self.renew(index, token) {
@@ -61,7 +60,7 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// A live WebSocket listens to further channels.
+    /// A client listens to further channels.
     fn subscribe_more(
         &mut self,
         index: usize,
@@ -89,7 +88,7 @@ impl<K: Kernel> Shard<K> {
         self.next_page(index);
     }
 
-    /// Gives the answer to what a live WebSocket said that was no command: a ping, or nonsense. It counts, too.
+    /// Gives the answer to what a client said that was no command: a ping, or nonsense. It counts, too.
     pub(super) fn answer_frame(&mut self, index: usize, answer: &[u8]) {
         match self.may_ask(index) {
             Ok(()) => drop(self.write(index, answer)),

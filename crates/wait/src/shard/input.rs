@@ -126,7 +126,8 @@ impl<K: Kernel> Shard<K> {
             let conn = &mut self.slab[index].conn;
             let env = Env { gate: turnstile.as_ref().map(|turnstile| turnstile as &dyn Gate), ..env };
             let listens = conn.phase == Phase::Waiting && conn.shape.ending() == Ending::WhenDue;
-            let (taken, action) = conn.receive(&mut bytes[at..], env);
+            let state = self.states.get_mut(index).map(|state| &mut **state);
+            let (taken, action) = conn.receive_with(&mut bytes[at..], state, env);
             at += taken;
             // Any input restarts its timer.
             if listens && taken > 0 {
@@ -158,7 +159,7 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn act(&mut self, index: usize, action: Action) {
         match action {
             Action::More | Action::Next => {}
-            Action::Send(bytes) if self.slab[index].conn.is_live_ws() => self.answer_frame(index, &bytes),
+            Action::Send(bytes) if self.slab[index].conn.is_live() => self.answer_frame(index, &bytes),
             Action::Send(mut bytes) => {
                 if self.slab[index].conn.phase == Phase::Request {
                     tell_stay(&mut bytes, Some(self.settings.keep_alive.as_secs()));
@@ -173,6 +174,7 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             Action::Wait { wait, head } => self.begin(index, *wait, head),
+            Action::Up { wait, state } => self.begin_up(index, *wait, state),
             Action::Pass(passed) => self.pass(index, *passed),
             Action::Command(command) => self.command(index, command),
             Action::Take(name) => self.take(index, &name),

@@ -25,7 +25,7 @@ impl<K: Kernel> Shard<K> {
             self.count_problem(index, &problem, &[]);
             return self.close_gently(index);
         }
-        if let Some(substitute) = self.dialect(index).and_then(|dialect| dialect.substitute(listen)) {
+        if let Some(substitute) = self.dialect(index).substitute(listen) {
             self.tell(index, || substitute.told.to_owned());
             if self.write(index, &substitute.bytes) {
                 self.close_gently(index);
@@ -181,15 +181,11 @@ impl<K: Kernel> Shard<K> {
     }
 
     fn write_listener_head(&self, index: usize, listen: &Listen, mark: &[u8], out: &mut Vec<u8>) {
-        if let Some(dialect) = self.dialect(index) {
-            dialect.write_head(listen, mark, out);
-        }
+        self.dialect(index).write_head(listen, mark, out);
     }
 
     fn write_reply(&self, index: usize, reply: &Reply<'_>, tag: Option<Tag>, out: &mut Vec<u8>) {
-        if let Some(dialect) = self.dialect(index) {
-            dialect.write_reply(reply, tag, out);
-        }
+        self.dialect(index).write_reply(reply, tag, out);
     }
 
     fn mark_now(&self) -> Vec<u8> {

@@ -32,6 +32,7 @@ mod reach;
 mod returning;
 mod speaking;
 mod speech;
+mod states;
 mod take;
 mod timers;
 mod told;
@@ -68,6 +69,7 @@ use crate::wheel::Wheel;
 use accounts::Leaving;
 use handshake::Handshakes;
 use post::Post;
+use states::States;
 use timers::Beat;
 
 /// A shard over a kernel.
@@ -96,12 +98,12 @@ pub struct Shard<K: Kernel> {
     guests: Guests,
     /// Where connections come from, if that matters.
     callers: Callers,
-    /// Whether it does.
-    minds_callers: bool,
     /// Those who came back to a message a short while ago.
     comers: Comers,
     /// Those who listen by outside cursors.
     listening: Listening,
+    /// What dialects keep of connections.
+    states: States,
     /// Those of whom the log of old told something.
     told: told::Told,
     sessions: Sessions,
@@ -177,7 +179,7 @@ impl<K: Kernel> Shard<K> {
             kernel,
             cursors: exchange.cursors(),
             handshakes: Handshakes::new(settings.tls_handshakes, exchange.shards()),
-            minds_callers: Callers::matter(&exchange, &settings),
+            callers: Callers::new(&exchange, &settings),
             tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
             speaking: speaking::Speaking::new(&exchange, id),
@@ -193,9 +195,9 @@ impl<K: Kernel> Shard<K> {
             wheel: Wheel::new(),
             members: Members::default(),
             guests: Guests::new(seed),
-            callers: Callers::default(),
             comers: Comers::default(),
             listening: Listening::default(),
+            states: States::default(),
             told: told::Told::default(),
             sessions: Sessions::default(),
             asking: Asking::default(),
@@ -268,7 +270,11 @@ impl<K: Kernel> Shard<K> {
         self.run_timers();
         self.run_surveys();
         self.settle_accounts();
-        !self.is_over()
+        let is_over = self.is_over();
+        if is_over {
+            self.end_states();
+        }
+        !is_over
     }
 
     /// The kernel, for the tests that script it.
@@ -345,8 +351,8 @@ impl<K: Kernel> Shard<K> {
         u64::from(self.slab[index].generation) << 32 | index as u64
     }
 
-    /// The dialect of a connection's listener besides our own.
-    fn dialect(&self, index: usize) -> Option<&dyn Dialect> {
+    /// The dialect of a connection's listener; where that has none besides our own, ours.
+    fn dialect(&self, index: usize) -> &dyn Dialect {
         self.settings.dialects.of(self.slab[index].conn.classic)
     }
 

@@ -320,6 +320,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Ends all memberships of a connection, and a backlog that would bring it more.
     pub(super) fn leave_all(&mut self, index: usize) {
+        self.end_state(index);
         self.leave_id(index);
         let session = self.guests.remove(index);
         self.unfollow_user(index, session.as_ref());

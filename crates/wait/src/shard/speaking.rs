@@ -228,7 +228,7 @@ impl<K: Kernel> Shard<K> {
         let Waiting { waiter, names, command } = waiting;
         let found = match command {
             Some(id) => {
-                let index = self.find(waiter.token).filter(|index| self.slab[*index].conn.is_live_ws());
+                let index = self.find(waiter.token).filter(|index| self.slab[*index].conn.is_live());
                 index.map(|index| (index, Voice::Command(id)))
             }
             None => self.unpark(waiter).map(|(index, wait, _)| (index, Voice::Request(Box::new(wait)))),

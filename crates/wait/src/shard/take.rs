@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use exchange::hub::{Millis, Right, Take};
-use transport::dialect::{Code, Dialect, Problem};
+use transport::dialect::{Code, Problem};
 use transport::{Coder, Coding};
 
 use super::Shard;
@@ -99,7 +99,7 @@ impl<K: Kernel> Shard<K> {
     /// Ends a taker with the bytes that say so.
     pub(super) fn end_taker(&mut self, index: usize) {
         self.leave_all(index);
-        let nothing = self.dialect(index).map_or(&b""[..], Dialect::nothing);
+        let nothing = self.dialect(index).nothing();
         if self.write(index, nothing) {
             self.close_gently(index);
         }

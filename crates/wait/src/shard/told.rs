@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use exchange::hub::Decimal;
 use rustc_hash::FxHashMap;
 use tracing::{Level, debug, enabled};
-use transport::dialect::{CONNECTION_LOG, Dialect};
+use transport::dialect::CONNECTION_LOG;
 
 use super::Shard;
 use crate::kernel::Kernel;
@@ -26,7 +26,7 @@ struct Who {
 impl<K: Kernel> Shard<K> {
     /// Tells that a connection has come.
     pub(super) fn tell_opened(&mut self, index: usize) {
-        if is_heard() && self.dialect(index).is_some_and(Dialect::is_logged) {
+        if is_heard() && self.dialect(index).is_logged() {
             let peer = self.kernel.peer(&self.slab[index].socket);
             self.told.0.insert(index, Who { peer, name: String::new() });
             self.tell(index, || "connection opened".to_owned());

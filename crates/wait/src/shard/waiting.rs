@@ -9,8 +9,8 @@ use exchange::hub::{
 };
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use transport::dialect::{Code, Problem, Transport, Wait};
-use transport::{Backlog, Conn, Ending, Notice, Opening, PollEnd, Purpose};
+use transport::dialect::{Code, Problem, Wait};
+use transport::{Backlog, Conn, Ending, Framing, Notice, Opening, Phase, PollEnd, Purpose};
 
 use super::Shard;
 use super::access::Who;
@@ -97,7 +97,7 @@ impl<K: Kernel> Shard<K> {
         let who = self.identify(index, wait, verdict)?;
         if let Who::Session(session) = &who {
             let joins = joined_besides(session.as_ref(), &wait.names).len();
-            if wait.names.is_empty() && joins == 0 && wait.transport != Transport::WebSocket {
+            if wait.names.is_empty() && joins == 0 && !self.slab[index].conn.shape.hears() {
                 return Err(no_channel());
             }
             self.check_count(count_of(&wait.names, wait.presence) + joins)?;
@@ -140,6 +140,9 @@ impl<K: Kernel> Shard<K> {
 
     pub(super) fn refuse(&mut self, index: usize, problem: Problem, names: &[Box<str>]) {
         self.count_problem(index, &problem, names);
+        if self.is_in_other_words(index) {
+            return self.refuse_in_words(index, &problem);
+        }
         let action = self.slab[index].conn.refuse(problem, &self.settings.origins);
         self.act(index, action);
     }
@@ -147,12 +150,31 @@ impl<K: Kernel> Shard<K> {
     /// Refuses what a client wants to wait for, in the way that it hears.
     pub(super) fn refuse_wait(&mut self, index: usize, problem: Problem, wait: &Wait) {
         self.count_problem(index, &problem, &wait.names);
+        if self.is_in_other_words(index) {
+            return self.refuse_in_words(index, &problem);
+        }
         let chance = wait.hears_refusals.then(|| self.random());
         let action = self.slab[index].conn.refuse_for_now(problem, chance, &self.settings.origins);
         self.act(index, action);
     }
 
-    /// A WebSocket that has not named a channel yet.
+    /// Whether a client reads no answers of HTTP.
+    fn is_in_other_words(&self, index: usize) -> bool {
+        let conn = &self.slab[index].conn;
+        conn.phase == Phase::Waiting && conn.shape.framing() == Framing::Bytes
+    }
+
+    /// Refuses what such a client wants, in its own words, which end the connection.
+    fn refuse_in_words(&mut self, index: usize, problem: &Problem) {
+        let mut out = Vec::new();
+        self.slab[index].conn.tell(Notice::Error { problem, id: None }, self.cursors, &mut out);
+        self.leave_all(index);
+        if self.write(index, &out) {
+            self.close_gently(index);
+        }
+    }
+
+    /// A client that has not named a channel yet.
     fn begin_empty(&mut self, index: usize, mut out: Vec<u8>) {
         let position = self.exchange.end();
         let (retry_ms, connection) = (self.retry_ms(), self.told_id(index));

@@ -119,7 +119,7 @@ impl Client {
             Shape::PollRaw => "?transport=poll&raw=1",
             Shape::WsObject => "?transport=ws",
             Shape::WsRaw => "?transport=ws&raw=1",
-            Shape::Dklab | Shape::Realplexor => unreachable!("they have tests of their own"),
+            Shape::Dklab | Shape::Realplexor | Shape::Guest => unreachable!("they have tests of their own"),
         }
         .to_owned();
         let mut headers = String::new();
