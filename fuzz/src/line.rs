@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
+use testkit::telegraph::Telegraph;
 use transport::{Conn, Frozen};
 use wait::access::{TokenSecret, Tokens};
 use wait::exchange::hub::{Door, Limits, Pattern, Rule};
-use wait::{Classic, Settings, Shows};
+use wait::{Classic, Dialects, Settings, Shows};
 
 /// A connection that another process handed over.
 pub(crate) fn frozen(data: &[u8]) {
@@ -22,13 +23,16 @@ pub(crate) fn frozen(data: &[u8]) {
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
-    for classic in [Classic::Dklab, Classic::Realplexor] {
-        line_of(classic, data);
+    for classic in [Classic::Dklab, Classic::Realplexor, Classic::Guest] {
+        let (telegraph, dialects) = Telegraph::given();
+        line_of(classic, dialects, data);
+        assert_eq!(telegraph.up(), 0, "a dialect keeps something of connections that are gone");
     }
 }
 
-fn line_of(classic: Classic, data: &[u8]) {
+fn line_of(classic: Classic, dialects: Dialects, data: &[u8]) {
     let (limits, settings) = peopled();
+    let settings = Settings { dialects, ..settings };
     let mut scene = Scene::speaking(classic, 1, 2, limits, settings);
     let mut peers: Vec<Peer> = Vec::new();
     let mut rest = data;

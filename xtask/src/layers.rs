@@ -136,7 +136,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &[]),
     ("web", &[]),
     ("sys", &[]),
-    ("testkit", &["wait", "store"]), // the fake kernel and the simulated disk stand in for the real ones
+    ("testkit", &["wait", "transport", "store"]), // the fake kernel and the simulated disk stand in for the real ones
 ];
 const UNSAFE_CRATE: &str = "sys";
 /// What its `Cargo.toml` says in place of the workspace's lints: each file allows for itself, each block states its reason.

@@ -9,4 +9,6 @@ pub mod kernel;
 pub mod scene;
 pub mod seeds;
 #[cfg(feature = "kernel")]
+pub mod telegraph;
+#[cfg(feature = "kernel")]
 pub mod wire;

@@ -15,6 +15,7 @@ use transport::{Ending, Shape};
 use super::model::Model;
 use super::said::{Gzip, Page, Places, Said, head};
 use super::session::{Owed, Session};
+use super::telegraph::{self, Lines};
 
 pub(crate) struct Client {
     pub(crate) shape: Shape,
@@ -49,6 +50,8 @@ pub(crate) struct Line {
     /// What a compressed stream comes through.
     gzip: Option<Gzip>,
     reader: sse::Reader,
+    /// Of the telegraph: where it is in what it is told.
+    lines: Lines,
     pub(crate) session: Session,
     /// The last message of the backlog of channels being added; `None`: no page of it has come.
     added_last: Option<usize>,
@@ -86,6 +89,7 @@ impl Client {
             stream: Vec::new(),
             gzip: None,
             reader: sse::Reader::new(1 << 20),
+            lines: Lines::default(),
             session,
             added_last: None,
             paging: false,
@@ -105,8 +109,53 @@ impl Client {
         !matches!(self.shape, Shape::StreamRaw | Shape::WsRaw | Shape::PollRaw)
     }
 
+    /// Says hello. When it is welcome, it says what it wants.
+    fn say_hello(&mut self, model: &Model) {
+        let (everybody, hears_taken) = (self.channels, self.hears_taken());
+        let line = self.line.as_mut().expect("it is connected");
+        line.session = Session::new(Position::START, hears_taken);
+        line.session.live = [(everybody, Owed::from_now(model, everybody))].into();
+        line.unsent.extend(b"HELLO\n");
+    }
+
+    /// Is welcome, and joins its channels from where it was.
+    fn join_again(&mut self, chance: &mut Chance, model: &Model) {
+        let names: Vec<usize> = self.wants.iter().copied().collect();
+        let all = self.cursor.is_none() && chance.once_in(3);
+        self.join(model, &names, self.cursor, all);
+        let line = self.line.as_mut().expect("it is connected");
+        line.session.comes_back = true;
+    }
+
+    /// Joins channels: from this cursor on, from the beginning, or from now on.
+    fn join(&mut self, model: &Model, names: &[usize], since: Option<Position>, all: bool) {
+        let line = self.line.as_mut().expect("it is connected");
+        let owed = |channel: &usize| match since {
+            Some(since) => (*channel, Owed::after(model, *channel, since)),
+            None => (*channel, Owed::from_now(model, *channel)),
+        };
+        line.session.adding = names.iter().map(owed).collect();
+        (line.asking, line.added_all, line.added_last) = (true, all, None);
+        let since = since.map(|since| self.places.0.text(since));
+        let since = since.as_deref().or_else(|| all.then_some("0"));
+        if self.shape == Shape::Guest {
+            line.unsent.extend(telegraph::join(names, since).into_bytes());
+            return;
+        }
+        let names: Vec<String> = names.iter().map(|channel| format!("\"c{channel}\"")).collect();
+        let from = match since {
+            Some("0") => ",\"since\":0".to_owned(),
+            Some(since) => format!(",\"since\":\"{since}\""),
+            None => String::new(),
+        };
+        line.unsent.extend(text_frame(&format!("{{\"subscribe\":[{}]{from}}}", names.join(","))));
+    }
+
     /// Says from where it wants to wait on its channels.
     fn ask(&mut self, chance: &mut Chance, model: &Model) {
+        if self.shape == Shape::Guest {
+            return self.say_hello(model);
+        }
         let cursor = self.cursor.filter(|_| self.resumes());
         let everything = cursor.is_none() && self.resumes() && chance.once_in(3);
         let names: Vec<String> = self.wants.iter().map(|channel| format!("c{channel}")).collect();
@@ -119,7 +168,8 @@ impl Client {
             Shape::PollRaw => "?transport=poll&raw=1",
             Shape::WsObject => "?transport=ws",
             Shape::WsRaw => "?transport=ws&raw=1",
-            Shape::Dklab | Shape::Realplexor | Shape::Guest => unreachable!("they have tests of their own"),
+            Shape::Dklab | Shape::Realplexor => unreachable!("they have tests of their own"),
+            Shape::Guest => unreachable!("it speaks no HTTP"),
         }
         .to_owned();
         let mut headers = String::new();
@@ -210,6 +260,11 @@ impl Client {
 
     /// Cut in the middle of a backlog, it comes back for all its channels by the last cursor that was told.
     fn remember(&mut self, line: &Line) {
+        // Who has not been told what it came back for is owed it still.
+        let comes_back = line.session.comes_back && !line.session.adding.is_empty();
+        if comes_back && !line.paging {
+            return;
+        }
         if self.resumes() && line.session.cursor > Position::START {
             self.cursor = Some(line.session.cursor);
         }
@@ -222,38 +277,25 @@ impl Client {
     /// Changes its channels in place, if it can.
     pub(crate) fn command(&mut self, chance: &mut Chance, model: &Model) {
         let Some(line) = self.line.as_mut().filter(|line| line.begun && !line.asking) else { return };
-        if !self.shape.is_ws() {
+        if !self.shape.hears() {
             return;
         }
         let (live, others): (Vec<usize>, Vec<usize>) =
             (0..self.channels).partition(|channel| line.session.live.contains_key(channel));
-        let text = if chance.once_in(8) {
-            "{\"ping\":1}".to_owned()
+        let is_guest = self.shape == Shape::Guest;
+        if chance.once_in(8) {
+            line.unsent.extend(if is_guest { b"PING\r\n".to_vec() } else { text_frame("{\"ping\":1}") });
         } else if others.is_empty() || (live.len() > 1 && chance.once_in(2)) {
             line.asking = true;
-            format!("{{\"unsubscribe\":[\"c{}\"]}}", chance.of(&live))
+            let name = chance.of(&live);
+            let frame = || text_frame(&format!("{{\"unsubscribe\":[\"c{name}\"]}}"));
+            line.unsent.extend(if is_guest { telegraph::leave(&[name]).into_bytes() } else { frame() });
         } else {
-            line.asking = true;
             let chosen: Vec<usize> = chance.some(others.len(), 2).into_iter().map(|n| others[n]).collect();
-            let names: Vec<String> = chosen.iter().map(|channel| format!("\"c{channel}\"")).collect();
-            let since = line.session.cursor;
-            let how = chance.below(3);
-            let (resumes, all) = (how == 0 && since > Position::START, how == 1);
-            let from = match how {
-                _ if resumes => format!(",\"since\":\"{}\"", self.places.0.text(since)),
-                1 => ",\"since\":0".into(),
-                _ => String::new(),
-            };
-            let owed = |channel: &usize| match resumes {
-                true => (*channel, Owed::after(model, *channel, since)),
-                false => (*channel, Owed::from_now(model, *channel)),
-            };
-            line.session.adding = chosen.iter().map(owed).collect();
-            line.added_all = all;
-            line.added_last = None;
-            format!("{{\"subscribe\":[{}]{from}}}", names.join(","))
-        };
-        line.unsent.extend(text_frame(&text));
+            let (since, how) = (line.session.cursor, chance.below(3));
+            let since = (how == 0 && since > Position::START).then_some(since);
+            self.join(model, &chosen, since, how == 1);
+        }
     }
 
     fn understand(&mut self, chance: &mut Chance, model: &Model) {
@@ -265,7 +307,7 @@ impl Client {
             }
             return;
         }
-        if !line.begun {
+        if !line.begun && self.shape != Shape::Guest {
             let Some((status, len, head)) = head(&line.unread) else { return };
             line.unread.drain(..len);
             if status == 408 {
@@ -308,6 +350,7 @@ impl Client {
         let said = match self.shape {
             Shape::SseObject | Shape::SseBare => self.places.events(&mut line.reader, bytes),
             Shape::StreamObject | Shape::StreamRaw => self.places.lines(bytes),
+            Shape::Guest => line.lines.take(self.places, bytes),
             _ => self.places.frames(bytes, self.compresses),
         };
         self.hear(chance, said, model);
@@ -335,6 +378,11 @@ impl Client {
                 Said::Cursor(position) => {
                     assert!(!line.paging, "a cursor speaks for a backlog under way");
                     line.session.cursor(model, position);
+                }
+                Said::Welcome(position) => {
+                    line.begun = true;
+                    line.session.cursor(model, position);
+                    self.join_again(chance, model);
                 }
                 Said::Gap(channels) => {
                     let all = || line.session.live.keys().copied().collect();
@@ -400,6 +448,7 @@ impl Line {
         self.paging = page.more;
         if !page.more {
             self.asking = false;
+            session.comes_back = false;
             session.live.append(&mut session.adding);
         }
     }

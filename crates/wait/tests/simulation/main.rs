@@ -1,7 +1,8 @@
 //! The whole WAIT line, simulated: shards, publishers and clients over a world of mischief, by seed.
 //!
 //! Every client holds what it is told against what was said: in order, nothing twice, nothing missing
-//! but where a gap was told and can be explained. Some take compressed messages and inflate what they get.
+//! but where a gap was told and can be explained. Some take compressed messages and inflate what they get, and some speak a dialect
+//! that keeps something of each of its connections.
 //! In the end, when all have caught up, nobody is owed anything, and the exchange, the hub and the shards
 //! agree on who is there.
 //!
@@ -12,18 +13,21 @@ mod client;
 mod model;
 mod said;
 mod session;
+mod telegraph;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::Client;
 use exchange::hub::{EVERYBODY, Limits, ShardId};
 use exchange::{Receipt, RemoveError};
 use model::Model;
-use multiplexor_wait::{Settings, exchange};
+use multiplexor_wait::{Classic, Settings, exchange};
 use said::Places;
 use testkit::kernel::{Mischief, certificates};
 use testkit::scene::Scene;
 use testkit::seeds::{Chance, seeds};
+use testkit::telegraph::Telegraph;
 use transport::Shape;
 
 #[test]
@@ -40,6 +44,7 @@ fn everybody_gets_everything_in_order_and_once() {
 struct Simulation {
     chance: Chance,
     scene: Scene,
+    telegraph: Arc<Telegraph>,
     model: Model,
     clients: Vec<Client>,
     /// Whether channels are deleted.
@@ -57,9 +62,10 @@ impl Simulation {
         let limits = Limits { history_messages: keeps, ..Limits::default() };
         let slow_reader = chance.of(&[600, 3_000, 1 << 20]);
         let stream_age = Duration::from_secs(if chance.once_in(3) { chance.of(&[2, 20, 200]) } else { 0 });
-        let settings = Settings { slow_reader, stream_age, ..Settings::default() };
+        let (telegraph, dialects) = Telegraph::given();
+        let settings = Settings { slow_reader, stream_age, dialects, ..Settings::default() };
         let shards = 1 + chance.index(3);
-        let mut scene = Scene::new(seed, shards, limits, settings);
+        let mut scene = Scene::speaking(Classic::Guest, seed, shards, limits, settings);
         let tls = seed % 16 == 2;
         if tls {
             scene.shards.iter_mut().for_each(|shard| shard.set_certificates(certificates()));
@@ -70,7 +76,7 @@ impl Simulation {
         let count = if seed % 16 == 15 { 140 + chance.index(80) } else { 3 + chance.index(8) };
         let client = |_| {
             let compresses = chance.once_in(3);
-            let mut client = Client::new(chance.of(&Shape::ALL[..8]), compresses, places, CHANNELS, tls);
+            let mut client = Client::new(chance.of(&SHAPES), compresses, places, CHANNELS, tls);
             let blind = client.shape == Shape::StreamRaw && deletes; // it is not told of a deletion
             client.choose(&mut chance, if blind { 1 } else { CHANNELS });
             client
@@ -80,7 +86,8 @@ impl Simulation {
         let keeps = usize::try_from(keeps).unwrap();
         // Where nothing is pushed out, all that is taken back is told.
         let takes_back = keeps > 100;
-        Self { model: Model::new(CHANNELS + 1, keeps), chance, scene, clients, deletes, takes_back, jumps }
+        let model = Model::new(CHANNELS + 1, keeps);
+        Self { chance, scene, telegraph, model, clients, deletes, takes_back, jumps }
     }
 
     fn step(&mut self) {
@@ -193,6 +200,9 @@ impl Simulation {
             assert_eq!((load.messages, load.bytes), (0, 0), "what shard {number} owes");
         }
         assert_eq!(scene.exchange.admin().totals().subscriptions, live, "subscriptions");
+        // Of all that have gone the dialect was told, of each once.
+        let up = self.clients.iter().filter(|client| client.shape == Shape::Guest).count();
+        assert_eq!(self.telegraph.up(), up, "connections of which the dialect keeps something");
         let connections: usize = scene.shards.iter().map(|shard| shard.connections()).sum();
         assert_eq!(
             (connections, scene.world.held()),
@@ -241,6 +251,18 @@ fn mischief(chance: &mut Chance) -> Mischief {
     }
 }
 
+/// In what ways clients wait.
+const SHAPES: [Shape; 9] = [
+    Shape::PollObject,
+    Shape::PollRaw,
+    Shape::SseObject,
+    Shape::SseBare,
+    Shape::StreamObject,
+    Shape::StreamRaw,
+    Shape::WsObject,
+    Shape::WsRaw,
+    Shape::Guest,
+];
 /// Beside them, the one after the last is that of everybody, which all listen to.
 const CHANNELS: usize = 6;
 /// Steps of one seed.

@@ -20,6 +20,8 @@ pub(crate) enum Said {
     /// A message's number; its channels, where they are told; its cursor, where it is told.
     Message(usize, Vec<usize>, Option<Position>),
     Cursor(Position),
+    /// The connection is up, and its client may say what it wants.
+    Welcome(Position),
     /// Something of these is gone; empty: of any.
     Gap(Vec<usize>),
     Deleted(usize),
@@ -294,8 +296,13 @@ fn many(names: &Value) -> Vec<usize> {
 }
 
 fn one(name: &Value) -> usize {
+    number_of(name.as_str().expect("a name is text"))
+}
+
+/// The number of the channel of this name.
+pub(crate) fn number_of(name: &str) -> usize {
     if name == EVERYBODY {
         return CHANNELS;
     }
-    name.as_str().and_then(|name| name.strip_prefix('c')).expect("a name of ours").parse().unwrap()
+    name.strip_prefix('c').expect("a name of ours").parse().unwrap()
 }

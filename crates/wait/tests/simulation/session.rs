@@ -23,6 +23,8 @@ pub(crate) struct Session {
     told: BTreeSet<(usize, Position)>,
     /// Its shape has words for that.
     hears_taken: bool,
+    /// What is added first it had before it came: until it is told of that, it may have what was taken back meanwhile.
+    pub(crate) comes_back: bool,
 }
 
 /// What the client is owed of one channel.
@@ -103,7 +105,7 @@ impl Owed {
 impl Session {
     pub(crate) fn new(last: Position, hears_taken: bool) -> Self {
         let (live, adding, got, told) = Default::default();
-        Self { live, adding, last, cursor: last, got, told, hears_taken }
+        Self { live, adding, last, cursor: last, got, told, hears_taken, comes_back: false }
     }
 
     /// A live message came, for these channels; none: for all it was said to, of those it listens to.
@@ -165,7 +167,8 @@ impl Session {
 
     /// Up to a cursor it was told of all that was taken back which it may have.
     fn check_taken(&self, model: &Model, position: Position) {
-        for (channel, owed) in self.live.iter().chain(&self.adding).filter(|_| self.hears_taken) {
+        let adding = self.adding.iter().filter(|_| !self.comes_back);
+        for (channel, owed) in self.live.iter().chain(adding).filter(|_| self.hears_taken) {
             if model.deletions(*channel) != owed.deletions {
                 continue;
             }
