@@ -35,13 +35,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::caller::CertifiedKey;
+use crate::dialects::dklab::{self, Opener};
+use crate::dialects::realplexor::{self, LegacyState, Realplexor};
 use crate::fast_path;
 use crate::handshake::{SecureStream, refuse_tls, secure};
-use crate::legacy::{self, Opener};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
 use crate::peer::{PEER, Peer};
 use crate::proxy::read_header;
-use crate::realplexor::{self, LegacyState, Realplexor};
 use crate::request_stream::{RequestStream, UnderWay};
 use crate::routes::{ROUTES, router};
 use crate::settings::Settings;
@@ -283,7 +283,7 @@ async fn talk(
     let _told = (classic == Classic::Realplexor).then(realplexor::ConnectionLog::opened);
     let begun = match classic {
         Classic::None | Classic::Guest => Opener::Http(Vec::new()),
-        Classic::Dklab => legacy::begin(&line, &mut stream, stopped.clone()).await,
+        Classic::Dklab => dklab::begin(&line, &mut stream, stopped.clone()).await,
         Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
     };
     let read = match begun {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use access::{Keyring, Proxies};
 use exchange::Network;
 
+use crate::dialects::realplexor::Realplexor;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, KEEP_ALIVE,
     PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE, TLS_HANDSHAKES_MAX,
 };
 use crate::quotas::Rates;
-use crate::realplexor::Realplexor;
 
 /// What may be set about coming in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub(crate) use settings::LegacyState;
 pub use settings::Realplexor;
 
 use crate::admission::{self, Patience};
-use crate::legacy::{Opener, header_map};
+use crate::dialects::dklab::{Opener, header_map};
 use crate::proxy::on_behalf;
 use crate::routes::PREFIXES;
 use crate::state::InLine;

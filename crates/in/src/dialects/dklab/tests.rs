@@ -19,7 +19,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::{Opener, begin};
-use crate::realplexor;
+use crate::dialects::realplexor;
 use crate::{LegacyState, Settings, state::InLine};
 
 pub(crate) const SHARD: ShardId = ShardId(0);

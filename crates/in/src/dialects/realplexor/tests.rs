@@ -18,7 +18,7 @@ use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
 use super::{Realplexor, stats};
-use crate::legacy::tests::{Conversation, Nobody, SHARD, line};
+use crate::dialects::dklab::tests::{Conversation, Nobody, SHARD, line};
 use crate::{Settings, state::InLine};
 
 #[test]
