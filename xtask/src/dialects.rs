@@ -57,7 +57,7 @@ const AT_HOME: &[&str] = &[
     "crates/dialect/src/realplexor",
     "crates/in/src/dialects", // and here
     "crates/migrate/src", // the import of old configurations
-    "crates/server/src/replace_realplexor",
+    "crates/server/src/predecessor",
     "crates/settings/src",
 ];
 
@@ -69,7 +69,6 @@ const STILL: &[&str] = &[
     "crates/in/src/settings.rs",
     "crates/in/src/listener.rs",
     "crates/server/src/command.rs",
-    "crates/server/src/main.rs",
     "crates/server/src/serve.rs",
     "crates/server/src/serve/role.rs",
     "crates/server/src/serve/listeners.rs",

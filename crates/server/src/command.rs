@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use cli::flag;
 
-use crate::{config, log, replace_realplexor, serve};
+use crate::{config, log, predecessor, serve};
 use settings::{Errors, File, GivenTexts, Setting, Settings, Source, Values};
 
 /// Does what the command line says.
@@ -28,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             if !errors.is_empty() {
                 refuse(&errors);
             }
-            replace_realplexor::run(matches, read_beside)
+            predecessor::run(matches, read_beside)
         }
         Some(("config", matches)) => run_config(matches),
         Some(("doctor", matches)) => Ok(doctor::run(matches)),
