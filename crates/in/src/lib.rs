@@ -16,7 +16,6 @@ mod connections;
 mod counters;
 mod denial_log;
 mod denials;
-mod dialects;
 mod doubts;
 mod endings;
 mod fast_path;
@@ -59,14 +58,13 @@ mod watch;
 mod webhooks;
 mod wire;
 
+pub mod dialects;
 pub mod limits;
 
 pub use access::{Key, Keyring, Proxies, Users};
 pub use dialect::Classic;
 pub use dialect::native::age;
-pub use dialect::realplexor::{MARKER_LEN_MAX, Marker, is_id};
-use dialects::realplexor::LegacyState;
-pub use dialects::realplexor::Realplexor;
+pub use dialects::InDialects;
 pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use quotas::Rates;

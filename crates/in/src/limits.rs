@@ -23,8 +23,6 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 pub const CLASSIC_LEN_MAX: usize = 102_400;
 /// Default for [`crate::Settings::classic_timeout`].
 pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
-/// Default for [`crate::Realplexor::limit`], in bytes.
-pub const REALPLEXOR_LEN_MAX: usize = 204_800;
 /// Passwords that are checked at once: each may take a thread for a while.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
 /// Lines in which those stand whose passwords are checked one after the other.

@@ -35,8 +35,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::caller::CertifiedKey;
-use crate::dialects::dklab::{self, Opener};
-use crate::dialects::realplexor::{self, LegacyState, Realplexor};
+use crate::dialects::{self, DialectState, InDialects, Opener};
 use crate::fast_path;
 use crate::handshake::{SecureStream, refuse_tls, secure};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
@@ -66,19 +65,19 @@ pub struct Listener {
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
 /// `/metrics` and `/demo` tell of the WAIT line, `store` what is known of the store, if there is one.
-/// Through `realplexor` comes what is set anew about that dialect: connections that come later go by it.
+/// Through `dialects` comes what is set anew about those: connections that come later go by it.
 pub async fn serve(
     listeners: Vec<Listener>,
     settings: Settings,
     exchange: Arc<Exchange>,
     mut wait: WaitLine,
     store: Option<StoreLine>,
-    realplexor: Option<watch::Receiver<Arc<Realplexor>>>,
+    dialects: Option<watch::Receiver<Arc<InDialects>>>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let notices = wait.notices.take();
-    let legacy = LegacyState::new(&settings.realplexor, realplexor);
-    let line = Arc::new(InLine::new(ROUTES, exchange, settings, wait, store, legacy));
+    let dialects = DialectState::new(&settings.dialects, dialects);
+    let line = Arc::new(InLine::new(ROUTES, exchange, settings, wait, store, dialects));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -280,13 +279,8 @@ async fn talk(
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let _told = (classic == Classic::Realplexor).then(realplexor::ConnectionLog::opened);
-    let begun = match classic {
-        Classic::None | Classic::Guest => Opener::Http(Vec::new()),
-        Classic::Dklab => dklab::begin(&line, &mut stream, stopped.clone()).await,
-        Classic::Realplexor => realplexor::begin(&line, &mut stream, stopped.clone()).await,
-    };
-    let read = match begun {
+    let _told = dialects::opened(classic);
+    let read = match dialects::begin(&line, &mut stream, classic, stopped.clone()).await {
         Opener::Http(read) => fast_path::serve(&line, &mut stream, read, key.as_ref(), &mut stopped).await,
         Opener::Done => None,
     };

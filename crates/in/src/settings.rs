@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{Keyring, Proxies};
 use exchange::Network;
 
-use crate::dialects::realplexor::Realplexor;
+use crate::dialects::InDialects;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, KEEP_ALIVE,
     PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE, TLS_HANDSHAKES_MAX,
@@ -27,8 +27,8 @@ pub struct Settings {
     pub classic_limit: usize,
     /// How long such a message may take.
     pub classic_timeout: Duration,
-    /// What is set about the dialect of Realplexor at the start.
-    pub realplexor: Realplexor,
+    /// What is set about dialects at the start.
+    pub dialects: InDialects,
     /// How long a publish waits when a shard owes its readers too much, before it is refused.
     pub publish_wait: Duration,
     /// How long a repeat under the same key gets the first answer; zero: not at all.
@@ -66,7 +66,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             classic_limit: CLASSIC_LEN_MAX,
             classic_timeout: CLASSIC_TIMEOUT,
-            realplexor: Realplexor::default(),
+            dialects: InDialects::default(),
             publish_wait: PUBLISH_WAIT,
             idempotency_age: IDEMPOTENCY_AGE,
             idempotency_keys: IDEMPOTENCY_KEYS_MAX,

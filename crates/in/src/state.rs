@@ -7,10 +7,10 @@ use exchange::hub::Stage;
 use exchange::{Exchange, OrderFollower, Publisher, Wake, WakeBatch};
 use tokio::sync::Semaphore;
 
-use crate::LegacyState;
 use crate::canary::Canaries;
 use crate::connections::Connections;
 use crate::counters::InCounters;
+use crate::dialects::DialectState;
 use crate::idempotency::Idempotency;
 use crate::limits::{KEEP_ALIVE_EXTRA, SURVEYS_MAX};
 use crate::notifier::Flusher;
@@ -42,7 +42,7 @@ pub(crate) struct InLine {
     /// Places for questions about users.
     pub(crate) surveys: Semaphore,
     pub(crate) sources: Sources,
-    pub(crate) legacy: LegacyState,
+    pub(crate) dialects: DialectState,
 }
 
 impl InLine {
@@ -52,7 +52,7 @@ impl InLine {
         settings: Settings,
         wait: WaitLine,
         store: Option<StoreLine>,
-        legacy: LegacyState,
+        dialects: DialectState,
     ) -> Self {
         let (answered, store) =
             store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
@@ -72,7 +72,7 @@ impl InLine {
             follows_users: OnceLock::new(),
             surveys: Semaphore::new(SURVEYS_MAX),
             sources: Sources { wait, store },
-            legacy,
+            dialects,
             settings,
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         None => start(&matches),
         Some(("serve", matches)) => start(matches),
-        Some(("realplexor", matches)) => {
+        Some((predecessor::COMMAND, matches)) => {
             let errors = misspelt_variables(&command());
             if !errors.is_empty() {
                 refuse(&errors);
@@ -73,7 +73,7 @@ fn command() -> Command {
         ))
         .subcommands(cli::message_commands())
         .subcommand(config_command())
-        .subcommand(realplexor_command())
+        .subcommand(predecessor::command())
         .subcommands(cli::query_commands())
         .subcommand(doctor::command())
         .subcommand(bench::command())
@@ -99,37 +99,12 @@ fn config_command() -> Command {
         );
     let config = Command::new("config")
         .about("Print the settings as the server would take them, or check a file of them")
-        .after_help(CONFIG_EXAMPLES)
+        .after_help(format!("{CONFIG_EXAMPLES}\n  {}", predecessor::IMPORT_EXAMPLE))
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .arg(flag("default", "Print a settings file with all defaults, to begin with").exclusive(true))
         .arg(flag("json", "Print them as JSON"));
-    let import = Command::new("import")
-        .about("Print a settings file for old configuration files of Dklab_Realplexor")
-        .arg(old_files().required(true));
-    with_settings(config).subcommand(check).subcommand(import)
-}
-
-fn realplexor_command() -> Command {
-    Command::new("realplexor")
-        .about("Start in the place of Dklab_Realplexor, with its configuration, log and signals")
-        .after_help(REALPLEXOR_EXAMPLES)
-        .arg(old_files())
-        .arg(
-            Arg::new("pid-file")
-                .short('p')
-                .long("pid-file")
-                .value_name("FILE")
-                .help("Where to write the process id when the server listens"),
-        )
-}
-
-/// Configuration files of Dklab_Realplexor.
-fn old_files() -> Arg {
-    Arg::new("file")
-        .value_name("FILE")
-        .num_args(1..)
-        .help("Old configuration files; a later one beats an earlier one")
+    with_settings(config).subcommand(check).subcommand(predecessor::import_command())
 }
 
 /// `multiplexor config`, in its three forms.
@@ -290,15 +265,7 @@ Examples:
   multiplexor config --default > multiplexor.toml
   multiplexor config check multiplexor.toml
   multiplexor --config multiplexor.toml
-  multiplexor config --config multiplexor.toml   what holds, and who said so
-  multiplexor config import dklab_realplexor.conf > multiplexor.toml";
-
-const REALPLEXOR_EXAMPLES: &str = "\
-Examples:
-  multiplexor realplexor dklab_realplexor.conf my.conf -p /run/realplexor.pid
-
-Without a file it is as the old server was by default. A file that is not there is told and passed
-over. Settings that the files do not know are taken from variables, such as MULTIPLEXOR_SHARDS.";
+  multiplexor config --config multiplexor.toml   what holds, and who said so";
 
 #[cfg(test)]
 mod tests {

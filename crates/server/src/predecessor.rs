@@ -1,5 +1,6 @@
 //! `multiplexor realplexor`: in the old server's place, with its configuration, its log, its signals.
 
+mod command;
 mod id_changes;
 mod journal;
 mod process;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ArgMatches;
+use in_line::InDialects;
 use wait::Renewal;
 
 use migrate::{OldConfig, read_those_there};
@@ -18,6 +20,7 @@ use settings::{Errors, File, Settings};
 
 use crate::banner::Banner;
 use crate::serve::{self, Files, Role, Running};
+pub(crate) use command::{COMMAND, IMPORT_EXAMPLE, command, import_command};
 use id_changes::IdChanges;
 use journal::{Journal, Writer};
 use process::{PidFile, become_user};
@@ -160,14 +163,14 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
 
     /// An IN line that others reach is heard since nobody may publish there as a guest; that must stay so.
     fn check_guests(&self, fresh: &Settings) -> Result<(), Errors> {
-        let closed = |users| {
+        let closed = |dialects: &InDialects| {
             self.set
                 .in_listeners
                 .iter()
-                .filter(move |listener| listener.is_closed_to_realplexor(users))
+                .filter(move |listener| listener.unheard(dialects).is_some())
                 .count()
         };
-        if closed(&fresh.in_line.realplexor.users) <= closed(&self.set.in_line.realplexor.users) {
+        if closed(&fresh.in_line.dialects) <= closed(&self.set.in_line.dialects) {
             return Ok(());
         }
         let why = "USERS_FILE lets guests in, but others reach the IN line; take the line without a login out of it";
@@ -182,8 +185,8 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
         wait.classic_limit = fresh.wait_line.classic_limit;
         wait.classic_grace = fresh.wait_line.classic_grace;
         wait.dialects = fresh.wait_line.dialects;
-        self.set.in_line.realplexor = fresh.in_line.realplexor;
-        running.realplexor.send_replace(Arc::new(self.set.in_line.realplexor.clone()));
+        self.set.in_line.dialects = fresh.in_line.dialects;
+        running.dialects.send_replace(Arc::new(self.set.in_line.dialects.clone()));
         if !running.renewals.put_all(&Renewal::Settings(Arc::new(wait.clone()))) {
             self.journal.say("The WAIT line is too busy to take new settings; send SIGHUP once more");
         }
@@ -192,7 +195,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
 
 /// Logs the logins that are skipped, as Realplexor did.
 fn warn_of_logins(settings: &Settings, journal: &Journal) {
-    for login in settings.in_line.realplexor.users.skipped() {
+    for login in settings.in_line.dialects.skipped_logins() {
         journal.say(format!("Warning: login \"{login}\" is not alphanumeric, skipped."));
     }
 }

@@ -132,20 +132,20 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
     files.extend(in_files);
     give_up(settings, account, &certificates)?;
-    for login in settings.in_line.realplexor.users.skipped() {
+    for login in settings.in_line.dialects.skipped_logins() {
         warn!(login, "a line of the users file was skipped; a login is letters and digits");
     }
     let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
     let wait_addresses = listened_wait(settings, &line);
     let banner = banner(settings, &wait_addresses, &in_addresses, started.connections);
     let stats = line.stats();
-    let (realplexor, newest) = watch::channel(Arc::new(settings.in_line.realplexor.clone()));
+    let (dialects, newest) = watch::channel(Arc::new(settings.in_line.dialects.clone()));
     let renewals = Arc::clone(&desk.renewals);
     let reload = Arc::new(Reload::new(role.settings(), settings));
     let running = Running {
         exchange: Arc::clone(&exchange),
         stats: stats.clone(),
-        realplexor,
+        dialects,
         renewals,
         reload: Arc::clone(&reload),
     };

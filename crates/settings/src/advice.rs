@@ -31,7 +31,7 @@ impl ValueKind {
             }
             Self::Account => "a name that the system knows, or nothing".to_owned(),
             Self::Networks => "networks such as `10.0.0.0/8`, addresses, or `unix`, repeatable".to_owned(),
-            Self::Word => format!("1 to {} letters, digits and `_`", in_line::MARKER_LEN_MAX),
+            Self::Word => format!("1 to {} letters, digits and `_`", dialect::realplexor::MARKER_LEN_MAX),
             Self::Text => format!("1 to {TEXT_LEN_MAX} printable characters"),
             Self::File => "a file, or nothing".to_owned(),
             Self::KeyHash => "the hash of an API key, or the key".to_owned(),

@@ -287,7 +287,7 @@ impl ValueKind {
             Self::Account => {
                 (text.is_empty() || read_name(text).is_ok()).then(|| Value::Text(text.to_owned()))
             }
-            Self::Word => in_line::Marker::new(text).map(|_| Value::Text(text.to_owned())),
+            Self::Word => dialect::realplexor::Marker::new(text).map(|_| Value::Text(text.to_owned())),
             Self::Text => {
                 let fits = text.len() <= TEXT_LEN_MAX && !text.chars().any(char::is_control);
                 (fits && !text.is_empty()).then(|| Value::Text(text.to_owned()))

@@ -45,11 +45,13 @@ mod webhook;
 pub mod keys;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Keyring;
 use dialect::Dialects;
 use exchange::hub::{Door, Limits};
+use in_line::InDialects;
 
 use wait::{Origins, Paths};
 
@@ -259,7 +261,7 @@ fn of_in(values: &Values) -> in_line::Settings {
         hosts: values.get(&keys::IN_HOSTS),
         classic_limit: count(values.get(&keys::CLASSIC_IN_LIMIT)),
         classic_timeout: values.get(&keys::CLASSIC_IN_TIMEOUT),
-        realplexor: realplexor::of_in(values),
+        dialects: InDialects { realplexor: Arc::new(realplexor::of_in(values)) },
         request_timeout: values.get(&keys::REQUEST_TIMEOUT),
         keep_alive: values.get(&keys::KEEP_ALIVE),
         tls_handshakes: count(values.get(&keys::TLS_HANDSHAKES)),

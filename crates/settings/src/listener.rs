@@ -46,14 +46,15 @@ impl Listener {
 
     /// What the IN line understands there. The classic dialects have no place for a key, so they are heard from
     /// this machine only; that of Realplexor also where these users must show passwords.
-    pub fn of_in(&self, users: &in_line::Users) -> Classic {
-        let is_heard = self.is_loopback() || (self.dialect == Classic::Realplexor && users.closed());
-        if is_heard { self.dialect } else { Classic::None }
+    pub fn of_in(&self, dialects: &in_line::InDialects) -> Classic {
+        let has_passwords = self.dialect == Classic::Realplexor && dialects.realplexor.users.closed();
+        if self.is_loopback() || has_passwords { self.dialect } else { Classic::None }
     }
 
-    /// Whether publishers of Realplexor were to be heard there, and are not.
-    pub fn is_closed_to_realplexor(&self, users: &in_line::Users) -> bool {
-        self.dialect == Classic::Realplexor && self.of_in(users) == Classic::None
+    /// Publishers of a dialect were to be heard there, and are not: what there is to say of that, where passwords would do.
+    pub fn unheard(&self, dialects: &in_line::InDialects) -> Option<&'static str> {
+        let is_unheard = self.dialect == Classic::Realplexor && self.of_in(dialects) == Classic::None;
+        is_unheard.then_some(UNHEARD)
     }
 
     /// As an item of a list in a settings file.
@@ -111,3 +112,6 @@ pub(crate) fn classic_name(classic: Classic) -> &'static str {
         Classic::None | Classic::Guest => "none",
     }
 }
+
+const UNHEARD: &str =
+    "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use dialect::realplexor::{About, Realplexor, StaticPage, pages, replaced};
+use dialect::realplexor::{About, Marker, Realplexor, StaticPage, pages, replaced};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{Values, count};
@@ -41,13 +41,13 @@ pub(crate) fn of_wait(values: &Values) -> Realplexor {
 }
 
 /// As the IN line takes it.
-pub(crate) fn of_in(values: &Values) -> in_line::Realplexor {
+pub(crate) fn of_in(values: &Values) -> in_line::dialects::Realplexor {
     let mut chance = [0; 32];
     // Without chance what is remembered of passwords is no safer than the file.
     let _ = getrandom(&mut chance, GetRandomFlags::empty());
     let users = values.get(&keys::REALPLEXOR_USERS);
     let users = users.as_ref().map_or(":", |file| &file.text);
-    in_line::Realplexor {
+    in_line::dialects::Realplexor {
         marker: marker(values),
         users: Arc::new(in_line::Users::read(users, chance)),
         timeout: values.get(&keys::CLASSIC_IN_TIMEOUT),
@@ -56,8 +56,8 @@ pub(crate) fn of_in(values: &Values) -> in_line::Realplexor {
     }
 }
 
-fn marker(values: &Values) -> in_line::Marker {
-    in_line::Marker::new(&values.get(&keys::REALPLEXOR_MARKER)).unwrap_or_default()
+fn marker(values: &Values) -> Marker {
+    Marker::new(&values.get(&keys::REALPLEXOR_MARKER)).unwrap_or_default()
 }
 
 /// What stands for a name in a page. The names are those that Realplexor's pages use.

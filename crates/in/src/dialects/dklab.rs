@@ -5,8 +5,8 @@
 //! ordinary service with all that was read; so does a whole request of HTTP in which there is no marker.
 //! What is classic gets no answer, as ever, with one exception: a browser is told that it must not publish.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
-use codec::http::loose::{head_len, header, headers, is_http, is_like_http};
+use axum::http::Version;
+use codec::http::loose::{head_len, header, is_http, is_like_http};
 use codec::http2;
 use dialect::dklab::{self, is_id, whose};
 use dialect::hub::Publish;
@@ -26,17 +26,11 @@ use crate::routes::PREFIXES;
 use crate::state::InLine;
 use crate::wire::{answer, is_tls, linger, read, refusal};
 
-/// What a connection turned out to be.
-pub(crate) enum Opener {
-    /// HTTP, for the service: these bytes of it were read.
-    Http(Vec<u8>),
-    /// It was served here, or said nothing.
-    Done,
-}
+use super::{Opener, header_map};
 
 /// Reads until it is known whose words they are, and serves those of 2009. Told to stop, it serves whoever
 /// has begun to speak.
-pub(crate) async fn begin(
+pub(super) async fn begin(
     line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
@@ -156,17 +150,6 @@ fn guarded(head: &[u8], hosts: &[String]) -> Judgement {
     may.map_or_else(Judgement::Refused, |()| Judgement::Classic)
 }
 
-/// The headers of a head, those that are right.
-pub(crate) fn header_map(head: &[u8]) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers(head) {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            map.append(name, value);
-        }
-    }
-    map
-}
-
 /// Publishes a whole message to those of its channels that are online.
 async fn publish(line: &InLine, bytes: Vec<u8>) {
     let Some(ids) = dklab::ids(&bytes, false) else {
@@ -228,4 +211,4 @@ fn online(line: &InLine) -> Vec<u8> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -26,29 +26,30 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+pub(super) use settings::RealplexorState;
+
 pub(crate) use connection_log::ConnectionLog;
-pub(crate) use settings::LegacyState;
 pub use settings::Realplexor;
 
 use crate::admission::{self, Patience};
-use crate::dialects::dklab::{Opener, header_map};
 use crate::proxy::on_behalf;
 use crate::routes::PREFIXES;
 use crate::state::InLine;
 use crate::wire::{answer, linger, read, refusal};
 use crate::{guard, placement};
 
+use super::{Opener, header_map};
 use connection_log::tell;
 
 /// Reads until it is known whose words they are, and serves those of Realplexor. Told to stop, it serves
 /// whoever has begun to speak.
-pub(crate) async fn begin(
+pub(super) async fn begin(
     line: &InLine,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     mut stopped: watch::Receiver<()>,
 ) -> Opener {
     let started = Instant::now();
-    let settings = Arc::clone(&line.legacy.realplexor.borrow());
+    let settings = Arc::clone(&line.dialects.settings.borrow().realplexor);
     let mut talk =
         Speaker { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
@@ -260,7 +261,8 @@ impl Speaker {
                 Some(known) => known,
                 None => {
                     // Some hashes are made to take long, which others must not wait for.
-                    let Some(turn) = line.legacy.password_checks.turn(line.settings.address_prefix).await
+                    let Some(turn) =
+                        line.dialects.realplexor.password_checks.turn(line.settings.address_prefix).await
                     else {
                         line.counters.refused(BUSY.0);
                         return Err(refusal(&Problem::new(503, BUSY.0, BUSY.1)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use exchange::Exchange;
 use exchange::hub::{Position, Start};
-use in_line::is_id;
+use in_line::dialects::is_id;
 
 use crate::limits::NEWS_PAGE;
 

@@ -71,16 +71,13 @@ pub(super) async fn listen_in(
                 in_line::Socket::Unix(UnixListener::from_std(socket)?)
             }
         };
-        let users = &settings.in_line.realplexor.users;
-        if listener.is_closed_to_realplexor(users) {
-            warn!(
-                %address,
-                "publishers of Realplexor are not heard there; give --realplexor-users a file that lets no guests in"
-            );
+        let dialects = &settings.in_line.dialects;
+        if let Some(why) = listener.unheard(dialects) {
+            warn!(%address, "{why}");
         }
         let (sender, tls) = server.map(watch::channel).unzip();
         senders.push(sender);
-        listeners.push(in_line::Listener { socket, classic: listener.of_in(users), tls });
+        listeners.push(in_line::Listener { socket, classic: listener.of_in(dialects), tls });
     }
     Ok(In { listeners, senders, files })
 }

@@ -43,8 +43,8 @@ pub(crate) trait Role {
 pub(crate) struct Running {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) stats: wait::Stats,
-    /// What is set about the dialect of Realplexor on the IN line.
-    pub(crate) realplexor: watch::Sender<Arc<in_line::Realplexor>>,
+    /// What is set about dialects on the IN line.
+    pub(crate) dialects: watch::Sender<Arc<in_line::InDialects>>,
     /// What is set anew, for the shards.
     pub(crate) renewals: Arc<Commands<Renewal>>,
     /// What may be taken anew beside that.

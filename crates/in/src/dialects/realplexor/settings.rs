@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use access::Users;
 use dialect::realplexor::Marker;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-use crate::limits::{CLASSIC_TIMEOUT, REALPLEXOR_LEN_MAX};
+use crate::limits::CLASSIC_TIMEOUT;
 
 use super::password_checks::PasswordChecks;
 
@@ -32,30 +32,25 @@ impl Default for Realplexor {
             marker: Marker::default(),
             users: Arc::default(),
             timeout: CLASSIC_TIMEOUT,
-            limit: REALPLEXOR_LEN_MAX,
+            limit: INPUT_LEN_MAX,
             partial: false,
         }
     }
 }
 
-/// What the dialects of old need.
-pub(crate) struct LegacyState {
-    /// What is set about the dialect of Realplexor now.
-    pub(crate) realplexor: watch::Receiver<Arc<Realplexor>>,
+/// What the line keeps for it.
+pub(crate) struct RealplexorState {
     /// One permit a password that is being checked.
     pub(crate) password_checks: PasswordChecks,
     /// To ask the shards who listens: one at a time, so that their mailboxes keep room.
     pub(crate) snapshots: Semaphore,
 }
 
-impl LegacyState {
-    /// What is set is `newest`, or what was set at the start.
-    pub(crate) fn new(at_start: &Realplexor, newest: Option<watch::Receiver<Arc<Realplexor>>>) -> Self {
-        let as_set = || watch::channel(Arc::new(at_start.clone())).1;
-        Self {
-            realplexor: newest.unwrap_or_else(as_set),
-            password_checks: PasswordChecks::new(),
-            snapshots: Semaphore::new(1),
-        }
+impl RealplexorState {
+    pub(crate) fn new() -> Self {
+        Self { password_checks: PasswordChecks::new(), snapshots: Semaphore::new(1) }
     }
 }
+
+/// Default for [`Realplexor::limit`], in bytes.
+const INPUT_LEN_MAX: usize = 204_800;

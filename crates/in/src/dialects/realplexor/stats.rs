@@ -119,7 +119,7 @@ impl Clients {
 /// Asks all shards, and waits until they have answered, or for as long as they may take. `None`: one of them takes
 /// no question.
 async fn snapshot(line: &InLine) -> Option<Arc<Snapshot>> {
-    let _one = line.legacy.snapshots.acquire().await.ok()?;
+    let _one = line.dialects.realplexor.snapshots.acquire().await.ok()?;
     if !line.exchange.publisher().takes_orders() {
         return None;
     }

@@ -18,7 +18,8 @@ use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
 use super::{Realplexor, stats};
-use crate::dialects::dklab::tests::{Conversation, Nobody, SHARD, line};
+use crate::dialects::InDialects;
+use crate::dialects::tests::{Conversation, Nobody, SHARD, line};
 use crate::{Settings, state::InLine};
 
 #[test]
@@ -67,7 +68,8 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     let mut realplexor = Realplexor { users: Arc::new(users), ..Realplexor::default() };
     realplexor.limit = case.setting("limit").unwrap_or(realplexor.limit);
     realplexor.partial = set("partial") == Some("on");
-    let settings = Settings { hosts: vec!["push.example".into()], realplexor, ..Settings::default() };
+    let dialects = InDialects { realplexor: Arc::new(realplexor) };
+    let settings = Settings { hosts: vec!["push.example".into()], dialects, ..Settings::default() };
     let line = line(exchange, settings);
     let pairs = list("pairs").into_iter().map(|pair| {
         let (cursor, name) = pair.split_once(':').unwrap();
