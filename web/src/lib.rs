@@ -3,8 +3,6 @@
 //! This crate knows no line and no socket: an [`Asked`] comes in, an [`Answer`] with static bytes goes out.
 //! The pages are made from `pages/` by `build.rs`: one request each, no address outside.
 
-pub mod realplexor;
-
 /// Something a browser loads.
 #[derive(Debug)]
 pub struct Page {

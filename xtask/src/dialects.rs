@@ -11,25 +11,9 @@ pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
         if !is_source(&path) || AT_HOME.iter().any(|home| path.starts_with(home)) {
             continue;
         }
-        let named = file.text.lines().position(names_one);
-        match (named, STILL.contains(&&*path)) {
-            (Some(line), false) => {
-                let what =
-                    "a dialect is named outside its folder; ask for what it does, in the table of shapes";
-                findings.push(Finding::new(&file.path, line + 1, what));
-            }
-            (None, true) => {
-                let what =
-                    "no dialect is named here any more; take the file out of STILL in xtask/src/dialects.rs";
-                findings.push(Finding::new(&file.path, 0, what));
-            }
-            (Some(_), true) | (None, false) => {}
+        if let Some(line) = file.text.lines().position(names_one) {
+            findings.push(Finding::new(&file.path, line + 1, NAMED));
         }
-    }
-    for gone in STILL.iter().filter(|still| !files.iter().any(|file| file.path.to_string_lossy() == ***still))
-    {
-        let what = format!("{gone} is gone; take it out of STILL");
-        findings.push(Finding::new("xtask/src/dialects.rs", 0, what));
     }
 }
 
@@ -45,63 +29,46 @@ fn names_one(line: &str) -> bool {
     NAMES.iter().any(|name| code.contains(name))
 }
 
-/// Of the native dialect every server speaks, so its name is no seam; `multiplexor` is also the program.
-const NAMES: [&str; 2] = ["dklab", "realplexor"];
+const NAMED: &str =
+    "a dialect is named outside its folder; ask for what it does, in the table of shapes or of the trait";
+
+/// Of the native dialect every server speaks, so its name is no seam; `multiplexor` is also the program. The last one is a
+/// dialect for tests alone.
+const NAMES: [&str; 3] = ["dklab", "realplexor", "telegraph"];
 
 /// Where dialects are at home.
 const AT_HOME: &[&str] = &[
     "crates/dialect/src/dklab",
-    "crates/dialect/src/lib.rs", // where they are registered,
-    "crates/dialect/src/registry.rs",
-    "crates/transport/src/shape/table.rs", // a row each
     "crates/dialect/src/realplexor",
-    "crates/in/src/dialects", // and here
+    "crates/testkit/src/telegraph",
+    "crates/dialect/src/lib.rs", // where they are registered
+    "crates/dialect/src/registry.rs",
+    "crates/transport/src/shape/table.rs",
+    "crates/in/src/dialects", // a row here, too
+    "crates/testkit/src/lib.rs",
+    "crates/settings/src",
     "crates/migrate/src", // the import of old configurations
     "crates/server/src/predecessor",
-    "crates/settings/src",
-];
-
-/// Files that still name one. A file leaves this list when it no longer does; none comes into it.
-const STILL: &[&str] = &[
-    "crates/hub/src/kind.rs",
-    "crates/store/src/record.rs",
-    "crates/store/src/record/flags.rs",
-    "web/src/lib.rs",
-    "web/src/realplexor.rs",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check_one(path: &str, text: &str, expected: Option<(usize, &str)>) {
-        let mut files = vec![Text { path: path.into(), text: text.into() }];
-        let others = STILL.iter().filter(|still| **still != path);
-        files.extend(others.map(|still| Text { path: still.into(), text: "dklab".into() }));
+    fn check_one(path: &str, text: &str, expected: Option<usize>) {
         let mut findings = Vec::new();
-        check(&files, &mut findings);
-        let found = findings.first().map(|finding| (finding.line, &*finding.what));
-        assert_eq!(found.map(|(line, _)| line), expected.map(|(line, _)| line), "{findings:?}");
-        assert!(expected.is_none_or(|(_, word)| found.is_some_and(|(_, what)| what.contains(word))));
+        check(&[Text { path: path.into(), text: text.into() }], &mut findings);
+        assert_eq!(findings.first().map(|finding| finding.line), expected, "{findings:?}");
+        assert!(findings.iter().all(|finding| finding.what.contains("outside its folder")));
     }
 
     #[test]
     fn a_dialect_is_named_at_home_only() {
-        check_one(
-            "crates/hub/src/new.rs",
-            "fn a() {}\nlet x = Dialect::Dklab;\n",
-            Some((2, "outside its folder")),
-        );
+        check_one("crates/hub/src/new.rs", "fn a() {}\nlet x = Dialect::Dklab;\n", Some(2));
+        check_one("crates/wait/src/shard/mod.rs", "use testkit::telegraph::Telegraph;\n", Some(1));
         check_one("crates/hub/src/new.rs", "// what Realplexor did\n", None);
         check_one("crates/dialect/src/realplexor/list.rs", "realplexor\n", None);
+        check_one("crates/in/src/dialects/dklab.rs", "dklab\n", None);
         check_one("crates/wait/tests/takers.rs", "dklab\n", None);
-    }
-
-    #[test]
-    fn the_list_of_those_that_still_name_one_only_shrinks() {
-        check_one(STILL[0], "fn a() {}\n", Some((0, "no dialect is named here")));
-        let mut findings = Vec::new();
-        check(&[], &mut findings);
-        assert_eq!(findings.len(), STILL.len());
     }
 }

@@ -75,7 +75,7 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
     let text = simdutf8::basic::from_utf8(&bytes[data.start as usize..]).ok();
     // What is said to be JSON and is none was never refused here: it is taken as if nothing were said.
     let kind = kind_of(content_type.as_deref(), text).unwrap_or(Kind::Either);
-    Payload { data, origin: Origin::Dklab, content_type, ..Payload::new(bytes, kind) }
+    Payload { data, origin: Origin::WholeInput, content_type, ..Payload::new(bytes, kind) }
 }
 
 /// Appends a message for a client that waits for the target of this index: what was published in this
@@ -83,7 +83,7 @@ pub fn payload(bytes: Vec<u8>) -> Payload {
 pub fn write(message: &Message, matched: usize, out: &mut Vec<u8>) {
     let payload = message.payload();
     // What is for some stands in front of the data, in the same bytes.
-    if payload.origin == Origin::Dklab && payload.audience == AudienceKind::All {
+    if payload.origin == Origin::WholeInput && payload.audience == AudienceKind::All {
         out.extend_from_slice(payload.bytes);
         return;
     }

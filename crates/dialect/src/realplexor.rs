@@ -8,6 +8,7 @@ mod command;
 mod list;
 mod message;
 mod page;
+pub mod pages;
 mod reply;
 mod settings;
 mod told;
@@ -22,7 +23,6 @@ pub use settings::{Realplexor, StaticPage};
 pub use told::Tag;
 
 pub use crate::dklab::is_id;
-pub use web::realplexor as pages;
 
 use memchr::memchr;
 

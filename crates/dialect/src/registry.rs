@@ -25,7 +25,24 @@ pub enum Classic {
 impl Classic {
     /// All that are a part of it, by number.
     pub const ALL: [Self; 3] = [Self::None, Self::Dklab, Self::Realplexor];
+
+    /// How it is called in settings; the one that is given, by which no settings call it, as if there were none.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(classic, _)| *classic == self).map_or("none", |(_, names)| names[0])
+    }
+
+    /// The one that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(classic, _)| *classic)
+    }
 }
+
+/// How each is called in settings: first as it is written, then how else it may be called. Our own is spoken everywhere.
+const NAMES: [(Classic, &[&str]); 3] = [
+    (Classic::None, &["none", "native"]),
+    (Classic::Dklab, &["multiplexor", "dklab"]),
+    (Classic::Realplexor, &["realplexor"]),
+];
 
 /// The dialects as they are set, of which each connection is asked about by that of its listener.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -33,7 +33,7 @@ fn data(bytes: &str, expected: &str, content_type: Option<&str>) {
     let payload = dklab::payload(bytes.into());
     assert_eq!(payload.data(), expected.as_bytes(), "{bytes:?}");
     assert_eq!(payload.content_type.as_deref(), content_type, "{bytes:?}");
-    assert_eq!((&payload.bytes[..], payload.origin), (bytes.as_bytes(), Origin::Dklab));
+    assert_eq!((&payload.bytes[..], payload.origin), (bytes.as_bytes(), Origin::WholeInput));
 }
 
 fn written(payload: Payload) -> String {
@@ -56,7 +56,7 @@ fn native(data: &[u8], content_type: Option<&str>, kind: Kind) -> Payload {
 #[test]
 fn what_an_input_is_limited_by_is_never_given_away() {
     let payload = Payload::new(*b"data", Kind::Text);
-    let limited = Payload { origin: Origin::Dklab, ..payload.limited_to(Audience::Only("ann")) };
+    let limited = Payload { origin: Origin::WholeInput, ..payload.limited_to(Audience::Only("ann")) };
     let text = written(limited);
     assert!(text.ends_with("\r\n\r\ndata") && !text.contains("ann"), "{text}");
 }

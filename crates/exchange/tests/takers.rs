@@ -24,7 +24,7 @@ fn exchange(time: &Arc<AtomicU64>) -> Exchange {
 
 /// The names it went to, separated by commas; nothing when nobody is online.
 fn say(exchange: &Exchange, channels: &str) -> String {
-    let payload = Payload { origin: Origin::Dklab, ..Payload::new(*b"x", Kind::Either) };
+    let payload = Payload { origin: Origin::WholeInput, ..Payload::new(*b"x", Kind::Either) };
     let channels = channels.split(',').map(Box::from).collect();
     let publish = Publish { channels, aliases: [].into_iter().collect(), payload, ttl: None };
     match exchange.publisher().publish_online(publish).unwrap() {

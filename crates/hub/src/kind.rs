@@ -5,10 +5,11 @@
 pub enum Origin {
     /// `POST /pub/…` and all that is modern.
     Native,
-    /// dklab_multiplexor, 2009: the whole input is the message.
-    Dklab,
-    /// Dklab_Realplexor: the body is the message.
-    Realplexor,
+    /// Another dialect's, whose message is the whole input: its clients are given all of that, the others what is data in it.
+    /// One dialect makes such, and knows them by this.
+    WholeInput,
+    /// Another dialect's, whose message is the body: its clients are given that as it came. One dialect makes such, too.
+    VerbatimBody,
     /// Nobody's: it is no message of anybody, but says in a hidden channel that a user joined or left (people.rs).
     Presence,
     /// Nobody's: it is no message, but says that an earlier one was taken back from its only channel.
@@ -18,7 +19,7 @@ pub enum Origin {
 impl Origin {
     /// Whether its clients are given the whole input, and not its data alone.
     pub fn is_given_whole(self) -> bool {
-        self == Self::Dklab
+        self == Self::WholeInput
     }
 }
 
@@ -42,8 +43,8 @@ mod tests {
 
     #[test]
     fn an_input_which_is_given_whole_is_never_limited() {
-        assert!(!Origin::Native.is_given_whole() && Origin::Dklab.is_given_whole());
-        let payload = Payload { origin: Origin::Dklab, ..trial::publish("a", 4, None).payload };
+        assert!(!Origin::Native.is_given_whole() && Origin::WholeInput.is_given_whole());
+        let payload = Payload { origin: Origin::WholeInput, ..trial::publish("a", 4, None).payload };
         std::panic::catch_unwind(|| payload.limited_to(Audience::Only("ann"))).unwrap_err();
     }
 }

@@ -164,11 +164,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
     /// An IN line that others reach is heard since nobody may publish there as a guest; that must stay so.
     fn check_guests(&self, fresh: &Settings) -> Result<(), Errors> {
         let closed = |dialects: &InDialects| {
-            self.set
-                .in_listeners
-                .iter()
-                .filter(move |listener| listener.unheard(dialects).is_some())
-                .count()
+            self.set.in_listeners.iter().filter(move |listener| listener.unheard(dialects).is_some()).count()
         };
         if closed(&fresh.in_line.dialects) <= closed(&self.set.in_line.dialects) {
             return Ok(());

@@ -63,7 +63,7 @@ impl Listener {
         if *self == (Self { is_shut: self.is_shut, ..Self::new(self.address.clone()) }) {
             return address;
         }
-        let mut entry = format!("{{ address = {address}, dialect = {}", quoted(classic_name(self.dialect)));
+        let mut entry = format!("{{ address = {address}, dialect = {}", quoted(self.dialect.name()));
         if let Some(tls) = self.tls {
             entry += &format!(", tls = {}", quoted(if tls { "on" } else { "off" }));
         }
@@ -84,33 +84,13 @@ pub(crate) fn classic_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Cla
     let mut found = Classic::None;
     let mut agree = names.iter().all(|name| *name == "none") || !names.contains(&"none");
     for name in &names {
-        match (found, named(name).ok_or_else(|| (*name).to_owned())?) {
+        match (found, Classic::named(name).ok_or_else(|| (*name).to_owned())?) {
             (_, Classic::None) => {}
             (Classic::None, named) => found = named,
             (found, named) => agree &= found == named,
         }
     }
     if agree { Ok(found) } else { Err(names.join(", ")) }
-}
-
-fn named(name: &str) -> Option<Classic> {
-    match name {
-        // The native dialect is spoken everywhere.
-        "native" | "none" => Some(Classic::None),
-        "dklab" | "multiplexor" => Some(Classic::Dklab),
-        "realplexor" => Some(Classic::Realplexor),
-        _ => None,
-    }
-}
-
-/// Its name in a settings file.
-pub(crate) fn classic_name(classic: Classic) -> &'static str {
-    match classic {
-        Classic::Dklab => "multiplexor",
-        Classic::Realplexor => "realplexor",
-        // No settings give one that is no part of the program.
-        Classic::None | Classic::Guest => "none",
-    }
 }
 
 const UNHEARD: &str =

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::listener::classic_name;
 use crate::{KeyEntry, Listener, Setting, Source, TABLE, Value, Values};
 
 impl Values {
@@ -81,8 +80,7 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
         Value::Number(number) => json!(number),
         Value::Listeners(listeners) => {
             let entry = |one: &Listener| {
-                let mut entry =
-                    json!({"address": one.address.to_string(), "dialect": classic_name(one.dialect)});
+                let mut entry = json!({"address": one.address.to_string(), "dialect": one.dialect.name()});
                 if let Some(tls) = one.tls {
                     entry["tls"] = json!(if tls { "on" } else { "off" });
                 }

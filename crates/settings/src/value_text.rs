@@ -8,7 +8,6 @@ use toml::de::DeValue;
 use crate::Listener;
 use crate::api_key::KeyEntry;
 use crate::kind::{Value, ValueKind};
-use crate::listener::classic_name;
 use crate::networks::network_text;
 use crate::quote::{described, excerpt, number, quoted};
 
@@ -112,7 +111,7 @@ impl ValueKind {
             Value::Url(url) => vec![url.as_ref().map_or_else(String::new, ToString::to_string)],
             Value::Rights(rights) => rights.iter().map(|right| right.name().to_owned()).collect(),
             Value::Globs(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
-            Value::Dialect(dialect) => vec![classic_name(*dialect).to_owned()],
+            Value::Dialect(dialect) => vec![dialect.name().to_owned()],
             Value::Choice(word) => vec![(*word).to_owned()],
             Value::Number(number) if matches!(self, Self::Size(..)) => vec![size(*number)],
             Value::Number(number) => vec![number.to_string()],

@@ -189,8 +189,8 @@ fn put_message(message: &Message, key: Option<&Answered>, out: &mut Vec<u8>) {
     let origin = match said.origin {
         // The name of its channel tells what says of users apart.
         Origin::Native | Origin::Presence => 0,
-        Origin::Dklab => 1,
-        Origin::Realplexor => 2,
+        Origin::WholeInput => 1,
+        Origin::VerbatimBody => 2,
         Origin::Removal => 3,
     };
     let has = |is: bool, flag: u8| if is { flag } else { 0 };
@@ -270,8 +270,8 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
     let is = |flag: u8| flags & flag != 0;
     let origin = match flags & 3 {
         0 => Origin::Native,
-        1 => Origin::Dklab,
-        2 => Origin::Realplexor,
+        1 => Origin::WholeInput,
+        2 => Origin::VerbatimBody,
         _ => Origin::Removal,
     };
     let (position, time) = (bytes.place()?, bytes.number()?);

@@ -15,6 +15,6 @@ pub fn behind_blank_line(bytes: &[u8]) -> Option<usize> {
 /// A message as a payload, for those who wait on one of these ids, where there are any.
 pub fn payload(limiters: &[&str], data: &[u8]) -> Payload {
     let kind = if simdutf8::basic::from_utf8(data).is_ok() { Kind::Either } else { Kind::Binary };
-    let payload = Payload { origin: Origin::Realplexor, ..Payload::new(data, kind) };
+    let payload = Payload { origin: Origin::VerbatimBody, ..Payload::new(data, kind) };
     if limiters.is_empty() { payload } else { payload.limited_to(Audience::AnyOf(&limiters.join(","))) }
 }

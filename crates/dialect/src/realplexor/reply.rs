@@ -72,7 +72,7 @@ fn write_part(message: &Message, matches: &[usize], tag: Option<Tag>, out: &mut 
 /// What was published in this dialect goes as it came; everything else is JSON.
 fn data(message: &Message) -> Cow<'_, [u8]> {
     let payload = message.payload();
-    if payload.origin == Origin::Realplexor {
+    if payload.origin == Origin::VerbatimBody {
         return payload.data().into();
     }
     let mut value = Vec::with_capacity(payload.data().len() + 2);

@@ -2,9 +2,9 @@
 
 use exchange::hub::{AudienceKind, Kind, Origin};
 
-/// Who may see a message of which that is not said: all, unless it is of Realplexor and has a list in front of its data.
+/// Who may see a message of which that is not said: all, unless a list is in front of its body.
 pub(super) fn usual_audience(origin: Origin, head_len: usize) -> AudienceKind {
-    if origin == Origin::Realplexor && head_len > 0 { AudienceKind::AnyOf } else { AudienceKind::All }
+    if origin == Origin::VerbatimBody && head_len > 0 { AudienceKind::AnyOf } else { AudienceKind::All }
 }
 
 pub(super) fn audience(byte: u8) -> Option<AudienceKind> {

@@ -25,7 +25,7 @@ fn facts() -> Vec<Record> {
         seen: [("a".into(), seen)].into_iter().collect(),
     };
     let mut rich = payload(b"head\n\nbody");
-    (rich.data, rich.kind, rich.origin) = (6..10, Kind::Binary, Origin::Dklab);
+    (rich.data, rich.kind, rich.origin) = (6..10, Kind::Binary, Origin::WholeInput);
     (rich.event, rich.content_type) = (Some("e".into()), Some("text/plain".into()));
     let target = |name: &str, alias: Option<&str>| Target { name: name.into(), alias: alias.map(Into::into) };
     let targets = [target("a", None), target("ä.b", Some("1.5"))].into_iter().collect();
@@ -59,10 +59,10 @@ fn facts() -> Vec<Record> {
         fact(message(&["a"], b""), None),
         fact(of_kind(Kind::Text), None),
         fact(of_kind(Kind::Json), None),
-        fact(limited(Audience::AnyOf("a,b"), Origin::Realplexor), None),
+        fact(limited(Audience::AnyOf("a,b"), Origin::VerbatimBody), None),
         fact(limited(Audience::AnyOf("a,b"), Origin::Native), None),
         fact(limited(Audience::Only("ann"), Origin::Native), None),
-        fact(limited(Audience::Only("ann"), Origin::Realplexor), None),
+        fact(limited(Audience::Only("ann"), Origin::VerbatimBody), None),
         fact(limited(Audience::Except(connection), Origin::Native), None),
         fact(rich, Some(Box::new(owned.clone()))),
         Record::Fact(Fact::Change { change, taken: Position::from_bits(4) }),
@@ -111,7 +111,7 @@ fn a_record_reads_as_it_was_written() {
 /// So they were written before other messages could be limited, too.
 #[test]
 fn a_limited_message_of_realplexor_is_written_as_ever() {
-    let payload = Payload { origin: Origin::Realplexor, ..payload(b"7").limited_to(Audience::AnyOf("a")) };
+    let payload = Payload { origin: Origin::VerbatimBody, ..payload(b"7").limited_to(Audience::AnyOf("a")) };
     let target = Target { name: "a".into(), alias: None };
     let bytes = bytes_of(&Record::Fact(Fact::Message {
         message: placed(None, [target].into_iter().collect(), payload),
