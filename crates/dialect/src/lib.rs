@@ -28,7 +28,7 @@ pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Request, Transport, Wa
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
 pub use problem::{Code, Problem, fault};
 pub use realplexor::{TOLD as CONNECTION_LOG, Tag};
-pub use registry::{Classic, Dialects, Guest};
+pub use registry::{Classic, DialectSet, Dialects, Guest};
 pub use shows::Shows;
 pub use slips::slips;
 pub use speech::{Except, Speech};

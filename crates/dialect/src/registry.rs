@@ -1,4 +1,4 @@
-//! The dialects there are. Two of them answer the same bytes differently, so a listener has one at most besides our own.
+//! The dialects there are, and sets of them.
 
 use std::sync::Arc;
 
@@ -44,6 +44,47 @@ const NAMES: [(Classic, &[&str]); 3] = [
     (Classic::Realplexor, &["realplexor"]),
 ];
 
+/// What a listener understands besides our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DialectSet(u8);
+
+impl DialectSet {
+    /// Nothing: all is strict HTTP.
+    pub const NONE: Self = Self(0);
+
+    /// These. Of two that claim the same bytes, the one that stands first in [`Self::iter`] has them.
+    pub fn of(dialects: &[Classic]) -> Self {
+        let bits =
+            dialects.iter().filter(|classic| **classic != Classic::None).map(|classic| 1 << *classic as u8);
+        Self(bits.fold(0, |all, bit| all | bit))
+    }
+
+    /// Each of them, in the order in which they are asked: who claims fewest bytes, first.
+    pub fn iter(self) -> impl Iterator<Item = Classic> {
+        IN_ORDER.into_iter().filter(move |classic| self.0 & 1 << *classic as u8 != 0)
+    }
+
+    /// As a number.
+    pub fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of this number; `None`: it is none.
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let all = Self::of(&IN_ORDER).0;
+        (bits & !all == 0).then_some(Self(bits))
+    }
+}
+
+impl From<Classic> for DialectSet {
+    fn from(classic: Classic) -> Self {
+        Self::of(&[classic])
+    }
+}
+
+/// In this order listeners ask dialects whose words bytes are in.
+const IN_ORDER: [Classic; 3] = [Classic::Guest, Classic::Realplexor, Classic::Dklab];
+
 /// The dialects as they are set, of which each connection is asked about by that of its listener.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dialects {
@@ -78,5 +119,35 @@ impl Dialects {
                 None => &Native,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_was_put_into_it_in_the_order_of_asking() {
+        let check = |put: &[Classic], expected: &[Classic]| {
+            let set = DialectSet::of(put);
+            assert_eq!(set.iter().collect::<Vec<_>>(), expected, "{put:?}");
+            assert_eq!(DialectSet::from_bits(set.to_bits()), Some(set));
+        };
+        check(&[], &[]);
+        check(&[Classic::None], &[]);
+        check(&[Classic::Dklab, Classic::None, Classic::Dklab], &[Classic::Dklab]);
+        check(&[Classic::Dklab, Classic::Realplexor, Classic::Guest], &IN_ORDER);
+        assert_eq!(DialectSet::of(&[Classic::None]), DialectSet::NONE);
+        assert_eq!((DialectSet::from_bits(1), DialectSet::from_bits(16)), (None, None));
+    }
+
+    #[test]
+    fn each_is_called_by_its_names() {
+        for classic in Classic::ALL {
+            assert_eq!(Classic::named(classic.name()), Some(classic));
+        }
+        let named = ["native", "dklab", "realplexor", "Dklab", ""].map(Classic::named);
+        assert_eq!(named, [Some(Classic::None), Some(Classic::Dklab), Some(Classic::Realplexor), None, None]);
+        assert_eq!(Classic::Guest.name(), "none");
     }
 }

@@ -36,7 +36,7 @@ impl Listener {
 
     /// As the WAIT line takes it, which listens there.
     pub fn of_wait(&self, address: wait::Address) -> wait::Listener {
-        wait::Listener { address, classic: self.dialect }
+        wait::Listener { address, dialects: self.dialect.into() }
     }
 
     /// Whether only this machine reaches it.

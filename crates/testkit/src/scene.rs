@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Past, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Journal, Receipt, Shares, Wake};
-use wait::{Classic, Desk, Settings, Shard};
+use wait::{Classic, Desk, DialectSet, Settings, Shard};
 
 use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
 
@@ -33,27 +33,33 @@ impl Scene {
         Self::speaking(Classic::default(), seed, shards, limits, settings)
     }
 
-    /// The same, whose listeners understand this besides our own protocol.
-    pub fn speaking(classic: Classic, seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
-        Self::sharing(Shares::default(), classic, seed, shards, limits, settings)
-    }
-
-    /// The same, of which each may have so much.
-    pub fn sharing(
-        shares: Shares,
-        classic: Classic,
+    /// The same, whose listeners understand these besides our own protocol.
+    pub fn speaking(
+        dialects: impl Into<DialectSet>,
         seed: u64,
         shards: usize,
         limits: Limits,
         settings: Settings,
     ) -> Self {
-        Self::build(shares, classic, seed, shards, shards, limits, settings)
+        Self::sharing(Shares::default(), dialects, seed, shards, limits, settings)
+    }
+
+    /// The same, of which each may have so much.
+    pub fn sharing(
+        shares: Shares,
+        dialects: impl Into<DialectSet>,
+        seed: u64,
+        shards: usize,
+        limits: Limits,
+        settings: Settings,
+    ) -> Self {
+        Self::build(shares, dialects.into(), seed, shards, shards, limits, settings)
     }
 
     /// So many shards over fewer lanes.
     pub fn with_lanes(shards: usize, lanes: usize) -> Self {
         let (limits, settings) = Default::default();
-        Self::build(Shares::default(), Classic::default(), 0, shards, lanes, limits, settings)
+        Self::build(Shares::default(), Classic::default().into(), 0, shards, lanes, limits, settings)
     }
 
     /// One shard, over a store that keeps something when the test does.
@@ -69,27 +75,28 @@ impl Scene {
         settings: Settings,
     ) -> (Self, Arc<Journal>) {
         let journal = Arc::<Journal>::default();
-        let (shares, classic, store) = (Shares::default(), Classic::default(), Some(Arc::clone(&journal)));
-        (Self::build_over(store, shares, classic, seed, shards, shards, limits, settings), journal)
+        let (shares, dialects, store) =
+            (Shares::default(), Classic::default().into(), Some(Arc::clone(&journal)));
+        (Self::build_over(store, shares, dialects, seed, shards, shards, limits, settings), journal)
     }
 
     fn build(
         shares: Shares,
-        classic: Classic,
+        dialects: DialectSet,
         seed: u64,
         shards: usize,
         lanes: usize,
         limits: Limits,
         settings: Settings,
     ) -> Self {
-        Self::build_over(None, shares, classic, seed, shards, lanes, limits, settings)
+        Self::build_over(None, shares, dialects, seed, shards, lanes, limits, settings)
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is said once, above")]
     fn build_over(
         store: Option<Arc<Journal>>,
         shares: Shares,
-        classic: Classic,
+        dialects: DialectSet,
         seed: u64,
         shards: usize,
         lanes: usize,
@@ -118,7 +125,7 @@ impl Scene {
             Shard::new(
                 ShardId(number),
                 kernel,
-                vec![(listener, classic)],
+                vec![(listener, dialects)],
                 Arc::clone(&settings),
                 Arc::clone(&exchange),
                 desk.clone(),

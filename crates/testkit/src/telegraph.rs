@@ -75,8 +75,8 @@ impl Dialect for Telegraph {
         Wants::Up(Box::new(Up { taken, wait, state: Some(Box::new(Talk { lines: 1 })) }))
     }
 
-    fn is_told_late(&self, _: &[u8], _: Ours<'_>) -> bool {
-        false
+    fn is_told_late(&self, input: &[u8], ours: Ours<'_>) -> bool {
+        self.claims(input, ours) == Some(Claim::Ours)
     }
 
     fn command(&self, state: Option<&mut dyn State>, input: Input<'_>, at: Moment) -> (usize, Heard) {

@@ -4,7 +4,7 @@ use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
 use dialect::native::Remark;
-use dialect::{Classic, Cors, Origins, Page, Request, Transport, Wait};
+use dialect::{Cors, DialectSet, Origins, Page, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -19,7 +19,7 @@ pub struct Conn {
     /// Whether it is told things in compressed form.
     pub coding: Coding,
     /// What its listener understands besides our own protocol.
-    pub classic: Classic,
+    pub dialects: DialectSet,
     /// The connection ends with the answer under way.
     pub(crate) close: bool,
     /// What of the answer is wanted.
@@ -122,16 +122,16 @@ pub enum Purpose {
 impl Conn {
     /// A connection just accepted, of a listener that understands nothing but our own protocol.
     pub fn new() -> Self {
-        Self::of(Classic::None)
+        Self::of(DialectSet::NONE)
     }
 
     /// A connection just accepted, of a listener that understands this besides our own protocol.
-    pub fn of(classic: Classic) -> Self {
+    pub fn of(dialects: impl Into<DialectSet>) -> Self {
         Self {
             phase: Phase::Request,
             shape: Shape::PollObject,
             coding: Coding::Identity,
-            classic,
+            dialects: dialects.into(),
             close: false,
             manner: Manner::Whole(Remark::NOTHING),
             page: Page::OURS,

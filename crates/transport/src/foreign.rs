@@ -1,12 +1,12 @@
 //! What clients say in a dialect besides our own: bytes of any kind, in which that dialect finds what is wanted.
 //!
-//! On a listener with one, the first bytes of every request decide whose words it is in. A request
+//! On a listener with such, the first bytes of every request decide whose words it is in. A request
 //! of HTTP that turns out to want nothing is answered like any other, since it may be a stray browser;
 //! bytes that are no HTTP wait for more, up to the limit.
 
 use codec::http::loose::{head_len, is_http, is_like_http};
 use codec::http::{self, Body};
-use dialect::{Claim, Dialect, Ours, Up, Wants};
+use dialect::{Claim, Classic, Ours, Up, Wants};
 
 use crate::limits::BODY_LEN_MAX;
 use crate::receive::HTTP_LIMITS;
@@ -16,22 +16,27 @@ impl Conn {
     /// The dialect in whose words the bytes at the front are, if they are in no words of ours; `None` until they tell. What does
     /// not tell within the limit is for plain HTTP to judge.
     #[expect(clippy::option_option, reason = "not yet, and none, are two answers")]
-    pub(crate) fn foreign<'a>(&self, bytes: &[u8], env: Env<'a>) -> Option<Option<&'a dyn Dialect>> {
-        let dialect = env.dialects.of(self.classic);
-        match dialect.claims(bytes, Ours { paths: env.paths, application: env.takeover }) {
-            Some(Claim::Theirs) => Some(Some(dialect)),
-            Some(Claim::Ours) => Some(None),
-            None => (bytes.len() > env.classic_limit).then_some(None),
+    pub(crate) fn foreign(&self, bytes: &[u8], env: Env<'_>) -> Option<Option<Classic>> {
+        let ours = Ours { paths: env.paths, application: env.takeover };
+        for classic in self.dialects.iter() {
+            match env.dialects.of(classic).claims(bytes, ours) {
+                Some(Claim::Theirs) => return Some(Some(classic)),
+                Some(Claim::Ours) => {}
+                // Those behind it wait until it tells: how bytes are cut decides nothing.
+                None => return (bytes.len() > env.classic_limit).then_some(None),
+            }
         }
+        Some(None)
     }
 
     /// Does what the dialect finds. Nothing is taken until something is there, or the request is whole without it.
     pub(crate) fn receive_foreign(
         &mut self,
         bytes: &[u8],
-        dialect: &dyn Dialect,
+        classic: Classic,
         env: Env<'_>,
     ) -> (usize, Action) {
+        let dialect = env.dialects.of(classic);
         if hear(bytes, env) == Heard::NotYet {
             return (0, Action::More);
         }
@@ -43,10 +48,10 @@ impl Conn {
             Wants::Take(channel) => Some(Action::Take(channel)),
             Wants::Listen(listen) => Some(Action::Listen(listen)),
             Wants::Answer(answer) => Some(Action::Close(answer.to_vec())),
-            Wants::Up(up) => return self.begin_up(*up),
+            Wants::Up(up) => return self.begin_up(classic, *up),
         };
         if let Some(action) = action {
-            self.do_foreign(&action);
+            self.do_foreign(classic, &action);
             return (bytes.len(), action);
         }
         // The limit is looked at behind the search: a long request may well name something. What breaks the
@@ -63,26 +68,26 @@ impl Conn {
     }
 
     /// The connection stays up, and its client says more.
-    fn begin_up(&mut self, Up { taken, wait, state }: Up) -> (usize, Action) {
+    fn begin_up(&mut self, classic: Classic, Up { taken, wait, state }: Up) -> (usize, Action) {
         self.close = true;
-        self.wait_in(self.own_shape(), &wait);
+        self.wait_in(shape_of(classic), &wait);
         (taken, Action::Up { wait: Box::new(wait), state })
     }
 
-    /// The shape of those who speak the dialect of their listener.
-    fn own_shape(&self) -> Shape {
-        Shape::of_dialect(self.classic).expect("a dialect whose clients wait has a shape")
-    }
-
     /// The connection does what was found to be wanted, and ends with it.
-    fn do_foreign(&mut self, action: &Action) {
+    fn do_foreign(&mut self, classic: Classic, action: &Action) {
         self.close = true;
         self.phase = Phase::Closing;
         if !matches!(action, Action::Close(_)) {
             self.phase = Phase::Waiting;
-            self.shape = self.own_shape();
+            self.shape = shape_of(classic);
         }
     }
+}
+
+/// The shape of those who speak it.
+fn shape_of(classic: Classic) -> Shape {
+    Shape::of_dialect(classic).expect("a dialect whose clients wait has a shape")
 }
 
 /// Whether all was seen that a proxy says of a request.

@@ -7,7 +7,7 @@ use codec::http::{self, Body};
 use codec::ws;
 use dialect::hub::{Position, Session, Start};
 use dialect::native::Remark;
-use dialect::{Classic, Page};
+use dialect::{DialectSet, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -24,7 +24,7 @@ pub struct Frozen {
     shape: u8,
     deflate: bool,
     chunked: bool,
-    classic: u8,
+    dialects: u8,
     close: bool,
     head_only: bool,
     page: u8,
@@ -115,7 +115,7 @@ impl Conn {
             shape: self.shape as u8,
             deflate: self.coding.deflates(),
             chunked: self.coding.is_chunked(),
-            classic: self.classic as u8,
+            dialects: self.dialects.to_bits(),
             close: self.close,
             head_only: self.manner == Manner::Head,
             page: self.page.to_bits(),
@@ -154,7 +154,7 @@ impl Conn {
             .into_iter()
             .find(|p| *p as u8 == frozen.phase)?;
         let shape = *Shape::ALL.get(usize::from(frozen.shape))?;
-        let classic = *Classic::ALL.get(usize::from(frozen.classic))?;
+        let dialects = DialectSet::from_bits(frozen.dialects)?;
         let upload = match frozen.upload {
             Some(upload) => {
                 http::decode(&upload.head, &HTTP_LIMITS).ok().flatten()?;
@@ -196,7 +196,7 @@ impl Conn {
             phase,
             shape,
             coding: Coding::new(frozen.deflate, frozen.chunked),
-            classic,
+            dialects,
             close: frozen.close,
             manner: if frozen.head_only { Manner::Head } else { Manner::Whole(remark) },
             page: Page::from_bits(frozen.page),

@@ -84,7 +84,7 @@ impl Conn {
         }
         match self.foreign(bytes, env) {
             None => (0, Action::More),
-            Some(Some(dialect)) => self.receive_foreign(bytes, dialect, env),
+            Some(Some(classic)) => self.receive_foreign(bytes, classic, env),
             Some(None) => self.receive_http(bytes, env),
         }
     }

@@ -167,7 +167,7 @@ impl Conn {
         }
         let input = self.extra.as_ref().map(|extra| &extra.input[..]).unwrap_or_default();
         let ours = Ours { paths, application: None };
-        if !dialects.of(self.classic).is_told_late(input, ours) {
+        if !self.dialects.iter().all(|classic| dialects.of(classic).is_told_late(input, ours)) {
             return Vec::new();
         }
         let problem = Problem::new(

@@ -36,7 +36,7 @@ pub use exchange;
 pub use kernel::{Errno, Event, Interest, Kernel};
 pub use line::{Line, StartError, wakers};
 pub use linux::Waker;
-pub use listener::{Address, Certificates, Classic, Listener};
+pub use listener::{Address, Certificates, Classic, DialectSet, Listener};
 pub use settings::Settings;
 pub use shard::Shard;
 pub use tls;

@@ -198,7 +198,7 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
     let kernel = Linux::new(start.waker, start.began, start.settings.io_uring).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     let unacknowledged = start.settings.unacknowledged();
-    for Listener { address, classic } in wanted {
+    for Listener { address, dialects } in wanted {
         let (listener, address) = match address {
             Address::Inet(address) => Linux::listen(*address, unacknowledged)
                 .map(|(listener, address)| (listener, Address::Inet(address)))
@@ -207,8 +207,8 @@ fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener
                 (Linux::share(shared).map_err(system)?, Address::Unix(Arc::clone(shared)))
             }
         };
-        listeners.push((listener, *classic));
-        bound.push(Listener { address, classic: *classic });
+        listeners.push((listener, *dialects));
+        bound.push(Listener { address, dialects: *dialects });
     }
     let mut shard =
         Shard::new(start.id, kernel, listeners, start.settings, start.exchange, start.desk, start.seed);

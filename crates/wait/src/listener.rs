@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
-pub use transport::dialect::Classic;
+pub use transport::dialect::{Classic, DialectSet};
 
 /// One address of the WAIT line.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Where it listens.
     pub address: Address,
-    /// The dialect of old that is understood there.
-    pub classic: Classic,
+    /// What is understood there besides our own.
+    pub dialects: DialectSet,
 }
 
 /// Where a listener listens.

@@ -1,7 +1,7 @@
 //! The record of a connection: what an idle one costs.
 
 use exchange::hub::Position;
-use transport::dialect::Classic;
+use transport::dialect::DialectSet;
 use transport::{Conn, Ending, Phase};
 
 use crate::kernel::Interest;
@@ -26,7 +26,7 @@ pub(crate) struct Slot<S> {
 }
 
 impl<S> Slot<S> {
-    pub(crate) fn new(socket: S, generation: u32, link: Link, classic: Classic) -> Self {
+    pub(crate) fn new(socket: S, generation: u32, link: Link, dialects: DialectSet) -> Self {
         Self {
             socket,
             generation,
@@ -35,7 +35,7 @@ impl<S> Slot<S> {
             timer: Timer::IDLE,
             ends: u32::MAX,
             subs: Subs::None,
-            conn: Conn::of(classic),
+            conn: Conn::of(dialects),
         }
     }
 }

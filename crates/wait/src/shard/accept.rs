@@ -1,7 +1,7 @@
 //! Taking connections in, and pausing when the system has no more to give.
 
 use tracing::warn;
-use transport::dialect::Classic;
+use transport::dialect::DialectSet;
 
 use super::Shard;
 use crate::kernel::{Errno, Kernel};
@@ -16,12 +16,12 @@ impl<K: Kernel> Shard<K> {
             if self.paused_until.is_some() {
                 return false;
             }
-            let Some((listener, classic)) = self.listeners.get(number) else { return false };
-            let classic = *classic;
+            let Some((listener, dialects)) = self.listeners.get(number) else { return false };
+            let dialects = *dialects;
             match self.kernel.accept(listener) {
                 Ok(socket) => {
                     let link = self.certificates.of(number).map_or(Link::Plain, Link::tls);
-                    self.welcome(socket, link, classic);
+                    self.welcome(socket, link, dialects);
                 }
                 Err(Errno::AGAIN) => return false,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
@@ -34,13 +34,13 @@ impl<K: Kernel> Shard<K> {
         true
     }
 
-    fn welcome(&mut self, socket: K::Socket, link: Link, classic: Classic) {
+    fn welcome(&mut self, socket: K::Socket, link: Link, dialects: DialectSet) {
         if self.slab.len() >= CONNECTIONS_MAX {
             self.pause(Errno::MFILE);
             return;
         }
         let generation = self.identities.next_generation();
-        let index = self.slab.insert(Slot::new(socket, generation, link, classic));
+        let index = self.slab.insert(Slot::new(socket, generation, link, dialects));
         let token = self.token(index);
         if let Err(error) = self.kernel.watch(&self.slab[index].socket, token) {
             self.slab.remove(index);

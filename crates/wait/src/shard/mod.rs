@@ -45,7 +45,7 @@ use std::sync::Arc;
 use exchange::hub::{Cursors, Position, ShardId};
 use exchange::{Exchange, Mail, Shortage};
 use transport::codec::deflate::Deflater;
-use transport::dialect::{Classic, Dialect};
+use transport::dialect::{Dialect, DialectSet};
 use transport::{Env, Pages};
 
 use ::access::{Sessions, Tokens};
@@ -84,7 +84,7 @@ pub struct Shard<K: Kernel> {
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     /// Each with what is understood there besides our own protocol.
-    listeners: Vec<(K::Listener, Classic)>,
+    listeners: Vec<(K::Listener, DialectSet)>,
     /// What they show clients of TLS.
     certificates: Certificates,
     /// When accepting goes on, after the system had no more to give.
@@ -166,7 +166,7 @@ impl<K: Kernel> Shard<K> {
     pub fn new(
         id: ShardId,
         mut kernel: K,
-        listeners: Vec<(K::Listener, Classic)>,
+        listeners: Vec<(K::Listener, DialectSet)>,
         settings: Arc<Settings>,
         exchange: Arc<Exchange>,
         desk: Desk,
@@ -351,9 +351,9 @@ impl<K: Kernel> Shard<K> {
         u64::from(self.slab[index].generation) << 32 | index as u64
     }
 
-    /// The dialect of a connection's listener; where that has none besides our own, ours.
+    /// The dialect in which a connection waits.
     fn dialect(&self, index: usize) -> &dyn Dialect {
-        self.settings.dialects.of(self.slab[index].conn.classic)
+        self.settings.dialects.of(self.slab[index].conn.shape.dialect())
     }
 
     fn env<'a>(&self, settings: &'a Settings) -> Env<'a> {

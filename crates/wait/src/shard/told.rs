@@ -26,7 +26,8 @@ struct Who {
 impl<K: Kernel> Shard<K> {
     /// Tells that a connection has come.
     pub(super) fn tell_opened(&mut self, index: usize) {
-        if is_heard() && self.dialect(index).is_logged() {
+        let mut dialects = self.slab[index].conn.dialects.iter();
+        if is_heard() && dialects.any(|classic| self.settings.dialects.of(classic).is_logged()) {
             let peer = self.kernel.peer(&self.slab[index].socket);
             self.told.0.insert(index, Who { peer, name: String::new() });
             self.tell(index, || "connection opened".to_owned());

@@ -22,7 +22,7 @@ use client::Client;
 use exchange::hub::{EVERYBODY, Limits, ShardId};
 use exchange::{Receipt, RemoveError};
 use model::Model;
-use multiplexor_wait::{Classic, Settings, exchange};
+use multiplexor_wait::{Classic, DialectSet, Settings, exchange};
 use said::Places;
 use testkit::kernel::{Mischief, certificates};
 use testkit::scene::Scene;
@@ -65,7 +65,8 @@ impl Simulation {
         let (telegraph, dialects) = Telegraph::given();
         let settings = Settings { slow_reader, stream_age, dialects, ..Settings::default() };
         let shards = 1 + chance.index(3);
-        let mut scene = Scene::speaking(Classic::Guest, seed, shards, limits, settings);
+        let understood = DialectSet::of(&[Classic::Dklab, Classic::Guest]);
+        let mut scene = Scene::speaking(understood, seed, shards, limits, settings);
         let tls = seed % 16 == 2;
         if tls {
             scene.shards.iter_mut().for_each(|shard| shard.set_certificates(certificates()));
