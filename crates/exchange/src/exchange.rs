@@ -32,7 +32,7 @@ use crate::ended_users::EndedUsers;
 use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
-use crate::notice::{Followers, News};
+use crate::notice::{Followers, News, View};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Clock, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use stages::Rung;
@@ -74,10 +74,8 @@ struct Inner {
     released: Vec<Released>,
     /// What has its place and is not released, where somebody waits for it; in order.
     pending: VecDeque<Pending>,
-    /// The last change of presence when a follower last found no more; the end of all places: none waits.
-    followed: Position,
-    /// The same of the end, for those who follow all of the order.
-    followed_order: Position,
+    /// By view, the last place of it when a follower last found no more; the end of all places: none waits.
+    followed: [Position; View::ALL.len()],
 }
 
 impl Inner {
@@ -86,22 +84,30 @@ impl Inner {
             hub,
             released: Vec::new(),
             pending: VecDeque::new(),
-            followed: Position::END,
-            followed_order: Position::END,
+            followed: [Position::END; View::ALL.len()],
         }
     }
 
     /// For whom there is something that they wait for; they are told of it once, without the lock: at once, or by a shard at
     /// the end of its turn.
     fn take_news(&mut self) -> News {
-        let (changes, order) = (self.hub.last_change() > self.followed, self.hub.end() > self.followed_order);
-        if changes {
-            self.followed = Position::END;
+        let mut news = News::default();
+        for view in View::ALL {
+            if self.last_of(view) > self.followed[view as usize] {
+                self.followed[view as usize] = Position::END;
+                news = news.and(view);
+            }
         }
-        if order {
-            self.followed_order = Position::END;
+        news
+    }
+
+    /// The last place of what somebody follows.
+    fn last_of(&self, view: View) -> Position {
+        match view {
+            View::Changes => self.hub.last_change(),
+            View::Order => self.hub.end(),
+            View::Events => self.hub.last_event(),
         }
-        News::new(changes, order)
     }
 }
 
