@@ -66,7 +66,15 @@ def test_the_unit_leaves_the_system_calls_that_the_program_makes():
 
 def metrics(program):
     text = request(program.in_address, "GET", "/metrics")[2].decode()
-    return set(re.findall(r"^# TYPE (\w+)", text, re.M))
+    kinds = re.findall(r"^# TYPE (\w+) (\w+)", text, re.M)
+    parts = {f"{name}_{part}" for name, kind in kinds if kind == "histogram" for part in ("bucket", "sum", "count")}
+    return {name for name, _ in kinds} | parts
+
+
+def test_metrics_are_written_as_prometheus_wants_them(program):
+    said = request(program.in_address, "GET", "/metrics")[2]
+    judged = subprocess.run(["promtool", "check", "metrics"], input=said, capture_output=True, check=False)
+    assert judged.returncode == 0, judged.stderr.decode()
 
 
 def named(text):

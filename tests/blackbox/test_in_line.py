@@ -26,7 +26,7 @@ def metrics(program):
     sums = {}
     for line in text.decode().splitlines():
         if line.startswith("#"):
-            assert re.fullmatch(r"# (HELP \w+ .+|TYPE \w+ (counter|gauge))", line), line
+            assert re.fullmatch(r"# (HELP \w+ .+|TYPE \w+ (counter|gauge|histogram))", line), line
             continue
         name, value = re.fullmatch(r"(\w+)(?:\{\w+=\"[^\"]*\"\})? (\S+)", line).groups()
         sums[name] = sums.get(name, 0) + float(value)
@@ -191,6 +191,35 @@ def test_metrics_add_up_with_what_clients_saw(serve, name):
     until(lambda: metrics(program)["multiplexor_in_connections"] == 1, "nobody is there but who asks")
     for reader in readers:
         reader.wire.close()
+
+
+def test_distributions_count_each_message_turn_and_wait(serve, name, tmp_path):
+    for flags in ([], ["--store", str(tmp_path / "store")]):
+        program = serve("--shards", "2", *flags)
+        readers = [Lines(program, f"/sub/{name}") for _ in range(4)]
+        program.until_waiting(name, 4)
+        for n in range(20):
+            program.publish(name, f"{n}")
+        assert [len([reader.message() for _ in range(20)]) for reader in readers] == [20] * 4
+        until(lambda: metrics(program)["multiplexor_mailbox_messages"] == 0, "all is delivered")
+        told = metrics(program)
+        assert told["multiplexor_release_seconds_count"] == 20
+        assert (told["multiplexor_release_seconds_sum"] > 0) == bool(flags), "a store takes time, and only that"
+        assert 20 <= told["multiplexor_delivery_seconds_count"] <= 40, "once for each shard that has readers"
+        assert told["multiplexor_delivery_seconds_sum"] > 0
+        assert told["multiplexor_wait_turn_seconds_count"] >= 20 and told["multiplexor_lock_wait_seconds_count"] >= 20
+        assert told["multiplexor_wait_owed_bytes_count"] == 0, "each of them takes all at once"
+        for reader in readers:
+            reader.wire.close()
+
+
+def test_what_a_slow_reader_owes_is_measured(serve, name):
+    program = serve("--slow-reader", "1MiB")
+    with Sse(program, f"/sub/{name}", receive_buffer=4096) as slow:
+        program.until_waiting(name)
+        until(lambda: program.publish(name, "x" * 50_000) and metrics(program)["multiplexor_wait_owed_bytes_count"] > 0, "it is owed some")
+        assert metrics(program)["multiplexor_wait_owed_bytes_sum"] > 0
+        assert slow.datas(1) == ["x" * 50_000]
 
 
 def test_each_code_of_a_refusal_is_counted_by_its_name(serve):

@@ -200,7 +200,7 @@ def test_each_publish_is_told_at_debug(serve, name):
     program.publish(name, "hello")
     program.until_logged("answered")
     told = next(line for line in program.stderr().splitlines() if "answered" in line and f"path=\"/pub/{name}\"" in line)
-    assert "method=POST" in told and "status=200" in told and re.search(r"micros=\d+", told)
+    assert "method=POST" in told and "status=200" in told and re.search(r"took_us=\d+", told)
 
 
 def test_each_refusal_is_told_and_a_flood_of_them_in_a_few_lines(serve, name):

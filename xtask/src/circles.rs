@@ -11,7 +11,6 @@
 //! Two files may need each other.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::Finding;
 use crate::files::Text;
@@ -28,22 +27,13 @@ pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
             crates.entry(source).or_default().push((rest, file));
         }
     }
-    let mut seen = Vec::new();
     for files in crates.values() {
         let graph = Graph::new(files);
         for circle in graph.circles().iter().filter(|circle| circle.len() > LEN_MAX) {
             for at in circle {
-                let path = &graph.modules[*at].file.path;
-                seen.push(path.clone());
-                if !STILL.iter().any(|still| path == Path::new(still)) {
-                    findings.push(Finding::new(path, 0, graph.told(circle, *at)));
-                }
+                findings.push(Finding::new(&graph.modules[*at].file.path, 0, graph.told(circle, *at)));
             }
         }
-    }
-    for still in STILL.iter().filter(|still| !seen.iter().any(|path| path == Path::new(still))) {
-        let what = "is in no circle any more; take the file out of STILL in xtask/src/circles.rs";
-        findings.push(Finding::new(still, 0, what));
     }
 }
 
@@ -193,38 +183,6 @@ fn module_path(rest: &str) -> Vec<&str> {
 const LEN_MAX: usize = 2;
 /// How often a name may be handed on.
 const HANDS_MAX: usize = 4;
-
-/// Files that are in a larger circle still. A file leaves this list when it no longer is; none comes into it.
-const STILL: &[&str] = &[
-    "crates/bench/src/progress.rs",
-    "crates/bench/src/report.rs",
-    "crates/bench/src/run.rs",
-    "crates/dialect/src/intent.rs",
-    "crates/dialect/src/native/credentials.rs",
-    "crates/dialect/src/origin.rs",
-    "crates/dialect/src/shows.rs",
-    "crates/hub/src/channel.rs",
-    "crates/hub/src/feed/ring.rs",
-    "crates/hub/src/glob.rs",
-    "crates/hub/src/history.rs",
-    "crates/hub/src/limits.rs",
-    "crates/hub/src/name.rs",
-    "crates/hub/src/pattern.rs",
-    "crates/hub/src/rule.rs",
-    "crates/hub/src/session.rs",
-    "crates/hub/src/trash.rs",
-    "crates/tls/src/record.rs",
-    "crates/tls/src/session.rs",
-    "crates/tls/src/session/handshake.rs",
-    "crates/transport/src/answer.rs",
-    "crates/transport/src/conn.rs",
-    "crates/transport/src/native.rs",
-    "crates/transport/src/native/notice.rs",
-    "crates/transport/src/native/render.rs",
-    "crates/transport/src/notice.rs",
-    "crates/transport/src/shape/table.rs",
-    "crates/transport/src/talk.rs",
-];
 
 #[cfg(test)]
 mod tests {

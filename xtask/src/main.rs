@@ -9,6 +9,7 @@ mod dialects;
 mod docs;
 mod files;
 mod layers;
+mod log_fields;
 mod manifest;
 mod paths;
 mod ports;

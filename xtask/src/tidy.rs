@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use crate::Finding;
 use crate::files::{Text, texts};
 use crate::source::{code_only, functions, tests_begin};
+use crate::{Finding, log_fields};
 
 /// Checks all files of the repository.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
-    Ok(texts(root)?.iter().flat_map(check_file).collect())
+    let files = texts(root)?;
+    let mut findings: Vec<Finding> = files.iter().flat_map(check_file).collect();
+    log_fields::check(&files, &mut findings);
+    Ok(findings)
 }
 
 fn check_file(file: &Text) -> Vec<Finding> {

@@ -11,7 +11,7 @@ use crate::machine::raise_limit;
 use crate::own::{Own, become_server};
 use crate::progress::Progress;
 use crate::report;
-use crate::run::run as run_wish;
+use crate::run::run as run_job;
 use crate::scenario::SCENARIOS;
 use crate::wish::read;
 use crate::worker;
@@ -63,8 +63,8 @@ fn run_crowd(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     own.iter().for_each(|own| wish.use_own(own.wait, own.publish, own.pid()));
     wish.check()?;
     let as_json = matches.get_flag("json");
-    let width = wish.run.steps.iter().map(|(text, _)| text.len()).max().unwrap_or(0);
-    let report = run_wish(&wish.run, Progress::new(as_json, width));
+    let width = wish.job.steps.iter().map(|(text, _)| text.len()).max().unwrap_or(0);
+    let report = run_job(&wish.job, Progress::new(as_json, width));
     drop(own);
     let report = report?;
     if let Some(mut page) = page {

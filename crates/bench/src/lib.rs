@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod command;
 mod histogram;
+mod job;
 mod machine;
 mod marker;
 mod order;

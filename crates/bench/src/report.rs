@@ -8,11 +8,11 @@ mod words;
 use serde::Serialize;
 
 use crate::histogram::Histogram;
+use crate::job::Job;
 use crate::order::Tally;
 use crate::plan::Transport;
 use crate::proc::{Host, Memory, Used};
 use crate::publisher::Published;
-use crate::run::Wish;
 use crate::timeline::Sample;
 
 pub(crate) use page::page;
@@ -155,15 +155,15 @@ pub(crate) struct Measured {
 
 impl Report {
     /// Of a run, and its steps.
-    pub(crate) fn new(wish: &Wish, steps: Vec<Step>, timeline: Vec<Sample>) -> Self {
+    pub(crate) fn new(job: &Job, steps: Vec<Step>, timeline: Vec<Sample>) -> Self {
         Self {
-            scenario: wish.scenario,
-            transport: wish.plan.transport,
-            url: format!("http://{}{}", wish.plan.target.host, wish.plan.target.path),
-            is_measured: !wish.pids.is_empty(),
-            channels: wish.plan.schedule.channels,
-            payload_bytes: wish.publisher.payload_len,
-            workers: wish.workers,
+            scenario: job.scenario,
+            transport: job.plan.transport,
+            url: format!("http://{}{}", job.plan.target.host, job.plan.target.path),
+            is_measured: !job.pids.is_empty(),
+            channels: job.plan.schedule.channels,
+            payload_bytes: job.publisher.payload_len,
+            workers: job.workers,
             ok: steps.iter().all(Step::is_ok),
             total: Total::new(&steps),
             steps,

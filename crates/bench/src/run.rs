@@ -9,51 +9,34 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::clock::now_ns;
+use crate::job::Job;
 use crate::order::{Fact, Order, Tally};
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 use crate::proc::{Cpu, forget_peak, memory};
 use crate::progress::{Goal, Progress};
-use crate::publisher::{Published, Publisher};
+use crate::publisher::Published;
 use crate::report::{self, Measured, Report};
 use crate::timeline::{Sample, Timeline};
 
-/// What is to be run.
-#[derive(Debug)]
-pub(crate) struct Wish {
-    pub(crate) plan: Plan,
-    pub(crate) publisher: Publisher,
-    /// The scenario that the steps are of.
-    pub(crate) scenario: Option<&'static str>,
-    /// Each as it was given, and what it means.
-    pub(crate) steps: Vec<(String, Step)>,
-    /// The processes to measure, with their descendants.
-    pub(crate) pids: Vec<u32>,
-    pub(crate) workers: u32,
-    /// For how long nothing may happen before what is missing counts as lost.
-    pub(crate) patience: Duration,
-    /// For how long to wait until memory is read.
-    pub(crate) settle: Duration,
-}
-
 /// Runs all steps, and tells `progress` of them.
-pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
-    let mut crowd = Crowd::start(wish, progress)?;
+pub(crate) fn run(job: &Job, progress: Progress) -> anyhow::Result<Report> {
+    let mut crowd = Crowd::start(job, progress)?;
     let mut steps: Vec<report::Step> = Vec::new();
     // What a server needed to start is given back first.
-    crowd.rest(if wish.pids.is_empty() { Duration::ZERO } else { wish.settle })?;
-    let empty = memory(&wish.pids);
+    crowd.rest(if job.pids.is_empty() { Duration::ZERO } else { job.settle })?;
+    let empty = memory(&job.pids);
     let (mut next, mut most) = (0, 0);
-    for (text, step) in &wish.steps {
+    for (text, step) in &job.steps {
         let standing = steps.last().map_or(0, |step| step.outcome.standing);
         most = most.max(standing);
-        crowd.begin(text, goal_of(wish, *step, standing, most));
-        forget_peak(&wish.pids);
+        crowd.begin(text, goal_of(job, *step, standing, most));
+        forget_peak(&job.pids);
         let (begun_ns, begun_s) = (now_ns(), crowd.timeline.seconds());
-        let before = Cpu::read(&wish.pids);
-        let published = crowd.take(wish, *step, next)?;
-        let used = Cpu::read(&wish.pids).since(&before);
+        let before = Cpu::read(&job.pids);
+        let published = crowd.take(job, *step, next)?;
+        let used = Cpu::read(&job.pids).since(&before);
         let ended_s = crowd.timeline.seconds();
-        crowd.rest(if matches!(step, Step::Send(_)) { AFTER_SENDING } else { wish.settle })?;
+        crowd.rest(if matches!(step, Step::Send(_)) { AFTER_SENDING } else { job.settle })?;
         if let Step::Send(sending) = step {
             next += sending.count;
         }
@@ -63,7 +46,7 @@ pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
             Step::Reload(_) => tally.reloaded.saturating_sub(tally.failed + tally.pending),
             _ => 0,
         };
-        let memory = memory(&wish.pids);
+        let memory = memory(&job.pids);
         let grown = memory.private.saturating_sub(empty.private);
         let measured = Measured {
             step: text.clone(),
@@ -80,16 +63,16 @@ pub(crate) fn run(wish: &Wish, progress: Progress) -> anyhow::Result<Report> {
         steps.push(report::Step::new(measured));
         steps.last().into_iter().for_each(|step| crowd.progress.end(step));
     }
-    Ok(Report::new(wish, steps, crowd.into_timeline()))
+    Ok(Report::new(job, steps, crowd.into_timeline()))
 }
 
 /// What a step will have done when it is done.
-fn goal_of(wish: &Wish, step: Step, standing: u64, most: u64) -> Goal {
+fn goal_of(job: &Job, step: Step, standing: u64, most: u64) -> Goal {
     match step {
         Step::Join(until) => Goal::Connections(standing, until.into()),
         Step::Back => Goal::Connections(standing, most),
         Step::Send(sending) => {
-            let channels = u64::from(wish.plan.schedule.channels);
+            let channels = u64::from(job.plan.schedule.channels);
             Goal::Deliveries(u64::from(sending.count) * standing / channels)
         }
         Step::Idle(seconds) => Goal::Time(Duration::from_secs_f64(seconds)),
@@ -121,12 +104,12 @@ struct Worker {
 }
 
 impl Crowd {
-    fn start(wish: &Wish, progress: Progress) -> anyhow::Result<Self> {
+    fn start(job: &Job, progress: Progress) -> anyhow::Result<Self> {
         let (out, facts) = channel();
         let mut workers = Vec::new();
-        for number in 0..wish.workers {
+        for number in 0..job.workers {
             let mut worker = Worker::start(number as usize, &out)?;
-            worker.order(&Order::Begin { plan: wish.plan.clone(), number, workers: wish.workers })?;
+            worker.order(&Order::Begin { plan: job.plan.clone(), number, workers: job.workers })?;
             workers.push(worker);
         }
         let count = workers.len();
@@ -137,7 +120,7 @@ impl Crowd {
             told: vec![None; count],
             seen: vec![(0, 0); count],
             delivered: 0,
-            timeline: Timeline::new(&wish.pids),
+            timeline: Timeline::new(&job.pids),
             progress,
             goal: Goal::Unknown,
             begun: (Instant::now(), 0),
@@ -153,7 +136,7 @@ impl Crowd {
     }
 
     /// Takes all workers through a step.
-    fn take(&mut self, wish: &Wish, step: Step, next: u32) -> anyhow::Result<Published> {
+    fn take(&mut self, job: &Job, step: Step, next: u32) -> anyhow::Result<Published> {
         match step {
             Step::Join(until) => self.order(&Order::Join { until })?,
             Step::Leave(percent) => self.order(&Order::Leave { percent, seed: next.into() })?,
@@ -168,13 +151,13 @@ impl Crowd {
             }
             Step::Send(sending) => {
                 self.order(&Order::Expect { first: next, count: sending.count })?;
-                let publisher = wish.publisher.clone();
+                let publisher = job.publisher.clone();
                 let sent = thread::spawn(move || publisher.run(sending, next));
-                self.wait(wish.patience, || sent.is_finished())?;
+                self.wait(job.patience, || sent.is_finished())?;
                 return sent.join().map_err(|_| anyhow::anyhow!("the publisher ended by a panic"))?;
             }
         }
-        self.wait(wish.patience, || true)?;
+        self.wait(job.patience, || true)?;
         Ok(Published::default())
     }
 

@@ -7,17 +7,17 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::command::words;
+use crate::job::Job;
 use crate::machine::{check_memory, shards_for, workers_for};
 use crate::plan::{Plan, Schedule, Step, Target, Transport};
 use crate::publisher::Publisher;
-use crate::run;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::template::Template;
 
 /// A run, and the server it needs.
 #[derive(Debug)]
 pub(crate) struct Wish {
-    pub(crate) run: run::Wish,
+    pub(crate) job: Job,
     /// The flags of a server to be started; none is where this is `None`.
     pub(crate) own_flags: Option<Vec<String>>,
 }
@@ -50,7 +50,7 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
     check_memory(clients, if target.address.ip().is_loopback() { 2 } else { 1 })?;
     let workers = u32::try_from(count("workers"))?;
     let headers = format!("Content-Type: {media}\r\n{}", headers(&words(matches, "publish-header"))?);
-    let run = run::Wish {
+    let job = Job {
         publisher: Publisher {
             path: Template::new(&publish.path),
             target: publish,
@@ -81,7 +81,7 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
         patience: Duration::try_from_secs_f64(real("patience")).context("--patience")?,
         settle: Duration::try_from_secs_f64(real("settle")).context("--settle")?,
     };
-    Ok(Wish { run, own_flags })
+    Ok(Wish { job, own_flags })
 }
 
 /// What is sent of each message where nobody says.
@@ -100,19 +100,19 @@ impl Wish {
     /// Turns to a server that has been started for it.
     pub(crate) fn use_own(&mut self, wait: SocketAddr, publish: SocketAddr, pid: u32) {
         for (target, address) in
-            [(&mut self.run.plan.target, wait), (&mut self.run.publisher.target, publish)]
+            [(&mut self.job.plan.target, wait), (&mut self.job.publisher.target, publish)]
         {
             target.address = address;
             target.host = address.to_string();
         }
-        self.run.pids.push(pid);
+        self.job.pids.push(pid);
     }
 
     /// Whether there is anybody to talk to.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let sends = self.run.steps.iter().any(|(_, step)| matches!(step, Step::Send(_)));
-        let joins = self.run.steps.iter().any(|(_, step)| matches!(step, Step::Join(_)));
-        let (waits, publishes) = (&self.run.plan.target, &self.run.publisher.target);
+        let sends = self.job.steps.iter().any(|(_, step)| matches!(step, Step::Send(_)));
+        let joins = self.job.steps.iter().any(|(_, step)| matches!(step, Step::Join(_)));
+        let (waits, publishes) = (&self.job.plan.target, &self.job.publisher.target);
         for (target, flag, is_needed) in [(waits, "--url", joins), (publishes, "--publish", sends)] {
             if is_needed {
                 TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT).with_context(|| {
@@ -124,7 +124,7 @@ impl Wish {
                 })?;
             }
         }
-        for pid in &self.run.pids {
+        for pid in &self.job.pids {
             if !std::path::Path::new(&format!("/proc/{pid}/smaps_rollup")).exists() {
                 bail!("--pid {pid}: there is no such process");
             }

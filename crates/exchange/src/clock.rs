@@ -48,6 +48,26 @@ impl Clock {
         }
     }
 
+    /// Microseconds of the clock of the order, from any beginning: how long something took.
+    #[inline]
+    pub fn now_us(&self) -> u64 {
+        match &self.0 {
+            Kind::System { start, .. } => u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            Kind::Manual { now, .. } => now.load(Ordering::Relaxed).saturating_mul(1_000),
+        }
+    }
+
+    /// Both, read once.
+    #[inline]
+    pub(crate) fn both(&self) -> (Millis, u64) {
+        let us = self.now_us();
+        let now = match &self.0 {
+            Kind::System { unix_at_start, .. } => unix_at_start + us / 1_000,
+            Kind::Manual { now, .. } => now.load(Ordering::Relaxed),
+        };
+        (now, us)
+    }
+
     /// The time of people now. It goes on while the machine sleeps, which the monotonic clock does not, and is right again
     /// when a clock that was wrong is set right.
     #[inline]

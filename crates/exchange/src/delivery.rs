@@ -22,6 +22,8 @@ pub struct Delivery {
     pub message: Message,
     /// The records of its channels, in the order of its targets; [`ChannelId::NONE`] where there is none.
     pub channels: SmallVec<[ChannelId; 1]>,
+    /// When it was released, in microseconds of [`Clock::now_us`](crate::Clock::now_us).
+    pub released_us: u64,
     /// The first frame asked for: most messages are needed in one shape only.
     first: OnceLock<(usize, Frame)>,
     /// All others, by match and shape.
@@ -30,8 +32,8 @@ pub struct Delivery {
 
 impl Delivery {
     /// A delivery of which nothing is rendered yet.
-    pub fn new(message: Message, channels: SmallVec<[ChannelId; 1]>) -> Self {
-        Self { message, channels, first: OnceLock::new(), more: OnceLock::new() }
+    pub fn new(message: Message, channels: SmallVec<[ChannelId; 1]>, released_us: u64) -> Self {
+        Self { message, channels, released_us, first: OnceLock::new(), more: OnceLock::new() }
     }
 
     /// The frame for a client who may see the message and whose one match is the target of index `matched`, in

@@ -4,6 +4,7 @@
 
 mod admin;
 mod follow;
+mod lock;
 mod placement;
 mod publisher;
 mod registry;
@@ -21,9 +22,7 @@ pub use store_port::{Needed, Place, StorePort};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hub::{
-    Cursors, Epoch, Hub, Limits, Millis, Past, Position, Released, Rules, ShardId, Stage, Trash, WallTime,
-};
+use hub::{Cursors, Epoch, Hub, Limits, Millis, Past, Position, Released, Rules, ShardId, Stage, WallTime};
 
 use crate::answers::Answers;
 use crate::connection_ids::ConnectionIds;
@@ -32,8 +31,9 @@ use crate::ended_users::EndedUsers;
 use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
-use crate::notice::{Followers, News};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::notice::{Followers, News, View};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
+use crate::timing::{ShardTiming, Timing};
 use crate::{Clock, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use stages::Rung;
 
@@ -64,6 +64,8 @@ pub struct Exchange {
     memory: Memory,
     answers: Answers,
     followers: Followers,
+    timing: Timing,
+    shard_timing: Box<[ShardTiming]>,
     /// Where the program is in its life.
     stage: AtomicU8,
 }
@@ -74,10 +76,10 @@ struct Inner {
     released: Vec<Released>,
     /// What has its place and is not released, where somebody waits for it; in order.
     pending: VecDeque<Pending>,
-    /// The last change of presence when a follower last found no more; the end of all places: none waits.
-    followed: Position,
-    /// The same of the end, for those who follow all of the order.
-    followed_order: Position,
+    /// When the lock was taken, in microseconds of the exchange's clock.
+    now_us: u64,
+    /// By view, the last place of it when a follower last found no more; the end of all places: none waits.
+    followed: [Position; View::ALL.len()],
 }
 
 impl Inner {
@@ -86,22 +88,31 @@ impl Inner {
             hub,
             released: Vec::new(),
             pending: VecDeque::new(),
-            followed: Position::END,
-            followed_order: Position::END,
+            now_us: 0,
+            followed: [Position::END; View::ALL.len()],
         }
     }
 
     /// For whom there is something that they wait for; they are told of it once, without the lock: at once, or by a shard at
     /// the end of its turn.
     fn take_news(&mut self) -> News {
-        let (changes, order) = (self.hub.last_change() > self.followed, self.hub.end() > self.followed_order);
-        if changes {
-            self.followed = Position::END;
+        let mut news = News::default();
+        for view in View::ALL {
+            if self.last_of(view) > self.followed[view as usize] {
+                self.followed[view as usize] = Position::END;
+                news = news.and(view);
+            }
         }
-        if order {
-            self.followed_order = Position::END;
+        news
+    }
+
+    /// The last place of what somebody follows.
+    fn last_of(&self, view: View) -> Position {
+        match view {
+            View::Changes => self.hub.last_change(),
+            View::Order => self.hub.end(),
+            View::Events => self.hub.last_event(),
         }
-        News::new(changes, order)
     }
 }
 
@@ -161,7 +172,9 @@ impl Exchange {
             rules: hub.rules(),
             inner: Mutex::new(Inner::new(hub)),
             lanes: Lanes::new(wakers.len(), wakers.len()),
+            shard_timing: wakers.iter().map(|_| ShardTiming::default()).collect(),
             mailboxes: wakers.into_iter().map(Mailbox::new).collect(),
+            timing: Timing::default(),
             commit,
             clock,
             grace,
@@ -253,6 +266,11 @@ impl Exchange {
         self.clock.now()
     }
 
+    /// Microseconds of the clock of the order, from any beginning: how long something took.
+    pub fn now_us(&self) -> u64 {
+        self.clock.now_us()
+    }
+
     /// The time by which credentials end: that of the machine, even where the hub's is ahead of it.
     #[inline]
     pub fn wall(&self) -> WallTime {
@@ -297,102 +315,5 @@ impl Exchange {
     /// Wakes a shard that sleeps though it has mail.
     pub(crate) fn wake_shard(&self, shard: ShardId) {
         self.mailbox(shard).ring();
-    }
-
-    /// Leaves the lock; then frees.
-    fn unlock(&self, mut inner: MutexGuard<'_, Inner>) -> News {
-        self.end.store(inner.hub.end().to_bits(), Ordering::Release);
-        self.changed.store(inner.hub.last_change().to_bits(), Ordering::Release);
-        self.minds_guests.store(inner.hub.minds_guests(), Ordering::Relaxed);
-        // Before the store is told anything further.
-        self.leaves_out_changes.store(inner.hub.leaves_out_changes(), Ordering::Relaxed);
-        let news = inner.take_news();
-        let trash: Trash = inner.hub.take_trash();
-        let (last, journal) = (inner.hub.last(), self.journal());
-        let journal = journal.filter(|journal| {
-            let facts = inner.hub.facts();
-            !facts.is_empty() && journal.put(facts, last)
-        });
-        drop(inner);
-        if let Some(journal) = journal {
-            journal.ring();
-        }
-        drop(trash);
-        news
-    }
-
-    /// Wakes those of the shards that sleep, publishers and followers; without the lock.
-    fn ring_all(&self, rung: Rung, news: News) {
-        self.tell_followers(news);
-        for shard in rung.shards {
-            self.mailbox(shard).ring();
-        }
-        self.answers.wake(rung.publishers);
-    }
-
-    fn journal(&self) -> Option<&Arc<Journal>> {
-        self.commit.journal()
-    }
-
-    fn with<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
-        let (result, news, rung) = self.locked(run);
-        self.ring_all(rung, news);
-        result
-    }
-
-    /// The same in a shard's turn, at whose end followers are told.
-    fn in_turn<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> T {
-        let (result, news, rung) = self.locked(run);
-        self.ring_in_turn(&rung, news);
-        result
-    }
-
-    /// Wakes those of the shards that sleep; without the lock, in a shard's turn.
-    fn ring_in_turn(&self, rung: &Rung, news: News) {
-        if news.is_some() {
-            self.followers.tell_later(news);
-        }
-        debug_assert!(rung.publishers.is_empty(), "a shard wakes no task");
-        rung.shards.iter().for_each(|shard| self.mailbox(*shard).ring());
-    }
-
-    fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {
-        self.hold(|inner, now, rung| {
-            if self.rules.tells_users() || self.rules.follows_users() {
-                // What is said of users is not refused where there is no room for it, but said later.
-                let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
-                inner.hub.hold_movements(holds);
-            }
-            let result = run(&mut inner.hub, now);
-            if inner.hub.take_movements() {
-                // What a store has to keep first is released when it has.
-                let committed = if self.journal().is_some() { Position::START } else { inner.hub.last() };
-                self.release(inner, committed, now, rung, |_| ());
-            }
-            result
-        })
-    }
-
-    /// Does something under the lock. Who is to be woken for it is the caller's to wake.
-    #[inline]
-    fn hold<T>(&self, run: impl FnOnce(&mut Inner, Millis, &mut Rung) -> T) -> (T, News, Rung) {
-        let (now, mut rung) = (self.clock.now(), Rung::default());
-        let mut inner = self.lock();
-        let result = run(&mut inner, now, &mut rung);
-        (result, self.unlock(inner), rung)
-    }
-
-    fn tell_followers(&self, news: News) {
-        if news.is_some() {
-            self.followers.tell(news);
-        }
-    }
-
-    fn mailbox(&self, shard: ShardId) -> &Mailbox {
-        &self.mailboxes[usize::from(shard.0)]
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it holds the exchange")
     }
 }

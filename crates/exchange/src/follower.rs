@@ -78,7 +78,7 @@ impl OrderFollower {
             }
             other => other,
         };
-        Self { seat: Seat::new(exchange, View::Order), start, unfollow: Exchange::unfollow_events }
+        Self { seat: Seat::new(exchange, View::Events), start, unfollow: Exchange::unfollow_events }
     }
 
     /// The next page, of so much at the most; among it may be messages that somebody else follows.
@@ -112,7 +112,7 @@ impl EventFollower {
     /// Follows from here on, and from where a store's memory begins. To be made before anybody waits or publishes.
     pub fn new(exchange: Arc<Exchange>) -> Self {
         let from = exchange.follow_events();
-        Self { seat: Seat::new(exchange, View::Order), from }
+        Self { seat: Seat::new(exchange, View::Events), from }
     }
 
     /// The end when it began to follow: nothing behind it is missed.
@@ -198,6 +198,8 @@ impl Seat {
         let last = match self.view {
             View::Changes => self.exchange.last_change(),
             View::Order => self.exchange.end(),
+            // That is looked at with the lock below.
+            View::Events => Position::START,
         };
         if last > read {
             return Poll::Ready(());

@@ -193,6 +193,8 @@ pub struct Pending(Arc<Slot>);
 
 struct Slot {
     position: Position,
+    /// When it had its place, in microseconds.
+    placed_us: u64,
     outcome: Mutex<Outcome>,
 }
 
@@ -205,13 +207,19 @@ enum Outcome {
 type Waiting = SmallVec<[Waker; 1]>;
 
 impl Pending {
-    pub(crate) fn new(position: Position) -> Self {
-        Self(Arc::new(Slot { position, outcome: Mutex::new(Outcome::Open(Waiting::new())) }))
+    /// What got its place at this time, in microseconds.
+    pub(crate) fn new(position: Position, placed_us: u64) -> Self {
+        Self(Arc::new(Slot { position, placed_us, outcome: Mutex::new(Outcome::Open(Waiting::new())) }))
     }
 
     /// Its place.
     pub fn position(&self) -> Position {
         self.0.position
+    }
+
+    /// When it had its place, in microseconds.
+    pub(crate) fn placed_us(&self) -> u64 {
+        self.0.placed_us
     }
 
     /// What became of it, if that is known.

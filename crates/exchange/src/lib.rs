@@ -17,6 +17,7 @@ mod denials;
 mod ended_users;
 mod exchange;
 mod follower;
+mod histogram;
 mod journal;
 mod keys;
 mod lanes;
@@ -33,6 +34,7 @@ mod snapshot;
 mod survey;
 mod sync;
 mod taken_ids;
+mod timing;
 mod users;
 mod wake_batch;
 
@@ -53,6 +55,7 @@ pub use exchange::{
     Registry, RemoveError, ShardPort, StorePort,
 };
 pub use follower::{EventFollower, Follower, OrderFollower};
+pub use histogram::{BOUNDS, Distribution, Histogram};
 pub use hub;
 pub use journal::{Journal, Pending, Taken, Ticket, Unstored};
 pub use keys::{Keys, KeysLoad};
@@ -67,5 +70,6 @@ pub use shares::{MessageRates, Messages, Network, Shares, UNIX, is_of_many, show
 pub use snapshot::{Listeners, Snapshot};
 pub use survey::Survey;
 pub use taken_ids::{Seat, TakenIds};
+pub use timing::{Measured, ShardTiming};
 pub use users::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
 pub use wake_batch::WakeBatch;

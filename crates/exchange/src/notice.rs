@@ -14,6 +14,12 @@ pub(crate) enum View {
     Changes,
     /// All of the order.
     Order,
+    /// Events in it: changes of presence, and what is said of users.
+    Events,
+}
+
+impl View {
+    pub(crate) const ALL: [Self; 3] = [Self::Changes, Self::Order, Self::Events];
 }
 
 /// For whom there is something new.
@@ -22,9 +28,9 @@ pub(crate) enum View {
 pub(crate) struct News(u8);
 
 impl News {
-    /// For those who follow the changes, and for those who follow all.
-    pub(crate) fn new(changes: bool, order: bool) -> Self {
-        Self(u8::from(changes) | u8::from(order) << 1)
+    /// With some for those who follow this, too.
+    pub(crate) fn and(self, view: View) -> Self {
+        Self(self.0 | 1 << view as u8)
     }
 
     /// Whether there is any.

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(begin(7, 2, 10), SaidKey::New, "its time is over");
         keys.settle(hash(7), None);
         assert_eq!(begin(7, 3, 10), SaidKey::New, "it came to nothing");
-        let pending = Pending::new(Position::from_bits(6));
+        let pending = Pending::new(Position::from_bits(6), 0);
         keys.settle(hash(7), Some(Receipt::Ordered(pending.clone())));
         assert!(matches!(begin(7, 3, 11), SaidKey::Placed(Receipt::Ordered(_))));
         pending.done(Err(Unstored::Full));

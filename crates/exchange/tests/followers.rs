@@ -11,7 +11,9 @@ use std::task::{Context, Poll, Waker};
 
 use common::publish;
 use multiplexor_exchange::hub::limits::RECENT_MESSAGES_MAX;
-use multiplexor_exchange::hub::{Epoch, Leave, Limits, OrderItem, Position, ShardId, Start};
+use multiplexor_exchange::hub::{
+    Epoch, Kind, Leave, Limits, OrderItem, Payload, Position, Publish, ShardId, Start,
+};
 use multiplexor_exchange::{Clock, EventFollower, Exchange, Follower, Immediate, OrderFollower, Wake};
 
 /// Counts how often it was woken, as a task or as a notifier.
@@ -227,4 +229,30 @@ fn whoever_follows_events_falls_behind_no_publisher() {
     let changes = page.items.iter().filter(|item| matches!(item, OrderItem::Change(_))).count();
     assert_eq!((page.items.len(), changes, page.gap, page.changes_gap), (2, 2, false, false));
     assert_eq!(page.position, scene.exchange.end());
+}
+
+#[test]
+fn whoever_follows_events_is_woken_by_those_alone() {
+    let mut scene = Scene::new();
+    let mut follower = EventFollower::new(Arc::clone(&scene.exchange));
+    let page = follower.read(follower.from(), 10);
+    let task = Arc::<Count>::default();
+    let mut waits = Box::pin(follower.more(page.position));
+    assert!(poll(&task, waits.as_mut()).is_pending());
+    scene.say("a");
+    assert_eq!((scene.notifier.read(), scene.exchange.end() > page.position), (0, true), "it is no event");
+    scene.turn(1);
+    scene.exchange.admin().wake_followers();
+    assert_eq!((scene.notifier.read(), task.read()), (1, 1));
+    assert!(poll(&task, waits.as_mut()).is_ready());
+    drop(waits);
+    let page = follower.read(page.position, 10);
+    assert!(matches!(page.items[..], [OrderItem::Change(_)]));
+    let mut waits = Box::pin(follower.more(page.position));
+    assert!(poll(&task, waits.as_mut()).is_pending());
+    let said =
+        Publish { payload: Payload::of_client(b"hello", Some("ann"), Kind::Text), ..publish("a", [].into()) };
+    scene.exchange.publisher().publish(said, None).unwrap();
+    scene.exchange.admin().wake_followers();
+    assert_eq!(task.read(), 2, "what a client said is one");
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use crate::trash::Trash;
 use crate::{Change, ChangeKind, Changes, Millis, Position, Start};
 
-pub(crate) use ring::BLOCK_LEN;
 use ring::Ring;
 
 /// The last changes.

@@ -1,73 +1,15 @@
 //! Every limit of the hub, by name.
 
-use crate::{Door, Millis, Rule};
+use crate::Millis;
 
-/// What may be set about remembering.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Messages kept a channel; 0 keeps none.
-    pub history_messages: u32,
-    /// How long a message is kept, in milliseconds.
-    pub history_age: Millis,
-    /// Whether a message renews the time of all that is kept of its channel.
-    pub history_renew: bool,
-    /// Bytes of payload kept a channel.
-    pub history_bytes: u64,
-    /// Bytes of payload kept in all; the oldest of all go first.
-    pub history_budget: u64,
-    /// How long a trimmed channel is remembered after it fell silent; at least `history_age` counts.
-    pub resume_window: Millis,
-    /// How long a channel stays online after its last connection left.
-    pub grace: Millis,
-    /// Bytes that the records of channels may take: a name and [`RECORD_LEN`] each, whatever is kept of messages aside.
-    pub channels_budget: u64,
-    /// Changes (online, offline) kept for those who watch: so many of channels that were published to, and so many of
-    /// all others.
-    pub changes: usize,
-    /// How long a user who has no connection to a channel any more has not left it.
-    pub presence_grace: Millis,
-    /// Changes of a channel's users that are kept for those who come back; their age is the resume window.
-    pub presence_history: u32,
-    /// Users in the list that a newcomer gets; at most [`PRESENCE_LIST_MAX`].
-    pub presence_list: usize,
-    /// Whether users are followed who have any connection at all: that costs something for each of them.
-    pub follow_users: bool,
-    /// Who may listen to a channel of which no rule says so.
-    pub listen: Door,
-    /// What is set for channels by their names; the first rule that matches counts. At most [`RULES_MAX`].
-    pub rules: Vec<Rule>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            history_messages: 100,
-            history_age: 3_600_000,
-            history_renew: false,
-            history_bytes: 1 << 20,
-            history_budget: 256 << 20,
-            resume_window: 3_600_000,
-            grace: 30_000,
-            presence_grace: 10_000,
-            presence_history: 1_000,
-            presence_list: PRESENCE_LIST,
-            channels_budget: CHANNELS_BUDGET,
-            changes: CHANGES_MAX,
-            follow_users: false,
-            listen: Door::Open,
-            rules: Vec::new(),
-        }
-    }
-}
-
-/// Default for [`Limits::channels_budget`]: 1.8 million channels with names of 50 bytes.
+/// Default for [`crate::Limits::channels_budget`]: 1.8 million channels with names of 50 bytes.
 pub const CHANNELS_BUDGET: u64 = 512 << 20;
 /// What a channel's record takes beside its name, in bytes: itself, the head of its name, its places in the tables by name
 /// and by id, and in the agenda.
 pub const RECORD_LEN: u64 = 240;
 /// The part of the budget of records that is for those who publish, and not for those who wait: one of so many.
 pub const PUBLISHERS_PART: u64 = 8;
-/// Default for [`Limits::presence_list`].
+/// Default for [`crate::Limits::presence_list`].
 pub const PRESENCE_LIST: usize = 200;
 /// Users in one list at the most: all of them are read in one step.
 pub const PRESENCE_LIST_MAX: usize = 1_000;
@@ -77,7 +19,7 @@ pub const ROSTER_STEP_MAX: usize = 256;
 pub const ROSTER_LOOK_MAX: usize = 2_048;
 /// When it is tried again to tell of a user for whom no place was left, in milliseconds.
 pub const WAKE_AGAIN_MS: Millis = 1_000;
-/// Default for [`Limits::changes`].
+/// Default for [`crate::Limits::changes`].
 pub const CHANGES_MAX: usize = 100_000;
 /// Rules for channels by their names; each new record is compared with all of them.
 pub const RULES_MAX: usize = 64;
@@ -131,3 +73,5 @@ pub const STATE_STEP_MAX: usize = 256;
 pub const RESTORED_TRASH_MAX: usize = 4_096;
 /// Channel records one call of `scan` looks at.
 pub const SCAN_STEP_MAX: usize = 1_024;
+/// Bytes of changes kept in one block: some 200, which are what a search may have to read one by one.
+pub const BLOCK_LEN: usize = 4_096;

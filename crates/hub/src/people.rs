@@ -282,7 +282,7 @@ impl Hub {
         let Some(roster) = extras.roster.take() else { return };
         self.names[roster.feed].pins -= 1;
         self.schedule(roster.feed);
-        self.trash.rosters.push(roster);
+        self.trash.records.push(roster);
         self.schedule(id);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Recent {
     bytes: usize,
     /// Messages up to here may be missing.
     watermark: Position,
+    /// The place of the last message that is an event, of those that were released while somebody followed events.
+    last_event: Position,
     /// Somebody has not had what came after this place, should the program be started anew; `None`: nobody.
     awaited: Option<Position>,
     /// The channels of the bookmarks that a store had.
@@ -37,7 +39,11 @@ impl Recent {
     /// A message was released.
     #[inline]
     pub(crate) fn push(&mut self, message: &Message, trash: &mut Trash) {
-        if self.followers > 0 || (self.event_followers > 0 && message.is_event()) {
+        let is_event = self.event_followers > 0 && message.is_event();
+        if is_event {
+            self.last_event = message.position;
+        }
+        if self.followers > 0 || is_event {
             self.keep(message.clone(), trash);
         }
     }
@@ -105,6 +111,12 @@ impl Hub {
     pub fn unfollow_events(&mut self) {
         self.recent.event_followers -= 1;
         self.recent.end(&mut self.trash);
+    }
+
+    /// The place of the last event that was released while somebody followed events: a message that is one, or a change of presence.
+    pub fn last_event(&self) -> Position {
+        // A change that is not released is none yet; the end stands for it, up to which all is known.
+        self.recent.last_event.max(self.feed.last().min(self.end))
     }
 
     /// Up to here all who follow have what they were owed, so that nobody will ask for it after a restart; `None`: nobody will
@@ -321,6 +333,7 @@ mod tests {
             say(&mut hub, "a", 1, NOW);
         }
         assert_eq!((hub.recent.messages.len(), read(&hub, after(0), 9)), (0, (vec![1], false)));
+        assert_eq!(hub.last_event().to_bits(), 1, "no message that was said is an event");
         hub.unfollow_events();
     }
 }

@@ -205,6 +205,6 @@ impl Hub {
         }
         self.floor.trimmed_at = self.floor.trimmed_at.max(channel.trimmed_at);
         self.totals.channels -= 1;
-        self.trash.channels.push(channel);
+        self.trash.records.push(channel);
     }
 }

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::channel::Channel;
-use crate::feed::BLOCK_LEN;
-use crate::history::History;
+use crate::limits::BLOCK_LEN;
 use crate::message::About;
-use crate::roster::Roster;
 use crate::{Message, Publish};
 
 /// Things the hub has let go of; dropping it frees them.
@@ -22,9 +19,8 @@ pub struct Trash {
     /// The names of what was published; their text was copied where it was needed.
     pub(crate) spent: SmallVec<[Spent; 1]>,
     pub(crate) refused: Vec<Publish>,
-    pub(crate) histories: Vec<Box<History>>,
-    pub(crate) channels: Vec<Box<Channel>>,
-    pub(crate) rosters: Vec<Box<Roster>>,
+    /// Channels, their histories and lists of users: whatever they are, they only wait to be freed.
+    pub(crate) records: Vec<Box<dyn Send>>,
     pub(crate) names: Vec<Arc<str>>,
     /// Changes that the feed no longer keeps.
     pub(crate) blocks: Vec<Box<[u8; BLOCK_LEN]>>,

@@ -50,7 +50,7 @@ impl Hub {
             self.oldest.strike(history.oldest, id);
             removed.messages = history.len() as u64;
             removed.bytes = history.bytes();
-            self.trash.histories.push(history);
+            self.trash.records.push(history);
         }
         // What is ordered and not released was said before, too.
         let up_to = if channel.pins > 0 { self.last } else { last };
@@ -185,7 +185,7 @@ impl Hub {
         if channel.history.as_ref().is_some_and(|history| history.is_empty()) {
             let history = channel.history.take().expect("it was just seen");
             self.oldest.strike(history.oldest, id);
-            self.trash.histories.push(history);
+            self.trash.records.push(history);
         }
     }
 

@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use dialect::hub::{ShardId, Totals};
-use exchange::{KeysLoad, MailboxLoad};
+use exchange::{BOUNDS, Distribution, KeysLoad, MailboxLoad, Measured};
 
 use crate::sources::ShardCounters;
 use crate::state::InLine;
@@ -59,6 +59,7 @@ struct Scrape<'a> {
     totals: Totals,
     keys: KeysLoad,
     client_keys: KeysLoad,
+    measured: Measured,
     loads: Vec<MailboxLoad>,
     wait: Vec<ShardCounters>,
     store: ShardCounters,
@@ -73,6 +74,7 @@ impl<'a> Scrape<'a> {
             totals: line.exchange.admin().totals(),
             keys: line.idempotency.load(),
             client_keys: line.exchange.shares().messages.keys.load(),
+            measured: line.exchange.admin().measured(),
             loads: shards.map(|index| line.exchange.admin().load(ShardId(index))).collect(),
             wait: (line.sources.wait.counters)(),
             store: line.sources.store.as_ref().map_or_else(Vec::new, |read| read()),
@@ -92,6 +94,8 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
         .expect("a string takes everything");
     };
     match read {
+        MetricSource::Times(read) => write_distribution(name, read(&scrape.measured), 1e-6, text),
+        MetricSource::Sizes(read) => write_distribution(name, read(&scrape.measured), 1.0, text),
         MetricSource::Version => sample(Some(("version", &env!("CARGO_PKG_VERSION"))), &1),
         MetricSource::One(read) => sample(None, &read(scrape)),
         MetricSource::Seconds(read) => sample(None, &read(scrape)),
@@ -132,6 +136,20 @@ fn write_metric(Metric { name, help, read }: &Metric, scrape: &Scrape<'_>, text:
     }
 }
 
+/// A histogram as Prometheus has it: each bucket counts all that was at most so much. `unit`: what is told, of what is recorded.
+fn write_distribution(name: &str, distribution: &Distribution, unit: f64, text: &mut String) {
+    #[allow(clippy::cast_precision_loss, reason = "sums of this size are exact enough")]
+    let told = |value: u64| (value as f64 * unit * 1e6).round() / 1e6;
+    let bounds = BOUNDS.iter().map(|bound| told(*bound).to_string()).chain(["+Inf".to_owned()]);
+    let mut count = 0;
+    for (bound, more) in bounds.zip(distribution.counts) {
+        count += more;
+        writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}").expect("a string takes everything");
+    }
+    let sum = told(distribution.sum);
+    write!(text, "{name}_sum {sum}\n{name}_count {count}\n").expect("a string takes everything");
+}
+
 /// From now to a time in Unix seconds.
 fn days_left(end: i64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
@@ -153,7 +171,8 @@ After this page you know what Prometheus can watch: what `GET /metrics` tells on
 on the WAIT line.
 
 Counters count since the program started. Numbers by shard are for one thread of the WAIT line each; add them up for the whole.
-`GET /stats` tells much of the same as JSON.
+`GET /stats` tells much of the same as JSON. A histogram counts how often something was at most `le`, in powers of four; what all but
+one in a hundred stay below is `histogram_quantile(0.99, sum by (le) (rate(NAME_bucket[5m])))`.
 
 This page is generated from the program.
 
@@ -176,6 +195,25 @@ mod tests {
             assert!(!seen.contains(name), "{name} stands there twice");
             seen.push(*name);
         }
+    }
+
+    #[test]
+    fn a_distribution_is_told_as_prometheus_has_it() {
+        let mut distribution = Distribution { sum: 2_500_007, ..Distribution::default() };
+        (distribution.counts[0], distribution.counts[2]) = (1, 2);
+        distribution.counts[BOUNDS.len()] = 1;
+        let mut text = String::new();
+        write_distribution("x", &distribution, 1e-6, &mut text);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), BOUNDS.len() + 3);
+        assert_eq!(
+            lines[..3],
+            ["x_bucket{le=\"0.000001\"} 1", "x_bucket{le=\"0.000004\"} 1", "x_bucket{le=\"0.000016\"} 3"]
+        );
+        assert_eq!(
+            lines[12..],
+            ["x_bucket{le=\"16.777216\"} 3", "x_bucket{le=\"+Inf\"} 4", "x_sum 2.500007", "x_count 4"]
+        );
     }
 
     #[test]

@@ -150,8 +150,8 @@ pub(crate) fn log(
         %method,
         path,
         status = status.as_u16(),
-        refused = refused.map(|RefusedProblem(problem)| problem.code.name()),
-        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        code = refused.map(|RefusedProblem(problem)| problem.code.name()),
+        took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
 }

@@ -244,7 +244,7 @@ fn account(settings: &Settings) -> anyhow::Result<Option<Account>> {
 fn give_up(settings: &Settings, account: Option<Account>, certificates: &Certificates) -> anyhow::Result<()> {
     if let Some(account) = account {
         account.become_it()?;
-        info!(user = settings.user, "root is given up");
+        info!(account = settings.user, "root is given up");
         if let Err(error) = certificates.read() {
             warn!(
                 error = format!("{error:#}"),

@@ -10,7 +10,7 @@ use exchange::{Exchange, Journal, Taken, Unstored};
 use tracing::{error, info, warn};
 
 use crate::disk::Disk;
-use crate::limits::{RETRY_EVERY, SYNC_EVERY, WRITE_LEN};
+use crate::limits::{RETRY_EVERY, SYNC_EVERY, WRITE_LEN, millis};
 use crate::log::{Batch, Log, Sync};
 use crate::stats::Stats;
 use crate::tidy::Tidy;
@@ -125,7 +125,7 @@ impl<D: Disk> Keeper<D> {
             exchange.store().reserved(self.log.reserved());
         }
         if self.tidy.is_none() {
-            self.tidy = self.log.to_tidy()?.map(Tidy::new);
+            self.tidy = self.log.to_tidy(now)?.map(Tidy::new);
         }
         if let Some(tidy) = &mut self.tidy
             && tidy.step(&mut self.log, exchange, now, self.keys_age)?
@@ -191,8 +191,4 @@ impl<D: Disk> Keeper<D> {
             error!(%error, "the store could not end in good order; the next start will put it right");
         }
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use exchange::hub::Millis;
+
 /// Bytes that the log takes, unless it is said otherwise.
 pub const LOG_LEN: u64 = 1 << 30;
 /// The least that may be set.
@@ -24,7 +26,14 @@ pub const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub const WRITE_LEN: usize = 4 << 20;
 /// Records of the oldest segment that are looked at between two batches.
 pub const TIDY_STEP: usize = 256;
+/// A log that has more than it may, since all of it was needed, is looked at again after so long, though it has not grown.
+pub const TIDY_AGAIN: Duration = Duration::from_secs(60);
 /// Channels that are asked about in one hold of the exchange's lock.
 pub const TIDY_PLACES: usize = 64;
 /// Bytes that a message takes in the log beside its payload, as a guess.
 pub const MESSAGE_COST: u64 = 64;
+
+/// A time in the exchange's unit.
+pub(crate) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

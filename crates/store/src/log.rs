@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
-use exchange::hub::{Fact, Past, Position};
+use exchange::hub::{Fact, Millis, Past, Position};
 
 use crate::disk::Disk;
-use crate::limits::{RESERVED, SEGMENT_LEN_MAX, SEGMENTS, SEGMENTS_MAX};
+use crate::limits::{RESERVED, SEGMENT_LEN_MAX, SEGMENTS, SEGMENTS_MAX, TIDY_AGAIN, millis};
 use crate::meta::{self, Ended, Meta};
 use crate::record::{self, FRAME_LEN, Record};
 use crate::recover::{Found, RecoverError, WHOLE, recover};
@@ -54,6 +54,8 @@ pub struct Log<D> {
     whole: bool,
     /// Bytes beyond which the oldest segments are removed: more than is set where more is needed.
     limit: u64,
+    /// Until then it may be more.
+    limit_until: Millis,
     /// The newest segment when tidying began; when it goes itself, all was looked at.
     tidied_to: Option<u64>,
 }
@@ -153,6 +155,7 @@ impl<D: Disk> Log<D> {
                 dirty: false,
                 whole: true,
                 limit: options.len_max,
+                limit_until: 0,
                 tidied_to: None,
             },
             found,
@@ -284,7 +287,10 @@ impl<D: Disk> Log<D> {
 
     /// The oldest segment, when there are more bytes or segments than there may be: its good bytes.
     /// Never the one being written.
-    pub fn to_tidy(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn to_tidy(&mut self, now: Millis) -> io::Result<Option<Vec<u8>>> {
+        if now >= self.limit_until {
+            self.limit = self.options.len_max;
+        }
         let is_over = self.len() + self.segment_len_max() > self.limit || self.count() > SEGMENTS_MAX;
         if !is_over || self.count() < 2 {
             self.tidied_to = None;
@@ -292,12 +298,12 @@ impl<D: Disk> Log<D> {
         }
         let (number, good) = self.segments[0];
         if number > *self.tidied_to.get_or_insert(self.next) {
-            // All of it is needed. Looking at it again would not help before it has grown.
+            // All of it is needed. Looking at it again would not help before it has grown, or others have let go of some.
             self.limit = self.len() + self.len() / 4 + self.segment_len_max();
+            self.limit_until = now + millis(TIDY_AGAIN);
             self.tidied_to = None;
             return Ok(None);
         }
-        self.limit = self.options.len_max.max(self.limit - self.limit / 64);
         let bytes = self.disk.read(&segment::name(number), usize::try_from(good).unwrap_or(usize::MAX))?;
         Ok(Some(bytes))
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::hub::{Fact, Kind, Message, Payload, Position, Target};
 use multiplexor_store as store;
+use store::limits::TIDY_AGAIN;
 use store::{Batch, Log, Options, Sync};
 use testkit::disk::{Faults, SimDisk};
 use testkit::seeds::{Chance, seeds};
@@ -187,4 +188,32 @@ fn damage_in_any_file_is_told_and_never_read_as_a_message() {
         }
         world.open(&disk, options, "b", 99, Told::Maybe);
     });
+}
+
+#[test]
+fn a_log_of_which_all_was_needed_is_looked_at_again_when_less_may_be() {
+    let options = Options { len_max: 64 << 10, sync: Sync::Os, volatile: 0 };
+    let (mut log, _) = Log::open(SimDisk::new(1), options, "", 1).unwrap();
+    let mut place = 0;
+    let mut append = |log: &mut Log<SimDisk>| {
+        place += 1;
+        let mut batch = Batch::default();
+        batch.add_fact(&Fact::Message { message: message(place, 900), key: None });
+        log.append(&mut batch).unwrap();
+        log.settle();
+    };
+    while log.to_tidy(0).unwrap().is_none() {
+        append(&mut log);
+    }
+    while let Some(segment) = log.to_tidy(0).unwrap() {
+        (0..segment.len() / 900).for_each(|_| append(&mut log));
+        log.remove_oldest().unwrap();
+    }
+    let again = u64::try_from(TIDY_AGAIN.as_millis()).unwrap();
+    assert!(log.to_tidy(again - 1).unwrap().is_none(), "it has not grown, and no time has passed");
+    let full = log.len();
+    while log.to_tidy(again).unwrap().is_some() {
+        log.remove_oldest().unwrap();
+    }
+    assert!(full > log.len() && log.len() <= options.len_max, "{full} bytes, and then {}", log.len());
 }

@@ -5,6 +5,7 @@
 //! is the record layer of RFC 8446, section 5, and RFC 5246, section 6.2, on the ciphers of aws-lc.
 
 mod certificate;
+mod failure;
 mod record;
 mod server;
 mod session;
@@ -12,6 +13,7 @@ mod session;
 pub mod limits;
 
 pub use certificate::{Certificate, FileError, Pair, names};
+pub use failure::Failure;
 pub use rustls;
 pub use server::{Options, Server, Tickets, fingerprint, read_authorities};
-pub use session::{Failure, Heard, Opened, Session};
+pub use session::{Heard, Opened, Session};

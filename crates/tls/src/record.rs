@@ -8,8 +8,8 @@ use aws_lc_rs::aead::{
 };
 use rustls::ConnectionTrafficSecrets;
 
+use crate::Failure;
 use crate::limits::{HEADER_LEN, RECORD_LEN_MAX};
-use crate::session::Failure;
 
 /// What is in a record (RFC 8446, section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,6 @@ use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{Error, HandshakeKind, ProtocolVersion};
 
-use crate::Server;
 use crate::limits::{
     HANDSHAKE_KEPT_MAX, HEADER_LEN, HOLLOW_RECORDS_MAX, RECORD_LEN_MAX, RECORDS_PER_KEY_MAX,
     RENEWALS_PER_READ_MAX, WIRE_LEN_MAX,
@@ -20,6 +19,7 @@ use crate::record::{
     CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
     USER_CANCELED, Version,
 };
+use crate::{Failure, Server};
 use handshake::shake;
 
 /// TLS on one connection.
@@ -30,23 +30,6 @@ pub struct Session {
     kept: Vec<u8>,
     /// How many of these the handshake has seen.
     seen: usize,
-}
-
-/// Why there is no TLS with this client, or no longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// It speaks HTTP without TLS.
-    PlainHttp,
-    /// It offers nothing that we have: an old version, other ciphers, another protocol.
-    Incompatible,
-    /// It gave up before the handshake was over.
-    Left,
-    /// It does not want us: mostly because it does not trust the certificate.
-    Refused,
-    /// What it says is wrong; the alert that tells so.
-    Malformed(u8),
-    /// A fault of ours.
-    Internal,
 }
 
 /// What came of bytes.

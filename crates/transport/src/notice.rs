@@ -105,3 +105,10 @@ impl Tone {
         Coder::stored(self.coding).stream(out, write);
     }
 }
+
+impl Opening<'_> {
+    /// What its cursor is written by.
+    pub(crate) fn cursors(&self, tone: Tone) -> Cursors {
+        if self.lists { tone.cursors.unlisted() } else { tone.cursors }
+    }
+}

@@ -99,6 +99,8 @@ pub const COMERS_MAX: usize = 1_024;
 pub const RETURN_LIVES_MS: u64 = 10_000;
 /// Pieces of mail for which a shard keeps room when it has taken them.
 pub const MAIL_KEPT: usize = 1_024;
+/// Messages given to all for which a shard keeps room between two turns.
+pub const SETTLED_KEPT: usize = 1_024;
 /// How often a thread gives back memory that it no longer needs, in milliseconds.
 pub const GIVE_BACK_MS: u64 = 2_000;
 /// How long after the end of draining the rest is cut off, in milliseconds.

@@ -121,7 +121,7 @@ mod tests {
         let targets = smallvec![Target { name: "$all".into(), alias: None }];
         let payload = Payload::new(*b"x", Kind::Either);
         let message = Message::new(Position::from_bits(place), 0, None, targets, payload);
-        Rc::new(Owed { delivery: Arc::new(Delivery::new(message, smallvec![ChannelId::NONE])) })
+        Rc::new(Owed { delivery: Arc::new(Delivery::new(message, smallvec![ChannelId::NONE], 0)) })
     }
 
     fn pending(walks: &Walks, user: Option<&str>) -> Vec<u64> {

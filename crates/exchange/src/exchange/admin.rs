@@ -12,7 +12,7 @@ use hub::{
 use super::Exchange;
 use crate::limits::TICK_STEPS_MAX;
 use crate::sync::Ordering;
-use crate::{MailboxLoad, Order, Ticket, Unstored};
+use crate::{MailboxLoad, Measured, Order, Ticket, Unstored};
 
 /// What the program looks at and looks after.
 #[derive(Clone, Copy)]
@@ -105,6 +105,11 @@ impl Admin<'_> {
     /// How much a shard owes.
     pub fn load(&self, shard: ShardId) -> MailboxLoad {
         self.exchange.mailbox(shard).load()
+    }
+
+    /// How long messages take, and what keeps them.
+    pub fn measured(&self) -> Measured {
+        Measured::of(&self.exchange.timing, &self.exchange.shard_timing)
     }
 
     /// Puts an order into every mailbox. False when one had no room left even in its reserve.

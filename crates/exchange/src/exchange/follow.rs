@@ -16,14 +16,10 @@ impl Exchange {
     /// What comes next behind this place is told. False: there is something.
     pub(crate) fn await_more(&self, view: View, read: Position) -> bool {
         let mut inner = self.lock();
-        let inner = &mut *inner;
-        let (last, followed) = match view {
-            View::Changes => (inner.hub.last_change(), &mut inner.followed),
-            View::Order => (inner.hub.end(), &mut inner.followed_order),
-        };
+        let last = inner.last_of(view);
         let waits = last <= read;
         if waits {
-            *followed = last;
+            inner.followed[view as usize] = last;
         }
         waits
     }

@@ -109,11 +109,13 @@ impl Exchange {
                 own = Some(published(released));
             }
         });
-        own.map(Receipt::Released).unwrap_or_else(|| {
-            let pending = Pending::new(position);
-            inner.pending.push_back(pending.clone());
-            Receipt::Ordered(pending)
-        })
+        if let Some(published) = own {
+            self.timing.release.record(0);
+            return Receipt::Released(published);
+        }
+        let pending = Pending::new(position, inner.now_us);
+        inner.pending.push_back(pending.clone());
+        Receipt::Ordered(pending)
     }
 
     /// Stage three, under the lock: into history and mailboxes, in order.
@@ -125,16 +127,20 @@ impl Exchange {
         rung: &mut Rung,
         mut each: impl FnMut(&Released),
     ) {
-        let Inner { hub, released, pending, .. } = inner;
+        let Inner { hub, released, pending, now_us, .. } = inner;
+        let waited = |pending: &Pending| {
+            self.timing.release.record(now_us.saturating_sub(pending.placed_us()));
+        };
         hub.release(committed, now, released);
         for item in released.drain(..) {
             each(&item);
-            rung.answer(pending, item.message.position, |is_it| is_it.then(|| published(&item)));
+            let told = |is_it: bool| is_it.then(|| published(&item));
+            rung.answer(pending, item.message.position, waited, told);
             let shards = if item.is_for_all_shards { self.all_shards() } else { item.shards };
             if shards.is_empty() {
                 continue;
             }
-            let delivery = Arc::new(Delivery::new(item.message, item.channels));
+            let delivery = Arc::new(Delivery::new(item.message, item.channels, *now_us));
             for shard in shards {
                 self.mailbox(shard).put(Arc::clone(&delivery));
                 if !rung.shards.contains(&shard) {
@@ -142,7 +148,7 @@ impl Exchange {
                 }
             }
         }
-        rung.answer(pending, hub.end(), |_| None);
+        rung.answer(pending, hub.end(), waited, |_| None);
     }
 }
 

@@ -121,9 +121,9 @@ impl<'a> Publisher<'a> {
 
     /// The same, for those who wait for the store.
     pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> (bool, Deleted) {
-        let now = self.exchange.clock.now();
         let mut inner = self.exchange.lock();
-        let Inner { hub, pending, .. } = &mut *inner;
+        let now = self.exchange.clock.now();
+        let Inner { hub, pending, now_us, .. } = &mut *inner;
         let was_anything = hub.has_to_delete(name, subscriptions);
         let found = hub.delete(name, subscriptions, now);
         // Under the lock, so that the order stands in the mailboxes before any later message.
@@ -135,7 +135,7 @@ impl<'a> Publisher<'a> {
             }
         }
         let waits = found.is_some() && self.exchange.journal().is_some() && hub.end() < hub.last();
-        let waits = waits.then(|| Pending::new(hub.last()));
+        let waits = waits.then(|| Pending::new(hub.last(), *now_us));
         pending.extend(waits.clone());
         let news = self.exchange.unlock(inner);
         self.exchange.tell_followers(news);

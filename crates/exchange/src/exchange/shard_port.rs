@@ -3,7 +3,7 @@
 use hub::{Publish, ShardId};
 
 use super::{Exchange, PublishError, Receipt};
-use crate::{Mail, Order};
+use crate::{Mail, Order, ShardTiming};
 
 /// What a shard takes, and what it says of itself.
 #[derive(Clone, Copy)]
@@ -12,7 +12,13 @@ pub struct ShardPort<'a> {
     pub(super) shard: ShardId,
 }
 
-impl ShardPort<'_> {
+impl<'a> ShardPort<'a> {
+    /// Where the shard records what it measures. It alone does.
+    #[inline]
+    pub fn timing(&self) -> &'a ShardTiming {
+        &self.exchange.shard_timing[usize::from(self.shard.0)]
+    }
+
     /// Takes all mail into `mail`, which must be empty.
     pub fn take_mail(&self, mail: &mut Vec<Mail>) {
         self.exchange.mailbox(self.shard).take(mail);

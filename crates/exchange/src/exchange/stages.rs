@@ -108,16 +108,18 @@ pub(super) struct Rung {
 
 impl Rung {
     /// Answers those who wait for what stands at or before this place. `told` says what a message's publisher is
-    /// told, if it is that one.
+    /// told, if it is that one; `released` sees each of them.
     pub(super) fn answer(
         &mut self,
         pending: &mut VecDeque<Pending>,
         up_to: Position,
+        mut released: impl FnMut(&Pending),
         told: impl Fn(bool) -> Option<Published>,
     ) {
         while pending.front().is_some_and(|first| first.position() <= up_to) {
             let first = pending.pop_front().expect("there is a front");
             let position = first.position();
+            released(&first);
             let told = told(position == up_to).unwrap_or(Published { position, seen: SmallVec::new() });
             self.publishers.extend(first.done(Ok(told)));
         }

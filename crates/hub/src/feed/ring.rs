@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::NAME_LEN_MAX;
+use crate::limits::{BLOCK_LEN, NAME_LEN_MAX};
 use crate::trash::Trash;
 use crate::{Change, ChangeKind, Millis, Position};
 
@@ -212,8 +212,6 @@ impl Entry<'_> {
     }
 }
 
-/// Bytes a block: some 200 changes, which are what a search may have to read one by one.
-pub(crate) const BLOCK_LEN: usize = 4_096;
 /// Two numbers of 64 bits and the name's length, at the most.
 const NUMBERS_LEN_MAX: usize = 10 + 10 + 2;
 const _: () = assert!(NAME_LEN_MAX + NUMBERS_LEN_MAX <= BLOCK_LEN);

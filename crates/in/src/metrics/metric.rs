@@ -1,6 +1,6 @@
 //! A metric: its name, what it says, and from where it is read.
 
-use exchange::MailboxLoad;
+use exchange::{Distribution, MailboxLoad, Measured};
 
 use super::Scrape;
 use crate::sources::CertificateNews;
@@ -20,6 +20,10 @@ pub(super) enum MetricSource {
     Version,
     One(fn(&Scrape<'_>) -> u64),
     Seconds(fn(&Scrape<'_>) -> f64),
+    /// A distribution of microseconds, told in seconds.
+    Times(fn(&Measured) -> &Distribution),
+    /// A distribution of sizes.
+    Sizes(fn(&Measured) -> &Distribution),
     /// One a shard, of what it owes.
     Mailbox(fn(&MailboxLoad) -> usize),
     /// One a shard: the counter of the WAIT line that has this name there.
@@ -41,6 +45,7 @@ impl MetricSource {
         match self {
             Self::Version => Some("version"),
             Self::One(_) | Self::Seconds(_) | Self::Store(_) | Self::Asked(_) | Self::Certificates(_) => None,
+            Self::Times(_) | Self::Sizes(_) => Some("le"),
             Self::Mailbox(_) | Self::Wait(_) => Some("shard"),
             Self::Refused | Self::Denied => Some("code"),
         }
@@ -48,7 +53,11 @@ impl MetricSource {
 
     /// What Prometheus calls it.
     pub(super) fn kind(&self, name: &str) -> &'static str {
-        if name.ends_with("_total") { "counter" } else { "gauge" }
+        match self {
+            Self::Times(_) | Self::Sizes(_) => "histogram",
+            _ if name.ends_with("_total") => "counter",
+            _ => "gauge",
+        }
     }
 }
 

@@ -99,6 +99,31 @@ static PROGRAM: &[Metric] = &[
         MetricSource::Mailbox(|load| load.bytes),
     ),
     line(
+        "multiplexor_release_seconds",
+        "How long messages waited for the store, from when they had their place until clients might have them; 0 without a store",
+        MetricSource::Times(|measured| &measured.release),
+    ),
+    line(
+        "multiplexor_delivery_seconds",
+        "From when clients might have a message until a shard had written it to the last of its own; slow readers, to whom the rest is written later, count as written to",
+        MetricSource::Times(|measured| &measured.delivery),
+    ),
+    line(
+        "multiplexor_lock_wait_seconds",
+        "How long threads waited for the lock that orders messages",
+        MetricSource::Times(|measured| &measured.lock_wait),
+    ),
+    line(
+        "multiplexor_wait_turn_seconds",
+        "How long a shard was busy between two looks at its sockets",
+        MetricSource::Times(|measured| &measured.turn),
+    ),
+    line(
+        "multiplexor_wait_owed_bytes",
+        "Bytes that a connection was owed, each time its client took less than there was",
+        MetricSource::Sizes(|measured| &measured.owed),
+    ),
+    line(
         "multiplexor_in_connections",
         "Connections of the IN line that are open",
         MetricSource::One(|scrape| scrape.line.connections.open() as u64),

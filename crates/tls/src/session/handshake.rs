@@ -4,7 +4,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use rustls::{AlertDescription, Error};
 
-use super::Failure;
+use crate::Failure;
 use crate::record::{DECODE_ERROR, UNEXPECTED_MESSAGE};
 
 /// Hands records to the handshake: how many bytes it is done with, and whether it is over.

@@ -6,7 +6,17 @@ use exchange::hub::{ChannelId, Leave, LeaveKind, Position, Session};
 
 use super::Shard;
 use crate::kernel::Kernel;
+use crate::limits::SETTLED_KEPT;
 use crate::owed::Owed;
+
+/// Messages that were given to all in this turn.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// When each of them was released.
+    released_us: Vec<u64>,
+    /// Their bytes of payload.
+    bytes: usize,
+}
 
 /// Registrations to take back at the end of the turn.
 #[derive(Default)]
@@ -24,10 +34,7 @@ pub(super) struct Leaving {
 impl<K: Kernel> Shard<K> {
     /// Tells the exchange what was given and who has left. At the end of a turn, many at a time.
     pub(super) fn settle_accounts(&mut self) {
-        let (messages, bytes) = std::mem::take(&mut self.settled);
-        if messages > 0 {
-            self.exchange.shard(self.id).settle(messages, bytes);
-        }
+        self.settle_messages();
         self.tell_leaving();
         self.exchange.shard(self.id).end_turn();
         self.counters.connections.set(self.slab.len() as u64);
@@ -36,6 +43,19 @@ impl<K: Kernel> Shard<K> {
         self.counters.tls_under_way.set(self.handshakes.places.count() as u64);
         self.counters.guests.set(self.guests.len() as u64);
         self.counters.users.set(self.guests.users().count() as u64);
+    }
+
+    /// Tells the exchange what was given to all, and notes how long that took.
+    fn settle_messages(&mut self) {
+        if self.settled.released_us.is_empty() {
+            return;
+        }
+        let (port, now_us) = (self.exchange.shard(self.id), self.exchange.now_us());
+        port.settle(self.settled.released_us.len(), std::mem::take(&mut self.settled.bytes));
+        for released_us in self.settled.released_us.drain(..) {
+            port.timing().delivery.record(now_us.saturating_sub(released_us));
+        }
+        self.settled.released_us.shrink_to(SETTLED_KEPT);
     }
 
     /// Tells the exchange who has left.
@@ -77,8 +97,8 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn settle(&mut self, done: impl IntoIterator<Item = Rc<Owed>>) {
         for owed in done {
             if let Some(owed) = Rc::into_inner(owed) {
-                self.settled.0 += 1;
-                self.settled.1 += owed.len();
+                self.settled.released_us.push(owed.delivery.released_us);
+                self.settled.bytes += owed.len();
             }
         }
     }

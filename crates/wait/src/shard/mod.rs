@@ -66,7 +66,7 @@ use crate::settings::Settings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
-use accounts::Leaving;
+use accounts::{Leaving, Settled};
 use handshake::Handshakes;
 use post::Post;
 use states::States;
@@ -131,7 +131,7 @@ pub struct Shard<K: Kernel> {
     /// Registrations to take back at the end of the turn.
     leaving: Leaving,
     /// Deliveries everybody here has, to be told at the end of the turn: how many, of how many bytes.
-    settled: (usize, usize),
+    settled: Settled,
     now: u64,
     random: u64,
     // Scratch, kept for its capacity.
@@ -209,7 +209,7 @@ impl<K: Kernel> Shard<K> {
             deleting: VecDeque::new(),
             draining: None,
             leaving: Leaving::default(),
-            settled: (0, 0),
+            settled: Settled::default(),
             random: seed,
             events: Vec::with_capacity(EVENTS_PER_TURN),
             mail: Vec::new(),
@@ -244,6 +244,7 @@ impl<K: Kernel> Shard<K> {
     /// Looks at everything once. False: the shard has ended.
     pub fn turn(&mut self) -> bool {
         self.poll();
+        let began_us = self.exchange.now_us();
         self.now = self.kernel.now();
         self.askers.left_us = ASKED_US_PER_TURN;
         self.pages.turn(self.now);
@@ -274,6 +275,8 @@ impl<K: Kernel> Shard<K> {
         if is_over {
             self.end_states();
         }
+        let busy_us = self.exchange.now_us().saturating_sub(began_us);
+        self.exchange.shard(self.id).timing().turn.record(busy_us);
         !is_over
     }
 

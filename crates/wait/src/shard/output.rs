@@ -177,7 +177,13 @@ impl<K: Kernel> Shard<K> {
     /// Ends the connection where writing to it failed. False: it did.
     pub(super) fn judge(&mut self, index: usize, result: Result<(), Fault>) -> bool {
         match result {
-            Ok(()) => true,
+            Ok(()) => {
+                let owed = self.slab[index].owed_len();
+                if owed > 0 {
+                    self.exchange.shard(self.id).timing().owed.record(owed as u64);
+                }
+                true
+            }
             Err(Fault::Gone) => {
                 self.counters.resets.add(1);
                 self.close(index);

@@ -141,7 +141,7 @@ impl<K: Kernel> Shard<K> {
             let from = from.map(exchange::shown);
             warn!(
                 from,
-                who = who.as_deref(),
+                user = who.as_deref(),
                 channels = what,
                 cursor,
                 bytes = len,
