@@ -5,6 +5,7 @@
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use rustix::io::Errno;
 
@@ -27,6 +28,9 @@ pub trait Kernel {
 
     /// Begins or stops to report connections that wait to be accepted.
     fn watch_listener(&mut self, listener: &Self::Listener, number: usize, on: bool) -> Result<(), Errno>;
+
+    /// From now on a client that a listener brings is given up when it takes nothing for this time, where the system knows of such.
+    fn set_unacknowledged(&mut self, _listener: &Self::Listener, _after: Duration) {}
 
     /// Takes the next waiting connection.
     fn accept(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Errno>;

@@ -117,3 +117,5 @@ pub const PRESENCE_CHANNELS_MAX: usize = 32;
 pub const LOOKED_AT_PER_SLICE: usize = 1_024;
 /// Connections of one user that are made to listen to other channels in one turn.
 pub const CHANGED_PER_TURN: usize = 64;
+/// Connections whose next heartbeat is looked at in one turn when heartbeats are set to come sooner.
+pub const RENEWED_PER_TURN: usize = 1_024;

@@ -89,10 +89,7 @@ impl Linux {
         sockopt::set_socket_reuseaddr(&socket, true)?;
         sockopt::set_socket_reuseport(&socket, true)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
-        sockopt::set_tcp_user_timeout(
-            &socket,
-            u32::try_from(unacknowledged.as_millis()).unwrap_or(u32::MAX),
-        )?;
+        set_unacknowledged(&socket, unacknowledged)?;
         net::bind(&socket, &address)?;
         net::listen(&socket, LISTEN_BACKLOG)?;
         let bound = SocketAddr::try_from(net::getsockname(&socket)?)?;
@@ -113,6 +110,10 @@ impl Linux {
         }
         self.give_back_at - now
     }
+}
+
+fn set_unacknowledged(socket: &OwnedFd, after: Duration) -> Result<(), Errno> {
+    sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
 }
 
 impl Kernel for Linux {
@@ -158,6 +159,11 @@ impl Kernel for Linux {
         let token = epoll::EventData::new_u64(LISTENERS + number as u64);
         // A UNIX socket is one for all shards: not all of them are to wake for each who comes.
         epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)
+    }
+
+    fn set_unacknowledged(&mut self, listener: &OwnedFd, after: Duration) {
+        // A UNIX socket has none, and what fails leaves the time that was set before.
+        let _ = set_unacknowledged(listener, after);
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<OwnedFd, Errno> {

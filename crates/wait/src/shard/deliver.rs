@@ -99,7 +99,7 @@ impl<K: Kernel> Shard<K> {
     fn look_at_desk(&mut self) {
         for renewal in self.desk.renewals.take(self.id) {
             match renewal {
-                Renewal::Settings(settings) => self.settings = settings,
+                Renewal::Settings(settings) => self.set_settings(settings),
                 Renewal::Certificates(certificates) => self.set_certificates(certificates),
             }
         }

@@ -29,6 +29,7 @@ mod poll;
 mod post;
 mod presence;
 mod reach;
+mod renewal;
 mod returning;
 mod speaking;
 mod speech;
@@ -68,7 +69,7 @@ use crate::wheel::Wheel;
 use accounts::{Leaving, Settled};
 use handshake::Handshakes;
 use post::Post;
-use timers::Beat;
+use timers::Beats;
 
 /// A shard over a kernel.
 pub struct Shard<K: Kernel> {
@@ -140,8 +141,7 @@ pub struct Shard<K: Kernel> {
     sealed: Vec<u8>,
     /// What goes to many in one call of the kernel.
     post: Post,
-    /// The last heartbeat, which is mostly the next one's, too.
-    beat: Option<Beat>,
+    beats: Beats,
     /// Compresses what clients are told; made when the first wants that.
     deflater: Deflater,
     /// Compresses pages of history.
@@ -215,7 +215,7 @@ impl<K: Kernel> Shard<K> {
             scratch: vec![0; READ_LEN],
             sealed: Vec::new(),
             post: Post::default(),
-            beat: None,
+            beats: Beats::default(),
             deflater: Deflater::default(),
             pages: Pages::default(),
         }
@@ -266,6 +266,7 @@ impl<K: Kernel> Shard<K> {
         self.run_askers();
         self.run_handshakes();
         self.run_expiries();
+        self.run_renewals();
         self.run_timers();
         self.run_surveys();
         self.settle_accounts();
@@ -314,6 +315,7 @@ impl<K: Kernel> Shard<K> {
             || !self.handshakes.queue.is_empty()
             || !self.guests.surveys.is_empty()
             || !self.deleting.is_empty()
+            || self.beats.sooner_from.is_some()
             || self.asking.has_told()
             || self.identities.has_told()
             || self.has_spoken()

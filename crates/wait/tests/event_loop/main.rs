@@ -10,6 +10,7 @@ mod identity;
 mod lanes;
 mod listeners;
 mod post;
+mod renewal;
 mod requests;
 mod slow;
 mod speaking;
