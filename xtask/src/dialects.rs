@@ -76,7 +76,7 @@ const STILL: &[&str] = &[
     "crates/server/src/command.rs",
     "crates/server/src/main.rs",
     "crates/server/src/serve.rs",
-    "crates/server/src/serve/role.rs",
+    "crates/server/src/reload.rs",
     "crates/server/src/serve/listeners.rs",
     "crates/store/src/record.rs",
     "crates/store/src/record/flags.rs",

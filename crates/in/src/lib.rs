@@ -71,6 +71,6 @@ pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use quotas::Rates;
 use realplexor::LegacyState;
 pub use realplexor::Realplexor;
-pub use settings::Settings;
+pub use settings::{LiveSettings, Settings};
 pub use socket::Socket;
-pub use sources::{CertificateNews, ReadCounters, ShardCounters, StoreLine, WaitLine};
+pub use sources::{CertificateNews, ReadCounters, ReloadNews, ShardCounters, StoreLine, WaitLine};

@@ -8,6 +8,7 @@ mod limits;
 mod log;
 mod memory;
 mod privileges;
+mod reload;
 mod replace_realplexor;
 mod sandbox;
 mod serve;
