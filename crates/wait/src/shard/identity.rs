@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use exchange::hub::{ConnectionId, Session};
-use exchange::{ConnectionIds, ConnectionText, Order, Seat};
+use exchange::{ConnectionIds, ConnectionText, Location, Order};
 use transport::Phase;
 use transport::dialect::Wait;
 
@@ -173,8 +173,8 @@ impl<K: Kernel> Shard<K> {
         if self.is_of_another(id, session.and_then(Session::user)) {
             return;
         }
-        let seat = Seat { shard: self.id, token: self.token(index) };
-        if self.exchange.registry().taken_ids().take(id, seat) {
+        let location = Location { shard: self.id, token: self.token(index) };
+        if self.exchange.registry().taken_ids().take(id, location) {
             self.identities.kept.put(index, id);
         }
     }
