@@ -319,17 +319,17 @@ impl<K: Kernel> Shard<K> {
         self.write_all(index, &pieces)
     }
 
-    /// Gives a WebSocket what is due while a backlog of channels that it added is not through: without cursors.
+    /// Gives a WebSocket what is due before a backlog that it added is through: without cursors. The write may close the last who is owed it.
     fn give_uncovered(&mut self, index: usize, until: Position) -> bool {
-        let due = self.due(index, until);
+        let (due, mut out) = (self.due(index, until), Vec::new());
         let conn = &mut self.slab[index].conn;
-        let mut out = Vec::new();
         for due in &due {
             let part = Part { message: due.message(), matches: &due.matches, beside: false };
             conn.uncovered(&part, self.cursors, &mut out);
         }
         conn.last = conn.last.max(self.seen.min(until));
         self.counters.delivered.add(due.len() as u64);
+        self.settle(due.into_iter().map(|due| due.owed));
         self.write(index, &out)
     }
 
