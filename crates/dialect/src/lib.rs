@@ -5,6 +5,7 @@
 
 mod claim;
 mod foreign;
+mod held;
 mod intent;
 mod origin;
 mod problem;
@@ -22,6 +23,7 @@ pub mod realplexor;
 
 pub use claim::Claim;
 pub use foreign::{Dialect, Listen, Ours, Substitute, Wants, mark};
+pub use held::{Held, HeldError};
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};
