@@ -5,20 +5,9 @@ use std::time::Duration;
 
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
-use transport::{Conn, Frozen};
 use wait::access::{TokenSecret, Tokens};
 use wait::exchange::hub::{Door, Limits, Pattern, Rule};
 use wait::{Classic, Settings, Shows};
-
-/// A connection that another process handed over.
-pub(crate) fn frozen(data: &[u8]) {
-    let Some(frozen) = Frozen::from_bytes(data) else { return };
-    let again = Frozen::from_bytes(&frozen.to_bytes());
-    assert_eq!(again.as_ref(), Some(&frozen), "what is written is read");
-    if let Some(thawed) = Conn::thaw(frozen) {
-        thawed.conn.freeze(thawed.channels, thawed.due_ms, thawed.session.as_ref());
-    }
-}
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
@@ -71,7 +60,7 @@ fn line_of(classic: Classic, data: &[u8]) {
 }
 
 /// On one channel clients speak and are told who is there; who they are, tokens say, whose secret is a row of `x`.
-fn peopled() -> (Limits, Settings) {
+pub(crate) fn peopled() -> (Limits, Settings) {
     let open = Some(Door::Open);
     let rule = Rule { presence: open, publish: open, ..Rule::new(Pattern::new("a").expect("it is one")) };
     let secret = TokenSecret::new(&"x".repeat(32)).expect("it is long enough");

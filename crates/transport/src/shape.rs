@@ -119,6 +119,11 @@ impl Shape {
         TABLE.iter().find(|row| foreign && row.dialect == dialect).map(|row| row.shape)
     }
 
+    /// Whose words it is in.
+    pub fn dialect(self) -> Classic {
+        self.row().dialect
+    }
+
     /// What bytes are made of around messages.
     pub fn framing(self) -> Framing {
         self.row().framing

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use exchange::Exchange;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::beside::Beside;
 use crate::settings::Settings;
@@ -20,7 +21,7 @@ pub(crate) struct Callers {
 }
 
 /// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Caller {
     /// From a known proxy, which has yet to say by a header of its own whose it is.
     Unsaid,
@@ -84,6 +85,11 @@ impl Callers {
     /// How many have more than their share.
     pub(crate) fn refused(&self) -> usize {
         self.refused
+    }
+
+    /// What was kept of a header.
+    pub(crate) fn header(&self, index: usize) -> &[u8] {
+        self.headers.get(&index).map_or(&[], |header| &**header)
     }
 
     /// Takes what was kept of a header.

@@ -41,11 +41,14 @@ pub trait Kernel {
     /// Reads what has come, and leaves it there; 0: the client has closed its side.
     fn peek(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
+    /// Begins to report that bytes have come for `token`. Level-triggered, once for as long as it is with a shard.
     fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;
 
     /// Reports this from now on. An error is reported in any case, as something that can be read.
     fn watch_for(&mut self, socket: &Self::Socket, token: u64, interest: Interest) -> Result<(), Errno>;
+
+    /// Reports nothing of it any more: it goes over to another shard.
+    fn unwatch(&mut self, socket: &Self::Socket);
 
     /// Reads what has come; 0: the client has closed its side.
     fn read(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;

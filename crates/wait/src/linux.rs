@@ -194,6 +194,11 @@ impl Kernel for Linux {
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
     }
 
+    fn unwatch(&mut self, socket: &OwnedFd) {
+        // It fails only where it is not watched.
+        let _ = epoll::delete(&self.epoll, socket);
+    }
+
     fn read(&mut self, socket: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
         // Not `read`, which takes the longer way through the file system's layer.
         net::recv(socket, bytes, RecvFlags::empty()).map(|(len, _)| len)

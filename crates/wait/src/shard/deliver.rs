@@ -162,7 +162,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// A slice of one job. True: it is done.
-    fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
+    pub(super) fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
         if key & WALK != 0 {
             return self.run_walk(key & !WALK, budget);
         }

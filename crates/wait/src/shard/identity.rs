@@ -44,6 +44,29 @@ impl Identities {
         self.generation
     }
 
+    /// The last generation, and how many chains of polls were given an id: what a shard has to go on from.
+    pub(super) fn counts(&self) -> (u32, u64) {
+        (self.generation, self.polls)
+    }
+
+    /// Goes on from there.
+    pub(super) fn go_on_from(&mut self, (generation, polls): (u32, u64)) {
+        (self.generation, self.polls) = (generation, polls);
+    }
+
+    /// The id of a connection that is not made of its place.
+    pub(super) fn kept(&self, index: usize) -> Option<ConnectionId> {
+        self.kept.get(index).copied()
+    }
+
+    /// A connection came over, or goes, with an id that is not made of its place; nobody else may have it meanwhile.
+    pub(super) fn set_kept(&mut self, index: usize, id: Option<ConnectionId>) {
+        match id {
+            Some(id) => drop(self.kept.put(index, id)),
+            None => drop(self.kept.remove(index)),
+        }
+    }
+
     /// Whether some can go on.
     pub(super) fn has_told(&self) -> bool {
         !self.told.is_empty()

@@ -12,6 +12,7 @@ mod listeners;
 mod post;
 mod renewal;
 mod requests;
+mod seats;
 mod slow;
 mod speaking;
 mod steps;
