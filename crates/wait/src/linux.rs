@@ -238,3 +238,6 @@ impl Kernel for Linux {
 const WAKE: u64 = u64::MAX;
 /// Tokens from here on are listeners.
 const LISTENERS: u64 = u64::MAX - (1 << 16);
+
+#[cfg(test)]
+mod tests;
