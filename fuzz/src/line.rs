@@ -1,5 +1,5 @@
 //! The WAIT line as a whole, over a kernel that is memory: connections that say anything, cut anywhere, while
-//! messages are published, readers stop and time passes. In the end nothing of them is left.
+//! messages are published, readers stop, time passes, and shards are replaced. In the end nothing of them is left.
 
 use std::time::Duration;
 
@@ -32,7 +32,15 @@ fn line_of(classic: Classic, data: &[u8]) {
         match kind {
             SAY => rest = say(&peer, rest),
             PUBLISH => drop(scene.publish(["a", "b", "a,b"][number % 3], ["x", "{\"n\":1}"][number & 1])),
-            PASS => scene.pass(10 << (number % 12)),
+            PASS => {
+                scene.pass(10 << (number % 12));
+                // There are twelve times; of the numbers that are left, some have another shard go on in the place of one.
+                if number >= 24 {
+                    let shard = number % scene.shards.len();
+                    let seats = scene.freeze(shard);
+                    scene.thaw(shard, seats);
+                }
+            }
             READ => drop(peer.take_some(number * 64)),
             WINDOW => peer.set_window(number * 32),
             LEAVE if number & 1 == 0 => peer.half_close(),
