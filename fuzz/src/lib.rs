@@ -10,6 +10,7 @@ mod grammars;
 mod line;
 mod records;
 mod relay;
+pub mod seats;
 mod tls;
 mod words;
 
@@ -41,7 +42,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "url", run: credentials::url },
     Target { name: "jwks", run: credentials::jwks },
     Target { name: "answer", run: credentials::answer },
-    Target { name: "frozen", run: line::frozen },
+    Target { name: "frozen", run: seats::frozen },
     Target { name: "line", run: line::line },
     Target { name: "records", run: records::records },
     Target { name: "tls", run: tls::tls },

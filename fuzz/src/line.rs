@@ -1,25 +1,14 @@
 //! The WAIT line as a whole, over a kernel that is memory: connections that say anything, cut anywhere, while
-//! messages are published, readers stop and time passes. In the end nothing of them is left.
+//! messages are published, readers stop, time passes, and shards are replaced. In the end nothing of them is left.
 
 use std::time::Duration;
 
 use testkit::kernel::Peer;
 use testkit::scene::Scene;
 use testkit::telegraph::Telegraph;
-use transport::{Conn, Frozen};
 use wait::access::{TokenSecret, Tokens};
 use wait::exchange::hub::{Door, Limits, Pattern, Rule};
 use wait::{Classic, Dialects, Settings, Shows};
-
-/// A connection that another process handed over.
-pub(crate) fn frozen(data: &[u8]) {
-    let Some(frozen) = Frozen::from_bytes(data) else { return };
-    let again = Frozen::from_bytes(&frozen.to_bytes());
-    assert_eq!(again.as_ref(), Some(&frozen), "what is written is read");
-    if let Some(thawed) = Conn::thaw(frozen) {
-        thawed.conn.freeze(thawed.channels, thawed.due_ms, thawed.session.as_ref());
-    }
-}
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
@@ -47,7 +36,15 @@ fn line_of(classic: Classic, dialects: Dialects, data: &[u8]) {
         match kind {
             SAY => rest = say(&peer, rest),
             PUBLISH => drop(scene.publish(["a", "b", "a,b"][number % 3], ["x", "{\"n\":1}"][number & 1])),
-            PASS => scene.pass(10 << (number % 12)),
+            PASS => {
+                scene.pass(10 << (number % 12));
+                // There are twelve times; of the numbers that are left, some have another shard go on in the place of one.
+                if number >= 24 {
+                    let shard = number % scene.shards.len();
+                    let seats = scene.freeze(shard);
+                    scene.thaw(shard, seats);
+                }
+            }
             READ => drop(peer.take_some(number * 64)),
             WINDOW => peer.set_window(number * 32),
             LEAVE if number & 1 == 0 => peer.half_close(),
@@ -75,7 +72,7 @@ fn line_of(classic: Classic, dialects: Dialects, data: &[u8]) {
 }
 
 /// On one channel clients speak and are told who is there; who they are, tokens say, whose secret is a row of `x`.
-fn peopled() -> (Limits, Settings) {
+pub(crate) fn peopled() -> (Limits, Settings) {
     let open = Some(Door::Open);
     let rule = Rule { presence: open, publish: open, ..Rule::new(Pattern::new("a").expect("it is one")) };
     let secret = TokenSecret::new(&"x".repeat(32)).expect("it is long enough");

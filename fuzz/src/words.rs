@@ -4,7 +4,7 @@ use codec::http;
 use dialect::hub::{
     Cursors, Epoch, Hub, Limits, Message, Payload, Position, Read, Stage, Target, check_name,
 };
-use dialect::native::{self, Context};
+use dialect::native::{self, Context, Shown};
 use dialect::realplexor::{self, Found, Marker, Reading};
 use dialect::{Command, Intent, Request, Shows, Speech, Transport, dklab as classic};
 
@@ -39,7 +39,10 @@ pub(crate) fn native(data: &[u8]) {
         },
     ) {
         Ok(Intent::Wait(wait)) => {
-            let may_wait_for_nothing = wait.transport == Transport::WebSocket;
+            // Credentials may join some, which the shard finds out; a signed URL is for the names in it.
+            let is_signed = |shown: &Shown| matches!(shown, Shown::Signature { .. });
+            let may_join = wait.credentials.as_deref().is_some_and(|shows| !is_signed(&shows.shown));
+            let may_wait_for_nothing = wait.transport == Transport::WebSocket || may_join;
             assert!(may_wait_for_nothing || !wait.names.is_empty(), "nobody waits for nothing");
             for name in &wait.names {
                 assert!(check_name(name.as_bytes()).is_ok(), "{name:?} is no name");

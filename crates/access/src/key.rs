@@ -125,6 +125,17 @@ impl Keyring {
         Self(keys.into_iter().map(Arc::new).collect())
     }
 
+    /// Whether this key is set, and may do what it may do here.
+    pub fn has(&self, key: &Key) -> bool {
+        self.0.iter().any(|known| **known == *key)
+    }
+
+    /// The key as it is set here for which the same certificate stands.
+    pub fn renewed(&self, key: &Arc<Key>) -> Option<Arc<Key>> {
+        let is_same = |known: &&Arc<Key>| known.certificate.is_some() && known.certificate == key.certificate;
+        self.0.iter().find(is_same).cloned()
+    }
+
     /// Whether nobody is asked for a key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

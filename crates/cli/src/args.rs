@@ -35,7 +35,7 @@ pub fn key() -> Arg {
 }
 
 /// Whom to trust.
-pub(crate) fn authority() -> Arg {
+pub fn authority() -> Arg {
     Arg::new("ca").long("ca").value_name("FILE").env("MULTIPLEXOR_CA").help(
         "Whom to trust where the URL begins with https://: certificates in PEM; else whom the system trusts",
     )

@@ -1,4 +1,5 @@
-//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`, `end`), and those
+//! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`, `end`,
+//! `reload`), and those
 //! that make and check what one shows to it (`key`, `token`, `url`).
 //!
 //! They reach a server as every other client does, over HTTP, and know of it no more than its settings, its paths and
@@ -10,6 +11,7 @@ mod key;
 mod limits;
 mod listen;
 mod query;
+mod reload;
 mod send;
 mod text;
 mod token;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
-pub use args::{flag, group, key as key_arg};
+pub use args::{authority, flag, group, key as key_arg};
 pub use http::{authorities, encode};
 pub use query::InClient;
 pub use text::grouped;
@@ -30,8 +32,8 @@ pub fn message_commands() -> [Command; 2] {
 }
 
 /// The commands that ask what a server knows, and change it.
-pub fn query_commands() -> [Command; 7] {
-    query::commands()
+pub fn query_commands() -> impl Iterator<Item = Command> {
+    query::commands().into_iter().chain([reload::command()])
 }
 
 /// The commands about keys, tokens and signed URLs.
@@ -51,6 +53,7 @@ pub fn run(name: &str, matches: &ArgMatches) -> Option<anyhow::Result<ExitCode>>
         "stats" => query::stats(matches),
         "delete" => query::delete(matches),
         "end" => users::end(matches),
+        "reload" => reload::run(matches),
         "key" => key::run(matches),
         "token" => token::run_token(matches),
         "url" => token::run_url(matches),

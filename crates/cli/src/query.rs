@@ -198,18 +198,29 @@ impl InClient {
     /// By the flags `--server`, `--key`, `--ca` and `--json`.
     pub fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
         let url = matches.get_one::<String>("server").cloned().unwrap_or_default();
-        let base = base(&url, "--server", &in_url())?;
+        Self::to(&url, "--server", matches, matches.get_flag("json"))
+    }
+
+    /// To the server at this URL, which this flag gave; by `--key` and `--ca`.
+    pub fn to(url: &str, flag: &str, matches: &ArgMatches, json: bool) -> anyhow::Result<Self> {
+        let base = base(url, flag, &in_url())?;
         let config = config(&Trust::read(matches, &base)?)
             .timeout_recv_response(Some(SEND_TIMEOUT))
             .timeout_recv_body(Some(SEND_TIMEOUT));
         let agent = http::agent(config, &base);
-        Ok(Self { base, key: http::key(matches), json: matches.get_flag("json"), agent })
+        Ok(Self { base, key: http::key(matches), json, agent })
     }
 
     /// The answer of the server, if it gives one.
     pub fn get(&self, target: &str) -> anyhow::Result<String> {
         let answer = with_key(self.agent.get(http::url(&self.base, target)), self.key.as_deref()).call();
         self.text(answer)
+    }
+
+    /// The same for something that is to be done.
+    pub(crate) fn post(&self, target: &str) -> anyhow::Result<String> {
+        let request = self.agent.post(http::url(&self.base, target));
+        self.text(with_key(request, self.key.as_deref()).send_empty())
     }
 
     /// The same for something that is to be ended.

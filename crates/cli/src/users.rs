@@ -38,9 +38,7 @@ pub(crate) fn command() -> Command {
 /// `multiplexor end`.
 pub(crate) fn end_command() -> Command {
     Command::new("end")
-        .about(
-            "End all connections of a user, and refuse what was issued to it before; or end one connection",
-        )
+        .about("End a user's connections and refuse what was issued before; or end one connection")
         .after_help(END_EXAMPLES)
         .arg(Arg::new("user").value_name("USER").help("Whose connections"))
         .arg(

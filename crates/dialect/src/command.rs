@@ -100,6 +100,11 @@ impl dyn State {
     pub fn of<T: State>(&mut self) -> Option<&mut T> {
         (self as &mut dyn Any).downcast_mut()
     }
+
+    /// The same, to be looked at.
+    pub fn seen_as<T: State>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
 }
 
 /// Without the token.

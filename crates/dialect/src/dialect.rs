@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use hub::{After, Decimal, Millis, Position};
 
 use crate::due::Reply;
+use crate::held::{Held, HeldError};
 use crate::native::Paths;
 use crate::{Claim, Heard, Input, Moment, State, Tag, Wait};
 
@@ -49,6 +50,17 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// Appends all that is due, which ends the wait. The tag goes into cursors of the server.
     fn write_reply(&self, _: &Reply<'_>, _: Option<Tag>, _out: &mut Vec<u8>) {}
+
+    /// What a connection of theirs has besides others, as bytes for whoever goes on with it. Whose dialect has anything
+    /// begins with a version of its own format, for [`Self::thaw`].
+    fn freeze(&self, _: &Held, _: Option<&dyn State>) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// What the bytes of a connection say that was frozen: none where it had nothing.
+    fn thaw(&self, bytes: &[u8]) -> Result<(Held, Option<Box<dyn State>>), HeldError> {
+        if bytes.is_empty() { Ok((Held::default(), None)) } else { Err(HeldError::Malformed) }
+    }
 }
 
 /// What is never theirs.

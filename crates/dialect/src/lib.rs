@@ -6,6 +6,7 @@
 mod claim;
 mod command;
 mod dialect;
+mod held;
 mod intent;
 mod origin;
 mod problem;
@@ -24,6 +25,7 @@ pub mod realplexor;
 pub use claim::Claim;
 pub use command::{Command, Heard, Input, Moment, State};
 pub use dialect::{Dialect, Listen, Ours, Substitute, Up, Wants, mark};
+pub use held::{Held, HeldError};
 pub use hub;
 pub use intent::{Answer, GUARDS, Intent, NO_STORE, Older, Transport, Wait};
 pub use origin::{Cors, OriginError, Origins, Page, is_same_origin};

@@ -5,6 +5,7 @@
 //! from the servers of old, and why, stands in `docs/realplexor.md`.
 
 mod command;
+mod held;
 mod list;
 mod message;
 mod page;

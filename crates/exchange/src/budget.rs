@@ -7,12 +7,12 @@ use std::collections::HashMap;
 
 use hub::{Asker, Millis};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// What is left of this second.
 #[derive(Debug)]
 pub struct Budget {
-    per_second: u32,
+    per_second: AtomicU32,
     second: Mutex<Second>,
 }
 
@@ -28,12 +28,17 @@ struct Second {
 impl Budget {
     /// So much a second.
     pub fn new(per_second: u32) -> Self {
-        Self { per_second, second: Mutex::default() }
+        Self { per_second: AtomicU32::new(per_second), second: Mutex::default() }
     }
 
     /// How much there is a second.
     pub fn per_second(&self) -> u32 {
-        self.per_second
+        self.per_second.load(Ordering::Relaxed)
+    }
+
+    /// From the next second on there is so much.
+    pub fn set(&self, per_second: u32) {
+        self.per_second.store(per_second, Ordering::Relaxed);
     }
 
     /// Takes one; false: whoever asks has had his share.
@@ -43,15 +48,15 @@ impl Budget {
 
     /// Takes so many, as one by one, or none. More than his share has who is the first of a second.
     pub fn take_many(&self, asker: Asker, count: u32, now: Millis) -> bool {
-        let mut second = self.second();
+        let (mut second, per_second) = (self.second(), self.per_second());
         if second.begun.is_none_or(|begun| now >= begun + SECOND_MS) {
             second.begun = Some(now);
-            second.left = self.per_second;
+            second.left = per_second;
             second.taken.clear();
         }
         let had = second.taken.get(&asker).copied().unwrap_or_default();
         let last = count.saturating_sub(1).saturating_mul(2);
-        let may = had.saturating_add(last) < second.left || (last > 0 && second.left == self.per_second);
+        let may = had.saturating_add(last) < second.left || (last > 0 && second.left == per_second);
         if may {
             second.left = second.left.saturating_sub(count);
             second.taken.insert(asker, had.saturating_add(count));

@@ -32,7 +32,7 @@ use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::notice::{Followers, News, View};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
 use crate::timing::{ShardTiming, Timing};
 use crate::{Clock, Journal, Order, Pending, Returns, Shares, TakenIds, Wake};
 use stages::Rung;
@@ -55,8 +55,10 @@ pub struct Exchange {
     cursors: Cursors,
     connection_ids: ConnectionIds,
     taken_ids: TakenIds,
-    rules: Arc<Rules>,
-    grace: Millis,
+    /// As the hub has them.
+    rules: RwLock<Arc<Rules>>,
+    /// Whether any of them limits payloads.
+    limits_payloads: AtomicBool,
     denials: Denials,
     ended_users: EndedUsers,
     returns: Returns,
@@ -126,8 +128,7 @@ impl Exchange {
         commit: Box<dyn Commit>,
         wakers: Vec<Arc<dyn Wake>>,
     ) -> Self {
-        let grace = limits.grace;
-        Self::of(Hub::new(limits, epoch, seed), grace, clock, commit, wakers)
+        Self::of(Hub::new(limits, epoch, seed), clock, commit, wakers)
     }
 
     /// An exchange that goes on where another one ended, as the store remembers it. The epoch must be the same.
@@ -141,11 +142,10 @@ impl Exchange {
         mut past: Past,
         reserved: Position,
     ) -> Self {
-        let grace = limits.grace;
         let (mut hub, ends) = (Hub::new(limits, epoch, seed), std::mem::take(&mut past.user_ends));
         hub.restore(past, clock.now());
         hub.keep_facts(reserved);
-        let exchange = Self::of(hub, grace, clock, Box::new(journal), wakers);
+        let exchange = Self::of(hub, clock, Box::new(journal), wakers);
         let now = exchange.wall();
         for end in ends.iter().filter(|end| now < end.until) {
             // There were no more of them before.
@@ -154,13 +154,7 @@ impl Exchange {
         exchange
     }
 
-    fn of(
-        hub: Hub,
-        grace: Millis,
-        clock: Clock,
-        commit: Box<dyn Commit>,
-        wakers: Vec<Arc<dyn Wake>>,
-    ) -> Self {
+    fn of(hub: Hub, clock: Clock, commit: Box<dyn Commit>, wakers: Vec<Arc<dyn Wake>>) -> Self {
         Self {
             end: AtomicU64::new(hub.end().to_bits()),
             changed: AtomicU64::new(hub.last_change().to_bits()),
@@ -169,7 +163,8 @@ impl Exchange {
             cursors: hub.cursors(),
             connection_ids: ConnectionIds::new([0; 16]),
             taken_ids: TakenIds::default(),
-            rules: hub.rules(),
+            limits_payloads: AtomicBool::new(hub.rules().limits_payloads()),
+            rules: RwLock::new(hub.rules()),
             inner: Mutex::new(Inner::new(hub)),
             lanes: Lanes::new(wakers.len(), wakers.len()),
             shard_timing: wakers.iter().map(|_| ShardTiming::default()).collect(),
@@ -177,7 +172,6 @@ impl Exchange {
             timing: Timing::default(),
             commit,
             clock,
-            grace,
             denials: Denials::default(),
             ended_users: EndedUsers::default(),
             returns: Returns::default(),
@@ -315,5 +309,10 @@ impl Exchange {
     /// Wakes a shard that sleeps though it has mail.
     pub(crate) fn wake_shard(&self, shard: ShardId) {
         self.mailbox(shard).ring();
+    }
+
+    /// The rules that hold now. They are asked once a request, and never on the way of a message to who waits for it.
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().expect("nothing panics while it holds the rules"))
     }
 }

@@ -69,7 +69,7 @@ pub use said_keys::{Hash, SaidKey, SaidKeys};
 pub use shares::{MessageRates, Messages, Network, Shares, UNIX, is_of_many, shown};
 pub use snapshot::{Listeners, Snapshot};
 pub use survey::Survey;
-pub use taken_ids::{Seat, TakenIds};
+pub use taken_ids::{Location, TakenIds};
 pub use timing::{Measured, ShardTiming};
 pub use users::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
 pub use wake_batch::WakeBatch;

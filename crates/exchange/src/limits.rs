@@ -22,6 +22,8 @@ pub const CLIENT_KEYS_MAX: usize = 100_000;
 pub const KEYS_STEP_MAX: usize = 16;
 /// Steps of housekeeping one call of `tick` does at the most, the lock being free between them.
 pub const TICK_STEPS_MAX: usize = 1_024;
+/// Steps by which channels go over to other limits at once; the rest go with the ticks.
+pub const RULE_STEPS_MAX: usize = 64;
 /// Questions of shards that nobody has taken yet.
 pub const QUESTIONS_MAX: usize = 16_384;
 /// Commands of one kind that a shard has not taken yet.

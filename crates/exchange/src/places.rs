@@ -19,6 +19,11 @@ impl<T: PartialEq, P: Copy + Eq + Hash> Places<T, P> {
         Self { held: VecDeque::new(), count_max: count_max.max(1) }
     }
 
+    /// So many places from now on, at least one. Where more are taken, nobody gives one up but for a newcomer.
+    pub fn set_max(&mut self, count_max: usize) {
+        self.count_max = count_max.max(1);
+    }
+
     /// Takes a place for `who`, of this party. Who gives up his place for it: the
     /// oldest of the party that has most, the newcomer counted, and of several such parties the oldest of all.
     pub fn enter(&mut self, who: T, party: P) -> Option<T> {
@@ -62,6 +67,11 @@ impl<T: PartialEq, P: Copy + Eq + Hash> SharedPlaces<T, P> {
     /// As [`Places::new`].
     pub fn new(count_max: usize) -> Self {
         Self(Mutex::new(Places::new(count_max)))
+    }
+
+    /// As [`Places::set_max`].
+    pub fn set_max(&self, count_max: usize) {
+        self.lock().set_max(count_max);
     }
 
     /// As [`Places::enter`].

@@ -7,17 +7,22 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::OnceLock;
 
 use hub::Millis;
 
 use crate::limits::{QUOTA_PARTS, QUOTA_SWEEP_MIN};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// What each has taken of what it may.
 pub struct Quotas {
-    parts: Box<[Mutex<Part>]>,
+    /// There from the first limit on.
+    parts: OnceLock<Box<[Mutex<Part>]>>,
     hasher: RandomState,
-    most: Quota,
+    connections: AtomicU32,
+    requests: AtomicU32,
+    /// Connections were limited once, so that some may count.
+    counts: AtomicBool,
 }
 
 /// What each may have.
@@ -53,34 +58,50 @@ type Who = [u8; 8];
 impl Quotas {
     /// A table in which each may have `most`.
     pub fn new(most: Quota) -> Self {
-        let part = || {
-            let (connections, taken_us) = Default::default();
-            Mutex::new(Part { connections, taken_us, sweep_at: QUOTA_SWEEP_MIN })
+        let this = Self {
+            parts: OnceLock::new(),
+            hasher: RandomState::new(),
+            connections: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            counts: AtomicBool::new(false),
         };
-        let parts = if most.limits() { QUOTA_PARTS } else { 0 };
-        Self { parts: (0..parts).map(|_| part()).collect(), hasher: RandomState::new(), most }
+        this.set(most);
+        this
+    }
+
+    /// From now on each may have this. Connections that came while none were limited do not count.
+    pub fn set(&self, most: Quota) {
+        if most.connections > 0 {
+            self.counts.store(true, Ordering::Relaxed);
+        }
+        self.connections.store(most.connections, Ordering::Relaxed);
+        self.requests.store(most.requests, Ordering::Relaxed);
     }
 
     /// What each may have.
     pub fn most(&self) -> Quota {
-        self.most
+        Quota {
+            connections: self.connections.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+        }
     }
 
     /// One more connection; false: it has as many as it may, and this one does not count.
     pub fn enter(&self, who: &(impl Hash + ?Sized)) -> bool {
-        if self.most.connections == 0 {
+        let most = self.connections.load(Ordering::Relaxed);
+        if most == 0 {
             return true;
         }
         let (who, mut part) = self.part(who);
         let count = part.connections.entry(who).or_default();
-        let fits = *count < self.most.connections;
+        let fits = *count < most;
         *count += u32::from(fits);
         fits
     }
 
     /// One connection that entered has ended.
     pub fn leave(&self, who: &(impl Hash + ?Sized)) {
-        if self.most.connections == 0 {
+        if !self.counts.load(Ordering::Relaxed) {
             return;
         }
         let (who, mut part) = self.part(who);
@@ -100,10 +121,11 @@ impl Quotas {
     /// One that counts for so many. Where that is more than a second has, it is taken after a silence, and longer silence
     /// follows.
     pub fn ask_many(&self, who: &(impl Hash + ?Sized), count: u32, now: Millis) -> Result<(), u32> {
-        if self.most.requests == 0 {
+        let most = self.requests.load(Ordering::Relaxed);
+        if most == 0 {
             return Ok(());
         }
-        let each_us = SECOND_US / u64::from(self.most.requests) * u64::from(count);
+        let each_us = SECOND_US / u64::from(most) * u64::from(count);
         let (who, mut part) = self.part(who);
         part.sweep(now);
         let taken_us = part.taken_us.entry(who).or_default();
@@ -120,7 +142,7 @@ impl Quotas {
     /// How many are remembered now: those who have connections, and those who asked lately, each.
     pub fn len(&self) -> usize {
         let count = |part: MutexGuard<'_, Part>| part.connections.len() + part.taken_us.len();
-        self.parts.iter().map(|part| count(lock(part))).sum()
+        self.parts.get().into_iter().flatten().map(|part| count(lock(part))).sum()
     }
 
     /// Whether nobody is remembered.
@@ -132,7 +154,12 @@ impl Quotas {
     fn part(&self, who: &(impl Hash + ?Sized)) -> (Who, MutexGuard<'_, Part>) {
         let hash = self.hasher.hash_one(who);
         let number = usize::try_from(hash % QUOTA_PARTS as u64).unwrap_or_default();
-        (hash.to_ne_bytes(), lock(&self.parts[number]))
+        let part = || {
+            let (connections, taken_us) = Default::default();
+            Mutex::new(Part { connections, taken_us, sweep_at: QUOTA_SWEEP_MIN })
+        };
+        let parts = self.parts.get_or_init(|| (0..QUOTA_PARTS).map(|_| part()).collect());
+        (hash.to_ne_bytes(), lock(&parts[number]))
     }
 }
 
@@ -185,6 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn another_limit_counts_at_once_and_nothing_is_left_of_one_that_is_gone() {
+        let quotas = quotas(0, 0);
+        assert!(quotas.enter("early") && quotas.ask("a", 0).is_ok() && quotas.is_empty());
+        quotas.set(Quota { connections: 1, requests: 1 });
+        assert!(quotas.enter("a") && !quotas.enter("a"));
+        assert!(quotas.ask("a", 5_000).is_ok() && quotas.ask("a", 5_000).is_err());
+        quotas.set(Quota { connections: 2, requests: 0 });
+        assert!(quotas.enter("a") && !quotas.enter("a") && quotas.ask("a", 5_000).is_ok());
+        quotas.set(Quota::default());
+        assert!(quotas.enter("a"));
+        (0..3).for_each(|_| quotas.leave("a"));
+        quotas.leave("early");
+        quotas.set(Quota { connections: 1, requests: 0 });
+        assert!(quotas.enter("a") && !quotas.enter("a"), "who has left counts no longer");
+    }
+
+    #[test]
     fn each_has_so_many_requests_a_second() {
         let quotas = quotas(0, 10);
         let taken = |who, now, tries: usize| (0..tries).filter(|_| quotas.ask(who, now).is_ok()).count();
@@ -218,7 +262,8 @@ mod tests {
         let quotas = Quotas::new(Quota { connections: 5, requests: 0 });
         (0..100_000).for_each(|who| assert!(quotas.enter(&who)));
         (0..100_000).for_each(|who| quotas.leave(&who));
-        let kept: usize = quotas.parts.iter().map(|part| lock(part).connections.capacity()).sum();
+        let kept: usize =
+            quotas.parts.get().into_iter().flatten().map(|part| lock(part).connections.capacity()).sum();
         assert!(quotas.is_empty() && kept <= QUOTA_PARTS * 8 * QUOTA_SWEEP_MIN, "{kept}");
     }
 

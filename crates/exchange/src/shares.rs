@@ -21,8 +21,7 @@ pub struct Shares {
     pub messages: Messages,
     /// Bits of an address of IPv6 that tell one stranger from another.
     pub prefix: u8,
-    /// Connections in all; 0: any number.
-    pub connections_max: u64,
+    connections_max: AtomicU64,
     connections: AtomicU64,
 }
 
@@ -72,7 +71,8 @@ impl Shares {
     pub fn new(addresses: Quota, prefix: u8, users: Quota, connections_max: u64) -> Self {
         let (addresses, users) = (Quotas::new(addresses), Quotas::new(users));
         let (checks, messages) = (Budget::new(CHECKS_PER_S), Messages::new(MessageRates::default()));
-        Self { addresses, users, checks, messages, prefix, connections_max, connections: AtomicU64::new(0) }
+        let (connections_max, connections) = (AtomicU64::new(connections_max), AtomicU64::new(0));
+        Self { addresses, users, checks, messages, prefix, connections_max, connections }
     }
 
     /// The same, with so many checks of tokens' signatures a second.
@@ -87,23 +87,41 @@ impl Shares {
         Self { messages: Messages::new(rates), ..self }
     }
 
+    /// From now on there is so much of everything, as `new` has it, of which nothing is taken. Networks stay as they are, since
+    /// connections count for them; and so does how long keys are remembered.
+    pub fn set(&self, new: &Self) {
+        self.addresses.set(new.addresses.most());
+        self.users.set(new.users.most());
+        self.checks.set(new.checks.per_second());
+        self.messages.connections.set(new.messages.connections.most());
+        self.messages.users.set(new.messages.users.most());
+        self.messages.addresses.set(new.messages.addresses.most());
+        self.messages.all.set(new.messages.all.per_second());
+        self.connections_max.store(new.connections_max(), Ordering::Relaxed);
+    }
+
     /// Whom an address counts for.
     pub fn network(&self, address: IpAddr) -> Network {
         Network::of(address, self.prefix)
     }
 
+    /// Connections in all; 0: any number.
+    pub fn connections_max(&self) -> u64 {
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
     /// One more connection; false: there are as many as there may be, and this one does not count.
     pub fn enter(&self) -> bool {
-        let one_more = |count: u64| (count < self.connections_max).then_some(count + 1);
-        self.connections_max == 0
-            || self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+        let max = self.connections_max();
+        let one_more = |count: u64| (max == 0 || count < max).then_some(count + 1);
+        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     /// One connection that entered has ended.
     pub fn leave(&self) {
-        if self.connections_max > 0 {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-        }
+        let one_less = |count: u64| count.checked_sub(1);
+        let left = self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        debug_assert!(left.is_ok(), "who leaves has entered");
     }
 }
 
@@ -208,5 +226,11 @@ mod tests {
         shares.leave();
         assert!(shares.enter() && !shares.enter());
         assert!((0..9).all(|_| Shares::default().enter()));
+        let open = Shares::default();
+        assert!((0..3).all(|_| open.enter()));
+        open.set(&shares);
+        assert!(!open.enter());
+        (0..2).for_each(|_| open.leave());
+        assert!(open.enter() && !open.enter(), "those that came before count, too");
     }
 }

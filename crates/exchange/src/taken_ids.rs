@@ -9,11 +9,11 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// Who has which id that is not its own. No more than there are connections.
 #[derive(Default)]
-pub struct TakenIds(Mutex<HashMap<ConnectionId, Seat>>);
+pub struct TakenIds(Mutex<HashMap<ConnectionId, Location>>);
 
 /// Where a connection is: its shard, and what it is called there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seat {
+pub struct Location {
     /// The shard.
     pub shard: ShardId,
     /// Its generation, and its place behind that.
@@ -22,11 +22,11 @@ pub struct Seat {
 
 impl TakenIds {
     /// A connection takes an id over. False: another one has it.
-    pub fn take(&self, id: ConnectionId, seat: Seat) -> bool {
+    pub fn take(&self, id: ConnectionId, location: Location) -> bool {
         match self.lock().entry(id) {
             Entry::Occupied(_) => false,
             Entry::Vacant(nobody) => {
-                nobody.insert(seat);
+                nobody.insert(location);
                 true
             }
         }
@@ -43,12 +43,12 @@ impl TakenIds {
 
     /// Where the connection of this id is: where it was taken over, or else where it was made, if it is anywhere. `None`: it is of a
     /// chain of polls, none of which waits.
-    pub fn seat(&self, id: ConnectionId) -> Option<Seat> {
-        let own = || (!id.is_of_polls()).then_some(Seat { shard: id.shard, token: id.token() });
+    pub fn location(&self, id: ConnectionId) -> Option<Location> {
+        let own = || (!id.is_of_polls()).then_some(Location { shard: id.shard, token: id.token() });
         self.lock().get(&id).copied().or_else(own)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Seat>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Location>> {
         self.0.lock().expect("nothing panics while it holds the ids")
     }
 }
@@ -60,18 +60,18 @@ mod tests {
     #[test]
     fn an_id_has_one_connection() {
         let taken = TakenIds::default();
-        let seat = |shard, token| Seat { shard: ShardId(shard), token };
+        let location = |shard, token| Location { shard: ShardId(shard), token };
         let polls = ConnectionId::of_polls(1, ShardId(0), 9);
         let own = ConnectionId { start: 1, shard: ShardId(2), index: 5, generation: 7 };
-        assert_eq!((taken.seat(polls), taken.seat(own)), (None, Some(seat(2, 7 << 32 | 5))));
+        assert_eq!((taken.location(polls), taken.location(own)), (None, Some(location(2, 7 << 32 | 5))));
         for id in [polls, own] {
-            assert!(taken.take(id, seat(3, 4)));
-            assert!(!taken.take(id, seat(4, 4)));
-            assert_eq!(taken.seat(id), Some(seat(3, 4)));
+            assert!(taken.take(id, location(3, 4)));
+            assert!(!taken.take(id, location(4, 4)));
+            assert_eq!(taken.location(id), Some(location(3, 4)));
         }
         taken.leave(polls);
         taken.leave(polls);
-        assert_eq!(taken.seat(polls), None);
-        assert!(taken.take(polls, seat(4, 4)));
+        assert_eq!(taken.location(polls), None);
+        assert!(taken.take(polls, location(4, 4)));
     }
 }

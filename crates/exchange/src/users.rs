@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hub::{ChannelId, ConnectionId, WallTime};
 
-use crate::{Seat, Survey};
+use crate::{Location, Survey};
 
 /// A question about users, and the answers so far.
 pub type UserSurvey = Survey<UserQuestion, UserAnswer>;
@@ -37,7 +37,7 @@ pub enum UserQuestion {
         /// Which.
         id: ConnectionId,
         /// Where it is.
-        seat: Seat,
+        location: Location,
         /// Why, for its client.
         reason: Box<str>,
     },

@@ -13,7 +13,7 @@ impl Hub {
     #[must_use = "who is not counted is not counted off"]
     pub fn user_arrives(&mut self, session: &Session, now: Millis) -> bool {
         let now = self.advance(now);
-        let Some(who) = session.who().filter(|_| self.rules.follows_users()) else { return false };
+        let Some(who) = session.who().filter(|_| self.rules.now().follows_users()) else { return false };
         let id = match self.names.find(ALL_USERS) {
             Some(id) => id,
             None => match self.create(ALL_USERS, Holder::PUBLIC, now) {

@@ -120,8 +120,8 @@ impl Hub {
             sums.online += u64::from(channel.online);
             sums.subscriptions += u64::from(channel.waiting());
             if let Some(history) = &channel.history {
-                assert_eq!(channel.rule, self.rules.find(&channel.name));
-                history.audit(&channel.name, self.rules.keep(channel.rule));
+                assert_eq!(channel.rule, self.rules.of(id).find(&channel.name));
+                history.audit(&channel.name, self.rules.of(id).keep(channel.rule));
                 assert!(self.oldest.contains(history.oldest, id));
                 kept += 1;
                 sums.history_messages += history.len() as u64;

@@ -134,6 +134,26 @@ impl Resume {
     pub fn lists(self) -> bool {
         self.lists
     }
+
+    /// It as numbers, for a connection that is handed over together with this order.
+    pub fn to_numbers(self) -> [u64; 6] {
+        let Self { after, trims, tail, lists, addressed_after } = self;
+        let (tail, end) = tail.map_or((0, Position::START), |(count, end)| (1 + u64::from(count), end));
+        [after.to_bits(), trims, tail, end.to_bits(), lists.into(), addressed_after.to_bits()]
+    }
+
+    /// What [`Self::to_numbers`] gave; `None`: these are none of its.
+    pub fn of_numbers(numbers: [u64; 6]) -> Option<Self> {
+        let [after, trims, tail, end, lists, addressed_after] = numbers;
+        let count = tail.checked_sub(1).map(u32::try_from).transpose().ok()?;
+        Some(Self {
+            after: Position::from_bits(after),
+            trims,
+            tail: count.map(|count| (count, Position::from_bits(end))),
+            lists: (lists <= 1).then_some(lists == 1)?,
+            addressed_after: Position::from_bits(addressed_after),
+        })
+    }
 }
 
 /// One page of a backlog.

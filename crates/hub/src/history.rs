@@ -7,6 +7,7 @@
 //! Where a publisher brings cursors of his own, the least of them goes first, whenever it came.
 
 mod cursors;
+mod fit;
 mod rare;
 
 use std::collections::VecDeque;

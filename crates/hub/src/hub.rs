@@ -17,6 +17,7 @@ use crate::names::Names;
 use crate::recent::Recent;
 use crate::room::Room;
 use crate::rule::{Keep, Rules};
+use crate::rule_table::RuleTable;
 use crate::trash::Trash;
 use crate::{
     Change, ChangeKind, ChannelId, Cursors, Epoch, Fact, Limits, Message, Millis, Payload, Position, Publish,
@@ -26,7 +27,7 @@ use crate::{
 /// Channels, their history, who is online. See the crate's documentation for the contract.
 pub struct Hub {
     pub(crate) limits: Limits,
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) rules: RuleTable,
     cursors: Cursors,
     /// The latest time a caller told.
     pub(crate) clock: Millis,
@@ -84,7 +85,7 @@ impl Hub {
             oldest: Agenda::default(),
             feed: Feed::new(limits.changes),
             recent: Recent::default(),
-            rules: Arc::new(Rules::new(&limits)),
+            rules: RuleTable::new(Rules::new(&limits)),
             floor: Floor::default(),
             lost: Position::START,
             forgotten: Position::START,
@@ -106,10 +107,10 @@ impl Hub {
         self.cursors
     }
 
-    /// What is set for channels by their names. It never changes, so one may keep it and ask it without
+    /// What is set for channels by their names, until other limits are set: one may keep it and ask it without
     /// the hub.
     pub fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules)
+        Arc::clone(self.rules.now())
     }
 
     /// The end of what is released: the highest place clients may know.
@@ -227,14 +228,14 @@ impl Hub {
 
     /// What the channel of a record keeps.
     pub(crate) fn keep(&self, id: u32) -> &Keep {
-        self.rules.keep(self.names[id].rule)
+        self.rules.of(id).keep(self.names[id].rule)
     }
 
     /// What a channel keeps, or would if it had a record.
     pub(crate) fn rule_of(&self, name: &str) -> &Keep {
         match self.names.find(name) {
             Some(id) => self.keep(id),
-            None => self.rules.keep(self.rules.find(name)),
+            None => self.rules.now().keep(self.rules.now().find(name)),
         }
     }
 
@@ -257,7 +258,9 @@ impl Hub {
             }
             let alias = aliases.get_mut(index).map(std::mem::take).filter(|alias| !alias.is_empty());
             let id = match self.names.find(name) {
-                None if ttl.or_else(|| self.rules.keep(self.rules.find(name)).ttl) == Some(0) => None,
+                None if ttl.or_else(|| self.rules.now().keep(self.rules.now().find(name)).ttl) == Some(0) => {
+                    None
+                }
                 found => match self.record_to_publish(name, found, payload, now) {
                     Ok(id) => Some(id),
                     Err(refused) => {

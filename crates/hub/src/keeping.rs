@@ -247,8 +247,8 @@ impl Hub {
 
     /// Whether a store keeps a message: where one of its channels is durable, and keeps it.
     pub(crate) fn is_to_be_stored(&self, message: &Message, ids: &Ids, now: Millis) -> bool {
-        ids.iter().filter_map(|id| self.names.get(id.0)).any(|channel| {
-            let keep = self.rules.keep(channel.rule);
+        ids.iter().filter(|id| self.names.get(id.0).is_some()).any(|id| {
+            let keep = self.keep(id.0);
             keep.durable && keep.end(message) > now
         })
     }

@@ -184,7 +184,7 @@ impl Hub {
     /// A user joined or left in a past that a store knows.
     pub(crate) fn restore_movement(&mut self, message: &Message, now: Millis) {
         let Some((name, movement)) = movement_of(message) else { return };
-        if self.rules.presence(name) == Door::Off {
+        if self.rules.now().presence(name) == Door::Off {
             return;
         }
         let id = match self.names.find(name) {

@@ -195,7 +195,7 @@ impl Hub {
 
     /// Whether users are told of on a channel.
     pub(crate) fn has_presence(&self, id: u32) -> bool {
-        let tells = self.rules.tells_users() || self.rules.follows_users();
+        let tells = self.says_of_users();
         tells && self.keep(id).presence != Door::Off
     }
 

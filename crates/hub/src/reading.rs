@@ -108,7 +108,7 @@ impl Hub {
     /// Reads one page of these channels, merged by place. Who is to get a list of users gets it behind all messages, and no
     /// changes before it.
     fn read(&mut self, names: &[&str], found: &[Option<u32>], start: Start, limit: usize) -> Reading {
-        let told = if self.rules.tells_users() { names } else { &[] };
+        let told = if self.rules.now().tells_users() { names } else { &[] };
         let mut hidden =
             (0u16..).zip(told).filter(|(_, name)| presence_of(name).is_some()).map(|(n, _)| n).peekable();
         let has_hidden = hidden.peek().is_some();

@@ -69,10 +69,12 @@ impl Hub {
     pub(crate) fn create(&mut self, name: &str, holder: Holder, now: Millis) -> Result<u32, Refused> {
         self.names.release_ids(now);
         self.make_room(holder, record_len(name), now)?;
-        let channel = Channel::new(name, self.rules.find(name), holder, self.floor);
+        let channel = Channel::new(name, self.rules.now().find(name), holder, self.floor);
         self.room.add(holder, channel.record_len());
         self.totals.channels += 1;
-        Ok(self.names.insert(Box::new(channel)))
+        let id = self.names.insert(Box::new(channel));
+        self.know_rule(id);
+        Ok(id)
     }
 
     /// The record is there for somebody else from now on. The caller schedules it.
@@ -112,7 +114,7 @@ impl Hub {
 
     /// Whether all of these channels take so many bytes.
     pub(crate) fn check_payload(&self, names: &[Box<str>], len: u64) -> Result<(), Refused> {
-        if !self.rules.limit_payloads {
+        if !self.rules.now().limit_payloads {
             return Ok(());
         }
         let limits = names.iter().filter_map(|name| self.rule_of(name).payload);

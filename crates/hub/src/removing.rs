@@ -72,7 +72,7 @@ impl Hub {
         let channel = &mut self.names[id];
         let Some((history, removal)) = channel.history.as_mut().zip(removal.removal()) else { return };
         let mut removed = Removed::default();
-        history.take(removal.position, self.rules.keep(channel.rule), &mut removed, &mut self.trash);
+        history.take(removal.position, self.rules.of(id).keep(channel.rule), &mut removed, &mut self.trash);
         self.settle(id, removed);
     }
 }

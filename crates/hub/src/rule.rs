@@ -186,6 +186,16 @@ impl Rules {
         }
     }
 
+    /// Whether any of them limits payloads.
+    pub fn limits_payloads(&self) -> bool {
+        self.limit_payloads
+    }
+
+    /// Whether clients may publish on any channel.
+    pub fn lets_clients_publish(&self) -> bool {
+        self.publish
+    }
+
     /// Bytes that a message to a channel of this name may have, if a rule says so.
     pub fn payload_limit(&self, name: &str) -> Option<u64> {
         self.keep(self.find(name)).payload

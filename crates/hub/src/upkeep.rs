@@ -16,6 +16,7 @@ impl Hub {
     pub fn tick(&mut self, now: Millis) -> bool {
         let now = self.advance(now);
         self.keep_budget(now);
+        let goes_over = self.go_over(now);
         let (mut looked_at, mut steps) = (0, EXPIRE_STEP_MAX);
         while let Some((due, id)) = self.first_due()
             && due <= now
@@ -27,7 +28,7 @@ impl Hub {
             self.come_up(id, now, &mut steps);
         }
         self.check();
-        self.totals.history_bytes > self.limits.history_budget && self.first_to_go().is_some()
+        goes_over || (self.totals.history_bytes > self.limits.history_budget && self.first_to_go().is_some())
     }
 
     /// Forgets a channel's history; its watermark becomes its last place. With `subscriptions`, all
@@ -77,6 +78,7 @@ impl Hub {
     fn renew(&mut self, id: u32, now: Millis) {
         let due = self.names[id].due;
         let new = self.names.renew(id, now.saturating_add(DELETED_HOLD));
+        self.know_rule(new);
         if due != NEVER {
             let agenda = self.agenda_of_mut(self.names[new].holder);
             agenda.strike(due, id);
@@ -86,7 +88,7 @@ impl Hub {
 
     /// Keeps a released message in the history of one of its channels.
     pub(crate) fn remember(&mut self, id: u32, message: &Message, now: Millis) {
-        let keep = self.rules.keep(self.names[id].rule);
+        let keep = self.rules.of(id).keep(self.names[id].rule);
         if keep.messages == 0 {
             let mark = Some(Mark { position: message.position, time: message.time });
             return self.settle(id, Removed { evicted: 1, mark, ..Removed::default() });
@@ -120,7 +122,7 @@ impl Hub {
     pub(crate) fn expire(&mut self, id: u32, now: Millis, steps: &mut usize) {
         let channel = &mut self.names[id];
         let Some(history) = &mut channel.history else { return };
-        let removed = history.expire(now, self.rules.keep(channel.rule), steps, &mut self.trash);
+        let removed = history.expire(now, self.rules.of(id).keep(channel.rule), steps, &mut self.trash);
         if removed.messages > 0 {
             self.settle(id, removed);
             let Some(outlived) = &mut self.feed.outlived else { return };
@@ -155,7 +157,7 @@ impl Hub {
         let history = channel.history.as_mut().expect("the caller saw that it has one");
         let mut removed = Removed::default();
         if history.first().is_some_and(|first| first <= up_to) {
-            history.pop(now, self.rules.keep(channel.rule), &mut removed, &mut self.trash);
+            history.pop(now, self.rules.of(id).keep(channel.rule), &mut removed, &mut self.trash);
         }
         if let Some(first) = history.first().filter(|first| *first != history.oldest) {
             self.oldest.strike(history.oldest, id);
@@ -178,7 +180,7 @@ impl Hub {
         if let Some(mark) = removed.mark.filter(|mark| mark.position > self.names[id].watermark) {
             let channel = &mut self.names[id];
             self.trims += 1;
-            let age = self.rules.keep(channel.rule).age;
+            let age = self.rules.of(id).keep(channel.rule).age;
             channel.trimmed(mark, self.trims, self.limits.resume_window.max(age));
         }
         let channel = &mut self.names[id];

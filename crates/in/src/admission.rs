@@ -26,7 +26,13 @@ use crate::state::InLine;
 /// Whether a request may be carried out, and whose it is. Probes may always be.
 pub(crate) fn request(line: &InLine, request: &mut Request) -> Result<(), ErrorResponse> {
     let tls = request.extensions().get::<OverTls>().is_some();
-    guard::check(request.version(), request.uri().authority(), request.headers(), &line.settings.hosts, tls)?;
+    guard::check(
+        request.version(),
+        request.uri().authority(),
+        request.headers(),
+        &line.settings().hosts,
+        tls,
+    )?;
     let access = route::access(line.routes, request.uri().path(), request.method());
     if access != Access::Probe {
         address_request(line)?;
@@ -49,7 +55,7 @@ fn key_request(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorRespon
 
 /// Bytes that a message to all of these channels may have: what is set for all, or by the rules of the channels.
 pub(crate) fn payload_limit(line: &InLine, channels: &[impl AsRef<str>]) -> usize {
-    let limit = line.exchange.publisher().payload_limit(channels, line.settings.payload_limit as u64);
+    let limit = line.exchange.publisher().payload_limit(channels, line.settings().payload_limit as u64);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
@@ -63,7 +69,7 @@ pub(crate) fn message(line: &InLine, caller: Option<&Caller>) -> Result<(), Erro
     take(line, &rates.address_messages, || network(line), Code::AddressPublishes, what)?;
     rates.messages.take().map_err(|seconds| {
         let what = "messages a second were published; publish fewer, or start the server with a larger --publish-rate";
-        too_many(Code::Rate, line.settings.publish_rate, what, seconds)
+        too_many(Code::Rate, line.settings().publish_rate, what, seconds)
     })
 }
 
@@ -86,7 +92,7 @@ pub(crate) fn too_many(code: Code, most: u32, what: &str, seconds: u32) -> Error
 /// For whom counts what a task does. A known proxy that does not say whose it is counts for nobody.
 fn network(line: &InLine) -> Option<Network> {
     let peer = PEER.try_with(|peer| *peer).ok()?;
-    (!peer.is_anybody).then(|| Network::of(peer.address.ip(), line.settings.address_prefix))
+    (!peer.is_anybody).then(|| Network::of(peer.address.ip(), line.settings().address_prefix))
 }
 
 /// Tries to give a message its place until there is room for it, or patience is over.
@@ -126,7 +132,7 @@ impl Patience {
     /// A message begins to wait.
     pub(crate) fn begin(&mut self, line: &InLine) {
         if !self.lost {
-            self.deadline = Some(Instant::now() + line.settings.publish_wait);
+            self.deadline = Some(Instant::now() + line.settings().publish_wait);
         }
     }
 

@@ -200,7 +200,7 @@ impl BatchAnswer {
 }
 
 fn limit(line: &InLine) -> BodyLimit {
-    let len_max = BATCH_LEN_MAX.max(line.settings.payload_limit.saturating_mul(2));
+    let len_max = BATCH_LEN_MAX.max(line.settings().payload_limit.saturating_mul(2));
     BodyLimit { len_max, advice: "send several smaller batches" }
 }
 

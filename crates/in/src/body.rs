@@ -31,7 +31,7 @@ pub(crate) async fn read(
     limit: BodyLimit,
 ) -> Result<Vec<u8>, ErrorResponse> {
     let is_short = line.exchange.memory().shortage() != Shortage::None;
-    let patience = line.settings.request_timeout;
+    let patience = line.settings().request_timeout;
     let len_max = if is_short { limit.len_max.min(SMALL_LEN_MAX) } else { limit.len_max };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let reading = async {

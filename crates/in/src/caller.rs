@@ -35,7 +35,7 @@ pub(crate) struct CertifiedKey(pub(crate) Arc<Key>);
 /// Looks at the key of a request, and leaves on it whose it is.
 pub(crate) fn admit(line: &InLine, request: &mut Request, access: Access) -> Result<(), Problem> {
     let is_open = matches!(access, Access::Open | Access::OpenBeneath | Access::Probe);
-    if line.settings.keys.is_empty() || is_open {
+    if line.settings().keys.is_empty() || is_open {
         return Ok(());
     }
     let caller = find(line, request)?;
@@ -50,7 +50,9 @@ pub(crate) fn find(line: &InLine, request: &Request) -> Result<Caller, Problem> 
     if request.headers().contains_key(header::AUTHORIZATION) {
         return Ok(Caller { key: Some(key_of(line, request.headers())?), sign_in: None });
     }
-    let certified = request.extensions().get::<CertifiedKey>().map(|CertifiedKey(key)| Arc::clone(key));
+    // What the key may do may have changed since, and it may be gone.
+    let certified = request.extensions().get::<CertifiedKey>();
+    let certified = certified.and_then(|CertifiedKey(key)| line.settings().keys.renewed(key));
     match (signed_in(line, request), certified) {
         (Ok(Some(caller)), _) => Ok(caller),
         (_, Some(key)) => Ok(Caller { key: Some(key), sign_in: None }),
@@ -64,7 +66,8 @@ fn signed_in(line: &InLine, request: &Request) -> Result<Option<Caller>, Problem
     let Some(ticket) = sign_ins::shown(request.headers()) else { return Ok(None) };
     sign_ins::check_page(request.method(), request.headers())?;
     let found = line.sign_ins.find(ticket, line.exchange.now());
-    let keys = &line.settings.keys;
+    let settings = line.settings();
+    let keys = &settings.keys;
     let found = found.filter(|found| found.is_live(line.exchange.wall(), keys));
     let found = found.and_then(|found| Some(Caller::signed_in(keys.of_hash(&found.key)?, found)));
     found.map(Some).ok_or_else(sign_ins::not_signed_in)
@@ -88,7 +91,10 @@ impl Caller {
 
     /// Whether he is still who he was when he came, for what lasts.
     pub(crate) fn is_live(&self, line: &InLine) -> bool {
-        self.sign_in().is_none_or(|sign_in| sign_in.is_live(line.exchange.wall(), &line.settings.keys))
+        let settings = line.settings();
+        let is_known = |key: &Arc<Key>| settings.keys.has(key);
+        self.sign_in().is_none_or(|sign_in| sign_in.is_live(line.exchange.wall(), &settings.keys))
+            && self.key.as_ref().map_or(settings.keys.is_empty(), is_known)
     }
 
     /// How long he is that, if time ends it.
@@ -100,7 +106,7 @@ impl Caller {
     pub(crate) fn of(line: &InLine, extensions: &Extensions) -> Result<Self, Problem> {
         match extensions.get::<Self>() {
             Some(caller) => Ok(caller.clone()),
-            None if line.settings.keys.is_empty() => Ok(Self { key: None, sign_in: None }),
+            None if line.settings().keys.is_empty() => Ok(Self { key: None, sign_in: None }),
             None => Err(no_key()),
         }
     }
@@ -179,7 +185,7 @@ fn key_of(line: &InLine, headers: &HeaderMap) -> Result<Arc<Key>, Problem> {
             "the header Authorization does not say Bearer and a key; send Authorization: Bearer mpx_…",
         ));
     };
-    line.settings.keys.find(shown.trim_start()).ok_or_else(unknown_key)
+    line.settings().keys.find(shown.trim_start()).ok_or_else(unknown_key)
 }
 
 pub(crate) fn unknown_key() -> Problem {

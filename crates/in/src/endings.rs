@@ -115,10 +115,10 @@ pub(crate) async fn end_connection(
     let reason = read_reason(request.uri().query().unwrap_or_default(), ENDED)?;
     let text = request.uri().path().strip_prefix("/connections/").unwrap_or_default();
     let found = line.exchange.registry().connection_ids().read(text);
-    let found = found.and_then(|id| Some((id, line.exchange.registry().taken_ids().seat(id)?)));
-    let Some((id, seat)) = found else { return Err(no_connection(text)) };
+    let found = found.and_then(|id| Some((id, line.exchange.registry().taken_ids().location(id)?)));
+    let Some((id, location)) = found else { return Err(no_connection(text)) };
     let (asking, text) = (Arc::clone(&line), text.to_owned());
-    whole(async move { end_one(&asking, UserQuestion::End { id, seat, reason }, &text).await }).await
+    whole(async move { end_one(&asking, UserQuestion::End { id, location, reason }, &text).await }).await
 }
 
 /// Ends the connection that is asked about.

@@ -62,7 +62,7 @@ async fn read_on(
     answers: &mut AnswerQueue,
 ) -> Option<Vec<u8>> {
     // Both stay registered from one request to the next.
-    let patience = line.settings.request_timeout;
+    let patience = line.settings().request_timeout;
     let alarm = pin!(sleep(patience));
     let mut deadline = Deadline::new(patience, alarm);
     let mut stop = pin!(stopped.changed());
@@ -75,7 +75,7 @@ async fn read_on(
             }
             bytes.drain(..taken);
             answers.send(line, stream).await?;
-            deadline.at = deadline_of(line, &bytes);
+            deadline.set(deadline_of(line, &bytes));
         }
         if !is_ours || bytes.len() >= QUICK_LEN_MAX {
             return Some(bytes);
@@ -91,7 +91,7 @@ async fn read_on(
                 () = answers.ready(), if wait => {
                     answers.settle(line);
                     answers.send(line, stream).await?;
-                    deadline.at = deadline_of(line, &bytes);
+                    deadline.set(deadline_of(line, &bytes));
                 }
                 _ = &mut stop, if is_idle => return None,
                 // Who waits for the store is not silent.
@@ -99,7 +99,7 @@ async fn read_on(
             }
         };
         match read {
-            Some(Ok(len)) if len > 0 && was_silent => deadline.at = deadline_of(line, &bytes),
+            Some(Ok(len)) if len > 0 && was_silent => deadline.set(deadline_of(line, &bytes)),
             Some(Ok(len)) if len > 0 => {}
             // The end may be that of a request without a length.
             Some(Ok(_)) if !bytes.is_empty() => return Some(bytes),
@@ -125,6 +125,14 @@ impl<'a> Deadline<'a> {
         Self { at: alarm.deadline(), patience, alarm }
     }
 
+    /// Moves it. Mostly it moves away, and the alarm stays.
+    fn set(&mut self, at: Instant) {
+        self.at = at;
+        if at < self.alarm.deadline() {
+            self.alarm.as_mut().reset(at);
+        }
+    }
+
     /// Waits until it has passed, and may be given up and begun again.
     async fn pass(&mut self) {
         loop {
@@ -140,7 +148,8 @@ impl<'a> Deadline<'a> {
 
 /// When these bytes must be a whole request, or the first of one must have come.
 fn deadline_of(line: &InLine, bytes: &[u8]) -> Instant {
-    Instant::now() + if bytes.is_empty() { line.silence_max() } else { line.settings.request_timeout }
+    let settings = line.settings();
+    Instant::now() + if bytes.is_empty() { settings.silence_max() } else { settings.request_timeout }
 }
 
 /// Answers half a request whose time is over. Nothing is told before it, and nothing waits for the store.
@@ -149,7 +158,7 @@ async fn refuse_late(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     answers: &mut AnswerQueue,
 ) {
-    let problem = body::too_slow(line.settings.request_timeout);
+    let problem = body::too_slow(line.settings().request_timeout);
     line.counters.requests.add();
     denial_log::tell(line, &problem, None, "");
     if answers.send(line, stream).await.is_some() {

@@ -33,7 +33,7 @@ pub(crate) struct SecureStream<S> {
 
 /// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
 fn place(line: &InLine, seat: &HandshakeSlot) {
-    let settings = &line.settings;
+    let settings = line.settings();
     let of_one = |peer: &Peer| !peer.is_anybody && !is_of_many(peer.address.ip());
     let peer = PEER.try_with(|peer| *peer).ok().filter(of_one);
     let asker = match peer {
@@ -72,7 +72,7 @@ pub(crate) async fn secure<S: Stream>(
         accepted.inspect_err(|error| debug!(%error, "no TLS with a client")).ok()
     };
     let stream = select! {
-        made = timeout(line.settings.request_timeout, handshake) => made.ok().flatten(),
+        made = timeout(line.settings().request_timeout, handshake) => made.ok().flatten(),
         () = seat.0.notified() => None,
     };
     line.connections.handshakes.leave(&seat);
@@ -82,7 +82,7 @@ pub(crate) async fn secure<S: Stream>(
     };
     line.counters.tls_handshakes.add();
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let key = shown.and_then(|shown| line.settings.keys.of_certificate(&fingerprint(shown), &names(shown)));
+    let key = shown.and_then(|shown| line.settings().keys.of_certificate(&fingerprint(shown), &names(shown)));
     Some(SecureStream { stream, key })
 }
 

@@ -68,6 +68,6 @@ pub use dialects::InDialects;
 pub use listener::{Listener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use quotas::Rates;
-pub use settings::Settings;
+pub use settings::{LiveSettings, Settings};
 pub use socket::Socket;
-pub use sources::{CertificateNews, ReadCounters, ShardCounters, StoreLine, WaitLine};
+pub use sources::{CertificateNews, ReadCounters, ReloadNews, ShardCounters, StoreLine, WaitLine};

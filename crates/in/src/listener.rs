@@ -43,7 +43,7 @@ use crate::peer::{PEER, Peer};
 use crate::proxy::read_header;
 use crate::request_stream::{RequestStream, UnderWay};
 use crate::routes::{ROUTES, router};
-use crate::settings::Settings;
+use crate::settings::LiveSettings;
 use crate::sign_ins::OverTls;
 use crate::socket::{Accepted, Socket, Stream};
 use crate::sources::{StoreLine, WaitLine};
@@ -65,10 +65,11 @@ pub struct Listener {
 /// Serves the IN line until `shutdown` is done; then finishes the requests under way, for a second at
 /// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
 /// `/metrics` and `/demo` tell of the WAIT line, `store` what is known of the store, if there is one.
+/// `settings` may change while the line serves.
 /// Through `dialects` comes what is set anew about those: connections that come later go by it.
 pub async fn serve(
     listeners: Vec<Listener>,
-    settings: Settings,
+    settings: LiveSettings,
     exchange: Arc<Exchange>,
     mut wait: WaitLine,
     store: Option<StoreLine>,
@@ -76,12 +77,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let notices = wait.notices.take();
-    let dialects = DialectState::new(&settings.dialects, dialects);
+    let dialects = DialectState::new(&settings.now().dialects, dialects);
     let line = Arc::new(InLine::new(ROUTES, exchange, settings, wait, store, dialects));
     let router = router(Arc::clone(&line));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
     tasks.spawn(housekeeping(Arc::clone(&line)));
+    tokio::spawn(following_settings(Arc::clone(&line)));
     tasks.spawn(ringing(Arc::clone(&line)));
     tasks.spawn(answering(Arc::clone(&line)));
     if let Some(notices) = notices {
@@ -116,6 +118,14 @@ async fn housekeeping(line: Arc<InLine>) -> io::Result<()> {
         line.exchange.admin().tick();
         line.idempotency.tick(line.exchange.now());
         line.sign_ins.tick(line.exchange.now());
+    }
+}
+
+/// Takes other settings when there are some.
+async fn following_settings(line: Arc<InLine>) {
+    let mut settings = line.settings.clone();
+    while settings.changed().await {
+        line.take_settings();
     }
 }
 
@@ -177,7 +187,7 @@ async fn accept(
                 pausing = false;
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
                 let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
-                let is_anybody = line.settings.proxies.know(address.ip());
+                let is_anybody = line.settings().proxies.know(address.ip());
                 let (peer, classic) = (Peer { address, is_anybody }, listener.classic);
                 match stream {
                     // What is lost here is only time.
@@ -228,12 +238,12 @@ async fn connection(
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let begins_with_header = |peer: &Peer| line.settings.proxies.begin_with_header(peer.address.ip());
+    let begins_with_header = |peer: &Peer| line.settings().proxies.begin_with_header(peer.address.ip());
     if !PEER.try_with(begins_with_header).unwrap_or_default() {
         return secured(line, stream, tls, classic, router, stopped).await;
     }
     let header = select! {
-        header = timeout(line.settings.request_timeout, read_header(&mut stream)) => header,
+        header = timeout(line.settings().request_timeout, read_header(&mut stream)) => header,
         _ = stopped.changed() => return,
     };
     match header {
@@ -313,8 +323,7 @@ async fn serve_http(
         None => router,
     };
     let under_way = UnderWay::default();
-    let (request_timeout, silence_max) = (line.settings.request_timeout, line.silence_max());
-    let stream = RequestStream::new(read, stream, under_way.clone(), request_timeout, silence_max);
+    let stream = RequestStream::new(read, stream, under_way.clone(), line.settings.clone());
     let service = TowerToHyperService::new(router);
     let counted = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {

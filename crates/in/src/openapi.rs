@@ -70,6 +70,7 @@ fn operation(method: &Method, path: &str) -> Option<Value> {
         ("POST", "/users/{user}/channels") => users::change_channels(),
         ("DELETE", "/connections/{id}") => users::end(),
         ("GET", "/webhooks") => webhooks(),
+        ("GET", "/settings") => settings(),
         ("POST", "/reload") => reload(),
         ("GET", "/watch") => watch(),
         ("GET", "/stats") => stats(),
@@ -211,11 +212,20 @@ fn webhooks() -> Value {
     })
 }
 
+fn settings() -> Value {
+    json!({
+        "operationId": "settings",
+        "summary": "All settings: what holds, who said so, when another value takes effect",
+        "responses": responses("Each setting by its name; secrets are not shown", &json!({ "application/json": { "schema": reference("Settings") } })),
+    })
+}
+
 fn reload() -> Value {
     json!({
         "operationId": "reload",
-        "summary": "Take what the settings say of webhooks now; all others are taken at the start",
-        "responses": responses("They are taken; 422 where something in them is wrong, or wants a restart", &json!({ "application/json": { "schema": reference("Reloaded") } })),
+        "summary": "Read the settings anew, and take what can be taken while the server runs",
+        "description": "Everything is checked before anything changes; what waits for a restart is named.",
+        "responses": responses("They are taken; 422 where something in them is wrong, and nothing has changed", &json!({ "application/json": { "schema": reference("Reloaded") } })),
     })
 }
 

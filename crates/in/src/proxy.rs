@@ -14,7 +14,8 @@ use crate::state::InLine;
 
 /// For whom a request counts, where the proxy at the other end says something of it in its headers.
 pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<Peer> {
-    let proxies = &line.settings.proxies;
+    let settings = line.settings();
+    let proxies = &settings.proxies;
     let header = proxies.header()?;
     let peer = PEER.try_with(|peer| *peer).ok().filter(|peer| peer.is_anybody)?;
     let lines = headers.get_all(header).iter().map(|value| value.as_bytes());

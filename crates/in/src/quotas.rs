@@ -47,6 +47,21 @@ impl RateQuotas {
     }
 }
 
+impl RateQuotas {
+    /// From now on there is so much.
+    pub(crate) fn set(&self, messages: u32, address: Rates, key: Rates) {
+        self.messages.set(messages);
+        for (quota, most) in [
+            (&self.address_requests, address.requests),
+            (&self.address_messages, address.messages),
+            (&self.key_requests, key.requests),
+            (&self.key_messages, key.messages),
+        ] {
+            quota.0.set(Quota { connections: 0, requests: most });
+        }
+    }
+}
+
 impl RateQuota {
     fn new(most: u32) -> Self {
         Self(Quotas::new(Quota { connections: 0, requests: most }))

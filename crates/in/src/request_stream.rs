@@ -26,6 +26,7 @@ use crate::body::too_slow;
 use crate::boundary::Boundary;
 use crate::head;
 use crate::limits::{CLASSIC_LINGER, HEAD_LEN_MAX};
+use crate::settings::LiveSettings;
 
 /// Requests of a connection that are under way: that one is, or what is left of one that was answered.
 #[derive(Debug, Clone, Default)]
@@ -67,8 +68,7 @@ pub(crate) struct RequestStream<S> {
     under_way: UnderWay,
     state: StreamState,
     alarm: Pin<Box<Sleep>>,
-    request_timeout: Duration,
-    silence_max: Duration,
+    settings: LiveSettings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,28 +140,10 @@ impl RequestGuard {
 
 impl<S> RequestStream<S> {
     /// A connection of which `ahead` was read: its first request has begun.
-    pub(crate) fn new(
-        ahead: Vec<u8>,
-        stream: S,
-        under_way: UnderWay,
-        request_timeout: Duration,
-        silence_max: Duration,
-    ) -> Self {
-        let alarm = Box::pin(sleep(request_timeout));
+    pub(crate) fn new(ahead: Vec<u8>, stream: S, under_way: UnderWay, settings: LiveSettings) -> Self {
+        let alarm = Box::pin(sleep(settings.now().request_timeout));
         let (boundary, state, taken, cleared, scanned) = (Boundary::new(), StreamState::Opening, 0, 0, 0);
-        Self {
-            stream,
-            ahead,
-            taken,
-            cleared,
-            scanned,
-            boundary,
-            under_way,
-            state,
-            alarm,
-            request_timeout,
-            silence_max,
-        }
+        Self { stream, ahead, taken, cleared, scanned, boundary, under_way, state, alarm, settings }
     }
 
     /// Looks which request it is at. Whether one is under way.
@@ -180,8 +162,8 @@ impl<S> RequestStream<S> {
         if !is_busy && self.state == StreamState::Busy {
             let is_silent = self.ahead.is_empty() && self.boundary.is_between();
             let (state, patience) = match is_silent {
-                true => (StreamState::Silent, self.silence_max),
-                false => (StreamState::Opening, self.request_timeout),
+                true => (StreamState::Silent, self.settings.now().silence_max()),
+                false => (StreamState::Opening, self.settings.now().request_timeout),
             };
             self.enter(state, patience);
         }
@@ -258,7 +240,7 @@ impl<S: AsyncRead + Unpin> RequestStream<S> {
         if self.boundary.is_lost() {
             self.state = StreamState::Over;
         } else if self.state == StreamState::Silent {
-            self.enter(StreamState::Opening, self.request_timeout);
+            self.enter(StreamState::Opening, self.settings.now().request_timeout);
         }
         if is_of_body {
             return Poll::Ready(Some(Ok(())));
@@ -307,7 +289,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestStream<S> {
                     match this.state {
                         // Empty lines may stand before a request, and are none.
                         StreamState::Opening if !this.ahead.is_empty() && !this.boundary.is_between() => {
-                            this.refuse(too_slow(this.request_timeout))
+                            this.refuse(too_slow(this.settings.now().request_timeout))
                         }
                         // As if the client had said that it says no more: then all ends in good order.
                         _ => this.state = StreamState::Over,

@@ -189,6 +189,11 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         operations: &[Operation::get(|| get(webhooks::list))],
     },
     Route {
+        path: "/settings",
+        access: Access::Everywhere(Right::Administer),
+        operations: &[Operation::get(|| get(webhooks::settings))],
+    },
+    Route {
         path: "/reload",
         access: Access::Everywhere(Right::Administer),
         operations: &[Operation {
@@ -363,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_never_a_message_of_old() {
-        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /webhooks /reload /watch /stats /refused /metrics /healthz /readyz /openapi.json \
+        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /webhooks /settings /reload /watch /stats /refused /metrics /healthz /readyz /openapi.json \
                         /multiplexor.js /demo /demo/ /sign-in /sign-out /session";
         assert_eq!(PREFIXES.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     }

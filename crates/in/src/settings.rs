@@ -1,14 +1,17 @@
 //! What may be set about coming in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Keyring, Proxies};
 use exchange::Network;
+use tokio::sync::watch;
 
 use crate::dialects::InDialects;
 use crate::limits::{
     CLASSIC_LEN_MAX, CLASSIC_TIMEOUT, HEARTBEAT, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, KEEP_ALIVE,
-    PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE, TLS_HANDSHAKES_MAX,
+    KEEP_ALIVE_EXTRA, PAYLOAD_LEN_MAX, POLL_TIMEOUT, PUBLISH_WAIT, REQUEST_TIMEOUT, SIGN_IN_AGE,
+    TLS_HANDSHAKES_MAX,
 };
 use crate::quotas::Rates;
 
@@ -55,6 +58,44 @@ pub struct Settings {
     pub poll_timeout: Duration,
     /// How long a stream of `/watch` may be silent.
     pub heartbeat: Duration,
+}
+
+/// What is set now: a snapshot each time, since it may change while requests are under way.
+#[derive(Debug, Clone)]
+pub struct LiveSettings(watch::Receiver<Arc<Settings>>);
+
+impl LiveSettings {
+    /// As they are now.
+    #[inline]
+    pub(crate) fn now(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Waits until they are others. False: they never will be.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+impl From<watch::Receiver<Arc<Settings>>> for LiveSettings {
+    fn from(newest: watch::Receiver<Arc<Settings>>) -> Self {
+        Self(newest)
+    }
+}
+
+impl From<Settings> for LiveSettings {
+    /// They stay as they are.
+    fn from(settings: Settings) -> Self {
+        Self(watch::channel(Arc::new(settings)).1)
+    }
+}
+
+impl Settings {
+    /// How long a connection may be silent between two requests: a moment longer than its client is told, since one sent
+    /// in the last moment is still on its way.
+    pub(crate) fn silence_max(&self) -> Duration {
+        self.keep_alive + KEEP_ALIVE_EXTRA
+    }
 }
 
 impl Default for Settings {

@@ -30,7 +30,7 @@ pub(crate) async fn sign_in(
     request: Request,
 ) -> Result<Response, ErrorResponse> {
     let (head, body) = request.into_parts();
-    if line.settings.keys.is_empty() {
+    if line.settings().keys.is_empty() {
         return Err(Problem::bad(
             Code::SignIn,
             "this server asks for no API key; there is no need to sign in",
@@ -44,7 +44,7 @@ pub(crate) async fn sign_in(
     let limit = BodyLimit { len_max: SIGN_IN_LEN_MAX, advice };
     let form = Zeroizing::new(body::read(&line, &head.headers, body, limit).await?);
     let shown = form_urlencoded::parse(&form).find(|(name, _)| name == "key").map(|(_, key)| key);
-    let found = line.settings.keys.find(shown.unwrap_or_default().trim());
+    let found = line.settings().keys.find(shown.unwrap_or_default().trim());
     let key = found.ok_or_else(|| refuse_key(&line))?;
     let hash = key.hash.expect("a key that was shown has a hash");
     let (made, ticket) = line.sign_ins.begin(hash, line.exchange.wall(), line.exchange.now())?;
@@ -100,5 +100,5 @@ fn told(line: &InLine, caller: Option<&Caller>) -> Value {
         let names: Vec<String> = key.session.grants().map(|grant| grant.names.as_str().to_owned()).collect();
         Some(json!({ "key": key.name, "may": may, "match": names, "ends": ends }))
     });
-    json!({ "asks": !line.settings.keys.is_empty(), "session": session })
+    json!({ "asks": !line.settings().keys.is_empty(), "session": session })
 }

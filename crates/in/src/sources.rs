@@ -32,6 +32,17 @@ pub struct CertificateNews {
     pub not_after: AtomicI64,
 }
 
+/// What became of settings that were read anew.
+#[derive(Debug, Default)]
+pub struct ReloadNews {
+    /// Times they were taken.
+    pub reloads: AtomicU64,
+    /// Times they were not, since something was wrong.
+    pub failures: AtomicU64,
+    /// Settings of which another value waits for a restart.
+    pub waiting: AtomicU64,
+}
+
 /// The WAIT line, as far as it is known here.
 pub struct WaitLine {
     /// Where it listens.
@@ -48,6 +59,10 @@ pub struct WaitLine {
     pub webhooks: Box<dyn Fn() -> Vec<Value> + Send + Sync>,
     /// Takes the settings anew, as far as they may change while the program runs; what is said of that, or why nothing has changed.
     pub reload: Box<dyn Fn() -> Result<Value, String> + Send + Sync>,
+    /// What becomes of that.
+    pub reloads: Arc<ReloadNews>,
+    /// Tells all settings, with who said so; `None`: they are not known so, in this role.
+    pub settings: Box<dyn Fn() -> Option<Value> + Send + Sync>,
     /// Reads how many lines of the log were left out.
     pub lines_lost: fn() -> u64,
     /// Becomes readable when there is more for those who follow the order; `None`: they are woken by whoever finds it.

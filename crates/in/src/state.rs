@@ -1,7 +1,6 @@
 //! What the requests of the IN line share, by what it is about.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use exchange::hub::Stage;
 use exchange::{Exchange, OrderFollower, Publisher, Wake, WakeBatch};
@@ -12,11 +11,11 @@ use crate::connections::Connections;
 use crate::counters::InCounters;
 use crate::dialects::DialectState;
 use crate::idempotency::Idempotency;
-use crate::limits::{KEEP_ALIVE_EXTRA, SURVEYS_MAX};
+use crate::limits::SURVEYS_MAX;
 use crate::notifier::Flusher;
 use crate::quotas::RateQuotas;
 use crate::route::Route;
-use crate::settings::Settings;
+use crate::settings::{LiveSettings, Settings};
 use crate::sign_ins::SignIns;
 use crate::sources::{Sources, StoreLine, WaitLine};
 
@@ -25,9 +24,7 @@ pub(crate) struct InLine {
     /// What is answered at which address.
     pub(crate) routes: &'static [Route<Arc<Self>>],
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) settings: Settings,
-    /// The header `Keep-Alive`, which goes with every answer.
-    keep_alive: Box<str>,
+    pub(crate) settings: LiveSettings,
     pub(crate) counters: InCounters,
     pub(crate) connections: Connections,
     pub(crate) rates: RateQuotas,
@@ -49,7 +46,7 @@ impl InLine {
     pub(crate) fn new(
         routes: &'static [Route<Arc<Self>>],
         exchange: Arc<Exchange>,
-        settings: Settings,
+        live: LiveSettings,
         wait: WaitLine,
         store: Option<StoreLine>,
         dialects: DialectState,
@@ -57,10 +54,10 @@ impl InLine {
         let (answered, store) =
             store.map_or_else(Default::default, |store| (store.answered, Some(store.counters)));
         let flusher = Arc::<Flusher>::default();
+        let settings = live.now();
         Self {
             routes,
             exchange,
-            keep_alive: format!("timeout={}", settings.keep_alive.as_secs()).into(),
             counters: InCounters::default(),
             connections: Connections::new(settings.tls_handshakes),
             rates: RateQuotas::new(settings.publish_rate, settings.address_rates, settings.key_rates),
@@ -73,7 +70,7 @@ impl InLine {
             surveys: Semaphore::new(SURVEYS_MAX),
             sources: Sources { wait, store },
             dialects,
-            settings,
+            settings: live,
         }
     }
 
@@ -94,14 +91,18 @@ impl InLine {
         self.exchange.stage() == Stage::Ending
     }
 
-    /// How long a connection may be silent between two requests: a moment longer than its client is told, since one sent
-    /// in the last moment is still on its way.
-    pub(crate) fn silence_max(&self) -> Duration {
-        self.settings.keep_alive + KEEP_ALIVE_EXTRA
+    /// What is set now. One request asks once for what must go together.
+    #[inline]
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.now()
     }
 
-    /// What a client is told of that, in the header `Keep-Alive`.
-    pub(crate) fn keep_alive(&self) -> &str {
-        &self.keep_alive
+    /// What was made of the settings at the start is made of those of now.
+    pub(crate) fn take_settings(&self) {
+        let settings = self.settings();
+        self.rates.set(settings.publish_rate, settings.address_rates, settings.key_rates);
+        self.connections.handshakes.set_max(settings.tls_handshakes);
+        // Whoever watches by a key that is gone is to look again.
+        self.exchange.admin().wake_all_followers();
     }
 }

@@ -86,7 +86,9 @@ pub(crate) async fn surrounded(
         Err(refusal) => refusal.into_response(),
     };
     let mut response = asked.end(line, response);
-    if stays && let Ok(value) = line.keep_alive().try_into() {
+    if stays {
+        let value = format!("timeout={}", line.settings().keep_alive.as_secs());
+        let value = HeaderValue::try_from(value).expect("it is a word and a number");
         response.headers_mut().insert(HeaderName::from_static("keep-alive"), value);
     }
     response

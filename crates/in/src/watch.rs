@@ -41,7 +41,8 @@ pub(crate) async fn watch(
 ) -> Result<Response, ErrorResponse> {
     let asked = WatchQuery::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
     let caller = Caller::of(&line, request.extensions())?;
-    let heartbeat = asked.heartbeat.map_or(line.settings.heartbeat, |time| time.min(line.settings.heartbeat));
+    let most = line.settings().heartbeat;
+    let heartbeat = asked.heartbeat.map_or(most, |time| time.min(most));
     let source = Source::new(&line, asked.users, asked.start);
     let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, source };
     let Some(encoding) = asked.encoding else {
@@ -166,7 +167,7 @@ impl Watcher {
 
 /// Waits until there is something to tell, or time is over, and tells it as one document.
 async fn poll(mut watcher: Watcher) -> Vec<u8> {
-    let deadline = Instant::now() + watcher.line.settings.poll_timeout;
+    let deadline = Instant::now() + watcher.line.settings().poll_timeout;
     loop {
         let mut page = watcher.read();
         watcher.keep_wanted(&mut page);

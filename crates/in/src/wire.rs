@@ -35,7 +35,7 @@ pub(crate) fn refusal(problem: &Problem) -> Vec<u8> {
 
 /// Says the only thing that is said here. Whoever does not take it is not waited for longer than for a message.
 pub(crate) async fn answer(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
-    let said = timeout(line.settings.classic_timeout, stream.write_all(bytes)).await;
+    let said = timeout(line.settings().classic_timeout, stream.write_all(bytes)).await;
     if matches!(said, Ok(Ok(()))) {
         linger(stream).await;
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use exchange::Commands;
 use in_line::CertificateNews;
 use tls::{Certificate, Options, Pair, Server, Tickets, read_authorities};
@@ -21,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 use wait::Renewal;
 
+use crate::config::unreadable;
 use crate::limits::CERTIFICATE_LOOK;
 use settings::Tls;
 
@@ -57,8 +58,19 @@ impl Certificates {
         Arc::clone(&self.news)
     }
 
+    /// The same, of other files.
+    fn with_files(&self, files: Tls) -> Self {
+        let (tickets, news) = (self.tickets.clone(), Arc::clone(&self.news));
+        Self { files, tickets, news, before: Stamps::new() }
+    }
+
     /// Reads all files.
     pub(crate) fn read(&self) -> anyhow::Result<Snapshot> {
+        let files = self.files.wait.iter().chain(&self.files.in_line).flatten();
+        let files = files.flat_map(|pair| [&pair.certificate, &pair.key]).chain(&self.files.authorities);
+        if let Some(why) = files.map(PathBuf::as_path).find_map(unreadable) {
+            bail!(why);
+        }
         let mut read = HashMap::new();
         for pair in self.files.wait.iter().chain(&self.files.in_line).flatten() {
             if !read.contains_key(pair) {
@@ -111,18 +123,26 @@ impl Certificates {
     /// Looks after the files for ever, and hands out what becomes of them.
     pub(crate) async fn watch(
         self,
+        mut files: watch::Receiver<Tls>,
         renewals: Arc<Commands<Renewal>>,
         in_line: Vec<Option<watch::Sender<Server>>>,
     ) {
-        let this = Arc::new(self);
+        let mut this = Arc::new(self);
         let mut looks = interval(CERTIFICATE_LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut held, mut seen) = (this.before.clone(), Stamps::new());
         loop {
-            looks.tick().await;
+            let is_asked = tokio::select! {
+                _ = looks.tick() => false,
+                Ok(()) = files.changed() => true,
+            };
+            let named = files.borrow_and_update().clone();
+            if named != this.files {
+                this = Arc::new(this.with_files(named));
+            }
             let now = this.stamps();
-            // Files that change together are read when they have come to rest.
-            let rests = now == seen;
+            // Files that change together are read when they have come to rest, or somebody says that they are ready.
+            let rests = now == seen || is_asked;
             seen = now;
             if !rests || seen == held {
                 continue;

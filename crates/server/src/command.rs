@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use cli::flag;
 
+use crate::reload::SettingsSource;
 use crate::{config, log, predecessor, serve};
 use settings::{Errors, File, GivenTexts, Setting, Settings, Source, Values};
 
@@ -49,10 +50,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
 
 /// The server, as itself.
 fn start(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let settings = read_settings(matches);
+    let values = read_values(matches);
+    let settings = Settings::of(&values).unwrap_or_else(|errors| refuse(&errors));
     let again = matches.clone();
-    let read = Box::new(move || Settings::of(&read_values(&again)));
-    let mut itself = serve::Itself::new(settings_file(matches).map(Into::into), settings.log, read);
+    let source = SettingsSource { values, read: Box::new(move || read_values(&again)) };
+    let mut itself = serve::Itself::new(settings_file(matches).map(Into::into), settings.log, source);
     serve::run(settings, &mut itself, None)
 }
 
@@ -96,7 +98,14 @@ fn config_command() -> Command {
                 .value_name("FILE")
                 .required(true)
                 .help("The file to check, such as multiplexor.toml"),
-        );
+        )
+        .arg(
+            Arg::new("against")
+                .long("against")
+                .value_name("URL")
+                .help("The IN line of a running server: also say which of its settings this file would change, and what of that would wait for a restart"),
+        )
+        .args([cli::key_arg(), cli::authority()]);
     let config = Command::new("config")
         .about("Print the settings as the server would take them, or check a file of them")
         .after_help(format!("{CONFIG_EXAMPLES}\n  {}", predecessor::IMPORT_EXAMPLE))
@@ -113,7 +122,11 @@ fn run_config(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let name = matches.get_one::<String>("file").map_or("", String::as_str);
         let file = File::load(name);
         let values = values_of(by_variable, &file);
-        return config::check(name, &file, &values);
+        let code = config::check(name, &file, &values)?;
+        let against = matches.get_one::<String>("against").filter(|_| code == ExitCode::SUCCESS);
+        let Some(url) = against else { return Ok(code) };
+        let running = cli::InClient::to(url, "--against", matches, true)?.get("/settings")?;
+        return config::compare(&Values::gather(|_| None, &file), &running);
     }
     if let Some(("import", matches)) = matches.subcommand() {
         let names: Vec<String> = matches.get_many("file").into_iter().flatten().cloned().collect();
@@ -149,11 +162,6 @@ fn with_settings(command: Command) -> Command {
     }))
 }
 
-/// The settings by flag, else by environment, else by file, else by default. A bad one ends the program.
-fn read_settings(matches: &ArgMatches) -> Settings {
-    Settings::of(&read_values(matches)).unwrap_or_else(|errors| refuse(&errors))
-}
-
 /// The settings of variables and, where those say nothing, of a file that was read already.
 fn read_beside(file: &File) -> Result<Settings, Errors> {
     Settings::read(by_variable, file)
@@ -175,7 +183,8 @@ fn misspelt_variables(root: &Command) -> Errors {
 
 /// A client that is told something by variables says which of them are none, and does what it can without them.
 fn warn_of_variables(matches: &ArgMatches) {
-    let Some(name) = matches.subcommand_name() else { return };
+    // What is wrong with variables is wrong with the settings there.
+    let Some(name) = matches.subcommand_name().filter(|name| *name != "config") else { return };
     let (root, mut of_client) = (command(), Vec::new());
     if let Some(named) = root.find_subcommand(name) {
         collect_variables(named, &mut of_client);
@@ -281,7 +290,7 @@ mod tests {
         for line in [&["multiplexor", "--shards", "3"][..], &["multiplexor", "serve", "--shards", "3"]] {
             let matches = command().try_get_matches_from(line).unwrap();
             let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
-            assert_eq!(read_settings(matches).shards, 3);
+            assert_eq!(Settings::of(&read_values(matches)).unwrap().shards, 3);
         }
     }
 

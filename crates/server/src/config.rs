@@ -3,10 +3,13 @@
 
 mod machine;
 
+pub(crate) use machine::{faults, unreadable};
+
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use settings::{Errors, File, Settings, Values, document, template};
+use anyhow::Context;
+use settings::{Against, Errors, File, Settings, Values, document, template};
 
 /// Prints the values that hold, as a settings file or as JSON.
 pub(crate) fn print(values: &Values, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -45,7 +48,7 @@ fn refuse(errors: &Errors) -> anyhow::Result<ExitCode> {
 /// the users, folders and files of this machine. Whether its addresses are free is not asked, since the server may run.
 pub(crate) fn check(name: &str, file: &File, values: &Values) -> anyhow::Result<ExitCode> {
     let (settings, mut errors) = Settings::judged(values);
-    machine::faults(&settings, values).into_iter().for_each(|fault| errors.push(fault));
+    faults(&settings, values).into_iter().for_each(|fault| errors.push(fault));
     if !errors.is_empty() {
         return refuse(&errors);
     }
@@ -59,6 +62,24 @@ pub(crate) fn check(name: &str, file: &File, values: &Values) -> anyhow::Result<
     out(&format!("{name}: nothing is wrong; {settings}, {rules}{beside}\n"))
 }
 
+/// Prints what a server that runs, and answers `GET /settings` so, would change if a file said these values.
+pub(crate) fn compare(values: &Values, running: &str) -> anyhow::Result<ExitCode> {
+    let running: serde_json::Value = serde_json::from_str(running).context(NO_SETTINGS)?;
+    let Against { changed, waiting, beaten, unknown } = Against::of(values, &running).context(NO_SETTINGS)?;
+    let mut lines = Vec::new();
+    for (names, what) in [
+        (changed, "a reload would change"),
+        (waiting, "would wait for a restart"),
+        (beaten, "stays as a flag or a variable of the server says"),
+        (unknown, "cannot be compared, since a server shows no secrets"),
+    ] {
+        if !names.is_empty() {
+            lines.push(format!("{what}: {}\n", names.join(", ")));
+        }
+    }
+    out(&if lines.is_empty() { "the server has these settings\n".to_owned() } else { lines.concat() })
+}
+
 /// Prints to standard output. If that is closed, nobody wants to know.
 fn out(text: &str) -> anyhow::Result<ExitCode> {
     match io::stdout().lock().write_all(text.as_bytes()) {
@@ -66,3 +87,6 @@ fn out(text: &str) -> anyhow::Result<ExitCode> {
         _ => Ok(ExitCode::SUCCESS),
     }
 }
+
+const NO_SETTINGS: &str =
+    "the server does not tell its settings as this program does; is it of another version?";

@@ -16,8 +16,9 @@ use std::thread;
 use anyhow::Context;
 use tracing::error;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::Layered;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::limits::LOG_PATIENCE;
 use queue::{Queue, StandardError};
@@ -26,11 +27,15 @@ use settings::LogForm;
 /// What takes the events about single connections that Realplexor's log is made of.
 pub(crate) type ConnectionLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// What the log of the program stands upon.
+type Logged = Layered<Option<ConnectionLayer>, Registry>;
+
 /// Begins to log. Where nobody listens, what is said of connections costs one look at a number.
 pub(crate) fn start(form: LogForm, level: &str, connections: Option<ConnectionLayer>) -> anyhow::Result<()> {
     let queue = Queue::start(StandardError).context("the log cannot be written")?;
     let queue = QUEUE.get_or_init(|| queue).clone();
-    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    let (level, handle) = reload::Layer::new(level_of(level));
+    let _ = LEVEL.set(handle);
     let log = fmt::layer().with_writer(queue).with_target(false);
     let log = match form {
         LogForm::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
@@ -50,6 +55,15 @@ pub(crate) fn start(form: LogForm, level: &str, connections: Option<ConnectionLa
         flush();
     }));
     Ok(())
+}
+
+/// Says so much from now on.
+pub(crate) fn set_level(level: &str) -> Result<(), reload::Error> {
+    LEVEL.get().map_or(Ok(()), |handle| handle.reload(level_of(level)))
+}
+
+fn level_of(word: &str) -> LevelFilter {
+    word.parse().unwrap_or(LevelFilter::INFO)
 }
 
 /// Waits until what was said is written, if somebody reads it in time.
@@ -85,4 +99,5 @@ pub(crate) fn write_in_time(mut out: impl Write + Send + 'static, text: String) 
 }
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Logged>> = OnceLock::new();
 static LINES_LOST: AtomicU64 = AtomicU64::new(0);

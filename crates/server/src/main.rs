@@ -9,6 +9,7 @@ mod log;
 mod memory;
 mod predecessor;
 mod privileges;
+mod reload;
 mod sandbox;
 mod serve;
 mod signals;

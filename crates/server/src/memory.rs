@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use exchange::{Exchange, Shortage};
 use rustix::param::page_size;
@@ -19,8 +20,8 @@ struct Left {
     all: u64,
 }
 
-/// Tells the exchange what is left, for as long as the program runs; `limit` is what is set, 0: nothing.
-pub(crate) async fn watch(limit: u64, exchange: Arc<Exchange>) {
+/// Tells the exchange what is left, for as long as the program runs; `limit` is what is set now, 0: nothing.
+pub(crate) async fn watch(limit: Arc<AtomicU64>, exchange: Arc<Exchange>) {
     let groups =
         groups(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default(), Path::new("/sys/fs/cgroup"));
     let mut ticks = interval(MEMORY_LOOK);
@@ -28,6 +29,7 @@ pub(crate) async fn watch(limit: u64, exchange: Arc<Exchange>) {
     let mut before = Shortage::None;
     loop {
         ticks.tick().await;
+        let limit = limit.load(Ordering::Relaxed);
         let own = (limit > 0).then(|| of_program(limit)).flatten();
         let all =
             own.into_iter().chain(of_machine()).chain(groups.iter().filter_map(|group| of_group(group)));

@@ -182,7 +182,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
         wait.classic_grace = fresh.wait_line.classic_grace;
         wait.dialects = fresh.wait_line.dialects;
         self.set.in_line.dialects = fresh.in_line.dialects;
-        running.dialects.send_replace(Arc::new(self.set.in_line.dialects.clone()));
+        running.reload.dialects().send_replace(Arc::new(self.set.in_line.dialects.clone()));
         if !running.renewals.put_all(&Renewal::Settings(Arc::new(wait.clone()))) {
             self.journal.say("The WAIT line is too busy to take new settings; send SIGHUP once more");
         }

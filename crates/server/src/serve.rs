@@ -12,6 +12,7 @@ mod role;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -31,11 +32,12 @@ use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::memory;
 use crate::privileges::{self, Account};
+use crate::reload::{Reload, Subsystems};
 use crate::sandbox;
 use crate::signals::{self, Signals};
 use crate::store::OpenStore;
 use crate::unix::SocketFile;
-use crate::webhooks::{self, Reload};
+use crate::webhooks;
 use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 use notifiers::Notifiers;
 pub(crate) use role::{Files, Itself, Role, Running};
@@ -132,33 +134,30 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
     let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
     files.extend(in_files);
     give_up(settings, account, &certificates)?;
-    for login in settings.in_line.dialects.skipped_logins() {
-        warn!(login, "a line of the users file was skipped; a login is letters and digits");
-    }
+    warn_of_logins(settings);
     let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
     let wait_addresses = listened_wait(settings, &line);
     let banner = banner(settings, &wait_addresses, &in_addresses, started.connections);
     let stats = line.stats();
-    let (dialects, newest) = watch::channel(Arc::new(settings.in_line.dialects.clone()));
-    let renewals = Arc::clone(&desk.renewals);
-    let reload = Arc::new(Reload::new(role.settings(), settings));
+    let parts = Subsystems::new(settings, &exchange, &desk.renewals);
+    let reload = Arc::new(Reload::new(role.settings(), settings, parts));
     let running = Running {
         exchange: Arc::clone(&exchange),
         stats: stats.clone(),
-        dialects,
-        renewals,
+        renewals: Arc::clone(&desk.renewals),
         reload: Arc::clone(&reload),
     };
     role.listening(&banner, running)?;
     started.sandbox.into_iter().for_each(sandbox::shut_calls);
     exchange.admin().set_stage(Stage::Serving);
-    look_after_memory(settings.memory_limit, &exchange);
-    let news = (!settings.tls.is_empty()).then(|| renew(certificates, &desk, senders));
+    look_after_memory(reload.memory_limit(), &exchange);
+    let news = (!settings.tls.is_empty()).then(|| renew(certificates, reload.certificates(), &desk, senders));
     let asked = Arc::new(upstream::Counters::default());
     if let Some(inbox) = started.notifiers.inbox(&desk)? {
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), inbox, Arc::clone(&asked)));
     }
-    let webhooks = webhooks::start(&reload, started.follower, &exchange, &asked);
+    let webhooks = webhooks::start(settings, reload.webhooks(), started.follower, &exchange, &asked);
+    let (reloads, overview) = (Arc::clone(&reload), Arc::clone(&reload));
     let wait = in_line::WaitLine {
         addresses: wait_addresses.iter().filter_map(Address::inet).collect(),
         counters: Box::new(move || stats.by_shard()),
@@ -166,25 +165,34 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         asked: Box::new(move || asked.read()),
         lines_lost: log::lines_lost,
         webhooks,
-        reload: Box::new(move || reload.run()),
+        reloads: reload.news(),
+        reload: Box::new(move || reloads.run()),
+        settings: Box::new(move || overview.overview()),
         notices: Some(started.notifiers.notices()?),
         prefix: settings.wait_line.paths.prefix().to_owned(),
     };
     in_line::serve(
         listeners,
-        settings.in_line.clone(),
+        reload.in_line().into(),
         Arc::clone(&exchange),
         wait,
         store,
-        Some(newest),
-        signals.heed(role, &exchange, settings.lame_duck),
+        Some(reload.dialects().subscribe()),
+        signals.heed(role, &exchange, || reload.settings().lame_duck),
     )
     .await
     .context("the IN line broke down")?;
 
     // No new connections from here on; those that are there are served by the shards until they drain.
     drop(files);
-    end(settings.wait_line.drain, line, &exchange).await
+    end(reload.settings().wait_line.drain, line, &exchange).await
+}
+
+/// Says which logins nobody can use.
+fn warn_of_logins(settings: &Settings) {
+    for login in settings.in_line.dialects.skipped_logins() {
+        warn!(login, "a line of the users file was skipped; a login is letters and digits");
+    }
 }
 
 /// Finds whom the program is to become, and shuts files off; before there is a second thread.
@@ -294,16 +302,17 @@ async fn ask(
 /// Looks after certificates for ever; where what became of them is told.
 fn renew(
     certificates: Certificates,
+    files: watch::Receiver<settings::Tls>,
     desk: &wait::Desk,
     in_line: Vec<Option<watch::Sender<tls::Server>>>,
 ) -> Arc<in_line::CertificateNews> {
     let news = certificates.news();
-    tokio::spawn(certificates.watch(Arc::clone(&desk.renewals), in_line));
+    tokio::spawn(certificates.watch(files, Arc::clone(&desk.renewals), in_line));
     news
 }
 
 /// Gives back memory and looks how much is left, for ever.
-fn look_after_memory(limit: u64, exchange: &Arc<Exchange>) {
+fn look_after_memory(limit: Arc<AtomicU64>, exchange: &Arc<Exchange>) {
     tokio::spawn(give_back());
     tokio::spawn(memory::watch(limit, Arc::clone(exchange)));
 }

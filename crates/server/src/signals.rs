@@ -57,7 +57,12 @@ impl Signals {
 
     /// Done when the program is to end: at the first SIGTERM, and the time after it in which both lines serve on; at
     /// SIGINT, which somebody types, or another SIGTERM within that time. One that comes later ends the program at once.
-    pub(crate) async fn heed<R: Role>(mut self, role: &mut R, exchange: &Exchange, lame_duck: Duration) {
+    pub(crate) async fn heed<R: Role>(
+        mut self,
+        role: &mut R,
+        exchange: &Exchange,
+        lame_duck: impl Fn() -> Duration,
+    ) {
         let name = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break SIGTERM,
@@ -65,6 +70,7 @@ impl Signals {
                 _ = self.hang_up.recv() => role.hung_up(),
             }
         };
+        let lame_duck = lame_duck();
         role.ending(name);
         exchange.admin().set_stage(Stage::Ending);
         if name == SIGTERM && !lame_duck.is_zero() {

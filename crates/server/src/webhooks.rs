@@ -1,4 +1,4 @@
-//! Webhooks as the program has them: what is set of them and taken anew, what is told of them, and one call by hand.
+//! Webhooks as the program has them: what is told of them, and one call by hand.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -11,67 +11,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use exchange::hub::{Cursors, Door, Rule, WallTime};
 use exchange::{EventFollower, Exchange};
 use serde_json::{Value, json};
-use settings::{Errors, File, Settings, Values};
+use settings::{File, Settings, Values};
 use tokio::sync::watch;
-use tracing::{info, warn};
 use upstream::{Counters, Uri, WebhookDesk, WebhookStatus, Webhooks, serve_webhooks, test_webhook};
-
-/// Reads all settings as at the start.
-pub(crate) type ReadSettings = Box<dyn Fn() -> Result<Settings, Errors> + Send + Sync>;
-
-/// What may be taken anew while the program runs.
-pub(crate) struct Reload {
-    /// `None`: in this role the program takes nothing anew so.
-    read: Option<ReadSettings>,
-    /// As at the start.
-    started: Settings,
-    webhooks: watch::Sender<Arc<Webhooks>>,
-}
-
-impl Reload {
-    pub(crate) fn new(read: Option<ReadSettings>, started: &Settings) -> Self {
-        let webhooks = watch::Sender::new(Arc::new(started.webhooks.clone()));
-        Self { read, started: started.clone(), webhooks }
-    }
-
-    /// Takes the settings anew. The error says why nothing has changed.
-    pub(crate) fn run(&self) -> Result<Value, String> {
-        let read = self.read.as_ref().ok_or(NOTHING)?;
-        let fresh = read().map_err(|errors| errors.to_string())?;
-        if fresh.hub.follow_users && !self.started.hub.follow_users {
-            return Err(USERS.to_owned());
-        }
-        let mut started = self.started.clone();
-        (started.webhooks, started.hub.follow_users) = (fresh.webhooks.clone(), fresh.hub.follow_users);
-        let wants_restart = started != fresh;
-        let webhooks = fresh.webhooks.all.len();
-        let before = self.webhooks.send_replace(Arc::new(fresh.webhooks));
-        if webhooks > 0 || !before.all.is_empty() {
-            info!(webhooks, "what the settings say of webhooks was taken anew");
-        }
-        let mut said = json!({ "webhooks": webhooks });
-        if wants_restart {
-            warn!("other settings have changed, too; they are taken when the program is started anew");
-            said["restart"] = json!(true);
-        }
-        Ok(said)
-    }
-
-    /// The same at SIGHUP.
-    pub(crate) fn hung_up(&self) {
-        let had_any = !self.webhooks.borrow().all.is_empty();
-        match self.run() {
-            Ok(said) if !had_any && said == json!({ "webhooks": 0 }) => {
-                warn!(
-                    "SIGHUP changes nothing: no webhook is set, other settings are read at the start, certificates when their \
-                     files change"
-                );
-            }
-            Ok(_) => {}
-            Err(why) => warn!(why, "the settings were not taken anew; the program goes on as before"),
-        }
-    }
-}
 
 /// Who follows for webhooks. To be asked before anybody waits or publishes; `None`: none is set.
 pub(crate) fn follower(settings: &Settings, exchange: &Arc<Exchange>) -> Option<EventFollower> {
@@ -88,16 +30,16 @@ pub(crate) fn follower(settings: &Settings, exchange: &Arc<Exchange>) -> Option<
 
 /// Serves webhooks for ever; what reads how they are.
 pub(crate) fn start(
-    reload: &Reload,
+    started: &Settings,
+    newest: watch::Receiver<Arc<Webhooks>>,
     follower: Option<EventFollower>,
     exchange: &Arc<Exchange>,
     counters: &Arc<Counters>,
 ) -> Box<dyn Fn() -> Vec<Value> + Send + Sync> {
-    let (status, newest) = watch::channel(Vec::new());
-    let started = &reload.started;
+    let (status, known) = watch::channel(Vec::new());
     let may_publish = |rule: &Rule| rule.publish.is_some_and(|door| door != Door::Off);
     let desk = WebhookDesk {
-        settings: reload.webhooks.subscribe(),
+        settings: newest,
         status,
         follower,
         keeps: started.store.is_some(),
@@ -106,7 +48,7 @@ pub(crate) fn start(
     let (served, counters) = (Arc::clone(exchange), Arc::clone(counters));
     tokio::spawn(serve_webhooks(desk, served, counters));
     let cursors = exchange.cursors();
-    Box::new(move || newest.borrow().iter().map(|one| object(one, cursors)).collect())
+    Box::new(move || known.borrow().iter().map(|one| object(one, cursors)).collect())
 }
 
 fn object(one: &WebhookStatus, cursors: Cursors) -> Value {
@@ -217,8 +159,3 @@ fn secrets(matches: &ArgMatches, url: &Uri) -> anyhow::Result<(Vec<WebhookSecret
     }
     Ok((secrets, usual))
 }
-
-const NOTHING: &str =
-    "in this role the program takes nothing anew but what its own configuration files say, by SIGHUP";
-const USERS: &str = "user.online and user.offline are wanted, and no webhook wanted them when the program was started: who is \
-    there has not been followed; start it anew";

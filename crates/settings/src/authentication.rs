@@ -7,7 +7,6 @@ use wait::Shows;
 
 use super::count;
 use super::values::Values;
-use crate::channel::ChannelEntry;
 use crate::key::SettingKey;
 use crate::keys;
 use crate::names::{is_loopback, is_name};
@@ -41,10 +40,10 @@ pub(crate) fn upstream(values: &Values) -> upstream::Settings {
         calls: count(values.get(&keys::PUBLISH_HOOK_CALLS)),
         secrets: values.get(&keys::PUBLISH_HOOK_SECRET),
     };
-    let asks = values.channels.iter().any(ChannelEntry::asks_about_messages);
     let publish_url = values.get(&keys::PUBLISH_HOOK_URL).or_else(|| values.get(&keys::HOOK));
     upstream::Settings {
-        publish: publish_url.filter(|_| asks).map(publish),
+        // A rule that says so may come later.
+        publish: publish_url.map(publish),
         hook: values.get(&keys::HOOK).map(hook),
         keys: values.get(&keys::TOKEN_KEYS_URL),
         takeover: values.get(&keys::TAKEOVER).map(takeover),

@@ -38,8 +38,8 @@ pub fn document() -> String {
 fn row(setting: &Setting) -> String {
     let default =
         if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
-    let (name, allowed, help) = (setting.name, setting.kind.allowed(), setting.help);
-    format!("| `{name}` | {default} | {allowed} | {help} |\n")
+    let (name, allowed, effect, help) = (setting.name, setting.kind.allowed(), setting.effect, setting.help);
+    format!("| `{name}` | {default} | {allowed} | {effect} | {help} |\n")
 }
 
 /// A settings file in which every setting has its default, with what there is to say about it.
@@ -65,7 +65,8 @@ const WEBHOOKS: &str = "
 ## Webhooks
 
 Your application is told what comes about at addresses that stand in the file only: [webhooks.md](webhooks.md) says what it gets and how
-it checks it. There may be WEBHOOKS_MAX of them. SIGHUP and `POST /reload` take them anew.
+it checks it. There may be WEBHOOKS_MAX of them. One that is the first to want `user.online` or `user.offline`
+waits for a restart, since nobody has followed who is there.
 
 ```toml
 [[webhook]]
@@ -74,8 +75,8 @@ events = [\"user.online\", \"user.offline\"]
 secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"
 ```
 
-| key | example | allowed | what it says |
-| --- | --- | --- | --- |
+| key | example | allowed | takes effect | what it says |
+| --- | --- | --- | --- | --- |
 ";
 
 const TEMPLATE_CHANNELS: &str = "
@@ -108,16 +109,20 @@ A time is a whole number with a unit: `500ms`, `25s`, `10m`, `1h`, `7d`. A size 
 with a unit: `100`, `64KiB`, `1MiB`, `2GiB`. A value that is wrong or out of its range ends the program at
 the start, with a sentence that says what would be right.
 
-| name | default | allowed | what it says |
-| --- | --- | --- | --- |
+SIGHUP, `multiplexor reload` and `POST /reload` read all of it anew ([Changing settings](operations.md#changing-settings)). *Takes effect* says from when on another
+value counts: **live** from the next message, request or timer on, also on connections that are open; **new connections** for those that
+come from then on; **restart** when the program is started anew.
+
+| name | default | allowed | takes effect | what it says |
+| --- | --- | --- | --- | --- |
 ";
 
 const FILE: &str = "
 ## The settings file
 
 `--config FILE` or `MULTIPLEXOR_CONFIG` names it. It is TOML: times and words have quotes, numbers have none,
-sizes have quotes where they have a unit, and lists stand in brackets. It is read at the start; SIGHUP and `POST /reload` on the IN line
-take its [webhooks](#webhooks) anew, and nothing else.
+sizes have quotes where they have a unit, and lists stand in brackets. It is read at the start, and [at each
+reload](operations.md#changing-settings).
 
 ```toml
 wait = [\"0.0.0.0:80\", \"[::]:80\"]
@@ -133,6 +138,7 @@ once, each with its line, what is allowed, and the name that may have been meant
 | --- | --- |
 | `multiplexor config --default` | prints a file with all defaults, to begin with |
 | `multiplexor config check FILE` | says what a server started with this file would find wrong: in it, in the variables of the environment, on this machine; ends with 0 if nothing is, else with 1 |
+| `multiplexor config check FILE --against URL` | also says which settings of the server whose IN line is there this file would change, and what of that would wait for a restart |
 | `multiplexor config` | prints what holds and who said so; takes the flags that the server takes |
 | `multiplexor config --json` | the same for machines: numbers and sizes are numbers |
 ";
@@ -159,8 +165,8 @@ dialect = \"none\"
 
 TOML wants entries in double brackets behind all plain settings.
 
-| key | example | allowed | what it says |
-| --- | --- | --- | --- |
+| key | example | allowed | takes effect | what it says |
+| --- | --- | --- | --- | --- |
 ";
 
 const KEYS: &str = "
@@ -176,8 +182,8 @@ may = [\"publish\", \"presence\"]
 match = [\"order.*\", \"user.*.bell\"]
 ```
 
-| key | example | allowed | what it says |
-| --- | --- | --- | --- |
+| key | example | allowed | takes effect | what it says |
+| --- | --- | --- | --- | --- |
 ";
 
 const CHANNELS: &str = "
@@ -203,11 +209,14 @@ match = \"price.*\"
 ttl = \"10s\"
 ```
 
+At a reload, entries take effect together. Where other channels than before would have `presence`, or `durable = false` with a store, all of them
+wait for a restart.
+
 A message to several channels must keep the payload limit of each, and is kept in each as set there. `ttl` is for
 messages whose publisher gives none; what it ends is not told as a gap, since it was meant to end.
 
-| key | example | allowed | what it says |
-| --- | --- | --- | --- |
+| key | example | allowed | takes effect | what it says |
+| --- | --- | --- | --- | --- |
 ";
 
 #[cfg(test)]

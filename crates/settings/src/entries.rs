@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::Effect;
 use crate::key::{SettingKey, choice, duration, truth};
 use crate::keys;
 use crate::kind::ValueKind::{
@@ -12,7 +13,7 @@ use crate::setting::{Setting, line};
 
 /// The keys of an entry `[[wait]]`.
 pub(crate) static WAIT_ENTRY: &[Setting] = &[
-    line("address", Address, keys::WAIT.default_text(), "Where to listen"),
+    line(Effect::Restart, "address", Address, keys::WAIT.default_text(), "Where to listen"),
     DIALECT,
     TLS,
     keys::TLS_CERTIFICATE.setting,
@@ -21,7 +22,7 @@ pub(crate) static WAIT_ENTRY: &[Setting] = &[
 
 /// The keys of an entry `[[in]]`.
 pub(crate) static IN_ENTRY: &[Setting] = &[
-    line("address", Address, keys::IN.default_text(), "Where to listen"),
+    line(Effect::Restart, "address", Address, keys::IN.default_text(), "Where to listen"),
     DIALECT,
     TLS,
     keys::TLS_CERTIFICATE.setting,
@@ -30,35 +31,45 @@ pub(crate) static IN_ENTRY: &[Setting] = &[
 
 /// The keys of an entry `[[key]]`.
 pub(crate) static KEY_ENTRY: &[Setting] = &[
-    line("hash", KeyHash, "sha256:…", "What `multiplexor key make` prints for the server"),
+    line(Effect::Live, "hash", KeyHash, "sha256:…", "What `multiplexor key make` prints for the server"),
     line(
+        Effect::Live,
         "certificate",
         Certified,
         "app.example",
         "The certificate that stands for it, if it comes from an authority of client_ca",
     ),
-    line("name", Label, "shop", "What it is called in logs and refusals"),
-    line("may", Rights, "publish", "What its owner may do; left out: everything"),
-    line("match", Globs, "order.*", "With which channels; left out: all"),
+    line(Effect::Live, "name", Label, "shop", "What it is called in logs and refusals"),
+    line(Effect::Live, "may", Rights, "publish", "What its owner may do; left out: everything"),
+    line(Effect::Live, "match", Globs, "order.*", "With which channels; left out: all"),
 ];
 
 /// The keys of an entry `[[webhook]]`.
 pub(crate) static WEBHOOK_ENTRY: &[Setting] = &[
     line(
+        Effect::Live,
         "url",
         Url,
         "https://app.example/events",
         "Where it is called; by https, or on loopback. Redirects are not followed",
     ),
-    line("secret", WebhookSecrets, "whsec_…", "What its calls are signed with; two while you change it"),
     line(
+        Effect::Live,
+        "secret",
+        WebhookSecrets,
+        "whsec_…",
+        "What its calls are signed with; two while you change it",
+    ),
+    line(
+        Effect::Live,
         "match",
         Pattern,
         "chat.*",
         "Of which channels it is told; left out: of all, and of users whatever they wait on",
     ),
-    line("events", Events, "user.online", "Of what it is told; left out: of everything"),
+    line(Effect::Live, "events", Events, "user.online", "Of what it is told; left out: of everything"),
     line(
+        Effect::Live,
         "name",
         Word,
         WEBHOOK_NAME,
@@ -71,7 +82,7 @@ pub(crate) const WEBHOOK_NAME: &str = "webhook";
 
 /// The keys of an entry `[[channel]]`.
 pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
-    line("match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
+    line(Effect::Live, "match", Pattern, "chat.*", "A channel's name, or the beginning of names and `*`"),
     keys::HISTORY_MESSAGES.setting,
     keys::HISTORY_AGE.setting,
     keys::HISTORY_BYTES.setting,
@@ -87,12 +98,14 @@ pub(crate) static CHANNEL_ENTRY: &[Setting] = &[
 ];
 
 pub(crate) const TTL: SettingKey<Duration> = duration(
+    Effect::Live,
     "ttl",
     ["0s", "30d"],
     "5m",
     "How long a message is kept whose publisher gives no ttl; who comes too late is told of no gap",
 );
 pub(crate) const POISON: SettingKey<&'static str> = choice(
+    Effect::Live,
     "poison",
     &["keep", "skip"],
     "keep",
@@ -100,6 +113,7 @@ pub(crate) const POISON: SettingKey<&'static str> = choice(
          times: it is given again, or the client is told of a gap in its place",
 );
 pub(crate) const HISTORY: SettingKey<&'static str> = choice(
+    Effect::Live,
     "history",
     &["open", "token", "off"],
     "open",
@@ -108,6 +122,7 @@ pub(crate) const HISTORY: SettingKey<&'static str> = choice(
      2009 and of Realplexor",
 );
 pub(crate) const PRESENCE: SettingKey<&'static str> = choice(
+    Effect::Restart,
     "presence",
     &["off", "open", "token"],
     "off",
@@ -115,20 +130,23 @@ pub(crate) const PRESENCE: SettingKey<&'static str> = choice(
      may listen; who shows a token with `presence` for it",
 );
 pub(crate) const PUBLISH: SettingKey<&'static str> = choice(
+    Effect::Live,
     "publish",
     &["off", "open", "token"],
     "off",
     "Which clients may publish, by WebSocket or POST /pub: none; whoever may listen; who shows a token with `publish` for it",
 );
 pub(crate) const PUBLISH_HOOK: SettingKey<bool> = truth(
+    Effect::Live,
     "publish_hook",
     "false",
     "Whether your application is asked, at publish_hook_url, about each message that a client publishes",
 );
 pub(crate) const DURABLE: SettingKey<bool> =
-    truth("durable", "true", "Whether its messages are kept in the store, if there is one");
+    truth(Effect::Restart, "durable", "true", "Whether its messages are kept in the store, if there is one");
 
 pub(crate) const TLS: Setting = line(
+    Effect::Restart,
     "tls",
     Choice(&["on", "off"]),
     "on",
@@ -136,6 +154,7 @@ pub(crate) const TLS: Setting = line(
 );
 
 pub(crate) const DIALECT: Setting = line(
+    Effect::Restart,
     "dialect",
     Dialects,
     "multiplexor",

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use super::reader::{CHANNEL, FileReader, WEBHOOK};
 use super::webhook::WebhookEntry;
 use super::{ChannelEntry, Errors, Setting, Source, TABLE, Value};
-use crate::file_text::read_up_to;
+use crate::file_text::{read_up_to, why_unreadable};
 use crate::limits::FILE_LEN_MAX;
 
 /// What a settings file says. By default: nothing.
@@ -75,7 +76,7 @@ impl File {
 fn text(name: &str) -> Result<String, String> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file; give the path of a settings file".to_owned(),
-        _ => format!("the settings file cannot be read: {error}"),
+        _ => format!("the settings file cannot be read: {}", why_unreadable(Path::new(name), &error)),
     };
     let file = fs::File::open(name).map_err(told)?;
     let bytes = read_up_to(file, FILE_LEN_MAX).map_err(told)?.ok_or_else(|| {

@@ -9,7 +9,7 @@ use crate::api_key::KeyEntry;
 use crate::file_text::FileText;
 use crate::kind::ValueKind;
 use crate::setting::line;
-use crate::{Listener, Setting, Value};
+use crate::{Effect, Listener, Setting, Value};
 
 /// A setting, and how its value is taken out.
 #[derive(Debug)]
@@ -36,9 +36,15 @@ type Help = &'static str;
 
 macro_rules! constructors {
     ($($name:ident($($arg:ident: $of:ty),*) -> $type:ty, $kind:expr, $pattern:pat => $value:expr;)*) => {$(
-        pub(crate) const fn $name(name: &'static str, $($arg: $of,)* default: &'static str, help: Help) -> SettingKey<$type> {
+        pub(crate) const fn $name(
+            effect: Effect,
+            name: &'static str,
+            $($arg: $of,)*
+            default: &'static str,
+            help: Help,
+        ) -> SettingKey<$type> {
             let take = |value: &Value| if let $pattern = value { Some($value) } else { None };
-            SettingKey { setting: line(name, $kind, default, help), take }
+            SettingKey { setting: line(effect, name, $kind, default, help), take }
         }
     )*};
 }
@@ -65,6 +71,7 @@ constructors! {
 
 /// A count, or `None` for `auto`.
 pub(crate) const fn count_or_auto(
+    effect: Effect,
     name: &'static str,
     [min, max]: Range,
     default: &'static str,
@@ -75,11 +82,12 @@ pub(crate) const fn count_or_auto(
         Value::Auto => Some(None),
         _ => None,
     };
-    SettingKey { setting: line(name, ValueKind::CountOrAuto(min, max), default, help), take }
+    SettingKey { setting: line(effect, name, ValueKind::CountOrAuto(min, max), default, help), take }
 }
 
 /// A time, or `None` for `auto`.
 pub(crate) const fn duration_or_auto(
+    effect: Effect,
     name: &'static str,
     [min, max]: Range,
     default: &'static str,
@@ -90,7 +98,7 @@ pub(crate) const fn duration_or_auto(
         Value::Auto => Some(None),
         _ => None,
     };
-    SettingKey { setting: line(name, ValueKind::DurationOrAuto(min, max), default, help), take }
+    SettingKey { setting: line(effect, name, ValueKind::DurationOrAuto(min, max), default, help), take }
 }
 
 /// The least and the most that is allowed, as somebody would write them.

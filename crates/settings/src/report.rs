@@ -74,7 +74,7 @@ fn shown(setting: &Setting, value: &Value) -> String {
 }
 
 /// Numbers and sizes as numbers, the rest as one would write it.
-fn json_value(setting: &Setting, value: &Value) -> Json {
+pub(crate) fn json_value(setting: &Setting, value: &Value) -> Json {
     let mut texts = setting.kind.written(value);
     match value {
         Value::Number(number) => json!(number),
@@ -100,7 +100,7 @@ fn json_value(setting: &Setting, value: &Value) -> Json {
     }
 }
 
-fn key_entry(key: &KeyEntry) -> Json {
+pub(crate) fn key_entry(key: &KeyEntry) -> Json {
     json!({
         "name": key.name,
         "hash": key.hash.map(|hash| hash.to_string()),
@@ -110,7 +110,7 @@ fn key_entry(key: &KeyEntry) -> Json {
     })
 }
 
-fn entry(value: Json, origin: &Source) -> Json {
+pub(crate) fn entry(value: Json, origin: &Source) -> Json {
     match origin {
         Source::Flag(flag) => json!({"value": value, "from": "flag", "flag": format!("--{flag}")}),
         Source::Variable(name) => json!({"value": value, "from": "environment", "variable": name}),

@@ -2,15 +2,17 @@
 
 use toml::de::DeValue;
 
-use super::Value;
 use super::kind::ValueKind::{Pattern, PublicKeys};
 use super::kind::{Notation, ValueKind, why_no_key, why_no_pattern};
+use super::{Effect, Value};
 
 /// One line of the table of settings.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     /// As in a settings file; flag and variable are made of it.
     pub name: &'static str,
+    /// When another value counts.
+    pub effect: Effect,
     pub(crate) kind: ValueKind,
     /// As somebody would write it.
     pub(crate) default: &'static str,
@@ -101,10 +103,11 @@ impl Setting {
 }
 
 pub(crate) const fn line(
+    effect: Effect,
     name: &'static str,
     kind: ValueKind,
     default: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { name, kind, default, help }
+    Setting { name, effect, kind, default, help }
 }

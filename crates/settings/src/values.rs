@@ -79,6 +79,11 @@ impl Values {
         self.settings.get(name).expect("the table has a line for every setting that is used")
     }
 
+    /// Another value, and who said so.
+    pub(crate) fn put(&mut self, name: &'static str, entry: (Value, Source)) {
+        self.settings.insert(name, entry);
+    }
+
     /// Where a file says what a setting is, as the beginning of an error; nothing if no file does.
     pub fn place(&self, name: &str) -> String {
         match &self.entry(name).1 {

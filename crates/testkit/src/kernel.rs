@@ -136,6 +136,10 @@ impl Kernel for FakeKernel {
         self.state.borrow_mut().watch_for(socket.number, token, interest)
     }
 
+    fn unwatch(&mut self, socket: &Socket) {
+        self.state.borrow_mut().unwatch(self.number, socket.number);
+    }
+
     fn read(&mut self, socket: &Socket, bytes: &mut [u8]) -> Result<usize, Errno> {
         self.state.borrow_mut().read(socket.number, bytes)
     }

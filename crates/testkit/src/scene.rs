@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Past, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Journal, Receipt, Shares, Wake};
-use wait::{Classic, Desk, DialectSet, Settings, Shard};
+use wait::{Certificates, Classic, Desk, DialectSet, Kernel, Seat, SeatError, Settings, Shard};
 
-use crate::kernel::{Ask, Bell, FakeKernel, Peer, World};
+use crate::kernel::{Ask, Bell, FakeKernel, Peer, Socket, World};
 
 /// Shards, their exchange and their world.
 pub struct Scene {
@@ -20,6 +20,10 @@ pub struct Scene {
     pub shards: Vec<Shard<FakeKernel>>,
     /// Shards whose `turn` said that they have ended.
     pub ended: Vec<bool>,
+    /// What wakes them.
+    bells: Vec<Arc<Bell>>,
+    settings: Arc<Settings>,
+    certificates: Certificates,
 }
 
 impl Scene {
@@ -132,13 +136,68 @@ impl Scene {
                 seed,
             )
         };
-        let shards: Vec<_> = (0..).zip(bells).map(shard).collect();
-        Self { ended: vec![false; shards.len()], world, exchange, desk, shards }
+        let shards: Vec<_> = (0..).zip(bells.iter().cloned()).map(shard).collect();
+        let certificates = Certificates::default();
+        Self {
+            ended: vec![false; shards.len()],
+            world,
+            exchange,
+            desk,
+            shards,
+            bells,
+            settings,
+            certificates,
+        }
+    }
+
+    /// The listeners of all shards show these from now on.
+    pub fn set_certificates(&mut self, certificates: Certificates) {
+        self.certificates = certificates.clone();
+        self.shards.iter_mut().for_each(|shard| shard.set_certificates(certificates.clone()));
+    }
+
+    /// Takes all seats of a shard. It may not be turned before [`Self::thaw`].
+    pub fn freeze(&mut self, number: usize) -> Vec<Seat<Socket>> {
+        self.shards[number].freeze()
+    }
+
+    /// The seats of a shard go on: in another one, where it has nobody left, and else in itself. True: in another one.
+    pub fn thaw(&mut self, number: usize, seats: Vec<Seat<Socket>>) -> bool {
+        let is_over = self.shards[number].connections() == 0;
+        if is_over {
+            let id = ShardId(u16::try_from(number).expect("there are few shards"));
+            let kernel = self.world.kernel(Arc::clone(&self.bells[number]));
+            let (settings, exchange) = (Arc::clone(&self.settings), Arc::clone(&self.exchange));
+            let old = self.shards.remove(number);
+            let estate = old.hand_over();
+            let seed = self.world.now();
+            let new = Shard::new(id, kernel, estate.listeners, settings, exchange, self.desk.clone(), seed);
+            let mut new = new.resume(&estate.bytes).expect("a shard of the same program left it");
+            new.set_certificates(self.certificates.clone());
+            self.shards.insert(number, new);
+        }
+        let (before, count) = (self.shards[number].connections(), seats.len());
+        for mut seat in seats {
+            while let Err((back, why)) = self.shards[number].thaw(seat) {
+                assert!(matches!(why, SeatError::System(_)), "it is a seat of this shard: {why}");
+                seat = back;
+            }
+        }
+        assert_eq!(self.shards[number].connections(), before + count, "nobody is lost");
+        is_over
     }
 
     /// A client of the first shard.
     pub fn peer(&self) -> Peer {
         Peer::connect(&self.world, 0)
+    }
+
+    /// A connection that no shard has: the client's end, and the server's.
+    pub fn line(&mut self) -> (Peer, Socket) {
+        let listener = self.world.listener();
+        let peer = Peer::connect(&self.world, listener.number);
+        let accepted = self.shards[0].kernel().accept(&listener);
+        (peer, accepted.expect("it waits there"))
     }
 
     /// A client of the first shard that has said this, and was heard.

@@ -15,8 +15,8 @@ use transport::Shape;
 use transport::dialect::hub::{Start, check_name};
 use transport::dialect::native::{Credentials, Shown, since};
 use transport::dialect::{
-    Claim, Code, Command, Dialect, Dialects, Guest, Heard, Input, Moment, Ours, Problem, State, Up, Wait,
-    Wants,
+    Claim, Code, Command, Dialect, Dialects, Guest, Heard, Held, HeldError, Input, Moment, Ours, Problem,
+    State, Up, Wait, Wants,
 };
 
 use told::{ROW, over};
@@ -101,6 +101,22 @@ impl Dialect for Telegraph {
         (taken, heard)
     }
 
+    fn freeze(&self, _: &Held, state: Option<&dyn State>) -> Vec<u8> {
+        let Some(talk) = state.and_then(<dyn State>::seen_as::<Talk>) else { return Vec::new() };
+        [&[VERSION][..], &talk.lines.to_le_bytes()].concat()
+    }
+
+    fn thaw(&self, bytes: &[u8]) -> Result<(Held, Option<Box<dyn State>>), HeldError> {
+        // Nothing is heard any more on a connection of which it keeps nothing.
+        let Some((version, lines)) = bytes.split_first() else { return Ok((Held::default(), None)) };
+        if *version != VERSION {
+            return Err(HeldError::Version(*version, VERSION));
+        }
+        let lines = lines.try_into().map(u64::from_le_bytes).ok().filter(|lines| *lines > 0);
+        let talk = Talk { lines: lines.ok_or(HeldError::Malformed)? };
+        Ok((Held::default(), Some(Box::new(talk))))
+    }
+
     fn ended(&self, mut state: Box<dyn State>) {
         let talk: Option<&mut Talk> = state.of();
         assert!(talk.is_some_and(|talk| talk.lines > 0), "it is told of its own connections");
@@ -160,6 +176,8 @@ fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]), end + 1))
 }
 
+/// Of what is written of a connection that is handed over.
+const VERSION: u8 = 1;
 /// How a connection begins.
 const HELLO: &[u8] = b"HELLO";
 /// Bytes of a line of a client.

@@ -7,6 +7,7 @@
 mod certificate;
 mod failure;
 mod record;
+mod secret;
 mod server;
 mod session;
 

@@ -3,13 +3,11 @@
 //! A cipher's context is half a kilobyte; a key is 32 bytes. So keys are kept, and a context is made for each
 //! record, which costs a small part of the system call that carries it.
 
-use aws_lc_rs::aead::{
-    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
-};
-use rustls::ConnectionTrafficSecrets;
+use aws_lc_rs::aead::{Aad, Nonce};
 
 use crate::Failure;
 use crate::limits::{HEADER_LEN, RECORD_LEN_MAX};
+use crate::secret::{Cipher, NONCE_LEN, Secret};
 
 /// What is in a record (RFC 8446, section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +28,7 @@ pub(crate) enum Version {
 
 /// The keys of one direction.
 pub(crate) struct Keys {
-    secrets: ConnectionTrafficSecrets,
+    secret: Secret,
     /// The number of the next record.
     seq: u64,
     version: Version,
@@ -44,8 +42,12 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub(crate) fn new((seq, secrets): (u64, ConnectionTrafficSecrets), version: Version) -> Self {
-        Self { secrets, seq, version }
+    pub(crate) fn new(seq: u64, secret: Secret, version: Version) -> Self {
+        Self { secret, seq, version }
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// Records sealed or opened so far.
@@ -60,8 +62,8 @@ impl Keys {
         payload: impl IntoIterator<Item = &'a [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let (cipher, iv) = self.cipher()?;
-        let nonce = self.nonce(iv);
+        let cipher = self.secret.context().ok_or(Failure::Internal)?;
+        let nonce = self.nonce();
         let start = out.len();
         out.extend_from_slice(&[0; HEADER_LEN]);
         out.extend_from_slice(&nonce[NONCE_LEN - self.explicit_len()..]);
@@ -93,12 +95,12 @@ impl Keys {
         if self.version == Version::Tls13 && outer != Kind::DATA {
             return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
         }
-        let (cipher, iv) = self.cipher()?;
+        let cipher = self.secret.context().ok_or(Failure::Internal)?;
         let begin = HEADER_LEN + self.explicit_len();
         let len = record.len() - HEADER_LEN;
         let plain_len =
             len.checked_sub(self.explicit_len() + TAG_LEN).ok_or(Failure::Malformed(BAD_RECORD))?;
-        let mut nonce = self.nonce(iv);
+        let mut nonce = self.nonce();
         let said = NONCE_LEN - self.explicit_len();
         nonce[said..].copy_from_slice(&record[HEADER_LEN..begin]);
         let aad = self.aad(outer, len, plain_len);
@@ -124,30 +126,18 @@ impl Keys {
         Ok((kind, begin..begin + len))
     }
 
-    fn cipher(&self) -> Result<(LessSafeKey, &[u8]), Failure> {
-        let (algorithm, key, iv): (&'static Algorithm, _, _) = match &self.secrets {
-            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
-            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&AES_256_GCM, key, iv),
-            ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
-            // rustls may learn further ciphers; they are not offered until they stand here.
-            _ => return Err(Failure::Internal),
-        };
-        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| Failure::Internal)?;
-        Ok((LessSafeKey::new(key), iv.as_ref()))
-    }
-
     /// The number of the record, laid over the vector (RFC 8446, section 5.3; RFC 7905, section 2; for AES-GCM
     /// in TLS 1.2 any number that does not repeat will do: RFC 5288, section 3).
-    fn nonce(&self, iv: &[u8]) -> [u8; NONCE_LEN] {
+    fn nonce(&self) -> [u8; NONCE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         nonce[NONCE_LEN - 8..].copy_from_slice(&self.seq.to_be_bytes());
-        nonce.iter_mut().zip(iv).for_each(|(byte, iv)| *byte ^= iv);
+        nonce.iter_mut().zip(self.secret.iv).for_each(|(byte, iv)| *byte ^= iv);
         nonce
     }
 
     /// Bytes of the nonce that stand in the record itself (RFC 5288, section 3).
     fn explicit_len(&self) -> usize {
-        let is_chacha = matches!(self.secrets, ConnectionTrafficSecrets::Chacha20Poly1305 { .. });
+        let is_chacha = self.secret.cipher == Cipher::Chacha20Poly1305;
         if self.version == Version::Tls12 && !is_chacha { 8 } else { 0 }
     }
 
@@ -181,8 +171,6 @@ fn header(kind: Kind, len: usize) -> [u8; HEADER_LEN] {
     [kind.0, 3, 3, high, low]
 }
 
-/// Bytes of a nonce, of all ciphers that there are.
-const NONCE_LEN: usize = 12;
 /// Bytes that show that a record is whole.
 const TAG_LEN: usize = 16;
 

@@ -15,6 +15,7 @@ use rustls::{Error, RootCertStore, ServerConfig};
 
 use crate::certificate::{Certificate, FileError, read_chain};
 use crate::limits::TICKETS;
+use crate::secret::Log;
 
 /// The server's side of TLS on a listener.
 #[derive(Debug, Clone)]
@@ -70,6 +71,9 @@ impl Server {
         config.ticketer = tickets.producer()?;
         config.send_tls13_tickets = TICKETS;
         config.enable_secret_extraction = options.hands_out_keys;
+        if options.hands_out_keys {
+            config.key_log = Arc::new(Log);
+        }
         Ok(Self(Arc::new(config)))
     }
 

@@ -2,14 +2,14 @@
 //!
 //! How the network cut the bytes never changes what is told.
 
+mod frozen;
 mod handshake;
 
 use std::io::IoSlice;
 use std::ops::Range;
 
-use rustls::kernel::KernelConnection;
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::{Error, HandshakeKind, ProtocolVersion};
+use rustls::server::UnbufferedServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
 
 use crate::limits::{
     HANDSHAKE_KEPT_MAX, HEADER_LEN, HOLLOW_RECORDS_MAX, RECORD_LEN_MAX, RECORDS_PER_KEY_MAX,
@@ -19,6 +19,7 @@ use crate::record::{
     CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
     USER_CANCELED, Version,
 };
+use crate::secret::{Logged, Secret, Traffic};
 use crate::{Failure, Server};
 use handshake::shake;
 
@@ -53,10 +54,22 @@ pub enum Opened {
 enum State {
     /// Nothing was said yet: nothing is held for it.
     Fresh(Server),
-    Handshake(Box<UnbufferedServerConnection>),
+    Handshake(Box<Handshake>),
     Open(Open),
     /// It failed.
     Over,
+}
+
+/// A handshake under way.
+struct Handshake {
+    connection: UnbufferedServerConnection,
+    logged: Logged,
+}
+
+/// What the next keys come of, in both directions.
+struct Renewal {
+    tx: Traffic,
+    rx: Traffic,
 }
 
 /// A finished handshake.
@@ -64,7 +77,7 @@ struct Open {
     tx: Keys,
     rx: Keys,
     /// Renews keys; TLS 1.3 only.
-    renewal: Option<Box<KernelConnection<ServerConnectionData>>>,
+    renewal: Option<Box<Renewal>>,
     /// Renewals that the client has made with the last bytes.
     renewals: u16,
     /// Records of the client so far in which nothing was to be heard.
@@ -120,12 +133,15 @@ impl Session {
             let end = at + len;
             match &mut self.state {
                 State::Fresh(server) => {
+                    let connection = server.connection().map_err(|_| Failure::Internal)?;
                     self.state =
-                        State::Handshake(Box::new(server.connection().map_err(|_| Failure::Internal)?));
+                        State::Handshake(Box::new(Handshake { connection, logged: Logged::default() }));
                     continue;
                 }
-                State::Handshake(connection) => {
-                    let (done, is_over) = shake(connection, &mut bytes[begin..end], out)?;
+                State::Handshake(handshake) => {
+                    let shaken = shake(&mut handshake.connection, &mut bytes[begin..end], out);
+                    handshake.logged.add(Logged::take());
+                    let (done, is_over) = shaken?;
                     begin += done;
                     if is_over {
                         heard.opened = self.open();
@@ -210,26 +226,32 @@ impl Session {
 
     /// Takes the keys of the finished handshake, and lets go of all else.
     fn open(&mut self) -> Option<Opened> {
-        let State::Handshake(connection) = std::mem::replace(&mut self.state, State::Over) else {
+        let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Over) else {
             return None;
         };
+        let Handshake { connection, logged } = *handshake;
         let is_resumed = connection.handshake_kind()? == HandshakeKind::Resumed;
-        self.state = State::Open(Open::new(*connection).ok()?);
+        self.state = State::Open(Open::new(connection, logged)?);
         Some(if is_resumed { Opened::Resumed } else { Opened::Full })
     }
 }
 
 impl Open {
-    fn new(connection: UnbufferedServerConnection) -> Result<Self, Error> {
+    fn new(connection: UnbufferedServerConnection, logged: Logged) -> Option<Self> {
         let version = match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => Version::Tls13,
             _ => Version::Tls12,
         };
-        let (secrets, renewal) = connection.dangerous_into_kernel_connection()?;
-        Ok(Self {
-            tx: Keys::new(secrets.tx, version),
-            rx: Keys::new(secrets.rx, version),
-            renewal: (version == Version::Tls13).then(|| Box::new(renewal)),
+        let (secrets, _) = connection.dangerous_into_kernel_connection().ok()?;
+        let keys = |(seq, secrets)| Some(Keys::new(seq, Secret::of_rustls(&secrets)?, version));
+        let renewal = match version {
+            Version::Tls12 => None,
+            Version::Tls13 => Some(Box::new(Renewal { tx: logged.server?, rx: logged.client? })),
+        };
+        Some(Self {
+            tx: keys(secrets.tx)?,
+            rx: keys(secrets.rx)?,
+            renewal,
             renewals: 0,
             hollow: 0,
             is_renewal_due: false,
@@ -260,8 +282,8 @@ impl Open {
                 if self.renewals > RENEWALS_PER_READ_MAX {
                     return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
                 }
-                let secrets = renewal.update_rx_secret().map_err(|_| Failure::Internal)?;
-                self.rx = Keys::new(secrets, Version::Tls13);
+                let secret = renewal.rx.renew(self.rx.secret().cipher).ok_or(Failure::Internal)?;
+                self.rx = Keys::new(0, secret, Version::Tls13);
                 self.is_renewal_due |= *asks == 1;
             }
             (Kind::HANDSHAKE, _) if self.renewal.is_none() => {
@@ -281,12 +303,12 @@ impl Open {
         let renewal = self.renewal.as_mut().ok_or(Failure::Internal)?;
         let start = out.len();
         self.tx.seal(Kind::HANDSHAKE, [[KEY_UPDATE, 0, 0, 1, 0].as_slice()], out)?;
-        let secrets = renewal.update_tx_secret().map_err(|_| {
+        let Some(secret) = renewal.tx.renew(self.tx.secret().cipher) else {
             // Nobody is told of a key that there is not.
             out.truncate(start);
-            Failure::Internal
-        })?;
-        self.tx = Keys::new(secrets, Version::Tls13);
+            return Err(Failure::Internal);
+        };
+        self.tx = Keys::new(0, secret, Version::Tls13);
         self.is_renewal_due = false;
         Ok(())
     }

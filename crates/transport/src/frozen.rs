@@ -1,24 +1,26 @@
-//! A connection's state as plain data, for the process that goes on with it.
+//! What is known of a connection as plain data, for whoever goes on with it. Neither its socket nor its channels are in it,
+//! nor what a client wants of whom somebody is asked: such a connection is handed over when the answer has come.
 
-mod parked;
-mod session;
+use std::collections::HashSet;
 
 use codec::http::{self, Body};
 use codec::ws;
-use dialect::hub::{Position, Session, Start};
+use dialect::hub::limits::CHANNELS_MAX;
+use dialect::hub::{Position, Resume, Start, addressed, presence_of};
 use dialect::native::Remark;
-use dialect::{DialectSet, Page};
+use dialect::{Classic, DialectSet, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::conn::{Extra, Manner, Upload};
-use crate::frozen::parked::FrozenParked;
-use crate::frozen::session::FrozenSession;
+use crate::limits::{
+    AHEAD_LEN_MAX, BODY_LEN_MAX, FRAGMENTS_MAX, HEAD_LEN_MAX, INPUT_LEN_MAX, MESSAGE_LEN_MAX,
+};
 use crate::receive::HTTP_LIMITS;
-use crate::{Backlog, Coding, Conn, Outbox, Phase, Purpose, Shape};
+use crate::{Backlog, Coding, Conn, Ending, Outbox, Phase, Purpose, Shape};
 
-/// All there is to know of a connection but its socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A connection's state in the protocol.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     phase: u8,
     shape: u8,
@@ -29,23 +31,20 @@ pub struct Frozen {
     head_only: bool,
     page: u8,
     heartbeat_s: u8,
-    /// The origin of the page, where it is listed by a pattern.
-    origin: Option<String>,
     /// What a poll's answer says of the request.
     remark: u8,
     last: u64,
-    /// Channels it listens to, each with the place from which on.
-    pub channels: Vec<(String, u64)>,
-    /// Milliseconds until its timer is due.
-    pub due_ms: u64,
+    /// The origin of the page, where it is listed by a pattern.
+    origin: Option<String>,
     input: Vec<u8>,
     upload: Option<FrozenUpload>,
-    /// The rest of what was not sent, a frame cut in half included.
+    /// The rest of a frame that is half sent, and the frames behind it.
+    half_sent: Vec<u8>,
     unsent: Vec<u8>,
     message: Option<FrozenMessage>,
     backlog: Option<FrozenBacklog>,
-    parked: Option<FrozenParked>,
-    session: Option<FrozenSession>,
+    /// Milliseconds until what has begun to come must be whole.
+    deadline_left_ms: Option<u64>,
 }
 
 /// A request whose body is not complete.
@@ -68,15 +67,14 @@ struct FrozenMessage {
 
 /// A backlog under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrozenBacklog {
+struct FrozenBacklog {
     names: Vec<String>,
     start: FrozenStart,
     added: bool,
     id: Option<String>,
 }
 
-/// Where the next page begins. Behind the first page that is a place; a tail then goes on with all that
-/// follows it, which may be more than was asked for, but not less.
+/// Where the next page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum FrozenStart {
     Now,
@@ -86,31 +84,22 @@ enum FrozenStart {
     Lost,
     Time(u64),
     Tail(u32),
-}
-
-/// A connection that goes on.
-#[derive(Debug)]
-pub struct Thawed {
-    /// Its state.
-    pub conn: Conn,
-    /// The channels it listened to, each with the place from which on.
-    pub channels: Vec<(String, Position)>,
-    /// Milliseconds until its timer is due.
-    pub due_ms: u64,
-    /// Who it is, where it showed credentials.
-    pub session: Option<Session>,
+    More([u64; 6]),
 }
 
 impl Conn {
-    /// Freezes the connection. `channels`: what it listens to, and from which place on; `session`: who it is.
-    pub fn freeze(
-        &self,
-        channels: Vec<(String, Position)>,
-        due_ms: u64,
-        session: Option<&Session>,
-    ) -> Frozen {
+    /// Freezes the connection at this moment of the clock that its deadline goes by. `None`: somebody is asked about what its
+    /// client wants, and whoever waits for the answer finishes it.
+    pub fn freeze(&self, now_ms: u64) -> Option<Frozen> {
+        if self.phase == Phase::Asking {
+            return None;
+        }
         let extra = self.extra.as_deref();
-        Frozen {
+        let (half_sent, unsent) = extra.map(|extra| extra.outbox.freeze()).unwrap_or_default();
+        // Of who is closed nothing is looked at any more.
+        let heard = extra.filter(|_| self.phase != Phase::Closing);
+        let waiting = extra.filter(|_| self.phase == Phase::Waiting);
+        Some(Frozen {
             phase: self.phase as u8,
             shape: self.shape as u8,
             deflate: self.coding.deflates(),
@@ -120,106 +109,139 @@ impl Conn {
             head_only: self.manner == Manner::Head,
             page: self.page.to_bits(),
             heartbeat_s: self.heartbeat_s,
-            origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
             remark: match self.manner {
                 Manner::Head => Remark::NOTHING,
                 Manner::Whole(remark) => remark,
             }
             .to_bits(),
             last: self.last.to_bits(),
-            channels: channels.into_iter().map(|(name, from)| (name, from.to_bits())).collect(),
-            due_ms,
-            input: extra.map(|extra| extra.input.clone()).unwrap_or_default(),
-            upload: extra.and_then(|extra| extra.upload.as_ref()).map(|upload| FrozenUpload {
-                head: upload.head.clone(),
-                bytes: upload.bytes.clone(),
-                body: upload.body.freeze(),
-            }),
-            unsent: extra.map(|extra| extra.outbox.rest()).unwrap_or_default(),
-            message: extra.and_then(|extra| extra.reader.freeze()).map(|partial| FrozenMessage {
-                text: partial.opcode == ws::Opcode::Text,
-                deflated: partial.deflated,
-                bytes: partial.bytes,
-                fragments: partial.fragments as u64,
-            }),
-            backlog: extra.and_then(|extra| extra.backlog.as_ref()).map(freeze_backlog),
-            parked: extra.and_then(|extra| extra.parked.as_deref()).map(FrozenParked::freeze),
-            session: session.map(FrozenSession::freeze),
-        }
+            origin: extra.and_then(|extra| extra.origin.as_deref()).map(str::to_owned),
+            input: heard.map(|extra| extra.input.clone()).unwrap_or_default(),
+            upload: heard.and_then(|extra| extra.upload.as_ref()).map(FrozenUpload::freeze),
+            half_sent,
+            unsent,
+            message: waiting.and_then(|extra| extra.reader.freeze()).map(FrozenMessage::freeze),
+            backlog: waiting.and_then(|extra| extra.backlog.as_ref()).map(FrozenBacklog::freeze),
+            deadline_left_ms: extra
+                .and_then(|extra| extra.deadline_ms)
+                .map(|deadline_ms| deadline_ms.saturating_sub(now_ms)),
+        })
     }
 
-    /// Makes the connection that was frozen; `None` when the data are none of ours.
-    pub fn thaw(frozen: Frozen) -> Option<Thawed> {
-        let phase = [Phase::Request, Phase::Waiting, Phase::Asking, Phase::Closing]
-            .into_iter()
-            .find(|p| *p as u8 == frozen.phase)?;
-        let shape = *Shape::ALL.get(usize::from(frozen.shape))?;
-        let dialects = DialectSet::from_bits(frozen.dialects)?;
-        let upload = match frozen.upload {
-            Some(upload) => {
-                http::decode(&upload.head, &HTTP_LIMITS).ok().flatten()?;
-                Some(Upload { head: upload.head, body: Body::thaw(upload.body)?, bytes: upload.bytes })
-            }
-            None => None,
-        };
-        let message = match frozen.message {
-            Some(message) => Some(ws::FrozenPartial {
-                opcode: if message.text { ws::Opcode::Text } else { ws::Opcode::Binary },
-                deflated: message.deflated,
-                bytes: message.bytes,
-                fragments: usize::try_from(message.fragments).ok()?,
-            }),
-            None => None,
-        };
-        let mut outbox = Outbox::default();
-        if !frozen.unsent.is_empty() {
-            outbox.push(frozen.unsent.into(), 0);
-        }
-        let backlog = match frozen.backlog {
-            Some(backlog) => Some(thaw_backlog(backlog)?),
-            None => None,
-        };
-        let parked = match frozen.parked {
-            Some(parked) => Some(Box::new(parked.thaw()?)),
-            None => None,
-        };
-        let session = match frozen.session {
-            Some(session) => Some(session.thaw()?),
-            None => None,
-        };
-        let reader = ws::Reader::thaw(message);
-        let input = frozen.input;
-        let origin = frozen.origin.map(Into::into);
-        let extra = Extra { input, upload, outbox, reader, backlog, parked, origin, deadline_ms: None };
+    /// The connection that was frozen, by the clock of whoever goes on with it; `None`: the data are none of ours.
+    pub fn thaw(frozen: Frozen, now_ms: u64) -> Option<Self> {
+        let phases = [Phase::Request, Phase::Waiting, Phase::Closing];
         let remark = Remark::from_bits(frozen.remark);
         let mut conn = Self {
-            phase,
-            shape,
+            phase: phases.into_iter().find(|phase| *phase as u8 == frozen.phase)?,
+            shape: Shape::from_number(frozen.shape)?,
             coding: Coding::new(frozen.deflate, frozen.chunked),
-            dialects,
+            dialects: DialectSet::from_bits(frozen.dialects)?,
             close: frozen.close,
             manner: if frozen.head_only { Manner::Head } else { Manner::Whole(remark) },
             page: Page::from_bits(frozen.page),
             heartbeat_s: frozen.heartbeat_s,
             last: Position::from_bits(frozen.last),
-            extra: Some(Box::new(extra)),
+            extra: None,
         };
+        let upload = match frozen.upload {
+            Some(upload) => Some(upload.thaw()?),
+            None => None,
+        };
+        let message = match frozen.message {
+            Some(message) => Some(message.thaw()?),
+            None => None,
+        };
+        let backlog = match frozen.backlog {
+            Some(backlog) => Some(backlog.thaw()?),
+            None => None,
+        };
+        let extra = Extra {
+            input: frozen.input,
+            upload,
+            outbox: Outbox::thaw(&frozen.half_sent, frozen.unsent),
+            reader: ws::Reader::thaw(message),
+            backlog,
+            parked: None,
+            deadline_ms: frozen.deadline_left_ms.map(|left_ms| now_ms.saturating_add(left_ms)),
+            origin: frozen.origin.map(Into::into),
+        };
+        conn.extra = Some(Box::new(extra));
         conn.tidy();
-        let channels =
-            frozen.channels.into_iter().map(|(name, from)| (name, Position::from_bits(from))).collect();
-        Some(Thawed { conn, channels, due_ms: frozen.due_ms, session })
+        conn.is_sound().then_some(conn)
+    }
+
+    /// Whether a connection can come to this state.
+    fn is_sound(&self) -> bool {
+        let whose = self.shape.dialect();
+        let is_ours = whose == Classic::None || self.dialects.iter().any(|one| one == whose);
+        let Some(extra) = &self.extra else { return is_ours && self.last <= Position::END };
+        let is_live_ws = self.is_live() && self.shape.is_ws();
+        let may_read_on = match extra.backlog.as_ref().map(|backlog| &backlog.purpose) {
+            None => true,
+            Some(Purpose::Opening) => self.phase == Phase::Waiting && self.shape.ending() == Ending::Stream,
+            Some(Purpose::Added(_)) => self.is_live(),
+        };
+        is_ours
+            && self.last <= Position::END
+            && may_read_on
+            && (extra.upload.is_none() || self.phase == Phase::Request)
+            && (extra.reader.held_bytes() == 0 || is_live_ws)
+            && extra.input.len() <= INPUT_LEN_MAX.max(HEAD_LEN_MAX + AHEAD_LEN_MAX)
     }
 }
 
-impl Frozen {
-    /// The frozen connection as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("plain data always fit a vector")
+impl FrozenUpload {
+    fn freeze(upload: &Upload) -> Self {
+        Self { head: upload.head.clone(), bytes: upload.bytes.clone(), body: upload.body.freeze() }
     }
 
-    /// Reads what [`Self::to_bytes`] wrote; `None` when it is none of ours.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+    fn thaw(self) -> Option<Upload> {
+        http::decode(&self.head, &HTTP_LIMITS).ok().flatten()?;
+        let body = Body::thaw(self.body)?;
+        (self.bytes.len() <= BODY_LEN_MAX).then_some(Upload { head: self.head, body, bytes: self.bytes })
+    }
+}
+
+impl FrozenMessage {
+    fn freeze(partial: ws::FrozenPartial) -> Self {
+        Self {
+            text: partial.opcode == ws::Opcode::Text,
+            deflated: partial.deflated,
+            bytes: partial.bytes,
+            fragments: partial.fragments as u64,
+        }
+    }
+
+    fn thaw(self) -> Option<ws::FrozenPartial> {
+        let fragments = usize::try_from(self.fragments).ok().filter(|count| *count <= FRAGMENTS_MAX)?;
+        let opcode = if self.text { ws::Opcode::Text } else { ws::Opcode::Binary };
+        let Self { deflated, bytes, .. } = self;
+        (bytes.len() <= MESSAGE_LEN_MAX).then_some(ws::FrozenPartial { opcode, deflated, bytes, fragments })
+    }
+}
+
+impl FrozenBacklog {
+    fn freeze(backlog: &Backlog) -> Self {
+        let (added, id) = match &backlog.purpose {
+            Purpose::Opening => (false, None),
+            Purpose::Added(id) => (true, id.as_ref().map(|id| id.get().to_owned())),
+        };
+        let names = backlog.names.iter().map(|name| name.to_string()).collect();
+        Self { names, start: FrozenStart::freeze(backlog.start), added, id }
+    }
+
+    fn thaw(self) -> Option<Backlog> {
+        let id = match self.id {
+            Some(id) => Some(RawValue::from_string(id).ok()?),
+            None => None,
+        };
+        are_names(&self.names).then_some(())?;
+        Some(Backlog {
+            names: self.names.into_iter().map(String::into_boxed_str).collect(),
+            start: self.start.thaw()?,
+            purpose: if self.added { Purpose::Added(id) } else { Purpose::Opening },
+        })
     }
 }
 
@@ -233,13 +255,12 @@ impl FrozenStart {
             Start::Lost => Self::Lost,
             Start::Time(time) => Self::Time(time),
             Start::Tail(count) => Self::Tail(count),
-            Start::More(resume) if resume.lists() => Self::Unlisted(resume.after().to_bits()),
-            Start::More(resume) => Self::After(resume.after().to_bits()),
+            Start::More(resume) => Self::More(resume.to_numbers()),
         }
     }
 
-    fn thaw(self) -> Start {
-        match self {
+    fn thaw(self) -> Option<Start> {
+        Some(match self {
             Self::Now => Start::Now,
             Self::Everything => Start::Everything,
             Self::After(place) => Start::After(Position::from_bits(place)),
@@ -247,27 +268,18 @@ impl FrozenStart {
             Self::Lost => Start::Lost,
             Self::Time(time) => Start::Time(time),
             Self::Tail(count) => Start::Tail(count),
-        }
+            Self::More(numbers) => Start::More(Resume::of_numbers(numbers)?),
+        })
     }
 }
 
-fn freeze_backlog(backlog: &Backlog) -> FrozenBacklog {
-    let (added, id) = match &backlog.purpose {
-        Purpose::Opening => (false, None),
-        Purpose::Added(id) => (true, id.as_ref().map(|id| id.get().to_owned())),
+/// Whether these are channels that a client can read from, each once.
+fn are_names(names: &[String]) -> bool {
+    let mut seen = HashSet::new();
+    let is_readable = |name: &String| match name.strip_prefix('$') {
+        Some(_) => addressed(name).is_some() || presence_of(name).is_some_and(|name| !name.is_empty()),
+        None => !name.is_empty(),
     };
-    let names = backlog.names.iter().map(|name| name.to_string()).collect();
-    FrozenBacklog { names, start: FrozenStart::freeze(backlog.start), added, id }
-}
-
-fn thaw_backlog(frozen: FrozenBacklog) -> Option<Backlog> {
-    let id = match frozen.id {
-        Some(id) => Some(RawValue::from_string(id).ok()?),
-        None => None,
-    };
-    Some(Backlog {
-        names: frozen.names.into_iter().map(String::into_boxed_str).collect(),
-        start: frozen.start.thaw(),
-        purpose: if frozen.added { Purpose::Added(id) } else { Purpose::Opening },
-    })
+    let listened = names.iter().filter(|name| addressed(name).is_none()).count();
+    listened <= CHANNELS_MAX && names.iter().all(|name| is_readable(name) && seen.insert(name))
 }

@@ -30,7 +30,7 @@ pub use conn::{Backlog, Conn, Extra, Phase, Purpose};
 pub use contents::{Opening, Part, PollEnd};
 pub use dialect;
 pub use env::{Action, Env, Gate, Stopped};
-pub use frozen::{Frozen, FrozenBacklog, Thawed};
+pub use frozen::Frozen;
 pub use notice::{Notice, Tone};
 pub use outbox::Outbox;
 pub use pages::Pages;

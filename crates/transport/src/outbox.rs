@@ -70,21 +70,41 @@ impl Outbox {
         self.len = self.frames.front().map_or(0, |frame| frame.len() - self.sent);
     }
 
-    /// All bytes still owed, for handing the connection over.
-    pub fn rest(&self) -> Vec<u8> {
-        let mut rest = Vec::with_capacity(self.len);
-        let mut skip = self.sent;
-        for frame in &self.frames {
-            rest.extend_from_slice(&frame[skip..]);
-            skip = 0;
+    /// All bytes still owed, for a connection that is handed over: the rest of a frame that is half sent, and the others.
+    pub fn freeze(&self) -> (Vec<u8>, Vec<u8>) {
+        let is_cut = usize::from(self.sent > 0);
+        let half = self.frames.iter().take(is_cut).flat_map(|frame| &frame[self.sent..]);
+        (
+            half.copied().collect(),
+            self.frames.iter().skip(is_cut).flat_map(|frame| &**frame).copied().collect(),
+        )
+    }
+
+    /// What is owed by what [`Self::freeze`] gave.
+    pub fn thaw(half: &[u8], whole: Vec<u8>) -> Self {
+        let mut outbox = Self::default();
+        if !half.is_empty() {
+            // What was sent of it is nobody's business, but that something was.
+            let mut frame = vec![0];
+            frame.extend_from_slice(half);
+            outbox.push(frame.into(), 1);
         }
-        rest
+        if !whole.is_empty() {
+            outbox.push(whole.into(), 0);
+        }
+        outbox
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All bytes that are owed.
+    fn all_of(outbox: &Outbox) -> Vec<u8> {
+        let (half, whole) = outbox.freeze();
+        [half, whole].concat()
+    }
 
     /// However the kernel takes it, the bytes come out whole and in order.
     #[test]
@@ -101,7 +121,9 @@ mod tests {
                 out.extend_from_slice(&bytes[..taken]);
                 assert_eq!(outbox.len(), 8 - (out.len() - taken));
                 outbox.advance(taken);
-                assert_eq!(outbox.rest().len(), outbox.len());
+                assert_eq!(all_of(&outbox).len(), outbox.len());
+                let (half, whole) = outbox.freeze();
+                outbox = Outbox::thaw(&half, whole);
             }
             assert_eq!(out, b"abcdefgh", "step {step}");
         }
@@ -113,13 +135,17 @@ mod tests {
             outbox.push(Arc::from(*b"abc"), 0);
             outbox.push(Arc::from(*b"def"), 0);
             outbox.advance(taken);
+            let (half, whole) = outbox.freeze();
+            let mut thawed = Outbox::thaw(&half, whole);
+            thawed.cut();
             outbox.cut();
+            assert_eq!(all_of(&thawed), all_of(&outbox));
             assert_eq!(
-                (outbox.rest(), outbox.len(), outbox.is_empty()),
+                (all_of(&outbox), outbox.len(), outbox.is_empty()),
                 (rest.to_vec(), rest.len(), rest.is_empty())
             );
             outbox.push(Arc::from(*b"bye"), 0);
-            assert_eq!(outbox.rest(), [rest, b"bye"].concat());
+            assert_eq!(all_of(&outbox), [rest, b"bye"].concat());
         }
     }
 }

@@ -93,6 +93,12 @@ impl Shape {
         GUEST.get_or_init(|| row);
     }
 
+    /// The shape of this number; `None`: there is none, or it was given to no other part of this program.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        let given = GUEST.get().map(|row| row.shape).filter(|shape| *shape as u8 == number);
+        Self::ALL.get(usize::from(number)).copied().or(given)
+    }
+
     /// The shape of a transport with or without the object around the payload.
     pub fn new(transport: Transport, bare: bool) -> Self {
         match (transport, bare) {

@@ -42,7 +42,7 @@ fn run(case: &Case, parts: &[&[u8]], hands_over: bool) -> Vec<String> {
     for part in parts {
         line.feed(part);
         if hands_over {
-            line.conn = handed_over(&line.conn).conn;
+            line.conn = handed_over(&line.conn);
         }
     }
     line.end()

@@ -22,7 +22,7 @@ proptest! {
                 line.feed(&bytes[at..place]);
                 at = place;
                 if hands_over {
-                    line.conn = handed_over(&line.conn).conn;
+                    line.conn = handed_over(&line.conn);
                 }
             }
             let facts = std::mem::take(&mut line.facts);

@@ -6,10 +6,9 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Line, cursors, handed_over};
+use common::{Line, NOW_MS, cursors, handed_over};
 use multiplexor_transport::codec::ws::{self, Opcode};
-use multiplexor_transport::dialect::hub::{Glob, Grant, Position, Right, Session, Start, WallTime};
-use multiplexor_transport::dialect::native::{Credentials, Shown};
+use multiplexor_transport::dialect::hub::{Position, Resume, Start};
 use multiplexor_transport::dialect::{Transport, Wait};
 use multiplexor_transport::{Backlog, Coding, Conn, Frozen, Notice, Opening, Phase, Purpose, Shape};
 use proptest::collection::vec;
@@ -37,11 +36,11 @@ fn check(before: &[u8], after: &[u8]) {
 
 /// The line as it goes on in another process.
 fn copy(line: &Line) -> Line {
-    Line::of(handed_over(&line.conn).conn)
+    Line::of(handed_over(&line.conn))
 }
 
-fn frozen(conn: &Conn) -> Vec<u8> {
-    conn.freeze(Vec::new(), 0, None).to_bytes()
+fn frozen(conn: &Conn) -> Frozen {
+    conn.freeze(NOW_MS).expect("nobody is asked about it")
 }
 
 fn frame(opcode: Opcode, payload: &[u8], fin: bool) -> Vec<u8> {
@@ -52,64 +51,27 @@ fn frame(opcode: Opcode, payload: &[u8], fin: bool) -> Vec<u8> {
 }
 
 #[test]
-fn a_session_goes_on_with_its_connection() {
-    let grant = |rights: &[Right], names| Grant { rights: rights.iter().copied().collect(), names };
-    let grants = [
-        grant(&[Right::Listen], Glob::name("a*b")),
-        grant(&[Right::Listen, Right::History], Glob::new("room.*").unwrap()),
-    ];
-    let some = Session::new(Some("ann"), Some(WallTime::from_millis(17)), &grants);
-    for session in [some, Session::new(Some("bob"), None, &[]), Session::new(None, None, &grants)] {
-        let frozen = Conn::new().freeze(Vec::new(), 0, Some(&session)).to_bytes();
-        let thawed = Conn::thaw(Frozen::from_bytes(&frozen).unwrap()).unwrap();
-        assert_eq!(thawed.session, Some(session));
-    }
-    assert_eq!(handed_over(&Conn::new()).session, None);
-}
-
-#[test]
-fn whoever_is_asked_about_goes_on_to_wait_for_the_verdict() {
-    let shown = [
-        Shown::Tokens(vec!["t".into(), "u".into()]),
-        Shown::Headers("cookie: a=b\r\n".into()),
-        Shown::Signature {
-            path: "a".into(),
-            expires: "17".into(),
-            user: "ann".into(),
-            iat: "7".into(),
-            signature: "s".into(),
-        },
-    ];
-    let transports = [Transport::Poll, Transport::Sse, Transport::Stream, Transport::WebSocket];
-    for (shown, transport) in shown.into_iter().flat_map(|shown| transports.map(|one| (shown.clone(), one))) {
-        let wait = || Wait {
-            presence: true,
-            older: None,
-            speech: None,
-            names: vec!["a".into(), "b".into()],
-            start: Start::After(Position::from_bits(7)),
-            transport,
-            bare: true,
-            connection: Some("0123456789abcdefABCD-_".into()),
-            patience: Some(std::time::Duration::from_secs(7)),
-            heartbeat: Some(std::time::Duration::from_secs(5)),
-            compression: transport == Transport::Sse,
-            head_only: false,
-            hears_refusals: transport == Transport::Sse,
-            credentials: Some(Box::new(Credentials {
-                shown: shown.clone(),
-                ambient: true,
-                foreign: Some("https://shop.example".into()),
-            })),
-        };
-        let mut conn = Conn::new();
-        conn.park(wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), 7);
-        assert!(conn.is_parked_for(7) && !conn.is_parked_for(8));
-        let mut there = handed_over(&conn).conn;
-        assert_eq!(there.phase, Phase::Asking);
-        assert_eq!(there.unpark(), Some((wait(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec())));
-        assert!(there.unpark().is_none() && there.phase == Phase::Waiting);
-    }
+fn whoever_somebody_is_asked_about_is_not_handed_over() {
+    let mut conn = Conn::new();
+    let wait = Wait {
+        presence: false,
+        older: None,
+        speech: None,
+        names: vec!["a".into()],
+        start: Start::Now,
+        transport: Transport::Sse,
+        bare: true,
+        connection: None,
+        patience: None,
+        heartbeat: None,
+        compression: false,
+        head_only: false,
+        hears_refusals: false,
+        credentials: None,
+    };
+    conn.park(wait, Vec::new(), 7);
+    assert_eq!(conn.freeze(NOW_MS), None);
+    assert!(conn.unpark().is_some() && conn.freeze(NOW_MS).is_some());
 }
 
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -136,7 +98,7 @@ fn a_poll_that_waits_with_a_warning_keeps_it_and_has_nothing_of_its_own() {
             conn.phase == Phase::Waiting && conn.extra.is_none(),
             "100,000 of them would fill the memory"
         );
-        assert_eq!(handed_over(conn).conn.warning(), Some(warning));
+        assert_eq!(handed_over(conn).warning(), Some(warning));
     }
 }
 
@@ -212,18 +174,14 @@ fn every_phase_and_shape_is_kept() {
         let codings = [Coding::Identity, Coding::Deflate, Coding::Chunked, Coding::ChunkedDeflate];
         for (shape, coding) in Shape::ALL.into_iter().flat_map(|shape| codings.map(|coding| (shape, coding)))
         {
-            let mut conn = Conn::new();
+            let mut conn = Conn::of(shape.dialect());
             (conn.phase, conn.shape, conn.coding) = (phase, shape, coding);
             conn.last = Position::from_bits(77);
             let mut there = handed_over(&conn);
-            assert_eq!((there.conn.phase, there.conn.shape, there.conn.last), (phase, shape, conn.last));
-            assert_eq!(there.conn.coding, coding);
-            assert!(there.conn.extra.is_none(), "an idle connection is small there too");
-            assert_eq!(
-                (there.due_ms, &there.channels[..]),
-                (1_234, &[("news".into(), Position::from_bits(3))][..])
-            );
-            assert_eq!(words(&mut conn), words(&mut there.conn));
+            assert_eq!((there.phase, there.shape, there.last), (phase, shape, conn.last));
+            assert_eq!(there.coding, coding);
+            assert!(there.extra.is_none(), "an idle connection is small there too");
+            assert_eq!(words(&mut conn), words(&mut there));
         }
     }
 }
@@ -257,7 +215,7 @@ fn the_rest_of_a_half_sent_frame_is_sent() {
         outbox.push(Arc::from(*b"first"), sent);
         outbox.push(Arc::from(*b"second"), 0);
         outbox.push(Arc::from(*b"third"), 0);
-        let mut there = handed_over(&conn).conn;
+        let mut there = handed_over(&conn);
         assert_eq!(there.owed_len(), conn.owed_len());
         assert_eq!(drain(&mut there), drain(&mut conn));
         assert!(there.extra.is_none() && conn.extra.is_none());
@@ -278,9 +236,53 @@ fn drain(conn: &mut Conn) -> Vec<u8> {
 }
 
 #[test]
+fn what_has_begun_to_come_has_as_much_time_as_before() {
+    let mut line = Line::of(Conn::new());
+    line.feed(&POLL[..9]);
+    line.conn.extra_mut().deadline_ms = Some(NOW_MS + 700);
+    let deadline = |now_ms| {
+        let there = Conn::thaw(frozen(&line.conn), now_ms).unwrap();
+        there.extra.unwrap().deadline_ms
+    };
+    assert_eq!((deadline(NOW_MS), deadline(10)), (Some(NOW_MS + 700), Some(710)));
+    line.conn.extra_mut().deadline_ms = Some(NOW_MS - 1);
+    let there = Conn::thaw(frozen(&line.conn), 10).unwrap();
+    assert_eq!(there.extra.unwrap().deadline_ms, Some(10), "it is over");
+}
+
+#[test]
+fn a_state_to_which_nobody_comes_is_refused() {
+    let refused = |change: &dyn Fn(&mut Conn)| {
+        let mut conn = Conn::new();
+        change(&mut conn);
+        Conn::thaw(frozen(&conn), NOW_MS).is_none()
+    };
+    let names = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Vec<_>>();
+    let reads = |conn: &mut Conn, shape, list: &[&str], purpose| {
+        (conn.phase, conn.shape) = (Phase::Waiting, shape);
+        conn.extra_mut().backlog = Some(Backlog { names: names(list), start: Start::Now, purpose });
+    };
+    let opens =
+        |list: &'static [&str]| move |conn: &mut Conn| reads(conn, Shape::SseBare, list, Purpose::Opening);
+    assert!(!refused(&opens(&["a", "$presence:a", "$all"])));
+    assert!(refused(&opens(&["a", "a"])) && refused(&opens(&[""])) && refused(&opens(&["$users"])));
+    assert!(refused(&|conn| reads(conn, Shape::PollObject, &["a"], Purpose::Opening)), "a poll has one page");
+    assert!(
+        refused(&|conn| reads(conn, Shape::SseObject, &["a"], Purpose::Added(None))),
+        "it cannot ask for more"
+    );
+    assert!(refused(&|conn| conn.shape = Shape::Dklab), "its listener does not speak so");
+    assert!(refused(&|conn| conn.last = Position::from_bits(u64::MAX)));
+    assert!(refused(&|conn| conn.extra_mut().input = vec![b' '; 1 << 20]));
+}
+
+#[test]
 fn a_backlog_goes_on_where_it_is() {
     let after = Start::After(Position::from_bits(9));
-    for start in [Start::Now, Start::Everything, after, Start::Lost, Start::Time(5), Start::Tail(3)] {
+    let more = [[9, 7, 0, 0, 0, 9], [9, 7, 4, 11, 1, 10]]
+        .map(|numbers| Start::More(Resume::of_numbers(numbers).unwrap()));
+    let first = [Start::Now, Start::Everything, after, Start::Lost, Start::Time(5), Start::Tail(3)];
+    for start in first.into_iter().chain(more) {
         for id in [None, Some(RawValue::from_string("[1]".into()).unwrap())] {
             check_backlog(start, Purpose::Added(id));
         }
@@ -322,14 +324,14 @@ proptest! {
         let wire = pieces.concat();
         let mut line = Line::of(Conn::new());
         line.feed(&wire[..cut.index(wire.len() + 1)]);
-        let mut bytes = frozen(&line.conn);
+        let mut bytes = postcard::to_stdvec(&frozen(&line.conn)).unwrap();
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
         bytes.extend(tail);
-        if let Some(thawed) = Frozen::from_bytes(&bytes).and_then(Conn::thaw) {
-            Line::of(thawed.conn).feed(&wire);
+        if let Some(conn) = postcard::from_bytes(&bytes).ok().and_then(|frozen| Conn::thaw(frozen, NOW_MS)) {
+            Line::of(conn).feed(&wire);
         }
     }
 }

@@ -57,7 +57,7 @@ proptest! {
                 line.feed(&bytes[at..place]);
                 at = place;
                 if hands_over {
-                    line.conn = handed_over(&line.conn).conn;
+                    line.conn = handed_over(&line.conn);
                 }
             }
             (line.exact.clone(), line.end())

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use exchange::Exchange;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::beside::Beside;
 use crate::settings::Settings;
@@ -22,7 +23,7 @@ pub(crate) struct Callers {
 }
 
 /// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Caller {
     /// From a known proxy, which has yet to say by a header of its own whose it is.
     Unsaid,
@@ -63,8 +64,14 @@ impl Caller {
 impl Callers {
     /// Of nobody yet.
     pub(crate) fn new(exchange: &Exchange, settings: &Settings) -> Self {
-        let matter = exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty();
-        Self { matter, ..Self::default() }
+        let mut this = Self::default();
+        this.go_by(exchange, settings);
+        this
+    }
+
+    /// From now on they matter as these say.
+    pub(crate) fn go_by(&mut self, exchange: &Exchange, settings: &Settings) {
+        self.matter = exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty();
     }
 
     /// Whether it matters at all where connections come from.
@@ -92,6 +99,11 @@ impl Callers {
     /// How many have more than their share.
     pub(crate) fn refused(&self) -> usize {
         self.refused
+    }
+
+    /// What was kept of a header.
+    pub(crate) fn header(&self, index: usize) -> &[u8] {
+        self.headers.get(&index).map_or(&[], |header| &**header)
     }
 
     /// Takes what was kept of a header.

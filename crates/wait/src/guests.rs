@@ -205,6 +205,27 @@ impl Guests {
         guest.map(|guest| guest.session)
     }
 
+    /// Whether the connection at `index` is counted among those of its user.
+    pub(crate) fn is_counted(&self, index: usize) -> bool {
+        !self.uncounted.contains(&index)
+    }
+
+    /// The connection at `index` goes over to another shard; nobody is told that it is gone.
+    pub(crate) fn hand_over(&mut self, index: usize) {
+        self.remove(index);
+        self.uncounted.remove(&index);
+    }
+
+    /// The connection at `index` came over with this session, as whose it waits since then.
+    pub(crate) fn take_over(&mut self, index: usize, session: Session, since: WallTime, clocks: Clocks) {
+        let user = session.user().map(Box::<str>::from);
+        self.put(index, session, clocks);
+        if let Some(user) = user {
+            self.users.leave(index, &user);
+            self.users.enter(index, &user, since);
+        }
+    }
+
     /// The indices of up to `max` connections whose sessions ended by now. They have no timer any more. Whose timer
     /// was not set anew yet since the clock was put back goes on.
     pub(crate) fn expire(&mut self, clocks: Clocks, max: usize) -> Vec<usize> {

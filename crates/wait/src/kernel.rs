@@ -5,6 +5,7 @@
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use rustix::io::Errno;
 
@@ -28,6 +29,9 @@ pub trait Kernel {
     /// Begins or stops to report connections that wait to be accepted.
     fn watch_listener(&mut self, listener: &Self::Listener, number: usize, on: bool) -> Result<(), Errno>;
 
+    /// From now on a client that a listener brings is given up when it takes nothing for this time, where the system knows of such.
+    fn set_unacknowledged(&mut self, _listener: &Self::Listener, _after: Duration) {}
+
     /// Takes the next waiting connection.
     fn accept(&mut self, listener: &Self::Listener) -> Result<Self::Socket, Errno>;
 
@@ -37,11 +41,14 @@ pub trait Kernel {
     /// Reads what has come, and leaves it there; 0: the client has closed its side.
     fn peek(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Begins to report that bytes have come for `token`. Level-triggered, once for the connection's life.
+    /// Begins to report that bytes have come for `token`. Level-triggered, once for as long as it is with a shard.
     fn watch(&mut self, socket: &Self::Socket, token: u64) -> Result<(), Errno>;
 
     /// Reports this from now on. An error is reported in any case, as something that can be read.
     fn watch_for(&mut self, socket: &Self::Socket, token: u64, interest: Interest) -> Result<(), Errno>;
+
+    /// Reports nothing of it any more: it goes over to another shard.
+    fn unwatch(&mut self, socket: &Self::Socket);
 
     /// Reads what has come; 0: the client has closed its side.
     fn read(&mut self, socket: &Self::Socket, bytes: &mut [u8]) -> Result<usize, Errno>;

@@ -93,6 +93,8 @@ pub const POISON_TIMES: u8 = 3;
 pub const POISON_WHOLE_TIMES: u8 = 5;
 /// How often it is said at the most, in milliseconds; all are counted.
 pub const POISON_TOLD_MS: u64 = 1_000;
+/// Bytes of a seat: more than any reader may owe by default. Whoever owes more than that is no seat.
+pub const SEAT_LEN_MAX: usize = 16 << 20;
 /// Connections of a shard that came to a message a short while ago. While there are more, nobody is looked for.
 pub const COMERS_MAX: usize = 1_024;
 /// How long a connection lives that took what it was given, in milliseconds.
@@ -117,3 +119,5 @@ pub const PRESENCE_CHANNELS_MAX: usize = 32;
 pub const LOOKED_AT_PER_SLICE: usize = 1_024;
 /// Connections of one user that are made to listen to other channels in one turn.
 pub const CHANGED_PER_TURN: usize = 64;
+/// Connections whose next heartbeat is looked at in one turn when heartbeats are set to come sooner.
+pub const RENEWED_PER_TURN: usize = 1_024;

@@ -16,8 +16,7 @@ pub(crate) enum Link {
     Tls(Box<Tls>),
 }
 
-/// TLS on a connection, and what the kernel has not taken of it. It cannot be frozen with the rest of its connection:
-/// keys are not handed to a successor.
+/// TLS on a connection, and what the kernel has not taken of it.
 #[derive(Debug)]
 pub(crate) struct Tls {
     session: Session,
@@ -56,6 +55,23 @@ impl Link {
             is_queued: false,
             is_placed: false,
         }))
+    }
+
+    /// What goes over of it to another shard: of TLS keys, and what is sealed already. The outer `None`: it cannot go over now.
+    #[expect(clippy::option_option, reason = "nothing to go over, and nothing that can, are two answers")]
+    pub(crate) fn freeze(&self) -> Option<Option<(Vec<u8>, Vec<u8>)>> {
+        match self {
+            Self::Plain => Some(None),
+            Self::Tls(tls) => Some(Some((tls.session.freeze()?, tls.pending.clone()))),
+        }
+    }
+
+    /// What [`Self::freeze`] gave; `None`: it is none of ours.
+    pub(crate) fn thaw(frozen: Option<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
+        let Some((session, pending)) = frozen else { return Some(Self::Plain) };
+        let session = Session::thaw(&session)?;
+        let tls = Tls { session, pending, is_queued: false, is_placed: false };
+        (tls.pending.len() <= PENDING_LEN_MAX).then(|| Self::Tls(Box::new(tls)))
     }
 
     /// TLS whose handshake is under way.

@@ -89,10 +89,7 @@ impl Linux {
         sockopt::set_socket_reuseaddr(&socket, true)?;
         sockopt::set_socket_reuseport(&socket, true)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
-        sockopt::set_tcp_user_timeout(
-            &socket,
-            u32::try_from(unacknowledged.as_millis()).unwrap_or(u32::MAX),
-        )?;
+        set_unacknowledged(&socket, unacknowledged)?;
         net::bind(&socket, &address)?;
         net::listen(&socket, LISTEN_BACKLOG)?;
         let bound = SocketAddr::try_from(net::getsockname(&socket)?)?;
@@ -113,6 +110,10 @@ impl Linux {
         }
         self.give_back_at - now
     }
+}
+
+fn set_unacknowledged(socket: &OwnedFd, after: Duration) -> Result<(), Errno> {
+    sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
 }
 
 impl Kernel for Linux {
@@ -160,6 +161,11 @@ impl Kernel for Linux {
         epoll::add(&self.epoll, listener, token, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)
     }
 
+    fn set_unacknowledged(&mut self, listener: &OwnedFd, after: Duration) {
+        // A UNIX socket has none, and what fails leaves the time that was set before.
+        let _ = set_unacknowledged(listener, after);
+    }
+
     fn accept(&mut self, listener: &OwnedFd) -> Result<OwnedFd, Errno> {
         net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
     }
@@ -186,6 +192,11 @@ impl Kernel for Linux {
         flags.set(epoll::EventFlags::IN, interest.readable);
         flags.set(epoll::EventFlags::OUT, interest.writable);
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
+    }
+
+    fn unwatch(&mut self, socket: &OwnedFd) {
+        // It fails only where it is not watched.
+        let _ = epoll::delete(&self.epoll, socket);
     }
 
     fn read(&mut self, socket: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
@@ -227,3 +238,6 @@ impl Kernel for Linux {
 const WAKE: u64 = u64::MAX;
 /// Tokens from here on are listeners.
 const LISTENERS: u64 = u64::MAX - (1 << 16);
+
+#[cfg(test)]
+mod tests;

@@ -51,15 +51,30 @@ impl<T> Slab<T> {
             self.open.insert(self.chunks.len() - 1);
             self.chunks.len() - 1
         });
+        let at = self.chunks[number].first_free();
+        self.put(number, at, value);
+        number * CHUNK + at
+    }
+
+    /// Puts a value where one was in another table. Nothing may be there.
+    pub(crate) fn insert_at(&mut self, index: usize, value: T) {
+        let (number, at) = (index / CHUNK, index % CHUNK);
+        while self.chunks.len() <= number {
+            self.open.insert(self.chunks.len());
+            self.chunks.push(Chunk { values: None, taken: [0; CHUNK / 64] });
+        }
+        debug_assert!(self.get(index).is_none(), "a place has one value");
+        self.put(number, at, value);
+    }
+
+    fn put(&mut self, number: usize, at: usize, value: T) {
         let chunk = &mut self.chunks[number];
-        let at = chunk.first_free();
         chunk.values.get_or_insert_with(|| Box::new([const { None }; CHUNK]))[at] = Some(value);
         chunk.taken[at / 64] |= 1 << (at % 64);
         if chunk.taken == [u64::MAX; CHUNK / 64] {
             self.open.remove(&number);
         }
         self.len += 1;
-        number * CHUNK + at
     }
 
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
@@ -129,6 +144,19 @@ mod tests {
             assert_eq!(slab.len(), map.len());
         }
         map.iter().for_each(|(index, value)| assert_eq!(slab.get(*index), Some(value)));
+    }
+
+    #[test]
+    fn a_value_goes_where_it_was() {
+        let mut slab = Slab::new();
+        for index in [3 * CHUNK + 5, 0, CHUNK - 1] {
+            slab.insert_at(index, index);
+        }
+        assert_eq!((slab.len(), slab.get(3 * CHUNK + 5), slab.get(1)), (3, Some(&(3 * CHUNK + 5)), None));
+        let others: Vec<usize> = (0..CHUNK).map(|n| slab.insert(n)).collect();
+        assert_eq!((others[0], others[CHUNK - 3], others[CHUNK - 2]), (1, CHUNK - 2, CHUNK));
+        assert_eq!(slab.remove(3 * CHUNK + 5), Some(3 * CHUNK + 5));
+        assert!(slab.chunks[3].values.is_none());
     }
 
     #[test]

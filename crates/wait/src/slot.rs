@@ -117,6 +117,15 @@ pub(crate) struct Added {
 }
 
 impl Subs {
+    /// Those of a connection that has all up to `last`; none is linked yet.
+    pub(crate) fn of(list: Vec<Added>, last: Position) -> Self {
+        match list[..] {
+            [] => Self::None,
+            [Added { sub, from }] if from <= last => Self::One(sub),
+            _ => Self::Many(Box::new(list)),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::None => 0,

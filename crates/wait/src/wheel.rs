@@ -24,6 +24,11 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) const IDLE: Self = Self { due: NIL, linked: NIL, prev: NIL, next: NIL };
+
+    /// Milliseconds until it is due; none where it came up, and what it came up for waits for its turn.
+    pub(crate) fn left_ms(self, now: u64) -> u64 {
+        if self.linked == NIL { 0 } else { (u64::from(self.due) * TICK_MS).saturating_sub(now) }
+    }
 }
 
 /// The wheel of one shard.
@@ -44,6 +49,13 @@ impl Wheel {
     /// The tick in which this time lies, for a thing that must not happen before it.
     pub(crate) fn tick_after(ms: u64) -> u32 {
         u32::try_from(ms / TICK_MS + 1).unwrap_or(NIL - 1)
+    }
+
+    /// The tick at which so many milliseconds are over, which were left until one; what is due already is due.
+    pub(crate) fn tick_in(now: u64, left_ms: u64) -> u32 {
+        let at = now.saturating_add(left_ms);
+        let tick = if left_ms == 0 { at / TICK_MS } else { at.div_ceil(TICK_MS) };
+        u32::try_from(tick).unwrap_or(NIL - 1).min(NIL - 1)
     }
 
     /// Sets the timer of the connection at `index`.
@@ -209,6 +221,20 @@ mod tests {
             assert!(u64::from(tick) * TICK_MS <= ms, "not before its time");
             slab.remove(index);
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_timer_is_as_much_by_another_clock() {
+        let (mut wheel, mut slab) = (Wheel::new(), Slab::new());
+        let index = slab.insert(Timer::IDLE);
+        assert_eq!(slab[index].left_ms(0), 0, "it waits for nothing");
+        wheel.set(&mut slab, index, 20);
+        assert_eq!([0, 990, 1_000, 5_000].map(|now| slab[index].left_ms(now)), [1_000, 10, 0, 0]);
+        assert_eq!(
+            (Wheel::tick_in(990, 10), Wheel::tick_in(7_001, 10), Wheel::tick_in(7_001, 0)),
+            (20, 141, 140)
+        );
+        assert!(Wheel::tick_in(1, u64::MAX) < NIL);
     }
 
     #[test]

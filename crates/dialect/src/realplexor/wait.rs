@@ -2,9 +2,9 @@
 
 use codec::http::loose::{head_len, header, is_like_http};
 
-use super::{Form, Found, OPTIONS, Reading, Realplexor, Tag, reply, whose};
+use super::{Form, Found, OPTIONS, Reading, Realplexor, Tag, held, reply, whose};
 use crate::due::Reply;
-use crate::{Claim, Dialect, Listen, Ours, Substitute, Wants};
+use crate::{Claim, Dialect, Held, HeldError, Listen, Ours, State, Substitute, Wants};
 
 impl Dialect for Realplexor {
     fn claims(&self, bytes: &[u8], ours: Ours<'_>) -> Option<Claim> {
@@ -61,5 +61,13 @@ impl Dialect for Realplexor {
 
     fn write_reply(&self, reply: &Reply<'_>, tag: Option<Tag>, out: &mut Vec<u8>) {
         reply::write_reply(reply, tag, out);
+    }
+
+    fn freeze(&self, held: &Held, _: Option<&dyn State>) -> Vec<u8> {
+        held::freeze(held)
+    }
+
+    fn thaw(&self, bytes: &[u8]) -> Result<(Held, Option<Box<dyn State>>), HeldError> {
+        Ok((held::thaw(bytes)?, None))
     }
 }

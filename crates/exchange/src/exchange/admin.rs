@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use hub::limits::SCAN_STEP_MAX;
 use hub::{
-    Before, Changes, ChannelInfo, OlderPage, Page, Position, Present, PresentPage, ShardId, Stage, Start,
-    Totals, UserEnd, UserName,
+    Before, Changes, ChannelInfo, Limits, OlderPage, Page, Position, Present, PresentPage, ShardId, Stage,
+    Start, Totals, UserEnd, UserName,
 };
 
 use super::Exchange;
-use crate::limits::TICK_STEPS_MAX;
+use crate::limits::{RULE_STEPS_MAX, TICK_STEPS_MAX};
 use crate::sync::Ordering;
 use crate::{MailboxLoad, Measured, Order, Ticket, Unstored};
 
@@ -129,6 +129,27 @@ impl Admin<'_> {
         self.exchange.ended_users.tick(self.exchange.wall());
         for _ in 0..TICK_STEPS_MAX {
             if !self.exchange.with(|hub, now| hub.tick(now)) {
+                return;
+            }
+        }
+    }
+
+    /// Whether every mailbox takes more orders.
+    pub fn takes_orders(&self) -> bool {
+        self.exchange.publisher().takes_orders()
+    }
+
+    /// Other limits hold from now on, as [`hub::Hub::set_limits`] says. Of many channels, some go over to them with the ticks
+    /// that follow.
+    pub fn set_limits(&self, limits: Limits) {
+        let rules = self.exchange.with(|hub, _| {
+            hub.set_limits(limits);
+            hub.rules()
+        });
+        self.exchange.limits_payloads.store(rules.limits_payloads(), Ordering::Relaxed);
+        *self.exchange.rules.write().expect("nothing panics while it holds the rules") = rules;
+        for _ in 0..RULE_STEPS_MAX {
+            if !self.exchange.with(|hub, now| hub.go_over(now)) {
                 return;
             }
         }

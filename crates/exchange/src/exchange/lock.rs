@@ -71,7 +71,7 @@ impl Exchange {
 
     pub(super) fn locked<T>(&self, run: impl FnOnce(&mut Hub, Millis) -> T) -> (T, News, Rung) {
         self.hold(|inner, now, rung| {
-            if self.rules.tells_users() || self.rules.follows_users() {
+            if inner.hub.says_of_users() {
                 // What is said of users is not refused where there is no room for it, but said later.
                 let holds = self.publisher().store_is_behind() || self.mailboxes.iter().any(Mailbox::full);
                 inner.hub.hold_movements(holds);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::{Deleted, Exchange, Inner, News, PublishError, Receipt, RemoveError, Rung};
 use crate::limits::{PUBLISH_STEP_MAX, PUBLISH_STEP_TARGETS_MAX};
 use crate::mailbox::Mailbox;
+use crate::sync::Ordering;
 use crate::{Order, Pending, Unstored, WakeBatch};
 
 /// What publishers say and ask.
@@ -148,7 +149,11 @@ impl<'a> Publisher<'a> {
     /// Bytes that a message to all of these channels may have: `general` where no rule says otherwise.
     /// Asks the rules only, without the lock.
     pub fn payload_limit(&self, channels: &[impl AsRef<str>], general: u64) -> u64 {
-        let limit = |name: &str| self.exchange.rules.payload_limit(name).unwrap_or(general);
+        if !self.exchange.limits_payloads.load(Ordering::Relaxed) {
+            return general;
+        }
+        let rules = self.exchange.rules();
+        let limit = |name: &str| rules.payload_limit(name).unwrap_or(general);
         channels.iter().map(|name| limit(name.as_ref())).min().unwrap_or(general)
     }
 

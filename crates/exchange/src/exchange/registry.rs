@@ -67,8 +67,9 @@ impl<'a> Registry<'a> {
     pub fn leave(&self, shard: ShardId, leaving: &[Leave<'_>], grace: Option<Millis>) {
         for step in leaving.chunks(LEAVE_STEP_MAX) {
             self.exchange.in_turn(|hub, now| {
+                let grace = grace.unwrap_or_else(|| hub.grace());
                 for leave in step {
-                    hub.leave(shard, *leave, grace.unwrap_or(self.exchange.grace), now);
+                    hub.leave(shard, *leave, grace, now);
                 }
             });
         }
@@ -148,25 +149,25 @@ impl<'a> Registry<'a> {
     /// Whether a client, of this session if it has one, may do `right` on a channel now. Asks the rules only, without
     /// the lock.
     pub fn may(&self, session: Option<&Session>, right: Right, name: &str) -> bool {
-        self.exchange.rules.may(session, right, name, self.exchange.clock.wall())
+        self.exchange.rules().may(session, right, name, self.exchange.clock.wall())
     }
 
     /// The first of these channels that a client may not listen to.
     pub fn first_closed<'n>(&self, session: Option<&Session>, names: &'n [Box<str>]) -> Option<&'n str> {
         match names {
             [name] => (!self.may(session, Right::Listen, name)).then_some(name),
-            _ => self.exchange.rules.first_closed(session, names, self.exchange.clock.wall()),
+            _ => self.exchange.rules().first_closed(session, names, self.exchange.clock.wall()),
         }
     }
 
     /// The indices of those of these channels, all of which a client may listen to, whose history it may not read.
     pub fn closed_histories(&self, session: Option<&Session>, names: &[impl AsRef<str>]) -> Vec<u16> {
-        self.exchange.rules.closed_histories(session, names, self.exchange.clock.wall())
+        self.exchange.rules().closed_histories(session, names, self.exchange.clock.wall())
     }
 
     /// What is set for channels by their names.
-    pub fn rules(&self) -> &'a Rules {
-        &self.exchange.rules
+    pub fn rules(&self) -> Arc<Rules> {
+        self.exchange.rules()
     }
 
     /// Makes and reads ids of connections.

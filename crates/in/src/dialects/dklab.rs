@@ -41,8 +41,8 @@ pub(super) async fn begin(
         if is_tls(&bytes) {
             return Opener::Http(bytes);
         }
-        let is_over = bytes.len() > line.settings.classic_limit;
-        let classic = match judge(&bytes, &line.settings.hosts) {
+        let is_over = bytes.len() > line.settings().classic_limit;
+        let classic = match judge(&bytes, &line.settings().hosts) {
             Judgement::Http => return Opener::Http(bytes),
             // What is too long for a message may be something else: the service knows its own limits.
             Judgement::More if is_over => return Opener::Http(bytes),
@@ -65,7 +65,8 @@ pub(super) async fn begin(
             Judgement::Classic => true,
             Judgement::More => false,
         };
-        let patience = if classic { line.settings.classic_timeout } else { line.settings.request_timeout };
+        let patience =
+            if classic { line.settings().classic_timeout } else { line.settings().request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut bytes)) => more,
             _ = stopped.changed(), if bytes.is_empty() => return Opener::Done,

@@ -82,7 +82,7 @@ pub(super) async fn begin(
                 return Opener::Done;
             }
         }
-        let patience = if talk.classic { settings.timeout } else { line.settings.request_timeout };
+        let patience = if talk.classic { settings.timeout } else { line.settings().request_timeout };
         let more = select! {
             more = timeout_at(started + patience, read(stream, &mut talk.bytes)) => more,
             _ = stopped.changed(), if talk.bytes.is_empty() => return Opener::Done,
@@ -210,7 +210,7 @@ impl Speaker {
             Found::None | Found::More => None,
         };
         self.classic = true;
-        if let Err(problem) = guarded(head, &line.settings.hosts) {
+        if let Err(problem) = guarded(head, &line.settings().hosts) {
             return refused(line, &problem);
         }
         if length.is_some_and(|length| head_len.saturating_add(length) > self.settings.limit) {
@@ -262,7 +262,7 @@ impl Speaker {
                 None => {
                     // Some hashes are made to take long, which others must not wait for.
                     let Some(turn) =
-                        line.dialects.realplexor.password_checks.turn(line.settings.address_prefix).await
+                        line.dialects.realplexor.password_checks.turn(line.settings().address_prefix).await
                     else {
                         line.counters.refused(BUSY.0);
                         return Err(refusal(&Problem::new(503, BUSY.0, BUSY.1)));

@@ -33,12 +33,14 @@ pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
         certificates: None,
         webhooks: Box::new(Vec::new),
         reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
+        reloads: Arc::default(),
+        settings: Box::new(|| None),
         lines_lost: || 0,
         notices: None,
         prefix: String::new(),
     };
     let dialects = DialectState::new(&settings.dialects, None);
-    Arc::new(InLine::new(crate::routes::ROUTES, Arc::new(exchange), settings, wait, None, dialects))
+    Arc::new(InLine::new(crate::routes::ROUTES, Arc::new(exchange), settings.into(), wait, None, dialects))
 }
 
 /// What a publisher says, and to whom.

@@ -97,7 +97,7 @@ impl AnswerQueue {
     /// `None`: the publisher does not take them.
     pub(crate) async fn send(&mut self, line: &InLine, stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
         if !self.is_lost && !self.bytes.is_empty() {
-            let sent = timeout(line.settings.request_timeout, stream.write_all(&self.bytes)).await;
+            let sent = timeout(line.settings().request_timeout, stream.write_all(&self.bytes)).await;
             self.is_lost = !matches!(sent, Ok(Ok(())));
         }
         self.bytes.clear();
@@ -164,7 +164,7 @@ impl AnswerQueue {
         let _ = write!(self.bytes, "content-length: {}\r\n", body.len());
         // All that is answered here leaves the connection open, but for the last answer before the end.
         if !line.is_ending() {
-            put(&mut self.bytes, "keep-alive", line.keep_alive().as_bytes());
+            let _ = write!(self.bytes, "keep-alive: timeout={}\r\n", line.settings().keep_alive.as_secs());
         }
         put(&mut self.bytes, "date", self.date.at(line.exchange.wall()).as_bytes());
         self.bytes.extend_from_slice(b"\r\n");

@@ -22,8 +22,9 @@ pub(crate) struct BarePublish<'a> {
 impl<'a> BarePublish<'a> {
     /// `None`: more is said than what is looked at here, or not all of it is in order, or it is to be counted.
     pub(crate) fn read(line: &InLine, head: &httparse::Request<'_, 'a>, body: &[u8]) -> Option<Self> {
-        let is_counted = line.settings.address_rates.requests > 0;
-        if is_counted || !line.settings.keys.is_empty() {
+        let settings = line.settings();
+        let is_counted = settings.address_rates.requests > 0;
+        if is_counted || !settings.keys.is_empty() {
             return None;
         }
         let (mut host, mut kind) = (None, None);
@@ -43,7 +44,7 @@ impl<'a> BarePublish<'a> {
             }
         }
         let host = str::from_utf8(host?).ok()?;
-        if !guard::host_is_ours(host, &line.settings.hosts) {
+        if !guard::host_is_ours(host, &settings.hosts) {
             return None;
         }
         let content_type = check_content_type(kind.unwrap_or_default()).ok()?;

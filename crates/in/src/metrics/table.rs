@@ -254,6 +254,21 @@ static PROGRAM: &[Metric] = &[
         MetricSource::Certificates(|news| count(&news.failures)),
     ),
     line(
+        "multiplexor_reloads_total",
+        "Times settings were read anew and taken",
+        MetricSource::One(|scrape| scrape.line.sources.wait.reloads.reloads.load(Ordering::Relaxed)),
+    ),
+    line(
+        "multiplexor_reload_failures_total",
+        "Times settings were read anew and something was wrong, so that nothing changed",
+        MetricSource::One(|scrape| scrape.line.sources.wait.reloads.failures.load(Ordering::Relaxed)),
+    ),
+    line(
+        "multiplexor_settings_waiting",
+        "Settings of which another value was read that waits for a restart",
+        MetricSource::One(|scrape| scrape.line.sources.wait.reloads.waiting.load(Ordering::Relaxed)),
+    ),
+    line(
         "multiplexor_in_waited_total",
         "Publishes that found a shard full, whether there was room in time or not",
         MetricSource::One(|scrape| scrape.line.counters.waited.read()),

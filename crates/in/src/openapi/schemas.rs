@@ -56,7 +56,7 @@ pub(super) fn schemas() -> Value {
         "Ended": object(&["ended"], json!({ "ended": count() })),
         "Refused": refused(),
         "Webhooks": webhooks(),
-        "Reloaded": object(&["webhooks"], json!({ "webhooks": count(), "restart": { "const": true } })),
+        "Reloaded": object(&["changed", "waiting"], json!({ "changed": names(), "waiting": names() })), "Settings": settings(),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
             "changes": { "type": "array", "items": { "anyOf": [reference("Change"), reference("Movement")] } },
@@ -171,6 +171,28 @@ fn webhooks() -> Value {
 /// What may be a channel's name.
 pub(super) fn channel_name() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": LEN_MAX, "pattern": NAME, "description": IN_BYTES })
+}
+
+fn settings() -> Value {
+    json!({
+        "type": "object",
+        "description": "Settings by their names, and `channel` and `webhook`, whose values are lists of entries.",
+        "additionalProperties": {
+            "type": "object",
+            "required": ["value", "takes_effect"],
+            "properties": {
+                "value": {},
+                "from": { "enum": ["default", "file", "environment", "flag"] },
+                "file": text(), "line": count(), "variable": text(), "flag": text(),
+                "takes_effect": { "enum": ["live", "new connections", "restart"] },
+                "waiting": { "type": "object", "description": "Another value that was read, and waits for a restart." },
+            },
+        },
+    })
+}
+
+fn names() -> Value {
+    json!({ "type": "array", "items": text() })
 }
 
 fn refused() -> Value {

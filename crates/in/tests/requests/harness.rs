@@ -77,7 +77,7 @@ impl Line {
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
         let served = tokio::spawn(serve(
             vec![Listener { socket: Socket::Inet(listener), classic: Classic::Dklab, tls: None }],
-            settings,
+            settings.into(),
             Arc::clone(&exchange),
             WaitLine {
                 addresses: vec!["0.0.0.0:8088".parse().unwrap()],
@@ -86,6 +86,8 @@ impl Line {
                 certificates: None,
                 webhooks: Box::new(Vec::new),
                 reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
+                reloads: Arc::default(),
+                settings: Box::new(|| None),
                 lines_lost: || 0,
                 notices: Some(notices.into()),
                 prefix: String::new(),

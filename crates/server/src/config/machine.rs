@@ -1,18 +1,20 @@
 //! What settings ask of this machine: users, a folder for the store, certificates, places for sockets. Nothing is changed.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use store::{Folder, FolderError};
-use tls::read_authorities;
+use tls::{Pair, read_authorities};
 
 use crate::privileges::{self, Account};
 use crate::unix;
-use settings::{Address, Settings, Values, keys};
+use settings::{Address, Settings, Values, keys, why_unreadable};
 
 /// What is missing here, each with where it is asked for.
-pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
+pub(crate) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
     let mut faults = Vec::new();
     let mut told = |name: &str, why: String| faults.push(format!("{}{why}", values.place(name)));
     let account = Account::find("user", &settings.user, &settings.group).unwrap_or_else(|error| {
@@ -26,8 +28,9 @@ pub(super) fn faults(settings: &Settings, values: &Values) -> Vec<String> {
     for why in certificates(settings) {
         told(keys::TLS_CERTIFICATE.name(), why);
     }
-    for why in settings.tls.authorities.iter().filter_map(|file| read_authorities(file).err()) {
-        told(keys::CLIENT_CA.name(), why.to_string());
+    let wrong = |file: &PathBuf| unreadable(file).or_else(|| Some(read_authorities(file).err()?.to_string()));
+    for why in settings.tls.authorities.iter().filter_map(wrong) {
+        told(keys::CLIENT_CA.name(), why);
     }
     for (listeners, line) in [(&settings.wait, keys::WAIT.name()), (&settings.in_listeners, keys::IN.name())]
     {
@@ -60,11 +63,21 @@ fn store(settings: &Settings, account: Option<&Account>) -> Option<String> {
     }
 }
 
+/// Why nobody lets the program read a file that is there.
+pub(crate) fn unreadable(file: &Path) -> Option<String> {
+    let error = File::open(file).err().filter(|error| error.kind() == ErrorKind::PermissionDenied)?;
+    Some(format!("{} cannot be read: {}", file.display(), why_unreadable(file, &error)))
+}
+
 fn certificates(settings: &Settings) -> Vec<String> {
     let all = settings.tls.wait.iter().chain(&settings.tls.in_line).flatten();
     let each: HashSet<_> = all.collect();
-    let mut wrong: Vec<String> =
-        each.into_iter().filter_map(|pair| Some(pair.read().err()?.to_string())).collect();
+    let why = |pair: &Pair| {
+        let files = [&pair.certificate, &pair.key];
+        let shut = files.into_iter().find_map(|file| unreadable(file));
+        shut.or_else(|| Some(pair.read().err()?.to_string()))
+    };
+    let mut wrong: Vec<String> = each.into_iter().filter_map(why).collect();
     wrong.sort();
     wrong
 }

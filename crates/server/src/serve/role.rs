@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use exchange::{Commands, Exchange};
 use settings::LogForm;
-use tokio::sync::watch;
 use wait::Renewal;
 
 use crate::banner::Banner;
-use crate::webhooks::{ReadSettings, Reload};
+use crate::reload::{Reload, SettingsSource};
 
 /// In whose place the program serves: what it says, and what it heeds besides.
 pub(crate) trait Role {
@@ -27,8 +26,8 @@ pub(crate) trait Role {
     /// Both lines listen; nothing was served yet. An error ends the program.
     fn listening(&mut self, banner: &Banner<'_>, running: Running) -> anyhow::Result<()>;
 
-    /// How all settings are read anew; `None`: they are not, in this role.
-    fn settings(&mut self) -> Option<ReadSettings> {
+    /// What all settings are, and how they are read anew; `None`: they are not, in this role.
+    fn settings(&mut self) -> Option<SettingsSource> {
         None
     }
 
@@ -43,8 +42,6 @@ pub(crate) trait Role {
 pub(crate) struct Running {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) stats: wait::Stats,
-    /// What is set about dialects on the IN line.
-    pub(crate) dialects: watch::Sender<Arc<in_line::InDialects>>,
     /// What is set anew, for the shards.
     pub(crate) renewals: Arc<Commands<Renewal>>,
     /// What may be taken anew beside that.
@@ -65,14 +62,14 @@ pub(crate) struct Itself {
     /// The file of settings, if there is one.
     file: Option<PathBuf>,
     log: LogForm,
-    read: Option<ReadSettings>,
+    source: Option<SettingsSource>,
     reload: Option<Arc<Reload>>,
 }
 
 impl Itself {
     /// One that says where it listens in this form, and whose settings, in this file if in any, are read anew so.
-    pub(crate) fn new(file: Option<PathBuf>, log: LogForm, read: ReadSettings) -> Self {
-        Self { file, log, read: Some(read), reload: None }
+    pub(crate) fn new(file: Option<PathBuf>, log: LogForm, source: SettingsSource) -> Self {
+        Self { file, log, source: Some(source), reload: None }
     }
 }
 
@@ -91,8 +88,8 @@ impl Role for Itself {
         Ok(())
     }
 
-    fn settings(&mut self) -> Option<ReadSettings> {
-        self.read.take()
+    fn settings(&mut self) -> Option<SettingsSource> {
+        self.source.take()
     }
 
     fn hung_up(&mut self) {

@@ -252,6 +252,13 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn unwatch(&mut self, kernel: usize, number: usize) {
+        let line = &mut self.lines[number];
+        assert_eq!(line.watch.map(|(by, _)| by), Some(kernel), "it is watched here");
+        (line.watch, line.interest) = (None, None);
+        self.watched[kernel].remove(&number);
+    }
+
     pub(super) fn read(&mut self, number: usize, bytes: &mut [u8]) -> Result<usize, Errno> {
         self.calls.reads += 1;
         self.disturb()?;

@@ -136,6 +136,7 @@ impl Scene {
 
 fn check_talk(scene: &mut Scene, cut: &mut dyn FnMut(usize) -> usize) {
     scene.said.clear();
+    hand_over(scene);
     scene.say(b"GET / HTTP/1.1\r\n\r\n");
     scene.carry(cut).unwrap();
     assert!(!scene.session.is_handshaking());
@@ -203,15 +204,64 @@ fn keys_are_renewed() {
 }
 
 #[test]
-fn nothing_stays_of_what_could_not_be_sealed() {
+fn a_key_that_does_not_fit_its_cipher_is_none() {
     let key = rustls::crypto::cipher::AeadKey::from([7; 32]);
     let iv = rustls::crypto::cipher::Iv::copy(&[0; 12]);
-    // A key too long for its cipher.
     let secrets = rustls::ConnectionTrafficSecrets::Aes128Gcm { key, iv };
-    let mut keys = Keys::new((0, secrets), Version::Tls13);
-    let mut out = b"before".to_vec();
-    assert_eq!(keys.seal(Kind::DATA, [b"plain".as_slice()], &mut out), Err(Failure::Internal));
-    assert_eq!((out.as_slice(), keys.seq()), (b"before".as_slice(), 0));
+    assert!(Secret::of_rustls(&secrets).is_none());
+}
+
+/// The session goes on in another process.
+fn hand_over(scene: &mut Scene) {
+    let Some(bytes) = scene.session.freeze() else {
+        assert!(scene.session.is_handshaking());
+        return;
+    };
+    scene.session = Session::thaw(&bytes).expect("it was frozen");
+    assert_eq!(scene.session.freeze(), Some(bytes));
+}
+
+#[test]
+fn a_session_goes_on_in_the_middle_of_a_record() {
+    let (server, trusted) = server("frozen.example");
+    for suite in ALL_CIPHER_SUITES.iter().filter(|suite| !format!("{:?}", suite.suite()).contains("RSA")) {
+        let mut scene = Scene::new(&server, &client_config(&trusted, Some(*suite)), "frozen.example");
+        check_talk(&mut scene, &mut |all| all);
+        for at in [1, 4, 5, 6, 30] {
+            let mut bytes = Vec::new();
+            scene.said.clear();
+            scene.say(b"half and half");
+            scene.client.write_tls(&mut bytes).unwrap();
+            let mut out = Vec::new();
+            scene.hear(&bytes[..at], &mut out).unwrap();
+            assert!(scene.session.has_part());
+            hand_over(&mut scene);
+            assert!(scene.session.has_part());
+            scene.hear(&bytes[at..], &mut out).unwrap();
+            assert_eq!(scene.said, b"half and half");
+            assert_eq!(scene.answer(b"whole"), b"whole");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_session_is_refused() {
+    let (server, trusted) = server("strange.example");
+    let mut scene = Scene::new(&server, &client_config(&trusted, None), "strange.example");
+    assert_eq!(scene.session.freeze(), None);
+    check_talk(&mut scene, &mut |all| all);
+    let bytes = scene.session.freeze().unwrap();
+    assert!(
+        (0..bytes.len()).all(|cut| Session::thaw(&bytes[..cut]).is_none()),
+        "nothing of it may be missing"
+    );
+    for (at, byte) in [(0, 2), (1, 2), (2, 0), (2, 4), (3, 8), (13, 0x40)] {
+        let mut other = bytes.clone();
+        other[at] = byte;
+        assert!(Session::thaw(&other).is_none(), "{at}");
+    }
+    let long = [&bytes[..], &vec![0; WIRE_LEN_MAX]].concat();
+    assert!(Session::thaw(&long).is_none(), "no record is so long");
 }
 
 #[test]

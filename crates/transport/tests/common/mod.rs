@@ -7,7 +7,7 @@ use multiplexor_transport::dialect::hub::{After, Cursors, Epoch, Position, Stage
 use multiplexor_transport::dialect::native::Paths;
 use multiplexor_transport::dialect::realplexor::Realplexor;
 use multiplexor_transport::dialect::{Command, Cors, Dialects, Listen, Origins, Shows, Transport, Wait};
-use multiplexor_transport::{Action, Conn, Env, Frozen, Pages, Phase, PollEnd, Shape, Thawed};
+use multiplexor_transport::{Action, Conn, Env, Frozen, Pages, Phase, PollEnd, Shape};
 use testkit::conversation::quoted;
 
 /// A connection and what it told so far.
@@ -190,19 +190,17 @@ pub(crate) fn env() -> Env<'static> {
 }
 
 /// What another process makes of this connection.
-pub(crate) fn handed_over(conn: &Conn) -> Thawed {
-    let channels = vec![("news".to_owned(), Position::from_bits(3))];
-    let frozen = conn.freeze(channels, 1_234, None);
-    let read = Frozen::from_bytes(&frozen.to_bytes()).expect("what was written can be read");
-    assert_eq!(read, frozen);
-    let thawed = Conn::thaw(read).expect("these data are ours");
-    assert_eq!(
-        thawed.conn.freeze(thawed.channels.clone(), thawed.due_ms, None),
-        frozen,
-        "nothing is lost on the way"
-    );
+pub(crate) fn handed_over(conn: &Conn) -> Conn {
+    let frozen = conn.freeze(NOW_MS).expect("nobody is asked about it");
+    let bytes = postcard::to_stdvec(&frozen).expect("plain data fit a vector");
+    let read: Frozen = postcard::from_bytes(&bytes).expect("what was written can be read");
+    let thawed = Conn::thaw(read, NOW_MS).expect("these data are ours");
+    assert_eq!(thawed.freeze(NOW_MS), Some(frozen), "nothing is lost on the way");
     thawed
 }
+
+/// What the clock of a shard says.
+pub(crate) const NOW_MS: u64 = 5_000;
 
 /// Bytes for the client in words: an answer of HTTP, or a frame.
 fn said(bytes: &[u8], shows_heads: bool) -> String {

@@ -261,7 +261,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Both clocks, by which timers go and credentials end.
-    fn clocks(&self) -> Clocks {
+    pub(super) fn clocks(&self) -> Clocks {
         Clocks { now: self.now, wall: self.exchange.wall() }
     }
 

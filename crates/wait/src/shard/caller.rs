@@ -98,7 +98,7 @@ fn pass(caller: Option<Caller>, shares: &Shares, now: Millis, counters: &Counter
     match caller {
         Some(Caller::Refused(address)) => Err(too_many(shares, address)),
         Some(Caller::Full) => {
-            let most = shares.connections_max;
+            let most = shares.connections_max();
             let why = format!("the server holds {most} connections and may hold no more; try again soon");
             Err(Problem::new(503, Code::Connections, why))
         }

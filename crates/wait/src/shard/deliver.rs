@@ -99,7 +99,7 @@ impl<K: Kernel> Shard<K> {
     fn look_at_desk(&mut self) {
         for renewal in self.desk.renewals.take(self.id) {
             match renewal {
-                Renewal::Settings(settings) => self.settings = settings,
+                Renewal::Settings(settings) => self.set_settings(settings),
                 Renewal::Certificates(certificates) => self.set_certificates(certificates),
             }
         }
@@ -162,7 +162,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// A slice of one job. True: it is done.
-    fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
+    pub(super) fn run_job(&mut self, key: u32, budget: &mut usize) -> bool {
         if key & WALK != 0 {
             return self.run_walk(key & !WALK, budget);
         }
@@ -319,17 +319,17 @@ impl<K: Kernel> Shard<K> {
         self.write_all(index, &pieces)
     }
 
-    /// Gives a client what is due while a backlog of channels that it added is not through: without cursors. What it was
-    /// owed is let go of before the write, since one that ends the connection settles that.
+    /// Gives a WebSocket what is due before a backlog that it added is through: without cursors. The write may close the last who is owed it.
     fn give_uncovered(&mut self, index: usize, until: Position) -> bool {
-        let due = self.due(index, until);
-        self.counters.delivered.add(due.len() as u64);
-        let (conn, mut out) = (&mut self.slab[index].conn, Vec::new());
-        for due in due {
+        let (due, mut out) = (self.due(index, until), Vec::new());
+        let conn = &mut self.slab[index].conn;
+        for due in &due {
             let part = Part { message: due.message(), matches: &due.matches, beside: false };
             conn.uncovered(&part, self.cursors, &mut out);
         }
         conn.last = conn.last.max(self.seen.min(until));
+        self.counters.delivered.add(due.len() as u64);
+        self.settle(due.into_iter().map(|due| due.owed));
         self.write(index, &out)
     }
 

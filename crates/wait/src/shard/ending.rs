@@ -77,7 +77,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Ends one subscription of a deleted channel. False: there is none.
-    fn end_deleted(&mut self) -> bool {
+    pub(super) fn end_deleted(&mut self) -> bool {
         let Some(deletion) = self.deleting.front() else { return false };
         let key = self.members.find(deletion.channel);
         match key.map_or(NIL, |key| self.members.channel(key).head) {

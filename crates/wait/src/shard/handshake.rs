@@ -27,6 +27,11 @@ impl Handshakes {
     pub(super) fn new(count_max: usize, shards: usize) -> Self {
         Self { queue: VecDeque::new(), places: Places::new(count_max.div_ceil(shards.max(1))) }
     }
+
+    /// The same, of so many from now on.
+    pub(super) fn set_max(&mut self, count_max: usize, shards: usize) {
+        self.places.set_max(count_max.div_ceil(shards.max(1)));
+    }
 }
 
 impl<K: Kernel> Shard<K> {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use exchange::hub::{ConnectionId, Session};
-use exchange::{ConnectionIds, ConnectionText, Order, Seat};
+use exchange::{ConnectionIds, ConnectionText, Location, Order};
 use transport::Phase;
 use transport::dialect::Wait;
 
@@ -42,6 +42,29 @@ impl Identities {
     pub(super) fn next_generation(&mut self) -> u32 {
         self.generation = self.generation.wrapping_add(1) & ConnectionId::GENERATION_MAX;
         self.generation
+    }
+
+    /// The last generation, and how many chains of polls were given an id: what a shard has to go on from.
+    pub(super) fn counts(&self) -> (u32, u64) {
+        (self.generation, self.polls)
+    }
+
+    /// Goes on from there.
+    pub(super) fn go_on_from(&mut self, (generation, polls): (u32, u64)) {
+        (self.generation, self.polls) = (generation, polls);
+    }
+
+    /// The id of a connection that is not made of its place.
+    pub(super) fn kept(&self, index: usize) -> Option<ConnectionId> {
+        self.kept.get(index).copied()
+    }
+
+    /// A connection came over, or goes, with an id that is not made of its place; nobody else may have it meanwhile.
+    pub(super) fn set_kept(&mut self, index: usize, id: Option<ConnectionId>) {
+        match id {
+            Some(id) => drop(self.kept.put(index, id)),
+            None => drop(self.kept.remove(index)),
+        }
     }
 
     /// Whether some can go on.
@@ -173,8 +196,8 @@ impl<K: Kernel> Shard<K> {
         if self.is_of_another(id, session.and_then(Session::user)) {
             return;
         }
-        let seat = Seat { shard: self.id, token: self.token(index) };
-        if self.exchange.registry().taken_ids().take(id, seat) {
+        let location = Location { shard: self.id, token: self.token(index) };
+        if self.exchange.registry().taken_ids().take(id, location) {
             self.identities.kept.put(index, id);
         }
     }

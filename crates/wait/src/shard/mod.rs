@@ -15,6 +15,7 @@ mod command;
 mod deliver;
 mod ending;
 mod frames;
+mod freeze;
 mod half_close;
 mod handshake;
 mod history;
@@ -29,11 +30,13 @@ mod poll;
 mod post;
 mod presence;
 mod reach;
+mod renewal;
 mod returning;
 mod speaking;
 mod speech;
 mod states;
 mod take;
+mod thaw;
 mod timers;
 mod told;
 mod users;
@@ -70,7 +73,7 @@ use accounts::{Leaving, Settled};
 use handshake::Handshakes;
 use post::Post;
 use states::States;
-use timers::Beat;
+use timers::Beats;
 
 /// A shard over a kernel.
 pub struct Shard<K: Kernel> {
@@ -142,8 +145,7 @@ pub struct Shard<K: Kernel> {
     sealed: Vec<u8>,
     /// What goes to many in one call of the kernel.
     post: Post,
-    /// The last heartbeat, which is mostly the next one's, too.
-    beat: Option<Beat>,
+    beats: Beats,
     /// Compresses what clients are told; made when the first wants that.
     deflater: Deflater,
     /// Compresses pages of history.
@@ -217,7 +219,7 @@ impl<K: Kernel> Shard<K> {
             scratch: vec![0; READ_LEN],
             sealed: Vec::new(),
             post: Post::default(),
-            beat: None,
+            beats: Beats::default(),
             deflater: Deflater::default(),
             pages: Pages::default(),
         }
@@ -268,6 +270,7 @@ impl<K: Kernel> Shard<K> {
         self.run_askers();
         self.run_handshakes();
         self.run_expiries();
+        self.run_renewals();
         self.run_timers();
         self.run_surveys();
         self.settle_accounts();
@@ -320,6 +323,7 @@ impl<K: Kernel> Shard<K> {
             || !self.handshakes.queue.is_empty()
             || !self.guests.surveys.is_empty()
             || !self.deleting.is_empty()
+            || self.beats.sooner_from.is_some()
             || self.asking.has_told()
             || self.identities.has_told()
             || self.has_spoken()

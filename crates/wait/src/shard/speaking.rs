@@ -57,6 +57,17 @@ impl Speaking {
         self.asked.len() + self.stored.len() + self.late.len() < SPEAKING_MAX
     }
 
+    /// The connections of which something waits.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = u64> {
+        let asked = self.asked.values().map(|asked| &asked.waiting);
+        let others = self
+            .stored
+            .iter()
+            .map(|(_, waiting)| waiting)
+            .chain(self.late.iter().map(|(waiting, _)| waiting));
+        asked.chain(others).map(|waiting| waiting.waiter.token)
+    }
+
     /// The store has to keep a message first; the bell rings when it has.
     fn await_store(&mut self, mut pending: Pending, waiting: Waiting) {
         let waker = Waker::from(Arc::clone(&self.bell));
@@ -148,6 +159,15 @@ impl<K: Kernel> Shard<K> {
             Ok(Receipt::Ordered(pending)) => self.speaking.await_store(pending, waiting),
             Ok(Receipt::Released(published)) => self.end_waiting(waiting, Ok(published.position)),
             Err(problem) => self.end_waiting(waiting, Err(problem)),
+        }
+    }
+
+    /// The shard ends: what the application has not said yes to was not said.
+    pub(super) fn give_up_asked(&mut self) {
+        for (_, asked) in self.speaking.asked.drain() {
+            if let Some(key) = asked.utterance.key {
+                self.exchange.shares().messages.keys.settle(key, None);
+            }
         }
     }
 

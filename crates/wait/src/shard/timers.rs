@@ -163,7 +163,7 @@ impl<K: Kernel> Shard<K> {
         let conn = &mut self.slab[index].conn;
         conn.last = conn.last.max(self.seen);
         let of = (conn.shape, conn.coding, conn.last);
-        let beat = self.beat.take().filter(|beat| beat.of == of).unwrap_or_else(|| {
+        let beat = self.beats.last.take().filter(|beat| beat.of == of).unwrap_or_else(|| {
             let mut bytes = Vec::with_capacity(BEAT_LEN);
             conn.tell(Notice::Heartbeat(conn.last), self.cursors, &mut bytes);
             Beat { of, frame: bytes.into() }
@@ -172,7 +172,7 @@ impl<K: Kernel> Shard<K> {
         if self.await_post(index) && !self.post.takes(index, &self.slab[index], &beat.frame, sending) {
             self.write(index, &beat.frame);
         }
-        self.beat = Some(beat);
+        self.beats.last = Some(beat);
     }
 
     /// Sets the timer to what the connection waits for now. While the shard drains that is its end, which
@@ -259,8 +259,17 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
+/// What a shard knows of its heartbeats.
+#[derive(Default)]
+pub(super) struct Beats {
+    /// The last one, which is mostly the next one's, too.
+    last: Option<Beat>,
+    /// From this connection on, they may be further away than they are to be.
+    pub(super) sooner_from: Option<usize>,
+}
+
 /// A heartbeat as it is written: the same for all to whom the same cursor is told in the same form.
-pub(super) struct Beat {
+struct Beat {
     of: (Shape, Coding, Position),
     frame: Frame,
 }

@@ -23,6 +23,23 @@ struct Who {
     name: String,
 }
 
+impl Told {
+    /// What is known of a connection.
+    pub(super) fn get(&self, index: usize) -> Option<(Option<SocketAddr>, &str)> {
+        self.0.get(&index).map(|who| (who.peer, &*who.name))
+    }
+
+    /// A connection came over with that.
+    pub(super) fn put(&mut self, index: usize, peer: Option<SocketAddr>, name: String) {
+        self.0.insert(index, Who { peer, name });
+    }
+
+    /// A connection goes over; nothing is told of it.
+    pub(super) fn remove(&mut self, index: usize) {
+        self.0.remove(&index);
+    }
+}
+
 impl<K: Kernel> Shard<K> {
     /// Tells that a connection has come.
     pub(super) fn tell_opened(&mut self, index: usize) {

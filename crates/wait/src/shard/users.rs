@@ -35,9 +35,9 @@ impl<K: Kernel> Shard<K> {
                 let (connections, more) = self.connections_of(user);
                 survey.put(self.id, UserAnswer::One(connections, more));
             }
-            UserQuestion::End { id, seat, reason } => {
-                let is_it = |index: &usize| seat.shard == self.id && self.id_of(*index) == *id;
-                let found = self.find(seat.token).filter(is_it);
+            UserQuestion::End { id, location, reason } => {
+                let is_it = |index: &usize| location.shard == self.id && self.id_of(*index) == *id;
+                let found = self.find(location.token).filter(is_it);
                 let found = found.filter(|index| self.slab[*index].conn.phase == Phase::Waiting);
                 survey.put(self.id, UserAnswer::Ended(found.iter().count()));
                 if let Some(index) = found {

@@ -3,7 +3,7 @@
 //!
 //! Who asks who is there has exactly the users of each room at every cursor that it is told. Joined and left come in turn for
 //! each user, nobody joins more often than it asked to, and nobody leaves within the grace of a connection that surely was, unless
-//! it is ended: then it leaves at once. In the end those are there who are connected, and then each has left once.
+//! it is ended: then it leaves at once. Shards are frozen and thawed into others, of which nobody hears. In the end those are there who are connected, and then each has left once.
 //!
 //! 256 seeds; `MULTIPLEXOR_SEEDS=N` for more, `MULTIPLEXOR_SEED=S` for the one that failed.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
@@ -119,12 +119,33 @@ impl Simulation {
             }
             94..96 => self.calm(),
             96 if self.kicks => self.kick(),
+            97 => self.replace_shard(),
             _ => self.scene.world.pass(1 + self.chance.below(300)),
         }
         if self.chance.once_in(self.jumps) {
             self.scene.world.pass(self.chance.below(15_000));
         }
         self.look();
+    }
+
+    /// Another shard goes on in the place of one: nobody joins or leaves by that.
+    fn replace_shard(&mut self) {
+        let number = self.chance.index(self.scene.shards.len());
+        let seats = self.scene.freeze(number);
+        for _ in 0..self.chance.below(6) {
+            match self.chance.below(6) {
+                0 => self.publish(&name_of(0)),
+                1 => self.keep(),
+                2 => self.scene.exchange.admin().tick(),
+                3 => self.scene.world.pass(1 + self.chance.below(300)),
+                _ => {
+                    let client = self.chance.index(self.clients.len());
+                    self.act(client);
+                }
+            }
+            self.look();
+        }
+        self.scene.thaw(number, seats);
     }
 
     /// What came about in a step.

@@ -4,7 +4,7 @@
 //! but where a gap was told and can be explained. Some take compressed messages and inflate what they get, and some speak a dialect
 //! that keeps something of each of its connections.
 //! In the end, when all have caught up, nobody is owed anything, and the exchange, the hub and the shards
-//! agree on who is there.
+//! agree on who is there. At any moment a shard is frozen and dropped, and another one goes on with its seats: no client notices.
 //!
 //! 256 seeds; `MULTIPLEXOR_SEEDS=N` for more, `MULTIPLEXOR_SEED=S` for the one that failed.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
@@ -69,7 +69,7 @@ impl Simulation {
         let mut scene = Scene::speaking(understood, seed, shards, limits, settings);
         let tls = seed % 16 == 2;
         if tls {
-            scene.shards.iter_mut().for_each(|shard| shard.set_certificates(certificates()));
+            scene.set_certificates(certificates());
         }
         let (deletes, jumps) = (chance.once_in(4), chance.of(&[20, 60, 200]));
         let places = Places(scene.exchange.cursors());
@@ -107,6 +107,7 @@ impl Simulation {
             }
             97 if self.takes_back && self.chance.once_in(2) => self.take_back(),
             97 => self.scene.exchange.admin().tick(),
+            98 if self.chance.once_in(2) => self.replace_shard(),
             98 if self.deletes && self.chance.once_in(2) => {
                 let channel = self.chance.index(CHANNELS);
                 if self.scene.exchange.publisher().delete(&format!("c{channel}"), true) {
@@ -117,6 +118,34 @@ impl Simulation {
         }
         if self.chance.once_in(self.jumps) {
             self.scene.world.pass(self.chance.below(30_000));
+        }
+    }
+
+    /// Another shard goes on in the place of one. What is said and done meanwhile finds nobody, and is not lost.
+    fn replace_shard(&mut self) {
+        let number = self.chance.index(self.scene.shards.len());
+        let seats = self.scene.freeze(number);
+        let load = self.scene.exchange.admin().load(ShardId(u16::try_from(number).unwrap()));
+        assert_eq!((load.messages, load.bytes), (0, 0), "what shard {number} owes at rest");
+        for _ in 0..self.chance.below(6) {
+            match self.chance.below(4) {
+                0 => self.publish(),
+                1 => self.scene.world.pass(1 + self.chance.below(300)),
+                _ => {
+                    let client = self.chance.index(self.clients.len());
+                    self.act(client);
+                }
+            }
+        }
+        self.scene.thaw(number, seats);
+        if self.chance.once_in(4) {
+            // Nothing is lost and nothing changed where nothing happens meanwhile.
+            let seats = self.scene.freeze(number);
+            let bytes: Vec<Vec<u8>> = seats.iter().map(|seat| seat.bytes.clone()).collect();
+            self.scene.thaw(number, seats);
+            let seats = self.scene.freeze(number);
+            assert!(seats.iter().map(|seat| &seat.bytes).eq(&bytes), "a seat thaws to what was frozen");
+            self.scene.thaw(number, seats);
         }
     }
 

@@ -175,7 +175,9 @@ impl Session {
             // The word of it may be in a gap that was told.
             let is_in_gap = |at: Position| owed.free > 0 && model.up_to(*channel, at) <= owed.free;
             for (place, at) in model.taken(*channel).filter(|(_, at)| *at <= position && !is_in_gap(*at)) {
-                let had = owed.since.is_some_and(|since| place <= since && since < at);
+                // What it had of a channel that it adds, it is told of when that is answered; no cursor before speaks for it.
+                let is_live = self.live.contains_key(channel);
+                let had = is_live && owed.since.is_some_and(|since| place <= since && since < at);
                 let got = self.got.contains(&(*channel, place));
                 let told = self.told.contains(&(*channel, place));
                 assert!(told || !(had || got), "c{channel} had {place:?}, taken back at {at:?}: {owed:?}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, Error};
 
 use super::*;
 
@@ -29,7 +29,8 @@ fn records_with_nothing_in_them_have_a_budget_for_life() {
         let mut scene = Scene::new(&server, &Arc::new(config.clone()), "hollow.example");
         check_talk(&mut scene, &mut |all| all);
         let Scene { client, mut session, .. } = scene;
-        let mut keys = Keys::new(client.dangerous_extract_secrets().unwrap().tx, Version::Tls13);
+        let (seq, secrets) = client.dangerous_extract_secrets().unwrap().tx;
+        let mut keys = Keys::new(seq, Secret::of_rustls(&secrets).unwrap(), Version::Tls13);
         let mut hear = |kind, payload| {
             let mut record = Vec::new();
             keys.seal(kind, [payload], &mut record).unwrap();
