@@ -79,9 +79,9 @@ def settled(pid):
         last = now
 
 
-def least(pid):
+def least(pid, seconds=3):
     """The least private memory within a while: what is no longer needed is given back every two seconds."""
-    least, deadline = private_bytes(pid), time.monotonic() + 3
+    least, deadline = private_bytes(pid), time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(0.2)
         least = min(least, private_bytes(pid))
@@ -380,8 +380,8 @@ def visitor_bytes(channels, application, capsys):
 @pytest.mark.parametrize("limits", ["", "with hook and limits"])
 def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(channels, limits, capsys):
     with Guests(channels, *(HOOK_AND_LIMITS if limits else [])) as crowd:
-        # What checking tokens needed is given back some seconds later, as after handshakes.
-        *_, slope = crowd.grow(measure=least)
+        # What checking tokens needed is given back some seconds later, as after handshakes; all of it after ten.
+        *_, slope = crowd.grow(measure=lambda pid: least(pid, 10))
         with capsys.disabled():
             print(f"\ntoken, {channels}{limits and ', '}{limits}: {slope:.0f} bytes for each idle connection")
         assert crowd.program.ask("/stats")["wait"]["guests"] == MANY

@@ -39,15 +39,20 @@ def haproxy(server):
     return front.haproxy(server)
 
 
-def attack(address, kind, hidden):
-    """Sends an ambiguous request and whatever follows it; reads what comes until the other side rests."""
+def disguised(kind, hidden, query="since=0"):
+    """An ambiguous request, and whatever follows it."""
     name = fresh_name("carrier")
     secret = f"GET /sub/{hidden}?since=0 HTTP/1.1\r\nHost: h\r\n\r\n"
-    text = f"POST /sub/{name}?since=0 HTTP/1.1\r\nHost: h\r\n{DISGUISES[kind]}"
+    text = f"POST /sub/{name}?{query} HTTP/1.1\r\nHost: h\r\n{DISGUISES[kind]}"
     after = text.index("\r\n\r\n") + 4
     text = text.replace("HIDDEN", secret).replace("SIZE", f"{len(secret):x}")
+    return text.replace("LENGTH", str(len(text) - after))
+
+
+def attack(address, kind, hidden):
+    """Sends it; reads what comes until the other side rests."""
     with Wire(address, patience_s=1.0) as wire:
-        wire.send(text.replace("LENGTH", str(len(text) - after)))
+        wire.send(disguised(kind, hidden))
         with contextlib.suppress(OSError):  # The other side may have gone already, and for good.
             wire.socket.shutdown(socket.SHUT_WR)
         try:
@@ -56,8 +61,9 @@ def attack(address, kind, hidden):
             return wire.buffer
 
 
-# HAProxy 2.6 ends a chunk at a bare line feed, sees two requests itself, and passes both on as proper ones.
-TWO_HONEST_REQUESTS = {haproxy: {"a chunk's size and a bare line feed"}}
+# HAProxy 2.6 and nginx 1.22 end a chunk at a bare line feed, see two requests themselves, and pass both on as proper ones: nginx the
+# second one when the first is answered, unless it has seen by then that the client is gone.
+TWO_HONEST_REQUESTS = dict.fromkeys((nginx, haproxy), {"a chunk's size and a bare line feed"})
 
 
 @pytest.mark.parametrize("proxy", [nginx, haproxy])
@@ -73,6 +79,16 @@ def test_nobody_reads_a_hidden_request_behind_a_proxy(program, fronts, proxy):
             with Wire(address) as wire:
                 status, _, body = wire.get("/healthz").response()
                 assert (status, body) == (200, b"ok\n"), kind
+
+
+@pytest.mark.parametrize("proxy", TWO_HONEST_REQUESTS)
+def test_what_a_proxy_reads_as_two_requests_it_passes_on_as_two(program, fronts, proxy):
+    address = fronts(proxy, program.waits[0]).address
+    for kind in TWO_HONEST_REQUESTS[proxy]:
+        hidden = fresh_name("hidden")
+        with Wire(address) as wire:
+            wire.send(disguised(kind, hidden, "since=0&wait=0"))
+            until(lambda hidden=hidden: is_known(program, hidden), "the second request was read")
 
 
 def test_nobody_reads_a_hidden_request_alone(program):
