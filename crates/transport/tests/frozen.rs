@@ -53,22 +53,7 @@ fn frame(opcode: Opcode, payload: &[u8], fin: bool) -> Vec<u8> {
 #[test]
 fn whoever_somebody_is_asked_about_is_not_handed_over() {
     let mut conn = Conn::new();
-    let wait = Wait {
-        presence: false,
-        older: None,
-        speech: None,
-        names: vec!["a".into()],
-        start: Start::Now,
-        transport: Transport::Sse,
-        bare: true,
-        connection: None,
-        patience: None,
-        heartbeat: None,
-        compression: false,
-        head_only: false,
-        hears_refusals: false,
-        credentials: None,
-    };
+    let wait = Wait { transport: Transport::Sse, bare: true, ..Wait::of(vec!["a".into()], Start::Now) };
     conn.park(wait, Vec::new(), 7);
     assert_eq!(conn.freeze(NOW_MS), None);
     assert!(conn.unpark().is_some() && conn.freeze(NOW_MS).is_some());

@@ -39,20 +39,12 @@ pub(super) fn older(request: &Request<'_>, list: &str, context: Context<'_>) -> 
         warning: warning_of_query(request.query, PARAMETERS).map(Into::into),
     };
     Ok(Intent::Wait(Box::new(Wait {
-        names,
-        start: Start::Now,
-        presence: false,
         older: Some(Box::new(older)),
-        speech: None,
         transport: Transport::Poll,
-        connection: None,
-        bare: false,
-        patience: None,
-        heartbeat: None,
         compression: true,
         head_only: request.method == "HEAD",
-        hears_refusals: false,
         credentials: credentials(request, list, context.shows).map(Box::new),
+        ..Wait::of(names, Start::Now)
     })))
 }
 

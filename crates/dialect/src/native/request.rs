@@ -184,20 +184,12 @@ pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
     let head_only = request.method == "HEAD";
     let patience = asked.wait.map(|seconds| Duration::from_secs(seconds.into()));
     Wait {
-        names: Vec::new(),
-        start,
-        older: None,
-        speech: None,
-        presence: false,
         transport,
-        bare: false,
-        connection: None,
         patience,
         heartbeat: asked.heartbeat,
         compression: !asked.uncompressed,
         head_only,
-        hears_refusals: false,
-        credentials: None,
+        ..Wait::of(Vec::new(), start)
     }
 }
 

@@ -88,20 +88,10 @@ pub(super) fn speech(request: &Request<'_>, list: &str, context: Context<'_>) ->
     let is_ambient = shown.as_ref().is_some_and(|shown| shown.ambient);
     speech.is_unproven = is_ambient && !of_page && (request.header)("cookie").is_some();
     Ok(Intent::Wait(Box::new(Wait {
-        names,
-        start: Start::Now,
-        older: None,
         speech: Some(Box::new(speech)),
-        presence: false,
         transport: Transport::Poll,
-        bare: false,
-        connection: None,
-        patience: None,
-        heartbeat: None,
-        compression: false,
-        head_only: false,
-        hears_refusals: false,
         credentials: shown.map(Box::new),
+        ..Wait::of(names, Start::Now)
     })))
 }
 
