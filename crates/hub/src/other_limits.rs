@@ -70,13 +70,7 @@ impl Hub {
         let keep = self.rules.of(id).keep(channel.rule);
         let mut removed = Removed::default();
         let fits = history.fit(now, keep, steps, &mut removed, &mut self.trash);
-        if let Some(first) = history.first().filter(|first| *first != history.oldest) {
-            self.oldest.strike(history.oldest, id);
-            self.oldest.enter(first, id);
-            history.oldest = first;
-        }
-        self.settle(id, removed);
-        self.schedule(id);
+        self.settle_front(id, removed);
         fits
     }
 }

@@ -159,7 +159,14 @@ impl Hub {
         if history.first().is_some_and(|first| first <= up_to) {
             history.pop(now, self.rules.of(id).keep(channel.rule), &mut removed, &mut self.trash);
         }
-        if let Some(first) = history.first().filter(|first| *first != history.oldest) {
+        self.settle_front(id, removed);
+    }
+
+    /// Books what left a channel's history at its front, whose place is noted anew.
+    pub(crate) fn settle_front(&mut self, id: u32, removed: Removed) {
+        if let Some(history) = &mut self.names[id].history
+            && let Some(first) = history.first().filter(|first| *first != history.oldest)
+        {
             self.oldest.strike(history.oldest, id);
             self.oldest.enter(first, id);
             history.oldest = first;
