@@ -20,7 +20,7 @@ use crate::notice::View;
 /// Follows the changes of presence from a place on: for `/watch`. It reads page by page; whoever has read all there is
 /// waits for more, and misses nothing that comes about in between.
 pub struct Follower {
-    seat: Seat,
+    waiter: Waiter,
     /// Where the next page begins.
     start: Start,
 }
@@ -28,12 +28,12 @@ pub struct Follower {
 impl Follower {
     /// Follows from here on. As many as there are connections and settings that ask for one.
     pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
-        Self { seat: Seat::new(exchange, View::Changes), start }
+        Self { waiter: Waiter::new(exchange, View::Changes), start }
     }
 
     /// The next page, of so many changes at the most.
     pub fn read(&mut self, limit: usize) -> Changes {
-        let page = self.seat.exchange.admin().changes(self.start, limit);
+        let page = self.waiter.exchange.admin().changes(self.start, limit);
         self.start = Start::After(page.position);
         page
     }
@@ -41,7 +41,7 @@ impl Follower {
     /// Waits until there is something behind this place, up to which all was read, or until everybody who waits is
     /// woken for another reason: so look, and wait again.
     pub async fn more(&self, read: Position) {
-        self.seat.more(read).await;
+        self.waiter.more(read).await;
     }
 }
 
@@ -49,7 +49,7 @@ impl Follower {
 /// are kept for it beside the histories, as long as it is there; if it falls behind the last
 /// [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them it is told of the gap. A task of any runtime may be one.
 pub struct OrderFollower {
-    seat: Seat,
+    waiter: Waiter,
     /// Where the next page begins.
     start: Start,
     /// Lets go of what was kept for it.
@@ -62,7 +62,7 @@ impl OrderFollower {
     pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
         let end = exchange.follow_order();
         let start = if start == Start::Now { Start::After(end) } else { start };
-        Self { seat: Seat::new(exchange, View::Order), start, unfollow: Exchange::unfollow_order }
+        Self { waiter: Waiter::new(exchange, View::Order), start, unfollow: Exchange::unfollow_order }
     }
 
     /// Follows the changes of presence, and in their places who joins and leaves which channel, for `/watch`: what is no event is
@@ -78,32 +78,32 @@ impl OrderFollower {
             }
             other => other,
         };
-        Self { seat: Seat::new(exchange, View::Events), start, unfollow: Exchange::unfollow_events }
+        Self { waiter: Waiter::new(exchange, View::Events), start, unfollow: Exchange::unfollow_events }
     }
 
     /// The next page, of so much at the most; among it may be messages that somebody else follows.
     pub fn read(&mut self, limit: usize) -> OrderPage {
-        let page = self.seat.exchange.read_order(self.start, limit);
+        let page = self.waiter.exchange.read_order(self.start, limit);
         self.start = Start::After(page.position);
         page
     }
 
     /// The same as [`Follower::more`].
     pub async fn more(&self, read: Position) {
-        self.seat.more(read).await;
+        self.waiter.more(read).await;
     }
 }
 
 impl Drop for OrderFollower {
     fn drop(&mut self) {
-        (self.unfollow)(&self.seat.exchange);
+        (self.unfollow)(&self.waiter.exchange);
     }
 }
 
 /// Follows the events in the order from a place on: changes of presence, and what is said of users. No other messages are kept
 /// for it, so no publisher makes it fall behind; it is told of a gap as an [`OrderFollower`] is.
 pub struct EventFollower {
-    seat: Seat,
+    waiter: Waiter,
     /// The end when it began to follow.
     from: Position,
 }
@@ -112,7 +112,7 @@ impl EventFollower {
     /// Follows from here on, and from where a store's memory begins. To be made before anybody waits or publishes.
     pub fn new(exchange: Arc<Exchange>) -> Self {
         let from = exchange.follow_events();
-        Self { seat: Seat::new(exchange, View::Events), from }
+        Self { waiter: Waiter::new(exchange, View::Events), from }
     }
 
     /// The end when it began to follow: nothing behind it is missed.
@@ -122,21 +122,21 @@ impl EventFollower {
 
     /// A page of what came after a place, of so much at the most.
     pub fn read(&mut self, after: Position, limit: usize) -> OrderPage {
-        self.seat.exchange.read_order(Start::After(after), limit)
+        self.waiter.exchange.read_order(Start::After(after), limit)
     }
 
     /// The same as [`Follower::more`].
     pub async fn more(&self, read: Position) {
-        self.seat.more(read).await;
+        self.waiter.more(read).await;
     }
 
     /// Bookmarks of an earlier run are forgotten, but for those of these names: whoever has one believes that nothing was dropped
     /// behind it.
     pub fn keep_bookmarks(&self, names: &[Box<str>]) {
         let kept: Vec<Box<str>> = names.iter().map(|name| bookmark_name(name)).collect();
-        for channel in self.seat.exchange.take_bookmarked() {
+        for channel in self.waiter.exchange.take_bookmarked() {
             if !kept.iter().any(|name| **name == *channel) {
-                self.seat.exchange.publisher().delete(&channel, true);
+                self.waiter.exchange.publisher().delete(&channel, true);
             }
         }
     }
@@ -144,13 +144,13 @@ impl EventFollower {
     /// Up to here nobody will ask again, should the program be started anew: a store keeps what is behind it. `None`: nobody
     /// will ask for anything. Once all that a store remembered was read, it may be forgotten.
     pub fn settle(&self, place: Option<Position>, forget_restored: bool) {
-        self.seat.exchange.await_events(place, forget_restored);
+        self.waiter.exchange.await_events(place, forget_restored);
     }
 }
 
 impl Drop for EventFollower {
     fn drop(&mut self) {
-        self.seat.exchange.unfollow_events();
+        self.waiter.exchange.unfollow_events();
     }
 }
 
@@ -173,13 +173,13 @@ impl std::fmt::Debug for OrderFollower {
 }
 
 /// Where a follower waits.
-struct Seat {
+struct Waiter {
     exchange: Arc<Exchange>,
     number: u64,
     view: View,
 }
 
-impl Seat {
+impl Waiter {
     fn new(exchange: Arc<Exchange>, view: View) -> Self {
         let number = exchange.followers().number();
         Self { exchange, number, view }
@@ -209,7 +209,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.exchange.followers().leave(self.number);
     }
