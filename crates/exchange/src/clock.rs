@@ -42,10 +42,7 @@ impl Clock {
     /// The time of the order now.
     #[inline]
     pub fn now(&self) -> Millis {
-        match &self.0 {
-            Kind::System { unix_at_start, start } => unix_at_start + millis(start.elapsed()),
-            Kind::Manual { now, .. } => now.load(Ordering::Relaxed),
-        }
+        self.both().0
     }
 
     /// Microseconds of the clock of the order, from any beginning: how long something took.
@@ -61,11 +58,8 @@ impl Clock {
     #[inline]
     pub(crate) fn both(&self) -> (Millis, u64) {
         let us = self.now_us();
-        let now = match &self.0 {
-            Kind::System { unix_at_start, .. } => unix_at_start + us / 1_000,
-            Kind::Manual { now, .. } => now.load(Ordering::Relaxed),
-        };
-        (now, us)
+        let since = if let Kind::System { unix_at_start, .. } = &self.0 { *unix_at_start } else { 0 };
+        (since + us / 1_000, us)
     }
 
     /// The time of people now. It goes on while the machine sleeps, which the monotonic clock does not, and is right again

@@ -122,8 +122,8 @@ impl<'a> Publisher<'a> {
 
     /// The same, for those who wait for the store.
     pub fn begin_deletion(&self, name: &str, subscriptions: bool) -> (bool, Deleted) {
-        let mut inner = self.exchange.lock();
-        let now = self.exchange.clock.now();
+        let (now, now_us) = self.exchange.clock.both();
+        let mut inner = self.exchange.lock_since(now_us);
         let Inner { hub, pending, now_us, .. } = &mut *inner;
         let was_anything = hub.has_to_delete(name, subscriptions);
         let found = hub.delete(name, subscriptions, now);
