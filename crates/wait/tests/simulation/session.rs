@@ -23,7 +23,7 @@ pub(crate) struct Session {
     told: BTreeSet<(usize, Position)>,
     /// Its shape has words for that.
     hears_taken: bool,
-    /// What is added first it had before it came: until it is told of that, it may have what was taken back meanwhile.
+    /// What is added first it had before it came, and is owed still if it goes without it.
     pub(crate) comes_back: bool,
 }
 
@@ -167,8 +167,7 @@ impl Session {
 
     /// Up to a cursor it was told of all that was taken back which it may have.
     fn check_taken(&self, model: &Model, position: Position) {
-        let adding = self.adding.iter().filter(|_| !self.comes_back);
-        for (channel, owed) in self.live.iter().chain(adding).filter(|_| self.hears_taken) {
+        for (channel, owed) in self.live.iter().chain(&self.adding).filter(|_| self.hears_taken) {
             if model.deletions(*channel) != owed.deletions {
                 continue;
             }
