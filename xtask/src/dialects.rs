@@ -8,19 +8,13 @@ use crate::files::Text;
 pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
     for file in files {
         let path = file.path.to_string_lossy();
-        if !is_source(&path) || AT_HOME.iter().any(|home| path.starts_with(home)) {
+        if !file.is_source() || AT_HOME.iter().any(|home| path.starts_with(home)) {
             continue;
         }
         if let Some(line) = file.text.lines().position(names_one) {
             findings.push(Finding::new(&file.path, line + 1, NAMED));
         }
     }
-}
-
-/// A source file of a crate, that is no test.
-fn is_source(path: &str) -> bool {
-    let is_of_crate = path.starts_with("crates/") && path.contains("/src/") || path.starts_with("web/src/");
-    is_of_crate && path.ends_with(".rs") && !path.ends_with("/tests.rs")
 }
 
 /// Whether a line names a dialect, and not only in a comment.

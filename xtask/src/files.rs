@@ -12,6 +12,16 @@ pub(crate) struct Text {
     pub(crate) text: String,
 }
 
+impl Text {
+    /// Whether it is a source file of a crate, and no test.
+    pub(crate) fn is_source(&self) -> bool {
+        let path = self.path.to_string_lossy();
+        let is_of_crate =
+            path.starts_with("crates/") && path.contains("/src/") || path.starts_with("web/src/");
+        is_of_crate && path.ends_with(".rs") && !path.ends_with("/tests.rs")
+    }
+}
+
 /// All text files under `root`, in the order of their paths.
 pub(crate) fn texts(root: &Path) -> anyhow::Result<Vec<Text>> {
     let mut found = Vec::new();

@@ -11,7 +11,7 @@ pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
     let Some(page) = files.iter().find(|file| file.path.to_string_lossy() == PAGE) else { return };
     let told = told_in(&page.text);
     let mut used = BTreeMap::new();
-    for file in files.iter().filter(|file| is_source(&file.path.to_string_lossy())) {
+    for file in files.iter().filter(|file| file.is_source()) {
         for (line, field) in fields(&file.text) {
             used.entry(field).or_insert((&file.path, line));
         }
@@ -25,10 +25,6 @@ pub(crate) fn check(files: &[Text], findings: &mut Vec<Finding>) {
         let what = format!("no line of the log has the field {field}; take it out of the table of fields");
         findings.push(Finding::new(PAGE, 0, what));
     }
-}
-
-fn is_source(path: &str) -> bool {
-    path.starts_with("crates/") && path.contains("/src/") && path.ends_with(".rs")
 }
 
 /// The fields in the first column of the table.
