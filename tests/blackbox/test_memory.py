@@ -379,13 +379,18 @@ def visitor_bytes(channels, application, capsys):
 @pytest.mark.parametrize("channels", BYTES_A_CONNECTION_MAX)
 @pytest.mark.parametrize("limits", ["", "with hook and limits"])
 def test_credentials_cost_an_idle_connection_no_more_than_their_bytes(channels, limits, capsys):
+    most = BYTES_A_CONNECTION_MAX[channels]
     with Guests(channels, *(HOOK_AND_LIMITS if limits else [])) as crowd:
-        # What checking tokens needed is given back some seconds later, as after handshakes; all of it after ten.
-        *_, slope = crowd.grow(measure=lambda pid: least(pid, 10))
+        crowd.come(range(FEW))
+        few = least(crowd.pid, 10)
+        crowd.come(range(FEW, MANY))
+        # What checking tokens needed is given back by and by, most of it after ten seconds and all of it after thirty.
+        enough = few + most * (MANY - FEW)
+        until(lambda: private_bytes(crowd.pid) <= enough, f"those who came later cost {most} bytes each", 60)
         with capsys.disabled():
+            slope = (private_bytes(crowd.pid) - few) / (MANY - FEW)
             print(f"\ntoken, {channels}{limits and ', '}{limits}: {slope:.0f} bytes for each idle connection")
         assert crowd.program.ask("/stats")["wait"]["guests"] == MANY
-        assert slope <= BYTES_A_CONNECTION_MAX[channels]
 
 
 @pytest.mark.alone
