@@ -337,6 +337,9 @@ fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
         }
         text = bytes.text()?;
     }
+    if text.is_empty() {
+        return None;
+    }
     let key = IdempotencyKey { owner, text: text.into(), hash };
     let (time, position) = (bytes.number()?, bytes.place()?);
     let mut seen = SmallVec::new();
