@@ -9,6 +9,7 @@
 mod cursors;
 mod fit;
 mod rare;
+mod removals;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -159,19 +160,6 @@ impl History {
         trash.messages.push(message);
     }
 
-    /// Takes out a message that was taken back, if it is there: nobody is to be told of a gap.
-    pub(crate) fn take(&mut self, place: Position, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
-        if self.find(place).is_none() {
-            return;
-        }
-        let index = self.behind(place) - 1;
-        let message = self.pull(index, index, removed);
-        trash.messages.push(message);
-        // Where the newest one keeps all alive, the others are older now.
-        self.due = self.due.min(self.first_death(keep));
-        self.check();
-    }
-
     /// Takes out the entry at `index`, which in the order of places is the one of index `place`.
     fn pull(&mut self, index: usize, place: usize, removed: &mut Removed) -> Message {
         let message = self.entries.remove(index).expect("the caller saw that there is one");
@@ -258,18 +246,6 @@ impl History {
             Some((index, _)) => (index, true),
             None => (0, false),
         }
-    }
-
-    /// Index of the first entry from `index` on that a reader who has all up to `after` is to be told. Of what was taken
-    /// back from its only channel, only who may have it is told.
-    pub(crate) fn told_from(&self, mut index: usize, after: Position) -> usize {
-        let is_untold = |entry: &Message| {
-            entry.removal().is_some_and(|removal| !removal.stays && removal.position > after)
-        };
-        while self.removals() > 0 && self.entries.get(index).is_some_and(is_untold) {
-            index += 1;
-        }
-        index
     }
 
     /// Whether nothing is kept.

@@ -37,6 +37,9 @@ pub struct Hub {
     pub(crate) end: Position,
     /// What has a place and is not released, in order. The caller bounds it, by releasing.
     pub(crate) ordered: VecDeque<Ordered>,
+    /// Messages to several channels that are taken back from one, with the places of these removals, as long as those are ordered
+    /// and not released.
+    pub(crate) removing: VecDeque<(Position, Message)>,
     pub(crate) names: Names,
     pub(crate) room: Room,
     /// Records by the time at which they are to be looked at.
@@ -78,6 +81,7 @@ impl Hub {
             last: Position::START,
             end: Position::START,
             ordered: VecDeque::new(),
+            removing: VecDeque::new(),
             names: Names::new(seed),
             room: Room::new(limits.channels_budget, seed),
             agenda: Agenda::default(),

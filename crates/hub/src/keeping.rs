@@ -47,6 +47,12 @@ impl Hub {
             }
         }
         self.restore_recent(&past.messages, past.lost);
+        let taken = past.messages.iter().filter_map(|removal| {
+            let place = removal.removal()?.position;
+            let index = past.messages.binary_search_by_key(&place, |message| message.position).ok()?;
+            Some((removal.position, past.messages[index].clone()))
+        });
+        self.removing.extend(taken);
         for message in past.messages {
             let is_outdated = past.outdated.contains(&message.position);
             self.restore_message(message, is_outdated, &emptied);
@@ -149,6 +155,7 @@ impl Hub {
                 }
             }
         }
+        self.removing.retain(|(place, _)| given_up.binary_search(place).is_err());
         if self.ordered.is_empty() {
             self.end = self.last;
         }
@@ -161,13 +168,16 @@ impl Hub {
         self.last
     }
 
-    /// Whether a message is still in the history of a channel.
+    /// What is still at this place in the history of a channel.
+    pub fn held(&self, name: &str, position: Position) -> Option<&Message> {
+        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref())?;
+        let (found, message) = history.at(history.behind(position).checked_sub(1)?)?;
+        (found == position).then_some(message)
+    }
+
+    /// Whether something is.
     pub fn holds(&self, name: &str, position: Position) -> bool {
-        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref());
-        history.is_some_and(|history| {
-            let index = history.behind(position).checked_sub(1);
-            index.and_then(|index| history.at(index)).is_some_and(|(found, _)| found == position)
-        })
+        self.held(name, position).is_some()
     }
 
     /// What is known of a channel beside its messages; `None`: it was forgotten, or nobody ever published to it.
@@ -306,27 +316,16 @@ impl Hub {
         }
         let mut ids = smallvec::SmallVec::<[u32; 4]>::new();
         let place = message.position;
-        for target in message.targets() {
+        for target in message.clone().targets() {
             let was_deleted = emptied.get(&target.name).is_some_and(|up_to| place <= *up_to);
             if was_deleted || !self.rule_of(&target.name).durable {
+                // It is of the channels that have it: a store does not know whether it was taken back from others.
+                if message.targets().len() > 1 {
+                    message = message.without(&target.name);
+                }
                 continue;
             }
-            let id = match self.names.find(&target.name) {
-                Some(id) => id,
-                None => match self.create(&target.name, Holder::PUBLIC, now) {
-                    Ok(id) => {
-                        // A channel with messages from before the floor was not among those forgotten.
-                        if place <= self.floor.position {
-                            (self.names[id].watermark, self.names[id].trimmed_at) = (Position::START, 0);
-                        }
-                        id
-                    }
-                    Err(_) => {
-                        self.raise_floor(place);
-                        continue;
-                    }
-                },
-            };
+            let Some(id) = self.restore_record(&target.name, place, now) else { continue };
             let channel = &mut self.names[id];
             channel.pins += 1;
             if message.removal().is_none() {
@@ -348,10 +347,27 @@ impl Hub {
             }
             self.schedule(id);
         }
+        self.forget_target(&message);
         self.keep_budget(now);
         if self.trash.messages.len() > RESTORED_TRASH_MAX {
             self.take_trash();
         }
+    }
+
+    /// The record of a channel whose message of this place comes again; `None`: there is no room for it.
+    fn restore_record(&mut self, name: &str, place: Position, now: Millis) -> Option<u32> {
+        if let Some(id) = self.names.find(name) {
+            return Some(id);
+        }
+        let Ok(id) = self.create(name, Holder::PUBLIC, now) else {
+            self.raise_floor(place);
+            return None;
+        };
+        // A channel with messages from before the floor was not among those forgotten.
+        if place <= self.floor.position {
+            (self.names[id].watermark, self.names[id].trimmed_at) = (Position::START, 0);
+        }
+        Some(id)
     }
 
     /// A channel was online when the program ended.

@@ -99,8 +99,6 @@ pub struct Bytes(ThinArc<Head, u8>);
 pub struct Removal {
     /// Its place.
     pub position: Position,
-    /// It stays in the other channels it went to.
-    pub stays: bool,
 }
 
 impl Message {
@@ -194,8 +192,9 @@ impl Message {
         if self.about().origin != Origin::Removal {
             return None;
         }
-        let (place, stays) = self.bytes().split_first_chunk().expect("a removal is made of a place");
-        Some(Removal { position: Position::from_bits(u64::from_le_bytes(*place)), stays: !stays.is_empty() })
+        // A store of an earlier release may hold a byte more.
+        let place = self.bytes().first_chunk().expect("a removal is made of a place");
+        Some(Removal { position: Position::from_bits(u64::from_le_bytes(*place)) })
     }
 
     /// Who joined or left, where this says so.
@@ -210,6 +209,14 @@ impl Message {
     /// What is said about it.
     pub(crate) fn about(&self) -> &Arc<About> {
         self.0.header.header.about.as_ref().expect("a message has its place")
+    }
+
+    /// The same message, that never went to the channel of this name. It must have gone to another one, too. Copies the bytes.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let targets = self.targets().iter().filter(|target| *target.name != *name).cloned().collect();
+        let Head { position, time, .. } = **self;
+        let about = About { targets, ..About::clone(self.about()) };
+        Self::of(Bytes::from(self.bytes()), position, time, Arc::new(about))
     }
 
     /// Shares what is said about it with another message, of which the same is said, where nobody else holds it.
@@ -261,8 +268,7 @@ impl Removal {
     /// As what stands in the order and in histories.
     pub(crate) fn payload(self) -> Payload {
         let place = self.position.to_bits().to_le_bytes();
-        let bytes: &[u8] = if self.stays { &[&place[..], &[1]].concat() } else { &place };
-        Payload { data: 0..0, origin: Origin::Removal, ..Payload::new(bytes, Kind::Binary) }
+        Payload { data: 0..0, origin: Origin::Removal, ..Payload::new(&place[..], Kind::Binary) }
     }
 }
 

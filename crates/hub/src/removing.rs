@@ -21,7 +21,7 @@ impl Hub {
         if self.last >= Position::LAST_ORDERED.min(self.reserved) {
             return Some(Err(Refused::Exhausted));
         }
-        let stays = message.targets().len() > 1;
+        let stays = Some(message).filter(|message| message.targets().len() > 1).cloned();
         // It is there no shorter than the message would be, so that a store never has the message without it.
         let keep = self.keep(id);
         let end = keep.end(message);
@@ -30,11 +30,12 @@ impl Hub {
         let channel = &mut self.names[id];
         channel.pins += 1;
         let target = Target { name: channel.name.clone(), alias: None };
-        let payload = Removal { position: place, stays }.payload();
+        let payload = Removal { position: place }.payload();
         self.last = self.last.next();
         let removal = Message::new(self.last, now, ttl, smallvec![target], payload);
         let ordered = self.ordered_message(removal, smallvec![ChannelId(id)], now);
         self.ordered.push_back(ordered);
+        self.removing.extend(stays.map(|message| (self.last, message)));
         self.check();
         Some(Ok(self.last))
     }
@@ -63,6 +64,7 @@ impl Hub {
             }
             self.schedule(id.0);
         }
+        self.forget_target(&message);
         self.keep_budget(now);
         Released { message, channels: ids, seen, shards, is_for_all_shards: false }
     }
@@ -74,6 +76,25 @@ impl Hub {
         let mut removed = Removed::default();
         history.take(removal.position, self.rules.of(id).keep(channel.rule), &mut removed, &mut self.trash);
         self.settle(id, removed);
+    }
+
+    /// In the other channels that the message of a removal went to it stays, and from now on it never went to this one.
+    pub(crate) fn forget_target(&mut self, removal: &Message) {
+        if self.removing.front().is_none_or(|(place, _)| *place != removal.position) {
+            return;
+        }
+        let Some((_, message)) = self.removing.pop_front() else { return };
+        let name = &*removal.targets()[0].name;
+        // An earlier removal may have changed it since this one was ordered.
+        let mut stays = None;
+        for target in message.targets().iter().filter(|target| *target.name != *name) {
+            let Some(id) = self.names.find(&target.name) else { continue };
+            let Some(history) = self.names[id].history.as_mut() else { continue };
+            let Some(held) = history.find(message.position) else { continue };
+            let stays = stays.get_or_insert_with(|| held.without(name));
+            history.replace(stays, &mut self.trash);
+        }
+        self.trash.messages.extend([message].into_iter().chain(stays));
     }
 }
 
@@ -142,11 +163,16 @@ mod tests {
         assert!(remove(&mut hub, "a", 1, 0));
         assert_eq!(
             read(&mut hub, "a", Start::Everything, 0),
-            (vec![-1], false),
-            "it may be had through the other"
+            (vec![], false),
+            "who had it not is not told, though it may be had through the other"
         );
+        assert_eq!(read(&mut hub, "a", after(1), 0), (vec![-1], false));
         assert_eq!(read(&mut hub, "b", Start::Everything, 0), (vec![1], false));
-        assert_eq!(read(&mut hub, "a,b", Start::Everything, 0), (vec![1, -1], false));
+        assert_eq!(read(&mut hub, "a,b", Start::Everything, 0), (vec![1], false));
+        assert_eq!(read(&mut hub, "a,b", after(1), 0), (vec![-1], false));
+        let left = hub.history("b", Start::Everything, 100, 0).unwrap().messages;
+        let names: Vec<&str> = left[0].targets().iter().map(|target| &*target.name).collect();
+        assert_eq!(names, ["b"], "whoever reads it now is not told that it is of the other");
         assert!(remove(&mut hub, "b", 1, 0));
         assert_eq!(read(&mut hub, "b", after(1), 0), (vec![-1], false));
     }
@@ -199,9 +225,6 @@ mod tests {
         hub.release(Position::END, 0, &mut released);
         assert_eq!(places(&released.iter().map(|one| one.message.clone()).collect::<Vec<_>>()), [3, 4]);
         assert_eq!(&released[0].shards[..], [SHARD]);
-        assert_eq!(
-            released[0].message.removal(),
-            Some(Removal { position: Position::from_bits(1), stays: false })
-        );
+        assert_eq!(released[0].message.removal(), Some(Removal { position: Position::from_bits(1) }));
     }
 }

@@ -173,7 +173,7 @@ impl Both {
         assert_eq!(due, released.iter().map(|one| one.message.position.to_bits()).collect::<Vec<_>>());
         for one in released {
             let said = self.naive.said(one.message.position.to_bits()).clone();
-            let removal = one.message.removal().map(|removal| (removal.position.to_bits(), removal.stays));
+            let removal = one.message.removal().map(|removal| removal.position.to_bits());
             assert_eq!(removal, said.takes);
             assert_eq!((one.message.time, one.message.expires()), (said.time, said.expires));
             assert_eq!(
@@ -251,6 +251,10 @@ impl Both {
         let page = self.hub.subscribe(guest, &names(&channels), start, self.naive.now).unwrap();
         let read = self.naive.read(&channels, from, PAGE_MESSAGES_MAX);
         let more = same_page(&page, &read);
+        for message in &page.messages {
+            let went_to: Vec<&str> = message.targets().iter().map(|target| &*target.name).collect();
+            assert_eq!(went_to, names(&self.naive.said(message.position.to_bits()).channels));
+        }
         assert!(read.places.first().is_none_or(|first| *first > given));
         if let (Some(resume), Some(from)) = (more, read.more) {
             let given = read.places.last().copied().unwrap_or(given);

@@ -10,6 +10,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::publish;
 use multiplexor_hub::{
@@ -51,6 +52,8 @@ struct Reader {
     cursors: Vec<String>,
     /// Places it got since it came.
     received: Vec<u64>,
+    /// The same with the channels that each was said to go to.
+    received_of: BTreeSet<(Arc<str>, u64)>,
     /// Channels it was told of a gap in since it came.
     told: BTreeSet<usize>,
     /// The place it came with, if it was one.
@@ -186,6 +189,7 @@ impl World {
         reader.shard = self.chance.below(3) as u16;
         reader.asked = asked;
         reader.received.clear();
+        reader.received_of.clear();
         reader.told.clear();
         reader.owed_after.clear();
         reader.came_after = match start {
@@ -322,9 +326,8 @@ impl Reader {
     fn is_owed(&self, message: &Message) -> bool {
         message.removal().is_none_or(|removal| {
             let place = removal.position.to_bits();
-            removal.stays
-                || self.came_after.is_some_and(|after| place <= after)
-                || self.received.binary_search(&place).is_ok()
+            self.came_after.is_some_and(|after| place <= after)
+                || self.received_of.contains(&(Arc::clone(&message.targets()[0].name), place))
         })
     }
 
@@ -338,6 +341,7 @@ impl Reader {
             |target: &multiplexor_hub::Target| self.asked.iter().any(|c| *target.name == *CHANNELS[*c]);
         assert!(message.targets().iter().any(asked), "only what it asked for");
         self.received.push(place);
+        self.received_of.extend(message.targets().iter().map(|target| (Arc::clone(&target.name), place)));
         self.cursors.push(cursors.text(message.position));
     }
 }

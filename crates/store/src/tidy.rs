@@ -79,17 +79,23 @@ impl Tidy {
     ) -> bool {
         match record {
             Record::Fact(Fact::Message { message, key }) => {
-                let is_held = self.is_held(&message, len_max, exchange);
+                let held = self.held(&message, len_max, exchange);
+                let is_held = held.is_some();
                 if is_held && exchange.store().is_outdated(&message) {
                     // What says that this user left may go before this does.
                     batch.add(&Record::Outdated(message));
+                    return false;
+                }
+                // It was taken back from some of its channels.
+                if let Some(held) = held.filter(|held| held.targets().len() < message.targets().len()) {
+                    batch.add_fact(&Fact::Message { message: held, key });
                     return false;
                 }
                 let key = key.filter(|key| !is_held && is_young(key, now, keys_age));
                 key.into_iter().for_each(|key| batch.add(&Record::Key(*key)));
                 is_held
             }
-            Record::Outdated(message) => self.is_held(&message, len_max, exchange),
+            Record::Outdated(message) => self.held(&message, len_max, exchange).is_some(),
             Record::Fact(Fact::Change { change: Change { position, name, .. }, .. }) => {
                 self.names.insert(name);
                 position > exchange.store().needed(&[]).changes_floor
@@ -105,23 +111,23 @@ impl Tidy {
         }
     }
 
-    /// Whether a message is to be carried on: where history has it, unless the log has no room for it.
-    fn is_held(&mut self, message: &Message, len_max: u64, exchange: &Exchange) -> bool {
+    /// The message that is to be carried on, as history has it; `None`: it has not, or the log has no room for it.
+    fn held(&mut self, message: &Message, len_max: u64, exchange: &Exchange) -> Option<Message> {
         let names = message.targets().iter().map(|target| &target.name);
         self.names.extend(names.clone().cloned());
         let places: Vec<Place<'_>> =
             names.map(|name| Place { name, position: Some(message.position) }).collect();
-        let mut is_held = exchange.store().is_awaited(message);
+        let mut carried = exchange.store().is_awaited(message).then(|| message.clone());
         for places in places.chunks(TIDY_PLACES) {
             let Needed { held, history: (bytes, messages), .. } = exchange.store().needed(places);
             if bytes + messages * MESSAGE_COST <= len_max / 2 {
-                is_held |= held.contains(&true);
+                carried = carried.or_else(|| held.into_iter().flatten().next());
                 continue;
             }
-            let held = places.iter().zip(held).filter(|(_, held)| *held);
+            let held = places.iter().zip(held).filter(|(_, held)| held.is_some());
             held.for_each(|(place, _)| exchange.store().evict(place.name, message.position));
         }
-        is_held
+        carried
     }
 
     /// The state of each channel, and what stands in for those forgotten.

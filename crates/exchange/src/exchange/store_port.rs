@@ -18,8 +18,8 @@ pub struct Place<'a> {
 /// What is needed, of a step of places.
 #[derive(Debug, Default)]
 pub struct Needed {
-    /// By place: whether the message is still in history.
-    pub held: Vec<bool>,
+    /// By place: the message, as history has it; `None`: it is not in there any more.
+    pub held: Vec<Option<Message>>,
     /// By place: what is known of the channel; `None`: it was forgotten.
     pub states: Vec<Option<ChannelState>>,
     /// Of some of them, up to where no message is there any more.
@@ -108,7 +108,7 @@ impl StorePort<'_> {
             Needed {
                 held: places
                     .iter()
-                    .map(|Place { name, position }| position.is_some_and(|place| hub.holds(name, place)))
+                    .map(|Place { name, position }| position.and_then(|place| hub.held(name, place).cloned()))
                     .collect(),
                 states: places.iter().map(|place| hub.state(place.name)).collect(),
                 emptied: places.iter().filter_map(|place| hub.emptied(place.name)).collect(),

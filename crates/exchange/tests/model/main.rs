@@ -10,7 +10,7 @@ mod common;
 mod follows;
 mod reader;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -165,13 +165,13 @@ impl World {
     fn take_back(&mut self) {
         let Some(last) = self.said.len().checked_sub(1) else { return };
         let Said { place: taken, channels, .. } = &self.said[last.saturating_sub(self.chance.index(10))];
-        let (channel, stays) = (self.chance.of(channels), channels.len() > 1);
+        let channel = self.chance.of(channels);
         let place = match self.exchange.publisher().remove(CHANNELS[channel], Position::from_bits(*taken)) {
             Ok(Receipt::Released(published)) => published.position.to_bits(),
             Ok(Receipt::Ordered(pending)) => pending.position().to_bits(),
             Err(error) => return assert!(matches!(error, RemoveError::Missing), "{error:?}"),
         };
-        let takes = Some((*taken, stays));
+        let takes = Some(*taken);
         self.said.push(Said { place, channels: vec![channel], dies: None, takes });
     }
 
@@ -208,7 +208,8 @@ impl World {
         let shard = self.chance.index(SHARDS);
         let told = vec![0; asked.len()];
         let state = State::Live { from: 0, ids: Vec::new() };
-        let mut reader = Reader { shard, asked, cursor, told, received: Vec::new(), state };
+        let mut reader =
+            Reader { shard, asked, cursor, told, received: Vec::new(), received_of: BTreeSet::new(), state };
         let page = self.page(&mut reader, start);
         match (start, cursor) {
             (Start::Lost, _) | (Start::After(_), None) => assert_eq!(page.gaps.len(), reader.asked.len()),

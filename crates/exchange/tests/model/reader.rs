@@ -1,6 +1,7 @@
 //! A reader: what it asked for, what it got, what it was told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use multiplexor_exchange::Delivery;
 use multiplexor_exchange::hub::{ChannelId, Message, Resume};
@@ -11,8 +12,8 @@ pub(crate) struct Said {
     pub(crate) channels: Vec<usize>,
     /// From when on nobody who comes back is owed it.
     pub(crate) dies: Option<u64>,
-    /// The place of the message that it takes back from its channel, and whether that stays in others.
-    pub(crate) takes: Option<(u64, bool)>,
+    /// The place of the message that it takes back from its channel.
+    pub(crate) takes: Option<u64>,
 }
 
 /// One subscription: from its first page until it is left.
@@ -24,6 +25,8 @@ pub(crate) struct Reader {
     /// Per channel: what was said up to here it may lack, for it was told of a gap.
     pub(crate) told: Vec<u64>,
     pub(crate) received: Vec<u64>,
+    /// The same with the channels that each was said to be of.
+    pub(crate) received_of: BTreeSet<(Arc<str>, u64)>,
     pub(crate) state: State,
 }
 
@@ -53,6 +56,7 @@ impl Reader {
             message.targets().iter().any(|target| self.asked.iter().any(|c| *target.name == *CHANNELS[*c]))
         );
         self.received.push(place);
+        self.received_of.extend(message.targets().iter().map(|target| (Arc::clone(&target.name), place)));
     }
 
     /// The reader has all that its channels said up to `end`, but what it was told is gone, what was taken back before it
@@ -73,7 +77,7 @@ impl Reader {
             let dead = said.dies.is_some_and(|dies| dies <= now) || !self.is_owed(said);
             let is_taken = |channel: &usize| {
                 let place = Some(said.place);
-                let of_place = |other: &&Said| other.takes.map(|(taken, _)| taken) == place;
+                let of_place = |other: &&Said| other.takes == place;
                 all.iter().filter(of_place).any(|other| other.channels.contains(channel))
             };
             assert!(
@@ -86,9 +90,9 @@ impl Reader {
 
     /// Whether it is to be told this: that something was taken back, if it may have it.
     fn is_owed(&self, said: &Said) -> bool {
-        said.takes.is_none_or(|(taken, stays)| {
+        said.takes.is_none_or(|taken| {
             let had = self.cursor.is_some_and(|cursor| taken <= cursor);
-            stays || had || self.received.binary_search(&taken).is_ok()
+            had || self.received_of.contains(&(CHANNELS[said.channels[0]].into(), taken))
         })
     }
 

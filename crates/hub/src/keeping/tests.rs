@@ -264,6 +264,37 @@ fn without_places_left_changes_are_told_to_be_missing() {
 }
 
 #[test]
+fn what_was_taken_back_from_one_channel_stays_so_in_the_others() {
+    let targets = |hub: &Hub, name: &str| -> Vec<String> {
+        let held = hub.held(name, Position::from_bits(1)).unwrap();
+        held.targets().iter().map(|target| target.name.to_string()).collect()
+    };
+    for (limits, left) in [(Limits::default(), vec!["b", "v"]), (volatile("v"), vec!["b"])] {
+        let (mut hub, mut told) = Told::hub(limits.clone());
+        told.say(&mut hub, "a,b,v", 0);
+        hub.remove("a", Position::from_bits(1), 1).unwrap().unwrap();
+        release(&mut hub, 1);
+        assert_eq!(targets(&hub, "b"), ["b", "v"]);
+        let again = told.again(&mut hub, limits, 10);
+        assert_eq!(targets(&again, "b"), left, "of what is not durable nobody knows");
+        assert!(!again.holds("a", Position::from_bits(1)) && again.holds("a", Position::from_bits(2)));
+    }
+}
+
+#[test]
+fn two_removals_of_one_message_are_both_known() {
+    let (mut hub, _) = Told::hub(Limits::default());
+    say(&mut hub, "a,b,c", 1, 0);
+    for name in ["a", "b"] {
+        hub.remove(name, Position::from_bits(1), 1).unwrap().unwrap();
+    }
+    release(&mut hub, 1);
+    let held = hub.held("c", Position::from_bits(1)).unwrap();
+    assert_eq!(held.targets().iter().map(|target| &*target.name).collect::<Vec<_>>(), ["c"]);
+    hub.audit();
+}
+
+#[test]
 fn a_segment_that_goes_knows_what_is_still_needed() {
     let (mut hub, mut told) = Told::hub(Limits::default());
     for names in ["a", "a,b", "a"] {

@@ -39,8 +39,8 @@ pub(crate) struct Said {
     pub(crate) expires: Option<u64>,
     pub(crate) channels: Vec<usize>,
     pub(crate) len: usize,
-    /// The place of the message that it takes back, and whether that stays in other channels. It is no message then.
-    pub(crate) takes: Option<(u64, bool)>,
+    /// The place of the message that it takes back. It is no message then.
+    pub(crate) takes: Option<u64>,
 }
 
 #[derive(Default)]
@@ -135,11 +135,11 @@ impl Naive {
         let held = self.messages(channel).find(|held| **held == place).is_some();
         let said = self.said.iter().find(|said| held && said.place == place)?.clone();
         let keep = self.keep(channel);
-        let (end, stays) = (keep.end(&said), said.channels.len() > 1);
+        let end = keep.end(&said);
         let expires = end.filter(|end| keep.ttl.is_some_and(|ttl| *end > self.now + ttl));
         self.last += 1;
         self.records.get_mut(&channel).unwrap().pins.insert(self.last);
-        let (channels, len, takes) = (vec![channel], 8 + usize::from(stays), Some((place, stays)));
+        let (channels, len, takes) = (vec![channel], 8, Some(place));
         self.said.push(Said { place: self.last, time: self.now, expires, channels, len, takes });
         self.ordered.push((self.last, true));
         Some(self.last)
@@ -180,8 +180,11 @@ impl Naive {
             record.public = true;
             seen.push((record.count(), record.online));
             shards.extend(record.waiting.keys());
-            if let Some((taken, _)) = said.takes {
+            if let Some(taken) = said.takes {
                 record.held.retain(|held| *held != taken);
+                // Where it stays it never went to this one.
+                let said = self.said.iter_mut().find(|said| said.place == taken).unwrap();
+                said.channels.retain(|known| *known != channel);
             } else {
                 shards.extend(record.takers.keys());
                 record.last = place;

@@ -51,9 +51,8 @@ impl Naive {
                 let first = before.len().checked_sub(count as usize);
                 if count == 0 { end + 1 } else { first.map_or(0, |first| before[first]) }
             });
-            // Who never had what was taken back from its only channel is not told of it.
-            let told =
-                |place: &u64| self.said(*place).takes.is_none_or(|(taken, stays)| stays || taken <= after);
+            // Who never had what was taken back is not told of it.
+            let told = |place: &u64| self.said(*place).takes.is_none_or(|taken| taken <= after);
             let held = self.held(channel).iter().filter(|place| **place >= from && **place > after);
             owed.extend(held.filter(|place| told(place)));
         }

@@ -120,7 +120,10 @@ impl Session {
                 // it comes for another one.
                 if index >= owed.next || (owed.next == usize::MAX && !owed.sure) {
                     owed.give(model, *channel, number);
-                    self.got.insert((*channel, position));
+                    // Of which channel it came is not told. If it was taken back from this one before, it came of another.
+                    if !model.taken(*channel).any(|(place, _)| place == position) {
+                        self.got.insert((*channel, position));
+                    }
                     any = true;
                 }
                 any |= !owed.sure;
