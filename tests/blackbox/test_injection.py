@@ -118,7 +118,11 @@ def peopled(tmp_path_factory):
 @pytest.mark.parametrize("evil", EVILS)
 def test_who_somebody_is_and_why_he_is_ended_stays_in_its_place(peopled, name, evil):
     """A user's name, what is told of him, and the reason of his end: in lists and changes by each transport, and on the IN line."""
-    room, user, told = f"room.{name}", f"u{evil}\n\nid: 7\ndata: x", {"n": f"i{evil}\n\nevent: x"}
+    room, user, told = f"room.{name}", "u\u2028id: 7\u2028data: x", {"n": f"i{evil}\n\nevent: x"}
+    with Wire(peopled.wait_address) as wire:
+        nobody = make_token(sub=f"u{evil}\n\nid: 7\ndata: x", info=told)
+        status, headers, answer = wire.get(f"/sub/{room}?token={nobody}").response()
+        assert (status, json.loads(answer)["code"], "x-evil" in headers) == (401, "token-claims", False)
     token = make_token(sub=user, info=told)
     with Sse(peopled, f"/sse/{room}?presence=1") as sse, Lines(peopled, f"/stream/{room}?presence=1") as lines:
         with Sse(peopled, f"/sse/{room}?token={token}") as own, Socket(peopled, f"/sub/{room}?token={token}") as socket:

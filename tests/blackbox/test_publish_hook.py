@@ -72,7 +72,7 @@ def kept(program, channel):
 
 def test_it_is_told_who_says_what_and_where_and_can_check_that_we_ask(asked, channel):
     program, application = asked
-    token = make_token(sub="an\nn")
+    token = make_token(sub='an"n')
     before = time.time()
     with Socket(program, f"/sub/?token={token}") as one:
         assert one.answer(publish=channel, data={"a": [1]}, event="chat")["published"] == channel
@@ -82,7 +82,7 @@ def test_it_is_told_who_says_what_and_where_and_can_check_that_we_ask(asked, cha
     told = json.loads(body)
     assert (method, path, headers["content-type"]) == ("POST", "/", "application/json")
     assert abs(told.pop("time") - before) < 60
-    assert told == {"user": "an\nn", "connection": id, "channel": channel, "event": "chat", "data": {"a": [1]}}
+    assert told == {"user": 'an"n', "connection": id, "channel": channel, "event": "chat", "data": {"a": [1]}}
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     key = base64.b64decode(SIGNED_WITH.removeprefix("whsec_"))
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

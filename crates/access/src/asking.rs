@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::info::info;
 use crate::limits::{GRANTS_MAX, LASTS_S};
 use crate::token::{Names, joins};
+use crate::user_claim::user_claim;
 use crate::{AskedMessage, Denied, PublicKey};
 
 /// What a question is about, and what its verdict is found by: half of the SHA-256 of what was shown, which is enough
@@ -211,10 +212,11 @@ pub fn session_of_answer(
         return Err(format!("it names {} channels; at most {GRANTS_MAX} are allowed", grants.len()));
     }
     let until = now.after(age_ms);
+    let user = user_claim(answer.user.as_deref()).map_err(|why| format!("its `user` {why}"))?;
     let info = info(answer.info.as_deref()).map_err(|why| format!("its {why}"))?;
     let joins = joins(answer.join.as_ref()).map_err(|why| format!("its {why}"))?;
     let session = Session::of(&SessionParts {
-        user: answer.user.as_deref(),
+        user,
         info: info.as_deref(),
         issued: Some(asked),
         expires: Some(until),
@@ -254,6 +256,8 @@ mod tests {
         check("{}", Ok((None, 61_000)));
         check(r#"{"user":"ann","listen":"a","more":1}"#, Ok((Some("ann"), 61_000)));
         check(r#"{"lasts":2.5}"#, Ok((None, 3_500)));
+        check(r#"{"user":""}"#, Ok((None, 61_000)));
+        check(r#"{"user":"a\u0000b"}"#, Err("`user` holds a control character"));
         let (session, _) = session_of_answer(
             br#"{"listen":["a","b.*"],"history":"h"}"#,
             WallTime::PAST,

@@ -16,6 +16,7 @@ mod sessions;
 mod tally;
 mod token;
 mod url;
+mod user_claim;
 mod users;
 mod webhook;
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::info::info;
 use crate::limits::{GRANTS_MAX, JOINS_MAX, NBF_EARLY_MS_MAX, TOKEN_LEN_MAX};
+use crate::user_claim::user_claim;
 use crate::{Denied, PublicKey, TokenSecret};
 
 /// With what tokens and URLs may be signed, and for whom tokens must be.
@@ -58,13 +59,15 @@ impl Tokens {
         let expires = claims.check_times(now)?;
         self.check_signature(&head, signed.as_bytes(), &signature, may_check)?;
         self.check_audience(&claims)?;
+        let user = user_claim(claims.sub.as_deref())
+            .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's `sub` {why}")))?;
         let info = info(claims.info.as_deref())
             .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
         let grants = claims.grants()?;
         let joins = joins(claims.join.as_ref())
             .map_err(|why| Denied::new(Code::TokenClaims, format!("the token's {why}")))?;
         Ok(Session::of(&SessionParts {
-            user: claims.sub.as_deref(),
+            user,
             info: info.as_deref(),
             issued: claims.issued(),
             expires: Some(expires),

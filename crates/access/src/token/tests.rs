@@ -73,6 +73,11 @@ fn the_example_of_the_rfc_is_read() {
 #[test]
 fn claims_are_checked_one_by_one() {
     check_claims(r#"{"exp":1800000000.001}"#, Ok(()));
+    check_claims(r#"{"sub":"","exp":1800000060}"#, Ok(()));
+    check_claims(
+        r#"{"sub":"a\nb","exp":1800000060}"#,
+        Err(("token-claims", "`sub` holds a control character")),
+    );
     check_claims(r#"{"exp":1800000000}"#, Err(("token-expired", "0 s ago")));
     check_claims(r#"{"exp":-1}"#, Err(("token-expired", "`exp`")));
     check_claims(r#"{"exp":1e300}"#, Ok(()));
