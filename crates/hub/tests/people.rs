@@ -150,10 +150,12 @@ impl Scene {
         let (room, user) = (self.chance.index(2), self.chance.index(USERS.len()));
         let session = Session::new(Some(USERS[user]), None, &[]);
         let guest = self.guest(Some(&session), Stay::Never);
-        // A record that is there for nobody takes no users: somebody waits, was there within the grace, or has published.
+        // A record that is there for nobody takes no users: somebody waits, was there within the grace, is still shown to be, or
+        // has published.
         let is_waited_on = self.hub.channel(ROOMS[room]).is_some_and(|channel| channel.waiting > 0);
         let is_peopled = self.truth.iter().any(|((of, _), until)| *of == room && *until > self.now);
-        let exists = is_waited_on || is_peopled || self.hub.state(ROOMS[room]).is_some();
+        let is_shown = self.hub.present(ROOMS[room], None, 1).0.count > 0;
+        let exists = is_waited_on || is_peopled || is_shown || self.hub.state(ROOMS[room]).is_some();
         self.hub.subscribe(guest, &[ROOMS[room]], Start::Now, self.now).unwrap();
         if exists {
             let until = self.truth.entry((room, user)).or_default();
