@@ -116,6 +116,9 @@ pub struct Resume {
     pub(crate) after: Position,
     /// The hub's count of trims when the last page was read: what was trimmed before is told already.
     pub(crate) trims: u64,
+    /// What is gone from behind this place is told, whenever it was trimmed: of a newcomer's first page the end of what was released;
+    /// else [`Position::END`].
+    pub(crate) begun: Position,
     /// A tail in progress: how many of each channel, counted back from which place.
     pub(crate) tail: Option<(u32, Position)>,
     /// A list of users is to follow.
@@ -136,19 +139,28 @@ impl Resume {
     }
 
     /// It as numbers, for a connection that is handed over together with this order.
-    pub fn to_numbers(self) -> [u64; 6] {
-        let Self { after, trims, tail, lists, addressed_after } = self;
+    pub fn to_numbers(self) -> [u64; 7] {
+        let Self { after, trims, begun, tail, lists, addressed_after } = self;
         let (tail, end) = tail.map_or((0, Position::START), |(count, end)| (1 + u64::from(count), end));
-        [after.to_bits(), trims, tail, end.to_bits(), lists.into(), addressed_after.to_bits()]
+        [
+            after.to_bits(),
+            trims,
+            tail,
+            end.to_bits(),
+            lists.into(),
+            addressed_after.to_bits(),
+            begun.to_bits(),
+        ]
     }
 
     /// What [`Self::to_numbers`] gave; `None`: these are none of its.
-    pub fn of_numbers(numbers: [u64; 6]) -> Option<Self> {
-        let [after, trims, tail, end, lists, addressed_after] = numbers;
+    pub fn of_numbers(numbers: [u64; 7]) -> Option<Self> {
+        let [after, trims, tail, end, lists, addressed_after, begun] = numbers;
         let count = tail.checked_sub(1).map(u32::try_from).transpose().ok()?;
         Some(Self {
             after: Position::from_bits(after),
             trims,
+            begun: Position::from_bits(begun),
             tail: count.map(|count| (count, Position::from_bits(end))),
             lists: (lists <= 1).then_some(lists == 1)?,
             addressed_after: Position::from_bits(addressed_after),

@@ -129,8 +129,10 @@ impl Hub {
         let histories = self.histories(found).filter(|(id, _)| !lists || !self.names[*id].is_hidden());
         let histories = histories.map(|(id, history)| (history, addressed(&self.names[id].name).is_some()));
         let mut merge = Merge::new(histories, &from);
-        let From { after, tail, addressed_after, .. } = from;
-        let mut resume = Resume { after, trims: self.trims, tail, lists, addressed_after };
+        let From { after, tail, gaps: gaps_told, addressed_after } = from;
+        // What is ordered and was deleted before it is released comes to those who wait, and is gone for a newcomer who reads on.
+        let begun = if matches!(gaps_told, Gaps::None) { self.end } else { Position::END };
+        let mut resume = Resume { after, trims: self.trims, begun, tail, lists, addressed_after };
         let mut messages: Vec<Message> = Vec::new();
         let mut bytes = 0;
         while let Some((position, message)) = merge.peek() {
@@ -158,15 +160,15 @@ impl Hub {
             Start::Lost => all_ever,
             Start::After(place) | Start::Unlisted(place) if place > self.end => all_ever,
             Start::After(place) | Start::Unlisted(place) => {
-                From { after: place, gaps: Gaps::Untold { trims: 0 }, addressed_after: place, ..all }
+                From { after: place, gaps: Gaps::ALL_TRIMS, addressed_after: place, ..all }
             }
             Start::Time(time) => {
                 let before = self.histories(found).filter_map(|(_, history)| history.last_before(time));
                 From { after: before.max().unwrap_or_default(), ..all }
             }
             Start::Tail(count) => From { tail: Some((count, self.end)), ..all },
-            Start::More(Resume { after, trims, tail, addressed_after, .. }) => {
-                let gaps = Gaps::Untold { trims };
+            Start::More(Resume { after, trims, begun, tail, addressed_after, .. }) => {
+                let gaps = Gaps::Untold { trims, begun };
                 From { after, tail, gaps, addressed_after: addressed_after.max(after) }
             }
         }
@@ -176,10 +178,10 @@ impl Hub {
     fn is_gap(&self, name: &str, id: Option<u32>, from: &From) -> bool {
         // That all of an order was lost is told of the channels that were asked for.
         let is_unknown = id.is_none() && addressed(name).is_some();
-        let trims_told = match from.gaps {
+        let (trims_told, begun) = match from.gaps {
             Gaps::None => return false,
             Gaps::All => return !is_unknown,
-            Gaps::Untold { trims } => trims,
+            Gaps::Untold { trims, begun } => (trims, begun),
         };
         // What a store lost is told with the first page.
         if !is_unknown && trims_told == 0 && from.tail.is_none() && self.lost_of(name) > from.after {
@@ -191,7 +193,7 @@ impl Hub {
             position: channel.watermark,
             trimmed_at: channel.trimmed_at,
         });
-        if position <= after || trimmed_at <= trims_told {
+        if position <= after || (trimmed_at <= trims_told && position <= begun) {
             return false;
         }
         // A tail is owed so many of each channel: while they are there, what was trimmed is older.
@@ -247,8 +249,13 @@ enum Gaps {
     /// Of all channels: nobody knows what he had.
     All,
     /// Where something behind his place was trimmed, unless it was among the first `trims` trims,
-    /// which an earlier page told of.
-    Untold { trims: u64 },
+    /// which an earlier page told of, and not behind `begun`, which nobody had seen when a newcomer read its first page.
+    Untold { trims: u64, begun: Position },
+}
+
+impl Gaps {
+    /// Of all that was trimmed.
+    const ALL_TRIMS: Self = Self::Untold { trims: 0, begun: Position::END };
 }
 
 /// Several histories as one, in the order of places, each message once.
@@ -412,6 +419,20 @@ mod tests {
         assert_eq!(page(&mut hub, "big", resume(&first), 100).messages.len(), 1);
         say(&mut hub, "huge", 300 << 10, 100);
         assert_eq!(page(&mut hub, "huge", Start::Everything, 100).messages.len(), 1);
+    }
+
+    #[test]
+    fn what_is_deleted_before_it_is_released_is_told_to_a_newcomer_who_reads_on() {
+        let mut hub = hub(Limits::default());
+        (1..=4).for_each(|n| drop(say(&mut hub, "a", 200 << 10, n)));
+        hub.order(publish("b", 1, None), 150).unwrap();
+        hub.delete("b", false, 150);
+        let first = page(&mut hub, "a,b", Start::Everything, 150);
+        release(&mut hub, 150);
+        let second = page(&mut hub, "a,b", resume(&first), 150);
+        let third = page(&mut hub, "a,b", resume(&second), 150);
+        let gaps = [first, second, third].map(|page| page.gaps.to_vec());
+        assert_eq!(gaps, [vec![], vec![1], vec![]]);
     }
 
     #[test]

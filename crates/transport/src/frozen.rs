@@ -84,7 +84,7 @@ enum FrozenStart {
     Lost,
     Time(u64),
     Tail(u32),
-    More([u64; 6]),
+    More([u64; 7]),
 }
 
 impl Conn {

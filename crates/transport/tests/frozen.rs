@@ -264,7 +264,7 @@ fn a_state_to_which_nobody_comes_is_refused() {
 #[test]
 fn a_backlog_goes_on_where_it_is() {
     let after = Start::After(Position::from_bits(9));
-    let more = [[9, 7, 0, 0, 0, 9], [9, 7, 4, 11, 1, 10]]
+    let more = [[9, 7, 0, 0, 0, 9, u64::MAX], [9, 7, 4, 11, 1, 10, 12]]
         .map(|numbers| Start::More(Resume::of_numbers(numbers).unwrap()));
     let first = [Start::Now, Start::Everything, after, Start::Lost, Start::Time(5), Start::Tail(3)];
     for start in first.into_iter().chain(more) {

@@ -14,7 +14,7 @@ pub(crate) enum From {
     Lost,
     Time(u64),
     Tail(u32),
-    More { after: u64, trims: u64, tail: Option<(u32, u64)> },
+    More { after: u64, trims: u64, begun: u64, tail: Option<(u32, u64)> },
 }
 
 pub(crate) struct Read {
@@ -62,7 +62,9 @@ impl Naive {
             bytes += self.said(place).len;
             if read.places.len() == limit || (!read.places.is_empty() && bytes > PAGE_BYTES_MAX) {
                 let after = read.places.last().copied().unwrap_or(after);
-                read.more = Some(From::More { after, trims: self.trims, tail });
+                let told = matches!(from, From::After(_) | From::Lost | From::More { .. });
+                let begun = if told { u64::MAX } else { self.end };
+                read.more = Some(From::More { after, trims: self.trims, begun, tail });
                 break;
             }
             read.places.push(place);
@@ -101,12 +103,12 @@ impl Naive {
         match from {
             From::Lost => true,
             From::After(place) => place > self.end || watermark > place,
-            From::More { after, trims, tail } => {
+            From::More { after, trims, begun, tail } => {
                 let enough = tail.is_some_and(|(count, end)| {
                     let left = record.map_or(0, |_| self.messages(channel).filter(|p| **p <= end).count());
                     left >= count as usize
                 });
-                watermark > after && trimmed_at > trims && !enough
+                watermark > after && (trimmed_at > trims || watermark > begun) && !enough
             }
             _ => false,
         }
