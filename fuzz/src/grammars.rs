@@ -10,7 +10,7 @@ use crate::cut;
 pub(crate) fn http(data: &[u8]) {
     let Some((first, _)) = cut(data) else { return };
     let whole = &data[1..];
-    let limits = http::Limits { head_bytes: 512, headers: 8, body_bytes: BODY_LEN_MAX };
+    let limits = http::HeadLimits { head_bytes: 512, headers: 8, body_bytes: BODY_LEN_MAX };
     let early = http::decode(first, &limits);
     let decoded = http::decode(whole, &limits);
     match (&early, &decoded) {
@@ -25,7 +25,7 @@ pub(crate) fn http(data: &[u8]) {
 }
 
 /// The body behind a head, at once and in pieces of `step` bytes.
-fn body(framing: http::Framing, bytes: &[u8], step: usize) {
+fn body(framing: http::BodyFraming, bytes: &[u8], step: usize) {
     let (mut at_once, mut out) = (Body::new(framing), Vec::new());
     let whole = at_once.decode(bytes, &mut out, BODY_LEN_MAX);
     assert!(out.len() <= BODY_LEN_MAX);
@@ -73,13 +73,13 @@ pub(crate) fn proxy(data: &[u8]) {
 pub(crate) fn websocket(data: &[u8]) {
     let Some((first, rest)) = cut(data) else { return };
     let limits =
-        ws::Limits { message_bytes: 200, fragments: 4, inflate_ratio: 100, deflate: data[0] & 1 == 1 };
+        ws::MessageLimits { message_bytes: 200, fragments: 4, inflate_ratio: 100, deflate: data[0] & 1 == 1 };
     assert_eq!(frames(&[&data[1..]], &limits), frames(&[first, rest], &limits));
 }
 
 /// What these pieces tell, and the fault that ends it.
-fn frames(pieces: &[&[u8]], limits: &ws::Limits) -> (Vec<String>, Option<ws::Error>) {
-    let (mut reader, mut held, mut told) = (ws::Reader::new(), Vec::new(), Vec::new());
+fn frames(pieces: &[&[u8]], limits: &ws::MessageLimits) -> (Vec<String>, Option<ws::Error>) {
+    let (mut reader, mut held, mut told) = (ws::FrameReader::new(), Vec::new(), Vec::new());
     for piece in pieces {
         held.extend_from_slice(piece);
         loop {
@@ -87,7 +87,7 @@ fn frames(pieces: &[&[u8]], limits: &ws::Limits) -> (Vec<String>, Option<ws::Err
                 Ok(None) => break,
                 Err(fault) => return (told, Some(fault)),
                 Ok(Some((fact, len))) => {
-                    let ends = matches!(fact, ws::Fact::Close { .. });
+                    let ends = matches!(fact, ws::FrameFact::Close { .. });
                     told.push(format!("{fact:?}"));
                     held.drain(..len);
                     if ends {
@@ -97,7 +97,7 @@ fn frames(pieces: &[&[u8]], limits: &ws::Limits) -> (Vec<String>, Option<ws::Err
             }
         }
         assert!(reader.held_bytes() <= 2 * limits.message_bytes + 256, "a fragment too many is kept");
-        reader = ws::Reader::thaw(reader.freeze());
+        reader = ws::FrameReader::thaw(reader.freeze());
     }
     (told, None)
 }
@@ -106,7 +106,7 @@ fn frames(pieces: &[&[u8]], limits: &ws::Limits) -> (Vec<String>, Option<ws::Err
 pub(crate) fn event_stream(data: &[u8]) {
     let Some((first, rest)) = cut(data) else { return };
     let read = |pieces: &[&[u8]]| {
-        let (mut reader, mut told) = (sse::Reader::new(64), Vec::new());
+        let (mut reader, mut told) = (sse::SseReader::new(64), Vec::new());
         let fault = pieces.iter().find_map(|piece| reader.push(piece, &mut told).err());
         (told, fault)
     };

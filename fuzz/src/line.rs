@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::telegraph::Telegraph;
 use wait::access::{TokenSecret, Tokens};
 use wait::exchange::hub::{Door, Limits, Pattern, Rule};
-use wait::{Classic, Dialects, Settings, Shows};
+use wait::{Classic, Dialects, Shows, WaitSettings};
 
 /// What happens, a byte each and what it takes. Every connection gets the bytes behind its `SAY`.
 pub(crate) fn line(data: &[u8]) {
@@ -21,16 +21,16 @@ pub(crate) fn line(data: &[u8]) {
 
 fn line_of(classic: Classic, dialects: Dialects, data: &[u8]) {
     let (limits, settings) = peopled();
-    let settings = Settings { dialects, ..settings };
+    let settings = WaitSettings { dialects, ..settings };
     let mut scene = Scene::speaking(classic, 1, 2, limits, settings);
-    let mut peers: Vec<Peer> = Vec::new();
+    let mut peers: Vec<SimPeer> = Vec::new();
     let mut rest = data;
     for _ in 0..STEPS_MAX {
         let Some((what, more)) = rest.split_first() else { break };
         rest = more;
         let (kind, number) = (what & 7, usize::from(what >> 3));
         if kind == CONNECT && peers.len() < PEERS_MAX {
-            peers.push(Peer::connect(&scene.world, number % scene.shards.len()));
+            peers.push(SimPeer::connect(&scene.world, number % scene.shards.len()));
         }
         let Some(peer) = (!peers.is_empty()).then(|| peers[number % peers.len()].clone()) else { continue };
         match kind {
@@ -72,22 +72,22 @@ fn line_of(classic: Classic, dialects: Dialects, data: &[u8]) {
 }
 
 /// On one channel clients speak and are told who is there; who they are, tokens say, whose secret is a row of `x`.
-pub(crate) fn peopled() -> (Limits, Settings) {
+pub(crate) fn peopled() -> (Limits, WaitSettings) {
     let open = Some(Door::Open);
     let rule = Rule { presence: open, publish: open, ..Rule::new(Pattern::new("a").expect("it is one")) };
     let secret = TokenSecret::new(&"x".repeat(32)).expect("it is long enough");
-    let settings = Settings {
+    let settings = WaitSettings {
         slow_reader: 4_096,
         stream_age: Duration::from_secs(30),
         tokens: Tokens { secrets: vec![secret], ..Tokens::default() },
         shows: Shows { tokens: true, ..Shows::NOTHING },
-        ..Settings::default()
+        ..WaitSettings::default()
     };
     (Limits { presence_history: 4, rules: vec![rule], ..Limits::default() }, settings)
 }
 
 /// Says the bytes up to the length that the first one tells; what is behind them is left.
-fn say<'a>(peer: &Peer, rest: &'a [u8]) -> &'a [u8] {
+fn say<'a>(peer: &SimPeer, rest: &'a [u8]) -> &'a [u8] {
     let Some((len, rest)) = rest.split_first() else { return rest };
     let (said, rest) = rest.split_at(usize::from(*len).min(rest.len()));
     peer.send(said);

@@ -1,12 +1,12 @@
 //! What stands on a disk: segments of a store's log. Nobody but the program writes there, but disks rot and files are
 //! copied halfway.
 
-use store::record::{self, Read};
+use store::record::{self, ReadRecord};
 
 /// A segment behind its header: what can be read of it, read once more as it is written.
 pub(crate) fn records(data: &[u8]) {
     let mut at = 0;
-    while let Read::Content(content, len) = record::read(&data[at..]) {
+    while let ReadRecord::Content(content, len) = record::read(&data[at..]) {
         at += len;
         again(content);
     }
@@ -29,7 +29,7 @@ fn again(content: &[u8]) {
     let Some(record) = record::decode(content) else { return };
     let mut bytes = Vec::new();
     record::write(&record, &mut bytes);
-    let Read::Content(written, len) = record::read(&bytes) else { panic!("what is written is read") };
+    let ReadRecord::Content(written, len) = record::read(&bytes) else { panic!("what is written is read") };
     assert_eq!(len, bytes.len());
     let read = record::decode(written).expect("what is written is understood");
     assert_eq!(format!("{read:?}"), format!("{record:?}"), "what is written is read");

@@ -1,6 +1,6 @@
 //! Takeover: what clients say to the application by way of us, and what it says to them.
 
-use access::{Page, PageAnswer};
+use access::{AppRequest, PageAnswer};
 use codec::http;
 use dialect::hub::{Cursors, Epoch, Stage};
 use dialect::{Dialects, Origins, Shows, native};
@@ -51,7 +51,7 @@ fn check_passed(passed: &transport::Passed) {
     let is_passed = native::is_passed(&passed.method, path, "/app/", &native::Paths::default());
     assert!(path.starts_with("/app/") && is_passed.is_ok(), "{path}");
     assert!(!["TRACE", "CONNECT"].contains(&&*passed.method));
-    let page = Page {
+    let page = AppRequest {
         method: passed.method.clone(),
         target: passed.target.clone(),
         headers: passed.headers.clone(),
@@ -117,7 +117,7 @@ fn check_page(page: &PageAnswer, status: u16, is_head: bool) {
     assert!(head.starts_with(format!("HTTP/1.1 {status} ").as_bytes()));
     // A head of a request is read the same way, but for its first line.
     let whole = [b"GET / HTTP/1.0", &head[line_end..], b"\r\n"].concat();
-    let limits = http::Limits { head_bytes: 1 << 20, body_bytes: 1 << 20, ..http::Limits::default() };
+    let limits = http::HeadLimits { head_bytes: 1 << 20, body_bytes: 1 << 20, ..http::HeadLimits::default() };
     let read = match http::decode(&whole, &limits) {
         Ok(Some((read, len))) => {
             assert_eq!(len, whole.len(), "the head ends where it ends");

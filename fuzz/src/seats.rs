@@ -1,7 +1,7 @@
 //! A connection that another process hands over: bytes that are none are refused and given back; all others make a connection
 //! that can be handed over again, is spoken to, and comes to its end.
 
-use testkit::kernel::{Peer, certificates};
+use testkit::kernel::{SimPeer, certificates};
 use testkit::scene::Scene;
 use testkit::wire::{client_frame, poll, sse, text_frame, websocket};
 use wait::access::{TokenSecret, make_token};
@@ -31,7 +31,7 @@ pub fn of_tls() -> Vec<u8> {
     let mut scene = scene(Classic::Dklab);
     scene.set_certificates(certificates());
     let before = scene.shards[0].connections();
-    let peer = Peer::connect_tls(&scene.world, 0);
+    let peer = SimPeer::connect_tls(&scene.world, 0);
     peer.send(sse("/sub/a"));
     for _ in 0..8 {
         scene.settle();
@@ -66,7 +66,7 @@ fn scene(classic: Classic) -> Scene {
         "identifier=5.25:d,7:e\n".to_owned(),
         "x".repeat(900),
     ];
-    let peers: Vec<Peer> = asks.iter().map(|ask| scene.says(ask)).collect();
+    let peers: Vec<SimPeer> = asks.iter().map(|ask| scene.says(ask)).collect();
     peers[2].send([text_frame("{\"ping\":1}"), client_frame(0x01, b"{\"pi"), vec![0x80, 0x83, 0]].concat());
     scene.settle();
     // Those who take nothing more are owed something, in the middle of a frame.

@@ -2,8 +2,8 @@
 
 use std::io::IoSlice;
 
-use testkit::kernel::{Tls, server};
-use wait::tls::Session;
+use testkit::kernel::{SimTls, server};
+use wait::tls::TlsSession;
 use wait::tls::limits::{HANDSHAKE_KEPT_MAX, RECORD_LEN_MAX, WIRE_LEN_MAX};
 
 /// What happens, a byte each and what it takes.
@@ -32,8 +32,8 @@ pub(crate) fn tls(data: &[u8]) {
 }
 
 struct Talk {
-    client: Tls,
-    session: Session,
+    client: SimTls,
+    session: TlsSession,
     /// What the client said, and what of it was heard.
     said: Vec<u8>,
     heard: Vec<u8>,
@@ -45,7 +45,7 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let (said, heard) = Default::default();
-        let (client, session) = (Tls::new(), Session::new(server()));
+        let (client, session) = (SimTls::new(), TlsSession::new(server()));
         Self { client, session, said, heard, is_spoiled: false, has_ended: false }
     }
 

@@ -12,7 +12,7 @@ use crate::cut;
 
 /// A request in the words of the native protocol: an intent whose names are names, or a problem in words.
 pub(crate) fn native(data: &[u8]) {
-    let limits = http::Limits::default();
+    let limits = http::HeadLimits::default();
     let Ok(Some((head, head_len))) = http::decode(data, &limits) else { return };
     let header = |name: &str| head.header(name);
     let request = Request {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::info::info;
 use crate::limits::{GRANTS_MAX, LASTS_S};
-use crate::token::{Names, joins};
+use crate::token::{NamePatterns, joins};
 use crate::user_claim::user_claim;
 use crate::{AskedMessage, Denied, PublicKey};
 
@@ -43,14 +43,14 @@ pub enum About {
     /// Whether there are other keys by now than the shard has.
     Keys,
     /// What the application answers to this request.
-    Page(Arc<Page>),
+    Page(Arc<AppRequest>),
     /// What the application says of a message.
     Message(Arc<AskedMessage>),
 }
 
 /// A request that is the application's to answer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct AppRequest {
     /// The method.
     pub method: Box<str>,
     /// Path and query.
@@ -74,7 +74,7 @@ pub struct PageAnswer {
 
 /// Somebody whom the application wants to be held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldSession {
     /// On these channels, as in a path.
     pub names: Box<str>,
     /// Until this ends; `None`: as long as it stays.
@@ -89,12 +89,12 @@ pub struct Verdict {
     /// Until when it holds for whoever shows the same.
     pub until: WallTime,
     /// What it is.
-    pub said: Said,
+    pub said: AuthAnswer,
 }
 
 /// What was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum AuthAnswer {
     /// This is whoever shows it.
     Session(Session),
     /// The application refuses.
@@ -106,7 +106,7 @@ pub enum Said {
     /// The application answers itself.
     Page(Arc<PageAnswer>),
     /// The application wants the client to be held.
-    Held(Arc<Held>),
+    Held(Arc<HeldSession>),
     /// The application lets a message be said: as it is, or with this data, which is JSON.
     Allowed(Option<Box<str>>),
     /// The application gave no answer to what was passed to it; the status of the client's.
@@ -119,7 +119,7 @@ pub struct FoundKeys(pub Vec<PublicKey>);
 
 /// What a shard is told that asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum AuthFinding {
     /// The answer to a question.
     Verdict(Arc<Verdict>),
     /// Other keys than before.
@@ -161,14 +161,14 @@ impl std::fmt::Debug for About {
 
 /// What the application says of a client.
 #[derive(Deserialize)]
-struct Answer {
+struct SessionAnswer {
     user: Option<String>,
     info: Option<Box<RawValue>>,
-    listen: Option<Names>,
-    publish: Option<Names>,
-    presence: Option<Names>,
-    history: Option<Names>,
-    join: Option<Names>,
+    listen: Option<NamePatterns>,
+    publish: Option<NamePatterns>,
+    presence: Option<NamePatterns>,
+    history: Option<NamePatterns>,
+    join: Option<NamePatterns>,
     lasts: Option<f64>,
 }
 
@@ -180,7 +180,7 @@ pub fn session_of_answer(
     now: WallTime,
     age_ms: Millis,
 ) -> Result<(Session, WallTime), String> {
-    let answer: Answer = serde_json::from_slice(json).map_err(|error| {
+    let answer: SessionAnswer = serde_json::from_slice(json).map_err(|error| {
         format!(
             "its body is not as expected: {error}; it must be a JSON object such as \
              {{\"user\": \"ann\", \"listen\": [\"user.ann\", \"room.*\"], \"lasts\": 600}}"
@@ -203,7 +203,7 @@ pub fn session_of_answer(
     ];
     let mut grants = Vec::new();
     for (right, names) in said {
-        for name in names.as_ref().map_or(&[][..], Names::list) {
+        for name in names.as_ref().map_or(&[][..], NamePatterns::list) {
             let names = Glob::new(name).map_err(|error| format!("in its `{}` {error}", right.name()))?;
             grants.push(Grant { rights: [right].into_iter().collect(), names });
         }

@@ -23,7 +23,8 @@ mod webhook;
 pub mod limits;
 
 pub use asking::{
-    About, Finding, FoundKeys, Held, Page, PageAnswer, Question, Said, Subject, Verdict, session_of_answer,
+    About, AppRequest, AuthAnswer, AuthFinding, FoundKeys, HeldSession, PageAnswer, Question, Subject,
+    Verdict, session_of_answer,
 };
 pub use denied::Denied;
 pub use forwarded::forward;

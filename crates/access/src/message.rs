@@ -29,7 +29,7 @@ pub enum MessageAnswer {
 /// What an answer of the application says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+struct HookReply {
     #[serde(default, deserialize_with = "even_null")]
     data: Option<Box<RawValue>>,
 }
@@ -46,7 +46,7 @@ pub fn answer_about_message(status: u16, body: &[u8]) -> Result<MessageAnswer, S
         200 if body.trim_ascii().is_empty() => Ok(MessageAnswer::AsItIs),
         200 => {
             let is_object = body.trim_ascii_start().starts_with(b"{");
-            let answer = serde_json::from_slice::<Answer>(body).ok().filter(|_| is_object);
+            let answer = serde_json::from_slice::<HookReply>(body).ok().filter(|_| is_object);
             let wrong = || "its body is not as expected: nothing, {} or {\"data\": …}".to_owned();
             let data = answer.ok_or_else(wrong)?.data;
             Ok(data.map_or(MessageAnswer::AsItIs, |data| MessageAnswer::Instead(data.get().into())))

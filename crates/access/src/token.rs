@@ -48,7 +48,7 @@ impl Tokens {
         now: WallTime,
         may_check: &mut dyn FnMut() -> bool,
     ) -> Result<Session, Denied> {
-        let Opened { head, claims, signed, signature } = Opened::read(token)?;
+        let OpenedToken { head, claims, signed, signature } = OpenedToken::read(token)?;
         let claims: Claims = serde_json::from_slice(&claims).map_err(|error| {
             Denied::new(
                 Code::TokenClaims,
@@ -78,7 +78,7 @@ impl Tokens {
 
     fn check_signature(
         &self,
-        head: &Head,
+        head: &TokenHead,
         signed: &[u8],
         signature: &[u8],
         may_check: &mut dyn FnMut() -> bool,
@@ -119,7 +119,7 @@ impl Tokens {
     }
 
     /// Why a token of this head is refused, which none of so many keys has signed. `is_known`: it names one of ours.
-    fn no_key_for(&self, head: &Head, is_known: bool, fitting: usize) -> Denied {
+    fn no_key_for(&self, head: &TokenHead, is_known: bool, fitting: usize) -> Denied {
         if let Some(kid) = head
             .kid
             .as_deref()
@@ -158,7 +158,7 @@ impl Tokens {
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Denied> {
-        let named: &[String] = claims.aud.as_ref().map_or(&[], Names::list);
+        let named: &[String] = claims.aud.as_ref().map_or(&[], NamePatterns::list);
         if named.iter().any(|name| self.audiences.contains(name))
             || (named.is_empty() && self.audiences.is_empty())
         {
@@ -193,15 +193,15 @@ pub fn make_token(secret: &TokenSecret, claims: &str) -> String {
 }
 
 /// A token whose signature was not looked at yet.
-struct Opened<'a> {
-    head: Head,
+struct OpenedToken<'a> {
+    head: TokenHead,
     /// As JSON.
     claims: Vec<u8>,
     signed: &'a str,
     signature: Vec<u8>,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> OpenedToken<'a> {
     fn read(token: &'a str) -> Result<Self, Denied> {
         if token.len() > TOKEN_LEN_MAX {
             let why = format!("the token has {} bytes; at most {TOKEN_LEN_MAX} are allowed", token.len());
@@ -209,7 +209,7 @@ impl<'a> Opened<'a> {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or_else(no_jwt)?;
         let (head, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
-        let head: Head = serde_json::from_slice(&decode(head)?).map_err(|_| no_jwt())?;
+        let head: TokenHead = serde_json::from_slice(&decode(head)?).map_err(|_| no_jwt())?;
         let (claims, signature) = (decode(claims)?, decode(signature)?);
         if head.crit.is_some() {
             return Err(Denied::new(
@@ -223,7 +223,7 @@ impl<'a> Opened<'a> {
 
 /// What the head of a token says. `typ` and all else says nothing to us.
 #[derive(Deserialize)]
-struct Head {
+struct TokenHead {
     alg: String,
     kid: Option<String>,
     crit: Option<serde::de::IgnoredAny>,
@@ -237,12 +237,12 @@ struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<Issued>,
-    aud: Option<Names>,
-    listen: Option<Names>,
-    publish: Option<Names>,
-    presence: Option<Names>,
-    history: Option<Names>,
-    join: Option<Names>,
+    aud: Option<NamePatterns>,
+    listen: Option<NamePatterns>,
+    publish: Option<NamePatterns>,
+    presence: Option<NamePatterns>,
+    history: Option<NamePatterns>,
+    join: Option<NamePatterns>,
 }
 
 /// When a token was issued.
@@ -260,12 +260,12 @@ enum Issued {
     untagged,
     expecting = "aud, listen, publish, presence, history and join are a text or a list of texts each"
 )]
-pub(crate) enum Names {
+pub(crate) enum NamePatterns {
     One(String),
     Many(Vec<String>),
 }
 
-impl Names {
+impl NamePatterns {
     pub(crate) fn list(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
@@ -275,8 +275,8 @@ impl Names {
 }
 
 /// The names of channels to join: each one of a channel, as it is.
-pub(crate) fn joins(names: Option<&Names>) -> Result<Vec<Box<str>>, String> {
-    let names = names.map_or(&[][..], Names::list);
+pub(crate) fn joins(names: Option<&NamePatterns>) -> Result<Vec<Box<str>>, String> {
+    let names = names.map_or(&[][..], NamePatterns::list);
     if names.len() > JOINS_MAX {
         return Err(format!("`join` names {} channels; at most {JOINS_MAX} are allowed", names.len()));
     }
@@ -331,7 +331,7 @@ impl Claims {
         ];
         let mut grants = Vec::new();
         for (right, names) in said {
-            for name in names.as_ref().map_or(&[][..], Names::list) {
+            for name in names.as_ref().map_or(&[][..], NamePatterns::list) {
                 let names = Glob::new(name).map_err(|error| {
                     Denied::new(Code::TokenClaims, format!("in the token's `{}` {error}", right.name()))
                 })?;

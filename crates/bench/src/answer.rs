@@ -1,21 +1,21 @@
 //! An HTTP answer as a client reads it: its status, and where it ends.
 
-use codec::http::{Body, Framing};
+use codec::http::{Body, BodyFraming};
 
-use crate::packed::Coding;
+use crate::packed::PackedCoding;
 
 /// The head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct AnswerHead {
     pub(crate) status: u16,
     /// Bytes of the head, the blank line included.
     pub(crate) len: usize,
     /// How the body ends; `None`: with the connection.
-    pub(crate) framing: Option<Framing>,
+    pub(crate) framing: Option<BodyFraming>,
     /// Whether another request may follow on the connection.
     pub(crate) keep_alive: bool,
     /// What of it is compressed.
-    pub(crate) coding: Coding,
+    pub(crate) coding: PackedCoding,
 }
 
 /// What is no HTTP answer.
@@ -23,7 +23,7 @@ pub(crate) struct Head {
 pub(crate) struct Garbled;
 
 /// Reads the head at the front of `bytes`; `None` until all of it is there.
-pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<AnswerHead>, Garbled> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut headers);
     let len = match parsed.parse(bytes) {
@@ -32,25 +32,26 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
         _ => return Err(Garbled),
     };
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else { return Err(Garbled) };
-    let mut head = Head { status, len, framing: None, keep_alive: minor == 1, coding: Coding::Plain };
+    let mut head =
+        AnswerHead { status, len, framing: None, keep_alive: minor == 1, coding: PackedCoding::Plain };
     if status < 200 || status == 204 || status == 304 {
-        head.framing = Some(Framing::None);
+        head.framing = Some(BodyFraming::None);
     }
     for header in parsed.headers.iter() {
         let value = str::from_utf8(header.value).map_err(|_| Garbled)?.trim();
         if header.name.eq_ignore_ascii_case("content-length") && head.framing.is_none() {
-            head.framing = Some(Framing::Length(value.parse().map_err(|_| Garbled)?));
+            head.framing = Some(BodyFraming::Length(value.parse().map_err(|_| Garbled)?));
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") && head.framing.is_none() {
-            head.framing = value.eq_ignore_ascii_case("chunked").then_some(Framing::Chunked);
+            head.framing = value.eq_ignore_ascii_case("chunked").then_some(BodyFraming::Chunked);
         } else if header.name.eq_ignore_ascii_case("connection") {
             head.keep_alive = !value.eq_ignore_ascii_case("close");
         } else if header.name.eq_ignore_ascii_case("multiplexor-status") {
             // A refusal that passes, told by an event.
             head.status = value.parse().map_err(|_| Garbled)?;
         } else if header.name.eq_ignore_ascii_case("content-encoding") && value == "gzip" {
-            head.coding = Coding::Gzip;
+            head.coding = PackedCoding::Gzip;
         } else if header.name.eq_ignore_ascii_case("sec-websocket-extensions") {
-            head.coding = Coding::Frames;
+            head.coding = PackedCoding::Frames;
         }
     }
     head.keep_alive &= head.framing.is_some();
@@ -59,14 +60,14 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
 
 /// Reads a whole answer at the front of `bytes`, and tells its length; `None` until all of it is there.
 /// One that ends with its connection is never whole.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Head, usize)>, Garbled> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(AnswerHead, usize)>, Garbled> {
     let Some(head) = decode_head(bytes)? else { return Ok(None) };
     let Some(framing) = head.framing else { return Ok(None) };
     let (mut data, mut body) = (Vec::new(), Body::new(framing));
     if body.is_done() {
         return Ok(Some((head, head.len)));
     }
-    if let Framing::Length(len) = framing {
+    if let BodyFraming::Length(len) = framing {
         let len = head.len + usize::try_from(len).map_err(|_| Garbled)?;
         return Ok((bytes.len() >= len).then_some((head, len)));
     }

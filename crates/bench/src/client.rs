@@ -1,17 +1,17 @@
 //! One waiting client: what it says, and what the bytes that come mean. Knows no socket.
 
-use codec::http::{Body, Framing};
+use codec::http::{Body, BodyFraming};
 
 use crate::answer::{decode, decode_head};
-use crate::marker::{Mark, scan};
-use crate::packed::{Broken, Coding, Packed};
-use crate::plan::{Plan, Transport};
+use crate::marker::{Stamp, scan};
+use crate::packed::{Broken, Packed, PackedCoding};
+use crate::plan::{ClientTransport, Plan};
 use crate::template::{Fill, Template};
 use crate::track::Track;
 
 /// What a client remembers between two reads.
 #[derive(Debug, Default)]
-pub(crate) struct Client {
+pub(crate) struct ClientState {
     pub(crate) track: Track,
     /// Messages sent while it was away, which it is owed when it comes back.
     pub(crate) missed: u32,
@@ -21,16 +21,16 @@ pub(crate) struct Client {
     held: Box<[u8]>,
     /// What a stream in chunks comes through.
     chunks: Option<Body>,
-    stage: Stage,
+    stage: ClientStage,
 }
 
 /// What came out of some bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ReadOutcome {
     /// The server has accepted the request; streams only.
     Ready,
     /// A message.
-    Mark(Mark),
+    Mark(Stamp),
     /// An answer is complete: ask again, on a new connection if it says so.
     Again { reconnect: bool },
     /// The request was refused, or what came is no answer.
@@ -38,20 +38,20 @@ pub(crate) enum Told {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum ClientStage {
     /// The head of the answer is awaited.
     #[default]
     Head,
     /// Messages come.
     Live,
     /// Compressed ones do; of a gzip stream perhaps its head first.
-    Packed { coding: Coding, at_head: bool },
+    Packed { coding: PackedCoding, at_head: bool },
 }
 
 /// What all clients of a worker share.
 #[derive(Debug)]
-pub(crate) struct Manner {
-    transport: Transport,
+pub(crate) struct ClientOptions {
+    transport: ClientTransport,
     request: Template,
     host: String,
     headers: String,
@@ -60,13 +60,13 @@ pub(crate) struct Manner {
     values: Vec<Box<str>>,
 }
 
-impl Manner {
+impl ClientOptions {
     /// As the plan says, with the lines of its file.
     pub(crate) fn new(plan: &Plan, values: Vec<Box<str>>) -> Self {
         let request = Template::new(&plan.target.path);
         let (host, mut headers) = (plan.target.host.clone(), plan.headers.clone());
         if plan.compressed {
-            headers.push_str(if plan.transport == Transport::Ws { OFFER_OF_FRAMES } else { OFFER });
+            headers.push_str(if plan.transport == ClientTransport::Ws { OFFER_OF_FRAMES } else { OFFER });
         }
         Self { transport: plan.transport, request, host, headers, name_len: plan.name_len, values }
     }
@@ -84,14 +84,14 @@ impl Manner {
 
     /// Whether a client counts as waiting when it has asked, since nobody answers yet.
     pub(crate) fn is_ready_at_once(&self) -> bool {
-        self.transport == Transport::Poll
+        self.transport == ClientTransport::Poll
     }
 }
 
-impl Client {
+impl ClientState {
     /// Begins a connection or a poll of client `number` of all anew: appends the request.
-    pub(crate) fn ask(&mut self, manner: &Manner, number: u32, channel: u32, out: &mut Vec<u8>) {
-        self.stage = Stage::Head;
+    pub(crate) fn ask(&mut self, manner: &ClientOptions, number: u32, channel: u32, out: &mut Vec<u8>) {
+        self.stage = ClientStage::Head;
         self.held = Box::default();
         self.chunks = None;
         out.extend_from_slice(b"GET ");
@@ -108,10 +108,10 @@ impl Client {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(manner.headers.as_bytes());
         out.extend_from_slice(match manner.transport {
-            Transport::Sse => b"Accept: text/event-stream\r\n\r\n".as_slice(),
-            Transport::Stream => b"Accept: application/x-ndjson\r\n\r\n",
-            Transport::Poll => b"\r\n",
-            Transport::Ws => {
+            ClientTransport::Sse => b"Accept: text/event-stream\r\n\r\n".as_slice(),
+            ClientTransport::Stream => b"Accept: application/x-ndjson\r\n\r\n",
+            ClientTransport::Poll => b"\r\n",
+            ClientTransport::Ws => {
                 b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                   Sec-WebSocket-Key: bXVsdGlwbGV4b3IgYmVuYw==\r\n\r\n"
             }
@@ -126,10 +126,10 @@ impl Client {
     /// Takes bytes as they came, and tells what they say.
     pub(crate) fn take(
         &mut self,
-        manner: &Manner,
+        manner: &ClientOptions,
         packed: &mut Packed,
         bytes: &[u8],
-        mut tell: impl FnMut(Told),
+        mut tell: impl FnMut(ReadOutcome),
     ) {
         let held = std::mem::take(&mut self.held);
         let (joined, data);
@@ -137,7 +137,7 @@ impl Client {
             None => bytes,
             Some(chunks) => {
                 let Some(plain) = unchunked(chunks, bytes) else {
-                    return tell(Told::Refused(GARBLED.to_owned()));
+                    return tell(ReadOutcome::Refused(GARBLED.to_owned()));
                 };
                 data = plain;
                 &data
@@ -149,7 +149,7 @@ impl Client {
             joined = [&held, bytes].concat();
             &joined
         };
-        if manner.transport == Transport::Poll {
+        if manner.transport == ClientTransport::Poll {
             return self.take_answers(manner, packed, bytes, &mut tell);
         }
         self.take_stream(manner, packed, bytes, &mut tell);
@@ -157,102 +157,102 @@ impl Client {
 
     fn take_stream(
         &mut self,
-        manner: &Manner,
+        manner: &ClientOptions,
         packed: &mut Packed,
         bytes: &[u8],
-        tell: &mut impl FnMut(Told),
+        tell: &mut impl FnMut(ReadOutcome),
     ) {
         let data;
         let mut rest = bytes;
-        if self.stage == Stage::Head {
-            let expected = if manner.transport == Transport::Ws { 101 } else { 200 };
+        if self.stage == ClientStage::Head {
+            let expected = if manner.transport == ClientTransport::Ws { 101 } else { 200 };
             match decode_head(bytes) {
                 Ok(None) => return self.held = bytes.into(),
                 Ok(Some(head)) if head.status == expected => {
                     rest = &bytes[head.len..];
-                    if head.framing == Some(Framing::Chunked) {
-                        let mut chunks = Body::new(Framing::Chunked);
+                    if head.framing == Some(BodyFraming::Chunked) {
+                        let mut chunks = Body::new(BodyFraming::Chunked);
                         match unchunked(&mut chunks, rest) {
                             Some(plain) => data = plain,
-                            None => return tell(Told::Refused(GARBLED.to_owned())),
+                            None => return tell(ReadOutcome::Refused(GARBLED.to_owned())),
                         }
                         rest = &data;
                         self.chunks = Some(chunks);
                     }
                     self.stage = match head.coding {
-                        Coding::Plain => Stage::Live,
-                        coding => Stage::Packed { coding, at_head: true },
+                        PackedCoding::Plain => ClientStage::Live,
+                        coding => ClientStage::Packed { coding, at_head: true },
                     };
                 }
-                Ok(Some(head)) => return tell(Told::Refused(format!("status {}", head.status))),
-                Err(_) => return tell(Told::Refused("what came is no HTTP answer".to_owned())),
+                Ok(Some(head)) => return tell(ReadOutcome::Refused(format!("status {}", head.status))),
+                Err(_) => return tell(ReadOutcome::Refused("what came is no HTTP answer".to_owned())),
             }
-            tell(Told::Ready);
+            tell(ReadOutcome::Ready);
         }
-        if let Stage::Packed { coding, mut at_head } = self.stage {
+        if let ClientStage::Packed { coding, mut at_head } = self.stage {
             let each = |plain: &[u8]| self.hear(manner, plain, tell);
             let done = match coding {
-                Coding::Frames => packed.frames(rest, each),
+                PackedCoding::Frames => packed.frames(rest, each),
                 _ => packed.stream(rest, &mut at_head, each),
             };
-            self.stage = Stage::Packed { coding, at_head };
+            self.stage = ClientStage::Packed { coding, at_head };
             return match done {
                 Ok(done) if done < rest.len() => self.held = rest[done..].into(),
                 Ok(_) => {}
-                Err(Broken) => tell(Told::Refused(UNREADABLE.to_owned())),
+                Err(Broken) => tell(ReadOutcome::Refused(UNREADABLE.to_owned())),
             };
         }
         let mut done = rest.len();
         if manner.resumes() {
             // Only whole lines are looked at; a frame of WebSocket ends with its object.
-            let end = if manner.transport == Transport::Ws { b'}' } else { b'\n' };
+            let end = if manner.transport == ClientTransport::Ws { b'}' } else { b'\n' };
             done = memchr::memrchr(end, rest).map_or(0, |at| at + 1);
             self.remember(manner, &rest[..done]);
         }
-        done = scan(&rest[..done], |mark| tell(Told::Mark(mark))).min(done);
+        done = scan(&rest[..done], |mark| tell(ReadOutcome::Mark(mark))).min(done);
         if done < rest.len() {
             self.held = rest[done..].into();
         }
     }
 
     /// What is whole.
-    fn hear(&mut self, manner: &Manner, plain: &[u8], tell: &mut impl FnMut(Told)) {
-        scan(plain, |mark| tell(Told::Mark(mark)));
+    fn hear(&mut self, manner: &ClientOptions, plain: &[u8], tell: &mut impl FnMut(ReadOutcome)) {
+        scan(plain, |mark| tell(ReadOutcome::Mark(mark)));
         self.remember(manner, plain);
     }
 
     fn take_answers(
         &mut self,
-        manner: &Manner,
+        manner: &ClientOptions,
         packed: &mut Packed,
         bytes: &[u8],
-        tell: &mut impl FnMut(Told),
+        tell: &mut impl FnMut(ReadOutcome),
     ) {
         match decode(bytes) {
             Ok(None) => self.held = bytes.into(),
             Ok(Some((head, _))) if head.status >= 300 => {
-                tell(Told::Refused(format!("status {}", head.status)));
+                tell(ReadOutcome::Refused(format!("status {}", head.status)));
             }
             Ok(Some((head, len))) => {
                 let body = &bytes[head.len..len];
-                let plain = if head.coding == Coding::Gzip { packed.document(body) } else { Ok(body) };
+                let plain = if head.coding == PackedCoding::Gzip { packed.document(body) } else { Ok(body) };
                 match plain {
                     Ok(plain) => self.hear(manner, plain, tell),
-                    Err(Broken) => return tell(Told::Refused(UNREADABLE.to_owned())),
+                    Err(Broken) => return tell(ReadOutcome::Refused(UNREADABLE.to_owned())),
                 }
-                tell(Told::Again { reconnect: !head.keep_alive });
+                tell(ReadOutcome::Again { reconnect: !head.keep_alive });
             }
-            Err(_) => tell(Told::Refused("what came is no HTTP answer".to_owned())),
+            Err(_) => tell(ReadOutcome::Refused("what came is no HTTP answer".to_owned())),
         }
     }
 
     /// Keeps the last cursor in these bytes, if the request will need it.
-    fn remember(&mut self, manner: &Manner, bytes: &[u8]) {
+    fn remember(&mut self, manner: &ClientOptions, bytes: &[u8]) {
         if !manner.resumes() {
             return;
         }
         let (begin, end): (&[u8], u8) = match manner.transport {
-            Transport::Sse => (b"id: ", b'\n'),
+            ClientTransport::Sse => (b"id: ", b'\n'),
             _ => (b"\"cursor\":\"", b'"'),
         };
         let Some(at) = memchr::memmem::rfind(bytes, begin) else { return };
@@ -281,12 +281,12 @@ const UNREADABLE: &str = "what came cannot be inflated message by message";
 mod tests {
     use super::*;
     use crate::marker::write_payload;
-    use crate::plan::{Schedule, Target};
+    use crate::plan::{Endpoint, Schedule};
 
-    fn manner(transport: Transport, path: &str) -> Manner {
+    fn manner(transport: ClientTransport, path: &str) -> ClientOptions {
         let plan = Plan {
             transport,
-            target: Target { path: path.to_owned(), ..Target::parse("http://127.0.0.1:1").unwrap() },
+            target: Endpoint { path: path.to_owned(), ..Endpoint::parse("http://127.0.0.1:1").unwrap() },
             schedule: Schedule::new(1, false),
             compressed: false,
             headers: String::new(),
@@ -297,20 +297,20 @@ mod tests {
             by_reset: true,
             values: None,
         };
-        Manner::new(&plan, vec!["one".into(), "two".into()])
+        ClientOptions::new(&plan, vec!["one".into(), "two".into()])
     }
 
     fn payload(number: u32) -> String {
         let mut out = Vec::new();
-        write_payload(Mark { number, sent_ns: 1 }, 40, &mut out);
+        write_payload(Stamp { number, sent_ns: 1 }, 40, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     /// However the bytes are cut in two, the same is told; and `request` is what is asked next.
-    fn check(transport: Transport, path: &str, wire: &str, expected: &[Told], request: &str) {
+    fn check(transport: ClientTransport, path: &str, wire: &str, expected: &[ReadOutcome], request: &str) {
         let manner = manner(transport, path);
         for cut in 0..=wire.len() {
-            let (mut client, mut told, mut out) = (Client::default(), Vec::new(), Vec::new());
+            let (mut client, mut told, mut out) = (ClientState::default(), Vec::new(), Vec::new());
             client.ask(&manner, 5, 7, &mut out);
             for part in [&wire[..cut], &wire[cut..]] {
                 client.take(&manner, &mut Packed::default(), part.as_bytes(), |one| told.push(one));
@@ -323,17 +323,23 @@ mod tests {
         }
     }
 
-    fn mark(number: u32) -> Told {
-        Told::Mark(Mark { number, sent_ns: 1 })
+    fn mark(number: u32) -> ReadOutcome {
+        ReadOutcome::Mark(Stamp { number, sent_ns: 1 })
     }
 
     #[test]
     fn an_event_stream_is_read_at_every_cut() {
         let (one, two) = (payload(1), payload(2));
         let wire = format!("HTTP/1.1 200 OK\r\n\r\nid: a\n\nid: b\ndata: {one}\n\nid: c\ndata: {two}\n\n");
-        let expected = [Told::Ready, mark(1), mark(2)];
-        check(Transport::Sse, "/sub/{ch}?since={cursor}", &wire, &expected, "GET /sub/c7?since=c HTTP/1.1");
-        check(Transport::Sse, "/sub/{ch}", &wire, &expected, "GET /sub/c7 HTTP/1.1");
+        let expected = [ReadOutcome::Ready, mark(1), mark(2)];
+        check(
+            ClientTransport::Sse,
+            "/sub/{ch}?since={cursor}",
+            &wire,
+            &expected,
+            "GET /sub/c7?since=c HTTP/1.1",
+        );
+        check(ClientTransport::Sse, "/sub/{ch}", &wire, &expected, "GET /sub/c7 HTTP/1.1");
     }
 
     #[test]
@@ -348,7 +354,13 @@ mod tests {
             codec::http::enclose_chunk(start, &mut wire);
         }
         let (wire, path) = (String::from_utf8(wire).unwrap(), "/sub/{ch}?since={cursor}");
-        check(Transport::Sse, path, &wire, &[Told::Ready, mark(1), mark(2)], "GET /sub/c7?since=c HTTP/1.1");
+        check(
+            ClientTransport::Sse,
+            path,
+            &wire,
+            &[ReadOutcome::Ready, mark(1), mark(2)],
+            "GET /sub/c7?since=c HTTP/1.1",
+        );
     }
 
     #[test]
@@ -357,33 +369,33 @@ mod tests {
         let wire = format!(
             "{{\"cursor\":\"a\"}}\n{{\"cursor\":\"b\",\"data\":\"{one}\"}}\n{{\"cursor\":\"c\",\"data\":\"{two}\"}}\n"
         );
-        let expected = [Told::Ready, mark(1), mark(2)];
+        let expected = [ReadOutcome::Ready, mark(1), mark(2)];
         let path = "/{ch}/{cursor}";
         let stream = format!("HTTP/1.1 200 OK\r\n\r\n{wire}");
-        check(Transport::Stream, path, &stream, &expected, "GET /c7/c HTTP/1.1");
+        check(ClientTransport::Stream, path, &stream, &expected, "GET /c7/c HTTP/1.1");
         let ws = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n{wire}");
-        check(Transport::Ws, path, &ws, &expected, "GET /c7/c HTTP/1.1");
+        check(ClientTransport::Ws, path, &ws, &expected, "GET /c7/c HTTP/1.1");
     }
 
     #[test]
     fn a_poll_asks_again_when_its_answer_is_whole() {
         let body = format!("{{\"cursor\":\"b\",\"messages\":[{}]}}", payload(1));
         let wire = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let expected = [mark(1), Told::Again { reconnect: false }];
-        check(Transport::Poll, "/{ch}?since={cursor}", &wire, &expected, "GET /c7?since=b HTTP/1.1");
+        let expected = [mark(1), ReadOutcome::Again { reconnect: false }];
+        check(ClientTransport::Poll, "/{ch}?since={cursor}", &wire, &expected, "GET /c7?since=b HTTP/1.1");
         let wire = wire.replace("Content", "Connection: close\r\nContent");
-        let expected = [mark(1), Told::Again { reconnect: true }];
-        check(Transport::Poll, "/{ch}", &wire, &expected, "GET /c7 HTTP/1.1");
+        let expected = [mark(1), ReadOutcome::Again { reconnect: true }];
+        check(ClientTransport::Poll, "/{ch}", &wire, &expected, "GET /c7 HTTP/1.1");
     }
 
     #[test]
     fn each_asks_with_what_it_has() {
-        let manner = manner(Transport::Sse, "/{ch}?token={value}");
+        let manner = manner(ClientTransport::Sse, "/{ch}?token={value}");
         for (number, line) in
             [(0, "GET /c7?token=one "), (1, "GET /c7?token=two "), (2, "GET /c7?token=one ")]
         {
             let mut out = Vec::new();
-            Client::default().ask(&manner, number, 7, &mut out);
+            ClientState::default().ask(&manner, number, 7, &mut out);
             assert!(out.starts_with(line.as_bytes()), "{number}");
         }
     }
@@ -391,11 +403,13 @@ mod tests {
     #[test]
     fn a_refusal_is_told() {
         let wire = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        for transport in [Transport::Sse, Transport::Ws, Transport::Stream, Transport::Poll] {
-            let (mut client, mut told) = (Client::default(), Vec::new());
+        for transport in
+            [ClientTransport::Sse, ClientTransport::Ws, ClientTransport::Stream, ClientTransport::Poll]
+        {
+            let (mut client, mut told) = (ClientState::default(), Vec::new());
             client
                 .take(&manner(transport, "/"), &mut Packed::default(), wire.as_bytes(), |one| told.push(one));
-            assert_eq!(told, [Told::Refused("status 404".to_owned())]);
+            assert_eq!(told, [ReadOutcome::Refused("status 404".to_owned())]);
         }
     }
 }

@@ -18,9 +18,9 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 
 /// The same numbers in the same order for the same seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     /// Begins with a seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)

@@ -8,7 +8,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::machine::raise_limit;
-use crate::own::{Own, become_server};
+use crate::own::{OwnServer, become_server};
 use crate::progress::Progress;
 use crate::report;
 use crate::run::run as run_job;
@@ -59,7 +59,7 @@ fn run_crowd(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     // Found out now, and not when everything is done.
     let page = page.map(|path| std::fs::File::create(path).with_context(|| format!("--html {path}")));
     let page = page.transpose()?;
-    let own = wish.own_flags.take().map(|flags| Own::start(&flags)).transpose()?;
+    let own = wish.own_flags.take().map(|flags| OwnServer::start(&flags)).transpose()?;
     own.iter().for_each(|own| wish.use_own(own.wait, own.publish, own.pid()));
     wish.check()?;
     let as_json = matches.get_flag("json");

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 /// How many durations were about how long, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Histogram {
+pub(crate) struct Durations {
     /// By bucket; as long as the highest bucket in use needs.
     counts: Vec<u64>,
     /// The longest, exactly.
     max: u64,
 }
 
-impl Histogram {
+impl Durations {
     /// Counts one duration.
     pub(crate) fn record(&mut self, ns: u64) {
         let bucket = bucket_of(ns);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn permilles_are_ranks() {
-        let mut all = Histogram::default();
+        let mut all = Durations::default();
         assert_eq!((all.permille(500), all.max(), all.count()), (0, 0, 0));
         for ns in 1..=50 {
             all.record(ns);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_curve_ends_with_the_longest() {
-        let mut all = Histogram::default();
+        let mut all = Durations::default();
         assert_eq!(all.curve(), []);
         for ns in [1, 1, 1, 60] {
             all.record(ns);
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn merging_is_counting_together() {
         let (mut one, mut other, mut both) =
-            (Histogram::default(), Histogram::default(), Histogram::default());
+            (Durations::default(), Durations::default(), Durations::default());
         for ns in [3, 70, 9_000_000] {
             one.record(ns);
             both.record(ns);

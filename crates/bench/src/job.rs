@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::plan::{Plan, Step};
-use crate::publisher::Publisher;
+use crate::publisher::MessageMaker;
 
 /// What is to be run.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) plan: Plan,
-    pub(crate) publisher: Publisher,
+    pub(crate) publisher: MessageMaker,
     /// The scenario that the steps are of.
     pub(crate) scenario: Option<&'static str>,
     /// Each as it was given, and what it means.

@@ -5,7 +5,7 @@
 
 /// What a mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct Stamp {
     /// The message's number in the whole run, from 0.
     pub(crate) number: u32,
     /// When it was sent, by the monotonic clock.
@@ -16,7 +16,7 @@ pub(crate) struct Mark {
 pub(crate) const MARK_LEN: usize = BEGIN.len() + 8 + 1 + 16 + 1;
 
 /// Appends a payload of `len` bytes that begins with the mark.
-pub(crate) fn write_payload(mark: Mark, len: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_payload(mark: Stamp, len: usize, out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend_from_slice(BEGIN);
     push_hex(u64::from(mark.number), 8, out);
@@ -28,7 +28,7 @@ pub(crate) fn write_payload(mark: Mark, len: usize, out: &mut Vec<u8>) {
 
 /// Tells of every whole mark in `bytes`, and returns where an unfinished one at their end begins: what
 /// is before that is done with.
-pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(Mark)) -> usize {
+pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(Stamp)) -> usize {
     let mut done = 0;
     for at in memchr::memmem::find_iter(bytes, BEGIN) {
         match bytes.get(at..at + MARK_LEN) {
@@ -45,10 +45,10 @@ pub(crate) fn scan(bytes: &[u8], mut found: impl FnMut(Mark)) -> usize {
     (tail..bytes.len()).find(|at| BEGIN.starts_with(&bytes[*at..])).unwrap_or(bytes.len())
 }
 
-fn parse(mark: &[u8]) -> Option<Mark> {
+fn parse(mark: &[u8]) -> Option<Stamp> {
     let number = parse_hex(mark.get(BEGIN.len()..BEGIN.len() + 8)?)?;
     let sent_ns = parse_hex(mark.get(BEGIN.len() + 9..MARK_LEN - 1)?)?;
-    Some(Mark { number: u32::try_from(number).ok()?, sent_ns })
+    Some(Stamp { number: u32::try_from(number).ok()?, sent_ns })
 }
 
 fn push_hex(value: u64, digits: u32, out: &mut Vec<u8>) {
@@ -72,7 +72,7 @@ mod tests {
 
     fn payload(number: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        write_payload(Mark { number, sent_ns: 7 + u64::from(number) }, 50, &mut out);
+        write_payload(Stamp { number, sent_ns: 7 + u64::from(number) }, 50, &mut out);
         out
     }
 
@@ -80,7 +80,7 @@ mod tests {
     fn a_payload_has_the_length_asked_for_but_holds_the_mark() {
         assert_eq!(payload(u32::MAX).len(), 50);
         let mut out = b"data: ".to_vec();
-        write_payload(Mark { number: 1, sent_ns: u64::MAX }, 3, &mut out);
+        write_payload(Stamp { number: 1, sent_ns: u64::MAX }, 3, &mut out);
         assert_eq!(out.len(), 6 + MARK_LEN);
     }
 

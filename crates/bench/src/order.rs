@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::Histogram;
+use crate::histogram::Durations;
 use crate::plan::{Plan, Reloading};
 
 /// What a worker is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum WorkerOrder {
     /// First of all: the plan, and that it is worker `number` of so many. Its clients are those whose
     /// number leaves `number` when divided by `workers`.
     Begin { plan: Plan, number: u32, workers: u32 },
@@ -32,18 +32,18 @@ pub(crate) enum Order {
 
 /// What a worker tells.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Fact {
+pub(crate) enum WorkerFact {
     /// So many connections wait, so many messages came; told now and then while it changes.
     Progress { standing: u64, got: u64 },
     /// All that was ordered has been done, and all that was expected has come.
     Settled,
-    /// The answer to [`Order::Tell`].
-    Told(Box<Tally>),
+    /// The answer to [`WorkerOrder::Tell`].
+    Told(Box<ConnectionTally>),
 }
 
 /// What became of connections and messages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Tally {
+pub(crate) struct ConnectionTally {
     /// Connections that wait now.
     pub(crate) standing: u64,
     /// Connections that could not be made, or were refused.
@@ -67,9 +67,9 @@ pub(crate) struct Tally {
     /// Bytes read.
     pub(crate) bytes: u64,
     /// From the sending of a message until a client had read it.
-    pub(crate) latency: Histogram,
+    pub(crate) latency: Durations,
     /// The same for the first message that was expected.
-    pub(crate) first: Histogram,
+    pub(crate) first: Durations,
     /// By message, for the first thousands: the latency of its last receiver so far.
     pub(crate) slowest_ns: Vec<u64>,
     /// When the last connection was ready, and the last message came, by the monotonic clock.
@@ -79,7 +79,7 @@ pub(crate) struct Tally {
     pub(crate) error: Option<String>,
 }
 
-impl Tally {
+impl ConnectionTally {
     /// Adds what another worker told.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.standing += other.standing;

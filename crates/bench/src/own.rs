@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Own {
+pub(crate) struct OwnServer {
     process: Child,
     /// Where clients wait.
     pub(crate) wait: SocketAddr,
@@ -23,13 +23,13 @@ pub(crate) struct Own {
 
 /// What the server says when it listens.
 #[derive(Deserialize)]
-struct Listening {
+struct ListenLines {
     wait: Vec<SocketAddr>,
     #[serde(rename = "in")]
     publish: Vec<SocketAddr>,
 }
 
-impl Own {
+impl OwnServer {
     /// Starts one, with these flags besides; what the environment sets for a server does not count.
     pub(crate) fn start(flags: &[String]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where this program is")?;
@@ -50,7 +50,7 @@ impl Own {
         let mut complaints = process.stderr.take().context("a server without standard error")?;
         let mut line = String::new();
         BufReader::new(said).read_line(&mut line)?;
-        let Ok(Listening { wait, publish }) = serde_json::from_str(&line) else {
+        let Ok(ListenLines { wait, publish }) = serde_json::from_str(&line) else {
             let mut text = String::new();
             complaints.read_to_string(&mut text)?;
             let _ = process.wait();
@@ -69,7 +69,7 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for OwnServer {
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             // It is a child that nobody has waited for, so the number is still its own.

@@ -11,7 +11,7 @@ use codec::ws::{RSV1, decode_header};
 
 /// What of an answer is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(crate) enum PackedCoding {
     /// Nothing.
     #[default]
     Plain,
@@ -27,11 +27,11 @@ pub(crate) struct Broken;
 
 /// Pieces that came lately, and what was in them.
 #[derive(Debug, Default)]
-pub(crate) struct Packed(VecDeque<Piece>);
+pub(crate) struct Packed(VecDeque<PackedPiece>);
 
 /// As it came, and what was in it.
 #[derive(Debug)]
-struct Piece {
+struct PackedPiece {
     wire: Box<[u8]>,
     plain: Box<[u8]>,
 }
@@ -105,7 +105,7 @@ impl Packed {
         if self.0.len() == PIECES_MAX {
             self.0.pop_back();
         }
-        self.0.push_front(Piece { wire: piece.into(), plain: plain.into() });
+        self.0.push_front(PackedPiece { wire: piece.into(), plain: plain.into() });
         Ok(&self.0[0].plain)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How clients wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Transport {
+pub(crate) enum ClientTransport {
     /// Server-Sent Events.
     Sse,
     /// WebSocket.
@@ -22,7 +22,7 @@ pub(crate) enum Transport {
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Target {
+pub(crate) struct Endpoint {
     /// The address to connect to.
     pub(crate) address: SocketAddr,
     /// For the header `Host`.
@@ -34,8 +34,8 @@ pub(crate) struct Target {
 /// What every worker must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    pub(crate) transport: Transport,
-    pub(crate) target: Target,
+    pub(crate) transport: ClientTransport,
+    pub(crate) target: Endpoint,
     pub(crate) schedule: Schedule,
     /// Whether clients take compressed messages.
     pub(crate) compressed: bool,
@@ -72,7 +72,7 @@ pub(crate) enum Step {
     /// Nothing is done for so many seconds.
     Idle(f64),
     /// So many messages are sent.
-    Send(Sending),
+    Send(SendPlan),
     /// So many percent of the clients leave.
     Leave(f64),
     /// Those who left come back, with their cursors.
@@ -98,7 +98,7 @@ pub(crate) struct Reloading {
 
 /// How messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Sending {
+pub(crate) struct SendPlan {
     /// How many messages.
     pub(crate) count: u32,
     /// How many a second; 0: the next when an earlier one is answered.
@@ -161,7 +161,7 @@ impl Spread {
     }
 }
 
-impl Target {
+impl Endpoint {
     /// Reads `http://HOST:PORT/PATH`.
     pub(crate) fn parse(url: &str) -> anyhow::Result<Self> {
         let rest = url
@@ -203,12 +203,12 @@ impl FromStr for Step {
 }
 
 /// `COUNT`, `COUNT@RATE`, `COUNT~RATE` or `COUNT/OUTSTANDING`.
-fn parse_sending(text: &str) -> anyhow::Result<Sending> {
+fn parse_sending(text: &str) -> anyhow::Result<SendPlan> {
     let (count, mark, value) = text
         .find(['@', '~', '/'])
         .map_or((text, "", "1"), |at| (&text[..at], &text[at..=at], &text[at + 1..]));
     let mut sending =
-        Sending { count: count.parse()?, rate: 0.0, at_random: mark == "~", outstanding: 1, batch: 0 };
+        SendPlan { count: count.parse()?, rate: 0.0, at_random: mark == "~", outstanding: 1, batch: 0 };
     match mark {
         "@" | "~" => sending.rate = value.parse()?,
         _ => sending.outstanding = value.parse()?,
@@ -226,10 +226,10 @@ fn parse_reloading(text: &str) -> anyhow::Result<Reloading> {
 }
 
 /// `COUNT/SIZE`.
-fn parse_batch(text: &str) -> anyhow::Result<Sending> {
+fn parse_batch(text: &str) -> anyhow::Result<SendPlan> {
     let (count, batch) = text.split_once('/').context("give COUNT/SIZE")?;
     let batch = batch.parse::<u32>()?.max(1);
-    Ok(Sending { count: count.parse()?, rate: 0.0, at_random: false, outstanding: 1, batch })
+    Ok(SendPlan { count: count.parse()?, rate: 0.0, at_random: false, outstanding: 1, batch })
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -277,9 +277,9 @@ mod tests {
     #[test]
     fn steps_are_words() {
         let sending = |count, rate, outstanding, batch| {
-            Step::Send(Sending { count, rate, at_random: false, outstanding, batch })
+            Step::Send(SendPlan { count, rate, at_random: false, outstanding, batch })
         };
-        let at_random = Sending { count: 200, rate: 100.0, at_random: true, outstanding: 1, batch: 0 };
+        let at_random = SendPlan { count: 200, rate: 100.0, at_random: true, outstanding: 1, batch: 0 };
         for (text, step) in [
             ("join=15000", Step::Join(15_000)),
             ("idle=2.5", Step::Idle(2.5)),
@@ -308,9 +308,9 @@ mod tests {
 
     #[test]
     fn targets_are_addresses_with_paths() {
-        let target = Target::parse("http://127.0.0.1:8088/sub/{ch}").unwrap();
+        let target = Endpoint::parse("http://127.0.0.1:8088/sub/{ch}").unwrap();
         assert_eq!((target.address.port(), target.path.as_str()), (8088, "/sub/{ch}"));
-        assert_eq!(Target::parse("http://127.0.0.1").unwrap().path, "/");
-        assert!(Target::parse("127.0.0.1:8088").is_err());
+        assert_eq!(Endpoint::parse("http://127.0.0.1").unwrap().path, "/");
+        assert!(Endpoint::parse("127.0.0.1:8088").is_err());
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Memory of the measured processes, in bytes.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryUse {
     /// What no other process shares.
     pub(crate) private: u64,
     /// The same, with a fair part of what is shared; the figure for several processes.
@@ -82,13 +82,13 @@ impl Host {
 }
 
 /// Reads the memory of these processes and all their descendants.
-pub(crate) fn memory(pids: &[u32]) -> Memory {
+pub(crate) fn memory(pids: &[u32]) -> MemoryUse {
     memory_of(&family(pids))
 }
 
 /// Reads the memory of these processes alone.
-pub(crate) fn memory_of(pids: &[u32]) -> Memory {
-    let mut all = Memory::default();
+pub(crate) fn memory_of(pids: &[u32]) -> MemoryUse {
+    let mut all = MemoryUse::default();
     for pid in pids {
         let [rollup, status] = ["smaps_rollup", "status"]
             .map(|file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default());

@@ -12,17 +12,17 @@ use rustix::net::{self, RecvFlags, SendFlags};
 use serde::Serialize;
 
 use crate::answer;
-use crate::clock::{Chance, now_ns, timespec};
-use crate::histogram::Histogram;
-use crate::marker::{Mark, write_payload};
-use crate::plan::{Schedule, Sending, Target};
+use crate::clock::{SeededRandom, now_ns, timespec};
+use crate::histogram::Durations;
+use crate::marker::{Stamp, write_payload};
+use crate::plan::{Endpoint, Schedule, SendPlan};
 use crate::template::{Fill, Template};
-use spoken::Said;
+use spoken::SpokenAnswer;
 
 /// How messages are made and where they go.
 #[derive(Clone, Debug)]
-pub(crate) struct Publisher {
-    pub(crate) target: Target,
+pub(crate) struct MessageMaker {
+    pub(crate) target: Endpoint,
     pub(crate) path: Template,
     /// What is sent: `{payload}`, or more around it.
     pub(crate) body: Template,
@@ -37,7 +37,7 @@ pub(crate) struct Publisher {
 
 /// What became of the requests.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Published {
+pub(crate) struct PublishCounts {
     /// Messages whose request was answered well.
     pub(crate) answered: u64,
     /// Messages whose request was not.
@@ -45,14 +45,14 @@ pub(crate) struct Published {
     /// From the first request to the last answer.
     pub(crate) span_s: f64,
     #[serde(skip)]
-    pub(crate) answers: Histogram,
+    pub(crate) answers: Durations,
     /// What went wrong first.
     pub(crate) error: Option<String>,
 }
 
-impl Publisher {
+impl MessageMaker {
     /// Sends `sending.count` messages from number `first` on, and waits for all answers.
-    pub(crate) fn run(&self, sending: Sending, first: u32) -> anyhow::Result<Published> {
+    pub(crate) fn run(&self, sending: SendPlan, first: u32) -> anyhow::Result<PublishCounts> {
         let mut job = Job {
             publisher: self,
             sending,
@@ -60,9 +60,9 @@ impl Publisher {
             end: first + sending.count,
             first,
             begun_ns: now_ns(),
-            chance: Chance::new(u64::from(first)),
+            chance: SeededRandom::new(u64::from(first)),
             lanes: Vec::new(),
-            told: Published::default(),
+            told: PublishCounts::default(),
         };
         job.run()?;
         job.told.span_s = (now_ns() - job.begun_ns) as f64 / 1e9;
@@ -75,7 +75,7 @@ impl Publisher {
         let mut payload = Vec::new();
         for number in number..number + count.max(1) {
             payload.clear();
-            write_payload(Mark { number, sent_ns: now_ns() }, self.payload_len, &mut payload);
+            write_payload(Stamp { number, sent_ns: now_ns() }, self.payload_len, &mut payload);
             self.body.fill(&self.fill(number, &payload), &mut body);
         }
         if self.spoken {
@@ -113,16 +113,16 @@ impl Publisher {
 }
 
 struct Job<'a> {
-    publisher: &'a Publisher,
-    sending: Sending,
+    publisher: &'a MessageMaker,
+    sending: SendPlan,
     /// The next message to send, and the one after the last.
     next: u32,
     end: u32,
     first: u32,
     begun_ns: u64,
-    chance: Chance,
+    chance: SeededRandom,
     lanes: Vec<Lane>,
-    told: Published,
+    told: PublishCounts,
 }
 
 /// A connection, with at most one request on its way.
@@ -251,8 +251,8 @@ impl Lane {
         if spoken {
             return match spoken::read(&mut self.answer)? {
                 None => Ok(None),
-                Some(Said::Taken) => Ok(Some(true)),
-                Some(Said::Refused(why)) => Err(why),
+                Some(SpokenAnswer::Taken) => Ok(Some(true)),
+                Some(SpokenAnswer::Refused(why)) => Err(why),
             };
         }
         let Some((head, _)) = answer::decode(&self.answer).map_err(|_| "no HTTP answer".to_owned())? else {

@@ -7,12 +7,12 @@ mod words;
 
 use serde::Serialize;
 
-use crate::histogram::Histogram;
+use crate::histogram::Durations;
 use crate::job::Job;
-use crate::order::Tally;
-use crate::plan::Transport;
-use crate::proc::{Host, Memory, Used};
-use crate::publisher::Published;
+use crate::order::ConnectionTally;
+use crate::plan::ClientTransport;
+use crate::proc::{Host, MemoryUse, Used};
+use crate::publisher::PublishCounts;
 use crate::timeline::Sample;
 
 pub(crate) use page::page;
@@ -22,7 +22,7 @@ pub(crate) use table::table;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) scenario: Option<&'static str>,
-    pub(crate) transport: Transport,
+    pub(crate) transport: ClientTransport,
     pub(crate) url: String,
     /// Whether the server was measured, too: its memory and its CPU time.
     pub(crate) is_measured: bool,
@@ -67,9 +67,9 @@ pub(crate) struct Step {
     #[serde(flatten)]
     pub(crate) used: Used,
     /// The measured processes' memory at the end.
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemoryUse,
     #[serde(flatten)]
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RunOutcome,
     /// From the first message sent to the last one received, or until the last connection was ready.
     pub(crate) span_s: f64,
     /// Connections made, or messages delivered, in each second of that span.
@@ -84,7 +84,7 @@ pub(crate) struct Step {
     pub(crate) last_receiver_ms: Latency,
     /// Until the publisher had its answer.
     pub(crate) answer_ms: Latency,
-    pub(crate) published: Published,
+    pub(crate) published: PublishCounts,
     /// CPU of the measured processes, in microseconds for each message delivered, each message sent and
     /// each connection made; null where there was none, or nothing is measured.
     pub(crate) cpu_us_per_delivery: Option<f64>,
@@ -98,7 +98,7 @@ pub(crate) struct Step {
 
 /// What is counted.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct RunOutcome {
     pub(crate) standing: u64,
     /// Connections made in this step.
     pub(crate) joined: u64,
@@ -127,8 +127,8 @@ pub(crate) struct Latency {
     pub(crate) max: f64,
 }
 
-impl From<&Histogram> for Latency {
-    fn from(all: &Histogram) -> Self {
+impl From<&Durations> for Latency {
+    fn from(all: &Durations) -> Self {
         let ms = |ns: u64| ns as f64 / 1e6;
         let rank = |permille| ms(all.permille(permille));
         let (p50, p90, p99, p999) = (rank(500), rank(900), rank(990), rank(999));
@@ -138,17 +138,17 @@ impl From<&Histogram> for Latency {
 
 /// What was measured around a step, of which [`Step::new`] makes figures.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct StepFigures {
     pub(crate) step: String,
     pub(crate) begun_ns: u64,
     pub(crate) begun_s: f64,
     pub(crate) ended_s: f64,
     /// Connections made.
     pub(crate) joined: u64,
-    pub(crate) tally: Tally,
-    pub(crate) published: Published,
+    pub(crate) tally: ConnectionTally,
+    pub(crate) published: PublishCounts,
     pub(crate) used: Used,
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemoryUse,
     /// Bytes of private memory more than before the run.
     pub(crate) grown: u64,
 }
@@ -182,7 +182,7 @@ impl Total {
         let joined = largest(|step| step.outcome.joined);
         let rate = |step: &Step| step.outcome.delivered as f64 / step.span_s.max(1e-3);
         let fastest = steps.iter().map(rate).fold(0.0, f64::max);
-        let sum = |count: fn(&Outcome) -> u64| steps.iter().map(|step| count(&step.outcome)).sum();
+        let sum = |count: fn(&RunOutcome) -> u64| steps.iter().map(|step| count(&step.outcome)).sum();
         // What was received while nothing was sent, as after a pause, was paid for when it was sent.
         let paid = |step: &&Step| step.published.answered > 0 && step.outcome.delivered > 0;
         let sending = || steps.iter().filter(paid);
@@ -205,9 +205,9 @@ impl Total {
 
 impl Step {
     /// The figures of a step.
-    pub(crate) fn new(measured: Measured) -> Self {
-        let Measured { begun_ns, joined, tally, published, used, memory, grown, .. } = measured;
-        let mut slowest = Histogram::default();
+    pub(crate) fn new(measured: StepFigures) -> Self {
+        let StepFigures { begun_ns, joined, tally, published, used, memory, grown, .. } = measured;
+        let mut slowest = Durations::default();
         tally.slowest_ns.iter().for_each(|ns| slowest.record(*ns));
         let ended_ns = if joined > 0 { tally.ready_ns.max(tally.last_ns) } else { tally.last_ns };
         let sent = published.answered + published.refused;
@@ -233,7 +233,7 @@ impl Step {
             cpu_us_per_message: cpu(sent),
             cpu_us_per_connection: cpu(joined),
             bytes_per_delivery: (tally.got > 0).then(|| tally.bytes as f64 / tally.got as f64),
-            outcome: Outcome {
+            outcome: RunOutcome {
                 standing: tally.standing,
                 joined,
                 unanswered: tally.pending,

@@ -10,12 +10,12 @@ use anyhow::{Context, bail};
 
 use crate::clock::now_ns;
 use crate::job::Job;
-use crate::order::{Fact, Order, Tally};
+use crate::order::{ConnectionTally, WorkerFact, WorkerOrder};
 use crate::plan::Step;
 use crate::proc::{Cpu, forget_peak, memory};
 use crate::progress::{Goal, Progress};
-use crate::publisher::Published;
-use crate::report::{self, Measured, Report};
+use crate::publisher::PublishCounts;
+use crate::report::{self, Report, StepFigures};
 use crate::timeline::{Sample, Timeline};
 
 /// Runs all steps, and tells `progress` of them.
@@ -48,7 +48,7 @@ pub(crate) fn run(job: &Job, progress: Progress) -> anyhow::Result<Report> {
         };
         let memory = memory(&job.pids);
         let grown = memory.private.saturating_sub(empty.private);
-        let measured = Measured {
+        let measured = StepFigures {
             step: text.clone(),
             begun_ns,
             begun_s,
@@ -83,10 +83,10 @@ fn goal_of(job: &Job, step: Step, standing: u64, most: u64) -> Goal {
 /// The workers, and what they told.
 struct Crowd {
     workers: Vec<Worker>,
-    facts: Receiver<(usize, Fact)>,
+    facts: Receiver<(usize, WorkerFact)>,
     /// By worker: whether it has done what it was ordered, and what it told last.
     settled: Vec<bool>,
-    told: Vec<Option<Tally>>,
+    told: Vec<Option<ConnectionTally>>,
     /// By worker: how many clients stand, and what they have got since the last tally.
     seen: Vec<(u64, u64)>,
     /// What all had got at the last tally.
@@ -109,7 +109,7 @@ impl Crowd {
         let mut workers = Vec::new();
         for number in 0..job.workers {
             let mut worker = Worker::start(number as usize, &out)?;
-            worker.order(&Order::Begin { plan: job.plan.clone(), number, workers: job.workers })?;
+            worker.order(&WorkerOrder::Begin { plan: job.plan.clone(), number, workers: job.workers })?;
             workers.push(worker);
         }
         let count = workers.len();
@@ -136,21 +136,21 @@ impl Crowd {
     }
 
     /// Takes all workers through a step.
-    fn take(&mut self, job: &Job, step: Step, next: u32) -> anyhow::Result<Published> {
+    fn take(&mut self, job: &Job, step: Step, next: u32) -> anyhow::Result<PublishCounts> {
         match step {
-            Step::Join(until) => self.order(&Order::Join { until })?,
-            Step::Leave(percent) => self.order(&Order::Leave { percent, seed: next.into() })?,
-            Step::Back => self.order(&Order::Back)?,
-            Step::Reload(reloading) => self.order(&Order::Reload(reloading))?,
-            Step::Pause(percent) => self.order(&Order::Pause { percent, seed: next.into() })?,
-            Step::Resume => self.order(&Order::Resume)?,
+            Step::Join(until) => self.order(&WorkerOrder::Join { until })?,
+            Step::Leave(percent) => self.order(&WorkerOrder::Leave { percent, seed: next.into() })?,
+            Step::Back => self.order(&WorkerOrder::Back)?,
+            Step::Reload(reloading) => self.order(&WorkerOrder::Reload(reloading))?,
+            Step::Pause(percent) => self.order(&WorkerOrder::Pause { percent, seed: next.into() })?,
+            Step::Resume => self.order(&WorkerOrder::Resume)?,
             Step::Idle(seconds) => self.rest(Duration::from_secs_f64(seconds))?,
             Step::Enter => {
                 eprintln!("multiplexor bench: waiting for a line on standard input");
                 std::io::stdin().read_line(&mut String::new())?;
             }
             Step::Send(sending) => {
-                self.order(&Order::Expect { first: next, count: sending.count })?;
+                self.order(&WorkerOrder::Expect { first: next, count: sending.count })?;
                 let publisher = job.publisher.clone();
                 let sent = thread::spawn(move || publisher.run(sending, next));
                 self.wait(job.patience, || sent.is_finished())?;
@@ -158,7 +158,7 @@ impl Crowd {
             }
         }
         self.wait(job.patience, || true)?;
-        Ok(Published::default())
+        Ok(PublishCounts::default())
     }
 
     /// Lets so much time pass.
@@ -188,7 +188,7 @@ impl Crowd {
         std::mem::replace(&mut self.timeline, Timeline::new(&[])).into_samples()
     }
 
-    fn order(&mut self, order: &Order) -> anyhow::Result<()> {
+    fn order(&mut self, order: &WorkerOrder) -> anyhow::Result<()> {
         self.settled.fill(false);
         self.workers.iter_mut().try_for_each(|worker| worker.order(order))
     }
@@ -209,9 +209,9 @@ impl Crowd {
     /// Takes one fact; false if none came in this time.
     fn hear(&mut self, timeout: Duration) -> anyhow::Result<bool> {
         match self.facts.recv_timeout(timeout) {
-            Ok((worker, Fact::Progress { standing, got })) => self.seen[worker] = (standing, got),
-            Ok((worker, Fact::Settled)) => self.settled[worker] = true,
-            Ok((worker, Fact::Told(tally))) => {
+            Ok((worker, WorkerFact::Progress { standing, got })) => self.seen[worker] = (standing, got),
+            Ok((worker, WorkerFact::Settled)) => self.settled[worker] = true,
+            Ok((worker, WorkerFact::Told(tally))) => {
                 self.seen[worker] = (tally.standing, 0);
                 self.delivered += tally.got;
                 self.told[worker] = Some(*tally);
@@ -227,15 +227,15 @@ impl Crowd {
     }
 
     /// What became of everything since the last time.
-    fn tally(&mut self) -> anyhow::Result<Tally> {
-        self.order(&Order::Tell)?;
+    fn tally(&mut self) -> anyhow::Result<ConnectionTally> {
+        self.order(&WorkerOrder::Tell)?;
         while self.told.iter().any(Option::is_none) {
             if !self.hear(TELL_TIMEOUT)? {
                 bail!("a worker does not answer");
             }
         }
         self.settled.fill(true);
-        let mut all = Tally::default();
+        let mut all = ConnectionTally::default();
         self.told.iter_mut().filter_map(Option::take).for_each(|tally| all.merge(&tally));
         Ok(all)
     }
@@ -254,7 +254,7 @@ impl Drop for Crowd {
 }
 
 impl Worker {
-    fn start(number: usize, out: &Sender<(usize, Fact)>) -> anyhow::Result<Self> {
+    fn start(number: usize, out: &Sender<(usize, WorkerFact)>) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where this program is")?;
         let mut process = Command::new(program)
             .args(["bench", "--worker"])
@@ -276,7 +276,7 @@ impl Worker {
         Ok(Self { process, orders })
     }
 
-    fn order(&mut self, order: &Order) -> anyhow::Result<()> {
+    fn order(&mut self, order: &WorkerOrder) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
         self.orders.write_all(&line).context("a worker takes no orders")

@@ -2,7 +2,7 @@
 
 /// A text with places in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<TemplatePart>);
 
 /// What fills the places.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Fill<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Channel,
     Cursor,
@@ -35,43 +35,43 @@ impl Template {
         let mut rest = text;
         while let Some((at, name, part)) = first_place(rest) {
             if at > 0 {
-                parts.push(Part::Text(rest[..at].to_owned()));
+                parts.push(TemplatePart::Text(rest[..at].to_owned()));
             }
             parts.push(part);
             rest = &rest[at + name.len()..];
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+            parts.push(TemplatePart::Text(rest.to_owned()));
         }
         Self(parts)
     }
 
     /// Whether a client must remember its cursor for it.
     pub(crate) fn has_cursor(&self) -> bool {
-        self.0.contains(&Part::Cursor)
+        self.0.contains(&TemplatePart::Cursor)
     }
 
     /// Appends the text with its places filled.
     pub(crate) fn fill(&self, fill: &Fill<'_>, out: &mut Vec<u8>) {
         for part in &self.0 {
             match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Channel => push_name(fill.channel, fill.name_len, out),
-                Part::Value => out.extend_from_slice(fill.value.as_bytes()),
-                Part::Cursor => out.extend_from_slice(fill.cursor.as_bytes()),
-                Part::Payload => out.extend_from_slice(fill.payload),
+                TemplatePart::Text(text) => out.extend_from_slice(text.as_bytes()),
+                TemplatePart::Channel => push_name(fill.channel, fill.name_len, out),
+                TemplatePart::Value => out.extend_from_slice(fill.value.as_bytes()),
+                TemplatePart::Cursor => out.extend_from_slice(fill.cursor.as_bytes()),
+                TemplatePart::Payload => out.extend_from_slice(fill.payload),
             }
         }
     }
 }
 
 /// Where the first place is, as it is written, and what it means.
-fn first_place(text: &str) -> Option<(usize, &'static str, Part)> {
+fn first_place(text: &str) -> Option<(usize, &'static str, TemplatePart)> {
     let places = [
-        ("{ch}", Part::Channel),
-        ("{cursor}", Part::Cursor),
-        ("{value}", Part::Value),
-        ("{payload}", Part::Payload),
+        ("{ch}", TemplatePart::Channel),
+        ("{cursor}", TemplatePart::Cursor),
+        ("{value}", TemplatePart::Value),
+        ("{payload}", TemplatePart::Payload),
     ];
     places
         .into_iter()

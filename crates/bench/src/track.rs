@@ -11,7 +11,7 @@ pub(crate) struct Track {
 
 /// What a message that came is to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum TrackVerdict {
     /// It came for the first time, and after those before it.
     New,
     /// It came for the first time, but one after it was there already.
@@ -23,29 +23,29 @@ pub(crate) enum Verdict {
 
 impl Track {
     /// Takes note of a message that came.
-    pub(crate) fn take(&mut self, ordinal: u32) -> Verdict {
+    pub(crate) fn take(&mut self, ordinal: u32) -> TrackVerdict {
         if ordinal > self.highest {
             let step = ordinal - self.highest;
             self.seen = self.seen.checked_shl(step).unwrap_or(0) | 1;
             self.highest = ordinal;
-            return Verdict::New;
+            return TrackVerdict::New;
         }
         let bit = 1_u64.checked_shl(self.highest - ordinal).unwrap_or(0);
         if bit == 0 || self.seen & bit != 0 {
-            return Verdict::Doubled;
+            return TrackVerdict::Doubled;
         }
         self.seen |= bit;
-        Verdict::Disordered
+        TrackVerdict::Disordered
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Disordered, Doubled, New};
+    use super::TrackVerdict::{Disordered, Doubled, New};
     use super::*;
     use proptest::prelude::*;
 
-    fn check(ordinals: &[u32], expected: &[Verdict]) {
+    fn check(ordinals: &[u32], expected: &[TrackVerdict]) {
         let mut track = Track::default();
         let told: Vec<_> = ordinals.iter().map(|ordinal| track.take(*ordinal)).collect();
         assert_eq!(told, expected, "{ordinals:?}");

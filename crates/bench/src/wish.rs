@@ -9,8 +9,8 @@ use clap::ArgMatches;
 use crate::command::words;
 use crate::job::Job;
 use crate::machine::{check_memory, shards_for, workers_for};
-use crate::plan::{Plan, Schedule, Step, Target, Transport};
-use crate::publisher::Publisher;
+use crate::plan::{ClientTransport, Endpoint, Plan, Schedule, Step};
+use crate::publisher::MessageMaker;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::template::Template;
 
@@ -40,9 +40,9 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
     };
     let schedule = Schedule::new(channels, matches.get_flag("scatter") || has_own_channels);
     let transport = transport(text("transport").unwrap_or("sse"))?;
-    let resumed = resumes || transport == Transport::Poll;
-    let target = Target::parse(text("url").unwrap_or(if resumed { RESUMED_URL } else { URL }))?;
-    let publish = Target::parse(text("publish").unwrap_or(if batches { BATCH_URL } else { PUBLISH_URL }))?;
+    let resumed = resumes || transport == ClientTransport::Poll;
+    let target = Endpoint::parse(text("url").unwrap_or(if resumed { RESUMED_URL } else { URL }))?;
+    let publish = Endpoint::parse(text("publish").unwrap_or(if batches { BATCH_URL } else { PUBLISH_URL }))?;
     let spoken = text("publish").is_some_and(|url| url.starts_with("ws://"));
     let body = default_body(batches, spoken)?;
     let media = text("type").unwrap_or(if batches { "application/x-ndjson" } else { "text/plain" });
@@ -51,7 +51,7 @@ pub(crate) fn read(matches: &ArgMatches, files: u64) -> anyhow::Result<Wish> {
     let workers = u32::try_from(count("workers"))?;
     let headers = format!("Content-Type: {media}\r\n{}", headers(&words(matches, "publish-header"))?);
     let job = Job {
-        publisher: Publisher {
+        publisher: MessageMaker {
             path: Template::new(&publish.path),
             target: publish,
             body: Template::new(text("body").unwrap_or(body)),
@@ -187,12 +187,12 @@ fn headers(lines: &[String]) -> anyhow::Result<String> {
     Ok(out)
 }
 
-fn transport(name: &str) -> anyhow::Result<Transport> {
+fn transport(name: &str) -> anyhow::Result<ClientTransport> {
     Ok(match name {
-        "sse" => Transport::Sse,
-        "ws" => Transport::Ws,
-        "stream" => Transport::Stream,
-        "poll" => Transport::Poll,
+        "sse" => ClientTransport::Sse,
+        "ws" => ClientTransport::Ws,
+        "stream" => ClientTransport::Stream,
+        "poll" => ClientTransport::Poll,
         other => bail!("{other:?} is no transport; there are sse, ws, stream and poll"),
     })
 }

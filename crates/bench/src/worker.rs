@@ -15,22 +15,22 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::client::{Client, Manner, Told};
-use crate::clock::Chance;
-use crate::order::{Fact, Order, Tally};
+use crate::client::{ClientOptions, ClientState, ReadOutcome};
+use crate::clock::SeededRandom;
+use crate::order::{ConnectionTally, WorkerFact, WorkerOrder};
 use crate::packed::Packed;
 use crate::plan::{Plan, Reloading};
 
 /// Runs a worker until its orders end.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut inbox = Inbox::default();
+    let mut inbox = OrderReader::default();
     let mut orders = Vec::new();
     while orders.is_empty() {
         orders = inbox.read()?;
     }
     // What follows the first order may have come with it.
     let rest = orders.split_off(1);
-    let Some(Order::Begin { plan, number, workers }) = orders.pop() else {
+    let Some(WorkerOrder::Begin { plan, number, workers }) = orders.pop() else {
         bail!("the first order must be Begin")
     };
     let mut worker = Worker::new(plan, number, workers)?;
@@ -40,13 +40,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Orders as they come on standard input.
 #[derive(Default)]
-struct Inbox {
+struct OrderReader {
     bytes: Vec<u8>,
 }
 
-impl Inbox {
+impl OrderReader {
     /// Waits for bytes, and returns the orders that are complete.
-    fn read(&mut self) -> anyhow::Result<Vec<Order>> {
+    fn read(&mut self) -> anyhow::Result<Vec<WorkerOrder>> {
         let mut chunk = [0; 4096];
         let len = rustix::io::read(std::io::stdin(), &mut chunk).context("orders")?;
         if len == 0 {
@@ -63,12 +63,12 @@ impl Inbox {
 
 struct Worker {
     plan: Plan,
-    manner: Manner,
+    manner: ClientOptions,
     number: u32,
     workers: u32,
     epoll: OwnedFd,
     /// Client n of these is client `number + n * workers` of all.
-    clients: Vec<Place>,
+    clients: Vec<ClientPlace>,
     /// How many of them have begun to connect, from the first on.
     begun: usize,
     /// How many shall have.
@@ -80,17 +80,17 @@ struct Worker {
     reloader: usize,
     /// Connections that are not answered yet.
     pending: usize,
-    /// Whether all have stopped reading; some may have, see [`Place::is_paused`].
+    /// Whether all have stopped reading; some may have, see [`ClientPlace::is_paused`].
     is_paused: bool,
     /// Messages that are owed to those who have stopped, while others read.
     withheld: u64,
     /// The first message that was expected last.
     first: u32,
-    tally: Tally,
+    tally: ConnectionTally,
     /// What came compressed.
     packed: Packed,
     /// What some bytes said; here only to be allocated once.
-    told: Vec<Told>,
+    told: Vec<ReadOutcome>,
     /// Whether all that was ordered has been told as settled.
     is_told: bool,
     /// When connecting began, and how many connections were begun since.
@@ -99,16 +99,16 @@ struct Worker {
 
 /// A client and its connection.
 #[derive(Default)]
-struct Place {
+struct ClientPlace {
     socket: Option<OwnedFd>,
-    client: Client,
-    state: State,
+    client: ClientState,
+    state: WorkerState,
     /// Reads nothing until it may again, while others do.
     is_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum WorkerState {
     /// Never was, or left.
     #[default]
     Away,
@@ -127,7 +127,7 @@ impl Worker {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, std::io::stdin(), EventData::new_u64(ORDERS), EventFlags::IN)?;
         Ok(Self {
-            manner: Manner::new(&plan, values(&plan)?),
+            manner: ClientOptions::new(&plan, values(&plan)?),
             plan,
             number,
             workers,
@@ -142,7 +142,7 @@ impl Worker {
             is_paused: false,
             withheld: 0,
             first: 0,
-            tally: Tally::default(),
+            tally: ConnectionTally::default(),
             packed: Packed::default(),
             told: Vec::new(),
             is_told: true,
@@ -150,7 +150,7 @@ impl Worker {
         })
     }
 
-    fn run(mut self, mut inbox: Inbox) -> anyhow::Result<()> {
+    fn run(mut self, mut inbox: OrderReader) -> anyhow::Result<()> {
         let (mut ready, mut buffer) = (Vec::with_capacity(EVENTS_MAX), vec![0; READ_LEN]);
         let mut told = (Instant::now(), 0, 0);
         loop {
@@ -180,13 +180,13 @@ impl Worker {
             }
             if !self.is_told && self.is_settled() {
                 self.is_told = true;
-                say(&Fact::Settled)?;
+                say(&WorkerFact::Settled)?;
             }
             let now = (self.tally.standing, self.tally.got);
             let is_moving = (told.1, told.2) != now || self.reloading.count > 0;
             if is_moving && told.0.elapsed() > PROGRESS_EVERY {
                 told = (Instant::now(), now.0, now.1);
-                say(&Fact::Progress { standing: now.0, got: now.1 })?;
+                say(&WorkerFact::Progress { standing: now.0, got: now.1 })?;
             }
         }
     }
@@ -196,50 +196,50 @@ impl Worker {
         connected && self.reloading.count == 0 && (self.is_paused || self.tally.got >= self.tally.owed)
     }
 
-    fn obey_all(&mut self, inbox: &mut Inbox) -> anyhow::Result<()> {
+    fn obey_all(&mut self, inbox: &mut OrderReader) -> anyhow::Result<()> {
         for order in inbox.read()? {
             self.obey(order)?;
         }
         Ok(())
     }
 
-    fn obey(&mut self, order: Order) -> anyhow::Result<()> {
+    fn obey(&mut self, order: WorkerOrder) -> anyhow::Result<()> {
         self.is_told = false;
         match order {
-            Order::Begin { .. } => bail!("begun already"),
-            Order::Join { until } => {
+            WorkerOrder::Begin { .. } => bail!("begun already"),
+            WorkerOrder::Join { until } => {
                 self.wanted = (until.saturating_sub(self.number)).div_ceil(self.workers) as usize;
-                self.clients.resize_with(self.wanted.max(self.clients.len()), Place::default);
+                self.clients.resize_with(self.wanted.max(self.clients.len()), ClientPlace::default);
                 self.paced = (Instant::now(), 0);
             }
-            Order::Expect { first, count } => self.expect(first, count),
-            Order::Leave { percent, seed } => self.leave(percent, seed),
-            Order::Back => {
-                let away = (0..self.begun).filter(|place| self.clients[*place].state == State::Away);
+            WorkerOrder::Expect { first, count } => self.expect(first, count),
+            WorkerOrder::Leave { percent, seed } => self.leave(percent, seed),
+            WorkerOrder::Back => {
+                let away = (0..self.begun).filter(|place| self.clients[*place].state == WorkerState::Away);
                 self.returning = away.collect();
                 for place in &self.returning {
                     self.tally.owed += u64::from(std::mem::take(&mut self.clients[*place].client.missed));
                 }
                 self.paced = (Instant::now(), 0);
             }
-            Order::Reload(all) => self.begin_reloading(all),
-            Order::Pause { percent, .. } if percent >= 100.0 => self.is_paused = true,
-            Order::Pause { percent, seed } => self.pause(percent, seed),
-            Order::Resume => self.resume(),
-            Order::Tell => {
+            WorkerOrder::Reload(all) => self.begin_reloading(all),
+            WorkerOrder::Pause { percent, .. } if percent >= 100.0 => self.is_paused = true,
+            WorkerOrder::Pause { percent, seed } => self.pause(percent, seed),
+            WorkerOrder::Resume => self.resume(),
+            WorkerOrder::Tell => {
                 self.is_told = true;
-                say(&Fact::Told(Box::new(self.tell())))?;
+                say(&WorkerFact::Told(Box::new(self.tell())))?;
             }
         }
         if self.is_paused && !self.is_told {
             self.is_told = true;
-            say(&Fact::Settled)?;
+            say(&WorkerFact::Settled)?;
         }
         Ok(())
     }
 
     /// The tally so far, and begins the next. What paused clients have not read yet is owed in that one.
-    fn tell(&mut self) -> Tally {
+    fn tell(&mut self) -> ConnectionTally {
         let mut told = std::mem::take(&mut self.tally);
         self.tally.standing = told.standing;
         told.pending = self.pending as u64;
@@ -258,8 +258,8 @@ impl Worker {
             let channel = self.channel_of(place);
             let (owed, place) = (spread.of(channel), &mut self.clients[place]);
             match place.state {
-                State::Away if place.client.can_resume() => place.client.missed += owed,
-                State::Away | State::Gone => {}
+                WorkerState::Away if place.client.can_resume() => place.client.missed += owed,
+                WorkerState::Away | WorkerState::Gone => {}
                 _ if place.is_paused => self.withheld += u64::from(owed),
                 _ => self.tally.owed += u64::from(owed),
             }
@@ -267,22 +267,22 @@ impl Worker {
     }
 
     fn leave(&mut self, percent: f64, seed: u64) {
-        let mut chance = Chance::new(seed.wrapping_add(u64::from(self.number)));
+        let mut chance = SeededRandom::new(seed.wrapping_add(u64::from(self.number)));
         for place in 0..self.begun {
             let leaves = chance.next() * 100.0 < percent;
-            let stands = self.clients[place].state == State::Standing && !self.clients[place].is_paused;
+            let stands = self.clients[place].state == WorkerState::Standing && !self.clients[place].is_paused;
             if leaves && stands {
                 self.clients[place].socket = None;
-                self.clients[place].state = State::Away;
+                self.clients[place].state = WorkerState::Away;
                 self.tally.standing -= 1;
             }
         }
     }
 
     fn pause(&mut self, percent: f64, seed: u64) {
-        let mut chance = Chance::new(seed.wrapping_add(u64::from(self.number)));
+        let mut chance = SeededRandom::new(seed.wrapping_add(u64::from(self.number)));
         for place in &mut self.clients[..self.begun] {
-            place.is_paused |= chance.next() * 100.0 < percent && place.state == State::Standing;
+            place.is_paused |= chance.next() * 100.0 < percent && place.state == WorkerState::Standing;
         }
     }
 
@@ -316,7 +316,7 @@ fn values(plan: &Plan) -> anyhow::Result<Vec<Box<str>>> {
     Ok(text.lines().map(Box::from).collect())
 }
 
-fn say(fact: &Fact) -> anyhow::Result<()> {
+fn say(fact: &WorkerFact) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(fact)?;
     line.push(b'\n');
     std::io::stdout().lock().write_all(&line).context("a fact")

@@ -136,7 +136,7 @@ fn run_until_interrupted(args: ListenArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Why a connection is over.
-enum End {
+enum StreamEnd {
     /// Nobody reads what is printed: all is done.
     NobodyReads,
     /// Another attempt may succeed.
@@ -159,9 +159,9 @@ fn listen(mut args: ListenArgs) -> anyhow::Result<ExitCode> {
             Err(end) => end,
         };
         let reason = match end {
-            End::NobodyReads => return Ok(ExitCode::SUCCESS),
-            End::Final(error) => return Err(error),
-            End::Lost(reason) => reason,
+            StreamEnd::NobodyReads => return Ok(ExitCode::SUCCESS),
+            StreamEnd::Final(error) => return Err(error),
+            StreamEnd::Lost(reason) => reason,
         };
         attempt = if lines > 0 { 0 } else { attempt + 1 };
         if attempt <= 1 {
@@ -172,42 +172,46 @@ fn listen(mut args: ListenArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks for the stream.
-fn connect(agent: &Agent, args: &ListenArgs, connected: bool) -> Result<impl Read + 'static, End> {
+fn connect(agent: &Agent, args: &ListenArgs, connected: bool) -> Result<impl Read + 'static, StreamEnd> {
     let answer = match with_key(agent.get(args.url()), args.key.as_deref()).call() {
         Ok(answer) => answer,
-        Err(error) if connected => return Err(End::Lost(no_answer(&args.base, &error).to_string())),
-        Err(error) => return Err(End::Final(no_answer(&args.base, &error))),
+        Err(error) if connected => return Err(StreamEnd::Lost(no_answer(&args.base, &error).to_string())),
+        Err(error) => return Err(StreamEnd::Final(no_answer(&args.base, &error))),
     };
     match answer.status().as_u16() {
         200 => Ok(answer.into_body().into_reader()),
         429 | 500.. => {
-            Err(End::Lost(format!("the server at {} is not ready: {}", args.base, refusal(answer))))
+            Err(StreamEnd::Lost(format!("the server at {} is not ready: {}", args.base, refusal(answer))))
         }
-        _ => Err(End::Final(anyhow!("the server at {} refused: {}", args.base, refusal(answer)))),
+        _ => Err(StreamEnd::Final(anyhow!("the server at {} refused: {}", args.base, refusal(answer)))),
     }
 }
 
 /// Prints line by line until the connection is over; counts them.
-fn read(reader: impl Read, args: &mut ListenArgs, lines: &mut u64) -> End {
+fn read(reader: impl Read, args: &mut ListenArgs, lines: &mut u64) -> StreamEnd {
     let mut reader = BufReader::new(reader);
     let mut text = Vec::new();
     loop {
         text.clear();
         match reader.by_ref().take(LINE_LEN_MAX).read_until(b'\n', &mut text) {
-            Err(error) => return End::Lost(format!("the connection was lost: {error}")),
+            Err(error) => return StreamEnd::Lost(format!("the connection was lost: {error}")),
             // Half a line comes again, whole, on the next connection.
-            Ok(_) if text.last() != Some(&b'\n') => return End::Lost("the connection was closed".into()),
+            Ok(_) if text.last() != Some(&b'\n') => {
+                return StreamEnd::Lost("the connection was closed".into());
+            }
             Ok(_) => {}
         }
         let line = match StreamLine::read(&text) {
             Ok(line) => line,
-            Err(error) => return End::Final(anyhow!("the server sent what is no line of a stream: {error}")),
+            Err(error) => {
+                return StreamEnd::Final(anyhow!("the server sent what is no line of a stream: {error}"));
+            }
         };
         *lines += 1;
         if let Err(error) = print(&text, &line, args.json) {
             return match error.kind() {
-                io::ErrorKind::BrokenPipe => End::NobodyReads,
-                _ => End::Final(anyhow!("standard output cannot be written: {error}")),
+                io::ErrorKind::BrokenPipe => StreamEnd::NobodyReads,
+                _ => StreamEnd::Final(anyhow!("standard output cannot be written: {error}")),
             };
         }
         if let Some(cursor) = line.cursor {

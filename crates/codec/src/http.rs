@@ -16,5 +16,5 @@ pub mod loose;
 
 pub use body::Body;
 pub use error::Error;
-pub use request::{Framing, HEADERS_MAX, Limits, Request, decode, decode_framing};
+pub use request::{BodyFraming, HEADERS_MAX, HeadLimits, RequestHead, decode, decode_framing};
 pub use response::{Head, LAST_CHUNK, enclose_chunk, reason, status_line};

@@ -8,7 +8,7 @@ mod reader;
 
 use std::io::Write;
 
-pub use reader::{Dispatched, Error, Reader};
+pub use reader::{Dispatched, Error, SseReader};
 
 /// One event to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,8 +15,8 @@ mod reader;
 pub use error::Error;
 pub use extension::accept_deflate;
 pub use frame::{
-    CONTROL_PAYLOAD_MAX, HEADER_BYTES_MAX, Header, Opcode, RSV1, decode_header, encode_client_frame,
+    CONTROL_PAYLOAD_MAX, FrameHeader, HEADER_BYTES_MAX, Opcode, RSV1, decode_header, encode_client_frame,
     encode_close, encode_deflated, encode_frame, unmask,
 };
 pub use handshake::accept_key;
-pub use reader::{Fact, FrozenPartial, Limits, Reader};
+pub use reader::{FrameFact, FrameReader, FrozenPartial, MessageLimits};

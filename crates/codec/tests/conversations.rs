@@ -40,7 +40,7 @@ fn cases(folder: &str, directive: impl Fn(&[Word]) -> Option<Vec<u8>>) -> Vec<Ca
 ///
 /// Settings: `head_bytes`, `headers`, `body_bytes`; `show=NAME` tells that header's values.
 fn http_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
-    let limits = http::Limits {
+    let limits = http::HeadLimits {
         head_bytes: case.setting("head_bytes").unwrap_or(2048),
         headers: case.setting("headers").unwrap_or(http::HEADERS_MAX),
         body_bytes: case.setting("body_bytes").unwrap_or(1000),
@@ -79,7 +79,7 @@ type HttpBody = (http::Body, Vec<u8>);
 
 fn http_body(
     held: &[u8],
-    limits: &http::Limits,
+    limits: &http::HeadLimits,
     facts: &mut Vec<String>,
     state: &mut http::Body,
     data: &mut Vec<u8>,
@@ -93,7 +93,7 @@ fn http_body(
 fn http_head(
     case: &Case,
     held: &[u8],
-    limits: &http::Limits,
+    limits: &http::HeadLimits,
     facts: &mut Vec<String>,
     body: &mut Option<HttpBody>,
 ) -> Result<usize, http::Error> {
@@ -115,7 +115,7 @@ fn http_head(
     }
     let state = http::Body::new(request.framing);
     match request.framing {
-        http::Framing::None => {}
+        http::BodyFraming::None => {}
         _ if state.is_done() => facts.push("body \"\"".to_owned()),
         _ => *body = Some((state, Vec::new())),
     }
@@ -126,21 +126,21 @@ fn http_head(
 ///
 /// Between any two parts the reader is frozen and thawed, which must change nothing.
 fn websocket_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
-    let limits = ws::Limits {
+    let limits = ws::MessageLimits {
         message_bytes: case.setting("message_bytes").unwrap_or(1 << 20),
         fragments: case.setting("fragments").unwrap_or(100),
         inflate_ratio: 100,
         deflate: false,
     };
     let (mut held, mut facts) = (Vec::new(), Vec::new());
-    let mut reader = ws::Reader::new();
+    let mut reader = ws::FrameReader::new();
     for part in parts {
         held.extend_from_slice(part);
         loop {
             let consumed = match reader.decode(&mut held, &limits) {
                 Ok(Some((fact, consumed))) => {
                     facts.push(websocket_fact(&fact));
-                    if matches!(fact, ws::Fact::Close { .. }) {
+                    if matches!(fact, ws::FrameFact::Close { .. }) {
                         return facts;
                     }
                     consumed
@@ -154,7 +154,7 @@ fn websocket_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
             held.drain(..consumed);
         }
         let frozen = reader.freeze();
-        reader = ws::Reader::thaw(frozen.clone());
+        reader = ws::FrameReader::thaw(frozen.clone());
         assert_eq!(reader.freeze(), frozen);
     }
     if !held.is_empty() {
@@ -163,15 +163,17 @@ fn websocket_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     facts
 }
 
-fn websocket_fact(fact: &ws::Fact<'_>) -> String {
+fn websocket_fact(fact: &ws::FrameFact<'_>) -> String {
     match fact {
-        ws::Fact::Text(text) => format!("text {}", quoted(text.as_bytes())),
-        ws::Fact::Binary(bytes) => format!("binary {}", quoted(bytes)),
-        ws::Fact::Fragment => "fragment".to_owned(),
-        ws::Fact::Ping(bytes) => format!("ping {}", quoted(bytes)),
-        ws::Fact::Pong(bytes) => format!("pong {}", quoted(bytes)),
-        ws::Fact::Close { code: None, .. } => "close".to_owned(),
-        ws::Fact::Close { code: Some(code), reason } => format!("close {code} {}", quoted(reason.as_bytes())),
+        ws::FrameFact::Text(text) => format!("text {}", quoted(text.as_bytes())),
+        ws::FrameFact::Binary(bytes) => format!("binary {}", quoted(bytes)),
+        ws::FrameFact::Fragment => "fragment".to_owned(),
+        ws::FrameFact::Ping(bytes) => format!("ping {}", quoted(bytes)),
+        ws::FrameFact::Pong(bytes) => format!("pong {}", quoted(bytes)),
+        ws::FrameFact::Close { code: None, .. } => "close".to_owned(),
+        ws::FrameFact::Close { code: Some(code), reason } => {
+            format!("close {code} {}", quoted(reason.as_bytes()))
+        }
     }
 }
 
@@ -232,7 +234,7 @@ fn frame(words: &[Word]) -> Option<Vec<u8>> {
 
 /// Events of a stream. Setting: `limit`. The last facts are the id and the advice, if there are any.
 fn event_stream_facts(case: &Case, parts: &[&[u8]]) -> Vec<String> {
-    let mut reader = sse::Reader::new(case.setting("limit").unwrap_or(1000));
+    let mut reader = sse::SseReader::new(case.setting("limit").unwrap_or(1000));
     let (mut told, mut fault) = (Vec::new(), None);
     for part in parts {
         fault = reader.push(part, &mut told).err();

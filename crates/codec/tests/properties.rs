@@ -29,7 +29,7 @@ proptest! {
                 expected.push(sse::Dispatched { event, data, last_id: last_id.clone() });
             }
         }
-        let mut reader = sse::Reader::new(1 << 20);
+        let mut reader = sse::SseReader::new(1 << 20);
         let mut told = Vec::new();
         for part in parts(&wire, &cuts) {
             reader.push(part, &mut told).unwrap();
@@ -46,7 +46,7 @@ proptest! {
         limit in 0_usize..100,
     ) {
         let read = |parts: Vec<&[u8]>| {
-            let (mut reader, mut told) = (sse::Reader::new(limit), Vec::new());
+            let (mut reader, mut told) = (sse::SseReader::new(limit), Vec::new());
             let fault = parts.iter().find_map(|part| reader.push(part, &mut told).err());
             (told, fault)
         };
@@ -63,21 +63,21 @@ proptest! {
         for message in &messages {
             message.send(&mut wire);
         }
-        let limits = ws::Limits { message_bytes: 1 << 20, fragments: 100, inflate_ratio: 100, deflate: false };
-        let (mut reader, mut held, mut told) = (ws::Reader::new(), Vec::new(), Vec::new());
+        let limits = ws::MessageLimits { message_bytes: 1 << 20, fragments: 100, inflate_ratio: 100, deflate: false };
+        let (mut reader, mut held, mut told) = (ws::FrameReader::new(), Vec::new(), Vec::new());
         for part in parts(&wire, &cuts) {
             held.extend_from_slice(part);
             while let Some((fact, consumed)) = reader.decode(&mut held, &limits).unwrap() {
                 match fact {
-                    ws::Fact::Text(text) => told.push((true, text.as_bytes().to_vec())),
-                    ws::Fact::Binary(bytes) => told.push((false, bytes.to_vec())),
-                    ws::Fact::Ping(bytes) => prop_assert_eq!(bytes, b"between"),
-                    ws::Fact::Fragment => {}
+                    ws::FrameFact::Text(text) => told.push((true, text.as_bytes().to_vec())),
+                    ws::FrameFact::Binary(bytes) => told.push((false, bytes.to_vec())),
+                    ws::FrameFact::Ping(bytes) => prop_assert_eq!(bytes, b"between"),
+                    ws::FrameFact::Fragment => {}
                     fact => panic!("nobody sent {fact:?}"),
                 }
                 held.drain(..consumed);
             }
-            reader = ws::Reader::thaw(reader.freeze());
+            reader = ws::FrameReader::thaw(reader.freeze());
         }
         let sent: Vec<_> = messages.iter().map(|message| (message.is_text, message.payload.clone())).collect();
         prop_assert_eq!(told, sent);
@@ -92,8 +92,8 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let fragments = parts(&text, &cuts);
-        let limits = ws::Limits { message_bytes: 100, fragments: 100, inflate_ratio: 100, deflate: false };
-        let mut reader = ws::Reader::new();
+        let limits = ws::MessageLimits { message_bytes: 100, fragments: 100, inflate_ratio: 100, deflate: false };
+        let mut reader = ws::FrameReader::new();
         let mut verdict = Ok(());
         for (index, fragment) in fragments.iter().enumerate() {
             let mut wire = client_fragment(index == 0, index + 1 == fragments.len(), true, fragment);
@@ -147,9 +147,9 @@ proptest! {
                 wire[start + 1] &= 0x7f;
             }
         }
-        let limits = ws::Limits { message_bytes: 30, fragments: 3, inflate_ratio: 100, deflate: false };
+        let limits = ws::MessageLimits { message_bytes: 30, fragments: 3, inflate_ratio: 100, deflate: false };
         let read = |parts: Vec<&[u8]>| {
-            let (mut reader, mut held, mut told) = (ws::Reader::new(), Vec::new(), Vec::new());
+            let (mut reader, mut held, mut told) = (ws::FrameReader::new(), Vec::new(), Vec::new());
             for part in parts {
                 held.extend_from_slice(part);
                 loop {
@@ -176,8 +176,8 @@ proptest! {
     #[test]
     fn arbitrary_frames_are_answered(mut bytes in vec(any::<u8>(), 0..64)) {
         let given = bytes.len();
-        let limits = ws::Limits { message_bytes: 40, fragments: 2, inflate_ratio: 100, deflate: false };
-        if let Ok(Some((_, consumed))) = ws::Reader::new().decode(&mut bytes, &limits) {
+        let limits = ws::MessageLimits { message_bytes: 40, fragments: 2, inflate_ratio: 100, deflate: false };
+        if let Ok(Some((_, consumed))) = ws::FrameReader::new().decode(&mut bytes, &limits) {
             prop_assert!(consumed <= given);
         }
     }
@@ -203,7 +203,7 @@ proptest! {
         let body_len = wire.len();
         wire.extend_from_slice(b"GET /");
 
-        let (mut body, mut out, mut consumed) = (http::Body::new(http::Framing::Chunked), Vec::new(), 0);
+        let (mut body, mut out, mut consumed) = (http::Body::new(http::BodyFraming::Chunked), Vec::new(), 0);
         for part in parts(&wire, &cuts) {
             consumed += body.decode(part, &mut out, data.len()).unwrap().0;
         }
@@ -219,7 +219,7 @@ proptest! {
         limit in 0_usize..10,
     ) {
         let read = |parts: Vec<&[u8]>| {
-            let (mut body, mut out, mut consumed) = (http::Body::new(http::Framing::Chunked), Vec::new(), 0);
+            let (mut body, mut out, mut consumed) = (http::Body::new(http::BodyFraming::Chunked), Vec::new(), 0);
             for part in parts {
                 match body.decode(part, &mut out, limit) {
                     Ok((taken, _)) => consumed += taken,
@@ -240,7 +240,7 @@ proptest! {
     /// Arbitrary bytes never panic, and no head is longer than what was given.
     #[test]
     fn arbitrary_heads_are_answered(bytes in vec(any::<u8>(), 0..200)) {
-        if let Ok(Some((_, head_len))) = http::decode(&bytes, &http::Limits::default()) {
+        if let Ok(Some((_, head_len))) = http::decode(&bytes, &http::HeadLimits::default()) {
             prop_assert!(head_len <= bytes.len());
         }
     }
@@ -253,7 +253,7 @@ proptest! {
         head_bytes in 10_usize..120,
     ) {
         let bytes = pieces.concat();
-        let limits = http::Limits { head_bytes, headers: 4, body_bytes: 10 };
+        let limits = http::HeadLimits { head_bytes, headers: 4, body_bytes: 10 };
         let tell = |bytes: &[u8]| {
             let told = http::decode(bytes, &limits);
             told.map(|told| told.map(|(request, head_len)| (format!("{request:?}"), head_len)))

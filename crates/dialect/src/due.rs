@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 /// One message that is due.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct DuePart<'a> {
     message: &'a Message,
     /// The targets through which it is due, by name.
     matches: SmallVec<[usize; 2]>,
@@ -18,10 +18,10 @@ pub struct Part<'a> {
 /// All that is due.
 #[derive(Debug, Default)]
 pub struct Reply<'a> {
-    parts: Vec<Part<'a>>,
+    parts: Vec<DuePart<'a>>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> DuePart<'a> {
     /// A message that its client may see, and that is due in the targets of these indices; none: it is not due.
     pub fn new(message: Visible<'a>, matches: impl IntoIterator<Item = usize>) -> Option<Self> {
         let message = message.message();
@@ -32,7 +32,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Part<'_> {
+impl DuePart<'_> {
     /// The message.
     pub fn message(&self) -> &Message {
         self.message
@@ -49,7 +49,7 @@ impl<'a> Reply<'a> {
     /// too long, or was `cut`, what is left out has greater cursors in each channel than what is in it, and
     /// is due the next time. Returns with it where it was cut.
     pub fn new(
-        mut parts: Vec<Part<'a>>,
+        mut parts: Vec<DuePart<'a>>,
         mut cut: Option<Decimal>,
         len_max: usize,
     ) -> (Self, Option<Decimal>) {
@@ -85,7 +85,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The messages, in their order.
-    pub fn parts(&self) -> &[Part<'a>] {
+    pub fn parts(&self) -> &[DuePart<'a>] {
         &self.parts
     }
 }

@@ -8,7 +8,7 @@ pub struct Origins(Vec<Box<str>>);
 
 /// Whose page is behind a request. One byte, since a waiting connection keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page(u8);
+pub struct PageOrigin(u8);
 
 /// What browsers are told of an answer: whose pages may read it, and whether credentials may come with the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Cors<'a> {
 )]
 pub struct OriginError;
 
-impl Page {
+impl PageOrigin {
     /// No page, as far as is told, or one of the host that the request was sent to.
     pub const OURS: Self = Self(0);
     /// A page of an origin that is not listed.
@@ -47,7 +47,7 @@ impl Page {
 }
 
 impl Origins {
-    /// Origins at the most: their numbers fit a [`Page`].
+    /// Origins at the most: their numbers fit a [`PageOrigin`].
     pub const COUNT_MAX: usize = 253;
     /// No origins.
     pub const NONE: Self = Self(Vec::new());
@@ -85,27 +85,27 @@ impl Origins {
     }
 
     /// Whose page is behind a request.
-    pub fn page(&self, request: &Request<'_>) -> Page {
+    pub fn page(&self, request: &Request<'_>) -> PageOrigin {
         let Some(origin) = (request.header)("origin") else {
-            return if is_same_site(request) { Page::OURS } else { Page::CROSS_SITE };
+            return if is_same_site(request) { PageOrigin::OURS } else { PageOrigin::CROSS_SITE };
         };
         let listed = self.0.iter().position(|listed| matches(listed, origin));
         match listed.and_then(|number| u8::try_from(number + 1).ok()) {
-            Some(number) => Page(number),
-            None if foreign_origin(request).is_none() => Page::OURS,
-            None => Page::FOREIGN,
+            Some(number) => PageOrigin(number),
+            None if foreign_origin(request).is_none() => PageOrigin::OURS,
+            None => PageOrigin::FOREIGN,
         }
     }
 
     /// What browsers are told of an answer for this page; of one that is listed by a pattern, [`Self::by_pattern`] says more.
-    pub fn cors(&self, page: Page) -> Cors<'_> {
+    pub fn cors(&self, page: PageOrigin) -> Cors<'_> {
         let number = usize::from(page.0).checked_sub(1);
         let listed = number.and_then(|number| self.0.get(number)).map(|origin| &**origin);
         Cors { listed: listed.filter(|origin| !origin.contains(ANY_LABELS)), varies: !self.is_empty() }
     }
 
     /// The origin of a page that is listed by a pattern, which alone does not tell it.
-    pub fn by_pattern<'a>(&self, page: Page, request: &Request<'a>) -> Option<&'a str> {
+    pub fn by_pattern<'a>(&self, page: PageOrigin, request: &Request<'a>) -> Option<&'a str> {
         let listed = self.0.get(usize::from(page.0).checked_sub(1)?)?;
         let origin = (request.header)("origin").filter(|_| listed.contains(ANY_LABELS))?;
         str::from_utf8(origin).ok()
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// Whose page it is by these origins, whose request comes from that one; and what it may read.
-    fn check(origins: &Origins, origin: Option<&'static str>) -> (Page, Option<String>) {
+    fn check(origins: &Origins, origin: Option<&'static str>) -> (PageOrigin, Option<String>) {
         let header = move |name: &str| match name {
             "origin" => origin.map(str::as_bytes),
             "host" => Some(&b"push.example:8088"[..]),
@@ -215,11 +215,11 @@ mod tests {
     #[test]
     fn a_page_is_ours_or_listed_or_foreign() {
         let origins = Origins::new(["https://a.example".to_owned(), "https://b.example".to_owned()]);
-        assert_eq!(check(&origins, None), (Page::OURS, None));
-        assert_eq!(check(&origins, Some("https://push.example:8088")), (Page::OURS, None));
+        assert_eq!(check(&origins, None), (PageOrigin::OURS, None));
+        assert_eq!(check(&origins, Some("https://push.example:8088")), (PageOrigin::OURS, None));
         assert_eq!(check(&origins, Some("https://B.example")).1.as_deref(), Some("https://b.example"));
         for origin in ["null", "https://b.example.evil", "http://b.example", "https://b.example:1", ""] {
-            assert_eq!(check(&origins, Some(origin)), (Page::FOREIGN, None), "{origin}");
+            assert_eq!(check(&origins, Some(origin)), (PageOrigin::FOREIGN, None), "{origin}");
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
             "null",
             "",
         ] {
-            assert_eq!(check(&origins, Some(origin)), (Page::FOREIGN, None), "{origin}");
+            assert_eq!(check(&origins, Some(origin)), (PageOrigin::FOREIGN, None), "{origin}");
         }
     }
 
@@ -287,13 +287,13 @@ mod tests {
         };
         let ours = Some("https://push.example");
         for site in [None, Some("same-origin"), Some("none")] {
-            check(None, site, false, Page::OURS);
-            check(ours, site, false, Page::OURS);
+            check(None, site, false, PageOrigin::OURS);
+            check(ours, site, false, PageOrigin::OURS);
         }
         for site in [Some("cross-site"), Some("same-site"), Some(""), Some("same-origin, none")] {
-            check(None, site, false, Page::CROSS_SITE);
-            check(ours, site, false, Page::FOREIGN);
-            check(ours, site, true, Page::OURS);
+            check(None, site, false, PageOrigin::CROSS_SITE);
+            check(ours, site, false, PageOrigin::FOREIGN);
+            check(ours, site, true, PageOrigin::OURS);
         }
     }
 }

@@ -18,7 +18,7 @@ mod wait;
 pub use command::{Command, command, event_line, online_line, watch_from};
 pub use list::{Credentials, Found, Item, List, MARKER_LEN_MAX, Marker, Reading};
 pub use message::{behind_blank_line, payload};
-pub use page::{About, OPTIONS, replaced};
+pub use page::{OPTIONS, PageFacts, replaced};
 pub use reply::write_one;
 pub use settings::{Realplexor, StaticPage};
 pub use told::Tag;
@@ -48,7 +48,7 @@ pub fn whose(
 
 /// Whether a request is HTTP, of which more may be said than to whoever writes to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form<'a> {
+pub enum RequestForm<'a> {
     /// The first line is not whole, and may be one of HTTP.
     Open,
     /// Any bytes.
@@ -57,7 +57,7 @@ pub enum Form<'a> {
     Http(&'a [u8]),
 }
 
-impl<'a> Form<'a> {
+impl<'a> RequestForm<'a> {
     /// What these bytes are; a line longer than `limit` is none of HTTP.
     pub fn of(bytes: &'a [u8], limit: usize) -> Self {
         let line = bytes.trim_ascii_start();

@@ -92,20 +92,20 @@ pub struct Dialects {
     pub realplexor: Realplexor,
     /// One that is no part of this program, where it is given one: tests give it theirs. What it takes beside this is a row of
     /// the table of shapes.
-    pub guest: Option<Guest>,
+    pub guest: Option<ExtraDialect>,
 }
 
 /// A dialect that is given.
 #[derive(Debug, Clone)]
-pub struct Guest(pub Arc<dyn Dialect>);
+pub struct ExtraDialect(pub Arc<dyn Dialect>);
 
-impl PartialEq for Guest {
+impl PartialEq for ExtraDialect {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for Guest {}
+impl Eq for ExtraDialect {}
 
 impl Dialects {
     /// The dialect of this name; of none, our own: all is strict HTTP.

@@ -5,7 +5,7 @@
 
 use std::str::Split;
 
-use multiplexor_dialect::due::{Part, Reply};
+use multiplexor_dialect::due::{DuePart, Reply};
 use multiplexor_dialect::hub::{
     After, ConnectionId, Decimal, Kind, Message, Payload, Position, Reader, Target, Visible,
 };
@@ -172,7 +172,8 @@ fn said(place: u64, cursors: &[(&str, Option<&str>)], payload: Payload) -> Messa
 }
 
 fn written(messages: &[Message], cut: Option<&str>, len_max: usize) -> (String, Option<Decimal>) {
-    let parts = messages.iter().filter_map(|message| Part::new(visible(message), 0..message.targets().len()));
+    let parts =
+        messages.iter().filter_map(|message| DuePart::new(visible(message), 0..message.targets().len()));
     let (reply, cut) = Reply::new(parts.collect(), cut.and_then(Decimal::read), len_max);
     let mut out = Vec::new();
     Realplexor::default().write_reply(&reply, None, &mut out);
@@ -252,7 +253,7 @@ fn a_list_says_from_where_each_id_is_wanted() {
 /// A cursor given to these ids is one of ours, and brings this list to be read so.
 fn brought(given_to: &[&str], list: &str, expected: &[&str]) {
     let message = message(4, &[("a", None)], "1");
-    let (reply, _) = Reply::new(vec![Part::new(visible(&message), [0]).unwrap()], None, 9);
+    let (reply, _) = Reply::new(vec![DuePart::new(visible(&message), [0]).unwrap()], None, 9);
     let mut out = Vec::new();
     Realplexor::default().write_reply(&reply, Tag::of(given_to.iter().copied()), &mut out);
     let text = String::from_utf8(out).unwrap();

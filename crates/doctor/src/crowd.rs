@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::finding::{Finding, Level};
 use crate::limits::{CROWD_HOLD, FIRST_WORD_MAX};
-use crate::wire::{Dialogue, Place, ProbeAnswer, SSE_HEADERS};
+use crate::wire::{Dialogue, LineAddress, ProbeAnswer, SSE_HEADERS};
 
 /// Opens `count` streams, waits for the first word of each, and then for a while whether all of them stay.
-pub(crate) fn crowd(place: &Place, count: usize) -> Finding {
+pub(crate) fn crowd(place: &LineAddress, count: usize) -> Finding {
     let mut waiting = Vec::with_capacity(count);
     let mut end = None;
     for _ in 0..count {

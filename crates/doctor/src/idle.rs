@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Level, rounded};
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{Place, ProbeAnswer, SSE_HEADERS, WS_HEADERS};
+use crate::wire::{LineAddress, ProbeAnswer, SSE_HEADERS, WS_HEADERS};
 
 /// What waits in silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Silent {
 }
 
 /// Waits for as long as `patience`.
-pub(crate) fn idle(place: &Place, kind: Silent, patience: Duration) -> Vec<Finding> {
+pub(crate) fn idle(place: &LineAddress, kind: Silent, patience: Duration) -> Vec<Finding> {
     let Ok(mut dialogue) = place.begin("", kind.headers()) else { return Vec::new() };
     dialogue.read(FIRST_WORD_MAX.min(patience), |answer| {
         answer.says(if kind == Silent::Sse { "\nid" } else { "cursor" })

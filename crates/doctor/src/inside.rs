@@ -9,12 +9,12 @@ use serde::Deserialize;
 use crate::finding::{Finding, Level, rounded};
 use crate::idle::Silent;
 use crate::limits::{FIRST_WORD_MAX, LEAVING_MAX, LEAVING_PAUSE};
-use crate::wire::{CHANNEL, Place};
+use crate::wire::{CHANNEL, LineAddress};
 use cli::{InClient, encode};
 
 /// Waits on a channel of its own, leaves, and asks how long the server takes to hear of it; at most `patience`.
 pub(crate) fn leaving(
-    place: &Place,
+    place: &LineAddress,
     inside: &InClient,
     kind: Silent,
     patience: Option<Duration>,
@@ -57,7 +57,7 @@ fn judge(seen: LeavingSeen, patience: Duration) -> (Level, String) {
 
 /// None: there is no client that could leave, which is told of elsewhere.
 fn leave(
-    place: &Place,
+    place: &LineAddress,
     inside: &InClient,
     kind: Silent,
     patience: Duration,

@@ -24,14 +24,14 @@ use crate::finding::{Finding, Level};
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) enum Link {
+pub(crate) enum ProbeLink {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 /// How to speak TLS, and what was found out about the certificate.
 #[derive(Debug, Clone)]
-pub(crate) struct Tls {
+pub(crate) struct ProbeTls {
     provider: Arc<CryptoProvider>,
     judge: Arc<Judge>,
     name: ServerName<'static>,
@@ -39,7 +39,7 @@ pub(crate) struct Tls {
     trust: String,
 }
 
-impl Tls {
+impl ProbeTls {
     /// For a host of this name; `authorities` is a file of those to be trusted, else the system's are.
     pub(crate) fn new(host: &str, authorities: Option<&Path>) -> anyhow::Result<Self> {
         let name = host.trim_matches(['[', ']']).to_owned();
@@ -58,7 +58,7 @@ impl Tls {
     }
 
     /// Shakes hands over a connection; `protocols` are those of ALPN (RFC 7301), as they are preferred.
-    pub(crate) fn begin(&self, stream: TcpStream, protocols: &[&[u8]]) -> anyhow::Result<Link> {
+    pub(crate) fn begin(&self, stream: TcpStream, protocols: &[&[u8]]) -> anyhow::Result<ProbeLink> {
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -73,25 +73,25 @@ impl Tls {
                 .complete_io(&mut stream.sock)
                 .map_err(|error| anyhow::anyhow!(handshake_words(&error)))?;
         }
-        Ok(Link::Tls(Box::new(stream)))
+        Ok(ProbeLink::Tls(Box::new(stream)))
     }
 
     /// What browsers think of the certificate that was shown.
     pub(crate) fn certificate(&self) -> Finding {
         let (name, trust) = (self.name.to_str(), &self.trust);
         let (level, text) = match self.judge.found.get() {
-            None | Some(Verdict::Unknown) => (
+            None | Some(CertificateVerdict::Unknown) => (
                 Level::Note,
                 "not judged, since this system has no list of authorities; name one with --ca".to_owned(),
             ),
-            Some(Verdict::Good) => (Level::Ok, format!("for {name}, and trusted by {trust}")),
-            Some(Verdict::Bad(why)) => (Level::Problem, bad_words(why, &name, trust)),
+            Some(CertificateVerdict::Good) => (Level::Ok, format!("for {name}, and trusted by {trust}")),
+            Some(CertificateVerdict::Bad(why)) => (Level::Problem, bad_words(why, &name, trust)),
         };
         Finding::new("certificate", level, format!("certificate: {text}"))
     }
 }
 
-impl Link {
+impl ProbeLink {
     fn stream(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -119,7 +119,7 @@ impl Link {
     }
 }
 
-impl Read for Link {
+impl Read for ProbeLink {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
@@ -128,7 +128,7 @@ impl Read for Link {
     }
 }
 
-impl Write for Link {
+impl Write for ProbeLink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
@@ -152,12 +152,12 @@ struct Judge {
     /// Certificates that are trusted as they are, as one that has signed itself.
     known: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
-    found: OnceLock<Verdict>,
+    found: OnceLock<CertificateVerdict>,
 }
 
 /// What there is to be said.
 #[derive(Debug)]
-enum Verdict {
+enum CertificateVerdict {
     Good,
     Unknown,
     Bad(Error),
@@ -176,13 +176,13 @@ impl ServerCertVerifier for Judge {
             let parsed = ParsedCertificate::try_from(end_entity);
             parsed
                 .and_then(|parsed| rustls::client::verify_server_name(&parsed, name))
-                .map_or_else(Verdict::Bad, |()| Verdict::Good)
+                .map_or_else(CertificateVerdict::Bad, |()| CertificateVerdict::Good)
         } else {
             match &self.by_chain {
                 Some(chain) => chain
                     .verify_server_cert(end_entity, intermediates, name, ocsp, now)
-                    .map_or_else(Verdict::Bad, |_| Verdict::Good),
-                None => Verdict::Unknown,
+                    .map_or_else(CertificateVerdict::Bad, |_| CertificateVerdict::Good),
+                None => CertificateVerdict::Unknown,
             }
         };
         self.found.get_or_init(|| verdict);

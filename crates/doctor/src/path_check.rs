@@ -18,7 +18,7 @@ use crate::idle::{Silent, idle};
 use crate::inside::leaving;
 use crate::limits::FIRST_WORD_MAX;
 use crate::request::{address, host, names};
-use crate::wire::{Place, ProbeAnswer, WS_HEADERS};
+use crate::wire::{LineAddress, ProbeAnswer, WS_HEADERS};
 use cli::InClient;
 
 /// What a doctor is asked for.
@@ -37,7 +37,7 @@ pub(crate) struct PathArgs<'a> {
 
 /// Asks in all ways at once.
 pub(crate) fn look(args: PathArgs<'_>) -> anyhow::Result<Diagnosis> {
-    let place = Place::read(args.url, args.authorities)?;
+    let place = LineAddress::read(args.url, args.authorities)?;
     let cursor = Cursors::new(Epoch::new(FOREIGN_EPOCH)).text(Position::START);
     let poll = place.ask(&format!("?since={cursor}"), "", FIRST_WORD_MAX, |_| false)?;
     let said = poll.header("server").or_else(|| poll.header("via"));
@@ -58,7 +58,7 @@ pub(crate) fn look(args: PathArgs<'_>) -> anyhow::Result<Diagnosis> {
 }
 
 /// All that is looked at beside each other, in the order in which it is told.
-fn ways(place: &Place, cursor: &str, args: PathArgs<'_>, front: Option<Front>) -> Vec<Finding> {
+fn ways(place: &LineAddress, cursor: &str, args: PathArgs<'_>, front: Option<Front>) -> Vec<Finding> {
     let sse = format!("Accept: text/event-stream\r\nLast-Event-ID: {cursor}\r\n");
     let lines = "Accept: application/x-ndjson\r\n";
     let gzip = "Accept: text/event-stream\r\nAccept-Encoding: gzip, deflate\r\n";
@@ -85,7 +85,7 @@ fn ways(place: &Place, cursor: &str, args: PathArgs<'_>, front: Option<Front>) -
 }
 
 /// How a request that is none is refused: some proxies are known by nothing else.
-fn refused(place: &Place) -> ProbeAnswer {
+fn refused(place: &LineAddress) -> ProbeAnswer {
     place.ask("", BROKEN, FIRST_WORD_MAX, |answer| answer.says("</html>")).unwrap_or_default()
 }
 
@@ -167,7 +167,7 @@ fn stored(poll: &ProbeAnswer) -> Finding {
 }
 
 /// A kind of stream, and what its answer is like.
-struct Kind {
+struct StreamKind {
     name: &'static str,
     words: &'static str,
     content_type: &'static str,
@@ -177,7 +177,7 @@ struct Kind {
     gzip: bool,
 }
 
-fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> ProbeAnswer {
+fn first_words(place: &LineAddress, query: &str, headers: &str, word: &str) -> ProbeAnswer {
     let enough = |answer: &ProbeAnswer| {
         answer.says(word) || answer.header("content-encoding").is_some() && answer.body.len() > GZIP_BEGIN_LEN
     };
@@ -185,7 +185,7 @@ fn first_words(place: &Place, query: &str, headers: &str, word: &str) -> ProbeAn
 }
 
 /// Judges a stream by its first words.
-fn stream(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
+fn stream(answer: &ProbeAnswer, kind: &StreamKind) -> Vec<Finding> {
     let one = |level, text: &str| Finding::new(kind.name, level, format!("{}: {text}", kind.words));
     let problem = |fault: PathFault, text: &str| {
         vec![Finding::new(fault.name(kind.name), Level::Problem, format!("{}: {text}", kind.words))]
@@ -228,7 +228,7 @@ fn stream(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
 }
 
 /// What was changed in the head of a stream.
-fn headers(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
+fn headers(answer: &ProbeAnswer, kind: &StreamKind) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |name, level, text: String| {
         findings.push(Finding::new(name, level, format!("{}: {text}", kind.words)))
@@ -259,7 +259,7 @@ fn headers(answer: &ProbeAnswer, kind: &Kind) -> Vec<Finding> {
 }
 
 /// Asks for a WebSocket, and there for an echo.
-fn upgrade(place: &Place, query: &str) -> ProbeAnswer {
+fn upgrade(place: &LineAddress, query: &str) -> ProbeAnswer {
     let Ok(mut dialogue) = place.begin(query, WS_HEADERS) else { return ProbeAnswer::default() };
     dialogue.read(FIRST_WORD_MAX, |answer| answer.says("cursor"));
     if dialogue.answer.status == 101 {
@@ -291,14 +291,14 @@ fn websocket(answer: &ProbeAnswer) -> Vec<Finding> {
     vec![Finding::new("websocket", Level::Problem, format!("WebSocket: {text}"))]
 }
 
-const SSE: Kind = Kind {
+const SSE: StreamKind = StreamKind {
     name: "sse",
     words: "event stream",
     content_type: "text/event-stream",
     resumed: Some("event: gap"),
     gzip: false,
 };
-const LINES: Kind = Kind {
+const LINES: StreamKind = StreamKind {
     name: "stream",
     words: "stream of lines",
     content_type: "application/x-ndjson",
@@ -306,7 +306,8 @@ const LINES: Kind = Kind {
     gzip: false,
 };
 
-const GZIP: Kind = Kind { name: "gzip", words: "event stream, compressed", resumed: None, gzip: true, ..SSE };
+const GZIP: StreamKind =
+    StreamKind { name: "gzip", words: "event stream, compressed", resumed: None, gzip: true, ..SSE };
 
 /// At most so many bytes begin a stream in gzip that has not said anything yet: its head, and an empty block.
 const GZIP_BEGIN_LEN: usize = 15;

@@ -3,10 +3,10 @@
 use crate::finding::{Finding, Level};
 use crate::front::Front;
 use crate::limits::FIRST_WORD_MAX;
-use crate::wire::{CHANNEL, Place, ProbeAnswer, SSE_HEADERS};
+use crate::wire::{CHANNEL, LineAddress, ProbeAnswer, SSE_HEADERS};
 
 /// Whether a name with slashes and dots arrives as it was asked for: the gap tells which channel was meant.
-pub(crate) fn names(place: &Place, cursor: &str) -> Vec<Finding> {
+pub(crate) fn names(place: &LineAddress, cursor: &str) -> Vec<Finding> {
     let name = format!("{CHANNEL}//a/../b");
     let path = format!("{}?since={cursor}", name.replace('/', "%2F"));
     let Ok(mut dialogue) = place.begin_at(&path, SSE_HEADERS) else { return Vec::new() };
@@ -31,7 +31,7 @@ fn judge_names(answer: &ProbeAnswer, name: &str) -> Finding {
 }
 
 /// Whether a page of this very address counts as one: `Host` must arrive as it was sent.
-pub(crate) fn host(place: &Place) -> Vec<Finding> {
+pub(crate) fn host(place: &LineAddress) -> Vec<Finding> {
     let headers =
         format!("Accept: text/event-stream\r\nOrigin: {}\r\nCookie: multiplexor_token=x\r\n", place.origin());
     let Ok(answer) = place.ask("", &headers, FIRST_WORD_MAX, |answer| answer.status != 0) else {
@@ -46,7 +46,7 @@ pub(crate) fn host(place: &Place) -> Vec<Finding> {
 }
 
 /// Whether a client can choose the address that limits count: what it makes up must not arrive alone.
-pub(crate) fn address(place: &Place, front: Option<Front>) -> Vec<Finding> {
+pub(crate) fn address(place: &LineAddress, front: Option<Front>) -> Vec<Finding> {
     let headers = format!("X-Forwarded-For: {MADE_UP}\r\nForwarded: for={MADE_UP}\r\n");
     let Ok(mut dialogue) = place.begin_path("/healthz", &headers) else { return Vec::new() };
     dialogue.read(FIRST_WORD_MAX, |answer| answer.says("ok"));

@@ -12,20 +12,20 @@ use anyhow::{Context, bail};
 
 use crate::finding::{Finding, Level};
 use crate::limits::{ANSWER_LEN_MAX, CONNECT_MAX, FIRST_WORD_MAX};
-use crate::link::{Link, Tls};
+use crate::link::{ProbeLink, ProbeTls};
 
 /// Where a WAIT line is to be reached.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct LineAddress {
     host: String,
     /// Host and port, to connect to.
     address: String,
     /// What stands before `/sub/`, without its last slash.
     prefix: String,
-    tls: Option<Tls>,
+    tls: Option<ProbeTls>,
 }
 
-impl Place {
+impl LineAddress {
     /// Reads a URL; `authorities` is a file of those whose certificates are trusted.
     pub(crate) fn read(url: &str, authorities: Option<&Path>) -> anyhow::Result<Self> {
         let is_tls = url.starts_with("https://");
@@ -40,7 +40,7 @@ impl Place {
         let path = path.trim_end_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
         let name = if has_port { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
-        let tls = is_tls.then(|| Tls::new(name, authorities)).transpose()?;
+        let tls = is_tls.then(|| ProbeTls::new(name, authorities)).transpose()?;
         Ok(Self { host: host.to_owned(), address, prefix, tls })
     }
 
@@ -100,13 +100,13 @@ impl Place {
         Ok(Dialogue { link, start, answer: ProbeAnswer::default() })
     }
 
-    fn connect(&self, protocols: &[&[u8]]) -> anyhow::Result<Link> {
+    fn connect(&self, protocols: &[&[u8]]) -> anyhow::Result<ProbeLink> {
         let addresses = self.address.to_socket_addrs();
         let mut addresses = addresses.with_context(|| format!("there is no host {}", self.host))?;
         let address = addresses.next().with_context(|| format!("there is no host {}", self.host))?;
         let stream = TcpStream::connect_timeout(&address, CONNECT_MAX)
             .with_context(|| format!("nobody answers at {}", self.address))?;
-        let Some(tls) = &self.tls else { return Ok(Link::Plain(stream)) };
+        let Some(tls) = &self.tls else { return Ok(ProbeLink::Plain(stream)) };
         stream.set_read_timeout(Some(FIRST_WORD_MAX))?;
         tls.begin(stream, protocols).with_context(|| format!("https://{}", self.host))
     }
@@ -115,7 +115,7 @@ impl Place {
 /// A connection, and what came over it so far.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    link: Link,
+    link: ProbeLink,
     start: Instant,
     pub(crate) answer: ProbeAnswer,
 }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_place_is_a_url() {
-        let place = |url: &str| Place::read(url, None).map(|place| (place.address, place.prefix));
+        let place = |url: &str| LineAddress::read(url, None).map(|place| (place.address, place.prefix));
         assert_eq!(place("http://a").unwrap(), ("a:80".to_owned(), String::new()));
         assert_eq!(place("http://[::1]:81/x/y/").unwrap(), ("[::1]:81".to_owned(), "/x/y".to_owned()));
         for bad in ["", "a:1", "http://", "http:///x", "http://a/?b", "http://a b", "http://u@a"] {
@@ -269,7 +269,7 @@ mod tests {
         }
         assert_eq!(place("https://a/x").unwrap(), ("a:443".to_owned(), "/x".to_owned()));
         assert_eq!(place("https://[::1]:81").unwrap().0, "[::1]:81");
-        let told = Place::read("https://a", Some(Path::new("/dev/null"))).unwrap_err().to_string();
+        let told = LineAddress::read("https://a", Some(Path::new("/dev/null"))).unwrap_err().to_string();
         assert!(told.contains("BEGIN CERTIFICATE"), "{told}");
     }
 

@@ -10,10 +10,10 @@ use hub::{Millis, WallTime};
 /// that somebody who sets the clock neither empties history nor keeps it for ever. And tells the system's clock as it is
 /// now, for what ends by it.
 #[derive(Clone, Debug)]
-pub struct Clock(Kind);
+pub struct Clock(ClockKind);
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum ClockKind {
     System { unix_at_start: Millis, start: Instant },
     Manual { now: Arc<AtomicU64>, set_by: Arc<AtomicI64> },
 }
@@ -26,7 +26,7 @@ impl Clock {
 
     /// The machine's clock, or this time where that is later: the order goes on from there.
     pub fn system_after(time: Millis) -> Self {
-        Self(Kind::System { unix_at_start: unix_now().max(time), start: Instant::now() })
+        Self(ClockKind::System { unix_at_start: unix_now().max(time), start: Instant::now() })
     }
 
     /// A clock that stands where `now` says, on the wall, too: for simulations.
@@ -36,7 +36,7 @@ impl Clock {
 
     /// The same, where the clock on the wall was set by so many milliseconds.
     pub fn manual_set(now: Arc<AtomicU64>, set_by: Arc<AtomicI64>) -> Self {
-        Self(Kind::Manual { now, set_by })
+        Self(ClockKind::Manual { now, set_by })
     }
 
     /// The time of the order now.
@@ -49,8 +49,8 @@ impl Clock {
     #[inline]
     pub fn now_us(&self) -> u64 {
         match &self.0 {
-            Kind::System { start, .. } => u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-            Kind::Manual { now, .. } => now.load(Ordering::Relaxed).saturating_mul(1_000),
+            ClockKind::System { start, .. } => u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            ClockKind::Manual { now, .. } => now.load(Ordering::Relaxed).saturating_mul(1_000),
         }
     }
 
@@ -58,7 +58,7 @@ impl Clock {
     #[inline]
     pub(crate) fn both(&self) -> (Millis, u64) {
         let us = self.now_us();
-        let since = if let Kind::System { unix_at_start, .. } = &self.0 { *unix_at_start } else { 0 };
+        let since = if let ClockKind::System { unix_at_start, .. } = &self.0 { *unix_at_start } else { 0 };
         (since + us / 1_000, us)
     }
 
@@ -67,8 +67,8 @@ impl Clock {
     #[inline]
     pub fn wall(&self) -> WallTime {
         WallTime::from_millis(match &self.0 {
-            Kind::System { .. } => unix_now(),
-            Kind::Manual { now, set_by } => {
+            ClockKind::System { .. } => unix_now(),
+            ClockKind::Manual { now, set_by } => {
                 now.load(Ordering::Relaxed).saturating_add_signed(set_by.load(Ordering::Relaxed))
             }
         })

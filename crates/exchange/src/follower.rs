@@ -20,7 +20,7 @@ use crate::notice::View;
 /// Follows the changes of presence from a place on: for `/watch`. It reads page by page; whoever has read all there is
 /// waits for more, and misses nothing that comes about in between.
 pub struct Follower {
-    waiter: Waiter,
+    waiter: FollowerWaiter,
     /// Where the next page begins.
     start: Start,
 }
@@ -28,7 +28,7 @@ pub struct Follower {
 impl Follower {
     /// Follows from here on. As many as there are connections and settings that ask for one.
     pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
-        Self { waiter: Waiter::new(exchange, View::Changes), start }
+        Self { waiter: FollowerWaiter::new(exchange, View::Changes), start }
     }
 
     /// The next page, of so many changes at the most.
@@ -49,7 +49,7 @@ impl Follower {
 /// are kept for it beside the histories, as long as it is there; if it falls behind the last
 /// [`RECENT_MESSAGES_MAX`](hub::limits::RECENT_MESSAGES_MAX) of them it is told of the gap. A task of any runtime may be one.
 pub struct OrderFollower {
-    waiter: Waiter,
+    waiter: FollowerWaiter,
     /// Where the next page begins.
     start: Start,
     /// Lets go of what was kept for it.
@@ -62,7 +62,7 @@ impl OrderFollower {
     pub fn new(exchange: Arc<Exchange>, start: Start) -> Self {
         let end = exchange.follow_order();
         let start = if start == Start::Now { Start::After(end) } else { start };
-        Self { waiter: Waiter::new(exchange, View::Order), start, unfollow: Exchange::unfollow_order }
+        Self { waiter: FollowerWaiter::new(exchange, View::Order), start, unfollow: Exchange::unfollow_order }
     }
 
     /// Follows the changes of presence, and in their places who joins and leaves which channel, for `/watch`: what is no event is
@@ -78,7 +78,11 @@ impl OrderFollower {
             }
             other => other,
         };
-        Self { waiter: Waiter::new(exchange, View::Events), start, unfollow: Exchange::unfollow_events }
+        Self {
+            waiter: FollowerWaiter::new(exchange, View::Events),
+            start,
+            unfollow: Exchange::unfollow_events,
+        }
     }
 
     /// The next page, of so much at the most; among it may be messages that somebody else follows.
@@ -103,7 +107,7 @@ impl Drop for OrderFollower {
 /// Follows the events in the order from a place on: changes of presence, and what is said of users. No other messages are kept
 /// for it, so no publisher makes it fall behind; it is told of a gap as an [`OrderFollower`] is.
 pub struct EventFollower {
-    waiter: Waiter,
+    waiter: FollowerWaiter,
     /// The end when it began to follow.
     from: Position,
 }
@@ -112,7 +116,7 @@ impl EventFollower {
     /// Follows from here on, and from where a store's memory begins. To be made before anybody waits or publishes.
     pub fn new(exchange: Arc<Exchange>) -> Self {
         let from = exchange.follow_events();
-        Self { waiter: Waiter::new(exchange, View::Events), from }
+        Self { waiter: FollowerWaiter::new(exchange, View::Events), from }
     }
 
     /// The end when it began to follow: nothing behind it is missed.
@@ -173,13 +177,13 @@ impl std::fmt::Debug for OrderFollower {
 }
 
 /// Where a follower waits.
-struct Waiter {
+struct FollowerWaiter {
     exchange: Arc<Exchange>,
     number: u64,
     view: View,
 }
 
-impl Waiter {
+impl FollowerWaiter {
     fn new(exchange: Arc<Exchange>, view: View) -> Self {
         let number = exchange.followers().number();
         Self { exchange, number, view }
@@ -209,7 +213,7 @@ impl Waiter {
     }
 }
 
-impl Drop for Waiter {
+impl Drop for FollowerWaiter {
     fn drop(&mut self) {
         self.exchange.followers().leave(self.number);
     }

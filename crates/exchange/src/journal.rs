@@ -189,9 +189,9 @@ fn fact_bytes(fact: &Fact) -> usize {
 
 /// What is to become of something that has its place: done when the store has kept it, or given it up.
 #[derive(Clone)]
-pub struct Pending(Arc<Slot>);
+pub struct Pending(Arc<JournalSlot>);
 
-struct Slot {
+struct JournalSlot {
     position: Position,
     /// When it had its place, in microseconds.
     placed_us: u64,
@@ -209,7 +209,11 @@ type Waiting = SmallVec<[Waker; 1]>;
 impl Pending {
     /// What got its place at this time, in microseconds.
     pub(crate) fn new(position: Position, placed_us: u64) -> Self {
-        Self(Arc::new(Slot { position, placed_us, outcome: Mutex::new(Outcome::Open(Waiting::new())) }))
+        Self(Arc::new(JournalSlot {
+            position,
+            placed_us,
+            outcome: Mutex::new(Outcome::Open(Waiting::new())),
+        }))
     }
 
     /// Its place.

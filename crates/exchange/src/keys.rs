@@ -31,7 +31,7 @@ pub struct KeysLoad {
 }
 
 struct Table<T> {
-    entries: HashMap<Arc<str>, Entry<T>>,
+    entries: HashMap<Arc<str>, StoredKey<T>>,
     /// Keys by the time they came, the oldest in front. One that came again after its time stands here
     /// twice until its first time comes up.
     order: VecDeque<(Millis, Arc<str>)>,
@@ -39,7 +39,7 @@ struct Table<T> {
     forgotten_early: u64,
 }
 
-struct Entry<T> {
+struct StoredKey<T> {
     since: Millis,
     weight: usize,
     value: T,
@@ -61,7 +61,7 @@ impl<T: Clone> Keys<T> {
         if self.age == 0 || self.weight_max == 0 {
             return T::default();
         }
-        let mut trash = SmallVec::<[Entry<T>; 2]>::new();
+        let mut trash = SmallVec::<[StoredKey<T>; 2]>::new();
         let (key, value) = (Arc::<str>::from(key), T::default());
         let mut table = self.lock();
         table.expire(self.age, now, &mut trash);
@@ -119,11 +119,11 @@ impl<T> Table<T> {
         now: Millis,
         value: T,
         weight_max: usize,
-        trash: &mut SmallVec<[Entry<T>; 2]>,
+        trash: &mut SmallVec<[StoredKey<T>; 2]>,
     ) {
         self.order.push_back((now, Arc::clone(&key)));
         self.weight += weight;
-        if let Some(over) = self.entries.insert(key, Entry { since: now, weight, value }) {
+        if let Some(over) = self.entries.insert(key, StoredKey { since: now, weight, value }) {
             self.weight -= over.weight;
             trash.push(over);
         }
@@ -131,7 +131,7 @@ impl<T> Table<T> {
     }
 
     /// Removes what has outlived its time: more in one step than can come in, but no more.
-    fn expire(&mut self, age: Millis, now: Millis, trash: &mut SmallVec<[Entry<T>; 2]>) {
+    fn expire(&mut self, age: Millis, now: Millis, trash: &mut SmallVec<[StoredKey<T>; 2]>) {
         for _ in 0..KEYS_STEP_MAX {
             match self.order.front() {
                 Some((since, _)) if is_over(*since, age, now) => self.pop(trash),
@@ -141,7 +141,7 @@ impl<T> Table<T> {
     }
 
     /// False when there is none.
-    fn forget_oldest(&mut self, trash: &mut SmallVec<[Entry<T>; 2]>) -> bool {
+    fn forget_oldest(&mut self, trash: &mut SmallVec<[StoredKey<T>; 2]>) -> bool {
         if self.order.is_empty() {
             return false;
         }
@@ -152,7 +152,7 @@ impl<T> Table<T> {
     }
 
     /// Takes the front of the order; whether its key was still remembered from that time.
-    fn pop(&mut self, trash: &mut SmallVec<[Entry<T>; 2]>) -> bool {
+    fn pop(&mut self, trash: &mut SmallVec<[StoredKey<T>; 2]>) -> bool {
         let Some((since, key)) = self.order.pop_front() else { return false };
         if self.entries.get(&key).is_none_or(|entry| entry.since != since) {
             return false;

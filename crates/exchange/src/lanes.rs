@@ -14,10 +14,10 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) struct Lanes {
     /// There is one for each shard: nobody ever has to wait.
     enough: bool,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
 }
 
-struct State {
+struct LaneState {
     free: usize,
     /// Who waits for a lane, each once.
     waiting: VecDeque<ShardId>,
@@ -27,7 +27,7 @@ struct State {
 
 impl Lanes {
     pub(crate) fn new(count: usize, shards: usize) -> Self {
-        let state = State { free: count.max(1), waiting: VecDeque::new(), given: Vec::new() };
+        let state = LaneState { free: count.max(1), waiting: VecDeque::new(), given: Vec::new() };
         Self { enough: count >= shards, state: Mutex::new(state) }
     }
 
@@ -79,7 +79,7 @@ impl Lanes {
         given.map(|at| state.given.swap_remove(at)).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().expect("nothing panics while it holds the lanes")
     }
 }

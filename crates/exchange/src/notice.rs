@@ -50,22 +50,22 @@ pub(crate) struct Followers {
     notifier: Option<Arc<dyn Wake>>,
     /// News that a shard found, and tells at the end of its turn.
     late: AtomicU8,
-    state: Mutex<State>,
+    state: Mutex<NoticeState>,
 }
 
 #[derive(Default)]
-struct State {
+struct NoticeState {
     /// Those who wait, by their number.
     parked: BTreeMap<u64, (View, Waker)>,
     last_number: u64,
-    notice: Notice,
+    notice: WakeNotice,
     /// What was told since somebody was last woken for it.
     told: News,
 }
 
 /// Between two wake-ups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Notice {
+enum WakeNotice {
     /// The next change is written to the notifier.
     #[default]
     Due,
@@ -107,8 +107,8 @@ impl Followers {
             drop(state);
             return self.wake();
         };
-        let is_due = state.notice == Notice::Due;
-        state.notice = if is_due { Notice::Given } else { Notice::Behind };
+        let is_due = state.notice == WakeNotice::Due;
+        state.notice = if is_due { WakeNotice::Given } else { WakeNotice::Behind };
         drop(state);
         if is_due {
             notifier.wake();
@@ -150,12 +150,12 @@ impl Followers {
     /// The pause is over. True: there is more by now.
     pub(crate) fn go_on(&self) -> bool {
         let mut state = self.lock();
-        let is_behind = state.notice == Notice::Behind;
-        state.notice = if is_behind { Notice::Given } else { Notice::Due };
+        let is_behind = state.notice == WakeNotice::Behind;
+        state.notice = if is_behind { WakeNotice::Given } else { WakeNotice::Due };
         is_behind
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, NoticeState> {
         self.state.lock().expect("nothing panics while it holds the followers")
     }
 }

@@ -17,7 +17,7 @@ use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 /// What each has taken of what it may.
 pub struct Quotas {
     /// There from the first limit on.
-    parts: OnceLock<Box<[Mutex<Part>]>>,
+    parts: OnceLock<Box<[Mutex<QuotaTables>]>>,
     hasher: RandomState,
     connections: AtomicU32,
     requests: AtomicU32,
@@ -35,7 +35,7 @@ pub struct Quota {
 }
 
 /// Two tables, since those who stay are many, and those who asked in the last second few.
-struct Part {
+struct QuotaTables {
     /// Connections of whoever has some.
     connections: HashMap<Who, u32>,
     /// Until when what was taken lasts at the allowed rate, in microseconds.
@@ -141,7 +141,7 @@ impl Quotas {
 
     /// How many are remembered now: those who have connections, and those who asked lately, each.
     pub fn len(&self) -> usize {
-        let count = |part: MutexGuard<'_, Part>| part.connections.len() + part.taken_us.len();
+        let count = |part: MutexGuard<'_, QuotaTables>| part.connections.len() + part.taken_us.len();
         self.parts.get().into_iter().flatten().map(|part| count(lock(part))).sum()
     }
 
@@ -151,19 +151,19 @@ impl Quotas {
     }
 
     /// Who it is here, and the part with the entries.
-    fn part(&self, who: &(impl Hash + ?Sized)) -> (Who, MutexGuard<'_, Part>) {
+    fn part(&self, who: &(impl Hash + ?Sized)) -> (Who, MutexGuard<'_, QuotaTables>) {
         let hash = self.hasher.hash_one(who);
         let number = usize::try_from(hash % QUOTA_PARTS as u64).unwrap_or_default();
         let part = || {
             let (connections, taken_us) = Default::default();
-            Mutex::new(Part { connections, taken_us, sweep_at: QUOTA_SWEEP_MIN })
+            Mutex::new(QuotaTables { connections, taken_us, sweep_at: QUOTA_SWEEP_MIN })
         };
         let parts = self.parts.get_or_init(|| (0..QUOTA_PARTS).map(|_| part()).collect());
         (hash.to_ne_bytes(), lock(&parts[number]))
     }
 }
 
-impl Part {
+impl QuotaTables {
     /// Forgets whoever took nothing lately, when the table has grown to twice what was left of it.
     fn sweep(&mut self, now: Millis) {
         if self.taken_us.len() < self.sweep_at {
@@ -183,7 +183,7 @@ fn shrink<V>(table: &mut HashMap<Who, V>) {
     }
 }
 
-fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+fn lock(part: &Mutex<QuotaTables>) -> MutexGuard<'_, QuotaTables> {
     part.lock().expect("nothing panics while it holds a part")
 }
 

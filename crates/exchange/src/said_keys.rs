@@ -35,7 +35,7 @@ pub enum SaidKey {
 
 #[derive(Default)]
 struct Table {
-    entries: HashMap<Hash, Entry>,
+    entries: HashMap<Hash, SaidEntry>,
     /// The keys of each client, the oldest in front.
     owners: HashMap<Hash, VecDeque<(Millis, Hash)>>,
     /// All of them, with their clients. One that was forgotten stands here until its time comes up.
@@ -43,7 +43,7 @@ struct Table {
     forgotten_early: u64,
 }
 
-struct Entry {
+struct SaidEntry {
     since: Millis,
     /// Tells its message from any other.
     message: Hash,
@@ -72,7 +72,7 @@ impl SaidKeys {
                 Some(receipt) => return SaidKey::Placed(receipt.clone()),
             }
         }
-        table.put(owner, key, Entry { since: now, message, receipt: None });
+        table.put(owner, key, SaidEntry { since: now, message, receipt: None });
         SaidKey::New
     }
 
@@ -98,7 +98,7 @@ impl SaidKeys {
 }
 
 impl Table {
-    fn put(&mut self, owner: Hash, key: Hash, entry: Entry) {
+    fn put(&mut self, owner: Hash, key: Hash, entry: SaidEntry) {
         let since = entry.since;
         self.entries.insert(key, entry);
         self.order.push_back((since, owner, key));

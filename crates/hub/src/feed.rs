@@ -11,14 +11,14 @@ use std::sync::Arc;
 use crate::trash::Trash;
 use crate::{Change, ChangeKind, Changes, Millis, Position, Start};
 
-use ring::Ring;
+use ring::ChangeRing;
 
 /// The last changes.
 pub(crate) struct Feed {
     /// Of channels that somebody published to.
-    public: Ring,
+    public: ChangeRing,
     /// Of those that were only waited on.
-    passing: Ring,
+    passing: ChangeRing,
     /// Changes up to here may be missing for another reason than want of room.
     lost: Position,
     /// Channels of whose history time has left nothing, since somebody last asked; `None`: nobody asks.
@@ -28,7 +28,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// An empty feed that keeps this many changes of either kind.
     pub(crate) fn new(changes_max: usize) -> Self {
-        let ring = || Ring::new(changes_max);
+        let ring = || ChangeRing::new(changes_max);
         Self { public: ring(), passing: ring(), lost: Position::START, outlived: None }
     }
 

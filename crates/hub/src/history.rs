@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::limits::ALIASED_MAX;
-use crate::message::About;
+use crate::message::SharedHead;
 use crate::rule::Keep;
 use crate::trash::Trash;
 use crate::{Message, Millis, NEVER, Position};
@@ -26,7 +26,7 @@ pub(crate) struct History {
     /// Oldest first; places and times ascend.
     entries: VecDeque<Message>,
     /// What was said of the newest message, beside its bytes: most often the same will be said of the next one.
-    about: Option<Arc<About>>,
+    about: Option<Arc<SharedHead>>,
     /// Sum of the payloads' lengths.
     bytes: u64,
     /// Nothing in here dies before this; may be too early.
@@ -181,7 +181,7 @@ impl History {
     }
 
     /// Notes what was said of the newest message.
-    fn say(&mut self, about: &Arc<About>, trash: &mut Trash) {
+    fn say(&mut self, about: &Arc<SharedHead>, trash: &mut Trash) {
         if self.about.as_ref().is_none_or(|known| !Arc::ptr_eq(known, about)) {
             trash.abouts.extend(self.about.replace(Arc::clone(about)));
         }
@@ -198,7 +198,7 @@ impl History {
     }
 
     /// What was said of the newest message, beside its bytes.
-    pub(crate) fn about(&self) -> Option<&Arc<About>> {
+    pub(crate) fn about(&self) -> Option<&Arc<SharedHead>> {
         self.about.as_ref()
     }
 

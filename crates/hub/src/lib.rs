@@ -72,7 +72,7 @@ pub use facts::*;
 pub use glob::{Glob, GlobError};
 pub use hub::Hub;
 pub use kind::{Kind, Origin};
-pub use message::{Bytes, Head, Message, Payload, Removal, Said, Target};
+pub use message::{Bytes, Message, MessageHead, Payload, Removal, Said, Target};
 pub use movement::{Movement, bookmark_name, is_of_all_users, presence_name, presence_of};
 pub use name::{NameError, check_name};
 pub use outside::{After, Outside, OutsideReading};

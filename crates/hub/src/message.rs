@@ -16,22 +16,22 @@ use crate::{Audience, AudienceKind, Millis, Position};
 
 /// One payload with its place in the order. A reference: cloning it copies nothing.
 #[derive(Clone)]
-pub struct Message(ThinArc<Head, u8>);
+pub struct Message(ThinArc<MessageHead, u8>);
 
 /// What every message has of its own, beside its bytes.
 #[derive(Debug, Clone)]
-pub struct Head {
+pub struct MessageHead {
     /// Its place in the one order.
     pub position: Position,
     /// When it was ordered.
     pub time: Millis,
     /// There from its place on.
-    about: Option<Arc<About>>,
+    about: Option<Arc<SharedHead>>,
 }
 
 /// What is said about a message: shared by those of which the same is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct About {
+pub(crate) struct SharedHead {
     targets: SmallVec<[Target; 1]>,
     event: Option<Box<str>>,
     content_type: Option<Box<str>>,
@@ -92,7 +92,7 @@ pub struct Said<'a> {
 }
 
 /// The bytes of a message to be: they are copied here once, and stay where they are.
-pub struct Bytes(ThinArc<Head, u8>);
+pub struct Bytes(ThinArc<MessageHead, u8>);
 
 /// Which message was taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,14 +113,14 @@ impl Message {
         debug_assert!(!targets.is_empty());
         let around = payload.around();
         let Payload { bytes, data: _, origin, audience, event, content_type, kind } = payload;
-        let about = About { targets, event, content_type, ttl, around, origin, audience, kind };
+        let about = SharedHead { targets, event, content_type, ttl, around, origin, audience, kind };
         Self::of(bytes, position, time, Arc::new(about))
     }
 
     /// The same, which shares what is said of it with the message before it in its only channel, where it is the same;
     /// and what then is not needed of the payload.
     pub(crate) fn like(
-        before: Option<&Arc<About>>,
+        before: Option<&Arc<SharedHead>>,
         position: Position,
         time: Millis,
         ttl: Option<Millis>,
@@ -136,8 +136,8 @@ impl Message {
         }
     }
 
-    fn of(Bytes(mut bytes): Bytes, position: Position, time: Millis, about: Arc<About>) -> Self {
-        set(&mut bytes, Head { position, time, about: Some(about) });
+    fn of(Bytes(mut bytes): Bytes, position: Position, time: Millis, about: Arc<SharedHead>) -> Self {
+        set(&mut bytes, MessageHead { position, time, about: Some(about) });
         Self(bytes)
     }
 
@@ -207,43 +207,43 @@ impl Message {
     }
 
     /// What is said about it.
-    pub(crate) fn about(&self) -> &Arc<About> {
+    pub(crate) fn about(&self) -> &Arc<SharedHead> {
         self.0.header.header.about.as_ref().expect("a message has its place")
     }
 
     /// The same message, that never went to the channel of this name. It must have gone to another one, too. Copies the bytes.
     pub(crate) fn without(&self, name: &str) -> Self {
         let targets = self.targets().iter().filter(|target| *target.name != *name).cloned().collect();
-        let Head { position, time, .. } = **self;
-        let about = About { targets, ..About::clone(self.about()) };
+        let MessageHead { position, time, .. } = **self;
+        let about = SharedHead { targets, ..SharedHead::clone(self.about()) };
         Self::of(Bytes::from(self.bytes()), position, time, Arc::new(about))
     }
 
     /// Shares what is said about it with another message, of which the same is said, where nobody else holds it.
-    pub(crate) fn share(&mut self, about: &Arc<About>) {
+    pub(crate) fn share(&mut self, about: &Arc<SharedHead>) {
         if !Arc::ptr_eq(self.about(), about) && **self.about() == **about {
-            let Head { position, time, .. } = **self;
-            set(&mut self.0, Head { position, time, about: Some(Arc::clone(about)) });
+            let MessageHead { position, time, .. } = **self;
+            set(&mut self.0, MessageHead { position, time, about: Some(Arc::clone(about)) });
         }
     }
 }
 
 impl Deref for Message {
-    type Target = Head;
+    type Target = MessageHead;
 
-    fn deref(&self) -> &Head {
+    fn deref(&self) -> &MessageHead {
         &self.0.header.header
     }
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Head { position, time, about } = &**self;
+        let MessageHead { position, time, about } = &**self;
         write!(f, "Message({position:?}, {time}, {:?}, {about:?})", self.bytes().escape_ascii())
     }
 }
 
-impl About {
+impl SharedHead {
     /// Whether this is what is to be said of a payload that goes to this one channel. The very same name, not only
     /// the same text: what a store brought back is let go of by and by.
     fn is_of(&self, targets: &[Target], ttl: Option<Millis>, payload: &Payload) -> bool {
@@ -330,7 +330,7 @@ impl<'a> Said<'a> {
 
 impl From<&[u8]> for Bytes {
     fn from(bytes: &[u8]) -> Self {
-        let head = Head { position: Position::START, time: 0, about: None };
+        let head = MessageHead { position: Position::START, time: 0, about: None };
         Self(ThinArc::from_header_and_slice(head, bytes))
     }
 }
@@ -377,7 +377,7 @@ impl std::fmt::Debug for Bytes {
 }
 
 /// Sets the head, in place where nobody else holds the message.
-fn set(message: &mut ThinArc<Head, u8>, head: Head) {
+fn set(message: &mut ThinArc<MessageHead, u8>, head: MessageHead) {
     let head = message.with_arc_mut(|arc| match triomphe::Arc::get_mut(arc) {
         Some(own) => {
             *own.header_mut() = head;
@@ -391,4 +391,4 @@ fn set(message: &mut ThinArc<Head, u8>, head: Head) {
 }
 
 /// Millions of messages are as many references to messages, and as many heads.
-const _: () = assert!(size_of::<Message>() == 8 && size_of::<Head>() == 24);
+const _: () = assert!(size_of::<Message>() == 8 && size_of::<MessageHead>() == 24);

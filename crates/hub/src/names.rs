@@ -19,7 +19,7 @@ use crate::channel::Channel;
 /// All records.
 pub(crate) struct Names {
     /// By id.
-    chunks: Vec<Chunk>,
+    chunks: Vec<RecordChunk>,
     /// All ids that were ever used are below this.
     ids_end: u32,
     /// Ids that were used, the one free for the longest time first: an id that somebody may still
@@ -85,7 +85,7 @@ impl Names {
     fn place(&mut self, channel: Box<Channel>) -> u32 {
         let id = self.free.pop_front().unwrap_or_else(|| {
             if self.ids_end as usize == self.chunks.len() * CHUNK {
-                self.chunks.push(Chunk { count: 0, records: None });
+                self.chunks.push(RecordChunk { count: 0, records: None });
             }
             self.ids_end += 1;
             self.ids_end - 1
@@ -172,7 +172,7 @@ impl std::ops::IndexMut<u32> for Names {
 }
 
 /// The records of as many ids, one after the other.
-struct Chunk {
+struct RecordChunk {
     count: usize,
     /// There while `count` is not 0.
     records: Option<Box<[Option<Box<Channel>>; CHUNK]>>,

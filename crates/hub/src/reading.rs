@@ -62,7 +62,7 @@ impl Hub {
         now: Millis,
     ) -> Result<Page, Refused> {
         let reading = self.read(names, found, start, PAGE_MESSAGES_MAX);
-        let Reading { messages, gaps, lists, resume } = reading;
+        let ReadPage { messages, gaps, lists, resume } = reading;
         let stays = match guest.stay {
             Stay::Always => true,
             Stay::IfNothing => messages.is_empty() && gaps.is_empty() && !lists,
@@ -93,7 +93,7 @@ impl Hub {
         let now = self.advance(now);
         let found = self.names.find(name);
         while start != Start::Now && !self.expire_each(&[found], now) {}
-        let Reading { messages, gaps, resume, .. } = self.read(&[name], &[found], start, limit);
+        let ReadPage { messages, gaps, resume, .. } = self.read(&[name], &[found], start, limit);
         self.check();
         if found.is_none() && gaps.is_empty() {
             return None;
@@ -107,13 +107,13 @@ impl Hub {
 
     /// Reads one page of these channels, merged by place. Who is to get a list of users gets it behind all messages, and no
     /// changes before it.
-    fn read(&mut self, names: &[&str], found: &[Option<u32>], start: Start, limit: usize) -> Reading {
+    fn read(&mut self, names: &[&str], found: &[Option<u32>], start: Start, limit: usize) -> ReadPage {
         let told = if self.rules.now().tells_users() { names } else { &[] };
         let mut hidden =
             (0u16..).zip(told).filter(|(_, name)| presence_of(name).is_some()).map(|(n, _)| n).peekable();
         let has_hidden = hidden.peek().is_some();
         if start == Start::Now {
-            return Reading { lists: has_hidden, ..Reading::default() };
+            return ReadPage { lists: has_hidden, ..ReadPage::default() };
         }
         let from = self.from(found, start);
         let asked = (0u16..).zip(names.iter().zip(found));
@@ -139,7 +139,7 @@ impl Hub {
             let len = message.bytes().len();
             if messages.len() >= limit || (!messages.is_empty() && bytes + len > PAGE_BYTES_MAX) {
                 self.totals.read += messages.len() as u64;
-                return Reading { messages, gaps, lists, resume: Some(resume) };
+                return ReadPage { messages, gaps, lists, resume: Some(resume) };
             }
             bytes += len;
             messages.push(message.clone());
@@ -147,7 +147,7 @@ impl Hub {
             merge.pass(position);
         }
         self.totals.read += messages.len() as u64;
-        Reading { messages, gaps, lists, resume: None }
+        ReadPage { messages, gaps, lists, resume: None }
     }
 
     /// What a start means for these channels, whose expired messages are gone.
@@ -210,7 +210,7 @@ impl Hub {
 
 /// What one page holds, and where the next begins if there is more.
 #[derive(Default)]
-struct Reading {
+struct ReadPage {
     messages: Vec<Message>,
     gaps: Vec<u16>,
     /// A list of users is to follow behind the last page.

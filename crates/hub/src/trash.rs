@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::limits::BLOCK_LEN;
-use crate::message::About;
+use crate::message::SharedHead;
 use crate::{Message, Publish};
 
 /// Things the hub has let go of; dropping it frees them.
@@ -15,7 +15,7 @@ pub struct Trash {
     /// Room for the one message that an ordinary publish evicts, so that it costs no allocation.
     pub(crate) messages: SmallVec<[Message; 2]>,
     /// What was said of messages, and is said of none any more.
-    pub(crate) abouts: Vec<Arc<About>>,
+    pub(crate) abouts: Vec<Arc<SharedHead>>,
     /// The names of what was published; their text was copied where it was needed.
     pub(crate) spent: SmallVec<[Spent; 1]>,
     pub(crate) refused: Vec<Publish>,

@@ -13,7 +13,7 @@ use dialect::{Code, Problem};
 use exchange::{Network, PublishError, Unstored};
 use tokio::time::{Instant, sleep};
 
-use crate::caller::{self, Caller};
+use crate::caller::{self, Requester};
 use crate::guard;
 use crate::limits::{PUBLISH_RETRY, RETRY_AFTER_S};
 use crate::peer::PEER;
@@ -38,7 +38,7 @@ pub(crate) fn request(line: &InLine, request: &mut Request) -> Result<(), ErrorR
         address_request(line)?;
     }
     caller::admit(line, request, access)?;
-    key_request(line, request.extensions().get::<Caller>())
+    key_request(line, request.extensions().get::<Requester>())
 }
 
 /// Takes one of the requests that the address at the other end may make this second.
@@ -48,7 +48,7 @@ fn address_request(line: &InLine) -> Result<(), ErrorResponse> {
 }
 
 /// Takes one of the requests that the key of whoever asks may make this second.
-fn key_request(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
+fn key_request(line: &InLine, caller: Option<&Requester>) -> Result<(), ErrorResponse> {
     let what = "requests a second come with this API key; wait before the next one";
     take(line, &line.rates.key_requests, || caller?.key_number(), Code::KeyRequests, what)
 }
@@ -61,7 +61,7 @@ pub(crate) fn payload_limit(line: &InLine, channels: &[impl AsRef<str>]) -> usiz
 
 /// Takes one of the messages that may be published this second. `caller`: who publishes, where that is known. Who is
 /// refused takes nothing of what is everybody's.
-pub(crate) fn message(line: &InLine, caller: Option<&Caller>) -> Result<(), ErrorResponse> {
+pub(crate) fn message(line: &InLine, caller: Option<&Requester>) -> Result<(), ErrorResponse> {
     let rates = &line.rates;
     let what = "messages a second were published with this API key; publish fewer";
     take(line, &rates.key_messages, || caller?.key_number(), Code::KeyPublishes, what)?;

@@ -19,7 +19,7 @@ use tokio::task::yield_now;
 
 use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
-use crate::caller::Caller;
+use crate::caller::Requester;
 use crate::denial_log;
 use crate::doubts::Doubts;
 use crate::limits::{BATCH_LEN_MAX, BATCH_STEP_MAX};
@@ -39,7 +39,7 @@ pub(crate) async fn publish(
     let (head, body) = request.into_parts();
     publish_options::identity_only(&head.headers)?;
     publish_options::content_type(&head.headers)?;
-    let caller = Caller::of(&line, &head.extensions)?;
+    let caller = Requester::of(&line, &head.extensions)?;
     let bytes = body::read(&line, &head.headers, body, limit(&line)).await?;
     let (encoding, items) = encoding::split(&bytes, says_lines(&head.headers))?;
     let except = publish_options::except(&head.headers, line.exchange.registry().connection_ids())?;
@@ -88,7 +88,7 @@ pub(crate) async fn publish(
 /// may have to wait for somebody else's.
 async fn place_step(
     line: &InLine,
-    caller: &Caller,
+    caller: &Requester,
     items: &[&[u8]],
     except: Option<ConnectionId>,
     patience: &mut Patience,
@@ -125,7 +125,7 @@ async fn place_step(
 /// Reads an item that its sender may publish. `except` is not given it, unless it says itself who is not.
 fn read(
     line: &InLine,
-    caller: &Caller,
+    caller: &Requester,
     item: &[u8],
     except: Option<ConnectionId>,
 ) -> Result<BatchItem, Problem> {

@@ -4,7 +4,7 @@
 //! This judges no request. A body that it cannot follow is lost, and so is all that comes behind: nobody knows where the
 //! next request begins.
 
-use codec::http::{Body, Framing};
+use codec::http::{Body, BodyFraming};
 
 /// The place of the next byte in a request.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Boundary {
     }
 
     /// The service has read a head, and this is what comes behind it.
-    pub(crate) fn begin_body(&mut self, framing: Framing) {
+    pub(crate) fn begin_body(&mut self, framing: BodyFraming) {
         if !matches!(self, Self::Lost) {
             *self = Self::Body(Body::new(framing));
         }
@@ -108,7 +108,7 @@ mod tests {
 
     /// Whatever the pieces are in which it comes, it ends between these: heads, each with what it says of the body that is
     /// behind it, and bodies.
-    fn check(parts: &[(&str, Framing)]) {
+    fn check(parts: &[(&str, BodyFraming)]) {
         let all: String = parts.iter().map(|(part, _)| *part).collect();
         for len in 1..=all.len() {
             let (mut boundary, mut rest) = (Boundary::new(), all.as_bytes());
@@ -127,16 +127,16 @@ mod tests {
         }
     }
 
-    const NONE: Framing = Framing::None;
+    const NONE: BodyFraming = BodyFraming::None;
 
     #[test]
     fn a_request_ends_with_its_body() {
         check(&[
-            ("\r\n\nPOST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n", Framing::Length(7)),
+            ("\r\n\nPOST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n", BodyFraming::Length(7)),
             ("abc\r\n\r\n", NONE),
-            ("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", Framing::Chunked),
+            ("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", BodyFraming::Chunked),
             ("3;x=y\r\n\r\n\r\r\n1\r\na\r\n0\r\nX: y\r\n\r\n", NONE),
-            ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", Framing::Length(1)),
+            ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", BodyFraming::Length(1)),
             ("x", NONE),
         ]);
     }
@@ -146,7 +146,7 @@ mod tests {
         let mut boundary = Boundary::new();
         assert_eq!(boundary.take(b"GET / HTTP/1.1\r\n\r\nGET"), 18);
         assert!(!boundary.is_between(), "the service has not read it yet");
-        boundary.begin_body(Framing::Length(0));
+        boundary.begin_body(BodyFraming::Length(0));
         assert!(boundary.is_between() && !boundary.is_in_body());
         assert_eq!(boundary.take(b"GET"), 3);
         assert!(!boundary.is_between(), "the next one has begun");
@@ -156,9 +156,9 @@ mod tests {
     fn what_cannot_be_followed_is_lost_and_all_behind_it() {
         let mut boundary = Boundary::new();
         boundary.take(b"POST / HTTP/1.1\r\n\r\n");
-        boundary.begin_body(Framing::Chunked);
+        boundary.begin_body(BodyFraming::Chunked);
         assert_eq!(boundary.take(b"nonsense\r\n\r\nGET /"), 17);
-        boundary.begin_body(Framing::Length(0));
+        boundary.begin_body(BodyFraming::Length(0));
         assert!(boundary.is_lost() && boundary.is_in_body() && !boundary.is_between());
         assert_eq!(boundary.take(b"x"), 1);
         assert!(boundary.is_lost());

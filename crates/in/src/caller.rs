@@ -21,7 +21,7 @@ use crate::state::InLine;
 
 /// Whose request it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Requester {
     /// `None`: nobody is asked for a key.
     key: Option<Arc<Key>>,
     /// Where it is shown by the cookie of a browser.
@@ -46,34 +46,34 @@ pub(crate) fn admit(line: &InLine, request: &mut Request, access: Access) -> Res
 
 /// Who asks, by what the request shows: a key says more than a cookie, and that more than the certificate of the
 /// connection.
-pub(crate) fn find(line: &InLine, request: &Request) -> Result<Caller, Problem> {
+pub(crate) fn find(line: &InLine, request: &Request) -> Result<Requester, Problem> {
     if request.headers().contains_key(header::AUTHORIZATION) {
-        return Ok(Caller { key: Some(key_of(line, request.headers())?), sign_in: None });
+        return Ok(Requester { key: Some(key_of(line, request.headers())?), sign_in: None });
     }
     // What the key may do may have changed since, and it may be gone.
     let certified = request.extensions().get::<CertifiedKey>();
     let certified = certified.and_then(|CertifiedKey(key)| line.settings().keys.renewed(key));
     match (signed_in(line, request), certified) {
         (Ok(Some(caller)), _) => Ok(caller),
-        (_, Some(key)) => Ok(Caller { key: Some(key), sign_in: None }),
+        (_, Some(key)) => Ok(Requester { key: Some(key), sign_in: None }),
         (Ok(None), None) => Err(no_key()),
         (Err(problem), None) => Err(problem),
     }
 }
 
 /// Who signed in on the browser that asks; `None`: it shows no cookie.
-fn signed_in(line: &InLine, request: &Request) -> Result<Option<Caller>, Problem> {
+fn signed_in(line: &InLine, request: &Request) -> Result<Option<Requester>, Problem> {
     let Some(ticket) = sign_ins::shown(request.headers()) else { return Ok(None) };
     sign_ins::check_page(request.method(), request.headers())?;
     let found = line.sign_ins.find(ticket, line.exchange.now());
     let settings = line.settings();
     let keys = &settings.keys;
     let found = found.filter(|found| found.is_live(line.exchange.wall(), keys));
-    let found = found.and_then(|found| Some(Caller::signed_in(keys.of_hash(&found.key)?, found)));
+    let found = found.and_then(|found| Some(Requester::signed_in(keys.of_hash(&found.key)?, found)));
     found.map(Some).ok_or_else(sign_ins::not_signed_in)
 }
 
-impl Caller {
+impl Requester {
     /// Who signed in with this key.
     pub(crate) fn signed_in(key: Arc<Key>, sign_in: Arc<SignIn>) -> Self {
         Self { key: Some(key), sign_in: Some(sign_in) }

@@ -13,7 +13,7 @@ use dialect::{Code, Problem};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::caller::Caller;
+use crate::caller::Requester;
 use crate::channel_users;
 use crate::history;
 use crate::limits::{CHANNELS_PAGE, CHANNELS_PAGE_MAX, RETRY_AFTER_S};
@@ -29,7 +29,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ErrorResponse> {
     let asked = ChannelsQuery::read(request.uri().query().unwrap_or_default())?;
     // The scan of millions of records must not hold up those who publish meanwhile.
-    let caller = Caller::of(&line, request.extensions())?;
+    let caller = Requester::of(&line, request.extensions())?;
     let page = spawn_blocking(move || page(&line, &caller, &asked)).await.expect("a scan does not panic");
     Ok(json(&page))
 }
@@ -101,7 +101,7 @@ pub(crate) async fn remove(
 
 /// Checks that whoever asks may do this on the channel: has the right that the row of the address names.
 fn check(line: &InLine, request: &Request, name: &str) -> Result<(), Problem> {
-    let caller = Caller::of(line, request.extensions())?;
+    let caller = Requester::of(line, request.extensions())?;
     if caller.key().is_none() {
         return Ok(());
     }
@@ -153,7 +153,7 @@ impl ChannelsQuery {
 }
 
 /// The first `limit` channels by name. Only as many are held, however many there are.
-fn page(line: &InLine, caller: &Caller, asked: &ChannelsQuery) -> ChannelsPage {
+fn page(line: &InLine, caller: &Requester, asked: &ChannelsQuery) -> ChannelsPage {
     // One more than is shown tells whether there is a next page.
     let first = RefCell::new(FirstNames { heap: BinaryHeap::new(), len_max: asked.limit + 1 });
     let wants = |name: &str, online| {

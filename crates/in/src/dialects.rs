@@ -15,7 +15,7 @@ use crate::state::InLine;
 use realplexor::ConnectionLog;
 
 pub use dialect::realplexor::is_id;
-pub use realplexor::Realplexor;
+pub use realplexor::RealplexorIn;
 pub(crate) use settings::DialectState;
 pub use settings::InDialects;
 

@@ -67,7 +67,7 @@ async fn carry_out(
     }
     asked?;
     line.counters.users_ended.add();
-    Ok(json(&Ended { ended: count }))
+    Ok(json(&EndedAnswer { ended: count }))
 }
 
 /// Waits until a store has kept what was told to it.
@@ -130,7 +130,7 @@ async fn end_one(line: &InLine, question: UserQuestion, text: &str) -> Result<Re
     });
     match ended.sum() {
         0 => Err(no_connection(text)),
-        ended => Ok(json(&Ended { ended })),
+        ended => Ok(json(&EndedAnswer { ended })),
     }
 }
 
@@ -162,7 +162,7 @@ fn no_connection(text: &str) -> ErrorResponse {
 
 /// The answer to whoever ends connections.
 #[derive(Debug, Serialize)]
-struct Ended {
+struct EndedAnswer {
     ended: usize,
 }
 

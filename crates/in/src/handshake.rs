@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
 use crate::denial_log;
-use crate::peer::{PEER, Peer};
+use crate::peer::{PEER, TaskPeer};
 use crate::socket::Stream;
 use crate::state::InLine;
 use crate::wire::{linger, refusal};
@@ -34,7 +34,7 @@ pub(crate) struct SecureStream<S> {
 /// Gives the handshake a place. Where too many are under way, one of whoever has most of them is given up.
 fn place(line: &InLine, seat: &HandshakeSlot) {
     let settings = line.settings();
-    let of_one = |peer: &Peer| !peer.is_anybody && !is_of_many(peer.address.ip());
+    let of_one = |peer: &TaskPeer| !peer.is_anybody && !is_of_many(peer.address.ip());
     let peer = PEER.try_with(|peer| *peer).ok().filter(of_one);
     let asker = match peer {
         Some(peer) => Asker::Address(Network::of(peer.address.ip(), settings.address_prefix).to_bits()),

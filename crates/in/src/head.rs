@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use axum::http::Uri;
-use codec::http::{Error, HEADERS_MAX, Limits, decode, decode_framing};
+use codec::http::{Error, HEADERS_MAX, HeadLimits, decode, decode_framing};
 use dialect::{Code, Problem};
 
 use crate::limits::HEAD_LEN_MAX;
@@ -66,8 +66,8 @@ fn target(head: &[u8]) -> &[u8] {
 /// Bytes of a target that the service reads.
 const TARGET_LEN_MAX: usize = 65_534;
 
-const LIMITS: Limits =
-    Limits { head_bytes: HEAD_LEN_MAX + 2 * HEADERS_MAX, headers: HEADERS_MAX, body_bytes: usize::MAX };
+const LIMITS: HeadLimits =
+    HeadLimits { head_bytes: HEAD_LEN_MAX + 2 * HEADERS_MAX, headers: HEADERS_MAX, body_bytes: usize::MAX };
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use crate::users::ask;
 /// Which channels are joined and left.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+struct JoinWords {
     #[serde(default)]
     join: NameList,
     #[serde(default)]
@@ -58,7 +58,7 @@ fn read(body: &[u8]) -> Result<(Names, Names), Problem> {
         let right = "send {\"join\": [NAME…], \"leave\": [NAME…]}, either of which may be left out";
         Problem::bad(Code::Join, format!("the body {why}; {right}"))
     };
-    let words: Words =
+    let words: JoinWords =
         serde_json::from_slice(body).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
     let names = |list: &NameList| if list.is_empty() { Ok(Vec::new()) } else { names_in_list(list) };
     let (join, leave) = (names(&words.join)?, names(&words.leave)?);

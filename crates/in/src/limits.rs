@@ -5,23 +5,23 @@ use std::time::Duration;
 /// Bytes that stand around a message's data at the most, whatever the transport, where it goes to one channel and nothing in
 /// its name and event is escaped: both have 255 bytes, and SSE says the event twice.
 pub const ENVELOPE_LEN_MAX: usize = 1_000;
-/// Default for [`crate::Settings::payload_limit`], in bytes: many libraries take no message of more than a mebibyte, and some
+/// Default for [`crate::InSettings::payload_limit`], in bytes: many libraries take no message of more than a mebibyte, and some
 /// of no more than a megabyte.
 pub const PAYLOAD_LEN_MAX: usize = 1_000_000 - ENVELOPE_LEN_MAX;
-/// Default for [`crate::Settings::publish_wait`]: how long a publish waits for a full mailbox.
+/// Default for [`crate::InSettings::publish_wait`]: how long a publish waits for a full mailbox.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(1);
 /// How often a publish that waits tries again.
 pub const PUBLISH_RETRY: Duration = Duration::from_millis(10);
 /// What `Retry-After` says to a publisher who waited in vain, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
-/// Default for [`crate::Settings::idempotency_age`].
+/// Default for [`crate::InSettings::idempotency_age`].
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(600);
-/// Default for [`crate::Settings::idempotency_keys`]. A key costs about 280 bytes.
+/// Default for [`crate::InSettings::idempotency_keys`]. A key costs about 280 bytes.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 
-/// Default for [`crate::Settings::classic_limit`], in bytes.
+/// Default for [`crate::InSettings::classic_limit`], in bytes.
 pub const CLASSIC_LEN_MAX: usize = 102_400;
-/// Default for [`crate::Settings::classic_timeout`].
+/// Default for [`crate::InSettings::classic_timeout`].
 pub const CLASSIC_TIMEOUT: Duration = Duration::from_secs(20);
 /// Passwords that are checked at once: each may take a thread for a while.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
@@ -40,7 +40,7 @@ pub const BATCH_ITEMS_MAX: usize = 100_000;
 /// Messages of a batch that are read before they are published and others have their turn.
 pub const BATCH_STEP_MAX: usize = 64;
 
-/// Default for [`crate::Settings::sign_in_age`].
+/// Default for [`crate::InSettings::sign_in_age`].
 pub const SIGN_IN_AGE: Duration = Duration::from_secs(12 * 3_600);
 /// Sign-ins that count at once; the oldest are forgotten early. One costs about 300 bytes.
 pub const SIGN_INS_MAX: usize = 1_000;
@@ -51,11 +51,11 @@ pub const WRONG_KEYS_PER_S_MAX: u32 = 20;
 
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// Default for [`crate::Settings::request_timeout`]; and how long a connection that has said nothing yet may go on so.
+/// Default for [`crate::InSettings::request_timeout`]; and how long a connection that has said nothing yet may go on so.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// Default for [`crate::Settings::keep_alive`].
+/// Default for [`crate::InSettings::keep_alive`].
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Default for [`crate::Settings::tls_handshakes`].
+/// Default for [`crate::InSettings::tls_handshakes`].
 pub const TLS_HANDSHAKES_MAX: usize = 1_000;
 /// How much longer a connection stays open than its client was told.
 pub const KEEP_ALIVE_EXTRA: Duration = Duration::from_secs(1);
@@ -98,9 +98,9 @@ pub const STATS_PAIRS_MAX: usize = 10_000;
 
 /// Channels on one page of `/channels`, where `limit` does not say.
 pub const CHANNELS_PAGE: usize = 1_000;
-/// Default for [`crate::Settings::poll_timeout`].
+/// Default for [`crate::InSettings::poll_timeout`].
 pub const POLL_TIMEOUT: Duration = Duration::from_secs(25);
-/// Default for [`crate::Settings::heartbeat`].
+/// Default for [`crate::InSettings::heartbeat`].
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Changes a watcher reads at a time.
 pub const WATCH_PAGE: usize = 256;

@@ -39,7 +39,7 @@ use crate::dialects::{self, DialectState, InDialects, Opener};
 use crate::fast_path;
 use crate::handshake::{SecureStream, refuse_tls, secure};
 use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
-use crate::peer::{PEER, Peer};
+use crate::peer::{PEER, TaskPeer};
 use crate::proxy::read_header;
 use crate::request_stream::{RequestStream, UnderWay};
 use crate::routes::{ROUTES, router};
@@ -53,7 +53,7 @@ use crate::wire::{self, is_tls};
 
 /// One address of the IN line.
 #[derive(Debug)]
-pub struct Listener {
+pub struct InListener {
     /// The socket, which listens.
     pub socket: Socket,
     /// The dialect of old that is understood there.
@@ -68,7 +68,7 @@ pub struct Listener {
 /// `settings` may change while the line serves.
 /// Through `dialects` comes what is set anew about those: connections that come later go by it.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<InListener>,
     settings: LiveSettings,
     exchange: Arc<Exchange>,
     mut wait: WaitLine,
@@ -165,7 +165,7 @@ async fn waking_followers(line: Arc<InLine>, notices: OwnedFd) -> io::Result<()>
 /// Accepts until told to stop. An error means that the listener itself is broken.
 async fn accept(
     line: Arc<InLine>,
-    listener: Listener,
+    listener: InListener,
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
@@ -188,7 +188,7 @@ async fn accept(
                 let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
                 let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
                 let is_anybody = line.settings().proxies.know(address.ip());
-                let (peer, classic) = (Peer { address, is_anybody }, listener.classic);
+                let (peer, classic) = (TaskPeer { address, is_anybody }, listener.classic);
                 match stream {
                     // What is lost here is only time.
                     Accepted::Inet(stream) => {
@@ -238,7 +238,7 @@ async fn connection(
     router: Router,
     mut stopped: watch::Receiver<()>,
 ) {
-    let begins_with_header = |peer: &Peer| line.settings().proxies.begin_with_header(peer.address.ip());
+    let begins_with_header = |peer: &TaskPeer| line.settings().proxies.begin_with_header(peer.address.ip());
     if !PEER.try_with(begins_with_header).unwrap_or_default() {
         return secured(line, stream, tls, classic, router, stopped).await;
     }
@@ -248,7 +248,7 @@ async fn connection(
     };
     match header {
         Ok(Ok(Some(address))) => {
-            let source = Peer { address, is_anybody: false };
+            let source = TaskPeer { address, is_anybody: false };
             PEER.scope(source, secured(line, stream, tls, classic, router, stopped)).await;
         }
         Ok(Ok(None)) => secured(line, stream, tls, classic, router, stopped).await,

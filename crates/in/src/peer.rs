@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Whom a task serves.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
+pub(crate) struct TaskPeer {
     /// The address at the other end of the connection; the client's, where a known proxy says it.
     pub(crate) address: SocketAddr,
     /// It is a known proxy, and may pass on what is anybody's: it counts for nobody.
@@ -13,11 +13,11 @@ pub(crate) struct Peer {
 
 tokio::task_local! {
     /// Whom a task serves.
-    pub(crate) static PEER: Peer;
+    pub(crate) static PEER: TaskPeer;
 }
 
 /// Does something on behalf of a client, where it is known.
-pub(crate) async fn scope<T>(client: Option<Peer>, work: impl Future<Output = T>) -> T {
+pub(crate) async fn scope<T>(client: Option<TaskPeer>, work: impl Future<Output = T>) -> T {
     match client {
         Some(client) => PEER.scope(client, work).await,
         None => work.await,

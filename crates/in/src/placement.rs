@@ -7,7 +7,7 @@ use exchange::{PublishError, Published, Receipt};
 use tokio::time::sleep;
 
 use crate::admission::{self, Patience};
-use crate::caller::Caller;
+use crate::caller::Requester;
 use crate::doubts::Doubts;
 use crate::idempotency::{FirstPublish, known_as, reused};
 use crate::limits::PUBLISH_RETRY;
@@ -19,7 +19,7 @@ pub(crate) async fn one(
     line: &InLine,
     publish: Publish,
     key: Option<&str>,
-    caller: Option<&Caller>,
+    caller: Option<&Requester>,
     patience: &mut Patience,
 ) -> Result<Published, ErrorResponse> {
     place(line, publish, key, caller, patience).await?.released(line).await
@@ -32,14 +32,14 @@ pub(crate) async fn place(
     line: &InLine,
     publish: Publish,
     key: Option<&str>,
-    caller: Option<&Caller>,
+    caller: Option<&Requester>,
     patience: &mut Patience,
 ) -> Result<Placement, ErrorResponse> {
     let Some(key) = key else {
         let receipt = alone(line, publish, None, caller, patience).await?;
         return Ok(Placement { receipt, is_repeat: false, doubts: Doubts::default() });
     };
-    let key = known_as(key, caller.and_then(Caller::key).map(|key| key.name.clone()), &publish);
+    let key = known_as(key, caller.and_then(Requester::key).map(|key| key.name.clone()), &publish);
     let known = line.idempotency.entry(&key, publish.channels.len(), line.exchange.now());
     let mut known = known.lock().await;
     // What the store gave up is as good as never tried.
@@ -116,7 +116,7 @@ async fn alone(
     line: &InLine,
     publish: Publish,
     key: Option<&IdempotencyKey>,
-    caller: Option<&Caller>,
+    caller: Option<&Requester>,
     patience: &mut Patience,
 ) -> Result<Receipt, ErrorResponse> {
     admission::message(line, caller)?;

@@ -8,12 +8,12 @@ use axum::http::HeaderMap;
 use codec::proxy;
 use tokio::io::AsyncReadExt;
 
-use crate::peer::{self, PEER, Peer};
+use crate::peer::{self, PEER, TaskPeer};
 use crate::socket::Stream;
 use crate::state::InLine;
 
 /// For whom a request counts, where the proxy at the other end says something of it in its headers.
-pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<Peer> {
+pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<TaskPeer> {
     let settings = line.settings();
     let proxies = &settings.proxies;
     let header = proxies.header()?;
@@ -23,7 +23,7 @@ pub(crate) fn passed(line: &InLine, headers: &HeaderMap) -> Option<Peer> {
     if matches!(whose, Whose::Hidden(_)) {
         line.counters.proxy_unreadable.add();
     }
-    whose.address().map(|address| Peer { address: SocketAddr::new(address, 0), is_anybody: false })
+    whose.address().map(|address| TaskPeer { address: SocketAddr::new(address, 0), is_anybody: false })
 }
 
 /// Does what a request in the words of old asks for, on behalf of whoever asks.

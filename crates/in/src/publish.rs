@@ -13,7 +13,7 @@ use exchange::Published;
 
 use crate::admission::{self, Patience};
 use crate::body::{self, BodyLimit};
-use crate::caller::Caller;
+use crate::caller::Requester;
 use crate::doubts::Doubts;
 use crate::placement::{self, Placement};
 use crate::publish_options::{self, PublishOptions};
@@ -35,7 +35,7 @@ pub(crate) async fn publish(
 pub(crate) async fn place(line: &InLine, request: Request) -> Result<Placement, ErrorResponse> {
     let (head, body) = request.into_parts();
     let names = names_of(head.uri.path())?;
-    let caller = Caller::of(line, &head.extensions)?;
+    let caller = Requester::of(line, &head.extensions)?;
     caller.check(line, Right::Publish, names.iter().map(|name| &**name))?;
     let said = PublishOptions::read(head.uri.query().unwrap_or_default(), &head.headers)?;
     let except = publish_options::except(&head.headers, line.exchange.registry().connection_ids())?;

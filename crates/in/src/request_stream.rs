@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
-use codec::http::Framing;
+use codec::http::BodyFraming;
 use dialect::Problem;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -99,11 +99,11 @@ impl UnderWay {
     }
 
     /// What comes behind a head that was read since this was asked the last time.
-    fn take_begun(&self) -> Option<Framing> {
+    fn take_begun(&self) -> Option<BodyFraming> {
         match self.0.begun.swap(0, Ordering::Relaxed) {
             0 => None,
-            CHUNKED => Some(Framing::Chunked),
-            len => Some(Framing::Length(len - 2)),
+            CHUNKED => Some(BodyFraming::Chunked),
+            len => Some(BodyFraming::Length(len - 2)),
         }
     }
 

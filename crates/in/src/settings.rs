@@ -17,7 +17,7 @@ use crate::quotas::Rates;
 
 /// What may be set about coming in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct InSettings {
     /// Bytes of a message at the most.
     pub payload_limit: usize,
     /// Who may use the line; none: whoever reaches it.
@@ -62,12 +62,12 @@ pub struct Settings {
 
 /// What is set now: a snapshot each time, since it may change while requests are under way.
 #[derive(Debug, Clone)]
-pub struct LiveSettings(watch::Receiver<Arc<Settings>>);
+pub struct LiveSettings(watch::Receiver<Arc<InSettings>>);
 
 impl LiveSettings {
     /// As they are now.
     #[inline]
-    pub(crate) fn now(&self) -> Arc<Settings> {
+    pub(crate) fn now(&self) -> Arc<InSettings> {
         Arc::clone(&self.0.borrow())
     }
 
@@ -77,20 +77,20 @@ impl LiveSettings {
     }
 }
 
-impl From<watch::Receiver<Arc<Settings>>> for LiveSettings {
-    fn from(newest: watch::Receiver<Arc<Settings>>) -> Self {
+impl From<watch::Receiver<Arc<InSettings>>> for LiveSettings {
+    fn from(newest: watch::Receiver<Arc<InSettings>>) -> Self {
         Self(newest)
     }
 }
 
-impl From<Settings> for LiveSettings {
+impl From<InSettings> for LiveSettings {
     /// They stay as they are.
-    fn from(settings: Settings) -> Self {
+    fn from(settings: InSettings) -> Self {
         Self(watch::channel(Arc::new(settings)).1)
     }
 }
 
-impl Settings {
+impl InSettings {
     /// How long a connection may be silent between two requests: a moment longer than its client is told, since one sent
     /// in the last moment is still on its way.
     pub(crate) fn silence_max(&self) -> Duration {
@@ -98,7 +98,7 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
+impl Default for InSettings {
     fn default() -> Self {
         Self {
             payload_limit: PAYLOAD_LEN_MAX,

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::admission;
 use crate::body::{self, BodyLimit};
-use crate::caller::{self, Caller};
+use crate::caller::{self, Requester};
 use crate::limits::{SIGN_IN_LEN_MAX, WRONG_KEYS_PER_S_MAX};
 use crate::pages::embedded;
 use crate::response::{ErrorResponse, json};
@@ -53,7 +53,7 @@ pub(crate) async fn sign_in(
     // A page that came through TLS says so, whoever ends that.
     let origin = head.headers.get(header::ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
     let secure = head.extensions.get::<OverTls>().is_some() || origin.starts_with(b"https://");
-    let caller = Caller::signed_in(key, made);
+    let caller = Requester::signed_in(key, made);
     let mut response = json(&told(&line, Some(&caller)));
     response.headers_mut().insert(header::SET_COOKIE, cookie(&ticket, line.sign_ins.seconds(), secure));
     Ok(response)
@@ -91,7 +91,7 @@ pub(crate) async fn session(State(line): State<Arc<InLine>>, request: Request) -
     json(&told(&line, caller::find(&line, &request).ok().as_ref()))
 }
 
-fn told(line: &InLine, caller: Option<&Caller>) -> Value {
+fn told(line: &InLine, caller: Option<&Requester>) -> Value {
     let session = caller.and_then(|caller| {
         let (key, ends) = (caller.key()?, caller.sign_in().map(|sign_in| sign_in.ends.seconds()));
         // All grants of a key are of the same rights.

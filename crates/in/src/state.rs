@@ -15,7 +15,7 @@ use crate::limits::SURVEYS_MAX;
 use crate::notifier::Flusher;
 use crate::quotas::RateQuotas;
 use crate::route::Route;
-use crate::settings::{LiveSettings, Settings};
+use crate::settings::{InSettings, LiveSettings};
 use crate::sign_ins::SignIns;
 use crate::sources::{Sources, StoreLine, WaitLine};
 
@@ -93,7 +93,7 @@ impl InLine {
 
     /// What is set now. One request asks once for what must go together.
     #[inline]
-    pub(crate) fn settings(&self) -> Arc<Settings> {
+    pub(crate) fn settings(&self) -> Arc<InSettings> {
         self.settings.now()
     }
 

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use dialect::{GUARDS, Problem};
 use tracing::{Level, debug, enabled};
 
-use crate::caller::Caller;
-use crate::peer::{self, PEER, Peer};
+use crate::caller::Requester;
+use crate::peer::{self, PEER, TaskPeer};
 use crate::response::{ErrorResponse, RefusedProblem};
 use crate::state::InLine;
 use crate::{admission, denial_log, proxy, warnings};
@@ -24,7 +24,7 @@ pub(crate) struct Transaction {
     uri: Uri,
     who: Option<Box<str>>,
     /// Whose it is, where a known proxy passes it on.
-    client: Option<Peer>,
+    client: Option<TaskPeer>,
 }
 
 impl Transaction {
@@ -38,7 +38,7 @@ impl Transaction {
             client: proxy::passed(line, request.headers()),
         };
         let may = asked.as_client(|| admission::request(line, request));
-        asked.who = Caller::name(request.extensions());
+        asked.who = Requester::name(request.extensions());
         (asked, may)
     }
 

@@ -26,13 +26,13 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use crate::caller::Caller;
+use crate::caller::Requester;
 use crate::limits::{WATCH_CHUNKS_MAX, WATCH_PAGE, WATCH_RETRY};
 use crate::query::read_number;
 use crate::response::{ErrorResponse, excerpt, json_text};
 use crate::state::InLine;
 use encoding::WatchEncoding;
-use source::{Page, Source};
+use source::{WatchPage, WatchSource};
 
 /// Tells the changes after the start that is asked for, and those to come.
 pub(crate) async fn watch(
@@ -40,10 +40,10 @@ pub(crate) async fn watch(
     request: Request,
 ) -> Result<Response, ErrorResponse> {
     let asked = WatchQuery::read(&line, request.uri().query().unwrap_or_default(), request.headers())?;
-    let caller = Caller::of(&line, request.extensions())?;
+    let caller = Requester::of(&line, request.extensions())?;
     let most = line.settings().heartbeat;
     let heartbeat = asked.heartbeat.map_or(most, |time| time.min(most));
-    let source = Source::new(&line, asked.users, asked.start);
+    let source = WatchSource::new(&line, asked.users, asked.start);
     let watcher = Watcher { line, caller, heartbeat, prefix: asked.prefix, source };
     let Some(encoding) = asked.encoding else {
         return Ok(json_text(poll(watcher).await));
@@ -128,19 +128,19 @@ fn encoding(transport: Option<&str>, headers: &HeaderMap) -> Result<Option<Watch
 /// Somebody who watches.
 struct Watcher {
     line: Arc<InLine>,
-    caller: Caller,
+    caller: Requester,
     heartbeat: Duration,
     prefix: String,
-    source: Source,
+    source: WatchSource,
 }
 
 impl Watcher {
     /// What comes next, by whatever name.
-    fn read(&mut self) -> Page {
+    fn read(&mut self) -> WatchPage {
         self.source.read(WATCH_PAGE)
     }
 
-    fn keep_wanted(&self, page: &mut Page) {
+    fn keep_wanted(&self, page: &mut WatchPage) {
         let is_live = self.caller.is_live(&self.line);
         let is_wanted =
             |name: &str| is_live && name.starts_with(&*self.prefix) && self.caller.sees(&self.line, name);

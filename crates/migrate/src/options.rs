@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use settings::{Address, Classic, Errors, File, Listener, Setting, Source, TABLE, Value, keys, nearest};
+use settings::{Address, Classic, Errors, File, ListenerEntry, Setting, Source, TABLE, Value, keys, nearest};
 
 use crate::script::{OldConfig, OldValue};
 
@@ -193,7 +193,7 @@ impl Conversion<'_> {
         for item in &items {
             match address(item) {
                 Some(address) => {
-                    listeners.push(Listener::new(Address::Inet(address)).speaking(Classic::Realplexor))
+                    listeners.push(ListenerEntry::new(Address::Inet(address)).speaking(Classic::Realplexor))
                 }
                 None => self
                     .wrong(key, &format!("has \"{item}\"; give an address and a port, such as '{default}'")),

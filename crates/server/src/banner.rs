@@ -25,12 +25,12 @@ pub(crate) struct Banner<'a> {
     /// Publishers show a key.
     pub(crate) needs_key: bool,
     /// What clients show.
-    pub(crate) token: Shown,
+    pub(crate) token: BannerToken,
 }
 
 /// The token that a client shows in the lines to paste.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum BannerToken {
     /// None: nothing is asked for, or something else is.
     Nothing,
     /// One that is made with a secret, which this program can do, too.
@@ -39,7 +39,7 @@ pub(crate) enum Shown {
     OfApplication,
 }
 
-impl Shown {
+impl BannerToken {
     /// What is shown where one can listen only by showing who one is.
     pub(crate) fn of(tokens: &Tokens) -> Self {
         match (tokens.is_empty(), tokens.secrets.is_empty()) {
@@ -83,13 +83,15 @@ impl Banner<'_> {
                 if is_needed { format!("-H \"Authorization: Bearer ${variable}\" ") } else { String::new() }
             };
             let key = shown(self.needs_key, "MULTIPLEXOR_KEY");
-            let token = shown(self.token != Shown::Nothing, "TOKEN");
+            let token = shown(self.token != BannerToken::Nothing, "TOKEN");
             lines.push(format!("publish:   curl -d 'hello' {key}{publish}"));
             lines.push(format!("subscribe: curl -N -H 'Accept: text/event-stream' {token}{listen}"));
             let made = match self.token {
-                Shown::Nothing => None,
-                Shown::OfSecret => Some("$(multiplexor token make news), or as your application makes it"),
-                Shown::OfApplication => Some("… is one that your application makes"),
+                BannerToken::Nothing => None,
+                BannerToken::OfSecret => {
+                    Some("$(multiplexor token make news), or as your application makes it")
+                }
+                BannerToken::OfApplication => Some("… is one that your application makes"),
             };
             lines.extend(made.map(|made| format!("           where TOKEN={made}")));
         }
@@ -173,7 +175,7 @@ mod tests {
         let wait: Vec<Address> = wait.iter().map(|address| address.parse().unwrap()).collect();
         let in_addresses = ["127.0.0.1:10010".parse().unwrap()];
         let tls = &Tls::default();
-        let (needs_key, token) = (false, Shown::Nothing);
+        let (needs_key, token) = (false, BannerToken::Nothing);
         let banner = Banner {
             wait: &wait,
             in_addresses: &in_addresses,
@@ -239,7 +241,7 @@ mod tests {
                 shards: 1,
                 connections: None,
                 needs_key: false,
-                token: Shown::of(&tokens),
+                token: BannerToken::of(&tokens),
             }
             .text();
             assert!(text.ends_with(words), "{text}");

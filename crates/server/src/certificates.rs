@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use exchange::Commands;
 use in_line::CertificateNews;
-use tls::{Certificate, Options, Pair, Server, Tickets, read_authorities};
+use tls::{Certificate, Pair, Server, ServerOptions, Tickets, read_authorities};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,7 +26,7 @@ use crate::limits::CERTIFICATE_LOOK;
 use settings::Tls;
 
 /// What both lines show.
-pub(crate) struct Certificates {
+pub(crate) struct LineCertificates {
     files: Tls,
     tickets: Tickets,
     news: Arc<CertificateNews>,
@@ -45,7 +45,7 @@ pub(crate) struct Snapshot {
 /// A file as it was when it was looked at; `None`: it was not there.
 type Stamps = HashMap<PathBuf, Option<(i64, i64, u64, u64)>>;
 
-impl Certificates {
+impl LineCertificates {
     /// Nothing is read yet.
     pub(crate) fn new(files: &Tls) -> Self {
         let (tickets, news, before) = (Tickets::default(), Arc::default(), Stamps::new());
@@ -81,7 +81,7 @@ impl Certificates {
         for file in &self.files.authorities {
             authorities.extend(read_authorities(file)?);
         }
-        let server = |pairs: &Vec<Pair>, options: &Options, tickets: &Tickets| {
+        let server = |pairs: &Vec<Pair>, options: &ServerOptions, tickets: &Tickets| {
             let all: Vec<Certificate> = pairs.iter().filter_map(|pair| read.get(pair).cloned()).collect();
             if all.is_empty() {
                 return Ok(None);
@@ -89,8 +89,8 @@ impl Certificates {
             let server = Server::new(&all, options, tickets);
             server.map(Some).context("TLS cannot be set up")
         };
-        let waiting = Options { hands_out_keys: true, ..Options::default() };
-        let publishing = Options { authorities, ..Options::default() };
+        let waiting = ServerOptions { hands_out_keys: true, ..ServerOptions::default() };
+        let publishing = ServerOptions { authorities, ..ServerOptions::default() };
         // Who may vouch for a client may have changed: nobody comes back to the IN line on an old word.
         let tickets = Tickets::default();
         let wait = self.files.wait.iter().map(|pairs| server(pairs, &waiting, &self.tickets));

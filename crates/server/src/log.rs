@@ -21,7 +21,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::limits::LOG_PATIENCE;
-use queue::{Queue, StandardError};
+use queue::{LineQueue, StandardError};
 use settings::LogForm;
 
 /// What takes the events about single connections that Realplexor's log is made of.
@@ -32,7 +32,7 @@ type Logged = Layered<Option<ConnectionLayer>, Registry>;
 
 /// Begins to log. Where nobody listens, what is said of connections costs one look at a number.
 pub(crate) fn start(form: LogForm, level: &str, connections: Option<ConnectionLayer>) -> anyhow::Result<()> {
-    let queue = Queue::start(StandardError).context("the log cannot be written")?;
+    let queue = LineQueue::start(StandardError).context("the log cannot be written")?;
     let queue = QUEUE.get_or_init(|| queue).clone();
     let (level, handle) = reload::Layer::new(level_of(level));
     let _ = LEVEL.set(handle);
@@ -98,6 +98,6 @@ pub(crate) fn write_in_time(mut out: impl Write + Send + 'static, text: String) 
     }
 }
 
-static QUEUE: OnceLock<Queue> = OnceLock::new();
+static QUEUE: OnceLock<LineQueue> = OnceLock::new();
 static LEVEL: OnceLock<reload::Handle<LevelFilter, Logged>> = OnceLock::new();
 static LINES_LOST: AtomicU64 = AtomicU64::new(0);

@@ -22,7 +22,7 @@ use crate::banner::Banner;
 use crate::serve::{self, Files, Role, Running};
 pub(crate) use command::{COMMAND, IMPORT_EXAMPLE, command, import_command};
 use id_changes::IdChanges;
-use journal::{Journal, Writer};
+use journal::{PredecessorLog, Writer};
 use process::{PidFile, become_user};
 
 /// Serves as the old server did. `settings` makes them of what the files come to.
@@ -34,7 +34,7 @@ pub(crate) fn run(
     let mut lines = Vec::new();
     let (said, options) = read_those_there(&files, |line| lines.push(line)).map_err(anyhow::Error::new)?;
     let set = settings(&options.file).map_err(anyhow::Error::new)?;
-    let (journal, writer) = Journal::new(options.verbosity);
+    let (journal, writer) = PredecessorLog::new(options.verbosity);
     let limit = serve::raise_descriptor_limit();
     let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     journal.say(format!("Starting. Opened files limit (ulimit -n): {limit}."));
@@ -65,7 +65,7 @@ pub(crate) fn run(
 
 /// The old server's place.
 struct OldServer<F> {
-    journal: Journal,
+    journal: PredecessorLog,
     files: Vec<String>,
     settings: F,
     /// What the files said when they were last read.
@@ -190,7 +190,7 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> OldServer<F> {
 }
 
 /// Logs the logins that are skipped, as Realplexor did.
-fn warn_of_logins(settings: &Settings, journal: &Journal) {
+fn warn_of_logins(settings: &Settings, journal: &PredecessorLog) {
     for login in settings.in_line.dialects.skipped_logins() {
         journal.say(format!("Warning: login \"{login}\" is not alphanumeric, skipped."));
     }

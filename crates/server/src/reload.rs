@@ -52,7 +52,7 @@ struct InForce {
 pub(crate) struct Subsystems {
     exchange: Arc<Exchange>,
     shards: Arc<Commands<Renewal>>,
-    in_line: watch::Sender<Arc<in_line::Settings>>,
+    in_line: watch::Sender<Arc<in_line::InSettings>>,
     dialects: watch::Sender<Arc<in_line::InDialects>>,
     webhooks: watch::Sender<Arc<Webhooks>>,
     certificates: watch::Sender<Tls>,
@@ -120,7 +120,7 @@ impl Reload {
     }
 
     /// What the IN line goes by, the newest.
-    pub(crate) fn in_line(&self) -> watch::Receiver<Arc<in_line::Settings>> {
+    pub(crate) fn in_line(&self) -> watch::Receiver<Arc<in_line::InSettings>> {
         self.parts.in_line.subscribe()
     }
 

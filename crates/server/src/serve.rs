@@ -26,8 +26,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 use wait::limits::GIVE_BACK_MS;
 
-use crate::banner::{Banner, Shown};
-use crate::certificates::Certificates;
+use crate::banner::{Banner, BannerToken};
+use crate::certificates::LineCertificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
 use crate::log;
 use crate::memory;
@@ -55,7 +55,7 @@ pub(crate) fn run<R: Role>(
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
     probe_all(&settings, role.names())?;
     // Read before any thread starts: shards open no file.
-    let certificates = Certificates::new(&settings.tls);
+    let certificates = LineCertificates::new(&settings.tls);
     let snapshot = certificates.read()?;
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
     let notifiers = Notifiers::new(!settings.upstream.is_empty())?;
@@ -118,7 +118,7 @@ struct Started {
     /// How many there may be, in each shard.
     connections: Option<u64>,
     store: Option<in_line::StoreLine>,
-    certificates: Certificates,
+    certificates: LineCertificates,
     /// Whom the program becomes when it listens.
     account: Option<Account>,
     /// What was shut off by then; `None`: nothing is to be.
@@ -232,7 +232,11 @@ fn banner<'a>(
         shards: settings.shards,
         connections,
         needs_key: !settings.in_line.keys.is_empty(),
-        token: if settings.closes("news") { Shown::of(&settings.wait_line.tokens) } else { Shown::Nothing },
+        token: if settings.closes("news") {
+            BannerToken::of(&settings.wait_line.tokens)
+        } else {
+            BannerToken::Nothing
+        },
     }
 }
 
@@ -249,7 +253,11 @@ fn account(settings: &Settings) -> anyhow::Result<Option<Account>> {
 }
 
 /// All ports are bound: gives up what nobody needs from here on.
-fn give_up(settings: &Settings, account: Option<Account>, certificates: &Certificates) -> anyhow::Result<()> {
+fn give_up(
+    settings: &Settings,
+    account: Option<Account>,
+    certificates: &LineCertificates,
+) -> anyhow::Result<()> {
     if let Some(account) = account {
         account.become_it()?;
         info!(account = settings.user, "root is given up");
@@ -289,7 +297,7 @@ async fn end(drain: Duration, line: wait::Line, exchange: &Exchange) -> anyhow::
 
 /// Asks others what shards want to know.
 async fn ask(
-    settings: upstream::Settings,
+    settings: upstream::UpstreamSettings,
     exchange: Arc<Exchange>,
     inbox: upstream::Inbox,
     counters: Arc<upstream::Counters>,
@@ -301,7 +309,7 @@ async fn ask(
 
 /// Looks after certificates for ever; where what became of them is told.
 fn renew(
-    certificates: Certificates,
+    certificates: LineCertificates,
     files: watch::Receiver<settings::Tls>,
     desk: &wait::Desk,
     in_line: Vec<Option<watch::Sender<tls::Server>>>,

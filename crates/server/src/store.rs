@@ -13,7 +13,7 @@ use exchange::hub::{Answered, Past, Position};
 use exchange::{Exchange, Journal};
 use in_line::StoreLine;
 use serde_json::json;
-use store::{Folder, Found, Keeper, Log, Options, Stats};
+use store::{Folder, FoundStore, Keeper, Log, Options, Stats};
 use tracing::{info, warn};
 
 use settings::StoreSettings;
@@ -46,7 +46,7 @@ impl OpenStore {
         let (mut log, found) = Log::open(folder, options, &boot(), random)
             .with_context(|| format!("the store in {} cannot be opened", settings.folder.display()))?;
         log.disk_mut().close_files();
-        let Found { past, keys, notes, lost, .. } = found;
+        let FoundStore { past, keys, notes, lost, .. } = found;
         notes.iter().for_each(|note| warn!("store: {note}"));
         if lost {
             warn!("the store has lost something; clients who come back are told of a gap");
@@ -125,7 +125,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn look(path: &Path) -> anyhow::Result<Found> {
+fn look(path: &Path) -> anyhow::Result<FoundStore> {
     let folder = Folder::look(path)?;
     let found = store::recover(&folder, &boot())?;
     anyhow::ensure!(
@@ -136,7 +136,7 @@ fn look(path: &Path) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn check(path: &Path, found: &Found) -> ExitCode {
+fn check(path: &Path, found: &FoundStore) -> ExitCode {
     found.notes.iter().for_each(|note| say(note));
     if found.lost {
         say(&format!(
@@ -150,7 +150,7 @@ fn check(path: &Path, found: &Found) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn stats(path: &Path, found: &Found, as_json: bool) -> anyhow::Result<ExitCode> {
+fn stats(path: &Path, found: &FoundStore, as_json: bool) -> anyhow::Result<ExitCode> {
     let bytes: u64 = found.segments.iter().map(|segment| segment.len).sum();
     let records: u64 = found.segments.iter().map(|segment| segment.records).sum();
     let payload: usize = found.past.messages.iter().map(|message| message.bytes().len()).sum();

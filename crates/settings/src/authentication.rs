@@ -22,7 +22,7 @@ pub(crate) fn tokens(values: &Values) -> Tokens {
 }
 
 /// Whom to ask.
-pub(crate) fn upstream(values: &Values) -> upstream::Settings {
+pub(crate) fn upstream(values: &Values) -> upstream::UpstreamSettings {
     let hook = |url| upstream::Hook {
         url,
         timeout: values.get(&keys::HOOK_TIMEOUT),
@@ -41,7 +41,7 @@ pub(crate) fn upstream(values: &Values) -> upstream::Settings {
         secrets: values.get(&keys::PUBLISH_HOOK_SECRET),
     };
     let publish_url = values.get(&keys::PUBLISH_HOOK_URL).or_else(|| values.get(&keys::HOOK));
-    upstream::Settings {
+    upstream::UpstreamSettings {
         // A rule that says so may come later.
         publish: publish_url.map(publish),
         hook: values.get(&keys::HOOK).map(hook),

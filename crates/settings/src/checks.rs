@@ -9,7 +9,7 @@ use wait::Origins;
 
 use super::reader::{CHANNEL, WEBHOOK};
 use super::webhook::WebhookEntry;
-use super::{Address, Listener, Settings, Values, authentication};
+use super::{Address, ListenerEntry, Settings, Values, authentication};
 use crate::keys;
 
 impl Settings {
@@ -71,7 +71,7 @@ impl Settings {
     /// Nobody may publish but who shows a key, or who is on this machine.
     fn check_strangers(&self, values: &Values) -> Result<(), String> {
         let open = self.in_listeners.iter().find(|listener| !listener.is_loopback());
-        let Some(Listener { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) else {
+        let Some(ListenerEntry { address: open, .. }) = open.filter(|_| self.in_line.keys.is_empty()) else {
             return Ok(());
         };
         Err(format!(

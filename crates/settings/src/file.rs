@@ -91,7 +91,7 @@ fn text(name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Classic, Listener};
+    use crate::{Classic, ListenerEntry};
     use expect_test::{Expect, expect};
 
     fn check_errors(text: &str, expected: &Expect) {
@@ -185,9 +185,11 @@ mod tests {
 
     #[test]
     fn listeners_have_a_dialect() {
-        let none =
-            |address: &str| Listener { dialect: Classic::None, ..Listener::new(address.parse().unwrap()) };
-        let plain = |address: &str| Listener::new(address.parse().unwrap());
+        let none = |address: &str| ListenerEntry {
+            dialect: Classic::None,
+            ..ListenerEntry::new(address.parse().unwrap())
+        };
+        let plain = |address: &str| ListenerEntry::new(address.parse().unwrap());
         let table =
             "\n[[wait]]\naddress = \"1.1.1.1:1\"\n[[wait]]\naddress = \"1.1.1.1:2\"\ndialect = \"none\"\n";
         let mixed = "\nwait = [\"1.1.1.1:1\", { address = \"1.1.1.1:2\", dialect = \"none\" }]\n";
@@ -211,7 +213,7 @@ mod tests {
         ] {
             let text = format!("wait = [{{ address = \"1.1.1.1:1\", dialect = {said} }}]\n");
             let (value, _) = File::read("x", &text).unwrap().value("wait").unwrap();
-            let listener = Listener { dialect, ..Listener::new("1.1.1.1:1".parse().unwrap()) };
+            let listener = ListenerEntry { dialect, ..ListenerEntry::new("1.1.1.1:1".parse().unwrap()) };
             assert_eq!(value, Value::Listeners(vec![listener]), "{said}");
         }
         check_errors(

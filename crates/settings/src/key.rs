@@ -9,7 +9,7 @@ use crate::api_key::KeyEntry;
 use crate::file_text::FileText;
 use crate::kind::ValueKind;
 use crate::setting::line;
-use crate::{Effect, Listener, Setting, Value};
+use crate::{Effect, ListenerEntry, Setting, Value};
 
 /// A setting, and how its value is taken out.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ macro_rules! constructors {
 }
 
 constructors! {
-    listeners() -> Vec<Listener>, ValueKind::Listeners, Value::Listeners(listeners) => listeners.clone();
+    listeners() -> Vec<ListenerEntry>, ValueKind::Listeners, Value::Listeners(listeners) => listeners.clone();
     networks() -> Vec<IpNet>, ValueKind::Networks, Value::Networks(networks) => networks.clone();
     api_keys() -> Vec<KeyEntry>, ValueKind::Keys, Value::Keys(keys) => keys.clone();
     secrets() -> Vec<TokenSecret>, ValueKind::Secrets, Value::Secrets(secrets) => secrets.clone();

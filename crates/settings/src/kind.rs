@@ -13,7 +13,7 @@ use super::address::{is_mode, is_owner};
 use super::api_key::KeyEntry;
 pub(crate) use super::file_text::FileText;
 pub(crate) use super::file_text::{public_key, why_no_key};
-use super::listener::{Listener, classic_of};
+use super::listener::{ListenerEntry, classic_of};
 use super::names::{read_name, read_url};
 use super::networks::network;
 pub(crate) use super::units::{duration, size, whole_number};
@@ -108,7 +108,7 @@ pub(crate) enum Notation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Where a line listens.
-    Listeners(Vec<Listener>),
+    Listeners(Vec<ListenerEntry>),
     /// One place to listen.
     Address(Address),
     /// Names of channels.
@@ -227,7 +227,7 @@ impl ValueKind {
             return match self {
                 Self::Listeners => {
                     let read =
-                        items().map(|item| item.parse().map(Listener::new).map_err(|_| item.to_owned()));
+                        items().map(|item| item.parse().map(ListenerEntry::new).map_err(|_| item.to_owned()));
                     some(read.collect::<Result<Vec<_>, _>>()?, texts).map(Value::Listeners)
                 }
                 Self::Keys => {

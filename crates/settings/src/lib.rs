@@ -74,7 +74,7 @@ pub use file::File;
 pub use file_text::{read_up_to, why_unreadable};
 pub use groups::by_heading;
 pub use kind::Value;
-pub use listener::Listener;
+pub use listener::ListenerEntry;
 pub use nearest::nearest;
 pub use origin::Source;
 pub use overview::Against;
@@ -89,9 +89,9 @@ pub use variables::misspelt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where the WAIT line listens.
-    pub wait: Vec<Listener>,
+    pub wait: Vec<ListenerEntry>,
     /// Where the IN line listens; loopback only.
-    pub in_listeners: Vec<Listener>,
+    pub in_listeners: Vec<ListenerEntry>,
     /// Threads of the WAIT line.
     pub shards: usize,
     /// How to log.
@@ -103,9 +103,9 @@ pub struct Settings {
     /// What is kept on disk, if anything is.
     pub store: Option<StoreSettings>,
     /// As the WAIT line takes them.
-    pub wait_line: wait::Settings,
+    pub wait_line: wait::WaitSettings,
     /// As the IN line takes them.
-    pub in_line: in_line::Settings,
+    pub in_line: in_line::InSettings,
     /// Who may have how much of the WAIT line.
     pub shares: ClientShares,
     /// Bytes of memory that the program may have; 0: what the system has.
@@ -125,7 +125,7 @@ pub struct Settings {
     /// How long both lines serve on when the program is told to end.
     pub lame_duck: Duration,
     /// Whom to ask.
-    pub upstream: upstream::Settings,
+    pub upstream: upstream::UpstreamSettings,
     /// Whom to tell.
     pub webhooks: upstream::Webhooks,
 }
@@ -196,7 +196,7 @@ impl Settings {
             log_level: values.get(&keys::LOG_LEVEL),
             hub: hub_limits(values),
             store: StoreSettings::of(values),
-            wait_line: wait::Settings {
+            wait_line: wait::WaitSettings {
                 request_timeout: values.get(&keys::REQUEST_TIMEOUT),
                 keep_alive: values.get(&keys::KEEP_ALIVE),
                 tls_handshakes: count(values.get(&keys::TLS_HANDSHAKES)),
@@ -259,8 +259,8 @@ impl Settings {
     }
 }
 
-fn of_in(values: &Values) -> in_line::Settings {
-    in_line::Settings {
+fn of_in(values: &Values) -> in_line::InSettings {
+    in_line::InSettings {
         payload_limit: count(values.get(&keys::PAYLOAD_LIMIT)),
         keys: Keyring::new(values.get(&keys::KEY).iter().map(KeyEntry::key).collect()),
         sign_in_age: values.get(&keys::SIGN_IN_AGE),
@@ -280,7 +280,7 @@ fn of_in(values: &Values) -> in_line::Settings {
         key_rates: shares::of_key(values),
         address_prefix: shares::prefix(values),
         proxies: shares::proxies(values, &keys::IN_PROXIES),
-        ..in_line::Settings::default()
+        ..in_line::InSettings::default()
     }
 }
 
@@ -354,8 +354,8 @@ mod tests {
         Settings::read(given, &File::default()).map_err(|errors| errors.to_string())
     }
 
-    fn listener(address: &str) -> Listener {
-        Listener::new(address.parse().unwrap())
+    fn listener(address: &str) -> ListenerEntry {
+        ListenerEntry::new(address.parse().unwrap())
     }
 
     fn check_error(name: &str, text: &str, expected: &str) {
@@ -372,8 +372,8 @@ mod tests {
         let Realplexor { page_ids, pages, .. } = realplexor;
         let realplexor = Realplexor { page_ids, pages, ..Realplexor::default() };
         let dialects = Dialects { realplexor, guest: None };
-        assert_eq!(settings.wait_line, wait::Settings { dialects, ..wait::Settings::default() });
-        assert_eq!(settings.in_line, in_line::Settings::default());
+        assert_eq!(settings.wait_line, wait::WaitSettings { dialects, ..wait::WaitSettings::default() });
+        assert_eq!(settings.in_line, in_line::InSettings::default());
         assert_eq!(settings.wait, [listener("0.0.0.0:8088")]);
         assert_eq!(settings.in_listeners, [listener("127.0.0.1:10010")]);
         assert_eq!(settings.wait_line.poll_timeout, Duration::from_secs(25));

@@ -7,7 +7,7 @@ use super::quote::quoted;
 
 /// An entry of `wait` or `in`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
+pub struct ListenerEntry {
     /// Where it listens.
     pub address: Address,
     /// Whether only those whom its mode lets in reach a UNIX socket.
@@ -22,7 +22,7 @@ pub struct Listener {
     pub(crate) keys: Vec<String>,
 }
 
-impl Listener {
+impl ListenerEntry {
     /// A listener of which only the address is said.
     pub fn new(address: Address) -> Self {
         let dialect = Classic::Dklab;
@@ -35,7 +35,7 @@ impl Listener {
     }
 
     /// As the WAIT line takes it, which listens there.
-    pub fn of_wait(&self, address: wait::Address) -> wait::Listener {
+    pub fn of_wait(&self, address: wait::ListenAddress) -> wait::Listener {
         wait::Listener { address, dialects: self.dialect.into() }
     }
 

@@ -12,7 +12,7 @@ use super::entries::{CHANNEL_ENTRY, IN_ENTRY, KEY_ENTRY, WAIT_ENTRY, WEBHOOK_ENT
 use super::nearest::nearest;
 use super::quote::{described, excerpt, quoted};
 use super::webhook::WebhookEntry;
-use super::{Address, ChannelEntry, File, Listener, Setting, Source, TABLE, Value};
+use super::{Address, ChannelEntry, File, ListenerEntry, Setting, Source, TABLE, Value};
 
 /// A file in the reading.
 pub(crate) struct FileReader<'a> {
@@ -125,15 +125,15 @@ impl<'a> FileReader<'a> {
         setting: &Setting,
         keys: &'static [Setting],
         value: &Spanned<DeValue<'_>>,
-    ) -> Option<Listener> {
+    ) -> Option<ListenerEntry> {
         let [address_key, ..] = keys else { return None };
         let Some(table) = value.get_ref().as_table() else {
             return match self.value(address_key, value)? {
-                Value::Address(address) => Some(Listener::new(address)),
+                Value::Address(address) => Some(ListenerEntry::new(address)),
                 _ => None,
             };
         };
-        let mut said = Listener::new(Address::Unix(PathBuf::new()));
+        let mut said = ListenerEntry::new(Address::Unix(PathBuf::new()));
         let (mut has_address, mut is_right) = (false, true);
         for (key, value) in self.entry(setting.name, keys, value.span(), table) {
             match (key.name, value) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use dialect::realplexor::{About, Marker, Realplexor, StaticPage, pages, replaced};
+use dialect::realplexor::{Marker, PageFacts, Realplexor, StaticPage, pages, replaced};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{Values, count};
@@ -18,11 +18,11 @@ pub(crate) fn of_wait(values: &Values) -> Realplexor {
         let built_in = SystemTime::UNIX_EPOCH + Duration::from_secs(pages::CHANGED);
         let text = file.as_ref().map_or(ours, |file| &file.text);
         let body = replaced(text, |name| variable(values, name)).into_bytes();
-        let about = About {
+        let about = PageFacts {
             content_type,
             charset: values.get(&keys::REALPLEXOR_CHARSET).into(),
             last_modified: dated(file.as_ref().map_or(built_in, |file| file.changed)).into(),
-            tag: About::tag_of(&body),
+            tag: PageFacts::tag_of(&body),
         };
         StaticPage { about, body: body.into() }
     };
@@ -41,13 +41,13 @@ pub(crate) fn of_wait(values: &Values) -> Realplexor {
 }
 
 /// As the IN line takes it.
-pub(crate) fn of_in(values: &Values) -> in_line::dialects::Realplexor {
+pub(crate) fn of_in(values: &Values) -> in_line::dialects::RealplexorIn {
     let mut chance = [0; 32];
     // Without chance what is remembered of passwords is no safer than the file.
     let _ = getrandom(&mut chance, GetRandomFlags::empty());
     let users = values.get(&keys::REALPLEXOR_USERS);
     let users = users.as_ref().map_or(":", |file| &file.text);
-    in_line::dialects::Realplexor {
+    in_line::dialects::RealplexorIn {
         marker: marker(values),
         users: Arc::new(in_line::Users::read(users, chance)),
         timeout: values.get(&keys::CLASSIC_IN_TIMEOUT),

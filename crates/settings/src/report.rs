@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{KeyEntry, Listener, Setting, Source, TABLE, Value, Values};
+use crate::{KeyEntry, ListenerEntry, Setting, Source, TABLE, Value, Values};
 
 impl Values {
     /// As a settings file, each line with who said so.
@@ -79,7 +79,7 @@ pub(crate) fn json_value(setting: &Setting, value: &Value) -> Json {
     match value {
         Value::Number(number) => json!(number),
         Value::Listeners(listeners) => {
-            let entry = |one: &Listener| {
+            let entry = |one: &ListenerEntry| {
                 let mut entry = json!({"address": one.address.to_string(), "dialect": one.dialect.name()});
                 if let Some(tls) = one.tls {
                     entry["tls"] = json!(if tls { "on" } else { "off" });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tls::Pair;
 use tls::limits::PAIRS_MAX;
 
-use super::{Listener, Values};
+use super::{ListenerEntry, Values};
 use crate::key::SettingKey;
 use crate::keys;
 
@@ -42,7 +42,7 @@ impl Tls {
             }
             Vec::new()
         });
-        let mut of_line = |line: &SettingKey<Vec<Listener>>, is_usual: bool| -> Vec<Vec<Pair>> {
+        let mut of_line = |line: &SettingKey<Vec<ListenerEntry>>, is_usual: bool| -> Vec<Vec<Pair>> {
             let listeners = values.get(line);
             let all = listeners.iter().map(|listener| of_listener(listener, is_usual, &shared));
             let pairs = all.map(|pairs| {
@@ -92,7 +92,7 @@ impl Tls {
     }
 }
 
-fn of_listener(listener: &Listener, is_usual: bool, shared: &[Pair]) -> Result<Vec<Pair>, String> {
+fn of_listener(listener: &ListenerEntry, is_usual: bool, shared: &[Pair]) -> Result<Vec<Pair>, String> {
     let own = pairs(&listener.certificates, &listener.keys)?;
     match listener.tls {
         Some(false) => Ok(Vec::new()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::WebhookSecret;
 use toml::de::DeValue;
 
-use crate::Listener;
+use crate::ListenerEntry;
 use crate::api_key::KeyEntry;
 use crate::kind::{Value, ValueKind};
 use crate::networks::network_text;
@@ -49,7 +49,7 @@ impl ValueKind {
     /// The value as TOML.
     pub(crate) fn toml(self, value: &Value) -> String {
         if let Value::Listeners(listeners) = value {
-            let items: Vec<String> = listeners.iter().map(Listener::toml).collect();
+            let items: Vec<String> = listeners.iter().map(ListenerEntry::toml).collect();
             return format!("[{}]", items.join(", "));
         }
         if let Value::Keys(keys) = value {

@@ -21,5 +21,5 @@ pub mod tidy;
 pub use disk::{Disk, Folder, FolderError};
 pub use keeper::Keeper;
 pub use log::{Batch, Log, Options, Sync};
-pub use recover::{Found, RecoverError, recover};
+pub use recover::{FoundStore, RecoverError, recover};
 pub use stats::Stats;

@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::limits::{RESERVED, SEGMENT_LEN_MAX, SEGMENTS, SEGMENTS_MAX, TIDY_AGAIN, millis};
 use crate::meta::{self, Ended, Meta};
 use crate::record::{self, FRAME_LEN, Record};
-use crate::recover::{Found, RecoverError, WHOLE, recover};
+use crate::recover::{FoundStore, RecoverError, WHOLE, recover};
 use crate::segment::{self, HEADER_LEN, Header};
 
 /// When what was written is made durable.
@@ -119,7 +119,7 @@ impl<D: Disk> Log<D> {
         options: Options,
         boot: &str,
         random: u64,
-    ) -> Result<(Self, Found), RecoverError> {
+    ) -> Result<(Self, FoundStore), RecoverError> {
         let mut found = recover(&disk, boot)?;
         found.judge_volatile(options.volatile);
         let Past { last, lost, changes_lost, .. } = found.past;

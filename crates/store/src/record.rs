@@ -12,7 +12,7 @@ use exchange::hub::{
 };
 use smallvec::SmallVec;
 
-use self::bytes::Bytes;
+use self::bytes::RecordBytes;
 use self::flags::{audience, kind, kind_flags, usual_audience};
 use crate::limits::RECORD_LEN_MAX;
 
@@ -40,7 +40,7 @@ pub enum Record {
 
 /// What bytes turned out to be.
 #[derive(Debug)]
-pub enum Read<'a> {
+pub enum ReadRecord<'a> {
     /// A record's content, to be decoded, and the bytes that it takes with its frame.
     Content(&'a [u8], usize),
     /// The end.
@@ -86,25 +86,25 @@ pub fn write_fact(fact: &Fact, out: &mut Vec<u8>) {
 }
 
 /// The record at the beginning of `bytes`.
-pub fn read(bytes: &[u8]) -> Read<'_> {
+pub fn read(bytes: &[u8]) -> ReadRecord<'_> {
     if bytes.is_empty() {
-        return Read::End;
+        return ReadRecord::End;
     }
-    let Some((frame, rest)) = bytes.split_at_checked(FRAME_LEN) else { return Read::Torn };
+    let Some((frame, rest)) = bytes.split_at_checked(FRAME_LEN) else { return ReadRecord::Torn };
     let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
     let (len, sum) = (number(&frame[..4]) as usize, number(&frame[4..]));
     if len == 0 || len > RECORD_LEN_MAX {
-        return Read::Torn;
+        return ReadRecord::Torn;
     }
     match rest.get(..len) {
-        Some(content) if crc32fast::hash(content) == sum => Read::Content(content, FRAME_LEN + len),
-        _ => Read::Torn,
+        Some(content) if crc32fast::hash(content) == sum => ReadRecord::Content(content, FRAME_LEN + len),
+        _ => ReadRecord::Torn,
     }
 }
 
 /// What a record says; `None` when it is none that this version writes.
 pub fn decode(content: &[u8]) -> Option<Record> {
-    let mut bytes = Bytes(content);
+    let mut bytes = RecordBytes(content);
     let record = match bytes.byte()? {
         MESSAGE => Record::Fact(get_message(None, &mut bytes)?),
         LIMITED => {
@@ -135,7 +135,7 @@ pub fn claims(bytes: &[u8]) -> Option<u64> {
     let batches =
         places.filter(|(_, window)| window[..4] == BATCH_LEN.to_le_bytes() && window[FRAME_LEN] == BATCH);
     let claims = batches.filter_map(|(at, _)| match read(&bytes[at..]) {
-        Read::Content(content, _) => match decode(content)? {
+        ReadRecord::Content(content, _) => match decode(content)? {
             Record::Batch { safe } => Some(safe),
             _ => None,
         },
@@ -265,7 +265,7 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
 }
 
 /// A message, for this audience where it is said.
-fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<Fact> {
+fn get_message(audience: Option<AudienceKind>, bytes: &mut RecordBytes<'_>) -> Option<Fact> {
     let flags = bytes.byte()?;
     let is = |flag: u8| flags & flag != 0;
     let origin = match flags & 3 {
@@ -304,7 +304,7 @@ fn get_message(audience: Option<AudienceKind>, bytes: &mut Bytes<'_>) -> Option<
     Some(Fact::Message { message, key })
 }
 
-fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
+fn get_change(bytes: &mut RecordBytes<'_>) -> Option<Fact> {
     let (position, name) = (bytes.place()?, bytes.text()?.into());
     let (online, time, taken) = (bytes.byte()? == 1, bytes.number()?, bytes.place()?);
     Some(Fact::Change {
@@ -313,7 +313,7 @@ fn get_change(bytes: &mut Bytes<'_>) -> Option<Fact> {
     })
 }
 
-fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
+fn get_state(bytes: &mut RecordBytes<'_>) -> Option<Fact> {
     let name = bytes.text()?.into();
     let (at, watermark, needed_until, taken) =
         (bytes.place()?, bytes.place()?, bytes.number()?, bytes.place()?);
@@ -322,13 +322,13 @@ fn get_state(bytes: &mut Bytes<'_>) -> Option<Fact> {
     Some(Fact::State(ChannelState { name, at, watermark, needed_until, taken, online, emptied }))
 }
 
-fn get_user_end(bytes: &mut Bytes<'_>) -> Option<Fact> {
+fn get_user_end(bytes: &mut RecordBytes<'_>) -> Option<Fact> {
     let (user, at, until) = (bytes.text()?.into(), bytes.number()?, bytes.number()?);
     let (at, until) = (WallTime::from_millis(at), WallTime::from_millis(until));
     Some(Fact::UserEnd(UserEnd { user, at, until }))
 }
 
-fn get_key(bytes: &mut Bytes<'_>) -> Option<Answered> {
+fn get_key(bytes: &mut RecordBytes<'_>) -> Option<Answered> {
     let (mut text, mut owner, mut hash) = (bytes.text()?, None, None);
     if text.is_empty() {
         owner = Some(bytes.text()?).filter(|owner| !owner.is_empty()).map(Box::from);

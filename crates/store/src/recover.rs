@@ -9,12 +9,12 @@ use exchange::hub::{Answered, Fact, Past, Position};
 
 use crate::disk::Disk;
 use crate::meta::{self, Meta, MetaError};
-use crate::record::{self, Read, Record};
+use crate::record::{self, ReadRecord, Record};
 use crate::segment::{self, HEADER_LEN, Header};
 
 /// What a store holds.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundStore {
     /// What it says of itself; `None`: it is new, or that file is damaged.
     pub meta: Option<Meta>,
     /// What the hub is to know.
@@ -64,9 +64,9 @@ pub enum RecoverError {
 }
 
 /// Reads everything. `boot` is this run of the kernel; empty where that is not known.
-pub fn recover(disk: &impl Disk, boot: &str) -> Result<Found, RecoverError> {
+pub fn recover(disk: &impl Disk, boot: &str) -> Result<FoundStore, RecoverError> {
     let names = disk.list()?;
-    let mut found = Found::default();
+    let mut found = FoundStore::default();
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
     numbers.sort_unstable();
     let has_meta = names.iter().any(|name| name == meta::NAME);
@@ -86,7 +86,7 @@ pub fn recover(disk: &impl Disk, boot: &str) -> Result<Found, RecoverError> {
     Ok(found)
 }
 
-impl Found {
+impl FoundStore {
     fn lose(&mut self, why: impl Into<String>) {
         self.lost = true;
         self.notes.push(why.into());
@@ -167,7 +167,7 @@ struct Log {
 }
 
 impl Log {
-    fn read_all(&mut self, disk: &impl Disk, numbers: &[u64], found: &mut Found) -> io::Result<()> {
+    fn read_all(&mut self, disk: &impl Disk, numbers: &[u64], found: &mut FoundStore) -> io::Result<()> {
         let mut headers = Vec::with_capacity(numbers.len());
         for number in numbers {
             let header = Header::read(&disk.read(&segment::name(*number), HEADER_LEN)?);
@@ -197,7 +197,7 @@ impl Log {
         bytes: &[u8],
         header: Option<Header>,
         next: Option<Header>,
-        found: &mut Found,
+        found: &mut FoundStore,
     ) -> Segment {
         let counts = next.map_or(u64::MAX, |next| next.before_len);
         let end = bytes.len().min(usize::try_from(counts).unwrap_or(usize::MAX));
@@ -205,7 +205,7 @@ impl Log {
         let mut good = 0;
         if header.is_some() && end >= HEADER_LEN {
             good = HEADER_LEN;
-            while let Read::Content(content, len) = record::read(&bytes[good..end]) {
+            while let ReadRecord::Content(content, len) = record::read(&bytes[good..end]) {
                 let Some(record) = record::decode(content) else { break };
                 self.take(record, found);
                 segment.records += 1;
@@ -223,7 +223,7 @@ impl Log {
     }
 
     /// The last segment, or one whose successor says nothing, ends in what cannot be read.
-    fn judge_tail(&self, segment: &Segment, bytes: &[u8], found: &mut Found) {
+    fn judge_tail(&self, segment: &Segment, bytes: &[u8], found: &mut FoundStore) {
         let good = usize::try_from(segment.good).unwrap_or(usize::MAX);
         let (name, torn) = (segment::name(segment.number), segment.len - segment.good);
         match record::claims(&bytes[good..]) {
@@ -236,7 +236,7 @@ impl Log {
         }
     }
 
-    fn take(&mut self, record: Record, found: &mut Found) {
+    fn take(&mut self, record: Record, found: &mut FoundStore) {
         let past = &mut found.past;
         match record {
             Record::Fact(Fact::Message { message, key }) => {
@@ -260,7 +260,7 @@ impl Log {
 
     /// Puts all into order, each once; what was carried on from an old segment stands in the log twice until that
     /// is removed. Returns the highest place.
-    fn finish(mut self, found: &mut Found) -> Position {
+    fn finish(mut self, found: &mut FoundStore) -> Position {
         let past = &mut found.past;
         past.messages.sort_by_key(|message| message.position);
         past.messages.dedup_by_key(|message| message.position);

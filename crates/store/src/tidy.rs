@@ -13,7 +13,7 @@ use exchange::{Exchange, Needed, Place};
 use crate::disk::Disk;
 use crate::limits::{MESSAGE_COST, TIDY_PLACES, TIDY_STEP};
 use crate::log::{Batch, Log, Sync};
-use crate::record::{self, Read, Record};
+use crate::record::{self, ReadRecord, Record};
 use crate::segment::HEADER_LEN;
 
 /// A segment on its way out.
@@ -41,7 +41,7 @@ impl Tidy {
         let mut batch = Batch::default();
         let mut read = 0;
         while read < TIDY_STEP
-            && let Some(Read::Content(content, len)) = self.bytes.get(self.at..).map(record::read)
+            && let Some(ReadRecord::Content(content, len)) = self.bytes.get(self.at..).map(record::read)
         {
             let whole = self.at..self.at + len;
             let Some(record) = record::decode(content) else { break };

@@ -11,7 +11,7 @@ use crate::seeds::Chance;
 
 /// A disk that outlives those who use it: clones are the same disk.
 #[derive(Clone)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk(Arc<Mutex<DiskState>>);
 
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,8 +26,8 @@ pub struct Faults {
     pub crash_after: Option<u64>,
 }
 
-struct State {
-    files: BTreeMap<String, File>,
+struct DiskState {
+    files: BTreeMap<String, SimFile>,
     written: Option<String>,
     faults: Faults,
     chance: Chance,
@@ -37,7 +37,7 @@ struct State {
 }
 
 #[derive(Default, Clone)]
-struct File {
+struct SimFile {
     /// As programs see it.
     bytes: Vec<u8>,
     /// As it is after a power loss, at the least.
@@ -47,7 +47,7 @@ struct File {
 impl SimDisk {
     /// An empty disk without faults.
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(DiskState {
             files: BTreeMap::new(),
             written: None,
             faults: Faults::default(),
@@ -123,12 +123,12 @@ impl SimDisk {
         self.lock().files.remove(name);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DiskState> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-impl State {
+impl DiskState {
     /// A step begins. An error says that it does not happen; for the last step before a crash it may.
     fn step(&mut self) -> io::Result<()> {
         self.steps += 1;
@@ -145,7 +145,7 @@ impl State {
         self.files.values().map(|file| file.bytes.len()).sum()
     }
 
-    fn current(&mut self) -> io::Result<&mut File> {
+    fn current(&mut self) -> io::Result<&mut SimFile> {
         let name = self.written.as_ref().ok_or_else(|| io::Error::other("no file is being written"))?;
         self.files.get_mut(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
@@ -176,7 +176,7 @@ impl Disk for SimDisk {
         if state.files.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state.files.insert(name.to_owned(), File::default());
+        state.files.insert(name.to_owned(), SimFile::default());
         state.written = Some(name.to_owned());
         Ok(())
     }
@@ -223,7 +223,7 @@ impl Disk for SimDisk {
         if state.faults.room.is_some_and(|room| state.used() + bytes.len() > room) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        state.files.insert(name.to_owned(), File { bytes: bytes.to_vec(), durable: bytes.to_vec() });
+        state.files.insert(name.to_owned(), SimFile { bytes: bytes.to_vec(), durable: bytes.to_vec() });
         Ok(())
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use wait::exchange::hub::{Audience, Epoch, Kind, Limits, Past, Payload, Position, Publish, ShardId};
 use wait::exchange::{Clock, Exchange, Immediate, Journal, Receipt, Shares, Wake};
-use wait::{Certificates, Classic, Desk, DialectSet, Kernel, Seat, SeatError, Settings, Shard};
+use wait::{Certificates, Classic, Desk, DialectSet, Kernel, Seat, SeatError, Shard, WaitSettings};
 
-use crate::kernel::{Ask, Bell, FakeKernel, Peer, Socket, World};
+use crate::kernel::{Ask, FakeKernel, SimBell, SimPeer, SimSocket, World};
 
 /// Shards, their exchange and their world.
 pub struct Scene {
@@ -21,19 +21,19 @@ pub struct Scene {
     /// Shards whose `turn` said that they have ended.
     pub ended: Vec<bool>,
     /// What wakes them.
-    bells: Vec<Arc<Bell>>,
-    settings: Arc<Settings>,
+    bells: Vec<Arc<SimBell>>,
+    settings: Arc<WaitSettings>,
     certificates: Certificates,
 }
 
 impl Scene {
     /// One shard, all limits and settings as they are by default.
     pub fn one() -> Self {
-        Self::new(0, 1, Limits::default(), Settings::default())
+        Self::new(0, 1, Limits::default(), WaitSettings::default())
     }
 
     /// So many shards, whose listeners understand what they do by default.
-    pub fn new(seed: u64, shards: usize, limits: Limits, settings: Settings) -> Self {
+    pub fn new(seed: u64, shards: usize, limits: Limits, settings: WaitSettings) -> Self {
         Self::speaking(Classic::default(), seed, shards, limits, settings)
     }
 
@@ -43,7 +43,7 @@ impl Scene {
         seed: u64,
         shards: usize,
         limits: Limits,
-        settings: Settings,
+        settings: WaitSettings,
     ) -> Self {
         Self::sharing(Shares::default(), dialects, seed, shards, limits, settings)
     }
@@ -55,7 +55,7 @@ impl Scene {
         seed: u64,
         shards: usize,
         limits: Limits,
-        settings: Settings,
+        settings: WaitSettings,
     ) -> Self {
         Self::build(shares, dialects.into(), seed, shards, shards, limits, settings)
     }
@@ -68,7 +68,7 @@ impl Scene {
 
     /// One shard, over a store that keeps something when the test does.
     pub fn storing(limits: Limits) -> (Self, Arc<Journal>) {
-        Self::storing_many(0, 1, limits, Settings::default())
+        Self::storing_many(0, 1, limits, WaitSettings::default())
     }
 
     /// So many shards, over a store that keeps something when the test does.
@@ -76,7 +76,7 @@ impl Scene {
         seed: u64,
         shards: usize,
         limits: Limits,
-        settings: Settings,
+        settings: WaitSettings,
     ) -> (Self, Arc<Journal>) {
         let journal = Arc::<Journal>::default();
         let (shares, dialects, store) =
@@ -91,7 +91,7 @@ impl Scene {
         shards: usize,
         lanes: usize,
         limits: Limits,
-        settings: Settings,
+        settings: WaitSettings,
     ) -> Self {
         Self::build_over(None, shares, dialects, seed, shards, lanes, limits, settings)
     }
@@ -105,10 +105,10 @@ impl Scene {
         shards: usize,
         lanes: usize,
         limits: Limits,
-        settings: Settings,
+        settings: WaitSettings,
     ) -> Self {
         let world = World::new(seed);
-        let bells: Vec<Arc<Bell>> = (0..shards).map(|_| Arc::default()).collect();
+        let bells: Vec<Arc<SimBell>> = (0..shards).map(|_| Arc::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
         let clock = Clock::manual_set(world.clock(), world.set_by());
         let epoch = Epoch::new(seed);
@@ -122,8 +122,8 @@ impl Scene {
         let exchange = exchange.with_lanes(lanes).with_shares(shares);
         let (exchange, settings) = (Arc::new(exchange), Arc::new(settings));
         // The test itself takes what shards ask.
-        let desk = Desk::new(&exchange, Some(Arc::<Bell>::default()));
-        let shard = |(number, bell): (u16, Arc<Bell>)| {
+        let desk = Desk::new(&exchange, Some(Arc::<SimBell>::default()));
+        let shard = |(number, bell): (u16, Arc<SimBell>)| {
             let (kernel, listener) = (world.kernel(bell), world.listener());
             let seed = seed.wrapping_add(u64::from(number));
             Shard::new(
@@ -157,12 +157,12 @@ impl Scene {
     }
 
     /// Takes all seats of a shard. It may not be turned before [`Self::thaw`].
-    pub fn freeze(&mut self, number: usize) -> Vec<Seat<Socket>> {
+    pub fn freeze(&mut self, number: usize) -> Vec<Seat<SimSocket>> {
         self.shards[number].freeze()
     }
 
     /// The seats of a shard go on: in another one, where it has nobody left, and else in itself. True: in another one.
-    pub fn thaw(&mut self, number: usize, seats: Vec<Seat<Socket>>) -> bool {
+    pub fn thaw(&mut self, number: usize, seats: Vec<Seat<SimSocket>>) -> bool {
         let is_over = self.shards[number].connections() == 0;
         if is_over {
             let id = ShardId(u16::try_from(number).expect("there are few shards"));
@@ -188,20 +188,20 @@ impl Scene {
     }
 
     /// A client of the first shard.
-    pub fn peer(&self) -> Peer {
-        Peer::connect(&self.world, 0)
+    pub fn peer(&self) -> SimPeer {
+        SimPeer::connect(&self.world, 0)
     }
 
     /// A connection that no shard has: the client's end, and the server's.
-    pub fn line(&mut self) -> (Peer, Socket) {
+    pub fn line(&mut self) -> (SimPeer, SimSocket) {
         let listener = self.world.listener();
-        let peer = Peer::connect(&self.world, listener.number);
+        let peer = SimPeer::connect(&self.world, listener.number);
         let accepted = self.shards[0].kernel().accept(&listener);
         (peer, accepted.expect("it waits there"))
     }
 
     /// A client of the first shard that has said this, and was heard.
-    pub fn says(&mut self, bytes: impl AsRef<[u8]>) -> Peer {
+    pub fn says(&mut self, bytes: impl AsRef<[u8]>) -> SimPeer {
         let peer = self.peer();
         peer.send(bytes);
         self.settle();

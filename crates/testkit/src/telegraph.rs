@@ -15,8 +15,8 @@ use transport::Shape;
 use transport::dialect::hub::{Start, check_name};
 use transport::dialect::native::{Credentials, Shown, since};
 use transport::dialect::{
-    Claim, Code, Command, Dialect, Dialects, Guest, Heard, Held, HeldError, Input, Moment, Ours, Problem,
-    State, Up, Wait, Wants,
+    Claim, Code, Command, Dialect, Dialects, ExtraDialect, Heard, Held, HeldError, Input, Moment, Ours,
+    Problem, State, Up, Wait, Wants,
 };
 
 use told::{ROW, over};
@@ -45,7 +45,7 @@ impl Telegraph {
     pub fn given() -> (Arc<Self>, Dialects) {
         Shape::give(&ROW);
         let telegraph = Arc::<Self>::default();
-        let guest = Some(Guest(Arc::clone(&telegraph) as Arc<dyn Dialect>));
+        let guest = Some(ExtraDialect(Arc::clone(&telegraph) as Arc<dyn Dialect>));
         (telegraph, Dialects { guest, ..Dialects::default() })
     }
 }
@@ -89,13 +89,15 @@ impl Dialect for Telegraph {
         talk.lines += 1;
         let id = RawValue::from_string(talk.lines.to_string()).expect("a number is JSON");
         let heard = match read(line, at) {
-            Ok(Order::Join(names, start, presence)) => {
+            Ok(TelegraphCommand::Join(names, start, presence)) => {
                 Heard::Command(Command::Subscribe { names, start, presence, id: Some(id) })
             }
-            Ok(Order::Leave(names)) => Heard::Command(Command::Unsubscribe { names, id: Some(id) }),
-            Ok(Order::Ping) => Heard::Answer(format!("PONG {id}\n").into_bytes()),
-            Ok(Order::Bye) => Heard::End(over(1000, "bye")),
-            Ok(Order::Nothing) => Heard::Nothing,
+            Ok(TelegraphCommand::Leave(names)) => {
+                Heard::Command(Command::Unsubscribe { names, id: Some(id) })
+            }
+            Ok(TelegraphCommand::Ping) => Heard::Answer(format!("PONG {id}\n").into_bytes()),
+            Ok(TelegraphCommand::Bye) => Heard::End(over(1000, "bye")),
+            Ok(TelegraphCommand::Nothing) => Heard::Nothing,
             Err(problem) => Heard::Refused(problem, Some(id)),
         };
         (taken, heard)
@@ -125,7 +127,7 @@ impl Dialect for Telegraph {
 }
 
 /// What a line asks for.
-enum Order {
+enum TelegraphCommand {
     Join(Vec<Box<str>>, Start, bool),
     Leave(Vec<Box<str>>),
     Ping,
@@ -133,7 +135,7 @@ enum Order {
     Nothing,
 }
 
-fn read(line: &[u8], at: Moment) -> Result<Order, Problem> {
+fn read(line: &[u8], at: Moment) -> Result<TelegraphCommand, Problem> {
     let unknown = || {
         let why = "the line is none of JOIN NAMES [FROM CURSOR] [WHO], LEAVE NAMES, PING and BYE";
         Problem::bad(Code::Command, why)
@@ -141,18 +143,18 @@ fn read(line: &[u8], at: Moment) -> Result<Order, Problem> {
     let line = str::from_utf8(line).map_err(|_| unknown())?;
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
-        [] => Ok(Order::Nothing),
-        ["JOIN", names] => Ok(Order::Join(names_of(names)?, Start::Now, false)),
-        ["JOIN", names, "WHO"] => Ok(Order::Join(names_of(names)?, Start::Now, true)),
+        [] => Ok(TelegraphCommand::Nothing),
+        ["JOIN", names] => Ok(TelegraphCommand::Join(names_of(names)?, Start::Now, false)),
+        ["JOIN", names, "WHO"] => Ok(TelegraphCommand::Join(names_of(names)?, Start::Now, true)),
         ["JOIN", names, "FROM", from] => {
-            Ok(Order::Join(names_of(names)?, since(from, at.cursors, at.now)?, false))
+            Ok(TelegraphCommand::Join(names_of(names)?, since(from, at.cursors, at.now)?, false))
         }
         ["JOIN", names, "FROM", from, "WHO"] => {
-            Ok(Order::Join(names_of(names)?, since(from, at.cursors, at.now)?, true))
+            Ok(TelegraphCommand::Join(names_of(names)?, since(from, at.cursors, at.now)?, true))
         }
-        ["LEAVE", names] => Ok(Order::Leave(names_of(names)?)),
-        ["PING"] => Ok(Order::Ping),
-        ["BYE"] => Ok(Order::Bye),
+        ["LEAVE", names] => Ok(TelegraphCommand::Leave(names_of(names)?)),
+        ["PING"] => Ok(TelegraphCommand::Ping),
+        ["BYE"] => Ok(TelegraphCommand::Bye),
         _ => Err(unknown()),
     }
 }

@@ -16,5 +16,5 @@ pub mod limits;
 pub use certificate::{Certificate, FileError, Pair, names};
 pub use failure::Failure;
 pub use rustls;
-pub use server::{Options, Server, Tickets, fingerprint, read_authorities};
-pub use session::{Heard, Opened, Session};
+pub use server::{Server, ServerOptions, Tickets, fingerprint, read_authorities};
+pub use session::{HandshakeStep, ReadBytes, TlsSession};

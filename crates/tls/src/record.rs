@@ -7,13 +7,13 @@ use aws_lc_rs::aead::{Aad, Nonce};
 
 use crate::Failure;
 use crate::limits::{HEADER_LEN, RECORD_LEN_MAX};
-use crate::secret::{Cipher, NONCE_LEN, Secret};
+use crate::secret::{Cipher, CipherSecret, NONCE_LEN};
 
 /// What is in a record (RFC 8446, section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kind(pub(crate) u8);
+pub(crate) struct RecordKind(pub(crate) u8);
 
-impl Kind {
+impl RecordKind {
     pub(crate) const ALERT: Self = Self(21);
     pub(crate) const HANDSHAKE: Self = Self(22);
     pub(crate) const DATA: Self = Self(23);
@@ -27,26 +27,26 @@ pub(crate) enum Version {
 }
 
 /// The keys of one direction.
-pub(crate) struct Keys {
-    secret: Secret,
+pub(crate) struct DirectionKeys {
+    secret: CipherSecret,
     /// The number of the next record.
     seq: u64,
     version: Version,
 }
 
 /// Never shown by accident.
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for DirectionKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Keys(… at record {})", self.seq)
     }
 }
 
-impl Keys {
-    pub(crate) fn new(seq: u64, secret: Secret, version: Version) -> Self {
+impl DirectionKeys {
+    pub(crate) fn new(seq: u64, secret: CipherSecret, version: Version) -> Self {
         Self { secret, seq, version }
     }
 
-    pub(crate) fn secret(&self) -> &Secret {
+    pub(crate) fn secret(&self) -> &CipherSecret {
         &self.secret
     }
 
@@ -58,7 +58,7 @@ impl Keys {
     /// Appends a record with this payload, of at most [`RECORD_LEN_MAX`] bytes, to `out`; nothing where it fails.
     pub(crate) fn seal<'a>(
         &mut self,
-        kind: Kind,
+        kind: RecordKind,
         payload: impl IntoIterator<Item = &'a [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ impl Keys {
         if self.version == Version::Tls13 {
             out.push(kind.0);
         }
-        let outer = if self.version == Version::Tls13 { Kind::DATA } else { kind };
+        let outer = if self.version == Version::Tls13 { RecordKind::DATA } else { kind };
         let len = out.len() - start - HEADER_LEN + TAG_LEN;
         out[start..start + HEADER_LEN].copy_from_slice(&header(outer, len));
         let aad = self.aad(outer, len, plain_len);
@@ -90,9 +90,12 @@ impl Keys {
     }
 
     /// Opens a whole record in its place: what it is, and where in it the payload stands.
-    pub(crate) fn open(&mut self, record: &mut [u8]) -> Result<(Kind, std::ops::Range<usize>), Failure> {
-        let outer = Kind(record[0]);
-        if self.version == Version::Tls13 && outer != Kind::DATA {
+    pub(crate) fn open(
+        &mut self,
+        record: &mut [u8],
+    ) -> Result<(RecordKind, std::ops::Range<usize>), Failure> {
+        let outer = RecordKind(record[0]);
+        if self.version == Version::Tls13 && outer != RecordKind::DATA {
             return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
         }
         let cipher = self.secret.context().ok_or(Failure::Internal)?;
@@ -117,7 +120,7 @@ impl Keys {
                     .iter()
                     .rposition(|byte| *byte != 0)
                     .ok_or(Failure::Malformed(UNEXPECTED_MESSAGE))?;
-                (Kind(plain[at]), at)
+                (RecordKind(plain[at]), at)
             }
         };
         if len > RECORD_LEN_MAX {
@@ -142,7 +145,7 @@ impl Keys {
     }
 
     /// What is protected, but not hidden (RFC 8446, section 5.2; RFC 5246, section 6.2.3.3).
-    fn aad(&self, outer: Kind, len: usize, plain_len: usize) -> Associated {
+    fn aad(&self, outer: RecordKind, len: usize, plain_len: usize) -> Associated {
         let mut bytes = [0; 13];
         if self.version == Version::Tls13 {
             bytes[..HEADER_LEN].copy_from_slice(&header(outer, len));
@@ -166,7 +169,7 @@ impl Associated {
     }
 }
 
-fn header(kind: Kind, len: usize) -> [u8; HEADER_LEN] {
+fn header(kind: RecordKind, len: usize) -> [u8; HEADER_LEN] {
     let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
     [kind.0, 3, 3, high, low]
 }

@@ -20,7 +20,7 @@ pub(crate) enum Cipher {
 }
 
 /// A key and its vector.
-pub(crate) struct Secret {
+pub(crate) struct CipherSecret {
     pub(crate) cipher: Cipher,
     /// As much of it as the cipher takes.
     key: [u8; KEY_LEN_MAX],
@@ -42,7 +42,7 @@ pub(crate) struct Logged {
 
 /// Takes what a handshake logs.
 #[derive(Debug)]
-pub(crate) struct Log;
+pub(crate) struct SecretLog;
 
 impl Cipher {
     /// That of this number.
@@ -71,7 +71,7 @@ impl Cipher {
     }
 }
 
-impl Secret {
+impl CipherSecret {
     /// As rustls hands it out.
     pub(crate) fn of_rustls(secrets: &ConnectionTrafficSecrets) -> Option<Self> {
         let (cipher, key, iv) = match secrets {
@@ -115,7 +115,7 @@ impl Traffic {
     }
 
     /// The next one takes its place; the key that comes of it. `None`: a fault of ours.
-    pub(crate) fn renew(&mut self, cipher: Cipher) -> Option<Secret> {
+    pub(crate) fn renew(&mut self, cipher: Cipher) -> Option<CipherSecret> {
         let mut next = Zeroizing::new([0; HASH_LEN_MAX]);
         self.expand(cipher, b"traffic upd", &mut next[..cipher.hash_len()])?;
         self.bytes = *next;
@@ -123,11 +123,11 @@ impl Traffic {
     }
 
     /// The key that comes of it (RFC 8446, section 7.3).
-    fn secret(&self, cipher: Cipher) -> Option<Secret> {
+    fn secret(&self, cipher: Cipher) -> Option<CipherSecret> {
         let (mut key, mut iv) = (Zeroizing::new([0; KEY_LEN_MAX]), [0; NONCE_LEN]);
         self.expand(cipher, b"key", &mut key[..cipher.key_len()])?;
         self.expand(cipher, b"iv", &mut iv)?;
-        Secret::new(cipher, &key[..cipher.key_len()], &iv)
+        CipherSecret::new(cipher, &key[..cipher.key_len()], &iv)
     }
 
     /// HKDF-Expand-Label without a context (RFC 8446, section 7.1).
@@ -141,7 +141,7 @@ impl Traffic {
     }
 }
 
-impl Drop for Secret {
+impl Drop for CipherSecret {
     fn drop(&mut self) {
         self.key.zeroize();
         self.iv.zeroize();
@@ -167,7 +167,7 @@ impl Logged {
     }
 }
 
-impl KeyLog for Log {
+impl KeyLog for SecretLog {
     fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
         let mut logged = LOGGED.take();
         match label {

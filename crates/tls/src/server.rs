@@ -15,7 +15,7 @@ use rustls::{Error, RootCertStore, ServerConfig};
 
 use crate::certificate::{Certificate, FileError, read_chain};
 use crate::limits::TICKETS;
-use crate::secret::Log;
+use crate::secret::SecretLog;
 
 /// The server's side of TLS on a listener.
 #[derive(Debug, Clone)]
@@ -23,10 +23,10 @@ pub struct Server(Arc<ServerConfig>);
 
 /// What else belongs to a server.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ServerOptions {
     /// Whose certificates clients may show; empty: nobody is asked for one.
     pub authorities: Vec<CertificateDer<'static>>,
-    /// Keys are handed out by rustls when the handshake is over, for [`crate::Session`].
+    /// Keys are handed out by rustls when the handshake is over, for [`crate::TlsSession`].
     pub hands_out_keys: bool,
 }
 
@@ -47,7 +47,11 @@ impl Tickets {
 
 impl Server {
     /// A server with these certificates, the first of which is shown to whoever names none.
-    pub fn new(certificates: &[Certificate], options: &Options, tickets: &Tickets) -> Result<Self, Error> {
+    pub fn new(
+        certificates: &[Certificate],
+        options: &ServerOptions,
+        tickets: &Tickets,
+    ) -> Result<Self, Error> {
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
         let builder = if options.authorities.is_empty() {
@@ -72,7 +76,7 @@ impl Server {
         config.send_tls13_tickets = TICKETS;
         config.enable_secret_extraction = options.hands_out_keys;
         if options.hands_out_keys {
-            config.key_log = Arc::new(Log);
+            config.key_log = Arc::new(SecretLog);
         }
         Ok(Self(Arc::new(config)))
     }

@@ -16,17 +16,17 @@ use crate::limits::{
     RENEWALS_PER_READ_MAX, WIRE_LEN_MAX,
 };
 use crate::record::{
-    CLOSE_NOTIFY, DECODE_ERROR, Keys, Kind, NO_RENEGOTIATION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
-    USER_CANCELED, Version,
+    CLOSE_NOTIFY, DECODE_ERROR, DirectionKeys, NO_RENEGOTIATION, RECORD_OVERFLOW, RecordKind,
+    UNEXPECTED_MESSAGE, USER_CANCELED, Version,
 };
-use crate::secret::{Logged, Secret, Traffic};
+use crate::secret::{CipherSecret, Logged, Traffic};
 use crate::{Failure, Server};
 use handshake::shake;
 
 /// TLS on one connection.
 #[derive(Debug)]
-pub struct Session {
-    state: State,
+pub struct TlsSession {
+    state: SessionState,
     /// Bytes that are no whole record yet, or no whole message of the handshake.
     kept: Vec<u8>,
     /// How many of these the handshake has seen.
@@ -35,23 +35,23 @@ pub struct Session {
 
 /// What came of bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReadBytes {
     /// Bytes that the client said; they stand where the records stood, from the beginning.
     pub len: usize,
     /// The handshake ended with these bytes, in this way.
-    pub opened: Option<Opened>,
+    pub opened: Option<HandshakeStep>,
 }
 
 /// How a handshake went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opened {
+pub enum HandshakeStep {
     /// From the beginning, with a signature.
     Full,
     /// By a ticket of an earlier one.
     Resumed,
 }
 
-enum State {
+enum SessionState {
     /// Nothing was said yet: nothing is held for it.
     Fresh(Server),
     Handshake(Box<Handshake>),
@@ -67,17 +67,17 @@ struct Handshake {
 }
 
 /// What the next keys come of, in both directions.
-struct Renewal {
+struct NextSecrets {
     tx: Traffic,
     rx: Traffic,
 }
 
 /// A finished handshake.
 struct Open {
-    tx: Keys,
-    rx: Keys,
+    tx: DirectionKeys,
+    rx: DirectionKeys,
     /// Renews keys; TLS 1.3 only.
-    renewal: Option<Box<Renewal>>,
+    renewal: Option<Box<NextSecrets>>,
     /// Renewals that the client has made with the last bytes.
     renewals: u16,
     /// Records of the client so far in which nothing was to be heard.
@@ -90,15 +90,15 @@ struct Open {
     is_closed: bool,
 }
 
-impl Session {
+impl TlsSession {
     /// A client that has said nothing yet.
     pub fn new(server: Server) -> Self {
-        Self { state: State::Fresh(server), kept: Vec::new(), seen: 0 }
+        Self { state: SessionState::Fresh(server), kept: Vec::new(), seen: 0 }
     }
 
     /// Whether the handshake is under way.
     pub fn is_handshaking(&self) -> bool {
-        matches!(self.state, State::Fresh(_) | State::Handshake(_))
+        matches!(self.state, SessionState::Fresh(_) | SessionState::Handshake(_))
     }
 
     /// Whether a part of a record has come, and the rest of it is awaited.
@@ -108,7 +108,7 @@ impl Session {
 
     /// Whether the client has said that it says no more.
     pub fn has_ended(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.has_ended)
+        matches!(&self.state, SessionState::Open(open) if open.has_ended)
     }
 
     /// Puts what is kept of earlier bytes in front of those that are read next; how many there are. There must be
@@ -121,10 +121,10 @@ impl Session {
 
     /// Takes in bytes, those of [`Self::restore`] in front. What is to be sent for it is appended to `out`, an
     /// alert where it fails, too.
-    pub fn receive(&mut self, bytes: &mut [u8], out: &mut Vec<u8>) -> Result<Heard, Failure> {
+    pub fn receive(&mut self, bytes: &mut [u8], out: &mut Vec<u8>) -> Result<ReadBytes, Failure> {
         self.kept = Vec::new();
-        let mut heard = Heard::default();
-        if let State::Open(open) = &mut self.state {
+        let mut heard = ReadBytes::default();
+        if let SessionState::Open(open) = &mut self.state {
             open.renewals = 0;
         }
         // Up to `begin` all is done, up to `at` the handshake has seen all.
@@ -132,13 +132,15 @@ impl Session {
         while let Some(len) = self.record_len(&bytes[at..])? {
             let end = at + len;
             match &mut self.state {
-                State::Fresh(server) => {
+                SessionState::Fresh(server) => {
                     let connection = server.connection().map_err(|_| Failure::Internal)?;
-                    self.state =
-                        State::Handshake(Box::new(Handshake { connection, logged: Logged::default() }));
+                    self.state = SessionState::Handshake(Box::new(Handshake {
+                        connection,
+                        logged: Logged::default(),
+                    }));
                     continue;
                 }
-                State::Handshake(handshake) => {
+                SessionState::Handshake(handshake) => {
                     let shaken = shake(&mut handshake.connection, &mut bytes[begin..end], out);
                     handshake.logged.add(Logged::take());
                     let (done, is_over) = shaken?;
@@ -149,8 +151,8 @@ impl Session {
                         heard.opened.ok_or(Failure::Internal)?;
                     }
                 }
-                State::Over => return Err(Failure::Internal),
-                State::Open(open) => {
+                SessionState::Over => return Err(Failure::Internal),
+                SessionState::Open(open) => {
                     if let Some(data) =
                         open.take(&mut bytes[at..end]).inspect_err(|failure| open.fail(*failure, out))?
                     {
@@ -165,7 +167,7 @@ impl Session {
                 return Ok(heard);
             }
         }
-        if let State::Open(open) = &mut self.state {
+        if let SessionState::Open(open) = &mut self.state {
             open.renew_if_due(out)?;
         }
         let kept = &bytes[begin..];
@@ -178,7 +180,7 @@ impl Session {
 
     /// Seals what fits into one record, and appends it to `out`: how many bytes it took.
     pub fn seal(&mut self, slices: &[IoSlice<'_>], out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let State::Open(open) = &mut self.state else { return Err(Failure::Internal) };
+        let SessionState::Open(open) = &mut self.state else { return Err(Failure::Internal) };
         open.renew_if_due(out)?;
         let mut room = RECORD_LEN_MAX;
         let parts = slices.iter().map(|slice| {
@@ -186,13 +188,13 @@ impl Session {
             room -= len;
             &slice[..len]
         });
-        open.tx.seal(Kind::DATA, parts, out)?;
+        open.tx.seal(RecordKind::DATA, parts, out)?;
         Ok(RECORD_LEN_MAX - room)
     }
 
     /// Says that we say no more, once.
     pub fn close(&mut self, out: &mut Vec<u8>) {
-        if let State::Open(open) = &mut self.state
+        if let SessionState::Open(open) = &mut self.state
             && !std::mem::replace(&mut open.is_closed, true)
         {
             open.alert(CLOSE_NOTIFY, out);
@@ -201,9 +203,9 @@ impl Session {
 
     /// How long the record is that begins here; `None` while it is not whole.
     fn record_len(&self, bytes: &[u8]) -> Result<Option<usize>, Failure> {
-        let is_fresh = matches!(self.state, State::Fresh(_));
+        let is_fresh = matches!(self.state, SessionState::Fresh(_));
         match bytes.first() {
-            Some(first) if is_fresh && *first != Kind::HANDSHAKE.0 => {
+            Some(first) if is_fresh && *first != RecordKind::HANDSHAKE.0 => {
                 let is_http = first.is_ascii_uppercase();
                 return Err(if is_http {
                     Failure::PlainHttp
@@ -225,14 +227,15 @@ impl Session {
     }
 
     /// Takes the keys of the finished handshake, and lets go of all else.
-    fn open(&mut self) -> Option<Opened> {
-        let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Over) else {
+    fn open(&mut self) -> Option<HandshakeStep> {
+        let SessionState::Handshake(handshake) = std::mem::replace(&mut self.state, SessionState::Over)
+        else {
             return None;
         };
         let Handshake { connection, logged } = *handshake;
         let is_resumed = connection.handshake_kind()? == HandshakeKind::Resumed;
-        self.state = State::Open(Open::new(connection, logged)?);
-        Some(if is_resumed { Opened::Resumed } else { Opened::Full })
+        self.state = SessionState::Open(Open::new(connection, logged)?);
+        Some(if is_resumed { HandshakeStep::Resumed } else { HandshakeStep::Full })
     }
 }
 
@@ -243,10 +246,11 @@ impl Open {
             _ => Version::Tls12,
         };
         let (secrets, _) = connection.dangerous_into_kernel_connection().ok()?;
-        let keys = |(seq, secrets)| Some(Keys::new(seq, Secret::of_rustls(&secrets)?, version));
+        let keys =
+            |(seq, secrets)| Some(DirectionKeys::new(seq, CipherSecret::of_rustls(&secrets)?, version));
         let renewal = match version {
             Version::Tls12 => None,
-            Version::Tls13 => Some(Box::new(Renewal { tx: logged.server?, rx: logged.client? })),
+            Version::Tls13 => Some(Box::new(NextSecrets { tx: logged.server?, rx: logged.client? })),
         };
         Some(Self {
             tx: keys(secrets.tx)?,
@@ -264,29 +268,29 @@ impl Open {
     fn take(&mut self, record: &mut [u8]) -> Result<Option<Range<usize>>, Failure> {
         let (kind, payload) = self.rx.open(record)?;
         let bytes = &record[payload.clone()];
-        if kind != Kind::DATA || bytes.is_empty() {
+        if kind != RecordKind::DATA || bytes.is_empty() {
             self.hollow += 1;
             if self.hollow > HOLLOW_RECORDS_MAX {
                 return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
             }
         }
         match (kind, bytes) {
-            (Kind::DATA, _) => return Ok(Some(payload)),
-            (Kind::ALERT, [_, CLOSE_NOTIFY]) => self.has_ended = true,
-            (Kind::ALERT, [_, USER_CANCELED]) => {}
-            (Kind::ALERT, [_, _]) => return Err(Failure::Refused),
+            (RecordKind::DATA, _) => return Ok(Some(payload)),
+            (RecordKind::ALERT, [_, CLOSE_NOTIFY]) => self.has_ended = true,
+            (RecordKind::ALERT, [_, USER_CANCELED]) => {}
+            (RecordKind::ALERT, [_, _]) => return Err(Failure::Refused),
             // The only message of a client that has a meaning then (RFC 8446, section 4.6.3).
-            (Kind::HANDSHAKE, [KEY_UPDATE, 0, 0, 1, asks @ (0 | 1)]) => {
+            (RecordKind::HANDSHAKE, [KEY_UPDATE, 0, 0, 1, asks @ (0 | 1)]) => {
                 let renewal = self.renewal.as_mut().ok_or(Failure::Malformed(UNEXPECTED_MESSAGE))?;
                 self.renewals += 1;
                 if self.renewals > RENEWALS_PER_READ_MAX {
                     return Err(Failure::Malformed(UNEXPECTED_MESSAGE));
                 }
                 let secret = renewal.rx.renew(self.rx.secret().cipher).ok_or(Failure::Internal)?;
-                self.rx = Keys::new(0, secret, Version::Tls13);
+                self.rx = DirectionKeys::new(0, secret, Version::Tls13);
                 self.is_renewal_due |= *asks == 1;
             }
-            (Kind::HANDSHAKE, _) if self.renewal.is_none() => {
+            (RecordKind::HANDSHAKE, _) if self.renewal.is_none() => {
                 return Err(Failure::Malformed(NO_RENEGOTIATION));
             }
             _ => return Err(Failure::Malformed(UNEXPECTED_MESSAGE)),
@@ -302,13 +306,13 @@ impl Open {
         }
         let renewal = self.renewal.as_mut().ok_or(Failure::Internal)?;
         let start = out.len();
-        self.tx.seal(Kind::HANDSHAKE, [[KEY_UPDATE, 0, 0, 1, 0].as_slice()], out)?;
+        self.tx.seal(RecordKind::HANDSHAKE, [[KEY_UPDATE, 0, 0, 1, 0].as_slice()], out)?;
         let Some(secret) = renewal.tx.renew(self.tx.secret().cipher) else {
             // Nobody is told of a key that there is not.
             out.truncate(start);
             return Err(Failure::Internal);
         };
-        self.tx = Keys::new(0, secret, Version::Tls13);
+        self.tx = DirectionKeys::new(0, secret, Version::Tls13);
         self.is_renewal_due = false;
         Ok(())
     }
@@ -322,11 +326,11 @@ impl Open {
     fn alert(&mut self, alert: u8, out: &mut Vec<u8>) {
         let level = if alert == CLOSE_NOTIFY { WARNING } else { FATAL };
         // It fails only where nothing can be said any more.
-        let _ = self.tx.seal(Kind::ALERT, [[level, alert].as_slice()], out);
+        let _ = self.tx.seal(RecordKind::ALERT, [[level, alert].as_slice()], out);
     }
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for SessionState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Fresh(_) => "Fresh",

@@ -10,7 +10,7 @@ use codec::deflate::{self, Deflater};
 use codec::{http, ws};
 
 use crate::limits::COMPRESS_LEN_MIN;
-use crate::pages::{Form, Pages};
+use crate::pages::{PageForm, Pages};
 
 /// How a client is told things.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl<'a> Coder<'a> {
         let mut plain = Vec::new();
         write(&mut plain);
         let start = out.len();
-        if self.pack(Form::Piece, &plain, out) {
+        if self.pack(PageForm::Piece, &plain, out) {
             if out.len() - start < plain.len() {
                 return;
             }
@@ -113,7 +113,7 @@ impl<'a> Coder<'a> {
     /// Appends a WebSocket message.
     pub(crate) fn message(&mut self, opcode: ws::Opcode, payload: &[u8], out: &mut Vec<u8>) {
         let mut piece = Vec::new();
-        if self.pack(Form::Piece, payload, &mut piece) && piece.len() < payload.len() {
+        if self.pack(PageForm::Piece, payload, &mut piece) && piece.len() < payload.len() {
             ws::encode_deflated(opcode, &piece, out);
             return;
         }
@@ -123,26 +123,26 @@ impl<'a> Coder<'a> {
     /// A long poll's document as gzip, where that is shorter.
     pub(crate) fn document(&mut self, body: &[u8]) -> Option<Vec<u8>> {
         let mut document = Vec::new();
-        (self.pack(Form::Gzip, body, &mut document) && document.len() < body.len()).then_some(document)
+        (self.pack(PageForm::Gzip, body, &mut document) && document.len() < body.len()).then_some(document)
     }
 
     /// The same of a document to which something is added for each of its readers.
     pub(crate) fn open_document(&mut self, body: &[u8]) -> Option<Vec<u8>> {
         let mut document = deflate::GZIP_HEAD.to_vec();
         let is_shorter = |document: &[u8]| document.len() + deflate::DOCUMENT_END_LEN < body.len();
-        (self.pack(Form::Piece, body, &mut document) && is_shorter(&document)).then_some(document)
+        (self.pack(PageForm::Piece, body, &mut document) && is_shorter(&document)).then_some(document)
     }
 
     /// Appends this in compressed form; false: it goes as it is.
-    fn pack(&mut self, form: Form, plain: &[u8], out: &mut Vec<u8>) -> bool {
+    fn pack(&mut self, form: PageForm, plain: &[u8], out: &mut Vec<u8>) -> bool {
         if !self.coding.deflates() || plain.len() < COMPRESS_LEN_MIN {
             return false;
         }
         match (&mut self.by, form) {
             (By::Nothing, _) => return false,
             (By::Pages(pages), _) => return pages.pack(form, plain, out),
-            (By::Message(deflater), Form::Piece) => deflater.piece(plain, out),
-            (By::Message(deflater), Form::Gzip) => deflater.gzip(plain, out),
+            (By::Message(deflater), PageForm::Piece) => deflater.piece(plain, out),
+            (By::Message(deflater), PageForm::Gzip) => deflater.gzip(plain, out),
         }
         true
     }

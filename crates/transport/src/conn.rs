@@ -4,7 +4,7 @@ use codec::http::Body;
 use codec::ws;
 use dialect::hub::{Position, Start};
 use dialect::native::Remark;
-use dialect::{Cors, DialectSet, Origins, Page, Request, Transport, Wait};
+use dialect::{Cors, DialectSet, Origins, PageOrigin, Request, Transport, Wait};
 use serde_json::value::RawValue;
 
 use crate::{Coding, Outbox, Shape};
@@ -25,7 +25,7 @@ pub struct Conn {
     /// What of the answer is wanted.
     pub(crate) manner: Manner,
     /// Whose page asked.
-    pub page: Page,
+    pub page: PageOrigin,
     /// After how many seconds of silence a stream is to say that it lives, where its client asks for that; 0: as is set.
     pub heartbeat_s: u8,
     /// The highest place up to which it is owed nothing. Never goes back while it waits.
@@ -67,7 +67,7 @@ pub struct Extra {
     /// What the client is too slow to take.
     pub outbox: Outbox,
     /// A WebSocket message of which some fragments came.
-    pub(crate) reader: ws::Reader,
+    pub(crate) reader: ws::FrameReader,
     /// A backlog under way.
     pub backlog: Option<Backlog>,
     /// What is wanted by whoever is asked about.
@@ -134,7 +134,7 @@ impl Conn {
             dialects: dialects.into(),
             close: false,
             manner: Manner::Whole(Remark::NOTHING),
-            page: Page::OURS,
+            page: PageOrigin::OURS,
             heartbeat_s: 0,
             last: Position::START,
             extra: None,

@@ -44,7 +44,7 @@ pub struct Env<'a> {
 /// Where a request passes, or not, before it is carried out.
 pub trait Gate: Debug {
     /// Whether it may be carried out.
-    fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped>;
+    fn pass(&self, request: &http::RequestHead<'_>) -> Result<(), Stopped>;
 
     /// Whose the proxy in front said that the last request was, if it is believed.
     fn said(&self) -> Option<IpAddr>;

@@ -37,7 +37,7 @@ impl Conn {
         env: Env<'_>,
     ) -> (usize, Action) {
         let dialect = env.dialects.of(classic);
-        if hear(bytes, env) == Heard::NotYet {
+        if hear(bytes, env) == HeadSeen::NotYet {
             return (0, Action::More);
         }
         let request_len = whole_request(bytes);
@@ -92,23 +92,23 @@ fn shape_of(classic: Classic) -> Shape {
 
 /// Whether all was seen that a proxy says of a request.
 #[derive(PartialEq, Eq)]
-enum Heard {
+enum HeadSeen {
     NotYet,
     All,
 }
 
 /// Shows the gate the head of a request, where it looks at heads: what a proxy says may come behind the marker.
-fn hear(bytes: &[u8], env: Env<'_>) -> Heard {
-    let Some(gate) = env.gate.filter(|gate| gate.reads_heads()) else { return Heard::All };
+fn hear(bytes: &[u8], env: Env<'_>) -> HeadSeen {
+    let Some(gate) = env.gate.filter(|gate| gate.reads_heads()) else { return HeadSeen::All };
     if !is_like_http(bytes) {
-        return Heard::All;
+        return HeadSeen::All;
     }
     match head_len(bytes) {
         Some(len) => gate.hear(Some(&bytes[..len])),
-        None if bytes.len() <= env.classic_limit => return Heard::NotYet,
+        None if bytes.len() <= env.classic_limit => return HeadSeen::NotYet,
         None => gate.hear(None),
     }
-    Heard::All
+    HeadSeen::All
 }
 
 fn breaks_http(bytes: &[u8]) -> bool {

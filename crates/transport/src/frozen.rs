@@ -8,7 +8,7 @@ use codec::ws;
 use dialect::hub::limits::CHANNELS_MAX;
 use dialect::hub::{Position, Resume, Start, addressed, presence_of};
 use dialect::native::Remark;
-use dialect::{Classic, DialectSet, Page};
+use dialect::{Classic, DialectSet, PageOrigin};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -139,7 +139,7 @@ impl Conn {
             dialects: DialectSet::from_bits(frozen.dialects)?,
             close: frozen.close,
             manner: if frozen.head_only { Manner::Head } else { Manner::Whole(remark) },
-            page: Page::from_bits(frozen.page),
+            page: PageOrigin::from_bits(frozen.page),
             heartbeat_s: frozen.heartbeat_s,
             last: Position::from_bits(frozen.last),
             extra: None,
@@ -160,7 +160,7 @@ impl Conn {
             input: frozen.input,
             upload,
             outbox: Outbox::thaw(&frozen.half_sent, frozen.unsent),
-            reader: ws::Reader::thaw(message),
+            reader: ws::FrameReader::thaw(message),
             backlog,
             parked: None,
             deadline_ms: frozen.deadline_left_ms.map(|left_ms| now_ms.saturating_add(left_ms)),

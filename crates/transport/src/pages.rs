@@ -23,7 +23,7 @@ pub struct Pages {
 
 /// In which form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum PageForm {
     /// A piece of a stream, or a message.
     Piece,
     /// A document.
@@ -33,7 +33,7 @@ pub(crate) enum Form {
 /// A page and what it became.
 #[derive(Debug)]
 struct Kept {
-    form: Form,
+    form: PageForm,
     plain: Box<[u8]>,
     packed: Box<[u8]>,
 }
@@ -49,7 +49,7 @@ impl Pages {
     }
 
     /// Appends the page in this form; false: there is no time for it, and it goes as it is.
-    pub(crate) fn pack(&mut self, form: Form, plain: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(crate) fn pack(&mut self, form: PageForm, plain: &[u8], out: &mut Vec<u8>) -> bool {
         let is_it = |kept: &Kept| kept.form == form && *kept.plain == *plain;
         if let Some(at) = self.kept.iter().position(is_it) {
             let kept = self.kept.remove(at).expect("it was just found");
@@ -63,8 +63,8 @@ impl Pages {
         self.left = self.left.saturating_sub(plain.len());
         let start = out.len();
         match form {
-            Form::Piece => self.deflater.piece(plain, out),
-            Form::Gzip => self.deflater.gzip(plain, out),
+            PageForm::Piece => self.deflater.piece(plain, out),
+            PageForm::Gzip => self.deflater.gzip(plain, out),
         }
         self.keep(Kept { form, plain: plain.into(), packed: out[start..].into() });
         true
@@ -100,7 +100,7 @@ mod tests {
     /// How much was written, if anything.
     fn pack(pages: &mut Pages, plain: &[u8]) -> Option<usize> {
         let mut out = Vec::new();
-        pages.pack(Form::Piece, plain, &mut out).then_some(out.len())
+        pages.pack(PageForm::Piece, plain, &mut out).then_some(out.len())
     }
 
     fn page(n: u8) -> Vec<u8> {
@@ -128,7 +128,7 @@ mod tests {
         }
         assert_eq!(pages.left, COMPRESSED_PER_TURN - page(1).len());
         let mut out = Vec::new();
-        assert!(pages.pack(Form::Gzip, &page(1), &mut out), "another form is another page");
+        assert!(pages.pack(PageForm::Gzip, &page(1), &mut out), "another form is another page");
         assert!(out.starts_with(&[0x1f, 0x8b]));
     }
 

@@ -2,7 +2,7 @@
 
 use codec::http;
 use dialect::native::{self, Context};
-use dialect::{Page, Request, Wait};
+use dialect::{PageOrigin, Request, Wait};
 
 use crate::{Action, Conn, Env};
 
@@ -30,7 +30,7 @@ impl Conn {
     /// The request is the application's, where it is.
     pub(crate) fn pass(
         &mut self,
-        request: &http::Request<'_>,
+        request: &http::RequestHead<'_>,
         facts: &Request<'_>,
         context: Context<'_>,
         env: Env<'_>,
@@ -47,7 +47,7 @@ impl Conn {
             Err(problem) => return Some(self.refuse(problem, env.origins)),
         };
         let shows = ["cookie", "authorization"].into_iter().any(|name| request.header(name).is_some());
-        let is_foreign = matches!(self.page, Page::FOREIGN | Page::CROSS_SITE);
+        let is_foreign = matches!(self.page, PageOrigin::FOREIGN | PageOrigin::CROSS_SITE);
         let foreign = (facts.upgrade && shows && is_foreign)
             .then(|| String::from_utf8_lossy(request.header("origin").unwrap_or_default()).into_owned());
         let question = if request.query.is_empty() { "" } else { "?" };

@@ -2,7 +2,7 @@
 
 use codec::http::{self, Body};
 use codec::http2;
-use codec::ws::{self, Fact};
+use codec::ws::{self, FrameFact};
 use dialect::hub::Stage;
 use dialect::native::{self, Context};
 use dialect::{
@@ -96,11 +96,11 @@ impl Conn {
             Err(error) => return (bytes.len(), self.malformed(error, env)),
         };
         self.close |= !request.keep_alive || request.minor == 0;
-        if request.framing == http::Framing::None || request.framing == http::Framing::Length(0) {
+        if request.framing == http::BodyFraming::None || request.framing == http::BodyFraming::Length(0) {
             return (head_len, self.carry_out(&request, &[], env));
         }
         if env.is_short
-            && !matches!(request.framing, http::Framing::Length(len) if len <= SMALL_LEN_MAX as u64)
+            && !matches!(request.framing, http::BodyFraming::Length(len) if len <= SMALL_LEN_MAX as u64)
         {
             self.close = true;
             return (bytes.len(), self.refuse(Problem::new(503, Code::Memory, SHORT_OF_MEMORY), env.origins));
@@ -131,7 +131,7 @@ impl Conn {
     }
 
     /// A complete request.
-    fn carry_out(&mut self, request: &http::Request<'_>, body: &[u8], env: Env<'_>) -> Action {
+    fn carry_out(&mut self, request: &http::RequestHead<'_>, body: &[u8], env: Env<'_>) -> Action {
         let is_head = request.method == "HEAD";
         self.manner = if is_head { Manner::Head } else { Manner::Whole(native::Remark::NOTHING) };
         self.close |= env.stage == Stage::Ending;
@@ -174,7 +174,7 @@ impl Conn {
         }
     }
 
-    fn begin(&mut self, request: &http::Request<'_>, wait: Box<Wait>, env: Env<'_>) -> Action {
+    fn begin(&mut self, request: &http::RequestHead<'_>, wait: Box<Wait>, env: Env<'_>) -> Action {
         if wait.head_only {
             return self.answer(&answer::only_head(wait.transport), env.origins);
         }
@@ -198,7 +198,7 @@ impl Conn {
     /// The head of what a client gets that waits so; empty for a long poll. Settles how it is compressed.
     pub(crate) fn opening(
         &mut self,
-        request: &http::Request<'_>,
+        request: &http::RequestHead<'_>,
         wait: &Wait,
         env: Env<'_>,
     ) -> Result<Vec<u8>, Problem> {
@@ -257,7 +257,7 @@ impl Conn {
         let len = bytes.len();
         let mut reader =
             self.extra.as_mut().map(|extra| std::mem::take(&mut extra.reader)).unwrap_or_default();
-        let limits = ws::Limits { deflate: self.coding.deflates(), ..WS_LIMITS };
+        let limits = ws::MessageLimits { deflate: self.coding.deflates(), ..WS_LIMITS };
         let decoded = reader.decode(bytes, &limits);
         if matches!(decoded, Ok(Some(_)))
             && reader.held_bytes() == 0
@@ -269,7 +269,7 @@ impl Conn {
         let (taken, action) = match decoded {
             Ok(None) if env.is_short && len > SMALL_LEN_MAX => (len, close_frame(TRY_LATER, SHORT_OF_MEMORY)),
             Ok(None) => (0, Action::More),
-            Ok(Some((Fact::Fragment, _))) if env.is_short && reader.held_bytes() > SMALL_LEN_MAX => {
+            Ok(Some((FrameFact::Fragment, _))) if env.is_short && reader.held_bytes() > SMALL_LEN_MAX => {
                 (len, close_frame(TRY_LATER, SHORT_OF_MEMORY))
             }
             Ok(Some((fact, taken))) => (taken, self.act_on(fact, state, env)),
@@ -283,15 +283,15 @@ impl Conn {
         (taken, action)
     }
 
-    fn act_on(&mut self, fact: Fact<'_>, state: Option<&mut dyn State>, env: Env<'_>) -> Action {
+    fn act_on(&mut self, fact: FrameFact<'_>, state: Option<&mut dyn State>, env: Env<'_>) -> Action {
         let mut out = Vec::new();
         match fact {
-            Fact::Text(text) => return self.hear(Input::Text(&text), state, env).1,
-            Fact::Binary(bytes) => return self.hear(Input::Binary(&bytes), state, env).1,
-            Fact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
-            Fact::Pong(_) | Fact::Fragment => return Action::Next,
-            Fact::Close { code: Some(code), .. } => return close_frame(code, ""),
-            Fact::Close { code: None, .. } => {
+            FrameFact::Text(text) => return self.hear(Input::Text(&text), state, env).1,
+            FrameFact::Binary(bytes) => return self.hear(Input::Binary(&bytes), state, env).1,
+            FrameFact::Ping(bytes) => ws::encode_frame(ws::Opcode::Pong, bytes, &mut out),
+            FrameFact::Pong(_) | FrameFact::Fragment => return Action::Next,
+            FrameFact::Close { code: Some(code), .. } => return close_frame(code, ""),
+            FrameFact::Close { code: None, .. } => {
                 ws::encode_frame(ws::Opcode::Close, &[], &mut out);
                 return Action::Close(out);
             }
@@ -351,7 +351,7 @@ fn close_frame(code: u16, reason: &str) -> Action {
 }
 
 /// The head of the answer to a WebSocket handshake (RFC 6455, section 4.2).
-fn handshake(request: &http::Request<'_>, extension: Option<&str>) -> Result<Vec<u8>, Problem> {
+fn handshake(request: &http::RequestHead<'_>, extension: Option<&str>) -> Result<Vec<u8>, Problem> {
     if request.header("sec-websocket-version") != Some(b"13") {
         return Err(Problem::new(
             426,
@@ -382,13 +382,13 @@ pub const SHORT_OF_MEMORY: &str = "the server is short of memory; try again soon
 const TRY_LATER: u16 = 1013;
 
 /// How long a request may be.
-pub(crate) const HTTP_LIMITS: http::Limits =
-    http::Limits { head_bytes: HEAD_LEN_MAX, headers: http::HEADERS_MAX, body_bytes: BODY_LEN_MAX };
+pub(crate) const HTTP_LIMITS: http::HeadLimits =
+    http::HeadLimits { head_bytes: HEAD_LEN_MAX, headers: http::HEADERS_MAX, body_bytes: BODY_LEN_MAX };
 
 /// The protocol that a WebSocket may name, beside one that is a token.
 const PROTOCOL: &str = "multiplexor";
 
-const WS_LIMITS: ws::Limits = ws::Limits {
+const WS_LIMITS: ws::MessageLimits = ws::MessageLimits {
     message_bytes: MESSAGE_LEN_MAX,
     fragments: FRAGMENTS_MAX,
     inflate_ratio: INFLATE_RATIO_MAX,

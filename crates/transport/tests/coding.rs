@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use multiplexor_transport::codec::deflate::{self, Deflater};
-use multiplexor_transport::codec::http::{Body, Framing};
+use multiplexor_transport::codec::http::{Body, BodyFraming};
 use multiplexor_transport::codec::ws;
 use multiplexor_transport::dialect::hub::{Cursors, Epoch, Message, Payload, Position, Stage};
 use multiplexor_transport::dialect::native::Paths;
@@ -96,7 +96,7 @@ fn check(payloads: Vec<Payload>) {
     for shape in [Shape::SseBare, Shape::SseObject, Shape::StreamObject, Shape::StreamRaw] {
         let plain = told(shape, Coding::Identity, &messages);
         for coding in [Coding::Chunked, Coding::ChunkedDeflate] {
-            let (mut body, mut data) = (Body::new(Framing::Chunked), Vec::new());
+            let (mut body, mut data) = (Body::new(BodyFraming::Chunked), Vec::new());
             let bytes = told(shape, coding, &messages);
             assert_eq!(body.decode(&bytes, &mut data, usize::MAX), Ok((bytes.len(), false)));
             let data = if coding.deflates() { gunzipped(&data, plain.len()) } else { data };

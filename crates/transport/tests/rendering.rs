@@ -209,7 +209,7 @@ fn what_is_put_can_be_read_back() {
 }
 
 fn read_events(shape: Shape, wire: &[u8], all: &[Message]) {
-    let (mut reader, mut told) = (sse::Reader::new(1 << 20), Vec::new());
+    let (mut reader, mut told) = (sse::SseReader::new(1 << 20), Vec::new());
     reader.push(wire, &mut told).unwrap();
     assert_eq!(told.len(), all.len());
     for (event, message) in told.iter().zip(all) {

@@ -91,7 +91,7 @@ fn a_browser_notes_the_first_cursor_by_an_event_of_no_message() {
         cursors(),
         &mut out,
     );
-    let (mut reader, mut told) = (sse::Reader::new(1_000), Vec::new());
+    let (mut reader, mut told) = (sse::SseReader::new(1_000), Vec::new());
     reader.push(&out, &mut told).unwrap();
     assert_eq!((reader.last_id(), reader.retry_ms()), ("a0000005", Some(2_000)));
     assert!(told.len() == 1 && told[0].event == "cursor", "{told:?}");

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{About, Denied, Finding, Question, Said, Subject, Verdict, session_of_answer};
+use access::{About, AuthAnswer, AuthFinding, Denied, Question, Subject, Verdict, session_of_answer};
 use exchange::hub::{Code, Millis, Session, WallTime};
 use exchange::{Commands, Exchange};
 use http_body_util::Full;
@@ -44,11 +44,11 @@ pub fn is_of_one_request(name: &str) -> bool {
 }
 
 /// The hook and all that is asked of it.
-pub(crate) struct Asking {
+pub(crate) struct HookCalls {
     hook: Hook,
     client: Client,
     exchange: Arc<Exchange>,
-    findings: Arc<Commands<Finding>>,
+    findings: Arc<Commands<AuthFinding>>,
     counters: Arc<Counters>,
     /// Whom the application knows, each until the session ends: all who wait, and those who did lately.
     sessions: HashMap<Subject, Session>,
@@ -74,17 +74,17 @@ pub(crate) struct Called {
     asked: WallTime,
     /// It was asked before, and its user ended meanwhile.
     again: bool,
-    answer: Answer,
+    answer: HookAnswer,
 }
 
 /// What the application said.
-enum Answer {
+enum HookAnswer {
     Said(Vec<u8>),
     Refused,
     Failed(String),
 }
 
-impl Asking {
+impl HookCalls {
     pub(crate) fn new(hook: Hook, Parts { client, exchange, findings, counters }: Parts) -> Self {
         Self {
             hook,
@@ -125,7 +125,7 @@ impl Asking {
     fn known(&self, subject: Subject) -> Option<Arc<Verdict>> {
         let of = |session: &Session| {
             let until = session.expires().unwrap_or_default();
-            Arc::new(Verdict { subject, until, said: Said::Session(session.clone()) })
+            Arc::new(Verdict { subject, until, said: AuthAnswer::Session(session.clone()) })
         };
         // What was said of a user before the application ended it is forgotten.
         let session = self.sessions.get(&subject).filter(|session| !self.is_over(session)).map(of);
@@ -140,7 +140,7 @@ impl Asking {
         let (until, said) = self.judge(answer, asked);
         match &said {
             // The application ended the user while it was asked. Once: a clock that is behind makes all that is said older.
-            Said::Session(session) if !again && self.is_over(session) => {
+            AuthAnswer::Session(session) if !again && self.is_over(session) => {
                 let call = self.call(subject, headers);
                 calls.push(Call { again: true, ..call });
             }
@@ -180,17 +180,17 @@ impl Asking {
         self.settle(subject, WallTime::PAST, busy());
     }
 
-    fn judge(&mut self, answer: Answer, asked: WallTime) -> (WallTime, Said) {
+    fn judge(&mut self, answer: HookAnswer, asked: WallTime) -> (WallTime, AuthAnswer) {
         let now = self.exchange.wall();
         let outcome = match answer {
-            Answer::Said(json) => session_of_answer(&json, asked, now, millis(self.hook.age))
-                .map(|(session, until)| (until, Said::Session(session))),
-            Answer::Refused => {
+            HookAnswer::Said(json) => session_of_answer(&json, asked, now, millis(self.hook.age))
+                .map(|(session, until)| (until, AuthAnswer::Session(session))),
+            HookAnswer::Refused => {
                 self.counters.hook_refused.add();
                 let detail = "the application refuses whoever shows these cookies or headers: sign in there";
-                Ok((now.after(millis(REFUSED_AGE)), Said::Refused(denied(Code::HookRefused, detail))))
+                Ok((now.after(millis(REFUSED_AGE)), AuthAnswer::Refused(denied(Code::HookRefused, detail))))
             }
-            Answer::Failed(why) => Err(why),
+            HookAnswer::Failed(why) => Err(why),
         };
         if self.failing && outcome.is_ok() {
             info!("the hook answers again");
@@ -207,11 +207,11 @@ impl Asking {
         self.failing = outcome.is_err();
         outcome.unwrap_or_else(|_| {
             let detail = "the application was asked who this is, and gave no good answer; try again soon";
-            (now.after(millis(FAILED_AGE)), Said::Failed(denied(Code::Hook, detail)))
+            (now.after(millis(FAILED_AGE)), AuthAnswer::Failed(denied(Code::Hook, detail)))
         })
     }
 
-    fn settle(&mut self, subject: Subject, until: WallTime, said: Said) {
+    fn settle(&mut self, subject: Subject, until: WallTime, said: AuthAnswer) {
         let verdict = Arc::new(Verdict { subject, until, said });
         for shard in self.under_way.remove(&subject).unwrap_or_default() {
             tell(&self.findings, shard, &verdict);
@@ -219,7 +219,7 @@ impl Asking {
         let now = self.exchange.wall();
         if now < until {
             self.make_room(now);
-            if let Said::Session(session) = &verdict.said {
+            if let AuthAnswer::Session(session) = &verdict.said {
                 self.refusals.remove(&subject);
                 self.sessions.insert(subject, session.clone());
             } else {
@@ -259,12 +259,12 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) async fn make(self) -> Called {
-        let answer = self.answer().await.unwrap_or_else(Answer::Failed);
+        let answer = self.answer().await.unwrap_or_else(HookAnswer::Failed);
         let Self { subject, headers, asked, again, .. } = self;
         Called { subject, headers, asked, again, answer }
     }
 
-    async fn answer(&self) -> Result<Answer, String> {
+    async fn answer(&self) -> Result<HookAnswer, String> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = self.hook.url.clone();
         let headers = request.headers_mut();
@@ -280,8 +280,8 @@ impl Call {
         let answer = self.client.ask(request, self.hook.timeout, HOOK_ANSWER_LEN_MAX).await;
         let answer = answer.map_err(|failure| failure.to_string())?;
         match answer.status().as_u16() {
-            200 => Ok(Answer::Said(answer.into_body().to_vec())),
-            401 | 403 => Ok(Answer::Refused),
+            200 => Ok(HookAnswer::Said(answer.into_body().to_vec())),
+            401 | 403 => Ok(HookAnswer::Refused),
             other => Err(format!("it answers {other}; it must answer 200 with JSON, or 401 or 403")),
         }
     }
@@ -307,8 +307,8 @@ const OF_ONE_REQUEST: &[&str] = &[
     "range",
 ];
 
-fn busy() -> Said {
-    Said::Failed(denied(
+fn busy() -> AuthAnswer {
+    AuthAnswer::Failed(denied(
         Code::HookBusy,
         "too many wait for the application to say who they are; try again soon",
     ))

@@ -58,17 +58,17 @@ impl Client {
     }
 
     /// Reads the system's certificates anew, where they are needed. An error: they cannot be read, and the ones from before count on.
-    pub(crate) fn renew<'a>(&self, urls: impl IntoIterator<Item = &'a Uri>) -> Result<(), Failure> {
+    pub(crate) fn renew<'a>(&self, urls: impl IntoIterator<Item = &'a Uri>) -> Result<(), CallFailure> {
         if !urls.into_iter().any(is_secure) {
             return Ok(());
         }
-        let pool = secure_pool().map_err(|error| Failure::Certificates(error.to_string()))?;
+        let pool = secure_pool().map_err(|error| CallFailure::Certificates(error.to_string()))?;
         self.secure.send_replace(Secure { pool: Some(pool), fault: None });
         Ok(())
     }
 
     /// Connections over TLS. Where the certificates could not be read, that is tried again once in a while.
-    fn secure(&self) -> Result<Pool<HttpsConnector<HttpConnector>, Full<Bytes>>, Failure> {
+    fn secure(&self) -> Result<Pool<HttpsConnector<HttpConnector>, Full<Bytes>>, CallFailure> {
         let mut found = None;
         self.secure.send_if_modified(|secure| {
             let is_new = secure.fault.as_ref().is_some_and(|(_, tried)| tried.elapsed() < CERTIFICATES_RETRY);
@@ -79,20 +79,20 @@ impl Client {
                 }
             }
             let fault = || secure.fault.as_ref().map(|(why, _)| why.clone()).unwrap_or_default();
-            found = Some(secure.pool.clone().ok_or_else(|| Failure::Certificates(fault())));
+            found = Some(secure.pool.clone().ok_or_else(|| CallFailure::Certificates(fault())));
             false
         });
         found.expect("it was looked for")
     }
 
     /// Sends a request; the head of the answer, and its body as it comes.
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CallFailure> {
         let answered = if is_secure(request.uri()) {
             self.secure()?.request(request).await
         } else {
             self.plain.request(request).await
         };
-        answered.map_err(|error| Failure::Unreachable(causes(&error)))
+        answered.map_err(|error| CallFailure::Unreachable(causes(&error)))
     }
 
     /// Tells something. The status is the answer, whatever becomes of the body: of that so many bytes are read at the most, so
@@ -102,11 +102,12 @@ impl Client {
         request: Request<Full<Bytes>>,
         within: Duration,
         len_max: usize,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<HttpAnswer, CallFailure> {
         let deadline = Instant::now() + within;
-        let answered = timeout_at(deadline, self.send(request)).await.map_err(|_| Failure::Late(within))?;
+        let answered =
+            timeout_at(deadline, self.send(request)).await.map_err(|_| CallFailure::Late(within))?;
         let (head, mut body) = answered?.into_parts();
-        let mut answered = Answered { status: head.status, headers: head.headers, body: Vec::new() };
+        let mut answered = HttpAnswer { status: head.status, headers: head.headers, body: Vec::new() };
         while answered.body.len() < len_max
             && let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await
         {
@@ -123,20 +124,20 @@ impl Client {
         request: Request<Full<Bytes>>,
         within: Duration,
         len_max: usize,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<Response<Bytes>, CallFailure> {
         let asked = async {
             let (head, body) = self.send(request).await?.into_parts();
             let body = Limited::new(body, len_max).collect().await;
-            let body = body.map_err(|error| Failure::Incomplete(len_max, error.to_string()))?;
+            let body = body.map_err(|error| CallFailure::Incomplete(len_max, error.to_string()))?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        timeout(within, asked).await.unwrap_or(Err(Failure::Late(within)))
+        timeout(within, asked).await.unwrap_or(Err(CallFailure::Late(within)))
     }
 }
 
 /// An answer whose status is what matters.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// As much of its body as came in time and was read.
@@ -145,7 +146,7 @@ pub(crate) struct Answered {
 
 /// Why there is no answer; in a sentence for the log.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum CallFailure {
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
     #[error("this system's certificates cannot be read, so nobody can be checked over TLS: {0}")]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Finding, FoundKeys, Said, Subject, Verdict, read_jwks};
+use access::{AuthAnswer, AuthFinding, FoundKeys, Subject, Verdict, read_jwks};
 use exchange::Commands;
 use exchange::hub::WallTime;
 use http_body_util::Full;
@@ -21,10 +21,10 @@ use crate::limits::{KEYS_AGE, KEYS_LEN_MAX, KEYS_RETRY, KEYS_STALE_MAX, KEYS_TIM
 use crate::tell::tell;
 
 /// The keys of a URL, as far as they are known.
-pub(crate) struct Keys {
+pub(crate) struct UrlKeys {
     url: Uri,
     client: Client,
-    findings: Arc<Commands<Finding>>,
+    findings: Arc<Commands<AuthFinding>>,
     counters: Arc<Counters>,
     found: FoundKeys,
     /// When they were last fetched with success.
@@ -45,7 +45,7 @@ pub(crate) struct Fetch {
     client: Client,
 }
 
-impl Keys {
+impl UrlKeys {
     pub(crate) fn new(url: Uri, Parts { client, findings, counters, .. }: Parts) -> Self {
         Self {
             url,
@@ -128,7 +128,7 @@ impl Keys {
     fn put(&mut self, found: FoundKeys) {
         self.counters.keys_known.set(found.0.len());
         self.found = found.clone();
-        if !self.findings.put_all(&Finding::Keys(Arc::new(found))) {
+        if !self.findings.put_all(&AuthFinding::Keys(Arc::new(found))) {
             // The next look at them is soon, and then they are new to us again.
             warn!("a shard takes no commands; it gets the keys for tokens later");
             (self.found, self.fetched) = (FoundKeys::default(), None);
@@ -164,5 +164,5 @@ impl Fetch {
 }
 
 fn again() -> Arc<Verdict> {
-    Arc::new(Verdict { subject: Subject::KEYS, until: WallTime::PAST, said: Said::Again })
+    Arc::new(Verdict { subject: Subject::KEYS, until: WallTime::PAST, said: AuthAnswer::Again })
 }

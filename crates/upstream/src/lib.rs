@@ -21,7 +21,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use access::{About, Finding, Question};
+use access::{About, AuthFinding, Question};
 use exchange::{Commands, Exchange, Questions};
 pub use hyper::{self, Uri};
 use tokio::net::unix::pipe;
@@ -43,7 +43,7 @@ use http::Client;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct UpstreamSettings {
     /// Who says who a client is.
     pub hook: Option<Hook>,
     /// Where there are keys for tokens.
@@ -54,7 +54,7 @@ pub struct Settings {
     pub publish: Option<PublishHook>,
 }
 
-impl Settings {
+impl UpstreamSettings {
     /// Whether nobody is ever asked.
     pub fn is_empty(&self) -> bool {
         self.hook.is_none() && self.keys.is_none() && self.takeover.is_none() && self.publish.is_none()
@@ -65,23 +65,23 @@ impl Settings {
 enum Done {
     Called(hook::Called),
     Fetched(keys::Fetched),
-    Passed(page::Passed),
+    Passed(page::PassedRequest),
     Asked(messages::MessageCalled),
 }
 
 /// All who are asked.
 struct All {
-    hook: Option<hook::Asking>,
-    keys: Option<keys::Keys>,
-    pages: Option<page::Pages>,
-    messages: Option<messages::Messages>,
+    hook: Option<hook::HookCalls>,
+    keys: Option<keys::UrlKeys>,
+    pages: Option<page::AppPages>,
+    messages: Option<messages::MessageCalls>,
 }
 
 /// What each of them needs.
 struct Parts {
     client: Client,
     exchange: Arc<Exchange>,
-    findings: Arc<Commands<Finding>>,
+    findings: Arc<Commands<AuthFinding>>,
     counters: Arc<Counters>,
 }
 
@@ -93,7 +93,7 @@ pub struct Inbox {
     /// Becomes readable when there are questions.
     pub notices: OwnedFd,
     /// What shards are told.
-    pub findings: Arc<Commands<Finding>>,
+    pub findings: Arc<Commands<AuthFinding>>,
 }
 
 /// What is under way.
@@ -101,7 +101,7 @@ type Work = JoinSet<Done>;
 
 /// Answers questions for ever. An error: their notices cannot be heard.
 pub async fn serve(
-    settings: Settings,
+    settings: UpstreamSettings,
     exchange: Arc<Exchange>,
     inbox: Inbox,
     counters: Arc<Counters>,
@@ -117,16 +117,16 @@ pub async fn serve(
         counters: Arc::clone(&counters),
     };
     let mut all = All {
-        hook: settings.hook.map(|hook| hook::Asking::new(hook, parts())),
-        keys: settings.keys.map(|url| keys::Keys::new(url, parts())),
-        pages: settings.takeover.map(|takeover| page::Pages::new(takeover, parts())),
-        messages: settings.publish.map(|publish| messages::Messages::new(publish, parts())),
+        hook: settings.hook.map(|hook| hook::HookCalls::new(hook, parts())),
+        keys: settings.keys.map(|url| keys::UrlKeys::new(url, parts())),
+        pages: settings.takeover.map(|takeover| page::AppPages::new(takeover, parts())),
+        messages: settings.publish.map(|publish| messages::MessageCalls::new(publish, parts())),
     };
     // An eventfd is read as a pipe is.
     let notices = pipe::Receiver::from_owned_fd_unchecked(notices)?;
     let mut work = Work::new();
     loop {
-        let due = all.keys.as_ref().map(keys::Keys::due);
+        let due = all.keys.as_ref().map(keys::UrlKeys::due);
         tokio::select! {
             noticed = notices.readable() => {
                 noticed?;
@@ -140,7 +140,7 @@ pub async fn serve(
                 Err(error) => error!(%error, "a call broke down"),
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                fetch(all.keys.as_mut().and_then(keys::Keys::tick), &mut work);
+                fetch(all.keys.as_mut().and_then(keys::UrlKeys::tick), &mut work);
             }
         }
     }

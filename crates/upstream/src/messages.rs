@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{
-    About, AskedMessage, Denied, Finding, MessageAnswer, Question, Said, Subject, Tally, Verdict,
+    About, AskedMessage, AuthAnswer, AuthFinding, Denied, MessageAnswer, Question, Subject, Tally, Verdict,
     WebhookSecret, answer_about_message, webhook_signature,
 };
 use exchange::hub::{Asker, Code, WallTime};
@@ -41,11 +41,11 @@ pub struct PublishHook {
 }
 
 /// The hook, and all that it is asked about.
-pub(crate) struct Messages {
+pub(crate) struct MessageCalls {
     hook: PublishHook,
     client: Client,
     exchange: Arc<Exchange>,
-    findings: Arc<Commands<Finding>>,
+    findings: Arc<Commands<AuthFinding>>,
     counters: Arc<Counters>,
     /// Those with messages that wait, or are asked about.
     senders: HashMap<Subject, Sender>,
@@ -63,12 +63,12 @@ pub(crate) struct Messages {
 /// A sender, of whose messages one is asked about at a time.
 #[derive(Default)]
 struct Sender {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingMessage>,
     is_calling: bool,
 }
 
 /// A message that waits, and since when.
-struct Waiting {
+struct WaitingMessage {
     shard: u16,
     subject: Subject,
     asker: Asker,
@@ -78,7 +78,7 @@ struct Waiting {
 
 /// A call that is to be made.
 pub(crate) struct MessageCall {
-    waiting: Waiting,
+    waiting: WaitingMessage,
     id: String,
     at: WallTime,
     hook: PublishHook,
@@ -87,11 +87,11 @@ pub(crate) struct MessageCall {
 
 /// A call that has ended, and what the application said.
 pub(crate) struct MessageCalled {
-    waiting: Waiting,
+    waiting: WaitingMessage,
     answer: Result<MessageAnswer, String>,
 }
 
-impl Messages {
+impl MessageCalls {
     pub(crate) fn new(hook: PublishHook, Parts { client, exchange, findings, counters }: Parts) -> Self {
         let begun = exchange.wall().millis();
         Self {
@@ -114,12 +114,12 @@ impl Messages {
     pub(crate) fn ask(&mut self, question: Question, calls: &mut Vec<MessageCall>) {
         let Question { shard, subject, asker, about: About::Message(message) } = question else { return };
         let key = message.sender;
-        let waiting = Waiting { shard, subject, asker, message, asked: Instant::now() };
+        let waiting = WaitingMessage { shard, subject, asker, message, asked: Instant::now() };
         let sender = self.senders.entry(key).or_default();
         if sender.waiting.len() >= MESSAGES_EACH_MAX {
             self.counters.publish_hook_busy.add();
             let why = "this client's messages wait for the application already; wait for their answers";
-            return self.tell(&waiting, Said::Unanswered(429, busy(why)));
+            return self.tell(&waiting, AuthAnswer::Unanswered(429, busy(why)));
         }
         sender.waiting.push_back(waiting);
         if sender.waiting.len() == 1 && !sender.is_calling {
@@ -135,17 +135,17 @@ impl Messages {
         self.calls -= 1;
         self.note(answer.as_ref().err());
         let said = match answer {
-            Ok(MessageAnswer::AsItIs) => Said::Allowed(None),
-            Ok(MessageAnswer::Instead(data)) => Said::Allowed(Some(data)),
+            Ok(MessageAnswer::AsItIs) => AuthAnswer::Allowed(None),
+            Ok(MessageAnswer::Instead(data)) => AuthAnswer::Allowed(Some(data)),
             Ok(MessageAnswer::Refused(detail)) => {
                 self.counters.publish_hook_refused.add();
-                Said::Unanswered(403, Denied { code: Code::PublishHook, detail })
+                AuthAnswer::Unanswered(403, Denied { code: Code::PublishHook, detail })
             }
             Err(_) => {
                 self.counters.publish_hook_failed.add();
                 let detail =
                     "the application was asked about the message, and gave no good answer; try again soon";
-                Said::Unanswered(503, Denied { code: Code::PublishHook, detail: detail.to_owned() })
+                AuthAnswer::Unanswered(503, Denied { code: Code::PublishHook, detail: detail.to_owned() })
             }
         };
         self.tell(&waiting, said);
@@ -195,10 +195,10 @@ impl Messages {
     }
 
     /// It is not asked about in time.
-    fn give_up(&self, waiting: &Waiting) {
+    fn give_up(&self, waiting: &WaitingMessage) {
         self.counters.publish_hook_busy.add();
         let why = "too many messages wait for the application at this moment; try again soon";
-        self.tell(waiting, Said::Unanswered(503, busy(why)));
+        self.tell(waiting, AuthAnswer::Unanswered(503, busy(why)));
     }
 
     /// Says in the log when the application begins to fail, and when it answers again.
@@ -214,7 +214,7 @@ impl Messages {
         self.failing = failed.is_some();
     }
 
-    fn tell(&self, waiting: &Waiting, said: Said) {
+    fn tell(&self, waiting: &WaitingMessage, said: AuthAnswer) {
         let verdict = Verdict { subject: waiting.subject, until: WallTime::PAST, said };
         tell(&self.findings, waiting.shard, &Arc::new(verdict));
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::hub::Asker;
-use access::{About, Denied, Finding, Held, Page, Question, Said, Subject, Tally, Verdict};
+use access::{
+    About, AppRequest, AuthAnswer, AuthFinding, Denied, HeldSession, Question, Subject, Tally, Verdict,
+};
 use exchange::hub::{Code, Session, WallTime};
 use exchange::{Commands, Exchange};
 use hyper::Uri;
@@ -14,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::Parts;
 use crate::counters::Counters;
-use crate::http::{Client, Failure, told};
+use crate::http::{CallFailure, Client, told};
 use crate::limits::PAGE_LEN_MAX;
 use crate::relay::{Relayed, answered, request};
 use crate::tell::tell;
@@ -32,25 +34,25 @@ pub struct Takeover {
 }
 
 /// The application, and the requests under way to it.
-pub(crate) struct Pages {
+pub(crate) struct AppPages {
     takeover: Takeover,
     client: Client,
     exchange: Arc<Exchange>,
-    findings: Arc<Commands<Finding>>,
+    findings: Arc<Commands<AuthFinding>>,
     counters: Arc<Counters>,
     /// How many of whose requests are under way.
     calling: Tally,
     calls: usize,
     /// Requests that wait for others to end.
-    waiting: Turns<Waiting>,
+    waiting: Turns<WaitingRequest>,
     failing: bool,
 }
 
 /// A request that waits, and since when.
-struct Waiting {
+struct WaitingRequest {
     shard: u16,
     subject: Subject,
-    page: Arc<Page>,
+    page: Arc<AppRequest>,
     asked: Instant,
 }
 
@@ -59,20 +61,20 @@ pub(crate) struct Pass {
     asker: Asker,
     shard: u16,
     subject: Subject,
-    page: Arc<Page>,
+    page: Arc<AppRequest>,
     takeover: Takeover,
     client: Client,
 }
 
 /// A request that was passed on, and what came of it.
-pub(crate) struct Passed {
+pub(crate) struct PassedRequest {
     asker: Asker,
     shard: u16,
     subject: Subject,
-    answer: Result<Relayed, Failure>,
+    answer: Result<Relayed, CallFailure>,
 }
 
-impl Pages {
+impl AppPages {
     pub(crate) fn new(takeover: Takeover, Parts { client, exchange, findings, counters }: Parts) -> Self {
         let waiting = Turns::new(takeover.calls);
         let (calling, calls, failing) = (Tally::default(), 0, false);
@@ -82,7 +84,7 @@ impl Pages {
     /// A shard has a request for the application. What is passed on by it is added to `passes`.
     pub(crate) fn ask(&mut self, question: Question, passes: &mut Vec<Pass>) {
         let Question { shard, subject, asker, about: About::Page(page) } = question else { return };
-        let waiting = Waiting { shard, subject, page, asked: Instant::now() };
+        let waiting = WaitingRequest { shard, subject, page, asked: Instant::now() };
         if self.has_room(asker) {
             passes.push(self.begin(asker, waiting));
         } else if let Some(over) = self.waiting.push(asker, waiting) {
@@ -101,12 +103,12 @@ impl Pages {
         self.takeover.calls.saturating_sub(self.calls)
     }
 
-    fn begin(&mut self, asker: Asker, waiting: Waiting) -> Pass {
+    fn begin(&mut self, asker: Asker, waiting: WaitingRequest) -> Pass {
         self.calling.add(asker);
         self.calls += 1;
         self.counters.pages_passed.add();
         let (takeover, client) = (self.takeover.clone(), self.client.clone());
-        let Waiting { shard, subject, page, .. } = waiting;
+        let WaitingRequest { shard, subject, page, .. } = waiting;
         Pass { asker, shard, subject, page, takeover, client }
     }
 
@@ -125,22 +127,22 @@ impl Pages {
     }
 
     /// It is not passed on in time.
-    fn give_up(&self, waiting: &Waiting) {
+    fn give_up(&self, waiting: &WaitingRequest) {
         self.counters.pages_failed.add();
         let why = "the application has as many requests as are allowed at this moment; try again soon";
         self.tell(waiting.shard, waiting.subject, unanswered(503, Code::TakeoverBusy, why));
     }
 
     /// The application has answered, or not.
-    pub(crate) fn passed(&mut self, passed: Passed, passes: &mut Vec<Pass>) {
+    pub(crate) fn passed(&mut self, passed: PassedRequest, passes: &mut Vec<Pass>) {
         self.calling.remove(passed.asker);
         self.calls -= 1;
         let failed = passed.answer.is_err();
         let said = match passed.answer {
-            Ok(Relayed::Page(answer)) => Said::Page(Arc::new(answer)),
+            Ok(Relayed::Page(answer)) => AuthAnswer::Page(Arc::new(answer)),
             Ok(Relayed::Hold { names, lasts }) => {
                 self.counters.pages_held.add();
-                Said::Held(Arc::new(Held { names, session: self.session(lasts) }))
+                AuthAnswer::Held(Arc::new(HeldSession { names, session: self.session(lasts) }))
             }
             Err(failure) => {
                 self.counters.pages_failed.add();
@@ -148,23 +150,23 @@ impl Pages {
                     warn!(url = told(&self.takeover.url), why = %failure, "the application does not answer what is passed to it");
                 }
                 match failure {
-                    Failure::Late(_) => unanswered(
+                    CallFailure::Late(_) => unanswered(
                         504,
                         Code::TakeoverTimeout,
                         "the application did not answer in time; try again soon",
                     ),
-                    Failure::Incomplete(..) => unanswered(
+                    CallFailure::Incomplete(..) => unanswered(
                         502,
                         Code::Takeover,
                         "the application's answer broke off, or is too long to be passed on",
                     ),
-                    Failure::Unreadable => unanswered(
+                    CallFailure::Unreadable => unanswered(
                         502,
                         Code::Takeover,
                         "the application's answer cannot be passed on: it changes the protocol, or its Multiplexor-Lasts is \
                          no whole number of seconds",
                     ),
-                    Failure::Unreachable(_) | Failure::Certificates(_) => {
+                    CallFailure::Unreachable(_) | CallFailure::Certificates(_) => {
                         unanswered(502, Code::Takeover, "the application cannot be reached; try again soon")
                     }
                 }
@@ -184,26 +186,26 @@ impl Pages {
         Some(Session::new(None, Some(expires), &[]))
     }
 
-    fn tell(&self, shard: u16, subject: Subject, said: Said) {
+    fn tell(&self, shard: u16, subject: Subject, said: AuthAnswer) {
         tell(&self.findings, shard, &Arc::new(Verdict { subject, until: WallTime::PAST, said }));
     }
 }
 
 impl Pass {
-    pub(crate) async fn make(self) -> Passed {
+    pub(crate) async fn make(self) -> PassedRequest {
         let answer = self.answer().await;
-        Passed { asker: self.asker, shard: self.shard, subject: self.subject, answer }
+        PassedRequest { asker: self.asker, shard: self.shard, subject: self.subject, answer }
     }
 
-    async fn answer(&self) -> Result<Relayed, Failure> {
+    async fn answer(&self) -> Result<Relayed, CallFailure> {
         let request = request(&self.page, &self.takeover.url)
-            .ok_or_else(|| Failure::Unreachable("its address and this path make no URL".to_owned()))?;
+            .ok_or_else(|| CallFailure::Unreachable("its address and this path make no URL".to_owned()))?;
         let is_head = request.method() == hyper::Method::HEAD;
         let answer = self.client.ask(request, self.takeover.timeout, PAGE_LEN_MAX).await?;
-        answered(&answer, is_head).ok_or(Failure::Unreadable)
+        answered(&answer, is_head).ok_or(CallFailure::Unreadable)
     }
 }
 
-fn unanswered(status: u16, code: Code, detail: &str) -> Said {
-    Said::Unanswered(status, Denied { code, detail: detail.to_owned() })
+fn unanswered(status: u16, code: Code, detail: &str) -> AuthAnswer {
+    AuthAnswer::Unanswered(status, Denied { code, detail: detail.to_owned() })
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use access::{Page, PageAnswer, Way, forward};
+use access::{AppRequest, PageAnswer, Way, forward};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -27,8 +27,8 @@ pub enum Relayed {
 }
 
 /// A client's request as the application gets it, `base` before its path. `None`: they make no request.
-pub fn request(page: &Page, base: &Uri) -> Option<Request<Full<Bytes>>> {
-    let Page { method, target, headers, body, from } = page;
+pub fn request(page: &AppRequest, base: &Uri) -> Option<Request<Full<Bytes>>> {
+    let AppRequest { method, target, headers, body, from } = page;
     let mut request = Request::new(Full::new(Bytes::copy_from_slice(body)));
     *request.method_mut() = method.parse().ok()?;
     *request.uri_mut() = format!("{}{target}", base.to_string().trim_end_matches('/')).parse().ok()?;
@@ -211,7 +211,7 @@ mod tests {
 
     /// The headers that the application gets, as lines.
     fn passed(headers: &[(&str, &str)], from: &str) -> String {
-        let page = Page {
+        let page = AppRequest {
             method: "GET".into(),
             target: "/x?y".into(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().into())).collect(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Finding, Verdict};
+use access::{AuthFinding, Verdict};
 use exchange::Commands;
 use exchange::hub::ShardId;
 use tokio::time::sleep;
@@ -11,8 +11,8 @@ use tracing::error;
 use crate::limits::{TELL_RETRY, TELL_TRIES};
 
 /// Tells a shard a verdict, at once or as soon as there is room.
-pub(crate) fn tell(findings: &Arc<Commands<Finding>>, shard: u16, verdict: &Arc<Verdict>) {
-    let verdict = Finding::Verdict(Arc::clone(verdict));
+pub(crate) fn tell(findings: &Arc<Commands<AuthFinding>>, shard: u16, verdict: &Arc<Verdict>) {
+    let verdict = AuthFinding::Verdict(Arc::clone(verdict));
     if findings.put(ShardId(shard), verdict.clone()) {
         return;
     }

@@ -9,7 +9,7 @@ use exchange::hub::Asker;
 
 /// A connection, by its token, and what is to be done for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Wish {
+pub(crate) struct AskerWish {
     pub(crate) token: u64,
     pub(crate) want: Want,
 }
@@ -35,19 +35,19 @@ pub(crate) struct Askers {
     /// When the connection that is served must come to an end, in microseconds.
     pub(crate) slice_end_us: u64,
     /// In the order in which they came.
-    fresh: VecDeque<Wish>,
+    fresh: VecDeque<AskerWish>,
     /// Those for whom a turn had no time. None of these lines is empty.
-    lines: HashMap<Asker, VecDeque<Wish>>,
+    lines: HashMap<Asker, VecDeque<AskerWish>>,
     /// Whose lines these are, the next one in front; each once.
     turns: VecDeque<Asker>,
     /// All who stand in a line. The kernel reports them again and again.
-    standing: HashSet<Wish>,
+    standing: HashSet<AskerWish>,
 }
 
 impl Askers {
     /// One more.
     pub(crate) fn push(&mut self, token: u64, want: Want) {
-        self.fresh.push_back(Wish { token, want });
+        self.fresh.push_back(AskerWish { token, want });
     }
 
     /// Whether there is nobody.
@@ -57,12 +57,12 @@ impl Askers {
 
     /// Whether this is to be done for a connection.
     pub(crate) fn has(&self, token: u64, want: Want) -> bool {
-        let wish = Wish { token, want };
+        let wish = AskerWish { token, want };
         self.is_standing(wish) || self.fresh.contains(&wish)
     }
 
     /// Whether this one stands in line already.
-    pub(crate) fn is_standing(&self, wish: Wish) -> bool {
+    pub(crate) fn is_standing(&self, wish: AskerWish) -> bool {
         self.standing.contains(&wish)
     }
 
@@ -77,12 +77,12 @@ impl Askers {
     }
 
     /// Takes one of those who came lately.
-    pub(crate) fn pop_fresh(&mut self) -> Option<Wish> {
+    pub(crate) fn pop_fresh(&mut self) -> Option<AskerWish> {
         self.fresh.pop_front()
     }
 
     /// Puts a wish to the end of the line of whose it is.
-    pub(crate) fn stand(&mut self, wish: Wish, asker: Asker) {
+    pub(crate) fn stand(&mut self, wish: AskerWish, asker: Asker) {
         if !self.standing.insert(wish) {
             return;
         }
@@ -94,7 +94,7 @@ impl Askers {
     }
 
     /// Whose turn it is of those who stand in line; the next one is somebody else's, if there is somebody else.
-    pub(crate) fn next(&mut self) -> Option<Wish> {
+    pub(crate) fn next(&mut self) -> Option<AskerWish> {
         let asker = self.turns.pop_front()?;
         let line = self.lines.get_mut(&asker).expect("whoever has a turn has a line");
         let wish = line.pop_front().expect("no line is empty");
@@ -120,8 +120,8 @@ mod tests {
         Asker::Address(address)
     }
 
-    fn read(token: u64) -> Wish {
-        Wish { token, want: Want::Read }
+    fn read(token: u64) -> AskerWish {
+        AskerWish { token, want: Want::Read }
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         for _ in 0..3 {
             askers.stand(read(1), of(1));
         }
-        askers.stand(Wish { token: 1, want: Want::Page }, of(1));
+        askers.stand(AskerWish { token: 1, want: Want::Page }, of(1));
         assert_eq!(askers.len(), 2);
         assert_eq!(askers.next(), Some(read(1)));
         askers.stand(read(1), of(1));

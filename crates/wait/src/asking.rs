@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use access::{Denied, Said, Subject, Tally, Verdict};
+use access::{AuthAnswer, Denied, Subject, Tally, Verdict};
 use exchange::hub::{Asker, Code, WallTime};
 use rustc_hash::FxHashMap;
 
@@ -14,9 +14,9 @@ use crate::limits::{PARKED_ALIKE_MAX, SUBJECTS_MAX, VERDICTS_MAX};
 
 /// The questions under way and the verdicts known.
 #[derive(Default)]
-pub(crate) struct Asking {
+pub(crate) struct OpenQuestions {
     verdicts: FxHashMap<Subject, Arc<Verdict>>,
-    parked: FxHashMap<Subject, Parked>,
+    parked: FxHashMap<Subject, ParkedQuestions>,
     /// How many verdicts are waited for in whose name.
     tally: Tally,
     /// Connections whose verdict is there, each with it.
@@ -33,7 +33,7 @@ pub(crate) struct Waiter {
 }
 
 /// Those who wait for a verdict.
-struct Parked {
+struct ParkedQuestions {
     waiters: Vec<Waiter>,
     /// In whose name the first came.
     asker: Asker,
@@ -64,7 +64,7 @@ pub(crate) enum Parking {
     Full,
 }
 
-impl Asking {
+impl OpenQuestions {
     /// The verdict that holds now.
     pub(crate) fn verdict(&self, subject: Subject, now: WallTime) -> Option<Arc<Verdict>> {
         self.verdicts.get(&subject).filter(|verdict| now < verdict.until).map(Arc::clone)
@@ -95,7 +95,7 @@ impl Asking {
                 Parking::Joined
             }
             Entry::Vacant(nobody) if count < SUBJECTS_MAX => {
-                nobody.insert(Parked { waiters: vec![waiter], asker, what });
+                nobody.insert(ParkedQuestions { waiters: vec![waiter], asker, what });
                 if what != Wanted::Keys {
                     self.tally.add(asker);
                 }
@@ -112,7 +112,9 @@ impl Asking {
 
     /// Those who wait for a verdict do so no longer.
     fn take(&mut self, subject: Subject) -> Vec<Waiter> {
-        let Some(Parked { waiters, asker, what }) = self.parked.remove(&subject) else { return Vec::new() };
+        let Some(ParkedQuestions { waiters, asker, what }) = self.parked.remove(&subject) else {
+            return Vec::new();
+        };
         if what != Wanted::Keys {
             self.tally.remove(asker);
         }
@@ -122,7 +124,7 @@ impl Asking {
     /// A verdict that is waited for in somebody's name.
     fn one_of(&self, asker: Asker) -> Option<(Subject, Wanted)> {
         let mut parked = self.parked.iter();
-        let counts = |parked: &Parked| parked.asker == asker && parked.what != Wanted::Keys;
+        let counts = |parked: &ParkedQuestions| parked.asker == asker && parked.what != Wanted::Keys;
         parked.find(|(_, parked)| counts(parked)).map(|(subject, parked)| (*subject, parked.what))
     }
 
@@ -174,10 +176,10 @@ impl Wanted {
     }
 
     /// The same as a verdict.
-    fn too_many(self) -> Said {
+    fn too_many(self) -> AuthAnswer {
         match self {
-            Self::Name | Self::Keys => Said::Failed(self.busy()),
-            Self::Page | Self::Message => Said::Unanswered(503, self.busy()),
+            Self::Name | Self::Keys => AuthAnswer::Failed(self.busy()),
+            Self::Page | Self::Message => AuthAnswer::Unanswered(503, self.busy()),
         }
     }
 }
@@ -194,13 +196,13 @@ mod tests {
     }
 
     fn verdict(shown: &str, until: u64) -> Arc<Verdict> {
-        let said = Said::Refused(Denied { code: Code::HookRefused, detail: String::new() });
+        let said = AuthAnswer::Refused(Denied { code: Code::HookRefused, detail: String::new() });
         Arc::new(Verdict { subject: Subject::of(shown), until: WallTime::from_millis(until), said })
     }
 
     #[test]
     fn the_first_asks_and_all_who_show_the_same_are_told() {
-        let mut asking = Asking::default();
+        let mut asking = OpenQuestions::default();
         let (a, b) = (Subject::of("a"), Subject::of("b"));
         let at = WallTime::from_millis;
         assert_eq!(
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn there_are_limits_to_all_of_it() {
-        let mut asking = Asking::default();
+        let mut asking = OpenQuestions::default();
         for n in 0..SUBJECTS_MAX {
             assert_eq!(asking.park(Subject::of(&n.to_string()), waiter(0), SOMEBODY, NAME), Parking::First);
         }
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_newcomer_has_room_where_one_address_has_taken_all() {
-        let mut asking = Asking::default();
+        let mut asking = OpenQuestions::default();
         for n in 0..SUBJECTS_MAX {
             assert_eq!(
                 asking.park(Subject::of(&n.to_string()), waiter(n as u64), SOMEBODY, NAME),
@@ -248,7 +250,7 @@ mod tests {
         let (gone, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
             gone.token < SUBJECTS_MAX as u64
-                && matches!(&verdict.said, Said::Failed(why) if why.code == Code::HookBusy)
+                && matches!(&verdict.said, AuthAnswer::Failed(why) if why.code == Code::HookBusy)
         );
         assert_eq!(asking.len(), SUBJECTS_MAX);
         assert_eq!(
@@ -258,7 +260,7 @@ mod tests {
         );
         // Whoever gave way is told nothing more when its verdict comes.
         asking.tell(
-            Arc::new(Verdict { subject: verdict.subject, until: WallTime::PAST, said: Said::Again }),
+            Arc::new(Verdict { subject: verdict.subject, until: WallTime::PAST, said: AuthAnswer::Again }),
             WallTime::PAST,
         );
         assert!(!asking.has_told());
@@ -266,14 +268,14 @@ mod tests {
 
     #[test]
     fn a_page_that_gives_way_is_told_so_as_pages_are() {
-        let mut asking = Asking::default();
+        let mut asking = OpenQuestions::default();
         for n in 0..SUBJECTS_MAX {
             asking.park(Subject::of(&n.to_string()), waiter(n as u64), SOMEBODY, Wanted::Page);
         }
         assert_eq!(asking.park(Subject::of("new"), waiter(9_999), Asker::Address(2), NAME), Parking::First);
         let (_, verdict) = asking.next_told().expect("somebody gave way");
         assert!(
-            matches!(&verdict.said, Said::Unanswered(503, why) if why.code == Code::TakeoverBusy),
+            matches!(&verdict.said, AuthAnswer::Unanswered(503, why) if why.code == Code::TakeoverBusy),
             "{verdict:?}"
         );
     }

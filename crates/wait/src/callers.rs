@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::beside::Beside;
-use crate::settings::Settings;
+use crate::settings::WaitSettings;
 
 /// What is known of a shard's connections, by their index.
 #[derive(Default)]
@@ -63,14 +63,14 @@ impl Caller {
 
 impl Callers {
     /// Of nobody yet.
-    pub(crate) fn new(exchange: &Exchange, settings: &Settings) -> Self {
+    pub(crate) fn new(exchange: &Exchange, settings: &WaitSettings) -> Self {
         let mut this = Self::default();
         this.go_by(exchange, settings);
         this
     }
 
     /// From now on they matter as these say.
-    pub(crate) fn go_by(&mut self, exchange: &Exchange, settings: &Settings) {
+    pub(crate) fn go_by(&mut self, exchange: &Exchange, settings: &WaitSettings) {
         self.matter = exchange.shares().addresses.most().limits() || !settings.proxies.networks.is_empty();
     }
 

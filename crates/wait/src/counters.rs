@@ -156,9 +156,9 @@ counters! {
 
 /// Reads the counters of all shards.
 #[derive(Debug, Clone)]
-pub struct Stats(pub(crate) Arc<[Arc<Counters>]>);
+pub struct ShardStats(pub(crate) Arc<[Arc<Counters>]>);
 
-impl Stats {
+impl ShardStats {
     /// Name and value of each counter, by shard.
     pub fn by_shard(&self) -> Vec<Vec<(&'static str, u64)>> {
         self.0.iter().map(|shard| shard.values().collect()).collect()

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use access::{Finding, Question};
+use access::{AuthFinding, Question};
 use exchange::{Commands, Exchange, Questions, Wake};
 
 use crate::listener::Certificates;
-use crate::settings::Settings;
+use crate::settings::WaitSettings;
 
 /// What shards ask and are told. One for all of them.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Desk {
     /// What shards want to know; `None`: there is nobody to ask.
     pub questions: Option<Arc<Questions<Question>>>,
     /// What they are told about it.
-    pub findings: Arc<Commands<Finding>>,
+    pub findings: Arc<Commands<AuthFinding>>,
     /// What is set anew.
     pub renewals: Arc<Commands<Renewal>>,
 }
@@ -23,7 +23,7 @@ pub struct Desk {
 #[derive(Debug, Clone)]
 pub enum Renewal {
     /// These settings.
-    Settings(Arc<Settings>),
+    Settings(Arc<WaitSettings>),
     /// These certificates, from the next connection on.
     Certificates(Certificates),
 }

@@ -12,7 +12,7 @@ use crate::wheel::{Timed, Timer, Wheel};
 
 /// The sessions of a shard's connections, and when each of them ends.
 pub(crate) struct Guests {
-    guests: Beside<Guest>,
+    guests: Beside<GuestRecord>,
     users: UserTable,
     /// The channels that the application has them listen to.
     joined: Beside<Box<[Box<str>]>>,
@@ -45,12 +45,12 @@ impl Clocks {
     }
 }
 
-struct Guest {
+struct GuestRecord {
     session: Session,
     timer: Timer,
 }
 
-impl Timed for Guest {
+impl Timed for GuestRecord {
     fn timer(&mut self) -> &mut Timer {
         &mut self.timer
     }
@@ -152,7 +152,7 @@ impl Guests {
             self.ahead = clocks.ahead();
         }
         let ends = session.expires();
-        self.guests.put(index, Guest { session, timer: Timer::IDLE });
+        self.guests.put(index, GuestRecord { session, timer: Timer::IDLE });
         if let Some(end) = ends {
             self.wheel.set(&mut self.guests, index, clocks.tick(end));
         }
@@ -248,7 +248,7 @@ impl Guests {
 }
 
 const _: () =
-    assert!(size_of::<Option<Guest>>() <= 24, "who shows credentials pays this for each connection");
+    assert!(size_of::<Option<GuestRecord>>() <= 24, "who shows credentials pays this for each connection");
 
 #[cfg(test)]
 mod tests {

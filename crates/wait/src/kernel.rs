@@ -24,7 +24,7 @@ pub trait Kernel {
 
     /// Waits until something is ready, or for so many milliseconds (`None`: for ever), and appends it
     /// to `events`: at most [`crate::limits::EVENTS_PER_TURN`].
-    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>);
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<ReadyEvent>);
 
     /// Begins or stops to report connections that wait to be accepted.
     fn watch_listener(&mut self, listener: &Self::Listener, number: usize, on: bool) -> Result<(), Errno>;
@@ -84,7 +84,7 @@ impl Interest {
 
 /// Something is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum ReadyEvent {
     /// There is mail, or somebody wants a look at it.
     Wake,
     /// Connections wait at this listener.

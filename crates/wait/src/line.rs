@@ -16,19 +16,19 @@ use exchange::Exchange;
 use exchange::hub::ShardId;
 use tracing::warn;
 
-use crate::counters::{Counters, Stats};
+use crate::counters::{Counters, ShardStats};
 use crate::desk::Desk;
 use crate::kernel::Errno;
 use crate::linux::{Linux, Waker};
-use crate::listener::{Address, Certificates, Listener};
-use crate::settings::Settings;
+use crate::listener::{Certificates, ListenAddress, Listener};
+use crate::settings::WaitSettings;
 use crate::shard::Shard;
 
 /// The running WAIT line.
 #[derive(Debug)]
 pub struct Line {
-    addresses: Vec<Address>,
-    stats: Stats,
+    addresses: Vec<ListenAddress>,
+    stats: ShardStats,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -63,7 +63,7 @@ impl Line {
     pub fn start(
         listeners: &[Listener],
         certificates: &Certificates,
-        settings: Settings,
+        settings: WaitSettings,
         wakers: Vec<Arc<Waker>>,
         exchange: &Arc<Exchange>,
         desk: &Desk,
@@ -75,7 +75,7 @@ impl Line {
         let mut starting = Vec::with_capacity(wakers.len());
         for (number, waker) in wakers.into_iter().enumerate() {
             let id = ShardId(u16::try_from(number).unwrap_or(u16::MAX));
-            let start = Start {
+            let start = ThreadStart {
                 id,
                 waker,
                 settings: Arc::clone(&settings),
@@ -98,16 +98,16 @@ impl Line {
         }
         let threads = starting.into_iter().map(Starting::go).collect();
         let addresses = bound.into_iter().map(|listener| listener.address).collect();
-        Ok(Self { addresses, stats: Stats(counters.into()), threads })
+        Ok(Self { addresses, stats: ShardStats(counters.into()), threads })
     }
 
     /// Where it listens; a port 0 is resolved.
-    pub fn addresses(&self) -> &[Address] {
+    pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
     /// A handle that reads the counters, summed over all shards.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ShardStats {
         self.stats.clone()
     }
 
@@ -122,10 +122,10 @@ impl Line {
 }
 
 /// What a shard's thread starts with.
-struct Start {
+struct ThreadStart {
     id: ShardId,
     waker: Arc<Waker>,
-    settings: Arc<Settings>,
+    settings: Arc<WaitSettings>,
     certificates: Certificates,
     exchange: Arc<Exchange>,
     desk: Desk,
@@ -148,7 +148,7 @@ struct Opened {
 }
 
 impl Starting {
-    fn spawn(start: Start, barrier: Arc<Barrier>) -> std::io::Result<Self> {
+    fn spawn(start: ThreadStart, barrier: Arc<Barrier>) -> std::io::Result<Self> {
         let (listeners, listeners_in) = channel::<Vec<Listener>>();
         let (opened_out, opened) = channel();
         let (go, go_in) = channel();
@@ -193,18 +193,18 @@ impl Starting {
 }
 
 /// Opens a shard's epoll set and listeners, in its own thread.
-fn open(start: Start, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener>), StartError> {
+fn open(start: ThreadStart, wanted: &[Listener]) -> Result<(Shard<Linux>, Vec<Listener>), StartError> {
     let system = |error: Errno| StartError::System(error.into());
     let kernel = Linux::new(start.waker, start.began, start.settings.io_uring).map_err(system)?;
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     let unacknowledged = start.settings.unacknowledged();
     for Listener { address, dialects } in wanted {
         let (listener, address) = match address {
-            Address::Inet(address) => Linux::listen(*address, unacknowledged)
-                .map(|(listener, address)| (listener, Address::Inet(address)))
+            ListenAddress::Inet(address) => Linux::listen(*address, unacknowledged)
+                .map(|(listener, address)| (listener, ListenAddress::Inet(address)))
                 .map_err(|error| StartError::Listen(*address, error.into()))?,
-            Address::Unix(shared) => {
-                (Linux::share(shared).map_err(system)?, Address::Unix(Arc::clone(shared)))
+            ListenAddress::Unix(shared) => {
+                (Linux::share(shared).map_err(system)?, ListenAddress::Unix(Arc::clone(shared)))
             }
         };
         listeners.push((listener, *dialects));

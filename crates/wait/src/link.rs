@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use tls::{Failure, Opened, Session};
+use tls::{Failure, HandshakeStep, TlsSession};
 
 use crate::kernel::{Errno, Kernel};
 use crate::limits::PENDING_LEN_MAX;
@@ -13,13 +13,13 @@ pub(crate) enum Link {
     /// Bytes go as they are.
     Plain,
     /// They are encrypted.
-    Tls(Box<Tls>),
+    Tls(Box<TlsLink>),
 }
 
 /// TLS on a connection, and what the kernel has not taken of it.
 #[derive(Debug)]
-pub(crate) struct Tls {
-    session: Session,
+pub(crate) struct TlsLink {
+    session: TlsSession,
     /// Encrypted bytes that are still to be written, before any others.
     pending: Vec<u8>,
     /// It waits for its turn in the handshake.
@@ -39,18 +39,18 @@ pub(crate) enum ReadError {
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Read {
+pub(crate) struct LinkRead {
     /// Bytes that the client said, 0: the client has closed its side; `None`: nothing for now.
     pub(crate) len: Option<usize>,
     /// The handshake ended.
-    pub(crate) opened: Option<Opened>,
+    pub(crate) opened: Option<HandshakeStep>,
 }
 
 impl Link {
     /// TLS with somebody who has said nothing yet.
     pub(crate) fn tls(server: tls::Server) -> Self {
-        Self::Tls(Box::new(Tls {
-            session: Session::new(server),
+        Self::Tls(Box::new(TlsLink {
+            session: TlsSession::new(server),
             pending: Vec::new(),
             is_queued: false,
             is_placed: false,
@@ -69,13 +69,13 @@ impl Link {
     /// What [`Self::freeze`] gave; `None`: it is none of ours.
     pub(crate) fn thaw(frozen: Option<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
         let Some((session, pending)) = frozen else { return Some(Self::Plain) };
-        let session = Session::thaw(&session)?;
-        let tls = Tls { session, pending, is_queued: false, is_placed: false };
+        let session = TlsSession::thaw(&session)?;
+        let tls = TlsLink { session, pending, is_queued: false, is_placed: false };
         (tls.pending.len() <= PENDING_LEN_MAX).then(|| Self::Tls(Box::new(tls)))
     }
 
     /// TLS whose handshake is under way.
-    pub(crate) fn handshake(&mut self) -> Option<&mut Tls> {
+    pub(crate) fn handshake(&mut self) -> Option<&mut TlsLink> {
         match self {
             Self::Tls(tls) if tls.session.is_handshaking() => Some(tls),
             _ => None,
@@ -108,8 +108,8 @@ impl Link {
         socket: &K::Socket,
         bytes: &mut [u8],
         sealed: &mut Vec<u8>,
-    ) -> Result<Read, ReadError> {
-        let read = |len| Read { len: Some(len), opened: None };
+    ) -> Result<LinkRead, ReadError> {
+        let read = |len| LinkRead { len: Some(len), opened: None };
         match self {
             Self::Plain => kernel.read(socket, bytes).map(read).map_err(ReadError::Kernel),
             Self::Tls(tls) => tls.read(kernel, socket, bytes, sealed),
@@ -175,16 +175,16 @@ impl Link {
     }
 }
 
-impl Tls {
+impl TlsLink {
     fn read<K: Kernel>(
         &mut self,
         kernel: &mut K,
         socket: &K::Socket,
         bytes: &mut [u8],
         sealed: &mut Vec<u8>,
-    ) -> Result<Read, ReadError> {
+    ) -> Result<LinkRead, ReadError> {
         if self.session.has_ended() {
-            return Ok(Read { len: Some(0), opened: None });
+            return Ok(LinkRead { len: Some(0), opened: None });
         }
         let kept = self.session.restore(bytes);
         let len = match kernel.read(socket, &mut bytes[kept..]) {
@@ -196,7 +196,7 @@ impl Tls {
         if len == 0 {
             return match self.session.is_handshaking() {
                 true => Err(ReadError::Left),
-                false => Ok(Read { len: Some(0), opened: None }),
+                false => Ok(LinkRead { len: Some(0), opened: None }),
             };
         }
         sealed.clear();
@@ -204,7 +204,7 @@ impl Tls {
         self.send(kernel, socket, sealed).map_err(ReadError::Kernel)?;
         let heard = heard.map_err(ReadError::Tls)?;
         let is_end = heard.len == 0 && self.session.has_ended();
-        Ok(Read { len: (heard.len > 0 || is_end).then_some(heard.len), opened: heard.opened })
+        Ok(LinkRead { len: (heard.len > 0 || is_end).then_some(heard.len), opened: heard.opened })
     }
 
     fn writev<K: Kernel>(

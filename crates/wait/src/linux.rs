@@ -14,7 +14,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 use sys::Ring;
 
-use crate::kernel::{Errno, Event, Interest, Kernel};
+use crate::kernel::{Errno, Interest, Kernel, ReadyEvent};
 use crate::limits::{EVENTS_PER_TURN, GIVE_BACK_MS, LISTEN_BACKLOG, SENDS_PER_CALL};
 
 /// The kernel of this machine, for one shard: one epoll set, in the shard's own fd table.
@@ -128,7 +128,7 @@ impl Kernel for Linux {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) {
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<ReadyEvent>) {
         let ms = timeout_ms.unwrap_or(u64::MAX).min(self.give_back());
         let timeout = Timespec {
             tv_sec: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
@@ -140,9 +140,9 @@ impl Kernel for Linux {
         for event in &self.ready {
             let (token, flags) = (event.data.u64(), event.flags);
             events.push(match token {
-                WAKE => Event::Wake,
-                LISTENERS.. => Event::Accept(usize::try_from(token - LISTENERS).unwrap_or_default()),
-                _ => Event::Ready {
+                WAKE => ReadyEvent::Wake,
+                LISTENERS.. => ReadyEvent::Accept(usize::try_from(token - LISTENERS).unwrap_or_default()),
+                _ => ReadyEvent::Ready {
                     token,
                     readable: flags
                         .intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR),

@@ -10,14 +10,14 @@ pub use transport::dialect::{Classic, DialectSet};
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Where it listens.
-    pub address: Address,
+    pub address: ListenAddress,
     /// What is understood there besides our own.
     pub dialects: DialectSet,
 }
 
 /// Where a listener listens.
 #[derive(Debug, Clone)]
-pub enum Address {
+pub enum ListenAddress {
     /// An address of the network, which each shard opens for itself; port 0 is any.
     Inet(SocketAddr),
     /// A UNIX socket that listens already. As its file is one for all shards, so is it, and must be there before any of
@@ -25,7 +25,7 @@ pub enum Address {
     Unix(Arc<UnixListener>),
 }
 
-impl Address {
+impl ListenAddress {
     /// The address of the network, if it is one.
     pub fn inet(&self) -> Option<SocketAddr> {
         match self {

@@ -22,7 +22,7 @@ pub(crate) const NIL: u32 = u32::MAX;
 /// The channels of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    channels: Slab<Channel>,
+    channels: Slab<LocalChannel>,
     by_id: HashTable<u32>,
     /// Messages that find their readers in other ways, and that some have not got yet.
     pub(crate) walks: Walks,
@@ -30,18 +30,18 @@ pub(crate) struct Members {
 
 /// A channel somebody in this shard listens to.
 #[derive(Debug)]
-pub(crate) struct Channel {
+pub(crate) struct LocalChannel {
     pub(crate) id: ChannelId,
     /// The newest member.
     pub(crate) head: u32,
     pub(crate) count: u32,
     /// A job under way.
-    pub(crate) work: Option<Box<Work>>,
+    pub(crate) work: Option<Box<VisitJob>>,
 }
 
 /// The job "visit the members of this channel".
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct VisitJob {
     /// What some members have not got yet, in order. Never empty.
     pub(crate) pending: VecDeque<Rc<Owed>>,
     /// The member to visit next; [`NIL`]: the walk is over.
@@ -75,23 +75,23 @@ impl Members {
         if let Some(key) = self.find(id) {
             return key;
         }
-        let key = self.channels.insert(Channel { id, head: NIL, count: 0, work: None });
+        let key = self.channels.insert(LocalChannel { id, head: NIL, count: 0, work: None });
         let key = u32::try_from(key).expect("a shard has fewer channels than subscriptions");
         let channels = &self.channels;
         self.by_id.insert_unique(hash(id), key, |key| hash(channels[*key as usize].id));
         key
     }
 
-    pub(crate) fn channel(&self, key: u32) -> &Channel {
+    pub(crate) fn channel(&self, key: u32) -> &LocalChannel {
         &self.channels[key as usize]
     }
 
     /// The channel of a key that may be stale.
-    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Channel> {
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut LocalChannel> {
         self.channels.get_mut(key as usize)
     }
 
-    pub(crate) fn channel_mut(&mut self, key: u32) -> &mut Channel {
+    pub(crate) fn channel_mut(&mut self, key: u32) -> &mut LocalChannel {
         &mut self.channels[key as usize]
     }
 
@@ -182,7 +182,7 @@ impl Members {
     }
 }
 
-impl Channel {
+impl LocalChannel {
     /// Members are owed this too. True: there was no job, and now there is one.
     pub(crate) fn owe(&mut self, owed: Rc<Owed>) -> bool {
         if let Some(work) = &mut self.work {
@@ -190,8 +190,12 @@ impl Channel {
             return false;
         }
         let until = owed.position();
-        self.work =
-            Some(Box::new(Work { pending: VecDeque::from([owed]), at: self.head, until, is_first: true }));
+        self.work = Some(Box::new(VisitJob {
+            pending: VecDeque::from([owed]),
+            at: self.head,
+            until,
+            is_first: true,
+        }));
         true
     }
 
@@ -240,4 +244,4 @@ fn hash(id: ChannelId) -> u64 {
     u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-const _: () = assert!(size_of::<Channel>() <= 24);
+const _: () = assert!(size_of::<LocalChannel>() <= 24);

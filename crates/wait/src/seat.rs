@@ -77,7 +77,7 @@ pub enum SeatError {
 
 /// All that a shard has of a connection.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct SeatRecord {
     /// Its shard.
     pub(crate) shard: u16,
     /// Its place in the shard, and which of those that had this place it is: by both it has its id.
@@ -95,7 +95,7 @@ pub(crate) struct Record {
     pub(crate) channels: Vec<(u32, u64)>,
     /// What its dialect has of it.
     pub(crate) held: Vec<u8>,
-    pub(crate) guest: Option<Guest>,
+    pub(crate) guest: Option<FrozenGuest>,
     /// Its id, where that is not made of its place.
     pub(crate) id: Option<FrozenId>,
     pub(crate) caller: Option<Caller>,
@@ -109,7 +109,7 @@ pub(crate) struct Record {
 
 /// Who a connection is, since when, and what that brings it.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-pub(crate) struct Guest {
+pub(crate) struct FrozenGuest {
     pub(crate) session: FrozenSession,
     pub(crate) since_s: u64,
     /// It is counted among the connections of its user.
@@ -124,7 +124,7 @@ pub(crate) struct FrozenId(u64, u16, u32, u32);
 
 /// What a shard knows itself.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-pub(crate) struct Own {
+pub(crate) struct ShardFacts {
     pub(crate) shard: u16,
     pub(crate) start: u64,
     pub(crate) generation: u32,
@@ -191,21 +191,21 @@ const VERSION: u16 = 1;
 mod tests {
     use super::*;
 
-    fn own() -> Own {
-        Own { shard: 3, start: 7, generation: 1, polls: 300, seen: u64::MAX, random: 9 }
+    fn own() -> ShardFacts {
+        ShardFacts { shard: 3, start: 7, generation: 1, polls: 300, seen: u64::MAX, random: 9 }
     }
 
     #[test]
     fn what_was_written_is_read_and_the_version_stands_in_front() {
         let bytes = to_bytes(&own()).unwrap();
         assert_eq!(bytes[..2], [1, 0]);
-        assert!(of_bytes::<Own>(&bytes) == Ok(own()));
+        assert!(of_bytes::<ShardFacts>(&bytes) == Ok(own()));
     }
 
     #[test]
     fn what_is_none_of_ours_is_refused_with_a_reason() {
         let bytes = to_bytes(&own()).unwrap();
-        let refused = |bytes: &[u8]| of_bytes::<Own>(bytes).err();
+        let refused = |bytes: &[u8]| of_bytes::<ShardFacts>(bytes).err();
         for cut in 0..bytes.len() {
             assert_eq!(refused(&bytes[..cut]), Some(SeatError::Malformed), "{cut}");
         }

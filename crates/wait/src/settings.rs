@@ -10,7 +10,7 @@ use crate::limits::{UNACKNOWLEDGED_HEARTBEATS, UNACKNOWLEDGED_MAX, UNACKNOWLEDGE
 
 /// What may be set about waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct WaitSettings {
     /// How long a client may take for its request, or for a message of its own, from the first byte to the last.
     pub request_timeout: Duration,
     /// How long a connection stays open for a further request, at least.
@@ -61,14 +61,14 @@ pub struct Settings {
     pub drain: Duration,
 }
 
-impl Settings {
+impl WaitSettings {
     /// How long the kernel waits for a client to acknowledge what it was sent, until the client counts as gone.
     pub fn unacknowledged(&self) -> Duration {
         (self.heartbeat * UNACKNOWLEDGED_HEARTBEATS).clamp(UNACKNOWLEDGED_MIN, UNACKNOWLEDGED_MAX)
     }
 }
 
-impl Default for Settings {
+impl Default for WaitSettings {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(20),

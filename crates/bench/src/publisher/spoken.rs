@@ -10,7 +10,7 @@ use crate::answer::decode_head;
 
 /// What a server says to a message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum SpokenAnswer {
     /// It is published.
     Taken,
     /// It is not: why.
@@ -42,7 +42,7 @@ pub(super) fn write(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The first answer to a message in these bytes. What is no answer, and what is read, is taken from them.
-pub(super) fn read(bytes: &mut Vec<u8>) -> Result<Option<Said>, String> {
+pub(super) fn read(bytes: &mut Vec<u8>) -> Result<Option<SpokenAnswer>, String> {
     loop {
         let Some((header, head_len)) = decode_header(bytes).map_err(|_| "no WebSocket frame".to_owned())?
         else {
@@ -55,10 +55,10 @@ pub(super) fn read(bytes: &mut Vec<u8>) -> Result<Option<Said>, String> {
         let frame: Vec<u8> = bytes.drain(..end).collect();
         let payload = &frame[head_len..];
         if payload.starts_with(b"{\"published\":") {
-            return Ok(Some(Said::Taken));
+            return Ok(Some(SpokenAnswer::Taken));
         }
         if payload.starts_with(b"{\"error\":") {
-            return Ok(Some(Said::Refused(String::from_utf8_lossy(payload).into_owned())));
+            return Ok(Some(SpokenAnswer::Refused(String::from_utf8_lossy(payload).into_owned())));
         }
         if header.opcode == Opcode::Close {
             return Err("the server closed the WebSocket".to_owned());
@@ -86,7 +86,8 @@ mod tests {
         ] {
             encode_frame(Opcode::Text, text.as_bytes(), &mut wire);
         }
-        let expected = [Said::Taken, Said::Refused("{\"error\":{\"status\":403}}".to_owned())];
+        let expected =
+            [SpokenAnswer::Taken, SpokenAnswer::Refused("{\"error\":{\"status\":403}}".to_owned())];
         for cut in 0..=wire.len() {
             let (mut bytes, mut said) = (Vec::new(), Vec::new());
             for part in [&wire[..cut], &wire[cut..]] {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Latency, Report, Step};
-use crate::plan::Transport;
+use crate::plan::ClientTransport;
 
 impl fmt::Display for Step {
     /// A line for whoever waits for the next step; the table comes at the end.
@@ -121,7 +121,7 @@ impl Report {
     }
 }
 
-impl Transport {
+impl ClientTransport {
     /// As people call it.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
-use super::{PROGRESS_EVERY, State, Worker};
+use super::{PROGRESS_EVERY, Worker, WorkerState};
 use crate::clock::timespec;
 use crate::machine::words;
 use crate::plan::Reloading;
@@ -58,7 +58,10 @@ impl Worker {
 
     /// Whether the client whose turn it is to leave is not back from the last time.
     fn is_reloader_coming(&self) -> bool {
-        matches!(self.clients[self.reloader % self.begun].state, State::Connecting | State::Asking)
+        matches!(
+            self.clients[self.reloader % self.begun].state,
+            WorkerState::Connecting | WorkerState::Asking
+        )
     }
 
     /// The client whose turn it is leaves and comes back, if it is there.
@@ -66,8 +69,8 @@ impl Worker {
         self.reloading.count -= 1;
         let place = self.reloader % self.begun;
         self.reloader = place + 1;
-        if self.clients[place].state == State::Standing && !self.clients[place].is_paused {
-            (self.clients[place].socket, self.clients[place].state) = (None, State::Away);
+        if self.clients[place].state == WorkerState::Standing && !self.clients[place].is_paused {
+            (self.clients[place].socket, self.clients[place].state) = (None, WorkerState::Away);
             self.tally.standing -= 1;
             self.tally.reloaded += 1;
             self.begin(place);
@@ -79,7 +82,7 @@ impl Worker {
         match self.connect(place) {
             Ok(socket) => {
                 self.clients[place].socket = Some(socket);
-                self.clients[place].state = State::Connecting;
+                self.clients[place].state = WorkerState::Connecting;
             }
             Err(error) => self.lose(place, &format!("cannot connect: {}", words(error))),
         }

@@ -4,17 +4,17 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, sockopt};
 
-use super::{Place, READ_LEN, State, Worker};
-use crate::client::Told;
+use super::{ClientPlace, READ_LEN, Worker, WorkerState};
+use crate::client::ReadOutcome;
 use crate::clock::now_ns;
 use crate::machine::words;
-use crate::marker::Mark;
-use crate::track::Verdict;
+use crate::marker::Stamp;
+use crate::track::TrackVerdict;
 
 impl Worker {
     /// Something happened on a client's connection.
     pub(super) fn serve(&mut self, place: usize, flags: EventFlags, buffer: &mut [u8]) {
-        if self.clients[place].state == State::Connecting {
+        if self.clients[place].state == WorkerState::Connecting {
             let Some(socket) = &self.clients[place].socket else { return };
             match sockopt::socket_error(socket) {
                 Ok(Ok(())) if flags.contains(EventFlags::OUT) => self.ask(place),
@@ -45,7 +45,7 @@ impl Worker {
 
     fn ask(&mut self, place: usize) {
         let (number, channel) = (self.global(place), self.channel_of(place));
-        let Place { socket: Some(socket), client, .. } = &mut self.clients[place] else { return };
+        let ClientPlace { socket: Some(socket), client, .. } = &mut self.clients[place] else { return };
         let mut request = Vec::with_capacity(512);
         client.ask(&self.manner, number, channel, &mut request);
         match net::send(socket, &request, SendFlags::NOSIGNAL) {
@@ -54,15 +54,15 @@ impl Worker {
             Err(error) => return self.lose(place, &format!("cannot ask: {}", words(error))),
         }
         match self.clients[place].state {
-            State::Standing => {}
+            WorkerState::Standing => {}
             _ if self.manner.is_ready_at_once() => self.ready(place),
-            _ => self.clients[place].state = State::Asking,
+            _ => self.clients[place].state = WorkerState::Asking,
         }
     }
 
     fn ready(&mut self, place: usize) {
-        if self.clients[place].state != State::Standing {
-            self.clients[place].state = State::Standing;
+        if self.clients[place].state != WorkerState::Standing {
+            self.clients[place].state = WorkerState::Standing;
             self.pending -= 1;
             self.tally.standing += 1;
             self.tally.ready_ns = now_ns();
@@ -77,29 +77,29 @@ impl Worker {
         let now = if told.is_empty() { 0 } else { now_ns() };
         for one in told.drain(..) {
             match one {
-                Told::Ready => self.ready(place),
-                Told::Mark(mark) => self.count(place, mark, now),
-                Told::Again { reconnect: false } => self.ask(place),
-                Told::Again { reconnect: true } => self.reconnect(place),
-                Told::Refused(why) => self.lose(place, &why),
+                ReadOutcome::Ready => self.ready(place),
+                ReadOutcome::Mark(mark) => self.count(place, mark, now),
+                ReadOutcome::Again { reconnect: false } => self.ask(place),
+                ReadOutcome::Again { reconnect: true } => self.reconnect(place),
+                ReadOutcome::Refused(why) => self.lose(place, &why),
             }
         }
         self.told = told;
     }
 
-    fn count(&mut self, place: usize, mark: Mark, now: u64) {
+    fn count(&mut self, place: usize, mark: Stamp, now: u64) {
         let schedule = self.plan.schedule;
         if schedule.channel_of(mark.number) != self.channel_of(place) {
             self.tally.astray += 1;
             return;
         }
         match self.clients[place].client.track.take(schedule.ordinal_of(mark.number)) {
-            Verdict::Doubled => {
+            TrackVerdict::Doubled => {
                 self.tally.doubled += 1;
                 return;
             }
-            Verdict::Disordered => self.tally.disordered += 1,
-            Verdict::New => {}
+            TrackVerdict::Disordered => self.tally.disordered += 1,
+            TrackVerdict::New => {}
         }
         let latency = now.saturating_sub(mark.sent_ns);
         self.tally.got += 1;
@@ -126,18 +126,18 @@ impl Worker {
     /// A connection is over that should not be.
     pub(super) fn lose(&mut self, place: usize, why: &str) {
         match self.clients[place].state {
-            State::Gone => return,
-            State::Standing => {
+            WorkerState::Gone => return,
+            WorkerState::Standing => {
                 self.tally.standing -= 1;
                 self.tally.closed += 1;
             }
-            State::Away | State::Connecting | State::Asking => {
+            WorkerState::Away | WorkerState::Connecting | WorkerState::Asking => {
                 self.pending -= 1;
                 self.tally.failed += 1;
             }
         }
         self.clients[place].socket = None;
-        self.clients[place].state = State::Gone;
+        self.clients[place].state = WorkerState::Gone;
         let client = self.global(place);
         self.tally.error.get_or_insert_with(|| format!("client {client}: {why}"));
     }

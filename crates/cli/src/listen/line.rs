@@ -25,7 +25,7 @@ pub(super) struct StreamLine<'a> {
     time: f64,
     gap: bool,
     deleted: Option<String>,
-    deleted_message: Option<RemovedMessage>,
+    deleted_message: Option<DeletedMessage>,
 }
 
 /// Who joined a channel or left it.
@@ -38,7 +38,7 @@ struct Moved {
 
 /// Which message was taken back.
 #[derive(Debug, Deserialize)]
-struct RemovedMessage {
+struct DeletedMessage {
     channel: String,
     cursor: String,
 }
@@ -74,7 +74,7 @@ impl<'a> StreamLine<'a> {
 
     /// What is to be told beside the messages.
     pub(super) fn news(&self) -> Option<String> {
-        if let Some(RemovedMessage { channel, cursor }) = &self.deleted_message {
+        if let Some(DeletedMessage { channel, cursor }) = &self.deleted_message {
             return Some(format!("message {cursor} of {channel} was taken back"));
         }
         if let Some(name) = &self.deleted {

@@ -3,7 +3,7 @@
 //! The state between two reads is a few plain bytes, so a connection in the middle of an upload
 //! can be kept small and handed over.
 
-use super::{Error, Framing};
+use super::{BodyFraming, Error};
 
 /// How much of a body was read, and what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +14,16 @@ pub struct Body {
     extras_left: u16,
     /// In `Size`, digits read.
     digits_count: u8,
-    step: Step,
+    step: BodyStep,
 }
 
 impl Body {
     /// The body of a request just decoded.
-    pub fn new(framing: Framing) -> Self {
+    pub fn new(framing: BodyFraming) -> Self {
         let (step, left) = match framing {
-            Framing::None | Framing::Length(0) => (Step::Done, 0),
-            Framing::Length(length) => (Step::Length, length),
-            Framing::Chunked => (Step::Size, 0),
+            BodyFraming::None | BodyFraming::Length(0) => (BodyStep::Done, 0),
+            BodyFraming::Length(length) => (BodyStep::Length, length),
+            BodyFraming::Chunked => (BodyStep::Size, 0),
         };
         Self { left, extras_left: EXTRAS_BYTES_MAX, digits_count: 0, step }
     }
@@ -38,7 +38,7 @@ impl Body {
         let mut at = 0;
         while at < input.len() && !self.is_done() {
             match self.step {
-                Step::Length | Step::Data => at += self.take_data(&input[at..], out, limit)?,
+                BodyStep::Length | BodyStep::Data => at += self.take_data(&input[at..], out, limit)?,
                 _ => {
                     self.take_framing(input[at], out.len(), limit)?;
                     at += 1;
@@ -54,7 +54,7 @@ impl Body {
         let mut at = 0;
         while at < input.len() && !self.is_done() {
             match self.step {
-                Step::Length | Step::Data => at += self.pass(input.len() - at),
+                BodyStep::Length | BodyStep::Data => at += self.pass(input.len() - at),
                 _ => {
                     self.take_framing(input[at], 0, usize::MAX)?;
                     at += 1;
@@ -66,7 +66,7 @@ impl Body {
 
     /// Whether all of the body was read.
     pub fn is_done(&self) -> bool {
-        self.step == Step::Done
+        self.step == BodyStep::Done
     }
 
     /// The reader's state as bytes, for a connection that is handed to another process.
@@ -99,7 +99,7 @@ impl Body {
         let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(come);
         self.left -= taken as u64;
         if self.left == 0 {
-            self.step = if self.step == Step::Length { Step::Done } else { Step::DataCr };
+            self.step = if self.step == BodyStep::Length { BodyStep::Done } else { BodyStep::DataCr };
         }
         taken
     }
@@ -107,48 +107,48 @@ impl Body {
     /// One byte that is not data.
     fn take_framing(&mut self, byte: u8, out_len: usize, limit: usize) -> Result<(), Error> {
         self.step = match (self.step, byte) {
-            (Step::Size, b'\r') if self.digits_count > 0 => Step::SizeLf,
-            (Step::Size, b';') if self.digits_count > 0 => Step::Extension,
-            (Step::Size, _) => self.take_digit(byte)?,
-            (Step::Extension, b'\r') => Step::SizeLf,
-            (Step::Extension, _) => self.take_extra(byte, Step::Extension, Error::ChunkExtension)?,
-            (Step::SizeLf, b'\n') if self.left == 0 => Step::Trailer,
-            (Step::SizeLf, b'\n') => {
+            (BodyStep::Size, b'\r') if self.digits_count > 0 => BodyStep::SizeLf,
+            (BodyStep::Size, b';') if self.digits_count > 0 => BodyStep::Extension,
+            (BodyStep::Size, _) => self.take_digit(byte)?,
+            (BodyStep::Extension, b'\r') => BodyStep::SizeLf,
+            (BodyStep::Extension, _) => self.take_extra(byte, BodyStep::Extension, Error::ChunkExtension)?,
+            (BodyStep::SizeLf, b'\n') if self.left == 0 => BodyStep::Trailer,
+            (BodyStep::SizeLf, b'\n') => {
                 self.check_limit(out_len, limit)?;
-                Step::Data
+                BodyStep::Data
             }
-            (Step::SizeLf, _) => return Err(Error::ChunkSize),
-            (Step::DataCr, b'\r') => Step::DataLf,
-            (Step::DataLf, b'\n') => {
+            (BodyStep::SizeLf, _) => return Err(Error::ChunkSize),
+            (BodyStep::DataCr, b'\r') => BodyStep::DataLf,
+            (BodyStep::DataLf, b'\n') => {
                 self.digits_count = 0;
-                Step::Size
+                BodyStep::Size
             }
-            (Step::DataCr | Step::DataLf, _) => return Err(Error::ChunkEnd),
-            (Step::Trailer, b'\r') => Step::LastLf,
-            (Step::Trailer, b' ' | b'\t' | b':') => return Err(Error::Trailer),
-            (Step::TrailerLine, b'\r') => Step::TrailerLf,
-            (Step::Trailer | Step::TrailerLine, _) => {
-                self.take_extra(byte, Step::TrailerLine, Error::Trailer)?
+            (BodyStep::DataCr | BodyStep::DataLf, _) => return Err(Error::ChunkEnd),
+            (BodyStep::Trailer, b'\r') => BodyStep::LastLf,
+            (BodyStep::Trailer, b' ' | b'\t' | b':') => return Err(Error::Trailer),
+            (BodyStep::TrailerLine, b'\r') => BodyStep::TrailerLf,
+            (BodyStep::Trailer | BodyStep::TrailerLine, _) => {
+                self.take_extra(byte, BodyStep::TrailerLine, Error::Trailer)?
             }
-            (Step::TrailerLf, b'\n') => Step::Trailer,
-            (Step::LastLf, b'\n') => Step::Done,
-            (Step::TrailerLf | Step::LastLf, _) => return Err(Error::Trailer),
-            (Step::Length | Step::Data | Step::Done, _) => self.step,
+            (BodyStep::TrailerLf, b'\n') => BodyStep::Trailer,
+            (BodyStep::LastLf, b'\n') => BodyStep::Done,
+            (BodyStep::TrailerLf | BodyStep::LastLf, _) => return Err(Error::Trailer),
+            (BodyStep::Length | BodyStep::Data | BodyStep::Done, _) => self.step,
         };
         Ok(())
     }
 
-    fn take_digit(&mut self, byte: u8) -> Result<Step, Error> {
+    fn take_digit(&mut self, byte: u8) -> Result<BodyStep, Error> {
         let digit = char::from(byte).to_digit(16).ok_or(Error::ChunkSize)?;
         if self.digits_count == CHUNK_DIGITS_MAX {
             return Err(Error::ChunkSize);
         }
         self.digits_count += 1;
         self.left = self.left * 16 + u64::from(digit);
-        Ok(Step::Size)
+        Ok(BodyStep::Size)
     }
 
-    fn take_extra(&mut self, byte: u8, next: Step, fault: Error) -> Result<Step, Error> {
+    fn take_extra(&mut self, byte: u8, next: BodyStep, fault: Error) -> Result<BodyStep, Error> {
         if byte.is_ascii_control() && byte != b'\t' {
             return Err(fault);
         }
@@ -163,7 +163,7 @@ impl Body {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum BodyStep {
     /// Data up to the announced length.
     Length,
     /// Hexadecimal digits of a chunk's size.
@@ -185,19 +185,19 @@ enum Step {
     Done,
 }
 
-const STEPS: [Step; 12] = [
-    Step::Length,
-    Step::Size,
-    Step::Extension,
-    Step::SizeLf,
-    Step::Data,
-    Step::DataCr,
-    Step::DataLf,
-    Step::Trailer,
-    Step::TrailerLine,
-    Step::TrailerLf,
-    Step::LastLf,
-    Step::Done,
+const STEPS: [BodyStep; 12] = [
+    BodyStep::Length,
+    BodyStep::Size,
+    BodyStep::Extension,
+    BodyStep::SizeLf,
+    BodyStep::Data,
+    BodyStep::DataCr,
+    BodyStep::DataLf,
+    BodyStep::Trailer,
+    BodyStep::TrailerLine,
+    BodyStep::TrailerLf,
+    BodyStep::LastLf,
+    BodyStep::Done,
 ];
 
 /// No body we take needs a chunk of 4 GiB.

@@ -11,7 +11,7 @@ pub const HEADERS_MAX: usize = 64;
 
 /// How long a request may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HeadLimits {
     /// Bytes from the first of the request line to the end of the blank line.
     pub head_bytes: usize,
     /// Header lines; more than [`HEADERS_MAX`] counts as that.
@@ -20,7 +20,7 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for HeadLimits {
     fn default() -> Self {
         Self { head_bytes: 16 << 10, headers: HEADERS_MAX, body_bytes: 1 << 20 }
     }
@@ -28,7 +28,7 @@ impl Default for Limits {
 
 /// A request's head, borrowed from the bytes it came in.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct RequestHead<'a> {
     /// As sent: methods are case-sensitive.
     pub method: &'a str,
     /// As sent, before the `?`: not percent-decoded. `/` where an absolute target had none, `*` for `OPTIONS *`.
@@ -38,7 +38,7 @@ pub struct Request<'a> {
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     pub minor: u8,
     /// Where the body ends; see [`super::Body`].
-    pub framing: Framing,
+    pub framing: BodyFraming,
     /// Whether the client would send another request on this connection.
     pub keep_alive: bool,
     /// The first `headers_count` are the request's, in their order.
@@ -48,7 +48,7 @@ pub struct Request<'a> {
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     /// There is no body.
     None,
     /// So many bytes follow the head.
@@ -61,7 +61,7 @@ pub enum Framing {
 ///
 /// Also tells the head's length in bytes, the blank line and any empty lines before it included:
 /// the body begins there. A line that cannot begin a request is an error as soon as that is seen.
-pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a>, usize)>, Error> {
+pub fn decode<'a>(bytes: &'a [u8], limits: &HeadLimits) -> Result<Option<(RequestHead<'a>, usize)>, Error> {
     let Some((mut request, target, len)) = parse(bytes, limits)? else { return Ok(None) };
     (request.path, request.query) = split_target(request.method, target)?;
     request.check_host()?;
@@ -74,12 +74,15 @@ pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a
 /// `None` until all of the head is there.
 ///
 /// For a reader of [`decode`]'s errors that takes some of those requests nevertheless.
-pub fn decode_framing(bytes: &[u8], limits: &Limits) -> Result<Option<Framing>, Error> {
+pub fn decode_framing(bytes: &[u8], limits: &HeadLimits) -> Result<Option<BodyFraming>, Error> {
     parse(bytes, limits)?.map(|(request, _, _)| request.judge_framing(limits)).transpose()
 }
 
 /// The lines of a head, its target, and its length; where the body ends is not looked at.
-fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a>, &'a str, usize)>, Error> {
+fn parse<'a>(
+    bytes: &'a [u8],
+    limits: &HeadLimits,
+) -> Result<Option<(RequestHead<'a>, &'a str, usize)>, Error> {
     let Some(skipped) = empty_lines(bytes)? else { return Ok(None) };
     let bytes = &bytes[skipped..];
     let window = &bytes[..bytes.len().min(limits.head_bytes)];
@@ -99,12 +102,12 @@ fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Request<'a>, &'
     };
     let headers_count = parsed.headers.len();
 
-    let (path, query, framing, keep_alive) = ("", "", Framing::None, false);
-    let request = Request { method, path, query, minor, framing, keep_alive, headers, headers_count };
+    let (path, query, framing, keep_alive) = ("", "", BodyFraming::None, false);
+    let request = RequestHead { method, path, query, minor, framing, keep_alive, headers, headers_count };
     Ok(Some((request, target, skipped + head_len)))
 }
 
-impl<'a> Request<'a> {
+impl<'a> RequestHead<'a> {
     /// The value of the first header of that name (in any case), without the spaces around it.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers(name).next()
@@ -176,14 +179,14 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn judge_framing(&self, limits: &Limits) -> Result<Framing, Error> {
+    fn judge_framing(&self, limits: &HeadLimits) -> Result<BodyFraming, Error> {
         let length = self.content_length()?;
         let mut codings = self.headers("transfer-encoding");
         let Some(coding) = codings.next() else {
             return match length {
                 Some(length) if length > limits.body_bytes as u64 => Err(Error::BodyTooLong),
-                Some(length) => Ok(Framing::Length(length)),
-                None => Ok(Framing::None),
+                Some(length) => Ok(BodyFraming::Length(length)),
+                None => Ok(BodyFraming::None),
             };
         };
         if length.is_some() {
@@ -195,7 +198,7 @@ impl<'a> Request<'a> {
         if codings.next().is_some() || !coding.eq_ignore_ascii_case(b"chunked") {
             return Err(Error::TransferCoding);
         }
-        Ok(Framing::Chunked)
+        Ok(BodyFraming::Chunked)
     }
 
     fn content_length(&self) -> Result<Option<u64>, Error> {

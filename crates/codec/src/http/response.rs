@@ -127,7 +127,7 @@ mod tests {
         }
         assert!(out.starts_with(b"head9\r\ndata: x\n\n\r\n12c\r\nyyy"), "{}", out.escape_ascii());
         out.extend_from_slice(LAST_CHUNK);
-        let (mut body, mut got) = (super::super::Body::new(super::super::Framing::Chunked), Vec::new());
+        let (mut body, mut got) = (super::super::Body::new(super::super::BodyFraming::Chunked), Vec::new());
         assert_eq!(body.decode(&out[4..], &mut got, 1_000), Ok((out.len() - 4, true)));
         assert_eq!(got, expected);
     }

@@ -5,7 +5,7 @@
 
 /// The reader of one event stream.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub struct SseReader {
     /// The line that is not complete yet.
     line: Vec<u8>,
     /// The last byte was a CR: a LF that follows belongs to it.
@@ -41,7 +41,7 @@ pub enum Error {
     TooLong(usize),
 }
 
-impl Reader {
+impl SseReader {
     /// A reader at the beginning of a stream, which refuses an event or a line longer than `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {

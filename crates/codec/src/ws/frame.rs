@@ -23,7 +23,7 @@ pub enum Opcode {
 
 /// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     /// Whether this is the last frame of its message.
     pub fin: bool,
     /// The three reserved bits, RSV1 the highest (4).
@@ -65,7 +65,7 @@ impl Opcode {
 /// Decodes the header at the front of `bytes`, and tells its length; `None` until all of it is there.
 ///
 /// Reserved bits and a missing mask are told, not judged: [`super::Reader`] does that.
-pub fn decode_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Error> {
+pub fn decode_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, Error> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     let fin = first & 0x80 != 0;
     let opcode = Opcode::decode(first & 0x0f)?;
@@ -82,7 +82,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Error> {
         Some(mask) => (Some(*mask), 4),
         None => return Ok(None),
     };
-    let header = Header { fin, rsv: first >> 4 & 0x07, opcode, mask, len };
+    let header = FrameHeader { fin, rsv: first >> 4 & 0x07, opcode, mask, len };
     Ok(Some((header, 2 + len_bytes + mask_bytes)))
 }
 
@@ -116,7 +116,7 @@ pub fn encode_deflated(opcode: Opcode, piece: &[u8], out: &mut Vec<u8>) {
     out[start] |= RSV1 << 4;
 }
 
-/// The reserved bit that says: this message is compressed, as [`Header::rsv`] has it.
+/// The reserved bit that says: this message is compressed, as [`FrameHeader::rsv`] has it.
 pub const RSV1: u8 = 4;
 
 /// Appends a close frame. A reason that does not fit is cut at the end of a character.

@@ -6,19 +6,19 @@
 use std::borrow::Cow;
 
 use super::Error;
-use super::frame::{Header, Opcode, RSV1, decode_header, unmask};
+use super::frame::{FrameHeader, Opcode, RSV1, decode_header, unmask};
 use crate::deflate::{self, InflateError};
 
 /// The reader of one connection's frames.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct FrameReader {
     /// A message of which some fragments came, and not the last.
     partial: Option<Box<Partial>>,
 }
 
 /// How long a message may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct MessageLimits {
     /// Bytes of a message, all its fragments together; of a compressed one before and after it is inflated.
     pub message_bytes: usize,
     /// Frames of one message.
@@ -31,7 +31,7 @@ pub struct Limits {
 
 /// What one frame told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact<'b> {
+pub enum FrameFact<'b> {
     /// A text message; borrowed if it came in one frame, and not compressed.
     Text(Cow<'b, str>),
     /// A binary message; borrowed if it came in one frame, and not compressed.
@@ -64,7 +64,7 @@ pub struct FrozenPartial {
     pub fragments: usize,
 }
 
-impl Reader {
+impl FrameReader {
     /// A reader at the beginning of a connection.
     pub fn new() -> Self {
         Self::default()
@@ -79,22 +79,22 @@ impl Reader {
     pub fn decode<'b>(
         &mut self,
         bytes: &'b mut [u8],
-        limits: &Limits,
-    ) -> Result<Option<(Fact<'b>, usize)>, Error> {
+        limits: &MessageLimits,
+    ) -> Result<Option<(FrameFact<'b>, usize)>, Error> {
         let Some((header, header_len)) = decode_header(bytes)? else { return Ok(None) };
         let mask = self.judge(&header, limits)?;
         let Ok(len) = usize::try_from(header.len) else { return Err(Error::MessageTooLong) };
         let Some(payload) = bytes[header_len..].get_mut(..len) else { return Ok(None) };
         unmask(mask, 0, payload);
         let fact = match header.opcode {
-            Opcode::Ping => Fact::Ping(payload),
-            Opcode::Pong => Fact::Pong(payload),
+            Opcode::Ping => FrameFact::Ping(payload),
+            Opcode::Pong => FrameFact::Pong(payload),
             Opcode::Close => decode_close(payload)?,
             Opcode::Text | Opcode::Binary if header.fin && header.rsv != 0 => {
                 inflate(header.opcode, payload, limits)?
             }
-            Opcode::Text if header.fin => Fact::Text(Cow::Borrowed(decode_text(payload)?)),
-            Opcode::Binary if header.fin => Fact::Binary(Cow::Borrowed(payload)),
+            Opcode::Text if header.fin => FrameFact::Text(Cow::Borrowed(decode_text(payload)?)),
+            Opcode::Binary if header.fin => FrameFact::Binary(Cow::Borrowed(payload)),
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 self.take_fragment(&header, payload, limits)?
             }
@@ -134,7 +134,7 @@ impl Reader {
     }
 
     /// Refuses from its header a frame that must not come, or not now; returns its mask.
-    fn judge(&self, header: &Header, limits: &Limits) -> Result<[u8; 4], Error> {
+    fn judge(&self, header: &FrameHeader, limits: &MessageLimits) -> Result<[u8; 4], Error> {
         // The first frame of a message says whether it is compressed (RFC 7692, section 6.1).
         let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
         if header.rsv != 0 && !(header.rsv == RSV1 && begins && limits.deflate) {
@@ -162,17 +162,17 @@ impl Reader {
     /// Adds a fragment; the whole message if it was the last.
     fn take_fragment<'b>(
         &mut self,
-        header: &Header,
+        header: &FrameHeader,
         payload: &[u8],
-        limits: &Limits,
-    ) -> Result<Fact<'b>, Error> {
+        limits: &MessageLimits,
+    ) -> Result<FrameFact<'b>, Error> {
         let mut partial = self.partial.take().unwrap_or_else(|| Box::new(Partial::new(header)));
         partial.append(payload)?;
         if header.fin {
             return partial.finish(limits);
         }
         self.partial = Some(partial);
-        Ok(Fact::Fragment)
+        Ok(FrameFact::Fragment)
     }
 }
 
@@ -189,7 +189,7 @@ struct Partial {
 }
 
 impl Partial {
-    fn new(header: &Header) -> Self {
+    fn new(header: &FrameHeader) -> Self {
         let (opcode, deflated) = (header.opcode, header.rsv != 0);
         Self { opcode, deflated, bytes: Vec::new(), valid_len: 0, fragments_count: 0 }
     }
@@ -204,20 +204,20 @@ impl Partial {
         Ok(())
     }
 
-    fn finish(self, limits: &Limits) -> Result<Fact<'static>, Error> {
+    fn finish(self, limits: &MessageLimits) -> Result<FrameFact<'static>, Error> {
         if self.deflated {
             return inflate(self.opcode, &self.bytes, limits);
         }
         if self.opcode == Opcode::Binary {
-            return Ok(Fact::Binary(Cow::Owned(self.bytes)));
+            return Ok(FrameFact::Binary(Cow::Owned(self.bytes)));
         }
         let text = String::from_utf8(self.bytes).map_err(|_| Error::Utf8)?;
-        Ok(Fact::Text(Cow::Owned(text)))
+        Ok(FrameFact::Text(Cow::Owned(text)))
     }
 }
 
 /// A whole message that was compressed.
-fn inflate(opcode: Opcode, bytes: &[u8], limits: &Limits) -> Result<Fact<'static>, Error> {
+fn inflate(opcode: Opcode, bytes: &[u8], limits: &MessageLimits) -> Result<FrameFact<'static>, Error> {
     let by_ratio = bytes.len().saturating_mul(limits.inflate_ratio);
     let bytes = deflate::inflate(bytes, limits.message_bytes.min(by_ratio)).map_err(|error| match error {
         InflateError::Data => Error::Deflate,
@@ -225,9 +225,9 @@ fn inflate(opcode: Opcode, bytes: &[u8], limits: &Limits) -> Result<Fact<'static
         InflateError::TooLong => Error::MessageTooLong,
     })?;
     if opcode == Opcode::Binary {
-        return Ok(Fact::Binary(Cow::Owned(bytes)));
+        return Ok(FrameFact::Binary(Cow::Owned(bytes)));
     }
-    String::from_utf8(bytes).map(|text| Fact::Text(Cow::Owned(text))).map_err(|_| Error::Utf8)
+    String::from_utf8(bytes).map(|text| FrameFact::Text(Cow::Owned(text))).map_err(|_| Error::Utf8)
 }
 
 /// The length of the whole characters in `bytes`, which may end inside one that can still become valid.
@@ -243,16 +243,16 @@ fn decode_text(payload: &[u8]) -> Result<&str, Error> {
     simdutf8::basic::from_utf8(payload).map_err(|_| Error::Utf8)
 }
 
-fn decode_close(payload: &[u8]) -> Result<Fact<'_>, Error> {
+fn decode_close(payload: &[u8]) -> Result<FrameFact<'_>, Error> {
     match payload {
-        [] => Ok(Fact::Close { code: None, reason: "" }),
+        [] => Ok(FrameFact::Close { code: None, reason: "" }),
         [_] => Err(Error::CloseLength),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
             if !may_be_sent(code) {
                 return Err(Error::CloseCode(code));
             }
-            Ok(Fact::Close { code: Some(code), reason: decode_text(reason)? })
+            Ok(FrameFact::Close { code: Some(code), reason: decode_text(reason)? })
         }
     }
 }
@@ -262,14 +262,15 @@ fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-const _: () = assert!(size_of::<Reader>() <= 8);
+const _: () = assert!(size_of::<FrameReader>() <= 8);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ws::encode_client_frame;
 
-    const LIMITS: Limits = Limits { message_bytes: 100, fragments: 10, inflate_ratio: 50, deflate: false };
+    const LIMITS: MessageLimits =
+        MessageLimits { message_bytes: 100, fragments: 10, inflate_ratio: 50, deflate: false };
 
     /// A frame of a client; not the last of its message unless `fin`.
     fn wire(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -281,41 +282,41 @@ mod tests {
 
     #[test]
     fn a_message_in_one_frame_is_borrowed() {
-        let mut reader = Reader::new();
+        let mut reader = FrameReader::new();
         let mut text = wire(true, Opcode::Text, "é".as_bytes());
         let told = reader.decode(&mut text, &LIMITS).unwrap().unwrap();
-        assert!(matches!(told, (Fact::Text(Cow::Borrowed("é")), 8)), "{told:?}");
+        assert!(matches!(told, (FrameFact::Text(Cow::Borrowed("é")), 8)), "{told:?}");
         let mut binary = wire(true, Opcode::Binary, b"\xff");
         let told = reader.decode(&mut binary, &LIMITS).unwrap().unwrap();
-        assert!(matches!(told, (Fact::Binary(Cow::Borrowed(b"\xff")), 7)), "{told:?}");
+        assert!(matches!(told, (FrameFact::Binary(Cow::Borrowed(b"\xff")), 7)), "{told:?}");
     }
 
     #[test]
     fn an_incomplete_frame_is_left_as_it_is() {
         let whole = wire(true, Opcode::Text, b"Hello");
         let mut part = whole[..whole.len() - 1].to_vec();
-        assert_eq!(Reader::new().decode(&mut part, &LIMITS), Ok(None));
+        assert_eq!(FrameReader::new().decode(&mut part, &LIMITS), Ok(None));
         assert_eq!(part, whole[..whole.len() - 1]);
     }
 
     #[test]
     fn nothing_is_held_between_messages() {
-        let mut reader = Reader::new();
+        let mut reader = FrameReader::new();
         assert_eq!(reader.held_bytes(), 0);
         let mut frame = wire(false, Opcode::Binary, b"abc");
         let told = reader.decode(&mut frame, &LIMITS);
-        assert!(matches!(told, Ok(Some((Fact::Fragment, 9)))));
+        assert!(matches!(told, Ok(Some((FrameFact::Fragment, 9)))));
         assert!(reader.held_bytes() >= 3);
         let mut frame = wire(true, Opcode::Continuation, b"d");
         let told = reader.decode(&mut frame, &LIMITS);
-        assert!(matches!(told, Ok(Some((Fact::Binary(_), 7)))));
+        assert!(matches!(told, Ok(Some((FrameFact::Binary(_), 7)))));
         assert_eq!(reader.held_bytes(), 0);
     }
 
     /// A connection may be handed over inside a character.
     #[test]
     fn a_thawed_reader_goes_on_where_the_frozen_one_stopped() {
-        let mut reader = Reader::new();
+        let mut reader = FrameReader::new();
         reader.decode(&mut wire(false, Opcode::Text, b"a\xe2\x82"), &LIMITS).unwrap();
         let frozen = reader.freeze().unwrap();
         let expected = FrozenPartial {
@@ -326,13 +327,13 @@ mod tests {
         };
         assert_eq!(frozen, expected);
 
-        let mut thawed = Reader::thaw(Some(frozen.clone()));
+        let mut thawed = FrameReader::thaw(Some(frozen.clone()));
         let mut frame = wire(true, Opcode::Continuation, b"\xac");
         let told = thawed.decode(&mut frame, &LIMITS);
-        assert_eq!(told, Ok(Some((Fact::Text("a€".into()), 7))));
+        assert_eq!(told, Ok(Some((FrameFact::Text("a€".into()), 7))));
         assert_eq!(thawed.freeze(), None);
 
-        let mut thawed = Reader::thaw(Some(frozen));
+        let mut thawed = FrameReader::thaw(Some(frozen));
         let mut frame = wire(false, Opcode::Continuation, b"x");
         let told = thawed.decode(&mut frame, &LIMITS);
         assert_eq!(told, Err(Error::Utf8));
@@ -353,41 +354,41 @@ mod tests {
         frames.collect()
     }
 
-    fn read_all(mut bytes: Vec<u8>, limits: &Limits) -> Result<Fact<'static>, Error> {
-        let (mut reader, mut at) = (Reader::new(), 0);
+    fn read_all(mut bytes: Vec<u8>, limits: &MessageLimits) -> Result<FrameFact<'static>, Error> {
+        let (mut reader, mut at) = (FrameReader::new(), 0);
         loop {
             let (fact, taken) = reader.decode(&mut bytes[at..], limits)?.expect("a message is whole");
             at += taken;
             match fact {
-                Fact::Text(text) => return Ok(Fact::Text(Cow::Owned(text.into_owned()))),
-                Fact::Binary(bytes) => return Ok(Fact::Binary(Cow::Owned(bytes.into_owned()))),
-                _ => reader = Reader::thaw(reader.freeze()),
+                FrameFact::Text(text) => return Ok(FrameFact::Text(Cow::Owned(text.into_owned()))),
+                FrameFact::Binary(bytes) => return Ok(FrameFact::Binary(Cow::Owned(bytes.into_owned()))),
+                _ => reader = FrameReader::thaw(reader.freeze()),
             }
         }
     }
 
     #[test]
     fn a_compressed_message_is_inflated_however_it_came() {
-        let limits = Limits { deflate: true, ..LIMITS };
+        let limits = MessageLimits { deflate: true, ..LIMITS };
         for step in [1_000, 10, 3] {
             let said = read_all(compressed(Opcode::Text, "é€ é€ é€ é€".as_bytes(), step), &limits);
-            assert_eq!(said, Ok(Fact::Text("é€ é€ é€ é€".into())), "{step}");
+            assert_eq!(said, Ok(FrameFact::Text("é€ é€ é€ é€".into())), "{step}");
             let said = read_all(compressed(Opcode::Binary, b"\xff\x00", step), &limits);
-            assert_eq!(said, Ok(Fact::Binary(b"\xff\x00"[..].into())), "{step}");
+            assert_eq!(said, Ok(FrameFact::Binary(b"\xff\x00"[..].into())), "{step}");
         }
     }
 
     #[test]
     fn a_compressed_message_is_judged_by_what_it_says() {
-        let limits = Limits { deflate: true, ..LIMITS };
+        let limits = MessageLimits { deflate: true, ..LIMITS };
         let read = |bytes| read_all(bytes, &limits);
         assert_eq!(read(compressed(Opcode::Text, b"\xff", 1_000)), Err(Error::Utf8));
         assert_eq!(read(compressed(Opcode::Text, &[b'x'; 101], 1_000)), Err(Error::MessageTooLong));
-        let ratio = Limits { message_bytes: 10_000, ..limits };
+        let ratio = MessageLimits { message_bytes: 10_000, ..limits };
         let text = compressed(Opcode::Text, &[b'x'; 9_000], 1_000);
         assert!(text.len() < 9_000 / 50, "{}", text.len());
         assert_eq!(read_all(text.clone(), &ratio), Err(Error::InflateRatio));
-        assert!(read_all(text, &Limits { inflate_ratio: 1_000, ..ratio }).is_ok());
+        assert!(read_all(text, &MessageLimits { inflate_ratio: 1_000, ..ratio }).is_ok());
         let mut nonsense = wire(true, Opcode::Text, b"\xff\xff");
         nonsense[0] |= RSV1 << 4;
         assert_eq!(read(nonsense), Err(Error::Deflate));
@@ -397,7 +398,7 @@ mod tests {
     fn the_bit_has_no_other_meaning() {
         let text = compressed(Opcode::Text, b"x", 1_000);
         assert_eq!(read_all(text, &LIMITS), Err(Error::ReservedBits), "nothing was negotiated");
-        let limits = Limits { deflate: true, ..LIMITS };
+        let limits = MessageLimits { deflate: true, ..LIMITS };
         for opcode in [Opcode::Ping, Opcode::Continuation] {
             let mut frame = wire(true, opcode, b"x");
             frame[0] |= RSV1 << 4;

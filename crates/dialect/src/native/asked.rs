@@ -12,7 +12,7 @@ use crate::{Code, Problem, Request, Transport};
 
 /// The parameters of a subscription.
 #[derive(Default)]
-pub(super) struct Asked<'a> {
+pub(super) struct SubscribeQuery<'a> {
     pub(super) transport: Option<Cow<'a, str>>,
     /// Libraries that cannot set headers say the last id so.
     pub(super) last_id: Option<Cow<'a, str>>,
@@ -32,7 +32,7 @@ pub(super) struct Asked<'a> {
     pub(super) uncompressed: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> SubscribeQuery<'a> {
     /// Unknown parameters are left alone: sites add their own against caches.
     pub(super) fn read(query: &'a str) -> Result<Self, Problem> {
         let mut asked = Self::default();

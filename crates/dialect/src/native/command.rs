@@ -28,7 +28,7 @@ struct Words {
     ttl: Option<Box<RawValue>>,
     key: Option<String>,
     echo: Option<bool>,
-    since: Option<Since>,
+    since: Option<SinceValue>,
     tail: Option<u32>,
     presence: Option<bool>,
     #[serde(default, deserialize_with = "present")]
@@ -45,7 +45,7 @@ struct OnlyId {
 /// `0` may be written as a number, and so may a Unix time.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Since {
+enum SinceValue {
     Text(String),
     Number(serde_json::Number),
 }
@@ -77,8 +77,8 @@ fn command_of(words: Words, cursors: Cursors, now: Millis) -> Result<Command, Pr
     match (subscribe, unsubscribe, ping, token, publish) {
         (Some(names), None, None, None, None) => {
             let start = match (from, tail) {
-                (Some(Since::Text(text)), _) => since(&text, cursors, now)?,
-                (Some(Since::Number(number)), _) => since(&number.to_string(), cursors, now)?,
+                (Some(SinceValue::Text(text)), _) => since(&text, cursors, now)?,
+                (Some(SinceValue::Number(number)), _) => since(&number.to_string(), cursors, now)?,
                 (None, Some(tail)) => Start::Tail(tail),
                 (None, None) => Start::Now,
             };

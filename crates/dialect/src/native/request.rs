@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub::{Stage, Start, excerpt};
 
-use super::asked::{Asked, transport};
+use super::asked::{SubscribeQuery, transport};
 use super::context::{Context, method_not_allowed};
 use super::credentials::{Credentials, Shown, credentials};
 use super::names::{names_in_body, names_in_path};
@@ -115,7 +115,7 @@ fn wait(
     list: &str,
     context: Context<'_>,
 ) -> Result<Intent, Problem> {
-    let asked = Asked::read(request.query)?;
+    let asked = SubscribeQuery::read(request.query)?;
     let transport = transport(request, address, asked.transport.as_deref())?;
     let credentials = credentials(request, list, context.shows).map(Box::new);
     // A signed URL is for the names that are in it; other credentials may join some.
@@ -167,7 +167,7 @@ fn wait(
 pub fn hears_refusals(request: &Request<'_>) -> bool {
     let Some((address, _)) = WaitPath::of(request.path) else { return false };
     matches!(request.method, "GET" | "POST")
-        && Asked::read(request.query).is_ok_and(|asked| {
+        && SubscribeQuery::read(request.query).is_ok_and(|asked| {
             !asked.by_status && transport(request, address, asked.transport.as_deref()) == Ok(Transport::Sse)
         })
 }
@@ -175,7 +175,7 @@ pub fn hears_refusals(request: &Request<'_>) -> bool {
 /// How whoever made a request that is the application's would wait, and from where on. Its query is the
 /// application's, too: what is no cursor there is none.
 pub fn wait_of_page(request: &Request<'_>, context: Context<'_>) -> Wait {
-    let mut asked = Asked::read_of_page(request.query);
+    let mut asked = SubscribeQuery::read_of_page(request.query);
     asked.last_id = asked.last_id.filter(|id| context.cursors.read(id).is_some());
     let transport = transport(request, WaitPath::ANY, asked.transport.as_deref())
         .or_else(|_| transport(request, WaitPath::ANY, None))

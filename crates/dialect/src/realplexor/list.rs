@@ -7,7 +7,7 @@ use hub::{After, Decimal};
 use memchr::{memmem, memrchr};
 
 use super::is_word;
-use super::told::Told;
+use super::told::ListCursors;
 
 /// The word that begins a list, and its `=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl List {
     pub fn wishes(self) -> Vec<(Box<str>, After)> {
         let items = self.items.into_iter().map(|item| Item { star: false, ..item });
         let items = last_of_each(items.collect());
-        let told = Told::of(&items);
+        let told = ListCursors::of(&items);
         items.into_iter().enumerate().map(|(n, item)| (item.id, told.after(n, item.cursor))).collect()
     }
 }

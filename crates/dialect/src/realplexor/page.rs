@@ -7,7 +7,7 @@ pub const OPTIONS: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\
 
 /// What is said of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct PageFacts {
     /// Its media type, without the charset.
     pub content_type: &'static str,
     /// What is said of its characters.
@@ -18,7 +18,7 @@ pub struct About {
     pub tag: Box<str>,
 }
 
-impl About {
+impl PageFacts {
     /// A tag for this page.
     pub fn tag_of(body: &[u8]) -> Box<str> {
         format!("\"{:016x}\"", super::hash(body)).into()

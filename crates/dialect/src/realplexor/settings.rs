@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{About, Marker};
+use super::{Marker, PageFacts};
 use crate::Listen;
 
 /// What may be set about it.
@@ -22,7 +22,7 @@ pub struct Realplexor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticPage {
     /// What is said of it.
-    pub about: About,
+    pub about: PageFacts,
     /// All of it.
     pub body: Arc<[u8]>,
 }

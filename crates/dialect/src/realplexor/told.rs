@@ -17,7 +17,7 @@ pub struct Tag(NonZeroU64);
 
 /// What the cursors of a list tell.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum ListCursors {
     /// Nothing: there is no cursor of ours, or one that was given to other ids.
     Nothing,
     /// Up to this cursor the client was told all of its first ids, without one of them perhaps. All others are new.
@@ -51,7 +51,7 @@ impl Tag {
     }
 }
 
-impl Told {
+impl ListCursors {
     /// Looks at the newest cursor of ours.
     pub(super) fn of(items: &[Item]) -> Self {
         let marks = items.iter().filter_map(|item| mark(item.cursor.as_deref()?));

@@ -2,7 +2,7 @@
 
 use codec::http::loose::{head_len, header, is_like_http};
 
-use super::{Form, Found, OPTIONS, Reading, Realplexor, Tag, held, reply, whose};
+use super::{Found, OPTIONS, Reading, Realplexor, RequestForm, Tag, held, reply, whose};
 use crate::due::Reply;
 use crate::{Claim, Dialect, Held, HeldError, Listen, Ours, State, Substitute, Wants};
 
@@ -12,17 +12,17 @@ impl Dialect for Realplexor {
     }
 
     fn wants(&self, bytes: &[u8], ended: bool, limit: usize) -> Wants {
-        let form = Form::of(bytes, limit);
-        if form == Form::Open {
+        let form = RequestForm::of(bytes, limit);
+        if form == RequestForm::Open {
             return Wants::Undecided;
         }
         let http = form.is_http();
         let reading = Reading { ended, decodes: http, query: true };
         let Found::List(list) = self.marker.find(bytes, reading) else { return Wants::Nothing };
-        if form == Form::Http(b"OPTIONS") {
+        if form == RequestForm::Http(b"OPTIONS") {
             return Wants::Answer(OPTIONS);
         }
-        let head_only = form == Form::Http(b"HEAD");
+        let head_only = form == RequestForm::Http(b"HEAD");
         let wishes = list.wishes();
         let mut has: &[u8] = &[];
         if http && wishes.first().is_some_and(|(id, _)| self.page_ids.contains(id)) {

@@ -7,7 +7,7 @@ use crate::trash::Trash;
 use crate::{Change, ChangeKind, Millis, Position};
 
 /// The last changes of one kind, oldest first.
-pub(super) struct Ring {
+pub(super) struct ChangeRing {
     blocks: VecDeque<Block>,
     changes_max: usize,
     /// How many changes are kept.
@@ -18,7 +18,7 @@ pub(super) struct Ring {
     watermark: Position,
 }
 
-impl Ring {
+impl ChangeRing {
     /// An empty one that keeps this many changes.
     pub(super) fn new(changes_max: usize) -> Self {
         Self {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_change_takes_few_bytes_more_than_its_name() {
-        let (mut ring, many) = (Ring::new(100_000), if cfg!(miri) { 1_000 } else { 10_000 });
+        let (mut ring, many) = (ChangeRing::new(100_000), if cfg!(miri) { 1_000 } else { 10_000 });
         for place in 1..=many {
             ring.push(
                 Position::from_bits(place),

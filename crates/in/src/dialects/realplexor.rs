@@ -17,7 +17,7 @@ use codec::http::loose::{head_len, header};
 use codec::http2;
 use dialect::hub::Publish;
 use dialect::hub::limits::TARGETS_MAX;
-use dialect::realplexor::{self, Command, Form, Found, Item, List, Reading, behind_blank_line};
+use dialect::realplexor::{self, Command, Found, Item, List, Reading, RequestForm, behind_blank_line};
 use dialect::{Claim, Code, Problem};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::select;
@@ -29,7 +29,7 @@ use tracing::debug;
 pub(super) use settings::RealplexorState;
 
 pub(crate) use connection_log::ConnectionLog;
-pub use settings::Realplexor;
+pub use settings::RealplexorIn;
 
 use crate::admission::{self, Patience};
 use crate::proxy::on_behalf;
@@ -51,7 +51,7 @@ pub(super) async fn begin(
     let started = Instant::now();
     let settings = Arc::clone(&line.dialects.settings.borrow().realplexor);
     let mut talk =
-        Speaker { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
+        RawTalk { settings: Arc::clone(&settings), bytes: Vec::new(), classic: false, admitted: false };
     let (mut ended, mut continued) = (false, false);
     loop {
         if http2::begins(&talk.bytes) == Some(true) {
@@ -104,12 +104,12 @@ pub(super) async fn begin(
 }
 
 /// Says that it is too long, to whoever takes an answer.
-async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &Speaker) {
+async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), talk: &RawTalk) {
     let (bytes, limit) = (&talk.bytes, talk.settings.limit);
     line.counters.classic_overflows.add();
     debug!(bytes = bytes.len(), "classic message was too long");
     tell(|| format!("ERROR: overflow (received {} bytes total)", bytes.len()));
-    if Form::of(bytes, limit).is_http() {
+    if RequestForm::of(bytes, limit).is_http() {
         answer(line, stream, &refusal(&too_long(limit))).await;
     } else {
         linger(stream).await;
@@ -117,9 +117,9 @@ async fn overflow(line: &InLine, stream: &mut (impl AsyncRead + AsyncWrite + Unp
 }
 
 /// A connection in the words of Realplexor.
-struct Speaker {
+struct RawTalk {
     /// What was set when it came.
-    settings: Arc<Realplexor>,
+    settings: Arc<RealplexorIn>,
     bytes: Vec<u8>,
     /// Its words are known to be classic ones.
     classic: bool,
@@ -141,7 +141,7 @@ enum NextStep {
     Say(Vec<u8>),
 }
 
-impl Speaker {
+impl RawTalk {
     /// Looks at all that came; `ended`: nothing more does.
     async fn step(&mut self, line: &InLine, ended: bool) -> NextStep {
         let settings = &self.settings;
@@ -150,13 +150,13 @@ impl Speaker {
             None if !ended => return NextStep::More,
             None | Some(Claim::Theirs) => {}
         }
-        match Form::of(&self.bytes, settings.limit) {
-            Form::Open if !ended => NextStep::More,
-            Form::Http(method) => {
+        match RequestForm::of(&self.bytes, settings.limit) {
+            RequestForm::Open if !ended => NextStep::More,
+            RequestForm::Http(method) => {
                 let posts = method == b"POST";
                 self.step_http(line, ended, posts).await
             }
-            Form::Open | Form::Raw => self.step_raw(line, ended).await,
+            RequestForm::Open | RequestForm::Raw => self.step_raw(line, ended).await,
         }
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::realplexor::{Realplexor, RealplexorState};
+use super::realplexor::{RealplexorIn, RealplexorState};
 
 /// What may be set about dialects on this line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InDialects {
     /// What is set about Realplexor's.
-    pub realplexor: Arc<Realplexor>,
+    pub realplexor: Arc<RealplexorIn>,
 }
 
 impl InDialects {

@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::{DialectState, Opener, begin};
-use crate::{Settings, state::InLine};
+use crate::{InSettings, state::InLine};
 
 pub(crate) const SHARD: ShardId = ShardId(0);
 
@@ -25,7 +25,7 @@ impl Wake for Nobody {
 }
 
 /// A line beside which there is nothing else.
-pub(crate) fn line(exchange: Exchange, settings: Settings) -> Arc<InLine> {
+pub(crate) fn line(exchange: Exchange, settings: InSettings) -> Arc<InLine> {
     let wait = crate::WaitLine {
         addresses: Vec::new(),
         counters: Box::new(Vec::new),

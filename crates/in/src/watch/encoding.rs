@@ -6,7 +6,7 @@ use codec::sse;
 use dialect::hub::{Change, Cursors, OrderItem, Position};
 use dialect::native;
 
-use super::source::Page;
+use super::source::WatchPage;
 
 /// How a stream of changes is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl WatchEncoding {
     }
 
     /// Some changes, each with its cursor.
-    pub(super) fn page(self, page: &Page, cursors: Cursors, out: &mut Vec<u8>) {
+    pub(super) fn page(self, page: &WatchPage, cursors: Cursors, out: &mut Vec<u8>) {
         if page.gap {
             self.gap(out);
         }
@@ -85,7 +85,7 @@ impl WatchEncoding {
 }
 
 /// A long poll's document: `{"cursor", "changes", "gap"?, "more"?}`.
-pub(super) fn document(page: &Page, cursors: Cursors) -> Vec<u8> {
+pub(super) fn document(page: &WatchPage, cursors: Cursors) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     write_cursor(page.position, cursors, &mut out);
     out.extend_from_slice(b",\"changes\":[");

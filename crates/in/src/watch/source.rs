@@ -8,7 +8,7 @@ use exchange::{Follower, OrderFollower};
 use crate::state::InLine;
 
 /// Where a watcher reads.
-pub(super) enum Source {
+pub(super) enum WatchSource {
     /// Who comes online and who goes.
     Changes(Follower),
     /// That, and who joins and leaves.
@@ -16,7 +16,7 @@ pub(super) enum Source {
 }
 
 /// What comes next.
-pub(super) struct Page {
+pub(super) struct WatchPage {
     /// In order.
     pub(super) items: Vec<OrderItem>,
     /// Some of what the asker was owed is gone.
@@ -27,7 +27,7 @@ pub(super) struct Page {
     pub(super) more: bool,
 }
 
-impl Source {
+impl WatchSource {
     pub(super) fn new(line: &InLine, users: bool, start: Start) -> Self {
         let exchange = || Arc::clone(&line.exchange);
         if !users {
@@ -38,17 +38,17 @@ impl Source {
     }
 
     /// The next page, of so much at the most.
-    pub(super) fn read(&mut self, limit: usize) -> Page {
+    pub(super) fn read(&mut self, limit: usize) -> WatchPage {
         match self {
             Self::Changes(follower) => {
                 let page = follower.read(limit);
                 let items = page.changes.into_iter().map(OrderItem::Change).collect();
-                Page { items, gap: page.gap, position: page.position, more: page.more }
+                WatchPage { items, gap: page.gap, position: page.position, more: page.more }
             }
             Self::Users(follower) => {
                 let page = follower.read(limit);
                 let gap = page.gap || page.changes_gap;
-                Page { items: page.items, gap, position: page.position, more: page.more }
+                WatchPage { items: page.items, gap, position: page.position, more: page.more }
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::harness::Line;
 use access::hub::{Glob, Grant, Right, Session};
 use access::{Key, Keyring, Secret};
-use in_line::Settings;
+use in_line::InSettings;
 
 fn secret(n: u8) -> Secret {
     Secret::new([n; access::limits::KEY_LEN])
@@ -27,7 +27,7 @@ async fn line() -> Line {
         key(3, "looker", &[Right::Presence, Right::History], "a.*"),
         key(4, "watcher", &[Right::Presence], "*"),
     ];
-    Line::start(Settings { keys: Keyring::new(keys), ..Settings::default() }).await
+    Line::start(InSettings { keys: Keyring::new(keys), ..InSettings::default() }).await
 }
 
 fn bearer(n: u8) -> String {

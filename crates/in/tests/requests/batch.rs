@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use exchange::Mail;
 use exchange::hub::Message;
-use in_line::Settings;
+use in_line::InSettings;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn codes(answers: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn an_array_is_answered_by_an_array() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     let body = r#"[{"channel":"a","data":"one"}, {"channel":"$","data":1}, 5, {"channels":["b","a"],"data":{"n":2}}]"#;
     let answer = publish(&line, "", body).await;
@@ -61,7 +61,7 @@ async fn an_array_is_answered_by_an_array() {
 
 #[tokio::test]
 async fn lines_are_answered_by_lines() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for headers in ["", LINES] {
         let body = "{\"channel\":\"a\",\"data\":1}\n{\"channel\":\n\n{\"channel\":\"b\",\"data\":\"\\ud800\"}\r\n{\"channel\":\"b\",\"data\":2}";
         let answer = publish(&line, headers, body).await;
@@ -76,7 +76,7 @@ async fn lines_are_answered_by_lines() {
 
 #[tokio::test]
 async fn a_lone_object_is_like_any_other_publish() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let answer = publish(&line, "", "{\"channel\": \"a\",\n \"data\": \"x\"}").await;
     assert_eq!((answer.status, &answer.json()["channels"]["a"]["waiting"]), (200, &json!(0)));
     publish(&line, "", r#"{"channel":"a"}"#).await.check(400, "item");
@@ -89,7 +89,7 @@ async fn a_lone_object_is_like_any_other_publish() {
 
 #[tokio::test]
 async fn a_batch_and_its_items_have_limits() {
-    let line = Line::start(Settings { payload_limit: 10, ..Settings::default() }).await;
+    let line = Line::start(InSettings { payload_limit: 10, ..InSettings::default() }).await;
     let body = r#"[{"channel":"a","data":"0123456789"}, {"channel":"a","data":"0123456789x"}]"#;
     let answer = publish(&line, "", body).await.json();
     assert_eq!(codes(answer.as_array().unwrap()), ["", "payload"]);
@@ -104,7 +104,7 @@ async fn a_batch_and_its_items_have_limits() {
 #[tokio::test]
 async fn what_finds_no_room_is_refused_by_itself() {
     let publish_wait = Duration::from_millis(50);
-    let settings = Settings { payload_limit: 40 << 20, publish_wait, ..Settings::default() };
+    let settings = InSettings { payload_limit: 40 << 20, publish_wait, ..InSettings::default() };
     let line = Line::start(settings).await;
     line.listen(&["a"]);
     let large = "x".repeat(33 << 20);
@@ -124,7 +124,7 @@ async fn what_finds_no_room_is_refused_by_itself() {
 
 #[tokio::test]
 async fn a_long_batch_keeps_its_order() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     let items: String = (0..1_000).map(|n| format!("{{\"channel\":\"a\",\"data\":{n}}}\n")).collect();
     assert_eq!(publish(&line, LINES, &items).await.body.lines().count(), 1_000);
@@ -205,7 +205,7 @@ proptest! {
     fn a_batch_is_nothing_but_many_publishes(sayings in prop::collection::vec(saying(), 0..100)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (one, other) = (Line::start(Settings::default()).await, Line::start(Settings::default()).await);
+            let (one, other) = (Line::start(InSettings::default()).await, Line::start(InSettings::default()).await);
             one.listen(&["a", "b", "c"]);
             other.listen(&["a", "b", "c"]);
             let body: String = sayings.iter().map(|saying| format!("{}\n", saying.item())).collect();

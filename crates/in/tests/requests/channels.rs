@@ -2,7 +2,7 @@
 
 use crate::harness::{Line, SHARD};
 use exchange::{Mail, Order};
-use in_line::Settings;
+use in_line::InSettings;
 use serde_json::{Value, json};
 
 async fn say(line: &Line, names: &str, data: &str) -> Value {
@@ -21,7 +21,7 @@ fn told(page: &Value) -> (Vec<i64>, bool, bool) {
 
 #[tokio::test]
 async fn history_is_read_from_the_oldest() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let first = say(&line, "b,a", "1").await;
     say(&line, "a", "2").await;
     let last = say(&line, "a", "3").await;
@@ -44,7 +44,7 @@ async fn history_is_read_from_the_oldest() {
 
 #[tokio::test]
 async fn history_comes_in_pages() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for n in 0..7 {
         say(&line, "a", &n.to_string()).await;
     }
@@ -66,7 +66,7 @@ async fn history_comes_in_pages() {
 
 #[tokio::test]
 async fn what_is_gone_is_told() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let first = say(&line, "a", "0").await;
     for n in 1..=101 {
         say(&line, "a", &n.to_string()).await;
@@ -79,7 +79,7 @@ async fn what_is_gone_is_told() {
 
 #[tokio::test]
 async fn a_channel_nobody_used_has_an_empty_history() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let end = json!(line.exchange.cursors().text(line.exchange.end()));
     assert_eq!(history(&line, "").await, json!({ "cursor": end, "messages": [] }));
     assert_eq!(
@@ -90,7 +90,7 @@ async fn a_channel_nobody_used_has_an_empty_history() {
 
 #[tokio::test]
 async fn a_deleted_channel_loses_its_past_and_its_subscribers() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     let first = say(&line, "a", "1").await;
     let mut mail = Vec::new();

@@ -1,7 +1,7 @@
 //! Publishing over a connection that stays: the same answers as from the service, request for request.
 
 use crate::harness::Line;
-use in_line::Settings;
+use in_line::InSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -49,7 +49,7 @@ fn comparable(head: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn both_ways_answer_alike() {
-    let line = Line::start(Settings { payload_limit: 10, ..Settings::default() }).await;
+    let line = Line::start(InSettings { payload_limit: 10, ..InSettings::default() }).await;
     line.listen(&["a", "чат"]);
     for (target, headers, body) in [
         ("/pub/a", "", &b"one"[..]),
@@ -91,7 +91,7 @@ async fn both_ways_answer_alike() {
 
 #[tokio::test]
 async fn requests_that_came_together_are_answered_in_order() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut kept = Kept::open(&line).await;
     let all: Vec<u8> = (0..1_000).flat_map(|number| request(&format!("/pub/c{number}"), "", b"x")).collect();
     let (first, rest) = all.split_at(all.len() / 2 + 7);
@@ -106,7 +106,7 @@ async fn requests_that_came_together_are_answered_in_order() {
 
 #[tokio::test]
 async fn a_connection_may_ask_for_something_else_at_any_time() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut kept = Kept::open(&line).await;
     let health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let large = vec![b'x'; 200_000];
@@ -126,7 +126,7 @@ async fn a_connection_may_ask_for_something_else_at_any_time() {
 
 #[tokio::test]
 async fn who_publishes_at_its_leisure_is_let_go_at_the_end() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut kept = Kept::open(&line).await;
     kept.say(&request("/pub/a", "", b"1")).await;
     kept.answer().await;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
-use in_line::{Classic, Listener, Settings, Socket, WaitLine, serve};
+use in_line::{Classic, InListener, InSettings, Socket, WaitLine, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -60,7 +60,7 @@ pub(crate) struct Answer {
 }
 
 impl Line {
-    pub(crate) async fn start(settings: Settings) -> Self {
+    pub(crate) async fn start(settings: InSettings) -> Self {
         let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
         let exchange =
             Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
@@ -76,7 +76,7 @@ impl Line {
         let counters =
             Box::new(|| vec![vec![("accepted", 1), ("closed", 0)], vec![("accepted", 2), ("closed", 5)]]);
         let served = tokio::spawn(serve(
-            vec![Listener { socket: Socket::Inet(listener), classic: Classic::Dklab, tls: None }],
+            vec![InListener { socket: Socket::Inet(listener), classic: Classic::Dklab, tls: None }],
             settings.into(),
             Arc::clone(&exchange),
             WaitLine {

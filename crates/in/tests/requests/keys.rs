@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{Line, SHARD};
-use in_line::Settings;
+use in_line::InSettings;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ fn lines(answer: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_repeat_gets_the_first_answer() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let first = publish(&line, "/pub/a?key=1", "").await;
     line.listen(&["a"]);
     assert_eq!(publish(&line, "/pub/a", "Idempotency-Key: 1\r\n").await, first);
@@ -34,7 +34,7 @@ async fn a_repeat_gets_the_first_answer() {
 
 #[tokio::test]
 async fn another_message_under_a_key_is_refused() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let first = publish(&line, "/pub/a,b?key=1&event=e&ttl=60", "").await;
     for (target, headers) in [
         ("/pub/a?key=1&event=e&ttl=60", ""),
@@ -57,7 +57,7 @@ async fn another_message_under_a_key_is_refused() {
 
 #[tokio::test]
 async fn repeats_within_a_batch_are_known_too() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let items = r#"{"channel":"a","data":1}
         {"channel":"a","data":2,"key":"k"}
         {"channel":"a","data":3}
@@ -75,7 +75,7 @@ async fn repeats_within_a_batch_are_known_too() {
 #[tokio::test]
 async fn concurrent_repeats_give_one_message() {
     let payload_limit = 1 << 20;
-    let line = Arc::new(Line::start(Settings { payload_limit, ..Settings::default() }).await);
+    let line = Arc::new(Line::start(InSettings { payload_limit, ..InSettings::default() }).await);
     line.listen(&["a"]);
     // The first finds no room and is under way while the others come.
     let large = vec![b'x'; 1 << 20];
@@ -107,7 +107,7 @@ async fn concurrent_repeats_give_one_message() {
 #[tokio::test]
 async fn what_failed_may_be_tried_again() {
     let (publish_wait, payload_limit) = (Duration::from_millis(10), 1 << 20);
-    let line = Line::start(Settings { publish_wait, payload_limit, ..Settings::default() }).await;
+    let line = Line::start(InSettings { publish_wait, payload_limit, ..InSettings::default() }).await;
     line.listen(&["a"]);
     for _ in 0..64 {
         line.ask("POST /pub/a", "", &vec![b'x'; 1 << 20]).await;
@@ -121,7 +121,7 @@ async fn what_failed_may_be_tried_again() {
 
 #[tokio::test]
 async fn a_rate_refuses_what_is_beyond() {
-    let line = Line::start(Settings { publish_rate: 1, ..Settings::default() }).await;
+    let line = Line::start(InSettings { publish_rate: 1, ..InSettings::default() }).await;
     let items = "{\"channel\":\"a\",\"data\":1,\"key\":\"k\"}\n".to_owned()
         + &"{\"channel\":\"a\",\"data\":1}\n".repeat(9);
     let answers = lines(&line.ask("POST /pub", "", items.as_bytes()).await.body);

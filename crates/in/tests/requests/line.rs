@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::harness::{Line, SHARD};
 use exchange::hub::Kind;
 use exchange::{Mail, Order};
-use in_line::Settings;
+use in_line::InSettings;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_message_is_published() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["news"]);
     let answer =
         line.ask("POST /pub/sport,news?event=goal&ttl=60", "Content-Type: text/plain\r\n", b"one").await;
@@ -39,7 +39,7 @@ async fn a_message_is_published() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_are_binary() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     line.ask("POST /pub/a", "", b"\xff\x00").await;
     line.ask("POST /pub/a", "Content-Type: image/png\r\n", b"text").await;
@@ -58,7 +58,7 @@ async fn bytes_that_are_no_text_are_binary() {
 
 #[tokio::test]
 async fn a_publisher_is_told_what_would_be_right() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for target in ["/pub", "/pub/"] {
         line.check(&format!("POST {target}"), 400, "channel-list").await;
     }
@@ -75,7 +75,7 @@ async fn a_publisher_is_told_what_would_be_right() {
 
 #[tokio::test]
 async fn a_message_has_a_limit() {
-    let line = Line::start(Settings { payload_limit: 10, ..Settings::default() }).await;
+    let line = Line::start(InSettings { payload_limit: 10, ..InSettings::default() }).await;
     assert_eq!(line.ask("POST /pub/a", "", b"0123456789").await.status, 200);
     line.ask("POST /pub/a", "", b"0123456789x").await.check(413, "payload");
     // The sender of a long body gets to read the answer although it sends all of it first.
@@ -88,7 +88,7 @@ async fn a_message_has_a_limit() {
 
 #[tokio::test]
 async fn browsers_of_others_are_refused() {
-    let line = Line::start(Settings { hosts: vec!["push.example".into()], ..Settings::default() }).await;
+    let line = Line::start(InSettings { hosts: vec!["push.example".into()], ..InSettings::default() }).await;
     line.ask("POST /pub/a", "Origin: http://evil.example\r\n", b"x").await.check(403, "origin");
     line.ask("POST /pub/a", "Origin: null\r\n", b"x").await.check(403, "origin");
     assert_eq!(line.ask("POST /pub/a", "Origin: http://localhost\r\n", b"x").await.status, 200);
@@ -104,7 +104,7 @@ async fn browsers_of_others_are_refused() {
 
 #[tokio::test]
 async fn channels_are_listed_by_name() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["b", "user.2", "a", "user.1"]);
     line.listen(&["a"]);
     line.ask("POST /pub/quiet", "", b"x").await;
@@ -126,7 +126,7 @@ async fn channels_are_listed_by_name() {
 
 #[tokio::test]
 async fn one_channel_is_described() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let first = line.ask("POST /pub/a%2Fb", "", b"one").await.json();
     let last = line.ask("POST /pub/a%2Fb", "", b"three").await.json();
     let history = json!({ "messages": 2, "bytes": 8, "first": first["cursor"], "last": last["cursor"] });
@@ -142,7 +142,7 @@ async fn one_channel_is_described() {
 
 #[tokio::test]
 async fn a_canary_shows_that_the_line_is_ready() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     assert_eq!(line.ask("GET /healthz", "", b"").await.body, "ok\n");
     line.check("GET /readyz", 503, "not-ready").await;
     let mut mail = Vec::new();
@@ -171,7 +171,7 @@ async fn a_canary_shows_that_the_line_is_ready() {
 
 #[tokio::test]
 async fn everything_is_counted() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     line.ask("POST /pub/a", "", b"12345").await;
     line.ask("POST /pub/$", "", b"").await;
@@ -191,7 +191,8 @@ async fn everything_is_counted() {
 #[tokio::test]
 async fn a_full_mailbox_makes_publishers_wait() {
     let publish_wait = Duration::from_millis(100);
-    let line = Line::start(Settings { payload_limit: 40 << 20, publish_wait, ..Settings::default() }).await;
+    let line =
+        Line::start(InSettings { payload_limit: 40 << 20, publish_wait, ..InSettings::default() }).await;
     line.listen(&["a"]);
     let large = vec![b'x'; 33 << 20];
     assert_eq!(line.ask("POST /pub/a", "", &large).await.status, 200);
@@ -213,7 +214,7 @@ async fn a_full_mailbox_makes_publishers_wait() {
 
 #[tokio::test]
 async fn requests_under_way_are_answered_at_the_end() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut idle = TcpStream::connect(line.address).await.unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut under_way = TcpStream::connect(line.address).await.unwrap();
@@ -237,7 +238,7 @@ async fn requests_under_way_are_answered_at_the_end() {
 
 #[tokio::test]
 async fn a_head_is_enough_for_who_asks_for_it() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for target in ["/", "/stats", "/healthz", "/channels", "/channels/a", "/demo", "/multiplexor.js"] {
         let answer = line.ask(&format!("HEAD {target}"), "", b"").await;
         assert_eq!((answer.status, &*answer.body), (200, ""), "{target}");
@@ -248,7 +249,7 @@ async fn a_head_is_enough_for_who_asks_for_it() {
 
 #[tokio::test]
 async fn prometheus_reads_what_was_counted() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     line.listen(&["a"]);
     line.ask("POST /pub/a", "", b"12345").await;
     line.ask("POST /pub/$", "", b"").await;
@@ -270,7 +271,7 @@ async fn prometheus_reads_what_was_counted() {
 #[tokio::test]
 async fn what_is_described_is_answered() {
     let poll_timeout = Duration::from_millis(1);
-    let line = Line::start(Settings { poll_timeout, ..Settings::default() }).await;
+    let line = Line::start(InSettings { poll_timeout, ..InSettings::default() }).await;
     let document = line.ask("GET /openapi.json", "", b"").await.json();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 10);

@@ -1,12 +1,12 @@
 //! What the IN line shows to people, over real sockets.
 
 use crate::harness::Line;
-use in_line::Settings;
+use in_line::InSettings;
 use serde_json::json;
 
 #[tokio::test]
 async fn people_get_pages_and_programs_get_lines() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let lines = line.ask("GET /", "", b"").await;
     assert!(lines.body.starts_with("This is the IN line"), "{lines:?}");
     let page = line.ask("GET /", "Accept: text/html,*/*;q=0.8\r\n", b"").await;
@@ -18,7 +18,7 @@ async fn people_get_pages_and_programs_get_lines() {
 
 #[tokio::test]
 async fn the_demo_may_reach_the_wait_line_by_the_name_it_was_called() {
-    let line = Line::start(Settings { hosts: vec!["push.example".into()], ..Settings::default() }).await;
+    let line = Line::start(InSettings { hosts: vec!["push.example".into()], ..InSettings::default() }).await;
     for (host, wait) in [
         ("127.0.0.1:1", "127.0.0.1:8088"),
         ("push.example", "push.example:8088"),
@@ -36,7 +36,7 @@ async fn the_demo_may_reach_the_wait_line_by_the_name_it_was_called() {
 
 #[tokio::test]
 async fn the_guard_stands_before_the_pages_too() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for path in ["/", "/demo", "/demo/wait.json", "/multiplexor.js"] {
         let head = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
         assert!(line.say(head.as_bytes()).await.starts_with("HTTP/1.1 403 "), "{path}");
@@ -46,7 +46,7 @@ async fn the_guard_stands_before_the_pages_too() {
 
 #[tokio::test]
 async fn what_is_loaded_may_be_kept_and_what_is_asked_may_not() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     for (target, cache) in [
         ("/multiplexor.js", "public, max-age=3600, stale-while-revalidate=86400"),
         ("/multiplexor.js?v=1", "public, max-age=31536000, immutable"),

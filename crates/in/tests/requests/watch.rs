@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Line, SHARD};
 use exchange::hub::{ChannelId, Leave, Next};
-use in_line::Settings;
+use in_line::InSettings;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -79,7 +79,7 @@ impl Stream {
 
 #[tokio::test]
 async fn a_poll_tells_what_changed_since() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let a = come(&line, "a");
     come(&line, "user.1");
     go(&line, a);
@@ -99,7 +99,7 @@ async fn a_poll_tells_what_changed_since() {
 
 #[tokio::test]
 async fn a_poll_waits_for_a_change() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let target = format!("GET /watch?since={}", line.exchange.cursors().text(line.exchange.end()));
     let waiting = line.ask(&target, "", b"");
     let change = async {
@@ -108,7 +108,7 @@ async fn a_poll_waits_for_a_change() {
     };
     let (answer, _) = tokio::join!(waiting, change);
     assert_eq!(told(&answer.json()), "+a");
-    let short = Settings { poll_timeout: Duration::from_millis(10), ..Settings::default() };
+    let short = InSettings { poll_timeout: Duration::from_millis(10), ..InSettings::default() };
     let line = Line::start(short).await;
     assert_eq!(told(&line.ask("GET /watch", "", b"").await.json()), "");
 }
@@ -117,7 +117,7 @@ async fn a_poll_waits_for_a_change() {
 /// a turn of a shard.
 #[tokio::test]
 async fn who_watches_is_woken_by_what_happens_alone() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut stream = Stream::open(&line, "/watch?transport=stream", "").await;
     stream.object().await;
     assert_eq!(line.notifier.count(), 0);
@@ -136,7 +136,7 @@ async fn who_watches_is_woken_by_what_happens_alone() {
 
 #[tokio::test]
 async fn a_long_feed_comes_in_pages() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let names: Vec<String> = (0..600).map(|n| format!("c{n}")).collect();
     for name in &names {
         come(&line, name);
@@ -158,7 +158,7 @@ async fn a_long_feed_comes_in_pages() {
 #[tokio::test]
 async fn changes_that_are_not_wanted_are_no_sign_of_life() {
     let heartbeat = Duration::from_millis(50);
-    let line = Line::start(Settings { heartbeat, ..Settings::default() }).await;
+    let line = Line::start(InSettings { heartbeat, ..InSettings::default() }).await;
     let mut stream = Stream::open(&line, "/watch?transport=stream&prefix=user.", "").await;
     let begin = stream.object().await;
     let changes = async {
@@ -178,7 +178,7 @@ async fn changes_that_are_not_wanted_are_no_sign_of_life() {
 #[tokio::test]
 async fn a_stream_tells_line_by_line() {
     let heartbeat = Duration::from_millis(50);
-    let line = Line::start(Settings { heartbeat, ..Settings::default() }).await;
+    let line = Line::start(InSettings { heartbeat, ..InSettings::default() }).await;
     let mut stream = Stream::open(&line, "/watch", "Accept: application/x-ndjson\r\n").await;
     let begin = stream.object().await;
     assert_eq!(begin, json!({ "cursor": line.exchange.cursors().text(line.exchange.end()) }));
@@ -206,7 +206,7 @@ async fn a_stream_tells_line_by_line() {
 
 #[tokio::test]
 async fn events_resume_by_their_id() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let cursors = line.exchange.cursors();
     let mut stream = Stream::open(&line, "/watch", "Accept: text/event-stream\r\n").await;
     let begin = stream.event().await;
@@ -233,7 +233,7 @@ async fn events_resume_by_their_id() {
 
 #[tokio::test]
 async fn watchers_do_not_hold_up_the_end() {
-    let line = Line::start(Settings::default()).await;
+    let line = Line::start(InSettings::default()).await;
     let mut stream = Stream::open(&line, "/watch?transport=stream", "").await;
     stream.object().await;
     line.stop.send(()).unwrap();

@@ -17,16 +17,16 @@ use crate::limits::{LOG_LEN_MAX, LOG_LINES_MAX, LOG_PAUSE, LOG_WRITE_LEN};
 
 /// Where lines are left.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<Inner>);
+pub(super) struct LineQueue(Arc<QueueState>);
 
-struct Inner {
+struct QueueState {
     lines: SyncSender<Box<[u8]>>,
     /// Bytes of the lines that are not written yet; at most [`LOG_LEN_MAX`].
     held: AtomicUsize,
     lost: AtomicU64,
 }
 
-impl Queue {
+impl LineQueue {
     /// Begins to write there.
     pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, lines) = Self::new(LOG_LINES_MAX);
@@ -37,7 +37,7 @@ impl Queue {
 
     fn new(lines_max: usize) -> (Self, Receiver<Box<[u8]>>) {
         let (lines, taken) = sync_channel(lines_max);
-        (Self(Arc::new(Inner { lines, held: AtomicUsize::new(0), lost: AtomicU64::new(0) })), taken)
+        (Self(Arc::new(QueueState { lines, held: AtomicUsize::new(0), lost: AtomicU64::new(0) })), taken)
     }
 
     /// Waits until all that was left is written; false: it took too long.
@@ -90,7 +90,7 @@ impl Queue {
 }
 
 /// The formatter gives a line in one write.
-impl Write for Queue {
+impl Write for LineQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
         Ok(line.len())
@@ -101,7 +101,7 @@ impl Write for Queue {
     }
 }
 
-impl<'a> MakeWriter<'a> for Queue {
+impl<'a> MakeWriter<'a> for LineQueue {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_holds_up_nobody() {
-        let (queue, lines) = Queue::new(2);
+        let (queue, lines) = LineQueue::new(2);
         (0..5).for_each(|n| queue.put(&[n]));
         assert_eq!(queue.0.lost.load(Ordering::Relaxed), 3);
         assert!(!queue.flush(Duration::ZERO));
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_limited_in_bytes() {
-        let (queue, _lines) = Queue::new(2);
+        let (queue, _lines) = LineQueue::new(2);
         queue.put(&vec![0; LOG_LEN_MAX]);
         queue.put(&[1]);
         assert_eq!(queue.0.lost.load(Ordering::Relaxed), 1);
@@ -170,7 +170,7 @@ mod tests {
     fn lines_are_written_in_order_when_somebody_reads() {
         let (let_go, waits) = channel();
         let (tell, told) = channel();
-        let queue = Queue::start(Slow(waits, tell)).unwrap();
+        let queue = LineQueue::start(Slow(waits, tell)).unwrap();
         (0..100).for_each(|n: u8| queue.put(&[n]));
         (0..100).for_each(|_| let_go.send(()).unwrap());
         assert!(queue.flush(Duration::from_secs(60)));

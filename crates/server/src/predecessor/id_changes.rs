@@ -11,7 +11,7 @@ use crate::limits::NEWS_PAGE;
 /// Looks at a server that runs.
 pub(super) struct IdChanges {
     exchange: Arc<Exchange>,
-    stats: wait::Stats,
+    stats: wait::ShardStats,
     /// Up to here changes were told.
     told: Position,
     /// After how many seconds what is held of an id is dropped.
@@ -32,7 +32,7 @@ pub(super) struct LogCounts {
 }
 
 impl IdChanges {
-    pub(super) fn new(exchange: Arc<Exchange>, stats: wait::Stats, held_s: f64) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, stats: wait::ShardStats, held_s: f64) -> Self {
         Self { told: exchange.end(), exchange, stats, held_s }
     }
 

@@ -24,7 +24,7 @@ use crate::log;
 
 /// Where lines are left.
 #[derive(Clone)]
-pub(super) struct Journal(Arc<JournalInner>);
+pub(super) struct PredecessorLog(Arc<JournalInner>);
 
 struct JournalInner {
     /// 0 silent, 1 text, 2 and time, 3 and counters.
@@ -40,7 +40,7 @@ enum LogEntry {
     End,
 }
 
-impl Journal {
+impl PredecessorLog {
     /// A log whose lines wait for its writer to start.
     pub(super) fn new(level: u8) -> (Self, Writer) {
         let (queue, said) = sync_channel(JOURNAL_LINES_MAX);
@@ -148,7 +148,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins to write, unless it did. Before any shard starts, since a shard's copy of the table of descriptors is made then.
-    pub(super) fn start(&mut self, journal: &Journal) -> io::Result<()> {
+    pub(super) fn start(&mut self, journal: &PredecessorLog) -> io::Result<()> {
         let Some(said) = self.said.take() else { return Ok(()) };
         let writing = journal.clone();
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writing.write(&said))?;
@@ -157,7 +157,7 @@ impl Writer {
     }
 
     /// Waits until what was said is written, if somebody reads it in time.
-    pub(super) fn end(mut self, journal: &Journal) {
+    pub(super) fn end(mut self, journal: &PredecessorLog) {
         // Where no thread can start, nothing can be written.
         let _ = self.start(journal);
         let Some(thread) = self.thread else { return };
@@ -185,10 +185,10 @@ fn dated(time: SystemTime) -> String {
 }
 
 /// Passes on what the lines say of their connections.
-struct JournalLayer(Journal);
+struct JournalLayer(PredecessorLog);
 
 /// Lets through what somebody reads: nothing is put into words for a silent log.
-struct IfRead(Journal);
+struct IfRead(PredecessorLog);
 
 impl<S> Filter<S> for IfRead {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -198,7 +198,7 @@ impl<S> Filter<S> for IfRead {
 
 impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
+        let mut text = EventText::default();
         event.record(&mut text);
         self.0.say(text.0);
     }
@@ -206,9 +206,9 @@ impl<S: Subscriber> Layer<S> for JournalLayer {
 
 /// The words of an event.
 #[derive(Default)]
-struct Text(String);
+struct EventText(String);
 
-impl Visit for Text {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
@@ -238,7 +238,7 @@ mod tests {
                  cleanup_timers=2 events=4]\n",
             ),
         ] {
-            let (journal, writer) = Journal::new(level);
+            let (journal, writer) = PredecessorLog::new(level);
             let count = LogCounts { connections: 1, held: 2, online: 3, changes: 4 };
             assert_eq!(journal.line(SystemTime::UNIX_EPOCH, "x", count), expected);
             writer.end(&journal);
@@ -249,7 +249,7 @@ mod tests {
     fn what_nobody_reads_holds_up_nobody() {
         let (queue, said) = sync_channel(1);
         let inner = JournalInner { level: AtomicU8::new(1), queue, lost: AtomicU64::new(0) };
-        let journal = Journal(Arc::new(inner));
+        let journal = PredecessorLog(Arc::new(inner));
         (0..5).for_each(|n| journal.say(n.to_string()));
         assert_eq!(journal.0.lost.load(Ordering::Relaxed), 4);
         journal.set_level(0);

@@ -18,12 +18,12 @@ pub(super) fn listen_wait(settings: &Settings) -> anyhow::Result<(Vec<wait::List
     let (mut listeners, mut files) = (Vec::new(), Vec::new());
     for listener in &settings.wait {
         let address = match &listener.address {
-            Address::Inet(address) => wait::Address::Inet(*address),
+            Address::Inet(address) => wait::ListenAddress::Inet(*address),
             Address::Unix(path) => {
                 let (socket, file) =
                     unix::open(path, &settings.unix).context("the WAIT line cannot listen")?;
                 files.push(file);
-                wait::Address::Unix(Arc::new(socket))
+                wait::ListenAddress::Unix(Arc::new(socket))
             }
         };
         listeners.push(listener.of_wait(address));
@@ -38,7 +38,10 @@ pub(super) fn listened_wait(settings: &Settings, line: &wait::Line) -> Vec<Addre
 }
 
 /// Where the IN line listens; a port 0 is resolved.
-pub(super) fn listened_in(settings: &Settings, listeners: &[in_line::Listener]) -> io::Result<Vec<Address>> {
+pub(super) fn listened_in(
+    settings: &Settings,
+    listeners: &[in_line::InListener],
+) -> io::Result<Vec<Address>> {
     let set = settings.in_listeners.iter().zip(listeners);
     set.map(|(set, listener)| match &listener.socket {
         in_line::Socket::Inet(socket) => socket.local_addr().map(Address::Inet),
@@ -49,7 +52,7 @@ pub(super) fn listened_in(settings: &Settings, listeners: &[in_line::Listener]) 
 
 /// The IN line as it listens; through the senders its listeners get new certificates.
 pub(super) struct In {
-    pub(super) listeners: Vec<in_line::Listener>,
+    pub(super) listeners: Vec<in_line::InListener>,
     pub(super) senders: Vec<Option<watch::Sender<tls::Server>>>,
     pub(super) files: Vec<SocketFile>,
 }
@@ -77,7 +80,7 @@ pub(super) async fn listen_in(
         }
         let (sender, tls) = server.map(watch::channel).unzip();
         senders.push(sender);
-        listeners.push(in_line::Listener { socket, classic: listener.of_in(dialects), tls });
+        listeners.push(in_line::InListener { socket, classic: listener.of_in(dialects), tls });
     }
     Ok(In { listeners, senders, files })
 }

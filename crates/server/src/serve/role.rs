@@ -41,7 +41,7 @@ pub(crate) trait Role {
 /// What runs, for a role that looks into it or changes it.
 pub(crate) struct Running {
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) stats: wait::Stats,
+    pub(crate) stats: wait::ShardStats,
     /// What is set anew, for the shards.
     pub(crate) renewals: Arc<Commands<Renewal>>,
     /// What may be taken anew beside that.

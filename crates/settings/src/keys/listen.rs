@@ -1,17 +1,17 @@
 //! Where both lines listen, as whom, and how they log.
 
 use crate::Effect;
-use crate::Listener;
+use crate::ListenerEntry;
 use crate::key::{SettingKey, choice, count_or_auto, listeners, switch, text};
 use crate::kind::ValueKind;
 
-pub const WAIT: SettingKey<Vec<Listener>> = listeners(
+pub const WAIT: SettingKey<Vec<ListenerEntry>> = listeners(
     Effect::Restart,
     "wait",
     "0.0.0.0:8088",
     "Where clients wait (subscribe): the WAIT line, open to the world",
 );
-pub const IN: SettingKey<Vec<Listener>> = listeners(
+pub const IN: SettingKey<Vec<ListenerEntry>> = listeners(
     Effect::Restart,
     "in",
     "127.0.0.1:10010",

@@ -3,9 +3,9 @@
 use exchange::hub::Position;
 
 /// What is left to read.
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(super) struct RecordBytes<'a>(pub(super) &'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl<'a> RecordBytes<'a> {
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;

@@ -99,7 +99,7 @@ fn bytes_of(record: &Record) -> Vec<u8> {
 fn a_record_reads_as_it_was_written() {
     for record in facts().into_iter().chain(outdated()) {
         let bytes = bytes_of(&record);
-        let Read::Content(content, len) = read(&bytes) else { panic!("{record:?} is whole") };
+        let ReadRecord::Content(content, len) = read(&bytes) else { panic!("{record:?} is whole") };
         assert_eq!(len, bytes.len());
         let again = decode(content).unwrap();
         assert_eq!(bytes_of(&again), bytes);
@@ -136,9 +136,9 @@ fn a_key_of_version_1_has_no_owner_and_no_hash() {
 fn a_cut_record_is_torn_at_every_byte() {
     for record in facts() {
         let bytes = bytes_of(&record);
-        assert!(matches!(read(&[]), Read::End));
+        assert!(matches!(read(&[]), ReadRecord::End));
         for cut in 1..bytes.len() {
-            assert!(matches!(read(&bytes[..cut]), Read::Torn), "{record:?} at {cut}");
+            assert!(matches!(read(&bytes[..cut]), ReadRecord::Torn), "{record:?} at {cut}");
         }
     }
 }
@@ -150,9 +150,9 @@ fn a_flipped_bit_is_never_a_record() {
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(read(&bytes), Read::Torn), "{record:?}, bit {bit}");
+            assert!(matches!(read(&bytes), ReadRecord::Torn), "{record:?}, bit {bit}");
         }
-        assert!(matches!(read(&[0; 64]), Read::Torn), "what was never written is no record");
+        assert!(matches!(read(&[0; 64]), ReadRecord::Torn), "what was never written is no record");
     }
 }
 

@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::World;
-use super::state::State;
-use super::tls::Tls;
+use super::state::WorldState;
+use super::tls::SimTls;
 
 /// The client's end of a connection.
 #[derive(Debug, Clone)]
-pub struct Peer {
-    state: Rc<RefCell<State>>,
+pub struct SimPeer {
+    state: Rc<RefCell<WorldState>>,
     number: usize,
-    tls: Option<Rc<RefCell<Tls>>>,
+    tls: Option<Rc<RefCell<SimTls>>>,
 }
 
-impl Peer {
+impl SimPeer {
     /// Connects to the listener of this number. It waits to be accepted, but may speak already.
     pub fn connect(world: &World, listener: usize) -> Self {
         let number = world.0.borrow_mut().connect(listener);
@@ -25,7 +25,7 @@ impl Peer {
 
     /// Connects so, and speaks TLS. What its handshake has to read is read by [`Self::take`].
     pub fn connect_tls(world: &World, listener: usize) -> Self {
-        let peer = Self { tls: Some(Rc::new(RefCell::new(Tls::new()))), ..Self::connect(world, listener) };
+        let peer = Self { tls: Some(Rc::new(RefCell::new(SimTls::new()))), ..Self::connect(world, listener) };
         peer.send("");
         peer
     }

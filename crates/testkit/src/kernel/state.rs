@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use wait::limits::EVENTS_PER_TURN;
-use wait::{Errno, Event, Interest};
+use wait::{Errno, Interest, ReadyEvent};
 
 use super::world::{Ask, Calls, Mischief, UNIX_AT_START};
 use crate::seeds::Chance;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct WorldState {
     /// The fake clock, in milliseconds since the Unix epoch: the hub reads it, too.
     pub(super) clock: Arc<AtomicU64>,
     /// By how many milliseconds somebody has set the clock on the wall.
@@ -26,8 +26,8 @@ pub(super) struct State {
     looked_us: u64,
     /// Polling with nothing ready lets time pass.
     pub(super) sleeps: bool,
-    pub(super) lines: Vec<Line>,
-    pub(super) listeners: Vec<Queue>,
+    pub(super) lines: Vec<SimLine>,
+    pub(super) listeners: Vec<ByteQueue>,
     /// What each kernel's shard asked for, and the sockets it watches.
     asks: Vec<Ask>,
     watched: Vec<BTreeSet<usize>>,
@@ -42,7 +42,7 @@ pub(super) struct State {
 
 /// One connection, seen from both ends.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct SimLine {
     /// Where the client is; `None`: on this machine.
     pub(super) from: Option<IpAddr>,
     pub(super) to_server: VecDeque<u8>,
@@ -65,14 +65,14 @@ pub(super) struct Line {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct ByteQueue {
     pub(super) waiting: VecDeque<usize>,
     /// Kernel, and the number by which it knows the listener.
     watch: Option<(usize, usize)>,
     closed: bool,
 }
 
-impl State {
+impl WorldState {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             clock: Arc::new(AtomicU64::new(UNIX_AT_START)),
@@ -104,11 +104,11 @@ impl State {
         self.now() * 1_000 + self.looked_us
     }
 
-    pub(super) fn line(&self, number: usize) -> &Line {
+    pub(super) fn line(&self, number: usize) -> &SimLine {
         &self.lines[number]
     }
 
-    pub(super) fn line_mut(&mut self, number: usize) -> &mut Line {
+    pub(super) fn line_mut(&mut self, number: usize) -> &mut SimLine {
         &mut self.lines[number]
     }
 
@@ -123,14 +123,14 @@ impl State {
     }
 
     pub(super) fn add_listener(&mut self) -> usize {
-        self.listeners.push(Queue::default());
+        self.listeners.push(ByteQueue::default());
         self.listeners.len() - 1
     }
 
     pub(super) fn connect(&mut self, listener: usize) -> usize {
         let number = self.lines.len();
         let queue = &mut self.listeners[listener];
-        self.lines.push(Line { window: usize::MAX, refused: queue.closed, ..Line::default() });
+        self.lines.push(SimLine { window: usize::MAX, refused: queue.closed, ..SimLine::default() });
         if !queue.closed {
             queue.waiting.push_back(number);
         }
@@ -142,7 +142,7 @@ impl State {
         kernel: usize,
         timeout_ms: Option<u64>,
         rung: bool,
-        events: &mut Vec<Event>,
+        events: &mut Vec<ReadyEvent>,
     ) {
         self.calls.polls += 1;
         let mut ready = self.ready(kernel);
@@ -151,7 +151,7 @@ impl State {
             ready.truncate(1 + self.chance.index(ready.len()));
         }
         ready.truncate(EVENTS_PER_TURN - 1);
-        ready.extend(rung.then_some(Event::Wake));
+        ready.extend(rung.then_some(ReadyEvent::Wake));
         self.asks[kernel] = match timeout_ms {
             _ if !ready.is_empty() => Ask::Busy,
             Some(0) => Ask::Busy,
@@ -168,13 +168,13 @@ impl State {
     }
 
     /// All that is ready, level-triggered.
-    fn ready(&self, kernel: usize) -> Vec<Event> {
+    fn ready(&self, kernel: usize) -> Vec<ReadyEvent> {
         let mut ready = Vec::new();
         for queue in &self.listeners {
             if let Some((_, number)) =
                 queue.watch.filter(|(by, _)| *by == kernel && !queue.waiting.is_empty())
             {
-                ready.push(Event::Accept(number));
+                ready.push(ReadyEvent::Accept(number));
             }
         }
         for line in self.watched[kernel].iter().map(|number| &self.lines[*number]) {
@@ -185,7 +185,7 @@ impl State {
             let room = line.to_client.len() < line.window;
             let writable = interest.writable && (room || line.reset || line.client_gone);
             if readable || writable {
-                ready.push(Event::Ready { token, readable, writable });
+                ready.push(ReadyEvent::Ready { token, readable, writable });
             }
         }
         ready

@@ -9,11 +9,11 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use wait::Certificates;
-use wait::tls::{Certificate, Options, Pair, Server, Tickets};
+use wait::tls::{Certificate, Pair, Server, ServerOptions, Tickets};
 
 /// TLS on the client's end.
 #[derive(Debug)]
-pub struct Tls {
+pub struct SimTls {
     client: ClientConnection,
     /// It gave up, perhaps in the middle of its handshake, and is told so.
     said_no_more: bool,
@@ -21,7 +21,7 @@ pub struct Tls {
     pub heard: Vec<u8>,
 }
 
-impl Tls {
+impl SimTls {
     /// A client that has said nothing yet.
     #[allow(clippy::new_without_default, reason = "it makes keys")]
     pub fn new() -> Self {
@@ -76,7 +76,7 @@ impl Tls {
     }
 }
 
-/// Certificates for the first listener that [`super::Peer::connect_tls`] trusts.
+/// Certificates for the first listener that [`super::SimPeer::connect_tls`] trusts.
 pub fn certificates() -> Certificates {
     Certificates::new(vec![Some(server())])
 }
@@ -84,7 +84,7 @@ pub fn certificates() -> Certificates {
 /// A server that such a client trusts.
 pub fn server() -> Server {
     let world = world();
-    let options = Options { hands_out_keys: true, ..Options::default() };
+    let options = ServerOptions { hands_out_keys: true, ..ServerOptions::default() };
     let server = Server::new(std::slice::from_ref(&world.certificate), &options, &world.tickets);
     server.expect("it is a server")
 }

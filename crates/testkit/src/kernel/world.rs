@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use wait::Errno;
 
-use super::state::State;
+use super::state::WorldState;
 
 /// All sockets of a test, and its clock. A clone is the same world.
 #[derive(Debug, Clone)]
-pub struct World(pub(super) Rc<RefCell<State>>);
+pub struct World(pub(super) Rc<RefCell<WorldState>>);
 
 /// How often a call does not do all it could: once in so many times, never for 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum Ask {
 impl World {
     /// A calm world at time 0.
     pub fn new(seed: u64) -> Self {
-        Self(Rc::new(RefCell::new(State::new(seed))))
+        Self(Rc::new(RefCell::new(WorldState::new(seed))))
     }
 
     /// The clock by which the hub shall live: the kernels' time, and a fixed offset.

@@ -11,11 +11,11 @@ use std::path::Path;
 
 use wait::access::{TokenSecret, Tokens, make_token};
 use wait::exchange::hub::{Door, Limits, Pattern, Rule};
-use wait::{Classic, Settings, Shows};
+use wait::{Classic, Shows, WaitSettings};
 
 use super::Telegraph;
 use crate::conversation::{Case, Word, read_folder};
-use crate::kernel::Peer;
+use crate::kernel::SimPeer;
 use crate::scene::Scene;
 
 #[test]
@@ -43,7 +43,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     scene.settle();
     let others = [others, meet(&mut scene, case, "comes")];
     if case.settings.iter().any(|(key, _)| key == "goes") {
-        others.iter().flatten().for_each(Peer::hang_up);
+        others.iter().flatten().for_each(SimPeer::hang_up);
         scene.settle();
     }
     scene.pass(1_000 * case.setting("pass").unwrap_or(0) as u64);
@@ -55,7 +55,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     if peer.is_ended() {
         facts.push("ends".to_owned());
     }
-    others.iter().flatten().chain([&peer]).for_each(Peer::hang_up);
+    others.iter().flatten().chain([&peer]).for_each(SimPeer::hang_up);
     scene.settle();
     assert_eq!((telegraph.up(), scene.shards[0].connections()), (0, 0), "nothing is kept of who has gone");
     facts
@@ -69,11 +69,11 @@ fn scene() -> (std::sync::Arc<Telegraph>, Scene) {
         Rule { listen: Some(Door::Token), ..door("closed.*") },
     ];
     let limits = Limits { rules, presence_list: 1_000, ..Limits::default() };
-    let settings = Settings {
+    let settings = WaitSettings {
         dialects,
         tokens: Tokens { secrets: vec![secret()], ..Tokens::default() },
         shows: Shows { tokens: true, ..Shows::NOTHING },
-        ..Settings::default()
+        ..WaitSettings::default()
     };
     (telegraph, Scene::speaking(Classic::Guest, 1, 1, limits, settings))
 }
@@ -90,7 +90,7 @@ fn publish(scene: &Scene, case: &Case, when: &str) {
 }
 
 /// Somebody else comes to a channel.
-fn meet(scene: &mut Scene, case: &Case, when: &str) -> Option<Peer> {
+fn meet(scene: &mut Scene, case: &Case, when: &str) -> Option<SimPeer> {
     let (_, said) = case.settings.iter().find(|(key, _)| key == when)?;
     let (user, channel) = said.split_once(':').unwrap();
     Some(scene.says(format!("{}JOIN {channel}\n", greeting(user))))

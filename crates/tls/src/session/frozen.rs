@@ -1,15 +1,15 @@
 //! A session as bytes, for whoever goes on with its connection: a byte that says in which version, then what is open, its keys,
 //! what renews them where that can be, and what has come of a record.
 
-use super::{Open, Renewal, Session, State};
+use super::{NextSecrets, Open, SessionState, TlsSession};
 use crate::limits::WIRE_LEN_MAX;
-use crate::record::{Keys, Version};
-use crate::secret::{Cipher, NONCE_LEN, Secret, Traffic};
+use crate::record::{DirectionKeys, Version};
+use crate::secret::{Cipher, CipherSecret, NONCE_LEN, Traffic};
 
-impl Session {
+impl TlsSession {
     /// As bytes, which are as secret as keys are. `None`: its handshake is under way, or it failed.
     pub fn freeze(&self) -> Option<Vec<u8>> {
-        let State::Open(open) = &self.state else { return None };
+        let SessionState::Open(open) = &self.state else { return None };
         let cipher = open.tx.secret().cipher;
         let mut out = vec![FORMAT, u8::from(open.renewal.is_some()), cipher as u8];
         out.push(
@@ -31,7 +31,7 @@ impl Session {
 
     /// The session that was frozen; `None`: the bytes are none of ours, or of another version.
     pub fn thaw(bytes: &[u8]) -> Option<Self> {
-        let mut bytes = Bytes(bytes);
+        let mut bytes = FrozenBytes(bytes);
         let [format, renews, cipher, flags] = bytes.array()?;
         let version = match renews {
             0 => Version::Tls12,
@@ -48,7 +48,7 @@ impl Session {
             Version::Tls12 => None,
             Version::Tls13 => {
                 let (tx, rx) = (bytes.take(cipher.hash_len())?, bytes.take(cipher.hash_len())?);
-                Some(Box::new(Renewal { tx: Traffic::new(tx)?, rx: Traffic::new(rx)? }))
+                Some(Box::new(NextSecrets { tx: Traffic::new(tx)?, rx: Traffic::new(rx)? }))
             }
         };
         let open = Open {
@@ -62,14 +62,14 @@ impl Session {
             is_closed: flags & 4 != 0,
         };
         let kept = bytes.0.to_vec();
-        (kept.len() < WIRE_LEN_MAX).then_some(Self { state: State::Open(open), kept, seen: 0 })
+        (kept.len() < WIRE_LEN_MAX).then_some(Self { state: SessionState::Open(open), kept, seen: 0 })
     }
 }
 
 /// Bytes that are read from the front.
-struct Bytes<'a>(&'a [u8]);
+struct FrozenBytes<'a>(&'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl<'a> FrozenBytes<'a> {
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
@@ -80,11 +80,11 @@ impl<'a> Bytes<'a> {
         self.take(LEN)?.try_into().ok()
     }
 
-    fn keys(&mut self, cipher: Cipher, version: Version) -> Option<Keys> {
+    fn keys(&mut self, cipher: Cipher, version: Version) -> Option<DirectionKeys> {
         // No connection has that many records behind it.
         let seq = Some(u64::from_le_bytes(self.array()?)).filter(|seq| *seq < 1 << 62)?;
         let (key, iv) = (self.take(cipher.key_len())?, self.take(NONCE_LEN)?);
-        Some(Keys::new(seq, Secret::new(cipher, key, iv)?, version))
+        Some(DirectionKeys::new(seq, CipherSecret::new(cipher, key, iv)?, version))
     }
 }
 

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
 
 use super::*;
-use crate::{Options, Pair, Tickets};
+use crate::{Pair, ServerOptions, Tickets};
 
 /// A server, and the certificate by which it is trusted.
 fn server(name: &str) -> (Server, CertificateDer<'static>) {
@@ -28,7 +28,7 @@ fn server(name: &str) -> (Server, CertificateDer<'static>) {
     let read = pair.read().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(read.names, [name.to_owned(), format!("*.{name}")]);
-    let options = Options { hands_out_keys: true, ..Options::default() };
+    let options = ServerOptions { hands_out_keys: true, ..ServerOptions::default() };
     (Server::new(&[read], &options, &Tickets::default()).unwrap(), certificate.der().clone())
 }
 
@@ -54,9 +54,9 @@ fn client_config(
 /// A client and a session, and a wire that cuts what the client says.
 struct Scene {
     client: ClientConnection,
-    session: Session,
+    session: TlsSession,
     said: Vec<u8>,
-    opened: Option<Opened>,
+    opened: Option<HandshakeStep>,
     /// What the client has read.
     read: Vec<u8>,
 }
@@ -67,7 +67,7 @@ impl Scene {
         let client = ClientConnection::new(Arc::clone(config), name).unwrap();
         Self {
             client,
-            session: Session::new(server.clone()),
+            session: TlsSession::new(server.clone()),
             said: Vec::new(),
             opened: None,
             read: Vec::new(),
@@ -154,7 +154,7 @@ fn every_suite_of_both_versions_works() {
     for suite in ALL_CIPHER_SUITES.iter().filter(|suite| !format!("{:?}", suite.suite()).contains("RSA")) {
         let mut scene = Scene::new(&server, &client_config(&trusted, Some(*suite)), "suites.example");
         check_talk(&mut scene, &mut |all| all);
-        assert_eq!(scene.opened, Some(Opened::Full), "{suite:?}");
+        assert_eq!(scene.opened, Some(HandshakeStep::Full), "{suite:?}");
         count += 1;
     }
     assert_eq!(count, 6);
@@ -178,7 +178,7 @@ fn a_client_comes_back_by_its_ticket() {
     let (server, trusted) = server("tickets.example");
     for suite in [None, ALL_CIPHER_SUITES.iter().find(|suite| suite.tls13().is_none()).copied()] {
         let config = client_config(&trusted, suite);
-        for expected in [Opened::Full, Opened::Resumed, Opened::Resumed] {
+        for expected in [HandshakeStep::Full, HandshakeStep::Resumed, HandshakeStep::Resumed] {
             let mut scene = Scene::new(&server, &config, "tickets.example");
             check_talk(&mut scene, &mut |all| all);
             assert_eq!(scene.opened, Some(expected), "{suite:?}");
@@ -208,7 +208,7 @@ fn a_key_that_does_not_fit_its_cipher_is_none() {
     let key = rustls::crypto::cipher::AeadKey::from([7; 32]);
     let iv = rustls::crypto::cipher::Iv::copy(&[0; 12]);
     let secrets = rustls::ConnectionTrafficSecrets::Aes128Gcm { key, iv };
-    assert!(Secret::of_rustls(&secrets).is_none());
+    assert!(CipherSecret::of_rustls(&secrets).is_none());
 }
 
 /// The session goes on in another process.
@@ -217,7 +217,7 @@ fn hand_over(scene: &mut Scene) {
         assert!(scene.session.is_handshaking());
         return;
     };
-    scene.session = Session::thaw(&bytes).expect("it was frozen");
+    scene.session = TlsSession::thaw(&bytes).expect("it was frozen");
     assert_eq!(scene.session.freeze(), Some(bytes));
 }
 
@@ -252,16 +252,16 @@ fn what_is_no_session_is_refused() {
     check_talk(&mut scene, &mut |all| all);
     let bytes = scene.session.freeze().unwrap();
     assert!(
-        (0..bytes.len()).all(|cut| Session::thaw(&bytes[..cut]).is_none()),
+        (0..bytes.len()).all(|cut| TlsSession::thaw(&bytes[..cut]).is_none()),
         "nothing of it may be missing"
     );
     for (at, byte) in [(0, 2), (1, 2), (2, 0), (2, 4), (3, 8), (13, 0x40)] {
         let mut other = bytes.clone();
         other[at] = byte;
-        assert!(Session::thaw(&other).is_none(), "{at}");
+        assert!(TlsSession::thaw(&other).is_none(), "{at}");
     }
     let long = [&bytes[..], &vec![0; WIRE_LEN_MAX]].concat();
-    assert!(Session::thaw(&long).is_none(), "no record is so long");
+    assert!(TlsSession::thaw(&long).is_none(), "no record is so long");
 }
 
 #[test]

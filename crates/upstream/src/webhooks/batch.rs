@@ -5,12 +5,12 @@ use std::sync::Arc;
 use exchange::hub::{Millis, Position};
 use hyper::body::Bytes;
 
-use super::event::Event;
+use super::event::WebhookEvent;
 use super::settings::Scope;
 
 /// What is sent in one call, and again until it is taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(super) struct EventBatch {
     /// The header `webhook-id`.
     pub(super) id: String,
     pub(super) body: Bytes,
@@ -64,7 +64,7 @@ impl Bookmark {
 }
 
 /// `{"events": […], "gap"?: true}`.
-pub(super) fn body_of(events: &[Arc<Event>], gap: bool) -> Bytes {
+pub(super) fn body_of(events: &[Arc<WebhookEvent>], gap: bool) -> Bytes {
     let len = events.iter().map(|event| event.json.len() + 1).sum::<usize>();
     let mut body = Vec::with_capacity(len + BODY_AROUND);
     body.extend_from_slice(b"{\"events\":[");

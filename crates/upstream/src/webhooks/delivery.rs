@@ -9,18 +9,18 @@ use std::time::Duration;
 use exchange::hub::{Cursors, Millis, Position};
 use tokio::time::Instant;
 
-use super::batch::{Batch, Bookmark, Noted, body_of};
-use super::event::Event;
+use super::batch::{Bookmark, EventBatch, Noted, body_of};
+use super::event::WebhookEvent;
 use super::left_out::LeftOut;
 use super::settings::{Scope, Webhook};
-use super::trouble::{Outcome, Trouble};
+use super::trouble::{CallOutcome, Trouble};
 use crate::limits::{WEBHOOK_BATCH_DELAY, WEBHOOK_BATCH_EVENTS_MAX, WEBHOOK_BATCH_LEN_MAX};
 
 /// One webhook, and what it is owed.
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(super) struct WebhookQueue {
     pub(super) hook: Webhook,
-    queue: VecDeque<Arc<Event>>,
+    queue: VecDeque<Arc<WebhookEvent>>,
     /// Of the queue.
     bytes: usize,
     /// When the first of the queue came there.
@@ -31,20 +31,20 @@ pub(super) struct Delivery {
     pub(super) taken: Position,
     /// Its first batch after a restart ends where this one ended, which may have reached it.
     until: Option<Noted>,
-    batch: Option<Arc<Batch>>,
+    batch: Option<Arc<EventBatch>>,
     /// A store knows which events are in the batch.
     pub(super) noted: bool,
     /// There was no room while the batch was being sent: should it not be taken, it is left out.
     is_overrun: bool,
     pub(super) left_out: LeftOut,
-    phase: Phase,
+    phase: DeliveryPhase,
     trouble: Trouble,
-    pub(super) counts: Counts,
+    pub(super) counts: DeliveryCounts,
 }
 
 /// What it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum DeliveryPhase {
     Ready,
     Calling,
     /// Until then nobody is called.
@@ -55,7 +55,7 @@ enum Phase {
 
 /// What is counted of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
+pub(super) struct DeliveryCounts {
     pub(super) calls: u64,
     pub(super) failed: u64,
     pub(super) taken: u64,
@@ -65,7 +65,7 @@ pub(super) struct Counts {
 
 /// What follows from what became of a call.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextCall {
     /// It is owed less than before.
     Moved,
     /// It is tried again.
@@ -76,7 +76,7 @@ pub(super) enum Next {
     Stopped,
 }
 
-impl Delivery {
+impl WebhookQueue {
     /// One that is owed all from its bookmark on, which was made for this scope, and told of what it lacks if that is narrower
     /// than its own; without one all from `end` on, and told that it may have missed something.
     pub(super) fn new(hook: Webhook, noted: Option<(Bookmark, Option<Scope>)>, end: Position) -> Self {
@@ -97,9 +97,9 @@ impl Delivery {
             noted: false,
             is_overrun: false,
             left_out: LeftOut::default(),
-            phase: Phase::Ready,
+            phase: DeliveryPhase::Ready,
             trouble: Trouble::default(),
-            counts: Counts::default(),
+            counts: DeliveryCounts::default(),
         };
         if !scope.covers(&own) {
             delivery.lose();
@@ -114,13 +114,13 @@ impl Delivery {
             self.lose();
         }
         self.until.iter_mut().for_each(|noted| noted.scope = noted.scope.common(&hook.scope()));
-        if self.phase == Phase::Stopped {
-            (self.phase, self.taken, self.until, self.gap) = (Phase::Ready, end, None, true);
+        if self.phase == DeliveryPhase::Stopped {
+            (self.phase, self.taken, self.until, self.gap) = (DeliveryPhase::Ready, end, None, true);
         }
         if self.hook != hook {
             self.trouble = Trouble::default();
-            if let Phase::Pausing(_) = self.phase {
-                self.phase = Phase::Ready;
+            if let DeliveryPhase::Pausing(_) = self.phase {
+                self.phase = DeliveryPhase::Ready;
             }
         }
         self.hook = hook;
@@ -128,8 +128,8 @@ impl Delivery {
 
     /// One more event for it. What has no room in so many bytes is left out from the oldest on: that is the batch which waits to be
     /// sent again, if there is one.
-    pub(super) fn push(&mut self, event: &Arc<Event>, now: Instant, backlog_max: usize) {
-        if self.phase == Phase::Stopped || event.at <= self.taken {
+    pub(super) fn push(&mut self, event: &Arc<WebhookEvent>, now: Instant, backlog_max: usize) {
+        if self.phase == DeliveryPhase::Stopped || event.at <= self.taken {
             return;
         }
         self.bytes += event.cost();
@@ -143,7 +143,7 @@ impl Delivery {
     /// What is oldest is left out.
     fn leave_out(&mut self) {
         let from = self.bookmark().after;
-        if self.phase == Phase::Calling {
+        if self.phase == DeliveryPhase::Calling {
             self.is_overrun = true;
         } else if self.batch.is_some() {
             self.give_up();
@@ -160,7 +160,7 @@ impl Delivery {
 
     /// Something that it was owed is gone, or may be.
     pub(super) fn lose(&mut self) {
-        if self.phase != Phase::Stopped && !self.gap {
+        if self.phase != DeliveryPhase::Stopped && !self.gap {
             self.gap = true;
             self.counts.gaps += 1;
         }
@@ -172,7 +172,7 @@ impl Delivery {
         now: Instant,
         read: Position,
         cursors: Cursors,
-    ) -> Option<(Arc<Batch>, bool)> {
+    ) -> Option<(Arc<EventBatch>, bool)> {
         if self.due(now).is_none_or(|due| due > now) {
             return None;
         }
@@ -180,7 +180,7 @@ impl Delivery {
             self.batch = self.form(read, cursors).map(Arc::new);
         }
         let batch = Arc::clone(self.batch.as_ref()?);
-        self.phase = Phase::Calling;
+        self.phase = DeliveryPhase::Calling;
         self.counts.calls += 1;
         Some((batch, self.noted))
     }
@@ -188,9 +188,9 @@ impl Delivery {
     /// When something is to be sent, now if at once; `None`: not before something else happens.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let ready = match self.phase {
-            Phase::Ready => None,
-            Phase::Pausing(until) => Some(until),
-            Phase::Calling | Phase::Stopped => return None,
+            DeliveryPhase::Ready => None,
+            DeliveryPhase::Pausing(until) => Some(until),
+            DeliveryPhase::Calling | DeliveryPhase::Stopped => return None,
         };
         let is_full = self.queue.len() >= WEBHOOK_BATCH_EVENTS_MAX || self.bytes >= WEBHOOK_BATCH_LEN_MAX;
         let since = self.since.map(|since| if is_full { since } else { since + WEBHOOK_BATCH_DELAY });
@@ -207,13 +207,13 @@ impl Delivery {
     /// What became of the call.
     pub(super) fn called(
         &mut self,
-        outcome: &Outcome,
+        outcome: &CallOutcome,
         now: Instant,
         order: Millis,
         retry: Duration,
         random: u64,
-    ) -> Next {
-        self.phase = Phase::Ready;
+    ) -> NextCall {
+        self.phase = DeliveryPhase::Ready;
         let is_overrun = std::mem::take(&mut self.is_overrun);
         let is_old = self
             .batch
@@ -221,33 +221,33 @@ impl Delivery {
             .and_then(|batch| batch.newest)
             .is_some_and(|newest| Duration::from_millis(order.saturating_sub(newest)) > retry);
         match outcome {
-            Outcome::Taken => {
+            CallOutcome::Taken => {
                 self.counts.taken += self.batch.as_ref().map_or(0, |batch| batch.events as u64);
                 self.trouble = Trouble::default();
                 self.left_out.is_over();
                 self.finish();
-                return Next::Moved;
+                return NextCall::Moved;
             }
-            Outcome::Gone => {
+            CallOutcome::Gone => {
                 self.counts.failed += 1;
                 let hook = self.hook.clone();
                 *self = Self {
-                    phase: Phase::Stopped,
+                    phase: DeliveryPhase::Stopped,
                     gap: false,
                     counts: self.counts,
                     ..Self::new(hook, None, self.taken)
                 };
-                return Next::Stopped;
+                return NextCall::Stopped;
             }
-            Outcome::Refused(..) | Outcome::Failed(..) => {}
+            CallOutcome::Refused(..) | CallOutcome::Failed(..) => {}
         }
         self.counts.failed += 1;
-        self.phase = Phase::Pausing(now + self.trouble.pause(outcome, now, random));
+        self.phase = DeliveryPhase::Pausing(now + self.trouble.pause(outcome, now, random));
         if !is_old && !self.trouble.is_refused_for_good(now) && !is_overrun {
-            return Next::Again;
+            return NextCall::Again;
         }
         self.give_up();
-        Next::GivenUp
+        NextCall::GivenUp
     }
 
     /// Its batch is left out.
@@ -315,7 +315,7 @@ impl Delivery {
 
     /// Whether it gets no calls any more.
     pub(super) fn is_stopped(&self) -> bool {
-        self.phase == Phase::Stopped
+        self.phase == DeliveryPhase::Stopped
     }
 
     /// Events and bytes that wait.
@@ -327,17 +327,17 @@ impl Delivery {
     /// What it does, in a word; and when it is tried again.
     pub(super) fn state(&self) -> (&'static str, Option<Instant>) {
         match self.phase {
-            Phase::Stopped => ("stopped", None),
-            Phase::Pausing(until) if self.trouble.has_failed() => ("retrying", Some(until)),
-            Phase::Calling if self.trouble.has_failed() => ("retrying", None),
-            Phase::Calling => ("sending", None),
-            Phase::Ready | Phase::Pausing(_) => ("ready", None),
+            DeliveryPhase::Stopped => ("stopped", None),
+            DeliveryPhase::Pausing(until) if self.trouble.has_failed() => ("retrying", Some(until)),
+            DeliveryPhase::Calling if self.trouble.has_failed() => ("retrying", None),
+            DeliveryPhase::Calling => ("sending", None),
+            DeliveryPhase::Ready | DeliveryPhase::Pausing(_) => ("ready", None),
         }
     }
 
     /// Whether it is this batch that was being sent.
-    pub(super) fn is_sending(&self, batch: &Arc<Batch>) -> bool {
-        self.phase == Phase::Calling && self.batch.as_ref().is_some_and(|own| Arc::ptr_eq(own, batch))
+    pub(super) fn is_sending(&self, batch: &Arc<EventBatch>) -> bool {
+        self.phase == DeliveryPhase::Calling && self.batch.as_ref().is_some_and(|own| Arc::ptr_eq(own, batch))
     }
 
     /// Whether the last calls failed.
@@ -354,7 +354,7 @@ impl Delivery {
     }
 
     /// Takes as much from the queue as makes one batch. `None`: there is nothing to be said after all.
-    fn form(&mut self, read: Position, cursors: Cursors) -> Option<Batch> {
+    fn form(&mut self, read: Position, cursors: Cursors) -> Option<EventBatch> {
         let until = self.until.take();
         let mut events = Vec::new();
         let mut len = 0;
@@ -374,7 +374,7 @@ impl Delivery {
         self.since = self.since.filter(|_| !self.queue.is_empty());
         // What is found to be missing after a restart is told in the call behind one that was made before.
         let gap = until.as_ref().map_or_else(|| std::mem::take(&mut self.gap), |noted| noted.gap);
-        let last = events.last().map(|event: &Arc<Event>| event.at);
+        let last = events.last().map(|event: &Arc<WebhookEvent>| event.at);
         let to = match (&until, last) {
             (Some(noted), _) => noted.to,
             (None, Some(last)) if !self.queue.is_empty() => last,
@@ -391,7 +391,7 @@ impl Delivery {
         };
         let newest = events.last().map(|event| event.time);
         let scope = until.map_or_else(|| self.hook.scope(), |noted| noted.scope);
-        Some(Batch { id, body: body_of(&events, gap), mark, events: events.len(), scope, newest })
+        Some(EventBatch { id, body: body_of(&events, gap), mark, events: events.len(), scope, newest })
     }
 }
 

@@ -9,16 +9,16 @@ use super::settings::{EventType, Webhook};
 
 /// Something that webhooks are told of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Event {
+pub(super) struct WebhookEvent {
     pub(super) at: Position,
     pub(super) time: Millis,
     pub(super) json: Box<[u8]>,
 }
 
 /// An event as some webhooks are told it: these, by their places.
-type Told = (Arc<Event>, Vec<usize>);
+type Told = (Arc<WebhookEvent>, Vec<usize>);
 
-impl Event {
+impl WebhookEvent {
     /// What an item of the order is to the webhooks that are told of it. A message of several channels names to each webhook those of
     /// which it is told; whoever is told of the same ones shares what is rendered.
     pub(super) fn of<'a>(

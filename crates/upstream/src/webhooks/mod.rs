@@ -33,14 +33,14 @@ use tracing::{info, warn};
 use crate::counters::Counters;
 use crate::http::{Client, told};
 use crate::limits::{WEBHOOK_BOOKMARK_EVERY, WEBHOOK_LEFT_OUT_EVERY, WEBHOOK_PAGE};
-use batch::Batch;
+use batch::EventBatch;
 use call::{Call, judge};
-use delivery::{Delivery, Next};
-use event::Event;
+use delivery::{NextCall, WebhookQueue};
+use event::WebhookEvent;
 use notes::{as_message, note, noted};
 pub use settings::{EventType, EventTypes, Webhook, Webhooks};
 pub use status::{LastCall, WebhookStatus};
-use trouble::Outcome;
+use trouble::CallOutcome;
 pub use try_out::{TestAnswer, test_webhook};
 use work::{Done, Work};
 
@@ -85,7 +85,7 @@ struct All {
     counters: Arc<Counters>,
     client: Client,
     keeps: bool,
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<WebhookQueue>,
     last_calls: BTreeMap<Box<str>, LastCall>,
     /// Up to here all events were handed out.
     read: Position,
@@ -127,7 +127,7 @@ impl All {
             lost: 0,
         };
         let delivery =
-            |hook: &Webhook| Delivery::new(hook.clone(), noted(&all.exchange, &hook.name), all.read);
+            |hook: &Webhook| WebhookQueue::new(hook.clone(), noted(&all.exchange, &hook.name), all.read);
         all.deliveries = set.all.iter().map(delivery).collect();
         for delivery in &mut all.deliveries {
             let hears_clients = delivery.hook.events.has(EventType::MessageClient);
@@ -177,14 +177,14 @@ impl All {
             self.counters.webhook_faults.add();
             warn!(%why, "webhooks go on without new certificates: with those from before, if there were any");
         }
-        let mut before: BTreeMap<Box<str>, Delivery> =
+        let mut before: BTreeMap<Box<str>, WebhookQueue> =
             self.deliveries.drain(..).map(|one| (one.hook.name.clone(), one)).collect();
         let deliveries = set.all.iter().map(|hook| match before.remove(&hook.name) {
             Some(mut delivery) => {
                 delivery.renew(hook.clone(), self.read);
                 delivery
             }
-            None => Delivery::new(hook.clone(), None, self.read),
+            None => WebhookQueue::new(hook.clone(), None, self.read),
         });
         self.deliveries = deliveries.collect();
         before.keys().for_each(|name| drop(self.last_calls.remove(name)));
@@ -215,7 +215,7 @@ impl All {
             }
             for item in &page.items {
                 let hooks = self.deliveries.iter().map(|one| &one.hook);
-                for (event, wanted) in Event::of(item, hooks, cursors) {
+                for (event, wanted) in WebhookEvent::of(item, hooks, cursors) {
                     wanted.iter().for_each(|index| self.deliveries[*index].push(&event, now, backlog_max));
                 }
             }
@@ -251,7 +251,7 @@ impl All {
                 if let Some(note) = note
                     && let Err(why) = note.await
                 {
-                    return (Outcome::Failed(why, None), false);
+                    return (CallOutcome::Failed(why, None), false);
                 }
                 let Webhook { url, secrets, .. } = &hook;
                 let call = Call { url, secrets, id: &batch.id, body: &batch.body, timeout };
@@ -275,7 +275,7 @@ impl All {
     }
 
     /// A call has ended.
-    fn called(&mut self, name: &str, batch: &Arc<Batch>, outcome: &Outcome, noted: bool) {
+    fn called(&mut self, name: &str, batch: &Arc<EventBatch>, outcome: &CallOutcome, noted: bool) {
         let random = self.random.build_hasher().finish();
         let retry = self.settings.borrow().retry;
         // One that is no longer set is not missed.
@@ -294,29 +294,29 @@ impl All {
         let url = told(&delivery.hook.url);
         let why = last.error.as_deref().unwrap_or_default();
         match next {
-            Next::Moved if was_failing => info!(webhook = %name, "the webhook takes events again"),
-            Next::Moved => {}
-            Next::Again if was_failing => {}
-            Next::Again => {
+            NextCall::Moved if was_failing => info!(webhook = %name, "the webhook takes events again"),
+            NextCall::Moved => {}
+            NextCall::Again if was_failing => {}
+            NextCall::Again => {
                 warn!(webhook = %name, url, why, "a call of the webhook failed; it is tried again")
             }
-            Next::GivenUp => {
+            NextCall::GivenUp => {
                 warn!(webhook = %name, url, why, events = batch.events, "events were given up; the webhook is told of a gap");
             }
-            Next::Stopped => {
+            NextCall::Stopped => {
                 warn!(webhook = %name, url, "the webhook answers 410 and gets no more calls until a reload")
             }
         }
         match next {
-            Next::Moved => self.counters.webhook_events.add_many(batch.events as u64),
-            Next::Again | Next::GivenUp | Next::Stopped => self.counters.webhook_failed.add(),
+            NextCall::Moved => self.counters.webhook_events.add_many(batch.events as u64),
+            NextCall::Again | NextCall::GivenUp | NextCall::Stopped => self.counters.webhook_failed.add(),
         }
         let is_idle = delivery.is_idle();
         self.last_calls.insert(name.into(), last);
         match next {
-            Next::Moved if is_idle => self.note_later(&self.deliveries[place]),
+            NextCall::Moved if is_idle => self.note_later(&self.deliveries[place]),
             // What comes behind this is kept for nobody.
-            Next::Stopped => self.forget(name),
+            NextCall::Stopped => self.forget(name),
             _ => {}
         }
         self.settle();
@@ -331,7 +331,7 @@ impl All {
         let read = self.read;
         // What is noted takes places itself: that alone is no reason to note it again.
         let own = self.deliveries.len() as u64;
-        let passes = |delivery: &mut Delivery| {
+        let passes = |delivery: &mut WebhookQueue| {
             let before = delivery.taken;
             delivery.pass(read);
             delivery.taken.to_bits() > before.to_bits() + own
@@ -357,7 +357,7 @@ impl All {
     }
 
     /// Notes how far one has come, and does not wait for it: should it be lost, the last batch comes once more.
-    fn note_later(&self, delivery: &Delivery) {
+    fn note_later(&self, delivery: &WebhookQueue) {
         if self.keeps && !delivery.is_stopped() {
             let message = as_message(&delivery.hook.name, delivery.bookmark(), &delivery.scope());
             drop(self.exchange.publisher().publish(message, None));
@@ -366,14 +366,14 @@ impl All {
 
     /// What all of them have is not kept for them any longer.
     fn settle(&self) {
-        let owed = self.deliveries.iter().filter(|one| !one.is_stopped()).map(Delivery::settled);
+        let owed = self.deliveries.iter().filter(|one| !one.is_stopped()).map(WebhookQueue::settled);
         self.follower.settle(owed.min().filter(|_| self.keeps), self.is_caught_up);
     }
 
     /// When something is due next.
     fn due(&self) -> Instant {
         let now = Instant::now();
-        let has_left_out = self.keeps && self.deliveries.iter().any(Delivery::has_left_out);
+        let has_left_out = self.keeps && self.deliveries.iter().any(WebhookQueue::has_left_out);
         let note = has_left_out.then(|| self.left_out + WEBHOOK_LEFT_OUT_EVERY);
         let look = note.into_iter().chain([now + WEBHOOK_BOOKMARK_EVERY]).min().unwrap_or(now);
         self.deliveries.iter().filter_map(|one| one.due(now)).min().map_or(look, |due| due.min(look))

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use exchange::hub::{Position, WallTime};
 use tokio::time::Instant;
 
-use super::delivery::{Counts, Delivery};
+use super::delivery::{DeliveryCounts, WebhookQueue};
 use super::settings::EventType;
-use super::trouble::Outcome;
+use super::trouble::CallOutcome;
 use crate::http::told;
 
 /// What is known of one webhook.
@@ -37,7 +37,7 @@ pub struct WebhookStatus {
 
 impl WebhookStatus {
     pub(super) fn of(
-        one: &Delivery,
+        one: &WebhookQueue,
         last: &BTreeMap<Box<str>, LastCall>,
         now: Instant,
         wall: WallTime,
@@ -69,18 +69,20 @@ pub struct LastCall {
 }
 
 impl LastCall {
-    pub(super) fn of(at: WallTime, outcome: &Outcome) -> Self {
+    pub(super) fn of(at: WallTime, outcome: &CallOutcome) -> Self {
         let error = match outcome {
-            Outcome::Taken => None,
-            Outcome::Gone => Some("it answers 410 and gets no more calls; a reload begins anew".to_owned()),
-            Outcome::Refused(status, _) => Some(format!("it answers {status}")),
-            Outcome::Failed(why, _) => Some(why.clone()),
+            CallOutcome::Taken => None,
+            CallOutcome::Gone => {
+                Some("it answers 410 and gets no more calls; a reload begins anew".to_owned())
+            }
+            CallOutcome::Refused(status, _) => Some(format!("it answers {status}")),
+            CallOutcome::Failed(why, _) => Some(why.clone()),
         };
         Self { at, error }
     }
 }
 
-impl Counts {
+impl DeliveryCounts {
     pub(super) fn all(self) -> [u64; 5] {
         let Self { calls, failed, taken, lost, gaps } = self;
         [calls, failed, taken, lost, gaps]

@@ -11,7 +11,7 @@ use crate::limits::{
 
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CallOutcome {
     Taken,
     /// It wants no more.
     Gone,
@@ -32,15 +32,15 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// A call was not taken; for how long nobody is to be called.
-    pub(super) fn pause(&mut self, outcome: &Outcome, now: Instant, random: u64) -> Duration {
+    pub(super) fn pause(&mut self, outcome: &CallOutcome, now: Instant, random: u64) -> Duration {
         let asked = match outcome {
-            Outcome::Taken | Outcome::Gone => None,
-            Outcome::Refused(_, asked) => {
+            CallOutcome::Taken | CallOutcome::Gone => None,
+            CallOutcome::Refused(_, asked) => {
                 self.refusals += 1;
                 self.refused_since.get_or_insert(now);
                 *asked
             }
-            Outcome::Failed(_, asked) => *asked,
+            CallOutcome::Failed(_, asked) => *asked,
         };
         self.tries = self.tries.saturating_add(1);
         pause(self.tries, asked, random)

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use tokio::task::{Id, JoinSet};
 
-use super::batch::{Batch, Bookmark};
-use super::trouble::Outcome;
+use super::batch::{Bookmark, EventBatch};
+use super::trouble::CallOutcome;
 
 /// What is under way.
 #[derive(Default)]
 pub(super) struct Work {
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<TaskEnd>,
     known: HashMap<Id, Task>,
 }
 
 /// Something that has ended, of a webhook of this name.
 pub(super) enum Done {
     /// A call, and whether a store knows which events were in the batch.
-    Called { name: Box<str>, batch: Arc<Batch>, outcome: Outcome, noted: bool },
+    Called { name: Box<str>, batch: Arc<EventBatch>, outcome: CallOutcome, noted: bool },
     /// A note of what was left out, and whether a store has it.
     Noted { name: Box<str>, mark: Bookmark, noted: bool },
     /// Something that nobody knows.
@@ -27,13 +27,13 @@ pub(super) enum Done {
 
 /// What a task is for.
 enum Task {
-    Call(Box<str>, Arc<Batch>),
+    Call(Box<str>, Arc<EventBatch>),
     Note(Box<str>, Bookmark),
 }
 
 /// What a task ends with.
-enum Ended {
-    Called(Outcome, bool),
+enum TaskEnd {
+    Called(CallOutcome, bool),
     Noted(bool),
 }
 
@@ -42,12 +42,12 @@ impl Work {
     pub(super) fn call(
         &mut self,
         name: Box<str>,
-        batch: Arc<Batch>,
-        call: impl Future<Output = (Outcome, bool)> + Send + 'static,
+        batch: Arc<EventBatch>,
+        call: impl Future<Output = (CallOutcome, bool)> + Send + 'static,
     ) {
         let task = self.tasks.spawn(async {
             let (outcome, noted) = call.await;
-            Ended::Called(outcome, noted)
+            TaskEnd::Called(outcome, noted)
         });
         self.known.insert(task.id(), Task::Call(name, batch));
     }
@@ -59,7 +59,7 @@ impl Work {
         mark: Bookmark,
         note: impl Future<Output = bool> + Send + 'static,
     ) {
-        let task = self.tasks.spawn(async { Ended::Noted(note.await) });
+        let task = self.tasks.spawn(async { TaskEnd::Noted(note.await) });
         self.known.insert(task.id(), Task::Note(name, mark));
     }
 
@@ -70,15 +70,15 @@ impl Work {
             Err(error) => (error.id(), Err(error)),
         };
         Some(match (self.known.remove(&id), ended) {
-            (Some(Task::Call(name, batch)), Ok(Ended::Called(outcome, noted))) => {
+            (Some(Task::Call(name, batch)), Ok(TaskEnd::Called(outcome, noted))) => {
                 Done::Called { name, batch, outcome, noted }
             }
             (Some(Task::Call(name, batch)), Err(error)) => {
-                let outcome = Outcome::Failed(format!("{BROKE_DOWN}: {error}"), None);
+                let outcome = CallOutcome::Failed(format!("{BROKE_DOWN}: {error}"), None);
                 Done::Called { name, batch, outcome, noted: false }
             }
             (Some(Task::Note(name, mark)), ended) => {
-                Done::Noted { name, mark, noted: matches!(ended, Ok(Ended::Noted(true))) }
+                Done::Noted { name, mark, noted: matches!(ended, Ok(TaskEnd::Noted(true))) }
             }
             _ => Done::Nothing,
         })
@@ -96,11 +96,16 @@ mod tests {
     async fn a_call_that_breaks_down_has_failed_and_a_note_is_not_made() {
         let scope = Scope::read("user.joined *").expect("it is one");
         let (body, mark) = ("{}".into(), Bookmark::default());
-        let batch = Arc::new(Batch { id: "app_1".into(), body, mark, events: 0, scope, newest: None });
+        let batch = Arc::new(EventBatch { id: "app_1".into(), body, mark, events: 0, scope, newest: None });
         let mut work = Work::default();
         work.call("app".into(), Arc::clone(&batch), async { panic!("a fault of ours") });
         match work.next().await {
-            Some(Done::Called { name, batch: called, outcome: Outcome::Failed(why, None), noted: false }) => {
+            Some(Done::Called {
+                name,
+                batch: called,
+                outcome: CallOutcome::Failed(why, None),
+                noted: false,
+            }) => {
                 assert!(
                     &*name == "app" && Arc::ptr_eq(&called, &batch) && why.starts_with(BROKE_DOWN),
                     "{why}"
@@ -110,8 +115,11 @@ mod tests {
         }
         work.note("app".into(), Bookmark::default(), async { panic!("a fault of ours") });
         assert!(matches!(work.next().await, Some(Done::Noted { noted: false, .. })));
-        work.call("app".into(), batch, async { (Outcome::Taken, true) });
-        assert!(matches!(work.next().await, Some(Done::Called { outcome: Outcome::Taken, noted: true, .. })));
+        work.call("app".into(), batch, async { (CallOutcome::Taken, true) });
+        assert!(matches!(
+            work.next().await,
+            Some(Done::Called { outcome: CallOutcome::Taken, noted: true, .. })
+        ));
         assert!(work.next().await.is_none() && work.known.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use exchange::hub::{Epoch, Kind, Limits, Payload, Publish, ShardId};
 use exchange::{Clock, Exchange, Immediate, Wake};
 
 use super::*;
-use crate::{Desk, DialectSet, Seat, Settings, Shard};
+use crate::{Desk, DialectSet, Seat, Shard, WaitSettings};
 
 /// A kernel that this wakes.
 fn kernel(waker: &Arc<Waker>) -> Linux {
@@ -16,7 +16,7 @@ fn kernel(waker: &Arc<Waker>) -> Linux {
 }
 
 /// What is reported at once.
-fn told(linux: &mut Linux) -> Vec<Event> {
+fn told(linux: &mut Linux) -> Vec<ReadyEvent> {
     let mut events = Vec::new();
     linux.poll(Some(0), &mut events);
     events
@@ -30,7 +30,7 @@ fn a_socket_goes_from_one_set_to_another() {
     let socket = OwnedFd::from(server);
     here.watch(&socket, 7).unwrap();
     client.write_all(b"x").unwrap();
-    let ready = [Event::Ready { token: 7, readable: true, writable: false }];
+    let ready = [ReadyEvent::Ready { token: 7, readable: true, writable: false }];
     assert_eq!(told(&mut here), ready);
     here.unwatch(&socket);
     here.unwatch(&socket);
@@ -64,7 +64,7 @@ impl Line {
     }
 
     fn shard(&self, listeners: Vec<(OwnedFd, DialectSet)>) -> Shard<Linux> {
-        let (settings, exchange) = (Arc::new(Settings::default()), Arc::clone(&self.exchange));
+        let (settings, exchange) = (Arc::new(WaitSettings::default()), Arc::clone(&self.exchange));
         Shard::new(ShardId(0), kernel(&self.waker), listeners, settings, exchange, self.desk.clone(), 1)
     }
 

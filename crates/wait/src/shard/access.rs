@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use access::{About, Denied, Said, Signed, Subject, Verdict};
+use access::{About, AuthAnswer, Denied, Signed, Subject, Verdict};
 use exchange::hub::limits::QUOTED_CHARS_MAX;
 use exchange::hub::{Session, asked_count, excerpt, presence_of};
 use exchange::{Denial, Side};
 use transport::dialect::native::{Credentials, Shown};
-use transport::dialect::{Code, Page, Problem, Wait};
+use transport::dialect::{Code, PageOrigin, Problem, Wait};
 use transport::{Ending, Notice, Phase};
 
 use super::Shard;
@@ -117,12 +117,12 @@ impl<K: Kernel> Shard<K> {
         };
         match (&verdict.said, problem_of(verdict)) {
             // It is asked for anew.
-            (Said::Session(session), _)
+            (AuthAnswer::Session(session), _)
                 if self.exchange.ended_users().refuse(session, self.exchange.wall()) =>
             {
                 Ok(Who::Unknown(subject, About::Headers(lines.into())))
             }
-            (Said::Session(session), _) => Ok(Who::Session(Some(session.clone()))),
+            (AuthAnswer::Session(session), _) => Ok(Who::Session(Some(session.clone()))),
             (_, Some(problem)) if !is_open => Err(problem),
             _ => Ok(Who::Session(None)),
         }
@@ -142,8 +142,8 @@ impl<K: Kernel> Shard<K> {
     ) -> Result<(), Problem> {
         let origins = &self.settings.origins;
         let is_foreign = match self.slab[index].conn.page {
-            Page::FOREIGN => ambient || !origins.is_empty(),
-            Page::CROSS_SITE => ambient,
+            PageOrigin::FOREIGN => ambient || !origins.is_empty(),
+            PageOrigin::CROSS_SITE => ambient,
             _ => false,
         };
         if !is_foreign {

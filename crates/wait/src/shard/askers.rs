@@ -1,7 +1,7 @@
 //! Whose turn it is: what clients ask for is done as long as a turn has time for it, for each at most once.
 
 use super::Shard;
-use crate::askers::{Want, Wish};
+use crate::askers::{AskerWish, Want};
 use crate::kernel::Kernel;
 use crate::limits::{ASKED_US_PER_SLICE, REQUESTS_PER_TURN};
 
@@ -47,7 +47,7 @@ impl<K: Kernel> Shard<K> {
         answered == REQUESTS_PER_TURN || self.kernel.now_us() >= self.askers.slice_end_us
     }
 
-    fn serve(&mut self, wish: Wish) {
+    fn serve(&mut self, wish: AskerWish) {
         let Some(index) = self.find(wish.token) else { return };
         match wish.want {
             Want::Read => self.read(index),

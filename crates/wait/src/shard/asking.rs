@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use access::{About, Denied, Held, Page, Question, Said, Subject, Tokens, Verdict};
+use access::{About, AppRequest, AuthAnswer, Denied, HeldSession, Question, Subject, Tokens, Verdict};
 use exchange::hub::Asker;
 use transport::dialect::native::names_in_path;
 use transport::dialect::{Code, Problem, Transport, Wait};
@@ -62,14 +62,14 @@ impl<K: Kernel> Shard<K> {
             return self.refuse(index, problem, &[]);
         }
         let from = self.neighbour(index);
-        let page = Page { method, target, headers, body, from };
+        let page = AppRequest { method, target, headers, body, from };
         // Nobody else may have the answer.
         let subject = Subject::of(&format!("page {} {}", self.id.0, self.asking.ticket()));
         self.park(index, wait, head, subject, About::Page(Arc::new(page)));
     }
 
     /// The application wants this client to wait for channels.
-    fn hold(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, held: &Held) {
+    fn hold(&mut self, index: usize, mut wait: Wait, head: Vec<u8>, held: &HeldSession) {
         let names =
             names_in_path(&held.names).and_then(|names| self.check_count(names.len()).map(|()| names));
         let names = names.and_then(|names| self.check_names(&names).map(|()| names));
@@ -119,12 +119,12 @@ impl<K: Kernel> Shard<K> {
             }
             let Some((index, wait, head)) = self.unpark(waiter) else { continue };
             match &verdict.said {
-                Said::Page(answer) => {
+                AuthAnswer::Page(answer) => {
                     let action = self.slab[index].conn.answer_passed(&answer.head, &answer.body);
                     self.act(index, action);
                 }
-                Said::Held(held) => self.hold(index, wait, head, held),
-                Said::Unanswered(status, denied) => {
+                AuthAnswer::Held(held) => self.hold(index, wait, head, held),
+                AuthAnswer::Unanswered(status, denied) => {
                     let problem = Problem::new(*status, denied.code, denied.detail.clone());
                     self.refuse(index, problem, &[]);
                 }
@@ -161,9 +161,13 @@ const NOT_IN_TIME: &str = "the message was not taken in time, by the application
 /// What a verdict means where channels are closed. `None`: whoever asked is somebody, or it is to be looked at again.
 pub(super) fn problem_of(verdict: &Verdict) -> Option<Problem> {
     match &verdict.said {
-        Said::Session(_) | Said::Again | Said::Page(_) | Said::Held(_) | Said::Allowed(_) => None,
-        Said::Refused(denied) => Some(Problem::new(403, denied.code, denied.detail.clone())),
-        Said::Failed(denied) | Said::Unanswered(_, denied) => {
+        AuthAnswer::Session(_)
+        | AuthAnswer::Again
+        | AuthAnswer::Page(_)
+        | AuthAnswer::Held(_)
+        | AuthAnswer::Allowed(_) => None,
+        AuthAnswer::Refused(denied) => Some(Problem::new(403, denied.code, denied.detail.clone())),
+        AuthAnswer::Failed(denied) | AuthAnswer::Unanswered(_, denied) => {
             Some(Problem::new(503, denied.code, denied.detail.clone()))
         }
     }

@@ -43,7 +43,7 @@ impl Debug for Turnstile<'_> {
 }
 
 impl Gate for Turnstile<'_> {
-    fn pass(&self, request: &http::Request<'_>) -> Result<(), Stopped> {
+    fn pass(&self, request: &http::RequestHead<'_>) -> Result<(), Stopped> {
         let caller = match self.passing() {
             Some((header, peer)) => {
                 let whose = self.proxies.whose(peer, request.headers(header));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::Finding;
+use access::AuthFinding;
 use exchange::hub::{Admission, ChannelId, Cursors, Position, Visible};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
@@ -26,14 +26,14 @@ use crate::owed::Owed;
 use crate::slot::Subs;
 
 /// What one connection is owed of one message: through which of its targets.
-pub(super) struct Due {
+pub(super) struct DueTargets {
     pub(super) owed: Rc<Owed>,
     pub(super) matches: SmallVec<[usize; 2]>,
     /// It may see it.
     admission: Admission,
 }
 
-impl Due {
+impl DueTargets {
     pub(super) fn message(&self) -> Visible<'_> {
         self.owed.delivery.message.visible_by(self.admission)
     }
@@ -105,8 +105,8 @@ impl<K: Kernel> Shard<K> {
         }
         for finding in self.desk.findings.take(self.id) {
             match finding {
-                Finding::Verdict(verdict) => self.asking.tell(verdict, self.exchange.wall()),
-                Finding::Keys(found) => self.put_keys(&found),
+                AuthFinding::Verdict(verdict) => self.asking.tell(verdict, self.exchange.wall()),
+                AuthFinding::Keys(found) => self.put_keys(&found),
             }
         }
     }
@@ -248,7 +248,7 @@ impl<K: Kernel> Shard<K> {
         let Some(work) = &channel.work else { return Ok(()) };
         let slot = &mut self.slab[index];
         let last = slot.conn.last;
-        let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
+        let form = FrameForm { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
         let viewer = Viewer {
             identity: Identity {
                 ids: self.exchange.registry().connection_ids(),
@@ -300,8 +300,8 @@ impl<K: Kernel> Shard<K> {
         if self.draining.is_none() {
             slot.timer.due = slot.due_by(heartbeat);
         }
-        let form = Form { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
-        let frame = |(due, beside): (&Due, bool)| match due.matches[..] {
+        let form = FrameForm { shape: slot.conn.shape, coding: slot.conn.coding, cursors: self.cursors };
+        let frame = |(due, beside): (&DueTargets, bool)| match due.matches[..] {
             [one] if !beside => {
                 let delivery = &due.owed.delivery;
                 Arc::clone(&shared_frame(delivery, due.message(), one, form, &mut self.deflater))
@@ -334,7 +334,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// All that a connection is owed up to a place, in order, each message once with its matches.
-    pub(super) fn due(&self, index: usize, until: Position) -> Vec<Due> {
+    pub(super) fn due(&self, index: usize, until: Position) -> Vec<DueTargets> {
         let slot = &self.slab[index];
         let viewer = self.viewer(index);
         let mut found: Vec<(Admission, &Rc<Owed>, usize)> = Vec::new();
@@ -355,13 +355,13 @@ impl<K: Kernel> Shard<K> {
             Some((shown(slot.conn.shape, &owed.delivery.message, &viewer)?.admission(), owed, target))
         }));
         found.sort_unstable_by_key(|(_, owed, target)| (owed.position(), *target));
-        let mut due: Vec<Due> = Vec::with_capacity(found.len());
+        let mut due: Vec<DueTargets> = Vec::with_capacity(found.len());
         for (admission, owed, target) in found {
             match due.last_mut() {
                 Some(last) if last.owed.position() == owed.position() => last.matches.push(target),
                 _ => {
                     let matches = SmallVec::from_slice(&[target]);
-                    due.push(Due { owed: Rc::clone(owed), matches, admission });
+                    due.push(DueTargets { owed: Rc::clone(owed), matches, admission });
                 }
             }
         }
@@ -374,7 +374,7 @@ const _: () = assert!(Shape::SLOTS <= exchange::limits::SHAPES_MAX);
 
 /// What a client's frames look like.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct FrameForm {
     pub(super) shape: Shape,
     pub(super) coding: Coding,
     pub(super) cursors: Cursors,
@@ -385,10 +385,10 @@ pub(super) fn shared_frame<'a>(
     delivery: &'a Delivery,
     message: Visible<'_>,
     target: usize,
-    form: Form,
+    form: FrameForm,
     deflater: &mut Deflater,
 ) -> FrameRef<'a> {
-    let Form { shape, coding, cursors } = form;
+    let FrameForm { shape, coding, cursors } = form;
     delivery.frame(message, target, shape.slot(coding), || {
         shape.frame(message, &[target], cursors, &mut Coder::new(coding, deflater))
     })

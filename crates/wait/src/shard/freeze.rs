@@ -14,7 +14,7 @@ use transport::dialect::Held;
 
 use super::Shard;
 use crate::kernel::Kernel;
-use crate::seat::{Estate, FrozenId, FrozenSession, Guest, Own, Record, Seat, to_bytes};
+use crate::seat::{Estate, FrozenGuest, FrozenId, FrozenSession, Seat, SeatRecord, ShardFacts, to_bytes};
 use crate::wheel::TICK_MS;
 
 impl<K: Kernel> Shard<K> {
@@ -50,7 +50,7 @@ impl<K: Kernel> Shard<K> {
             self.watch_listeners(false);
         }
         let (generation, polls) = self.identities.counts();
-        let own = Own {
+        let own = ShardFacts {
             shard: self.id.0,
             start: self.start,
             generation,
@@ -108,7 +108,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// All there is of a connection; `None`: it is no seat.
-    fn record(&self, index: usize) -> Option<Record> {
+    fn record(&self, index: usize) -> Option<SeatRecord> {
         let slot = &self.slab[index];
         let conn = slot.conn.freeze(self.now)?;
         let tls = slot.link.freeze()?;
@@ -119,7 +119,7 @@ impl<K: Kernel> Shard<K> {
             Some((channel.0, from.unwrap_or_default().to_bits()))
         });
         let ends_left_ms = (u64::from(slot.ends) * TICK_MS).saturating_sub(self.now);
-        Some(Record {
+        Some(SeatRecord {
             shard: self.id.0,
             index: u32::try_from(index).expect("a node holds it"),
             generation: slot.generation,
@@ -139,8 +139,8 @@ impl<K: Kernel> Shard<K> {
         })
     }
 
-    fn guest_of(&self, index: usize, session: &Session) -> Guest {
-        Guest {
+    fn guest_of(&self, index: usize, session: &Session) -> FrozenGuest {
+        FrozenGuest {
             session: FrozenSession::freeze(session),
             since_s: self.guests.users().since(index).millis() / 1_000,
             is_counted: self.guests.is_counted(index),

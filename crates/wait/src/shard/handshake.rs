@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use exchange::Places;
 use exchange::hub::Asker;
-use tls::{Failure, Opened};
+use tls::{Failure, HandshakeStep};
 use tracing::{debug, info};
 use transport::Phase;
 use transport::dialect::Problem;
@@ -82,10 +82,10 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    pub(super) fn count_handshake(&self, opened: Option<Opened>) {
+    pub(super) fn count_handshake(&self, opened: Option<HandshakeStep>) {
         match opened {
-            Some(Opened::Full) => self.counters.tls_handshakes.add(1),
-            Some(Opened::Resumed) => self.counters.tls_resumptions.add(1),
+            Some(HandshakeStep::Full) => self.counters.tls_handshakes.add(1),
+            Some(HandshakeStep::Resumed) => self.counters.tls_resumptions.add(1),
             None => {}
         }
     }

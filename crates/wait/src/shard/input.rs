@@ -12,7 +12,7 @@ use crate::limits::{READ_LEN, READ_MORE_LEN};
 use crate::link::{Link, ReadError};
 
 /// What a client said.
-enum Said {
+enum ClientInput {
     /// So many bytes.
     Bytes(usize),
     /// That it says no more.
@@ -38,8 +38,8 @@ impl<K: Kernel> Shard<K> {
             let mut scratch = std::mem::take(&mut self.scratch);
             debug_assert_eq!(scratch.len(), READ_LEN);
             match self.read_into(index, &mut scratch) {
-                Some(Said::Bytes(len)) => self.consume(index, &mut scratch[..len]),
-                Some(Said::End) => self.hear_end(index),
+                Some(ClientInput::Bytes(len)) => self.consume(index, &mut scratch[..len]),
+                Some(ClientInput::End) => self.hear_end(index),
                 None => {}
             }
             self.scratch = scratch;
@@ -49,8 +49,8 @@ impl<K: Kernel> Shard<K> {
         let len = kept.len();
         kept.resize(len + READ_MORE_LEN, 0);
         match self.read_into(index, &mut kept[len..]) {
-            Some(Said::Bytes(more)) => self.consume(index, &mut kept[..len + more]),
-            Some(Said::End) => {
+            Some(ClientInput::Bytes(more)) => self.consume(index, &mut kept[..len + more]),
+            Some(ClientInput::End) => {
                 kept.truncate(len);
                 self.slab[index].conn.extra_mut().input = kept;
                 self.hear_end(index);
@@ -73,7 +73,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// What was read. `None`: nothing to be looked at; the connection may be gone, or keeps no input it had.
-    fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<Said> {
+    fn read_into(&mut self, index: usize, bytes: &mut [u8]) -> Option<ClientInput> {
         let slot = &mut self.slab[index];
         match slot.link.read(&mut self.kernel, &slot.socket, bytes, &mut self.sealed) {
             Ok(read) => {
@@ -83,12 +83,12 @@ impl<K: Kernel> Shard<K> {
                 }
                 let is_there = self.watch_pending(index);
                 return is_there.then(|| match read.len {
-                    Some(0) => Said::End,
-                    len => Said::Bytes(len.unwrap_or(0)),
+                    Some(0) => ClientInput::End,
+                    len => ClientInput::Bytes(len.unwrap_or(0)),
                 });
             }
             // Nothing came after all: what was kept is looked at again, which changes nothing.
-            Err(ReadError::Kernel(Errno::AGAIN | Errno::INTR)) => return Some(Said::Bytes(0)),
+            Err(ReadError::Kernel(Errno::AGAIN | Errno::INTR)) => return Some(ClientInput::Bytes(0)),
             Err(ReadError::Kernel(_)) => {
                 self.counters.resets.add(1);
                 self.close(index);

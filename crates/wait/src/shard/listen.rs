@@ -7,11 +7,11 @@ use exchange::hub::{After, Decimal, Message, Outside, Position, Right};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use transport::Coding;
-use transport::dialect::due::{Part, Reply};
+use transport::dialect::due::{DuePart, Reply};
 use transport::dialect::{Listen, Tag, mark};
 
 use super::Shard;
-use super::deliver::{Form, shared_frame};
+use super::deliver::{FrameForm, shared_frame};
 use super::output::Piece;
 use super::told::is_heard;
 use super::waiting::crowded;
@@ -77,7 +77,7 @@ impl<K: Kernel> Shard<K> {
         let viewer = self.newcomer(index, &is_asked, None);
         let parts = outside.messages.iter().filter_map(|message| {
             let targets = (0..message.targets().len()).filter(|target| due(message, *target));
-            Part::new(message.visible_to(&viewer)?, targets)
+            DuePart::new(message.visible_to(&viewer)?, targets)
         });
         let (reply, cut) = Reply::new(parts.collect(), outside.cut, REPLY_LEN_MAX);
         let mut out = Vec::new();
@@ -131,14 +131,14 @@ impl<K: Kernel> Shard<K> {
         let result = match &due[..] {
             // The usual reply is the same for all who get it.
             [one] if one.matches.len() == 1 && tag.is_none() => {
-                let form = Form { shape, coding: Coding::Identity, cursors: self.cursors };
+                let form = FrameForm { shape, coding: Coding::Identity, cursors: self.cursors };
                 let frame =
                     shared_frame(&one.owed.delivery, one.message(), one.matches[0], form, &mut self.deflater);
                 self.write_all(index, &[Piece::Shared(&frame)])
             }
             _ => {
                 let parts =
-                    due.iter().filter_map(|due| Part::new(due.message(), due.matches.iter().copied()));
+                    due.iter().filter_map(|due| DuePart::new(due.message(), due.matches.iter().copied()));
                 let (reply, _) = Reply::new(parts.collect(), None, REPLY_LEN_MAX);
                 let mut out = Vec::new();
                 self.write_reply(index, &reply, tag, &mut out);

@@ -54,18 +54,18 @@ use transport::{Env, Pages};
 use ::access::{Sessions, Tokens};
 
 use crate::askers::{Askers, Want};
-use crate::asking::Asking;
+use crate::asking::OpenQuestions;
 use crate::callers::Callers;
 use crate::comers::Comers;
 use crate::counters::Counters;
 use crate::desk::Desk;
 use crate::guests::Guests;
-use crate::kernel::{Event, Kernel};
+use crate::kernel::{Kernel, ReadyEvent};
 use crate::limits::{ASKED_US_PER_TURN, EVENTS_PER_TURN, READ_LEN};
 use crate::listener::Certificates;
 use crate::listening::Listening;
 use crate::members::Members;
-use crate::settings::Settings;
+use crate::settings::WaitSettings;
 use crate::slab::Slab;
 use crate::slot::Slot;
 use crate::wheel::Wheel;
@@ -84,7 +84,7 @@ pub struct Shard<K: Kernel> {
     exchange: Arc<Exchange>,
     desk: Desk,
     cursors: Cursors,
-    settings: Arc<Settings>,
+    settings: Arc<WaitSettings>,
     counters: Arc<Counters>,
     /// Each with what is understood there besides our own protocol.
     listeners: Vec<(K::Listener, DialectSet)>,
@@ -112,7 +112,7 @@ pub struct Shard<K: Kernel> {
     sessions: Sessions,
     /// Those of the settings, and keys found since.
     tokens: Arc<Tokens>,
-    asking: Asking,
+    asking: OpenQuestions,
     identities: identity::Identities,
     /// What clients have said that is not out yet.
     speaking: speaking::Speaking,
@@ -138,7 +138,7 @@ pub struct Shard<K: Kernel> {
     now: u64,
     random: u64,
     // Scratch, kept for its capacity.
-    events: Vec<Event>,
+    events: Vec<ReadyEvent>,
     mail: Vec<Mail>,
     due: Vec<usize>,
     scratch: Vec<u8>,
@@ -169,7 +169,7 @@ impl<K: Kernel> Shard<K> {
         id: ShardId,
         mut kernel: K,
         listeners: Vec<(K::Listener, DialectSet)>,
-        settings: Arc<Settings>,
+        settings: Arc<WaitSettings>,
         exchange: Arc<Exchange>,
         desk: Desk,
         seed: u64,
@@ -202,7 +202,7 @@ impl<K: Kernel> Shard<K> {
             states: States::default(),
             told: told::Told::default(),
             sessions: Sessions::default(),
-            asking: Asking::default(),
+            asking: OpenQuestions::default(),
             identities: identity::Identities::default(),
             jobs: VecDeque::new(),
             long_jobs: VecDeque::new(),
@@ -330,13 +330,13 @@ impl<K: Kernel> Shard<K> {
             || self.draining.as_ref().is_some_and(|drain| drain.next.is_some())
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: ReadyEvent) {
         match event {
-            Event::Wake => {}
-            Event::Accept(number) => {
+            ReadyEvent::Wake => {}
+            ReadyEvent::Accept(number) => {
                 self.accept(number);
             }
-            Event::Ready { token, readable, writable } => {
+            ReadyEvent::Ready { token, readable, writable } => {
                 if writable && let Some(index) = self.find(token) {
                     self.flush(index);
                 }
@@ -363,7 +363,7 @@ impl<K: Kernel> Shard<K> {
         self.settings.dialects.of(self.slab[index].conn.shape.dialect())
     }
 
-    fn env<'a>(&self, settings: &'a Settings) -> Env<'a> {
+    fn env<'a>(&self, settings: &'a WaitSettings) -> Env<'a> {
         Env {
             cursors: self.cursors,
             now: self.exchange.now(),

@@ -8,7 +8,7 @@ use exchange::hub::{Position, Stage};
 use transport::{Coder, Conn, Part, PollEnd, Shape, close_document, tell_stay, tell_warning};
 
 use super::Shard;
-use super::deliver::Due;
+use super::deliver::DueTargets;
 use super::output::Piece;
 use super::post::Sending;
 use crate::askers::Want;
@@ -40,7 +40,9 @@ impl<K: Kernel> Shard<K> {
         let is_usual = cors.listed.is_none();
         let result = match &due[..] {
             // The usual answer is the same for all who get it.
-            [due @ Due { owed, matches, .. }] if matches.len() == 1 && deleted.is_none() && is_usual => {
+            [due @ DueTargets { owed, matches, .. }]
+                if matches.len() == 1 && deleted.is_none() && is_usual =>
+            {
                 let (shape, coding, message) = (slot.conn.shape, slot.conn.coding, due.message());
                 let frame = owed.delivery.frame(message, matches[0], shape.slot(coding), || {
                     let mut coder = Coder::new(coding, &mut self.deflater);

@@ -8,11 +8,11 @@ use transport::{Ending, Phase};
 use super::Shard;
 use crate::kernel::Kernel;
 use crate::limits::RENEWED_PER_TURN;
-use crate::settings::Settings;
+use crate::settings::WaitSettings;
 
 impl<K: Kernel> Shard<K> {
     /// Goes by these settings from now on.
-    pub(super) fn set_settings(&mut self, settings: Arc<Settings>) {
+    pub(super) fn set_settings(&mut self, settings: Arc<WaitSettings>) {
         let old = std::mem::replace(&mut self.settings, Arc::clone(&settings));
         if old.tokens != settings.tokens {
             let found = self.tokens.keys.iter().filter(|key| !old.tokens.keys.contains(key));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use access::{About, AskedMessage, Said, Subject, Verdict};
+use access::{About, AskedMessage, AuthAnswer, Subject, Verdict};
 use exchange::hub::{Millis, Position, Session, ShardId};
 use exchange::{Bell, Exchange, Pending, Receipt};
 use rustc_hash::FxHashMap;
@@ -24,7 +24,7 @@ use crate::limits::{SPEAKING_MAX, VERDICTS_PER_TURN};
 /// What is not out yet.
 pub(super) struct Speaking {
     /// What the application is asked about, by ticket.
-    pub(super) asked: FxHashMap<u64, Asked>,
+    pub(super) asked: FxHashMap<u64, PendingQuestion>,
     /// What the store has to keep first, in order.
     stored: VecDeque<(Pending, Waiting)>,
     /// Answers to commands of connections with a backlog under way, for which their cursors would speak.
@@ -33,7 +33,7 @@ pub(super) struct Speaking {
 }
 
 /// A message that the application is asked about.
-pub(super) struct Asked {
+pub(super) struct PendingQuestion {
     utterance: Utterance,
     waiting: Waiting,
 }
@@ -127,19 +127,19 @@ impl<K: Kernel> Shard<K> {
         }
         self.counters.messages_asked.add(1);
         let waiting = Waiting { waiter, ..self.keep_waiting_for(index, names, voice, ticket) };
-        self.speaking.asked.insert(ticket, Asked { utterance, waiting });
+        self.speaking.asked.insert(ticket, PendingQuestion { utterance, waiting });
     }
 
     /// The application has said what becomes of a message.
-    pub(super) fn hear_of_message(&mut self, asked: Asked, verdict: &Verdict) {
-        let Asked { mut utterance, waiting } = asked;
+    pub(super) fn hear_of_message(&mut self, asked: PendingQuestion, verdict: &Verdict) {
+        let PendingQuestion { mut utterance, waiting } = asked;
         let key = utterance.key;
         let allowed = match &verdict.said {
             // Whoever was told that nobody answered may have said it again.
             _ if !self.is_awaited(&waiting) => Err(silence()),
-            Said::Allowed(None) => Ok(()),
-            Said::Allowed(Some(json)) => changed(json, &mut utterance.speech),
-            Said::Unanswered(status, denied) => {
+            AuthAnswer::Allowed(None) => Ok(()),
+            AuthAnswer::Allowed(Some(json)) => changed(json, &mut utterance.speech),
+            AuthAnswer::Unanswered(status, denied) => {
                 Err(Problem::new(*status, denied.code, denied.detail.clone()))
             }
             _ => Err(silence()),

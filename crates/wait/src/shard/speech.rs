@@ -4,7 +4,7 @@ use access::{Subject, Verdict};
 use exchange::hub::{Audience, ConnectionId, Door, Payload, Publish, Refused, Right, Session, excerpt};
 use exchange::{Hash, PublishError, Receipt, SaidKey, Unstored};
 use serde_json::value::RawValue;
-use transport::dialect::{Code, Except, Page, Problem, Speech, Wait};
+use transport::dialect::{Code, Except, PageOrigin, Problem, Speech, Wait};
 
 use super::Shard;
 use super::access::Who;
@@ -74,7 +74,7 @@ impl<K: Kernel> Shard<K> {
     /// Whether the page behind a connection may say something, with credentials or without: any site could have its
     /// visitors speak here.
     fn check_page_speaks(&self, index: usize) -> Result<(), Problem> {
-        if !matches!(self.slab[index].conn.page, Page::FOREIGN | Page::CROSS_SITE) {
+        if !matches!(self.slab[index].conn.page, PageOrigin::FOREIGN | PageOrigin::CROSS_SITE) {
             return Ok(());
         }
         let why = "the page behind it is neither of this host nor listed in `origins` of the server, so it may not publish; list \
@@ -98,16 +98,16 @@ impl<K: Kernel> Shard<K> {
         });
         match said {
             Err(problem) => self.answer_speech(index, &names, voice, Err(problem)),
-            Ok(Said::Before(receipt)) => {
+            Ok(KeyedSpeech::Before(receipt)) => {
                 self.counters.repeated.add(1);
                 self.follow(index, names, voice, receipt);
             }
-            Ok(Said::First(utterance))
+            Ok(KeyedSpeech::First(utterance))
                 if self.exchange.registry().rules().asks_about(&utterance.names[0]) =>
             {
                 self.ask_about(index, *utterance, voice);
             }
-            Ok(Said::First(utterance)) => self.utter(index, *utterance, voice),
+            Ok(KeyedSpeech::First(utterance)) => self.utter(index, *utterance, voice),
         }
     }
 
@@ -296,9 +296,9 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Whether it is the first under its key, where it has one.
-    fn first_of_its_key(&mut self, index: usize, mut utterance: Utterance) -> Result<Said, Problem> {
+    fn first_of_its_key(&mut self, index: usize, mut utterance: Utterance) -> Result<KeyedSpeech, Problem> {
         let Utterance { names, speech, .. } = &utterance;
-        let Some(text) = speech.key.as_deref() else { return Ok(Said::First(Box::new(utterance))) };
+        let Some(text) = speech.key.as_deref() else { return Ok(KeyedSpeech::First(Box::new(utterance))) };
         let owner = self.sender(index, &utterance);
         let key = hash(&[owner.as_bytes(), text.as_bytes()]);
         let ttl = speech.ttl.unwrap_or(u64::MAX).to_le_bytes();
@@ -313,9 +313,9 @@ impl<K: Kernel> Shard<K> {
         match keys.begin(hash(&[owner.as_bytes()]), key, message, self.exchange.now()) {
             SaidKey::New => {
                 utterance.key = Some(key);
-                Ok(Said::First(Box::new(utterance)))
+                Ok(KeyedSpeech::First(Box::new(utterance)))
             }
-            SaidKey::Placed(receipt) => Ok(Said::Before(receipt)),
+            SaidKey::Placed(receipt) => Ok(KeyedSpeech::Before(receipt)),
             SaidKey::UnderWay => {
                 let why = "the application is being asked about the message that came first under this key; try again soon";
                 Err(Problem::new(429, Code::PublishHookBusy, why))
@@ -334,7 +334,7 @@ impl<K: Kernel> Shard<K> {
 }
 
 /// What a message is to those who came before it under its key.
-enum Said {
+enum KeyedSpeech {
     First(Box<Utterance>),
     Before(Receipt),
 }

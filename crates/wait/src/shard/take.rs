@@ -10,7 +10,7 @@ use transport::dialect::{Code, Problem};
 use transport::{Coder, Coding};
 
 use super::Shard;
-use super::deliver::{Form, shared_frame, target_of};
+use super::deliver::{FrameForm, shared_frame, target_of};
 use super::output::Piece;
 use super::waiting::crowded;
 use crate::kernel::Kernel;
@@ -85,7 +85,7 @@ impl<K: Kernel> Shard<K> {
         };
         self.counters.delivered.add(1);
         let form =
-            Form { shape: self.slab[index].conn.shape, coding: Coding::Identity, cursors: self.cursors };
+            FrameForm { shape: self.slab[index].conn.shape, coding: Coding::Identity, cursors: self.cursors };
         let frame = shared_frame(&owed.delivery, visible, target, form, &mut self.deflater);
         let result = self.write_all(index, &[Piece::Shared(&frame)]);
         drop(frame);

@@ -14,7 +14,7 @@ use crate::kernel::{Interest, Kernel};
 use crate::limits::{CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
 use crate::link::Link;
 use crate::members::NIL;
-use crate::seat::{FrozenId, Guest, Own, Record, Seat, SeatError, of_bytes};
+use crate::seat::{FrozenGuest, FrozenId, Seat, SeatError, SeatRecord, ShardFacts, of_bytes};
 use crate::slot::{Added, Slot, Sub, Subs};
 use crate::wheel::{Timer, Wheel};
 
@@ -27,7 +27,7 @@ struct Thawed {
     state: Option<Box<dyn State>>,
     session: Option<(Session, Beside)>,
     id: Option<ConnectionId>,
-    record: Record,
+    record: SeatRecord,
 }
 
 /// What somebody has beside his session.
@@ -40,7 +40,7 @@ struct Beside {
 impl<K: Kernel> Shard<K> {
     /// The shard, just made, goes on in the place of the one that left this. Its seats are to be thawed before its first turn.
     pub fn resume(mut self, estate: &[u8]) -> Result<Self, SeatError> {
-        let Own { shard, start, generation, polls, seen, random } = of_bytes(estate)?;
+        let ShardFacts { shard, start, generation, polls, seen, random } = of_bytes(estate)?;
         self.check_shard(shard)?;
         self.seen = position(seen)?;
         (self.start, self.random) = (start, random);
@@ -55,7 +55,7 @@ impl<K: Kernel> Shard<K> {
             Ok(thawed) => thawed,
             Err(why) => return Err((seat, why)),
         };
-        let Record { index, generation, .. } = thawed.record;
+        let SeatRecord { index, generation, .. } = thawed.record;
         let token = u64::from(generation) << 32 | u64::from(index);
         if let Err(error) = self.kernel.watch(&seat.socket, token) {
             return Err((seat, SeatError::System(error)));
@@ -66,7 +66,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Reads a seat, and looks whether it can be one of this shard.
     fn look_at_seat(&self, bytes: &[u8]) -> Result<Thawed, SeatError> {
-        let mut record: Record = of_bytes(bytes)?;
+        let mut record: SeatRecord = of_bytes(bytes)?;
         self.check_shard(record.shard)?;
         let index = record.index as usize;
         if index >= CONNECTIONS_MAX || record.generation > ConnectionId::GENERATION_MAX {
@@ -103,7 +103,11 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// The channels on which a connection is to wait: those that the hub has records of, each once.
-    fn channels_to_be(&self, record: &Record, conn: &Conn) -> Result<Vec<(ChannelId, Position)>, SeatError> {
+    fn channels_to_be(
+        &self,
+        record: &SeatRecord,
+        conn: &Conn,
+    ) -> Result<Vec<(ChannelId, Position)>, SeatError> {
         let most = if conn.shape.ending() == Ending::OneMessage { 1 } else { SUBSCRIPTIONS_MAX };
         let mut seen = FxHashSet::default();
         if record.channels.len() > most || !record.channels.iter().all(|(id, _)| seen.insert(*id)) {
@@ -130,7 +134,7 @@ impl<K: Kernel> Shard<K> {
         let index = record.index as usize;
         let ends = record.ends_left_ms.map_or(u32::MAX, |left_ms| Wheel::tick_in(self.now, left_ms));
         let subs = self.subs_to_be(&channels, &conn);
-        let Record { generation, .. } = record;
+        let SeatRecord { generation, .. } = record;
         let interest = Interest::READ;
         let slot = Slot { socket, generation, link, interest, timer: Timer::IDLE, ends, subs, conn };
         self.slab.insert_at(index, slot);
@@ -191,7 +195,7 @@ impl<K: Kernel> Shard<K> {
     }
 }
 
-impl Guest {
+impl FrozenGuest {
     fn thaw(self) -> Option<(Session, Beside)> {
         let beside = Beside {
             since: WallTime::from_seconds(self.since_s),

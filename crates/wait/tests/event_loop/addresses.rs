@@ -6,15 +6,15 @@ use multiplexor_wait::access::{Proxies, Way};
 use multiplexor_wait::exchange::hub::Limits;
 use multiplexor_wait::exchange::{Quota, Shares};
 use multiplexor_wait::limits::{REFUSED_MAX, REFUSED_MS};
-use multiplexor_wait::{Classic, Settings};
-use testkit::kernel::{Mischief, Peer};
+use multiplexor_wait::{Classic, WaitSettings};
+use testkit::kernel::{Mischief, SimPeer};
 use testkit::scene::Scene;
 use testkit::wire::{client_frame, get, poll, server_frames, sse, text_frame, websocket};
 
 /// Two shards; whoever is in 192.0.2.0/24 is a known proxy.
 fn scene_of(way: Way, shares: Shares) -> Scene {
     let proxies = Proxies { networks: vec!["192.0.2.0/24".parse().unwrap()], way };
-    let settings = Settings { proxies, ..Settings::default() };
+    let settings = WaitSettings { proxies, ..WaitSettings::default() };
     Scene::sharing(shares, Classic::default(), 7, 2, Limits::default(), settings)
 }
 
@@ -28,14 +28,14 @@ fn scene(connections: u32, requests: u32) -> Scene {
 }
 
 /// A client of a shard that comes from there and says this.
-fn says(scene: &mut Scene, shard: usize, address: &str, bytes: impl AsRef<[u8]>) -> Peer {
-    let peer = Peer::connect(&scene.world, shard).from(address.parse::<IpAddr>().unwrap());
+fn says(scene: &mut Scene, shard: usize, address: &str, bytes: impl AsRef<[u8]>) -> SimPeer {
+    let peer = SimPeer::connect(&scene.world, shard).from(address.parse::<IpAddr>().unwrap());
     peer.send(bytes);
     scene.settle();
     peer
 }
 
-fn is_refused(peer: &Peer, code: &str) -> bool {
+fn is_refused(peer: &SimPeer, code: &str) -> bool {
     let text = peer.text();
     assert!(text.starts_with("HTTP/1.1 200 ") || text.contains(code), "{text}");
     text.starts_with("HTTP/1.1 429 ") || text.contains("\r\nMultiplexor-Status: 429\r\n")
@@ -242,13 +242,14 @@ fn so_many_connections_there_are_in_all() {
 fn a_flood_is_told_so_only_so_often() {
     let mut scene = scene(1, 0);
     let good = says(&mut scene, 0, "198.51.100.1", sse("/sub/a"));
-    let flood: Vec<_> =
-        (0..2 * REFUSED_MAX).map(|_| Peer::connect(&scene.world, 0).from([198, 51, 100, 1].into())).collect();
+    let flood: Vec<_> = (0..2 * REFUSED_MAX)
+        .map(|_| SimPeer::connect(&scene.world, 0).from([198, 51, 100, 1].into()))
+        .collect();
     scene.settle();
     assert_eq!(flood.iter().filter(|peer| !peer.is_closed()).count(), REFUSED_MAX);
     assert!(!is_refused(&good, ""));
     scene.pass(REFUSED_MS + 100);
-    assert!(flood.iter().all(Peer::is_ended));
+    assert!(flood.iter().all(SimPeer::is_ended));
     assert_eq!(scene.shards[0].connections(), 1);
 }
 
@@ -293,7 +294,7 @@ fn nothing_is_left_of_a_crowd_that_has_gone() {
     let crowd: Vec<_> =
         (0..200).map(|n| says(&mut scene, n % 2, &format!("203.0.113.{}", n % 50), sse("/sub/a"))).collect();
     assert_eq!(scene.exchange.shares().addresses.len(), 50);
-    crowd.iter().for_each(Peer::hang_up);
+    crowd.iter().for_each(SimPeer::hang_up);
     scene.pass(60_000);
     assert!(scene.exchange.shares().addresses.is_empty());
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use multiplexor_wait::access::{About, Denied, Finding, Said, Subject, Verdict};
+use multiplexor_wait::access::{About, AuthAnswer, AuthFinding, Denied, Subject, Verdict};
 use multiplexor_wait::exchange::Order;
 use multiplexor_wait::exchange::hub::{Code, Door, Glob, Grant, Limits, Right, Session, ShardId};
-use multiplexor_wait::{Settings, Shows};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Shows, WaitSettings};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::body;
 
@@ -16,7 +16,7 @@ use testkit::wire::body;
 fn scene() -> Scene {
     let shows = Shows { headers: vec!["cookie".into()], ..Shows::NOTHING };
     let limits = Limits { listen: Door::Token, ..Limits::default() };
-    Scene::new(0, 1, limits, Settings { shows, ..Settings::default() })
+    Scene::new(0, 1, limits, WaitSettings { shows, ..WaitSettings::default() })
 }
 
 fn poll(name: &str, cookie: &str) -> String {
@@ -35,39 +35,39 @@ fn asked(scene: &Scene) -> Vec<(Subject, String)> {
     told.collect()
 }
 
-fn tell(scene: &mut Scene, subject: Subject, lasts_ms: u64, said: Said) {
+fn tell(scene: &mut Scene, subject: Subject, lasts_ms: u64, said: AuthAnswer) {
     let until = scene.exchange.wall().after(lasts_ms);
     assert!(
-        scene.desk.findings.put(ShardId(0), Finding::Verdict(Arc::new(Verdict { subject, until, said })))
+        scene.desk.findings.put(ShardId(0), AuthFinding::Verdict(Arc::new(Verdict { subject, until, said })))
     );
     scene.settle();
 }
 
-fn somebody(names: &str) -> Said {
+fn somebody(names: &str) -> AuthAnswer {
     let rights = [Right::Listen].into_iter().collect();
     let grants = vec![Grant { rights, names: Glob::new(names).unwrap() }];
-    Said::Session(Session::new(Some("ann"), None, &grants))
+    AuthAnswer::Session(Session::new(Some("ann"), None, &grants))
 }
 
 /// A visitor whose session ends in so many milliseconds.
-fn visitor(scene: &Scene, lasts_ms: u64) -> Said {
+fn visitor(scene: &Scene, lasts_ms: u64) -> AuthAnswer {
     let rights = [Right::Listen].into_iter().collect();
     let grants = [Grant { rights, names: Glob::new("*").unwrap() }];
-    Said::Session(Session::new(Some("ann"), Some(scene.exchange.wall().after(lasts_ms)), &grants))
+    AuthAnswer::Session(Session::new(Some("ann"), Some(scene.exchange.wall().after(lasts_ms)), &grants))
 }
 
-fn nobody() -> Said {
-    Said::Refused(Denied { code: Code::HookRefused, detail: "no".to_owned() })
+fn nobody() -> AuthAnswer {
+    AuthAnswer::Refused(Denied { code: Code::HookRefused, detail: "no".to_owned() })
 }
 
-fn status(peer: &Peer) -> String {
+fn status(peer: &SimPeer) -> String {
     peer.text().get(9..12).unwrap_or_default().to_owned()
 }
 
 #[test]
 fn all_who_show_the_same_wait_for_one_verdict() {
     let mut scene = scene();
-    let alike: Vec<Peer> = (0..200).map(|_| scene.says(poll("a", "s=1"))).collect();
+    let alike: Vec<SimPeer> = (0..200).map(|_| scene.says(poll("a", "s=1"))).collect();
     let other = scene.says(poll("a", "s=2"));
     let questions = asked(&scene);
     let shown: Vec<&str> = questions.iter().map(|(_, lines)| &**lines).collect();

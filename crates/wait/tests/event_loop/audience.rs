@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use multiplexor_wait::access::{Finding, Said, Subject, Verdict};
+use multiplexor_wait::access::{AuthAnswer, AuthFinding, Subject, Verdict};
 use multiplexor_wait::exchange::hub::{Audience, Door, Glob, Grant, Limits, Right, Session, ShardId};
-use multiplexor_wait::{Classic, Settings, Shows};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Classic, Shows, WaitSettings};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{get, old, poll, sse, stream, text_frame, websocket};
 
@@ -29,10 +29,10 @@ fn ways() -> Vec<(&'static str, Classic, Vec<String>)> {
 }
 
 fn scene(classic: Classic) -> Scene {
-    Scene::speaking(classic, 0, 1, Limits::default(), Settings::default())
+    Scene::speaking(classic, 0, 1, Limits::default(), WaitSettings::default())
 }
 
-fn text(peer: &Peer) -> String {
+fn text(peer: &SimPeer) -> String {
     String::from_utf8_lossy(&peer.take()).into_owned()
 }
 
@@ -109,16 +109,16 @@ fn whoever_is_let_see_a_message_by_another_of_his_channels_finds_it_in_a_page_fo
 #[test]
 fn what_is_for_one_user_reaches_him_alone() {
     let shows = Shows { headers: vec!["cookie".into()], ..Shows::NOTHING };
-    let settings = Settings { shows, ..Settings::default() };
+    let settings = WaitSettings { shows, ..WaitSettings::default() };
     let limits = Limits { listen: Door::Token, ..Limits::default() };
     let mut scene = Scene::new(0, 1, limits, settings);
     let rights = [Right::Listen].into_iter().collect();
     let grants = vec![Grant { rights, names: Glob::new("*").unwrap() }];
     for user in ["ann", "bob"] {
-        let said = Said::Session(Session::new(Some(user), None, &grants));
+        let said = AuthAnswer::Session(Session::new(Some(user), None, &grants));
         let subject = Subject::of(&format!("cookie: u={user}\r\n"));
         let verdict = Verdict { subject, until: scene.exchange.wall().after(60_000), said };
-        assert!(scene.desk.findings.put(ShardId(0), Finding::Verdict(Arc::new(verdict))));
+        assert!(scene.desk.findings.put(ShardId(0), AuthFinding::Verdict(Arc::new(verdict))));
     }
     scene.settle();
     let ask =

@@ -1,20 +1,20 @@
 //! Facts about delivery: who gets what, in which words, for how many system calls.
 
 use multiplexor_wait::limits::VISITS_PER_TURN;
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{body, connection, get, poll, server_frames, sse, stream, websocket};
 
 /// So many clients on a channel, one after the other, whose beginnings are read.
-fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<Peer> {
-    let peers: Vec<Peer> = (0..count).map(|_| scene.says(sse(&format!("/sub/{channel}")))).collect();
+fn crowd(scene: &mut Scene, channel: &str, count: usize) -> Vec<SimPeer> {
+    let peers: Vec<SimPeer> = (0..count).map(|_| scene.says(sse(&format!("/sub/{channel}")))).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
     peers
 }
 
 /// The data lines of what has come, but those of cursors.
 /// The data of the messages that came; that of a block with a cursor alone is none.
-fn data(peer: &Peer) -> Vec<String> {
+fn data(peer: &SimPeer) -> Vec<String> {
     let text = peer.text();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.filter(|data| !data.starts_with("{\"cursor\":")).map(String::from).collect()
@@ -62,7 +62,7 @@ fn a_poll_with_a_warning_is_answered_as_all_others_but_for_its_headers() {
     let last = scene.says(get(odd, "Connection: close\r\n"));
     scene.publish("news", "1");
     scene.settle();
-    let shown = |peer: &Peer| {
+    let shown = |peer: &SimPeer| {
         let text = peer.text();
         text.replace(connection(&text), "")
     };
@@ -152,7 +152,7 @@ fn whoever_joins_in_front_of_a_job_is_not_visited_for_what_was_before() {
     scene.publish("news", "old");
     scene.turn(0);
     let writes = scene.world.calls().writes;
-    let late: Vec<Peer> = (0..3).map(|_| scene.peer()).collect();
+    let late: Vec<SimPeer> = (0..3).map(|_| scene.peer()).collect();
     late.iter().for_each(|peer| peer.send(sse("/sub/news")));
     scene.settle();
     late.iter().for_each(|peer| drop(peer.take()));
@@ -192,7 +192,7 @@ fn a_job_ends_with_the_last_member() {
     scene.publish("news", "again");
     scene.turn(0);
     assert_eq!(load(&scene), (2, 10));
-    peers.iter().for_each(Peer::hang_up);
+    peers.iter().for_each(SimPeer::hang_up);
     scene.settle();
     assert_eq!((load(&scene), scene.shards[0].connections(), scene.world.held()), ((0, 0), 0, 0));
     assert_eq!(scene.exchange.admin().totals().subscriptions, 0);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use exchange::Order;
 use exchange::hub::{Limits, ShardId};
-use multiplexor_wait::Settings;
-use testkit::kernel::Peer;
+use multiplexor_wait::WaitSettings;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{body, client_frame, get, poll, server_frames, sse, stream, text_frame, websocket};
 
@@ -16,16 +16,16 @@ fn drain(scene: &Scene) {
     assert!(scene.exchange.admin().order_all(&Order::Drain(Duration::from_millis(OVER))));
 }
 
-fn read(peers: &[&Peer]) {
+fn read(peers: &[&SimPeer]) {
     peers.iter().for_each(|peer| drop(peer.take()));
 }
 
 #[test]
 fn draining_answers_polls_at_once_and_ends_the_others_in_time() {
     let mut scene = Scene::one();
-    let asked: Vec<Peer> = (0..5).map(|_| scene.says(poll("/sub/a"))).collect();
-    let events: Vec<Peer> = (0..50).map(|_| scene.says(sse("/sub/a"))).collect();
-    let sockets: Vec<Peer> = (0..50).map(|_| scene.says(websocket("/sub/a"))).collect();
+    let asked: Vec<SimPeer> = (0..5).map(|_| scene.says(poll("/sub/a"))).collect();
+    let events: Vec<SimPeer> = (0..50).map(|_| scene.says(sse("/sub/a"))).collect();
+    let sockets: Vec<SimPeer> = (0..50).map(|_| scene.says(websocket("/sub/a"))).collect();
     let idle = scene.says("");
     events.iter().chain(&sockets).for_each(|peer| drop(peer.take()));
     drain(&scene);
@@ -217,7 +217,7 @@ fn what_is_being_added_when_the_rest_is_deleted_stays() {
 #[test]
 fn a_backlog_ends_with_its_connection() {
     let limits = Limits { history_messages: 10_000, ..Limits::default() };
-    let mut scene = Scene::new(0, 1, limits, Settings::default());
+    let mut scene = Scene::new(0, 1, limits, WaitSettings::default());
     for n in 0..5_000 {
         scene.publish("b", &n.to_string());
     }

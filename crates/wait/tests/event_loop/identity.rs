@@ -3,19 +3,19 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use multiplexor_wait::access::{Finding, Said, Subject, Verdict};
+use multiplexor_wait::access::{AuthAnswer, AuthFinding, Subject, Verdict};
 use multiplexor_wait::exchange::hub::{Audience, Door, Glob, Grant, Limits, Right, Session, ShardId};
-use multiplexor_wait::{Settings, Shows};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Shows, WaitSettings};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{connection, get, poll, sse, stream, websocket};
 
-fn text(peer: &Peer) -> String {
+fn text(peer: &SimPeer) -> String {
     String::from_utf8_lossy(&peer.take()).into_owned()
 }
 
 /// The id that a client is told.
-fn told(peer: &Peer) -> String {
+fn told(peer: &SimPeer) -> String {
     let text = text(peer);
     assert_eq!(text.matches("\"connection\"").count(), 1, "{text}");
     let id = connection(&text).to_owned();
@@ -24,8 +24,8 @@ fn told(peer: &Peer) -> String {
 }
 
 /// A client of a shard that has said this, and was heard.
-fn at_shard(scene: &mut Scene, shard: usize, says: &str) -> Peer {
-    let peer = Peer::connect(&scene.world, shard);
+fn at_shard(scene: &mut Scene, shard: usize, says: &str) -> SimPeer {
+    let peer = SimPeer::connect(&scene.world, shard);
     peer.send(says);
     scene.settle();
     peer
@@ -76,7 +76,7 @@ fn a_chain_of_polls_is_one_connection_and_polls_by_themselves_are_many() {
 #[test]
 fn a_stream_that_comes_back_is_the_same_connection_on_whatever_shard() {
     for ask in STREAMS {
-        let mut scene = Scene::new(0, 2, Limits::default(), Settings::default());
+        let mut scene = Scene::new(0, 2, Limits::default(), WaitSettings::default());
         let first = at_shard(&mut scene, 0, &ask("/sub/a"));
         let id = told(&first);
         let back = ask(&format!("/sub/a?connection={id}"));
@@ -102,7 +102,7 @@ fn a_stream_that_comes_back_is_the_same_connection_on_whatever_shard() {
 fn an_id_of_another_start_or_of_nobody_is_given_to_nobody() {
     let mut earlier = Scene::one();
     let old = told(&earlier.says(sse("/sub/a")));
-    let mut scene = Scene::new(99, 2, Limits::default(), Settings::default());
+    let mut scene = Scene::new(99, 2, Limits::default(), WaitSettings::default());
     for id in [&*old, "AAAAAAAAAAAAAAAAAAAAAA", "abcdefghijklmnopqrstuv"] {
         for ask in [sse, poll] {
             let peer = scene.says(ask(&format!("/sub/a?wait=0&connection={id}")));
@@ -124,14 +124,14 @@ fn an_id_of_another_start_or_of_nobody_is_given_to_nobody() {
 fn an_id_is_taken_over_by_its_user_alone_and_that_of_nobody_by_who_knows_it() {
     let shows = Shows { headers: vec!["cookie".into()], ..Shows::NOTHING };
     let limits = Limits { listen: Door::Token, ..Limits::default() };
-    let mut scene = Scene::new(0, 1, limits, Settings { shows, ..Settings::default() });
+    let mut scene = Scene::new(0, 1, limits, WaitSettings { shows, ..WaitSettings::default() });
     let rights = [Right::Listen].into_iter().collect();
     let grants = vec![Grant { rights, names: Glob::new("*").unwrap() }];
     for (cookie, user) in [("ann", Some("ann")), ("bob", Some("bob")), ("none", None)] {
-        let said = Said::Session(Session::new(user, None, &grants));
+        let said = AuthAnswer::Session(Session::new(user, None, &grants));
         let subject = Subject::of(&format!("cookie: u={cookie}\r\n"));
         let verdict = Verdict { subject, until: scene.exchange.wall().after(60_000), said };
-        assert!(scene.desk.findings.put(ShardId(0), Finding::Verdict(Arc::new(verdict))));
+        assert!(scene.desk.findings.put(ShardId(0), AuthFinding::Verdict(Arc::new(verdict))));
     }
     scene.settle();
     let mut comes = |user: &str, id: &str| {

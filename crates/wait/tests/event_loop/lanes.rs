@@ -1,7 +1,7 @@
 //! Facts about lanes: more shards than processors, and a message to many in all of them.
 
 use multiplexor_wait::limits::{LANE_TURNS, VISITS_PER_SLICE, VISITS_PER_TURN};
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::sse;
 
@@ -10,15 +10,15 @@ const SHARDS: usize = 3;
 const MANY: usize = 2 * LANE_TURNS * VISITS_PER_TURN;
 
 /// So many clients of a shard, whose beginnings are read.
-fn crowd(scene: &mut Scene, shard: usize, channel: &str, count: usize) -> Vec<Peer> {
-    let peers: Vec<Peer> = (0..count).map(|_| Peer::connect(&scene.world, shard)).collect();
+fn crowd(scene: &mut Scene, shard: usize, channel: &str, count: usize) -> Vec<SimPeer> {
+    let peers: Vec<SimPeer> = (0..count).map(|_| SimPeer::connect(&scene.world, shard)).collect();
     peers.iter().for_each(|peer| peer.send(sse(&format!("/sub/{channel}"))));
     scene.settle();
     peers.iter().for_each(|peer| drop(peer.take()));
     peers
 }
 
-fn served(peers: &[Peer]) -> usize {
+fn served(peers: &[SimPeer]) -> usize {
     peers.iter().filter(|peer| peer.unread() > 0).count()
 }
 
@@ -29,8 +29,8 @@ fn turn_all(scene: &mut Scene) {
 #[test]
 fn long_jobs_take_turns_and_short_ones_do_not_wait() {
     let mut scene = Scene::with_lanes(SHARDS, 1);
-    let many: Vec<Vec<Peer>> = (0..SHARDS).map(|shard| crowd(&mut scene, shard, "news", MANY)).collect();
-    let few: Vec<Vec<Peer>> =
+    let many: Vec<Vec<SimPeer>> = (0..SHARDS).map(|shard| crowd(&mut scene, shard, "news", MANY)).collect();
+    let few: Vec<Vec<SimPeer>> =
         (0..SHARDS).map(|shard| crowd(&mut scene, shard, &format!("one-{shard}"), 1)).collect();
     scene.publish("news", "hello");
     turn_all(&mut scene);
@@ -55,11 +55,11 @@ fn long_jobs_take_turns_and_short_ones_do_not_wait() {
 #[test]
 fn a_shard_whose_clients_left_leaves_the_lane_to_the_others() {
     let mut scene = Scene::with_lanes(SHARDS, 1);
-    let many: Vec<Vec<Peer>> = (0..SHARDS).map(|shard| crowd(&mut scene, shard, "news", MANY)).collect();
+    let many: Vec<Vec<SimPeer>> = (0..SHARDS).map(|shard| crowd(&mut scene, shard, "news", MANY)).collect();
     scene.publish("news", "hello");
     turn_all(&mut scene);
     // Those of the first shard, which has the lane, are gone.
-    many[0].iter().for_each(Peer::reset);
+    many[0].iter().for_each(SimPeer::reset);
     scene.settle();
     assert!(many[1..].iter().all(|peers| served(peers) == MANY));
     scene.publish("news", "again");

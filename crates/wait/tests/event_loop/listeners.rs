@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use exchange::hub::{Limits, Publish, ShardId};
 use exchange::{Order, Snapshot};
-use multiplexor_wait::{Classic, Settings};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Classic, WaitSettings};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::sse;
 use transport::dialect::realplexor::payload;
@@ -15,7 +15,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\
     Cache-Control: no-store, no-cache, must-revalidate\r\nExpires: Mon, 26 Jul 1997 05:00:00 GMT\r\n\
     Content-Type: text/javascript; charset=utf-8\r\n\r\n \r\n";
 
-fn scene(settings: Settings) -> Scene {
+fn scene(settings: WaitSettings) -> Scene {
     Scene::speaking(Classic::Realplexor, 0, 1, Limits::default(), settings)
 }
 
@@ -35,7 +35,7 @@ fn reply(id: &str, cursor: &str, data: &str) -> String {
     format!("[\n  {{\n    \"ids\": {{ \"{id}\": \"{cursor}\" }},\n    \"data\": {data}\n  }}\n]")
 }
 
-fn got(peer: &Peer, expected: &str) {
+fn got(peer: &SimPeer, expected: &str) {
     assert_eq!(peer.text(), expected);
     assert!(peer.is_ended(), "a reply is the end");
 }
@@ -48,7 +48,7 @@ fn nothing_is_left(scene: &mut Scene) {
 
 #[test]
 fn a_listener_gets_its_head_at_once_and_then_what_is_due() {
-    let mut scene = scene(Settings::default());
+    let mut scene = scene(WaitSettings::default());
     let peer = scene.says("identifier=5:a,b\n");
     assert_eq!(peer.text(), HEAD);
     say(&mut scene, &[("a", "4")], &[], "1");
@@ -61,7 +61,7 @@ fn a_listener_gets_its_head_at_once_and_then_what_is_due() {
 
 #[test]
 fn what_is_held_comes_with_the_head() {
-    let mut scene = scene(Settings::default());
+    let mut scene = scene(WaitSettings::default());
     say(&mut scene, &[("a", "7")], &[], "1");
     let peer = scene.says("identifier=0:a\n");
     got(&peer, &format!("{HEAD}{}", reply("a", "7", "1")));
@@ -70,7 +70,7 @@ fn what_is_held_comes_with_the_head() {
 
 #[test]
 fn a_limited_message_is_for_those_who_listen_to_the_limit() {
-    let mut scene = scene(Settings::default());
+    let mut scene = scene(WaitSettings::default());
     let (one, other) = (scene.says("identifier=0:a,u\n"), scene.says("identifier=0:a\n"));
     let mut native = scene.says(sse("/sub/a"));
     native.text();
@@ -92,7 +92,7 @@ fn a_limited_message_is_for_those_who_listen_to_the_limit() {
 
 #[test]
 fn a_slow_listener_gets_the_whole_reply() {
-    let mut scene = scene(Settings { slow_reader: 1_000, ..Settings::default() });
+    let mut scene = scene(WaitSettings { slow_reader: 1_000, ..WaitSettings::default() });
     let peer = scene.says("identifier=0:a\n");
     peer.text();
     peer.set_window(1_000);
@@ -110,7 +110,8 @@ fn a_slow_listener_gets_the_whole_reply() {
 
 #[test]
 fn a_time_out_says_nothing_and_input_puts_it_off() {
-    let mut scene = scene(Settings { classic_timeout: Duration::from_secs(10), ..Settings::default() });
+    let mut scene =
+        scene(WaitSettings { classic_timeout: Duration::from_secs(10), ..WaitSettings::default() });
     let peer = scene.says("identifier=a\n");
     for _ in 0..5 {
         scene.pass(8_000);
@@ -125,7 +126,7 @@ fn a_time_out_says_nothing_and_input_puts_it_off() {
 
 #[test]
 fn the_end_of_the_server_and_of_a_channel_are_the_end() {
-    let mut scene = scene(Settings::default());
+    let mut scene = scene(WaitSettings::default());
     let (one, both) = (scene.says("identifier=a\n"), scene.says("identifier=a,b\n"));
     assert!(scene.exchange.publisher().delete("a", true));
     scene.settle();
@@ -157,7 +158,7 @@ fn seen(scene: &mut Scene, pairs_max: usize) -> (Vec<String>, usize) {
 
 #[test]
 fn a_snapshot_shows_who_listens_from_where_on() {
-    let mut scene = scene(Settings::default());
+    let mut scene = scene(WaitSettings::default());
     assert_eq!(seen(&mut scene, 9), (vec![], 0));
     let one = scene.says("identifier=5.50:a,7:b\n");
     let native = scene.says(sse("/sub/a"));

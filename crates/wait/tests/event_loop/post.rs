@@ -1,14 +1,14 @@
 //! Facts about sends to many: they go together, in order, and what goes wrong with one is nobody else's matter.
 
 use multiplexor_wait::limits::SENDS_PER_CALL;
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{get, poll, server_frames, sse, stream, websocket};
 
 /// So many who want payloads alone, one a line, of these channels.
-fn crowd(scene: &mut Scene, channels: &str, count: usize) -> Vec<Peer> {
+fn crowd(scene: &mut Scene, channels: &str, count: usize) -> Vec<SimPeer> {
     let request = stream(&format!("/sub/{channels}?raw=1"));
-    let peers: Vec<Peer> = (0..count).map(|_| scene.says(&request)).collect();
+    let peers: Vec<SimPeer> = (0..count).map(|_| scene.says(&request)).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
     peers
 }
@@ -37,13 +37,13 @@ fn a_message_to_many_goes_in_few_calls() {
 #[test]
 fn messages_to_different_clients_share_a_call() {
     let mut scene = Scene::one();
-    let peers: Vec<Peer> =
+    let peers: Vec<SimPeer> =
         ["a", "b", "c", "d,e"].iter().flat_map(|name| crowd(&mut scene, name, 1)).collect();
     for name in ["a", "b", "c", "d"] {
         scene.publish(name, name);
     }
     assert_eq!(sends(&mut scene), (4, 1));
-    assert!(peers.iter().map(Peer::text).eq(["a\n", "b\n", "c\n", "d\n"]));
+    assert!(peers.iter().map(SimPeer::text).eq(["a\n", "b\n", "c\n", "d\n"]));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn what_one_client_gets_of_two_channels_stays_in_order() {
         });
         scene.settle();
         peers.iter().for_each(|peer| peer.set_window(usize::MAX));
-        let mut seen: Vec<String> = peers.iter().map(Peer::text).collect();
+        let mut seen: Vec<String> = peers.iter().map(SimPeer::text).collect();
         scene.settle();
         seen.iter_mut().zip(&peers).for_each(|(seen, peer)| seen.push_str(&peer.text()));
         assert!(seen.iter().all(|text| text == "one\ntwo\nthree\n"), "{window}: {seen:?}");
@@ -95,7 +95,7 @@ fn who_is_gone_or_slow_stops_nobody() {
     scene.publish("a", "12345");
     scene.settle();
     assert_eq!(scene.shards[0].connections(), peers.len() - 1);
-    let seen: Vec<String> = peers.iter().map(Peer::text).collect();
+    let seen: Vec<String> = peers.iter().map(SimPeer::text).collect();
     assert_eq!(seen.iter().filter(|text| *text == "12345\n").count(), peers.len() - 3);
     assert_eq!((&seen[20][..], &seen[SENDS_PER_CALL + 1][..]), ("12", ""));
     peers.iter().for_each(|peer| peer.set_window(usize::MAX));
@@ -109,7 +109,7 @@ fn all_may_be_gone_at_once() {
     let peers = crowd(&mut scene, "a,b", SENDS_PER_CALL + 3);
     scene.publish("a", "1");
     scene.publish("b", "2");
-    peers.iter().for_each(Peer::reset);
+    peers.iter().for_each(SimPeer::reset);
     scene.settle();
     assert_eq!((scene.shards[0].connections(), scene.exchange.admin().totals().subscriptions), (0, 0));
 }
@@ -120,16 +120,16 @@ fn answers_to_polls_go_together() {
     let mut scene = Scene::one();
     let once = poll("/sub/a");
     let ahead = once.repeat(2);
-    let peers: Vec<Peer> = (0..10).map(|n| scene.says(if n == 4 { &ahead } else { &once })).collect();
+    let peers: Vec<SimPeer> = (0..10).map(|n| scene.says(if n == 4 { &ahead } else { &once })).collect();
     let last = scene.says(get("/sub/a", "Connection: close\r\n"));
     scene.publish("a", "1");
     assert_eq!(sends(&mut scene), (11, 1));
-    let answers: Vec<String> = peers.iter().chain([&last]).map(Peer::text).collect();
+    let answers: Vec<String> = peers.iter().chain([&last]).map(SimPeer::text).collect();
     assert!(
         answers.iter().all(|answer| answer.contains("}],\"connection\":") && answer.ends_with("\"}")),
         "{answers:?}"
     );
-    assert!(last.is_ended() && !peers.iter().any(Peer::is_ended));
+    assert!(last.is_ended() && !peers.iter().any(SimPeer::is_ended));
     peers.iter().enumerate().filter(|(n, _)| *n != 4).for_each(|(_, peer)| peer.send(poll("/sub/a")));
     scene.settle();
     scene.publish("a", "2");
@@ -140,7 +140,7 @@ fn answers_to_polls_go_together() {
 #[test]
 fn heartbeats_of_neighbours_go_together() {
     let mut scene = Scene::one();
-    let peers: Vec<Peer> = (0..64).map(|_| scene.says(sse("/sub/a"))).collect();
+    let peers: Vec<SimPeer> = (0..64).map(|_| scene.says(sse("/sub/a"))).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
     assert_eq!(sends_while(&mut scene, |scene| scene.pass(25_100)), (peers.len() as u64, 1));
     assert!(peers.iter().all(|peer| peer.text().starts_with("event: cursor\n")));

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exchange::hub::Limits;
-use multiplexor_wait::{Renewal, Settings};
+use multiplexor_wait::{Renewal, WaitSettings};
 use testkit::scene::Scene;
 use testkit::wire::{poll, stream};
 
-fn renew(scene: &mut Scene, settings: Settings) {
+fn renew(scene: &mut Scene, settings: WaitSettings) {
     assert!(scene.desk.renewals.put_all(&Renewal::Settings(Arc::new(settings))));
     scene.settle();
 }
 
-fn every(heartbeat: Duration) -> Settings {
-    Settings { heartbeat, ..Settings::default() }
+fn every(heartbeat: Duration) -> WaitSettings {
+    WaitSettings { heartbeat, ..WaitSettings::default() }
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn heartbeats_that_are_to_come_later_come_once_more_as_they_were_to() {
 fn a_poll_keeps_its_time_and_the_next_one_has_the_new_one() {
     let mut scene = Scene::one();
     let peer = scene.says(poll("/sub/a"));
-    renew(&mut scene, Settings { poll_timeout: Duration::from_secs(1), ..Settings::default() });
+    renew(&mut scene, WaitSettings { poll_timeout: Duration::from_secs(1), ..WaitSettings::default() });
     scene.pass(20_000);
     assert_eq!(peer.unread(), 0);
     scene.pass(6_000);

@@ -1,12 +1,12 @@
 //! Facts about requests on one connection: kept alive, sent ahead, cut anywhere, broken off.
 
-use testkit::kernel::{Mischief, Peer};
+use testkit::kernel::{Mischief, SimPeer};
 use testkit::scene::Scene;
 use testkit::wire::{body, get, poll, sse, stream, websocket};
 use transport::codec::http2;
 
 /// The documents of all answers that have come, each of which must be 200 with a length.
-fn documents(peer: &Peer) -> Vec<serde_json::Value> {
+fn documents(peer: &SimPeer) -> Vec<serde_json::Value> {
     let bytes = peer.take();
     let mut rest = &bytes[..];
     let mut documents = Vec::new();
@@ -216,7 +216,7 @@ fn what_the_kernel_does_in_pieces_arrives_whole() {
     let mischief = Mischief { short: 2, interrupted: 4, again: 4, partial: 2, ..Mischief::default() };
     let mut scene = Scene::one();
     scene.world.set_mischief(mischief);
-    let peers: Vec<Peer> = (0..20).map(|_| scene.says(stream("/sub/a?raw=1"))).collect();
+    let peers: Vec<SimPeer> = (0..20).map(|_| scene.says(stream("/sub/a?raw=1"))).collect();
     peers.iter().for_each(|peer| drop(peer.take()));
     let mut expected = String::new();
     for n in 0..50 {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use multiplexor_wait::access::{
-    About, Finding, Proxies, Said, Subject, TokenSecret, Tokens, Verdict, Way, make_token,
+    About, AuthAnswer, AuthFinding, Proxies, Subject, TokenSecret, Tokens, Verdict, Way, make_token,
 };
 use multiplexor_wait::exchange::hub::{
     Audience, Door, Glob, Grant, Limits, Pattern, Right, Rule, Session, ShardId,
 };
 use multiplexor_wait::exchange::{Order, Quota, Shares};
 use multiplexor_wait::limits::SEAT_LEN_MAX;
-use multiplexor_wait::{Classic, Seat, SeatError, Settings, Shows};
-use testkit::kernel::{Peer, Socket, certificates};
+use multiplexor_wait::{Classic, Seat, SeatError, Shows, WaitSettings};
+use testkit::kernel::{SimPeer, SimSocket, certificates};
 use testkit::scene::Scene;
 use testkit::wire::{
     body, connection, get, poll, server_frame, server_frames, sse, stream, text_frame, websocket,
@@ -26,7 +26,7 @@ fn replace(scene: &mut Scene) {
     assert!(scene.thaw(0, seats), "all connections are seats");
 }
 
-fn text(peer: &Peer) -> String {
+fn text(peer: &SimPeer) -> String {
     String::from_utf8_lossy(&peer.take()).into_owned()
 }
 
@@ -50,7 +50,7 @@ fn streams_sockets_and_polls_go_on_and_get_what_was_said_meanwhile() {
     scene.publish("a", "\"later\"");
     scene.settle();
     assert_eq!(peers.iter().map(|peer| text(peer).matches("later").count()).sum::<usize>(), 3);
-    peers.iter().for_each(Peer::hang_up);
+    peers.iter().for_each(SimPeer::hang_up);
     scene.settle();
     assert_eq!(scene.exchange.admin().totals().subscriptions, 0);
 }
@@ -106,7 +106,8 @@ fn clients_of_old_dialects_go_on() {
     let got = text(&taker);
     assert!(got.ends_with("\r\n\r\nhey") && taker.is_ended(), "{got}");
     for ids in ["a", "5:a,7:b", "a,b,c"] {
-        let mut scene = Scene::speaking(Classic::Realplexor, 0, 1, Limits::default(), Settings::default());
+        let mut scene =
+            Scene::speaking(Classic::Realplexor, 0, 1, Limits::default(), WaitSettings::default());
         let [one, other] = [0, 1].map(|_| scene.says(format!("identifier={ids}\n")));
         replace(&mut scene);
         assert_eq!(text(&one), text(&other));
@@ -165,7 +166,7 @@ fn what_has_begun_to_come_goes_on_as_it_was_begun() {
 
 #[test]
 fn a_slow_reader_gets_the_rest_of_its_frame_and_a_last_word() {
-    let settings = Settings { slow_reader: 1_000, ..Settings::default() };
+    let settings = WaitSettings { slow_reader: 1_000, ..WaitSettings::default() };
     let mut scene = Scene::new(0, 1, Limits::default(), settings);
     let peer = scene.says(websocket("/sub/a"));
     drop(peer.take());
@@ -198,10 +199,10 @@ fn peopled() -> (Scene, TokenSecret) {
     let secret = TokenSecret::new(&"x".repeat(32)).unwrap();
     let rule = Rule { presence: Some(Door::Open), ..Rule::new(Pattern::new("a").unwrap()) };
     let limits = Limits { rules: vec![rule], presence_grace: 100, follow_users: true, ..Limits::default() };
-    let settings = Settings {
+    let settings = WaitSettings {
         tokens: Tokens { secrets: vec![secret.clone()], ..Tokens::default() },
         shows: Shows { tokens: true, ..Shows::NOTHING },
-        ..Settings::default()
+        ..WaitSettings::default()
     };
     (Scene::new(0, 1, limits, settings), secret)
 }
@@ -243,10 +244,10 @@ fn users_neither_leave_nor_join_and_their_credentials_end_in_time() {
 fn an_address_has_as_many_connections_as_before_and_its_proxy_says_on_whose_it_is() {
     let proxies = Proxies { networks: vec!["192.0.2.0/24".parse().unwrap()], way: Way::Protocol };
     let shares = Shares::new(Quota { connections: 2, requests: 0 }, 64, Quota::default(), 0);
-    let settings = Settings { proxies, ..Settings::default() };
+    let settings = WaitSettings { proxies, ..WaitSettings::default() };
     let mut scene = Scene::sharing(shares, Classic::default(), 7, 1, Limits::default(), settings);
     let from = |scene: &Scene, address: &str| {
-        Peer::connect(&scene.world, 0).from(address.parse::<IpAddr>().unwrap())
+        SimPeer::connect(&scene.world, 0).from(address.parse::<IpAddr>().unwrap())
     };
     let first = from(&scene, "198.51.100.1");
     first.send(sse("/sub/a"));
@@ -275,7 +276,7 @@ fn an_address_has_as_many_connections_as_before_and_its_proxy_says_on_whose_it_i
 fn who_somebody_is_asked_about_is_no_seat_until_the_answer_has_come() {
     let shows = Shows { headers: vec!["cookie".into()], ..Shows::NOTHING };
     let limits = Limits { listen: Door::Token, ..Limits::default() };
-    let mut scene = Scene::new(0, 1, limits, Settings { shows, ..Settings::default() });
+    let mut scene = Scene::new(0, 1, limits, WaitSettings { shows, ..WaitSettings::default() });
     let asked = scene.says(get("/sub/a", "Cookie: s=1\r\nAccept: text/event-stream\r\n"));
     let idle = scene.says("");
     let seats = scene.freeze(0);
@@ -285,9 +286,9 @@ fn who_somebody_is_asked_about_is_no_seat_until_the_answer_has_come() {
     let question = scene.desk.questions.as_ref().unwrap().take().pop().unwrap();
     assert!(matches!(question.about, About::Headers(_)));
     let grants = [Grant { rights: [Right::Listen].into_iter().collect(), names: Glob::new("a").unwrap() }];
-    let said = Said::Session(Session::new(Some("ann"), None, &grants));
+    let said = AuthAnswer::Session(Session::new(Some("ann"), None, &grants));
     let (subject, until): (Subject, _) = (question.subject, scene.exchange.wall().after(60_000));
-    let verdict = Finding::Verdict(Arc::new(Verdict { subject, until, said }));
+    let verdict = AuthFinding::Verdict(Arc::new(Verdict { subject, until, said }));
     assert!(scene.desk.findings.put(ShardId(0), verdict));
     scene.settle();
     replace(&mut scene);
@@ -318,7 +319,7 @@ fn whose_message_the_store_has_not_kept_is_no_seat_until_it_is_answered() {
 fn a_handshake_is_no_seat_and_what_it_opens_goes_on() {
     let mut scene = Scene::one();
     scene.set_certificates(certificates());
-    let peer = Peer::connect_tls(&scene.world, 0);
+    let peer = SimPeer::connect_tls(&scene.world, 0);
     scene.settle();
     assert!(scene.freeze(0).is_empty());
     while peer.is_handshaking() {
@@ -349,7 +350,7 @@ fn nobody_of_a_shard_that_drains_is_a_seat() {
 }
 
 /// Why the shard does not take a seat with these bytes, which is given back.
-fn refused(scene: &mut Scene, number: usize, seat: &mut Option<Seat<Socket>>, bytes: &[u8]) -> SeatError {
+fn refused(scene: &mut Scene, number: usize, seat: &mut Option<Seat<SimSocket>>, bytes: &[u8]) -> SeatError {
     let Seat { socket, bytes: own } = seat.take().unwrap();
     let other = Seat { socket, bytes: bytes.to_vec() };
     let (back, why) = scene.shards[number].thaw(other).expect_err("it is none of its seats");
@@ -360,7 +361,7 @@ fn refused(scene: &mut Scene, number: usize, seat: &mut Option<Seat<Socket>>, by
 
 #[test]
 fn a_seat_that_cannot_be_taken_over_is_given_back_with_the_reason() {
-    let mut scene = Scene::new(0, 2, Limits::default(), Settings::default());
+    let mut scene = Scene::new(0, 2, Limits::default(), WaitSettings::default());
     let peer = scene.says(sse("/sub/a"));
     drop(peer.take());
     let mut seat = scene.freeze(0).pop();

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use exchange::Order;
 use exchange::hub::{Limits, ShardId};
-use multiplexor_wait::Settings;
-use testkit::kernel::Peer;
+use multiplexor_wait::WaitSettings;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{client_frame, server_frame, server_frames, sse, stream, text_frame, websocket};
 
 fn scene(slow_reader: usize) -> Scene {
-    Scene::new(0, 1, Limits::default(), Settings { slow_reader, ..Settings::default() })
+    Scene::new(0, 1, Limits::default(), WaitSettings { slow_reader, ..WaitSettings::default() })
 }
 
-fn waiting(scene: &mut Scene, request: String) -> Peer {
+fn waiting(scene: &mut Scene, request: String) -> SimPeer {
     let peer = scene.says(request);
     peer.take();
     peer
 }
 
 /// A WebSocket that takes no more than a few bytes of the next frame, and is over the limit.
-fn stuck_socket(scene: &mut Scene) -> Peer {
+fn stuck_socket(scene: &mut Scene) -> SimPeer {
     let peer = waiting(scene, websocket("/sub/a"));
     peer.set_window(10);
     for _ in 0..3 {

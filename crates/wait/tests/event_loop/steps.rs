@@ -3,8 +3,8 @@
 #![allow(clippy::cast_precision_loss, reason = "in a test")]
 
 use exchange::hub::{Limits, Publish};
-use multiplexor_wait::{Classic, Settings, exchange};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Classic, WaitSettings, exchange};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{get, text_frame, websocket};
 use transport::dialect::realplexor::payload;
@@ -22,7 +22,7 @@ const TIMES_MAX: f64 = 50.0;
 /// got 100 each which are for somebody else.
 fn scene(classic: Classic) -> Scene {
     let limits = Limits { history_messages: 1_000, ..Limits::default() };
-    let scene = Scene::speaking(classic, 0, 1, limits, Settings::default());
+    let scene = Scene::speaking(classic, 0, 1, limits, WaitSettings::default());
     for n in 0..1_000 {
         scene.publish("full", &n.to_string());
         scene.publish(&format!("n{n}"), "one");
@@ -46,7 +46,7 @@ fn scene(classic: Classic) -> Scene {
 /// Steps by byte of what a client says, and is told, after `before` was answered.
 fn steps_a_byte(classic: Classic, before: &[u8], said: &[u8]) -> f64 {
     let mut scene = scene(classic);
-    let peer = Peer::connect(&scene.world, 0);
+    let peer = SimPeer::connect(&scene.world, 0);
     peer.send(before);
     scene.settle();
     peer.take();

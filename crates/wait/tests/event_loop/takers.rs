@@ -2,8 +2,8 @@
 
 use exchange::hub::{Limits, Publish, ShardId};
 use exchange::{Exchange, Receipt};
-use multiplexor_wait::Settings;
-use testkit::kernel::{Mischief, Peer};
+use multiplexor_wait::WaitSettings;
+use testkit::kernel::{Mischief, SimPeer};
 use testkit::scene::Scene;
 use testkit::wire::sse;
 use transport::dialect::dklab::{DISCONNECT, payload};
@@ -35,7 +35,7 @@ fn nothing_is_left(scene: &Scene) {
     assert_eq!(scene.exchange.admin().load(ShardId(0)).messages, 0);
 }
 
-fn got(peer: &Peer, expected: &str) {
+fn got(peer: &SimPeer, expected: &str) {
     assert_eq!(peer.text(), expected);
     assert!(peer.is_ended(), "one message is the end");
 }
@@ -58,7 +58,7 @@ fn nothing_is_said_until_there_is_a_message_and_that_as_it_came() {
 #[test]
 fn all_who_wait_get_the_same_and_the_next_one_the_next() {
     let mut scene = Scene::one();
-    let peers: Vec<Peer> = (0..3).map(|_| scene.says(WAIT)).collect();
+    let peers: Vec<SimPeer> = (0..3).map(|_| scene.says(WAIT)).collect();
     for text in ["1", "2", "3"] {
         say(&scene.exchange, "a", text);
     }
@@ -250,7 +250,7 @@ fn a_deleted_channel_ends_its_takers() {
 
 #[test]
 fn the_end_of_the_server_is_said_after_what_was_published_before() {
-    let mut scene = Scene::new(0, 1, Limits::default(), Settings::default());
+    let mut scene = Scene::new(0, 1, Limits::default(), WaitSettings::default());
     let (served, idle) = (scene.says(WAIT), scene.says("identifier=b\n"));
     say(&scene.exchange, "a", "1");
     scene.exchange.admin().order_all(&exchange::Order::Drain(std::time::Duration::from_secs(1)));
@@ -262,8 +262,8 @@ fn the_end_of_the_server_is_said_after_what_was_published_before() {
 
 #[test]
 fn every_shard_serves_its_own() {
-    let mut scene = Scene::new(0, 2, Limits::default(), Settings::default());
-    let peers = [0, 1].map(|listener| Peer::connect(&scene.world, listener));
+    let mut scene = Scene::new(0, 2, Limits::default(), WaitSettings::default());
+    let peers = [0, 1].map(|listener| SimPeer::connect(&scene.world, listener));
     peers.iter().for_each(|peer| peer.send(WAIT));
     scene.settle();
     say(&scene.exchange, "a", "1");
@@ -283,7 +283,7 @@ fn what_the_kernel_does_in_pieces_changes_nothing() {
         ..Mischief::default()
     });
     for n in 0..30 {
-        let peers: Vec<Peer> = (0..5).map(|_| scene.says(WAIT)).collect();
+        let peers: Vec<SimPeer> = (0..5).map(|_| scene.says(WAIT)).collect();
         let data = format!("{n}:{}", "x".repeat(n * 50));
         say(&scene.exchange, "a", &data);
         scene.settle();

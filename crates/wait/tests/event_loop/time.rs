@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use exchange::hub::Limits;
-use multiplexor_wait::{Errno, Settings};
-use testkit::kernel::Peer;
+use multiplexor_wait::{Errno, WaitSettings};
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{body, client_frame, poll, server_frames, sse, stream, websocket};
 
 /// When, within so long, each peer has something new or its end.
-fn moments(scene: &mut Scene, peers: &[Peer], ms: u64) -> Vec<Option<u64>> {
+fn moments(scene: &mut Scene, peers: &[SimPeer], ms: u64) -> Vec<Option<u64>> {
     let start = scene.world.now();
     let mut moments = vec![None; peers.len()];
     while scene.world.now() < start + ms {
@@ -229,7 +229,7 @@ fn clients_do_not_move_in_step() {
     let mut scene = Scene::one();
     for (request, least, most) in [(sse("/sub/a"), 18_700, 25_100), (poll("/sub/a"), 22_400, 25_100)] {
         // So many that neighbours, who have their heartbeats together, are a few of them.
-        let peers: Vec<Peer> = (0..1_280).map(|_| scene.says(&request)).collect();
+        let peers: Vec<SimPeer> = (0..1_280).map(|_| scene.says(&request)).collect();
         peers.iter().for_each(|peer| drop(peer.take()));
         let mut moments: Vec<u64> =
             moments(&mut scene, &peers, 26_000).into_iter().map(Option::unwrap).collect();
@@ -237,7 +237,7 @@ fn clients_do_not_move_in_step() {
         assert!(moments[0] >= least && moments[1_279] <= most, "{moments:?}");
         moments.dedup();
         assert!(moments.len() > 10, "{moments:?}");
-        peers.iter().for_each(Peer::hang_up);
+        peers.iter().for_each(SimPeer::hang_up);
     }
 }
 
@@ -247,7 +247,7 @@ fn without_descriptors_accepting_pauses_and_does_not_spin() {
     let served = scene.says(sse("/sub/a"));
     served.take();
     scene.world.exhaust_descriptors(2_900);
-    let later: Vec<Peer> = (0..5).map(|_| scene.says(sse("/sub/a"))).collect();
+    let later: Vec<SimPeer> = (0..5).map(|_| scene.says(sse("/sub/a"))).collect();
     let before = scene.world.calls();
     scene.pass(2_800);
     let after = scene.world.calls();
@@ -290,7 +290,7 @@ fn who_goes_before_being_accepted_harms_nobody() {
 #[test]
 fn a_poll_whose_time_is_over_still_gets_what_is_due() {
     let mut scene = Scene::one();
-    let peers: Vec<Peer> = (0..600).map(|_| scene.says(poll("/sub/a"))).collect();
+    let peers: Vec<SimPeer> = (0..600).map(|_| scene.says(poll("/sub/a"))).collect();
     scene.world.pass(26_000);
     scene.publish("a", "1");
     scene.settle();
@@ -321,7 +321,7 @@ fn a_client_may_hear_of_the_server_sooner_than_is_set() {
 }
 
 fn aging(age_s: u64) -> Scene {
-    let settings = Settings { stream_age: Duration::from_secs(age_s), ..Settings::default() };
+    let settings = WaitSettings { stream_age: Duration::from_secs(age_s), ..WaitSettings::default() };
     Scene::new(0, 1, Limits::default(), settings)
 }
 
@@ -357,7 +357,7 @@ fn a_stream_ends_in_the_second_half_of_its_time_and_goes_on_from_its_cursor() {
 #[test]
 fn streams_that_began_together_do_not_end_together() {
     let mut scene = aging(100);
-    let peers: Vec<Peer> = (0..200).map(|_| scene.says(sse("/sub/a"))).collect();
+    let peers: Vec<SimPeer> = (0..200).map(|_| scene.says(sse("/sub/a"))).collect();
     let (mut ended, mut most) = (0, 0);
     while ended < peers.len() {
         scene.pass(1_000);

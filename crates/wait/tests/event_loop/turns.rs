@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use multiplexor_wait::limits::{ASKED_US_PER_TURN, REQUESTS_PER_TURN};
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{poll, sse};
 
@@ -14,15 +14,15 @@ fn requests(count: usize) -> String {
     poll("/sub/a?wait=0").repeat(count)
 }
 
-fn answers(peer: &Peer) -> usize {
+fn answers(peer: &SimPeer) -> usize {
     peer.text().matches("HTTP/1.1 200 OK").count()
 }
 
 /// So many connections, accepted and at rest.
-fn crowd(scene: &mut Scene, count: usize, address: Option<&str>) -> Vec<Peer> {
+fn crowd(scene: &mut Scene, count: usize, address: Option<&str>) -> Vec<SimPeer> {
     let address = address.map(|address| address.parse::<IpAddr>().unwrap());
     let connect = |_| {
-        let peer = Peer::connect(&scene.world, 0);
+        let peer = SimPeer::connect(&scene.world, 0);
         match address {
             Some(address) => peer.from(address),
             None => peer,
@@ -34,7 +34,7 @@ fn crowd(scene: &mut Scene, count: usize, address: Option<&str>) -> Vec<Peer> {
 }
 
 /// In how many turns it is answered.
-fn turns_until_answered(scene: &mut Scene, peer: &Peer) -> usize {
+fn turns_until_answered(scene: &mut Scene, peer: &SimPeer) -> usize {
     for turn in 1..10_000 {
         scene.turn(0);
         if answers(peer) > 0 {
@@ -84,8 +84,9 @@ fn two_shares_of_a_full_turn_are_the_same() {
     let one = crowd(&mut scene, 1, Some("2001:db8::1"));
     scene.world.set_cost_us(COST_US);
     many.iter().chain(&one).for_each(|peer| peer.send(requests(REQUESTS_PER_TURN)));
-    let first =
-        |peers: &[Peer]| peers.iter().map(|peer| peer.text().matches("HTTP/1.1 200").count()).sum::<usize>();
+    let first = |peers: &[SimPeer]| {
+        peers.iter().map(|peer| peer.text().matches("HTTP/1.1 200").count()).sum::<usize>()
+    };
     (0..30).for_each(|_| scene.turn(0));
     let (many, one) = (first(&many), first(&one));
     assert!(one * 2 >= many, "{one} answers for one address, {many} for the other");
@@ -110,7 +111,7 @@ fn messages_go_out_in_every_turn() {
 #[test]
 fn a_delivery_does_not_look_at_the_clock() {
     let mut scene = Scene::one();
-    let readers: Vec<Peer> = (0..300).map(|_| scene.says(sse("/sub/news"))).collect();
+    let readers: Vec<SimPeer> = (0..300).map(|_| scene.says(sse("/sub/news"))).collect();
     let before = scene.world.calls().looks;
     for n in 0..10 {
         scene.publish("news", &n.to_string());

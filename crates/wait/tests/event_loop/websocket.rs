@@ -1,23 +1,23 @@
 //! Facts about WebSockets that change their channels in place.
 
-use testkit::kernel::Peer;
+use testkit::kernel::SimPeer;
 use testkit::scene::Scene;
 use testkit::wire::{client_frame, server_frames, text_frame, websocket};
 
-fn open(scene: &mut Scene, target: &str) -> Peer {
+fn open(scene: &mut Scene, target: &str) -> SimPeer {
     let peer = scene.says(websocket(target));
     let head = peer.take();
     assert!(head.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
     peer
 }
 
-fn ask(scene: &mut Scene, peer: &Peer, command: &str) -> Vec<serde_json::Value> {
+fn ask(scene: &mut Scene, peer: &SimPeer, command: &str) -> Vec<serde_json::Value> {
     peer.send(text_frame(command));
     scene.settle();
     frames(peer)
 }
 
-fn frames(peer: &Peer) -> Vec<serde_json::Value> {
+fn frames(peer: &SimPeer) -> Vec<serde_json::Value> {
     let texts = server_frames(&peer.take());
     texts.iter().map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.clone().into())).collect()
 }
@@ -28,7 +28,7 @@ fn data(frame: &serde_json::Value) -> Vec<u64> {
 
 #[test]
 fn a_backlog_comes_in_pages_inside_the_answer_and_then_live() {
-    let mut scene = Scene::new(0, 1, many(), multiplexor_wait::Settings::default());
+    let mut scene = Scene::new(0, 1, many(), multiplexor_wait::WaitSettings::default());
     let peer = open(&mut scene, "/sub/");
     for n in 0..200 {
         scene.publish("a", &n.to_string());
@@ -53,7 +53,7 @@ fn many() -> exchange::hub::Limits {
 
 #[test]
 fn what_comes_while_a_backlog_is_read_is_neither_lost_nor_doubled() {
-    let mut scene = Scene::new(0, 1, many(), multiplexor_wait::Settings::default());
+    let mut scene = Scene::new(0, 1, many(), multiplexor_wait::WaitSettings::default());
     let peer = open(&mut scene, "/sub/live");
     for n in 0..200 {
         scene.publish("a", &n.to_string());
@@ -141,7 +141,7 @@ fn a_socket_without_channels_lives() {
 
 #[test]
 fn too_many_channels_are_refused_and_the_socket_stays() {
-    let settings = multiplexor_wait::Settings { channels_limit: 2, ..Default::default() };
+    let settings = multiplexor_wait::WaitSettings { channels_limit: 2, ..Default::default() };
     let mut scene = Scene::new(0, 1, many(), settings);
     let peer = open(&mut scene, "/sub/a,b");
     let said = ask(&mut scene, &peer, "{\"subscribe\":[\"c\"],\"id\":1}");

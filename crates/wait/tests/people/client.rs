@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use exchange::hub::Read;
 use multiplexor_wait::exchange;
 use serde_json::Value;
-use testkit::kernel::{Peer, World};
+use testkit::kernel::{SimPeer, World};
 use testkit::seeds::Chance;
 use testkit::wire::{poll, sse, stream, text_frame, websocket};
-use transport::codec::sse::Reader;
+use transport::codec::sse::SseReader;
 
 use super::model::{Model, Set};
 use super::told::{Told, document, events, frames, lines};
@@ -32,7 +32,7 @@ pub(crate) struct Client {
 
 /// A connection.
 pub(crate) struct Line {
-    pub(crate) peer: Peer,
+    pub(crate) peer: SimPeer,
     way: Way,
     /// It asks who is there.
     pub(crate) watches: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Line {
     unsent: Vec<u8>,
     unread: Vec<u8>,
     begun: bool,
-    reader: Reader,
+    reader: SseReader,
     /// Pages of lists of which more is to come.
     pages: BTreeMap<usize, Set>,
     /// A command was sent and is not answered.
@@ -73,7 +73,7 @@ impl Client {
         }
         let way = chance.of(&[Way::Sse, Way::Stream, Way::WebSocket, Way::Poll]);
         self.line = Some(Line {
-            peer: Peer::connect(world, chance.index(shards)),
+            peer: SimPeer::connect(world, chance.index(shards)),
             way,
             watches: !chance.once_in(4),
             rooms: BTreeSet::new(),
@@ -81,7 +81,7 @@ impl Client {
             unsent: Vec::new(),
             unread: Vec::new(),
             begun: false,
-            reader: Reader::new(1 << 20),
+            reader: SseReader::new(1 << 20),
             pages: BTreeMap::new(),
             asking: false,
             listed: Vec::new(),

@@ -21,7 +21,7 @@ use exchange::hub::{Door, Kind, Limits, Pattern, Payload, Publish, Rule, UserEnd
 use exchange::{Journal, Order, UserQuestion, UserSurvey};
 use model::{Model, Set};
 use multiplexor_wait::access::{TokenSecret, Tokens, make_token};
-use multiplexor_wait::{Settings, Shows, exchange};
+use multiplexor_wait::{Shows, WaitSettings, exchange};
 use testkit::kernel::Mischief;
 use testkit::scene::Scene;
 use testkit::seeds::{Chance, seeds};
@@ -69,11 +69,11 @@ impl Simulation {
         };
         let secret = TokenSecret::new(&"x".repeat(32)).unwrap();
         let slow_reader = chance.of(&[600, 5_000, 1 << 20]);
-        let settings = Settings {
+        let settings = WaitSettings {
             slow_reader,
             tokens: Tokens { secrets: vec![secret.clone()], ..Tokens::default() },
             shows: Shows { tokens: true, ..Shows::NOTHING },
-            ..Settings::default()
+            ..WaitSettings::default()
         };
         let shards = 1 + chance.index(3);
         let (scene, journal) = if chance.once_in(2) {

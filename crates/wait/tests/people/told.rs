@@ -76,7 +76,7 @@ pub(crate) fn lines(bytes: &mut Vec<u8>) -> Vec<Told> {
 }
 
 /// The events of an event stream.
-pub(crate) fn events(reader: &mut sse::Reader, bytes: &mut Vec<u8>) -> Vec<Told> {
+pub(crate) fn events(reader: &mut sse::SseReader, bytes: &mut Vec<u8>) -> Vec<Told> {
     let mut told = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let mut events = Vec::new();

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use exchange::hub::Position;
 use multiplexor_wait::exchange;
-use testkit::kernel::{Peer, World};
+use testkit::kernel::{SimPeer, World};
 use testkit::seeds::Chance;
 use testkit::wire::{get, text_frame};
-use transport::codec::http::{Body, Framing};
+use transport::codec::http::{Body, BodyFraming};
 use transport::codec::sse;
 use transport::{Ending, Shape};
 
@@ -35,7 +35,7 @@ pub(crate) struct Client {
 
 /// A connection.
 pub(crate) struct Line {
-    pub(crate) peer: Peer,
+    pub(crate) peer: SimPeer,
     unsent: Vec<u8>,
     unread: Vec<u8>,
     /// The head of a stream has come.
@@ -49,7 +49,7 @@ pub(crate) struct Line {
     stream: Vec<u8>,
     /// What a compressed stream comes through.
     gzip: Option<Gzip>,
-    reader: sse::Reader,
+    reader: sse::SseReader,
     /// Of the telegraph: where it is in what it is told.
     lines: Lines,
     pub(crate) session: Session,
@@ -76,7 +76,8 @@ impl Client {
 
     /// Connects and asks.
     pub(crate) fn connect(&mut self, world: &World, chance: &mut Chance, listener: usize, model: &Model) {
-        let peer = if self.tls { Peer::connect_tls(world, listener) } else { Peer::connect(world, listener) };
+        let peer =
+            if self.tls { SimPeer::connect_tls(world, listener) } else { SimPeer::connect(world, listener) };
         let session = Session::new(Position::START, self.hears_taken());
         self.line = Some(Line {
             peer,
@@ -88,7 +89,7 @@ impl Client {
             chunks: None,
             stream: Vec::new(),
             gzip: None,
-            reader: sse::Reader::new(1 << 20),
+            reader: sse::SseReader::new(1 << 20),
             lines: Lines::default(),
             session,
             added_last: None,
@@ -325,7 +326,7 @@ impl Client {
             line.gzip = (self.compresses && !self.shape.is_ws()).then(Gzip::new);
             let is_chunked = head.contains("\r\nTransfer-Encoding: chunked\r\n");
             assert_eq!(is_chunked, !line.old && !self.shape.is_ws(), "{head}");
-            line.chunks = is_chunked.then(|| Body::new(Framing::Chunked));
+            line.chunks = is_chunked.then(|| Body::new(BodyFraming::Chunked));
             if matches!(self.shape, Shape::StreamRaw | Shape::WsRaw) {
                 line.session.live.iter_mut().for_each(|(channel, owed)| owed.at_most(model.count(*channel)));
             }

@@ -22,7 +22,7 @@ use client::Client;
 use exchange::hub::{EVERYBODY, Limits, ShardId};
 use exchange::{Receipt, RemoveError};
 use model::Model;
-use multiplexor_wait::{Classic, DialectSet, Settings, exchange};
+use multiplexor_wait::{Classic, DialectSet, WaitSettings, exchange};
 use said::Places;
 use testkit::kernel::{Mischief, certificates};
 use testkit::scene::Scene;
@@ -63,7 +63,7 @@ impl Simulation {
         let slow_reader = chance.of(&[600, 3_000, 1 << 20]);
         let stream_age = Duration::from_secs(if chance.once_in(3) { chance.of(&[2, 20, 200]) } else { 0 });
         let (telegraph, dialects) = Telegraph::given();
-        let settings = Settings { slow_reader, stream_age, dialects, ..Settings::default() };
+        let settings = WaitSettings { slow_reader, stream_age, dialects, ..WaitSettings::default() };
         let shards = 1 + chance.index(3);
         let understood = DialectSet::of(&[Classic::Dklab, Classic::Guest]);
         let mut scene = Scene::speaking(understood, seed, shards, limits, settings);

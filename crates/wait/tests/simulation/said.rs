@@ -150,7 +150,7 @@ impl Places {
     }
 
     /// The events of an event stream, with each cursor that a blank line made valid.
-    pub(crate) fn events(self, reader: &mut sse::Reader, bytes: &mut Vec<u8>) -> Vec<Said> {
+    pub(crate) fn events(self, reader: &mut sse::SseReader, bytes: &mut Vec<u8>) -> Vec<Said> {
         let mut said = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (mut told, before) = (Vec::new(), reader.last_id().to_owned());

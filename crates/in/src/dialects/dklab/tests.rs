@@ -14,7 +14,7 @@ use exchange::{Clock, Exchange, Immediate, Mail};
 use testkit::conversation::{Case, quoted, read_folder};
 
 use crate::dialects::tests::{Conversation, Nobody, SHARD, line};
-use crate::{Settings, state::InLine};
+use crate::{InSettings, state::InLine};
 
 #[test]
 fn conversations_go_as_written() {
@@ -40,7 +40,7 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
     for name in set("online").into_iter().flat_map(|names| names.split(',')) {
         exchange.registry().subscribe(SHARD, &[name], Start::Now).unwrap();
     }
-    let mut settings = Settings { hosts: vec!["push.example".into()], ..Settings::default() };
+    let mut settings = InSettings { hosts: vec!["push.example".into()], ..InSettings::default() };
     settings.classic_limit = case.setting("limit").unwrap_or(settings.classic_limit);
     let line = line(exchange, settings);
     let talk =

@@ -60,12 +60,12 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::peer::{PEER, Peer};
+    use crate::peer::{PEER, TaskPeer};
 
     /// The turn of somebody at this address, if it comes at once.
     async fn turn(checks: &PasswordChecks, address: [u8; 4]) -> Option<Turn> {
         let address = SocketAddr::new(IpAddr::from(address), 1);
-        let turn = PEER.scope(Peer { address, is_anybody: false }, checks.turn(64));
+        let turn = PEER.scope(TaskPeer { address, is_anybody: false }, checks.turn(64));
         timeout(Duration::ZERO, turn).await.ok().flatten()
     }
 

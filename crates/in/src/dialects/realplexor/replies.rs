@@ -22,8 +22,8 @@ pub(super) fn denied(why: &str) -> Vec<u8> {
 pub(super) async fn run(line: &InLine, command: &Command, login: Option<&str>) -> Option<Vec<u8>> {
     let mut body = String::new();
     match command {
-        Command::Online(prefixes) => online(line, &Scope::new(prefixes, login), &mut body),
-        Command::Watch(cursor, prefixes) => watch(line, *cursor, &Scope::new(prefixes, login), &mut body),
+        Command::Online(prefixes) => online(line, &IdScope::new(prefixes, login), &mut body),
+        Command::Watch(cursor, prefixes) => watch(line, *cursor, &IdScope::new(prefixes, login), &mut body),
         Command::Stats if login.is_some() => return None,
         Command::Stats => body = stats::stats(line).await,
     }
@@ -42,9 +42,9 @@ fn said(status: &str, body: &str) -> Vec<u8> {
 }
 
 /// Of which ids somebody asks, and may.
-struct Scope(Option<Vec<String>>);
+struct IdScope(Option<Vec<String>>);
 
-impl Scope {
+impl IdScope {
     /// Whoever is logged in asks of his own ids only.
     fn new(prefixes: &[String], login: Option<&str>) -> Self {
         let own = login.map(|login| format!("{login}_"));
@@ -64,7 +64,7 @@ impl Scope {
     }
 }
 
-fn online(line: &InLine, scope: &Scope, body: &mut String) {
+fn online(line: &InLine, scope: &IdScope, body: &mut String) {
     for (id, channel) in channels(line, &|id, online| online && scope.has(id)) {
         online_line(&id, channel.waiting, body);
     }
@@ -79,7 +79,7 @@ pub(super) fn channels(line: &InLine, pass: &dyn Fn(&str, bool) -> bool) -> BTre
     found
 }
 
-fn watch(line: &InLine, cursor: Option<u64>, scope: &Scope, body: &mut String) {
+fn watch(line: &InLine, cursor: Option<u64>, scope: &IdScope, body: &mut String) {
     let Some(cursor) = cursor else {
         return event_line("FAKE", line.exchange.last_change().to_bits(), "FAKE", body);
     };

@@ -13,7 +13,7 @@ use super::password_checks::PasswordChecks;
 
 /// What may be set about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Realplexor {
+pub struct RealplexorIn {
     /// What comes before the ids.
     pub marker: Marker,
     /// Who may publish and ask.
@@ -26,7 +26,7 @@ pub struct Realplexor {
     pub partial: bool,
 }
 
-impl Default for Realplexor {
+impl Default for RealplexorIn {
     fn default() -> Self {
         Self {
             marker: Marker::default(),
@@ -52,5 +52,5 @@ impl RealplexorState {
     }
 }
 
-/// Default for [`Realplexor::limit`], in bytes.
+/// Default for [`RealplexorIn::limit`], in bytes.
 const INPUT_LEN_MAX: usize = 204_800;

@@ -17,10 +17,10 @@ use exchange::{Clock, Exchange, Immediate, Listeners, Mail, Order};
 use testkit::conversation::{Case, quoted, read_folder};
 use tokio::time::sleep;
 
-use super::{Realplexor, stats};
+use super::{RealplexorIn, stats};
 use crate::dialects::InDialects;
 use crate::dialects::tests::{Conversation, Nobody, SHARD, line};
-use crate::{Settings, state::InLine};
+use crate::{InSettings, state::InLine};
 
 #[test]
 fn conversations_go_as_written() {
@@ -36,7 +36,7 @@ fn conversations_go_as_written() {
 #[test]
 fn a_shard_that_says_nothing_holds_stats_up_for_a_while_only() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let line = line(exchange(2), Settings::default());
+    let line = line(exchange(2), InSettings::default());
     let said = runtime.block_on(async {
         tokio::spawn(shard(Arc::clone(&line), Vec::new()));
         stats::stats(&line).await
@@ -65,11 +65,11 @@ fn run(case: &Case, parts: &[&[u8]]) -> Vec<String> {
         Some(_) => Users::read(&format!(":\n{USERS}"), [0; 32]),
         None => Users::default(),
     };
-    let mut realplexor = Realplexor { users: Arc::new(users), ..Realplexor::default() };
+    let mut realplexor = RealplexorIn { users: Arc::new(users), ..RealplexorIn::default() };
     realplexor.limit = case.setting("limit").unwrap_or(realplexor.limit);
     realplexor.partial = set("partial") == Some("on");
     let dialects = InDialects { realplexor: Arc::new(realplexor) };
-    let settings = Settings { hosts: vec!["push.example".into()], dialects, ..Settings::default() };
+    let settings = InSettings { hosts: vec!["push.example".into()], dialects, ..InSettings::default() };
     let line = line(exchange, settings);
     let pairs = list("pairs").into_iter().map(|pair| {
         let (cursor, name) = pair.split_once(':').unwrap();

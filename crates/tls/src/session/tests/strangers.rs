@@ -25,22 +25,22 @@ fn records_with_nothing_in_them_have_a_budget_for_life() {
     let (server, trusted) = server("hollow.example");
     let mut config = (*client_config(&trusted, None)).clone();
     config.enable_secret_extraction = true;
-    for (kind, payload) in [(Kind::DATA, &[][..]), (Kind::ALERT, &[WARNING, USER_CANCELED])] {
+    for (kind, payload) in [(RecordKind::DATA, &[][..]), (RecordKind::ALERT, &[WARNING, USER_CANCELED])] {
         let mut scene = Scene::new(&server, &Arc::new(config.clone()), "hollow.example");
         check_talk(&mut scene, &mut |all| all);
         let Scene { client, mut session, .. } = scene;
         let (seq, secrets) = client.dangerous_extract_secrets().unwrap().tx;
-        let mut keys = Keys::new(seq, Secret::of_rustls(&secrets).unwrap(), Version::Tls13);
+        let mut keys = DirectionKeys::new(seq, CipherSecret::of_rustls(&secrets).unwrap(), Version::Tls13);
         let mut hear = |kind, payload| {
             let mut record = Vec::new();
             keys.seal(kind, [payload], &mut record).unwrap();
             session.receive(&mut record, &mut Vec::new())
         };
         for _ in 0..HOLLOW_RECORDS_MAX {
-            assert_eq!(hear(kind, payload), Ok(Heard::default()));
+            assert_eq!(hear(kind, payload), Ok(ReadBytes::default()));
             assert_eq!(
-                hear(Kind::DATA, b"x"),
-                Ok(Heard { len: 1, opened: None }),
+                hear(RecordKind::DATA, b"x"),
+                Ok(ReadBytes { len: 1, opened: None }),
                 "which gives nothing back"
             );
         }
@@ -67,7 +67,7 @@ fn renewals_of_keys_have_a_budget_for_life() {
 fn what_is_no_tls_is_told_apart() {
     let (server, _) = server("plain.example");
     let failure = |bytes: &[u8]| {
-        let mut session = Session::new(server.clone());
+        let mut session = TlsSession::new(server.clone());
         let (mut bytes, mut out) = (bytes.to_vec(), Vec::new());
         session.receive(&mut bytes, &mut out).unwrap_err()
     };

@@ -28,25 +28,25 @@ fn cursors() -> Cursors {
     Cursors::new(Epoch::new(7))
 }
 
-fn event(at: u64, len: usize) -> Arc<Event> {
-    Arc::new(Event { at: place(at), time: at, json: vec![b'1'; len].into() })
+fn event(at: u64, len: usize) -> Arc<WebhookEvent> {
+    Arc::new(WebhookEvent { at: place(at), time: at, json: vec![b'1'; len].into() })
 }
 
 /// One that has been told of the gap at its beginning, where all up to place 1 was read.
-fn begun(now: Instant) -> Delivery {
-    let mut delivery = Delivery::new(hook(), None, place(1));
+fn begun(now: Instant) -> WebhookQueue {
+    let mut delivery = WebhookQueue::new(hook(), None, place(1));
     let (batch, _) = delivery.begin(now, place(1), cursors()).unwrap();
     assert_eq!((&batch.body[..], batch.events), (&b"{\"events\":[],\"gap\":true}"[..], 0));
-    assert_eq!(delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0), Next::Moved);
+    assert_eq!(delivery.called(&CallOutcome::Taken, now, 0, WEBHOOK_RETRY, 0), NextCall::Moved);
     delivery
 }
 
-fn push(delivery: &mut Delivery, at: std::ops::RangeInclusive<u64>, now: Instant) {
+fn push(delivery: &mut WebhookQueue, at: std::ops::RangeInclusive<u64>, now: Instant) {
     at.for_each(|at| delivery.push(&event(at, 1), now, WEBHOOK_BACKLOG));
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed("it is gone".into(), None)
+fn failed() -> CallOutcome {
+    CallOutcome::Failed("it is gone".into(), None)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_event_waits_for_others_and_goes_with_them() {
     assert_eq!(batch.id, format!("app_{}", cursors().text(place(2))));
     push(&mut delivery, 10..=10, soon);
     assert!(delivery.begin(soon + WEBHOOK_BATCH_DELAY, place(10), cursors()).is_none(), "one call at a time");
-    assert_eq!(delivery.called(&Outcome::Taken, soon, 0, WEBHOOK_RETRY, 0), Next::Moved);
+    assert_eq!(delivery.called(&CallOutcome::Taken, soon, 0, WEBHOOK_RETRY, 0), NextCall::Moved);
     assert_eq!(delivery.taken, place(9));
 }
 
@@ -79,7 +79,7 @@ fn a_batch_has_its_limits_and_the_rest_follows_at_once() {
         for call in 0..3 {
             let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(many + 1), cursors()).unwrap();
             assert_eq!(batch.events, count, "call {call}");
-            delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+            delivery.called(&CallOutcome::Taken, now, 0, WEBHOOK_RETRY, 0);
         }
         assert!(delivery.is_idle());
     }
@@ -94,7 +94,7 @@ fn a_batch_is_the_same_until_it_is_taken_and_pauses_grow() {
     let (first, _) = delivery.begin(now, place(2), cursors()).unwrap();
     let mut pauses = Vec::new();
     for at in 3..20 {
-        assert_eq!(delivery.called(&failed(), now, at, WEBHOOK_RETRY, 250), Next::Again);
+        assert_eq!(delivery.called(&failed(), now, at, WEBHOOK_RETRY, 250), NextCall::Again);
         push(&mut delivery, at..=at, now);
         let due = delivery.due(now).unwrap();
         pauses.push((due - now).as_millis());
@@ -109,7 +109,7 @@ fn a_batch_is_the_same_until_it_is_taken_and_pauses_grow() {
     assert_eq!(pauses[..4], [500, 750, 1_250, 2_250], "half, and up to as much again by chance");
     assert!(pauses.iter().all(|pause| *pause <= 90_000));
     assert_eq!(delivery.state().0, "retrying");
-    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    delivery.called(&CallOutcome::Taken, now, 0, WEBHOOK_RETRY, 0);
     let (next, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(19), cursors()).unwrap();
     assert_eq!((next.events, delivery.state().0), (17, "sending"));
 }
@@ -121,7 +121,7 @@ fn a_receiver_says_how_long_it_wants_to_be_left_alone_but_not_for_ever() {
         let mut delivery = begun(now);
         push(&mut delivery, 2..=2, now);
         delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
-        let outcome = Outcome::Failed(String::new(), Some(Duration::from_secs(asked)));
+        let outcome = CallOutcome::Failed(String::new(), Some(Duration::from_secs(asked)));
         delivery.called(&outcome, now, 0, WEBHOOK_RETRY, 0);
         assert_eq!(delivery.due(now), Some(now + Duration::from_secs(pause)));
     }
@@ -138,10 +138,10 @@ fn a_batch_that_is_refused_ten_times_over_five_minutes_is_given_up() {
     loop {
         delivery.begin(now, place(2), cursors()).unwrap();
         refusals += 1;
-        match delivery.called(&Outcome::Refused(400, None), now, 0, WEBHOOK_RETRY, 500) {
-            Next::Again => now = delivery.due(now).unwrap(),
+        match delivery.called(&CallOutcome::Refused(400, None), now, 0, WEBHOOK_RETRY, 500) {
+            NextCall::Again => now = delivery.due(now).unwrap(),
             next => {
-                assert_eq!(next, Next::GivenUp);
+                assert_eq!(next, NextCall::GivenUp);
                 break;
             }
         }
@@ -160,13 +160,17 @@ fn what_is_tried_for_too_long_is_given_up_and_what_is_younger_is_not() {
     push(&mut delivery, 2..=2, now);
     delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
     let day = u64::try_from(WEBHOOK_RETRY.as_millis()).unwrap();
-    assert_eq!(delivery.called(&failed(), now, day + 2, WEBHOOK_RETRY, 0), Next::Again);
+    assert_eq!(delivery.called(&failed(), now, day + 2, WEBHOOK_RETRY, 0), NextCall::Again);
     delivery.begin(delivery.due(now).unwrap(), place(2), cursors()).unwrap();
-    assert_eq!(delivery.called(&failed(), now, day + 3, WEBHOOK_RETRY, 0), Next::GivenUp);
-    delivery.push(&Arc::new(Event { at: place(3), time: day, json: b"3"[..].into() }), now, WEBHOOK_BACKLOG);
+    assert_eq!(delivery.called(&failed(), now, day + 3, WEBHOOK_RETRY, 0), NextCall::GivenUp);
+    delivery.push(
+        &Arc::new(WebhookEvent { at: place(3), time: day, json: b"3"[..].into() }),
+        now,
+        WEBHOOK_BACKLOG,
+    );
     let due = delivery.due(now).unwrap();
     delivery.begin(due, place(3), cursors()).unwrap();
-    assert_eq!(delivery.called(&failed(), due, day + 3, WEBHOOK_RETRY, 0), Next::Again);
+    assert_eq!(delivery.called(&failed(), due, day + 3, WEBHOOK_RETRY, 0), NextCall::Again);
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn what_finds_no_room_is_a_gap() {
 }
 
 /// One whose batch of places 2 to 4 was sent and not taken, and has room for two events besides.
-fn stuck(now: Instant) -> (Delivery, usize) {
+fn stuck(now: Instant) -> (WebhookQueue, usize) {
     let mut delivery = begun(now);
     push(&mut delivery, 2..=4, now);
     let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(4), cursors()).unwrap();
@@ -189,7 +193,12 @@ fn stuck(now: Instant) -> (Delivery, usize) {
     (delivery, 2 * event(5, 1).cost())
 }
 
-fn push_into(delivery: &mut Delivery, at: std::ops::RangeInclusive<u64>, now: Instant, backlog_max: usize) {
+fn push_into(
+    delivery: &mut WebhookQueue,
+    at: std::ops::RangeInclusive<u64>,
+    now: Instant,
+    backlog_max: usize,
+) {
     at.for_each(|at| delivery.push(&event(at, 1), now, backlog_max));
 }
 
@@ -197,7 +206,7 @@ fn push_into(delivery: &mut Delivery, at: std::ops::RangeInclusive<u64>, now: In
 fn where_there_is_no_room_the_oldest_are_left_out_and_they_are_in_the_batch() {
     let now = Instant::now();
     let (mut delivery, room) = stuck(now);
-    assert_eq!(delivery.called(&failed(), now, 0, WEBHOOK_RETRY, 0), Next::Again);
+    assert_eq!(delivery.called(&failed(), now, 0, WEBHOOK_RETRY, 0), NextCall::Again);
     push_into(&mut delivery, 5..=6, now, room);
     assert_eq!((delivery.backlog().0, delivery.settled(), delivery.counts.lost), (5, place(1), 0));
     push_into(&mut delivery, 7..=9, now, room);
@@ -221,7 +230,8 @@ fn where_there_is_no_room_the_oldest_are_left_out_and_they_are_in_the_batch() {
 #[test]
 fn a_batch_on_its_way_is_left_out_only_if_it_is_not_taken() {
     let now = Instant::now();
-    for (outcome, next, lost) in [(Outcome::Taken, Next::Moved, 1), (failed(), Next::GivenUp, 4)] {
+    for (outcome, next, lost) in [(CallOutcome::Taken, NextCall::Moved, 1), (failed(), NextCall::GivenUp, 4)]
+    {
         let (mut delivery, room) = stuck(now);
         push_into(&mut delivery, 5..=7, now, room);
         assert_eq!(
@@ -235,7 +245,7 @@ fn a_batch_on_its_way_is_left_out_only_if_it_is_not_taken() {
         let (batch, _) = delivery.begin(due, place(7), cursors()).unwrap();
         assert_eq!((batch.events, batch.mark), (2, Bookmark { after: place(5), to: place(7), gap: true }));
         delivery.is_noted(Some(batch.mark));
-        delivery.called(&Outcome::Taken, due, 0, WEBHOOK_RETRY, 0);
+        delivery.called(&CallOutcome::Taken, due, 0, WEBHOOK_RETRY, 0);
         assert_eq!((delivery.settled(), delivery.is_idle()), (place(7), true));
     }
 }
@@ -244,7 +254,7 @@ fn a_batch_on_its_way_is_left_out_only_if_it_is_not_taken() {
 fn a_batch_of_before_a_restart_that_finds_no_room_is_not_told_as_if_it_were_whole() {
     let now = Instant::now();
     let kept = Bookmark { after: place(1), to: place(4), gap: false };
-    let mut delivery = Delivery::new(hook(), Some((kept, Some(hook().scope()))), place(9));
+    let mut delivery = WebhookQueue::new(hook(), Some((kept, Some(hook().scope()))), place(9));
     push_into(&mut delivery, 2..=6, now, 2 * event(2, 1).cost());
     let (batch, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(9), cursors()).unwrap();
     assert_eq!((batch.events, batch.mark), (2, Bookmark { after: place(4), to: place(9), gap: true }));
@@ -256,7 +266,7 @@ fn who_says_that_it_is_gone_gets_nothing_until_it_is_set_anew() {
     let mut delivery = begun(now);
     push(&mut delivery, 2..=3, now);
     delivery.begin(now + WEBHOOK_BATCH_DELAY, place(3), cursors()).unwrap();
-    assert_eq!(delivery.called(&Outcome::Gone, now, 0, WEBHOOK_RETRY, 0), Next::Stopped);
+    assert_eq!(delivery.called(&CallOutcome::Gone, now, 0, WEBHOOK_RETRY, 0), NextCall::Stopped);
     push(&mut delivery, 4..=5, now);
     delivery.lose();
     assert_eq!((delivery.due(now), delivery.backlog(), delivery.state().0), (None, (0, 0), "stopped"));
@@ -274,14 +284,14 @@ fn a_batch_that_may_have_been_taken_is_the_same_after_a_restart() {
     let (before, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(5), cursors()).unwrap();
     let kept = Bookmark::read(&before.mark.text()).unwrap();
     assert_eq!(kept, Bookmark { after: place(1), to: place(5), gap: false });
-    let mut delivery = Delivery::new(hook(), Some((kept, Some(hook().scope()))), place(100));
+    let mut delivery = WebhookQueue::new(hook(), Some((kept, Some(hook().scope()))), place(100));
     push(&mut delivery, 1..=1, now);
     push(&mut delivery, 3..=4, now);
     push(&mut delivery, 6..=9, now);
     delivery.lose();
     let (again, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(100), cursors()).unwrap();
     assert_eq!((&again.id, &again.body, again.mark), (&before.id, &before.body, before.mark));
-    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    delivery.called(&CallOutcome::Taken, now, 0, WEBHOOK_RETRY, 0);
     let (next, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(100), cursors()).unwrap();
     assert_eq!((next.events, next.mark.gap), (4, true), "that something is gone is told in the next one");
     assert_eq!((next.mark.after, next.mark.to), (place(5), place(100)));
@@ -293,7 +303,7 @@ fn a_gap_alone_has_an_id_that_no_batch_of_events_has() {
     let mut delivery = begun(now);
     push(&mut delivery, 2..=2, now);
     let (events, _) = delivery.begin(now + WEBHOOK_BATCH_DELAY, place(2), cursors()).unwrap();
-    delivery.called(&Outcome::Taken, now, 0, WEBHOOK_RETRY, 0);
+    delivery.called(&CallOutcome::Taken, now, 0, WEBHOOK_RETRY, 0);
     delivery.lose();
     let (gap, _) = delivery.begin(now, place(2), cursors()).unwrap();
     assert_eq!((gap.events, gap.id.clone()), (0, format!("{}_gap", events.id)));
