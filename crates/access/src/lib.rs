@@ -2,8 +2,7 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
-mod asking;
-mod denied;
+mod denial;
 mod forwarded;
 mod info;
 mod jwks;
@@ -11,6 +10,7 @@ mod key;
 mod message;
 mod proxies;
 mod public;
+mod question;
 mod secret;
 mod sessions;
 mod tally;
@@ -22,11 +22,7 @@ mod webhook;
 
 pub mod limits;
 
-pub use asking::{
-    About, AppRequest, AuthAnswer, AuthFinding, FoundKeys, HeldSession, PageAnswer, Question, Subject,
-    Verdict, session_of_answer,
-};
-pub use denied::Denied;
+pub use denial::Denied;
 pub use forwarded::forward;
 pub use hub;
 pub use ipnet::IpNet;
@@ -35,6 +31,10 @@ pub use key::{Certified, Key, KeyError, KeyHash, Keyring, Secret};
 pub use message::{AskedMessage, MessageAnswer, answer_about_message};
 pub use proxies::{Proxies, Way, Whose};
 pub use public::{PublicKey, PublicKeyError};
+pub use question::{
+    About, AppRequest, AuthAnswer, AuthFinding, FoundKeys, HeldSession, PageAnswer, Question, Subject,
+    Verdict, session_of_answer,
+};
 pub use secret::{SecretError, TokenSecret};
 pub use sessions::Sessions;
 pub use tally::Tally;

@@ -2,7 +2,7 @@
 
 use codec::http::{Body, BodyFraming};
 
-use crate::packed::PackedCoding;
+use crate::compression::PackedCoding;
 
 /// The head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

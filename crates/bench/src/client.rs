@@ -3,8 +3,8 @@
 use codec::http::{Body, BodyFraming};
 
 use crate::answer::{decode, decode_head};
+use crate::compression::{Broken, Packed, PackedCoding};
 use crate::marker::{Stamp, scan};
-use crate::packed::{Broken, Packed, PackedCoding};
 use crate::plan::{ClientTransport, Plan};
 use crate::template::{Fill, Template};
 use crate::track::Track;

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 
 use crate::client::{ClientOptions, ClientState, ReadOutcome};
 use crate::clock::SeededRandom;
+use crate::compression::Packed;
 use crate::order::{ConnectionTally, WorkerFact, WorkerOrder};
-use crate::packed::Packed;
 use crate::plan::{Plan, Reloading};
 
 /// Runs a worker until its orders end.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::addressed::addressed;
 use crate::agenda::Agenda;
 use crate::channel::Floor;
 use crate::feed::Feed;
+use crate::hidden_names::addressed;
 use crate::known::Known;
 use crate::movement::is_bookmark;
 use crate::names::Names;

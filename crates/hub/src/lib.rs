@@ -6,20 +6,20 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
-mod addressed;
 mod asker;
 mod audience;
 mod code;
 mod decimal;
 mod excerpt;
 mod glob;
+mod hidden_names;
 mod kind;
 mod message;
 mod movement;
 mod name;
 mod pattern;
 mod position;
-mod removing;
+mod removal;
 mod rule;
 mod rule_table;
 mod session;
@@ -35,14 +35,14 @@ mod facts;
 mod hub;
 
 mod admission;
-mod asking;
-mod keeping;
 mod older;
 mod other_limits;
 mod outside;
+mod pages;
 mod people;
+mod persistence;
 mod presence;
-mod reading;
+mod queries;
 mod records;
 mod upkeep;
 mod user_name;
@@ -62,7 +62,6 @@ mod trash;
 #[cfg(test)]
 mod trial;
 
-pub use addressed::{Addressed, EVERYBODY, addressed, asked_count, told_name, user_channel};
 pub use asker::Asker;
 pub use audience::{Admission, Audience, AudienceKind, ConnectionId, Reader, Visible};
 pub use code::Code;
@@ -70,6 +69,7 @@ pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;
 pub use glob::{Glob, GlobError};
+pub use hidden_names::{Addressed, EVERYBODY, addressed, asked_count, told_name, user_channel};
 pub use hub::Hub;
 pub use kind::{Kind, Origin};
 pub use message::{Bytes, Message, MessageHead, Payload, Removal, Said, Target};

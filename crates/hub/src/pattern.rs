@@ -1,6 +1,6 @@
 //! Patterns of names: a name, or the beginning of names and a star.
 
-use crate::addressed::ruled_part;
+use crate::hidden_names::ruled_part;
 use crate::{NameError, check_name};
 
 /// A channel's name, or the beginning of names and `*`.

@@ -4,11 +4,12 @@
 //! system through a small trait, so that the whole loop also runs over a fake one.
 
 mod askers;
-mod asking;
 mod beside;
 mod callers;
 mod comers;
 mod counters;
+mod cursor_listeners;
+mod debts;
 mod desk;
 mod guests;
 mod kernel;
@@ -16,9 +17,8 @@ mod line;
 mod link;
 mod linux;
 mod listener;
-mod listening;
 mod members;
-mod owed;
+mod questions;
 mod seat;
 mod settings;
 mod shard;

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use exchange::hub::{ChannelId, Position};
 use hashbrown::HashTable;
 
+use crate::debts::Owed;
 use crate::limits::{CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
-use crate::owed::Owed;
 use crate::slab::Slab;
 use crate::slot::{Slot, Sub};
 use crate::walks::Walks;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use exchange::hub::{Addressed, Position};
 use rustc_hash::FxHashMap;
 
-use crate::owed::Owed;
+use crate::debts::Owed;
 use crate::slab::Slab;
 
 /// The walks under way.

@@ -2,7 +2,7 @@
 //!
 //! `docs/protocol.md` describes it for those who write a client.
 
-mod asked;
+mod app_paths;
 mod command;
 mod context;
 mod credentials;
@@ -11,18 +11,18 @@ mod message_parts;
 mod names;
 mod object;
 mod older;
-mod passed;
 mod paths;
 mod present;
-mod refused;
+mod refusal;
 mod request;
-mod reserved;
+mod reserved_words;
 mod since;
 mod speech;
+mod subscribe_query;
 mod wait;
 mod warnings;
 
-pub use asked::heartbeat;
+pub use app_paths::{is_of_application, is_passed};
 pub use command::{
     PageEnd, command_id, read_command, write_change, write_changed, write_cursor, write_deleted, write_ended,
     write_error, write_expired, write_gap, write_opening, write_pong, write_published, write_reason,
@@ -39,15 +39,15 @@ pub use object::{
     write_strings, write_told, write_uncovered, write_value,
 };
 pub use older::before;
-pub use passed::{is_of_application, is_passed};
 pub use paths::{Paths, WaitPath};
 pub use present::{
     PresentPart, present_parts, write_present, write_present_object, write_present_whole, write_users,
 };
-pub use refused::told_by_event;
+pub use refusal::told_by_event;
 pub use request::{hears_refusals, intent, not_found, wait_of_page};
-pub use reserved::{RESERVED, is_reserved};
+pub use reserved_words::{RESERVED, is_reserved};
 pub use since::{age, is_last_event_id, last_event_id, since};
 pub use speech::data_of;
+pub use subscribe_query::heartbeat;
 pub use wait::Native;
 pub use warnings::{Remark, STAR, STAR_PUBLISHED, WARNING, has_star, warning_of_query, warning_of_wait};

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use hub::{Stage, Start, excerpt};
 
-use super::asked::{SubscribeQuery, transport};
 use super::context::{Context, method_not_allowed};
 use super::credentials::{Credentials, Shown, credentials};
 use super::names::{names_in_body, names_in_path};
 use super::older;
 use super::paths::{PUBLISH, WaitPath};
 use super::speech::speech;
+use super::subscribe_query::{SubscribeQuery, transport};
 use crate::limits::PREFLIGHT_LEN_MAX;
 use crate::{Answer, Code, Intent, NO_STORE, Problem, Request, Transport, Wait};
 

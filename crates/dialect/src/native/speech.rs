@@ -8,7 +8,7 @@ use super::credentials::{Shown, credentials};
 use super::message_parts::{check_content_type, check_event, check_key, no_json, read_ttl};
 use super::names::names_in_path;
 use super::object::kind_of;
-use super::reserved::{RESERVED, is_reserved};
+use super::reserved_words::{RESERVED, is_reserved};
 use super::warnings::warning_of_query;
 use crate::limits::CLIENT_TARGETS_MAX;
 use crate::{Code, Except, Intent, Problem, Request, Speech, Transport, Wait, fault};

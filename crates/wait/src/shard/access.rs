@@ -11,7 +11,7 @@ use transport::dialect::{Code, PageOrigin, Problem, Wait};
 use transport::{Ending, Notice, Phase};
 
 use super::Shard;
-use super::asking::problem_of;
+use super::verdicts::problem_of;
 use crate::guests::Clocks;
 use crate::kernel::Kernel;
 use crate::limits::{GUESTS_PER_TURN, TIMERS_PER_TURN};

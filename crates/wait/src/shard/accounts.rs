@@ -5,9 +5,9 @@ use std::rc::Rc;
 use exchange::hub::{ChannelId, Leave, LeaveKind, Position, Session};
 
 use super::Shard;
+use crate::debts::Owed;
 use crate::kernel::Kernel;
 use crate::limits::SETTLED_KEPT;
-use crate::owed::Owed;
 
 /// Messages that were given to all in this turn.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::Shard;
 use super::audience::Given;
 use super::post::Sending;
 use super::presence::{about, named};
-use super::waiting::{crowded, owes_list, tell_present, texts};
+use super::subscribe::{crowded, owes_list, tell_present, texts};
 use crate::askers::Want;
 use crate::kernel::Kernel;
 

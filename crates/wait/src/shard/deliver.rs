@@ -12,17 +12,17 @@ use transport::{Coder, Coding, Ending, Part, Phase, Shape};
 
 use super::Shard;
 use super::audience::{Channels, User, Viewer, shown};
-use super::ending::Deletion;
+use super::end::Deletion;
 use super::frames::own_frame;
 use super::identity::{Identity, place};
 use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
 use super::reach::WALK;
+use crate::debts::Owed;
 use crate::desk::Renewal;
 use crate::kernel::Kernel;
 use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
 use crate::members::parts;
-use crate::owed::Owed;
 use crate::slot::Subs;
 
 /// What one connection is owed of one message: through which of its targets.

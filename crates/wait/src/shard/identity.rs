@@ -9,10 +9,10 @@ use transport::Phase;
 use transport::dialect::Wait;
 
 use super::Shard;
-use crate::asking::Waiter;
 use crate::beside::Beside;
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
+use crate::questions::Waiter;
 
 /// What ids are made of beside places, and those that are not made of them.
 #[derive(Default)]

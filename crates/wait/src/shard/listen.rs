@@ -13,8 +13,8 @@ use transport::dialect::{Listen, Tag, mark};
 use super::Shard;
 use super::deliver::{FrameForm, shared_frame};
 use super::output::Piece;
+use super::subscribe::crowded;
 use super::told::is_heard;
-use super::waiting::crowded;
 use crate::kernel::Kernel;
 use crate::limits::{MEMORY_MS, REPLY_LEN_MAX};
 

@@ -7,13 +7,12 @@ mod accept;
 mod access;
 mod accounts;
 mod askers;
-mod asking;
 mod audience;
 mod backlog;
 mod caller;
 mod command;
 mod deliver;
-mod ending;
+mod end;
 mod frames;
 mod freeze;
 mod half_close;
@@ -21,26 +20,27 @@ mod handshake;
 mod history;
 mod identity;
 mod input;
-mod joining;
 mod joins;
 mod journal;
 mod listen;
 mod output;
+mod poison;
 mod poll;
 mod post;
 mod presence;
+mod publish;
 mod reach;
 mod renewal;
-mod returning;
-mod speaking;
+mod server_joins;
 mod speech;
 mod states;
+mod subscribe;
 mod take;
 mod thaw;
 mod timers;
 mod told;
 mod users;
-mod waiting;
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,17 +54,17 @@ use transport::{Env, Pages};
 use ::access::{Sessions, Tokens};
 
 use crate::askers::{Askers, Want};
-use crate::asking::OpenQuestions;
 use crate::callers::Callers;
 use crate::comers::Comers;
 use crate::counters::Counters;
+use crate::cursor_listeners::Listening;
 use crate::desk::Desk;
 use crate::guests::Guests;
 use crate::kernel::{Kernel, ReadyEvent};
 use crate::limits::{ASKED_US_PER_TURN, EVENTS_PER_TURN, READ_LEN};
 use crate::listener::Certificates;
-use crate::listening::Listening;
 use crate::members::Members;
+use crate::questions::OpenQuestions;
 use crate::settings::WaitSettings;
 use crate::slab::Slab;
 use crate::slot::Slot;
@@ -115,7 +115,7 @@ pub struct Shard<K: Kernel> {
     asking: OpenQuestions,
     identities: identity::Identities,
     /// What clients have said that is not out yet.
-    speaking: speaking::Speaking,
+    speaking: publish::Speaking,
     /// Channels with a job under way, by key. A key may be stale; then it finds no work.
     jobs: VecDeque<u32>,
     /// The same, of those that one slice was not enough for.
@@ -126,9 +126,9 @@ pub struct Shard<K: Kernel> {
     askers: Askers,
     handshakes: Handshakes,
     /// Deleted channels whose subscriptions are being ended.
-    deleting: VecDeque<ending::Deletion>,
+    deleting: VecDeque<end::Deletion>,
     /// The end of all service, when it has begun.
-    draining: Option<ending::Drain>,
+    draining: Option<end::Drain>,
     /// All mail up to here was taken in: who is owed nothing pending is owed nothing up to here.
     seen: Position,
     /// Registrations to take back at the end of the turn.
@@ -184,7 +184,7 @@ impl<K: Kernel> Shard<K> {
             callers: Callers::new(&exchange, &settings),
             tokens: Arc::new(settings.tokens.clone()),
             seen: exchange.end(),
-            speaking: speaking::Speaking::new(&exchange, id),
+            speaking: publish::Speaking::new(&exchange, id),
             exchange,
             desk,
             settings,

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use transport::dialect::{Code, Problem};
 
 use super::Shard;
-use super::waiting::crowded;
+use super::subscribe::crowded;
 use crate::kernel::Kernel;
 use crate::limits::PRESENCE_CHANNELS_MAX;
 

@@ -7,9 +7,9 @@ use transport::{Ending, Phase, Purpose};
 
 use super::Shard;
 use super::post::Sending;
+use crate::debts::Owed;
 use crate::kernel::Kernel;
 use crate::limits::{LOOKED_AT_PER_SLICE, VISITS_PER_SLICE};
-use crate::owed::Owed;
 
 /// In the key of a job: it is a walk, and no channel.
 pub(super) const WALK: u32 = 1 << 31;

@@ -12,7 +12,7 @@ use transport::{Coder, Coding};
 use super::Shard;
 use super::deliver::{FrameForm, shared_frame, target_of};
 use super::output::Piece;
-use super::waiting::crowded;
+use super::subscribe::crowded;
 use crate::kernel::Kernel;
 use crate::slot::Subs;
 

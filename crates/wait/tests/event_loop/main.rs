@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod addresses;
-mod asking;
 mod audience;
 mod delivery;
 mod end;
@@ -10,14 +9,15 @@ mod identity;
 mod lanes;
 mod listeners;
 mod post;
+mod publish;
 mod renewal;
 mod requests;
 mod seats;
 mod slow;
-mod speaking;
 mod steps;
 mod takers;
 mod time;
 mod tls;
 mod turns;
+mod verdicts;
 mod websocket;

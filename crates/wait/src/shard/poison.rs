@@ -8,7 +8,7 @@ use transport::{Ending, Shape};
 
 use super::Shard;
 use super::access::what_of;
-use super::waiting::owes_list;
+use super::subscribe::owes_list;
 use crate::kernel::Kernel;
 use crate::limits::{POISON_LEN_MIN, POISON_TIMES, POISON_TOLD_MS, POISON_WHOLE_TIMES};
 

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-use crate::addressed::{addressed, listened_count};
 use crate::channel::Floor;
+use crate::hidden_names::{addressed, listened_count};
 use crate::history::History;
 use crate::limits::{CHANNELS_MAX, PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use crate::movement::presence_of;

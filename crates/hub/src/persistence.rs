@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::addressed::addressed;
 use crate::channel::Floor;
+use crate::hidden_names::addressed;
 use crate::hub::{Ids, Keeping, Ordered, What};
 use crate::limits::{RESTORED_TRASH_MAX, STATE_STEP_MAX};
 use crate::movement::is_bookmark;

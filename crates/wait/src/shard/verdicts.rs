@@ -12,9 +12,9 @@ use transport::{Passed, Phase};
 
 use super::Shard;
 use crate::askers::Want;
-use crate::asking::{Parking, Waiter, Wanted};
 use crate::kernel::Kernel;
 use crate::limits::VERDICTS_PER_TURN;
+use crate::questions::{Parking, Waiter, Wanted};
 
 impl<K: Kernel> Shard<K> {
     /// The connection waits for a verdict; its request is kept.

@@ -7,7 +7,7 @@ use transport::{Ending, Notice, Phase, Purpose, Shape};
 
 use super::Shard;
 use super::presence::add_hidden;
-use super::waiting::texts;
+use super::subscribe::texts;
 use crate::kernel::Kernel;
 
 impl<K: Kernel> Shard<K> {
@@ -150,7 +150,7 @@ impl<K: Kernel> Shard<K> {
             let page = match self.subscribe(guest, session.as_ref(), &texts(names), Start::Now) {
                 Ok(page) => page,
                 Err(refused) => {
-                    self.count_problem(index, &super::waiting::crowded(refused), names);
+                    self.count_problem(index, &super::subscribe::crowded(refused), names);
                     return false;
                 }
             };

@@ -17,9 +17,9 @@ use transport::{Notice, Phase};
 use super::Shard;
 use super::speech::{Utterance, Voice, unstored};
 use crate::askers::Want;
-use crate::asking::{Parking, Waiter, Wanted};
 use crate::kernel::Kernel;
 use crate::limits::{SPEAKING_MAX, VERDICTS_PER_TURN};
+use crate::questions::{Parking, Waiter, Wanted};
 
 /// What is not out yet.
 pub(super) struct Speaking {
