@@ -15,6 +15,7 @@ mod paths;
 mod ports;
 mod source;
 mod tidy;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 const USAGE: &str = "give one of:
-  cargo xtask tidy          lengths of files and functions, first lines, banned words, white space
+  cargo xtask tidy          lengths of files and functions, first lines, banned words, white space, names of types and files
   cargo xtask layers        who may depend on whom, where unsafe code may stand, where dialects are named, which files
                             need each other
   cargo xtask docs          docs/settings.md is what the program generates

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use crate::files::{Text, texts};
 use crate::source::{code_only, functions, tests_begin};
-use crate::{Finding, log_fields};
+use crate::{Finding, log_fields, words};
 
 /// Checks all files of the repository.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let files = texts(root)?;
     let mut findings: Vec<Finding> = files.iter().flat_map(check_file).collect();
     log_fields::check(&files, &mut findings);
+    words::check(&files, &mut findings);
     Ok(findings)
 }
 

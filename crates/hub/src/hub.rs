@@ -1,6 +1,6 @@
 //! The hub itself: the order of messages and its stages. What else it does stands in the files beside:
-//! reading.rs (pages of history), presence.rs (who waits), records.rs (how records come and go), upkeep.rs
-//! (what time and limits demand), asking.rs (what others may know).
+//! pages.rs (pages of history), presence.rs (who waits), records.rs (how records come and go), upkeep.rs
+//! (what time and limits demand), queries.rs (what others may know).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
