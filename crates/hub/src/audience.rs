@@ -10,6 +10,8 @@
 use std::ops::Deref;
 use std::str::Split;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Message, Payload, Position, ShardId};
 
 /// Who may see a message, of those who wait on its channels.
@@ -26,7 +28,7 @@ pub enum Audience<'a> {
 }
 
 /// Which of them it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum AudienceKind {
     /// [`Audience::All`].

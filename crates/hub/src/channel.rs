@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::history::{History, Mark};
@@ -61,7 +62,7 @@ pub(crate) struct Extras {
 }
 
 /// What stands in for all records that were forgotten.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Floor {
     /// The highest of their watermarks.
     pub(crate) position: Position,
@@ -227,7 +228,7 @@ pub(crate) fn record_len(name: &str) -> u64 {
 }
 
 /// How many of something each shard has. Mostly it is one shard, which costs no allocation.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) enum Counts {
     #[default]
     None,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{ChannelId, Message, Millis, Payload, Position, PresentList, ShardId};
+use crate::{ChannelId, Message, Millis, Payload, Position, PresentPage, ShardId};
 
 /// What is to be published, before it has its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,7 +283,7 @@ pub struct Change {
 }
 
 /// What a change of presence is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// Somebody waits on the channel from now on.
     Online,
@@ -349,8 +350,17 @@ pub struct OrderPage {
     pub more: bool,
 }
 
+/// A channel's users, for somebody who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentList {
+    /// The channel.
+    pub channel: Box<str>,
+    /// Who is there.
+    pub page: PresentPage,
+}
+
 /// Sums over all channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Records of channels.
     pub channels: u64,

@@ -4,6 +4,7 @@
 //! nobody ever published to are for strangers to make up, so their changes have room of their own: they push out
 //! none of the others. Changes are kept as they are said: about 20 bytes for one of a channel with a name of 16.
 
+mod frozen;
 mod ring;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use crate::trash::Trash;
 use crate::{Change, ChangeKind, Changes, Millis, Position, Start};
 
+pub(crate) use frozen::FrozenFeed;
 use ring::ChangeRing;
 
 /// The last changes.

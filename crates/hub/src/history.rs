@@ -8,6 +8,7 @@
 
 mod cursors;
 mod fit;
+pub(crate) mod frozen;
 mod rare;
 mod removals;
 

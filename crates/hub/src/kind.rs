@@ -1,7 +1,9 @@
 //! In whose words a message came, and what its data is.
 
+use serde::{Deserialize, Serialize};
+
 /// The dialect a message was published in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// `POST /pub/…` and all that is modern.
     Native,
@@ -24,7 +26,7 @@ impl Origin {
 }
 
 /// What data is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// JSON where it is valid JSON, else text: its publisher did not say.
     Either,

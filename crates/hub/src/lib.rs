@@ -6,6 +6,8 @@
 //! follows from it. Nothing it no longer needs is freed here: it goes to [`Hub::take_trash`], so that
 //! the caller frees it after the lock.
 
+use serde::{Deserialize, Serialize};
+
 mod asker;
 mod audience;
 mod code;
@@ -24,6 +26,7 @@ mod rule;
 mod rule_table;
 mod session;
 mod settings;
+mod shared_text;
 mod speaker;
 mod stage;
 mod volatile;
@@ -51,6 +54,8 @@ mod agenda;
 mod all_users;
 mod channel;
 mod feed;
+mod frozen;
+mod frozen_message;
 mod history;
 mod known;
 mod names;
@@ -68,6 +73,7 @@ pub use code::Code;
 pub use decimal::{DECIMAL_LEN_MAX, Decimal};
 pub use excerpt::{excerpt, excerpt_of_fault};
 pub use facts::*;
+pub use frozen::{FrozenPiece, ThawError};
 pub use glob::{Glob, GlobError};
 pub use hidden_names::{Addressed, EVERYBODY, addressed, asked_count, told_name, user_channel};
 pub use hub::Hub;
@@ -80,7 +86,7 @@ pub use past::{Answered, ChannelState, Fact, HASH_LEN, IdempotencyKey, Past, Use
 pub use pattern::{Pattern, PatternError};
 pub use position::{Cursors, Epoch, Position, Read};
 pub use room::{Guest, Stay};
-pub use roster::{Present, PresentList, PresentPage};
+pub use roster::{Present, PresentPage};
 pub use rule::{Rule, Rules};
 pub use session::{Door, Grant, Grants, Right, Rights, Session, SessionParts};
 pub use settings::Limits;
@@ -108,5 +114,5 @@ impl ChannelId {
 }
 
 /// A shard of the WAIT line, counted from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ShardId(pub u16);

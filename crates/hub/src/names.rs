@@ -90,11 +90,15 @@ impl Names {
             self.ids_end += 1;
             self.ids_end - 1
         });
+        self.place_at(id, channel);
+        id
+    }
+
+    fn place_at(&mut self, id: u32, channel: Box<Channel>) {
         let chunk = &mut self.chunks[id as usize / CHUNK];
         let records = chunk.records.get_or_insert_with(|| Box::new([const { None }; CHUNK]));
         records[id as usize % CHUNK] = Some(channel);
         chunk.count += 1;
-        id
     }
 
     /// Takes a record from its id.
@@ -130,6 +134,35 @@ impl Names {
     /// The record of an id that may be out of date, to change it.
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Channel> {
         self.chunks.get_mut(id as usize / CHUNK)?.records.as_mut()?[id as usize % CHUNK].as_deref_mut()
+    }
+
+    /// What keys the table.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// All ids that were ever used are below the first; which of them are free; and which are held, and until when.
+    pub(crate) fn ids(&self) -> (u32, Vec<u32>, Vec<(Millis, u32)>) {
+        (self.ids_end, self.free.iter().copied().collect(), self.held.iter().copied().collect())
+    }
+
+    /// An empty table of which so many ids were used. All that are not free and not held are to be given their records.
+    pub(crate) fn again(seed: u64, ids_end: u32, free: Vec<u32>, held: Vec<(Millis, u32)>) -> Self {
+        let chunks = (0..(ids_end as usize).div_ceil(CHUNK))
+            .map(|_| RecordChunk { count: 0, records: None })
+            .collect();
+        Self { chunks, ids_end, free: free.into(), held: held.into(), ..Self::new(seed) }
+    }
+
+    /// Puts a record to the id that it had. False: there is none such, or the name or the id stands in the table already.
+    pub(crate) fn put_back(&mut self, id: u32, channel: Box<Channel>) -> bool {
+        if id >= self.ids_end || self.get(id).is_some() || self.find(&channel.name).is_some() {
+            return false;
+        }
+        let (part, hash) = self.hash(&channel.name);
+        self.place_at(id, channel);
+        self.parts[part].insert_unique(spread(hash), Entry { id, hash }, |entry| spread(entry.hash));
+        true
     }
 
     /// How many records there are.

@@ -13,9 +13,10 @@ use crate::hub::Keeping;
 use crate::limits::{PRESENCE_LIST_MAX, ROSTER_STEP_MAX, WAKE_AGAIN_MS};
 use crate::movement::{Movement, presence_name, presence_of};
 use crate::room::Holder;
-use crate::roster::{Due, PresentList, PresentPage, Roster};
+use crate::roster::{Due, PresentPage, Roster};
 use crate::{
-    ChannelId, Door, Hub, Kind, Message, Millis, Origin, Payload, Position, Refused, Session, Target,
+    ChannelId, Door, Hub, Kind, Message, Millis, Origin, Payload, Position, PresentList, Refused, Session,
+    Target,
 };
 
 impl Hub {

@@ -5,11 +5,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A place in the one order. Ordered; says nothing else.
 ///
 /// Today the low 53 bits are the seq (JavaScript holds such an integer exactly), and the bits above
 /// are free for the ordinal of an epoch within this process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Position(u64);
 
 impl Position {
@@ -50,7 +52,7 @@ impl fmt::Debug for Position {
 }
 
 /// The identity of an order. Changes only when the order was lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Epoch(u64);
 
 impl Epoch {
@@ -86,6 +88,11 @@ impl Cursors {
     /// Cursors of this epoch.
     pub const fn new(epoch: Epoch) -> Self {
         Self { epoch, unlisted: false }
+    }
+
+    /// Whose cursors they are.
+    pub(crate) const fn epoch(self) -> Epoch {
+        self.epoch
     }
 
     /// The same for a client that is still to be told who is there: should it come back with such a cursor, it is told.

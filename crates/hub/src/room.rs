@@ -15,6 +15,8 @@ use std::hash::{Hash, Hasher};
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::PUBLISHERS_PART;
 use crate::{Asker, Refused, Session, ShardId};
 
@@ -51,7 +53,7 @@ impl From<ShardId> for Guest<'_> {
 }
 
 /// For whom a record is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder(u16);
 
 impl Holder {

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::ROSTER_LOOK_MAX;
 use crate::user_name::UserName;
 use crate::{Millis, NEVER, Position};
 
 /// The users of one channel.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Roster {
     users: BTreeMap<UserName, Member>,
     /// Who is to be looked at, and when: those who are away, each once.
@@ -33,8 +35,10 @@ pub(crate) struct Roster {
 type Wakes = BTreeSet<(Millis, UserName)>;
 
 /// One user of a channel.
+#[derive(Clone, Serialize, Deserialize)]
 struct Member {
     /// What others are told of it besides its name: JSON.
+    #[serde(with = "crate::shared_text")]
     info: Option<Arc<str>>,
     /// When it joined, and the place of that. They hold while it is shown.
     since: Millis,
@@ -76,15 +80,6 @@ pub struct PresentPage {
     pub more: bool,
     /// The name behind which to go on for these.
     pub next: Option<UserName>,
-}
-
-/// A channel's users, for somebody who asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentList {
-    /// The channel.
-    pub channel: Box<str>,
-    /// Who is there.
-    pub page: PresentPage,
 }
 
 /// How a user stands to what was told of it.

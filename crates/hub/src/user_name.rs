@@ -7,8 +7,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A user's name: text, in the order of its bytes.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct UserName(Text);
 
 #[derive(Clone)]
@@ -39,6 +42,18 @@ impl From<&str> for UserName {
         let mut bytes = [0; SHORT_MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         Self(Text::Short { len: text.len() as u8, bytes })
+    }
+}
+
+impl From<String> for UserName {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        (*name).to_owned()
     }
 }
 

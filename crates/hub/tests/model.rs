@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 mod common;
+mod handover;
 mod naive;
 
 use std::collections::BTreeSet;
@@ -78,7 +79,7 @@ impl Both {
 
     fn step(&mut self) {
         self.naive.calls += 1;
-        match self.chance.below(34) {
+        match self.chance.below(35) {
             0..=8 => self.publish(1),
             9 => self.publish(40),
             10..=12 => self.release(),
@@ -93,6 +94,7 @@ impl Both {
             28 => self.history(),
             29 | 30 => self.take_back(),
             31 | 32 => self.admit(),
+            33 => handover::hand_over(&mut self.hub, &self.naive.limits),
             _ => self.changes(),
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "in a test")]
 
 mod common;
+mod handover;
 
 use std::collections::BTreeMap;
 
@@ -146,7 +147,7 @@ impl Both {
     }
 
     fn step(&mut self) {
-        match self.chance.below(12) {
+        match self.chance.below(13) {
             0..=4 => self.subscribe(),
             5..=8 => self.leave(),
             9 if self.chance.once_in(3) => self.publish(),
@@ -157,6 +158,7 @@ impl Both {
                     record.public || !record.waiting.is_empty() || record.offline_at > self.now
                 });
             }
+            11 => handover::hand_over(&mut self.hub, &limits(self.budget)),
             _ => self.now += 1,
         }
     }
@@ -293,8 +295,11 @@ impl Record {
 }
 
 fn hub(channels_budget: u64) -> Hub {
-    let limits = Limits { channels_budget, grace: GRACE, history_age: 1 << 50, ..Limits::default() };
-    Hub::new(limits, Epoch::new(1), 7)
+    Hub::new(limits(channels_budget), Epoch::new(1), 7)
+}
+
+fn limits(channels_budget: u64) -> Limits {
+    Limits { channels_budget, grace: GRACE, history_age: 1 << 50, ..Limits::default() }
 }
 
 fn guest(who: u64, stay: Stay) -> Guest<'static> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 mod common;
+mod handover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +92,7 @@ impl Scene {
     }
 
     fn step(&mut self) {
-        match self.chance.below(20) {
+        match self.chance.below(21) {
             0..=4 => self.connect(),
             5..=8 => self.disconnect(),
             9 => self.pass_by(),
@@ -105,6 +106,7 @@ impl Scene {
             18 if self.chance.once_in(4) => self.delete(),
             19 if self.stores && self.chance.once_in(4) => self.restart(),
             19 if self.stores && self.chance.once_in(3) => self.fail(),
+            20 => self.hand_over(),
             _ => self.publish(),
         }
         let some = Position::from_bits(self.hub.last().to_bits().saturating_sub(self.chance.below(4)));
@@ -250,6 +252,15 @@ impl Scene {
         self.hub.resume();
         self.now += AGAIN;
         while self.hub.tick(self.now) {}
+    }
+
+    /// Another program goes on in the place of this one.
+    fn hand_over(&mut self) {
+        self.release(Position::END);
+        handover::hand_over(&mut self.hub, &self.limits);
+        if self.stores {
+            self.hub.keep_facts(Position::END);
+        }
     }
 
     /// The program ends, and another one goes on with what the store has.

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 mod common;
+mod handover;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ struct World {
     readers: Vec<Reader>,
     /// Nothing is deleted and no record forgotten: a gap is told only where something is gone.
     strict: bool,
+    limits: Limits,
 }
 
 #[derive(Default)]
@@ -84,7 +86,7 @@ impl World {
             ..Limits::default()
         };
         let readers = (0..chance.of(&[1, 3, 8])).map(|_| Reader::default()).collect();
-        let hub = Hub::new(limits, Epoch::new(seed + 2), seed);
+        let hub = Hub::new(limits.clone(), Epoch::new(seed + 2), seed);
         Self {
             chance,
             hub,
@@ -94,12 +96,13 @@ impl World {
             ordered: Position::START,
             readers,
             strict,
+            limits,
         }
     }
 
     fn step(&mut self) {
         let who = self.chance.below(self.readers.len() as u64) as usize;
-        match self.chance.below(21) {
+        match self.chance.below(22) {
             0..=6 => self.publish(1),
             7 => self.publish(30),
             8 | 9 => self.release(),
@@ -108,6 +111,7 @@ impl World {
             13 if !self.strict => self.delete(),
             14 => self.heartbeat(who),
             15 => self.take_back(),
+            16 => handover::hand_over(&mut self.hub, &self.limits),
             _ => match self.readers[who].state {
                 State::Away => self.come(who),
                 State::Paging(resume) if !self.chance.once_in(8) => self.page(who, Start::More(resume)),

@@ -54,6 +54,17 @@ impl ChangeRing {
         }
     }
 
+    /// The newest change there ever was, and up to where the limit pushed changes out.
+    pub(super) fn ends(&self) -> Ends {
+        (self.last.position, self.last.time, self.watermark)
+    }
+
+    /// The same, where the changes that are kept were put in again.
+    pub(super) fn set_ends(&mut self, (position, time, watermark): Ends) {
+        self.last = Point { position, time };
+        self.watermark = self.watermark.max(watermark);
+    }
+
     /// How many changes are kept.
     pub(super) fn count(&self) -> usize {
         self.count
@@ -115,6 +126,9 @@ impl ChangeRing {
         }
     }
 }
+
+/// Place and time of the newest change there ever was, and the place of the youngest that the limit pushed out.
+pub(super) type Ends = (Position, Millis, Position);
 
 /// Where and when a change was.
 #[derive(Debug, Clone, Copy)]

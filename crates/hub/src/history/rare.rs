@@ -1,8 +1,10 @@
 //! What few histories have: entries that came with cursors of their publisher's, and entries that say that a message was
 //! taken back.
 
+use serde::{Deserialize, Serialize};
+
 /// Of one history. Stays when it has none of these any more: nothing is freed under the caller's lock.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Rare {
     /// How many entries came with a cursor of their publisher's.
     pub(crate) aliased: u32,
