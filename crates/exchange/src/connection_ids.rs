@@ -16,6 +16,7 @@ use hub::{ConnectionId, ShardId};
 
 /// Makes ids, and reads them. All that know the same key make the same of a connection.
 pub struct ConnectionIds {
+    key: [u8; 16],
     ids: Aes128,
     users: Aes128,
 }
@@ -30,7 +31,12 @@ impl ConnectionIds {
         let ids = Aes128::new(&key.into());
         let mut other = [0xff; 16].into();
         ids.encrypt_block(&mut other);
-        Self { ids, users: Aes128::new(&other) }
+        Self { key, ids, users: Aes128::new(&other) }
+    }
+
+    /// What they are made with: only for a program that goes on in the place of this one.
+    pub(crate) fn key(&self) -> [u8; 16] {
+        self.key
     }
 
     /// The id of a connection as text.

@@ -100,6 +100,13 @@ impl EndedUsers {
         now < *until && self.lock().users.get(&**user).is_some_and(is_last)
     }
 
+    /// All of them, each as far as it is known.
+    pub(crate) fn all(&self) -> Vec<UserEnd> {
+        let table = self.lock();
+        let ends = table.users.iter();
+        ends.map(|(user, end)| UserEnd { user: user.clone(), at: end.at, until: end.until }).collect()
+    }
+
     /// Removes those that are over, once in a while.
     pub(crate) fn tick(&self, now: WallTime) {
         if self.count() == 0 {

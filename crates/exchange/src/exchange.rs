@@ -4,6 +4,7 @@
 
 mod admin;
 mod follow;
+mod handover;
 mod lock;
 mod placement;
 mod publisher;
@@ -13,6 +14,7 @@ mod stages;
 mod store_port;
 
 pub use admin::Admin;
+pub use handover::{HandedOver, Resting};
 pub use publisher::Publisher;
 pub use registry::Registry;
 pub use shard_port::ShardPort;

@@ -93,6 +93,16 @@ impl<T: Clone> Keys<T> {
         }
     }
 
+    /// All that is kept, in the order in which the keys came: each with its weight, when it came, and what is kept for it.
+    pub fn all(&self) -> Vec<(Arc<str>, usize, Millis, T)> {
+        let table = self.lock();
+        let known = |(since, key): &(Millis, Arc<str>)| {
+            let entry = table.entries.get(key).filter(|entry| entry.since == *since)?;
+            Some((Arc::clone(key), entry.weight, entry.since, entry.value.clone()))
+        };
+        table.order.iter().filter_map(known).collect()
+    }
+
     /// Forgets what has outlived its time, a step of it. To be called now and then.
     pub fn tick(&self, now: Millis) {
         let mut trash = SmallVec::new();

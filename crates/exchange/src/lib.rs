@@ -51,8 +51,8 @@ pub use delivery::{Delivery, Frame, FrameRef};
 pub use denials::{Denial, Denials, Side};
 pub use ended_users::{EndedUsers, TooManyEnded};
 pub use exchange::{
-    Admin, Commit, Deleted, Exchange, Immediate, Needed, Place, PublishError, Published, Publisher, Receipt,
-    Registry, RemoveError, ShardPort, StorePort,
+    Admin, Commit, Deleted, Exchange, HandedOver, Immediate, Needed, Place, PublishError, Published,
+    Publisher, Receipt, Registry, RemoveError, Resting, ShardPort, StorePort,
 };
 pub use follower::{EventFollower, Follower, OrderFollower};
 pub use histogram::{BOUNDS, Distribution, Histogram};

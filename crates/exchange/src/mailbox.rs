@@ -183,6 +183,11 @@ impl Mailbox {
         std::mem::swap(&mut queue.mail, mail);
     }
 
+    /// Whether nothing is in it, and the shard owes nothing of what was.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.lock().mail.is_empty() && self.load() == MailboxLoad { messages: 0, bytes: 0 }
+    }
+
     /// The shard has given so many messages, of so many bytes, to all its connections.
     pub(crate) fn settle(&self, messages: usize, bytes: usize) {
         self.messages.fetch_sub(messages, Ordering::Relaxed);

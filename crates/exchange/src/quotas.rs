@@ -99,6 +99,14 @@ impl Quotas {
         fits
     }
 
+    /// One more connection, which was let in by another program, however many it has.
+    pub fn enter_anyway(&self, who: &(impl Hash + ?Sized)) {
+        if self.counts.load(Ordering::Relaxed) {
+            let (who, mut part) = self.part(who);
+            *part.connections.entry(who).or_default() += 1;
+        }
+    }
+
     /// One connection that entered has ended.
     pub fn leave(&self, who: &(impl Hash + ?Sized)) {
         if !self.counts.load(Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use hub::Millis;
 
 use crate::limits::{CLIENT_KEYS_EACH_MAX, CLIENT_KEYS_MAX, KEYS_STEP_MAX};
 use crate::sync::{Mutex, MutexGuard};
-use crate::{KeysLoad, Receipt};
+use crate::{KeysLoad, Published, Receipt};
 
 /// A hash that nobody finds a second thing for.
 pub type Hash = [u8; 16];
@@ -31,6 +31,16 @@ pub enum SaidKey {
     Placed(Receipt),
     /// Another message came under it.
     Other,
+}
+
+/// A key whose message has its place.
+pub(crate) struct PlacedKey {
+    /// When it came.
+    pub(crate) since: Millis,
+    /// Whose it is, the key itself, and what tells its message from any other.
+    pub(crate) hashes: [Hash; 3],
+    /// What its client was told.
+    pub(crate) published: Published,
 }
 
 #[derive(Default)]
@@ -83,6 +93,29 @@ impl SaidKeys {
             table.entries.remove(&key);
         } else if let Some(entry) = table.entries.get_mut(&key) {
             entry.receipt = receipt;
+        }
+    }
+
+    /// All of which a message has its place, in the order in which they came.
+    pub(crate) fn all(&self) -> Vec<PlacedKey> {
+        let table = self.lock();
+        let placed = |(since, owner, key): &(Millis, Hash, Hash)| {
+            let entry = table.entries.get(key).filter(|entry| entry.since == *since)?;
+            let published = match entry.receipt.as_ref()? {
+                Receipt::Released(published) => published.clone(),
+                Receipt::Ordered(pending) => pending.look()?.ok()?,
+            };
+            let hashes = [*owner, *key, entry.message];
+            Some(PlacedKey { since: *since, hashes, published })
+        };
+        table.order.iter().filter_map(placed).collect()
+    }
+
+    /// Puts back what [`Self::all`] told, where this remembers anything.
+    pub(crate) fn put_back(&self, PlacedKey { since, hashes, published }: PlacedKey) {
+        if self.age > 0 {
+            let ([owner, key, message], receipt) = (hashes, Some(Receipt::Released(published)));
+            self.lock().put(owner, key, SaidEntry { since, message, receipt });
         }
     }
 

@@ -117,6 +117,11 @@ impl Shares {
         self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
+    /// One more connection, which was let in by another program, however many there are.
+    pub fn enter_anyway(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// One connection that entered has ended.
     pub fn leave(&self) {
         let one_less = |count: u64| count.checked_sub(1);

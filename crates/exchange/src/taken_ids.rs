@@ -48,6 +48,11 @@ impl TakenIds {
         self.lock().get(&id).copied().or_else(own)
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<(ConnectionId, Location)> {
+        self.lock().iter().map(|(id, location)| (*id, *location)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Location>> {
         self.0.lock().expect("nothing panics while it holds the ids")
     }

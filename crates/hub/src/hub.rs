@@ -117,6 +117,11 @@ impl Hub {
         Arc::clone(self.rules.now())
     }
 
+    /// The latest time that it was told.
+    pub fn clock(&self) -> Millis {
+        self.clock
+    }
+
     /// The end of what is released: the highest place clients may know.
     pub fn end(&self) -> Position {
         self.end
