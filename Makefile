@@ -139,6 +139,7 @@ soak:
 	@if cargo +nightly miri --version >/dev/null 2>&1; then $(MAKE) -j2 miri; else \
 		echo "skipped: make miri, which needs rustup component add miri rust-src --toolchain nightly"; fi
 	tests/.venv/bin/python tests/soak/crowd.py
+	UPGRADES=100 UPGRADE_CLIENTS=20 tests/.venv/bin/python -m pytest -c tests/pytest.ini tests/blackbox/test_upgrade.py -k all_transports
 	tests/.venv/bin/python tests/soak/webhooks.py 10
 	tests/.venv/bin/python tests/soak/soak.py $(MINUTES)
 

@@ -383,6 +383,7 @@ LEFT |= {
     ("tuning.md", "cp deploy/sysctl.conf"): MACHINE,
     ("tuning.md", "nf_conntrack_max"): MACHINE,
     ("tuning.md", "sudo bench/sysctl.sh"): MACHINE,
+    ("operations.md", "sudo multiplexor upgrade"): "it is for a service of root's; test_upgrade.py upgrades",
     ("operations.md", "systemctl enable"): "it is for systemd, which does not run here; test_deploy.py judges the unit",
     ("operations.md", "MULTIPLEXOR_CONFIG="): "it is a file of variables for that unit",
     ("tuning.md", "[Service]"): "it is for systemd, which does not run here",

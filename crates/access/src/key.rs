@@ -87,6 +87,16 @@ impl std::fmt::Debug for Secret {
 }
 
 impl KeyHash {
+    /// As bytes, for another program of ours.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// What [`Self::to_bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Reads a key, or the hash of one as it is written.
     pub fn read(text: &str) -> Result<Self, KeyError> {
         let Some(hex) = text.strip_prefix(HASH_PREFIX) else {

@@ -68,6 +68,10 @@ pub enum Order {
         /// Whether it is.
         is_there: bool,
     },
+    /// Accept nobody for now, and tell when no handshake and no question is under way any more: another program is to go on.
+    Finish(Arc<Canary>),
+    /// Come to rest, and hand all connections over or take them up again.
+    Rest,
     /// Stop accepting, answer polls, close all others spread over this time, then end.
     Drain(Duration),
 }

@@ -14,6 +14,7 @@ use crate::hidden_names::addressed;
 use crate::known::Known;
 use crate::movement::is_bookmark;
 use crate::names::Names;
+pub(crate) use crate::order_queue::{Ids, Ordered, What};
 use crate::recent::Recent;
 use crate::room::Room;
 use crate::rule::{Keep, Rules};
@@ -37,8 +38,7 @@ pub struct Hub {
     pub(crate) end: Position,
     /// What has a place and is not released, in order. The caller bounds it, by releasing.
     pub(crate) ordered: VecDeque<Ordered>,
-    /// Messages to several channels that are taken back from one, with the places of these removals, as long as those are ordered
-    /// and not released.
+    /// Messages to several channels of which one is to lose them, with the places of the removals, which are not released.
     pub(crate) removing: VecDeque<(Position, Message)>,
     pub(crate) names: Names,
     pub(crate) room: Room,
@@ -350,43 +350,6 @@ impl Hub {
                 self.names[id].pins += 1;
             }
             *known = ChannelId(id);
-        }
-    }
-}
-
-/// The records of a message's channels, in the order of its targets.
-pub(crate) type Ids = SmallVec<[ChannelId; 1]>;
-
-/// What has its place and is not released.
-pub(crate) struct Ordered {
-    pub(crate) what: What,
-    /// Not released before it is committed.
-    pub(crate) waits: bool,
-}
-
-pub(crate) enum What {
-    Message(Message, Ids),
-    /// And whether it is of a channel that somebody published to.
-    Change(Change, bool),
-    /// A channel's history was deleted: nothing to be shown, but a store is to keep it.
-    Deletion(Position, Millis),
-}
-
-impl Ordered {
-    fn position(&self) -> Position {
-        match &self.what {
-            What::Message(message, _) => message.position,
-            What::Change(change, _) => change.position,
-            What::Deletion(position, _) => *position,
-        }
-    }
-
-    /// When it was ordered.
-    pub(crate) fn time(&self) -> Millis {
-        match &self.what {
-            What::Message(message, _) => message.time,
-            What::Change(change, _) => change.time,
-            What::Deletion(_, time) => *time,
         }
     }
 }

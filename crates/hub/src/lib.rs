@@ -39,6 +39,7 @@ mod hub;
 
 mod admission;
 mod older;
+mod order_queue;
 mod other_limits;
 mod outside;
 mod pages;

@@ -43,6 +43,11 @@ impl Connections {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// They are not to end after all.
+    pub(crate) fn go_on(&self) {
+        self.draining.store(false, Ordering::Relaxed);
+    }
+
     /// Whether they are.
     pub(crate) fn are_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)

@@ -11,9 +11,11 @@ use tokio::sync::Mutex;
 
 /// All keys that are remembered.
 pub(crate) struct Idempotency {
-    /// What came of the message under each; held while the first who came with it is under way.
-    keys: Keys<Arc<Mutex<Option<FirstPublish>>>>,
+    keys: Keys<First>,
 }
+
+/// What came of the message under a key; held while the first who came with it is under way.
+pub(crate) type First = Arc<Mutex<Option<FirstPublish>>>;
 
 /// The first message that came under a key, and what became of it.
 pub(crate) struct FirstPublish {
@@ -36,13 +38,18 @@ impl Idempotency {
     }
 
     /// What came of the message under a key, which is one to so many channels.
-    pub(crate) fn entry(
-        &self,
-        key: &IdempotencyKey,
-        channels: usize,
-        now: Millis,
-    ) -> Arc<Mutex<Option<FirstPublish>>> {
+    pub(crate) fn entry(&self, key: &IdempotencyKey, channels: usize, now: Millis) -> First {
         self.keys.entry(&key.id(), channels, now)
+    }
+
+    /// All of them, in the order in which they came.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, usize, Millis, First)> {
+        self.keys.all()
+    }
+
+    /// One that came at this time. They come in the order of their times.
+    pub(crate) fn keep(&self, id: &str, weight: usize, since: Millis, first: First) {
+        self.keys.keep(id, weight, since, first);
     }
 
     /// How many there are.

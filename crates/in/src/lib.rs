@@ -4,6 +4,7 @@
 //! nothing of the WAIT line but what [`WaitLine`] says. Every refusal is a problem
 //! document that says what was wrong and what would be right.
 
+mod acceptor;
 mod admission;
 mod batch;
 mod body;
@@ -20,6 +21,7 @@ mod doubts;
 mod endings;
 mod fast_path;
 mod guard;
+mod handover;
 mod handshake;
 mod head;
 mod history;
@@ -65,9 +67,12 @@ pub use access::{Key, Keyring, Proxies, Users};
 pub use dialect::Classic;
 pub use dialect::native::age;
 pub use dialects::InDialects;
+pub use handover::{Handover, Memories, Pause};
 pub use listener::{InListener, serve};
 pub use metrics::{is_asked_metric, is_wait_metric, metrics_page};
 pub use quotas::Rates;
 pub use settings::{InSettings, LiveSettings};
 pub use socket::Socket;
-pub use sources::{CertificateNews, ReadCounters, ReloadNews, ShardCounters, StoreLine, WaitLine};
+pub use sources::{
+    CertificateNews, ReadCounters, ReloadNews, ShardCounters, StoreLine, UpgradeNews, WaitLine,
+};

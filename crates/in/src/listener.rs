@@ -3,9 +3,8 @@
 //! hyper is driven directly and not through `axum::serve`, which knows no limit of connections and
 //! no timeout for a head.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -29,23 +28,24 @@ use tls::Server;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
+use crate::acceptor::Acceptors;
 use crate::caller::CertifiedKey;
 use crate::dialects::{self, DialectState, InDialects, Opener};
 use crate::fast_path;
+use crate::handover::{Handover, Memories, Pause};
 use crate::handshake::{SecureStream, refuse_tls, secure};
-use crate::limits::{ACCEPT_PAUSE, CLASSIC_LINGER, CONNECTIONS_MAX, HEAD_LEN_MAX, SHUTDOWN_MAX, TICK};
+use crate::limits::{CLASSIC_LINGER, HEAD_LEN_MAX, TICK};
 use crate::peer::{PEER, TaskPeer};
 use crate::proxy::read_header;
 use crate::request_stream::{RequestStream, UnderWay};
-use crate::routes::{ROUTES, router};
+use crate::routes::ROUTES;
 use crate::settings::LiveSettings;
-use crate::sign_ins::OverTls;
-use crate::socket::{Accepted, Socket, Stream};
+use crate::socket::{Socket, Stream};
 use crate::sources::{StoreLine, WaitLine};
 use crate::state::InLine;
 use crate::transaction;
@@ -66,7 +66,8 @@ pub struct InListener {
 /// the most. Meanwhile the exchange does what is due. `wait` is what `/stats`,
 /// `/metrics` and `/demo` tell of the WAIT line, `store` what is known of the store, if there is one.
 /// `settings` may change while the line serves.
-/// Through `dialects` comes what is set anew about those: connections that come later go by it.
+/// Through `dialects` comes what is set anew about those: connections that come later go by it. By `handover` another program goes on
+/// in the place of this one, or this one has gone on in that of another.
 pub async fn serve(
     listeners: Vec<InListener>,
     settings: LiveSettings,
@@ -74,13 +75,14 @@ pub async fn serve(
     mut wait: WaitLine,
     store: Option<StoreLine>,
     dialects: Option<watch::Receiver<Arc<InDialects>>>,
+    handover: Handover,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let notices = wait.notices.take();
     let dialects = DialectState::new(&settings.now().dialects, dialects);
     let line = Arc::new(InLine::new(ROUTES, exchange, settings, wait, store, dialects));
-    let router = router(Arc::clone(&line));
-    let (stop, stopped) = watch::channel(());
+    let Handover { before, mut pauses } = handover;
+    before.give(&line.idempotency, &line.sign_ins);
     let mut tasks = JoinSet::new();
     tasks.spawn(housekeeping(Arc::clone(&line)));
     tokio::spawn(following_settings(Arc::clone(&line)));
@@ -89,24 +91,38 @@ pub async fn serve(
     if let Some(notices) = notices {
         tasks.spawn(waking_followers(Arc::clone(&line), notices));
     }
-    for listener in listeners {
-        let over_tls = listener.tls.as_ref().map(|_| router.clone().layer(Extension(OverTls)));
-        let router = over_tls.unwrap_or_else(|| router.clone());
-        tasks.spawn(accept(Arc::clone(&line), listener, router, stopped.clone()));
+    let listeners: Vec<_> = listeners.into_iter().map(Arc::new).collect();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let mut acceptors = Acceptors::begin(&line, &listeners);
+        let pause = select! {
+            () = shutdown.as_mut() => None,
+            Some(broken) = tasks.join_next() => return broken.unwrap_or_else(|panic| Err(io::Error::other(panic))),
+            broken = acceptors.broken() => return broken,
+            pause = next_pause(&mut pauses) => Some(pause),
+        };
+        let Some(Pause { still, go_on }) = pause else {
+            line.drain();
+            acceptors.end(&line).await;
+            return Ok(());
+        };
+        line.end_connections();
+        acceptors.end(&line).await;
+        let _ = still.send(Memories::of(&line.idempotency, &line.sign_ins));
+        // Where another program goes on, nobody says so any more: this one ends.
+        let _ = go_on.await;
+        line.connections.go_on();
     }
-    select! {
-        () = shutdown => {}
-        Some(broken) = tasks.join_next() => return broken.unwrap_or_else(|panic| Err(io::Error::other(panic))),
+}
+
+/// Who is next to have the line stand still.
+async fn next_pause(pauses: &mut Option<mpsc::Receiver<Pause>>) -> Pause {
+    if let Some(pauses) = pauses
+        && let Some(pause) = pauses.recv().await
+    {
+        return pause;
     }
-    line.drain();
-    stop.send_replace(());
-    // All permits are free when no connection is left.
-    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if timeout(SHUTDOWN_MAX, line.connections.permits.acquire_many(all)).await.is_err() {
-        warn!(connections = line.connections.open(), "IN line ended before all requests were answered");
-    }
-    line.publisher().flush();
-    Ok(())
+    pending().await
 }
 
 /// Does what is due, a few times a second.
@@ -162,74 +178,8 @@ async fn waking_followers(line: Arc<InLine>, notices: OwnedFd) -> io::Result<()>
     }
 }
 
-/// Accepts until told to stop. An error means that the listener itself is broken.
-async fn accept(
-    line: Arc<InLine>,
-    listener: InListener,
-    router: Router,
-    mut stopped: watch::Receiver<()>,
-) -> io::Result<()> {
-    let mut pausing = false;
-    loop {
-        let next = async {
-            // Accepted is only who has room; it is taken by those who are there.
-            let room = || Arc::clone(&line.connections.permits).acquire_owned();
-            drop(room().await);
-            let accepted = listener.socket.accept().await;
-            (room().await.expect("the semaphore is never closed"), accepted)
-        };
-        let (room, accepted) = select! {
-            _ = stopped.changed() => return Ok(()),
-            next = next => next,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                pausing = false;
-                let (line, router, stopped) = (Arc::clone(&line), router.clone(), stopped.clone());
-                let tls = listener.tls.as_ref().map(|newest| newest.borrow().clone());
-                let is_anybody = line.settings().proxies.know(address.ip());
-                let (peer, classic) = (TaskPeer { address, is_anybody }, listener.classic);
-                match stream {
-                    // What is lost here is only time.
-                    Accepted::Inet(stream) => {
-                        let _ = stream.set_nodelay(true);
-                        let served = connection(line, stream, tls, classic, room, router, stopped);
-                        tokio::spawn(PEER.scope(peer, logged(address, served)));
-                    }
-                    Accepted::Unix(stream) => {
-                        let served = connection(line, stream, tls, classic, room, router, stopped);
-                        tokio::spawn(PEER.scope(peer, logged(address, served)));
-                    }
-                }
-            }
-            Err(error) if is_of_the_peer(&error) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
-            Err(error) => {
-                if !pausing {
-                    warn!(%error, "IN line pauses accepting");
-                }
-                pausing = true;
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Says who comes and goes.
-async fn logged(from: SocketAddr, served: impl Future<Output = ()>) {
-    debug!(%from, "a publisher has come");
-    served.await;
-    debug!(%from, "a publisher has gone");
-}
-
-/// Whether a connection was gone before it was accepted, which is nothing to us.
-fn is_of_the_peer(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
 /// Serves one connection, of whomever it is.
-async fn connection(
+pub(crate) async fn connection(
     line: Arc<InLine>,
     mut stream: impl Stream,
     tls: Option<Server>,

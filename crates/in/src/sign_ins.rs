@@ -54,7 +54,7 @@ impl SignIns {
         now: Millis,
     ) -> Result<(Arc<SignIn>, String), Problem> {
         let ticket = ticket()?;
-        let made = Arc::new(SignIn { key, ends: wall.after(self.age), ended: AtomicBool::new(false) });
+        let made = Arc::new(SignIn::new(key, wall.after(self.age)));
         self.table.keep(&kept(&ticket), 1, now, Arc::clone(&made));
         Ok((made, ticket))
     }
@@ -74,6 +74,16 @@ impl SignIns {
         self.table.load().keys
     }
 
+    /// All of them by what is kept of their tickets, in the order in which they began, with weights that are all alike.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, usize, Millis, Arc<SignIn>)> {
+        self.table.all()
+    }
+
+    /// One that began then. They come in that order.
+    pub(crate) fn keep(&self, kept: &str, since: Millis, sign_in: Arc<SignIn>) {
+        self.table.keep(kept, 1, since, sign_in);
+    }
+
     /// Forgets those whose time is over.
     pub(crate) fn tick(&self, now: Millis) {
         self.table.tick(now);
@@ -81,9 +91,18 @@ impl SignIns {
 }
 
 impl SignIn {
+    pub(crate) fn new(key: KeyHash, ends: WallTime) -> Self {
+        Self { key, ends, ended: AtomicBool::new(false) }
+    }
+
+    /// Whether somebody signed out.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Whether it counts yet. A key that is no longer set ends it, too.
     pub(crate) fn is_live(&self, wall: WallTime, keys: &Keyring) -> bool {
-        !self.ended.load(Ordering::Relaxed) && wall < self.ends && keys.of_hash(&self.key).is_some()
+        !self.has_ended() && wall < self.ends && keys.of_hash(&self.key).is_some()
     }
 
     /// How long until it ends by itself.

@@ -43,6 +43,15 @@ pub struct ReloadNews {
     pub waiting: AtomicU64,
 }
 
+/// What became of upgrades, by which another program goes on in the place of this one.
+#[derive(Debug, Default)]
+pub struct UpgradeNews {
+    /// Programs that went on one in the place of the other, up to this one.
+    pub upgrades: AtomicU64,
+    /// Times this one was to hand over, and served on.
+    pub failures: AtomicU64,
+}
+
 /// The WAIT line, as far as it is known here.
 pub struct WaitLine {
     /// Where it listens.
@@ -61,6 +70,8 @@ pub struct WaitLine {
     pub reload: Box<dyn Fn() -> Result<Value, String> + Send + Sync>,
     /// What becomes of that.
     pub reloads: Arc<ReloadNews>,
+    /// What becomes of upgrades.
+    pub upgrades: Arc<UpgradeNews>,
     /// Tells all settings, with who said so; `None`: they are not known so, in this role.
     pub settings: Box<dyn Fn() -> Option<Value> + Send + Sync>,
     /// Reads how many lines of the log were left out.

@@ -82,13 +82,18 @@ impl InLine {
     /// The program ends: from now on the line is not ready for more.
     pub(crate) fn drain(&self) {
         self.exchange.admin().set_stage(Stage::Ending);
+        self.end_connections();
+    }
+
+    /// All connections are to end, by an answer to what is under way.
+    pub(crate) fn end_connections(&self) {
         self.connections.drain();
         self.exchange.admin().wake_all_followers();
     }
 
-    /// Whether each answer is the last of its connection, since the program is about to end.
+    /// Whether each answer is the last of its connection, since the program is about to end, or another one goes on.
     pub(crate) fn is_ending(&self) -> bool {
-        self.exchange.stage() == Stage::Ending
+        self.exchange.stage() == Stage::Ending || self.connections.are_draining()
     }
 
     /// What is set now. One request asks once for what must go together.

@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use cli::flag;
 
 use crate::reload::SettingsSource;
-use crate::{config, log, predecessor, serve};
+use crate::{config, log, predecessor, serve, upgrade};
 use settings::{Errors, File, GivenTexts, Setting, Settings, Source, Values};
 
 /// Does what the command line says.
@@ -35,6 +35,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(("doctor", matches)) => Ok(doctor::run(matches)),
         Some(("bench", matches)) => Ok(bench::run(matches)),
         Some(("store", matches)) => crate::store::run(matches),
+        Some((upgrade::control::COMMAND, matches)) => upgrade::control::run(matches),
         Some(("webhook", matches)) => crate::webhooks::run(matches),
         Some(("completion", matches)) => {
             completion::print_completion(matches, command());
@@ -75,6 +76,7 @@ fn command() -> Command {
         ))
         .subcommands(cli::message_commands())
         .subcommand(config_command())
+        .subcommand(upgrade::control::command())
         .subcommand(predecessor::command())
         .subcommands(cli::query_commands())
         .subcommand(doctor::command())
@@ -260,7 +262,6 @@ const CONFIG_VARIABLE: &str = "MULTIPLEXOR_CONFIG";
 const EXAMPLES: &str = "\
 Examples:
   multiplexor                               start the server; it needs no configuration
-  multiplexor --wait 0.0.0.0:80             start it on another port
   multiplexor --config multiplexor.toml     start it with a file of settings
   multiplexor listen news                   wait for messages, in one terminal
   multiplexor send news 'hello'             publish one, in another";

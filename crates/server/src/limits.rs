@@ -35,3 +35,19 @@ pub(crate) const SOCKET_LOCK_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
 /// How often files of certificates are looked at.
 pub(crate) const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
+/// How long the new program of an upgrade may take until it greets.
+pub(crate) const UPGRADE_START: Duration = Duration::from_secs(10);
+/// How long one further step may take: a rest, a batch of connections. What takes longer is given up, and the old program serves on.
+pub(crate) const UPGRADE_STEP: Duration = Duration::from_secs(30);
+/// How long handshakes and questions under way may take before an upgrade; who is not through then is closed.
+pub(crate) const UPGRADE_LINGER: Duration = Duration::from_secs(10);
+/// How long is slept between two looks at whether they are through.
+pub(crate) const UPGRADE_PAUSE: Duration = Duration::from_millis(2);
+/// How often shards come to rest for an upgrade, where something comes up meanwhile each time.
+pub(crate) const UPGRADE_RESTS_MAX: usize = 20;
+/// Bytes of what is remembered after which they are sent to the new program, though more follow.
+pub(crate) const UPGRADE_PIECES_LEN: usize = 1 << 20;
+/// How long whoever asks for an upgrade may take to say so.
+pub(crate) const CONTROL_STEP: Duration = Duration::from_secs(5);
+/// How long he waits for the answer: longer than all steps take.
+pub(crate) const CONTROL_ANSWER: Duration = Duration::from_secs(300);

@@ -7,6 +7,7 @@ mod config;
 mod limits;
 mod log;
 mod memory;
+mod notify;
 mod predecessor;
 mod privileges;
 mod reload;
@@ -15,6 +16,7 @@ mod serve;
 mod signals;
 mod store;
 mod unix;
+mod upgrade;
 mod webhooks;
 
 use std::io;

@@ -85,6 +85,10 @@ impl<F: Fn(&File) -> Result<Settings, Errors>> Role for OldServer<F> {
         ["WAIT_ADDR", "IN_ADDR"]
     }
 
+    fn keeps_from_upgrade(&self) -> Option<&'static str> {
+        Some("this program stands in Realplexor's place, which it does not hand over: restart")
+    }
+
     fn files(&self) -> Files {
         let paths = |files: &[String]| files.iter().map(PathBuf::from).collect();
         Files { read: paths(&self.files), written: paths(self.pid_file.as_slice()) }

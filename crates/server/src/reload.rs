@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use upstream::Webhooks;
 use wait::Renewal;
 
-use crate::{config, log};
+use crate::{config, log, notify};
 
 /// Reads the values of all settings as at the start.
 pub(crate) type ReadValues = Box<dyn Fn() -> Values + Send + Sync>;
@@ -188,7 +188,10 @@ impl Reload {
 
     /// The same at SIGHUP.
     pub(crate) fn hung_up(&self) {
-        match self.run() {
+        notify::reloading();
+        let became = self.run();
+        notify::ready();
+        match became {
             Ok(said) if said["changed"] == json!([]) && said["waiting"] == json!([]) => {
                 info!("SIGHUP changes nothing: the settings are as they were");
             }

@@ -18,6 +18,7 @@ use settings::Settings;
 use tracing::{debug, info, warn};
 
 use crate::serve::Files;
+use crate::upgrade;
 
 /// What became of the files: whether they are shut off; not where the kernel has no Landlock.
 pub(crate) type FilesShut = anyhow::Result<bool>;
@@ -59,6 +60,11 @@ fn needed(settings: &Settings, role: &Files) -> anyhow::Result<Rules> {
         rules.extend(places(&file).into_iter().map(|place| (place, READ)));
     }
     rules.extend(settings.store.iter().map(|store| (store.folder.clone(), READ | CHANGE)));
+    // Another program may go on in the place of this one: of this folder, with what loads it.
+    let program = env::current_exe().ok().and_then(|file| folder(&file));
+    rules.extend(program.into_iter().map(|folder| (folder, READ | RUN)));
+    rules.extend(LOADERS.iter().map(|file| (file.into(), READ_FILE | RUN)));
+    rules.extend(upgrade::control::own_folder().into_iter().map(|folder| (folder, READ | SOCKETS)));
     let listeners = settings.wait.iter().chain(&settings.in_listeners);
     let sockets = listeners.filter_map(|one| one.address.path()).map(|path| (path, SOCKETS));
     for (file, access) in sockets.chain(role.written.iter().map(|file| (&**file, CHANGE))) {
@@ -106,6 +112,8 @@ const KNOWN: ABI = ABI::V6;
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const CHANGE: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile | Refer});
+const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile});
+const RUN: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Execute});
 const SOCKETS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{MakeSock | RemoveFile});
 
 /// What C library, resolver and TLS read of a system, and what the program looks at: memory, cgroups, processors.
@@ -121,6 +129,8 @@ const SYSTEM: &[&str] = &[
     "/var/lib/ca-certificates",
     "/nix/store",
 ];
+/// What the system loads programs with that are not static.
+const LOADERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 /// Files of the system that stand elsewhere on some.
 const FOLLOWED: &[&str] = &["/etc/resolv.conf", "/etc/hosts", "/etc/localtime"];
 

@@ -6,20 +6,22 @@
 //! the store is opened by the user that the program becomes: to whom its folder belongs must get nothing of root's by it.
 
 mod listeners;
+mod memory;
 mod notifiers;
+mod rest;
 mod role;
+mod succession;
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use exchange::hub::{Epoch, Stage, volatile_mark};
-use exchange::{Clock, EventFollower, Exchange, Immediate, Order, Wake};
+use exchange::hub::Stage;
+use exchange::{EventFollower, Exchange, Order};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -29,59 +31,74 @@ use wait::limits::GIVE_BACK_MS;
 use crate::banner::{Banner, BannerToken};
 use crate::certificates::LineCertificates;
 use crate::limits::{BLOCKING_THREADS_MAX, JOIN_MARGIN};
-use crate::log;
-use crate::memory;
 use crate::privileges::{self, Account};
 use crate::reload::{Reload, Subsystems};
 use crate::sandbox;
 use crate::signals::{self, Signals};
-use crate::store::OpenStore;
 use crate::unix::SocketFile;
+use crate::upgrade::Predecessor;
 use crate::webhooks;
+use crate::{log, notify};
 use listeners::{In, listen_in, listen_wait, listened_in, listened_wait, probe_all};
 use notifiers::Notifiers;
+use rest::Rest;
 pub(crate) use role::{Files, Itself, Role, Running};
-use settings::{Address, Settings, shares};
+use settings::{Address, Settings};
+use succession::Succession;
+use wait::ShardWay;
 
-/// Serves until a signal says to end.
+/// Serves until a signal says to end, or another program goes on; perhaps in the place of one that started this for it.
 pub(crate) fn run<R: Role>(
     settings: Settings,
     role: &mut R,
     connections_log: Option<log::ConnectionLayer>,
 ) -> anyhow::Result<ExitCode> {
-    signals::hold_hang_up()?;
-    let (account, sandbox) = shut_in(&settings, role)?;
+    signals::hold_back()?;
+    let predecessor = Predecessor::find()?;
+    let ran = start(&settings, role, connections_log, predecessor.as_ref());
+    if let (Err(error), Some(predecessor)) = (&ran, &predecessor) {
+        predecessor.refuse(error);
+    }
+    ran
+}
+
+fn start<R: Role>(
+    settings: &Settings,
+    role: &mut R,
+    connections_log: Option<log::ConnectionLayer>,
+    predecessor: Option<&Predecessor>,
+) -> anyhow::Result<ExitCode> {
+    let (account, sandbox) = shut_in(settings, role, predecessor.is_some())?;
     log::start(settings.log, settings.log_level, connections_log)?;
     let connections = raise_descriptor_limit().map(|limit| limit.min(wait::limits::CONNECTIONS_MAX as u64));
-    probe_all(&settings, role.names())?;
+    predecessor.is_none().then(|| probe_all(settings, role.names())).transpose()?;
     // Read before any thread starts: shards open no file.
     let certificates = LineCertificates::new(&settings.tls);
     let snapshot = certificates.read()?;
+    let taken = predecessor.map(|old| old.greet(settings)).transpose()?.unwrap_or_default();
     let wakers = wait::wakers(settings.shards).context("the wake-ups of the shards cannot be made")?;
+    let (outside, passages) = wait::passages(settings.shards).context("the shards cannot be reached")?;
+    outside.receive(taken.lines).context("the shards cannot be reached")?;
     let notifiers = Notifiers::new(!settings.upstream.is_empty())?;
     // Its files are closed again but for the lock, of which a copy in every table does no harm.
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let opened = || exchange(&settings, &wakers);
+    let opened = || memory::exchange(settings, &wakers, predecessor);
     let (exchange, open_store) =
         account.as_ref().map_or_else(|| Ok(opened()), |to_be| to_be.acting(opened))??;
     exchange.admin().set_stage(Stage::Starting);
-    let exchange = exchange.with_follower_notifier(notifiers.followed());
-    let exchange = Arc::new(exchange.with_lanes(processors).with_shares(shares(&settings.shares)));
-    let follower = webhooks::follower(&settings, &exchange);
-    let seed = random().context("the system gives no random numbers")?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let exchange = Arc::new(exchange.with_follower_notifier(notifiers.followed()).with_lanes(processors));
+    let follower = webhooks::follower(settings, &exchange);
+    let seed = memory::random().context("the system gives no random numbers")?;
     // A UNIX socket is one for all shards: all tables must have it, and keep it to the end.
-    let (listeners, files) = listen_wait(&settings)?;
+    let (listeners, files) = listen_wait(settings, taken.wait_unix)?;
     let shown = wait::Certificates::new(snapshot.wait);
     let (desk, wait_line) = (notifiers.desk(&exchange), settings.wait_line.clone());
-    let start = || wait::Line::start(&listeners, &shown, wait_line, wakers, &exchange, &desk, seed);
-    let line = signals::kept_from(start)??;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS_MAX)
-        .build()
-        .context("the runtime of the IN line cannot start")?;
-    let started = open_store.map(|store| store.start(&exchange)).transpose()?;
-    let (store, answered) = started.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
+    let ways = wakers.into_iter().zip(passages).map(|(waker, passage)| ShardWay { waker, passage }).collect();
+    let over = predecessor.is_some();
+    let begin = || wait::Line::start(&listeners, &shown, wait_line, ways, over, &exchange, &desk, seed);
+    let line = signals::kept_from(begin)??;
+    let (runtime, store) = (runtime()?, open_store.map(|store| store.start(&exchange)).transpose()?);
+    let (store, answered) = store.map_or((None, None), |(store, answered)| (Some(store), Some(answered)));
     let started = Started {
         line,
         files,
@@ -95,14 +112,21 @@ pub(crate) fn run<R: Role>(
         account,
         sandbox,
         in_servers: snapshot.in_line,
+        succession: Succession { listeners, outside, memories: taken.memories, upgrades: taken.upgrades },
     };
-    let code = runtime.block_on(serve(&settings, role, started));
+    let code = runtime.block_on(serve(settings, role, started, predecessor));
     if let Some(store) = store {
         store.end();
     }
     // A shard that hangs must not keep the program from ending.
     runtime.shutdown_background();
     code
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX);
+    runtime.build().context("the runtime of the IN line cannot start")
 }
 
 /// What was opened before the runtime.
@@ -125,31 +149,39 @@ struct Started {
     sandbox: Option<sandbox::FilesShut>,
     /// One for each listener of the IN line.
     in_servers: Vec<Option<tls::Server>>,
+    succession: Succession,
 }
 
 /// Opens the IN line, says where both listen, serves, and drains.
-async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> anyhow::Result<ExitCode> {
+async fn serve<R: Role>(
+    settings: &Settings,
+    role: &mut R,
+    started: Started,
+    predecessor: Option<&Predecessor>,
+) -> anyhow::Result<ExitCode> {
     let Started { line, mut files, exchange, desk, store, certificates, account, in_servers, .. } = started;
     let signals = Signals::new()?;
-    let In { listeners, senders, files: in_files } = listen_in(settings, in_servers, role.names()[1]).await?;
+    let sockets = predecessor.map(|old| old.sockets(settings)).transpose()?.unwrap_or_default();
+    let In { listeners, senders, files: in_files } =
+        listen_in(settings, in_servers, sockets, role.names()[1]).await?;
     files.extend(in_files);
     give_up(settings, account, &certificates)?;
     warn_of_logins(settings);
     let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
     let wait_addresses = listened_wait(settings, &line);
     let banner = banner(settings, &wait_addresses, &in_addresses, started.connections);
+    let (upgrade, handover, upgrades) =
+        started.succession.prepare(settings, role.keeps_from_upgrade(), &exchange, &listeners)?;
+    predecessor.map_or(Ok(()), Predecessor::ready)?;
+    line.go();
     let stats = line.stats();
     let parts = Subsystems::new(settings, &exchange, &desk.renewals);
     let reload = Arc::new(Reload::new(role.settings(), settings, parts));
-    let running = Running {
-        exchange: Arc::clone(&exchange),
-        stats: stats.clone(),
-        renewals: Arc::clone(&desk.renewals),
-        reload: Arc::clone(&reload),
-    };
+    let running = Running::of(&exchange, &stats, &desk, &reload);
     role.listening(&banner, running)?;
     started.sandbox.into_iter().for_each(sandbox::shut_calls);
     exchange.admin().set_stage(Stage::Serving);
+    notify::ready();
     look_after_memory(reload.memory_limit(), &exchange);
     let news = (!settings.tls.is_empty()).then(|| renew(certificates, reload.certificates(), &desk, senders));
     let asked = Arc::new(upstream::Counters::default());
@@ -157,20 +189,10 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         tokio::spawn(ask(settings.upstream.clone(), Arc::clone(&exchange), inbox, Arc::clone(&asked)));
     }
     let webhooks = webhooks::start(settings, reload.webhooks(), started.follower, &exchange, &asked);
-    let (reloads, overview) = (Arc::clone(&reload), Arc::clone(&reload));
-    let wait = in_line::WaitLine {
-        addresses: wait_addresses.iter().filter_map(Address::inet).collect(),
-        counters: Box::new(move || stats.by_shard()),
-        certificates: news,
-        asked: Box::new(move || asked.read()),
-        lines_lost: log::lines_lost,
-        webhooks,
-        reloads: reload.news(),
-        reload: Box::new(move || reloads.run()),
-        settings: Box::new(move || overview.overview()),
-        notices: Some(started.notifiers.notices()?),
-        prefix: settings.wait_line.paths.prefix().to_owned(),
-    };
+    let addresses = wait_addresses.iter().filter_map(Address::inet).collect();
+    let notices = started.notifiers.notices()?;
+    let rest = Rest { addresses, stats, certificates: news, asked, webhooks, upgrades, notices };
+    let wait = rest.of_line(settings, &reload);
     in_line::serve(
         listeners,
         reload.in_line().into(),
@@ -178,13 +200,15 @@ async fn serve<R: Role>(settings: &Settings, role: &mut R, started: Started) -> 
         wait,
         store,
         Some(reload.dialects().subscribe()),
-        signals.heed(role, &exchange, || reload.settings().lame_duck),
+        handover,
+        signals.heed(role, &exchange, &upgrade, || reload.settings().lame_duck),
     )
     .await
     .context("the IN line broke down")?;
 
     // No new connections from here on; those that are there are served by the shards until they drain.
     drop(files);
+    upgrade.close();
     end(reload.settings().wait_line.drain, line, &exchange).await
 }
 
@@ -195,14 +219,17 @@ fn warn_of_logins(settings: &Settings) {
     }
 }
 
-/// Finds whom the program is to become, and shuts files off; before there is a second thread.
+/// Finds whom the program is to become, and shuts files off; before there is a second thread. `is_shut_in`: it goes on in the place of
+/// another one, and inherits what that has shut off.
 fn shut_in<R: Role>(
     settings: &Settings,
     role: &mut R,
+    is_shut_in: bool,
 ) -> anyhow::Result<(Option<Account>, Option<sandbox::FilesShut>)> {
     let account = account(settings)?;
     have_store(settings, account.as_ref())?;
-    let sandbox = settings.sandbox.then(|| sandbox::shut_files(settings, &role.files()));
+    let shuts = settings.sandbox && !is_shut_in;
+    let sandbox = shuts.then(|| sandbox::shut_files(settings, &role.files()));
     role.shut_in()?;
     Ok((account, sandbox))
 }
@@ -322,7 +349,7 @@ fn renew(
 /// Gives back memory and looks how much is left, for ever.
 fn look_after_memory(limit: Arc<AtomicU64>, exchange: &Arc<Exchange>) {
     tokio::spawn(give_back());
-    tokio::spawn(memory::watch(limit, Arc::clone(exchange)));
+    tokio::spawn(crate::memory::watch(limit, Arc::clone(exchange)));
 }
 
 /// Gives back the memory of this thread that is no longer needed, once in a while; shards do so themselves.
@@ -333,42 +360,6 @@ async fn give_back() {
         times.tick().await;
         sys::give_back();
     }
-}
-
-/// An exchange, and the store behind it, where one is set.
-fn exchange(
-    settings: &Settings,
-    wakers: &[Arc<wait::Waker>],
-) -> anyhow::Result<(Exchange, Option<OpenStore>)> {
-    let wakers = wakers.iter().map(|waker| Arc::clone(waker) as Arc<dyn Wake>).collect();
-    let numbers = || random().context("the system gives no random numbers");
-    let (limits, random, seed) = (settings.hub.clone(), numbers()?, numbers()?);
-    let key = random_bytes().context("the system gives no random numbers")?;
-    let Some(store) = &settings.store else {
-        let exchange =
-            Exchange::new(limits, Epoch::new(random), seed, Clock::system(), Box::new(Immediate), wakers);
-        return Ok((exchange.with_connection_key(key), None));
-    };
-    let volatile = volatile_mark(&limits.rules);
-    let (open_store, past) = OpenStore::open(store, volatile, settings.in_line.idempotency_age, random)?;
-    let clock = Clock::system_after(past.time());
-    let epoch = Epoch::new(open_store.epoch());
-    let reserved = open_store.reserved();
-    let exchange = Exchange::again(limits, epoch, seed, clock, open_store.journal(), wakers, past, reserved);
-    Ok((exchange.with_connection_key(key), Some(open_store)))
-}
-
-/// A random number of the system.
-fn random() -> io::Result<u64> {
-    random_bytes().map(u64::from_ne_bytes)
-}
-
-/// Few random bytes of the system.
-fn random_bytes<const LEN: usize>() -> io::Result<[u8; LEN]> {
-    let mut bytes = [0; LEN];
-    // So few bytes come whole or not at all.
-    getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(bytes)
 }
 
 /// Allows as many descriptors as the system lets us, and returns how many; `None`: any number.

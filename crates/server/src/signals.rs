@@ -1,4 +1,4 @@
-//! The signals that end the program, and SIGHUP, which never does.
+//! The signals that end the program; SIGHUP, which never does; and SIGUSR2, after which another one goes on in its place.
 
 use std::time::Duration;
 
@@ -10,22 +10,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::info;
 
-use crate::log;
 use crate::serve::Role;
+use crate::upgrade::Upgrade;
+use crate::{log, notify};
 
-/// Holds SIGHUP back until [`Signals::new`] catches it: it would end the program while it starts.
-pub(crate) fn hold_hang_up() -> anyhow::Result<()> {
-    hang_up().thread_block().context("signals cannot be held back")
+/// Holds SIGHUP and SIGUSR2 back until [`Signals::new`] catches them: they would end the program while it starts.
+pub(crate) fn hold_back() -> anyhow::Result<()> {
+    held_back().thread_block().context("signals cannot be held back")
 }
 
-fn hang_up() -> SigSet {
-    SigSet::from(Number::SIGHUP)
+fn held_back() -> SigSet {
+    [Number::SIGHUP, Number::SIGUSR2].into_iter().collect()
 }
 
 /// Starts threads that take no signals. What catches one writes to a descriptor of the runtime: in the table of a shard
 /// that number is something else, a client's socket perhaps.
 pub(crate) fn kept_from<T>(start: impl FnOnce() -> T) -> anyhow::Result<T> {
-    let caught: SigSet = [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect();
+    let caught: SigSet =
+        [Number::SIGTERM, Number::SIGINT, Number::SIGHUP, Number::SIGUSR2].into_iter().collect();
     let before = caught.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("signals cannot be held back")?;
     // Threads begin with the mask of who starts them. What comes meanwhile is told when it is taken back.
     let started = start();
@@ -38,6 +40,7 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -50,8 +53,9 @@ impl Signals {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
             hang_up: catch(SignalKind::hangup())?,
+            user2: catch(SignalKind::user_defined2())?,
         };
-        hang_up().thread_unblock().context("signals cannot be taken again")?;
+        held_back().thread_unblock().context("signals cannot be taken again")?;
         Ok(caught)
     }
 
@@ -61,6 +65,7 @@ impl Signals {
         mut self,
         role: &mut R,
         exchange: &Exchange,
+        upgrade: &Upgrade,
         lame_duck: impl Fn() -> Duration,
     ) {
         let name = loop {
@@ -68,9 +73,11 @@ impl Signals {
                 _ = self.terminate.recv() => break SIGTERM,
                 _ = self.interrupt.recv() => break "SIGINT",
                 _ = self.hang_up.recv() => role.hung_up(),
+                _ = self.user2.recv() => upgrade.begin(),
             }
         };
         let lame_duck = lame_duck();
+        notify::stopping();
         role.ending(name);
         exchange.admin().set_stage(Stage::Ending);
         if name == SIGTERM && !lame_duck.is_zero() {
@@ -99,6 +106,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {}
+                _ = self.user2.recv() => {}
             }
         }
     }

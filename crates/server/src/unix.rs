@@ -48,6 +48,13 @@ pub(crate) fn open(path: &Path, rights: &UnixRights) -> anyhow::Result<(UnixList
     Ok((UnixListener::from(socket), file))
 }
 
+/// A socket that another program made at this path, which listens and goes over to this one.
+pub(crate) fn adopt(path: &Path, socket: OwnedFd) -> anyhow::Result<(UnixListener, SocketFile)> {
+    let found = fs::symlink_metadata(path).with_context(|| format!("{} is gone", path.display()))?;
+    let file = SocketFile { path: path.to_owned(), id: (found.dev(), found.ino()) };
+    Ok((UnixListener::from(socket), file))
+}
+
 /// The socket that stands there, and which file it is. The folder's owner may have put something else in its place, which is
 /// not to be given away.
 fn made(path: &Path) -> io::Result<(OwnedFd, (u64, u64))> {

@@ -15,6 +15,8 @@ use crate::settings::WaitSettings;
 pub(crate) struct Callers {
     /// Whether it matters where they come from.
     matter: bool,
+    /// Who comes over was counted in another program, and not in this one.
+    pub(crate) are_counted_anew: bool,
     callers: Beside<Caller>,
     /// What has come of the headers of proxies, where it is a part only.
     headers: FxHashMap<usize, Vec<u8>>,

@@ -23,6 +23,10 @@ pub const ASKED_US_PER_SLICE: u64 = 250;
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Turns' worth of connections accepted of one listener before it closes for good: its whole backlog.
 pub const ACCEPT_TURNS_AT_END: usize = 64;
+/// Milliseconds between two looks at whether all connections can go over to another program.
+pub const FINISH_LOOK_MS: u64 = 20;
+/// Bytes of connections that go over to another program in one parcel, where there is more than one.
+pub const SEATS_LEN_MAX: usize = 4 << 20;
 /// Events taken of the kernel in one turn.
 pub const EVENTS_PER_TURN: usize = 256;
 /// Milliseconds the wall clock may be ahead of where timers expect it, or behind, before all of them are set anew.

@@ -82,6 +82,11 @@ impl Link {
         }
     }
 
+    /// Whether its handshake is under way.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.session.is_handshaking())
+    }
+
     /// Bytes that were taken to be written, and are not.
     pub(crate) fn pending_len(&self) -> usize {
         match self {

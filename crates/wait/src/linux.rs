@@ -92,8 +92,13 @@ impl Linux {
         set_unacknowledged(&socket, unacknowledged)?;
         net::bind(&socket, &address)?;
         net::listen(&socket, LISTEN_BACKLOG)?;
-        let bound = SocketAddr::try_from(net::getsockname(&socket)?)?;
+        let bound = Self::address(&socket)?;
         Ok((socket, bound))
+    }
+
+    /// Where a socket of the network listens.
+    pub(crate) fn address(socket: &OwnedFd) -> Result<SocketAddr, Errno> {
+        SocketAddr::try_from(net::getsockname(socket)?)
     }
 
     /// A listener of this shard's own for a UNIX socket that all shards have.

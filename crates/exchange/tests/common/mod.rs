@@ -97,6 +97,8 @@ fn words(item: &Mail) -> String {
         }
         Mail::Order(Order::Snapshot(_)) => "snapshot".to_owned(),
         Mail::Order(Order::Users(_)) => "users".to_owned(),
+        Mail::Order(Order::Finish(_)) => "finish".to_owned(),
+        Mail::Order(Order::Rest) => "rest".to_owned(),
         Mail::Order(Order::Look) => "look".to_owned(),
         Mail::Order(Order::AskConnection { .. }) => "ask".to_owned(),
         Mail::Order(Order::TellConnection { .. }) => "tell".to_owned(),

@@ -34,6 +34,7 @@ pub(crate) fn line(exchange: Exchange, settings: InSettings) -> Arc<InLine> {
         webhooks: Box::new(Vec::new),
         reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
         reloads: Arc::default(),
+        upgrades: Arc::default(),
         settings: Box::new(|| None),
         lines_lost: || 0,
         notices: None,

@@ -269,6 +269,16 @@ static PROGRAM: &[Metric] = &[
         MetricSource::One(|scrape| scrape.line.sources.wait.reloads.waiting.load(Ordering::Relaxed)),
     ),
     line(
+        "multiplexor_upgrades_total",
+        "Programs that went on one in the place of the other without a restart, up to this one",
+        MetricSource::One(|scrape| scrape.line.sources.wait.upgrades.upgrades.load(Ordering::Relaxed)),
+    ),
+    line(
+        "multiplexor_upgrade_failures_total",
+        "Times another program was to go on in the place of this one and did not, so that this one served on",
+        MetricSource::One(|scrape| scrape.line.sources.wait.upgrades.failures.load(Ordering::Relaxed)),
+    ),
+    line(
         "multiplexor_in_waited_total",
         "Publishes that found a shard full, whether there was room in time or not",
         MetricSource::One(|scrape| scrape.line.counters.waited.read()),

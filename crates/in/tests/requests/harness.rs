@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use exchange::hub::{Epoch, Limits, Page, ShardId, Start};
 use exchange::{Clock, Exchange, Immediate, Wake};
-use in_line::{Classic, InListener, InSettings, Socket, WaitLine, serve};
+use in_line::{Classic, Handover, InListener, InSettings, Socket, WaitLine, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -61,6 +61,10 @@ pub(crate) struct Answer {
 
 impl Line {
     pub(crate) async fn start(settings: InSettings) -> Self {
+        Self::start_after(settings, Handover::default()).await
+    }
+
+    pub(crate) async fn start_after(settings: InSettings, handover: Handover) -> Self {
         let wakers: Vec<Arc<dyn Wake>> = vec![Arc::new(Nobody)];
         let exchange =
             Exchange::new(Limits::default(), Epoch::new(7), 1, Clock::system(), Box::new(Immediate), wakers);
@@ -87,6 +91,7 @@ impl Line {
                 webhooks: Box::new(Vec::new),
                 reload: Box::new(|| Err("nothing can be reloaded".to_owned())),
                 reloads: Arc::default(),
+                upgrades: Arc::default(),
                 settings: Box::new(|| None),
                 lines_lost: || 0,
                 notices: Some(notices.into()),
@@ -94,6 +99,7 @@ impl Line {
             },
             None,
             None,
+            handover,
             shutdown,
         ));
         Self { notifier, address, exchange, stop, served }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{Line, SHARD};
-use in_line::InSettings;
+use in_line::{Handover, InSettings, Pause};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 async fn publish(line: &Line, target: &str, headers: &str) -> Value {
@@ -138,4 +141,27 @@ async fn a_rate_refuses_what_is_beyond() {
     };
     refused.check(429, "rate");
     assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+}
+
+#[tokio::test]
+async fn what_a_line_remembers_goes_over_to_another_program_and_it_goes_on_where_none_comes() {
+    let (pauses, asked) = mpsc::channel(1);
+    let handover = Handover { pauses: Some(asked), ..Handover::default() };
+    let line = Line::start_after(InSettings::default(), handover).await;
+    let first = publish(&line, "/pub/a", "Idempotency-Key: 1\r\n").await;
+    // A connection that is idle ends meanwhile.
+    let mut idle = TcpStream::connect(line.address).await.unwrap();
+    let (still, stands_still) = oneshot::channel();
+    let (goes_on, go_on) = oneshot::channel();
+    pauses.send(Pause { still, go_on }).await.ok().unwrap();
+    let memories = serde_json::to_vec(&stands_still.await.unwrap()).unwrap();
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+    let waits = TcpStream::connect(line.address).await.unwrap();
+    drop(goes_on);
+    assert_eq!(publish(&line, "/pub/a", "Idempotency-Key: 1\r\n").await, first);
+    drop(waits);
+    let before = serde_json::from_slice(&memories).unwrap();
+    let next = Line::start_after(InSettings::default(), Handover { before, pauses: None }).await;
+    assert_eq!(publish(&next, "/pub/a", "Idempotency-Key: 1\r\n").await, first);
+    assert_eq!(next.exchange.end(), exchange::hub::Position::START, "it was not published again");
 }

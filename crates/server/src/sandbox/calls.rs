@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 
 use libc::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS,
-    CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, NETLINK_ROUTE, SOCK_DGRAM, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, CLONE_FILES, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET,
+    CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, NETLINK_ROUTE, SOCK_DGRAM, SOCK_STREAM,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
@@ -53,13 +53,16 @@ fn rules() -> anyhow::Result<BTreeMap<i64, Vec<SeccompRule>>> {
         [CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS];
     let mask = namespaces.into_iter().fold(0, |all, one| all | word(one));
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is(0, Op::MaskedEq(mask), 0)?])?]);
+    // A shard has a table of files of its own; no namespace.
+    rules.insert(libc::SYS_unshare, vec![SeccompRule::new(vec![is(0, Op::Eq, word(CLONE_FILES))?])?]);
     // No words put into the mouth of whoever sits at the terminal.
     rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(vec![is(1, Op::Ne, TIOCSTI)?])?]);
     Ok(rules)
 }
 
-/// What is on every kind of processor. Nothing here begins another program, looks into one, loads code into the kernel, changes
-/// whom the process is, or sets clocks, names and mounts. Rings of io_uring are made before, and do nothing but send.
+/// What is on every kind of processor. Nothing here looks into another program, loads code into the kernel, changes whom the process is,
+/// or sets clocks, names and mounts. One may be begun, to go on in the place of this one: which, Landlock says. It inherits all of this.
+/// Rings of io_uring are made before, and do nothing but send; a program that goes on has none.
 const ALLOWED: &[i64] = &[
     // Files.
     libc::SYS_openat,
@@ -134,6 +137,10 @@ const ALLOWED: &[i64] = &[
     libc::SYS_geteuid,
     libc::SYS_getgid,
     libc::SYS_getegid,
+    // Another program, that goes on.
+    libc::SYS_execve,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
     libc::SYS_exit,
     libc::SYS_exit_group,
     // Signals, to itself: Landlock keeps them from others where the kernel can.
@@ -206,6 +213,7 @@ const OLD: &[i64] = &[
     libc::SYS_eventfd,
     libc::SYS_arch_prctl,
     libc::SYS_getrlimit,
+    libc::SYS_vfork,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: &[i64] = &[];
@@ -223,22 +231,29 @@ mod tests {
 
     use rustix::io::Errno;
     use rustix::net::{AddressFamily, SocketType, socket};
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
     #[test]
-    fn other_programs_and_raw_sockets_are_shut_and_servers_are_not() {
+    fn other_processes_and_raw_sockets_are_shut_and_servers_and_who_goes_on_are_not() {
         let Some(filter) = filter().unwrap() else { return };
         // Of this thread alone.
         let act = || {
             seccompiler::apply_filter(&filter).unwrap();
-            let begun = Command::new("true").status().map_err(|error| error.raw_os_error());
+            let looked = pidfd_open(getpid(), PidfdFlags::empty()).err().map(Errno::raw_os_error);
             let kinds = [AddressFamily::PACKET, AddressFamily::INET, AddressFamily::INET6];
             let raw =
                 kinds.map(|family| socket(family, SocketType::RAW, None).err().map(Errno::raw_os_error));
             let listens = TcpListener::bind("127.0.0.1:0").is_ok();
             let thread = std::thread::spawn(|| true).join().unwrap();
-            (begun.err(), raw, listens, thread)
+            let goes_on = Command::new("true").status().is_ok_and(|status| status.success());
+            (looked, raw, [listens, thread, goes_on, sys_unshares()])
         };
         let seen = std::thread::scope(|scope| scope.spawn(act).join().unwrap());
-        assert_eq!(seen, (Some(Some(ENOSYS)), [Some(ENOSYS); 3], true, true));
+        assert_eq!(seen, (Some(ENOSYS), [Some(ENOSYS); 3], [true; 4]));
+    }
+
+    /// Whether a thread, as a shard is one, has a table of files of its own.
+    fn sys_unshares() -> bool {
+        std::thread::spawn(|| sys::unshare().is_ok()).join().unwrap()
     }
 }

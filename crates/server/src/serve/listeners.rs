@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as Probe};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -13,15 +14,22 @@ use tracing::warn;
 use crate::unix::{self, SocketFile};
 use settings::{Address, Settings};
 
-/// The WAIT line's listeners, and the files of its UNIX sockets, which listen already.
-pub(super) fn listen_wait(settings: &Settings) -> anyhow::Result<(Vec<wait::Listener>, Vec<SocketFile>)> {
-    let (mut listeners, mut files) = (Vec::new(), Vec::new());
+/// The WAIT line's listeners, and the files of its UNIX sockets, which listen already; `taken` are those of the program in whose place
+/// this one goes on.
+pub(super) fn listen_wait(
+    settings: &Settings,
+    taken: Vec<OwnedFd>,
+) -> anyhow::Result<(Vec<wait::Listener>, Vec<SocketFile>)> {
+    let (mut listeners, mut files, mut taken) = (Vec::new(), Vec::new(), taken.into_iter());
     for listener in &settings.wait {
         let address = match &listener.address {
             Address::Inet(address) => wait::ListenAddress::Inet(*address),
             Address::Unix(path) => {
-                let (socket, file) =
-                    unix::open(path, &settings.unix).context("the WAIT line cannot listen")?;
+                let opened = match taken.next() {
+                    Some(socket) => unix::adopt(path, socket),
+                    None => unix::open(path, &settings.unix),
+                };
+                let (socket, file) = opened.context("the WAIT line cannot listen")?;
                 files.push(file);
                 wait::ListenAddress::Unix(Arc::new(socket))
             }
@@ -57,19 +65,28 @@ pub(super) struct In {
     pub(super) files: Vec<SocketFile>,
 }
 
-/// Opens the IN line's listeners.
+/// Opens the IN line's listeners; `taken` are those of the program in whose place this one goes on.
 pub(super) async fn listen_in(
     settings: &Settings,
     servers: Vec<Option<tls::Server>>,
+    taken: Vec<OwnedFd>,
     flag: &str,
 ) -> anyhow::Result<In> {
     let (mut listeners, mut senders, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let mut taken = taken.into_iter();
     for (listener, server) in settings.in_listeners.iter().zip(servers) {
         let address = &listener.address;
-        let socket = match address {
-            Address::Inet(address) => in_line::Socket::Inet(bind_in(settings, *address, flag).await?),
-            Address::Unix(path) => {
-                let (socket, file) = unix::open(path, &settings.unix).context("the IN line cannot listen")?;
+        let socket = match (address, taken.next()) {
+            (Address::Inet(_), Some(socket)) => {
+                in_line::Socket::Inet(TcpListener::from_std(std::net::TcpListener::from(socket))?)
+            }
+            (Address::Inet(address), None) => in_line::Socket::Inet(bind_in(settings, *address, flag).await?),
+            (Address::Unix(path), socket) => {
+                let opened = match socket {
+                    Some(socket) => unix::adopt(path, socket),
+                    None => unix::open(path, &settings.unix),
+                };
+                let (socket, file) = opened.context("the IN line cannot listen")?;
                 files.push(file);
                 in_line::Socket::Unix(UnixListener::from_std(socket)?)
             }
@@ -83,6 +100,23 @@ pub(super) async fn listen_in(
         listeners.push(in_line::InListener { socket, classic: listener.of_in(dialects), tls });
     }
     Ok(In { listeners, senders, files })
+}
+
+/// The sockets of both lines, for a program that goes on in the place of this one: the UNIX sockets of the WAIT line, and all of the IN
+/// line.
+pub(super) fn sockets(
+    wait: &[wait::Listener],
+    in_line: &[in_line::InListener],
+) -> io::Result<(Vec<OwnedFd>, Vec<OwnedFd>)> {
+    let wait = wait.iter().filter_map(|listener| match &listener.address {
+        wait::ListenAddress::Unix(socket) => Some(socket.as_fd().try_clone_to_owned()),
+        wait::ListenAddress::Inet(_) => None,
+    });
+    let in_line = in_line.iter().map(|listener| match &listener.socket {
+        in_line::Socket::Inet(socket) => socket.as_fd().try_clone_to_owned(),
+        in_line::Socket::Unix(socket) => socket.as_fd().try_clone_to_owned(),
+    });
+    Ok((wait.collect::<io::Result<_>>()?, in_line.collect::<io::Result<_>>()?))
 }
 
 async fn bind_in(settings: &Settings, address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

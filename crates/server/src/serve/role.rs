@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use exchange::{Commands, Exchange};
 use settings::LogForm;
-use wait::Renewal;
+use wait::{Desk, Renewal};
 
 use crate::banner::Banner;
 use crate::reload::{Reload, SettingsSource};
@@ -31,6 +31,11 @@ pub(crate) trait Role {
         None
     }
 
+    /// Why no other program can go on in the place of this one, in this role; `None`: it can.
+    fn keeps_from_upgrade(&self) -> Option<&'static str> {
+        None
+    }
+
     /// SIGHUP came.
     fn hung_up(&mut self);
 
@@ -46,6 +51,22 @@ pub(crate) struct Running {
     pub(crate) renewals: Arc<Commands<Renewal>>,
     /// What may be taken anew beside that.
     pub(crate) reload: Arc<Reload>,
+}
+
+impl Running {
+    pub(super) fn of(
+        exchange: &Arc<Exchange>,
+        stats: &wait::ShardStats,
+        desk: &Desk,
+        reload: &Arc<Reload>,
+    ) -> Self {
+        Self {
+            exchange: Arc::clone(exchange),
+            stats: stats.clone(),
+            renewals: Arc::clone(&desk.renewals),
+            reload: Arc::clone(reload),
+        }
+    }
 }
 
 /// What is needed of the disk.

@@ -13,7 +13,7 @@ impl<K: Kernel> Shard<K> {
     /// Takes waiting connections of a listener. True: there may be more.
     pub(super) fn accept(&mut self, number: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
-            if self.paused_until.is_some() {
+            if self.paused_until.is_some() || self.parting.is_some() {
                 return false;
             }
             let Some((listener, dialects)) = self.listeners.get(number) else { return false };
@@ -72,7 +72,7 @@ impl<K: Kernel> Shard<K> {
 
     /// Goes on accepting when the pause is over.
     pub(super) fn resume_accepting(&mut self) {
-        if self.paused_until.is_some_and(|until| self.now >= until) {
+        if self.parting.is_none() && self.paused_until.is_some_and(|until| self.now >= until) {
             self.paused_until = None;
             self.watch_listeners(true);
         }

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::AuthFinding;
 use exchange::hub::{Admission, ChannelId, Cursors, Position, Visible};
 use exchange::{Delivery, FrameRef, Mail, Order};
 use smallvec::SmallVec;
@@ -19,7 +18,6 @@ use super::output::{Fault, Piece, write_pieces};
 use super::post::Sending;
 use super::reach::WALK;
 use crate::debts::Owed;
-use crate::desk::Renewal;
 use crate::kernel::Kernel;
 use crate::limits::{LANE_TURNS, MAIL_KEPT, VISITS_PER_SLICE, VISITS_PER_TURN};
 use crate::members::parts;
@@ -91,23 +89,9 @@ impl<K: Kernel> Shard<K> {
             Order::TellConnection { token, ticket, is_there } => {
                 self.hear_of_connection(token, ticket, is_there);
             }
+            Order::Finish(told) => self.begin_finishing(told),
+            Order::Rest => self.begin_resting(),
             Order::Drain(over) => self.begin_draining(over),
-        }
-    }
-
-    /// Does what others have to tell it.
-    fn look_at_desk(&mut self) {
-        for renewal in self.desk.renewals.take(self.id) {
-            match renewal {
-                Renewal::Settings(settings) => self.set_settings(settings),
-                Renewal::Certificates(certificates) => self.set_certificates(certificates),
-            }
-        }
-        for finding in self.desk.findings.take(self.id) {
-            match finding {
-                AuthFinding::Verdict(verdict) => self.asking.tell(verdict, self.exchange.wall()),
-                AuthFinding::Keys(found) => self.put_keys(&found),
-            }
         }
     }
 

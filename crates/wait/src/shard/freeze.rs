@@ -49,6 +49,12 @@ impl<K: Kernel> Shard<K> {
         if self.paused_until.is_none() {
             self.watch_listeners(false);
         }
+        let bytes = self.estate();
+        Estate { listeners: std::mem::take(&mut self.listeners), bytes }
+    }
+
+    /// What the shard knows itself, for the one that goes on.
+    pub(super) fn estate(&self) -> Vec<u8> {
         let (generation, polls) = self.identities.counts();
         let own = ShardFacts {
             shard: self.id.0,
@@ -58,8 +64,7 @@ impl<K: Kernel> Shard<K> {
             seen: self.seen.to_bits(),
             random: self.random,
         };
-        let bytes = to_bytes(&own).expect("five numbers are few bytes");
-        Estate { listeners: std::mem::take(&mut self.listeners), bytes }
+        to_bytes(&own).expect("five numbers are few bytes")
     }
 
     /// Does all that is under way, and leaves the exchange as if it slept.

@@ -12,6 +12,7 @@ mod backlog;
 mod caller;
 mod command;
 mod deliver;
+mod departure;
 mod end;
 mod frames;
 mod freeze;
@@ -129,6 +130,8 @@ pub struct Shard<K: Kernel> {
     deleting: VecDeque<end::Deletion>,
     /// The end of all service, when it has begun.
     draining: Option<end::Drain>,
+    /// Another program is about to go on.
+    parting: Option<departure::Parting>,
     /// All mail up to here was taken in: who is owed nothing pending is owed nothing up to here.
     seen: Position,
     /// Registrations to take back at the end of the turn.
@@ -140,7 +143,6 @@ pub struct Shard<K: Kernel> {
     // Scratch, kept for its capacity.
     events: Vec<ReadyEvent>,
     mail: Vec<Mail>,
-    due: Vec<usize>,
     scratch: Vec<u8>,
     sealed: Vec<u8>,
     /// What goes to many in one call of the kernel.
@@ -210,12 +212,12 @@ impl<K: Kernel> Shard<K> {
             askers: Askers::default(),
             deleting: VecDeque::new(),
             draining: None,
+            parting: None,
             leaving: Leaving::default(),
             settled: Settled::default(),
             random: seed,
             events: Vec::with_capacity(EVENTS_PER_TURN),
             mail: Vec::new(),
-            due: Vec::new(),
             scratch: vec![0; READ_LEN],
             sealed: Vec::new(),
             post: Post::default(),
@@ -236,14 +238,14 @@ impl<K: Kernel> Shard<K> {
         self.certificates = certificates;
     }
 
-    /// Runs until the shard has drained.
+    /// Runs until the shard has drained, or is [to rest](Self::is_to_rest).
     pub fn run(&mut self) {
         while self.turn() {}
         self.leave_lane();
         self.exchange.shard(self.id).forget_lane();
     }
 
-    /// Looks at everything once. False: the shard has ended.
+    /// Looks at everything once. False: the shard has ended, or is to rest.
     pub fn turn(&mut self) -> bool {
         self.poll();
         let began_us = self.exchange.now_us();
@@ -273,6 +275,7 @@ impl<K: Kernel> Shard<K> {
         self.run_renewals();
         self.run_timers();
         self.run_surveys();
+        self.run_finishing();
         self.settle_accounts();
         let is_over = self.is_over();
         if is_over {
@@ -280,7 +283,7 @@ impl<K: Kernel> Shard<K> {
         }
         let busy_us = self.exchange.now_us().saturating_sub(began_us);
         self.exchange.shard(self.id).timing().turn.record(busy_us);
-        !is_over
+        !is_over && !self.is_to_rest()
     }
 
     /// The kernel, for the tests that script it.
@@ -306,8 +309,8 @@ impl<K: Kernel> Shard<K> {
             let now = self.kernel.now();
             let pause = self.paused_until.map(|until| until.saturating_sub(now).max(1));
             let drain = self.draining.as_ref().map(|drain| drain.cut_off.saturating_sub(now).max(1));
-            timeout =
-                [self.wheel.next_ms(now), self.guests.next_ms(now), pause, drain].into_iter().flatten().min();
+            let due = [self.wheel.next_ms(now), self.guests.next_ms(now), pause, drain, self.finish_ms()];
+            timeout = due.into_iter().flatten().min();
         }
         self.kernel.poll(timeout, &mut self.events);
         if sleeps {

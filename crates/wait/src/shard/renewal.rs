@@ -2,15 +2,32 @@
 
 use std::sync::Arc;
 
-use access::{Sessions, Tokens};
+use access::{AuthFinding, Sessions, Tokens};
 use transport::{Ending, Phase};
 
 use super::Shard;
+use crate::desk::Renewal;
 use crate::kernel::Kernel;
 use crate::limits::RENEWED_PER_TURN;
 use crate::settings::WaitSettings;
 
 impl<K: Kernel> Shard<K> {
+    /// Does what others have to tell it.
+    pub(super) fn look_at_desk(&mut self) {
+        for renewal in self.desk.renewals.take(self.id) {
+            match renewal {
+                Renewal::Settings(settings) => self.set_settings(settings),
+                Renewal::Certificates(certificates) => self.set_certificates(certificates),
+            }
+        }
+        for finding in self.desk.findings.take(self.id) {
+            match finding {
+                AuthFinding::Verdict(verdict) => self.asking.tell(verdict, self.exchange.wall()),
+                AuthFinding::Keys(found) => self.put_keys(&found),
+            }
+        }
+    }
+
     /// Goes by these settings from now on.
     pub(super) fn set_settings(&mut self, settings: Arc<WaitSettings>) {
         let old = std::mem::replace(&mut self.settings, Arc::clone(&settings));

@@ -48,6 +48,13 @@ impl<K: Kernel> Shard<K> {
         Ok(self)
     }
 
+    /// The shard, just made, is of another program than the one that left this: what counts for those who come over is counted
+    /// here anew.
+    pub fn resume_elsewhere(mut self, estate: &[u8]) -> Result<Self, SeatError> {
+        self.callers.are_counted_anew = true;
+        self.resume(estate)
+    }
+
     /// Takes a connection over. One that cannot be taken over is given back, with the reason.
     pub fn thaw(&mut self, seat: Seat<K::Socket>) -> Result<(), (Seat<K::Socket>, SeatError)> {
         self.now = self.kernel.now();
@@ -158,6 +165,9 @@ impl<K: Kernel> Shard<K> {
         }
         if let Some((peer, name)) = record.logged {
             self.told.put(index, peer, name);
+        }
+        if self.callers.are_counted_anew {
+            self.count_anew(index);
         }
         self.wheel.set(&mut self.slab, index, Wheel::tick_in(self.now, record.due_left_ms));
         self.go_on_with(index, record.is_heard_out);

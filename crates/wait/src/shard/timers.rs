@@ -17,13 +17,13 @@ use crate::wheel::Wheel;
 
 impl<K: Kernel> Shard<K> {
     pub(super) fn run_timers(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
+        let mut due = std::mem::take(&mut self.beats.due);
         self.wheel.expire(&mut self.slab, self.now, TIMERS_PER_TURN, &mut due);
         for index in due.drain(..) {
             self.run_timer(index);
         }
         self.dispatch();
-        self.due = due;
+        self.beats.due = due;
     }
 
     fn run_timer(&mut self, index: usize) {
@@ -262,6 +262,8 @@ impl<K: Kernel> Shard<K> {
 /// What a shard knows of its heartbeats.
 #[derive(Default)]
 pub(super) struct Beats {
+    /// Whose timers are due; scratch, kept for its capacity.
+    due: Vec<usize>,
     /// The last one, which is mostly the next one's, too.
     last: Option<Beat>,
     /// From this connection on, they may be further away than they are to be.
