@@ -2,6 +2,7 @@
 //!
 //! Pure, like the hub: no I/O, no clock. What a session may then do is asked of the session.
 
+mod claims_said;
 mod denial;
 mod forwarded;
 mod info;
@@ -22,6 +23,7 @@ mod webhook;
 
 pub mod limits;
 
+pub use claims_said::claims_said;
 pub use denial::Denied;
 pub use forwarded::forward;
 pub use hub;

@@ -1,11 +1,12 @@
 //! The commands that talk to a running server (`send`, `listen`, `watch`, `online`, `users`, `history`, `stats`, `delete`, `end`,
-//! `reload`), and those
+//! `reload`, `explain`), and those
 //! that make and check what one shows to it (`key`, `token`, `url`).
 //!
 //! They reach a server as every other client does, over HTTP, and know of it no more than its settings, its paths and
 //! what counts as a credential. Nothing here runs in a server.
 
 mod args;
+mod explain;
 mod http;
 mod key;
 mod limits;
@@ -33,7 +34,7 @@ pub fn message_commands() -> [Command; 2] {
 
 /// The commands that ask what a server knows, and change it.
 pub fn query_commands() -> impl Iterator<Item = Command> {
-    query::commands().into_iter().chain([reload::command()])
+    query::commands().into_iter().chain([reload::command(), explain::command()])
 }
 
 /// The commands about keys, tokens and signed URLs.
@@ -54,6 +55,7 @@ pub fn run(name: &str, matches: &ArgMatches) -> Option<anyhow::Result<ExitCode>>
         "delete" => query::delete(matches),
         "end" => users::end(matches),
         "reload" => reload::run(matches),
+        "explain" => explain::run(matches),
         "key" => key::run(matches),
         "token" => token::run_token(matches),
         "url" => token::run_url(matches),

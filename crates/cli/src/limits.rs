@@ -18,3 +18,6 @@ pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Messages asked for at a time where history is read backwards; the server gives no more.
 pub(crate) const OLDER_PAGE: u32 = 100;
+
+/// Bytes of a token or a URL that is read from standard input.
+pub(crate) const PASTED_LEN_MAX: u64 = 16 << 10;

@@ -223,6 +223,12 @@ impl InClient {
         self.text(with_key(request, self.key.as_deref()).send_empty())
     }
 
+    /// The same of a JSON body, which no log and no list of processes has.
+    pub(crate) fn post_json(&self, target: &str, json: &str) -> anyhow::Result<String> {
+        let request = self.agent.post(http::url(&self.base, target)).content_type("application/json");
+        self.text(with_key(request, self.key.as_deref()).send(json))
+    }
+
     /// The same for something that is to be ended.
     pub(crate) fn delete(&self, target: &str) -> anyhow::Result<String> {
         self.text(with_key(self.agent.delete(http::url(&self.base, target)), self.key.as_deref()).call())

@@ -71,5 +71,7 @@ pub use snapshot::{Listeners, Snapshot};
 pub use survey::Survey;
 pub use taken_ids::{Location, TakenIds};
 pub use timing::{Measured, ShardTiming};
-pub use users::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
+pub use users::{
+    Judged, ListedUser, Pasted, Refusal, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey,
+};
 pub use wake_batch::WakeBatch;

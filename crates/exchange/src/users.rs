@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hub::{ChannelId, ConnectionId, WallTime};
+use hub::{ChannelId, Code, ConnectionId, Right, Session, WallTime};
 
 use crate::{Location, Survey};
 
@@ -41,6 +41,48 @@ pub enum UserQuestion {
         /// Why, for its client.
         reason: Box<str>,
     },
+    /// What a client would be told that shows this. Nobody is there: nothing is made, counted or kept.
+    Judge(Pasted),
+}
+
+/// What a client would show, pasted by somebody who wants to know what comes of it.
+#[derive(PartialEq, Eq)]
+pub struct Pasted {
+    /// The names as they would stand in the path of its request.
+    pub list: Box<str>,
+    /// The query of its request: a token, a signature.
+    pub query: Box<str>,
+    /// The channels that it is about.
+    pub names: Vec<Box<str>>,
+    /// What it would do there.
+    pub right: Right,
+    /// The origin of its page.
+    pub origin: Option<Box<str>>,
+}
+
+/// Never shown by accident.
+impl std::fmt::Debug for Pasted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pasted(…)")
+    }
+}
+
+/// Why something is refused: for programs, and for people.
+pub type Refusal = (Code, String);
+
+/// What a shard makes of what was pasted. `None`: nothing of that kind was.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Whether a page of that origin may show credentials at all.
+    pub page: Option<Result<(), Refusal>>,
+    /// Whether the origin is listed.
+    pub is_listed: bool,
+    /// Who shows these credentials.
+    pub session: Option<Result<Session, Refusal>>,
+    /// Whether the application ended that user.
+    pub ended: Option<Result<(), Refusal>>,
+    /// Whether it may do what it wants on the channels.
+    pub may: Option<Result<(), Refusal>>,
 }
 
 /// A page of users, by name.
@@ -67,6 +109,8 @@ pub enum UserAnswer {
     Changed(usize),
     /// How many connections of a user it ended, and when the last of their credentials would have.
     EndedUser(usize, WallTime),
+    /// What comes of what was pasted.
+    Judged(Box<Judged>),
 }
 
 /// A user in a list.

@@ -264,8 +264,13 @@ impl Rules {
         if self.closes_history { self.keep(self.find(name)).history } else { Door::Open }
     }
 
+    /// The pattern of the rule that a channel of this name falls under; `None`: under none.
+    pub fn pattern(&self, name: &str) -> Option<&Pattern> {
+        self.patterns.iter().find(|pattern| pattern.matches(name))
+    }
+
     /// Who may listen to a channel of this name.
-    fn listen(&self, name: &str) -> Door {
+    pub fn listen(&self, name: &str) -> Door {
         if self.closes { self.keep(self.find(name)).listen } else { Door::Open }
     }
 

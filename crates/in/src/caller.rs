@@ -156,6 +156,11 @@ impl Requester {
         }
     }
 
+    /// Whether he may do this on every channel there can be.
+    pub(crate) fn may_everywhere(&self, line: &InLine, right: Right) -> bool {
+        self.key.as_ref().is_none_or(|key| key.session.may_everywhere(right, line.exchange.wall()))
+    }
+
     /// Whether he may know of this channel that somebody waits on it.
     pub(crate) fn sees(&self, line: &InLine, name: &str) -> bool {
         let may = |key: &Arc<Key>| key.session.may(Right::Presence, name, line.exchange.wall());

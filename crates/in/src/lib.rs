@@ -19,6 +19,7 @@ mod denial_log;
 mod denials;
 mod doubts;
 mod endings;
+mod explain;
 mod fast_path;
 mod guard;
 mod handover;

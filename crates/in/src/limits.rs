@@ -125,6 +125,12 @@ pub const CHANNELS_PAGE_MAX: usize = 10_000;
 pub const USERS_PAGE: usize = 1_000;
 /// Users on one page at the most.
 pub const USERS_PAGE_MAX: usize = 10_000;
+/// Requests a second for reasons, of all who ask.
+pub const EXPLAINED_PER_S_MAX: u32 = 20;
+/// Bytes of such a request.
+pub const EXPLAINED_LEN_MAX: usize = 16 << 10;
+/// Of so many channels it is told which rule holds.
+pub const EXPLAINED_NAMES_MAX: usize = 10;
 /// Questions about users that shards are asked at once.
 pub const SURVEYS_MAX: usize = 4;
 /// How long shards may take to answer one.

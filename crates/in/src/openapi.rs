@@ -4,6 +4,7 @@
 //! codes and rules of names come from where they are kept, so that they cannot be described otherwise.
 
 mod codes;
+mod explain;
 mod schemas;
 mod users;
 
@@ -71,6 +72,7 @@ fn operation(method: &Method, path: &str) -> Option<Value> {
         ("DELETE", "/connections/{id}") => users::end(),
         ("GET", "/webhooks") => webhooks(),
         ("GET", "/settings") => settings(),
+        ("POST", "/explain") => explain::operation(),
         ("POST", "/reload") => reload(),
         ("GET", "/watch") => watch(),
         ("GET", "/stats") => stats(),

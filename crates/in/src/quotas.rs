@@ -5,7 +5,7 @@ use std::hash::Hash;
 use exchange::hub::Millis;
 use exchange::{Quota, Quotas};
 
-use crate::limits::WRONG_KEYS_PER_S_MAX;
+use crate::limits::{EXPLAINED_PER_S_MAX, WRONG_KEYS_PER_S_MAX};
 use crate::rate::Rate;
 
 /// What one of many may have; 0: any number.
@@ -23,6 +23,8 @@ pub(crate) struct RateQuotas {
     pub(crate) messages: Rate,
     /// Wrong keys at `/sign-in`, of all together.
     pub(crate) wrong_keys: Rate,
+    /// Who asks for reasons.
+    pub(crate) explained: Rate,
     pub(crate) address_requests: RateQuota,
     pub(crate) address_messages: RateQuota,
     /// By the number of a key.
@@ -39,6 +41,7 @@ impl RateQuotas {
         Self {
             messages: Rate::new(messages),
             wrong_keys: Rate::new(WRONG_KEYS_PER_S_MAX),
+            explained: Rate::new(EXPLAINED_PER_S_MAX),
             address_requests: RateQuota::new(address.requests),
             address_messages: RateQuota::new(address.messages),
             key_requests: RateQuota::new(key.requests),

@@ -14,8 +14,8 @@ use crate::route::{self, Access, Operation, Route};
 use crate::state::InLine;
 use crate::transaction::around;
 use crate::{
-    batch, channels, denials, endings, joins, metrics, pages, probes, publish, sign_in, users, watch,
-    webhooks,
+    batch, channels, denials, endings, explain, joins, metrics, pages, probes, publish, sign_in, users,
+    watch, webhooks,
 };
 
 /// The whole line as one service.
@@ -194,6 +194,16 @@ pub(crate) static ROUTES: &[Route<Arc<InLine>>] = &[
         operations: &[Operation::get(|| get(webhooks::settings))],
     },
     Route {
+        path: "/explain",
+        access: Access::Somewhere(Right::Administer),
+        operations: &[Operation {
+            method: Method::POST,
+            right: None,
+            handler: || post(explain::explain),
+            query: Some(&[]),
+        }],
+    },
+    Route {
         path: "/reload",
         access: Access::Everywhere(Right::Administer),
         operations: &[Operation {
@@ -368,7 +378,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_never_a_message_of_old() {
-        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /webhooks /settings /reload /watch /stats /refused /metrics /healthz /readyz /openapi.json \
+        let expected = "/pub /pub/ /channels /channels/ /users /users/ /connections/ /webhooks /settings /explain /reload /watch /stats /refused /metrics /healthz /readyz /openapi.json \
                         /multiplexor.js /demo /demo/ /sign-in /sign-out /session";
         assert_eq!(PREFIXES.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     }

@@ -64,9 +64,7 @@ fn command() -> Command {
     let root = Command::new("multiplexor")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A push server: one line in, and every browser that waits has it at once")
-        .after_help(format!(
-            "{EXAMPLES}\n  multiplexor --help                        all settings, of which none is needed"
-        ))
+        .after_help(EXAMPLES)
         .after_long_help(format!("{EXAMPLES}\n\n{SOURCES}"))
         .max_term_width(100)
         .args_conflicts_with_subcommands(true);

@@ -64,6 +64,13 @@ pub(super) fn credentials(request: &Request<'_>, list: &str, shows: &Shows) -> O
     })
 }
 
+/// What the URL of a request alone shows, `list` being the names in its path.
+pub fn credentials_in_url(list: &str, query: &str) -> Option<Shown> {
+    let (method, path, body, header) = ("GET", "/", &b""[..], &|_: &str| None);
+    let request = Request { method, path, query, header, upgrade: false, tls: false, body };
+    token_or_signature(&request, list, &Shows::NOTHING).map(|credentials| credentials.shown)
+}
+
 fn token_or_signature(request: &Request<'_>, list: &str, shows: &Shows) -> Option<Credentials> {
     let foreign = foreign_origin(request).map(Into::into);
     let (mut token, mut signature) = (None, None);

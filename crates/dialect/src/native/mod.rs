@@ -29,7 +29,7 @@ pub use command::{
     write_renewed, write_subscribed, write_unsubscribed,
 };
 pub use context::Context;
-pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL};
+pub use credentials::{Credentials, Shown, TOKEN_PROTOCOL, credentials_in_url};
 pub use line_ends::bare_data;
 pub(crate) use line_ends::escape_line_ends;
 pub use message_parts::{check_content_type, check_event, check_key, no_json, read_ttl};

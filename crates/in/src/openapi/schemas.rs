@@ -5,6 +5,7 @@ use dialect::hub::limits::{NAME_LEN_MAX, TARGETS_MAX};
 use serde_json::{Value, json};
 
 use super::codes::codes;
+use super::explain;
 
 /// Refers to a schema by its name.
 pub(super) fn reference(name: &str) -> Value {
@@ -56,7 +57,7 @@ pub(super) fn schemas() -> Value {
         "Ended": object(&["ended"], json!({ "ended": count() })),
         "Refused": refused(),
         "Webhooks": webhooks(),
-        "Reloaded": object(&["changed", "waiting"], json!({ "changed": names(), "waiting": names() })), "Settings": settings(),
+        "Explained": explain::schema(), "Reloaded": object(&["changed", "waiting"], json!({ "changed": names(), "waiting": names() })), "Settings": settings(),
         "Changes": object(&["cursor", "changes"], json!({
             "cursor": cursor(),
             "changes": { "type": "array", "items": { "anyOf": [reference("Change"), reference("Movement")] } },
@@ -271,7 +272,7 @@ pub(super) const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
 #[allow(clippy::needless_pass_by_value, reason = "it is always made for this call")]
-fn object(required: &[&str], properties: Value) -> Value {
+pub(super) fn object(required: &[&str], properties: Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 

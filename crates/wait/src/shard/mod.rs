@@ -23,6 +23,7 @@ mod identity;
 mod input;
 mod joins;
 mod journal;
+mod judge;
 mod listen;
 mod output;
 mod poison;

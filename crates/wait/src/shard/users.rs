@@ -59,6 +59,9 @@ impl<K: Kernel> Shard<K> {
                     self.guests.surveys.push_front(surveying);
                 }
             }
+            UserQuestion::Judge(pasted) => {
+                survey.put(self.id, UserAnswer::Judged(Box::new(self.judge_pasted(pasted))));
+            }
             UserQuestion::List(list) => {
                 let (named, next) = self.guests.users_from(surveying.from, SURVEYED_PER_TURN);
                 for (index, user) in named {
