@@ -385,6 +385,19 @@ def test_what_cannot_go_over_yet_is_said_and_keeps_the_program_as_it_is(start, t
     program.publish("a", "one")
 
 
+def test_webhooks_keep_the_program_as_it_is_also_where_a_reload_brings_them(start, tmp_path):
+    settings = tmp_path / "multiplexor.toml"
+    hook = '[[webhook]]\nurl = "http://127.0.0.1:1/"\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\nevents = ["channel.online"]\n'
+    settings.write_text("")
+    program = start("--config", str(settings))
+    for text, expected in (("", 0), (hook, 1), ("", 0)):
+        settings.write_text(text)
+        assert request(program.in_address, "POST", "/reload")[0] == 200
+        code, said = program.upgrade()
+        assert code == expected and ("this program has webhooks" in said) == (expected == 1), said
+    program.publish("a", "one")
+
+
 def test_nobody_to_ask_is_said(tmp_path):
     said = subprocess.run(
         [binary(), "upgrade"], env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=60

@@ -177,6 +177,7 @@ async fn serve<R: Role>(
     let stats = line.stats();
     let parts = Subsystems::new(settings, &exchange, &desk.renewals);
     let reload = Arc::new(Reload::new(role.settings(), settings, parts));
+    upgrade.mind(reload.webhooks());
     let running = Running::of(&exchange, &stats, &desk, &reload);
     role.listening(&banner, running)?;
     started.sandbox.into_iter().for_each(sandbox::shut_calls);

@@ -50,6 +50,7 @@ impl Succession {
             pauses: sender,
             news: Arc::clone(&news),
             fault: fault.or_else(|| keeps_from_upgrade(settings)),
+            webhooks: None,
             control,
         });
         if let Some(listener) = listener {
@@ -65,9 +66,6 @@ fn keeps_from_upgrade(settings: &Settings) -> Option<&'static str> {
         return Some(
             "this program has a store, which it does not hand over: restart, and clients go on from their cursors",
         );
-    }
-    if !settings.webhooks.all.is_empty() {
-        return Some("this program has webhooks, whose backlog it does not hand over: restart");
     }
     (std::process::id() == 1)
         .then_some("this program is process 1, with which a container ends: start another container instead")

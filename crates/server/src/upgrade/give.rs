@@ -14,8 +14,9 @@ use exchange::{Canary, Exchange, Order, Resting};
 use in_line::{Memories, Pause, UpgradeNews};
 use settings::Settings;
 use sys::Parcels;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
+use upstream::Webhooks;
 
 use super::candidate::{Candidate, Started};
 use super::said::{Begin, Greeting, UpgradeWord, hear, say, told};
@@ -37,6 +38,8 @@ pub(crate) struct Ends {
     pub(crate) news: Arc<UpgradeNews>,
     /// Why this program cannot hand over, whatever comes.
     pub(crate) fault: Option<&'static str>,
+    /// The webhooks that are set by now.
+    pub(crate) webhooks: Option<watch::Receiver<Arc<Webhooks>>>,
     /// The file of the socket at which it is heard, as long as it is there.
     pub(crate) control: Option<SocketFile>,
 }
@@ -53,6 +56,13 @@ impl Upgrade {
     pub(crate) fn new(ends: Ends) -> Self {
         let file = std::env::current_exe().unwrap_or_default();
         Self { ends: Arc::new(Mutex::new(ends)), file }
+    }
+
+    /// A program with webhooks does not hand over; these may be set anew at any time.
+    pub(crate) fn mind(&self, webhooks: watch::Receiver<Arc<Webhooks>>) {
+        if let Ok(mut ends) = self.ends.lock() {
+            ends.webhooks = Some(webhooks);
+        }
     }
 
     /// Nobody is heard at the socket any more.
@@ -104,6 +114,9 @@ impl Ends {
     fn hand_over(&mut self, file: &Path) -> anyhow::Result<(u32, usize)> {
         if let Some(fault) = self.fault {
             bail!(fault);
+        }
+        if self.webhooks.as_ref().is_some_and(|webhooks| !webhooks.borrow().all.is_empty()) {
+            bail!("this program has webhooks, whose backlog it does not hand over: restart");
         }
         ensure!(self.exchange.stage() == Stage::Serving, "this program is about to end");
         let mut started = Candidate::open(file)?.start()?;
