@@ -54,16 +54,17 @@ def other_secret(token):
 
 
 NOW = int(time.time())
+LATER = NOW + 3600
 TOKENS = {
-    "fine": make_token(sub="ann", listen=["room.*"]),
+    "fine": make_token(sub="ann", listen=["room.*"], exp=LATER),
     "expired": make_token(sub="ann", listen=["room.*"], exp=NOW - 5),
-    "early": make_token(sub="ann", listen=["room.*"], nbf=NOW + 600),
+    "early": make_token(sub="ann", listen=["room.*"], nbf=NOW + 600, exp=LATER),
     "endless": f"{coded(b'{}')}.{coded(b'{}')}.x",
-    "forged": other_secret(make_token(sub="ann", listen=["room.*"])),
-    "audience": make_token(sub="ann", listen=["room.*"], aud="somebody"),
-    "elsewhere": make_token(sub="ann", listen=["hall.*"]),
-    "nothing": make_token(sub="ann"),
-    "control": make_token(sub="a\nb", listen=["room.*"]),
+    "forged": other_secret(make_token(sub="ann", listen=["room.*"], exp=LATER)),
+    "audience": make_token(sub="ann", listen=["room.*"], aud="somebody", exp=LATER),
+    "elsewhere": make_token(sub="ann", listen=["hall.*"], exp=LATER),
+    "nothing": make_token(sub="ann", exp=LATER),
+    "control": make_token(sub="a\nb", listen=["room.*"], exp=LATER),
     "no token": "hello",
 }
 
@@ -81,7 +82,7 @@ def test_it_says_what_the_wait_line_says(guarded, which):
 
 
 def test_signed_urls_are_judged_as_they_stand(guarded):
-    fine, other = signed_url("room.1,room.2", NOW + 60), signed_url("room.1", NOW - 9)
+    fine, other = signed_url("room.1,room.2", LATER), signed_url("room.1", NOW - 9)
     for url, expected in ((fine, None), (other, "url-expired"), (fine.replace("room.2", "room.3"), "url-signature")):
         status, _, problem = listen(guarded, url + "&wait=0")
         for before in ("", "https://push.example/push", "wss://push.example"):
@@ -189,7 +190,7 @@ def test_a_key_of_some_channels_asks_about_these(tmp_path, serve):
     bearer = lambda name: {"Authorization": f"Bearer {keys[name][0]}"}  # noqa: E731
     assert explain(program, bearer("all"), token=TOKENS["fine"])[0] == 200
     assert explain(program, bearer("some"), token=TOKENS["fine"], channel="room.1")[0] == 200
-    for words in ({"token": TOKENS["fine"]}, {"channel": "hall"}, {"url": signed_url("room.1,hall", NOW + 60)}):
+    for words in ({"token": TOKENS["fine"]}, {"channel": "hall"}, {"url": signed_url("room.1,hall", LATER)}):
         assert explain(program, bearer("some"), **words)[1]["code"] == "grant"
     assert explain(program, channel="room.1")[0] == 401
 

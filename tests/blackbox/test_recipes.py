@@ -134,6 +134,7 @@ def refusals_are_asked_for(place, block):
 
 ELSEWHERE["access.md", "function signed_url(array $names"] = "test_tokens.py::test_the_documented_lines_of_all_languages_sign_alike"
 ELSEWHERE["access.md", "function signedUrl(names"] = "test_tokens.py::test_the_documented_lines_of_all_languages_sign_alike"
+ELSEWHERE["access.md", "multiplexor explain room.7"] = "test_explain.py::test_the_command_says_it_line_by_line"
 ELSEWHERE["access.md", "def signed_url(names, expires, secret, user=\"\"):"] = "test_tokens.py::test_the_documented_lines_of_all_languages_sign_alike"
 ELSEWHERE["access.md", "OpenSSL::HMAC.digest"] = "test_tokens.py::test_the_documented_lines_of_all_languages_sign_alike"
 
