@@ -1,9 +1,8 @@
 //! What differs between the settings that hold and those that were read anew, and what of it has to wait.
 
-use exchange::hub::{Door, Rule};
-
+use crate::foundation::Foundation;
 use crate::reader::{CHANNEL, WEBHOOK};
-use crate::{ChannelEntry, Effect, TABLE, Values, keys};
+use crate::{Effect, TABLE, Values};
 
 /// What a reload makes of settings that were read anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +34,9 @@ impl Values {
     /// What holds when these, which hold, meet others that were read anew while the program runs.
     pub fn merge(&self, fresh: &Self) -> Merged {
         let mut merged = Merged { values: fresh.clone(), changed: Vec::new(), waiting: Vec::new() };
+        let (old_foundation, foundation) = (Foundation::of(self), Foundation::of(fresh));
         for name in self.differing(fresh) {
-            if !self.waits(name, fresh) {
+            if effect_of(name) != Effect::Restart && !old_foundation.holds_back(name, &foundation) {
                 merged.changed.push(name);
                 continue;
             }
@@ -49,23 +49,6 @@ impl Values {
         }
         merged
     }
-
-    /// Whether another value of this setting has to wait for a restart.
-    fn waits(&self, name: &str, fresh: &Self) -> bool {
-        match name {
-            CHANNEL => {
-                let stores = !self.get(&keys::STORE).is_empty();
-                are_others(self, fresh, has_presence) || (stores && are_others(self, fresh, is_volatile))
-            }
-            // Who is there was not followed.
-            WEBHOOK => crate::webhooks(fresh).follow_users() && !crate::webhooks(self).follow_users(),
-            // Where TLS is spoken is decided when listeners are made.
-            name if name == keys::TLS_CERTIFICATE.name() || name == keys::TLS_KEY.name() => {
-                self.get(&keys::TLS_CERTIFICATE).is_empty() != fresh.get(&keys::TLS_CERTIFICATE).is_empty()
-            }
-            _ => effect_of(name) == Effect::Restart,
-        }
-    }
 }
 
 /// When another value of this setting counts.
@@ -73,37 +56,10 @@ pub(crate) fn effect_of(name: &str) -> Effect {
     TABLE.iter().find(|setting| setting.name == name).map_or(Effect::Live, |setting| setting.effect)
 }
 
-/// Users are told of there.
-fn has_presence(rule: &Rule) -> bool {
-    rule.presence.is_some_and(|door| door != Door::Off)
-}
-
-/// No store keeps its messages.
-fn is_volatile(rule: &Rule) -> bool {
-    rule.durable == Some(false)
-}
-
-/// Whether this may be true of other channels under other entries.
-fn are_others(old: &Values, fresh: &Values, is_so: fn(&Rule) -> bool) -> bool {
-    said_of(&old.channels, is_so) != said_of(&fresh.channels, is_so)
-}
-
-/// The patterns by which it is found out of which channels this is true: those of which it is, and above each those that take
-/// some of its channels away.
-fn said_of(entries: &[ChannelEntry], is_so: fn(&Rule) -> bool) -> Vec<(&str, bool)> {
-    let told: Vec<_> = entries.iter().map(|entry| (&entry.pattern, is_so(&entry.rule()))).collect();
-    let matters = |at: usize| {
-        let (pattern, is_so) = told[at];
-        let below = &told[at + 1..];
-        is_so || below.iter().any(|(other, is_so)| *is_so && (pattern.covers(other) || other.covers(pattern)))
-    };
-    (0..told.len()).filter(|at| matters(*at)).map(|at| (told[at].0.as_str(), told[at].1)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{File, GivenTexts, Setting, Source};
+    use crate::{Against, File, GivenTexts, Setting, Source, keys};
 
     fn values(file: &str) -> Values {
         Values::gather(|_| None, &File::read("x.toml", file).unwrap())
@@ -115,6 +71,9 @@ mod tests {
         assert_eq!((&merged.changed[..], &merged.waiting[..]), (changed, waiting));
         assert_eq!(old.differing(&merged.values), changed);
         assert_eq!(merged.values.differing(&fresh), waiting);
+        // Whoever has but the answer of `GET /settings` says the same beforehand.
+        let against = Against::of(&fresh, &old.overview(&old, &[])).unwrap();
+        assert_eq!((&against.changed[..], &against.waiting[..]), (changed, waiting));
     }
 
     #[test]
@@ -149,6 +108,15 @@ mod tests {
         let volatile = "[[channel]]\nmatch = \"a\"\ndurable = false\n";
         check("", volatile, &["channel"], &[]);
         check("store = \"/tmp/x\"", &format!("store = \"/tmp/x\"\n{volatile}"), &[], &["channel"]);
+    }
+
+    #[test]
+    fn certificates_wait_where_tls_is_or_is_no_longer_to_be_spoken() {
+        let files =
+            |name: &str| format!("tls_certificate = [\"/{name}.pem\"]\ntls_key = [\"/{name}.key\"]\n");
+        check("", &files("a"), &[], &["tls_certificate", "tls_key"]);
+        check(&files("a"), &files("b"), &["tls_certificate", "tls_key"], &[]);
+        check(&files("a"), "", &[], &["tls_certificate", "tls_key"]);
     }
 
     #[test]

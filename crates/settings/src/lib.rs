@@ -18,6 +18,7 @@ mod entries;
 mod errors;
 mod file;
 mod file_text;
+mod foundation;
 mod groups;
 mod key;
 mod kind;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 use upstream::Uri;
 
 use crate::compare::effect_of;
+use crate::foundation::Foundation;
 use crate::reader::{CHANNEL, WEBHOOK};
 use crate::report::{entry, json_value, key_entry};
 use crate::{Effect, Setting, Source, TABLE, Value, Values};
@@ -62,6 +63,7 @@ impl Against {
     /// Compares. `None`: that is no answer of `GET /settings`.
     pub fn of(values: &Values, running: &Json) -> Option<Self> {
         let mut found = Self::default();
+        let (old_foundation, foundation) = (Foundation::told(running)?, Foundation::of(values));
         for (name, fresh) in values.shown() {
             let theirs = running.get(name)?;
             let (old, new) = (bare(&theirs["value"]), bare(&fresh["value"]));
@@ -75,7 +77,7 @@ impl Against {
                     found.beaten.push(name);
                 }
             } else if theirs["takes_effect"] == json!(Effect::Restart.name())
-                || (name == CHANNEL && fixed_of(&old) != fixed_of(&new))
+                || old_foundation.holds_back(name, &foundation)
             {
                 found.waiting.push(name);
             } else {
@@ -84,13 +86,6 @@ impl Against {
         }
         Some(found)
     }
-}
-
-/// What entries for channels say that has to wait.
-fn fixed_of(channels: &Json) -> Vec<[Json; 3]> {
-    let items = channels.as_array().into_iter().flatten();
-    let said = items.map(|item| ["match", "presence", "durable"].map(|key| item[key].clone()));
-    said.filter(|[_, presence, durable]| !presence.is_null() || !durable.is_null()).collect()
 }
 
 /// A value without who said so, which entries of lists have with them.
