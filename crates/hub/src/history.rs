@@ -225,8 +225,22 @@ impl History {
 
     /// The message at this place.
     pub(crate) fn find(&self, place: Position) -> Option<&Message> {
-        let entry = self.entries.get(self.behind(place).checked_sub(1)?)?;
-        (entry.position == place && entry.removal().is_none()).then_some(entry)
+        Some(&self.entries[self.message_index(place)?])
+    }
+
+    /// Its index.
+    fn message_index(&self, place: Position) -> Option<usize> {
+        self.index_of(place).filter(|index| self.entries[*index].removal().is_none())
+    }
+
+    /// What is at this place: a message, or what says that one was taken back.
+    pub(crate) fn entry(&self, place: Position) -> Option<&Message> {
+        Some(&self.entries[self.index_of(place)?])
+    }
+
+    fn index_of(&self, place: Position) -> Option<usize> {
+        let index = self.behind(place).checked_sub(1)?;
+        (self.entries[index].position == place).then_some(index)
     }
 
     /// The first message behind `place`.

@@ -170,9 +170,8 @@ impl Hub {
 
     /// What is still at this place in the history of a channel.
     pub fn held(&self, name: &str, position: Position) -> Option<&Message> {
-        let history = self.names.find(name).and_then(|id| self.names[id].history.as_ref())?;
-        let (found, message) = history.at(history.behind(position).checked_sub(1)?)?;
-        (found == position).then_some(message)
+        let id = self.names.find(name)?;
+        self.names[id].history.as_ref()?.entry(position)
     }
 
     /// Whether something is.

@@ -8,10 +8,7 @@ use crate::{Message, Position};
 impl History {
     /// Takes out a message that was taken back, if it is there: nobody is to be told of a gap.
     pub(crate) fn take(&mut self, place: Position, keep: &Keep, removed: &mut Removed, trash: &mut Trash) {
-        if self.find(place).is_none() {
-            return;
-        }
-        let index = self.behind(place) - 1;
+        let Some(index) = self.message_index(place) else { return };
         let message = self.pull(index, index, removed);
         trash.messages.push(message);
         // Where the newest one keeps all alive, the others are older now.
@@ -21,10 +18,7 @@ impl History {
 
     /// The message at this place is to be known as another one of the same bytes, which never went to some other channel.
     pub(crate) fn replace(&mut self, message: &Message, trash: &mut Trash) {
-        if self.find(message.position).is_none() {
-            return;
-        }
-        let index = self.behind(message.position) - 1;
+        let Some(index) = self.message_index(message.position) else { return };
         let before = std::mem::replace(&mut self.entries[index], message.clone());
         if let Some(rare) = &mut self.rare {
             rare.aliased -= u32::from(before.about().is_aliased());
