@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use hub::Millis;
+use serde::{Deserialize, Serialize};
 
 use crate::limits::{CLIENT_KEYS_EACH_MAX, CLIENT_KEYS_MAX, KEYS_STEP_MAX};
 use crate::sync::{Mutex, MutexGuard};
@@ -34,6 +35,7 @@ pub enum SaidKey {
 }
 
 /// A key whose message has its place.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PlacedKey {
     /// When it came.
     pub(crate) since: Millis,
@@ -101,10 +103,7 @@ impl SaidKeys {
         let table = self.lock();
         let placed = |(since, owner, key): &(Millis, Hash, Hash)| {
             let entry = table.entries.get(key).filter(|entry| entry.since == *since)?;
-            let published = match entry.receipt.as_ref()? {
-                Receipt::Released(published) => published.clone(),
-                Receipt::Ordered(pending) => pending.look()?.ok()?,
-            };
+            let published = entry.receipt.as_ref()?.published()?;
             let hashes = [*owner, *key, entry.message];
             Some(PlacedKey { since: *since, hashes, published })
         };

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use hub::{ConnectionId, ShardId};
+use serde::{Deserialize, Serialize};
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -12,7 +13,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub struct TakenIds(Mutex<HashMap<ConnectionId, Location>>);
 
 /// Where a connection is: its shard, and what it is called there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
     /// The shard.
     pub shard: ShardId,

@@ -43,7 +43,7 @@ pub enum AudienceKind {
 }
 
 /// A connection of the WAIT line. There is no second one like it, also when the program was started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConnectionId {
     /// A random number of its shard's start, in which stands the mark of its user, where it has one.
     pub start: u64,

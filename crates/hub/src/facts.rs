@@ -57,7 +57,7 @@ pub struct Released {
 }
 
 /// What a publisher learns of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Connections waiting on it now.
     pub waiting: u32,

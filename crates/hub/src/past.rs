@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::{Change, Message, Millis, Position, Seen, WallTime};
@@ -31,7 +32,7 @@ pub enum Fact {
 }
 
 /// The application ended a user: what was said of it up to then counts no longer, for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEnd {
     /// The user's name.
     pub user: Box<str>,

@@ -1,12 +1,14 @@
 //! The time on people's clocks, by which credentials end; it may jump, so it has a type of its own.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Millis;
 
 /// A moment by the machine's clock as it is set now, in milliseconds since the Unix epoch.
 ///
 /// It jumps where somebody sets that clock, and goes on while the machine sleeps. [`Millis`] does neither: histories and
 /// timers live by that. Neither is taken for the other, since the types differ.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct WallTime(Millis);
 
 impl WallTime {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use access::KeyHash;
-use dialect::hub::{HASH_LEN, Position, Seen, WallTime};
+use dialect::hub::{HASH_LEN, WallTime};
 use exchange::{Published, Receipt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -43,9 +43,7 @@ struct KeptKey {
     weight: usize,
     since: u64,
     hash: Option<[u8; HASH_LEN]>,
-    position: u64,
-    /// By channel, how many waited, and whether it was online.
-    seen: Vec<(String, u32, bool)>,
+    published: Published,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +51,7 @@ struct KeptSignIn {
     kept: String,
     since: u64,
     key: [u8; 32],
-    ends_ms: u64,
+    ends: WallTime,
 }
 
 impl Memories {
@@ -62,20 +60,15 @@ impl Memories {
         let keys = idempotency.all().into_iter().filter_map(|(id, weight, since, first)| {
             let first = first.try_lock().ok()?;
             let FirstPublish { hash, receipt } = first.as_ref()?;
-            let Published { position, seen } = match receipt {
-                Receipt::Released(published) => published.clone(),
-                Receipt::Ordered(pending) => pending.look()?.ok()?,
-            };
-            let seen = seen.into_iter().map(|(name, seen)| (name.to_string(), seen.waiting, seen.online));
-            let (position, seen) = (position.to_bits(), seen.collect());
-            Some(KeptKey { id: id.to_string(), weight, since, hash: *hash, position, seen })
+            let (hash, published) = (*hash, receipt.published()?);
+            Some(KeptKey { id: id.to_string(), weight, since, hash, published })
         });
         let sign_ins = sign_ins.all().into_iter().filter(|(.., sign_in)| !sign_in.has_ended()).map(
             |(kept, _, since, sign_in)| KeptSignIn {
                 kept: kept.to_string(),
                 since,
                 key: sign_in.key.to_bytes(),
-                ends_ms: sign_in.ends.millis(),
+                ends: sign_in.ends,
             },
         );
         Self { keys: keys.collect(), sign_ins: sign_ins.collect() }
@@ -83,15 +76,12 @@ impl Memories {
 
     /// These remember it from now on.
     pub(crate) fn give(self, idempotency: &Idempotency, sign_ins: &SignIns) {
-        for KeptKey { id, weight, since, hash, position, seen } in self.keys {
-            let seen = seen.into_iter();
-            let seen = seen.map(|(name, waiting, online)| (Arc::from(name), Seen { waiting, online }));
-            let published = Published { position: Position::from_bits(position), seen: seen.collect() };
+        for KeptKey { id, weight, since, hash, published } in self.keys {
             let first = FirstPublish { hash, receipt: Receipt::Released(published) };
             idempotency.keep(&id, weight, since, Arc::new(Mutex::new(Some(first))));
         }
-        for KeptSignIn { kept, since, key, ends_ms } in self.sign_ins {
-            let sign_in = SignIn::new(KeyHash::from_bytes(key), WallTime::from_millis(ends_ms));
+        for KeptSignIn { kept, since, key, ends } in self.sign_ins {
+            let sign_in = SignIn::new(KeyHash::from_bytes(key), ends);
             sign_ins.keep(&kept, since, Arc::new(sign_in));
         }
     }

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use hub::{ConnectionId, FrozenPiece, Hub, Limits, Position, Seen, ShardId, ThawError, UserEnd, WallTime};
+use hub::{ConnectionId, FrozenPiece, Hub, Limits, ThawError, UserEnd};
 use serde::{Deserialize, Serialize};
 
 use super::{Commit, Exchange, Inner};
 use crate::said_keys::PlacedKey;
 use crate::sync::MutexGuard;
 use crate::taken_ids::Location;
-use crate::{Clock, Published, Shares, Wake};
+use crate::{Clock, Shares, Wake};
 
 /// What goes over to another program, a piece at a time: for nobody's eyes, since messages and keys stand in it.
 #[derive(Serialize, Deserialize)]
@@ -29,30 +29,11 @@ enum HandedPart {
 #[derive(Serialize, Deserialize)]
 struct BesideHub {
     connection_key: [u8; 16],
-    taken_ids: Vec<TakenId>,
-    /// User, when, and until when, in milliseconds.
-    ended_users: Vec<(String, u64, u64)>,
-    said_keys: Vec<SaidKey>,
-}
-
-/// An id that is not its connection's own, and the shard and token of that.
-#[derive(Serialize, Deserialize)]
-struct TakenId {
-    start: u64,
-    shard: u16,
-    index: u32,
-    generation: u32,
-    at: (u16, u64),
-}
-
-/// A key under which a client published.
-#[derive(Serialize, Deserialize)]
-struct SaidKey {
-    since: u64,
-    hashes: [[u8; 16]; 3],
-    position: u64,
-    /// By channel, how many waited, and whether it was online.
-    seen: Vec<(String, u32, bool)>,
+    /// Ids that are not their connections' own, and where those are.
+    taken_ids: Vec<(ConnectionId, Location)>,
+    ended_users: Vec<UserEnd>,
+    /// Under which clients published.
+    said_keys: Vec<PlacedKey>,
 }
 
 /// The exchange while nobody changes it.
@@ -94,21 +75,14 @@ impl Exchange {
     }
 
     fn with_beside(self, beside: BesideHub) -> Self {
-        for TakenId { start, shard, index, generation, at: (at, token) } in beside.taken_ids {
-            let id = ConnectionId { start, shard: ShardId(shard), index, generation };
-            self.taken_ids.take(id, Location { shard: ShardId(at), token });
+        for (id, location) in beside.taken_ids {
+            self.taken_ids.take(id, location);
         }
-        for (user, at, until) in beside.ended_users {
-            let [at, until] = [at, until].map(WallTime::from_millis);
+        for end in &beside.ended_users {
             // There were no more of them before.
-            let _ = self.ended_users.put(&UserEnd { user: user.into(), at, until }, true);
+            let _ = self.ended_users.put(end, true);
         }
-        for SaidKey { since, hashes, position, seen } in beside.said_keys {
-            let seen = seen.into_iter();
-            let seen = seen.map(|(name, waiting, online)| (Arc::from(name), Seen { waiting, online }));
-            let published = Published { position: Position::from_bits(position), seen: seen.collect() };
-            self.shares.messages.keys.put_back(PlacedKey { since, hashes, published });
-        }
+        beside.said_keys.into_iter().for_each(|key| self.shares.messages.keys.put_back(key));
         self
     }
 }
@@ -121,21 +95,12 @@ impl Resting<'_> {
     }
 
     fn beside(&self) -> BesideHub {
-        let taken = |(id, at): (ConnectionId, Location)| {
-            let ConnectionId { start, shard: ShardId(shard), index, generation } = id;
-            TakenId { start, shard, index, generation, at: (at.shard.0, at.token) }
-        };
-        let ended = |end: UserEnd| (end.user.into_string(), end.at.millis(), end.until.millis());
-        let said = |PlacedKey { since, hashes, published: Published { position, seen } }| {
-            let seen = seen.into_iter().map(|(name, seen)| (name.to_string(), seen.waiting, seen.online));
-            SaidKey { since, hashes, position: position.to_bits(), seen: seen.collect() }
-        };
         let exchange = self.exchange;
         BesideHub {
             connection_key: exchange.connection_ids.key(),
-            taken_ids: exchange.taken_ids.all().into_iter().map(taken).collect(),
-            ended_users: exchange.ended_users.all().into_iter().map(ended).collect(),
-            said_keys: exchange.shares.messages.keys.all().into_iter().map(said).collect(),
+            taken_ids: exchange.taken_ids.all(),
+            ended_users: exchange.ended_users.all(),
+            said_keys: exchange.shares.messages.keys.all(),
         }
     }
 }
@@ -144,8 +109,8 @@ impl Resting<'_> {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-    use crate::{Immediate, Mail};
-    use hub::{Epoch, Kind, Payload, Publish, Start};
+    use crate::{Immediate, Mail, Published};
+    use hub::{Epoch, Kind, Payload, Position, Publish, Seen, ShardId, Start};
 
     struct Silent;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use hub::{Position, Publish, Refused, Seen, ShardId};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::{Journal, Pending, Unstored};
@@ -50,13 +51,40 @@ pub enum Receipt {
     Ordered(Pending),
 }
 
+impl Receipt {
+    /// What the publisher is told, if it is visible by now; `None` also where the store gave it up.
+    pub fn published(&self) -> Option<Published> {
+        match self {
+            Self::Released(published) => Some(published.clone()),
+            Self::Ordered(pending) => pending.look()?.ok(),
+        }
+    }
+}
+
 /// What a publisher is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PlainPublished", into = "PlainPublished")]
 pub struct Published {
     /// The message's place.
     pub position: Position,
     /// Per channel, in the publisher's order: who waits.
     pub seen: SmallVec<[(Arc<str>, Seen); 1]>,
+}
+
+/// The same as plain data.
+#[derive(Serialize, Deserialize)]
+struct PlainPublished(Position, Vec<(String, Seen)>);
+
+impl From<Published> for PlainPublished {
+    fn from(Published { position, seen }: Published) -> Self {
+        Self(position, seen.into_iter().map(|(name, seen)| (name.to_string(), seen)).collect())
+    }
+}
+
+impl From<PlainPublished> for Published {
+    fn from(PlainPublished(position, seen): PlainPublished) -> Self {
+        Self { position, seen: seen.into_iter().map(|(name, seen)| (name.into(), seen)).collect() }
+    }
 }
 
 /// How far a deletion has come when [`Publisher::begin_deletion`](super::Publisher::begin_deletion) returns.
