@@ -170,14 +170,14 @@ async fn serve<R: Role>(
     let in_addresses: Vec<Address> = listened_in(settings, &listeners)?;
     let wait_addresses = listened_wait(settings, &line);
     let banner = banner(settings, &wait_addresses, &in_addresses, started.connections);
+    let parts = Subsystems::new(settings, &exchange, &desk.renewals);
+    let reload = Arc::new(Reload::new(role.settings(), settings, parts));
+    let succession = started.succession;
     let (upgrade, handover, upgrades) =
-        started.succession.prepare(settings, role.keeps_from_upgrade(), &exchange, &listeners)?;
+        succession.prepare(settings, role.keeps_from_upgrade(), &exchange, &listeners, reload.webhooks())?;
     predecessor.map_or(Ok(()), Predecessor::ready)?;
     line.go();
     let stats = line.stats();
-    let parts = Subsystems::new(settings, &exchange, &desk.renewals);
-    let reload = Arc::new(Reload::new(role.settings(), settings, parts));
-    upgrade.mind(reload.webhooks());
     let running = Running::of(&exchange, &stats, &desk, &reload);
     role.listening(&banner, running)?;
     started.sandbox.into_iter().for_each(sandbox::shut_calls);

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use exchange::Exchange;
 use in_line::{Handover, Memories, UpgradeNews};
 use settings::Settings;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::warn;
+use upstream::Webhooks;
 
 use super::listeners::sockets;
 use crate::upgrade::{Ends, Upgrade, control};
@@ -31,6 +32,7 @@ impl Succession {
         fault: Option<&'static str>,
         exchange: &Arc<Exchange>,
         in_line: &[in_line::InListener],
+        webhooks: watch::Receiver<Arc<Webhooks>>,
     ) -> anyhow::Result<(Upgrade, Handover, Arc<UpgradeNews>)> {
         let (wait_unix, in_line) = sockets(&self.listeners, in_line)?;
         let news =
@@ -50,7 +52,7 @@ impl Succession {
             pauses: sender,
             news: Arc::clone(&news),
             fault: fault.or_else(|| keeps_from_upgrade(settings)),
-            webhooks: None,
+            webhooks,
             control,
         });
         if let Some(listener) = listener {

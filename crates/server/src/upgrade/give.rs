@@ -39,7 +39,7 @@ pub(crate) struct Ends {
     /// Why this program cannot hand over, whatever comes.
     pub(crate) fault: Option<&'static str>,
     /// The webhooks that are set by now.
-    pub(crate) webhooks: Option<watch::Receiver<Arc<Webhooks>>>,
+    pub(crate) webhooks: watch::Receiver<Arc<Webhooks>>,
     /// The file of the socket at which it is heard, as long as it is there.
     pub(crate) control: Option<SocketFile>,
 }
@@ -56,13 +56,6 @@ impl Upgrade {
     pub(crate) fn new(ends: Ends) -> Self {
         let file = std::env::current_exe().unwrap_or_default();
         Self { ends: Arc::new(Mutex::new(ends)), file }
-    }
-
-    /// A program with webhooks does not hand over; these may be set anew at any time.
-    pub(crate) fn mind(&self, webhooks: watch::Receiver<Arc<Webhooks>>) {
-        if let Ok(mut ends) = self.ends.lock() {
-            ends.webhooks = Some(webhooks);
-        }
     }
 
     /// Nobody is heard at the socket any more.
@@ -115,7 +108,7 @@ impl Ends {
         if let Some(fault) = self.fault {
             bail!(fault);
         }
-        if self.webhooks.as_ref().is_some_and(|webhooks| !webhooks.borrow().all.is_empty()) {
+        if !self.webhooks.borrow().all.is_empty() {
             bail!("this program has webhooks, whose backlog it does not hand over: restart");
         }
         ensure!(self.exchange.stage() == Stage::Serving, "this program is about to end");
