@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hub::{Code, Glob, Grant, Right, Session, SessionParts, WallTime};
 use percent_encoding::percent_decode_str;
 
+use crate::user_claim::user_claim;
 use crate::{Denied, TokenSecret, Tokens};
 
 /// What a signed URL shows.
@@ -61,11 +62,10 @@ impl Tokens {
                 "`iat` of the signed URL is no Unix time; give the second when it was signed in digits",
             );
         }
-        if signed.user.chars().any(char::is_control) {
-            return wrong(
-                "`user` of the signed URL holds a control character; give a name of printable ones",
-            );
-        }
+        let user = match user_claim(Some(signed.user)) {
+            Ok(user) => user,
+            Err(why) => return wrong(&format!("`user` of the signed URL {why}")),
+        };
         self.check_url_signature(signed)?;
         let expires = WallTime::from_seconds(expires);
         if now >= expires {
@@ -79,7 +79,7 @@ impl Tokens {
             |name: &str| Grant { rights: [Right::Listen].into_iter().collect(), names: Glob::name(name) };
         let grants: Vec<Grant> = names.iter().map(|name| grant(name)).collect();
         Ok(Session::of(&SessionParts {
-            user: Some(signed.user).filter(|user| !user.is_empty()),
+            user,
             issued: seconds(signed.iat).map(WallTime::from_seconds),
             expires: Some(expires),
             grants: &grants,
