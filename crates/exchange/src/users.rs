@@ -109,8 +109,8 @@ pub enum UserAnswer {
     Changed(usize),
     /// How many connections of a user it ended, and when the last of their credentials would have.
     EndedUser(usize, WallTime),
-    /// What comes of what was pasted.
-    Judged(Box<Judged>),
+    /// What comes of what was pasted: the first shard says it, the others nothing.
+    Judged(Option<Box<Judged>>),
 }
 
 /// A user in a list.

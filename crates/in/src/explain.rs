@@ -68,11 +68,11 @@ pub(crate) async fn explain(
     let origin = pasted.origin.clone();
     let survey = ask(&line, UserQuestion::Judge(pasted)).await?;
     let judged = survey.answers().flatten().find_map(|answer| match answer {
-        UserAnswer::Judged(judged) => Some(judged),
+        UserAnswer::Judged(judged) => judged.as_deref(),
         _ => None,
     });
     let none = Judged::default();
-    let judged = judged.map_or(&none, |judged| judged);
+    let judged = judged.unwrap_or(&none);
     let (rules, now) = (line.exchange.registry().rules(), line.exchange.wall());
     let mut steps = Vec::new();
     steps.extend(origin.as_deref().map(|origin| origin_step(judged, origin)));

@@ -20,8 +20,7 @@ impl<K: Kernel> Shard<K> {
         let goes_on = session.as_ref().is_none_or(Result::is_ok) && ended.as_ref().is_none_or(Result::is_ok);
         let may = (goes_on && !pasted.names.is_empty())
             .then(|| self.check_right(known, pasted.right, &pasted.names).map_err(refusal));
-        let page = pasted.origin.as_deref().map(|origin| self.page_of(origin));
-        let is_listed = page.is_some_and(|page| page != PageOrigin::FOREIGN);
+        let is_listed = pasted.origin.as_deref().is_some_and(|origin| self.is_listed(origin));
         let speaks = pasted.right == Right::Publish && !pasted.names.is_empty();
         let page = pasted.origin.as_deref().map(|origin| self.check_origin(origin, is_listed, speaks));
         Judged { page, is_listed, session, ended, may }
@@ -62,12 +61,12 @@ impl<K: Kernel> Shard<K> {
         }
     }
 
-    /// The page, as a request would have it that comes from there to a host of another name.
-    fn page_of(&self, origin: &str) -> PageOrigin {
+    /// Whether an origin is listed, as for a request that comes from there to a host of another name.
+    fn is_listed(&self, origin: &str) -> bool {
         let header = |name: &str| (name == "origin").then_some(origin.as_bytes());
         let (method, path, query, body) = ("GET", "/", "", &b""[..]);
         let request = Request { method, path, query, header: &header, upgrade: false, tls: false, body };
-        self.settings.origins.page(&request)
+        self.settings.origins.page(&request) != PageOrigin::FOREIGN
     }
 
     /// Whether a page from elsewhere may show a token, and where it wants to, publish.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Weak;
 
-use exchange::hub::{Session, WallTime};
+use exchange::hub::{Session, ShardId, WallTime};
 use exchange::{ListedUser, UserAnswer, UserConnection, UserList, UserQuestion, UserSurvey};
 use transport::{Ending, Framing, Notice, Phase};
 
@@ -60,7 +60,9 @@ impl<K: Kernel> Shard<K> {
                 }
             }
             UserQuestion::Judge(pasted) => {
-                survey.put(self.id, UserAnswer::Judged(Box::new(self.judge_pasted(pasted))));
+                // All would say the same.
+                let judged = (self.id == ShardId(0)).then(|| Box::new(self.judge_pasted(pasted)));
+                survey.put(self.id, UserAnswer::Judged(judged));
             }
             UserQuestion::List(list) => {
                 let (named, next) = self.guests.users_from(surveying.from, SURVEYED_PER_TURN);
